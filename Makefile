@@ -1,0 +1,44 @@
+# Every target sets itself up on a fresh machine and is quick when nothing changed.
+PYTHON    ?= python3
+VENV      := .venv
+BIN       := $(VENV)/bin
+READY     := $(VENV)/.ready
+PROTO_DIR ?= protos
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check cover bench proto docs-check clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(READY)  ## make the virtual environment in .venv
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: $(READY)  ## run the main job against the simulated gateway
+	$(BIN)/mxgw-py smoke --simulator --item TestChildObject.TestInt --type int32 --value 123 --json
+	@echo 'Next: run "$(BIN)/mxgw-py simulate --port 5000" and, in another terminal, "$(BIN)/mxgw-py smoke --endpoint localhost:5000 --plaintext --item TestMachine_001.TestChangingInt"; the README goes on from there.'
+
+test: $(READY)  ## run the tests
+	$(BIN)/python -m pytest -q
+
+check: $(READY)  ## lint, types, and generated code that matches the contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python protos/generate.py --check
+
+cover: $(READY)  ## run the tests and show what they did not reach
+	$(BIN)/python -m pytest -q --cov=mxgateway --cov=mxgateway_cli --cov-branch --cov-report=term-missing:skip-covered
+
+proto: $(READY)  ## generate mxgateway/generated from PROTO_DIR
+	$(BIN)/python protos/generate.py --proto-dir $(PROTO_DIR)
+
+docs-check: $(READY)  ## run every example of the README and docs
+	$(BIN)/python -m pytest -q tests/docs
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -1,0 +1,162 @@
+"""Pure-async, fully typed client for the MXAccess Gateway.
+
+Every public name is here; it is loaded when it is first used, so that ``import mxgateway`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from mxgateway import contract as contract
+    from mxgateway import proto as proto
+    from mxgateway import simulator as simulator
+    from mxgateway import status as status
+    from mxgateway import values as values
+    from mxgateway.client import GatewayClient as GatewayClient
+    from mxgateway.credentials import ApiKey as ApiKey
+    from mxgateway.credentials import redact as redact
+    from mxgateway.errors import GrpcStatus as GrpcStatus
+    from mxgateway.errors import MxAccessError as MxAccessError
+    from mxgateway.errors import MxGatewayAuthenticationError as MxGatewayAuthenticationError
+    from mxgateway.errors import MxGatewayAuthorizationError as MxGatewayAuthorizationError
+    from mxgateway.errors import MxGatewayCommandError as MxGatewayCommandError
+    from mxgateway.errors import MxGatewayError as MxGatewayError
+    from mxgateway.errors import MxGatewayInvalidRequestError as MxGatewayInvalidRequestError
+    from mxgateway.errors import MxGatewayMalformedReplyError as MxGatewayMalformedReplyError
+    from mxgateway.errors import MxGatewayNotFoundError as MxGatewayNotFoundError
+    from mxgateway.errors import MxGatewayProtocolError as MxGatewayProtocolError
+    from mxgateway.errors import MxGatewaySessionError as MxGatewaySessionError
+    from mxgateway.errors import MxGatewayTimeoutError as MxGatewayTimeoutError
+    from mxgateway.errors import MxGatewayTlsError as MxGatewayTlsError
+    from mxgateway.errors import MxGatewayTransportError as MxGatewayTransportError
+    from mxgateway.errors import MxGatewayWorkerError as MxGatewayWorkerError
+    from mxgateway.events import EventStream as EventStream
+    from mxgateway.options import DEFAULT_ENDPOINT as DEFAULT_ENDPOINT
+    from mxgateway.options import PROTOCOL_VERSION as PROTOCOL_VERSION
+    from mxgateway.options import ClientOptions as ClientOptions
+    from mxgateway.options import Endpoint as Endpoint
+    from mxgateway.options import OpenSessionOptions as OpenSessionOptions
+    from mxgateway.options import TlsOptions as TlsOptions
+    from mxgateway.session import Session as Session
+    from mxgateway.value_text import VALUE_TYPES as VALUE_TYPES
+    from mxgateway.value_text import parse_mx_value as parse_mx_value
+    from mxgateway.value_text import parse_value as parse_value
+    from mxgateway.values import MxValueInput as MxValueInput
+    from mxgateway.values import MxValueOutput as MxValueOutput
+    from mxgateway.values import UnconvertedValue as UnconvertedValue
+    from mxgateway.values import from_mx_value as from_mx_value
+    from mxgateway.values import to_mx_value as to_mx_value
+    from mxgateway.wire import Timestamp as Timestamp
+    from mxgateway.wire import from_json as from_json
+    from mxgateway.wire import from_json_dict as from_json_dict
+    from mxgateway.wire import to_json as to_json
+    from mxgateway.wire import to_json_dict as to_json_dict
+
+__version__: Final = "0.1.0"
+
+_MODULES: Final = {
+    "client": ("GatewayClient",),
+    "credentials": ("ApiKey", "redact"),
+    "errors": (
+        "GrpcStatus",
+        "MxAccessError",
+        "MxGatewayAuthenticationError",
+        "MxGatewayAuthorizationError",
+        "MxGatewayCommandError",
+        "MxGatewayError",
+        "MxGatewayInvalidRequestError",
+        "MxGatewayMalformedReplyError",
+        "MxGatewayNotFoundError",
+        "MxGatewayProtocolError",
+        "MxGatewaySessionError",
+        "MxGatewayTimeoutError",
+        "MxGatewayTlsError",
+        "MxGatewayTransportError",
+        "MxGatewayWorkerError",
+    ),
+    "events": ("EventStream",),
+    "options": (
+        "DEFAULT_ENDPOINT",
+        "PROTOCOL_VERSION",
+        "ClientOptions",
+        "Endpoint",
+        "OpenSessionOptions",
+        "TlsOptions",
+    ),
+    "session": ("Session",),
+    "value_text": ("VALUE_TYPES", "parse_mx_value", "parse_value"),
+    "values": ("MxValueInput", "MxValueOutput", "UnconvertedValue", "from_mx_value", "to_mx_value"),
+    "wire": ("Timestamp", "from_json", "from_json_dict", "to_json", "to_json_dict"),
+}
+_SUBMODULES: Final = frozenset({"contract", "proto", "simulator", "status", "values"})
+_HOMES: Final = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [  # noqa: RUF022 - sorted within its groups
+    # the client
+    "GatewayClient",
+    "Session",
+    "EventStream",
+    # options
+    "ApiKey",
+    "ClientOptions",
+    "DEFAULT_ENDPOINT",
+    "Endpoint",
+    "OpenSessionOptions",
+    "PROTOCOL_VERSION",
+    "TlsOptions",
+    # values
+    "MxValueInput",
+    "MxValueOutput",
+    "Timestamp",
+    "UnconvertedValue",
+    "VALUE_TYPES",
+    "from_mx_value",
+    "parse_mx_value",
+    "parse_value",
+    "to_mx_value",
+    # messages and their JSON
+    "from_json",
+    "from_json_dict",
+    "to_json",
+    "to_json_dict",
+    # errors
+    "GrpcStatus",
+    "MxAccessError",
+    "MxGatewayAuthenticationError",
+    "MxGatewayAuthorizationError",
+    "MxGatewayCommandError",
+    "MxGatewayError",
+    "MxGatewayInvalidRequestError",
+    "MxGatewayMalformedReplyError",
+    "MxGatewayNotFoundError",
+    "MxGatewayProtocolError",
+    "MxGatewaySessionError",
+    "MxGatewayTimeoutError",
+    "MxGatewayTlsError",
+    "MxGatewayTransportError",
+    "MxGatewayWorkerError",
+    "redact",
+    # modules
+    "contract",
+    "proto",
+    "simulator",
+    "status",
+    "values",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

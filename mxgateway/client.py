@@ -1,0 +1,315 @@
+"""The client: one gateway, many sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Final, Generic, Protocol, TypedDict, TypeVar, Unpack
+
+from mxgateway import commands, proto
+from mxgateway.credentials import ApiKey
+from mxgateway.errors import CallSite, MxGatewayInvalidRequestError, map_fault
+from mxgateway.faults import ClosedFault, ConnectFault
+from mxgateway.methods import OPEN_SESSION, STREAM_EVENTS
+from mxgateway.options import (
+    DEFAULT_ENDPOINT,
+    PROTOCOL_VERSION,
+    ClientOptions,
+    Endpoint,
+    OpenSessionOptions,
+    TlsOptions,
+    merge_options,
+)
+from mxgateway.session import Session, close_session_raw
+from mxgateway.transport.calls import CallOptions, ServerStream, call_site, unary
+from mxgateway.transport.channel import Channel
+
+log = logging.getLogger("mxgateway.client")
+
+CLOSE_BOUND: Final = 5.0
+"""Seconds that closing the client spends on sessions that were left open; a dead gateway frees them by their lease."""
+
+MAX_COMMAND_TIMEOUT: Final = 315_576_000_000
+"""Seconds that protobuf's Duration holds: 10,000 years."""
+
+
+class ClientOptionFields(TypedDict, total=False):
+    """The fields of `ClientOptions`, as keywords."""
+
+    api_key: ApiKey | str | None
+    plaintext: bool
+    tls: TlsOptions | None
+    connect_timeout: float
+    call_timeout: float | None
+    max_receive_bytes: int
+    max_send_bytes: int
+    metadata: tuple[tuple[str, str], ...]
+
+
+class OpenSessionFields(TypedDict, total=False):
+    """The fields of `OpenSessionOptions`, as keywords."""
+
+    client_session_name: str
+    requested_backend: str
+    command_timeout: timedelta | float | None
+    correlation_id: str
+
+
+class _Managed(Protocol):
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+T = TypeVar("T", bound=_Managed)
+
+
+class Opening(Generic[T], AbstractAsyncContextManager[T]):
+    """Something that is opened by ``await`` or by ``async with``; nothing happens before."""
+
+    def __init__(self, open_it: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._open_it = open_it
+        self._opened: T | None = None
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._open_it().__await__()
+
+    async def __aenter__(self) -> T:
+        self._opened = await self._open_it()
+        return self._opened
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._opened is not None:
+            await self._opened.__aexit__(exc_type, exc, traceback)
+
+
+class GatewayClient:
+    """A client of one gateway. Make one with `connect`, and sessions with `open_session`.
+
+    One client serves any number of sessions and tasks over one HTTP/2 connection, which is replaced when it ends. The `*_raw` methods return the
+    generated messages and raise for protocol failures only, never for an MXAccess failure.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._sessions: set[Session] = set()
+        self._closing: asyncio.Task[None] | None = None
+
+    @staticmethod
+    def connect(
+        endpoint: str = DEFAULT_ENDPOINT, options: ClientOptions | None = None, **fields: Unpack[ClientOptionFields]
+    ) -> Opening[GatewayClient]:
+        """Connect to a gateway: ``await`` the result, or use it with ``async with``. The HTTP/2 greeting has been answered then.
+
+        Args:
+            endpoint: ``host:port``, ``[ipv6]:port``, or either behind ``http://`` (which goes with `plaintext`) or ``https://``.
+            options: How to talk to the gateway.
+            fields: Fields of `ClientOptions`, instead of `options` or to replace some of them.
+
+        Raises:
+            MxGatewayInvalidRequestError: The endpoint or an option is wrong; nothing was sent.
+            MxGatewayTransportError: No connection came about (`MxGatewayTlsError`, `MxGatewayTimeoutError` and `MxGatewayProtocolError` say
+                why, `phase` says where).
+        """
+
+        async def open_it() -> GatewayClient:
+            _hide_key(fields)
+            client = GatewayClient(Channel(*_checked(endpoint, options, fields)))
+            await client._prove_connection()
+            return client
+
+        return Opening(open_it)
+
+    @property
+    def endpoint(self) -> str:
+        """The gateway, as ``host:port``."""
+        return str(self._channel.endpoint)
+
+    def __repr__(self) -> str:
+        return f"<GatewayClient of {self.endpoint}{', closed' if self._closing is not None else ''}>"
+
+    # -- sessions
+
+    def open_session(
+        self,
+        options: OpenSessionOptions | None = None,
+        *,
+        timeout: float | None = None,
+        **fields: Unpack[OpenSessionFields],
+    ) -> Opening[Session]:
+        """Open a session: ``await`` the result, or use it with ``async with``, which closes the session at the end of the block.
+
+        Opening starts a worker process at the gateway and takes seconds there; six or more at once can exceed the gateway's limit.
+
+        Args:
+            options: What to open the session with.
+            timeout: Bound in seconds.
+            fields: Fields of `OpenSessionOptions`, instead of `options` or to replace some of them.
+
+        Raises:
+            MxGatewaySessionError: The gateway's session limit is reached.
+            MxGatewayWorkerError: The worker did not start.
+            MxGatewayError: The call failed.
+        """
+
+        async def open_it() -> Session:
+            if self._closing is not None:
+                raise map_fault(ClosedFault("the client is closed"), CallSite(endpoint=self.endpoint), phase="request")
+            merged = merge_options(OpenSessionOptions, options, fields)
+            request = _open_session_request(merged)
+            reply = await self.open_session_raw(request, timeout=timeout)
+            self._check_version(reply)
+            session = Session(self._channel, reply.session_id, opened=reply, on_closed=self._sessions.discard)
+            self._sessions.add(session)
+            return session
+
+        return Opening(open_it)
+
+    def attach_session(self, session_id: str) -> Session:
+        """Return a handle for a session that is open already; nothing is sent. Leaving its ``async with`` block does not close it."""
+        return Session(self._channel, commands.check_text("session_id", session_id))
+
+    # -- the gateway's own RPCs
+
+    async def open_session_raw(
+        self, request: proto.OpenSessionRequest, *, timeout: float | None = None
+    ) -> proto.OpenSessionReply:
+        """Send OpenSession and return the reply; the session stays open until it is closed by its id, or its lease ends."""
+        options = CallOptions(timeout=timeout, correlation_id=request.client_correlation_id)
+        reply = await unary(self._channel, OPEN_SESSION, request, options)
+        site = call_site(self._channel, OPEN_SESSION, options)
+        commands.check_protocol(reply, site)
+        if not reply.session_id:
+            raise commands.malformed("the OK reply to OpenSession carries no session id", site, reply)
+        return reply
+
+    async def close_session_raw(
+        self, session_id: str, *, timeout: float | None = None, correlation_id: str = ""
+    ) -> proto.CloseSessionReply:
+        """Send CloseSession and return the reply; idempotent at the gateway."""
+        correlation_id = correlation_id or commands.new_correlation_id()
+        return await close_session_raw(self._channel, session_id, timeout, correlation_id)
+
+    async def invoke(self, request: proto.MxCommandRequest, *, timeout: float | None = None) -> proto.MxCommandReply:
+        """Send a command of any session and return the reply, once MXAccess has accepted it.
+
+        Raises:
+            MxAccessError: MXAccess refused the command.
+        """
+        return await commands.invoke(self._channel, request, timeout)
+
+    async def invoke_raw(
+        self, request: proto.MxCommandRequest, *, timeout: float | None = None
+    ) -> proto.MxCommandReply:
+        """Send a command of any session and return the reply; an MXAccess failure is data, only protocol failures raise."""
+        return await commands.invoke_raw(self._channel, request, timeout)
+
+    def stream_events_raw(
+        self, request: proto.StreamEventsRequest, *, timeout: float | None = None
+    ) -> ServerStream[proto.StreamEventsRequest, proto.MxEvent]:
+        """Return a StreamEvents call of its own: an async iterator and context manager that shares nothing with the session's consumers."""
+        return ServerStream(
+            self._channel, STREAM_EVENTS, request, CallOptions(timeout=timeout, session_id=request.session_id)
+        )
+
+    # -- the end
+
+    async def close(self) -> None:
+        """Close the sessions that are still open, then the connection. Safe to call again and from several tasks."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        closing: dict[asyncio.Task[proto.CloseSessionReply], Session] = {}
+        while sessions := set(self._sessions):  # one that was being opened may come while others are closed
+            self._sessions -= sessions
+            tasks = {asyncio.create_task(session.close(timeout=CLOSE_BOUND)): session for session in sessions}
+            closing |= tasks
+            await asyncio.wait(tasks, timeout=CLOSE_BOUND)
+        await self._channel.aclose()
+        if closing:
+            await asyncio.wait(closing)  # whatever was still under way has failed with its connection
+        for task, session in closing.items():
+            if (error := task.exception()) is not None:
+                log.warning("%s was left to its lease: %s", session.session_id, error)
+
+    async def __aenter__(self) -> GatewayClient:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # -- inside
+
+    async def _prove_connection(self) -> None:
+        try:
+            await self._channel.ready()
+        except (ConnectFault, ClosedFault) as fault:
+            await self._channel.aclose()
+            site = CallSite(endpoint=self.endpoint, timeout=self._channel.options.connect_timeout)
+            raise map_fault(fault, site, phase="connect") from fault
+        except BaseException:
+            await self._channel.aclose()
+            raise
+
+    def _check_version(self, reply: proto.OpenSessionReply) -> None:
+        if reply.gateway_protocol_version != PROTOCOL_VERSION:
+            log.warning(
+                "%s speaks gateway protocol %d, this client was made for %d; compare the contracts with mxgw-py contract",
+                self.endpoint, reply.gateway_protocol_version, PROTOCOL_VERSION,
+            )  # fmt: skip
+
+
+def _hide_key(fields: ClientOptionFields) -> None:
+    """Wrap a key in clear text before anything can fail: a traceback may show the variables of its frames."""
+    if isinstance(fields.get("api_key"), str):
+        problem = ""
+        try:
+            fields["api_key"] = ApiKey(fields.pop("api_key") or "")
+        except ValueError as error:
+            problem = str(error)
+        if problem:
+            raise MxGatewayInvalidRequestError(problem, phase="request")
+
+
+def _checked(
+    endpoint: str, options: ClientOptions | None, fields: ClientOptionFields
+) -> tuple[Endpoint, ClientOptions]:
+    place, merged = Endpoint.parse(endpoint), merge_options(ClientOptions, options, fields)
+    if (place.scheme == "http") != merged.plaintext and place.scheme:
+        says, asked = ("no TLS", "TLS") if place.scheme == "http" else ("TLS", "plaintext")
+        raise MxGatewayInvalidRequestError(
+            f"the endpoint {endpoint!r} says {says}, the options ask for {asked}",
+            hint="drop the scheme, or set plaintext to match it", phase="request",
+        )  # fmt: skip
+    return place, merged
+
+
+def _open_session_request(options: OpenSessionOptions) -> proto.OpenSessionRequest:
+    request = proto.OpenSessionRequest(
+        requested_backend=commands.check_text("requested_backend", options.requested_backend),
+        client_session_name=commands.check_text("client_session_name", options.client_session_name),
+        client_correlation_id=options.correlation_id or commands.new_correlation_id(),
+    )
+    if options.command_timeout is not None:
+        request.command_timeout = _command_timeout(options.command_timeout)
+    return request
+
+
+def _command_timeout(bound: timedelta | float) -> timedelta:
+    seconds = bound.total_seconds() if isinstance(bound, timedelta) else bound
+    if not 0 < seconds <= MAX_COMMAND_TIMEOUT:
+        raise MxGatewayInvalidRequestError(
+            f"command_timeout is {bound}", hint=f"give seconds above 0 and up to {MAX_COMMAND_TIMEOUT}, or None",
+            phase="request",
+        )  # fmt: skip
+    return timedelta(seconds=seconds)

@@ -1,0 +1,269 @@
+"""MXAccess commands: how they are wrapped and sent, and how their replies are judged."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from betterproto import FieldMetadata, Message
+
+from mxgateway import proto, status
+from mxgateway.errors import (
+    CallSite,
+    GrpcStatus,
+    MxAccessError,
+    MxGatewayInvalidRequestError,
+    MxGatewayMalformedReplyError,
+    MxGatewayTimeoutError,
+    map_fault,
+)
+from mxgateway.faults import ProtocolStatusFault
+from mxgateway.methods import INVOKE
+from mxgateway.transport.calls import CallOptions, call_site, unary
+from mxgateway.transport.channel import Channel
+from mxgateway.wire import which_one_of
+
+T = TypeVar("T")
+
+Judge = Callable[[proto.MxCommandReply, proto.MxCommand, CallSite], T]
+"""Takes what it is asked for out of the reply to a command."""
+
+_REPLY_ARMS: Final = {
+    "get_session_state": "session_state",
+    "get_worker_info": "worker_info",
+    "acknowledge_alarm_by_name": "acknowledge_alarm",
+}
+"""Reply arms that are not named after their command."""
+
+
+def _payload_arms() -> dict[type, str]:
+    hints = typing.get_type_hints(proto.MxCommand)
+    return {
+        hints[field.name]: field.name
+        for field in dataclasses.fields(proto.MxCommand)
+        if FieldMetadata.get(field).group == "payload"
+    }
+
+
+_ARMS: Final = _payload_arms()
+
+
+def new_correlation_id() -> str:
+    """Return an id that no other call of this or another process has."""
+    return uuid.uuid4().hex
+
+
+def wrap(payload: Message) -> proto.MxCommand:
+    """Return the command that carries `payload`: the arm and the kind follow from its type."""
+    arm = _ARMS[type(payload)]
+    fields: dict[str, Any] = {"kind": proto.MxCommandKind.from_string(arm.upper()), arm: payload}
+    return proto.MxCommand(**fields)
+
+
+def check_int32(name: str, value: int) -> int:
+    """Return `value`, refusing what is no 32-bit integer."""
+    if not isinstance(value, int) or isinstance(value, bool) or not -(2**31) <= value < 2**31:
+        raise MxGatewayInvalidRequestError(
+            f"{name} is {value!r}", hint="give an integer of 32 bits; nothing was sent", phase="request"
+        )
+    return value
+
+
+def check_sequence(value: int) -> int:
+    """Return a worker sequence, refusing what is no unsigned 64-bit integer."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**64:
+        raise MxGatewayInvalidRequestError(
+            f"after_worker_sequence is {value!r}", hint="give the worker_sequence of an event, or 0", phase="request"
+        )
+    return value
+
+
+def check_text(name: str, value: str) -> str:
+    """Return `value`, refusing what cannot be carried: no str, a NUL character, a lone surrogate."""
+    if not isinstance(value, str) or "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+        raise MxGatewayInvalidRequestError(
+            f"{name} is {value!r}",
+            hint="give a str without NUL characters and lone surrogates; nothing was sent",
+            phase="request",
+        )
+    return value
+
+
+def check_time(name: str, value: datetime) -> datetime:
+    """Return `value`, refusing what is no datetime with a time zone."""
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise MxGatewayInvalidRequestError(
+            f"{name} is {value!r}", hint="give a datetime with a time zone; nothing was sent", phase="request"
+        )
+    return value
+
+
+async def invoke_raw(channel: Channel, request: proto.MxCommandRequest, timeout: float | None) -> proto.MxCommandReply:
+    """Send a command and return its reply; an MXAccess failure is data here.
+
+    Raises:
+        MxGatewayError: The call failed, or the gateway reports a protocol failure.
+    """
+    options = _options(request, timeout)
+    reply = await unary(channel, INVOKE, request, options)
+    check_protocol(reply, call_site(channel, INVOKE, options))
+    return reply
+
+
+async def invoke(channel: Channel, request: proto.MxCommandRequest, timeout: float | None) -> proto.MxCommandReply:
+    """Send a command and return its reply, once MXAccess has accepted it.
+
+    Raises:
+        MxAccessError: MXAccess refused it.
+        MxGatewayError: The call failed, or the gateway reports a protocol failure.
+    """
+    reply = await invoke_raw(channel, request, timeout)
+    check_mxaccess(reply, call_site(channel, INVOKE, _options(request, timeout)), describe(request.command))
+    return reply
+
+
+def _options(request: proto.MxCommandRequest, timeout: float | None) -> CallOptions:
+    return CallOptions(timeout=timeout, correlation_id=request.client_correlation_id, session_id=request.session_id)
+
+
+_TELLING_FIELDS: Final = ("item_definition", "server_handle", "item_handle")
+
+
+def describe(command: proto.MxCommand) -> str:
+    """Return what a command asks for, in words; never a value or a credential."""
+    arm = which_one_of(command, "payload")
+    body = getattr(command, arm) if arm else None
+    fields = [(name, getattr(body, name, None)) for name in _TELLING_FIELDS]
+    details = ", ".join(f"{name.replace('_', ' ')} {value!r}" for name, value in fields if value is not None)
+    return f"{arm or 'the command'} ({details})" if details else arm or "the command"
+
+
+def check_protocol(
+    reply: proto.OpenSessionReply | proto.CloseSessionReply | proto.MxCommandReply, site: CallSite
+) -> None:
+    """Refuse a reply whose protocol status is a protocol failure; an MXAccess failure is none.
+
+    Raises:
+        MxGatewayError: The class that stands for the status.
+        MxGatewayMalformedReplyError: The reply has no status.
+    """
+    protocol_status = reply.protocol_status
+    code = protocol_status.code
+    if code == proto.ProtocolStatusCode.UNSPECIFIED:
+        raise malformed(f"{type(reply).__name__} carries no protocol status", site, reply)
+    if code not in (proto.ProtocolStatusCode.OK, proto.ProtocolStatusCode.MXACCESS_FAILURE):
+        name = proto.ProtocolStatusCode.try_value(code).name or f"protocol status {int(code)}"
+        raise map_fault(ProtocolStatusFault(name, protocol_status.message, reply), site)
+
+
+def check_mxaccess(reply: proto.MxCommandReply, site: CallSite, subject: str) -> None:
+    """Refuse a command reply that reports an MXAccess failure.
+
+    Args:
+        reply: A reply that `check_protocol` has passed.
+        site: For the error.
+        subject: What was asked for, in words.
+
+    Raises:
+        MxAccessError: With reply, HRESULT and statuses.
+    """
+    if refused(reply):
+        diagnostic = reply.diagnostic_message or reply.protocol_status.message
+        raise mxaccess_error(subject, reply.hresult, reply.statuses, diagnostic, reply, site)
+
+
+def refused(reply: proto.MxCommandReply) -> bool:
+    """Tell whether a command reply reports an MXAccess failure."""
+    failed = reply.protocol_status.code == proto.ProtocolStatusCode.MXACCESS_FAILURE
+    return failed or _reports_failure(reply)
+
+
+def _reports_failure(outcome: proto.MxCommandReply | proto.MxEvent) -> bool:
+    hresult = outcome.hresult
+    return bool(hresult is not None and status.hresult_failed(hresult)) or bool(status.failures(outcome.statuses))
+
+
+def check_completion(event: proto.MxEvent, reply: proto.MxCommandReply, site: CallSite, subject: str) -> None:
+    """Refuse an OnWriteComplete that reports a failure.
+
+    Raises:
+        MxAccessError: With the reply that accepted the write, and the event's HRESULT and statuses.
+    """
+    if _reports_failure(event):
+        subject = f"{subject} after accepting it"
+        raise mxaccess_error(subject, event.hresult, event.statuses, event.raw_status, reply, site)
+
+
+def unconfirmed(subject: str, site: CallSite) -> MxGatewayTimeoutError:
+    """Return the error for a write that was accepted and not confirmed within the bound of `site`."""
+    return MxGatewayTimeoutError(
+        f"MXAccess accepted {subject}, but its OnWriteComplete did not come within {site.timeout:g} s",
+        hint="the write may still be carried out; read the tag to see",
+        site=site,
+        phase="stream",
+        grpc_status=GrpcStatus.DEADLINE_EXCEEDED,
+    )
+
+
+def mxaccess_error(
+    subject: str,
+    hresult: int | None,
+    statuses: typing.Sequence[proto.MxStatusProxy],
+    diagnostic: str,
+    reply: proto.MxCommandReply,
+    site: CallSite,
+) -> MxAccessError:
+    """Return the error for what MXAccess refused, in words."""
+    reasons = [f"{status.explain_hresult(hresult)}"] if hresult else []
+    reasons += [status.explain_status(each) for each in status.failures(statuses)]
+    if diagnostic and not any(diagnostic.casefold() in reason.casefold() for reason in reasons):
+        reasons.append(diagnostic)
+    return MxAccessError(
+        f"MXAccess refused {subject}: {', '.join(reasons) or 'no reason given'}",
+        reply=reply,
+        hresult=hresult,
+        statuses=statuses,
+        site=site,
+        phase="reply",
+    )
+
+
+def payload(reply: proto.MxCommandReply, command: proto.MxCommand, site: CallSite) -> Any:
+    """Return the payload that an OK reply to `command` must carry.
+
+    Raises:
+        MxGatewayMalformedReplyError: It is missing, or another command's.
+    """
+    sent = which_one_of(command, "payload")
+    arm = _REPLY_ARMS.get(sent, sent)
+    if which_one_of(reply, "payload") != arm:
+        raise malformed(f"the OK reply to {sent} carries no {arm} payload", site, reply)
+    return getattr(reply, arm)
+
+
+def handle(reply: proto.MxCommandReply, command: proto.MxCommand, site: CallSite, *, name: str) -> int:
+    """Return the handle of that name from the payload of an OK reply; MXAccess numbers handles from 1, so 0 is none.
+
+    Raises:
+        MxGatewayMalformedReplyError: The payload is missing, or the handle is 0.
+    """
+    found: int = getattr(payload(reply, command, site), name)
+    if found == 0:
+        raise malformed(f"the OK reply carries {name} 0", site, reply)
+    return found
+
+
+def malformed(text: str, site: CallSite, reply: Any) -> MxGatewayMalformedReplyError:
+    """Return the error for a reply that lacks what it must carry."""
+    error = MxGatewayMalformedReplyError(
+        f"{text} from {site.endpoint}",
+        hint="the gateway speaks another version of the contract; compare the two with mxgw-py contract",
+        site=site,
+        phase="reply",
+    )
+    error.reply = reply
+    return error

@@ -1,0 +1,372 @@
+"""The exception tree, and the one mapping from faults to it.
+
+Everything that can go wrong between a caller and a plant ends in one class below `MxGatewayError`. The transport reports
+*faults* (what happened, in the terms of the layer where it happened); `map_fault` alone decides which class a fault becomes,
+whether it is worth another try, and what the caller can do about it.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from mxgateway.credentials import redact
+from mxgateway.faults import CallSite as CallSite
+from mxgateway.faults import (
+    CertificateFileFault,
+    ClosedFault,
+    ConnectFault,
+    ConnectionFault,
+    Fault,
+    NotHttp2Fault,
+    PinFault,
+    ProtocolStatusFault,
+    RequestFault,
+    RpcStatus,
+    TransportFault,
+    one_line,
+)
+from mxgateway.faults import GrpcStatus as GrpcStatus
+from mxgateway.faults import Phase as Phase
+
+if TYPE_CHECKING:
+    from mxgateway.proto import MxCommandReply, MxStatusProxy
+
+
+class MxGatewayError(Exception):
+    """The root of every exception that this library raises.
+
+    Args:
+        message: What happened, where and for how long; one line.
+        hint: What to do about it; one line, may be empty.
+        site: Where it happened.
+        phase: In which layer it happened.
+        grpc_status: The gRPC status, when one was received or follows from the fault.
+        retryable: True when the fault is of a passing kind: the same call may succeed later.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        site: CallSite | None = None,
+        phase: Phase = "",
+        grpc_status: GrpcStatus | None = None,
+        retryable: bool = False,
+    ) -> None:
+        site = site or CallSite()
+        self.message = redact(one_line(message))
+        self.hint = one_line(hint)
+        self.endpoint = site.endpoint
+        self.method = site.method
+        self.correlation_id = site.correlation_id
+        self.session_id = site.session_id
+        self.phase: Phase = phase
+        self.grpc_status = grpc_status
+        self.retryable = retryable
+        super().__init__(f"{self.message}; {self.hint}" if self.hint else self.message)
+
+
+class MxGatewayTransportError(MxGatewayError):
+    """The conversation with the gateway failed: name, connection, TLS, HTTP/2 or stream (see `phase`)."""
+
+
+class MxGatewayTimeoutError(MxGatewayTransportError, TimeoutError):
+    """Time ran out, here or at the gateway. The command may still be carried out: only the waiting has ended."""
+
+
+class MxGatewayTlsError(MxGatewayTransportError):
+    """The gateway's certificate was refused, or no TLS connection came about; nothing secret was sent."""
+
+
+class MxGatewayProtocolError(MxGatewayTransportError):
+    """The peer broke a rule of HTTP/2, gRPC or protobuf, or a limit was exceeded."""
+
+
+class MxGatewayAuthenticationError(MxGatewayError):
+    """The gateway does not know the API key (UNAUTHENTICATED)."""
+
+
+class MxGatewayAuthorizationError(MxGatewayError):
+    """The API key may not do this (PERMISSION_DENIED); `required_scope` names the scope, when the gateway told it."""
+
+    required_scope: str = ""
+
+
+class MxGatewaySessionError(MxGatewayError):
+    """The session is unknown, not ready, taken by another subscriber, or at a limit; see `session_id`."""
+
+
+class MxGatewayWorkerError(MxGatewayError):
+    """The worker process behind the session is unavailable or faulted."""
+
+
+class MxGatewayNotFoundError(MxGatewayError):
+    """The galaxy has no such browse root or parent."""
+
+
+class MxGatewayInvalidRequestError(MxGatewayError, ValueError):
+    """The request is wrong: refused here before it was sent (`grpc_status` is None), or by the gateway."""
+
+
+class MxGatewayMalformedReplyError(MxGatewayError):
+    """A reply that claims success lacks what success must carry."""
+
+    reply: Any = None
+
+
+class MxGatewayCommandError(MxGatewayError):
+    """The gateway answered the command with a failure; `reply` is the raw reply."""
+
+    def __init__(self, message: str, *, reply: MxCommandReply, **fields: Any) -> None:
+        super().__init__(message, **fields)
+        self.reply = reply
+
+
+class MxAccessError(MxGatewayCommandError):
+    """MXAccess refused the command.
+
+    Args:
+        message: What MXAccess said, in words.
+        hresult: The HRESULT as a signed 32-bit number; None when the reply carried none.
+        statuses: The status array of the reply or event.
+        reply: The raw reply (None for a write that was accepted and failed later).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reply: MxCommandReply,
+        hresult: int | None = None,
+        statuses: Sequence[MxStatusProxy] = (),
+        **fields: Any,
+    ) -> None:
+        super().__init__(message, reply=reply, **fields)
+        self.hresult = hresult
+        self.statuses = tuple(statuses)
+
+
+def map_fault(fault: Fault, site: CallSite, *, phase: Phase = "stream") -> MxGatewayError:
+    """Return the error that stands for `fault`, with its cause set.
+
+    Args:
+        fault: An exception of a layer below (a gRPC status is one), or a gateway reply's protocol status.
+        site: Where it was met.
+        phase: In which layer it was met; a fault that tells its layer by itself overrides it.
+
+    Returns:
+        One exception of the tree. An `MxGatewayError` is returned as it is.
+    """
+    if isinstance(fault, MxGatewayError):
+        return fault
+    if isinstance(fault, ProtocolStatusFault):
+        return _from_protocol_status(fault, site)
+    if isinstance(fault, ConnectFault):
+        return map_fault(fault.cause, site, phase=fault.phase)
+    error = _from_exception(fault, site, phase)
+    error.__cause__ = fault
+    return error
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Exceptions
+
+
+def _from_exception(fault: BaseException, site: CallSite, phase: Phase) -> MxGatewayError:
+    if isinstance(fault, TransportFault):
+        return _from_transport_fault(fault, site, phase)
+    if isinstance(fault, ssl.SSLError):
+        return _from_tls(fault, site)
+    if isinstance(fault, TimeoutError):  # with an errno it is the system's, and the bound has nothing to do with it
+        return _timeout(site if fault.errno is None else replace(site, timeout=None), phase)
+    if isinstance(fault, socket.gaierror | UnicodeError):
+        return MxGatewayTransportError(
+            f"the host name of {site.endpoint} cannot be resolved ({_os_text(fault)})",
+            hint="check the spelling and this machine's DNS",
+            site=site, phase="resolve", grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
+        )  # fmt: skip
+    if isinstance(fault, ConnectionRefusedError):
+        return MxGatewayTransportError(
+            f"nothing listens on {site.endpoint} (connection refused)",
+            hint="check host and port, and that the gateway's service runs",
+            site=site, phase="connect", grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
+        )  # fmt: skip
+    if isinstance(fault, OSError):
+        in_handshake = phase == "tls"
+        where = " during the TLS handshake" if in_handshake else _during(site)
+        return MxGatewayTransportError(
+            f"the connection to {site.endpoint} failed ({_os_text(fault)}){where}",
+            hint=_TLS_HINT if in_handshake else "check the network between this machine and the gateway",
+            site=site, phase=phase, grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
+        )  # fmt: skip
+    return MxGatewayTransportError(
+        f"{type(fault).__name__} while talking to {site.endpoint}{_during(site)}: {fault}",
+        hint="this is a defect of the client; please report it",
+        site=site, phase=phase, grpc_status=GrpcStatus.INTERNAL,
+    )  # fmt: skip
+
+
+def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -> MxGatewayError:
+    if isinstance(fault, RpcStatus):
+        return _from_rpc_status(fault, site)
+    if isinstance(fault, RequestFault):
+        return MxGatewayInvalidRequestError(
+            f"{fault}{_during(site)}", hint="nothing was sent", site=site, phase="request"
+        )
+    if isinstance(fault, ClosedFault):
+        return MxGatewayTransportError(
+            f"{fault}{_during(site)}",
+            hint="open a new client",
+            site=site,
+            phase=phase,
+            grpc_status=GrpcStatus.CANCELLED,
+        )
+    if isinstance(fault, ConnectionFault):
+        unseen = "" if fault.processed else "; the gateway did not see the request"
+        return MxGatewayTransportError(
+            f"{fault}{_during(site)} at {site.endpoint}{unseen}", hint="the gateway or the network dropped the connection",
+            site=site, phase=phase, grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
+        )  # fmt: skip
+    if isinstance(fault, CertificateFileFault):
+        return MxGatewayTlsError(str(fault), hint="give a readable PEM file; nothing was sent", site=site, phase="tls")
+    if isinstance(fault, NotHttp2Fault):
+        return MxGatewayProtocolError(
+            f"{site.endpoint} is no gRPC server: {fault}", hint="check the port, and whether the gateway expects TLS there",
+            site=site, phase="http2", grpc_status=GrpcStatus.INTERNAL,
+        )  # fmt: skip
+    return MxGatewayProtocolError(
+        f"{fault}{_during(site)} at {site.endpoint}", hint="the peer is no MXAccess gateway, or a proxy between damages the conversation",
+        site=site, phase=phase, grpc_status=GrpcStatus.INTERNAL,
+    )  # fmt: skip
+
+
+_TLS_HINT: Final = "check that this port serves TLS, and that both sides share TLS 1.2 or newer"
+
+
+def _from_tls(fault: ssl.SSLError, site: CallSite) -> MxGatewayError:
+    if isinstance(fault, PinFault):
+        text = (
+            f"the certificate of {site.endpoint} is not the trusted one: "
+            f"expected SHA-256 {fault.expected}, presented {fault.presented}"
+        )
+        hint = "if the gateway's certificate was renewed, trust the new fingerprint; otherwise somebody is in between"
+    elif isinstance(fault, ssl.SSLCertVerificationError):
+        text = f"the certificate of {site.endpoint} was refused: {_tls_text(fault)}"
+        hint = "pass the CA file that signed it, or the server name that it was made for"
+    else:
+        text = f"no TLS connection with {site.endpoint} came about: {_tls_text(fault)}"
+        hint = _TLS_HINT
+    return MxGatewayTlsError(text, hint=hint, site=site, phase="tls", grpc_status=GrpcStatus.UNAVAILABLE)
+
+
+def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
+    bound = f" within {site.timeout:g} s" if site.timeout is not None else ""
+    if phase in ("resolve", "connect", "tls", "http2"):
+        text, hint = f"no connection to {site.endpoint}{bound}", "check host, port and firewall, or allow more time"
+    else:
+        text = f"no answer from {site.endpoint}{bound}{_during(site)}"
+        hint = "the command may still be carried out; ask for the session's state before repeating it"
+    return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# gRPC statuses
+
+_GALAXY_SERVICE: Final = "GalaxyRepository/"
+_SCOPE: Final = re.compile(r"required scope '([^']+)'")
+
+
+def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
+    text = f"{fault.code.name} from {site.endpoint}{_during(site)}: {fault.message or 'no further message'}"
+    cls, hint, retryable = _rpc_class(fault, site)
+    if cls is MxGatewayTimeoutError and site.timeout is not None:
+        text += f" (bound {site.timeout:g} s)"
+    error = cls(text, hint=hint, site=site, phase="stream", grpc_status=fault.code, retryable=retryable)
+    if isinstance(error, MxGatewayAuthorizationError) and (match := _SCOPE.search(fault.message)):
+        error.required_scope = match[1]
+    return error
+
+
+def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], str, bool]:
+    """Return class, hint and whether another try is worth it."""
+    galaxy = _GALAXY_SERVICE in site.method
+    match fault.code:
+        case GrpcStatus.UNAUTHENTICATED:
+            return MxGatewayAuthenticationError, "pass an API key that this gateway knows", False
+        case GrpcStatus.PERMISSION_DENIED:
+            return MxGatewayAuthorizationError, "use a key with that scope, or have it granted at the gateway", False
+        case GrpcStatus.INVALID_ARGUMENT | GrpcStatus.OUT_OF_RANGE:
+            return MxGatewayInvalidRequestError, "correct the request", False
+        case GrpcStatus.DEADLINE_EXCEEDED:
+            return MxGatewayTimeoutError, "the command may still be carried out; ask for the session's state", False
+        case GrpcStatus.UNIMPLEMENTED:
+            return MxGatewayProtocolError, "the server is no MXAccess gateway, or an older one", False
+        case GrpcStatus.NOT_FOUND if galaxy:
+            return MxGatewayNotFoundError, "check the name, or browse from the top level", False
+    if fault.synthesised or galaxy or fault.code not in _SESSION_HINTS:
+        passing = fault.code in (GrpcStatus.UNAVAILABLE, GrpcStatus.RESOURCE_EXHAUSTED, GrpcStatus.ABORTED)
+        return MxGatewayTransportError, "try again later" if passing else "see the gateway's log", passing
+    if fault.code is GrpcStatus.UNAVAILABLE:
+        return MxGatewayWorkerError, _SESSION_HINTS[fault.code], True
+    return MxGatewaySessionError, _SESSION_HINTS[fault.code], fault.code is GrpcStatus.RESOURCE_EXHAUSTED
+
+
+# What these codes mean when the gateway's own service answers with them.
+_SESSION_HINTS: Final = {
+    GrpcStatus.NOT_FOUND: "the session is over or never was; open a new one",
+    GrpcStatus.FAILED_PRECONDITION: "the session takes no commands in this state; open a new one",
+    GrpcStatus.RESOURCE_EXHAUSTED: "a limit of the gateway is reached; close sessions, or read events faster",
+    GrpcStatus.ALREADY_EXISTS: "another event stream is attached to this session; share it or close it",
+    GrpcStatus.UNAVAILABLE: "the session's worker is gone; open a new session",
+}
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Protocol statuses of gateway replies
+
+_PROTOCOL_STATUS: Final[dict[str, tuple[type[MxGatewayError], GrpcStatus, str]]] = {
+    "INVALID_REQUEST": (MxGatewayInvalidRequestError, GrpcStatus.INVALID_ARGUMENT, "correct the request"),
+    "SESSION_NOT_FOUND": (MxGatewaySessionError, GrpcStatus.NOT_FOUND, _SESSION_HINTS[GrpcStatus.NOT_FOUND]),
+    "SESSION_NOT_READY": (
+        MxGatewaySessionError, GrpcStatus.FAILED_PRECONDITION, _SESSION_HINTS[GrpcStatus.FAILED_PRECONDITION],
+    ),
+    "WORKER_UNAVAILABLE": (MxGatewayWorkerError, GrpcStatus.UNAVAILABLE, _SESSION_HINTS[GrpcStatus.UNAVAILABLE]),
+    "TIMEOUT": (
+        MxGatewayTimeoutError, GrpcStatus.DEADLINE_EXCEEDED,
+        "the command may still be carried out; ask for the session's state",
+    ),
+    "PROTOCOL_VIOLATION": (MxGatewayProtocolError, GrpcStatus.INTERNAL, "see the gateway's log"),
+}  # fmt: skip
+
+
+def _from_protocol_status(fault: ProtocolStatusFault, site: CallSite) -> MxGatewayError:
+    text = f"{fault.name} from {site.endpoint}{_during(site)}: {fault.message or 'no further message'}"
+    if fault.name not in _PROTOCOL_STATUS:
+        return MxGatewayCommandError(text, reply=fault.reply, hint="see the gateway's log", site=site, phase="reply")
+    cls, code, hint = _PROTOCOL_STATUS[fault.name]
+    return cls(text, hint=hint, site=site, phase="reply", grpc_status=code, retryable=code is GrpcStatus.UNAVAILABLE)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Text
+
+
+def _during(site: CallSite) -> str:
+    where = f" during {site.method}" if site.method else ""
+    return f"{where} on {site.session_id}" if where and site.session_id else where
+
+
+def _tls_text(fault: ssl.SSLError) -> str:
+    """Return OpenSSL's own words; an error that Python raised itself has neither attribute."""
+    return getattr(fault, "verify_message", None) or getattr(fault, "reason", None) or str(fault)
+
+
+def _os_text(fault: BaseException) -> str:
+    silent = "closed by the peer" if isinstance(fault, ConnectionError) else type(fault).__name__
+    return getattr(fault, "strerror", None) or str(fault) or silent

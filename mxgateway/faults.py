@@ -1,0 +1,134 @@
+"""What can go wrong, in the terms of the layer where it happens; `errors.map_fault` makes the errors of it.
+
+Faults never leave the library: a caller sees them at most as the cause of an `MxGatewayError`.
+"""
+
+from __future__ import annotations
+
+import enum
+import ssl
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mxgateway.credentials import redact
+
+Phase = Literal["", "request", "resolve", "connect", "tls", "http2", "stream", "reply"]
+"""Where a fault was met: before sending, or in which layer of the conversation."""
+
+
+class GrpcStatus(enum.IntEnum):
+    """The gRPC status codes, by their names in the gRPC specification."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallSite:
+    """Where a fault was met; copied onto the error."""
+
+    endpoint: str = ""
+    """The gateway, as ``host:port``."""
+    method: str = ""
+    """The gRPC method, as ``Service/Method``; empty while connecting."""
+    correlation_id: str = ""
+    """The id that the request carried."""
+    session_id: str = ""
+    """The session that the request named."""
+    timeout: float | None = None
+    """The bound that applied, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolStatusFault:
+    """A gateway reply whose protocol status is no success; `name` is the enum name without its prefix."""
+
+    name: str
+    message: str = ""
+    reply: Any = None
+
+
+class TransportFault(Exception):
+    """Root of what the transport raises inside itself. It leaves the library as a cause only, so its text is as clean as an error's."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(redact(one_line(text)))
+
+
+class RpcStatus(TransportFault):
+    """A gRPC status other than OK: read from trailers or, when `synthesised`, following from HTTP status or RST_STREAM."""
+
+    def __init__(self, code: GrpcStatus, message: str = "", *, synthesised: bool = False) -> None:
+        super().__init__(f"{code.name}: {message}")
+        self.code = code
+        self.message = redact(one_line(message))
+        self.synthesised = synthesised
+
+
+class ConnectFault(TransportFault):
+    """No connection came about; `cause` is what failed in `phase`."""
+
+    def __init__(self, phase: Phase, cause: BaseException) -> None:
+        super().__init__(f"{phase}: {cause}")
+        self.phase: Phase = phase
+        self.cause = cause
+
+
+class CertificateFileFault(TransportFault):
+    """A file that TLS needs cannot be used."""
+
+
+class NotHttp2Fault(TransportFault):
+    """The peer does not speak HTTP/2."""
+
+
+class PeerFault(TransportFault):
+    """The peer broke a rule, or a limit of ours was exceeded."""
+
+
+class RequestFault(TransportFault):
+    """The request cannot be sent as it is."""
+
+
+class ConnectionFault(TransportFault):
+    """The connection ended. `processed` is False when the peer surely did not see the request."""
+
+    def __init__(self, text: str, *, processed: bool = True) -> None:
+        super().__init__(text)
+        self.processed = processed
+
+
+class ClosedFault(TransportFault):
+    """The client was closed."""
+
+
+class PinFault(ssl.SSLCertVerificationError):
+    """The gateway presented another certificate than the one that is trusted (SHA-256 fingerprints)."""
+
+    def __init__(self, expected: str, presented: str) -> None:
+        super().__init__(1, f"the certificate's SHA-256 fingerprint is {presented}, expected {expected}")
+        self.expected = expected
+        self.presented = presented
+
+
+Fault = BaseException | ProtocolStatusFault
+
+
+def one_line(text: str) -> str:
+    """Fold white space and drop control characters: the text may come from the peer."""
+    return " ".join("".join(char for char in text if char.isprintable() or char.isspace()).split())

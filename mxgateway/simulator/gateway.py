@@ -1,0 +1,325 @@
+"""`SimulatedGateway`: an MXAccess Gateway in this process, on a real TCP port."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections import deque
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from grpclib.const import Status
+
+from mxgateway.simulator.alarms import AlarmSystem
+from mxgateway.simulator.auth import Authenticator, Scope, SimulatedKey
+from mxgateway.simulator.calls import ReceivedCall
+from mxgateway.simulator.clock import Clock, SystemClock, nanoseconds
+from mxgateway.simulator.galaxy import GalaxyRepository
+from mxgateway.simulator.galaxy_service import GalaxyService
+from mxgateway.simulator.gateway_service import GatewayService
+from mxgateway.simulator.log_guard import hide_headers
+from mxgateway.simulator.options import SimulatorOptions
+from mxgateway.simulator.plant import Plant
+from mxgateway.simulator.plant_catalog import small_plant
+from mxgateway.simulator.router import Router
+from mxgateway.simulator.server import Listener, join_host_port, reachable_host, tls_context
+from mxgateway.simulator.sessions import Session, SessionRegistry
+from mxgateway.simulator.statuses import GOOD, OK
+from mxgateway.simulator.switches import Replacement, Switches
+from mxgateway.simulator.tags import LivePlant, Sample, Tag
+
+Path = str | os.PathLike[str]
+
+
+class SimulatedGateway:
+    """A simulated gateway that serves MxAccessGateway and GalaxyRepository while it is entered.
+
+    Args:
+        host: The address to listen at.
+        port: The port; 0 for one that is free.
+        api_keys: The keys that are accepted; by default one with every scope and a random secret.
+        plant: What the gateway serves; by default the small plant.
+        options: Limits, times and versions.
+        clock: The time; a `ManualClock` lets a test move it.
+        certificate: PEM file of a certificate: the gateway then speaks TLS.
+        private_key: PEM file of its key; None when it is in the certificate's file.
+        ssl_context: The server side of TLS, ready made, instead of a certificate.
+
+    Raises:
+        ValueError: Both a certificate and an SSL context are given.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_keys: Sequence[SimulatedKey] | None = None,
+        plant: Plant | None = None,
+        options: SimulatorOptions | None = None,
+        clock: Clock | None = None,
+        certificate: Path | None = None,
+        private_key: Path | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        if certificate is not None and ssl_context is not None:
+            raise ValueError("give a certificate or an ssl_context, not both")
+        self.options = options or SimulatorOptions()
+        self.clock = clock or SystemClock()
+        self.switches = Switches()
+        self.received: deque[ReceivedCall] = deque(maxlen=self.options.record_limit)
+        """The calls, oldest first; bounded."""
+        self._host = host
+        self._port = port
+        self._keys = tuple(api_keys) if api_keys is not None else (SimulatedKey(),)
+        self._plant = plant or small_plant()
+        self._certificate = certificate
+        self._private_key = private_key
+        self._ssl_context = ssl_context
+        self._stopped = asyncio.Event()
+        self._earlier_events = 0
+        self._run: _Run | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: The address cannot be listened at, or the certificate cannot be read.
+            RuntimeError: The gateway runs.
+        """
+        if self._run is not None:
+            raise RuntimeError("the simulated gateway is already running")
+        hide_headers()
+        if self._certificate is not None and self._ssl_context is None:
+            self._ssl_context = tls_context(self._certificate, self._private_key)
+        run = _Run(self._plant, self.clock, self.switches, self.options, self._keys, self.received, self._ssl_context)
+        try:
+            self._port = await run.listener.start(self._host, self._port)
+        except BaseException:
+            await run.stop()
+            raise
+        self._stopped.clear()
+        self._run = run
+
+    async def stop(self) -> None:
+        """End every session and connection and listen no more; without effect when the gateway does not run."""
+        run, self._run = self._run, None
+        if run is not None:
+            self._earlier_events += run.sessions.events_sent
+            await run.stop()
+            self._stopped.set()
+
+    async def restart(self) -> None:
+        """Stop and start at the same port: every session is lost, the galaxy's sequence begins again."""
+        await self.stop()
+        await self.start()
+
+    async def serve_forever(self) -> None:
+        """Return when the gateway is stopped; cancel the call to end the wait alone."""
+        if self._run is not None:
+            await self._stopped.wait()
+
+    # Where and who
+
+    @property
+    def host(self) -> str:
+        """The address that a client on this machine connects to."""
+        return reachable_host(self._host)
+
+    @property
+    def port(self) -> int:
+        """The port; 0 before the first start when any was asked for."""
+        return self._port
+
+    @property
+    def endpoint(self) -> str:
+        """``host:port``"""
+        return join_host_port(self.host, self.port)
+
+    @property
+    def api_key(self) -> str:
+        """A key that may do everything.
+
+        Raises:
+            LookupError: None of the gateway's keys may.
+        """
+        for key in self._keys:
+            if key.scopes >= frozenset(Scope):
+                return key.reveal()
+        raise LookupError("none of the simulated gateway's API keys has every scope")
+
+    # What happened
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """The sessions that have not ended, by session id."""
+        return self._running.sessions
+
+    @property
+    def events_sent(self) -> int:
+        """Events handed to streams since the first start, replayed ones counted again."""
+        return self._earlier_events + (self._run.sessions.events_sent if self._run is not None else 0)
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open."""
+        return len(self._running.listener.connections)
+
+    # What a test can do
+
+    @property
+    def alarms(self) -> AlarmSystem:
+        """The alarms: raise, clear, acknowledge, fail over."""
+        return self._running.alarms
+
+    @property
+    def galaxy(self) -> GalaxyRepository:
+        """The galaxy repository: its cache and its database."""
+        return self._running.galaxy
+
+    def tag(self, reference: str) -> Tag:
+        """Return the live tag of a reference.
+
+        Raises:
+            LookupError: The plant does not know it.
+        """
+        found = self._running.plant.find(reference)
+        if found is None:
+            raise LookupError(f"the plant has no tag {reference!r}")
+        return found[0]
+
+    def set_tag(self, reference: str, value: Any, *, quality: int = GOOD, source_time: Any = None) -> None:
+        """Give a tag a value, as its provider would.
+
+        Args:
+            reference: The whole tag.
+            value: The native value: bool, int, float, str, bytes, a datetime or nanoseconds since 1970 for a time, a list
+                for an array, None for no value.
+            quality: The OPC DA quality; below 64 the tag has no value.
+            source_time: A datetime with a time zone; None for now.
+
+        Raises:
+            LookupError: The plant does not know the tag.
+        """
+        tag = self.tag(reference)
+        time_ns = self.clock.now_ns() if source_time is None else nanoseconds(source_time)
+        tag.override(Sample(tag.attribute.data_type, _native(value), quality, time_ns, OK))
+
+    def deploy(self, plant: Plant | None = None) -> None:
+        """Deploy the galaxy.
+
+        Args:
+            plant: What it holds from now on; None for the same.
+        """
+        if plant is not None:
+            self._plant = plant
+            self._running.plant.plant = plant
+            self._running.alarms.watch_plant()
+        self._running.galaxy.deploy(plant)
+
+    def fail_next(self, method: str, status: Status, message: str = "", *, times: int = 1) -> None:
+        """Let the next calls of a method fail.
+
+        Args:
+            method: An RPC, ``OpenSession``, or one kind of command, ``Invoke.Register``.
+            status: The gRPC status.
+            message: The gRPC message.
+            times: How many calls fail.
+        """
+        self.switches.fail_next(method, status, message, times)
+
+    def reply_override(self, method: str, replace: Replacement, *, times: int | None = 1) -> None:
+        """Let a function change the next replies of a unary method.
+
+        Args:
+            method: An RPC, ``OpenSession``, or one kind of command, ``Invoke.Register``.
+            replace: Takes the reply and returns the one to send.
+            times: How many replies are changed; None for all.
+        """
+        self.switches.override(method, replace, times)
+
+    def hold_commands(self) -> None:
+        """Let no worker start a command until `release_commands`."""
+        self.switches.command_gate.hold()
+
+    def release_commands(self) -> None:
+        """Let the workers go on."""
+        self.switches.command_gate.release()
+
+    def hold_write_completions(self) -> None:
+        """Let no accepted write complete until `release_write_completions`."""
+        self.switches.write_gate.hold()
+
+    def release_write_completions(self) -> None:
+        """Complete the writes that were held, in order."""
+        self.switches.write_gate.release()
+        for session in self.sessions.values():
+            session.worker.release_writes()
+
+    def crash_worker(self, session_id: str, reason: str = "the worker process exited unexpectedly") -> None:
+        """Let a session's worker crash: the session faults.
+
+        Raises:
+            KeyError: There is no such session.
+        """
+        self.sessions[session_id].fault(Status.UNAVAILABLE, reason)
+
+    def drop_connections(self, *, politely: bool = False) -> None:
+        """Cut every connection; sessions live on.
+
+        Args:
+            politely: Send GOAWAY first, instead of a reset.
+        """
+        self._running.listener.drop_connections(politely=politely)
+
+    @property
+    def _running(self) -> _Run:
+        if self._run is None:
+            raise RuntimeError("the simulated gateway is not running: enter it with `async with`")
+        return self._run
+
+
+class _Run:
+    """What lives from one start to the next stop."""
+
+    def __init__(
+        self,
+        plant: Plant,
+        clock: Clock,
+        switches: Switches,
+        options: SimulatorOptions,
+        keys: Sequence[SimulatedKey],
+        received: deque[ReceivedCall],
+        ssl_context: ssl.SSLContext | None,
+    ) -> None:
+        self.plant = LivePlant(plant, clock)
+        self.alarms = AlarmSystem(self.plant)
+        self.galaxy = GalaxyRepository(plant, clock)
+        self.sessions = SessionRegistry(self.plant, self.alarms, switches, options)
+        self._service = GatewayService(self.plant, self.alarms, self.sessions, switches, options)
+        table = self._service.methods() | GalaxyService(self.galaxy).methods()
+        router = Router(table, Authenticator(keys), switches, options.message_limit, received)
+        self.listener = Listener(router.serve, options, ssl_context)
+
+    async def stop(self) -> None:
+        await self.listener.stop()
+        await self._service.close()
+        await self.sessions.close_all()
+        self.plant.stop()
+
+
+def _native(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_native(element) for element in value]
+    return nanoseconds(value) if hasattr(value, "tzinfo") else value

@@ -1,0 +1,107 @@
+"""What a test can make the simulated gateway do: failures, changed replies, commands and completions that wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from grpclib import GRPCError
+from grpclib.const import Status
+
+Replacement = Callable[[Any], Any]
+"""Takes the reply that the gateway is about to send and returns the one to send instead."""
+
+
+class Gate:
+    """Something that can be held: open by default."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+        self._open.set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is held."""
+        return self._open.is_set()
+
+    def hold(self) -> None:
+        """Let nothing pass until `release`."""
+        self._open.clear()
+
+    def release(self) -> None:
+        """Let everything pass."""
+        self._open.set()
+
+    async def opened(self) -> None:
+        """Return when the gate is open."""
+        if not self._open.is_set():
+            await self._open.wait()
+
+
+@dataclass(slots=True)
+class _Failure:
+    method: str
+    status: Status
+    message: str
+    left: int
+
+
+@dataclass(slots=True)
+class _Override:
+    method: str
+    replace: Replacement
+    left: int | None
+
+
+class Switches:
+    """The switches of one gateway.
+
+    A method is named as in the contract, ``OpenSession``; one kind of command is ``Invoke.Register``.
+    """
+
+    def __init__(self) -> None:
+        self.command_gate = Gate()
+        self.write_gate = Gate()
+        self._failures: list[_Failure] = []
+        self._overrides: list[_Override] = []
+
+    def fail_next(self, method: str, status: Status, message: str, times: int) -> None:
+        """Let the next calls of `method` fail."""
+        self._failures.append(_Failure(method, status, message, times))
+
+    def override(self, method: str, replace: Replacement, times: int | None) -> None:
+        """Let `replace` change the replies of the next calls of `method`; None for all of them."""
+        self._overrides.append(_Override(method, replace, times))
+
+    def clear(self) -> None:
+        """Forget failures and overrides, and open every gate."""
+        self._failures.clear()
+        self._overrides.clear()
+        self.command_gate.release()
+        self.write_gate.release()
+
+    def check(self, names: Iterable[str]) -> None:
+        """Raise the failure that is due for a call with one of these names.
+
+        Raises:
+            GRPCError: A failure was ordered.
+        """
+        failure = next((failure for failure in self._failures if failure.method in names), None)
+        if failure is not None:
+            failure.left -= 1
+            if failure.left <= 0:
+                self._failures.remove(failure)
+            raise GRPCError(failure.status, failure.message)
+
+    def replaced(self, names: Iterable[str], reply: Any) -> Any:
+        """Return what to send instead of `reply` to a call with one of these names."""
+        override = next((override for override in self._overrides if override.method in names), None)
+        if override is None:
+            return reply
+        if override.left is not None:
+            override.left -= 1
+            if override.left <= 0:
+                self._overrides.remove(override)
+        return override.replace(reply)

@@ -1,0 +1,267 @@
+"""One simulated worker: what MXAccess knows for one session, and the events that it raises."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from grpclib import GRPCError
+
+from mxgateway.generated.mxaccess_gateway import v1 as mx
+from mxgateway.simulator import statuses
+from mxgateway.simulator.apartment import Apartment, Outcome
+from mxgateway.simulator.auth import AccessDenied, SimulatedKey
+from mxgateway.simulator.clock import Clock, timestamp
+from mxgateway.simulator.items import Item, MxServer
+from mxgateway.simulator.options import SimulatorOptions
+from mxgateway.simulator.statuses import MxAccessFailure
+from mxgateway.simulator.switches import Switches
+from mxgateway.simulator.tags import LivePlant, Sample, Tag
+from mxgateway.simulator.values import to_array
+
+if TYPE_CHECKING:
+    from mxgateway.simulator.alarms import AlarmSystem
+    from mxgateway.simulator.sessions import Session
+
+WORKER_VERSION: Final = "1.0.0-simulated"
+MXACCESS_VERSION: Final = "20.1.000-simulated"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command with what it may touch."""
+
+    arm: str
+    """The command's name in snake case, such as ``add_item``."""
+    payload: Any = field(repr=False)
+    """The command's own message, which can hold a password."""
+    key: SimulatedKey
+    """Who asks."""
+
+
+Handler = Callable[["Worker", Command], "Outcome | Awaitable[Outcome]"]
+
+
+@dataclass(slots=True)
+class _Write:
+    """A write that was accepted and is not complete."""
+
+    item: Item
+    apply: Callable[[], None] | None
+    status: mx.MxStatusProxy
+    hresult: int
+
+
+class Worker:
+    """The worker of one session.
+
+    Args:
+        session: The session, which takes the events.
+        plant: The live plant.
+        alarms: The plant's alarms.
+        switches: What a test has switched.
+        options: Limits and times.
+        process_id: The process id that the worker tells.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        plant: LivePlant,
+        alarms: AlarmSystem,
+        switches: Switches,
+        options: SimulatorOptions,
+        process_id: int,
+    ) -> None:
+        self.session = session
+        self.plant = plant
+        self.alarms = alarms
+        self.options = options
+        self.clock: Clock = plant.clock
+        self.process_id = process_id
+        self.started_at = self.clock.now()
+        self.servers: dict[int, MxServer] = {}
+        self._switches = switches
+        self._last_handle = 0
+        self._writes: deque[_Write] = deque()
+        self._writes_due = 0
+        self.apartment = Apartment(
+            f"Session {session.session_id}", switches.command_gate, options.pending_command_limit
+        )
+
+    def submit(self, handler: Handler, command: Command) -> asyncio.Future[Outcome]:
+        """Queue a command; the future gets its outcome.
+
+        Raises:
+            GRPCError: RESOURCE_EXHAUSTED when too many commands are pending.
+        """
+        return self.apartment.submit(partial(handler, self, command))
+
+    def stop(self, reason: GRPCError) -> None:
+        """End the worker: pending commands fail with `reason`, every item is dropped."""
+        self.alarms.unsubscribe(self.session)
+        for server in self.servers.values():
+            server.remove_all()
+        self.servers.clear()
+        self._writes.clear()
+        self.apartment.stop(reason)
+
+    # Handles
+
+    def next_handle(self) -> int:
+        """Return a handle that was not used yet: servers and items share one count, so that a mix-up shows."""
+        self._last_handle += 1
+        return self._last_handle
+
+    def server(self, handle: int) -> MxServer:
+        """Return the registration of that handle.
+
+        Raises:
+            MxAccessFailure: The handle is unknown.
+        """
+        try:
+            return self.servers[handle]
+        except KeyError:
+            raise MxAccessFailure from None
+
+    def item(self, server_handle: int, item_handle: int) -> Item:
+        """Return the item of these handles.
+
+        Raises:
+            MxAccessFailure: One of them is unknown.
+        """
+        return self.server(server_handle).item(item_handle)
+
+    def add_item(
+        self, key: SimulatedKey, server_handle: int, definition: str, context: str = "", kind: type[Item] = Item
+    ) -> Item:
+        """Add an item to a registration; an unknown reference gets a handle too.
+
+        Raises:
+            MxAccessFailure: The server handle is unknown, or the reference is empty.
+            AccessDenied: The API key may not read the tag.
+        """
+        server = self.server(server_handle)
+        if not definition.strip():
+            raise MxAccessFailure
+        tag, index = self.plant.find(definition, context) or (None, None)
+        self.check_read(key, tag)
+        item = kind(server, self.next_handle(), definition, tag, index, self)
+        server.items[item.handle] = item
+        return item
+
+    def check_read(self, key: SimulatedKey, tag: Tag | None) -> None:
+        """Do nothing when the key may read the tag.
+
+        Raises:
+            AccessDenied: It may not.
+        """
+        if tag is not None and not key.may_read(self.plant.plant, tag.object, tag.attribute):
+            raise AccessDenied(f"API key may not read '{tag.reference}'.")
+
+    def check_write(self, key: SimulatedKey, tag: Tag | None) -> None:
+        """Do nothing when the key may write the tag.
+
+        Raises:
+            AccessDenied: It may not.
+        """
+        if tag is not None and not key.may_write(self.plant.plant, tag.object, tag.attribute):
+            raise AccessDenied(f"API key may not write '{tag.reference}'.")
+
+    # Writes
+
+    def accept_write(
+        self, item: Item, apply: Callable[[], None] | None, status: mx.MxStatusProxy, hresult: int
+    ) -> None:
+        """Queue the completion of an accepted write: one OnWriteComplete per write, in order.
+
+        Args:
+            item: The written item.
+            apply: What changes the plant; None when the write fails.
+            status: What the OnWriteComplete says.
+            hresult: What the OnWriteComplete says.
+        """
+        self._writes.append(_Write(item, apply, status, hresult))
+        if self.options.write_time:
+            self.clock.call_later(self.options.write_time, self._write_due)
+        else:
+            asyncio.get_running_loop().call_soon(self._write_due)
+
+    def release_writes(self) -> None:
+        """Complete the writes that were held."""
+        due, self._writes_due = self._writes_due, 0
+        for _ in range(due):
+            self._complete_write()
+
+    def _write_due(self) -> None:
+        if self._switches.write_gate.is_open:
+            self._complete_write()
+        else:
+            self._writes_due += 1
+
+    def _complete_write(self) -> None:
+        if not self._writes:
+            return
+        write = self._writes.popleft()
+        self._publish(
+            write.item,
+            mx.MxEventFamily.ON_WRITE_COMPLETE,
+            statuses=[write.status],
+            hresult=write.hresult,
+            on_write_complete=mx.OnWriteCompleteEvent(),
+        )
+        if write.apply is not None:
+            write.apply()
+
+    # Events
+
+    def data_changed(self, item: Item, sample: Sample) -> None:
+        """Tell a new value of an advised item."""
+        self._publish(
+            item,
+            mx.MxEventFamily.ON_DATA_CHANGE,
+            value=sample.message,
+            quality=sample.quality,
+            source_timestamp=sample.timestamp,
+            statuses=[sample.status],
+            on_data_change=mx.OnDataChangeEvent(),
+        )
+
+    def buffered_data_changed(self, item: Item, samples: list[Sample]) -> None:
+        """Tell the values that a buffered item collected; samples without a value count by their quality alone."""
+        data_type = samples[-1].data_type
+        default = data_type.traits.default
+        natives = [default if sample.native is None else sample.native for sample in samples]
+        body = mx.OnBufferedDataChangeEvent(
+            data_type=data_type.traits.mx_type,
+            values=to_array(data_type, natives),
+            qualities=[sample.quality for sample in samples],
+            timestamps=[timestamp(sample.time_ns) for sample in samples],
+        )
+        self._publish(
+            item,
+            mx.MxEventFamily.ON_BUFFERED_DATA_CHANGE,
+            quality=samples[-1].quality,
+            source_timestamp=samples[-1].timestamp,
+            statuses=[samples[-1].status],
+            on_buffered_data_change=body,
+        )
+
+    def operation_complete(self, item: Item) -> None:
+        """Tell that a suspend or an activate is done."""
+        self._publish(
+            item,
+            mx.MxEventFamily.OPERATION_COMPLETE,
+            statuses=[statuses.OK],
+            hresult=statuses.S_OK,
+            operation_complete=mx.OperationCompleteEvent(),
+        )
+
+    def _publish(self, item: Item, family: mx.MxEventFamily, **fields: Any) -> None:
+        self.session.publish(
+            mx.MxEvent(family=family, server_handle=item.server.handle, item_handle=item.handle, **fields)
+        )

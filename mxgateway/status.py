@@ -1,0 +1,310 @@
+"""What an MxStatusProxy, an HRESULT and an OPC quality mean, in words.
+
+Nothing here needs the generated messages: a status is anything with the attributes of MxStatusProxy, and its enums are read
+by name, so that bindings made from a gateway's own files work as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from mxgateway.proto import MxStatusCategory, MxStatusProxy, MxStatusSource
+
+QualityKind = Literal["good", "uncertain", "bad"]
+"""The three classes of OPC quality."""
+
+# --------------------------------------------------------------------------------------------------------------------
+# Status categories and sources
+
+# AVEVA's own words for the status of an attribute read or write (Application Server user's guide, "Status").
+_CATEGORIES: Final = {
+    "UNSPECIFIED": "no category",
+    "UNKNOWN": "unknown status",
+    "OK": "OK",
+    "PENDING": "pending: received, not yet complete",
+    "WARNING": "warning: completed, with a warning condition",
+    "COMMUNICATION_ERROR": "communication error with the object behind the tag",
+    "CONFIGURATION_ERROR": "configuration error",
+    "OPERATIONAL_ERROR": "operational error",
+    "SECURITY_ERROR": "security error: access rights do not suffice",
+    "SOFTWARE_ERROR": "internal software error",
+    "OTHER_ERROR": "other error",
+}
+
+# A WARNING completed; PENDING and an unset category say nothing bad yet.
+_NO_FAILURE: Final = frozenset({"UNSPECIFIED", "OK", "PENDING", "WARNING"})
+
+# LMX is the in-process part of Message Exchange, NMX its network part (ArchestrA Object Toolkit, MxStatusSource).
+_SOURCES: Final = {
+    "UNKNOWN": "an unknown component",
+    "REQUESTING_LMX": "the requesting side's Local Message Exchange",
+    "RESPONDING_LMX": "the responding side's Local Message Exchange",
+    "REQUESTING_NMX": "the requesting side's Network Message Exchange",
+    "RESPONDING_NMX": "the responding side's Network Message Exchange",
+    "REQUESTING_AUTOMATION_OBJECT": "the requesting automation object",
+    "RESPONDING_AUTOMATION_OBJECT": "the responding automation object",
+}
+
+# The members of the vendor's MxStatusDetail whose numbers are public, and what was observed on live systems.
+_DETAILS: Final = {
+    1: "the request timed out",
+    2: "communication error with the platform",
+    3: "invalid platform id",
+    4: "invalid engine id",
+    5: "communication error with the engine",
+    6: "invalid reference: the tag could not be resolved",
+    7: "no Galaxy Repository",
+    8: "invalid object id",
+    1003: "the reference could not be resolved: unknown tag, or a whole array without its []",
+}
+
+
+def is_failure(category: MxStatusCategory | str | None) -> bool:
+    """Tell whether a status category means that the operation failed.
+
+    Args:
+        category: The enum value, or its name with or without the enum's prefix. None counts as unset.
+
+    Returns:
+        False for OK, PENDING, WARNING and an unset category; True for every other, one without a name included. The COM
+        number `success` of a status is no boolean (native OK is −1) and is not looked at.
+    """
+    return _name(category, "MX_STATUS_CATEGORY_") not in _NO_FAILURE
+
+
+def failures(statuses: Iterable[MxStatusProxy]) -> list[MxStatusProxy]:
+    """Return the statuses whose category is a failure, in order."""
+    return [status for status in statuses if is_failure(status.category)]
+
+
+def explain_status(status: MxStatusProxy) -> str:
+    """Return one line that says what a status means.
+
+    Args:
+        status: An MxStatusProxy, or anything with its attributes.
+
+    Returns:
+        Category, source, detail and the gateway's own text, as far as they are set; numbers where there is no name.
+    """
+    category = _name(status.category, "MX_STATUS_CATEGORY_")
+    parts = [_CATEGORIES.get(category) or _spelled(category) or f"status category {status.raw_category}"]
+    source = _name(status.detected_by, "MX_STATUS_SOURCE_")
+    if source != "UNSPECIFIED":
+        words = _SOURCES.get(source) or _spelled(source) or f"source {status.raw_detected_by}"
+        parts.append(f"detected by {words}")
+    if status.detail:
+        parts.append(explain_detail(status.detail))
+    text = " ".join(status.diagnostic_text.split())
+    return "; ".join([", ".join(parts), text] if text else [", ".join(parts)])
+
+
+def explain_detail(detail: int) -> str:
+    """Return what a detail number of a status means, or the number alone where its meaning is not public.
+
+    Args:
+        detail: `detail` of an MxStatusProxy.
+    """
+    words = _DETAILS.get(detail)
+    return f"detail {detail} ({words})" if words else f"detail {detail}"
+
+
+def _name(value: MxStatusCategory | MxStatusSource | str | None, prefix: str) -> str:
+    """Return the enum name without prefix; "UNSPECIFIED" for what is unset, "" for a number without a name."""
+    name = value if isinstance(value, str) else getattr(value, "name", None)
+    if name is None:
+        return "" if value else "UNSPECIFIED"
+    return name.removeprefix(prefix) or "UNSPECIFIED"
+
+
+def _spelled(name: str) -> str:
+    """Return a name that a newer contract has as words."""
+    return name.replace("_", " ").lower()
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# HRESULTs
+
+
+class _Meaning(NamedTuple):
+    name: str
+    words: str
+
+
+# Windows SDK, winerror.h and corerror.h. Only what a COM server such as MXAccess, or the .NET gateway around it, returns.
+_HRESULTS: Final = {
+    0x00000000: _Meaning("S_OK", "success"),
+    0x00000001: _Meaning("S_FALSE", "success, with a negative answer"),
+    0x80004001: _Meaning("E_NOTIMPL", "not implemented"),
+    0x80004002: _Meaning("E_NOINTERFACE", "no such interface; also a failed cast"),
+    0x80004003: _Meaning("E_POINTER", "invalid pointer"),
+    0x80004004: _Meaning("E_ABORT", "aborted"),
+    0x80004005: _Meaning("E_FAIL", "unspecified failure"),
+    0x8000000A: _Meaning("E_PENDING", "the data are not yet available"),
+    0x8000FFFF: _Meaning("E_UNEXPECTED", "catastrophic failure"),
+    0x80010001: _Meaning("RPC_E_CALL_REJECTED", "the callee rejected the call"),
+    0x80010007: _Meaning("RPC_E_SERVER_DIED", "the callee is gone; the call may have been carried out"),
+    0x80010012: _Meaning("RPC_E_SERVER_DIED_DNE", "the callee is gone; the call was not carried out"),
+    0x80010100: _Meaning("RPC_E_SYS_CALL_FAILED", "system call failed"),
+    0x80010105: _Meaning("RPC_E_SERVERFAULT", "the server threw an exception"),
+    0x80010106: _Meaning("RPC_E_CHANGED_MODE", "the thread's apartment is of another kind"),
+    0x80010108: _Meaning("RPC_E_DISCONNECTED", "the object has disconnected from its clients"),
+    0x8001010A: _Meaning("RPC_E_SERVERCALL_RETRYLATER", "the server is busy; try again later"),
+    0x8001010B: _Meaning("RPC_E_SERVERCALL_REJECTED", "the server rejected the call"),
+    0x8001010D: _Meaning("RPC_E_CANTCALLOUT_ININPUTSYNCCALL", "no outgoing call during an input-synchronous one"),
+    0x8001010E: _Meaning("RPC_E_WRONG_THREAD", "the interface belongs to another thread"),
+    0x8001011F: _Meaning("RPC_E_TIMEOUT", "the call timed out"),
+    0x80020003: _Meaning("DISP_E_MEMBERNOTFOUND", "member not found"),
+    0x80020004: _Meaning("DISP_E_PARAMNOTFOUND", "parameter not found"),
+    0x80020005: _Meaning("DISP_E_TYPEMISMATCH", "type mismatch: the value's type does not fit the attribute"),
+    0x80020006: _Meaning("DISP_E_UNKNOWNNAME", "unknown name"),
+    0x80020008: _Meaning("DISP_E_BADVARTYPE", "bad variable type"),
+    0x80020009: _Meaning("DISP_E_EXCEPTION", "an exception occurred"),
+    0x8002000A: _Meaning("DISP_E_OVERFLOW", "the value is out of the type's range"),
+    0x8002000B: _Meaning("DISP_E_BADINDEX", "invalid index"),
+    0x8002000D: _Meaning("DISP_E_ARRAYISLOCKED", "the memory of the array is locked"),
+    0x8002000E: _Meaning("DISP_E_BADPARAMCOUNT", "wrong number of parameters"),
+    0x8002000F: _Meaning("DISP_E_PARAMNOTOPTIONAL", "a parameter is missing"),
+    0x80040154: _Meaning("REGDB_E_CLASSNOTREG", "COM class not registered: is MXAccess installed there?"),
+    0x800401F0: _Meaning("CO_E_NOTINITIALIZED", "COM is not initialised on this thread"),
+    0x800401F3: _Meaning("CO_E_CLASSSTRING", "invalid class string"),
+    0x800401FD: _Meaning("CO_E_OBJNOTCONNECTED", "the object is not connected to its server"),
+    0x80070005: _Meaning("E_ACCESSDENIED", "access denied"),
+    0x80070006: _Meaning("E_HANDLE", "invalid handle"),
+    0x8007000E: _Meaning("E_OUTOFMEMORY", "out of memory"),
+    0x80070057: _Meaning(
+        "E_INVALIDARG",
+        "value does not fall within the expected range: an unknown handle, or an item that is not advised",
+    ),
+    0x8007007E: _Meaning("ERROR_MOD_NOT_FOUND", "a DLL was not found"),
+    0x800700C1: _Meaning("ERROR_BAD_EXE_FORMAT", "not a valid module; 32 and 64 bits are mixed"),
+    0x80070490: _Meaning("ERROR_NOT_FOUND", "element not found"),
+    0x800705B4: _Meaning("ERROR_TIMEOUT", "timed out"),
+    0x800706BA: _Meaning("RPC_S_SERVER_UNAVAILABLE", "the RPC server is unavailable"),
+    0x800706BE: _Meaning("RPC_S_CALL_FAILED", "the remote procedure call failed"),
+    0x80080005: _Meaning("CO_E_SERVER_EXEC_FAILURE", "the COM server could not be started"),
+    0x80131500: _Meaning("COR_E_EXCEPTION", ".NET exception"),
+    0x80131501: _Meaning("COR_E_SYSTEM", ".NET system exception"),
+    0x80131502: _Meaning("COR_E_ARGUMENTOUTOFRANGE", ".NET: argument out of range"),
+    0x80131505: _Meaning("COR_E_TIMEOUT", ".NET: timed out"),
+    0x80131509: _Meaning("COR_E_INVALIDOPERATION", ".NET: not valid in the object's present state"),
+    0x80131515: _Meaning("COR_E_NOTSUPPORTED", ".NET: not supported"),
+    0x8013153B: _Meaning("COR_E_OPERATIONCANCELED", ".NET: the operation was cancelled"),
+    0x80131622: _Meaning("COR_E_OBJECTDISPOSED", ".NET: the object was disposed of"),
+}
+
+_FACILITIES: Final = {
+    0: "no facility",
+    1: "RPC",
+    2: "dispatch",
+    3: "storage",
+    4: "interface",
+    7: "Win32",
+    8: "Windows",
+    9: "security",
+    10: "control",
+    17: "COM+",
+    19: ".NET",
+}
+_INTERFACE_FACILITY: Final = 4
+# Below this code COM itself defines the errors of FACILITY_ITF; from here on each interface defines its own.
+_FIRST_INTERFACE_CODE: Final = 0x0200
+
+
+def hresult_failed(hresult: int) -> bool:
+    """Tell whether an HRESULT is a failure: its top bit is set, however the number is written.
+
+    Args:
+        hresult: Signed or unsigned.
+    """
+    return bool(hresult & 0x80000000)
+
+
+def explain_hresult(hresult: int) -> str:
+    """Return one line that says what an HRESULT means.
+
+    Args:
+        hresult: Signed (as the contract carries it) or unsigned.
+
+    Returns:
+        The number in hexadecimal, then its name and meaning, or its facility and code when it has no well-known name.
+    """
+    if not -(2**31) <= hresult < 2**32:
+        return f"{hresult}, which is no HRESULT"
+    number = hresult & 0xFFFFFFFF
+    known = _HRESULTS.get(number)
+    if known is not None:
+        return f"0x{number:08X} {known.name}: {known.words}"
+    outcome = "failure" if hresult_failed(number) else "success"
+    facility, code = number >> 16 & 0x1FFF, number & 0xFFFF
+    if facility == _INTERFACE_FACILITY and code >= _FIRST_INTERFACE_CODE:
+        return f"0x{number:08X}: {outcome} that the interface itself defines (code 0x{code:04X}); see the statuses"
+    return f"0x{number:08X}: {outcome}, facility {_FACILITIES.get(facility, facility)}, code {code}"
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# OPC quality: vendor byte, then QQSSSSLL (OPC Data Access 3.00, "OPC Quality flags")
+
+_QUALITY_KINDS: Final[tuple[QualityKind, ...]] = ("bad", "uncertain", "bad", "good")
+_SUBSTATUSES: Final[dict[QualityKind, dict[int, str]]] = {
+    "bad": {
+        0: "",
+        1: "configuration error",
+        2: "not connected",
+        3: "device failure",
+        4: "sensor failure",
+        5: "last known value",
+        6: "communication failure",
+        7: "out of service",
+        8: "waiting for initial data",
+    },
+    "uncertain": {
+        0: "",
+        1: "last usable value",
+        4: "sensor not accurate",
+        5: "engineering units exceeded",
+        6: "fewer good sources than required",
+    },
+    "good": {0: "", 6: "local override"},
+}
+_RESERVED_QUALITY: Final = 0b10
+_LIMITS: Final = ("", "at the low limit", "at the high limit", "constant")
+
+
+def quality_kind(quality: int) -> QualityKind:
+    """Return the class of an OPC quality: the upper two bits of its low byte.
+
+    Args:
+        quality: As an event or a read carries it; 192 is good, 64 uncertain, 0 bad.
+
+    Returns:
+        The class. The bit pattern that OPC reserves counts as bad.
+    """
+    return _QUALITY_KINDS[quality >> 6 & 0b11]
+
+
+def is_good(quality: int) -> bool:
+    """Tell whether an OPC quality is of the good class, whatever its sub-status."""
+    return quality_kind(quality) == "good"
+
+
+def explain_quality(quality: int) -> str:
+    """Return one line that says what an OPC quality means.
+
+    Args:
+        quality: As an event or a read carries it.
+
+    Returns:
+        Class, sub-status, limit and the vendor's own byte, as far as they say something: ``bad: out of service``.
+    """
+    kind = quality_kind(quality)
+    substatus = quality >> 2 & 0b1111
+    if quality >> 6 & 0b11 == _RESERVED_QUALITY:
+        words = f"reserved quality {quality & 0xFF}"
+    else:
+        words = _SUBSTATUSES[kind].get(substatus, f"sub-status {substatus}")
+    vendor = quality >> 8 & 0xFF
+    parts = [words, _LIMITS[quality & 0b11], f"vendor byte {vendor}" if vendor else ""]
+    said = ", ".join(part for part in parts if part)
+    return f"{kind}: {said}" if said else kind

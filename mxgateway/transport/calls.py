@@ -1,0 +1,270 @@
+"""One RPC: deadline outside, faults mapped, the stream given back whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Final, Generic, TypeVar
+
+from betterproto import Message
+
+from mxgateway.errors import CallSite, MxGatewayError, Phase, map_fault
+from mxgateway.faults import ConnectFault, ConnectionFault, PeerFault, RequestFault
+from mxgateway.options import check_metadata, check_timeout
+from mxgateway.transport.channel import Channel
+from mxgateway.transport.connection import OpenStream
+from mxgateway.transport.header_block import call_metadata, encode_timeout, request_headers
+from mxgateway.transport.reply_stream import PREFIX_SIZE
+from mxgateway.wire import WireError, decode, encode
+
+Request = TypeVar("Request", bound=Message)
+Reply = TypeVar("Reply", bound=Message)
+
+OPEN_ATTEMPTS: Final = 3
+"""How often a call looks for a connection when the one it got goes away before anything was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Generic[Request, Reply]):
+    """One method of the contract."""
+
+    service: str
+    """Full name, ``package.Service``."""
+    name: str
+    request_type: type[Request]
+    reply_type: type[Reply]
+
+    @property
+    def path(self) -> str:
+        """The request's ``:path``."""
+        return f"/{self.service}/{self.name}"
+
+    def __str__(self) -> str:
+        return f"{self.service.rpartition('.')[2]}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """What one call adds to the client's options.
+
+    Raises:
+        MxGatewayInvalidRequestError: The bound is no positive number, or the metadata cannot be sent.
+    """
+
+    timeout: float | None = None
+    """Bound of the whole call in seconds; infinity means none, and so does None for a stream."""
+    metadata: tuple[tuple[str, str], ...] = ()
+    """Further metadata, beside the API key and the client's own."""
+    correlation_id: str = ""
+    """For errors; the request message carries it too."""
+    session_id: str = ""
+    """For errors."""
+
+    def __post_init__(self) -> None:
+        check_timeout("timeout", self.timeout)
+        if self.metadata:
+            object.__setattr__(self, "metadata", tuple(check_metadata(self.metadata)))
+
+
+def call_site(channel: Channel, method: Method[Any, Any], options: CallOptions) -> CallSite:
+    """Return what the errors of a call tell about it."""
+    bound = options.timeout
+    return CallSite(
+        endpoint=str(channel.endpoint),
+        method=str(method),
+        correlation_id=options.correlation_id,
+        session_id=options.session_id,
+        timeout=None if bound is None or math.isinf(bound) else bound,
+    )
+
+
+class _Call(Generic[Request, Reply]):
+    """One RPC from its request to its open stream."""
+
+    def __init__(self, channel: Channel, method: Method[Request, Reply], options: CallOptions) -> None:
+        self.channel = channel
+        self.method = method
+        self.site = call_site(channel, method, options)
+        bound = self.site.timeout
+        self.deadline = None if bound is None else asyncio.get_running_loop().time() + bound
+        self._metadata = options.metadata
+        self._phase: Phase = "connect"
+
+    def fault(self, fault: Exception) -> MxGatewayError:
+        """Return the error for a fault that ended this call."""
+        site = self.site
+        if isinstance(fault, ConnectFault):
+            site = replace(site, timeout=self.channel.options.connect_timeout)
+        return map_fault(fault, site, phase=self._phase)
+
+    async def start(self, request: Request) -> OpenStream[Reply]:
+        """Send `request`; the caller closes the stream that is returned."""
+        data = _frame(request, self.channel.options.max_send_bytes)
+        stream = await self._open()
+        try:
+            await stream.send(data)
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    async def _open(self) -> OpenStream[Reply]:
+        decoder = functools.partial(decode, self.method.reply_type)
+        limit = self.channel.options.max_receive_bytes
+        attempts = itertools.count(1)
+        while True:
+            self._phase = "connect"
+            connection = await self.channel.ready()
+            self._phase = "stream"
+            try:
+                return await connection.open(self._headers(), decoder, limit)
+            except ConnectionFault:
+                if next(attempts) == OPEN_ATTEMPTS:
+                    raise
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        channel = self.channel
+        remaining = b""
+        if self.deadline is not None:
+            remaining = encode_timeout(self.deadline - asyncio.get_running_loop().time())
+        return request_headers(
+            scheme=channel.scheme,
+            authority=channel.authority,
+            path=self.method.path,
+            timeout=remaining,
+            metadata=call_metadata(channel.options.key, channel.options.metadata, self._metadata),
+        )
+
+
+async def unary(channel: Channel, method: Method[Request, Reply], request: Request, options: CallOptions) -> Reply:
+    """Make a unary call and return its reply; success means that status 0 was read.
+
+    Without a bound of its own the call has the client's `call_timeout`.
+
+    Raises:
+        MxGatewayError: The call failed; the class tells how.
+    """
+    if options.timeout is None:
+        options = replace(options, timeout=channel.options.call_timeout)
+    call = _Call(channel, method, options)
+    try:
+        async with asyncio.timeout_at(call.deadline):
+            stream = await call.start(request)
+            try:
+                return await _only_message(stream)
+            finally:
+                stream.close()
+    except Exception as fault:
+        raise call.fault(fault) from fault
+
+
+async def _only_message(stream: OpenStream[Reply]) -> Reply:
+    messages = await stream.messages()
+    if not messages:
+        raise PeerFault("a unary call was answered with status OK and no message")
+    if len(messages) > 1 or await stream.messages():
+        raise PeerFault("a unary call was answered with more than one message")
+    return messages[0]
+
+
+class ServerStream(Generic[Request, Reply]):
+    """A server-streaming call: an async iterator of messages, or of batches by `messages`. Close it, or use it as a context manager.
+
+    Args:
+        channel: Where to call.
+        method: What to call.
+        request: Sent by the first read.
+        options: The bound counts from the first read to the end of the stream.
+    """
+
+    def __init__(
+        self, channel: Channel, method: Method[Request, Reply], request: Request, options: CallOptions
+    ) -> None:
+        self._start = (channel, method, request, options)
+        self._call: _Call[Request, Reply] | None = None
+        self._stream: OpenStream[Reply] | None = None
+        self._ready: list[Reply] = []
+        self._ended = False
+
+    async def open(self) -> None:
+        """Send the request now rather than with the first read; the answer is not waited for.
+
+        Raises:
+            MxGatewayError: The request could not be sent.
+        """
+        if self._call is not None or self._ended:
+            return
+        channel, method, request, options = self._start
+        call = self._call = _Call(channel, method, options)
+        try:
+            async with asyncio.timeout_at(call.deadline):
+                self._stream = await call.start(request)
+        except BaseException as fault:
+            self._ended = True
+            if not isinstance(fault, Exception):
+                raise
+            raise call.fault(fault) from fault
+        if self._ended:  # closed by another task while the request was being sent
+            self._stream.close()
+
+    async def messages(self) -> list[Reply]:
+        """Return every message that has arrived, waiting for the first one; an empty list at the end of the stream.
+
+        Raises:
+            MxGatewayError: The stream failed; what had arrived before was returned by earlier calls.
+        """
+        await self.open()
+        if self._ended or self._stream is None or self._call is None:
+            return []
+        try:
+            async with asyncio.timeout_at(self._call.deadline):
+                batch = await self._stream.messages()
+        except Exception as fault:
+            if self._ended:  # closed by another task meanwhile
+                return []
+            await self.aclose()
+            raise self._call.fault(fault) from fault
+        if not batch:
+            await self.aclose()
+        return batch
+
+    async def aclose(self) -> None:
+        """End the call: the stream is reset before this returns. Idempotent."""
+        self._ended = True
+        if self._stream is not None:
+            self._stream.close()
+
+    def __aiter__(self) -> ServerStream[Request, Reply]:
+        return self
+
+    async def __anext__(self) -> Reply:
+        if not self._ready:
+            self._ready = await self.messages()
+            self._ready.reverse()
+            if not self._ready:
+                raise StopAsyncIteration
+        return self._ready.pop()
+
+    async def __aenter__(self) -> ServerStream[Request, Reply]:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+
+def _frame(request: Message, limit: int) -> bytes:
+    """Return `request` with gRPC's prefix.
+
+    Raises:
+        RequestFault: It cannot be encoded, or exceeds the limit.
+    """
+    try:
+        data = encode(request)
+    except WireError as error:
+        raise RequestFault(f"the request cannot be encoded: {error}") from error
+    if len(data) > limit:
+        raise RequestFault(f"the request of {len(data)} bytes exceeds the limit of {limit} bytes (max_send_bytes)")
+    return len(data).to_bytes(PREFIX_SIZE, "big") + data

@@ -1,0 +1,91 @@
+"""What a response's headers and trailers say about the outcome (gRPC's PROTOCOL-HTTP2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from mxgateway.errors import GrpcStatus
+from mxgateway.faults import PeerFault, RpcStatus
+from mxgateway.transport.grpclib_seam import ErrorCodes, decode_grpc_message
+
+Headers = dict[bytes, bytes]
+
+_FROM_HTTP: Final = {
+    b"400": GrpcStatus.INTERNAL,
+    b"401": GrpcStatus.UNAUTHENTICATED,
+    b"403": GrpcStatus.PERMISSION_DENIED,
+    b"404": GrpcStatus.UNIMPLEMENTED,
+    b"429": GrpcStatus.UNAVAILABLE,
+    b"502": GrpcStatus.UNAVAILABLE,
+    b"503": GrpcStatus.UNAVAILABLE,
+    b"504": GrpcStatus.UNAVAILABLE,
+}
+_FROM_RESET: Final[dict[int, GrpcStatus]] = {
+    ErrorCodes.REFUSED_STREAM: GrpcStatus.UNAVAILABLE,
+    ErrorCodes.CANCEL: GrpcStatus.CANCELLED,
+    ErrorCodes.ENHANCE_YOUR_CALM: GrpcStatus.RESOURCE_EXHAUSTED,
+    ErrorCodes.INADEQUATE_SECURITY: GrpcStatus.PERMISSION_DENIED,
+}
+
+
+def parse_headers(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Return headers as a mapping; of a repeated name the last one counts."""
+    return dict(pairs)
+
+
+def check_response(headers: Headers) -> None:
+    """Refuse a response that is no gRPC response.
+
+    Raises:
+        RpcStatus: The HTTP status is not 200; the gRPC status that stands for it.
+        PeerFault: The content type is not gRPC's.
+    """
+    if b"grpc-status" in headers:  # the peer speaks gRPC, whatever its HTTP status says
+        return
+    http_status = headers.get(b":status", b"")
+    if http_status != b"200":
+        code = _FROM_HTTP.get(http_status, GrpcStatus.UNKNOWN)
+        raise RpcStatus(
+            code, f"HTTP status {_text(http_status) or 'missing'} instead of a gRPC reply", synthesised=True
+        )
+    content_type = headers.get(b"content-type", b"")
+    if content_type != b"application/grpc" and not content_type.startswith(
+        (b"application/grpc+", b"application/grpc;")
+    ):
+        raise PeerFault(f"the reply's content type is {_text(content_type)!r}, not application/grpc")
+
+
+def check_status(trailers: Headers) -> None:
+    """Raise unless the trailers carry status 0.
+
+    Raises:
+        RpcStatus: The call failed, or ended without a status that can be read.
+    """
+    raw = trailers.get(b"grpc-status")
+    if raw == b"0":
+        return
+    if raw is None:
+        raise RpcStatus(GrpcStatus.UNKNOWN, "the reply ended without a gRPC status", synthesised=True)
+    message = decode_grpc_message(_text(trailers.get(b"grpc-message", b"")))
+    if len(raw) > 2 or not raw.isdigit() or int(raw) > max(GrpcStatus):
+        raise RpcStatus(
+            GrpcStatus.UNKNOWN, f"the gRPC status {_text(raw[:20])!r} is none; {message}".rstrip("; "), synthesised=True
+        )
+    if int(raw) != 0:
+        raise RpcStatus(GrpcStatus(int(raw)), message)
+
+
+def reset_status(code: int) -> RpcStatus:
+    """Return the status that stands for RST_STREAM with an HTTP/2 error code."""
+    name = ErrorCodes(code).name if code in set(ErrorCodes) else hex(code)
+    unseen = "; the gateway did not see the request" if code == ErrorCodes.REFUSED_STREAM else ""
+    return RpcStatus(
+        _FROM_RESET.get(code, GrpcStatus.INTERNAL),
+        f"the gateway reset the stream with {name}{unseen}",
+        synthesised=True,
+    )
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")

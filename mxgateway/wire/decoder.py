@@ -1,0 +1,202 @@
+"""From bytes to messages: one Python function per message type, written from its schema on first use.
+
+A peer writes the fields of a message in the order of their numbers, so the function of a type asks for them in that
+order: it compares the tag that it has read with the first field's, the next one's, and so on, and reads the next tag
+after each field it has taken. Only a tag out of this order makes it start again from the first field.
+
+The functions check little while they read. A length that points out of its message leaves the position behind the
+message's end, which is tested once, after the last field. Whatever they do not expect raises, and the whole input is
+then read again by the reference reader, which takes every valid form and says what is wrong with the others.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from . import reader
+from .decoder_source import message_source, record_source
+from .errors import IrregularError, WireError
+from .linking import Linker
+from .repeats import may_repeat, remembering
+from .schema import DEPTH_LIMIT, FIXED_FORMATS, MAP, SIZE_LIMIT, FieldSchema, instance_dict, schema_of
+from .timecodec import read_duration, read_timestamp
+from .varint import encode_varint, more_int32, more_int64, more_size, more_uint32, more_uint64, unzigzag
+
+M = TypeVar("M")
+_TO_REFERENCE: Final = (IrregularError, IndexError, UnicodeDecodeError, OverflowError, struct.error)
+
+
+def decode(message_type: type[M], data: bytes | bytearray | memoryview, *, size_limit: int = SIZE_LIMIT) -> M:
+    """Return the message that encoded bytes hold.
+
+    Args:
+        message_type: The generated class.
+        data: The encoded message, all of it.
+        size_limit: The most bytes to accept.
+
+    Raises:
+        WireError: The bytes are no valid message of this type.
+        TypeError: `message_type` is no message class, or `data` is not bytes.
+    """
+    if type(data) is not bytes:
+        data = memoryview(data).tobytes()
+    size = len(data)
+    if size > size_limit:
+        reason = f"{size} bytes are more than the limit of {size_limit}"
+        raise WireError(reason, message_name=message_type.__name__, offset=size_limit)
+    function = _LINKER.functions[message_type]
+    try:
+        return function(data, 0, size, DEPTH_LIMIT)  # type: ignore[no-any-return]
+    except _TO_REFERENCE:
+        pass  # the error that the reference reader finds is the only one to show
+    return reader.read(message_type, data, DEPTH_LIMIT)  # type: ignore[no-any-return]
+
+
+def skip_field(data: bytes, pos: int, end: int) -> int:
+    """Return the position behind a field that the message type does not know.
+
+    Raises:
+        IrregularError: The field is faulty, or its tag is written in more bytes than it needs.
+    """
+    start = pos
+    tag = data[pos]
+    pos += 1
+    if tag > 127:
+        tag, pos = _read_size(data, start)
+    if tag < 8 or tag > 0xFFFF_FFFF or len(encode_varint(tag)) != pos - start:
+        raise IrregularError
+    wire_type = tag & 7
+    if wire_type == 0:
+        stop = pos + 10
+        while data[pos] > 127:
+            pos += 1
+        pos += 1
+        if pos > stop:
+            raise IrregularError
+    elif wire_type == 2:
+        size, pos = _read_size(data, pos)
+        pos += size
+    elif wire_type == 1:
+        pos += 8
+    elif wire_type == 5:
+        pos += 4
+    else:
+        raise IrregularError
+    if pos > end:
+        raise IrregularError
+    return pos
+
+
+def _read_size(data: bytes, pos: int) -> tuple[int, int]:
+    value = data[pos]
+    if value < 128:
+        return value, pos + 1
+    byte = data[pos + 1]
+    value += (byte - 1) << 7
+    return (value, pos + 2) if byte < 128 else more_size(data, pos + 2, value)
+
+
+class _EnumTable(dict[int, Any]):
+    """The members of an enum by number; for an unknown one, a nameless member that is not kept."""
+
+    def __init__(self, enum_type: Any) -> None:
+        super().__init__({member.value: member for member in enum_type})
+        self._enum_type = enum_type
+
+    def __missing__(self, number: int) -> Any:
+        return self._enum_type.try_value(number)
+
+
+class _DecoderLinker(Linker):
+    def source(self, message_type: type[Any]) -> str:
+        return message_source("decode", schema_of(message_type), self)
+
+    def link(self, name: str, message_type: type[Any]) -> None:
+        super().link(name, message_type)
+        if may_repeat(schema_of(message_type)):
+            plain = self.functions[message_type]
+            self.named(
+                name, remembering(message_type, plain, lambda: super(_DecoderLinker, self).link(name, message_type))
+            )
+
+    def record(self, field: FieldSchema) -> str:
+        parts = [field.key, field.value] if field.kind == MAP else [field.value]
+        return self.value(self.compile(record_source("record", parts, self)))
+
+    def enum(self, enum_type: type[Any]) -> str:
+        table = _ENUM_TABLES.get(enum_type)
+        if table is None:
+            table = _ENUM_TABLES[enum_type] = _EnumTable(enum_type)
+        return self.value(table)
+
+    def unpacker(self, field: FieldSchema) -> str:
+        if field.kind != "enum":
+            return f"unpack_{field.kind}"
+        self.enum(field.python_type)
+        return self.value(_varints_unpacker(more_int32, _ENUM_TABLES[field.python_type].__getitem__))
+
+
+def _varints_unpacker(
+    more: Callable[[bytes, int, int], tuple[int, int]], finish: Callable[[int], Any] | None = None
+) -> Callable[[bytes, int, int], list[Any]]:
+    def unpack(data: bytes, pos: int, stop: int) -> list[Any]:
+        run = data[pos:stop]
+        if run.isascii():  # every number is one byte
+            return list(run) if finish is None else list(map(finish, run))
+        found: list[int] = []
+        while pos < stop:
+            value = data[pos]
+            pos += 1
+            if value > 127:
+                byte = data[pos]
+                pos += 1
+                value += (byte - 1) << 7
+                if byte > 127:
+                    value, pos = more(data, pos, value)
+            found.append(value)
+        if pos != stop:
+            raise IrregularError
+        return found if finish is None else list(map(finish, found))
+
+    return unpack
+
+
+def _fixed_unpacker(letter: str) -> Callable[[bytes, int, int], list[Any]]:
+    width = struct.calcsize(f"<{letter}")
+
+    def unpack(data: bytes, pos: int, stop: int) -> list[Any]:
+        count, rest = divmod(stop - pos, width)
+        if rest:
+            raise IrregularError
+        return list(struct.unpack_from(f"<{count}{letter}", data, pos))
+
+    return unpack
+
+
+_ENUM_TABLES: Final[dict[type[Any], _EnumTable]] = {}
+_LINKER: Final = _DecoderLinker(
+    {
+        "IrregularError": IrregularError,
+        "instance_dict": instance_dict,
+        "more_int32": more_int32,
+        "more_int64": more_int64,
+        "more_size": more_size,
+        "more_uint32": more_uint32,
+        "more_uint64": more_uint64,
+        "new": object.__new__,
+        "read_duration": read_duration,
+        "read_timestamp": read_timestamp,
+        "skip_field": skip_field,
+        "unpack_bool": _varints_unpacker(more_uint64, bool),
+        "unpack_int32": _varints_unpacker(more_int32),
+        "unpack_int64": _varints_unpacker(more_int64),
+        "unpack_sint32": _varints_unpacker(more_uint32, unzigzag),
+        "unpack_sint64": _varints_unpacker(more_uint64, unzigzag),
+        "unpack_uint32": _varints_unpacker(more_uint32),
+        "unpack_uint64": _varints_unpacker(more_uint64),
+        **{f"unpack_{kind}": _fixed_unpacker(letter) for kind, letter in FIXED_FORMATS.items()},
+        **{f"read_{kind}": struct.Struct(f"<{letter}").unpack_from for kind, letter in FIXED_FORMATS.items()},
+    }
+)

@@ -1,0 +1,73 @@
+"""From messages to bytes: one Python function per message type, written from its schema on first use.
+
+The bytes are those of protobuf's deterministic serialization, whatever the order in which fields were set. As in the
+decoder, a function raises when it meets what it does not expect, and the reference writer then does the whole
+message, or says which field cannot be encoded.
+"""
+
+from __future__ import annotations
+
+import struct
+from datetime import timedelta
+from typing import Any, Final
+
+from betterproto import PLACEHOLDER
+
+from . import writer
+from .encoder_source import message_source
+from .errors import IrregularError, WireError
+from .linking import Linker
+from .schema import DEPTH_LIMIT, FIXED_FORMATS, SIZE_LIMIT, FieldSchema, instance_dict, schema_of
+from .timecodec import write_duration, write_timestamp
+from .times import EPOCH
+
+_TO_REFERENCE: Final = (IrregularError, AttributeError, OverflowError, TypeError, ValueError, struct.error)
+
+
+def encode(message: Any, *, size_limit: int = SIZE_LIMIT) -> bytes:
+    """Return the bytes of a message.
+
+    Args:
+        message: A message of any generated class.
+        size_limit: The most bytes to make.
+
+    Raises:
+        WireError: A value does not fit its field, or the message is too large or nested too deeply.
+        TypeError: It is no message.
+    """
+    try:
+        data = _LINKER.functions[type(message)](message, DEPTH_LIMIT)
+    except _TO_REFERENCE:
+        data = None  # the error that the reference writer finds is the only one to show
+    if data is None:
+        data = writer.write(message, DEPTH_LIMIT)
+    if len(data) > size_limit:
+        reason = f"{len(data)} bytes are more than the limit of {size_limit}"
+        raise WireError(reason, message_name=type(message).__name__)
+    return data  # type: ignore[no-any-return]
+
+
+class _EncoderLinker(Linker):
+    def source(self, message_type: type[Any]) -> str:
+        return message_source("encode", schema_of(message_type), self)
+
+    def wrapper(self, field: FieldSchema) -> str:
+        def write_wrapper(value: Any) -> bytes:
+            return writer.write_value(field, value, DEPTH_LIMIT)
+
+        return self.value(write_wrapper)
+
+
+_LINKER: Final = _EncoderLinker(
+    {
+        "IrregularError": IrregularError,
+        "PLACEHOLDER": PLACEHOLDER,
+        "instance_dict": instance_dict,
+        "pack": struct.pack,
+        "write_duration": write_duration,
+        "write_timestamp": write_timestamp,
+        "zero_duration": timedelta(0),
+        "zero_timestamp": EPOCH,
+        **{f"pack_{kind}": struct.Struct(f"<{letter}").pack for kind, letter in FIXED_FORMATS.items()},
+    }
+)

@@ -1,0 +1,241 @@
+"""The reference reader: every valid form of a message, and the place and the reason of every fault.
+
+It follows a message's schema step by step and gathers what it finds before it makes a message of it, so that a
+sub-message that comes in several pieces is merged, and so that no work is done twice however the input is built.
+It is slower than the compiled functions by far, and only sees what they refuse.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Any, Final, NoReturn
+
+from . import writer
+from .durations import Duration
+from .errors import WireError
+from .schema import (
+    DURATION,
+    FIXED_64,
+    FIXED_FORMATS,
+    LENGTH,
+    MAP,
+    MESSAGE,
+    TIMESTAMP,
+    VARINT,
+    WRAPPER,
+    FieldSchema,
+    MessageSchema,
+    complete,
+    instance_dict,
+    is_lean,
+    schema_of,
+)
+from .times import Timestamp
+from .varint import MASK_32, MASK_64, encode_varint, signed_32, signed_64, unzigzag
+
+_FIXED: Final = {kind: Struct(f"<{letter}") for kind, letter in FIXED_FORMATS.items()}
+_CONVERSIONS: Final[dict[str, Any]] = {
+    "int32": signed_32,
+    "int64": signed_64,
+    "uint32": lambda value: value & MASK_32,
+    "uint64": lambda value: value,
+    "sint32": lambda value: unzigzag(value & MASK_32),
+    "sint64": unzigzag,
+    "bool": bool,
+    "enum": signed_32,
+}
+
+
+def read(message_type: type[Any], data: bytes, depth: int) -> Any:
+    """Return the message that encoded bytes hold.
+
+    Args:
+        message_type: The generated class.
+        data: The encoded message.
+        depth: How many levels of messages may be nested in it.
+
+    Raises:
+        WireError: The bytes are no valid message of this type.
+    """
+    schema = schema_of(message_type)
+    draft = _Draft(schema)
+    _Reader(data).fill(draft, 0, len(data), depth)
+    return draft.finish()
+
+
+class _Draft:
+    """A message while it is read: what its fields have so far, sub-messages as drafts."""
+
+    __slots__ = ("schema", "unknown", "values")
+
+    def __init__(self, schema: MessageSchema) -> None:
+        self.schema = schema
+        self.values: dict[str, Any] = {}
+        self.unknown = bytearray()
+
+    def store(self, field: FieldSchema, value: Any) -> None:
+        """Take a value: the last one of a field wins, and the last member of a oneof."""
+        if field.repeated:
+            self.values.setdefault(field.name, []).append(value)
+            return
+        if field.group:
+            for other in self.schema.groups[field.group]:
+                self.values.pop(other, None)
+        self.values[field.name] = value
+
+    def finish(self) -> Any:
+        """Return the message."""
+        values = {name: _finished(self.schema.by_name[name], value) for name, value in self.values.items()}
+        message_type = self.schema.message_type
+        message = object.__new__(message_type)
+        state = instance_dict(message)
+        state.update(values)
+        if self.unknown:
+            state["_unknown_fields"] = bytes(self.unknown)
+        complete(message_type, state)
+        for name in values:
+            if not is_lean(message_type) and (group := self.schema.by_name[name].group):
+                state["_group_current"][group] = name
+        return message
+
+
+class _Reader:
+    """Reads one input."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def fill(self, draft: _Draft, pos: int, end: int, depth: int) -> None:
+        """Read the fields of a message into its draft."""
+        schema = draft.schema
+        while pos < end:
+            start = pos
+            number, wire_type, pos = self._tag(schema, pos, end)
+            field = schema.by_number.get(number)
+            if field is not None and wire_type == field.wire_type:
+                pos = self._field(draft, field, pos, end, depth)
+            elif field is not None and wire_type == LENGTH and field.packable:
+                pos = self._packed(draft, field, pos, end)
+            else:
+                pos = self._value_end(schema, f"field number {number}", wire_type, pos, end)
+                draft.unknown += self._data[start:pos]
+
+    def _field(self, draft: _Draft, field: FieldSchema, pos: int, end: int, depth: int) -> int:
+        schema, name = draft.schema, field.name
+        stop = self._value_end(schema, name, field.wire_type, pos, end)
+        if field.wire_type != LENGTH:
+            draft.store(field, self._number(schema, field, pos, end))
+            return stop
+        start = self._varint(schema, name, pos, end)[1]
+        if field.kind == "bytes":
+            draft.store(field, self._data[start:stop])
+        elif field.kind == "string":
+            draft.store(field, self._text(schema, name, start, stop))
+        elif depth < 1:
+            self._fail(schema, name, pos, "messages are nested more than 100 levels deep")
+        elif field.kind == MAP:
+            self._entry(draft, field, start, stop, depth)
+        else:
+            part = None if field.repeated else draft.values.get(name)
+            if part is None:
+                part = _Draft(field.body)
+                draft.store(field, part)
+            self.fill(part, start, stop, depth - 1)
+        return stop
+
+    def _entry(self, draft: _Draft, field: FieldSchema, pos: int, stop: int, depth: int) -> None:
+        entry = _Draft(field.body)
+        self.fill(entry, pos, stop, depth - 1)
+        if entry.unknown:
+            # An entry with something unknown in it is kept as it came, and is no entry of the map.
+            values = {name: _finished(field.body.by_name[name], value) for name, value in entry.values.items()}
+            body = writer.write_entry(field, values) + bytes(entry.unknown)
+            draft.unknown += encode_varint(field.number << 3 | LENGTH) + encode_varint(len(body)) + body
+            return
+        key = entry.values.get("key", field.key.zero_value())
+        if "value" not in entry.values and field.value.kind == MESSAGE:
+            entry.values["value"] = _Draft(field.value.body)
+        draft.values.setdefault(field.name, {})[key] = entry.values.get("value", field.value.zero_value())
+
+    def _packed(self, draft: _Draft, field: FieldSchema, pos: int, end: int) -> int:
+        schema = draft.schema
+        stop = self._value_end(schema, field.name, LENGTH, pos, end)
+        pos = self._varint(schema, field.name, pos, end)[1]
+        draft.values.setdefault(field.name, [])
+        while pos < stop:
+            end_of_value = self._value_end(schema, field.name, field.wire_type, pos, stop)
+            draft.store(field, self._number(schema, field, pos, stop))
+            pos = end_of_value
+        return stop
+
+    def _number(self, schema: MessageSchema, field: FieldSchema, pos: int, end: int) -> Any:
+        fixed = _FIXED.get(field.kind)
+        if fixed is not None:
+            return fixed.unpack_from(self._data, pos)[0]
+        value = _CONVERSIONS[field.kind](self._varint(schema, field.name, pos, end)[0])
+        return field.python_type.try_value(value) if field.kind == "enum" else value
+
+    def _text(self, schema: MessageSchema, name: str, start: int, stop: int) -> str:
+        try:
+            return self._data[start:stop].decode()
+        except UnicodeDecodeError as error:
+            self._fail(schema, name, start + error.start, "the text is not valid UTF-8")
+
+    def _tag(self, schema: MessageSchema, pos: int, end: int) -> tuple[int, int, int]:
+        tag, stop = self._varint(schema, "", pos, end)
+        if stop - pos > 5 or tag > MASK_32:
+            self._fail(schema, "", pos, "the tag is longer than 32 bits")
+        if tag < 8:
+            self._fail(schema, "", pos, "the field number is 0")
+        if tag & 7 in (3, 4):
+            self._fail(schema, f"field number {tag >> 3}", pos, "it is a group, which proto3 does not have")
+        if tag & 7 > 5:
+            self._fail(schema, f"field number {tag >> 3}", pos, f"there is no wire type {tag & 7}")
+        return tag >> 3, tag & 7, stop
+
+    def _value_end(self, schema: MessageSchema, name: str, wire_type: int, pos: int, end: int) -> int:
+        if wire_type == VARINT:
+            return self._varint(schema, name, pos, end)[1]
+        if wire_type == LENGTH:
+            size, start = self._varint(schema, name, pos, end)
+            if start - pos > 5:
+                self._fail(schema, name, pos, "the length is longer than 32 bits")
+        else:
+            size, start = 8 if wire_type == FIXED_64 else 4, pos
+        if size > end - start:
+            self._fail(schema, name, start, f"the value has {size} bytes, but only {end - start} are left")
+        return start + size
+
+    def _varint(self, schema: MessageSchema, name: str, pos: int, end: int) -> tuple[int, int]:
+        value = 0
+        for place in range(10):
+            if pos + place >= end:
+                self._fail(schema, name, pos, "the message ends inside of a number")
+            byte = self._data[pos + place]
+            value |= (byte & 127) << 7 * place
+            if byte < 128:
+                return value & MASK_64, pos + place + 1
+        return self._fail(schema, name, pos, "a number has more than 10 bytes")
+
+    def _fail(self, schema: MessageSchema, field: str, offset: int, reason: str) -> NoReturn:
+        raise WireError(reason, message_name=schema.name, field=field, offset=offset)
+
+
+def _finished(field: FieldSchema, value: Any) -> Any:
+    if field.repeated:
+        return [_finished_value(field, each) for each in value]
+    if field.kind == MAP:
+        return {key: _finished_value(field.value, each) for key, each in value.items()}
+    return _finished_value(field, value)
+
+
+def _finished_value(field: FieldSchema, value: Any) -> Any:
+    if not isinstance(value, _Draft):
+        return value
+    if field.kind == TIMESTAMP:
+        return Timestamp.from_parts(value.values.get("seconds", 0), value.values.get("nanos", 0))
+    if field.kind == DURATION:
+        return Duration.from_parts(value.values.get("seconds", 0), value.values.get("nanos", 0))
+    if field.kind == WRAPPER:
+        return value.values.get("value", field.value.zero_value())
+    return value.finish()

@@ -1,0 +1,315 @@
+"""What betterproto knows of a message, read once and put so that a codec can use it.
+
+betterproto keeps its metadata in dataclass fields and its types in annotations that name classes of other modules.
+A schema is read from them on first use; the classes that the fields refer to are resolved one by one, when a field
+is first met, so that a reply with fifty possible payloads costs the one that came.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, Final, ForwardRef
+
+import betterproto
+
+from .durations import Duration
+from .times import Timestamp
+
+DEPTH_LIMIT: Final = 100
+"""How many levels of messages may be nested in one, as in every implementation of protobuf."""
+
+SIZE_LIMIT: Final = 0x7FFF_FFFF
+"""The most bytes that a protobuf message can have."""
+
+VARINT: Final = 0
+FIXED_64: Final = 1
+LENGTH: Final = 2
+FIXED_32: Final = 5
+
+# Of the kinds below the last five are ours: betterproto has one proto type for all of them.
+TIMESTAMP: Final = "timestamp"
+DURATION: Final = "duration"
+WRAPPER: Final = "wrapper"
+MESSAGE: Final = betterproto.TYPE_MESSAGE
+MAP: Final = betterproto.TYPE_MAP
+
+VARINT_KINDS: Final = frozenset({"int32", "int64", "uint32", "uint64", "sint32", "sint64", "bool", "enum"})
+FIXED_FORMATS: Final[Mapping[str, str]] = {
+    "double": "d",
+    "float": "f",
+    "fixed32": "I",
+    "fixed64": "Q",
+    "sfixed32": "i",
+    "sfixed64": "q",
+}
+PACKABLE_KINDS: Final = VARINT_KINDS | FIXED_FORMATS.keys()
+
+_ZEROS: Final[Mapping[str, Any]] = {"bool": False, "double": 0.0, "float": 0.0, "string": "", "bytes": b""}
+
+
+class FieldSchema:
+    """One field of a message.
+
+    Attributes:
+        name: The attribute's name in Python.
+        number: The field's number.
+        optional: Whether it was declared `optional`, so that a zero is told from nothing.
+        group: The oneof that it belongs to, or an empty string.
+        owner: The message class that declares it.
+    """
+
+    def __init__(self, owner: type[Any], annotation: Any, name: str, meta: betterproto.FieldMetadata) -> None:
+        self.owner = owner
+        self.name = name
+        self.number = meta.number
+        self.optional = bool(meta.optional)
+        self.group = meta.group or ""
+        self._meta = meta
+        self._annotation = annotation
+
+    def __repr__(self) -> str:
+        return f"<{self.owner.__name__}.{self.name} = {self.number}>"
+
+    @cached_property
+    def python_type(self) -> Any:
+        """The Python type of one value: a message, an enum, datetime, timedelta, or a scalar's type."""
+        return self._types[-1]
+
+    @cached_property
+    def repeated(self) -> bool:
+        """Whether the field holds a list."""
+        return typing.get_origin(_resolved(self.owner, self._annotation)) is list
+
+    @cached_property
+    def kind(self) -> str:
+        """The proto type, with message types told apart: message, timestamp, duration, wrapper or map."""
+        kind = self._meta.proto_type
+        if kind != MESSAGE:
+            return kind
+        if self._meta.wraps:
+            return WRAPPER
+        return _message_kind(self.python_type, self)
+
+    @cached_property
+    def key(self) -> FieldSchema:
+        """The key of a map's entries."""
+        return self._entry_field("key", 0)
+
+    @cached_property
+    def value(self) -> FieldSchema:
+        """The value of a map's entries, or what a wrapper holds."""
+        return self._entry_field("value", 1) if self.kind == MAP else self._wrapped
+
+    @cached_property
+    def wire_type(self) -> int:
+        """The wire type of one value."""
+        return wire_type_of(self.kind)
+
+    @cached_property
+    def body(self) -> MessageSchema:
+        """What stands inside of one length-delimited value: a message, seconds and nanos, a map's entry."""
+        kind = self.kind
+        if kind == TIMESTAMP:
+            return TIMESTAMP_SCHEMA
+        if kind == DURATION:
+            return DURATION_SCHEMA
+        if kind == MESSAGE:
+            return schema_of(self.python_type)
+        parts = [self.key, self.value] if kind == MAP else [self.value]
+        return MessageSchema(self.owner, parts, f"{self.owner.__name__}.{self.name}")
+
+    @property
+    def packable(self) -> bool:
+        """Whether several values may share one length-delimited run."""
+        return self.repeated and self.kind in PACKABLE_KINDS
+
+    @property
+    def has_presence(self) -> bool:
+        """Whether a set zero is told from nothing."""
+        if self.repeated or self.kind == MAP:
+            return False
+        return self.optional or bool(self.group) or self.kind in (MESSAGE, TIMESTAMP, DURATION, WRAPPER)
+
+    def zero(self) -> Any:
+        """Return what betterproto gives for a field that was never set."""
+        if self.kind == MAP:
+            return {}
+        if self.repeated:
+            return []
+        if self.optional or self.kind == WRAPPER:
+            return None
+        return self.zero_value()
+
+    def zero_value(self) -> Any:
+        """Return the zero of a single value, whatever the field's label."""
+        kind = self.kind
+        if kind == MESSAGE:
+            return untouched(self.python_type)
+        if kind == "enum":
+            return self.python_type.try_value(0)
+        if kind == TIMESTAMP:
+            return _EPOCH
+        if kind == DURATION:
+            return _NO_TIME
+        return self.value.zero_value() if kind == WRAPPER else _ZEROS.get(kind, 0)
+
+    @cached_property
+    def _types(self) -> tuple[Any, ...]:
+        types: tuple[Any, ...] = (_resolved(self.owner, self._annotation),)
+        # List[X], Dict[K, X] and Optional[X], the last one inside of the others too.
+        while arguments := typing.get_args(types[-1]):
+            types = tuple(_resolved(self.owner, each) for each in arguments if each is not type(None))
+        return types
+
+    def _entry_field(self, name: str, place: int) -> FieldSchema:
+        assert self._meta.map_types is not None
+        meta = betterproto.FieldMetadata(place + 1, self._meta.map_types[place])
+        annotation = typing.get_args(_resolved(self.owner, self._annotation))[place]
+        if meta.proto_type == MESSAGE and typing.get_args(_resolved(self.owner, annotation)):
+            raise TypeError(f"{self.owner.__name__}.{self.name}: betterproto does not say which wrapper the map holds")
+        return FieldSchema(self.owner, annotation, name, meta)
+
+    @cached_property
+    def _wrapped(self) -> FieldSchema:
+        assert self._meta.wraps
+        return FieldSchema(self.owner, self.python_type, "value", betterproto.FieldMetadata(1, self._meta.wraps))
+
+
+class MessageSchema:
+    """A message type: its fields in the order of their numbers, and its oneofs.
+
+    Attributes:
+        message_type: The message class.
+        name: Its name, as errors give it.
+        fields: The fields by number, ascending.
+        by_name: The fields by name, in the order of their declaration.
+        by_number: The fields by number.
+        groups: The names of the fields of each oneof, in the order of their declaration.
+        group_of: The oneof of each field that is in one.
+    """
+
+    def __init__(self, message_type: type[Any], fields: list[FieldSchema], name: str = "") -> None:
+        self.message_type = message_type
+        self.name = name or message_type.__name__
+        self.by_name = {field.name: field for field in fields}
+        self.fields = sorted(fields, key=lambda field: field.number)
+        self.by_number = {field.number: field for field in self.fields}
+        self.groups: dict[str, list[str]] = {}
+        self.group_of = {field.name: field.group for field in fields if field.group}
+        for name, group in self.group_of.items():
+            self.groups.setdefault(group, []).append(name)
+
+    def __repr__(self) -> str:
+        return f"<schema of {self.name}>"
+
+
+def schema_of(message_type: type[Any]) -> MessageSchema:
+    """Return the schema of a message class, read once.
+
+    Raises:
+        TypeError: The class is no betterproto message.
+    """
+    try:
+        return _SCHEMAS[message_type]
+    except KeyError:
+        pass
+    if not (isinstance(message_type, type) and issubclass(message_type, betterproto.Message)):
+        raise TypeError(f"{message_type!r} is no betterproto message type")
+    annotations = {
+        name: (base, annotation)
+        for base in reversed(message_type.__mro__)
+        for name, annotation in inspect.get_annotations(base).items()
+    }
+    fields = [
+        FieldSchema(*annotations[field.name], field.name, field.metadata["betterproto"])
+        for field in dataclasses.fields(message_type)  # type: ignore[arg-type]
+    ]
+    schema = _SCHEMAS[message_type] = MessageSchema(message_type, fields)
+    return schema
+
+
+def wire_type_of(kind: str) -> int:
+    """Return the wire type of one value of a kind."""
+    if kind in VARINT_KINDS:
+        return VARINT
+    if kind in FIXED_FORMATS:
+        return FIXED_64 if kind in ("double", "fixed64", "sfixed64") else FIXED_32
+    return LENGTH
+
+
+def is_lean(message_type: type[Any]) -> bool:
+    """Return whether a message class has our base, whose instances hold set fields and nothing else."""
+    return hasattr(message_type, "__lean__")
+
+
+def untouched(message_type: type[Any]) -> Any:
+    """Return a message as a read of an unset field gives it: empty, and not to be sent.
+
+    It does not pass through the constructor, which warns when the message is deprecated.
+    """
+    message = object.__new__(message_type)
+    state = instance_dict(message)
+    state["_serialized_on_wire"] = False
+    complete(message_type, state)
+    return message
+
+
+def complete(message_type: type[Any], state: dict[str, Any]) -> None:
+    """Give a message of betterproto's own base class what its constructor would have; ours needs nothing."""
+    if not is_lean(message_type):
+        state.setdefault("_serialized_on_wire", True)
+        state.setdefault("_unknown_fields", b"")
+        state.setdefault("_group_current", dict.fromkeys(schema_of(message_type).groups))
+
+
+# betterproto's own attribute access is a Python function, and slow: this is the slot below it.
+instance_dict: Callable[[Any], dict[str, Any]] = betterproto.Message.__dict__["__dict__"].__get__
+
+_SCHEMAS: dict[type[Any], MessageSchema] = {}
+_EPOCH: Final = Timestamp.from_parts(0, 0)
+_NO_TIME: Final = timedelta(0)
+
+
+def _boxed(name: str, python_type: type[Any], **kinds: str) -> MessageSchema:
+    fields = [
+        FieldSchema(python_type, int, field, betterproto.FieldMetadata(number, kind))
+        for number, (field, kind) in enumerate(kinds.items(), 1)
+    ]
+    return MessageSchema(python_type, fields, name)
+
+
+TIMESTAMP_SCHEMA: Final = _boxed("Timestamp", Timestamp, seconds="int64", nanos="int32")
+DURATION_SCHEMA: Final = _boxed("Duration", Duration, seconds="int64", nanos="int32")
+
+
+def _message_kind(python_type: Any, field: FieldSchema) -> str:
+    if python_type is datetime:
+        return TIMESTAMP
+    if python_type is timedelta:
+        return DURATION
+    if isinstance(python_type, type) and issubclass(python_type, betterproto.Message):
+        return MESSAGE
+    raise TypeError(f"{field.owner.__name__}.{field.name} is annotated with {python_type!r}, which is no message")
+
+
+def _resolved(owner: type[Any], annotation: Any) -> Any:
+    """Return what an annotation stands for in the module of its class."""
+    if isinstance(annotation, ForwardRef):
+        annotation = annotation.__forward_arg__
+    if not isinstance(annotation, str):
+        return annotation
+    namespace = vars(sys.modules[owner.__module__])
+    first, _, rest = annotation.partition(".")
+    found = namespace.get(first)
+    for part in rest.split(".") if rest else ():
+        found = getattr(found, part, None)
+    if found is not None:
+        return found
+    # An expression such as "list[X] | None", from a plugin that was told to write its types so.
+    return typing.get_type_hints(type("_", (), {"__annotations__": {"it": annotation}}), namespace)["it"]

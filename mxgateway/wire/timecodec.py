@@ -1,0 +1,154 @@
+"""Timestamps and Durations as bytes: google.protobuf's two messages of seconds and nanos, without the messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from struct import Struct
+from typing import Final, cast
+
+from .durations import Duration, timedelta_parts
+from .errors import IrregularError
+from .times import EPOCH, Timestamp, datetime_parts
+from .varint import MASK_64, encode_varint, more_int32, more_int64
+
+_SECONDS_TAG: Final = 0x08
+_NANOS_TAG: Final = 0x10
+
+_tag_and_pairs: Final = Struct("<BHHB").unpack_from
+_tag_and_four: Final = Struct("<5B").unpack_from
+# What the bits that say "goes on" add up to in a varint of four bytes.
+_FOUR_BYTES_MARKS: Final = 0x20_4080
+
+_new_datetime = cast("Callable[..., Timestamp]", datetime.__new__)
+_subtract = cast("Callable[[datetime, datetime], timedelta]", datetime.__sub__)
+
+# Events come in clusters, and a second's bytes are the same in all of them. From the six bytes of its field (the tag
+# and a varint of five bytes, which spans the years 1978 to 3058) to the ten bytes that its datetime is pickled as, as
+# one number, to which microseconds are just added; and back.
+_SECONDS_READ: Final[dict[bytes, int]] = {}
+_SECONDS_WRITTEN: Final[dict[int, bytes]] = {}
+_MOST_SECONDS: Final = 1024
+
+
+class _PairTable(dict[int, int]):
+    """The 14 bits in two bytes of a varint that goes on."""
+
+    def __missing__(self, pair: int) -> int:
+        if pair & 0x8080 != 0x8080:
+            raise IrregularError
+        value = self[pair] = pair & 0x7F | pair >> 1 & 0x3F80
+        return value
+
+
+_PAIRS: Final = _PairTable()
+
+
+def read_timestamp(data: bytes, pos: int, stop: int) -> Timestamp:
+    """Return the Timestamp in `data[pos:stop]`.
+
+    Raises:
+        IndexError, IrregularError: The bytes are not seconds and nanos, each once at most and in this order.
+    """
+    state = _SECONDS_READ.get(data[pos : pos + 6])
+    if state is None:
+        return _read_new_second(data, pos, stop)
+    size = stop - pos
+    if size == 12:
+        tag, low, high, top = _tag_and_pairs(data, pos + 6)
+        if tag != _NANOS_TAG or top > 127:
+            raise IrregularError
+        nanos = _PAIRS[low] + (_PAIRS[high] << 14) + (top << 28)
+    elif size == 11:
+        tag, a, b, c, d = _tag_and_four(data, pos + 6)
+        if tag != _NANOS_TAG or (a & b & c) < 128 or d > 127:
+            raise IrregularError
+        nanos = a + (b << 7) + (c << 14) + (d << 21) - _FOUR_BYTES_MARKS
+    else:
+        return Timestamp.from_parts(*_read_parts(data, pos, stop))
+    if nanos > 999_999_999:
+        return Timestamp.from_parts(*_read_parts(data, pos, stop))
+    micros = nanos // 1000
+    # The quickest of datetime's constructors is the one that pickle uses.
+    made = _new_datetime(Timestamp, (state + micros).to_bytes(10, "big"), UTC)
+    made._rest = nanos - micros * 1000
+    return made
+
+
+def read_duration(data: bytes, pos: int, stop: int) -> Duration:
+    """Return the Duration in `data[pos:stop]`; raises as `read_timestamp` does."""
+    return Duration.from_parts(*_read_parts(data, pos, stop))
+
+
+def write_timestamp(moment: datetime) -> bytes:
+    """Return the bytes of a datetime, without a tag and a length before them.
+
+    Raises:
+        AttributeError, ValueError: It is no datetime, or a naive one.
+    """
+    if type(moment) is Timestamp and moment.tzinfo is UTC:
+        delta = _subtract(moment, EPOCH)
+        seconds = delta.days * 86_400 + delta.seconds
+        nanos = delta.microseconds * 1000 + moment._rest
+    else:
+        seconds, nanos = datetime_parts(moment)
+    encoded = _SECONDS_WRITTEN.get(seconds)
+    if encoded is None:
+        encoded = _field(_SECONDS_TAG, seconds)
+        if len(_SECONDS_WRITTEN) >= _MOST_SECONDS:
+            _SECONDS_WRITTEN.clear()
+        _SECONDS_WRITTEN[seconds] = encoded
+    return encoded + _field(_NANOS_TAG, nanos)
+
+
+def write_duration(span: timedelta) -> bytes:
+    """Return the bytes of a timedelta, without a tag and a length before them."""
+    seconds, nanos = timedelta_parts(span)
+    return _field(_SECONDS_TAG, seconds) + _field(_NANOS_TAG, nanos)
+
+
+def _field(tag: int, number: int) -> bytes:
+    if number >= 0x1000_0000 and number < 0x8_0000_0000:
+        return bytes(
+            (
+                tag,
+                number & 127 | 128,
+                number >> 7 & 127 | 128,
+                number >> 14 & 127 | 128,
+                number >> 21 & 127 | 128,
+                number >> 28,
+            )
+        )
+    return bytes((tag,)) + encode_varint(number & MASK_64) if number else b""
+
+
+def _read_new_second(data: bytes, pos: int, stop: int) -> Timestamp:
+    seconds, nanos = _read_parts(data, pos, stop)
+    made = Timestamp.from_parts(seconds, nanos)
+    head = data[pos : pos + 6]
+    if made.is_exact and _field(_SECONDS_TAG, seconds) == head:
+        if len(_SECONDS_READ) >= _MOST_SECONDS:
+            _SECONDS_READ.clear()
+        clock = (made.month, made.day, made.hour, made.minute, made.second, 0, 0, 0)
+        _SECONDS_READ[head] = int.from_bytes(made.year.to_bytes(2, "big") + bytes(clock), "big")
+    return made
+
+
+def _read_parts(data: bytes, pos: int, stop: int) -> tuple[int, int]:
+    seconds = nanos = 0
+    if pos < stop and data[pos] == _SECONDS_TAG:
+        seconds, pos = _read_varint(data, pos + 1, more_int64)
+    if pos < stop and data[pos] == _NANOS_TAG:
+        nanos, pos = _read_varint(data, pos + 1, more_int32)
+    if pos != stop:
+        raise IrregularError
+    return seconds, nanos
+
+
+def _read_varint(data: bytes, pos: int, more: Callable[[bytes, int, int], tuple[int, int]]) -> tuple[int, int]:
+    value = data[pos]
+    if value < 128:
+        return value, pos + 1
+    byte = data[pos + 1]
+    value += (byte - 1) << 7
+    return (value, pos + 2) if byte < 128 else more(data, pos + 2, value)

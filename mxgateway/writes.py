@@ -1,0 +1,189 @@
+"""Which OnWriteComplete belongs to which write.
+
+The event names its item and nothing else; MXAccess delivers one for each accepted write of an item, in the order of the writes. So the
+ledger keeps, for each item, the writes whose completion has not come yet, in the order in which they were sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from typing import Final, NamedTuple
+
+from mxgateway import proto
+from mxgateway.errors import (
+    MxAccessError,
+    MxGatewayAuthenticationError,
+    MxGatewayAuthorizationError,
+    MxGatewayError,
+    MxGatewayInvalidRequestError,
+    MxGatewaySessionError,
+)
+from mxgateway.faults import ConnectionFault
+from mxgateway.wire import which_one_of
+
+Confirmation = asyncio.Future[proto.MxEvent]
+
+_WRITES: Final = frozenset({"write", "write2", "write_secured", "write_secured2"})
+
+
+class Item(NamedTuple):
+    """An item of a session; the fields are named as the contract names them."""
+
+    server_handle: int
+    item_handle: int
+
+
+def written_item(command: proto.MxCommand) -> Item | None:
+    """Return the item that a command writes; None for a command that is no write of one item."""
+    arm = which_one_of(command, "payload")
+    if arm not in _WRITES:
+        return None
+    body = getattr(command, arm)
+    return Item(body.server_handle, body.item_handle)
+
+
+class WriteLedger:
+    """The accepted writes of one session that wait for their completion."""
+
+    def __init__(self) -> None:
+        # Each entry is a confirmation, or a number of writes in a row whose completion nobody waits for.
+        self._writes: dict[Item, deque[Confirmation | int]] = {}
+        self._turns: weakref.WeakValueDictionary[Item, asyncio.Lock] = weakref.WeakValueDictionary()
+
+    @property
+    def waiting(self) -> bool:
+        """True while a caller waits for a completion."""
+        return any(not each.done() for each in self._confirmations())
+
+    @property
+    def pending(self) -> bool:
+        """True while a completion is expected, waited for or not."""
+        return bool(self._writes)
+
+    @contextlib.asynccontextmanager
+    async def sending(self, item: Item) -> AsyncIterator[Confirmation]:
+        """Enter a write for the time of its sending, in its item's turn and before its completion can come.
+
+        The value is the completion, once it has come. A block that ends well leaves the entry to `abandon` or `withdraw`.
+        """
+        async with self._turn(item):
+            confirmation = self._expect(item)
+            try:
+                yield confirmation
+            except MxGatewayError as error:
+                (self.withdraw if _not_accepted(error) else self.abandon)(item, confirmation)
+                raise
+            except BaseException:
+                self.abandon(item, confirmation)
+                raise
+
+    def withdraw(self, item: Item, confirmation: Confirmation) -> None:
+        """Strike out a write that was surely not accepted."""
+        self._replace(item, confirmation, 0)
+
+    def abandon(self, item: Item, confirmation: Confirmation) -> None:
+        """Stop waiting for a write that may have been accepted: its completion may still come and must not pass for another's."""
+        self._replace(item, confirmation, 1)
+
+    def complete(self, event: proto.MxEvent) -> None:
+        """Give an OnWriteComplete to the oldest write of its item."""
+        item = Item(event.server_handle, event.item_handle)
+        entries = self._writes.get(item)
+        if not entries:
+            return
+        first = entries.popleft()
+        if isinstance(first, int):
+            if first > 1:
+                entries.appendleft(first - 1)
+        elif not first.done():
+            first.set_result(event)
+        self._store(item, entries)
+
+    def forget(self, items: Iterable[Item]) -> None:
+        """Drop what is known of items whose handles may be given out again; whoever still waits is told so."""
+        for item in items:
+            _fail(self._writes.pop(item, ()), _item_removed())
+
+    def forget_server(self, server_handle: int) -> None:
+        """Drop the items of a server handle."""
+        self.forget([item for item in self._writes if item.server_handle == server_handle])
+
+    def fail(self, fault: BaseException) -> None:
+        """Tell every waiting caller that the stream has ended. The completions stay expected: a stream that resumes delivers them."""
+        _fail(self._confirmations(), fault)
+
+    def lose(self, fault: BaseException) -> None:
+        """Tell every waiting caller that its completion may be among events that were lost, and expect none of them any more."""
+        self.fail(fault)
+        self._writes.clear()
+
+    def _confirmations(self) -> list[Confirmation]:
+        return [each for entries in self._writes.values() for each in entries if not isinstance(each, int)]
+
+    def _turn(self, item: Item) -> asyncio.Lock:
+        """Return the lock that keeps the writes of one item in the order in which they are sent."""
+        lock = self._turns.get(item)
+        if lock is None:
+            lock = self._turns[item] = asyncio.Lock()
+        return lock
+
+    def _expect(self, item: Item) -> Confirmation:
+        confirmation: Confirmation = asyncio.get_running_loop().create_future()
+        self._writes.setdefault(item, deque()).append(confirmation)
+        return confirmation
+
+    def _replace(self, item: Item, confirmation: Confirmation, count: int) -> None:
+        if confirmation.done() and not confirmation.cancelled():
+            confirmation.exception()  # nobody else will look at it
+        entries = self._writes.get(item)
+        if entries is None or confirmation not in entries:
+            return
+        kept: deque[Confirmation | int] = deque()
+        for entry in entries:
+            new = count if entry is confirmation else entry
+            if isinstance(new, int) and kept and isinstance(kept[-1], int):
+                kept[-1] += new
+            elif new != 0:
+                kept.append(new)
+        self._store(item, kept)
+
+    def _store(self, item: Item, entries: deque[Confirmation | int]) -> None:
+        if entries:
+            self._writes[item] = entries
+        else:
+            self._writes.pop(item, None)
+
+
+def _fail(entries: Iterable[Confirmation | int], fault: BaseException) -> None:
+    for entry in entries:
+        if not isinstance(entry, int) and not entry.done():
+            entry.set_exception(fault)
+
+
+def _item_removed() -> MxGatewaySessionError:
+    return MxGatewaySessionError(
+        "the item was removed before its write was confirmed", hint="read the tag to see whether the write happened"
+    )
+
+
+def _not_accepted(error: MxGatewayError) -> bool:
+    """Tell whether an error proves that a write did not reach MXAccess or was refused by it, so that no completion will come."""
+    cause = error.__cause__
+    return (
+        isinstance(error, _REFUSALS)
+        or error.phase not in ("stream", "reply")  # nothing was sent
+        or (isinstance(cause, ConnectionFault) and not cause.processed)
+    )
+
+
+_REFUSALS: Final = (
+    MxAccessError,
+    MxGatewayInvalidRequestError,
+    MxGatewayAuthenticationError,
+    MxGatewayAuthorizationError,
+    MxGatewaySessionError,
+)

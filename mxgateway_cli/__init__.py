@@ -1,0 +1,1 @@
+"""The `mxgw-py` command: the MXAccess Gateway for pipelines, commissioning and looking."""

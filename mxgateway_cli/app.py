@@ -1,0 +1,143 @@
+"""What one invocation of `mxgw-py` knows: how it reports, and what it must never show."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Literal
+
+import mxgateway
+from mxgateway_cli.failures import Failure
+from mxgateway_cli.output import Output
+from mxgateway_cli.text import clean, json_text
+
+if TYPE_CHECKING:
+    from mxgateway import ApiKey
+
+Colour = Literal["auto", "always", "never"]
+
+_RED: Final = "\x1b[31m"
+_YELLOW: Final = "\x1b[33m"
+_CYAN: Final = "\x1b[36m"
+_RESET: Final = "\x1b[0m"
+_JSON_FORMS: Final = frozenset({"json", "jsonl"})
+_JSON_WORDS: Final = frozenset({"--json", "-ojson", "-ojsonl", "--output=json", "--output=jsonl"})
+
+
+class App:
+    """One invocation: its output format, its diagnostics on stderr, its secrets.
+
+    Args:
+        arguments: The command line. Whether JSON was asked for is read from it at once, because a command line that cannot
+            be parsed is reported in that form too.
+    """
+
+    def __init__(self, arguments: Sequence[str] = ()) -> None:
+        self.output = Output("json" if _asks_for_json(arguments) else "table")
+        self.colour: Colour = "auto"
+        self.verbose = False
+        self._keys: list[ApiKey] = []
+
+    def keep_secret(self, key: ApiKey) -> None:
+        """Remember a key, so that nothing written to stderr shows it, whatever its form."""
+        self._keys.append(key)
+
+    def redact(self, text: str) -> str:
+        """Return `text` without any secret."""
+        for key in self._keys:
+            text = text.replace(key.reveal(), str(key))
+        return mxgateway.redact(text)
+
+    def fail(self, failure: Failure) -> None:
+        """Report a failure: one JSON object, or one line and a hint."""
+        if self.output.form in _JSON_FORMS:
+            self._write(json_text({"error": failure.to_json()}))
+            return
+        self._write(f"{self._paint('error:', _RED)} {clean(failure.message)}")
+        if failure.hint:
+            self._write(f"{self._paint('hint:', _CYAN)} {clean(failure.hint)}")
+
+    def warn(self, message: str) -> None:
+        """Report what does not stop the command."""
+        if self.output.form in _JSON_FORMS:
+            self._write(json_text({"warning": {"message": message}}))
+        else:
+            self._write(f"{self._paint('warning:', _YELLOW)} {clean(message)}")
+
+    def announce(self, lines: Sequence[str]) -> None:
+        """Tell people something of this program's own making as it is, the simulator's public key included."""
+        with suppress(OSError, ValueError):
+            sys.stderr.write("\n".join(lines) + "\n")
+            sys.stderr.flush()
+
+    def trace(self, error: BaseException) -> None:
+        """Show where `error` comes from, if MXGATEWAY_DEBUG asks for it."""
+        if self._traces():
+            self._write("".join(traceback.format_exception(error)).rstrip())
+
+    def start_logging(self) -> None:
+        """Show the library's warnings, and with ``--verbose`` all that it logs, on stderr."""
+        logger = logging.getLogger("mxgateway")
+        for handler in [handler for handler in logger.handlers if isinstance(handler, _StderrHandler)]:
+            logger.removeHandler(handler)
+        logger.addHandler(_StderrHandler(self))
+        logger.setLevel(logging.DEBUG if self.verbose else logging.WARNING)
+        logger.propagate = False
+
+    def log(self, record: logging.LogRecord, text: str) -> None:
+        """Write one log record to stderr, on one line."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            text = f"{text}: {type(error).__name__}: {error}"
+        if record.levelno >= logging.WARNING and not self.verbose:
+            self.warn(text)
+        else:
+            self._write(clean(f"{record.levelname.lower()}: {record.name}: {text}"))
+        if error is not None:
+            self.trace(error)
+
+    @staticmethod
+    def _traces() -> bool:
+        return os.environ.get("MXGATEWAY_DEBUG", "") not in ("", "0")
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # stderr is closed: there is nobody left to tell
+            sys.stderr.write(self.redact(text) + "\n")
+            sys.stderr.flush()
+
+    def _paint(self, word: str, colour: str) -> str:
+        return f"{colour}{word}{_RESET}" if self._coloured() else word
+
+    def _coloured(self) -> bool:
+        if self.colour != "auto":
+            return self.colour == "always"
+        return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and sys.stderr.isatty()
+
+
+class _StderrHandler(logging.Handler):
+    """Hands log records to the invocation, which redacts them."""
+
+    def __init__(self, app: App) -> None:
+        super().__init__()
+        self._app = app
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write `record`; a record that cannot be formatted says so instead of raising."""
+        try:
+            text = record.getMessage()
+        except Exception as error:  # noqa: BLE001 - whatever formatting raises, logging must not end the command
+            text = f"a log record could not be formatted: {type(error).__name__}"
+        self._app.log(record, text)
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    for previous, argument in zip(("", *arguments), arguments, strict=False):
+        if argument == "--":
+            return False
+        if argument in _JSON_WORDS or (previous in ("-o", "--output") and argument in _JSON_FORMS):
+            return True
+    return False

@@ -1,0 +1,160 @@
+"""The `smoke` command: the main job, once, from open to close."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+import mxgateway
+from mxgateway_cli.command import Call, gateway_command
+from mxgateway_cli.failures import CommandFailure, ExitCode, WaitedInVain
+from mxgateway_cli.options import CLIENT_NAME, option, whole_timeout
+from mxgateway_cli.waiting import Deadline, undone
+
+if TYPE_CHECKING:
+    from mxgateway.proto import MxEvent, MxValue
+
+_UNDO_SECONDS: Final = 5.0
+_DEFAULT_SECONDS: Final = 30
+
+
+@gateway_command(
+    "smoke",
+    option("--item", metavar="TAG", default="TestChildObject.TestInt", show_default=True, help="The tag to use."),
+    option("--max-events", type=click.IntRange(1, 10_000), metavar="N", default=1, show_default=True,
+           help="How many events to wait for."),
+    option("--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE",
+           help="Type of --value, such as int32."),
+    option("--value", metavar="TEXT", help="Write this value as well, and wait for its OnWriteComplete."),
+    CLIENT_NAME,
+    timeout=whole_timeout(_DEFAULT_SECONDS),
+)  # fmt: skip
+async def smoke(
+    call: Call, item: str, max_events: int, value_type: str | None, value: str | None, client_name: str
+) -> None:
+    """Run the main job once, from open to close, and report it.
+
+    Opens a session, registers, adds and advises the tag, waits for its events, writes it if --value is given and waits for
+    the write's completion; then takes everything back and closes the session, also when a step failed. Exit code 22 when
+    MXAccess reports a failure of the tag or of the write.
+    """
+    if (value is None) != (value_type is None):
+        raise click.UsageError("--type and --value go together.")
+    message = mxgateway.parse_mx_value(value_type, value) if value_type is not None and value is not None else None
+    job = _Job(call.timeout, item, max_events, message)
+    async with call.client() as client, job.deadline.bound(job.missing):
+        await job.run(client, client_name)
+    call.output.document(job.report(), value="eventCount")
+    job.check()
+
+
+@dataclass
+class _Job:
+    timeout: float | None
+    item: str
+    max_events: int
+    value: MxValue | None
+    session_id: str = ""
+    server_handle: int = 0
+    item_handle: int = 0
+    protocol_status: str | None = None
+    close_status: str | None = None
+    completion: MxEvent | None = None
+    events: list[MxEvent] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.deadline = Deadline(self.timeout)
+
+    async def run(self, client: mxgateway.GatewayClient, client_name: str) -> None:
+        """Do everything, and take it back in the opposite order."""
+        async with AsyncExitStack() as steps:
+            session = await client.open_session(client_session_name=client_name)
+            self.session_id = session.session_id
+            await steps.enter_async_context(undone(lambda: self._close(session)))
+            server = self.server_handle = await session.register(client_name)
+            await steps.enter_async_context(undone(lambda: session.unregister(server, timeout=_UNDO_SECONDS)))
+            item = self.item_handle = await session.add_item(server, self.item)
+            await steps.enter_async_context(undone(lambda: session.remove_item(server, item, timeout=_UNDO_SECONDS)))
+            events = await steps.enter_async_context(session.stream_events())
+            await self._advise(session)
+            await steps.enter_async_context(undone(lambda: session.unadvise(server, item, timeout=_UNDO_SECONDS)))
+            await self._collect(session, events)
+
+    async def _advise(self, session: mxgateway.Session) -> None:
+        command = mxgateway.proto.MxCommand(
+            kind=mxgateway.proto.MxCommandKind.ADVISE,
+            advise=mxgateway.proto.AdviseCommand(server_handle=self.server_handle, item_handle=self.item_handle),
+        )
+        reply = await session.invoke(command)
+        self.protocol_status = mxgateway.to_json_dict(reply.protocol_status).get("code")
+
+    async def _collect(self, session: mxgateway.Session, events: mxgateway.EventStream) -> None:
+        async for event in events:
+            self.events.append(event)
+            if self._is_completion(event):
+                self.completion = event
+            if len(self.events) == self.max_events and self.value is not None:
+                await session.write(self.server_handle, self.item_handle, self.value)
+            if self._is_complete:
+                return
+        raise WaitedInVain(f"the stream ended: {self._count()}")
+
+    def _is_completion(self, event: MxEvent) -> bool:
+        return event.family == mxgateway.proto.MxEventFamily.ON_WRITE_COMPLETE and event.item_handle == self.item_handle
+
+    @property
+    def _is_complete(self) -> bool:
+        return len(self.events) >= self.max_events and (self.value is None or self.completion is not None)
+
+    async def _close(self, session: mxgateway.Session) -> None:
+        reply = await session.close(timeout=_UNDO_SECONDS)
+        self.close_status = mxgateway.to_json_dict(reply).get("finalState")
+
+    def missing(self) -> Exception | None:
+        """Return the failure when time ran out before everything had come."""
+        if self._is_complete and self.close_status is not None:
+            return None
+        seconds = f"{self.timeout:g} s" if self.timeout is not None else "the time"
+        return WaitedInVain(f"{self._count()} within {seconds}", hint="look at the tag's name, or allow more --timeout")
+
+    def _count(self) -> str:
+        text = f"{len(self.events)} of {self.max_events} events of {self.item} came"
+        return f"{text}, its write's completion did not" if self.value is not None and not self.completion else text
+
+    def report(self) -> dict[str, Any]:
+        """Return the result."""
+        records = [mxgateway.to_json_dict(event) for event in self.events]
+        last: dict[str, Any] = records[-1] if records else {}
+        return {
+            "language": "python",
+            "operation": "smoke",
+            "sessionId": self.session_id,
+            "serverHandle": self.server_handle,
+            "itemHandle": self.item_handle,
+            "eventCount": len(records),
+            "events": records,
+            "eventFamily": last.get("family"),
+            "workerSequence": last.get("workerSequence"),
+            "protocolStatus": self.protocol_status,
+            "hresult": last.get("hresult"),
+            "statuses": last.get("statuses", []),
+            "closeStatus": self.close_status,
+            "durationMs": self.deadline.elapsed_ms,
+        }
+
+    def check(self) -> None:
+        """Refuse a job that ran through although MXAccess reported a failure.
+
+        Raises:
+            CommandFailure: The last event carries a failure.
+        """
+        failures = mxgateway.status.failures(self.events[-1].statuses)
+        if failures:
+            reasons = ", ".join(mxgateway.status.explain_status(each) for each in failures)
+            what = "the write" if self.completion is self.events[-1] else "the tag"
+            raise CommandFailure(
+                f"MXAccess reports a failure of {what} {self.item}: {reasons}", code=ExitCode.MXACCESS_REFUSED
+            )

@@ -1,0 +1,87 @@
+"""The commands that show streams."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+import click
+
+import mxgateway
+from mxgateway_cli.command import Call, gateway_command
+from mxgateway_cli.events import EventWriter
+from mxgateway_cli.failures import WaitedInVain, describe
+from mxgateway_cli.options import AFTER_WORKER_SEQUENCE, CLIENT_NAME, SESSION_ID, option, whole_timeout
+from mxgateway_cli.waiting import Deadline
+
+
+@gateway_command(
+    "stream-events",
+    SESSION_ID,
+    option("--item", "items", metavar="TAG", multiple=True,
+           help="Without --session-id: subscribe to this tag; may be given several times."),
+    AFTER_WORKER_SEQUENCE,
+    option("--max-events", type=click.IntRange(min=1), metavar="N", help="End after so many events."),
+    CLIENT_NAME,
+    timeout=whole_timeout(),
+)  # fmt: skip
+async def stream_events(
+    call: Call,
+    session_id: str | None,
+    items: tuple[str, ...],
+    after_worker_sequence: int,
+    max_events: int | None,
+    client_name: str,
+) -> None:
+    """Show the events of a session as they come.
+
+    Follows the open session of --session-id, or the tags of --item in a session of its own. Ends after --max-events, after
+    --timeout (exit code 20 if events are still missing), or with Ctrl-C. With --json and --max-events up to 10,000 the
+    result is one document, else one JSON object per line.
+    """
+    if (session_id is None) == (not items):
+        raise click.UsageError("Give either --session-id, or --item TAG for a session of the command's own.")
+    if items and after_worker_sequence:
+        raise click.UsageError("--after-worker-sequence resumes an open session, which --session-id names.")
+    deadline = Deadline(call.timeout)
+    names: dict[tuple[int, int], str] = {}
+    writer = EventWriter(call.output, max_events, names)
+
+    def when_reached() -> Exception | None:
+        if max_events is None:
+            return None
+        return WaitedInVain(f"{writer.count} of {max_events} events came within {deadline.seconds:g} s")
+
+    async with call.session(session_id, name=client_name) as session:
+        try:
+            async with deadline.bound(when_reached):
+                await _advise(session, items, client_name, names)
+                writer.start()
+                await _follow(session, writer, after_worker_sequence)
+        finally:
+            writer.finish(session.session_id)
+    if max_events is not None and not writer.is_complete:
+        raise WaitedInVain(f"the stream ended after {writer.count} of {max_events} events")
+
+
+async def _advise(
+    session: mxgateway.Session, items: tuple[str, ...], client_name: str, names: dict[tuple[int, int], str]
+) -> None:
+    if not items:
+        return
+    server = await session.register(client_name)
+    for tag in items:
+        handle = await session.add_item(server, tag)
+        names[server, handle] = tag
+        await session.advise(server, handle)
+
+
+async def _follow(session: mxgateway.Session, writer: EventWriter, after: int) -> None:
+    async with aclosing(session.stream_events(after_worker_sequence=after)) as events:
+        try:
+            async for event in events:
+                writer.add(event)
+                if writer.is_complete:
+                    return
+        except mxgateway.MxGatewayError as error:
+            writer.disconnect(describe(error))
+            raise

@@ -1,0 +1,108 @@
+"""Entry point: runs one command line and turns whatever happens into an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+import click
+from click.exceptions import Exit
+from click.shell_completion import shell_complete
+
+import mxgateway
+from mxgateway_cli.app import App
+from mxgateway_cli.failures import ExitCode, describe, signal_code
+from mxgateway_cli.output import ClosedPipe, discard_stdout, is_closed_pipe, prepare_stdout
+from mxgateway_cli.registry import COMPLETION_VARIABLE, PROGRAM, LazyGroup
+
+_THREAD_GRACE_SECONDS: Final = 0.1
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+@click.version_option(mxgateway.__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Talk to an MXAccess Gateway.
+
+    Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 20 waited in vain, 21 some
+    entries failed, 22 MXAccess refused, 64 + gRPC status when a call failed, 130 and 143 interrupted.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main() -> NoReturn:
+    """Run the process's command line and end the process with its exit code."""
+    leave(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line.
+
+    Args:
+        arguments: The words after the program's name.
+
+    Returns:
+        The exit code. No exception leaves.
+    """
+    prepare_stdout()
+    app = App(arguments)
+    try:
+        code = _invoke(arguments, app)
+        sys.stdout.flush()
+    except ClosedPipe:
+        discard_stdout()
+    except OSError as error:
+        if not is_closed_pipe(error):
+            return _report(app, error)
+        discard_stdout()
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no traceback reaches a user
+        return _report(app, error)
+    else:
+        return code
+    return ExitCode.DONE
+
+
+def _invoke(arguments: Sequence[str], app: App) -> int:
+    """Answer a shell that asks for completions, or run the command.
+
+    `click.Command.main` would do both, but it ends the process by itself with a code of its own when a pipe is closed.
+    """
+    instruction = os.environ.get(COMPLETION_VARIABLE)
+    if instruction:
+        return shell_complete(cli, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
+    try:
+        with cli.make_context(PROGRAM, list(arguments), obj=app) as ctx:
+            cli.invoke(ctx)
+    except Exit as end:
+        return end.exit_code
+    return ExitCode.DONE
+
+
+def _report(app: App, error: BaseException) -> int:
+    app.trace(error)
+    code = signal_code(error)
+    if code is not None:
+        return code
+    failure = describe(error)
+    app.fail(failure)
+    return failure.code
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with `code`, without waiting for a thread that a slow name server holds."""
+    for thread in threading.enumerate():
+        if thread is threading.current_thread() or thread.daemon:
+            continue
+        thread.join(_THREAD_GRACE_SECONDS)
+        if thread.is_alive():
+            sys.stdout.flush()
+            os._exit(code)
+    sys.exit(code)

@@ -1,0 +1,184 @@
+"""The options that many commands share, and the sections of the help that they stand in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+import mxgateway
+from mxgateway_cli.output import FORMATS
+
+if TYPE_CHECKING:
+    _SecondsBase = click.ParamType[float]
+    _KeyBase = click.ParamType[mxgateway.ApiKey]
+else:  # generic only since click 8.4
+    _SecondsBase = _KeyBase = click.ParamType
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+CONNECTION_SECTION: Final = "Connection"
+OUTPUT_SECTION: Final = "Output"
+_INT64_UNSIGNED_MAX: Final = 2**64 - 1
+
+
+class SectionOption(click.Option):
+    """An option that stands in a named section of the help.
+
+    Args:
+        section: The section's title; empty for the command's own options.
+    """
+
+    def __init__(self, *args: Any, section: str = "", **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.section = section
+
+
+class SectionedCommand(click.Command):
+    """A command whose help lists its own options first, then the shared ones by section."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one definition list per section."""
+        sections: dict[str, list[tuple[str, str]]] = {"": [], CONNECTION_SECTION: [], OUTPUT_SECTION: []}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                sections[getattr(parameter, "section", OUTPUT_SECTION)].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title or "Options"):
+                    formatter.write_dl(records)
+
+
+class Seconds(_SecondsBase):
+    """A positive, finite number of seconds."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number.
+
+        Raises:
+            click.BadParameter: It is none, or not positive and finite.
+        """
+        try:
+            seconds = float(value)
+        except (TypeError, ValueError):
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        if not (math.isfinite(seconds) and seconds > 0):
+            self.fail(f"{value} is no positive number of seconds.", param, ctx)
+        return seconds
+
+
+class KeyText(_KeyBase):
+    """An API key, put out of sight as soon as it is read."""
+
+    name = "key"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> mxgateway.ApiKey:
+        """Return the key.
+
+        Raises:
+            click.BadParameter: The text cannot be a key; the message does not show it.
+        """
+        try:
+            return mxgateway.ApiKey(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def option(*names: str, section: str = "", **attributes: Any) -> Decorator:
+    """Return an option decorator like click's, with a section for the help."""
+    return click.option(*names, cls=SectionOption, section=section, **attributes)
+
+
+def apply_options(function: _Command, decorators: tuple[Decorator, ...]) -> _Command:
+    """Put options on a command's function, in the order of the help."""
+    for decorate in reversed(decorators):
+        function = decorate(function)  # type: ignore[assignment]  # click's decorators return what they were given
+    return function
+
+
+def _connection(*names: str, **attributes: Any) -> Decorator:
+    return option(*names, section=CONNECTION_SECTION, **attributes)
+
+
+def _output(*names: str, **attributes: Any) -> Decorator:
+    return option(*names, section=OUTPUT_SECTION, **attributes)
+
+
+_FILE: Final = click.Path(exists=True, dir_okay=False)
+
+CONNECTION_OPTIONS: Final[tuple[Decorator, ...]] = (
+    _connection(
+        "--endpoint", metavar="HOST:PORT", envvar="MXGATEWAY_ENDPOINT", show_envvar=True,
+        help="Where the gateway listens; [ipv6]:port, http:// and https:// are understood.  [default: localhost:5000]",
+    ),
+    _connection("--plaintext", is_flag=True, help="Speak without TLS; the API key then travels in clear text."),
+    _connection("--tls", is_flag=True, help="Speak TLS (the default; the first certificate seen is trusted)."),
+    _connection("--ca-file", type=_FILE, metavar="FILE", help="PEM file of the authorities to verify against."),
+    _connection(
+        "--require-certificate-validation", is_flag=True, help="Verify against the system's authorities."
+    ),
+    _connection("--server-name-override", metavar="NAME", help="The name that the certificate was made for."),
+    _connection(
+        "--api-key-env", metavar="NAME", help="Environment variable with the API key.  [default: MXGATEWAY_API_KEY]"
+    ),
+    _connection("--api-key-file", type=_FILE, metavar="FILE", help="File that holds the API key."),
+    _connection(
+        "--api-key", type=KeyText(), metavar="KEY", help="The API key itself; the process list shows it to everybody."
+    ),
+    _connection("--simulator", is_flag=True, help="Use a simulated gateway that lives as long as the command."),
+)  # fmt: skip
+
+CALL_TIMEOUT: Final = _connection(
+    "--timeout", type=Seconds(), metavar="SECONDS", help="Bound of connecting and of each call.  [default: 10 and 30]"
+)
+
+
+def whole_timeout(default: float | None = None) -> Decorator:
+    """Return the ``--timeout`` of a command whose waiting it bounds as a whole."""
+    return _connection(
+        "--timeout", type=Seconds(), metavar="SECONDS", default=default, show_default=default is not None,
+        help="Bound of the whole command; exit code 20 when something is still missing then.",
+    )  # fmt: skip
+
+
+OUTPUT_OPTIONS: Final[tuple[Decorator, ...]] = (
+    _output("--json", "as_json", is_flag=True, help="Write JSON; short for -o json."),
+    _output("-o", "--output", type=click.Choice(FORMATS), help="How the result is written.  [default: table]"),
+    _output(
+        "--color", "colour", type=click.Choice(("auto", "always", "never")), default="auto",
+        help="Colour the diagnostics; auto: on a terminal, unless NO_COLOR is set.",
+    ),
+    _output("-v", "--verbose", is_flag=True, help="Log what the client does to stderr."),
+)  # fmt: skip
+
+SESSION_ID: Final = option(
+    "--session-id", metavar="ID",
+    help="Work in this open session. Without it the command opens a session of its own and closes it at the end.",
+)  # fmt: skip
+CLIENT_NAME: Final = option(
+    "--client-name", metavar="NAME", default="mxgw-py", show_default=True, help="Name to register with MXAccess."
+)
+SERVER_HANDLE: Final = option(
+    "--server-handle", type=int, metavar="N", help="Handle that register gave; needs --session-id."
+)
+ITEM_HANDLE: Final = option("--item-handle", type=int, metavar="N", help="Handle that add-item gave.")
+USER_ID: Final = option(
+    "--user-id", type=int, metavar="N", default=0, show_default=True, help="MXAccess user who writes."
+)
+AFTER_WORKER_SEQUENCE: Final = option(
+    "--after-worker-sequence", type=click.IntRange(0, _INT64_UNSIGNED_MAX), metavar="N", default=0, show_default=True,
+    help="Resume after this event; 0 starts afresh.",
+)  # fmt: skip
+VALUE_TYPE: Final = option(
+    "--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE", required=True,
+    help=f"Type of the value: {', '.join(name for name in mxgateway.VALUE_TYPES if '[' not in name)}; int32[] etc. are arrays.",
+)  # fmt: skip
+VALUE_TEXT: Final = option(
+    "--value", metavar="TEXT", required=True, help="The value; elements of an array between commas, or as a JSON array."
+)

@@ -1,0 +1,94 @@
+"""The table of commands, and the group that imports a command's module only when the command is called.
+
+The table carries each command's group and one-line help, so that ``mxgw-py --help`` and completion know everything that
+they show without importing anything.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import Final, NamedTuple
+
+import click
+from click.shell_completion import CompletionItem
+
+PROGRAM: Final = "mxgw-py"
+COMPLETION_VARIABLE: Final = "_MXGW_PY_COMPLETE"
+"""The environment variable through which a shell's completion script asks."""
+
+
+class Entry(NamedTuple):
+    """One command: where it stands in the help, what it does, where it is defined (``module:attribute``)."""
+
+    group: str
+    name: str
+    help: str
+    target: str
+
+
+COMMANDS: Final = (
+    Entry("basics", "version", "Show the versions of this program and of its contract.", "version:version"),
+    Entry("basics", "smoke", "Run the main job once, from open to close, and report it.", "smoke:smoke"),
+    Entry("basics", "ping", "Send a ping through the session's worker.", "session:ping"),
+    Entry("basics", "contract", "Show, export or compare the contract.", "contract:contract"),
+    Entry("basics", "completion", "Print the completion script of a shell.", "completion:completion"),
+    Entry("session", "open-session", "Open a session and leave it open.", "session:open_session"),
+    Entry("session", "close-session", "Close a session.", "session:close_session"),
+    Entry("session", "session-state", "Show the state of a session.", "session:session_state"),
+    Entry("items", "register", "Register with MXAccess and show the server handle.", "items:register"),
+    Entry("items", "unregister", "Unregister a server handle with all its items.", "items:unregister"),
+    Entry("items", "add-item", "Add an item and show its handle.", "items:add_item"),
+    Entry("items", "add-item2", "Add an item with a context and show its handle.", "items:add_item2"),
+    Entry("items", "remove-item", "Remove an item.", "items:remove_item"),
+    Entry("items", "advise", "Subscribe to an item's changes.", "items:advise"),
+    Entry("items", "unadvise", "End the subscription to an item.", "items:unadvise"),
+    Entry("items", "advise-supervisory", "Subscribe to an item in supervisory mode.", "items:advise_supervisory"),
+    Entry("values", "write", "Write a value to an item.", "values:write"),
+    Entry("values", "write2", "Write a value with its time to an item.", "values:write2"),
+    Entry("streams", "stream-events", "Show the events of a session as they come.", "streams:stream_events"),
+    Entry("automation", "simulate", "Run the simulated gateway until Ctrl-C.", "simulate:simulate"),
+)
+_BY_NAME: Final = {entry.name: entry for entry in COMMANDS}
+
+
+class LazyGroup(click.Group):
+    """The root of all commands; resolves a name through `COMMANDS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the help."""
+        return list(_BY_NAME)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, None when there is no such name."""
+        entry = _BY_NAME.get(cmd_name)
+        if entry is None:
+            return None
+        module_name, _, attribute = entry.target.partition(":")
+        command = getattr(importlib.import_module(f"mxgateway_cli.commands.{module_name}"), attribute)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{entry.target} is no command")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Refuse an unknown name with the nearest ones that exist."""
+        name = args[0]
+        if name not in _BY_NAME and not ctx.resilient_parsing and not name.startswith("-"):
+            near = difflib.get_close_matches(name, _BY_NAME)
+            meant = f" Did you mean {' or '.join(near)}?" if near else ""
+            raise click.UsageError(f"There is no command {name!r}.{meant}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one section per group, from the table."""
+        width = max(map(len, _BY_NAME))
+        for group in dict.fromkeys(entry.group for entry in COMMANDS):
+            with formatter.section(group.capitalize()):
+                formatter.write_dl([(e.name.ljust(width), e.help) for e in COMMANDS if e.group == group])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete names from the table."""
+        found = [CompletionItem(e.name, help=e.help) for e in COMMANDS if e.name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)

@@ -1,0 +1,49 @@
+"""Text from elsewhere, made safe for a terminal.
+
+Tag values, diagnostics and names come from the plant. A control character in them could move the cursor, change the
+window's title or turn the reading direction round, so none reaches a terminal: it is shown by its escape instead.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import Any, Final
+
+# C0, DEL and C1 controls, line and paragraph separators, bidirectional overrides and isolates, invisible marks,
+# lone surrogates and the tag block. Zero-width joiners stay: ordinary scripts need them.
+_CONTROLS: Final = (
+    r"\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    "\U000e0000-\U000e0fff"
+)
+_IN_TEXT: Final = re.compile(rf"[\x00-\x1f{_CONTROLS}]")
+# In JSON text a line feed is layout: inside strings the encoder has escaped it already.
+_IN_JSON: Final = re.compile(rf"[{_CONTROLS}]")
+
+
+def clean(text: str) -> str:
+    r"""Return `text` on one line, control characters shown as escapes such as ``\x1b``."""
+    return _IN_TEXT.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def json_text(document: Any, *, indent: int | None = None) -> str:
+    """Return `document` as JSON: keys in their order, other scripts readable, control characters escaped."""
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
+    return _IN_JSON.sub(lambda match: json.dumps(match[0])[1:-1], text)
+
+
+def value_text(value: Any) -> str:
+    """Return a tag's value as people read it: what a JSON document would show, without its quotes around a text."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, list):
+        return f"[{', '.join(map(value_text, value))}]"
+    return str(value)

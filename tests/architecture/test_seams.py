@@ -1,0 +1,71 @@
+"""Other projects' packages are used in few places, and the command line uses what is public."""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+import pytest
+
+import mxgateway
+from tests.architecture.imports import PACKAGES, imports, modules
+
+SEAMS = {
+    "betterproto": (
+        "mxgateway.wire", "mxgateway.generated", "mxgateway.contract", "mxgateway.commands", "mxgateway.session",
+        "mxgateway.transport.calls",
+    ),
+    "grpclib": ("mxgateway.generated", "mxgateway.wire.codec", "mxgateway.transport.grpclib_seam", "mxgateway.simulator"),
+    "h2": ("mxgateway.transport.grpclib_seam", "mxgateway.simulator"),
+    "hpack": ("mxgateway.transport.grpclib_seam",),
+    "click": ("mxgateway_cli",),
+    "pytest_asyncio": ("mxgateway.testing",),
+}  # fmt: skip
+"""Each package that is not ours, and the modules that may import it."""
+
+
+@pytest.mark.parametrize("module", modules(generated=True))
+def test_a_package_of_another_project_is_imported_behind_its_seam_only(module: str) -> None:
+    found = {name.split(".")[0] for name in imports(module, modules(generated=True)[module])}
+    foreign = found - set(PACKAGES) - sys.stdlib_module_names
+    assert {name for name in foreign if not _may(module, name)} == set()
+
+
+def _may(module: str, package: str) -> bool:
+    return any(module == place or module.startswith(f"{place}.") for place in SEAMS.get(package, ()))
+
+
+@pytest.mark.parametrize("place", sorted({place for places in SEAMS.values() for place in places}))
+def test_a_seam_is_a_module_that_exists(place: str) -> None:
+    assert any(name == place or name.startswith(f"{place}.") for name in modules(generated=True))
+
+
+def test_no_module_needs_itself_to_be_loaded() -> None:
+    needs = {
+        name: imports(name, path, at_top_only=True) & set(modules(generated=True)) - {name}
+        for name, path in modules(generated=True).items()
+    }
+    while ready := [name for name, needed in needs.items() if not needed & set(needs)]:
+        for name in ready:
+            del needs[name]
+    assert needs == {}
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if name.startswith("mxgateway_cli")])
+def test_the_command_line_reads_public_names_of_the_library_only(module: str) -> None:
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "mxgateway"
+    }
+    assert used <= {*mxgateway.__all__, "__version__"}
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if name.startswith("mxgateway_cli")])
+def test_the_command_line_imports_public_names_of_the_library_only(module: str) -> None:
+    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "mxgateway":
+            public = sys.modules[node.module or ""] if node.module in sys.modules else __import__(node.module or "")
+            public = getattr(mxgateway, (node.module or "").partition(".")[2] or "__class__", mxgateway)
+            names = set(getattr(public, "__all__", dir(public)))
+            assert {alias.name for alias in node.names} <= names, node.module

@@ -1,0 +1,36 @@
+"""What tests of commands need of a gateway: its address and key in the environment, and sessions opened beforehand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mxgateway
+from mxgateway.simulator import SimulatedGateway
+from tests.cli.process import Outcome, mxgw
+
+SECRET = "t0p-s3cr3t"
+KEY = f"mxgw_tests_{SECRET}"
+TAG = "TestChildObject.TestInt"
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A simulated gateway that a command finds through its environment."""
+
+    simulated: SimulatedGateway
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"MXGATEWAY_ENDPOINT": self.simulated.endpoint, "MXGATEWAY_API_KEY": KEY}
+
+    async def mxgw(self, *arguments: str) -> Outcome:
+        return await mxgw(*arguments, "--plaintext", env=self.env)
+
+    def client(self) -> mxgateway.client.Opening[mxgateway.GatewayClient]:
+        return mxgateway.GatewayClient.connect(self.simulated.endpoint, api_key=KEY, plaintext=True)
+
+    async def open_session(self) -> str:
+        """Open a session that stays open, and return its id."""
+        async with self.client() as client:
+            reply = await client.open_session_raw(mxgateway.proto.OpenSessionRequest(client_correlation_id="test"))
+        return reply.session_id

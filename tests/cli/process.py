@@ -1,0 +1,74 @@
+"""Runs `mxgw-py` as a process of its own, the way a shell does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+PROGRAM = (sys.executable, "-m", "mxgateway_cli")
+LIMIT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a process ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """The JSON on stdout."""
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        """The JSON lines on stdout."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The error object, the last line of stderr."""
+        found: dict[str, Any] = json.loads(self.err.splitlines()[-1])["error"]
+        return found
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return this process's environment without what configures the command, plus `extra`."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(("MXGATEWAY_", "NO_COLOR"))}
+    return {**kept, **(extra or {})}
+
+
+async def start(*arguments: str, env: Mapping[str, str] | None = None) -> asyncio.subprocess.Process:
+    """Start `mxgw-py` with pipes."""
+    return await asyncio.create_subprocess_exec(
+        *PROGRAM,
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(env),
+    )
+
+
+async def finish(process: asyncio.subprocess.Process) -> Outcome:
+    """Wait for the end of a process."""
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode is not None
+    return Outcome(process.returncode, out.decode(), err.decode())
+
+
+async def mxgw(*arguments: str, env: Mapping[str, str] | None = None) -> Outcome:
+    """Run `mxgw-py` to its end."""
+    return await finish(await start(*arguments, env=env))

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from mxgateway_cli.registry import COMMANDS
+from tests.cli.process import environment
+
+HEAVY = ("grpclib", "h2", "betterproto", "asyncio", "mxgateway.proto", "mxgateway_cli.commands.smoke")
+# Ends like `main()` does and tells which heavy modules the process has loaded by then.
+SCRIPT = f"""
+import json, sys
+from mxgateway_cli.main import run
+code = run(sys.argv[1:])
+print(json.dumps([code, [name for name in {HEAVY!r} if name in sys.modules]]), file=sys.stderr)
+"""
+
+
+def loaded_by(*arguments: str, **variables: str) -> tuple[int, list[str]]:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments], env=environment(variables), capture_output=True, text=True, check=True
+    )  # fmt: skip
+    code, modules = json.loads(done.stderr.splitlines()[-1])
+    return code, modules
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("--version",), ("version", "--json"), ("completion", "zsh"), ("no-such-command",)]
+)
+def test_what_needs_no_gateway_loads_nothing_of_one(arguments: tuple[str, ...]) -> None:
+    _, modules = loaded_by(*arguments)
+
+    assert modules == []
+
+
+def test_a_command_that_talks_to_a_gateway_loads_what_it_needs() -> None:
+    code, modules = loaded_by("ping", "--simulator")
+
+    assert code == 0
+    assert {"grpclib", "betterproto"} <= set(modules)
+
+
+def test_the_help_of_a_command_loads_no_gateway() -> None:
+    _, modules = loaded_by("write", "--help")
+
+    assert not {"grpclib", "h2", "betterproto", "mxgateway.proto"} & set(modules)
+
+
+@pytest.mark.parametrize(("words", "expected"), [("mxgw-py wri", "write"), ("mxgw-py write --val", "--value")])
+def test_completion_completes_names_and_options_without_loading_a_gateway(words: str, expected: str) -> None:
+    variables = {"_MXGW_PY_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=environment(variables), capture_output=True, text=True, check=True
+    )
+
+    assert f"plain,{expected}" in done.stdout.splitlines()
+    assert json.loads(done.stderr.splitlines()[-1])[1] == []
+
+
+def test_every_command_of_the_table_exists_with_the_name_and_help_that_the_table_says() -> None:
+    from mxgateway_cli.main import cli
+
+    context = cli.make_context("mxgw-py", ["version"])
+    for entry in COMMANDS:
+        command = cli.get_command(context, entry.name)
+        assert command is not None
+        assert command.name == entry.name
+        assert (command.help or "").splitlines()[0] == entry.help

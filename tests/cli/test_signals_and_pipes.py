@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from mxgateway.wire import which_one_of
+from tests.cli.gateway import TAG, Gateway
+from tests.cli.process import PROGRAM, environment, finish, mxgw, start
+
+CHANGING = "TestMachine_001.TestChangingInt"
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows cannot send these signals to one process")
+
+
+async def first_line(process: asyncio.subprocess.Process) -> bytes:
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        return await process.stdout.readline()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_a_signal_cancels_the_stream_and_closes_the_session_first(
+    gateway: Gateway, number: signal.Signals, code: int
+) -> None:
+    process = await start("stream-events", "--item", CHANGING, "--plaintext", "-ojsonl", env=gateway.env)
+    await first_line(process)
+    assert len(gateway.simulated.sessions) == 1
+
+    process.send_signal(number)
+    outcome = await finish(process)
+
+    assert outcome.code == code
+    assert outcome.err == ""
+    assert not gateway.simulated.sessions
+
+
+async def received(gateway: Gateway, *arms: str) -> None:
+    """Wait until the gateway has taken one of these commands; it tells nobody, so it is asked."""
+
+    def taken() -> bool:
+        requests = (call.request for call in gateway.simulated.received if call.method == "Invoke")
+        return any(request is not None and which_one_of(request.command, "payload") in arms for request in requests)
+
+    async with asyncio.timeout(30):
+        while not taken():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_second_signal_ends_at_once(gateway: Gateway) -> None:
+    arguments = ("--item", "TestChildObject.SilentInt", "--timeout", "60")
+    process = await start("smoke", *arguments, "--plaintext", env=gateway.env)
+    await received(gateway, "advise")
+    gateway.simulated.hold_commands()
+    process.send_signal(signal.SIGINT)
+    await received(gateway, "un_advise", "remove_item")  # what the clean-up begins with, as far as it had come
+
+    process.send_signal(signal.SIGTERM)
+    outcome = await finish(process)
+
+    assert outcome.code == 143
+    assert outcome.err == ""
+    assert len(gateway.simulated.sessions) == 1, "the clean-up that the first signal began was not waited for"
+
+
+async def test_an_attached_session_survives_the_signal(gateway: Gateway) -> None:
+    session_id = await gateway.open_session()
+    async with gateway.client() as client:
+        session = client.attach_session(session_id)
+        server = await session.register("test")
+        await session.advise(server, await session.add_item(server, TAG))
+    process = await start("stream-events", "--session-id", session_id, "--plaintext", "-ojsonl", env=gateway.env)
+    await first_line(process)
+
+    process.send_signal(signal.SIGINT)
+    outcome = await finish(process)
+
+    assert outcome.code == 130
+    assert session_id in gateway.simulated.sessions
+
+
+async def test_a_closed_pipe_ends_quietly_with_0(gateway: Gateway) -> None:
+    process = await start("stream-events", "--item", CHANGING, "--plaintext", "-ojsonl", env=gateway.env)
+    await first_line(process)
+    assert process.stdout is not None
+    process.stdout._transport.close()  # type: ignore[attr-defined]
+
+    outcome = await finish(process)
+
+    assert outcome.code == 0
+    assert outcome.err == ""
+    assert not gateway.simulated.sessions
+
+
+async def test_help_into_a_closed_pipe_ends_quietly() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = await asyncio.create_subprocess_exec(
+        *PROGRAM, "--help", stdout=writing, stderr=asyncio.subprocess.PIPE, env=environment()
+    )
+    os.close(writing)
+    _, err = await process.communicate()
+
+    assert process.returncode == 0
+    assert err == b""
+
+
+async def test_diagnostics_are_coloured_on_demand_and_not_in_a_pipe() -> None:
+    piped = await mxgw("ping", "--plaintext", "--endpoint", "127.0.0.1:1")
+    asked = await mxgw("ping", "--plaintext", "--endpoint", "127.0.0.1:1", "--color", "always", env={"NO_COLOR": "1"})
+
+    assert piped.err.startswith("error: ")
+    assert asked.err.startswith("\x1b[31merror:\x1b[0m ")

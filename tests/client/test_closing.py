@@ -1,0 +1,349 @@
+"""Session and client close once, whoever asks and however often, and hide no exception."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from grpclib.const import Status
+
+from mxgateway import (
+    GatewayClient,
+    MxGatewayError,
+    MxGatewaySessionError,
+    MxGatewayTimeoutError,
+    MxGatewayTransportError,
+    Session,
+    proto,
+)
+from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from tests.client.proxy import Relay
+from tests.client.support import advised, connect, is_streaming, requests, until
+from tests.peers.raw_peers import RawServer, silent
+
+# -- once
+
+
+async def test_fifty_callers_close_a_session_once_and_all_get_the_reply(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    session = await client.open_session()
+    replies = await asyncio.gather(*(session.close() for _ in range(50)))
+    replies.append(await session.close())
+
+    assert len(requests(gateway, "CloseSession")) == 1
+    assert {reply.final_state for reply in replies} == {proto.SessionState.CLOSED}
+
+
+async def test_fifty_callers_close_a_client_once(gateway: SimulatedGateway) -> None:
+    client = await connect(gateway)
+    sessions = [await client.open_session() for _ in range(3)]
+    await asyncio.gather(*(client.close() for _ in range(50)))
+    await client.close()
+
+    assert len(requests(gateway, "CloseSession")) == 3
+    assert all(session.closed for session in sessions)
+    await until(lambda: gateway.connections == 0)
+    assert repr(client) == f"<GatewayClient of {gateway.endpoint}, closed>"
+
+
+@pytest.mark.parametrize("what", ["session", "client"])
+async def test_a_cancelled_caller_does_not_stop_the_closing(gateway: SimulatedGateway, what: str) -> None:
+    client = await connect(gateway)
+    session = await client.open_session()
+    closable: Session | GatewayClient = session if what == "session" else client
+    closing = asyncio.create_task(closable.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+
+    await closable.close()
+    assert session.session_id not in gateway.sessions
+    assert len(requests(gateway, "CloseSession")) == 1
+    await client.close()
+
+
+async def test_a_task_that_is_cancelled_in_the_block_closes_its_session(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    entered = asyncio.Event()
+
+    async def work() -> None:
+        async with client.open_session():
+            entered.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(work())
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not gateway.sessions
+
+
+async def test_closing_a_client_closes_its_sessions_and_no_others(gateway: SimulatedGateway) -> None:
+    async with connect(gateway) as owner:
+        theirs = await owner.open_session()
+        client = await connect(gateway)
+        mine = await client.open_session()
+        raw = await client.open_session_raw(proto.OpenSessionRequest())
+        attached = client.attach_session(theirs.session_id)
+        await attached.ping()
+        await client.close()
+
+        assert set(gateway.sessions) == {theirs.session_id, raw.session_id}
+        assert mine.closed
+        assert not attached.closed
+        await theirs.ping()
+
+
+async def test_a_session_that_was_closed_is_not_closed_again_by_its_client(gateway: SimulatedGateway) -> None:
+    async with connect(gateway) as client, client.open_session():
+        pass
+
+    assert len(requests(gateway, "CloseSession")) == 1
+
+
+async def test_leaving_the_block_of_an_attached_session_ends_its_streams_and_nothing_else(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    owner = await client.open_session()
+    async with client.attach_session(owner.session_id) as session:
+        item = await advised(session)
+        await session.write_confirmed(*item.pair, 1)
+        assert is_streaming(gateway, owner)
+    await owner.ping()
+
+    assert not is_streaming(gateway, owner)
+    assert not requests(gateway, "CloseSession")
+
+
+async def test_a_session_that_the_gateway_does_not_know_any_more_counts_as_closed(gateway: SimulatedGateway) -> None:
+    async with connect(gateway) as client, client.open_session() as session:
+        await gateway.restart()
+        reply = await session.close()
+
+    assert reply.final_state == proto.SessionState.CLOSED
+
+
+# -- afterwards, and meanwhile
+
+
+async def test_a_closed_client_refuses_everything(gateway: SimulatedGateway) -> None:
+    client = await connect(gateway)
+    await client.close()
+    before = len(gateway.received)
+    for call in (
+        client.open_session().__aenter__(),
+        client.open_session_raw(proto.OpenSessionRequest()),
+        client.attach_session("session-1").ping(),
+        anext(client.attach_session("session-1").stream_events()),
+        anext(client.stream_events_raw(proto.StreamEventsRequest(session_id="session-1"))),
+    ):
+        with pytest.raises(MxGatewayTransportError, match="client is closed"):
+            await call
+    assert len(gateway.received) == before
+
+
+async def test_closing_a_client_ends_the_calls_and_streams_under_way(gateway: SimulatedGateway) -> None:
+    async with connect(gateway) as owner:
+        session_id = (await owner.open_session()).session_id
+        client = await connect(gateway)
+        session = client.attach_session(session_id)
+        gateway.hold_commands()
+        ping = asyncio.create_task(session.ping())
+        events = asyncio.create_task(anext(session.stream_events()))
+        await until(lambda: gateway.sessions[session_id].events.is_attached)
+        await client.close()
+
+        for task in (ping, events):
+            with pytest.raises(MxGatewayTransportError, match="the client was closed"):
+                await task
+
+
+async def test_a_session_that_opens_while_its_client_closes_is_closed_as_well() -> None:
+    # One call at a time: the first session's CloseSession waits until the second session is open.
+    options = SimulatorOptions(streams_per_connection=1, worker_start_time=0.05)
+    async with SimulatedGateway(options=options) as gateway:
+        client = await connect(gateway)
+        first = await client.open_session()
+        opening = asyncio.create_task(client.open_session().__aenter__())
+        await until(lambda: len(requests(gateway, "OpenSession")) == 2)
+        await client.close()
+        second = await opening
+
+        assert first.closed
+        assert second.closed
+        assert not gateway.sessions
+
+
+# -- exceptions
+
+
+class Boom(Exception):
+    """What a block may raise."""
+
+
+async def test_an_exception_of_the_block_is_not_hidden_by_a_close_that_fails(
+    gateway: SimulatedGateway, client: GatewayClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.fail_next("CloseSession", Status.INTERNAL, "no close today")
+    with pytest.raises(Boom) as caught:
+        async with client.open_session():
+            raise Boom
+
+    assert len(caught.value.__notes__) == 1
+    assert "closing the session failed as well" in caught.value.__notes__[0]
+    assert "no close today" in caught.value.__notes__[0]
+    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == ["mxgateway.session"]
+
+
+async def test_a_close_that_fails_raises_when_the_block_did_not(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    gateway.fail_next("CloseSession", Status.INTERNAL, "no close today")
+    with pytest.raises(MxGatewayTransportError, match="no close today"):
+        async with client.open_session():
+            pass
+
+
+async def test_a_client_whose_sessions_cannot_be_closed_says_so_in_its_log_and_hides_nothing(
+    gateway: SimulatedGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.fail_next("CloseSession", Status.INTERNAL, "no close today")
+
+    async def fail() -> None:
+        async with connect(gateway) as client:
+            await client.open_session()
+            raise Boom
+
+    with pytest.raises(Boom) as caught:
+        await fail()
+
+    assert not hasattr(caught.value, "__notes__")
+    (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert record.name == "mxgateway.client"
+    (session_id,) = gateway.sessions
+    assert f"{session_id} was left to its lease" in record.message
+
+
+async def test_a_failure_of_the_block_after_the_gateway_has_gone_is_told_and_not_the_close(
+    gateway: SimulatedGateway,
+) -> None:
+    async def fail() -> None:
+        async with connect(gateway) as client, client.open_session() as session:
+            await gateway.stop()
+            await session.ping()
+
+    with pytest.raises(MxGatewayTransportError, match="nothing listens") as caught:
+        await fail()
+    assert caught.value.method == "MxAccessGateway/Invoke"
+    assert any("closing the session failed as well" in note for note in caught.value.__notes__)
+
+
+# -- a gateway that is dead
+
+
+async def test_closing_on_a_dead_network_is_bounded(
+    gateway: SimulatedGateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mxgateway.client.CLOSE_BOUND", 0.1)
+    monkeypatch.setattr("mxgateway.transport.connection.CLOSE_BOUND", 0.1)
+    async with Relay(gateway.port) as relay:
+        client = await GatewayClient.connect(relay.endpoint, api_key=gateway.api_key, plaintext=True)
+        sessions = [await client.open_session() for _ in range(3)]
+        item = await advised(sessions[0])
+        await sessions[0].write_confirmed(*item.pair, 1)
+        patient = asyncio.create_task(sessions[1].close(timeout=float("inf")))
+        reader = asyncio.create_task(anext(sessions[2].stream_events()))
+        await until(lambda: sessions[1].session_id not in gateway.sessions and is_streaming(gateway, sessions[2]))
+        await patient
+        relay.freeze()
+        patient = asyncio.create_task(sessions[0].close(timeout=float("inf")))
+        await asyncio.sleep(0)
+        await client.close()
+
+        with pytest.raises(MxGatewayTransportError):
+            await patient
+        with pytest.raises((MxGatewaySessionError, StopAsyncIteration)):
+            await reader
+    lease = [record.message for record in caplog.records if "was left to its lease" in record.message]
+    assert len(lease) == 2
+
+
+async def test_a_session_closes_within_its_bound_although_its_stream_cannot_be_opened() -> None:
+    options = SimulatorOptions(streams_per_connection=1)
+    async with SimulatedGateway(options=options) as gateway, connect(gateway) as client:
+        session = await client.open_session()
+        gateway.hold_commands()
+        ping = asyncio.create_task(session.ping())
+        await until(lambda: len(gateway.sessions[session.session_id].worker.apartment))
+        reader = asyncio.create_task(anext(session.stream_events()))
+        await asyncio.sleep(0)
+        with pytest.raises(MxGatewayTimeoutError):
+            await session.close(timeout=0.05)
+        with pytest.raises(MxGatewaySessionError):
+            await reader
+        gateway.release_commands()
+        await ping
+
+
+# -- nothing is left
+
+
+async def test_nothing_is_left_when_the_client_has_closed(gateway: SimulatedGateway) -> None:
+    before = asyncio.all_tasks()
+    for _ in range(3):
+        async with connect(gateway) as client, client.open_session() as session:
+            item = await advised(session)
+            await session.write_confirmed(*item.pair, 1)
+            async with session.stream_events() as events:
+                await anext(events)
+            async for _event in session.stream_events(1):
+                break
+            reader = asyncio.create_task(anext(session.stream_events()))
+            await session.ping()
+        await asyncio.wait([reader])
+        reader.exception()
+        await until(lambda: gateway.connections == 0)
+        assert own_tasks(before) == set()
+        assert client._channel._connections == set()
+
+
+async def test_nothing_is_left_of_a_client_whose_gateway_has_gone(gateway: SimulatedGateway) -> None:
+    before = asyncio.all_tasks()
+    client = await connect(gateway)
+    session = await client.open_session()
+    events = session.stream_events()
+    await events.__aenter__()
+    await gateway.stop()
+    with pytest.raises(MxGatewayError):
+        await anext(events)
+    await client.close()
+
+    assert own_tasks(before) == set()
+
+
+def own_tasks(before: set[asyncio.Task[object]]) -> set[asyncio.Task[object]]:
+    """Return the tasks that were made since, without the gateway's own."""
+    return {
+        task
+        for task in asyncio.all_tasks() - before
+        if not task.get_name().startswith(("apartment of ", "call from ")) and not task.done()
+    }
+
+
+async def test_abandoning_a_connect_leaves_nothing_behind() -> None:
+    before = asyncio.all_tasks()
+    async with RawServer(silent) as server:
+        for _ in range(3):
+            attempt = asyncio.ensure_future(GatewayClient.connect(server.endpoint, plaintext=True).__aenter__())
+            connections = server.connections
+            await until(lambda connections=connections: server.connections > connections)
+            attempt.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await attempt
+        await server.all_gone()
+    assert own_tasks(before) == set()

@@ -1,0 +1,51 @@
+"""Text from elsewhere is cleaned of keys and bearer tokens before it is shown, and of nothing else."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mxgateway import redact
+
+SECRET = "abcDEF123-._~+/="
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("mxgw_op_SECRET", "mxgw_op_***"),
+        ("key mxgw_op_SECRET refused", "key mxgw_op_*** refused"),
+        ("MXGW_Op_SECRET", "MXGW_Op_***"),
+        ("mxgw_op_SE_CR_ET", "mxgw_op_***"),
+        ("Bearer mxgw_op_SECRET", "Bearer mxgw_op_***"),
+        ("authorization: Bearer SECRET", "authorization: Bearer ***"),
+        ("BEARER\tSECRET", "BEARER\t***"),
+        ("'mxgw_op_SECRET'", "'mxgw_op_***'"),
+        ('{"key": "mxgw_op_SECRET", "n": 1}', '{"key": "mxgw_op_***", "n": 1}'),
+        ("(mxgw_op_SECRET)", "(mxgw_op_***)"),
+        ("a=mxgw_op_SECRET;b", "a=mxgw_op_***;b"),
+        ("mxgw_a_SECRET,mxgw_b_SECRET", "mxgw_a_***,mxgw_b_***"),
+        ("env_mxgw_op_SECRET", "env_mxgw_op_***"),
+        ("line one\nmxgw_op_SECRET\nline three", "line one\nmxgw_op_***\nline three"),
+    ],
+)
+def test_keys_and_tokens_are_replaced(text: str, clean: str):
+    assert redact(text) == clean
+    assert redact(redact(text)) == clean
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "nothing secret", "mxgw", "mxgw_", "mxgw_op", "mxgw_op_", "the mxgw-py command", "forbearer x", "wayBearer y"],
+)
+def test_other_text_is_left_alone(text: str):
+    assert redact(text) == text
+
+
+@given(
+    st.text(max_size=30),
+    st.text("abcdef0123456789-", min_size=1),
+    st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=6),
+    st.text(max_size=30),
+)
+def test_a_key_anywhere_in_a_text_is_found(before: str, key_id: str, secret: str, after: str):
+    assert secret not in redact(f"{before.lower()} mxgw_{key_id}_{secret} {after.lower()}")

@@ -1,0 +1,301 @@
+"""One function turns every fault into one exception: the table, row by row."""
+
+import errno
+import socket
+import ssl
+from collections.abc import Callable
+
+import pytest
+
+from mxgateway import proto
+from mxgateway.errors import (
+    CallSite,
+    GrpcStatus,
+    MxGatewayAuthenticationError,
+    MxGatewayAuthorizationError,
+    MxGatewayCommandError,
+    MxGatewayError,
+    MxGatewayInvalidRequestError,
+    MxGatewayNotFoundError,
+    MxGatewayProtocolError,
+    MxGatewaySessionError,
+    MxGatewayTimeoutError,
+    MxGatewayTlsError,
+    MxGatewayTransportError,
+    MxGatewayWorkerError,
+    Phase,
+    map_fault,
+)
+from mxgateway.faults import (
+    CertificateFileFault,
+    ClosedFault,
+    ConnectFault,
+    ConnectionFault,
+    Fault,
+    NotHttp2Fault,
+    PeerFault,
+    PinFault,
+    ProtocolStatusFault,
+    RequestFault,
+    RpcStatus,
+    TransportFault,
+)
+
+GATEWAY = CallSite(
+    endpoint="gw.plant:5001", method="MxAccessGateway/Invoke", correlation_id="c-1", session_id="session-1", timeout=2.5
+)
+GALAXY = CallSite(endpoint="gw.plant:5001", method="GalaxyRepository/BrowseChildren", correlation_id="c-1", timeout=2.5)
+
+Authentication, Authorization, Session = (
+    MxGatewayAuthenticationError,
+    MxGatewayAuthorizationError,
+    MxGatewaySessionError,
+)
+Invalid, NotFound, Protocol = MxGatewayInvalidRequestError, MxGatewayNotFoundError, MxGatewayProtocolError
+Timeout, Tls, Transport, Worker = (
+    MxGatewayTimeoutError,
+    MxGatewayTlsError,
+    MxGatewayTransportError,
+    MxGatewayWorkerError,
+)
+
+Outcome = tuple[type[MxGatewayError], bool]
+"""The class, and whether another try may succeed."""
+
+STATUSES: dict[str, tuple[Outcome, Outcome, Outcome]] = {
+    # status: from the gateway's service, from the galaxy's, synthesised from HTTP
+    "OK": ((Transport, False), (Transport, False), (Transport, False)),
+    "CANCELLED": ((Transport, False), (Transport, False), (Transport, False)),
+    "UNKNOWN": ((Transport, False), (Transport, False), (Transport, False)),
+    "INVALID_ARGUMENT": ((Invalid, False), (Invalid, False), (Invalid, False)),
+    "DEADLINE_EXCEEDED": ((Timeout, False), (Timeout, False), (Timeout, False)),
+    "NOT_FOUND": ((Session, False), (NotFound, False), (Transport, False)),
+    "ALREADY_EXISTS": ((Session, False), (Transport, False), (Transport, False)),
+    "PERMISSION_DENIED": ((Authorization, False), (Authorization, False), (Authorization, False)),
+    "RESOURCE_EXHAUSTED": ((Session, True), (Transport, True), (Transport, True)),
+    "FAILED_PRECONDITION": ((Session, False), (Transport, False), (Transport, False)),
+    "ABORTED": ((Transport, True), (Transport, True), (Transport, True)),
+    "OUT_OF_RANGE": ((Invalid, False), (Invalid, False), (Invalid, False)),
+    "UNIMPLEMENTED": ((Protocol, False), (Protocol, False), (Protocol, False)),
+    "INTERNAL": ((Transport, False), (Transport, False), (Transport, False)),
+    "UNAVAILABLE": ((Worker, True), (Transport, True), (Transport, True)),
+    "DATA_LOSS": ((Transport, False), (Transport, False), (Transport, False)),
+    "UNAUTHENTICATED": ((Authentication, False), (Authentication, False), (Authentication, False)),
+}
+
+
+def test_the_table_has_a_row_for_every_grpc_status():
+    assert list(STATUSES) == [status.name for status in GrpcStatus]
+
+
+@pytest.mark.parametrize("name", STATUSES)
+@pytest.mark.parametrize(
+    ("column", "site"), [(0, GATEWAY), (1, GALAXY), (2, GATEWAY)], ids=["gateway", "galaxy", "http"]
+)
+def test_a_grpc_status_becomes_its_class(name: str, column: int, site: CallSite):
+    fault = RpcStatus(GrpcStatus[name], "what the peer said", synthesised=column == 2)
+    error = map_fault(fault, site)
+    assert (type(error), error.retryable) == STATUSES[name][column]
+    assert (error.grpc_status, error.phase) == (GrpcStatus[name], "stream")
+    assert error.__cause__ is fault
+    assert_tells_where(error, site)
+    assert f"{name} from gw.plant:5001 during {site.method}" in error.message
+    assert "what the peer said" in error.message
+    assert error.hint
+
+
+PROTOCOL_STATUSES: dict[str, tuple[type[MxGatewayError], GrpcStatus | None, bool]] = {
+    "UNSPECIFIED": (MxGatewayCommandError, None, False),
+    "OK": (MxGatewayCommandError, None, False),
+    "INVALID_REQUEST": (Invalid, GrpcStatus.INVALID_ARGUMENT, False),
+    "SESSION_NOT_FOUND": (Session, GrpcStatus.NOT_FOUND, False),
+    "SESSION_NOT_READY": (Session, GrpcStatus.FAILED_PRECONDITION, False),
+    "WORKER_UNAVAILABLE": (Worker, GrpcStatus.UNAVAILABLE, True),
+    "TIMEOUT": (Timeout, GrpcStatus.DEADLINE_EXCEEDED, False),
+    "CANCELED": (MxGatewayCommandError, None, False),
+    "PROTOCOL_VIOLATION": (Protocol, GrpcStatus.INTERNAL, False),
+    "MXACCESS_FAILURE": (MxGatewayCommandError, None, False),
+    "ADDED_BY_A_NEWER_GATEWAY": (MxGatewayCommandError, None, False),
+}
+
+
+def test_the_table_has_a_row_for_every_protocol_status():
+    assert set(PROTOCOL_STATUSES) - {"ADDED_BY_A_NEWER_GATEWAY"} == {code.name for code in proto.ProtocolStatusCode}
+
+
+@pytest.mark.parametrize("name", PROTOCOL_STATUSES)
+def test_a_protocol_status_becomes_its_class(name: str):
+    reply = proto.MxCommandReply(diagnostic_message="kept")
+    error = map_fault(ProtocolStatusFault(name, "what the gateway said", reply), GATEWAY)
+    assert (type(error), error.grpc_status, error.retryable) == PROTOCOL_STATUSES[name]
+    assert error.phase == "reply"
+    assert error.__cause__ is None
+    assert_tells_where(error, GATEWAY)
+    assert f"{name} from gw.plant:5001" in error.message
+    assert "what the gateway said" in error.message
+    if isinstance(error, MxGatewayCommandError):
+        assert error.reply is reply
+
+
+Row = tuple[Fault, type[MxGatewayError], Phase, GrpcStatus | None, bool, str]
+
+UNAVAILABLE, INTERNAL, DEADLINE = GrpcStatus.UNAVAILABLE, GrpcStatus.INTERNAL, GrpcStatus.DEADLINE_EXCEEDED
+
+FAULTS: list[Row] = [
+    # fault; class, phase, status, worth another try, words
+    (RequestFault("too large"), Invalid, "request", None, False, "nothing was sent"),
+    (ClosedFault("the client was closed"), Transport, "stream", GrpcStatus.CANCELLED, False, "open a new client"),
+    (ConnectionFault("it was lost"), Transport, "stream", UNAVAILABLE, True, "it was lost"),
+    (ConnectionFault("gone", processed=False), Transport, "stream", UNAVAILABLE, True, "did not see the request"),
+    (
+        NotHttp2Fault("it answered in HTTP/1"),
+        Protocol,
+        "http2",
+        INTERNAL,
+        False,
+        "is no gRPC server: it answered in HTTP/1",
+    ),
+    (PeerFault("bad frame"), Protocol, "stream", INTERNAL, False, "bad frame"),
+    (TransportFault("anything else"), Protocol, "stream", INTERNAL, False, "anything else"),
+    (CertificateFileFault("the CA file x cannot be read"), Tls, "tls", None, False, "the CA file x cannot be read"),
+    (PinFault("AA:BB", "CC:DD"), Tls, "tls", UNAVAILABLE, False, "expected SHA-256 AA:BB, presented CC:DD"),
+    (ssl.SSLCertVerificationError(1, "no chain"), Tls, "tls", UNAVAILABLE, False, "was refused"),
+    (ssl.SSLError(1, "odd record"), Tls, "tls", UNAVAILABLE, False, "odd record"),
+    (ssl.SSLEOFError(8, "EOF in handshake"), Tls, "tls", UNAVAILABLE, False, "EOF in handshake"),
+    (TimeoutError(), Timeout, "stream", DEADLINE, False, "no answer from gw.plant:5001 within 2.5 s"),
+    (
+        TimeoutError(errno.ETIMEDOUT, "timed out"),
+        Timeout,
+        "stream",
+        DEADLINE,
+        False,
+        "no answer from gw.plant:5001 during",
+    ),
+    (
+        socket.gaierror(-2, "Name or service not known"),
+        Transport,
+        "resolve",
+        UNAVAILABLE,
+        True,
+        "Name or service not known",
+    ),
+    (UnicodeError("label too long"), Transport, "resolve", UNAVAILABLE, True, "cannot be resolved"),
+    (
+        ConnectionRefusedError(111, "refused"),
+        Transport,
+        "connect",
+        UNAVAILABLE,
+        True,
+        "nothing listens on gw.plant:5001",
+    ),
+    (ConnectionResetError(), Transport, "stream", UNAVAILABLE, True, "closed by the peer"),
+    (
+        ConnectionResetError(104, "Connection reset by peer"),
+        Transport,
+        "stream",
+        UNAVAILABLE,
+        True,
+        "Connection reset by peer",
+    ),
+    (BrokenPipeError(32, "Broken pipe"), Transport, "stream", UNAVAILABLE, True, "Broken pipe"),
+    (OSError(113, "No route to host"), Transport, "stream", UNAVAILABLE, True, "No route to host"),
+    (OSError(), Transport, "stream", UNAVAILABLE, True, "OSError"),
+    (KeyError("surprise"), Transport, "stream", INTERNAL, False, "KeyError while talking to gw.plant:5001"),
+]
+
+
+@pytest.mark.parametrize("row", FAULTS, ids=lambda row: f"{type(row[0]).__name__}-{row[0]}")
+def test_a_fault_becomes_its_class(row: Row):
+    fault, error_class, phase, grpc_status, retryable, words = row
+    error = map_fault(fault, GATEWAY)
+    assert type(error) is error_class
+    assert (error.phase, error.grpc_status, error.retryable) == (phase, grpc_status, retryable)
+    assert words in str(error)
+    assert str(error).isprintable()
+    assert error.__cause__ is fault
+    assert error.hint
+    assert_tells_where(error, GATEWAY)
+
+
+def test_every_fault_of_the_transport_has_a_row():
+    def below(cls: type) -> set[type]:
+        return {cls}.union(*[below(each) for each in cls.__subclasses__()])
+
+    assert below(TransportFault) - {type(row[0]) for row in FAULTS} == {RpcStatus, ConnectFault}
+
+
+PHASES: list[tuple[BaseException, Phase, type[MxGatewayError], Phase, str]] = [
+    (TimeoutError(), "resolve", Timeout, "resolve", "no connection to gw.plant:5001 within 2.5 s"),
+    (TimeoutError(), "connect", Timeout, "connect", "no connection to gw.plant:5001 within 2.5 s"),
+    (TimeoutError(), "tls", Timeout, "tls", "no connection to gw.plant:5001 within 2.5 s"),
+    (TimeoutError(), "http2", Timeout, "http2", "no connection to gw.plant:5001 within 2.5 s"),
+    (ConnectionRefusedError(111, "x"), "connect", Transport, "connect", "nothing listens"),
+    (socket.gaierror(-2, "x"), "resolve", Transport, "resolve", "cannot be resolved"),
+    (OSError(101, "Network is unreachable"), "connect", Transport, "connect", "Network is unreachable"),
+    (ConnectionResetError(), "tls", Transport, "tls", "closed by the peer) during the TLS handshake"),
+    (ssl.SSLError(1, "x"), "tls", Tls, "tls", "no TLS connection"),
+    (PinFault("AA", "BB"), "tls", Tls, "tls", "not the trusted one"),
+    (NotHttp2Fault("no ALPN"), "http2", Protocol, "http2", "no ALPN"),
+    (ConnectionFault("GOAWAY"), "http2", Transport, "http2", "GOAWAY"),
+]
+
+
+@pytest.mark.parametrize("row", PHASES, ids=lambda row: f"{type(row[0]).__name__}-{row[1]}")
+def test_what_failed_while_connecting_keeps_its_phase_and_its_cause(row):
+    cause, phase, error_class, mapped, words = row
+    error = map_fault(ConnectFault(phase, cause), GATEWAY)
+    assert (type(error), error.phase) == (error_class, mapped)
+    assert words in error.message
+    assert error.__cause__ is cause
+    assert_tells_where(error, GATEWAY)
+
+
+def test_an_error_of_the_tree_is_returned_as_it_is():
+    error = MxGatewaySessionError("already mapped")
+    assert map_fault(error, GATEWAY) is error
+    assert map_fault(ConnectFault("connect", error), GATEWAY) is error
+
+
+@pytest.mark.parametrize(
+    ("message", "scope"),
+    [
+        ("API key is missing required scope 'invoke:write'.", "invoke:write"),
+        ("API key is missing required scope 'admin'.", "admin"),
+        ("No.", ""),
+    ],
+)
+def test_a_missing_scope_is_named(message: str, scope: str):
+    error = map_fault(RpcStatus(GrpcStatus.PERMISSION_DENIED, message), GATEWAY)
+    assert isinstance(error, MxGatewayAuthorizationError)
+    assert error.required_scope == scope
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: RpcStatus(GrpcStatus.DEADLINE_EXCEEDED, "slow"),
+        lambda: ProtocolStatusFault("TIMEOUT", "slow"),
+        TimeoutError,
+    ],
+)
+def test_a_deadline_is_a_timeout_error_wherever_it_was_noticed(make: Callable[[], Fault]):
+    error = map_fault(make(), GATEWAY)
+    assert isinstance(error, TimeoutError)
+    assert error.grpc_status is GrpcStatus.DEADLINE_EXCEEDED
+    assert error.retryable is False
+    assert "may still be carried out" in error.hint
+
+
+def test_a_refused_request_is_a_value_error():
+    for fault in (RequestFault("x"), RpcStatus(GrpcStatus.INVALID_ARGUMENT), ProtocolStatusFault("INVALID_REQUEST")):
+        assert isinstance(map_fault(fault, GATEWAY), ValueError)
+
+
+def test_a_fault_without_words_still_makes_a_sentence():
+    assert "no further message" in map_fault(RpcStatus(GrpcStatus.ABORTED), GATEWAY).message
+    assert "no further message" in map_fault(ProtocolStatusFault("TIMEOUT"), GATEWAY).message
+
+
+def assert_tells_where(error: MxGatewayError, site: CallSite) -> None:
+    told = (error.endpoint, error.method, error.correlation_id, error.session_id)
+    assert told == (site.endpoint, site.method, site.correlation_id, site.session_id)

@@ -1,0 +1,117 @@
+"""An endpoint is what a person writes: host and port, with or without a scheme, and nothing that only looks like it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mxgateway import Endpoint
+from mxgateway.errors import MxGatewayInvalidRequestError
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [
+        ("localhost:5000", Endpoint("localhost", 5000)),
+        ("gw.plant.example:5001", Endpoint("gw.plant.example", 5001)),
+        ("10.0.0.7:1", Endpoint("10.0.0.7", 1)),
+        ("GW-01:65535", Endpoint("GW-01", 65535)),
+        ("under_score:5000", Endpoint("under_score", 5000)),
+        ("[::1]:5000", Endpoint("::1", 5000)),
+        ("[fe80::1%eth0]:5000", Endpoint("fe80::1%eth0", 5000)),
+        ("http://localhost:5000", Endpoint("localhost", 5000, "http")),
+        ("https://gw.plant:5001", Endpoint("gw.plant", 5001, "https")),
+        ("HTTPS://gw.plant:5001/", Endpoint("gw.plant", 5001, "https")),
+        ("https://[::1]:5001/", Endpoint("::1", 5001, "https")),
+        ("  localhost:5000\n", Endpoint("localhost", 5000)),
+        ("localhost:00080", Endpoint("localhost", 80)),
+        ("zürich.example:5000", Endpoint("xn--zrich-kva.example", 5000)),
+    ],
+)
+def test_what_people_write_is_read(text: str, endpoint: Endpoint):
+    assert Endpoint.parse(text) == endpoint
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "the port is missing"),
+        ("localhost", "the port is missing"),
+        ("localhost:", "the port is missing"),
+        ("https://localhost", "the port is missing"),
+        (":5000", "the host is missing"),
+        ("http://:5000", "the host is missing"),
+        ("localhost:0", "is no number from 1 to 65535"),
+        ("localhost:65536", "is no number from 1 to 65535"),
+        ("localhost:-1", "is no number"),
+        ("localhost:+80", "is no number"),
+        ("localhost:5000x", "is no number"),
+        ("localhost:5 000", "is no number"),
+        ("localhost:٥٠٠٠", "is no number"),
+        ("localhost:" + "9" * 5000, "is no number"),
+        ("localhost:5000/path", "is no number"),
+        ("http://localhost:5000/path", "is no number"),
+        ("::1:5000", "stands in brackets"),
+        ("[::1]", "the port is missing"),
+        ("::1", "stands in brackets"),
+        ("[::1:5000", "stands in brackets"),
+        ("[not-an-address]:5000", "is no IPv6 address"),
+        ("[127.0.0.1]:5000", "is no IPv6 address"),
+        ("[]:5000", "is no IPv6 address"),
+        ("ftp://localhost:5000", "the scheme is 'ftp'"),
+        ("dns:///localhost:5000", "the scheme is 'dns'"),
+        ("//localhost:5000", "no host name has"),
+        ("a b:5000", "no host name has"),
+        ("a\tb:5000", "no host name has"),
+        ("user@host:5000", "no host name has"),
+        ("host?x:5000", "no host name has"),
+        ("host#x:5000", "no host name has"),
+        ("a\\b:5000", "no host name has"),
+        ("a\x00b:5000", "no host name has"),
+        ("\ud800:5000", "no host name has"),
+        ("ü" * 100 + ":5000", "is no host name"),
+    ],
+)
+def test_what_is_no_endpoint_is_refused_with_the_part_that_is_wrong(text: str, why: str):
+    with pytest.raises(MxGatewayInvalidRequestError) as caught:
+        Endpoint.parse(text)
+    error = caught.value
+    assert why in error.message
+    assert "localhost:5000" in error.hint
+    assert str(error).isprintable()
+    assert (error.phase, error.grpc_status, error.retryable) == ("request", None, False)
+
+
+@given(st.text())
+def test_any_text_is_an_endpoint_or_refused(text: str):
+    try:
+        endpoint = Endpoint.parse(text)
+    except MxGatewayInvalidRequestError as refused:
+        shown = str(refused)
+    else:
+        assert 1 <= endpoint.port <= 65535
+        assert endpoint.host.isascii()
+        shown = str(endpoint)
+    assert shown.isprintable()
+
+
+hosts = st.one_of(
+    st.from_regex(
+        r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,20}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,20}[a-zA-Z0-9])?){0,3}",
+        fullmatch=True,
+    ),
+    st.ip_addresses().map(str),
+)
+
+
+@given(hosts, st.integers(1, 65535), st.sampled_from(["", "http", "https"]))
+def test_what_an_endpoint_shows_is_read_back_as_the_same(host: str, port: int, scheme: str):
+    endpoint = Endpoint(host, port)
+    assert Endpoint.parse(str(endpoint)) == endpoint
+    if scheme:
+        assert Endpoint.parse(f"{scheme}://{endpoint}") == Endpoint(host, port, scheme)
+
+
+@given(hosts, st.integers(1, 65535))
+def test_a_text_that_was_read_shows_itself_the_same_way_for_ever(host: str, port: int):
+    once = str(Endpoint.parse(str(Endpoint(host, port))))
+    assert str(Endpoint.parse(once)) == once

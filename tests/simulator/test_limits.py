@@ -1,0 +1,86 @@
+"""The limits of the wire: message size each way, streams per connection, windows."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import RemoteSettingsChanged, WindowUpdated
+from h2.settings import SettingCodes
+
+from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from tests.simulator.peer import PATIENCE, Peer, PeerSession, command, integer, ok
+
+
+async def test_a_request_above_the_limit_is_resource_exhausted(peer: Peer, session: PeerSession) -> None:
+    big = {"string_value": "x" * (16 * 1024 * 1024)}
+    request = command(session.session_id, "write", server_handle=1, item_handle=1, value=big)
+    failure = await peer.fails("Invoke", **request)
+    assert failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "Received message exceeds" in failure.details()
+
+
+async def test_a_request_at_the_limit_is_taken(gateway: SimulatedGateway, session: PeerSession) -> None:
+    item = await session.advise("TestChildObject.TestBigString")
+    await session.drain()
+    text = "x" * (16 * 1024 * 1024 - 200)
+    ok(await session.on_server("write", item_handle=item, value={"string_value": text}))
+    await session.invoke("ping")
+    assert gateway.tag("TestChildObject.TestBigString").sample.native == text
+
+
+async def test_a_reply_above_the_limit_is_resource_exhausted() -> None:
+    async with (
+        SimulatedGateway(options=SimulatorOptions(message_limit=4000)) as gateway,
+        Peer(gateway.endpoint, gateway.api_key) as peer,
+    ):
+        failure = await peer.fails("DiscoverHierarchy")
+        assert failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "Sending message exceeds" in failure.details()
+        session = await peer.open()
+        stream = await session.attach()
+        await session.advise("TestChildObject.TestBigString")
+        assert await stream.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_large_reply_is_sent_whole(peer: Peer, session: PeerSession) -> None:
+    tags = ["TestChildObject.TestBigString"] * 1000
+    results = ok(await session.on_server("read_bulk", tag_addresses=tags)).read_bulk.results
+    assert {result.value.string_value for result in results} == {"x" * 4096}
+
+
+async def test_a_bulk_of_many_entries_is_taken(session: PeerSession) -> None:
+    item = await session.advise("TestChildObject.TestInt")
+    entries = [{"item_handle": item, "value": integer(index)} for index in range(5000)]
+    results = ok(await session.on_server("write_bulk", entries=entries)).write_bulk.results
+    assert all(result.was_successful for result in results)
+
+
+async def test_the_connection_announces_100_streams_and_the_windows_of_kestrel(gateway: SimulatedGateway) -> None:
+    reader, writer = await asyncio.open_connection(gateway.host, gateway.port)
+    client = H2Connection(H2Configuration())
+    client.initiate_connection()
+    writer.write(client.data_to_send())
+    settings: dict = {}
+    connection_window = 65_535
+    async with asyncio.timeout(PATIENCE):
+        while SettingCodes.MAX_HEADER_LIST_SIZE not in settings or connection_window == 65_535:
+            for event in client.receive_data(await reader.read(65536)):
+                if isinstance(event, RemoteSettingsChanged):
+                    settings |= {code: setting.new_value for code, setting in event.changed_settings.items()}
+                elif isinstance(event, WindowUpdated):
+                    connection_window += event.delta
+    writer.close()
+    await writer.wait_closed()
+    assert settings[SettingCodes.MAX_CONCURRENT_STREAMS] == 100
+    assert settings[SettingCodes.INITIAL_WINDOW_SIZE] == 768 * 1024
+    assert settings[SettingCodes.MAX_HEADER_LIST_SIZE] == 32 * 1024
+    assert connection_window == 1024 * 1024
+
+
+async def test_many_streams_share_a_connection(peer: Peer, session: PeerSession) -> None:
+    pings = [session.invoke("ping") for _ in range(90)]
+    for reply in await asyncio.gather(*pings):
+        ok(reply)

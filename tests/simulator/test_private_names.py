@@ -1,0 +1,44 @@
+"""The names of other projects that the simulator's HTTP/2 relies on, and that these may change without notice."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import grpclib
+import h2.connection
+from grpclib.config import Configuration
+from grpclib.protocol import Buffer, Connection, EventsProcessor, H2Protocol, Stream
+
+import mxgateway.simulator
+
+SOURCES = Path(mxgateway.simulator.__file__).parent
+
+
+def test_the_names_are_there() -> None:
+    assert grpclib.__version__.startswith("0.4.")
+    assert "_keepalive_time" in Configuration.__dataclass_fields__
+    assert callable(Configuration().__for_server__)
+    for owner, names in {
+        H2Protocol: ("connection_made", "data_received", "connection_lost", "pause_writing", "resume_writing"),
+        Connection: ("feed", "flush", "is_closing"),
+        EventsProcessor: ("process", "close", "process_data_received"),
+        Stream: ("recv_data", "send_data", "send_headers", "reset_nowait", "closable"),
+        Buffer: ("add", "read", "eof"),
+    }.items():
+        assert all(callable(getattr(owner, name)) or isinstance(getattr(owner, name), property) for name in names)
+    assert Connection.__init__.__annotations__["connection"] in ("H2Connection", h2.connection.H2Connection)
+
+
+def test_only_the_http2_module_uses_private_names_of_others() -> None:
+    private = {}
+    for path in SOURCES.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr.startswith("_")
+                and not node.attr.startswith("__")
+                and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
+            ):
+                private.setdefault(path.name, set()).add(node.attr)
+    assert private == {"http2.py": {"_connection", "_h2_connection", "_transport"}}

@@ -1,0 +1,172 @@
+"""What the transport takes from grpclib, h2 and hpack: one module imports it, and what is not public is pinned here."""
+
+import ast
+import asyncio
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mxgateway
+from mxgateway.transport import grpclib_seam as seam
+
+PACKAGE = Path(mxgateway.__file__).parent
+LIBRARIES = {"grpclib", "h2", "hpack", "hyperframe"}
+ALLOWED = ("transport/grpclib_seam.py", "wire/codec.py", "simulator/", "generated/")
+
+
+class FakeTransport(asyncio.Transport):
+    """Keeps what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def connection() -> tuple[seam.GrpclibConnection, FakeTransport]:
+    transport = FakeTransport()
+    h2 = seam.H2Connection(config=seam.H2Configuration(client_side=True, header_encoding=False))
+    return seam.GrpclibConnection(h2, transport, config=seam.Configuration().__for_client__()), transport
+
+
+def test_one_module_of_the_client_imports_grpclib_h2_and_hpack():
+    importing = {
+        file.relative_to(PACKAGE).as_posix()
+        for file in PACKAGE.rglob("*.py")
+        if LIBRARIES & {name.partition(".")[0] for name in imports(file)}
+    }
+    assert "transport/grpclib_seam.py" in importing
+    assert {name for name in importing if not name.startswith(ALLOWED)} == set()
+
+
+def test_the_seam_exports_what_it_imports_and_nothing_is_left_over():
+    taken = set(seam.__all__)
+    assert taken == {name for name in vars(seam) if not name.startswith("_")}
+    users = "".join(
+        file.read_text("utf-8") for file in (PACKAGE / "transport").glob("*.py") if file.name != "grpclib_seam.py"
+    )
+    assert {name for name in taken if name not in users} == set()
+
+
+def test_the_version_is_one_that_the_pins_below_were_read_from():
+    major, minor, *_ = seam.GRPCLIB_VERSION.split(".")
+    assert (major, minor) == ("0", "4")
+
+
+@pytest.mark.parametrize(
+    ("function", "parameters"),
+    [
+        (seam.H2Protocol.__init__, ["self", "handler", "config", "h2_config"]),
+        (seam.H2Protocol.connection_made, ["self", "transport"]),
+        (seam.H2Protocol.data_received, ["self", "data"]),
+        (seam.H2Protocol.connection_lost, ["self", "exc"]),
+        (seam.H2Protocol.pause_writing, ["self"]),
+        (seam.H2Protocol.resume_writing, ["self"]),
+        (seam.GrpclibConnection.__init__, ["self", "connection", "transport", "config"]),
+        (seam.GrpclibConnection.feed, ["self", "data"]),
+        (seam.GrpclibConnection.flush, ["self"]),
+        (seam.GrpclibConnection.close, ["self"]),
+        (seam.GrpclibConnection.headers_send_process, ["self"]),
+        (seam.EventsProcessor.__init__, ["self", "handler", "connection"]),
+        (seam.EventsProcessor.process, ["self", "event"]),
+        (seam.EventsProcessor.close, ["self", "reason"]),
+        (seam.ClientHandler, []),
+        (seam.Configuration.__for_client__, ["self"]),
+        (seam.decode_grpc_message, ["value"]),
+    ],
+    ids=lambda each: getattr(each, "__qualname__", ""),
+)
+def test_a_name_that_is_overridden_or_called_has_its_signature(function: Any, parameters: list[str]):
+    assert list(inspect.signature(function).parameters) == parameters
+
+
+def test_a_protocol_keeps_what_it_was_made_with():
+    handler, config = seam.ClientHandler(), seam.Configuration().__for_client__()
+    h2_config = seam.H2Configuration(client_side=True)
+    protocol = seam.H2Protocol(handler, config, h2_config)
+    assert (protocol.handler, protocol.config, protocol.h2_config) == (handler, config, h2_config)
+
+
+async def test_a_protocol_lets_its_connection_know_when_the_transport_is_full():
+    protocol = seam.H2Protocol(seam.ClientHandler(), seam.Configuration().__for_client__(), seam.H2Configuration())
+    protocol.connection, _ = connection()
+    assert protocol.connection.write_ready.is_set()
+    protocol.pause_writing()
+    assert not protocol.connection.write_ready.is_set()
+    protocol.resume_writing()
+    assert protocol.connection.write_ready.is_set()
+
+
+async def test_a_connection_writes_through_its_transport_and_forgets_it_when_it_closes():
+    made, transport = connection()
+    assert made._transport is transport
+    made._connection.initiate_connection()
+    made.flush()
+    assert transport.written.startswith(b"PRI * HTTP/2.0")
+    assert made.feed(b"") == []
+    made.close()
+    assert transport.closed
+    assert not hasattr(made, "_transport")
+
+
+def test_keepalive_of_grpclib_is_off():
+    assert seam.Configuration().__for_client__()._keepalive_time is None
+
+
+def test_an_h2_connection_takes_settings_encoder_and_limits_from_us():
+    class Encoder:
+        header_table_size = 4096
+
+        def encode(self, headers: Any, huffman: bool = True) -> bytes:
+            assert list(headers) == pairs
+            return b"\x82"
+
+    pairs = [(b":method", b"POST")]
+    h2 = seam.H2Connection(
+        config=seam.H2Configuration(
+            client_side=True, header_encoding=False, validate_outbound_headers=False, normalize_outbound_headers=False
+        )
+    )
+    codes = seam.SettingCodes
+    h2.local_settings = seam.Settings(
+        client=True, initial_values={codes.INITIAL_WINDOW_SIZE: 1 << 20, codes.ENABLE_PUSH: 0}
+    )
+    h2.encoder = Encoder()
+    h2.max_inbound_frame_size = 1 << 18
+    h2.decoder.max_header_list_size = 1 << 15
+    h2.initiate_connection()
+    h2.increment_flow_control_window(1000)
+    assert h2.get_next_available_stream_id() == 1
+    h2.send_headers(1, pairs)
+    assert h2.data_to_send().endswith(b"\0\0\x01\x01\x04\0\0\0\x01\x82")
+    assert h2.streams[1].closed is False
+    assert h2.remote_settings.max_concurrent_streams > 2**31
+    assert h2.local_flow_control_window(1) == 65_535
+    assert h2.max_outbound_frame_size == 16_384
+    h2.highest_outbound_stream_id = 2**31 - 1
+    with pytest.raises(seam.NoAvailableStreamIDError):
+        h2.get_next_available_stream_id()
+    assert issubclass(seam.NoAvailableStreamIDError, seam.H2Error)
+
+
+def test_hpacks_static_table_is_that_of_the_rfc():
+    table = seam.HeaderTable.STATIC_TABLE
+    assert len(table) == 61
+    assert (table[0], table[7], table[22]) == ((b":authority", b""), (b":status", b"200"), (b"authorization", b""))
