@@ -49,7 +49,7 @@ class Channel:
             raise ClosedFault("the client was closed")
         fault = attempt.exception()
         if isinstance(fault, ConnectFault):
-            raise ConnectFault(fault.phase, fault.cause)  # each caller has an exception of its own
+            raise ConnectFault(fault.phase, fault.cause) from fault.cause  # each caller has an exception of its own
         if fault is not None:
             raise fault
         return attempt.result()

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.packaging
+
 ROOT = Path(__file__).parents[2]
 COMPILED = (".so", ".pyd", ".dylib", ".dll", ".a", ".o")
 SMOKE = ["smoke", "--simulator", "--type", "int32", "--value", "5", "--json"]

@@ -41,14 +41,18 @@ async def channel_to(server: RawServer, **options: Any) -> AsyncIterator[Channel
     await server.all_gone()
 
 
-async def invoke(channel: Channel, text: str = "session-1", **options: Any) -> proto.MxCommandReply:
+async def invoke(channel: Channel, text: Any = "session-1", **options: Any) -> proto.MxCommandReply:
     """Make a unary call."""
     return await unary(channel, INVOKE, proto.MxCommandRequest(session_id=text), CallOptions(**options))
 
 
-def stream(channel: Channel, **options: Any) -> ServerStream[proto.StreamEventsRequest, proto.MxEvent]:
+def stream(
+    channel: Channel, request: proto.StreamEventsRequest | None = None, **options: Any
+) -> ServerStream[proto.StreamEventsRequest, proto.MxEvent]:
     """Return a server-streaming call that has not begun."""
-    return ServerStream(channel, STREAM_EVENTS, proto.StreamEventsRequest(), CallOptions(**options))
+    if request is None:
+        request = proto.StreamEventsRequest()
+    return ServerStream(channel, STREAM_EVENTS, request, CallOptions(**options))
 
 
 async def sequences(call: ServerStream[Any, proto.MxEvent]) -> list[int]:

@@ -40,6 +40,7 @@ async def test_a_users_own_timeout_comes_out_as_it_is():
 
     async with Http2Server(script) as server, channel_to(server) as channel:
         task = asyncio.current_task()
+        await channel.ready()
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.05):
                 await invoke(channel)
@@ -85,6 +86,27 @@ async def test_closing_a_stream_frees_the_task_that_waits_for_its_next_message()
         assert await waiting == []
 
 
+async def test_a_stream_that_is_closed_while_it_waits_for_its_turn_ends_without_a_trace():
+    async def script(peer: Http2Peer) -> None:
+        occupying = await peer.request()
+        await closed.wait()
+        await peer.reply(occupying, REPLY)
+        await peer.serve(REPLY)
+
+    closed = asyncio.Event()
+    async with Http2Server(script, settings={0x3: 1}) as server, channel_to(server) as channel:
+        occupying = asyncio.create_task(invoke(channel))
+        await asyncio.sleep(0)
+        call = stream(channel)
+        reading = asyncio.create_task(call.messages())
+        await asyncio.sleep(0)
+        await call.aclose()
+        closed.set()
+        await occupying
+        assert await reading == []
+        assert (await invoke(channel)).diagnostic_message == "answered"
+
+
 async def test_a_stream_that_was_never_read_sends_nothing():
     async def script(peer: Http2Peer) -> None:
         assert (await peer.request()).stream_id == 1
@@ -106,6 +128,7 @@ async def test_a_reader_can_wait_for_a_message_with_a_bound_of_its_own_and_read_
 
     given_up = asyncio.Event()
     async with Http2Server(script) as server, channel_to(server) as channel, stream(channel) as call:
+        await call.open()
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(anext(call), 0.05)
         given_up.set()

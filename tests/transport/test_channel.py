@@ -7,7 +7,8 @@ import socket
 import pytest
 from hyperframe.frame import SettingsFrame, WindowUpdateFrame
 
-from mxgateway.errors import GrpcStatus, MxGatewayTimeoutError, MxGatewayTransportError
+from mxgateway import proto
+from mxgateway.errors import GrpcStatus, MxGatewayInvalidRequestError, MxGatewayTimeoutError, MxGatewayTransportError
 from tests.peers.certificates import ServerCertificate, self_signed
 from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, silent
 from tests.transport.rig import REPLY, channel_to, invoke, stream
@@ -92,16 +93,17 @@ async def test_a_connection_that_has_used_up_its_stream_ids_is_replaced_and_fini
 
 
 async def test_each_caller_of_a_failed_connection_attempt_gets_an_error_of_its_own():
-    async with RawServer(silent) as server, channel_to(server, connect_timeout=0.05) as channel:
+    async with RawServer(silent) as server, channel_to(server, connect_timeout=0.3) as channel:
         errors = await asyncio.gather(*[invoke(channel) for _ in range(3)], return_exceptions=True)
         assert all(isinstance(error, MxGatewayTimeoutError) for error in errors)
         assert len({id(error) for error in errors}) == 3
+        assert len({id(error.__cause__) for error in errors if isinstance(error, Exception)}) == 3
         assert server.connections == 1
 
 
 async def test_a_connection_that_takes_too_long_names_the_bound_of_the_connection():
-    async with RawServer(silent) as server, channel_to(server, connect_timeout=0.05) as channel:
-        with pytest.raises(MxGatewayTimeoutError, match=r"no connection to .* within 0\.05 s") as caught:
+    async with RawServer(silent) as server, channel_to(server, connect_timeout=0.3) as channel:
+        with pytest.raises(MxGatewayTimeoutError, match=r"no connection to .* within 0\.3 s") as caught:
             await invoke(channel, timeout=20.0)
         assert caught.value.phase == "http2"
         with pytest.raises(MxGatewayTimeoutError, match=r"no connection to .* within 0\.01 s"):
@@ -116,6 +118,18 @@ async def test_a_call_of_a_closed_channel_is_refused():
             with pytest.raises(MxGatewayTransportError, match="client is closed") as caught:
                 await call
             assert caught.value.retryable is False
+
+
+async def test_a_request_that_cannot_be_encoded_is_refused_before_anything_is_sent():
+    async with Http2Server(serve) as server, channel_to(server) as channel:
+        for call in (
+            invoke(channel, 5),
+            stream(channel, request=proto.StreamEventsRequest(after_worker_sequence=-1)).messages(),
+        ):
+            with pytest.raises(MxGatewayInvalidRequestError, match="the request cannot be encoded") as caught:
+                await call
+            assert (caught.value.phase, caught.value.grpc_status) == ("request", None)
+        assert server.connections == 0
 
 
 async def test_closing_says_goaway_and_may_be_repeated():

@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from mxgateway.transport.connector import ATTEMPT_DELAY, connect_first, interleave
+from mxgateway.transport import connector
+from mxgateway.transport.connector import connect_first, interleave
 from tests.peers.raw_peers import RawServer, drops_attempts, full_backlog, silent
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
@@ -27,11 +28,10 @@ def test_the_families_take_turns_and_the_resolvers_first_one_begins():
     assert interleave([]) == []
 
 
-async def test_an_address_that_refuses_makes_room_for_the_next_at_once():
+async def test_an_address_that_refuses_makes_room_for_the_next_at_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(connector, "ATTEMPT_DELAY", 3600.0)
     async with RawServer(silent) as server:
-        started = asyncio.get_running_loop().time()
         sock = await connect_first([(V4, closed_port()), (V4, closed_port()), (V4, ("127.0.0.1", server.port))])
-        assert asyncio.get_running_loop().time() - started < 2 * ATTEMPT_DELAY
         assert sock.getpeername()[1] == server.port
         sock.close()
         await server.all_gone()

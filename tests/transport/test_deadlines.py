@@ -53,6 +53,7 @@ async def test_a_bound_that_runs_out_here_names_itself_and_resets_the_stream():
         await peer.serve(REPLY)
 
     async with Http2Server(script) as server, channel_to(server) as channel:
+        await channel.ready()
         with pytest.raises(
             MxGatewayTimeoutError, match=r"no answer from 127\.0\.0\.1:\d+ within 0\.05 s during MxAccessGateway/Invoke"
         ) as caught:
@@ -83,6 +84,7 @@ async def test_the_bound_covers_the_wait_for_a_free_stream():
         await peer.until_gone()
 
     async with Http2Server(script, settings={0x3: 1}) as server, channel_to(server) as channel:
+        await channel.ready()
         occupying = asyncio.create_task(invoke(channel))
         await asyncio.sleep(0)
         with pytest.raises(MxGatewayTimeoutError):
@@ -95,6 +97,7 @@ async def test_the_bound_covers_a_request_that_the_peers_window_holds_back():
         await peer.until(lambda: bool(peer.resets))
 
     async with Http2Server(script) as server, channel_to(server) as channel:
+        await channel.ready()
         with pytest.raises(MxGatewayTimeoutError):
             await invoke(channel, "x" * 200_000, timeout=0.05)
 
@@ -106,6 +109,7 @@ async def test_the_bound_of_a_stream_counts_to_its_end():
         await peer.until(lambda: bool(peer.resets))
 
     async with Http2Server(script) as server, channel_to(server, call_timeout=0.01) as channel:
+        await channel.ready()
         with pytest.raises(MxGatewayTimeoutError, match=r"within 0\.05 s"):
             await stream(channel, timeout=0.05).messages()
 

@@ -1,7 +1,17 @@
 """What a client need not know of is passed over: the call goes on as if it had not been there."""
 
 import pytest
-from hyperframe.frame import AltSvcFrame, DataFrame, PingFrame, PriorityFrame, PushPromiseFrame, SettingsFrame
+from hyperframe.frame import (
+    AltSvcFrame,
+    ContinuationFrame,
+    DataFrame,
+    GoAwayFrame,
+    HeadersFrame,
+    PingFrame,
+    PriorityFrame,
+    PushPromiseFrame,
+    SettingsFrame,
+)
 
 from mxgateway.errors import MxGatewayProtocolError
 from tests.peers.raw_peers import Http2Peer, Http2Server, Request, grpc_message, unknown_frame
@@ -71,6 +81,50 @@ async def test_informational_responses_are_ignored():
         assert (await invoke(channel)).diagnostic_message == "answered"
 
 
+async def test_a_header_block_may_be_continued():
+    async def script(peer: Http2Peer) -> None:
+        request = await peer.request()
+        block = peer.headers(request.stream_id).data
+        await peer.send(
+            HeadersFrame(request.stream_id, block[:1]),
+            ContinuationFrame(request.stream_id, block[1:4]),
+            ContinuationFrame(request.stream_id, block[4:], flags=["END_HEADERS"]),
+            DataFrame(request.stream_id, grpc_message(REPLY)),
+            peer.trailers(request.stream_id),
+        )
+
+    async with Http2Server(script) as server, channel_to(server) as channel:
+        assert (await invoke(channel)).diagnostic_message == "answered"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        DataFrame(1, b"data"),
+        DataFrame(3, b"data"),
+        GoAwayFrame(0, last_stream_id=1),
+        PingFrame(0, b"12345678"),
+        unknown_frame(0x42, 0, b""),
+    ],
+    ids=lambda frame: f"{frame.type:#x}-{frame.stream_id}",
+)
+async def test_a_frame_within_a_header_block_ends_the_connection(frame):
+    async def script(peer: Http2Peer) -> None:
+        request = await peer.request()
+        block = peer.headers(request.stream_id).data
+        await peer.send(
+            HeadersFrame(request.stream_id, block[:1]),
+            frame,
+            ContinuationFrame(request.stream_id, block[1:], flags=["END_HEADERS"]),
+            DataFrame(request.stream_id, grpc_message(REPLY)),
+            peer.trailers(request.stream_id),
+        )
+
+    async with Http2Server(script) as server, channel_to(server) as channel:
+        with pytest.raises(MxGatewayProtocolError):
+            await invoke(channel)
+
+
 async def test_a_header_that_is_not_ascii_is_ignored():
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
@@ -114,6 +168,7 @@ async def test_data_for_a_call_that_was_given_up_is_ignored():
         )
 
     async with Http2Server(script) as server, channel_to(server) as channel:
+        await channel.ready()
         with pytest.raises(TimeoutError):
             await invoke(channel, timeout=0.05)
         assert (await invoke(channel)).diagnostic_message == "answered"
