@@ -71,6 +71,9 @@ class MxGatewayError(Exception):
         self.retryable = retryable
         super().__init__(f"{self.message}; {self.hint}" if self.hint else self.message)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
 
 class MxGatewayTransportError(MxGatewayError):
     """The conversation with the gateway failed: name, connection, TLS, HTTP/2 or stream (see `phase`)."""
@@ -171,6 +174,14 @@ def map_fault(fault: Fault, site: CallSite, *, phase: Phase = "stream") -> MxGat
         return map_fault(fault.cause, site, phase=fault.phase)
     error = _from_exception(fault, site, phase)
     error.__cause__ = fault
+    return error
+
+
+def _restored(cls: type[MxGatewayError], args: tuple[Any, ...], fields: dict[str, Any]) -> MxGatewayError:
+    """Return an error that was pickled: its text is complete already."""
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(fields)
     return error
 
 
@@ -314,7 +325,9 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
         return MxGatewayTransportError, "try again later" if passing else "see the gateway's log", passing
     if fault.code is GrpcStatus.UNAVAILABLE:
         return MxGatewayWorkerError, _SESSION_HINTS[fault.code], True
-    return MxGatewaySessionError, _SESSION_HINTS[fault.code], fault.code is GrpcStatus.RESOURCE_EXHAUSTED
+    # An event stream that ends with RESOURCE_EXHAUSTED was too slow, and its session is faulted by then.
+    passing = fault.code is GrpcStatus.RESOURCE_EXHAUSTED and not site.method.endswith("/StreamEvents")
+    return MxGatewaySessionError, _SESSION_HINTS[fault.code], passing
 
 
 # What these codes mean when the gateway's own service answers with them.

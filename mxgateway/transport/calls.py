@@ -187,7 +187,14 @@ class ServerStream(Generic[Request, Reply]):
         self._call: _Call[Request, Reply] | None = None
         self._stream: OpenStream[Reply] | None = None
         self._ready: list[Reply] = []
+        self._reading = False
         self._ended = False
+
+    def __del__(self) -> None:
+        """Cancel a call whose iterator was dropped in the middle of a loop, in whatever thread it was collected."""
+        stream = getattr(self, "_stream", None)
+        if stream is not None and not self._ended and not stream.loop.is_closed():
+            stream.loop.call_soon_threadsafe(stream.close)
 
     async def open(self) -> None:
         """Send the request now rather than with the first read; the answer is not waited for.
@@ -214,11 +221,15 @@ class ServerStream(Generic[Request, Reply]):
         """Return every message that has arrived, waiting for the first one; an empty list at the end of the stream.
 
         Raises:
+            MxGatewayInvalidRequestError: Another task is reading.
             MxGatewayError: The stream failed; what had arrived before was returned by earlier calls.
         """
         await self.open()
         if self._ended or self._stream is None or self._call is None:
             return []
+        if self._reading:
+            raise self._call.fault(RequestFault("another task reads this stream already"))
+        self._reading = True
         try:
             async with asyncio.timeout_at(self._call.deadline):
                 batch = await self._stream.messages()
@@ -227,6 +238,8 @@ class ServerStream(Generic[Request, Reply]):
                 return []
             await self.aclose()
             raise self._call.fault(fault) from fault
+        finally:
+            self._reading = False
         if not batch:
             await self.aclose()
         return batch

@@ -104,6 +104,11 @@ class OpenStream(ReplyStream[M]):
         finally:
             self._sendable = None
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that the call belongs to."""
+        return self.connection.loop
+
     def wake_sender(self) -> None:
         """Let a waiting sender look again."""
         if self._sendable is not None and not self._sendable.done():
@@ -133,6 +138,7 @@ class Connection(GrpclibConnection):
         super().__init__(h2, transport, config=config)
         self.h2 = h2
         self.state = ConnectionState.CONNECTING
+        self.loop = asyncio.get_running_loop()
         self.greeted = asyncio.Event()
         self.lost = asyncio.Event()
         self.fault: BaseException | None = None
