@@ -228,14 +228,19 @@ class Connection(GrpclibConnection):
 
     # -- receiving
 
-    def receive_data(self, stream: OpenStream[Any] | None, payload: bytes, flow_controlled: int) -> None:
-        """Hand the payload of a DATA frame to its stream and credit the connection's window at once."""
+    def plain_stream(self, stream_id: int) -> OpenStream[Any] | None:
+        """Return the stream of this id if h2 need not see its data."""
+        stream = self.streams.get(stream_id)
+        return stream if stream is not None and stream.h2_skips_data else None
+
+    def receive_data(self, stream: OpenStream[Any] | None, payloads: list[bytes], flow_controlled: int) -> None:
+        """Hand the payloads of DATA frames to their stream and credit the connection's window at once."""
         self._uncredited += flow_controlled
         if stream is None:
             return  # of a call that was given up; its reset is on the way
         if stream.unread + flow_controlled > STREAM_WINDOW:
             raise PeerFault("the gateway sent more than the flow-control window allows")
-        stream.receive_data(payload, flow_controlled)
+        stream.receive_data(payloads, flow_controlled)
 
     def settle_credit(self) -> None:
         """Return what has arrived to the connection's window; once for each read."""

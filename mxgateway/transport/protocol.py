@@ -9,7 +9,13 @@ from typing import Any, Final, cast
 
 from mxgateway.faults import ConnectionFault, NotHttp2Fault, PeerFault
 from mxgateway.transport import frames
-from mxgateway.transport.connection import CONNECTION_WINDOW, STREAM_WINDOW, Connection, ConnectionState
+from mxgateway.transport.connection import (
+    CONNECTION_WINDOW,
+    STREAM_WINDOW,
+    Connection,
+    ConnectionState,
+    OpenStream,
+)
 from mxgateway.transport.grpclib_seam import (
     ClientHandler,
     Configuration,
@@ -201,10 +207,32 @@ class GatewayProtocol(H2Protocol):
                 if self._in_header_block:
                     raise PeerFault("the gateway interrupted a header block with another frame")
                 self._feed_h2(buffer[for_h2:position])
+                if kind == flags == 0 and (stream := self.connection.plain_stream(stream_id)) is not None:
+                    for_h2 = position = self._receive_run(stream, buffer, position)
+                    continue
                 for_h2 = position if self._handle_frame(kind, flags, stream_id, buffer[start:end]) else end
             position = end
         self._feed_h2(buffer[for_h2:position])
         self._buffer = buffer[position:]
+
+    def _receive_run(self, stream: OpenStream[Any], buffer: bytes, position: int) -> int:
+        """Hand over the DATA frames without flags of one stream that stand in a row, and return where they end.
+
+        A busy subscription is little else. Each function call that a frame does not cost counts here.
+        """
+        payloads: list[bytes] = []
+        append, parse, stream_id = payloads.append, frames.parse_header, stream.id
+        size, total = len(buffer), 0
+        while (start := position + frames.HEADER_SIZE) <= size:
+            length, kind, flags, this_stream = parse(buffer, position)
+            end = start + length
+            if kind or flags or this_stream != stream_id or end > size or length > frames.MAX_FRAME_SIZE:
+                break
+            append(buffer[start:end])
+            total += length
+            position = end
+        self.connection.receive_data(stream, payloads, total)
+        return position
 
     def _handle_frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> bool:
         """Handle a frame that may be ours; return True to leave it to h2."""
@@ -220,7 +248,7 @@ class GatewayProtocol(H2Protocol):
             elif not stream.h2_skips_data:
                 return True
             data = frames.unpad(payload) if flags & frames.PADDED else payload
-            connection.receive_data(stream, data, len(payload))
+            connection.receive_data(stream, [data], len(payload))
             if flags & frames.END_STREAM and stream is not None:
                 if stream.h2_skips_end:
                     stream.receive_end()

@@ -54,12 +54,12 @@ class ReplyStream(Generic[M]):
         except (RpcStatus, PeerFault) as fault:
             self.fail(fault)
 
-    def receive_data(self, data: bytes, flow_controlled: int) -> None:
-        """Take the payload of one DATA frame; `flow_controlled` counts its padding as well."""
+    def receive_data(self, payloads: list[bytes], flow_controlled: int) -> None:
+        """Take the payloads of DATA frames; `flow_controlled` counts their padding as well."""
         self._uncredited += flow_controlled
         if self._fault is None:
-            self._chunks.append(data)
-            self._size += len(data)
+            self._chunks += payloads
+            self._size += sum(map(len, payloads))
             if self._size >= self._need:
                 self._wake()
             elif self._waiter is not None:
