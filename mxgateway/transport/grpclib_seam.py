@@ -25,6 +25,7 @@ from h2.events import (
 from h2.events import Event as H2Event
 from h2.exceptions import H2Error, NoAvailableStreamIDError
 from h2.settings import SettingCodes, Settings
+from hpack.hpack import Decoder as HpackDecoder
 from hpack.table import HeaderTable
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "H2Event",
     "H2Protocol",
     "HeaderTable",
+    "HpackDecoder",
     "NoAvailableStreamIDError",
     "RemoteSettingsChanged",
     "ResponseReceived",

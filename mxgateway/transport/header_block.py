@@ -10,10 +10,10 @@ import functools
 import math
 import platform
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from mxgateway.credentials import ApiKey
-from mxgateway.transport.grpclib_seam import GRPCLIB_VERSION, HeaderTable
+from mxgateway.transport.grpclib_seam import GRPCLIB_VERSION, HeaderTable, HpackDecoder
 
 Header = tuple[bytes, bytes]
 
@@ -23,6 +23,9 @@ _STATIC_NAMES: Final[dict[bytes, int]] = {
 }
 _NO_DYNAMIC_TABLE: Final = b"\x20"
 """Dynamic table size update to 0 (RFC 7541, section 6.3): whatever size the peer announces later, this encoder already obeys it."""
+
+MOST_KNOWN_BLOCKS: Final = 64
+"""Blocks that the decoder remembers; a gateway sends two or three."""
 
 USER_AGENT: Final = f"mxgateway-python grpc-python-grpclib/{GRPCLIB_VERSION} ({platform.system()}; Python {platform.python_version()})".encode()
 
@@ -142,3 +145,32 @@ def _integer(pattern: int, bits: int, value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+class RememberingDecoder(HpackDecoder):
+    """hpack's decoder, which does not decode the same block twice.
+
+    A gateway's replies carry the same few headers. Once they stand in the dynamic table each reply's block is the same handful of index bytes, and
+    stays what it means until the table changes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[bytes, Iterable[Header]] = {}
+
+    def decode(self, data: bytes, raw: bool = False) -> Iterable[Any]:
+        """Return the headers of a block; as hpack does, errors included."""
+        key = bytes(data)
+        known = self._known.get(key) if raw else None
+        if known is not None:
+            return known
+        entries, size = self.header_table.dynamic_entries, self.header_table.maxsize
+        first, count = entries[0] if entries else None, len(entries)
+        headers = super().decode(data, raw)
+        # Every entry that is added becomes the first one, so this is the same table only with the same first entry.
+        changed = (entries[0] if entries else None) is not first or len(entries) != count
+        if changed or size != self.header_table.maxsize or len(self._known) >= MOST_KNOWN_BLOCKS:
+            self._known.clear()
+        elif raw:
+            self._known[key] = headers
+        return headers

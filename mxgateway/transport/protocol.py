@@ -35,7 +35,7 @@ from mxgateway.transport.grpclib_seam import (
     TrailersReceived,
     WindowUpdated,
 )
-from mxgateway.transport.header_block import HeaderEncoder
+from mxgateway.transport.header_block import HeaderEncoder, RememberingDecoder
 from mxgateway.transport.reply_status import parse_headers, reset_status
 
 log = logging.getLogger("mxgateway.transport")
@@ -111,9 +111,13 @@ class ReplyProcessor(EventsProcessor):
 
     def process_window_updated(self, event: WindowUpdated) -> None:
         """Let the senders that the new window concerns look again."""
-        for stream in self.connection.streams.values():
-            if event.stream_id in (0, stream.id):
+        streams = self.connection.streams
+        if event.stream_id:
+            if (stream := streams.get(event.stream_id)) is not None:
                 stream.wake_sender()
+            return
+        for stream in streams.values():
+            stream.wake_sender()
 
     def close(self, reason: str = "the connection is closed") -> None:
         """End the connection (grpclib calls this when the transport is lost)."""
@@ -153,6 +157,7 @@ class GatewayProtocol(H2Protocol):
             },
         )
         h2.max_inbound_frame_size = frames.MAX_FRAME_SIZE
+        h2.decoder = RememberingDecoder()
         h2.decoder.max_header_list_size = MAX_HEADER_LIST
         h2.encoder = cast(Any, HeaderEncoder())
         h2.initiate_connection()

@@ -4,12 +4,18 @@ import logging
 import traceback
 
 import pytest
-from hpack import Decoder, NeverIndexedHeaderTuple
+from hpack import Decoder, Encoder, HPACKError, NeverIndexedHeaderTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway.credentials import ApiKey
-from mxgateway.transport.header_block import HeaderEncoder, SecretBytes, call_metadata, request_headers
+from mxgateway.transport.header_block import (
+    HeaderEncoder,
+    RememberingDecoder,
+    SecretBytes,
+    call_metadata,
+    request_headers,
+)
 
 SECRET = "the-secret-part"
 KEY = ApiKey(f"mxgw_op_{SECRET}")
@@ -90,3 +96,40 @@ def test_a_traceback_that_captures_locals_does_not_show_the_key():
     shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
     assert "encode" in shown
     assert SECRET not in shown
+
+
+# Few and short, so that blocks repeat and a small table evicts.
+replies = st.lists(
+    st.tuples(st.sampled_from([b"a", b"b", b"grpc-status"]), st.sampled_from([b"", b"0", b"1" * 40])), max_size=4
+)
+
+
+@given(st.lists(replies, min_size=1, max_size=30), st.sampled_from([0, 60, 120, 4096]))
+def test_a_decoder_that_remembers_blocks_decodes_like_hpack(blocks: list[list[tuple[bytes, bytes]]], table: int):
+    encoder, plain, remembering = Encoder(), Decoder(), RememberingDecoder()
+    encoder.header_table_size = table
+    for pairs in blocks:
+        block = encoder.encode(pairs)
+        assert decode(block, remembering) == decode(block, plain) == pairs
+        assert list(remembering.header_table.dynamic_entries) == list(plain.header_table.dynamic_entries)
+
+
+@given(st.lists(st.binary(max_size=6), max_size=20))
+def test_a_decoder_that_remembers_blocks_refuses_what_hpack_refuses(blocks: list[bytes]):
+    plain, remembering = Decoder(), RememberingDecoder()
+    for block in blocks:
+        try:
+            expected = decode(block, plain)
+        except HPACKError as error:
+            with pytest.raises(type(error)):
+                decode(block, remembering)
+            return
+        assert decode(block, remembering) == expected
+
+
+def test_a_block_of_indexes_is_decoded_once():
+    encoder, remembering = Encoder(), RememberingDecoder()
+    pairs = [(b":status", b"200"), (b"content-type", b"application/grpc")]
+    remembering.decode(encoder.encode(pairs), raw=True)
+    block = encoder.encode(pairs)
+    assert remembering.decode(block, raw=True) is remembering.decode(block, raw=True)
