@@ -6,7 +6,7 @@ READY     := $(VENV)/.ready
 PROTO_DIR ?= protos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check cover bench proto docs-check clean
+.PHONY: help setup demo test check cover bench fuzz proto docs-check clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -33,6 +33,12 @@ check: $(READY)  ## lint, types, and generated code that matches the contract
 
 cover: $(READY)  ## run the tests and show what they did not reach
 	$(BIN)/python -m pytest -q --cov=mxgateway --cov=mxgateway_cli --cov-branch --cov-report=term-missing:skip-covered
+
+bench: $(READY)  ## measure the client against its peers, as ratios in one run
+	$(BIN)/python -m tests.benchmarks
+
+fuzz: $(READY)  ## feed the decoder damaged messages for five minutes
+	MXGATEWAY_FUZZ_SECONDS=300 $(BIN)/python -m pytest -q tests/wire/test_hostile_bytes.py
 
 proto: $(READY)  ## generate mxgateway/generated from PROTO_DIR
 	$(BIN)/python protos/generate.py --proto-dir $(PROTO_DIR)

@@ -1,0 +1,35 @@
+"""The contract compiled for the others at the time of the benchmark: betterproto's own classes, and grpcio's generated modules."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+from tests.wire import compiling
+
+PROTOS = Path(__file__).parents[2] / "protos"
+
+
+class StockContract:
+    """The contract as plain betterproto classes, parsed and serialized by betterproto itself.
+
+    Args:
+        folder: Where the modules are written; needed for the making only.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        descriptors = FileDescriptorSet.FromString(compiling.CONTRACT.read_bytes())
+        compiling.generate_stock(descriptors, folder, "stock_contract")
+        self.gateway: Any = compiling.import_package("stock_contract", "mxaccess_gateway.v1")
+        self.galaxy: Any = compiling.import_package("stock_contract", "galaxy_repository.v1")
+
+
+def generate_grpcio_modules(folder: Path) -> None:
+    """Write `*_pb2` and `*_pb2_grpc` modules of the contract to a folder."""
+    names = ["mxaccess_gateway.proto", "galaxy_repository.proto"]
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", f"--python_out={folder}"]
+    subprocess.run([*command, f"--grpc_python_out={folder}", *names], check=True, cwd=PROTOS)

@@ -1,0 +1,49 @@
+"""Unary calls, timed: the same two jobs for every contender."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final
+
+API_KEY: Final = "mxgw_bench_0123456789abcdef0123456789abcdef"
+CORRELATION_ID: Final = "5f0c1d9e7a3b4c2d8e6f"
+ITEM_DEFINITION: Final = "TankFarm01_Tank_017.Level3.PV"
+ITEM_HANDLE: Final = 17
+"""What the servers answer."""
+TIMEOUT: Final = 10.0
+CONCURRENCY: Final = 50
+WARM_UP: Final = 20
+
+Call = Callable[[], Awaitable[None]]
+
+
+async def latency(call: Call, count: int) -> dict[str, float]:
+    """Call one after the other; return the median in seconds."""
+    for _ in range(WARM_UP):
+        await call()
+    taken = []
+    for _ in range(count):
+        start = time.perf_counter()
+        await call()
+        taken.append(time.perf_counter() - start)
+    return {"p50": statistics.median(taken)}
+
+
+async def throughput(call: Call, count: int) -> dict[str, float]:
+    """Call from `CONCURRENCY` tasks at once; return calls a second."""
+    await asyncio.gather(*[call() for _ in range(CONCURRENCY)])
+    left = iter(range(count))
+    start = time.perf_counter()
+    await asyncio.gather(*[_call_while(left, call) for _ in range(CONCURRENCY)])
+    return {"rate": count / (time.perf_counter() - start)}
+
+
+async def _call_while(left: Iterator[int], call: Call) -> None:
+    for _ in left:
+        await call()
+
+
+JOBS: Final = {"latency": latency, "throughput": throughput}

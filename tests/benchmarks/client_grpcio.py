@@ -1,0 +1,95 @@
+"""grpcio's clients as contenders, with google.protobuf's C: `grpc.aio`, the synchronous one, and its single-threaded variant."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterable
+from typing import Any, Final
+
+import grpc
+from grpc import experimental
+
+from tests.benchmarks import calls, worker
+from tests.peers.protobuf_messages import shipped_contract
+
+ADDRESS: Final = f"127.0.0.1:{sys.argv[1]}"
+SERVICE: Final = "/mxaccess_gateway.v1.MxAccessGateway"
+SESSION_ID: Final = "session-0d9c2b64f5e84f7ab7f0b9a1c2d3e4f5"
+METADATA: Final = (("authorization", f"Bearer {calls.API_KEY}"),)
+SINGLE_THREADED: Final = ((experimental.ChannelOptions.SingleThreadedUnaryStream, 1),)
+
+contract: Any = shipped_contract()
+ADD_ITEM: Final = contract.number("MX_COMMAND_KIND_ADD_ITEM")
+
+
+def events_of(channel: Any) -> Any:
+    """Start the stream of events."""
+    start = channel.unary_stream(
+        f"{SERVICE}/StreamEvents",
+        request_serializer=contract.StreamEventsRequest.SerializeToString,
+        response_deserializer=contract.MxEvent.FromString,
+    )
+    return start(contract.StreamEventsRequest(session_id=SESSION_ID), metadata=METADATA)
+
+
+async def stream_aio(events: int) -> dict[str, float]:
+    """Read every event of a stream with `grpc.aio`."""
+    async with grpc.aio.insecure_channel(ADDRESS) as channel:
+        await channel.channel_ready()
+        count, watch = 0, worker.Stopwatch()
+        async for event in events_of(channel):
+            event.item_handle, event.value.double_value, event.quality, event.source_timestamp.seconds  # noqa: B018
+            count += 1
+        return watch.stop(count, events)
+
+
+def stream_sync(events: int, options: Iterable[tuple[str, Any]] = ()) -> dict[str, float]:
+    """Read every event of a stream with the synchronous client."""
+    with grpc.insecure_channel(ADDRESS, options=tuple(options)) as channel:
+        grpc.channel_ready_future(channel).result()
+        count, watch = 0, worker.Stopwatch()
+        for event in events_of(channel):
+            event.item_handle, event.value.double_value, event.quality, event.source_timestamp.seconds  # noqa: B018
+            count += 1
+        return watch.stop(count, events)
+
+
+async def unary(job: str, count: int) -> dict[str, float]:
+    """Make unary calls with `grpc.aio`."""
+    async with grpc.aio.insecure_channel(ADDRESS) as channel:
+        await channel.channel_ready()
+        invoke = channel.unary_unary(
+            f"{SERVICE}/Invoke",
+            request_serializer=contract.MxCommandRequest.SerializeToString,
+            response_deserializer=contract.MxCommandReply.FromString,
+        )
+
+        async def call() -> None:
+            reply = await invoke(_add_item(), timeout=calls.TIMEOUT, metadata=METADATA)
+            if reply.add_item.item_handle != calls.ITEM_HANDLE:
+                raise AssertionError(reply)
+
+        return await calls.JOBS[job](call, count)
+
+
+def _add_item() -> Any:
+    return contract.MxCommandRequest(
+        session_id=SESSION_ID,
+        client_correlation_id=calls.CORRELATION_ID,
+        command=contract.MxCommand(
+            kind=ADD_ITEM,
+            add_item=contract.AddItemCommand(server_handle=1, item_definition=calls.ITEM_DEFINITION),
+        ),
+    )
+
+
+if __name__ == "__main__":
+    worker.serve(
+        {
+            "stream": lambda **arguments: asyncio.run(stream_aio(**arguments)),
+            "stream_sync": stream_sync,
+            "stream_single_threaded": lambda events: stream_sync(events, SINGLE_THREADED),
+            "unary": lambda **arguments: asyncio.run(unary(**arguments)),
+        }
+    )

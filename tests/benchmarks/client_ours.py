@@ -1,0 +1,74 @@
+"""This client as a contender: streams, unary calls, and its memory."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any, Final
+
+from mxgateway import GatewayClient, proto
+from mxgateway.client import Opening
+from tests.benchmarks import calls, worker
+from tests.benchmarks.memory import Memory
+
+PORT: Final = int(sys.argv[1])
+SESSION_ID: Final = "session-0d9c2b64f5e84f7ab7f0b9a1c2d3e4f5"
+
+
+def connect() -> Opening[GatewayClient]:
+    return GatewayClient.connect(f"127.0.0.1:{PORT}", plaintext=True, api_key=calls.API_KEY)
+
+
+async def stream(events: int) -> dict[str, float]:
+    """Read every event of a stream, as an application does it."""
+    async with connect() as client:
+        session, count, watch = client.attach_session(SESSION_ID), 0, worker.Stopwatch()
+        async with session.stream_events() as received:
+            async for event in received:
+                event.item_handle, event.value.double_value, event.quality, event.source_timestamp  # noqa: B018
+                count += 1
+        return watch.stop(count, events)
+
+
+async def memory(warm_up: int) -> dict[str, float]:
+    """Read every event of a stream and watch the memory."""
+    async with connect() as client:
+        watched = Memory(warm_up)
+        async with client.attach_session(SESSION_ID).stream_events() as received:
+            async for event in received:
+                event.item_handle, event.value.double_value, event.quality, event.source_timestamp  # noqa: B018
+                watched.count()
+        return watched.outcome()
+
+
+async def unary(job: str, count: int) -> dict[str, float]:
+    """Make unary calls."""
+    async with connect() as client:
+
+        async def call() -> None:
+            reply = await client.invoke_raw(_add_item(), timeout=calls.TIMEOUT)
+            if reply.add_item.item_handle != calls.ITEM_HANDLE:
+                raise AssertionError(reply)
+
+        return await calls.JOBS[job](call, count)
+
+
+def _add_item() -> Any:
+    return proto.MxCommandRequest(
+        session_id=SESSION_ID,
+        client_correlation_id=calls.CORRELATION_ID,
+        command=proto.MxCommand(
+            kind=proto.MxCommandKind.ADD_ITEM,
+            add_item=proto.AddItemCommand(server_handle=1, item_definition=calls.ITEM_DEFINITION),
+        ),
+    )
+
+
+if __name__ == "__main__":
+    worker.serve(
+        {
+            "stream": lambda **arguments: asyncio.run(stream(**arguments)),
+            "memory": lambda **arguments: asyncio.run(memory(**arguments)),
+            "unary": lambda **arguments: asyncio.run(unary(**arguments)),
+        }
+    )

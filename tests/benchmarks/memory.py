@@ -1,0 +1,77 @@
+"""Resident memory of this process over a long stream, and the figure about it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from tests.benchmarks.harness import Figure, Settings, Target
+from tests.benchmarks.worker import Worker
+
+MIB: Final = 1024 * 1024
+WARM_UP_SHARE: Final = 20
+_STATM: Final = Path("/proc/self/statm")
+
+
+def resident_bytes() -> int:
+    """Return the resident memory now; where only its peak is known, the peak; where nothing is, 0."""
+    if _STATM.exists():
+        return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    if importlib.util.find_spec("resource") is None:
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+class Memory:
+    """Samples the resident memory while events are counted.
+
+    Args:
+        warm_up: Events until the first sample; by then every buffer and table has been in use.
+    """
+
+    STEP: Final = 1000
+    """Events between two samples."""
+
+    def __init__(self, warm_up: int) -> None:
+        self._warm_up = warm_up
+        self._events = 0
+        self._first = self._highest = 0
+
+    def count(self) -> None:
+        """Take note of an event."""
+        self._events += 1
+        if self._events == self._warm_up:
+            self._first = self._highest = resident_bytes()
+        elif self._events % self.STEP == 0:
+            self._highest = max(self._highest, resident_bytes())
+
+    def outcome(self) -> dict[str, float]:
+        """Return the events, the memory after the warm-up, and how far it has ever been above that."""
+        return {"events": self._events, "first": self._first, "growth": self._highest - self._first}
+
+
+def figures(settings: Settings) -> Iterator[Figure]:
+    """Yield the figure of the memory."""
+    server = Worker("servers", "core", "--fresh", "--events", str(settings.memory_events))
+    with server, Worker("client_ours", server.line()) as client:
+        outcome = client.ask("memory", warm_up=settings.memory_events // WARM_UP_SHARE)
+    if outcome["events"] != settings.memory_events:
+        raise AssertionError(f"{outcome['events']} events arrived instead of {settings.memory_events}")
+    growth = outcome["growth"] / MIB
+    yield Figure(
+        name="memory-events",
+        title=f"memory growth over {settings.memory_events:,} events",
+        unit="MiB",
+        ours=growth,
+        other=None,
+        other_name=f"from {outcome['first'] / MIB:.0f} MiB after the warm-up",
+        value=growth,
+        target=Target(10, "MiB", at_least=False),
+    )

@@ -1,0 +1,125 @@
+"""What is measured on: messages as a busy plant and a real galaxy have them, made by google.protobuf or by either betterproto."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from tests.peers.grpcio_gateway import ok_status, protocol_status, serialize
+from tests.peers.protobuf_messages import shipped_contract
+
+SESSION_ID: Final = "session-0d9c2b64f5e84f7ab7f0b9a1c2d3e4f5"
+ITEMS: Final = 250
+START_SECONDS: Final = 1_795_000_000
+
+contract: Any = shipped_contract()
+
+
+def events() -> Iterator[bytes]:
+    """Yield OnDataChange events without end: a double each, quality good, times with MXAccess's 100 ns digit, the sequence counting from 1."""
+    event = contract.MxEvent(
+        family=contract.number("MX_EVENT_FAMILY_ON_DATA_CHANGE"),
+        session_id=SESSION_ID,
+        server_handle=1,
+        quality=192,
+        statuses=[ok_status()],
+        value=contract.MxValue(data_type=contract.number("MX_DATA_TYPE_DOUBLE"), variant_type="VT_R8", double_value=0),
+    )
+    event.on_data_change.SetInParent()
+    times = (event.source_timestamp, event.worker_timestamp, event.gateway_receive_timestamp)
+    sequence = 0
+    while True:
+        sequence += 1
+        event.worker_sequence = sequence
+        event.item_handle = 1 + sequence % ITEMS
+        event.value.double_value = 20 + sequence % 9973 / 7
+        for delay, stamp in enumerate(times):
+            stamp.seconds = START_SECONDS + sequence // 5000
+            stamp.nanos = sequence % 5000 * 200_000 + delay * 23_700
+        yield serialize(event)
+
+
+def add_item_reply() -> bytes:
+    """Return the reply to AddItem."""
+    reply = contract.MxCommandReply(
+        session_id=SESSION_ID,
+        correlation_id="5f0c1d9e7a3b4c2d8e6f",
+        kind=contract.number("MX_COMMAND_KIND_ADD_ITEM"),
+        protocol_status=protocol_status("OK"),
+        hresult=0,
+        statuses=[ok_status()],
+    )
+    reply.add_item.item_handle = 17
+    return serialize(reply)
+
+
+def open_session_reply() -> bytes:
+    """Return the reply to OpenSession."""
+    reply = contract.OpenSessionReply(
+        session_id=SESSION_ID,
+        backend_name="mxaccess-worker",
+        worker_process_id=4711,
+        worker_protocol_version=1,
+        gateway_protocol_version=3,
+        capabilities=["unary-acknowledge-alarm", "server-stream-active-alarms"],
+        protocol_status=protocol_status("OK"),
+    )
+    reply.default_command_timeout.FromSeconds(30)
+    return serialize(reply)
+
+
+def hierarchy_page(objects: int, attributes: int) -> bytes:
+    """Return a DiscoverHierarchyReply with that many objects, and that many attributes in each."""
+    page = contract.DiscoverHierarchyReply(next_page_token=str(objects), total_object_count=10 * objects)
+    for number in range(objects):
+        tag = f"TankFarm{number // 50:02}_Tank_{number:03}"
+        galaxy_object = page.objects.add(
+            gobject_id=1000 + number,
+            tag_name=tag,
+            contained_name=f"Tank_{number:03}",
+            browse_name=f"Tank {number}",
+            parent_gobject_id=100 + number // 50,
+            category_id=10,
+            hosted_by_gobject_id=7,
+            template_chain=["$TankFarmTank", "$Tank", "$UserDefined"],
+        )
+        for index in range(attributes):
+            galaxy_object.attributes.add(
+                attribute_name=f"Level{index}.PV",
+                full_tag_reference=f"{tag}.Level{index}.PV",
+                mx_data_type=4,
+                data_type_name="Double",
+                mx_attribute_category=2,
+                security_classification=1,
+                is_historized=index % 2 == 0,
+                is_alarm=index % 5 == 0,
+            )
+    return serialize(page)
+
+
+def write_bulk(module: Any, entries: int) -> Any:
+    """Return a WriteBulk request as a caller makes it: doubles and integers by turns.
+
+    Args:
+        module: Where the message classes are: our bindings, or betterproto's own.
+        entries: How many values are written.
+    """
+    return module.MxCommandRequest(
+        session_id=SESSION_ID,
+        client_correlation_id="5f0c1d9e7a3b4c2d8e6f",
+        command=module.MxCommand(
+            kind=module.MxCommandKind.WRITE_BULK,
+            write_bulk=module.WriteBulkCommand(
+                server_handle=1, entries=[_entry(module, number) for number in range(1, entries + 1)]
+            ),
+        ),
+    )
+
+
+def _entry(module: Any, number: int) -> Any:
+    kinds = module.MxDataType
+    if number % 2:
+        value = module.MxValue(data_type=kinds.DOUBLE, variant_type="VT_R8", double_value=number / 7)
+    else:
+        value = module.MxValue(data_type=kinds.INTEGER, variant_type="VT_I4", int32_value=number)
+    return module.WriteBulkEntry(item_handle=number, value=value, user_id=5)

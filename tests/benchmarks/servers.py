@@ -1,0 +1,161 @@
+"""Programs that stream events and answer unary calls with grpcio, in a process of their own, until their stdin ends.
+
+grpcio's own Python servers send some 15,000 to 25,000 messages a second, less than what the clients that are compared can take, and so measure
+themselves. `core` is the same C core without grpcio's Python server in front of it: the calls that the server would make, one after the other,
+in one thread, on bytes that were made before. Each message is sent, framed and flushed by the C core on its own, as ASP.NET's server does
+it. `coalesced` differs in one thing: it tells the C core that more is to come, so that it packs messages into
+large frames. `aio` is the faster of grpcio's own servers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterable
+from itertools import islice
+from typing import Any, Final
+
+import grpc
+from grpc._cython import cygrpc
+
+from tests.benchmarks import samples
+
+SERVICE: Final = "mxaccess_gateway.v1.MxAccessGateway"
+OPTIONS: Final = (("grpc.so_reuseport", 0),)
+KINDS: Final = ("core", "coalesced", "aio")
+
+Operations = tuple[Any, ...]
+Call = Generator[Operations, Any, None]
+Handler = Callable[[], Call]
+
+
+class CoreServer:
+    """grpcio's C core, driven directly: a call is a generator of operations that is resumed when they are done.
+
+    Args:
+        handlers: By method path.
+    """
+
+    def __init__(self, handlers: dict[bytes, Handler]) -> None:
+        self._handlers = handlers
+        self._queue: Any = cygrpc.CompletionQueue()
+        self._server: Any = cygrpc.Server(OPTIONS, False)
+        self._server.register_completion_queue(self._queue)
+        self.port: int = self._server.add_http2_port(b"127.0.0.1:0")
+        self._server.start()
+
+    def serve(self) -> None:
+        """Serve for ever."""
+        self._await_call()
+        while True:
+            event = self._queue.poll()
+            if event.tag is None:
+                self._await_call()
+                handler = self._handlers.get(event.call_details.method, _unimplemented)
+                _go_on(event.call, handler(), None)
+            else:
+                call, generator = event.tag
+                _go_on(call, generator, event)
+
+    def _await_call(self) -> None:
+        self._server.request_call(self._queue, self._queue, None)
+
+
+def _go_on(call: Any, generator: Call, event: Any) -> None:
+    try:
+        operations = generator.send(event)
+    except StopIteration:
+        return
+    call.start_server_batch(operations, (call, generator))
+
+
+def _status(code: int = 0) -> Any:
+    return cygrpc.SendStatusFromServerOperation(None, code, b"", 0)
+
+
+def _unimplemented() -> Call:
+    yield cygrpc.SendInitialMetadataOperation(None, 0), _status(grpc.StatusCode.UNIMPLEMENTED.value[0])
+
+
+def _answer(reply: bytes) -> Handler:
+    def handle() -> Call:
+        yield (cygrpc.ReceiveMessageOperation(0),)
+        yield cygrpc.SendInitialMetadataOperation(None, 0), cygrpc.SendMessageOperation(reply, 0), _status()
+
+    return handle
+
+
+def _stream(messages: Callable[[], Iterable[bytes]], flags: int) -> Handler:
+    def handle() -> Call:
+        yield cygrpc.ReceiveMessageOperation(0), cygrpc.SendInitialMetadataOperation(None, 0)
+        operation = cygrpc.SendMessageOperation
+        for message in messages():
+            sent = yield (operation(message, flags),)
+            if not sent.success:
+                return
+        yield (_status(),)
+
+    return handle
+
+
+def run_core(messages: Callable[[], Iterable[bytes]], flags: int) -> None:
+    """Serve with the C core alone."""
+    server = CoreServer(
+        {
+            f"/{SERVICE}/OpenSession".encode(): _answer(samples.open_session_reply()),
+            f"/{SERVICE}/Invoke".encode(): _answer(samples.add_item_reply()),
+            f"/{SERVICE}/StreamEvents".encode(): _stream(messages, flags),
+        }
+    )
+    print(server.port, flush=True)
+    server.serve()
+
+
+async def run_aio(messages: Callable[[], Iterable[bytes]]) -> None:
+    """Serve with `grpc.aio`'s server."""
+
+    async def stream(request: bytes, context: Any) -> None:
+        for message in messages():
+            await context.write(message)
+
+    handlers = {"StreamEvents": grpc.unary_stream_rpc_method_handler(stream)}
+    server = grpc.aio.server(options=OPTIONS)
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    print(port, flush=True)
+    await server.wait_for_termination()
+
+
+def _end_with_stdin() -> None:
+    sys.stdin.read()
+    os._exit(0)
+
+
+def main() -> None:
+    """Run one server and print its port."""
+    parser = argparse.ArgumentParser(description="Serve streams of events and unary calls with grpcio.")
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("--events", type=int, required=True, help="events of every stream")
+    parser.add_argument(
+        "--fresh", action="store_true", help="make every event when it is sent, for streams too long to be kept"
+    )
+    options = parser.parse_args()
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
+
+    def fresh() -> Iterable[bytes]:
+        return islice(samples.events(), options.events)
+
+    kept = [] if options.fresh else list(fresh())
+    messages = fresh if options.fresh else lambda: kept
+    if options.kind == "aio":
+        asyncio.run(run_aio(messages))
+    else:
+        run_core(messages, cygrpc.WriteFlag.buffer_hint if options.kind == "coalesced" else 0)
+
+
+if __name__ == "__main__":
+    main()
