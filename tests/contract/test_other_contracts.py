@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -104,7 +105,7 @@ def test_comments_with_quotes_and_backslashes_become_docstrings(
 
     assert flat.Reader.__doc__ is not None
     assert flat.Reader.__doc__.strip() == "Reads C:\\new\\table and '''ends''' so: \\"
-    assert flat.Other.__doc__ == "\n    First line.\n      Indented second line.\n    "
+    assert inspect.getdoc(flat.Other) == "First line.\n  Indented second line."
 
 
 def test_a_name_of_two_packages_belongs_to_the_gateway_and_is_said(
