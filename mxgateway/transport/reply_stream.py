@@ -58,7 +58,7 @@ class ReplyStream(Generic[M]):
         """Take the payloads of DATA frames; `flow_controlled` counts their padding as well."""
         self._uncredited += flow_controlled
         if self._fault is None:
-            self._chunks += payloads
+            self._chunks += filter(None, payloads)  # empty frames cost the peer nothing and must not cost us memory
             self._size += sum(map(len, payloads))
             if self._size >= self._need:
                 self._wake()

@@ -299,3 +299,9 @@ def test_a_fault_without_words_still_makes_a_sentence():
 def assert_tells_where(error: MxGatewayError, site: CallSite) -> None:
     told = (error.endpoint, error.method, error.correlation_id, error.session_id)
     assert told == (site.endpoint, site.method, site.correlation_id, site.session_id)
+
+
+def test_an_event_stream_that_was_too_slow_is_not_worth_another_try():
+    site = CallSite(endpoint="gw.plant:5001", method="MxAccessGateway/StreamEvents")
+    error = map_fault(RpcStatus(GrpcStatus.RESOURCE_EXHAUSTED, "Event queue overflow."), site)
+    assert (type(error), error.retryable) == (Session, False)
