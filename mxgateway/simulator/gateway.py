@@ -207,7 +207,7 @@ class SimulatedGateway:
             value: The native value: bool, int, float, str, bytes, a datetime or nanoseconds since 1970 for a time, a list
                 for an array, None for no value.
             quality: The OPC DA quality; below 64 the tag has no value.
-            source_time: A datetime with a time zone; None for now.
+            source_time: A datetime with a time zone; None takes the clock's.
 
         Raises:
             LookupError: The plant does not know the tag.

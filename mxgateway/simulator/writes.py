@@ -31,7 +31,7 @@ class WriteRequest:
     item_handle: int
     value: mx.MxValue
     time: mx.MxValue | None = None
-    """The time that the value gets; None for now."""
+    """The time that the value gets; None takes the clock's."""
     user_id: int = 0
     """The user of a plain write."""
     secured: tuple[int, int] | None = None
