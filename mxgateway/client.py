@@ -25,7 +25,7 @@ from mxgateway.options import (
     merge_options,
 )
 from mxgateway.session import Session, close_session_raw
-from mxgateway.transport.calls import CallOptions, ServerStream, call_site, unary
+from mxgateway.transport.calls import CallOptions, ServerStream, site_of, unary
 from mxgateway.transport.channel import Channel
 
 log = logging.getLogger("mxgateway.client")
@@ -183,10 +183,10 @@ class GatewayClient:
         """Send OpenSession and return the reply; the session stays open until it is closed by its id, or its lease ends."""
         options = CallOptions(timeout=timeout, correlation_id=request.client_correlation_id)
         reply = await unary(self._channel, OPEN_SESSION, request, options)
-        site = call_site(self._channel, OPEN_SESSION, options)
+        site = site_of(self._channel, OPEN_SESSION, options)
         commands.check_protocol(reply, site)
         if not reply.session_id:
-            raise commands.malformed("the OK reply to OpenSession carries no session id", site, reply)
+            raise commands.malformed("the OK reply to OpenSession carries no session id", site(), reply)
         return reply
 
     async def close_session_raw(

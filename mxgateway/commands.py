@@ -23,13 +23,13 @@ from mxgateway.errors import (
 )
 from mxgateway.faults import ProtocolStatusFault
 from mxgateway.methods import INVOKE
-from mxgateway.transport.calls import CallOptions, call_site, unary
+from mxgateway.transport.calls import CallOptions, Site, site_of, unary
 from mxgateway.transport.channel import Channel
 from mxgateway.wire import which_one_of
 
 T = TypeVar("T")
 
-Judge = Callable[[proto.MxCommandReply, proto.MxCommand, CallSite], T]
+Judge = Callable[[proto.MxCommandReply, proto.MxCommand, Site], T]
 """Takes what it is asked for out of the reply to a command."""
 
 _REPLY_ARMS: Final = {
@@ -110,7 +110,7 @@ async def invoke_raw(channel: Channel, request: proto.MxCommandRequest, timeout:
     """
     options = _options(request, timeout)
     reply = await unary(channel, INVOKE, request, options)
-    check_protocol(reply, call_site(channel, INVOKE, options))
+    check_protocol(reply, site_of(channel, INVOKE, options))
     return reply
 
 
@@ -122,7 +122,7 @@ async def invoke(channel: Channel, request: proto.MxCommandRequest, timeout: flo
         MxGatewayError: The call failed, or the gateway reports a protocol failure.
     """
     reply = await invoke_raw(channel, request, timeout)
-    check_mxaccess(reply, call_site(channel, INVOKE, _options(request, timeout)), describe(request.command))
+    check_mxaccess(reply, request.command, site_of(channel, INVOKE, _options(request, timeout)))
     return reply
 
 
@@ -142,9 +142,7 @@ def describe(command: proto.MxCommand) -> str:
     return f"{arm or 'the command'} ({details})" if details else arm or "the command"
 
 
-def check_protocol(
-    reply: proto.OpenSessionReply | proto.CloseSessionReply | proto.MxCommandReply, site: CallSite
-) -> None:
+def check_protocol(reply: proto.OpenSessionReply | proto.CloseSessionReply | proto.MxCommandReply, site: Site) -> None:
     """Refuse a reply whose protocol status is a protocol failure; an MXAccess failure is none.
 
     Raises:
@@ -154,26 +152,26 @@ def check_protocol(
     protocol_status = reply.protocol_status
     code = protocol_status.code
     if code == proto.ProtocolStatusCode.UNSPECIFIED:
-        raise malformed(f"{type(reply).__name__} carries no protocol status", site, reply)
+        raise malformed(f"{type(reply).__name__} carries no protocol status", site(), reply)
     if code not in (proto.ProtocolStatusCode.OK, proto.ProtocolStatusCode.MXACCESS_FAILURE):
         name = proto.ProtocolStatusCode.try_value(code).name or f"protocol status {int(code)}"
-        raise map_fault(ProtocolStatusFault(name, protocol_status.message, reply), site)
+        raise map_fault(ProtocolStatusFault(name, protocol_status.message, reply), site())
 
 
-def check_mxaccess(reply: proto.MxCommandReply, site: CallSite, subject: str) -> None:
+def check_mxaccess(reply: proto.MxCommandReply, command: proto.MxCommand, site: Site) -> None:
     """Refuse a command reply that reports an MXAccess failure.
 
     Args:
         reply: A reply that `check_protocol` has passed.
+        command: What it answers.
         site: For the error.
-        subject: What was asked for, in words.
 
     Raises:
         MxAccessError: With reply, HRESULT and statuses.
     """
     if refused(reply):
         diagnostic = reply.diagnostic_message or reply.protocol_status.message
-        raise mxaccess_error(subject, reply.hresult, reply.statuses, diagnostic, reply, site)
+        raise mxaccess_error(describe(command), reply.hresult, reply.statuses, diagnostic, reply, site())
 
 
 def refused(reply: proto.MxCommandReply) -> bool:
@@ -187,14 +185,16 @@ def _reports_failure(outcome: proto.MxCommandReply | proto.MxEvent) -> bool:
     return bool(hresult is not None and status.hresult_failed(hresult)) or bool(status.failures(outcome.statuses))
 
 
-def check_completion(event: proto.MxEvent, reply: proto.MxCommandReply, site: CallSite, subject: str) -> None:
+def check_completion(
+    event: proto.MxEvent, reply: proto.MxCommandReply, command: proto.MxCommand, site: CallSite
+) -> None:
     """Refuse an OnWriteComplete that reports a failure.
 
     Raises:
         MxAccessError: With the reply that accepted the write, and the event's HRESULT and statuses.
     """
     if _reports_failure(event):
-        subject = f"{subject} after accepting it"
+        subject = f"{describe(command)} after accepting it"
         raise mxaccess_error(subject, event.hresult, event.statuses, event.raw_status, reply, site)
 
 
@@ -232,7 +232,7 @@ def mxaccess_error(
     )
 
 
-def payload(reply: proto.MxCommandReply, command: proto.MxCommand, site: CallSite) -> Any:
+def payload(reply: proto.MxCommandReply, command: proto.MxCommand, site: Site) -> Any:
     """Return the payload that an OK reply to `command` must carry.
 
     Raises:
@@ -241,11 +241,11 @@ def payload(reply: proto.MxCommandReply, command: proto.MxCommand, site: CallSit
     sent = which_one_of(command, "payload")
     arm = _REPLY_ARMS.get(sent, sent)
     if which_one_of(reply, "payload") != arm:
-        raise malformed(f"the OK reply to {sent} carries no {arm} payload", site, reply)
+        raise malformed(f"the OK reply to {sent} carries no {arm} payload", site(), reply)
     return getattr(reply, arm)
 
 
-def handle(reply: proto.MxCommandReply, command: proto.MxCommand, site: CallSite, *, name: str) -> int:
+def handle(reply: proto.MxCommandReply, command: proto.MxCommand, site: Site, *, name: str) -> int:
     """Return the handle of that name from the payload of an OK reply; MXAccess numbers handles from 1, so 0 is none.
 
     Raises:
@@ -253,7 +253,7 @@ def handle(reply: proto.MxCommandReply, command: proto.MxCommand, site: CallSite
     """
     found: int = getattr(payload(reply, command, site), name)
     if found == 0:
-        raise malformed(f"the OK reply carries {name} 0", site, reply)
+        raise malformed(f"the OK reply carries {name} 0", site(), reply)
     return found
 
 

@@ -25,7 +25,7 @@ from mxgateway.errors import (
 from mxgateway.events import EventHub, EventStream
 from mxgateway.methods import CLOSE_SESSION, INVOKE, STREAM_EVENTS
 from mxgateway.options import check_timeout
-from mxgateway.transport.calls import CallOptions, ServerStream, call_site, unary
+from mxgateway.transport.calls import CallOptions, ServerStream, call_site, site_of, unary
 from mxgateway.transport.channel import Channel
 from mxgateway.values import MxValueInput, to_mx_value
 from mxgateway.writes import Confirmation, Item, WriteLedger, written_item
@@ -261,7 +261,7 @@ class Session:
             if reply is None:
                 raise map_fault(fault, site) from fault
             raise commands.unconfirmed(commands.describe(command), site) from fault
-        commands.check_completion(event, reply, site, commands.describe(command))
+        commands.check_completion(event, reply, command, site)
         return event
 
     async def _send_to_confirm(
@@ -307,7 +307,7 @@ class Session:
         """
         correlation_id = correlation_id or commands.new_correlation_id()
         reply = await self.invoke_raw(command, timeout=timeout, correlation_id=correlation_id)
-        commands.check_mxaccess(reply, self._site(correlation_id), commands.describe(command))
+        commands.check_mxaccess(reply, command, partial(self._site, correlation_id))
         return reply
 
     async def invoke_raw(
@@ -392,7 +392,7 @@ class Session:
         command = commands.wrap(body)
         correlation_id = correlation_id or commands.new_correlation_id()
         reply = await self.invoke(command, timeout=timeout, correlation_id=correlation_id)
-        return judge(reply, command, self._site(correlation_id))
+        return judge(reply, command, partial(self._site, correlation_id))
 
     def _closed_error(self, correlation_id: str = "") -> MxGatewaySessionError:
         site = self._site(correlation_id)
@@ -423,7 +423,7 @@ async def close_session_raw(
     options = CallOptions(timeout=timeout, correlation_id=correlation_id, session_id=session_id)
     request = proto.CloseSessionRequest(session_id=session_id, client_correlation_id=correlation_id)
     reply = await unary(channel, CLOSE_SESSION, request, options)
-    commands.check_protocol(reply, call_site(channel, CLOSE_SESSION, options))
+    commands.check_protocol(reply, site_of(channel, CLOSE_SESSION, options))
     return reply
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import itertools
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, TypeVar
 
 from betterproto import Message
@@ -15,9 +15,9 @@ from mxgateway.errors import CallSite, MxGatewayError, Phase, map_fault
 from mxgateway.faults import ConnectFault, ConnectionFault, PeerFault, RequestFault
 from mxgateway.options import check_metadata, check_timeout
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.connection import OpenStream
-from mxgateway.transport.header_block import call_metadata, encode_timeout, request_headers
+from mxgateway.transport.open_stream import OpenStream
 from mxgateway.transport.reply_stream import PREFIX_SIZE
+from mxgateway.transport.request_headers import encode_timeout
 from mxgateway.wire import WireError, decode, encode
 
 Request = TypeVar("Request", bound=Message)
@@ -27,7 +27,7 @@ OPEN_ATTEMPTS: Final = 3
 """How often a call looks for a connection when the one it got goes away before anything was sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Method(Generic[Request, Reply]):
     """One method of the contract."""
 
@@ -36,17 +36,20 @@ class Method(Generic[Request, Reply]):
     name: str
     request_type: type[Request]
     reply_type: type[Reply]
+    path: str = field(init=False)
+    """The request's ``:path``."""
+    decode: Callable[[bytes], Reply] = field(init=False, repr=False, compare=False)
+    """Turns the bytes of one reply into the message."""
 
-    @property
-    def path(self) -> str:
-        """The request's ``:path``."""
-        return f"/{self.service}/{self.name}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", f"/{self.service}/{self.name}")
+        object.__setattr__(self, "decode", functools.partial(decode, self.reply_type))
 
     def __str__(self) -> str:
         return f"{self.service.rpartition('.')[2]}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CallOptions:
     """What one call adds to the client's options.
 
@@ -66,12 +69,18 @@ class CallOptions:
     def __post_init__(self) -> None:
         check_timeout("timeout", self.timeout)
         if self.metadata:
-            object.__setattr__(self, "metadata", tuple(check_metadata(self.metadata)))
+            self.metadata = tuple(check_metadata(self.metadata))
 
 
-def call_site(channel: Channel, method: Method[Any, Any], options: CallOptions) -> CallSite:
-    """Return what the errors of a call tell about it."""
-    bound = options.timeout
+Site = Callable[[], CallSite]
+"""Tells where a call was made, when an error asks for it."""
+
+
+def call_site(
+    channel: Channel, method: Method[Any, Any], options: CallOptions, timeout: float | None = None
+) -> CallSite:
+    """Return what the errors of a call tell about it; `timeout` is the bound where the options have none."""
+    bound = timeout if options.timeout is None else options.timeout
     return CallSite(
         endpoint=str(channel.endpoint),
         method=str(method),
@@ -81,62 +90,55 @@ def call_site(channel: Channel, method: Method[Any, Any], options: CallOptions) 
     )
 
 
+def site_of(channel: Channel, method: Method[Any, Any], options: CallOptions) -> Site:
+    """Return what makes the `call_site` of a call."""
+    return functools.partial(call_site, channel, method, options)
+
+
 class _Call(Generic[Request, Reply]):
     """One RPC from its request to its open stream."""
 
-    def __init__(self, channel: Channel, method: Method[Request, Reply], options: CallOptions) -> None:
+    __slots__ = ("_bound", "_options", "_phase", "channel", "deadline", "method")
+
+    def __init__(
+        self, channel: Channel, method: Method[Request, Reply], options: CallOptions, default_bound: float | None = None
+    ) -> None:
         self.channel = channel
         self.method = method
-        self.site = call_site(channel, method, options)
-        bound = self.site.timeout
-        self.deadline = None if bound is None else asyncio.get_running_loop().time() + bound
-        self._metadata = options.metadata
+        self._options = options
+        self._bound = bound = default_bound if options.timeout is None else options.timeout
+        now = asyncio.get_running_loop().time()
+        self.deadline = None if bound is None or bound == math.inf else now + bound
         self._phase: Phase = "connect"
 
     def fault(self, fault: Exception) -> MxGatewayError:
         """Return the error for a fault that ended this call."""
-        site = self.site
+        site = call_site(self.channel, self.method, self._options, self._bound)
         if isinstance(fault, ConnectFault):
             site = replace(site, timeout=self.channel.options.connect_timeout)
         return map_fault(fault, site, phase=self._phase)
 
     async def start(self, request: Request) -> OpenStream[Reply]:
         """Send `request`; the caller closes the stream that is returned."""
-        data = _frame(request, self.channel.options.max_send_bytes)
-        stream = await self._open()
-        try:
-            await stream.send(data)
-        except BaseException:
-            stream.close()
-            raise
-        return stream
-
-    async def _open(self) -> OpenStream[Reply]:
-        decoder = functools.partial(decode, self.method.reply_type)
-        limit = self.channel.options.max_receive_bytes
-        attempts = itertools.count(1)
+        channel, method = self.channel, self.method
+        data = _frame(request, channel.options.max_send_bytes)
+        attempt = 1
         while True:
             self._phase = "connect"
-            connection = await self.channel.ready()
+            connection = channel.current or await channel.ready()
             self._phase = "stream"
+            block = channel.request_headers.block(method.path, self._remaining(), self._options.metadata)
             try:
-                return await connection.open(self._headers(), decoder, limit)
+                return await connection.open(block, data, method.decode, channel.options.max_receive_bytes)
             except ConnectionFault:
-                if next(attempts) == OPEN_ATTEMPTS:
+                if attempt == OPEN_ATTEMPTS:
                     raise
+                attempt += 1
 
-    def _headers(self) -> list[tuple[bytes, bytes]]:
-        channel = self.channel
-        remaining = b""
-        if self.deadline is not None:
-            remaining = encode_timeout(self.deadline - asyncio.get_running_loop().time())
-        return request_headers(
-            scheme=channel.scheme,
-            authority=channel.authority,
-            path=self.method.path,
-            timeout=remaining,
-            metadata=call_metadata(channel.options.key, channel.options.metadata, self._metadata),
-        )
+    def _remaining(self) -> bytes:
+        if self.deadline is None:
+            return b""
+        return encode_timeout(self.deadline - asyncio.get_running_loop().time())
 
 
 async def unary(channel: Channel, method: Method[Request, Reply], request: Request, options: CallOptions) -> Reply:
@@ -147,9 +149,7 @@ async def unary(channel: Channel, method: Method[Request, Reply], request: Reque
     Raises:
         MxGatewayError: The call failed; the class tells how.
     """
-    if options.timeout is None:
-        options = replace(options, timeout=channel.options.call_timeout)
-    call = _Call(channel, method, options)
+    call = _Call(channel, method, options, channel.options.call_timeout)
     try:
         async with asyncio.timeout_at(call.deadline):
             stream = await call.start(request)

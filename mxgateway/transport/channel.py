@@ -8,6 +8,7 @@ from mxgateway.faults import ClosedFault, ConnectFault
 from mxgateway.options import ClientOptions, Endpoint
 from mxgateway.transport.connection import Connection, ConnectionState
 from mxgateway.transport.connector import Connector
+from mxgateway.transport.request_headers import RequestHeaders
 
 
 class Channel:
@@ -21,13 +22,19 @@ class Channel:
     def __init__(self, endpoint: Endpoint, options: ClientOptions) -> None:
         self.endpoint = endpoint
         self.options = options
-        self.scheme = "http" if options.plaintext else "https"
-        self.authority = str(endpoint)
+        scheme = "http" if options.plaintext else "https"
+        self.request_headers = RequestHeaders(scheme, str(endpoint), options.key, options.metadata)
         self._connector = Connector(endpoint, options)
         self._connections: set[Connection] = set()
         self._current: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
         self._closed = False
+
+    @property
+    def current(self) -> Connection | None:
+        """The connection that takes calls now; None when `ready` has to make one."""
+        connection = self._current
+        return connection if connection is not None and connection.state is ConnectionState.READY else None
 
     async def ready(self) -> Connection:
         """Return a connection that takes calls. Concurrent callers share one attempt; cancelling one of them leaves it to the others.
@@ -38,8 +45,8 @@ class Channel:
         """
         if self._closed:
             raise ClosedFault("the client is closed")
-        if self._current is not None and self._current.state is ConnectionState.READY:
-            return self._current
+        if (connection := self.current) is not None:
+            return connection
         if self._connecting is None or self._connecting.done():
             self._connecting = asyncio.create_task(self._connect())
             self._connecting.add_done_callback(_mark_retrieved)
@@ -64,11 +71,12 @@ class Channel:
     async def aclose(self) -> None:
         """End every call and close every connection; idempotent."""
         self._closed = True
+        self._current = None
         attempt, self._connecting = self._connecting, None
         if attempt is not None and not attempt.done():
             attempt.cancel()
             await asyncio.wait([attempt])
-        connections, self._connections, self._current = self._connections, set(), None
+        connections, self._connections = self._connections, set()
         for connection in connections:
             await connection.aclose(ClosedFault("the client was closed"))
 

@@ -3,146 +3,71 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
 from typing import Any, Final, cast
 
 from mxgateway.faults import ConnectionFault, NotHttp2Fault, PeerFault
 from mxgateway.transport import frames
-from mxgateway.transport.connection import (
-    CONNECTION_WINDOW,
-    STREAM_WINDOW,
-    Connection,
-    ConnectionState,
-    OpenStream,
-)
+from mxgateway.transport.connection import CONNECTION_WINDOW, DEFAULT_WINDOW, Connection, ConnectionState
 from mxgateway.transport.grpclib_seam import (
-    ClientHandler,
+    AbstractHandler,
     Configuration,
-    DataReceived,
-    EventsProcessor,
+    ErrorCodes,
     H2Configuration,
     H2Connection,
     H2Error,
-    H2Event,
     H2Protocol,
     RemoteSettingsChanged,
-    ResponseReceived,
     SettingCodes,
     Settings,
-    StreamEnded,
-    StreamReset,
-    TrailersReceived,
-    WindowUpdated,
 )
-from mxgateway.transport.header_block import HeaderEncoder, RememberingDecoder
-from mxgateway.transport.reply_status import parse_headers, reset_status
+from mxgateway.transport.open_stream import STREAM_WINDOW, OpenStream
+from mxgateway.transport.reply_headers import (
+    MAX_FRAMES_OF_BLOCK,
+    MAX_HEADER_LIST,
+    HeaderBlockError,
+    ReplyHeaderDecoder,
+)
 
 log = logging.getLogger("mxgateway.transport")
 
-MAX_HEADER_LIST: Final = 32 * 1024
-"""The largest header list accepted, in bytes; the gateway accepts as much."""
 
+class NoRequests(AbstractHandler):
+    """What grpclib asks a protocol for: the handler of incoming requests. A client has none."""
 
-class ReplyProcessor(EventsProcessor):
-    """Turns h2's events into calls on our streams; what a client need not know of is ignored."""
+    closing = False
 
-    connection: Connection
+    def accept(self, *_: Any) -> None:
+        """Never called: only a server receives requests."""
 
-    def __init__(self, handler: ClientHandler, connection: Connection) -> None:
-        super().__init__(handler, connection)
-        self._handlers: dict[type[H2Event], Callable[[Any], None]] = {
-            RemoteSettingsChanged: self.process_remote_settings_changed,
-            ResponseReceived: self.process_response_received,
-            TrailersReceived: self.process_trailers_received,
-            DataReceived: self.process_data_received,
-            StreamEnded: self.process_stream_ended,
-            StreamReset: self.process_stream_reset,
-            WindowUpdated: self.process_window_updated,
-        }
+    def cancel(self, *_: Any) -> None:
+        """Never called, as `accept`."""
 
-    def process(self, event: H2Event) -> None:
-        """Handle one event; informational responses, ALTSVC, priorities and the like have no handler."""
-        handler = self._handlers.get(event.__class__)
-        if handler is not None:
-            handler(event)
-
-    def process_remote_settings_changed(self, event: RemoteSettingsChanged) -> None:
-        """Finish the greeting, and let senders and waiting calls look again."""
-        connection = self.connection
-        if connection.state is ConnectionState.CONNECTING:
-            connection.state = ConnectionState.READY
-            connection.greeted.set()
-        for stream in connection.streams.values():
-            stream.wake_sender()
-        connection.wake_slots()
-
-    def process_response_received(self, event: ResponseReceived) -> None:
-        """Hand the headers over; from now on the stream's data does not pass h2."""
-        stream = self.connection.streams.get(event.stream_id or 0)
-        if stream is not None:
-            headers = parse_headers(event.headers or ())
-            stream.receive_headers(headers)
-            stream.h2_skips_data = True
-            stream.h2_skips_end = b"content-length" in headers  # h2 compares the length with the data that it has seen
-
-    def process_trailers_received(self, event: TrailersReceived) -> None:
-        """Keep the trailers until the end of the stream, which h2 reports next."""
-        stream = self.connection.streams.get(event.stream_id or 0)
-        if stream is not None:
-            stream.trailers = parse_headers(event.headers or ())
-
-    def process_data_received(self, event: DataReceived) -> None:
-        """Drop data that came before any headers: it belongs to no reply."""
-        if event.flow_controlled_length:
-            self.connection.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id or 0)
-
-    def process_stream_ended(self, event: StreamEnded) -> None:
-        """End the reply."""
-        stream = self.connection.streams.get(event.stream_id or 0)
-        if stream is not None:
-            stream.receive_end(stream.trailers)
-
-    def process_stream_reset(self, event: StreamReset) -> None:
-        """End the call with the status that the reset stands for."""
-        stream = self.connection.streams.get(event.stream_id or 0)
-        if stream is not None:
-            stream.fail(reset_status(int(event.error_code or 0)))
-
-    def process_window_updated(self, event: WindowUpdated) -> None:
-        """Let the senders that the new window concerns look again."""
-        streams = self.connection.streams
-        if event.stream_id:
-            if (stream := streams.get(event.stream_id)) is not None:
-                stream.wake_sender()
-            return
-        for stream in streams.values():
-            stream.wake_sender()
-
-    def close(self, reason: str = "the connection is closed") -> None:
-        """End the connection (grpclib calls this when the transport is lost)."""
-        self.connection.end(ConnectionFault(reason))
+    def close(self) -> None:
+        """Nothing to close."""
 
 
 class GatewayProtocol(H2Protocol):
-    """The asyncio protocol of one connection: splits what arrives into frames, handles DATA and GOAWAY, leaves the rest to h2."""
+    """The asyncio protocol of one connection: splits what arrives into frames and hands each to the one that it concerns."""
 
     connection: Connection
-    processor: ReplyProcessor
 
     def __init__(self) -> None:
-        super().__init__(
-            ClientHandler(),
-            Configuration().__for_client__(),
-            H2Configuration(
-                client_side=True,
-                header_encoding=False,
-                validate_outbound_headers=False,
-                normalize_outbound_headers=False,
-            ),
-        )
-        self._buffer = b""
-        self._in_header_block = False
+        super().__init__(NoRequests(), Configuration().__for_client__(), H2Configuration(client_side=True))
+        self._decoder = ReplyHeaderDecoder()
+        self._pending: list[bytes] = []
+        self._missing = 0
+        self._block: _HeaderBlock | None = None
+        self._handlers = {
+            frames.DATA: self._data,
+            frames.HEADERS: self._headers,
+            frames.RST_STREAM: self._rst_stream,
+            frames.PUSH_PROMISE: self._push_promise,
+            frames.GOAWAY: self._goaway,
+            frames.WINDOW_UPDATE: self._window_update,
+            frames.CONTINUATION: self._continuation,
+        }
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the preface and our settings."""
@@ -156,14 +81,10 @@ class GatewayProtocol(H2Protocol):
                 SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEADER_LIST,
             },
         )
-        h2.max_inbound_frame_size = frames.MAX_FRAME_SIZE
-        h2.decoder = RememberingDecoder()
-        h2.decoder.max_header_list_size = MAX_HEADER_LIST
-        h2.encoder = cast(Any, HeaderEncoder())
         h2.initiate_connection()
-        h2.increment_flow_control_window(CONNECTION_WINDOW - 65_535)
         self.connection = Connection(h2, cast(asyncio.Transport, transport), config=self.config)
-        self.processor = ReplyProcessor(cast(ClientHandler, self.handler), self.connection)
+        self.connection.flush()
+        self.connection.write(frames.window_update(0, CONNECTION_WINDOW - DEFAULT_WINDOW))
         self.connection.flush()
 
     def data_received(self, data: bytes) -> None:
@@ -171,13 +92,20 @@ class GatewayProtocol(H2Protocol):
         connection = self.connection
         if connection.closed:
             return
+        if self._pending:
+            self._pending.append(data)
+            self._missing -= len(data)
+            if self._missing > 0:
+                return  # a frame in small pieces is put together once
+            data = b"".join(self._pending)
+            self._pending = []
         try:
             if connection.state is ConnectionState.CONNECTING:
-                _check_greeting(self._buffer + data)
-            self._handle_frames(self._buffer + data if self._buffer else data)
+                _check_greeting(data)
+            self._handle_frames(data)
         except (NotHttp2Fault, PeerFault) as fault:
             self._refuse(fault)
-        except (frames.FrameError, H2Error) as fault:
+        except (frames.FrameError, HeaderBlockError, H2Error) as fault:
             self._refuse(PeerFault(f"the gateway broke HTTP/2: {fault}"))
         else:
             if not connection.closed:
@@ -194,8 +122,8 @@ class GatewayProtocol(H2Protocol):
         connection.transport_lost()
 
     def _handle_frames(self, buffer: bytes) -> None:
-        position, size, for_h2 = 0, len(buffer), 0  # h2 gets the frames from `for_h2` to `position`
-        while size - position >= frames.HEADER_SIZE and not self.connection.closed:
+        position, size, handlers, connection = 0, len(buffer), self._handlers, self.connection
+        while size - position >= frames.HEADER_SIZE and not connection.closed:
             length, kind, flags, stream_id = frames.parse_header(buffer, position)
             if length > frames.MAX_FRAME_SIZE:
                 raise PeerFault(
@@ -204,21 +132,26 @@ class GatewayProtocol(H2Protocol):
             start = position + frames.HEADER_SIZE
             end = start + length
             if end > size:
-                break
-            if kind in _H2_TYPES:
-                if kind in _HEADER_BLOCK_TYPES:
-                    self._in_header_block = not flags & frames.END_HEADERS
-            else:
-                if self._in_header_block:
-                    raise PeerFault("the gateway interrupted a header block with another frame")
-                self._feed_h2(buffer[for_h2:position])
-                if kind == flags == 0 and (stream := self.connection.plain_stream(stream_id)) is not None:
-                    for_h2 = position = self._receive_run(stream, buffer, position)
-                    continue
-                for_h2 = position if self._handle_frame(kind, flags, stream_id, buffer[start:end]) else end
+                self._keep(buffer[position:], end - size)
+                return
+            if self._block is not None and kind != frames.CONTINUATION:
+                raise PeerFault("the gateway interrupted a header block with another frame")
+            if kind == flags == 0 and (stream := connection.streams.get(stream_id)) is not None:
+                position = self._receive_run(stream, buffer, position)
+                continue
+            handler = handlers.get(kind)
+            if handler is not None:
+                handler(flags, stream_id, buffer[start:end])
+            elif kind in _H2_TYPES:
+                self._feed_h2(buffer[position:end])
+            # What is left is of an unknown type, or PRIORITY, which has no meaning any more: ignored.
             position = end
-        self._feed_h2(buffer[for_h2:position])
-        self._buffer = buffer[position:]
+        if position < size:
+            self._keep(buffer[position:], 1)
+
+    def _keep(self, rest: bytes, missing: int) -> None:
+        """Keep the beginning of a frame until `missing` more bytes have come."""
+        self._pending, self._missing = [rest], missing
 
     def _receive_run(self, stream: OpenStream[Any], buffer: bytes, position: int) -> int:
         """Hand over the DATA frames without flags of one stream that stand in a row, and return where they end.
@@ -239,32 +172,72 @@ class GatewayProtocol(H2Protocol):
         self.connection.receive_data(stream, payloads, total)
         return position
 
-    def _handle_frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> bool:
-        """Handle a frame that may be ours; return True to leave it to h2."""
-        connection = self.connection
-        if kind == frames.GOAWAY:
-            connection.go_away(*frames.parse_goaway(payload))
-        elif kind == frames.DATA:
-            stream = connection.streams.get(stream_id)
-            if stream is None:
-                known = stream_id % 2 and stream_id < connection.h2.get_next_available_stream_id()
-                if not known:
-                    return True
-            elif not stream.h2_skips_data:
-                return True
-            data = frames.unpad(payload) if flags & frames.PADDED else payload
-            connection.receive_data(stream, [data], len(payload))
-            if flags & frames.END_STREAM and stream is not None:
-                if stream.h2_skips_end:
-                    stream.receive_end()
-                else:
-                    self._feed_h2(frames.end_of_stream(stream_id))
-        return False
+    def _data(self, flags: int, stream_id: int, payload: bytes) -> None:
+        stream = self._known_stream(stream_id, "DATA")
+        data = frames.unpad(payload) if flags & frames.PADDED else payload
+        self.connection.receive_data(stream, [data], len(payload))
+        if flags & frames.END_STREAM and stream is not None:
+            stream.receive_end()
 
-    def _feed_h2(self, data: bytes) -> None:
-        if data:
-            for event in self.connection.feed(data):
-                self.processor.process(event)
+    def _headers(self, flags: int, stream_id: int, payload: bytes) -> None:
+        self._known_stream(stream_id, "HEADERS")
+        fragment = frames.header_fragment(payload, flags)
+        end = bool(flags & frames.END_STREAM)
+        if flags & frames.END_HEADERS:
+            self._receive_block(stream_id, fragment, end)
+        else:
+            self._block = _HeaderBlock(stream_id, end, fragment)
+
+    def _continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
+        block = self._block
+        if block is None or block.stream_id != stream_id:
+            raise PeerFault("the gateway continued a header block that it had not begun")
+        block.add(payload)
+        if flags & frames.END_HEADERS:
+            self._block = None
+            self._receive_block(stream_id, b"".join(block.fragments), block.end)
+
+    def _receive_block(self, stream_id: int, block: bytes, end: bool) -> None:
+        stream = self.connection.streams.get(stream_id)
+        try:
+            headers = self._decoder.decode(block)  # also of a call that is over: the compression state goes on
+        except PeerFault as fault:
+            if stream is not None:
+                stream.fail(fault)
+        else:
+            if stream is not None:
+                stream.receive_block(headers, end=end)
+
+    def _rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:
+        code = frames.parse_number(payload, "RST_STREAM")
+        stream = self._known_stream(stream_id, "RST_STREAM")
+        if stream is not None:
+            stream.receive_reset(code)
+
+    def _push_promise(self, flags: int, stream_id: int, payload: bytes) -> None:
+        raise PeerFault("the gateway pushed a reply that nobody asked for, though our settings forbid it")
+
+    def _goaway(self, flags: int, stream_id: int, payload: bytes) -> None:
+        self.connection.go_away(*frames.parse_goaway(payload))
+
+    def _window_update(self, flags: int, stream_id: int, payload: bytes) -> None:
+        increment = frames.parse_increment(payload)
+        if stream_id:
+            self._known_stream(stream_id, "WINDOW_UPDATE")
+        self.connection.receive_window_update(stream_id, increment)
+
+    def _known_stream(self, stream_id: int, kind: str) -> OpenStream[Any] | None:
+        """Return the stream that a frame belongs to, None for one of a call that is over."""
+        stream = self.connection.streams.get(stream_id)
+        if stream is None and not self.connection.was_opened(stream_id):
+            raise PeerFault(f"the gateway sent a {kind} frame on stream {stream_id}, which nobody opened")
+        return stream
+
+    def _feed_h2(self, frame: bytes) -> None:
+        """Let h2 take a frame of the connection: it keeps the settings and answers pings."""
+        for event in self.connection.feed(frame):
+            if isinstance(event, RemoteSettingsChanged):
+                self.connection.receive_settings()
 
     def _refuse(self, fault: NotHttp2Fault | PeerFault) -> None:
         """End the connection because of what the peer sent; before the greeting it is no gateway at all."""
@@ -272,11 +245,28 @@ class GatewayProtocol(H2Protocol):
         if connection.state is ConnectionState.CONNECTING and isinstance(fault, PeerFault):
             fault = NotHttp2Fault(str(fault))
         log.debug("connection refused: %s", fault)
+        with contextlib.suppress(H2Error):  # h2 has said goodbye by itself when it was the one to object
+            connection.h2.close_connection(ErrorCodes.PROTOCOL_ERROR)
         connection.end(fault)
 
 
-_HEADER_BLOCK_TYPES: Final = frozenset({frames.HEADERS, frames.PUSH_PROMISE, frames.CONTINUATION})
-_H2_TYPES: Final = frozenset(range(frames.LAST_KNOWN_TYPE + 1)) - {frames.DATA, frames.GOAWAY}
+_H2_TYPES: Final = frozenset({frames.SETTINGS, frames.PING})
+
+
+class _HeaderBlock:
+    """A header block that comes in several frames."""
+
+    def __init__(self, stream_id: int, end: bool, fragment: bytes) -> None:
+        self.stream_id = stream_id
+        self.end = end
+        self.fragments = [fragment]
+        self._size = len(fragment)
+
+    def add(self, fragment: bytes) -> None:
+        self.fragments.append(fragment)
+        self._size += len(fragment)
+        if self._size > MAX_HEADER_LIST or len(self.fragments) > MAX_FRAMES_OF_BLOCK:
+            raise PeerFault(f"the gateway sent a header block beyond the limit of {MAX_HEADER_LIST} bytes")
 
 
 def _check_greeting(received: bytes) -> None:

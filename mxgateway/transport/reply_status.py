@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
+from urllib.parse import unquote
 
 from mxgateway.errors import GrpcStatus
 from mxgateway.faults import PeerFault, RpcStatus
-from mxgateway.transport.grpclib_seam import ErrorCodes, decode_grpc_message
-
-Headers = dict[bytes, bytes]
+from mxgateway.transport.grpclib_seam import ErrorCodes
+from mxgateway.transport.reply_headers import Headers
 
 _FROM_HTTP: Final = {
     b"400": GrpcStatus.INTERNAL,
@@ -27,11 +26,6 @@ _FROM_RESET: Final[dict[int, GrpcStatus]] = {
     ErrorCodes.ENHANCE_YOUR_CALM: GrpcStatus.RESOURCE_EXHAUSTED,
     ErrorCodes.INADEQUATE_SECURITY: GrpcStatus.PERMISSION_DENIED,
 }
-
-
-def parse_headers(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Return headers as a mapping; of a repeated name the last one counts."""
-    return dict(pairs)
 
 
 def check_response(headers: Headers) -> None:
@@ -67,7 +61,7 @@ def check_status(trailers: Headers) -> None:
         return
     if raw is None:
         raise RpcStatus(GrpcStatus.UNKNOWN, "the reply ended without a gRPC status", synthesised=True)
-    message = decode_grpc_message(_text(trailers.get(b"grpc-message", b"")))
+    message = unquote(_text(trailers.get(b"grpc-message", b"")), errors="replace")
     if len(raw) > 2 or not raw.isdigit() or int(raw) > max(GrpcStatus):
         raise RpcStatus(
             GrpcStatus.UNKNOWN, f"the gRPC status {_text(raw[:20])!r} is none; {message}".rstrip("; "), synthesised=True

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from mxgateway.faults import PeerFault, RpcStatus
-from mxgateway.transport.reply_status import Headers, check_response, check_status
+from mxgateway.transport.reply_headers import Headers
+from mxgateway.transport.reply_status import check_response, check_status
 
 M = TypeVar("M")
 

@@ -82,7 +82,7 @@ async def test_a_connection_that_has_used_up_its_stream_ids_is_replaced_and_fini
     replaced = asyncio.Event()
     async with Http2Server(script) as server, channel_to(server) as channel:
         connection = await channel.ready()
-        connection.h2.highest_outbound_stream_id = 2**31 - 3
+        connection.next_stream_id = 2**31 - 1
         last = asyncio.create_task(invoke(channel))
         await asyncio.sleep(0)
         assert (await invoke(channel)).diagnostic_message == "answered"

@@ -83,3 +83,40 @@ async def test_a_call_that_is_cancelled_while_it_waits_is_never_sent():
         await first
         await invoke(channel)
         assert not any(b"never" in request.body for request in server.peers[0].requests)
+
+
+async def test_calls_that_wait_are_served_in_the_order_in_which_they_came():
+    async def script(peer: Http2Peer) -> None:
+        await peer.serve(REPLY)
+
+    async with Http2Server(script, settings=limit(1)) as server, channel_to(server) as channel:
+
+        async def greedy() -> None:
+            for _ in range(20):  # asks for the next turn in the very step in which it gives one back
+                await invoke(channel, "greedy")
+
+        leading = asyncio.create_task(greedy())
+        await asyncio.sleep(0)
+        await invoke(channel, "patient")
+        assert not leading.done()
+        await leading
+        bodies = [request.body for request in server.peers[0].requests]
+        assert [b"patient" in body for body in bodies[:3]] == [False, True, False]
+
+
+async def test_a_lower_limit_holds_back_new_calls_until_enough_have_ended():
+    lowered = asyncio.Event()
+
+    async def script(peer: Http2Peer) -> None:
+        requests = [await peer.request() for _ in range(3)]
+        await peer.send(SettingsFrame(0, settings=limit(1)))
+        lowered.set()
+        for request in requests:
+            await peer.reply(request, REPLY)
+        await peer.reply(await peer.request(), REPLY)
+
+    async with Http2Server(script, settings=limit(3)) as server, channel_to(server) as channel:
+        early = [asyncio.create_task(invoke(channel)) for _ in range(3)]
+        await lowered.wait()
+        await asyncio.gather(*early, invoke(channel))
+        assert len(server.peers[0].requests) == 4

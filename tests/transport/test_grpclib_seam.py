@@ -11,6 +11,7 @@ import pytest
 
 import mxgateway
 from mxgateway.transport import grpclib_seam as seam
+from mxgateway.transport.protocol import NoRequests
 
 PACKAGE = Path(mxgateway.__file__).parent
 LIBRARIES = {"grpclib", "h2", "hpack", "hyperframe"}
@@ -83,13 +84,9 @@ def test_the_version_is_one_that_the_pins_below_were_read_from():
         (seam.GrpclibConnection.feed, ["self", "data"]),
         (seam.GrpclibConnection.flush, ["self"]),
         (seam.GrpclibConnection.close, ["self"]),
-        (seam.GrpclibConnection.headers_send_process, ["self"]),
-        (seam.EventsProcessor.__init__, ["self", "handler", "connection"]),
-        (seam.EventsProcessor.process, ["self", "event"]),
-        (seam.EventsProcessor.close, ["self", "reason"]),
-        (seam.ClientHandler, []),
         (seam.Configuration.__for_client__, ["self"]),
-        (seam.decode_grpc_message, ["value"]),
+        (seam.HpackDecoder.__init__, ["self", "max_header_list_size"]),
+        (seam.HpackDecoder.decode, ["self", "data", "raw"]),
     ],
     ids=lambda each: getattr(each, "__qualname__", ""),
 )
@@ -98,14 +95,14 @@ def test_a_name_that_is_overridden_or_called_has_its_signature(function: Any, pa
 
 
 def test_a_protocol_keeps_what_it_was_made_with():
-    handler, config = seam.ClientHandler(), seam.Configuration().__for_client__()
+    handler, config = NoRequests(), seam.Configuration().__for_client__()
     h2_config = seam.H2Configuration(client_side=True)
     protocol = seam.H2Protocol(handler, config, h2_config)
     assert (protocol.handler, protocol.config, protocol.h2_config) == (handler, config, h2_config)
 
 
 async def test_a_protocol_lets_its_connection_know_when_the_transport_is_full():
-    protocol = seam.H2Protocol(seam.ClientHandler(), seam.Configuration().__for_client__(), seam.H2Configuration())
+    protocol = seam.H2Protocol(NoRequests(), seam.Configuration().__for_client__(), seam.H2Configuration())
     protocol.connection, _ = connection()
     assert protocol.connection.write_ready.is_set()
     protocol.pause_writing()
@@ -130,40 +127,35 @@ def test_keepalive_of_grpclib_is_off():
     assert seam.Configuration().__for_client__()._keepalive_time is None
 
 
-def test_an_h2_connection_takes_settings_encoder_and_limits_from_us():
-    class Encoder:
-        header_table_size = 4096
+def test_what_grpclib_asks_of_a_handler_is_all_there():
+    assert set(seam.AbstractHandler.__abstractmethods__) == {"accept", "cancel", "close"}
+    assert NoRequests().closing is False
 
-        def encode(self, headers: Any, huffman: bool = True) -> bytes:
-            assert list(headers) == pairs
-            return b"\x82"
 
-    pairs = [(b":method", b"POST")]
-    h2 = seam.H2Connection(
-        config=seam.H2Configuration(
-            client_side=True, header_encoding=False, validate_outbound_headers=False, normalize_outbound_headers=False
-        )
-    )
+def test_an_h2_connection_keeps_settings_and_answers_pings_without_any_stream():
+    h2 = seam.H2Connection(config=seam.H2Configuration(client_side=True))
     codes = seam.SettingCodes
     h2.local_settings = seam.Settings(
         client=True, initial_values={codes.INITIAL_WINDOW_SIZE: 1 << 20, codes.ENABLE_PUSH: 0}
     )
-    h2.encoder = Encoder()
-    h2.max_inbound_frame_size = 1 << 18
-    h2.decoder.max_header_list_size = 1 << 15
     h2.initiate_connection()
-    h2.increment_flow_control_window(1000)
-    assert h2.get_next_available_stream_id() == 1
-    h2.send_headers(1, pairs)
-    assert h2.data_to_send().endswith(b"\0\0\x01\x01\x04\0\0\0\x01\x82")
-    assert h2.streams[1].closed is False
+    greeting = h2.data_to_send()
+    assert greeting.startswith(b"PRI * HTTP/2.0")
+    assert b"\x00\x04\x00\x10\x00\x00" in greeting  # SETTINGS_INITIAL_WINDOW_SIZE
     assert h2.remote_settings.max_concurrent_streams > 2**31
-    assert h2.local_flow_control_window(1) == 65_535
-    assert h2.max_outbound_frame_size == 16_384
-    h2.highest_outbound_stream_id = 2**31 - 1
-    with pytest.raises(seam.NoAvailableStreamIDError):
-        h2.get_next_available_stream_id()
-    assert issubclass(seam.NoAvailableStreamIDError, seam.H2Error)
+    assert (h2.remote_settings.initial_window_size, h2.max_outbound_frame_size) == (65_535, 16_384)
+    settings = b"\0\x03\0\0\0\x07" + b"\0\x04\0\0\0\x64" + b"\0\x05\0\0\x80\0"
+    events = h2.receive_data(len(settings).to_bytes(3, "big") + b"\x04\0" + b"\0" * 4 + settings)
+    assert any(isinstance(event, seam.RemoteSettingsChanged) for event in events)
+    assert h2.remote_settings.max_concurrent_streams == 7
+    assert (h2.remote_settings.initial_window_size, h2.max_outbound_frame_size) == (100, 32_768)
+    assert h2.data_to_send() == b"\0\0\0\x04\x01\0\0\0\0"  # the acknowledgement
+    assert h2.receive_data(b"\0\0\x08\x06\0\0\0\0\0" + b"12345678") != []
+    assert h2.data_to_send() == b"\0\0\x08\x06\x01\0\0\0\0" + b"12345678"
+    h2.close_connection(seam.ErrorCodes.PROTOCOL_ERROR)
+    assert h2.data_to_send() == b"\0\0\x08\x07\0\0\0\0\0" + b"\0\0\0\0" + b"\0\0\0\x01"
+    with pytest.raises(seam.H2Error):
+        h2.receive_data(b"\0\0\x07\x06\0\0\0\0\0" + b"1234567")
 
 
 def test_hpacks_static_table_is_that_of_the_rfc():
