@@ -11,9 +11,8 @@ import struct
 from datetime import timedelta
 from typing import Any, Final
 
-from betterproto import PLACEHOLDER
-
 from . import writer
+from .betterproto_seam import PLACEHOLDER
 from .encoder_source import message_source
 from .errors import IrregularError, WireError
 from .linking import Linker

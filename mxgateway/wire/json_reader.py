@@ -15,8 +15,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final
 
-from betterproto.lib.google import protobuf as google
-
+from .betterproto_seam import google
 from .durations import NANOSECONDS, Duration
 from .errors import JsonFaultError
 from .json_writer import as_float32

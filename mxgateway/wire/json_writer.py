@@ -15,8 +15,7 @@ from operator import index
 from struct import Struct
 from typing import Any, Final
 
-from betterproto.lib.google import protobuf as google
-
+from .betterproto_seam import google
 from .durations import fraction_text, timedelta_parts
 from .errors import JsonFaultError
 from .names import enum_names, message_names

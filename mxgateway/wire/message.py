@@ -17,11 +17,10 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform
 
-import betterproto
-from betterproto import PLACEHOLDER
-
 from . import decoder, encoder
+from .betterproto_seam import PLACEHOLDER, betterproto
 from .errors import WireError
+from .lazy_dataclass import LazyDataclass, declare_fields, has_fields
 from .schema import MESSAGE, FieldSchema, instance_dict, schema_of
 from .varint import encode_varint
 
@@ -37,17 +36,12 @@ _HIDDEN = "***"
 @dataclass_transform(eq_default=False)
 def message_type(cls: M) -> M:
     """Make a class with betterproto fields a message type: the decorator of every generated message."""
-    # Without a docstring, dataclass would work out the signature of every class at import.
     cls.__doc__ = cls.__doc__ or f"{cls.__name__} message."
-    dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
-    fields = [field for field in dataclasses.fields(cls) if field.name in cls.__dict__]  # type: ignore[arg-type]
-    for field in fields:
-        # An optional field keeps the None that dataclass has put there.
-        if not field.metadata["betterproto"].optional:
-            setattr(cls, field.name, _Unset(field.name))
+    for name, field in declare_fields(cls, init=False, repr=False, eq=False).items():
+        setattr(cls, name, None if field.default is None else _Unset(name))
     if "__init__" not in cls.__dict__:
         cls.__init__ = _first_init  # type: ignore[method-assign,assignment]
-    if not dataclasses.fields(cls):  # type: ignore[arg-type]
+    if not has_fields(cls):
         _FIELDLESS.add(cls)
     return cls
 
@@ -93,12 +87,12 @@ class _Signature:
         return inspect.Signature(
             [
                 inspect.Parameter(field.name, kind, default=field.default, annotation=field.type)
-                for field in dataclasses.fields(owner)  # type: ignore[arg-type]
+                for field in dataclasses.fields(owner)
             ]
         )
 
 
-class Message(betterproto.Message):
+class Message(LazyDataclass, betterproto.Message):
     """A betterproto message whose state is its set fields, and whose codec is compiled."""
 
     __lean__: ClassVar[bool] = True
@@ -264,7 +258,7 @@ def _first_init(_self: Message, *args: Any, **fields: Any) -> None:
 
 def _compiled_init(cls: type[Message]) -> Any:
     # The names of ours begin with an underscore, which betterproto takes off a field's name.
-    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    fields = dataclasses.fields(cls)
     groups = list(schema_of(cls).groups)
     parameters = "".join(f", {field.name}={'None' if field.default is None else '_UNSET'}" for field in fields)
     lines = [f"def __init__(_self{parameters}):", " _state = _self.__dict__"]

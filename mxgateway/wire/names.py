@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-import betterproto
 from betterproto.casing import snake_case
 from betterproto.compile.naming import pythonize_class_name
 
+from .betterproto_seam import betterproto
 from .decoder import decode
 from .message import Message, message_type
 from .schema import schema_of

@@ -16,8 +16,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, ForwardRef
 
-import betterproto
-
+from .betterproto_seam import betterproto
 from .durations import Duration
 from .times import Timestamp
 

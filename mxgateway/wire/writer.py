@@ -13,8 +13,7 @@ from struct import Struct
 from struct import error as struct_error
 from typing import Any, Final
 
-from betterproto import PLACEHOLDER
-
+from .betterproto_seam import PLACEHOLDER
 from .errors import WireError
 from .schema import (
     DEPTH_LIMIT,

@@ -1,0 +1,107 @@
+"""Dataclasses that `dataclasses` works out when something asks what it would have put on them.
+
+A contract has a hundred message types and a program uses ten. What `dataclass` does for each of them is most of what their
+import costs; here it is done for those that are met.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+
+C = TypeVar("C", bound=type[Any])
+
+_DECLARED: Final = "_declared_fields"
+"""The attribute of a class that holds the fields of its own, and what `dataclass` is to be told."""
+
+_MADE: Final = (
+    "__dataclass_fields__",
+    "__dataclass_params__",
+    "__match_args__",
+    *(["__replace__"] if sys.version_info >= (3, 13) else []),
+)
+
+
+def declare_fields(cls: type[Any], **options: bool) -> dict[str, dataclasses.Field[Any]]:
+    """Take note of the `dataclasses.field` values in a class's body, and return them.
+
+    Args:
+        cls: The class; it derives from `LazyDataclass`, or `dataclass` decorates it.
+        options: What `dataclasses.dataclass` is to be told.
+    """
+    fields = {name: field for name, field in vars(cls).items() if isinstance(field, dataclasses.Field)}
+    setattr(cls, _DECLARED, (fields, options))
+    return fields
+
+
+def has_fields(cls: type[Any]) -> bool:
+    """Return whether a class or one of its bases declares a field."""
+    return any(_DECLARED in vars(base) and vars(base)[_DECLARED][0] for base in cls.__mro__)
+
+
+def dataclass(**options: bool) -> Callable[[C], C]:
+    """Do what `dataclasses.dataclass` does with these options for a class whose bases are no dataclasses, constructor included."""
+
+    def decorate(cls: C) -> C:
+        for name, field in declare_fields(cls, **options).items():
+            setattr(cls, name, field.default)
+        # `dataclass` describes a class without a docstring by its signature.
+        for name in (*_MADE, "__init__", *(() if cls.__doc__ else ("__doc__",))):
+            setattr(cls, name, _OnFirstUse(name))
+        return cls
+
+    return decorate
+
+
+class _OnFirstUse:
+    """Stands for one of the attributes that `dataclass` makes."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type[Any]) -> Any:
+        declaring = next((base for base in owner.__mro__ if _DECLARED in vars(base)), None)
+        if declaring is None:
+            raise AttributeError(f"type object {owner.__name__!r} has no attribute {self._name!r}")
+        _complete(declaring)
+        return getattr(owner if instance is None else instance, self._name)
+
+
+class LazyDataclass:
+    """A base of classes that have constructors of their own and whose fields are declared by `declare_fields`."""
+
+    if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+
+for _name in _MADE:
+    setattr(LazyDataclass, _name, _OnFirstUse(_name))
+# betterproto resolves the annotations of every base class in the module of the generated one.
+LazyDataclass.__annotations__ = {}
+
+
+def _complete(cls: type[Any]) -> None:
+    own, options = vars(cls)[_DECLARED]
+    annotations = inspect.get_annotations(cls)
+    # What `dataclass` makes of a class like this one is taken from there: another thread finds each attribute whole.
+    body = {name: getattr(cls, name) for name in ("__module__", "__post_init__", "__qualname__")}
+    described = not isinstance(vars(cls)["__doc__"], _OnFirstUse)
+    body["__doc__"] = cls.__doc__ if described else None
+    body["__annotations__"] = {name: annotations[name] for name in own}
+    plain: Any = dataclasses.dataclass(**options)(type(cls.__name__, (), {**own, **body}))
+    fields: dict[str, dataclasses.Field[Any]] = {}
+    for base in reversed(cls.__mro__[1:]):
+        fields.update(getattr(base, "__dataclass_fields__", {}))
+    fields.update(plain.__dataclass_fields__)
+    made = {name: getattr(plain, name) for name in _MADE}
+    made["__match_args__"] = tuple(name for name, field in fields.items() if field.init)
+    made["__dataclass_fields__"] = fields
+    if options.get("init", True):
+        made["__init__"] = plain.__init__
+    if not described:
+        made["__doc__"] = plain.__doc__
+    for name, value in made.items():
+        setattr(cls, name, value)
