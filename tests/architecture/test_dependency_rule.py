@@ -14,7 +14,7 @@ BINDINGS = {"generated", "proto"}
 ALLOWED = {
     **dict.fromkeys(BASE, BASE),
     "generated": {"generated", "wire"},  # the base class of its messages
-    "proto": {"generated"},
+    "proto": {"generated", "wire"},
     "wire": {"wire", "generated"},
     "contract": {"wire", "generated"},
     "transport": {"transport", "wire"} | BASE,

@@ -39,6 +39,44 @@ def test_the_services_have_stubs_and_bases() -> None:
     assert names == {"GalaxyRepositoryBase", "GalaxyRepositoryStub", "MxAccessGatewayBase", "MxAccessGatewayStub"}
 
 
+def test_the_names_are_listed_before_any_of_them_is_used() -> None:
+    code = (
+        "from mxgateway import proto\n"
+        "from mxgateway.generated.mxaccess_gateway import v1\n"
+        "print({*proto.__all__} <= {*dir(proto)}, {'MxEvent', 'MxAccessGatewayStub'} <= {*dir(v1)})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["True", "True"]
+
+
+@pytest.mark.parametrize(
+    ("used", "loaded"),
+    [
+        ("proto.__all__", []),
+        ("proto.MxEvent", ["mxaccess_gateway.v1"]),
+        ("proto.TestConnectionReply", ["galaxy_repository.v1"]),
+        ("proto.MxAccessGatewayStub", ["grpclib.server", "mxaccess_gateway.v1", "mxaccess_gateway.v1._services"]),
+        ("proto.MxAccessGatewayBase", ["grpclib.server", "mxaccess_gateway.v1", "mxaccess_gateway.v1._services"]),
+    ],
+)
+def test_a_name_loads_its_package_and_a_service_grpclibs_server(used: str, loaded: list[str]) -> None:
+    code = (
+        f"import sys\nfrom mxgateway import proto\n{used}\n"
+        "names = [name.removeprefix('mxgateway.generated.') for name in sys.modules]\n"
+        "print(*sorted(name for name in names if name == 'grpclib.server' or '.v1' in name))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == loaded
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
+    for module in (proto, gateway):
+        with pytest.raises(AttributeError, match=f"module '{module.__name__}' has no attribute 'MxEventt'"):
+            module.MxEventt  # noqa: B018
+
+
 def test_a_strict_type_checker_sees_the_names_and_their_types(tmp_path: Path) -> None:
     user = tmp_path / "user.py"
     user.write_text(
@@ -51,6 +89,7 @@ def test_a_strict_type_checker_sees_the_names_and_their_types(tmp_path: Path) ->
         "proto.MxEvent(session_id=1)\n"
         "proto.MxEvent(family='ON_DATA_CHANGE')\n"
         "proto.MxEventt\n"
+        "reveal_type(proto.MxAccessGatewayStub.open_session)\n"
     )
     arguments = ["--strict", "--no-error-summary", f"--cache-dir={tmp_path / 'cache'}", user.name]
 
@@ -64,4 +103,5 @@ def test_a_strict_type_checker_sees_the_names_and_their_types(tmp_path: Path) ->
         "user.py:7 [arg-type]",
         "user.py:8 [arg-type]",
         "user.py:9 [attr-defined]",
+        'user.py:10 mxgateway.generated.mxaccess_gateway.v1.OpenSessionReply]"',
     ]

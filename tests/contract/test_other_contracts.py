@@ -75,6 +75,42 @@ def test_enums_and_services_that_a_gateway_adds_are_carried(tmp_path: Path, monk
     assert "/plant.v1.Valves/Operate" in flat.ValvesBase().__mapping__()
 
 
+def test_a_service_may_use_messages_of_other_packages_and_of_google(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protos = tmp_path / "protos"
+    write_protos(protos, tank="package tanks.v1;\nmessage Tank { int32 level = 1; }")
+    write_protos(
+        protos,
+        filler="""
+        package filler.v1;
+        import "google/protobuf/empty.proto";
+        import "tank.proto";
+        message Report { option deprecated = true; repeated tanks.v1.Tank tanks = 1; }
+        service Filler {
+          rpc Fill(tanks.v1.Tank) returns (google.protobuf.Empty) { option deprecated = true; }
+          rpc Drain(stream tanks.v1.Tank) returns (Report);
+        }
+        """,
+        starter="""
+        package starter.v1;
+        import "google/protobuf/empty.proto";
+        service Starter { rpc Start(google.protobuf.Empty) returns (google.protobuf.Empty); }
+        """,
+    )
+
+    flat = bindings(protos, monkeypatch, "serving_bindings")
+
+    assert flat.__all__ == ["FillerBase", "FillerStub", "Report", "StarterBase", "StarterStub", "Tank"]
+    fill, drain = flat.FillerBase().__mapping__().values()
+    assert (fill.request_type, drain.request_type, drain.reply_type) == (flat.Tank, flat.Tank, flat.Report)
+    assert fill.reply_type is flat.StarterBase().__mapping__()["/starter.v1.Starter/Start"].request_type
+    with pytest.warns(DeprecationWarning, match="Report is deprecated"):
+        assert flat.Report(tanks=[flat.Tank(level=1)]).tanks[0].level == 1
+    for stub in (flat.FillerStub, flat.StarterStub):
+        assert inspect.signature(stub).parameters["channel"].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+
+
 def test_comments_with_quotes_and_backslashes_become_docstrings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

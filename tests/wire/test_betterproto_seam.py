@@ -17,7 +17,7 @@ from mxgateway.wire import betterproto_seam as seam
 from tests.architecture.imports import ROOT
 
 SAVED = ("importlib.metadata", "email", "dateutil", "typing_extensions", "json", "grpclib.server", "grpclib.client")
-ENTRIES = ("mxgateway.wire", "mxgateway.wire.message")
+ENTRIES = ("mxgateway.proto", "mxgateway.wire", "mxgateway.generated.mxaccess_gateway.v1")
 
 
 def run(code: str) -> Any:

@@ -4,24 +4,10 @@
 # sources: galaxy_repository.proto
 
 from datetime import datetime
-from typing import (
-    TYPE_CHECKING,
-    AsyncIterator,
-    Dict,
-    List,
-    Optional,
-)
-
-import betterproto
-import grpclib
-from betterproto.grpc.grpclib_server import ServiceBase
-
-if TYPE_CHECKING:
-    import grpclib.server
-    from betterproto.grpc.grpclib_client import MetadataLike
-    from grpclib.metadata import Deadline
-
-from mxgateway.wire.message import Message as _Message, message_type as _message_type
+from typing import TYPE_CHECKING, List, Optional
+from mxgateway.wire.betterproto_seam import betterproto
+from mxgateway.wire.message import Message as _Message
+from mxgateway.wire.message import message_type as _message_type
 
 
 @_message_type
@@ -275,194 +261,20 @@ class BrowseChildrenReply(_Message):
     """Which load of the cache has answered; page tokens are bound to it."""
 
 
-class GalaxyRepositoryStub(betterproto.ServiceStub):
-    async def test_connection(
-        self,
-        test_connection_request: "TestConnectionRequest",
-        *,
-        timeout: Optional[float] = None,
-        deadline: Optional["Deadline"] = None,
-        metadata: Optional["MetadataLike"] = None
-    ) -> "TestConnectionReply":
-        return await self._unary_unary(
-            "/galaxy_repository.v1.GalaxyRepository/TestConnection",
-            test_connection_request,
-            TestConnectionReply,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        )
+if TYPE_CHECKING:
+    from ._services import (
+        GalaxyRepositoryBase as GalaxyRepositoryBase,
+        GalaxyRepositoryStub as GalaxyRepositoryStub,
+    )
+else:
+    from mxgateway.wire.lazy_names import lazy_names as _lazy_names
 
-    async def get_last_deploy_time(
-        self,
-        get_last_deploy_time_request: "GetLastDeployTimeRequest",
-        *,
-        timeout: Optional[float] = None,
-        deadline: Optional["Deadline"] = None,
-        metadata: Optional["MetadataLike"] = None
-    ) -> "GetLastDeployTimeReply":
-        return await self._unary_unary(
-            "/galaxy_repository.v1.GalaxyRepository/GetLastDeployTime",
-            get_last_deploy_time_request,
-            GetLastDeployTimeReply,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        )
-
-    async def discover_hierarchy(
-        self,
-        discover_hierarchy_request: "DiscoverHierarchyRequest",
-        *,
-        timeout: Optional[float] = None,
-        deadline: Optional["Deadline"] = None,
-        metadata: Optional["MetadataLike"] = None
-    ) -> "DiscoverHierarchyReply":
-        return await self._unary_unary(
-            "/galaxy_repository.v1.GalaxyRepository/DiscoverHierarchy",
-            discover_hierarchy_request,
-            DiscoverHierarchyReply,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        )
-
-    async def watch_deploy_events(
-        self,
-        watch_deploy_events_request: "WatchDeployEventsRequest",
-        *,
-        timeout: Optional[float] = None,
-        deadline: Optional["Deadline"] = None,
-        metadata: Optional["MetadataLike"] = None
-    ) -> AsyncIterator[DeployEvent]:
-        async for response in self._unary_stream(
-            "/galaxy_repository.v1.GalaxyRepository/WatchDeployEvents",
-            watch_deploy_events_request,
-            DeployEvent,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        ):
-            yield response
-
-    async def browse_children(
-        self,
-        browse_children_request: "BrowseChildrenRequest",
-        *,
-        timeout: Optional[float] = None,
-        deadline: Optional["Deadline"] = None,
-        metadata: Optional["MetadataLike"] = None
-    ) -> "BrowseChildrenReply":
-        return await self._unary_unary(
-            "/galaxy_repository.v1.GalaxyRepository/BrowseChildren",
-            browse_children_request,
-            BrowseChildrenReply,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        )
-
-
-class GalaxyRepositoryBase(ServiceBase):
-
-    async def test_connection(
-        self, test_connection_request: "TestConnectionRequest"
-    ) -> "TestConnectionReply":
-        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
-
-    async def get_last_deploy_time(
-        self, get_last_deploy_time_request: "GetLastDeployTimeRequest"
-    ) -> "GetLastDeployTimeReply":
-        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
-
-    async def discover_hierarchy(
-        self, discover_hierarchy_request: "DiscoverHierarchyRequest"
-    ) -> "DiscoverHierarchyReply":
-        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
-
-    async def watch_deploy_events(
-        self, watch_deploy_events_request: "WatchDeployEventsRequest"
-    ) -> AsyncIterator[DeployEvent]:
-        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
-        yield DeployEvent()
-
-    async def browse_children(
-        self, browse_children_request: "BrowseChildrenRequest"
-    ) -> "BrowseChildrenReply":
-        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
-
-    async def __rpc_test_connection(
-        self,
-        stream: "grpclib.server.Stream[TestConnectionRequest, TestConnectionReply]",
-    ) -> None:
-        request = await stream.recv_message()
-        response = await self.test_connection(request)
-        await stream.send_message(response)
-
-    async def __rpc_get_last_deploy_time(
-        self,
-        stream: "grpclib.server.Stream[GetLastDeployTimeRequest, GetLastDeployTimeReply]",
-    ) -> None:
-        request = await stream.recv_message()
-        response = await self.get_last_deploy_time(request)
-        await stream.send_message(response)
-
-    async def __rpc_discover_hierarchy(
-        self,
-        stream: "grpclib.server.Stream[DiscoverHierarchyRequest, DiscoverHierarchyReply]",
-    ) -> None:
-        request = await stream.recv_message()
-        response = await self.discover_hierarchy(request)
-        await stream.send_message(response)
-
-    async def __rpc_watch_deploy_events(
-        self, stream: "grpclib.server.Stream[WatchDeployEventsRequest, DeployEvent]"
-    ) -> None:
-        request = await stream.recv_message()
-        await self._call_rpc_handler_server_stream(
-            self.watch_deploy_events,
-            stream,
-            request,
-        )
-
-    async def __rpc_browse_children(
-        self,
-        stream: "grpclib.server.Stream[BrowseChildrenRequest, BrowseChildrenReply]",
-    ) -> None:
-        request = await stream.recv_message()
-        response = await self.browse_children(request)
-        await stream.send_message(response)
-
-    def __mapping__(self) -> Dict[str, grpclib.const.Handler]:
-        return {
-            "/galaxy_repository.v1.GalaxyRepository/TestConnection": grpclib.const.Handler(
-                self.__rpc_test_connection,
-                grpclib.const.Cardinality.UNARY_UNARY,
-                TestConnectionRequest,
-                TestConnectionReply,
+    __getattr__, __dir__ = _lazy_names(
+        __name__,
+        {
+            "._services": (
+                "GalaxyRepositoryBase",
+                "GalaxyRepositoryStub",
             ),
-            "/galaxy_repository.v1.GalaxyRepository/GetLastDeployTime": grpclib.const.Handler(
-                self.__rpc_get_last_deploy_time,
-                grpclib.const.Cardinality.UNARY_UNARY,
-                GetLastDeployTimeRequest,
-                GetLastDeployTimeReply,
-            ),
-            "/galaxy_repository.v1.GalaxyRepository/DiscoverHierarchy": grpclib.const.Handler(
-                self.__rpc_discover_hierarchy,
-                grpclib.const.Cardinality.UNARY_UNARY,
-                DiscoverHierarchyRequest,
-                DiscoverHierarchyReply,
-            ),
-            "/galaxy_repository.v1.GalaxyRepository/WatchDeployEvents": grpclib.const.Handler(
-                self.__rpc_watch_deploy_events,
-                grpclib.const.Cardinality.UNARY_STREAM,
-                WatchDeployEventsRequest,
-                DeployEvent,
-            ),
-            "/galaxy_repository.v1.GalaxyRepository/BrowseChildren": grpclib.const.Handler(
-                self.__rpc_browse_children,
-                grpclib.const.Cardinality.UNARY_UNARY,
-                BrowseChildrenRequest,
-                BrowseChildrenReply,
-            ),
-        }
+        },
+    )

@@ -3,33 +3,15 @@
 # compilers: betterproto 2.0.0b7, grpcio-tools 1.85.1, black 26.10.1, isort 5.13.2
 # sources: mxaccess_gateway.proto
 
-from datetime import (
-    datetime,
-    timedelta,
-)
-from typing import (
-    TYPE_CHECKING,
-    AsyncIterator,
-    Dict,
-    List,
-    Optional,
-)
-
-import betterproto
-import grpclib
-from betterproto.grpc.grpclib_server import ServiceBase
-
-if TYPE_CHECKING:
-    import grpclib.server
-    from betterproto.grpc.grpclib_client import MetadataLike
-    from grpclib.metadata import Deadline
-
-from ... import _enum
-
-from mxgateway.wire.message import Message as _Message, message_type as _message_type
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, List, Optional
+from mxgateway.wire.betterproto_seam import betterproto
+from mxgateway.wire.enums import Enum as _Enum
+from mxgateway.wire.message import Message as _Message
+from mxgateway.wire.message import message_type as _message_type
 
 
-class SessionState(_enum.Enum):
+class SessionState(_Enum):
     """Life of a session. Only a ready session takes commands and streams."""
 
     UNSPECIFIED = 0
@@ -63,7 +45,7 @@ class SessionState(_enum.Enum):
     """
 
 
-class ProtocolStatusCode(_enum.Enum):
+class ProtocolStatusCode(_Enum):
     """How the gateway judges a call that it has answered."""
 
     UNSPECIFIED = 0
@@ -97,7 +79,7 @@ class ProtocolStatusCode(_enum.Enum):
     """MXAccess refused: see hresult and statuses of the reply."""
 
 
-class MxCommandKind(_enum.Enum):
+class MxCommandKind(_Enum):
     """
     Names the command; from 100 on, commands to the worker instead of MXAccess.
     """
@@ -144,7 +126,7 @@ class MxCommandKind(_enum.Enum):
     SHUTDOWN_WORKER = 104
 
 
-class MxEventFamily(_enum.Enum):
+class MxEventFamily(_Enum):
     """Which of MXAccess's event families an event belongs to."""
 
     UNSPECIFIED = 0
@@ -156,7 +138,7 @@ class MxEventFamily(_enum.Enum):
     ON_ALARM_PROVIDER_MODE_CHANGED = 6
 
 
-class AlarmTransitionKind(_enum.Enum):
+class AlarmTransitionKind(_Enum):
     """What has happened to an alarm."""
 
     UNSPECIFIED = 0
@@ -167,7 +149,7 @@ class AlarmTransitionKind(_enum.Enum):
     """Raised again before it was cleared."""
 
 
-class AlarmConditionState(_enum.Enum):
+class AlarmConditionState(_Enum):
     """In which state an alarm is."""
 
     UNSPECIFIED = 0
@@ -180,7 +162,7 @@ class AlarmConditionState(_enum.Enum):
     INACTIVE = 3
 
 
-class AlarmProviderMode(_enum.Enum):
+class AlarmProviderMode(_Enum):
     """Which source serves the alarms."""
 
     UNSPECIFIED = 0
@@ -191,7 +173,7 @@ class AlarmProviderMode(_enum.Enum):
     """The alarm attributes of the objects themselves: the fallback."""
 
 
-class MxDataType(_enum.Enum):
+class MxDataType(_Enum):
     """The data types of MXAccess."""
 
     UNSPECIFIED = 0
@@ -225,7 +207,7 @@ class MxDataType(_enum.Enum):
     BIG_STRING = 18
 
 
-class MxStatusCategory(_enum.Enum):
+class MxStatusCategory(_Enum):
     """What an MXAccess status means."""
 
     UNSPECIFIED = 0
@@ -251,7 +233,7 @@ class MxStatusCategory(_enum.Enum):
     OTHER_ERROR = 10
 
 
-class MxStatusSource(_enum.Enum):
+class MxStatusSource(_Enum):
     """
     Which part of the platform has set a status: LMX is its local message exchange, NMX
     the one between nodes.
@@ -1742,270 +1724,20 @@ class MxStatusProxy(_Message):
     """Human-readable, as the provider wrote it."""
 
 
-class MxAccessGatewayStub(betterproto.ServiceStub):
-    async def open_session(
-        self,
-        open_session_request: "OpenSessionRequest",
-        *,
-        timeout: Optional[float] = None,
-        deadline: Optional["Deadline"] = None,
-        metadata: Optional["MetadataLike"] = None
-    ) -> "OpenSessionReply":
-        return await self._unary_unary(
-            "/mxaccess_gateway.v1.MxAccessGateway/OpenSession",
-            open_session_request,
-            OpenSessionReply,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        )
+if TYPE_CHECKING:
+    from ._services import (
+        MxAccessGatewayBase as MxAccessGatewayBase,
+        MxAccessGatewayStub as MxAccessGatewayStub,
+    )
+else:
+    from mxgateway.wire.lazy_names import lazy_names as _lazy_names
 
-    async def close_session(
-        self,
-        close_session_request: "CloseSessionRequest",
-        *,
-        timeout: Optional[float] = None,
-        deadline: Optional["Deadline"] = None,
-        metadata: Optional["MetadataLike"] = None
-    ) -> "CloseSessionReply":
-        return await self._unary_unary(
-            "/mxaccess_gateway.v1.MxAccessGateway/CloseSession",
-            close_session_request,
-            CloseSessionReply,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        )
-
-    async def invoke(
-        self,
-        mx_command_request: "MxCommandRequest",
-        *,
-        timeout: Optional[float] = None,
-        deadline: Optional["Deadline"] = None,
-        metadata: Optional["MetadataLike"] = None
-    ) -> "MxCommandReply":
-        return await self._unary_unary(
-            "/mxaccess_gateway.v1.MxAccessGateway/Invoke",
-            mx_command_request,
-            MxCommandReply,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        )
-
-    async def stream_events(
-        self,
-        stream_events_request: "StreamEventsRequest",
-        *,
-        timeout: Optional[float] = None,
-        deadline: Optional["Deadline"] = None,
-        metadata: Optional["MetadataLike"] = None
-    ) -> AsyncIterator[MxEvent]:
-        async for response in self._unary_stream(
-            "/mxaccess_gateway.v1.MxAccessGateway/StreamEvents",
-            stream_events_request,
-            MxEvent,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        ):
-            yield response
-
-    async def acknowledge_alarm(
-        self,
-        acknowledge_alarm_request: "AcknowledgeAlarmRequest",
-        *,
-        timeout: Optional[float] = None,
-        deadline: Optional["Deadline"] = None,
-        metadata: Optional["MetadataLike"] = None
-    ) -> "AcknowledgeAlarmReply":
-        return await self._unary_unary(
-            "/mxaccess_gateway.v1.MxAccessGateway/AcknowledgeAlarm",
-            acknowledge_alarm_request,
-            AcknowledgeAlarmReply,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        )
-
-    async def stream_alarms(
-        self,
-        stream_alarms_request: "StreamAlarmsRequest",
-        *,
-        timeout: Optional[float] = None,
-        deadline: Optional["Deadline"] = None,
-        metadata: Optional["MetadataLike"] = None
-    ) -> AsyncIterator[AlarmFeedMessage]:
-        async for response in self._unary_stream(
-            "/mxaccess_gateway.v1.MxAccessGateway/StreamAlarms",
-            stream_alarms_request,
-            AlarmFeedMessage,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        ):
-            yield response
-
-    async def query_active_alarms(
-        self,
-        query_active_alarms_request: "QueryActiveAlarmsRequest",
-        *,
-        timeout: Optional[float] = None,
-        deadline: Optional["Deadline"] = None,
-        metadata: Optional["MetadataLike"] = None
-    ) -> AsyncIterator[ActiveAlarmSnapshot]:
-        async for response in self._unary_stream(
-            "/mxaccess_gateway.v1.MxAccessGateway/QueryActiveAlarms",
-            query_active_alarms_request,
-            ActiveAlarmSnapshot,
-            timeout=timeout,
-            deadline=deadline,
-            metadata=metadata,
-        ):
-            yield response
-
-
-class MxAccessGatewayBase(ServiceBase):
-
-    async def open_session(
-        self, open_session_request: "OpenSessionRequest"
-    ) -> "OpenSessionReply":
-        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
-
-    async def close_session(
-        self, close_session_request: "CloseSessionRequest"
-    ) -> "CloseSessionReply":
-        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
-
-    async def invoke(self, mx_command_request: "MxCommandRequest") -> "MxCommandReply":
-        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
-
-    async def stream_events(
-        self, stream_events_request: "StreamEventsRequest"
-    ) -> AsyncIterator[MxEvent]:
-        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
-        yield MxEvent()
-
-    async def acknowledge_alarm(
-        self, acknowledge_alarm_request: "AcknowledgeAlarmRequest"
-    ) -> "AcknowledgeAlarmReply":
-        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
-
-    async def stream_alarms(
-        self, stream_alarms_request: "StreamAlarmsRequest"
-    ) -> AsyncIterator[AlarmFeedMessage]:
-        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
-        yield AlarmFeedMessage()
-
-    async def query_active_alarms(
-        self, query_active_alarms_request: "QueryActiveAlarmsRequest"
-    ) -> AsyncIterator[ActiveAlarmSnapshot]:
-        raise grpclib.GRPCError(grpclib.const.Status.UNIMPLEMENTED)
-        yield ActiveAlarmSnapshot()
-
-    async def __rpc_open_session(
-        self, stream: "grpclib.server.Stream[OpenSessionRequest, OpenSessionReply]"
-    ) -> None:
-        request = await stream.recv_message()
-        response = await self.open_session(request)
-        await stream.send_message(response)
-
-    async def __rpc_close_session(
-        self, stream: "grpclib.server.Stream[CloseSessionRequest, CloseSessionReply]"
-    ) -> None:
-        request = await stream.recv_message()
-        response = await self.close_session(request)
-        await stream.send_message(response)
-
-    async def __rpc_invoke(
-        self, stream: "grpclib.server.Stream[MxCommandRequest, MxCommandReply]"
-    ) -> None:
-        request = await stream.recv_message()
-        response = await self.invoke(request)
-        await stream.send_message(response)
-
-    async def __rpc_stream_events(
-        self, stream: "grpclib.server.Stream[StreamEventsRequest, MxEvent]"
-    ) -> None:
-        request = await stream.recv_message()
-        await self._call_rpc_handler_server_stream(
-            self.stream_events,
-            stream,
-            request,
-        )
-
-    async def __rpc_acknowledge_alarm(
-        self,
-        stream: "grpclib.server.Stream[AcknowledgeAlarmRequest, AcknowledgeAlarmReply]",
-    ) -> None:
-        request = await stream.recv_message()
-        response = await self.acknowledge_alarm(request)
-        await stream.send_message(response)
-
-    async def __rpc_stream_alarms(
-        self, stream: "grpclib.server.Stream[StreamAlarmsRequest, AlarmFeedMessage]"
-    ) -> None:
-        request = await stream.recv_message()
-        await self._call_rpc_handler_server_stream(
-            self.stream_alarms,
-            stream,
-            request,
-        )
-
-    async def __rpc_query_active_alarms(
-        self,
-        stream: "grpclib.server.Stream[QueryActiveAlarmsRequest, ActiveAlarmSnapshot]",
-    ) -> None:
-        request = await stream.recv_message()
-        await self._call_rpc_handler_server_stream(
-            self.query_active_alarms,
-            stream,
-            request,
-        )
-
-    def __mapping__(self) -> Dict[str, grpclib.const.Handler]:
-        return {
-            "/mxaccess_gateway.v1.MxAccessGateway/OpenSession": grpclib.const.Handler(
-                self.__rpc_open_session,
-                grpclib.const.Cardinality.UNARY_UNARY,
-                OpenSessionRequest,
-                OpenSessionReply,
+    __getattr__, __dir__ = _lazy_names(
+        __name__,
+        {
+            "._services": (
+                "MxAccessGatewayBase",
+                "MxAccessGatewayStub",
             ),
-            "/mxaccess_gateway.v1.MxAccessGateway/CloseSession": grpclib.const.Handler(
-                self.__rpc_close_session,
-                grpclib.const.Cardinality.UNARY_UNARY,
-                CloseSessionRequest,
-                CloseSessionReply,
-            ),
-            "/mxaccess_gateway.v1.MxAccessGateway/Invoke": grpclib.const.Handler(
-                self.__rpc_invoke,
-                grpclib.const.Cardinality.UNARY_UNARY,
-                MxCommandRequest,
-                MxCommandReply,
-            ),
-            "/mxaccess_gateway.v1.MxAccessGateway/StreamEvents": grpclib.const.Handler(
-                self.__rpc_stream_events,
-                grpclib.const.Cardinality.UNARY_STREAM,
-                StreamEventsRequest,
-                MxEvent,
-            ),
-            "/mxaccess_gateway.v1.MxAccessGateway/AcknowledgeAlarm": grpclib.const.Handler(
-                self.__rpc_acknowledge_alarm,
-                grpclib.const.Cardinality.UNARY_UNARY,
-                AcknowledgeAlarmRequest,
-                AcknowledgeAlarmReply,
-            ),
-            "/mxaccess_gateway.v1.MxAccessGateway/StreamAlarms": grpclib.const.Handler(
-                self.__rpc_stream_alarms,
-                grpclib.const.Cardinality.UNARY_STREAM,
-                StreamAlarmsRequest,
-                AlarmFeedMessage,
-            ),
-            "/mxaccess_gateway.v1.MxAccessGateway/QueryActiveAlarms": grpclib.const.Handler(
-                self.__rpc_query_active_alarms,
-                grpclib.const.Cardinality.UNARY_STREAM,
-                QueryActiveAlarmsRequest,
-                ActiveAlarmSnapshot,
-            ),
-        }
+        },
+    )

@@ -5,12 +5,10 @@
 
 from datetime import datetime
 from typing import Optional
-
-import betterproto
-
+from mxgateway.wire.betterproto_seam import betterproto
 from ...mxaccess_gateway import v1 as __mxaccess_gateway_v1__
-
-from mxgateway.wire.message import Message as _Message, message_type as _message_type
+from mxgateway.wire.message import Message as _Message
+from mxgateway.wire.message import message_type as _message_type
 
 
 @_message_type
