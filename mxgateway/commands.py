@@ -9,8 +9,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from betterproto import FieldMetadata, Message
-
 from mxgateway import proto, status
 from mxgateway.errors import (
     CallSite,
@@ -26,6 +24,7 @@ from mxgateway.methods import INVOKE
 from mxgateway.transport.calls import CallOptions, Site, site_of, unary
 from mxgateway.transport.channel import Channel
 from mxgateway.wire import which_one_of
+from mxgateway.wire.betterproto_seam import FieldMetadata, Message
 
 T = TypeVar("T")
 

@@ -11,8 +11,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
-from betterproto import Message
-
 from mxgateway import commands, proto
 from mxgateway.commands import check_int32, check_sequence, check_text, check_time
 from mxgateway.errors import (
@@ -28,6 +26,7 @@ from mxgateway.options import check_timeout
 from mxgateway.transport.calls import CallOptions, ServerStream, call_site, site_of, unary
 from mxgateway.transport.channel import Channel
 from mxgateway.values import MxValueInput, to_mx_value
+from mxgateway.wire.betterproto_seam import Message
 from mxgateway.writes import Confirmation, Item, WriteLedger, written_item
 
 log = logging.getLogger("mxgateway.session")

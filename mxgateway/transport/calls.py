@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, TypeVar
 
-from betterproto import Message
-
 from mxgateway.errors import CallSite, MxGatewayError, Phase, map_fault
 from mxgateway.faults import ConnectFault, ConnectionFault, PeerFault, RequestFault
 from mxgateway.options import check_metadata, check_timeout
@@ -19,6 +17,7 @@ from mxgateway.transport.open_stream import OpenStream
 from mxgateway.transport.reply_stream import PREFIX_SIZE
 from mxgateway.transport.request_headers import encode_timeout
 from mxgateway.wire import WireError, decode, encode
+from mxgateway.wire.betterproto_seam import Message
 
 Request = TypeVar("Request", bound=Message)
 Reply = TypeVar("Reply", bound=Message)

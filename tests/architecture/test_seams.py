@@ -13,8 +13,7 @@ from tests.architecture.imports import PACKAGES, imports, modules
 
 SEAMS = {
     "betterproto": (
-        "mxgateway.wire", "mxgateway.generated", "mxgateway.contract", "mxgateway.commands", "mxgateway.session",
-        "mxgateway.transport.calls",
+        "mxgateway.wire.betterproto_seam", "mxgateway.wire.names", "mxgateway.generated", "mxgateway.contract",
     ),
     "grpclib": ("mxgateway.generated", "mxgateway.wire.codec", "mxgateway.transport.grpclib_seam", "mxgateway.simulator"),
     "h2": ("mxgateway.transport.grpclib_seam", "mxgateway.simulator"),

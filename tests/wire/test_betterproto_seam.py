@@ -17,7 +17,10 @@ from mxgateway.wire import betterproto_seam as seam
 from tests.architecture.imports import ROOT
 
 SAVED = ("importlib.metadata", "email", "dateutil", "typing_extensions", "json", "grpclib.server", "grpclib.client")
-ENTRIES = ("mxgateway.proto", "mxgateway.wire", "mxgateway.generated.mxaccess_gateway.v1")
+ENTRIES = (
+    "mxgateway.client", "mxgateway.commands", "mxgateway.proto", "mxgateway.session", "mxgateway.transport.calls",
+    "mxgateway.values", "mxgateway.wire", "mxgateway.generated.mxaccess_gateway.v1",
+)  # fmt: skip
 
 
 def run(code: str) -> Any:
