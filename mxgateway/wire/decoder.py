@@ -23,6 +23,7 @@ from .repeats import may_repeat, remembering
 from .schema import DEPTH_LIMIT, FIXED_FORMATS, MAP, SIZE_LIMIT, FieldSchema, instance_dict, schema_of
 from .timecodec import read_duration, read_timestamp
 from .varint import encode_varint, more_int32, more_int64, more_size, more_uint32, more_uint64, unzigzag
+from .warming import WarmingFunctions
 
 M = TypeVar("M")
 _TO_REFERENCE: Final = (IrregularError, IndexError, UnicodeDecodeError, OverflowError, struct.error)
@@ -46,7 +47,7 @@ def decode(message_type: type[M], data: bytes | bytearray | memoryview, *, size_
     if size > size_limit:
         reason = f"{size} bytes are more than the limit of {size_limit}"
         raise WireError(reason, message_name=message_type.__name__, offset=size_limit)
-    function = _LINKER.functions[message_type]
+    function = _DECODERS[message_type]
     try:
         return function(data, 0, size, DEPTH_LIMIT)  # type: ignore[no-any-return]
     except _TO_REFERENCE:
@@ -199,4 +200,9 @@ _LINKER: Final = _DecoderLinker(
         **{f"unpack_{kind}": _fixed_unpacker(letter) for kind, letter in FIXED_FORMATS.items()},
         **{f"read_{kind}": struct.Struct(f"<{letter}").unpack_from for kind, letter in FIXED_FORMATS.items()},
     }
+)
+_DECODERS: Final = WarmingFunctions(
+    _LINKER.functions,
+    reference=lambda message_type, data, _pos, _end, depth: reader.read(message_type, data, depth),
+    size=lambda _type, _data, _pos, end, _depth: end,
 )

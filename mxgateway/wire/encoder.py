@@ -16,10 +16,12 @@ from .betterproto_seam import PLACEHOLDER
 from .encoder_source import message_source
 from .errors import IrregularError, WireError
 from .linking import Linker
-from .schema import DEPTH_LIMIT, FIXED_FORMATS, SIZE_LIMIT, FieldSchema, instance_dict, schema_of
+from .schema import DEPTH_LIMIT, FIXED_FORMATS, SIZE_LIMIT, FieldSchema, instance_dict, is_message, schema_of
 from .timecodec import write_duration, write_timestamp
 from .times import EPOCH
+from .warming import ALLOWANCE, WarmingFunctions
 
+_BYTES_PER_VALUE: Final = 16  # a guess
 _TO_REFERENCE: Final = (IrregularError, AttributeError, OverflowError, TypeError, ValueError, struct.error)
 
 
@@ -35,7 +37,7 @@ def encode(message: Any, *, size_limit: int = SIZE_LIMIT) -> bytes:
         TypeError: It is no message.
     """
     try:
-        data = _LINKER.functions[type(message)](message, DEPTH_LIMIT)
+        data = _ENCODERS[type(message)](message, DEPTH_LIMIT)
     except _TO_REFERENCE:
         data = None  # the error that the reference writer finds is the only one to show
     if data is None:
@@ -57,6 +59,21 @@ class _EncoderLinker(Linker):
         return self.value(write_wrapper)
 
 
+def _count_values(message: Any) -> int:
+    """Return how many values there are in a message, or any number that is too large for the reference code."""
+    count = 0
+    left = [message]
+    while left and count * _BYTES_PER_VALUE <= ALLOWANCE:
+        value = left.pop()
+        count += 1
+        if is_message(value):
+            left.extend(instance_dict(value).values())
+        elif isinstance(value, list | dict):
+            count += len(value)
+            left.extend(value if isinstance(value, list) else value.values())
+    return count
+
+
 _LINKER: Final = _EncoderLinker(
     {
         "IrregularError": IrregularError,
@@ -69,4 +86,9 @@ _LINKER: Final = _EncoderLinker(
         "zero_timestamp": EPOCH,
         **{f"pack_{kind}": struct.Struct(f"<{letter}").pack for kind, letter in FIXED_FORMATS.items()},
     }
+)
+_ENCODERS: Final = WarmingFunctions(
+    _LINKER.functions,
+    reference=lambda _type, message, depth: writer.write(message, depth),
+    size=lambda _type, message, _depth: _BYTES_PER_VALUE * _count_values(message),
 )

@@ -15,14 +15,15 @@ import math
 import typing
 from collections.abc import Iterator
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar, dataclass_transform
 
 from . import decoder, encoder
 from .betterproto_seam import PLACEHOLDER, betterproto
 from .errors import WireError
 from .lazy_dataclass import LazyDataclass, declare_fields, has_fields
-from .schema import MESSAGE, FieldSchema, instance_dict, schema_of
+from .schema import MESSAGE, FieldSchema, instance_dict, is_lean, is_message, schema_of
 from .varint import encode_varint
+from .warming import ALLOWANCE, Warming
 
 if TYPE_CHECKING:
     from _typeshed import SupportsRead, SupportsWrite
@@ -62,7 +63,7 @@ class _Unset:
             text = f"{field.group!r} is set to {message._group_current[field.group]!r}, not {field.name!r}"
             raise AttributeError(text, name=field.name, obj=message)
         value = field.zero()
-        if isinstance(value, (list, dict, betterproto.Message)):
+        if isinstance(value, (list, dict)) or is_message(value):
             message.__dict__[field.name] = value
         else:
             # The next read of this field in any message costs no call.
@@ -248,12 +249,40 @@ Message.__annotations__ = {}
 # The message types without fields: assigning one is all that can be said with it.
 _FIELDLESS: set[type[Any]] = set()
 
+# A compiled constructor takes the time of some twenty constructions without one.
+_CONSTRUCTED: Final = Warming()
+_CONSTRUCTOR_SIZE: Final = ALLOWANCE // 20
+
 
 def _first_init(_self: Message, *args: Any, **fields: Any) -> None:
-    """Replace itself by the constructor of the class, which is compiled when the first message is made."""
+    """Construct a message slowly, or replace itself by the compiled constructor of the class."""
     cls = next(base for base in type(_self).__mro__ if base.__dict__.get("__init__") is _first_init)
+    given = dict(zip(schema_of(cls).by_name, args, strict=False))
+    regular = len(given) == len(args) and not given.keys() & fields and fields.keys() <= schema_of(cls).by_name.keys()
+    if regular and _CONSTRUCTED.allows(cls, _CONSTRUCTOR_SIZE):
+        _construct(_self, cls, given | fields)
+        return
     made = cls.__init__ = _compiled_init(cls)  # type: ignore[misc]
     made(_self, *args, **fields)
+
+
+def _construct(message: Message, cls: type[Message], given: dict[str, Any]) -> None:
+    """Do what the compiled constructor does, for arguments that it would take."""
+    state = message.__dict__
+    schema = schema_of(cls)
+    for name, field in schema.by_name.items():
+        unset = None if field.optional else PLACEHOLDER
+        value = given.get(name, unset)
+        if value is not unset:
+            if field.group:
+                _clear_others(state, schema.groups[field.group], name)
+            state[name] = value
+            if type(value) in _FIELDLESS:
+                value.__dict__["_serialized_on_wire"] = True
+    if not state:
+        state["_serialized_on_wire"] = False
+    if cls.__post_init__ is not Message.__post_init__:
+        message.__post_init__()
 
 
 def _compiled_init(cls: type[Message]) -> Any:
@@ -317,7 +346,7 @@ def _deep_copy(value: Any, memo: Any) -> Any:
         return [_deep_copy(each, memo) for each in value]
     if isinstance(value, dict):
         return {key: _deep_copy(each, memo) for key, each in value.items()}
-    if isinstance(value, betterproto.Message) and not isinstance(value, Message):
+    if is_message(value) and not is_lean(type(value)):
         made = object.__new__(type(value))
         instance_dict(made).update(_deep_copy(instance_dict(value), memo))
         return made

@@ -242,6 +242,14 @@ def wire_type_of(kind: str) -> int:
     return LENGTH
 
 
+def is_message(value: object) -> bool:
+    """Return whether a value is a message of any generated class.
+
+    `isinstance` would ask every message class of the contract about the type of a value that is none.
+    """
+    return betterproto.Message in type(value).__mro__
+
+
 def is_lean(message_type: type[Any]) -> bool:
     """Return whether a message class has our base, whose instances hold set fields and nothing else."""
     return hasattr(message_type, "__lean__")

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
+from mxgateway.wire import warming
 from tests.wire import compiling
 
 PACKAGE = "wire_constructs.v1"
@@ -19,6 +20,14 @@ class Constructs:
     ours: Any
     stock: Any
     google: Callable[[str], Any]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> Iterator[None]:
+    """Compile for the first message of each type: the tests of the wire are about the compiled functions."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warming, "ALLOWANCE", 0)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import proto, wire
-from mxgateway.wire.message import Message
+from mxgateway.wire import message, warming
+from mxgateway.wire.message import Message, message_type
 from tests.wire.compiling import contract_types
 from tests.wire.conftest import Constructs
 from tests.wire.messages import as_betterproto_can, google_messages
@@ -34,11 +35,11 @@ def outcome(action: Callable[[], Any]) -> str:
 
 
 def test_every_message_of_the_contract_has_our_base() -> None:
-    for message_type in contract_types().values():
-        assert issubclass(message_type, Message)
-        assert issubclass(message_type, betterproto.Message)
-        assert dataclasses.is_dataclass(message_type)
-        assert message_type.__doc__
+    for cls in contract_types().values():
+        assert issubclass(cls, Message)
+        assert issubclass(cls, betterproto.Message)
+        assert dataclasses.is_dataclass(cls)
+        assert cls.__doc__
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -122,6 +123,53 @@ def test_copies_and_pickles_are_equal_and_independent(constructs: Constructs, na
         if isinstance(value, (list, dict)):
             value.clear()
     assert wire.encode(ours) == encoded
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(data=st.data())
+@bounded(15)
+def test_a_message_is_the_same_whether_its_constructor_is_compiled_or_not(
+    constructs: Constructs, name: str, data: Any
+) -> None:
+    cls = getattr(constructs.ours, name)
+    fields: dict[str, Any] = {"unset": betterproto.PLACEHOLDER}
+    for _ in range(2):  # two at once may hold several members of a oneof
+        decoded = wire.decode(cls, data.draw(google_messages(constructs.google(name))).SerializeToString())
+        fields |= {key: value for key, value in vars(decoded).items() if not key.startswith("_")}
+    del fields["unset"]
+    compiled, slow = cls(**fields), object.__new__(cls)
+    message._construct(slow, cls, fields)
+    assert vars(slow) == vars(compiled)
+    assert repr(slow) == repr(compiled)
+    assert slow._group_current == compiled._group_current
+    assert bytes(slow) == bytes(compiled)
+
+
+def test_the_first_constructions_of_a_type_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    @message_type
+    class Tank(Message):
+        """A tank."""
+
+        level: int = betterproto.int32_field(1)
+        name: str | None = betterproto.string_field(2, optional=True)
+
+        def __post_init__(self) -> None:
+            made.append(self.level)
+
+    made: list[int] = []
+    monkeypatch.setattr(warming, "ALLOWANCE", 4096)
+    for wrong in ({"depth": 1}, {"level": 2}):
+        with pytest.raises(
+            TypeError, match=r"unexpected keyword argument 'depth'|multiple values for argument 'level'"
+        ):
+            Tank(1, **wrong)
+    del Tank.__init__  # the wrong ones were compiled, for their message
+    Tank.__init__ = message._first_init
+    for level in range(1, 30):
+        assert vars(Tank(level, name=None)) == {"level": level}
+        assert (Tank.__init__ is message._first_init) is (level < 16)
+    assert vars(Tank()) == {"_serialized_on_wire": False}
+    assert made == [*range(1, 30), 0]
 
 
 def test_a_constructor_takes_its_fields_in_order_and_refuses_others(constructs: Constructs) -> None:
