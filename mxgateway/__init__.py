@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from mxgateway.errors import MxGatewayWorkerError as MxGatewayWorkerError
     from mxgateway.events import EventStream as EventStream
     from mxgateway.options import DEFAULT_ENDPOINT as DEFAULT_ENDPOINT
-    from mxgateway.options import PROTOCOL_VERSION as PROTOCOL_VERSION
     from mxgateway.options import ClientOptions as ClientOptions
     from mxgateway.options import Endpoint as Endpoint
     from mxgateway.options import OpenSessionOptions as OpenSessionOptions
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from mxgateway.values import UnconvertedValue as UnconvertedValue
     from mxgateway.values import from_mx_value as from_mx_value
     from mxgateway.values import to_mx_value as to_mx_value
+    from mxgateway.versions import PROTOCOL_VERSION as PROTOCOL_VERSION
     from mxgateway.wire import Timestamp as Timestamp
     from mxgateway.wire import from_json as from_json
     from mxgateway.wire import from_json_dict as from_json_dict
@@ -79,7 +79,6 @@ _MODULES: Final = {
     "events": ("EventStream",),
     "options": (
         "DEFAULT_ENDPOINT",
-        "PROTOCOL_VERSION",
         "ClientOptions",
         "Endpoint",
         "OpenSessionOptions",
@@ -88,6 +87,7 @@ _MODULES: Final = {
     "session": ("Session",),
     "value_text": ("VALUE_TYPES", "parse_mx_value", "parse_value"),
     "values": ("MxValueInput", "MxValueOutput", "UnconvertedValue", "from_mx_value", "to_mx_value"),
+    "versions": ("PROTOCOL_VERSION",),
     "wire": ("Timestamp", "from_json", "from_json_dict", "to_json", "to_json_dict"),
 }
 _SUBMODULES: Final = frozenset({"contract", "proto", "simulator", "status", "values"})

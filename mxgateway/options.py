@@ -13,11 +13,9 @@ from typing import Any, Final, TypeVar
 
 from mxgateway.credentials import ApiKey
 from mxgateway.errors import MxGatewayInvalidRequestError
+from mxgateway.versions import PROTOCOL_VERSION as PROTOCOL_VERSION
 
 DEFAULT_ENDPOINT: Final = "localhost:5000"
-
-PROTOCOL_VERSION: Final = 3
-"""The gateway protocol that this client was made for; another one is warned about and not refused."""
 
 _Options = TypeVar("_Options", "ClientOptions", "OpenSessionOptions", "TlsOptions")
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal
 
 import mxgateway
-from mxgateway_cli.failures import Failure
 from mxgateway_cli.output import Output
 from mxgateway_cli.text import clean, json_text
 
 if TYPE_CHECKING:
     from mxgateway import ApiKey
+    from mxgateway_cli.failures import Failure
 
 Colour = Literal["auto", "always", "never"]
 
@@ -77,28 +75,13 @@ class App:
     def trace(self, error: BaseException) -> None:
         """Show where `error` comes from, if MXGATEWAY_DEBUG asks for it."""
         if self._traces():
+            import traceback
+
             self._write("".join(traceback.format_exception(error)).rstrip())
 
-    def start_logging(self) -> None:
-        """Show the library's warnings, and with ``--verbose`` all that it logs, on stderr."""
-        logger = logging.getLogger("mxgateway")
-        for handler in [handler for handler in logger.handlers if isinstance(handler, _StderrHandler)]:
-            logger.removeHandler(handler)
-        logger.addHandler(_StderrHandler(self))
-        logger.setLevel(logging.DEBUG if self.verbose else logging.WARNING)
-        logger.propagate = False
-
-    def log(self, record: logging.LogRecord, text: str) -> None:
-        """Write one log record to stderr, on one line."""
-        error = record.exc_info[1] if record.exc_info else None
-        if error is not None:
-            text = f"{text}: {type(error).__name__}: {error}"
-        if record.levelno >= logging.WARNING and not self.verbose:
-            self.warn(text)
-        else:
-            self._write(clean(f"{record.levelname.lower()}: {record.name}: {text}"))
-        if error is not None:
-            self.trace(error)
+    def note(self, text: str) -> None:
+        """Show one line for whoever looks for the cause of something."""
+        self._write(clean(text))
 
     @staticmethod
     def _traces() -> bool:
@@ -116,22 +99,6 @@ class App:
         if self.colour != "auto":
             return self.colour == "always"
         return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and sys.stderr.isatty()
-
-
-class _StderrHandler(logging.Handler):
-    """Hands log records to the invocation, which redacts them."""
-
-    def __init__(self, app: App) -> None:
-        super().__init__()
-        self._app = app
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write `record`; a record that cannot be formatted says so instead of raising."""
-        try:
-            text = record.getMessage()
-        except Exception as error:  # noqa: BLE001 - whatever formatting raises, logging must not end the command
-            text = f"a log record could not be formatted: {type(error).__name__}"
-        self._app.log(record, text)
 
 
 def _asks_for_json(arguments: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""How a command is declared: one function, its own options, and the shared ones put around it."""
+"""How a command that talks to a gateway is declared: one coroutine, its own options, and the shared ones put around it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mxgateway_cli.app import App
 from mxgateway_cli.connection import ConnectionSettings, connected
-from mxgateway_cli.options import (
-    CALL_TIMEOUT,
-    CONNECTION_OPTIONS,
-    OUTPUT_OPTIONS,
-    Decorator,
-    SectionedCommand,
-    apply_options,
-)
+from mxgateway_cli.local_command import configured_app, make_command
+from mxgateway_cli.log import start_logging
+from mxgateway_cli.options import CALL_TIMEOUT, CONNECTION_OPTIONS
+from mxgateway_cli.sections import OUTPUT_OPTIONS, Decorator
 
 if TYPE_CHECKING:
     from mxgateway import GatewayClient, Session
@@ -27,7 +23,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("mxgateway.cli")
 
-_LocalFunction = TypeVar("_LocalFunction", bound=Callable[..., None])
 _GatewayFunction = Callable[..., Awaitable[None]]
 
 
@@ -79,19 +74,6 @@ class Call:
                 yield session
 
 
-def local_command(name: str, *options: Decorator) -> Callable[[_LocalFunction], click.Command]:
-    """Declare a command that talks to no gateway; its function is called with the `App` and its options."""
-
-    def declare(function: _LocalFunction) -> click.Command:
-        @click.pass_context
-        def callback(ctx: click.Context, /, **params: Any) -> None:
-            function(_configured_app(ctx, params), **params)
-
-        return _command(name, function, callback, (*options, *OUTPUT_OPTIONS))
-
-    return declare
-
-
 def gateway_command(
     name: str, *options: Decorator, timeout: Decorator = CALL_TIMEOUT
 ) -> Callable[[_GatewayFunction], click.Command]:
@@ -108,7 +90,8 @@ def gateway_command(
         def callback(ctx: click.Context, /, **params: Any) -> None:
             from mxgateway_cli import runner
 
-            app = _configured_app(ctx, params)
+            app = configured_app(ctx, params)
+            start_logging(app)
             call = Call(app, _settings(ctx, app, params))
 
             async def main() -> None:
@@ -116,32 +99,9 @@ def gateway_command(
 
             runner.run(main)
 
-        return _command(name, function, callback, (*options, *CONNECTION_OPTIONS, timeout, *OUTPUT_OPTIONS))
+        return make_command(name, function, callback, (*options, *CONNECTION_OPTIONS, timeout, *OUTPUT_OPTIONS))
 
     return declare
-
-
-def _command(
-    name: str, function: Callable[..., Any], callback: Callable[..., Any], options: tuple[Decorator, ...]
-) -> click.Command:
-    callback.__doc__ = function.__doc__
-    return click.command(name, cls=SectionedCommand)(apply_options(callback, options))
-
-
-def _configured_app(ctx: click.Context, params: dict[str, Any]) -> App:
-    app = ctx.find_object(App)
-    if app is None:
-        app = App()
-    form = params.pop("output")
-    if params.pop("as_json"):
-        if form not in (None, "json"):
-            raise click.UsageError(f"--json and -o {form} contradict each other.")
-        form = "json"
-    app.output.form = form or "table"
-    app.colour = params.pop("colour")
-    app.verbose = params.pop("verbose")
-    app.start_logging()
-    return app
 
 
 def _settings(ctx: click.Context, app: App, params: dict[str, Any]) -> ConnectionSettings:

@@ -10,14 +10,13 @@ from typing import Final, NoReturn
 
 import click
 from click.exceptions import Exit
-from click.shell_completion import shell_complete
 
 import mxgateway
 from mxgateway_cli.app import App
-from mxgateway_cli.failures import ExitCode, describe, signal_code
 from mxgateway_cli.output import ClosedPipe, discard_stdout, is_closed_pipe, prepare_stdout
 from mxgateway_cli.registry import COMPLETION_VARIABLE, PROGRAM, LazyGroup
 
+_DONE: Final = 0
 _THREAD_GRACE_SECONDS: Final = 0.1
 
 
@@ -67,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
         return _report(app, error)
     else:
         return code
-    return ExitCode.DONE
+    return _DONE
 
 
 def _invoke(arguments: Sequence[str], app: App) -> int:
@@ -77,16 +76,20 @@ def _invoke(arguments: Sequence[str], app: App) -> int:
     """
     instruction = os.environ.get(COMPLETION_VARIABLE)
     if instruction:
+        from click.shell_completion import shell_complete
+
         return shell_complete(cli, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
     try:
         with cli.make_context(PROGRAM, list(arguments), obj=app) as ctx:
             cli.invoke(ctx)
     except Exit as end:
         return end.exit_code
-    return ExitCode.DONE
+    return _DONE
 
 
 def _report(app: App, error: BaseException) -> int:
+    from mxgateway_cli.failures import describe, signal_code
+
     app.trace(error)
     code = signal_code(error)
     if code is not None:

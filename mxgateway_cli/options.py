@@ -1,15 +1,14 @@
-"""The options that many commands share, and the sections of the help that they stand in."""
+"""The options that commands share which talk to a gateway."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 import mxgateway
-from mxgateway_cli.output import FORMATS
+from mxgateway_cli.sections import CONNECTION_SECTION, Decorator, option
 
 if TYPE_CHECKING:
     _SecondsBase = click.ParamType[float]
@@ -17,40 +16,7 @@ if TYPE_CHECKING:
 else:  # generic only since click 8.4
     _SecondsBase = _KeyBase = click.ParamType
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-CONNECTION_SECTION: Final = "Connection"
-OUTPUT_SECTION: Final = "Output"
 _INT64_UNSIGNED_MAX: Final = 2**64 - 1
-
-
-class SectionOption(click.Option):
-    """An option that stands in a named section of the help.
-
-    Args:
-        section: The section's title; empty for the command's own options.
-    """
-
-    def __init__(self, *args: Any, section: str = "", **attributes: Any) -> None:
-        super().__init__(*args, **attributes)
-        self.section = section
-
-
-class SectionedCommand(click.Command):
-    """A command whose help lists its own options first, then the shared ones by section."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write one definition list per section."""
-        sections: dict[str, list[tuple[str, str]]] = {"": [], CONNECTION_SECTION: [], OUTPUT_SECTION: []}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is not None:
-                sections[getattr(parameter, "section", OUTPUT_SECTION)].append(record)
-        for title, records in sections.items():
-            if records:
-                with formatter.section(title or "Options"):
-                    formatter.write_dl(records)
 
 
 class Seconds(_SecondsBase):
@@ -90,24 +56,8 @@ class KeyText(_KeyBase):
             self.fail(str(error), param, ctx)
 
 
-def option(*names: str, section: str = "", **attributes: Any) -> Decorator:
-    """Return an option decorator like click's, with a section for the help."""
-    return click.option(*names, cls=SectionOption, section=section, **attributes)
-
-
-def apply_options(function: _Command, decorators: tuple[Decorator, ...]) -> _Command:
-    """Put options on a command's function, in the order of the help."""
-    for decorate in reversed(decorators):
-        function = decorate(function)  # type: ignore[assignment]  # click's decorators return what they were given
-    return function
-
-
 def _connection(*names: str, **attributes: Any) -> Decorator:
     return option(*names, section=CONNECTION_SECTION, **attributes)
-
-
-def _output(*names: str, **attributes: Any) -> Decorator:
-    return option(*names, section=OUTPUT_SECTION, **attributes)
 
 
 _FILE: Final = click.Path(exists=True, dir_okay=False)
@@ -146,16 +96,6 @@ def whole_timeout(default: float | None = None) -> Decorator:
         help="Bound of the whole command; exit code 20 when something is still missing then.",
     )  # fmt: skip
 
-
-OUTPUT_OPTIONS: Final[tuple[Decorator, ...]] = (
-    _output("--json", "as_json", is_flag=True, help="Write JSON; short for -o json."),
-    _output("-o", "--output", type=click.Choice(FORMATS), help="How the result is written.  [default: table]"),
-    _output(
-        "--color", "colour", type=click.Choice(("auto", "always", "never")), default="auto",
-        help="Colour the diagnostics; auto: on a terminal, unless NO_COLOR is set.",
-    ),
-    _output("-v", "--verbose", is_flag=True, help="Log what the client does to stderr."),
-)  # fmt: skip
 
 SESSION_ID: Final = option(
     "--session-id", metavar="ID",

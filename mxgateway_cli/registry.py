@@ -6,12 +6,13 @@ they show without importing anything.
 
 from __future__ import annotations
 
-import difflib
 import importlib
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 PROGRAM: Final = "mxgw-py"
 COMPLETION_VARIABLE: Final = "_MXGW_PY_COMPLETE"
@@ -76,6 +77,8 @@ class LazyGroup(click.Group):
         """Refuse an unknown name with the nearest ones that exist."""
         name = args[0]
         if name not in _BY_NAME and not ctx.resilient_parsing and not name.startswith("-"):
+            import difflib
+
             near = difflib.get_close_matches(name, _BY_NAME)
             meant = f" Did you mean {' or '.join(near)}?" if near else ""
             raise click.UsageError(f"There is no command {name!r}.{meant}", ctx)
@@ -90,5 +93,7 @@ class LazyGroup(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete names from the table."""
+        from click.shell_completion import CompletionItem
+
         found = [CompletionItem(e.name, help=e.help) for e in COMMANDS if e.name.startswith(incomplete)]
         return found + click.Command.shell_complete(self, ctx, incomplete)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from mxgateway_cli.command import Call
-from mxgateway_cli.options import CLIENT_NAME, ITEM_HANDLE, SERVER_HANDLE, SESSION_ID, option
+from mxgateway_cli.options import CLIENT_NAME, ITEM_HANDLE, SERVER_HANDLE, SESSION_ID
+from mxgateway_cli.sections import option
 
 if TYPE_CHECKING:
     from mxgateway import Session

@@ -6,7 +6,6 @@ window's title or turn the reading direction round, so none reaches a terminal: 
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 from typing import Any, Final
@@ -17,21 +16,27 @@ _CONTROLS: Final = (
     r"\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e0fff"
 )
-_IN_TEXT: Final = re.compile(rf"[\x00-\x1f{_CONTROLS}]")
+_IN_TEXT: Final = rf"[\x00-\x1f{_CONTROLS}]"
 # In JSON text a line feed is layout: inside strings the encoder has escaped it already.
-_IN_JSON: Final = re.compile(rf"[{_CONTROLS}]")
+_IN_JSON: Final = rf"[{_CONTROLS}]"
 
 
 def clean(text: str) -> str:
     r"""Return `text` on one line, control characters shown as escapes such as ``\x1b``."""
-    return _IN_TEXT.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+    if text.isascii() and text.isprintable():
+        return text
+    return re.sub(_IN_TEXT, lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def json_text(document: Any, *, indent: int | None = None) -> str:
     """Return `document` as JSON: keys in their order, other scripts readable, control characters escaped."""
+    import json
+
     separators = (",", ":") if indent is None else None
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
-    return _IN_JSON.sub(lambda match: json.dumps(match[0])[1:-1], text)
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return re.sub(_IN_JSON, lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def value_text(value: Any) -> str:

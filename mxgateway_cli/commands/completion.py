@@ -6,11 +6,11 @@ import click
 from click.shell_completion import get_completion_class
 
 from mxgateway_cli.app import App
-from mxgateway_cli.command import local_command
+from mxgateway_cli.local_command import local_command
 from mxgateway_cli.registry import COMPLETION_VARIABLE, PROGRAM
 
 
-@local_command("completion", click.argument("shell", type=click.Choice(("bash", "zsh", "fish"))))
+@local_command("completion", click.argument("shell", type=click.Choice(("bash", "zsh", "fish"))), logs=False)
 def completion(app: App, shell: str) -> None:
     """Print the completion script of a shell.
 

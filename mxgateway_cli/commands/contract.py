@@ -9,9 +9,9 @@ import click
 
 from mxgateway import contract as contracts
 from mxgateway_cli.app import App
-from mxgateway_cli.command import local_command
 from mxgateway_cli.failures import CommandFailure, ExitCode
-from mxgateway_cli.options import option
+from mxgateway_cli.local_command import local_command
+from mxgateway_cli.sections import option
 
 
 @local_command(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.options import CLIENT_NAME, SESSION_ID, option
+from mxgateway_cli.options import CLIENT_NAME, SESSION_ID
+from mxgateway_cli.sections import option
 from mxgateway_cli.target import ITEM_OPTIONS, SERVER_OPTIONS, Place, item_place, server_place
 
 _ITEM = option("--item", metavar="TAG", required=True, help="The tag, Object.Attribute; Attribute[] is a whole array.")

@@ -9,7 +9,8 @@ import click
 
 import mxgateway
 from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.options import SESSION_ID, Seconds, option
+from mxgateway_cli.options import SESSION_ID, Seconds
+from mxgateway_cli.sections import option
 
 
 @gateway_command(

@@ -9,10 +9,10 @@ import click
 
 from mxgateway_cli import runner
 from mxgateway_cli.app import App
-from mxgateway_cli.command import local_command
 from mxgateway_cli.connection import key_from_environment
 from mxgateway_cli.failures import CommandFailure, ExitCode
-from mxgateway_cli.options import option
+from mxgateway_cli.local_command import local_command
+from mxgateway_cli.sections import option
 
 if TYPE_CHECKING:
     from mxgateway import ApiKey

@@ -11,7 +11,8 @@ import click
 import mxgateway
 from mxgateway_cli.command import Call, gateway_command
 from mxgateway_cli.failures import CommandFailure, ExitCode, WaitedInVain
-from mxgateway_cli.options import CLIENT_NAME, option, whole_timeout
+from mxgateway_cli.options import CLIENT_NAME, whole_timeout
+from mxgateway_cli.sections import option
 from mxgateway_cli.waiting import Deadline, undone
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import mxgateway
 from mxgateway_cli.command import Call, gateway_command
 from mxgateway_cli.events import EventWriter
 from mxgateway_cli.failures import WaitedInVain, describe
-from mxgateway_cli.options import AFTER_WORKER_SEQUENCE, CLIENT_NAME, SESSION_ID, option, whole_timeout
+from mxgateway_cli.options import AFTER_WORKER_SEQUENCE, CLIENT_NAME, SESSION_ID, whole_timeout
+from mxgateway_cli.sections import option
 from mxgateway_cli.waiting import Deadline
 
 

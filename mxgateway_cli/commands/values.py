@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import mxgateway
 from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.options import USER_ID, VALUE_TEXT, VALUE_TYPE, option
+from mxgateway_cli.options import USER_ID, VALUE_TEXT, VALUE_TYPE
+from mxgateway_cli.sections import option
 from mxgateway_cli.target import ITEM_OPTIONS, item_place
 
 if TYPE_CHECKING:

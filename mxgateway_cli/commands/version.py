@@ -6,10 +6,10 @@ import platform
 
 import mxgateway
 from mxgateway_cli.app import App
-from mxgateway_cli.command import local_command
+from mxgateway_cli.local_command import local_command
 
 
-@local_command("version")
+@local_command("version", logs=False)
 def version(app: App) -> None:
     """Show the versions of this program and of its contract."""
     app.output.document(
