@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -108,4 +109,6 @@ def leave(code: int) -> NoReturn:
         if thread.is_alive():
             sys.stdout.flush()
             os._exit(code)
+    # Nothing is left to be freed: the interpreter's last collections would look at every object for nothing.
+    gc.freeze()
     sys.exit(code)
