@@ -12,9 +12,8 @@ import math
 import operator
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final, Literal, TypeAlias, TypeGuard, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.wire import Timestamp
@@ -48,8 +47,7 @@ class Unfit(Exception):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """One typed slot of MxValue, and the slot of MxArray that carries a list of the same."""
 
     arm: str
@@ -258,8 +256,7 @@ KINDS: Final = (BOOL, INT32, INT64, FLOAT, DOUBLE, STRING, TIME, RAW)
 # Data types
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """Which values are accepted, and which kind carries them."""
 
     asked: str

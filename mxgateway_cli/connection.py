@@ -11,7 +11,6 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -134,7 +133,7 @@ def _api_key(taken: Mapping[str, Any], given: frozenset[str]) -> ApiKey | None:
         key: ApiKey = taken["api_key"]
         return key
     if taken["api_key_file"]:
-        return _key_from_file(Path(taken["api_key_file"]))
+        return _key_from_file(taken["api_key_file"])
     if taken["api_key_env"]:
         return key_from_environment(taken["api_key_env"], "--api-key-env")
     return key_from_environment(DEFAULT_KEY_VARIABLE) if os.environ.get(DEFAULT_KEY_VARIABLE, "").strip() else None
@@ -156,15 +155,15 @@ def key_from_environment(variable: str, option_name: str = "") -> ApiKey:
     return _key(text, f"The environment variable {variable!r}")
 
 
-def _key_from_file(path: Path) -> ApiKey:
+def _key_from_file(path: str) -> ApiKey:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             text = file.read(_KEY_FILE_LIMIT).decode("utf-8-sig")
     except OSError as error:
-        raise click.UsageError(f"The API key file {str(path)!r} cannot be read: {error.strerror or error}.") from None
+        raise click.UsageError(f"The API key file {path!r} cannot be read: {error.strerror or error}.") from None
     except UnicodeDecodeError:
-        raise click.UsageError(f"The API key file {str(path)!r} is no text file.") from None
-    return _key(text, f"The API key file {str(path)!r}")
+        raise click.UsageError(f"The API key file {path!r} is no text file.") from None
+    return _key(text, f"The API key file {path!r}")
 
 
 def _key(text: str, place: str) -> ApiKey:

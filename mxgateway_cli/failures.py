@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 import signal
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import click
 
@@ -64,8 +64,7 @@ class WaitedInVain(CommandFailure):
         super().__init__(message, code=ExitCode.WAITED_IN_VAIN, hint=hint)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(NamedTuple):
     """A failure as it is reported."""
 
     code: int
@@ -77,7 +76,7 @@ class Failure:
     endpoint: str | None = None
     retryable: bool = False
     hresult: int | None = None
-    statuses: list[dict[str, Any]] = field(default_factory=list)
+    statuses: Sequence[dict[str, Any]] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that stands under ``error`` on stderr."""
@@ -89,7 +88,7 @@ class Failure:
             "endpoint": self.endpoint,
             "retryable": self.retryable,
             "hresult": self.hresult,
-            "statuses": self.statuses,
+            "statuses": list(self.statuses),
         }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn, TypeVar
 
-from . import json_reader, json_writer
+from . import json_writer
 from .errors import JsonError
 
 M = TypeVar("M")
@@ -46,6 +46,8 @@ def from_json_dict(message_type: type[M], obj: Any) -> M:
     Raises:
         JsonError: The object is no JSON form of this type; the error names the path.
     """
+    from . import json_reader  # most programs only write
+
     message: M = json_reader.read(message_type, obj)
     return message
 

@@ -12,9 +12,8 @@ import keyword
 import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from betterproto.casing import snake_case
 from betterproto.compile.naming import pythonize_class_name
@@ -27,8 +26,7 @@ from .schema import schema_of
 DESCRIPTOR_SET: Final = "contract.binpb"
 
 
-@dataclass(frozen=True, slots=True)
-class MessageNames:
+class MessageNames(NamedTuple):
     """The names of a message type.
 
     Attributes:
@@ -42,8 +40,7 @@ class MessageNames:
     fields: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class EnumNames:
+class EnumNames(NamedTuple):
     """The names of an enum's values.
 
     Attributes:
@@ -113,6 +110,11 @@ def _read_enum_names(enum_class: type[betterproto.Enum]) -> EnumNames:
 
 
 @message_type
+class _Named(Message):
+    name: str = betterproto.string_field(1)
+
+
+@message_type
 class _EnumValue(Message):
     name: str = betterproto.string_field(1)
     number: int = betterproto.int32_field(2)
@@ -142,8 +144,9 @@ class _Type(Message):
 @message_type
 class _File(Message):
     package: str = betterproto.string_field(2)
-    message_type: list[_Type] = betterproto.message_field(4)
-    enum_type: list[_Enum] = betterproto.message_field(5)
+    # As bytes: a set has some hundred types, and few of them are looked up.
+    message_type: list[bytes] = betterproto.bytes_field(4)
+    enum_type: list[bytes] = betterproto.bytes_field(5)
 
 
 @message_type
@@ -151,14 +154,12 @@ class _FileSet(Message):
     file: list[_File] = betterproto.message_field(1)
 
 
-@dataclass(frozen=True, slots=True)
-class _DescribedMessage:
+class _DescribedMessage(NamedTuple):
     full_name: str
     descriptor: _Type
 
 
-@dataclass(frozen=True, slots=True)
-class _DescribedEnum:
+class _DescribedEnum(NamedTuple):
     full_name: str
     descriptor: _Enum
 
@@ -170,43 +171,73 @@ def _find(generated_class: type[Any]) -> _Described | None:
     """Return a class's descriptor from the set in one of the packages around it."""
     root = generated_class.__module__
     while root:
-        described = _read_set(root)
-        if described is not None:
+        files = _read_set(root)
+        if files is not None:
             package = generated_class.__module__[len(root) + 1 :]
-            return described.get((package, generated_class.__name__))
+            python_name = generated_class.__name__
+            return _find_outer(files, package, python_name) or _inner_types(root, package).get(python_name)
         root = root.rpartition(".")[0]
     return None
 
 
 @cache
-def _read_set(package: str) -> Mapping[tuple[str, str], _Described] | None:
-    """Return the types of a package's descriptor set by proto package and Python name; None when it has no set."""
+def _read_set(package: str) -> list[_File] | None:
+    """Return the files of a package's descriptor set; None when it has no set."""
     if not hasattr(sys.modules.get(package), "__path__"):
         return None
     try:
         data = pkgutil.get_data(package, DESCRIPTOR_SET)
     except OSError:
         return None
-    if data is None:
-        return None
-    found: dict[tuple[str, str], _Described] = {}
-    for file in decode(_FileSet, data).file:
-        for full_name, python_name, descriptor in _types(file.message_type, file.enum_type, file.package, ""):
-            described = _DescribedMessage if isinstance(descriptor, _Type) else _DescribedEnum
-            found[file.package, python_name] = described(full_name, descriptor)  # type: ignore[arg-type]
+    return None if data is None else decode(_FileSet, data).file
+
+
+def _find_outer(files: list[_File], package: str, python_name: str) -> _Described | None:
+    """Return a type that stands in no other one."""
+    for file in files:
+        if file.package == package:
+            for encoded in (each for each in file.message_type if _is_called(each, python_name)):
+                message = decode(_Type, encoded)
+                return _DescribedMessage(f"{package}.{message.name}", message)
+            for encoded in (each for each in file.enum_type if _is_called(each, python_name)):
+                enum = decode(_Enum, encoded)
+                return _DescribedEnum(f"{package}.{enum.name}", enum)
+    return None
+
+
+def _is_called(descriptor: bytes, python_name: str) -> bool:
+    """Tell whether a type has a name in Python."""
+    # The name is field 1, so that every writer begins with it.
+    begins = descriptor[:1] == b"\x0a" and descriptor[1] < 128
+    name = descriptor[2 : 2 + descriptor[1]].decode() if begins else decode(_Named, descriptor).name
+    # Capitals and underscores are all that the other name can differ in.
+    return _folded(name) == _folded(python_name) and pythonize_class_name(name) == python_name
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+@cache
+def _inner_types(root: str, package: str) -> Mapping[str, _Described]:
+    """Return the types that stand in others, by their names in Python."""
+    found: dict[str, _Described] = {}
+    for file in _read_set(root) or ():
+        if file.package == package:
+            for encoded in file.message_type:
+                message = decode(_Type, encoded)
+                found.update(_types_in(message, f"{package}.{message.name}", f"_{message.name}"))
     return found
 
 
-def _types(
-    messages: list[_Type], enums: list[_Enum], scope: str, prefix: str
-) -> Iterator[tuple[str, str, _Type | _Enum]]:
+def _types_in(outer: _Type, scope: str, prefix: str) -> Iterator[tuple[str, _Described]]:
     # A nested type's name in Python is made of the names around it.
-    for enum in enums:
-        yield f"{scope}.{enum.name}", pythonize_class_name(f"{prefix}_{enum.name}"), enum
-    for message in messages:
+    for enum in outer.enum_type:
+        yield pythonize_class_name(f"{prefix}_{enum.name}"), _DescribedEnum(f"{scope}.{enum.name}", enum)
+    for message in outer.nested_type:
         full_name, flat_name = f"{scope}.{message.name}", f"{prefix}_{message.name}"
-        yield full_name, pythonize_class_name(flat_name), message
-        yield from _types(message.nested_type, message.enum_type, full_name, flat_name)
+        yield pythonize_class_name(flat_name), _DescribedMessage(full_name, message)
+        yield from _types_in(message, full_name, flat_name)
 
 
 def _usual_names(name: str) -> tuple[str, str]:

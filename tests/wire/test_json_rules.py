@@ -12,13 +12,22 @@ import pytest
 from google.protobuf import json_format
 
 from mxgateway import proto, wire
+from mxgateway.wire import names
 from tests.wire.conftest import Constructs
+
+
+@pytest.mark.parametrize("name", ["Tank", "T" + "a" * 200])
+def test_a_type_is_found_by_its_name_wherever_its_writer_has_put_the_name(name: str) -> None:
+    named, field = bytes(names._Type(name=name)), bytes(names._Type(field=[names._Field(name="level")]))
+    for descriptor in (named, named + field, field + named):
+        assert names._is_called(descriptor, name)
+        assert not names._is_called(descriptor, "Tanker")
 
 
 def test_enum_values_have_the_names_of_the_proto_file(constructs: Constructs) -> None:
     ours = constructs.ours
-    names = ours.Names(nested=ours.NamesNested(kind=ours.NamesNestedKind.KIND_ONE))
-    assert wire.to_json_dict(names) == {"nested": {"kind": "KIND_ONE"}}
+    message = ours.Names(nested=ours.NamesNested(kind=ours.NamesNestedKind.KIND_ONE))
+    assert wire.to_json_dict(message) == {"nested": {"kind": "KIND_ONE"}}
     assert wire.to_json_dict(ours.Scalars(a_color=ours.Color.NEGATIVE)) == {"aColor": "COLOR_NEGATIVE"}
     assert wire.to_json_dict(ours.Scalars(an_unprefixed=ours.Unprefixed.ALSO_SOMETHING)) == {
         "anUnprefixed": "SOMETHING"
