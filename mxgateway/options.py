@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from mxgateway.credentials import ApiKey
@@ -71,6 +70,8 @@ class Endpoint:
 
 def _host(text: str, host: str) -> str:
     if host.startswith("[") and host.endswith("]"):
+        import ipaddress
+
         try:
             ipaddress.IPv6Address(host[1:-1])
         except ValueError:
@@ -90,6 +91,8 @@ def _host(text: str, host: str) -> str:
 
 def _is_server_name(name: str) -> bool:
     """Tell whether TLS can ask for `name`."""
+    import ipaddress
+
     try:
         if ":" in name:
             return bool(ipaddress.IPv6Address(name))
@@ -114,7 +117,7 @@ class TlsOptions:
     no PKI, and the gateway can serve a certificate that it made itself).
     """
 
-    ca_file: str | Path | None = None
+    ca_file: str | os.PathLike[str] | None = None
     """PEM file of the authorities that may have signed the certificate; verification is then complete, host name included."""
     require_certificate_validation: bool = False
     """Verify against the system's roots instead of trusting the first certificate seen."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import unquote
 
 from mxgateway.errors import GrpcStatus
 from mxgateway.faults import PeerFault, RpcStatus
@@ -61,6 +60,8 @@ def check_status(trailers: Headers) -> None:
         return
     if raw is None:
         raise RpcStatus(GrpcStatus.UNKNOWN, "the reply ended without a gRPC status", synthesised=True)
+    from urllib.parse import unquote
+
     message = unquote(_text(trailers.get(b"grpc-message", b"")), errors="replace")
     if len(raw) > 2 or not raw.isdigit() or int(raw) > max(GrpcStatus):
         raise RpcStatus(

@@ -6,9 +6,8 @@ sent to a peer that is not trusted, and no second connection is needed to look a
 
 from __future__ import annotations
 
-import hashlib
+import os
 import ssl
-from pathlib import Path
 
 from mxgateway.faults import CertificateFileFault, PinFault
 from mxgateway.options import TlsOptions
@@ -37,6 +36,8 @@ class TrustOnFirstUse:
 
 def fingerprint(certificate: bytes) -> str:
     """Return the SHA-256 fingerprint of a DER certificate as upper-case hex pairs joined by colons."""
+    import hashlib
+
     return hashlib.sha256(certificate).digest().hex(":").upper()
 
 
@@ -70,7 +71,7 @@ def client_context(options: TlsOptions | None, trust: TrustOnFirstUse) -> ssl.SS
     context.set_alpn_protocols([ALPN_PROTOCOL])
     context.sslobject_class = _JudgingSslObject
     if options.ca_file is not None:
-        _load_authorities(context, Path(options.ca_file))
+        _load_authorities(context, os.fspath(options.ca_file))
     elif options.require_certificate_validation:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     else:
@@ -80,7 +81,7 @@ def client_context(options: TlsOptions | None, trust: TrustOnFirstUse) -> ssl.SS
     return context
 
 
-def _load_authorities(context: ssl.SSLContext, file: Path) -> None:
+def _load_authorities(context: ssl.SSLContext, file: str) -> None:
     try:
         context.load_verify_locations(cafile=file)
     except ssl.SSLError:
