@@ -18,8 +18,8 @@ from mxgateway import (
     proto,
 )
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
-from tests.client.proxy import Relay
 from tests.client.support import advised, connect, is_streaming, requests, until
+from tests.peers.fault_proxy import FaultProxy
 from tests.peers.raw_peers import RawServer, silent
 
 # -- once
@@ -251,8 +251,8 @@ async def test_closing_on_a_dead_network_is_bounded(
 ) -> None:
     monkeypatch.setattr("mxgateway.client.CLOSE_BOUND", 0.1)
     monkeypatch.setattr("mxgateway.transport.connection.CLOSE_BOUND", 0.1)
-    async with Relay(gateway.port) as relay:
-        client = await GatewayClient.connect(relay.endpoint, api_key=gateway.api_key, plaintext=True)
+    async with FaultProxy(gateway.port) as proxy:
+        client = await GatewayClient.connect(proxy.endpoint, api_key=gateway.api_key, plaintext=True)
         sessions = [await client.open_session() for _ in range(3)]
         item = await advised(sessions[0])
         await sessions[0].write_confirmed(*item.pair, 1)
@@ -260,7 +260,7 @@ async def test_closing_on_a_dead_network_is_bounded(
         reader = asyncio.create_task(anext(sessions[2].stream_events()))
         await until(lambda: sessions[1].session_id not in gateway.sessions and is_streaming(gateway, sessions[2]))
         await patient
-        relay.freeze()
+        proxy.both.freeze()
         patient = asyncio.create_task(sessions[0].close(timeout=float("inf")))
         await asyncio.sleep(0)
         await client.close()
