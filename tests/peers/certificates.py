@@ -33,16 +33,42 @@ class ServerCertificate:
         digits = hashlib.sha256(der).hexdigest().upper()
         return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
 
-    def context(self, *, alpn: tuple[str, ...] = ("h2",)) -> ssl.SSLContext:
-        """Return a server's context that presents this certificate."""
+    def context(self, *, alpn: tuple[str, ...] = ("h2",), clients: Authority | None = None) -> ssl.SSLContext:
+        """Return a server's context that presents this certificate.
+
+        Args:
+            alpn: What it negotiates; empty leaves ALPN out.
+            clients: Lets in only those that present a certificate of this authority.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with tempfile.TemporaryDirectory() as directory:
-            file = Path(directory, "server.pem")
-            file.write_bytes(self.key_pem + self.certificate_pem)
-            context.load_cert_chain(file)
+        self.present_on(context)
         if alpn:
             context.set_alpn_protocols(list(alpn))
+        if clients is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(cadata=clients.pem.decode())
         return context
+
+    def present_on(self, context: ssl.SSLContext) -> None:
+        """Present this certificate to all further connections of a server that runs, as after a renewal."""
+        with tempfile.TemporaryDirectory() as directory:
+            context.load_cert_chain(*self.write(Path(directory)))
+
+    def write(self, directory: Path, *, password: bytes | None = None) -> tuple[Path, Path]:
+        """Write certificate and key to `directory` and return their files; a password encrypts the key."""
+        certificate, key = directory / "certificate.pem", directory / "key.pem"
+        certificate.write_bytes(self.certificate_pem)
+        key.write_bytes(self.key_pem if password is None else self.encrypted_key_pem(password))
+        return certificate, key
+
+    def encrypted_key_pem(self, password: bytes) -> bytes:
+        """Return the key as PEM that only the password opens."""
+        key = serialization.load_pem_private_key(self.key_pem, password=None)
+        return key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(password),
+        )
 
 
 class Authority:
@@ -51,27 +77,52 @@ class Authority:
     def __init__(self) -> None:
         self._authority = trustme.CA()
 
-    def issue(self, *names: str) -> ServerCertificate:
-        """Sign a certificate for host names and addresses."""
-        leaf = self._authority.issue_cert(*names)
+    @property
+    def pem(self) -> bytes:
+        """The authority's own certificate."""
+        return self._authority.cert_pem.bytes()
+
+    def issue(self, *names: str, valid: tuple[int, int] = (-1, 365)) -> ServerCertificate:
+        """Sign a certificate for host names and addresses; it serves a client of these names as well.
+
+        Args:
+            names: Host names and addresses.
+            valid: From and until when, in days from now.
+        """
+        now = datetime.datetime.now(datetime.UTC)
+        begin, end = (now + datetime.timedelta(days=days) for days in valid)
+        leaf = self._authority.issue_cert(*names, not_before=begin, not_after=end)
         return ServerCertificate(leaf.private_key_pem.bytes(), leaf.cert_chain_pems[0].bytes())
+
+    def expired(self, *names: str) -> ServerCertificate:
+        """Sign a certificate that was valid until yesterday."""
+        return self.issue(*names, valid=(-30, -1))
+
+    def not_yet_valid(self, *names: str) -> ServerCertificate:
+        """Sign a certificate that will be valid from tomorrow on."""
+        return self.issue(*names, valid=(1, 30))
 
     def write(self, file: Path) -> Path:
         """Write the authority's own certificate to `file`."""
-        self._authority.cert_pem.write_to_path(str(file))
+        file.write_bytes(self.pem)
         return file
 
 
-def self_signed(*names: str) -> ServerCertificate:
-    """Return what a gateway makes for itself when it is given no certificate: its own issuer, valid for ten years."""
+def self_signed(*names: str, valid: tuple[int, int] = (-1, 3650)) -> ServerCertificate:
+    """Return what a gateway makes for itself when it is given no certificate: its own issuer, valid for ten years.
+
+    Args:
+        names: Host names and addresses; those of this machine by default.
+        valid: From and until when, in days from now.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "MXAccess Gateway")])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder(subject_name=subject, issuer_name=subject, public_key=key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=3650))
+        .not_valid_before(now + datetime.timedelta(days=valid[0]))
+        .not_valid_after(now + datetime.timedelta(days=valid[1]))
         .add_extension(
             x509.SubjectAlternativeName([_general_name(name) for name in names or LOCAL_NAMES]), critical=False
         )

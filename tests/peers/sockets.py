@@ -56,7 +56,11 @@ class News:
             TimeoutError: It did not within PATIENCE.
         """
         async with asyncio.timeout(PATIENCE):
-            while not condition():
-                future = asyncio.get_running_loop().create_future()
-                self._waiting.append(future)
-                await future
+            await self.wait(condition)
+
+    async def wait(self, condition: Callable[[], bool]) -> None:
+        """Wait until a change makes `condition` true, as long as that takes."""
+        while not condition():
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.append(future)
+            await future
