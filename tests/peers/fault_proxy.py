@@ -229,7 +229,8 @@ class Direction:
 class BothDirections(Direction):
     """Both directions at once."""
 
-    def __init__(self, *directions: Direction) -> None:
+    def __init__(self, news: News, *directions: Direction) -> None:
+        super().__init__(news, lambda: iter(()), "")
         self._directions = directions
 
     @property
@@ -268,7 +269,7 @@ class FaultProxy:
         """What the clients send."""
         self.to_client = Direction(self._news, lambda: (each.to_client for each in self.connections), f"down {seed}")
         """What the target sends."""
-        self.both = BothDirections(self.to_server, self.to_client)
+        self.both = BothDirections(self._news, self.to_server, self.to_client)
         self.connections: list[Connection] = []
         """Those that are open, the oldest first."""
         self.accepted = 0

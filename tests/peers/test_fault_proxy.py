@@ -35,6 +35,7 @@ async def test_everything_arrives_in_both_directions_at_once(proxy: FaultProxy, 
         await proxy.until_idle()
     assert set(results[2:]) == {hashlib.sha256(data).digest()}
     assert proxy.to_server.forwarded == proxy.to_client.forwarded == proxy.to_server.received == len(data)
+    await proxy.both.until_forwarded(2 * len(data))
     assert proxy.both.forwarded == 2 * len(data)
 
 

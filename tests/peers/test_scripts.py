@@ -11,10 +11,10 @@ from hyperframe.frame import DataFrame, PingFrame, SettingsFrame
 
 from tests.peers.bad_ends import rst
 from tests.peers.bad_windows import credit, dribble, ignore_pings, initial_window, max_streams, settings
-from tests.peers.floods import empty_data_flood
+from tests.peers.floods import empty_data_flood, ping_flood
 from tests.peers.h2_client import H2Client
 from tests.peers.http2_frames import grpc_message, header_frames, raw_frame
-from tests.peers.http2_peer import Http2Peer, Request
+from tests.peers.http2_peer import MOST_ANSWERS, Http2Peer, Request
 from tests.peers.http2_server import Http2Server
 from tests.peers.odd_frames import DATA, HEADERS, SETTINGS
 from tests.peers.scripts import (
@@ -356,3 +356,12 @@ async def test_a_request_that_the_client_takes_back_is_not_open_any_more() -> No
         await client.flush()
         await reset.wait()
     assert not [event for event in client.seen.events if isinstance(event, StreamReset)]
+
+
+async def test_the_answers_to_a_flood_are_counted_and_not_kept() -> None:
+    async with Http2Server(on_request(ping_flood(count=5000))) as server, H2Client(server.port) as client:
+        await client.request()
+        await client.until(lambda seen: seen.ended)
+        (peer,) = server.peers
+        await peer.until(lambda: peer.pings_answered == 5000)
+        assert len(peer.frames(PingFrame)) <= MOST_ANSWERS
