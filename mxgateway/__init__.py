@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mxgateway import values as values
     from mxgateway.client import GatewayClient as GatewayClient
     from mxgateway.credentials import ApiKey as ApiKey
+    from mxgateway.credentials import Secret as Secret
     from mxgateway.credentials import redact as redact
     from mxgateway.errors import GrpcStatus as GrpcStatus
     from mxgateway.errors import MxAccessError as MxAccessError
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from mxgateway.options import DEFAULT_ENDPOINT as DEFAULT_ENDPOINT
     from mxgateway.options import ClientOptions as ClientOptions
     from mxgateway.options import Endpoint as Endpoint
+    from mxgateway.options import HttpProxy as HttpProxy
     from mxgateway.options import OpenSessionOptions as OpenSessionOptions
     from mxgateway.options import TlsOptions as TlsOptions
     from mxgateway.session import Session as Session
@@ -58,7 +60,7 @@ __version__: Final = "0.1.0"
 
 _MODULES: Final = {
     "client": ("GatewayClient",),
-    "credentials": ("ApiKey", "redact"),
+    "credentials": ("ApiKey", "Secret", "redact"),
     "errors": (
         "GrpcStatus",
         "MxAccessError",
@@ -81,6 +83,7 @@ _MODULES: Final = {
         "DEFAULT_ENDPOINT",
         "ClientOptions",
         "Endpoint",
+        "HttpProxy",
         "OpenSessionOptions",
         "TlsOptions",
     ),
@@ -103,8 +106,10 @@ __all__ = [  # noqa: RUF022 - sorted within its groups
     "ClientOptions",
     "DEFAULT_ENDPOINT",
     "Endpoint",
+    "HttpProxy",
     "OpenSessionOptions",
     "PROTOCOL_VERSION",
+    "Secret",
     "TlsOptions",
     # values
     "MxValueInput",

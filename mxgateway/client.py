@@ -20,6 +20,7 @@ from mxgateway.options import (
     PROTOCOL_VERSION,
     ClientOptions,
     Endpoint,
+    HttpProxy,
     OpenSessionOptions,
     TlsOptions,
     merge_options,
@@ -47,6 +48,7 @@ class ClientOptionFields(TypedDict, total=False):
     call_timeout: float | None
     max_receive_bytes: int
     max_send_bytes: int
+    proxy: HttpProxy | str | None
     metadata: tuple[tuple[str, str], ...]
 
 
@@ -270,7 +272,9 @@ class GatewayClient:
 
 
 def _hide_key(fields: ClientOptionFields) -> None:
-    """Wrap a key in clear text before anything can fail: a traceback may show the variables of its frames."""
+    """Wrap a key or password in clear text before anything can fail: a traceback may show the variables of its frames."""
+    if isinstance(fields.get("proxy"), str):
+        fields["proxy"] = HttpProxy.parse(str(fields.pop("proxy")))
     if isinstance(fields.get("api_key"), str):
         problem = ""
         try:

@@ -11,12 +11,17 @@ from typing import Final, NoReturn, Self
 
 _KEY_IN_TEXT: Final = re.compile(r"(?i)(mxgw_[^_\s\"']+_)[^\s\"',;)\]}]+")
 _BEARER_IN_TEXT: Final = re.compile(r"(?i)\b(bearer\s+)(?!mxgw_)[^\s\"',;)\]}]+")
+_USER_IN_URL: Final = re.compile(
+    r"(?i)\b([a-z][a-z0-9+.-]{0,15}://)(?!user:password@)[^\s\"']{1,512}@"
+)  # bounded: the text may be a peer's
 _REDACTED: Final = "***"
 
 
 def redact(text: str) -> str:
-    """Return `text` with the secret part of every API key and bearer token replaced by ``***``."""
-    return _BEARER_IN_TEXT.sub(rf"\1{_REDACTED}", _KEY_IN_TEXT.sub(rf"\1{_REDACTED}", text))
+    """Return `text` with the secret part of every API key and bearer token, and user and password in a URL, replaced by ``***``."""
+    for secret in (_KEY_IN_TEXT, _BEARER_IN_TEXT):
+        text = secret.sub(rf"\1{_REDACTED}", text)
+    return _USER_IN_URL.sub(rf"\1{_REDACTED}@", text)
 
 
 class Secret:

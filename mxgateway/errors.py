@@ -23,8 +23,8 @@ from mxgateway.faults import (
     ConnectionFault,
     Fault,
     NotHttp2Fault,
-    PinFault,
     ProtocolStatusFault,
+    ProxyFault,
     RequestFault,
     RpcStatus,
     TransportFault,
@@ -32,6 +32,7 @@ from mxgateway.faults import (
 )
 from mxgateway.faults import GrpcStatus as GrpcStatus
 from mxgateway.faults import Phase as Phase
+from mxgateway.refusals import TLS_HINT, os_text, proxy_refusal, tls_refusal
 
 if TYPE_CHECKING:
     from mxgateway.proto import MxCommandReply, MxStatusProxy
@@ -198,7 +199,7 @@ def _from_exception(fault: BaseException, site: CallSite, phase: Phase) -> MxGat
         return _timeout(site if fault.errno is None else replace(site, timeout=None), phase)
     if isinstance(fault, socket.gaierror | UnicodeError):
         return MxGatewayTransportError(
-            f"the host name of {site.endpoint} cannot be resolved ({_os_text(fault)})",
+            f"the host name of {site.endpoint} cannot be resolved ({os_text(fault)})",
             hint="check the spelling and this machine's DNS",
             site=site, phase="resolve", grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
         )  # fmt: skip
@@ -212,8 +213,8 @@ def _from_exception(fault: BaseException, site: CallSite, phase: Phase) -> MxGat
         in_handshake = phase == "tls"
         where = " during the TLS handshake" if in_handshake else _during(site)
         return MxGatewayTransportError(
-            f"the connection to {site.endpoint} failed ({_os_text(fault)}){where}",
-            hint=_TLS_HINT if in_handshake else "check the network between this machine and the gateway",
+            f"the connection to {site.endpoint} failed ({os_text(fault)}){where}",
+            hint=TLS_HINT if in_handshake else "check the network between this machine and the gateway",
             site=site, phase=phase, grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
         )  # fmt: skip
     return MxGatewayTransportError(
@@ -245,7 +246,9 @@ def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -
             site=site, phase=phase, grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
         )  # fmt: skip
     if isinstance(fault, CertificateFileFault):
-        return MxGatewayTlsError(str(fault), hint="give a readable PEM file; nothing was sent", site=site, phase="tls")
+        return MxGatewayTlsError(str(fault), hint=f"{fault.remedy}; nothing was sent", site=site, phase="tls")
+    if isinstance(fault, ProxyFault):
+        return _from_proxy(fault, site, phase)
     if isinstance(fault, NotHttp2Fault):
         return MxGatewayProtocolError(
             f"{site.endpoint} is no gRPC server: {fault}", hint="check the port, and whether the gateway expects TLS there",
@@ -257,23 +260,19 @@ def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -
     )  # fmt: skip
 
 
-_TLS_HINT: Final = "check that this port serves TLS, and that both sides share TLS 1.2 or newer"
-
-
 def _from_tls(fault: ssl.SSLError, site: CallSite) -> MxGatewayError:
-    if isinstance(fault, PinFault):
-        text = (
-            f"the certificate of {site.endpoint} is not the trusted one: "
-            f"expected SHA-256 {fault.expected}, presented {fault.presented}"
-        )
-        hint = "if the gateway's certificate was renewed, trust the new fingerprint; otherwise somebody is in between"
-    elif isinstance(fault, ssl.SSLCertVerificationError):
-        text = f"the certificate of {site.endpoint} was refused: {_tls_text(fault)}"
-        hint = "pass the CA file that signed it, or the server name that it was made for"
-    else:
-        text = f"no TLS connection with {site.endpoint} came about: {_tls_text(fault)}"
-        hint = _TLS_HINT
+    text, hint = tls_refusal(fault, site.endpoint)
     return MxGatewayTlsError(text, hint=hint, site=site, phase="tls", grpc_status=GrpcStatus.UNAVAILABLE)
+
+
+def _from_proxy(fault: ProxyFault, site: CallSite, phase: Phase) -> MxGatewayError:
+    bound = f" within {site.timeout:g} s" if site.timeout is not None else ""
+    text, hint, passing = proxy_refusal(fault, site.endpoint, phase, bound)
+    if isinstance(fault.cause, TimeoutError):
+        return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
+    return MxGatewayTransportError(
+        text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.UNAVAILABLE, retryable=passing
+    )
 
 
 def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
@@ -373,13 +372,3 @@ def _from_protocol_status(fault: ProtocolStatusFault, site: CallSite) -> MxGatew
 def _during(site: CallSite) -> str:
     where = f" during {site.method}" if site.method else ""
     return f"{where} on {site.session_id}" if where and site.session_id else where
-
-
-def _tls_text(fault: ssl.SSLError) -> str:
-    """Return OpenSSL's own words; an error that Python raised itself has neither attribute."""
-    return getattr(fault, "verify_message", None) or getattr(fault, "reason", None) or str(fault)
-
-
-def _os_text(fault: BaseException) -> str:
-    silent = "closed by the peer" if isinstance(fault, ConnectionError) else type(fault).__name__
-    return getattr(fault, "strerror", None) or str(fault) or silent

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from mxgateway.credentials import redact
 
-Phase = Literal["", "request", "resolve", "connect", "tls", "http2", "stream", "reply"]
+Phase = Literal["", "request", "resolve", "connect", "proxy", "tls", "http2", "stream", "reply"]
 """Where a fault was met: before sending, or in which layer of the conversation."""
 
 
@@ -89,8 +89,45 @@ class ConnectFault(TransportFault):
         self.cause = cause
 
 
+class ProxyFault(TransportFault):
+    """The HTTP proxy did not bring us to the gateway.
+
+    Args:
+        proxy: The proxy, without its credentials.
+        text: What it did, as the rest of a sentence about it.
+        status: The HTTP status that it answered with; 0 when there is none.
+        schemes: The ways to authenticate that it offers.
+        authenticated: Whether credentials were sent.
+        passing: Whether it may do better the next time.
+        cause: The fault that was met, when it was the operating system's or a bound's.
+    """
+
+    def __init__(
+        self,
+        proxy: str,
+        text: str,
+        *,
+        status: int = 0,
+        schemes: tuple[str, ...] = (),
+        authenticated: bool = False,
+        passing: bool = False,
+        cause: Exception | None = None,
+    ) -> None:
+        super().__init__(f"the proxy {proxy} {text}")
+        self.proxy = proxy
+        self.status = status
+        self.schemes = schemes
+        self.authenticated = authenticated
+        self.passing = passing
+        self.cause = self.__cause__ = cause
+
+
 class CertificateFileFault(TransportFault):
-    """A file that TLS needs cannot be used."""
+    """A file that TLS needs cannot be used; `remedy` is what helps."""
+
+    def __init__(self, text: str, *, remedy: str = "give a readable PEM file") -> None:
+        super().__init__(text)
+        self.remedy = remedy
 
 
 class NotHttp2Fault(TransportFault):
@@ -118,12 +155,19 @@ class ClosedFault(TransportFault):
 
 
 class PinFault(ssl.SSLCertVerificationError):
-    """The gateway presented another certificate than the one that is trusted (SHA-256 fingerprints)."""
+    """The gateway presented another certificate than the one that is trusted (SHA-256 fingerprints).
 
-    def __init__(self, expected: str, presented: str) -> None:
+    Args:
+        expected: What is trusted.
+        presented: What came.
+        remedy: What makes a renewed certificate trusted.
+    """
+
+    def __init__(self, expected: str, presented: str, remedy: str = "trust the new fingerprint") -> None:
         super().__init__(1, f"the certificate's SHA-256 fingerprint is {presented}, expected {expected}")
         self.expected = expected
         self.presented = presented
+        self.remedy = remedy
 
 
 Fault = BaseException | ProtocolStatusFault

@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
-from mxgateway.credentials import ApiKey
+from mxgateway.credentials import ApiKey, Secret
+from mxgateway.endpoints import Endpoint as Endpoint
+from mxgateway.endpoints import HttpProxy as HttpProxy
+from mxgateway.endpoints import is_server_name
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.versions import PROTOCOL_VERSION as PROTOCOL_VERSION
 
@@ -20,8 +23,7 @@ _Options = TypeVar("_Options", "ClientOptions", "OpenSessionOptions", "TlsOption
 
 _Hidden = TypeVar("_Hidden")
 
-_SCHEME: Final = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*)://(.*)$")
-_PORT: Final = re.compile(r"[0-9]{1,5}")
+_FINGERPRINT: Final = re.compile(r"(?i)(?:sha-?256(?:\s+fingerprint)?\s*[:=])?\s*([0-9a-f:\s]*)")
 _METADATA_NAME: Final = re.compile(r"[a-z0-9_.-]+")
 _RESERVED_METADATA: Final = frozenset(
     {
@@ -31,107 +33,8 @@ _RESERVED_METADATA: Final = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a gateway listens."""
-
-    host: str
-    """Host name, IPv4 address, or IPv6 address without brackets."""
-    port: int
-    """TCP port, 1 to 65535."""
-    scheme: str = ""
-    """``http`` or ``https`` when the text named one, else empty."""
-
-    @classmethod
-    def parse(cls, text: str) -> Endpoint:
-        """Read ``host:port``, ``[ipv6]:port``, or either behind ``http://`` or ``https://``.
-
-        Args:
-            text: The endpoint as a person writes it.
-
-        Raises:
-            MxGatewayInvalidRequestError: The text has another form; the message says which part is wrong.
-        """
-        scheme, rest = "", text.strip()
-        if match := _SCHEME.match(rest):
-            scheme, rest = match[1].lower(), match[2].removesuffix("/")
-            if scheme not in ("http", "https"):
-                raise _malformed(text, f"the scheme is {scheme!r}, not http or https")
-        host, colon, port = rest.rpartition(":")
-        if not colon or not port or port.endswith("]"):
-            raise _malformed(text, "the port is missing")
-        if not (_PORT.fullmatch(port) and 1 <= int(port) <= 65535):
-            raise _malformed(text, f"the port {port!r} is no number from 1 to 65535")
-        return cls(_host(text, host), int(port), scheme)
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def _host(text: str, host: str) -> str:
-    if host.startswith("[") and host.endswith("]"):
-        import ipaddress
-
-        try:
-            ipaddress.IPv6Address(host[1:-1])
-        except ValueError:
-            raise _malformed(text, f"{host} is no IPv6 address") from None
-        return host[1:-1]
-    if ":" in host:
-        raise _malformed(text, "an IPv6 address stands in brackets")
-    if not host:
-        raise _malformed(text, "the host is missing")
-    if any(char.isspace() or not char.isprintable() or char in "/@?#[]\\" for char in host):
-        raise _malformed(text, f"the host {host!r} holds a character that no host name has")
-    try:
-        return host if host.isascii() else host.encode("idna").decode("ascii")
-    except UnicodeError:
-        raise _malformed(text, f"the host {host!r} is no host name") from None
-
-
-def _is_server_name(name: str) -> bool:
-    """Tell whether TLS can ask for `name`."""
-    import ipaddress
-
-    try:
-        if ":" in name:
-            return bool(ipaddress.IPv6Address(name))
-        return bool(name.encode("idna")) and not any(char.isspace() or not char.isprintable() for char in name)
-    except ValueError:  # UnicodeError is one
-        return False
-
-
-def _malformed(text: str, why: str) -> MxGatewayInvalidRequestError:
-    return MxGatewayInvalidRequestError(
-        f"the endpoint {text!r} is malformed: {why}",
-        hint="write host:port, for example localhost:5000",
-        phase="request",
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsOptions:
-    """How the gateway's certificate is judged.
-
-    With nothing set, the certificate of the first handshake is trusted and pinned for the life of the client (plants often have
-    no PKI, and the gateway can serve a certificate that it made itself).
-    """
-
-    ca_file: str | os.PathLike[str] | None = None
-    """PEM file of the authorities that may have signed the certificate; verification is then complete, host name included."""
-    require_certificate_validation: bool = False
-    """Verify against the system's roots instead of trusting the first certificate seen."""
-    server_name_override: str | None = None
-    """The name to ask for (SNI) and to verify, where it differs from the endpoint's host."""
-
-    def __post_init__(self) -> None:
-        name = self.server_name_override
-        if name is not None and not _is_server_name(name):
-            raise _refused(f"server_name_override is {name!r}", "give a host name or an address, without a port")
-
-
 def _hide_arguments(cls: type[_Hidden]) -> type[_Hidden]:
-    """Let no frame of an error's traceback hold the arguments that `cls` was given: one of them is a key."""
+    """Let no frame of an error's traceback hold the arguments that `cls` was given: one of them is a secret."""
     generated = cls.__init__
 
     @functools.wraps(generated)
@@ -145,6 +48,110 @@ def _hide_arguments(cls: type[_Hidden]) -> type[_Hidden]:
 
     cls.__init__ = __init__  # type: ignore[method-assign]
     return cls
+
+
+@_hide_arguments
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsOptions:
+    """How the gateway's certificate is judged, and which one this side shows.
+
+    With nothing set, the certificate of the first handshake is trusted and pinned for the life of the client (plants often have
+    no PKI, and the gateway can serve a certificate that it made itself).
+    """
+
+    ca_file: str | os.PathLike[str] | None = None
+    """PEM file of the authorities that may have signed the certificate; verification is then complete, host name included."""
+    require_certificate_validation: bool = False
+    """Verify against the system's roots instead of trusting the first certificate seen."""
+    server_name_override: str | None = None
+    """The name to ask for (SNI) and to verify, where it differs from the endpoint's host."""
+    pin: str | Sequence[str] | None = None
+    """SHA-256 fingerprint that the certificate must have, as hex with or without colons; of several one must fit, for a roll-over.
+
+    Without `ca_file` and `require_certificate_validation` the pin is all that is asked of the certificate; with them both must hold.
+    """
+    known_gateways: str | os.PathLike[str] | None = None
+    """File that keeps the first certificate of each gateway, so that another process or a later start refuses another one.
+
+    None keeps it in memory, for the life of the client. The file is made when the first gateway is trusted.
+    """
+    client_cert: str | os.PathLike[str] | None = None
+    """PEM file of the certificate (and its chain) that this side shows when the gateway asks for one."""
+    client_key: str | os.PathLike[str] | None = None
+    """PEM file of the key that belongs to `client_cert`; None when that file holds it too."""
+    client_key_password: Secret | str | None = field(default=None, repr=False)
+    """The password of an encrypted `client_key`."""
+
+    def __post_init__(self) -> None:
+        name = self.server_name_override
+        if name is not None and not is_server_name(name):
+            raise _refused(f"server_name_override is {name!r}", "give a host name or an address, without a port")
+        for option in ("ca_file", "known_gateways", "client_cert", "client_key"):
+            if getattr(self, option) == "":
+                raise _refused(f"{option} is empty", "name a file, or leave the option out")
+        if self.pin is not None:
+            object.__setattr__(self, "pin", _pins(self.pin))
+        if isinstance(self.client_key_password, str):
+            object.__setattr__(self, "client_key_password", Secret(self.client_key_password))
+        self._check_combination()
+
+    def _check_combination(self) -> None:
+        if self.known_gateways is not None:
+            for option in ("ca_file", "require_certificate_validation", "pin"):
+                if getattr(self, option):
+                    raise _refused(
+                        f"known_gateways and {option} contradict each other",
+                        "drop one of the two: the file is for certificates that nothing else vouches for",
+                    )
+        for option in ("client_key", "client_key_password"):
+            if getattr(self, option) is not None and self.client_cert is None:
+                raise _refused(f"{option} is given without client_cert", "name the certificate as well")
+
+    @property
+    def pins(self) -> tuple[str, ...]:
+        """The pins as upper-case hex pairs joined by colons; empty when there is none."""
+        return self.pin if isinstance(self.pin, tuple) else ()
+
+    @property
+    def key_password(self) -> Secret | None:
+        """The key's password in its hidden form."""
+        return self.client_key_password if isinstance(self.client_key_password, Secret) else None
+
+
+def read_fingerprint(text: str) -> str:
+    """Return a SHA-256 fingerprint as upper-case hex pairs joined by colons.
+
+    Args:
+        text: Hex digits in either case, with or without colons, also behind ``SHA256:`` or what OpenSSL writes there.
+
+    Raises:
+        ValueError: It is none; the text of the error says why.
+    """
+    match = _FINGERPRINT.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("it holds something that is no hex digit")
+    digits = re.sub(r"[:\s]", "", match[1]).upper()
+    if len(digits) != 64:
+        raise ValueError(f"it has {len(digits)} hex digits, a SHA-256 fingerprint has 64")
+    return ":".join(digits[i : i + 2] for i in range(0, 64, 2))
+
+
+def _pins(given: str | Sequence[str]) -> tuple[str, ...]:
+    pins = (given,) if isinstance(given, str) else tuple(given)
+    if not pins:
+        raise _refused("pin is an empty list", "give one fingerprint or more, or None for trust on first use")
+    return tuple(dict.fromkeys(_pin(pin) for pin in pins))
+
+
+def _pin(text: str) -> str:
+    try:
+        return read_fingerprint(text)
+    except ValueError as error:
+        defect = str(error)
+    raise _refused(
+        f"the pin {text!r} is no SHA-256 fingerprint: {defect}",
+        "give 64 hex digits, as 'openssl x509 -noout -fingerprint -sha256 -in FILE' shows them",
+    )
 
 
 @_hide_arguments
@@ -166,12 +173,17 @@ class ClientOptions:
     """The largest message accepted; the gateway's own limit. Checked before anything is buffered."""
     max_send_bytes: int = 16 * 1024 * 1024
     """The largest message sent; the gateway refuses more."""
+    proxy: HttpProxy | str | None = None
+    """The HTTP proxy on the way, ``http://[user:password@]host:port``; None connects directly. Never taken from the environment: what
+    is set there for a browser seldom leads into a plant, and the way of the API key is chosen, not inherited."""
     metadata: tuple[tuple[str, str], ...] = ()
     """Further metadata of every call (names in lower case, without ``authorization``)."""
 
     def __post_init__(self) -> None:
         if self.api_key is not None and not isinstance(self.api_key, ApiKey):
             object.__setattr__(self, "api_key", _api_key(self.api_key))
+        if isinstance(self.proxy, str):
+            object.__setattr__(self, "proxy", HttpProxy.parse(self.proxy))
         if self.plaintext and self.tls is not None:
             raise _refused("plaintext and tls contradict each other", "drop one of the two")
         check_timeout("connect_timeout", self.connect_timeout)
@@ -185,6 +197,11 @@ class ClientOptions:
     def key(self) -> ApiKey | None:
         """The API key in its redacted form."""
         return self.api_key if isinstance(self.api_key, ApiKey) else None
+
+    @property
+    def http_proxy(self) -> HttpProxy | None:
+        """The proxy in its parsed form."""
+        return self.proxy if isinstance(self.proxy, HttpProxy) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,25 +1,23 @@
-"""From an endpoint to a connection: resolve, connect, TLS, HTTP/2 greeting; all within one bound."""
+"""From an endpoint to a connection: resolve, connect, proxy, TLS, HTTP/2 greeting; all within one bound."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import socket
 import ssl
-from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
+from mxgateway.endpoints import check_host_name
 from mxgateway.errors import Phase
-from mxgateway.faults import ConnectFault, NotHttp2Fault
-from mxgateway.options import ClientOptions, Endpoint
+from mxgateway.faults import ConnectFault, NotHttp2Fault, ProxyFault, TransportFault
+from mxgateway.options import ClientOptions, Endpoint, TlsOptions
 from mxgateway.transport.connection import Connection
+from mxgateway.transport.happy_eyeballs import connect_first
 from mxgateway.transport.protocol import GatewayProtocol
-from mxgateway.transport.tls import ALPN_PROTOCOL, TrustOnFirstUse, client_context
+from mxgateway.transport.resolver import Resolver
 
-Address = tuple[socket.AddressFamily, Any]
-
-ATTEMPT_DELAY: Final = 0.25
-"""Seconds before the next address is tried beside the last one (RFC 8305, section 8)."""
+if TYPE_CHECKING:
+    from mxgateway.transport.tls import GatewayTls, Handshake
 
 
 class Connector:
@@ -27,14 +25,21 @@ class Connector:
 
     Args:
         endpoint: Where the gateway listens.
-        options: Plaintext or TLS, and the time that a connection may take.
+        options: Plaintext or TLS, the proxy, and the time that a connection may take.
+
+    Raises:
+        MxGatewayInvalidRequestError: The proxy cannot be asked for this host.
     """
 
     def __init__(self, endpoint: Endpoint, options: ClientOptions) -> None:
         self._endpoint = endpoint
         self._options = options
-        self._trust = TrustOnFirstUse()
-        self._context: ssl.SSLContext | None = None
+        self._proxy = options.http_proxy
+        if self._proxy is not None:
+            check_host_name(endpoint)  # the proxy resolves it
+        first = self._proxy or endpoint
+        self._resolver = Resolver(first.host, first.port)
+        self._tls = None if options.plaintext else _tls(endpoint, options.tls or TlsOptions())
 
     async def connect(self) -> Connection:
         """Return a connection on which the gateway has answered the HTTP/2 greeting.
@@ -47,121 +52,161 @@ class Connector:
             async with asyncio.timeout(self._options.connect_timeout):
                 return await self._connect(attempt)
         except Exception as fault:
-            raise ConnectFault(attempt.phase, fault) from fault
+            raise ConnectFault(attempt.phase, self._blame(fault)) from fault
         finally:
             attempt.clean_up()
 
     async def _connect(self, attempt: _Attempt) -> Connection:
-        endpoint = self._endpoint
-        loop = asyncio.get_running_loop()
-        context = await self._tls_context()
-        infos = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+        handshake = await self._tls.prepare() if self._tls is not None else None
+        attempt.phase = "resolve"
+        addresses = await self._resolver.addresses()
         attempt.phase = "connect"
-        attempt.sock = await connect_first(interleave((family, address) for family, _, _, _, address in infos))
-        attempt.phase = "http2" if self._options.plaintext else "tls"
-        transport, protocol = await loop.create_connection(
-            GatewayProtocol,
-            sock=attempt.sock,
-            ssl=context,
-            server_hostname=self._server_name() if context else None,
-        )
-        attempt.sock, attempt.connection = None, protocol.connection
+        attempt.sock = await connect_first(addresses)
+        if self._proxy is not None:
+            from mxgateway.transport.proxy import open_tunnel
+
+            attempt.phase = "proxy"
+            await open_tunnel(attempt.sock, self._proxy, self._endpoint)
+        protocol = _GreetedProtocol()
+        if handshake is None:
+            await self._speak(attempt, protocol)
+        else:
+            await self._speak_through_tls(attempt, protocol, handshake)
+        return await attempt.greeted(protocol)
+
+    async def _speak(self, attempt: _Attempt, protocol: GatewayProtocol) -> None:
         attempt.phase = "http2"
-        if context is not None:
-            _check_alpn(transport)
-        await protocol.connection.greeted.wait()
-        if protocol.connection.fault is not None:
-            raise protocol.connection.fault
-        connection, attempt.connection = attempt.connection, None
-        return connection
+        await asyncio.get_running_loop().create_connection(lambda: protocol, sock=attempt.sock)
+        attempt.sock, attempt.connection = None, protocol.connection
 
-    async def _tls_context(self) -> ssl.SSLContext | None:
-        if self._context is None and not self._options.plaintext:
-            self._context = await asyncio.to_thread(client_context, self._options.tls, self._trust)
-        return self._context
+    async def _speak_through_tls(self, attempt: _Attempt, protocol: GatewayProtocol, handshake: Handshake) -> None:
+        attempt.phase = "tls"
+        gate = await self._secure(attempt, handshake)
+        handshake.check_protocol(gate.transport)
+        await handshake.trust.keep()
+        attempt.phase, attempt.secure = "http2", True
+        gate.open(protocol)
+        attempt.transport, attempt.connection = None, protocol.connection
 
-    def _server_name(self) -> str:
-        override = self._options.tls.server_name_override if self._options.tls else None
-        return override or self._endpoint.host
+    async def _secure(self, attempt: _Attempt, handshake: Handshake) -> _Gate:
+        """Begin TLS in a second step: when `create_connection` with TLS is cancelled in its first moments, asyncio forgets the transport."""
+        loop = asyncio.get_running_loop()
+        transport, gate = await loop.create_connection(_Gate, sock=attempt.sock)
+        attempt.sock, attempt.transport = None, transport
+        secured = await loop.start_tls(
+            transport,
+            gate,
+            handshake.context,
+            server_hostname=handshake.server_name,
+            ssl_handshake_timeout=self._options.connect_timeout,  # asyncio's own bound would cut a longer one short
+        )
+        if secured is None:
+            raise NotHttp2Fault(_HUNG_UP)
+        secured.pause_reading()
+        attempt.transport = gate.transport = secured
+        return gate
+
+    def _blame(self, fault: Exception) -> Exception:
+        """Return a fault of the way to the gateway as the proxy's; what TLS and HTTP/2 have to say is the gateway's own."""
+        if self._proxy is None or isinstance(fault, TransportFault | ssl.SSLError):
+            return fault
+        if not isinstance(fault, OSError | UnicodeError):
+            return fault
+        return ProxyFault(str(self._proxy), "did not lead there", cause=fault)
 
 
 class _Attempt:
     """How far one connection attempt has come, and what is to be thrown away when it fails."""
 
     def __init__(self) -> None:
-        self.phase: Phase = "resolve"
+        self.phase: Phase = "tls"
+        self.secure = False
         self.sock: socket.socket | None = None
+        self.transport: asyncio.Transport | None = None
         self.connection: Connection | None = None
 
+    async def greeted(self, protocol: _GreetedProtocol) -> Connection:
+        """Return the connection once the gateway has answered the greeting."""
+        connection = protocol.connection
+        await connection.greeted.wait()
+        if isinstance(protocol.lost_by, ssl.SSLError):
+            raise protocol.lost_by  # with TLS 1.3 a server judges our certificate after the handshake
+        if self.secure and protocol.hung_up:
+            raise NotHttp2Fault(_HUNG_UP)
+        if connection.fault is not None:
+            raise connection.fault
+        self.connection = None
+        return connection
+
     def clean_up(self) -> None:
+        """Close what has not become a connection."""
         if self.sock is not None:
             self.sock.close()
+        if self.transport is not None:
+            self.transport.abort()
         if self.connection is not None:
             self.connection.abort(ConnectionAbortedError("the attempt was given up"))
 
 
-def _check_alpn(transport: asyncio.BaseTransport) -> None:
-    chosen = transport.get_extra_info("ssl_object").selected_alpn_protocol()
-    if chosen != ALPN_PROTOCOL:
-        raise NotHttp2Fault(f"its TLS offers {chosen or 'no protocol'} instead of HTTP/2 (ALPN)")
+class _Gate(asyncio.Protocol):
+    """Holds a connection between the handshake and the first word: until the certificate is written down, nothing is said on it."""
+
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._successor: asyncio.Protocol | None = None
+        self._early: list[bytes] = []
+        self._lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.pause_reading()  # whatever comes belongs to TLS
+
+    def data_received(self, data: bytes) -> None:
+        self._early.append(data)  # what the gateway said together with the end of its handshake
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        if self._successor is not None:
+            self._successor.connection_lost(exc)
+
+    def open(self, protocol: GatewayProtocol) -> None:
+        """Let `protocol` speak and hear.
+
+        Raises:
+            NotHttp2Fault: The connection has ended meanwhile.
+        """
+        if self._lost:
+            raise NotHttp2Fault(_HUNG_UP)
+        self._successor = protocol
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        for data in self._early:
+            protocol.data_received(data)
+        self.transport.resume_reading()
 
 
-def interleave(addresses: Iterable[Address]) -> list[Address]:
-    """Return addresses with the families taking turns, the resolver's first family first (RFC 8305, section 4)."""
-    families: dict[socket.AddressFamily, list[Address]] = {}
-    for family, address in addresses:
-        families.setdefault(family, []).append((family, address))
-    turns = itertools.zip_longest(*families.values())
-    return [address for turn in turns for address in turn if address is not None]
+class _GreetedProtocol(GatewayProtocol):
+    """Remembers how the connection was lost."""
+
+    lost_by: BaseException | None = None
+    hung_up = False
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End every call."""
+        self.lost_by = exc
+        self.hung_up = exc is None and not self.connection.closed
+        super().connection_lost(exc)
 
 
-async def connect_first(addresses: list[Address]) -> socket.socket:
-    """Return a socket connected to the first address that answers, trying the next one after each `ATTEMPT_DELAY`.
-
-    Raises:
-        OSError: No address answered; the first address's failure.
-    """
-    waiting, running = list(reversed(addresses)), set[asyncio.Task[socket.socket]]()
-    first_error: OSError | None = None
-    try:
-        while waiting or running:
-            if waiting:
-                running.add(asyncio.ensure_future(_connect_socket(waiting.pop())))
-            done, running = await asyncio.wait(
-                running, timeout=ATTEMPT_DELAY if waiting else None, return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in done:
-                error = task.exception()
-                if error is None:
-                    running |= done - {task}
-                    return task.result()
-                if not isinstance(error, OSError):
-                    raise error
-                first_error = first_error or error
-        raise first_error or OSError("the host name has no address")
-    finally:
-        await _discard(running)
+_HUNG_UP: Final = (
+    "it closed the connection right after the TLS handshake, as a gateway may that asks for a client certificate"
+)
 
 
-async def _connect_socket(address: Address) -> socket.socket:
-    sock = socket.socket(
-        address[0], socket.SOCK_STREAM, socket.IPPROTO_TCP
-    )  # asyncio sets TCP_NODELAY on TCP by name only
-    try:
-        sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, address[1])
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+def _tls(endpoint: Endpoint, options: TlsOptions) -> GatewayTls:
+    """Load what TLS needs only where it is spoken: a program that does without it starts sooner."""
+    from mxgateway.transport.tls import GatewayTls
 
-
-async def _discard(tasks: set[asyncio.Task[socket.socket]]) -> None:
-    """Cancel the attempts that are not needed any more, closing what they may have connected already."""
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
-    for task in tasks:
-        if not task.cancelled() and task.exception() is None:
-            task.result().close()
+    return GatewayTls(endpoint, options)

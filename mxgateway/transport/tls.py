@@ -1,4 +1,4 @@
-"""TLS: whom to trust, decided inside the handshake.
+"""TLS: contexts whose handshake asks for the client's own judgement as well.
 
 The judgement happens in `do_handshake` itself: a certificate that is refused ends the handshake before our side has finished it, so nothing, the API key least of all, is
 sent to a peer that is not trusted, and no second connection is needed to look at the certificate first.
@@ -6,45 +6,73 @@ sent to a peer that is not trusted, and no second connection is needed to look a
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import os
 import ssl
+from dataclasses import dataclass
+from typing import Final
 
-from mxgateway.faults import CertificateFileFault, PinFault
-from mxgateway.options import TlsOptions
+from mxgateway.credentials import Secret
+from mxgateway.faults import CertificateFileFault, NotHttp2Fault
+from mxgateway.options import Endpoint, TlsOptions
+from mxgateway.refusals import os_text
+from mxgateway.transport import threads
+from mxgateway.transport.trust import Trust, trust_in, verifies
 
-ALPN_PROTOCOL = "h2"
+ALPN_PROTOCOL: Final = "h2"
 
 
-class TrustOnFirstUse:
-    """Pins the first certificate that a gateway presents, for as long as this object lives."""
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What a TLS handshake with one gateway needs."""
 
-    def __init__(self) -> None:
-        self.pinned: str | None = None
+    context: ssl.SSLContext
+    server_name: str
+    trust: Trust
 
-    def check(self, certificate: bytes) -> None:
-        """Pin `certificate` (DER), or compare it with the pinned one.
+    def check_protocol(self, transport: asyncio.BaseTransport) -> None:
+        """Check that the handshake on `transport` has chosen HTTP/2.
 
         Raises:
-            PinFault: It is another one.
+            NotHttp2Fault: It has not.
         """
-        presented = fingerprint(certificate)
-        if self.pinned is None:
-            self.pinned = presented
-        elif presented != self.pinned:
-            raise PinFault(expected=self.pinned, presented=presented)
+        chosen = transport.get_extra_info("ssl_object").selected_alpn_protocol()
+        if chosen != ALPN_PROTOCOL:
+            raise NotHttp2Fault(f"its TLS offers {chosen or 'no protocol'} instead of HTTP/2 (ALPN)")
 
 
-def fingerprint(certificate: bytes) -> str:
-    """Return the SHA-256 fingerprint of a DER certificate as upper-case hex pairs joined by colons."""
-    import hashlib
+class GatewayTls:
+    """TLS with one gateway; what is learnt about its certificate lives as long as this object.
 
-    return hashlib.sha256(certificate).digest().hex(":").upper()
+    Args:
+        endpoint: Where the gateway listens.
+        options: How its certificate is judged.
+    """
+
+    def __init__(self, endpoint: Endpoint, options: TlsOptions) -> None:
+        self._server_name = options.server_name_override or endpoint.host
+        self._trust = trust_in(endpoint, options)
+        self._options = options
+        self._handshake: Handshake | None = None
+
+    async def prepare(self) -> Handshake:
+        """Read the files that the next handshake needs.
+
+        Raises:
+            CertificateFileFault: A file cannot be used.
+        """
+        if self._handshake is None:
+            context = await threads.run(functools.partial(client_context, self._options, self._trust))
+            self._handshake = Handshake(context, self._server_name, self._trust)
+        await self._trust.prepare()
+        return self._handshake
 
 
 class GatewaySslContext(ssl.SSLContext):
     """A client context that may carry a judgement of its own on the peer's certificate."""
 
-    trust: TrustOnFirstUse | None = None
+    trust: Trust | None = None
 
 
 class _JudgingSslObject(ssl.SSLObject):
@@ -52,32 +80,36 @@ class _JudgingSslObject(ssl.SSLObject):
         super().do_handshake()
         trust = self.context.trust if isinstance(self.context, GatewaySslContext) else None
         if trust is not None:
-            trust.check(self.getpeercert(binary_form=True) or b"")
+            certificate = self.getpeercert(binary_form=True)
+            if certificate is None:
+                raise ssl.SSLError(1, "the gateway presented no certificate")
+            trust.check(certificate)
 
 
-def client_context(options: TlsOptions | None, trust: TrustOnFirstUse) -> ssl.SSLContext:
+def client_context(options: TlsOptions, trust: Trust) -> ssl.SSLContext:
     """Return the context for one client. Reads files; not for the event loop's thread.
 
     Args:
-        options: How the certificate is judged; None means trust on first use.
-        trust: Where the first certificate is pinned, when neither a CA file nor validation is asked for.
+        options: What OpenSSL verifies, and the certificate that is shown.
+        trust: The judgement besides.
 
     Raises:
-        CertificateFileFault: The CA file cannot be read, or holds no certificate.
+        CertificateFileFault: A file cannot be read, or does not hold what it should.
     """
-    options = options or TlsOptions()
     context = GatewaySslContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols([ALPN_PROTOCOL])
     context.sslobject_class = _JudgingSslObject
+    context.trust = trust
     if options.ca_file is not None:
         _load_authorities(context, os.fspath(options.ca_file))
-    elif options.require_certificate_validation:
+    elif verifies(options):
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     else:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        context.trust = trust
+    if options.client_cert is not None:
+        _load_client_certificate(context, os.fspath(options.client_cert), options)
     return context
 
 
@@ -87,4 +119,60 @@ def _load_authorities(context: ssl.SSLContext, file: str) -> None:
     except ssl.SSLError:
         raise CertificateFileFault(f"the CA file {file} holds no PEM certificate") from None
     except OSError as error:
-        raise CertificateFileFault(f"the CA file {file} cannot be read: {error.strerror}") from None
+        raise CertificateFileFault(f"the CA file {file} cannot be read: {os_text(error)}") from None
+
+
+def _load_client_certificate(context: ssl.SSLContext, certificate: str, options: TlsOptions) -> None:
+    key = os.fspath(options.client_key) if options.client_key is not None else certificate
+    _check_readable("client certificate", certificate)
+    _check_readable("client key", key)
+    password = _KeyPassword(key, options.key_password)
+    try:
+        context.load_cert_chain(certificate, key, password)
+    except (ssl.SSLError, ValueError) as error:
+        fault = _unusable(certificate, key, error, asked=password.asked)
+    else:
+        return
+    raise fault
+
+
+def _check_readable(what: str, file: str) -> None:
+    try:
+        with open(file, "rb") as opened:
+            opened.read(1)
+    except OSError as error:
+        raise CertificateFileFault(f"the {what} {file} cannot be read: {os_text(error)}") from None
+
+
+class _KeyPassword:
+    """Answers OpenSSL, which would ask on the terminal otherwise."""
+
+    def __init__(self, key: str, password: Secret | None) -> None:
+        self.asked = False
+        self._key = key
+        self._password = password
+
+    def __call__(self) -> str:
+        self.asked = True
+        if self._password is None:
+            raise CertificateFileFault(
+                f"the client key {self._key} is encrypted", remedy="give its password (client_key_password)"
+            )
+        return self._password.reveal()
+
+
+def _unusable(certificate: str, key: str, error: Exception, *, asked: bool) -> CertificateFileFault:
+    reason = getattr(error, "reason", None) or ""
+    if "MISMATCH" in reason:
+        return CertificateFileFault(
+            f"the client key {key} does not belong to the client certificate {certificate}",
+            remedy="give the two that were made together",
+        )
+    if asked:
+        return CertificateFileFault(
+            f"the client key {key} cannot be decrypted", remedy="correct its password (client_key_password)"
+        )
+    return CertificateFileFault(
+        f"the client certificate {certificate} and the client key {key} cannot be used ({reason or 'no PEM'})",
+        remedy="give PEM files, the certificate first and its chain after it",
+    )

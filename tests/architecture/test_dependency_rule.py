@@ -6,7 +6,7 @@ import pytest
 
 from tests.architecture.imports import imports, modules
 
-BASE = {"options", "errors", "faults", "credentials", "status", "versions"}
+BASE = {"options", "endpoints", "errors", "refusals", "faults", "credentials", "status", "versions"}
 CLIENT = {"client", "commands", "events", "methods", "session", "writes"}
 VALUES = {"values", "value_kinds", "value_text"}
 BINDINGS = {"generated", "proto"}

@@ -14,7 +14,7 @@ CALLS = """
 from datetime import UTC, datetime, timedelta
 from mxgateway import (
     ApiKey, ClientOptions, Endpoint, EventStream, GatewayClient, MxAccessError, MxGatewayError, OpenSessionOptions, Session,
-    TlsOptions, proto,
+    Secret, TlsOptions, proto,
 )
 NOW = datetime.now(UTC)
 async def right(client: GatewayClient, session: Session, command: proto.MxCommand, error: MxAccessError) -> None:
@@ -22,6 +22,7 @@ async def right(client: GatewayClient, session: Session, command: proto.MxComman
     await GatewayClient.connect("gw:5001", api_key="k", tls=TlsOptions(ca_file="ca.pem"))
     await GatewayClient.connect(endpoint="gw:5000", options=ClientOptions(plaintext=True), api_key=ApiKey("k"), call_timeout=None)
     await GatewayClient.connect("gw:5000", metadata=(("x-site", "7"),), connect_timeout=1, max_send_bytes=1)
+    await GatewayClient.connect(tls=TlsOptions(pin=["AB"], client_cert="c", client_key_password=Secret("p")), proxy="http://p:1")
     another: Session = await client.open_session()
     await client.open_session(OpenSessionOptions(client_session_name="svc"), timeout=5)
     await client.open_session(client_session_name="svc", command_timeout=timedelta(seconds=5), correlation_id="c")
@@ -49,6 +50,9 @@ async def wrong(client: GatewayClient, session: Session, command: proto.MxComman
     await GatewayClient.connect(tls=True)  # wrong
     await GatewayClient.connect(connect_timeout="10")  # wrong
     await GatewayClient.connect(metadata={"x-site": "7"})  # wrong
+    await GatewayClient.connect(proxy=("p", 1))  # wrong
+    await GatewayClient.connect(tls=TlsOptions(pin=5))  # wrong
+    await GatewayClient.connect(tls=TlsOptions(client_key_password=b"p"))  # wrong
     await client.open_session("svc")  # wrong
     await client.open_session(name="svc")  # wrong
     unopened: Session = client.open_session()  # wrong

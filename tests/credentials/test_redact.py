@@ -25,6 +25,8 @@ SECRET = "abcDEF123-._~+/="
         ("a=mxgw_op_SECRET;b", "a=mxgw_op_***;b"),
         ("mxgw_a_SECRET,mxgw_b_SECRET", "mxgw_a_***,mxgw_b_***"),
         ("env_mxgw_op_SECRET", "env_mxgw_op_***"),
+        ("http://op:SECRET@proxy:3128", "http://***@proxy:3128"),
+        ("via http://op:SE@CR/ET@proxy:3128/ refused", "via http://***@proxy:3128/ refused"),
         ("line one\nmxgw_op_SECRET\nline three", "line one\nmxgw_op_***\nline three"),
     ],
 )
@@ -35,7 +37,19 @@ def test_keys_and_tokens_are_replaced(text: str, clean: str):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "nothing secret", "mxgw", "mxgw_", "mxgw_op", "mxgw_op_", "the mxgw-py command", "forbearer x", "wayBearer y"],
+    [
+        "",
+        "nothing secret",
+        "mxgw",
+        "mxgw_",
+        "mxgw_op",
+        "mxgw_op_",
+        "the mxgw-py command",
+        "forbearer x",
+        "wayBearer y",
+        "http://gw:5000",
+        "a@b",
+    ],
 )
 def test_other_text_is_left_alone(text: str):
     assert redact(text) == text

@@ -36,6 +36,7 @@ from mxgateway.faults import (
     PeerFault,
     PinFault,
     ProtocolStatusFault,
+    ProxyFault,
     RequestFault,
     RpcStatus,
     TransportFault,
@@ -141,6 +142,8 @@ Row = tuple[Fault, type[MxGatewayError], Phase, GrpcStatus | None, bool, str]
 
 UNAVAILABLE, INTERNAL, DEADLINE = GrpcStatus.UNAVAILABLE, GrpcStatus.INTERNAL, GrpcStatus.DEADLINE_EXCEEDED
 
+PROXY = "http://proxy.plant:3128"
+
 FAULTS: list[Row] = [
     # fault; class, phase, status, worth another try, words
     (RequestFault("too large"), Invalid, "request", None, False, "nothing was sent"),
@@ -158,7 +161,84 @@ FAULTS: list[Row] = [
     (PeerFault("bad frame"), Protocol, "stream", INTERNAL, False, "bad frame"),
     (TransportFault("anything else"), Protocol, "stream", INTERNAL, False, "anything else"),
     (CertificateFileFault("the CA file x cannot be read"), Tls, "tls", None, False, "the CA file x cannot be read"),
+    (
+        CertificateFileFault("no line", remedy="make one"),
+        Tls,
+        "tls",
+        None,
+        False,
+        "no line; make one; nothing was sent",
+    ),
     (PinFault("AA:BB", "CC:DD"), Tls, "tls", UNAVAILABLE, False, "expected SHA-256 AA:BB, presented CC:DD"),
+    (
+        PinFault("AA", "CC", "remove line 3 of known"),
+        Tls,
+        "tls",
+        UNAVAILABLE,
+        False,
+        "was renewed, remove line 3 of known",
+    ),
+    (ProxyFault(PROXY, "hung up", passing=True), Transport, "stream", UNAVAILABLE, True, f"the proxy {PROXY} hung up"),
+    (
+        ProxyFault(PROXY, "is none"),
+        Transport,
+        "stream",
+        UNAVAILABLE,
+        False,
+        "no connection to gw.plant:5001: the proxy",
+    ),
+    (ProxyFault(PROXY, "refused", status=407), Transport, "stream", UNAVAILABLE, False, "give the proxy's user name"),
+    (
+        ProxyFault(PROXY, "refused", status=407, authenticated=True),
+        Transport,
+        "stream",
+        UNAVAILABLE,
+        False,
+        "does not accept this user name",
+    ),
+    (
+        ProxyFault(PROXY, "refused", status=407, schemes=("NTLM",)),
+        Transport,
+        "stream",
+        UNAVAILABLE,
+        False,
+        "wants NTLM",
+    ),
+    (ProxyFault(PROXY, "refused", status=403), Transport, "stream", UNAVAILABLE, False, "have the proxy let"),
+    (ProxyFault(PROXY, "refused", status=502), Transport, "stream", UNAVAILABLE, True, "as the proxy's network sees"),
+    (ProxyFault(PROXY, "x", cause=TimeoutError()), Timeout, "stream", DEADLINE, False, "within 2.5 s"),
+    (
+        ProxyFault(PROXY, "x", cause=TimeoutError(errno.ETIMEDOUT, "timed out")),
+        Timeout,
+        "stream",
+        DEADLINE,
+        False,
+        f"the tunnel of the proxy {PROXY} broke (timed out)",
+    ),
+    (
+        ProxyFault(PROXY, "x", cause=ConnectionRefusedError(111, "x")),
+        Transport,
+        "stream",
+        UNAVAILABLE,
+        True,
+        f"nothing listens on the proxy {PROXY}",
+    ),
+    (
+        ProxyFault(PROXY, "x", cause=socket.gaierror(-2, "unknown")),
+        Transport,
+        "stream",
+        UNAVAILABLE,
+        True,
+        f"the host name of the proxy {PROXY} cannot be resolved (unknown)",
+    ),
+    (
+        ProxyFault(PROXY, "x", cause=ConnectionResetError()),
+        Transport,
+        "stream",
+        UNAVAILABLE,
+        True,
+        f"the tunnel of the proxy {PROXY} broke (closed by the peer)",
+    ),
     (ssl.SSLCertVerificationError(1, "no chain"), Tls, "tls", UNAVAILABLE, False, "was refused"),
     (ssl.SSLError(1, "odd record"), Tls, "tls", UNAVAILABLE, False, "odd record"),
     (ssl.SSLEOFError(8, "EOF in handshake"), Tls, "tls", UNAVAILABLE, False, "EOF in handshake"),
@@ -235,6 +315,32 @@ PHASES: list[tuple[BaseException, Phase, type[MxGatewayError], Phase, str]] = [
     (ConnectionResetError(), "tls", Transport, "tls", "closed by the peer) during the TLS handshake"),
     (ssl.SSLError(1, "x"), "tls", Tls, "tls", "no TLS connection"),
     (PinFault("AA", "BB"), "tls", Tls, "tls", "not the trusted one"),
+    (
+        ProxyFault(PROXY, "x", cause=TimeoutError()),
+        "resolve",
+        Timeout,
+        "resolve",
+        f"the name of the proxy {PROXY} was not",
+    ),
+    (ProxyFault(PROXY, "x", cause=TimeoutError()), "connect", Timeout, "connect", f"the proxy {PROXY} was not reached"),
+    (ProxyFault(PROXY, "x", cause=TimeoutError()), "proxy", Timeout, "proxy", f"the proxy {PROXY} did not answer"),
+    (ProxyFault(PROXY, "x", cause=TimeoutError()), "tls", Timeout, "tls", f"the tunnel of the proxy {PROXY}"),
+    (
+        ProxyFault(PROXY, "x", cause=OSError(101, "no net")),
+        "connect",
+        Transport,
+        "connect",
+        "the connection to the proxy",
+    ),
+    (ProxyFault(PROXY, "x", cause=OSError(101, "no net")), "proxy", Transport, "proxy", "the connection to the proxy"),
+    (
+        ProxyFault(PROXY, "x", cause=UnicodeError("label")),
+        "resolve",
+        Transport,
+        "resolve",
+        "the host name of the proxy",
+    ),
+    (ProxyFault(PROXY, "refused", status=407), "proxy", Transport, "proxy", f"the proxy {PROXY} refused"),
     (NotHttp2Fault("no ALPN"), "http2", Protocol, "http2", "no ALPN"),
     (ConnectionFault("GOAWAY"), "http2", Transport, "http2", "GOAWAY"),
 ]
@@ -248,6 +354,53 @@ def test_what_failed_while_connecting_keeps_its_phase_and_its_cause(row):
     assert words in error.message
     assert error.__cause__ is cause
     assert_tells_where(error, GATEWAY)
+
+
+def verification(code: int, words: str) -> ssl.SSLCertVerificationError:
+    fault = ssl.SSLCertVerificationError(1, words)
+    fault.verify_code, fault.verify_message = code, words
+    return fault
+
+
+def alert(reason: str) -> ssl.SSLError:
+    fault = ssl.SSLError(1, reason)
+    fault.reason = reason
+    return fault
+
+
+@pytest.mark.parametrize(
+    ("fault", "words", "remedy"),
+    [
+        (
+            verification(10, "certificate has expired"),
+            "certificate has expired",
+            "renewed, or check this machine's clock",
+        ),
+        (verification(9, "certificate is not yet valid"), "not yet valid", "check this machine's clock"),
+        (verification(62, "Hostname mismatch"), "Hostname mismatch", "server_name_override"),
+        (verification(64, "IP address mismatch"), "IP address mismatch", "server_name_override"),
+        (verification(18, "self-signed certificate"), "self-signed certificate", "CA file"),
+        (verification(20, "unable to get local issuer"), "unable to get", "or its fingerprint as the pin"),
+        (
+            alert("TLSV13_ALERT_CERTIFICATE_REQUIRED"),
+            "asks for a client certificate",
+            "pass client_cert and client_key",
+        ),
+        (alert("TLSV1_ALERT_UNKNOWN_CA"), "refused this client's certificate", "that the gateway trusts"),
+        (alert("SSLV3_ALERT_CERTIFICATE_EXPIRED"), "refused this client's certificate", "that the gateway trusts"),
+        (
+            alert("SSLV3_ALERT_HANDSHAKE_FAILURE"),
+            "HANDSHAKE_FAILURE",
+            "whether the gateway asks for a client certificate",
+        ),
+        (alert("TLSV1_ALERT_PROTOCOL_VERSION"), "PROTOCOL_VERSION", "TLS 1.2 or newer"),
+    ],
+)
+def test_a_tls_failure_has_the_remedy_for_its_reason(fault: ssl.SSLError, words: str, remedy: str):
+    error = map_fault(fault, GATEWAY)
+    assert type(error) is Tls
+    assert words in error.message
+    assert remedy in error.hint
 
 
 def test_an_error_of_the_tree_is_returned_as_it_is():

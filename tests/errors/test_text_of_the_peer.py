@@ -14,6 +14,7 @@ from mxgateway.faults import (
     NotHttp2Fault,
     PeerFault,
     ProtocolStatusFault,
+    ProxyFault,
     RpcStatus,
 )
 
@@ -27,6 +28,7 @@ KINDS = {
     "a broken rule": PeerFault,
     "a peer without HTTP/2": NotHttp2Fault,
     "a lost connection": ConnectionFault,
+    "a proxy": lambda text: ProxyFault("http://proxy:3128", text),
     "a failed connection": lambda text: ConnectFault("http2", NotHttp2Fault(text)),
     "an operating system's error": lambda text: OSError(5, text),
     "any exception": RuntimeError,
@@ -52,6 +54,8 @@ def test_an_error_is_one_printable_line_whatever_the_peer_says(kind: str, text: 
         f'{{"key": "mxgw_op_{SECRET}"}}',
         f"x_mxgw_op_{SECRET}",
         f"mxgw_op_{SECRET[:4]}\x00\x1b{SECRET[4:]}",
+        f"no route to http://op:{SECRET}@proxy:3128",
+        f"no route to http://op:p@ss/{SECRET}@proxy:3128/",
     ],
 )
 def test_a_secret_that_the_peer_echoes_is_not_repeated(kind: str, echo: str):

@@ -10,6 +10,7 @@ from mxgateway import GatewayClient, TlsOptions, proto
 from mxgateway.errors import GrpcStatus, MxGatewayTlsError
 from tests.peers.certificates import Authority, ServerCertificate
 from tests.peers.raw_peers import Http2Peer, Http2Server
+from tests.peers.tls_peers import expired
 from tests.transport.rig import REPLY
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
@@ -80,6 +81,21 @@ async def test_a_certificate_for_another_host_is_refused(authority: Authority, c
         error = await refused(server, ca_file=ca_file)
         assert "Hostname mismatch" in error.message
         assert "server name" in error.hint
+
+
+async def test_an_expired_certificate_is_refused_and_the_clock_is_mentioned(tmp_path: Path):
+    file = tmp_path / "ca.pem"
+    async with Http2Server(serve, tls=expired(file).context()) as server:
+        error = await refused(server, ca_file=file)
+        assert "certificate has expired" in error.message
+        assert "renewed" in error.hint
+        assert "clock" in error.hint
+
+
+async def test_an_expired_certificate_that_is_pinned_is_trusted_as_its_fingerprint_is_all_that_counts(tmp_path: Path):
+    certificate = expired(tmp_path / "ca.pem")
+    async with Http2Server(serve, tls=certificate.context()) as server:
+        await call(server, pin=certificate.fingerprint)
 
 
 async def test_the_server_name_override_is_asked_for_and_verified(authority: Authority, ca_file: Path):

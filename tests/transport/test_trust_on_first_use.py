@@ -1,6 +1,5 @@
 """Trust on first use: the first certificate is pinned, another one is refused inside the handshake."""
 
-import asyncio
 import ssl
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from mxgateway import GatewayClient, TlsOptions, proto
 from mxgateway.errors import GrpcStatus, MxGatewayTlsError
 from tests.peers.certificates import Authority, ServerCertificate, self_signed
 from tests.peers.raw_peers import Http2Peer, Http2Server
+from tests.peers.tls_peers import TwoFacedServer
 from tests.transport.rig import REPLY
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
@@ -22,29 +22,6 @@ async def serve_one(peer: Http2Peer) -> None:
     """Answer one call and hang up, so that the next one needs another handshake."""
     await peer.reply(await peer.request(), REPLY)
     peer.writer.close()
-
-
-class TwoFacedServer(Http2Server):
-    """A server that can change its certificate, and keeps every byte that was decrypted for it."""
-
-    def __init__(self, certificate: ServerCertificate) -> None:
-        self.context = certificate.context()
-        super().__init__(serve_one, tls=self.context)
-        self.decrypted: list[bytes] = []
-
-    def change(self, certificate: ServerCertificate) -> None:
-        """Present another certificate from the next handshake on, and answer nothing."""
-        other = certificate.context()
-        other.minimum_version, other.maximum_version = self.context.minimum_version, self.context.maximum_version
-
-        def take_over(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-            connection.context = other
-
-        self.context.sni_callback = take_over
-        self._script = self._listen
-
-    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.decrypted.append(await reader.read())
 
 
 async def ping(client: GatewayClient) -> None:
@@ -82,7 +59,7 @@ async def test_a_changed_certificate_is_refused_before_anything_is_said(
     own_certificate: ServerCertificate, version: ssl.TLSVersion
 ):
     changed = self_signed()
-    server = TwoFacedServer(own_certificate)
+    server = TwoFacedServer(serve_one, own_certificate)
     server.context.minimum_version = server.context.maximum_version = version
     async with server, GatewayClient.connect(f"localhost:{server.port}", api_key=KEY) as client:
         await ping(client)
