@@ -13,7 +13,7 @@ from mxgateway_cli.output import Output
 from mxgateway_cli.text import clean, json_text
 
 if TYPE_CHECKING:
-    from mxgateway import ApiKey
+    from mxgateway import Secret
     from mxgateway_cli.failures import Failure
 
 Colour = Literal["auto", "always", "never"]
@@ -38,16 +38,16 @@ class App:
         self.output = Output("json" if _asks_for_json(arguments) else "table")
         self.colour: Colour = "auto"
         self.verbose = False
-        self._keys: list[ApiKey] = []
+        self._secrets: list[Secret] = []
 
-    def keep_secret(self, key: ApiKey) -> None:
-        """Remember a key, so that nothing written to stderr shows it, whatever its form."""
-        self._keys.append(key)
+    def keep_secret(self, secret: Secret) -> None:
+        """Remember a key or password, so that nothing written to stderr shows it, whatever its form."""
+        self._secrets.append(secret)
 
     def redact(self, text: str) -> str:
         """Return `text` without any secret."""
-        for key in self._keys:
-            text = text.replace(key.reveal(), str(key))
+        for secret in self._secrets:
+            text = text.replace(secret.reveal(), str(secret))
         return mxgateway.redact(text)
 
     def fail(self, failure: Failure) -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from mxgateway_cli.app import App
 from mxgateway_cli.connection import ConnectionSettings, connected
@@ -18,7 +19,7 @@ from mxgateway_cli.options import CALL_TIMEOUT, CONNECTION_OPTIONS
 from mxgateway_cli.sections import OUTPUT_OPTIONS, Decorator
 
 if TYPE_CHECKING:
-    from mxgateway import GatewayClient, Session
+    from mxgateway import GatewayClient, HttpProxy, Session
     from mxgateway_cli.output import Output
 
 _log = logging.getLogger("mxgateway.cli")
@@ -107,7 +108,14 @@ def gateway_command(
 def _settings(ctx: click.Context, app: App, params: dict[str, Any]) -> ConnectionSettings:
     if params["api_key"] is not None:
         app.warn("--api-key is visible in the process list; --api-key-env and --api-key-file are not")
+    if _shows_password(ctx, params["proxy"]):
+        app.warn("the password in --proxy is visible in the process list; MXGATEWAY_PROXY is not")
     settings = ConnectionSettings.take(ctx, params)
-    if settings.api_key is not None:
-        app.keep_secret(settings.api_key)
+    for secret in settings.secrets:
+        app.keep_secret(secret)
     return settings
+
+
+def _shows_password(ctx: click.Context, proxy: HttpProxy | None) -> bool:
+    on_command_line = ctx.get_parameter_source("proxy") is ParameterSource.COMMANDLINE
+    return on_command_line and proxy is not None and proxy.credentials is not None

@@ -17,16 +17,16 @@ import click
 from click.core import ParameterSource
 
 import mxgateway
+from mxgateway_cli.tls import TLS_OPTIONS, tls_options
 
 if TYPE_CHECKING:
-    from mxgateway import ApiKey, ClientOptions, GatewayClient, TlsOptions
+    from mxgateway import ApiKey, ClientOptions, GatewayClient, HttpProxy, Secret, TlsOptions
 
 _log = logging.getLogger("mxgateway.cli")
 
 DEFAULT_KEY_VARIABLE: Final = "MXGATEWAY_API_KEY"
 _KEY_FILE_LIMIT: Final = 64 * 1024
-_SERVER_OPTIONS: Final = ("endpoint", "api_key", "api_key_file", "api_key_env")
-_TLS_OPTIONS: Final = ("tls", "ca_file", "require_certificate_validation", "server_name_override")
+_SERVER_OPTIONS: Final = ("endpoint", "api_key", "api_key_file", "api_key_env", "proxy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,7 @@ class ConnectionSettings:
     endpoint: str
     plaintext: bool
     tls: TlsOptions | None
+    proxy: HttpProxy | None
     api_key: ApiKey | None
     timeout: float | None
     """Seconds; None takes the library's defaults."""
@@ -49,41 +50,51 @@ class ConnectionSettings:
             click.UsageError: Options contradict each other, or no key is where one was announced.
         """
         taken = {
-            name: params.pop(name) for name in (*_SERVER_OPTIONS, *_TLS_OPTIONS, "plaintext", "simulator", "timeout")
+            name: params.pop(name) for name in (*_SERVER_OPTIONS, *TLS_OPTIONS, "plaintext", "simulator", "timeout")
         }
         given = frozenset(
             name for name in taken if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE and taken[name]
         )
         if taken["simulator"]:
             _refuse_beside(
-                "simulator", given & {*_SERVER_OPTIONS, *_TLS_OPTIONS}, "the simulated gateway brings its own"
+                "simulator", given & {*_SERVER_OPTIONS, *TLS_OPTIONS}, "the simulated gateway brings its own"
             )
             return cls(
-                endpoint="", plaintext=True, tls=None, api_key=None, timeout=taken["timeout"], simulator=True
+                endpoint="", plaintext=True, tls=None, proxy=None, api_key=None, timeout=taken["timeout"], simulator=True
             )  # fmt: skip
         if taken["plaintext"]:
-            _refuse_beside("plaintext", given & set(_TLS_OPTIONS), "it turns TLS off")
+            _refuse_beside("plaintext", given & set(TLS_OPTIONS), "it turns TLS off")
         endpoint = taken["endpoint"] or mxgateway.DEFAULT_ENDPOINT
         _check_scheme(endpoint, plaintext=taken["plaintext"])
         return cls(
             endpoint=endpoint,
             plaintext=taken["plaintext"],
-            tls=_tls(taken),
+            tls=None if taken["plaintext"] else tls_options(taken, given),
+            proxy=taken["proxy"],
             api_key=_api_key(taken, given),
             timeout=taken["timeout"],
             simulator=False,
         )
 
+    @property
+    def secrets(self) -> list[Secret]:
+        """What nothing that is written may show."""
+        found = [
+            self.api_key,
+            self.proxy.credentials if self.proxy is not None else None,
+            self.tls.key_password if self.tls is not None else None,
+        ]
+        return [secret for secret in found if secret is not None]
+
     def client_options(self) -> ClientOptions:
         """Return what the library is connected with."""
-        options = mxgateway.ClientOptions(api_key=self.api_key, plaintext=self.plaintext, tls=self.tls)
-        return options if self.timeout is None else mxgateway.ClientOptions(
-            api_key=self.api_key,
-            plaintext=self.plaintext,
-            tls=self.tls,
-            connect_timeout=min(options.connect_timeout, self.timeout),
-            call_timeout=self.timeout,
+        options = mxgateway.ClientOptions(
+            api_key=self.api_key, plaintext=self.plaintext, tls=self.tls, proxy=self.proxy
         )  # fmt: skip
+        if self.timeout is None:
+            return options
+        connect_timeout = min(options.connect_timeout, self.timeout)
+        return replace(options, connect_timeout=connect_timeout, call_timeout=self.timeout)
 
 
 @asynccontextmanager
@@ -97,7 +108,9 @@ async def connected(settings: ConnectionSettings) -> AsyncIterator[GatewayClient
             gateway = await stack.enter_async_context(SimulatedGateway())
             endpoint, options = gateway.endpoint, replace(options, api_key=gateway.api_key)
         key = f"API key {options.api_key}" if options.api_key is not None else "no API key"
-        _log.debug("connecting to %s %s, %s", endpoint, "without TLS" if options.plaintext else "with TLS", key)
+        way = "without TLS" if options.plaintext else "with TLS"
+        way += f" through the proxy {options.proxy}" if options.proxy is not None else ""
+        _log.debug("connecting to %s %s, %s", endpoint, way, key)
         yield await stack.enter_async_context(mxgateway.GatewayClient.connect(endpoint, options=options))
         _log.debug("closing the connection")
 
@@ -118,11 +131,6 @@ def _check_scheme(endpoint: str, *, plaintext: bool) -> None:
         raise click.UsageError(f"The endpoint {endpoint!r} asks for no TLS, which needs --plaintext as well.")
     if scheme == "https" and plaintext:
         raise click.UsageError(f"The endpoint {endpoint!r} asks for TLS, but --plaintext is given.")
-
-
-def _tls(taken: Mapping[str, Any]) -> TlsOptions | None:
-    fields = {name: taken[name] for name in _TLS_OPTIONS if name != "tls" and taken[name]}
-    return mxgateway.TlsOptions(**fields) if fields else None
 
 
 def _api_key(taken: Mapping[str, Any], given: frozenset[str]) -> ApiKey | None:

@@ -13,8 +13,9 @@ from mxgateway_cli.sections import CONNECTION_SECTION, Decorator, option
 if TYPE_CHECKING:
     _SecondsBase = click.ParamType[float]
     _KeyBase = click.ParamType[mxgateway.ApiKey]
+    _ProxyBase = click.ParamType[mxgateway.HttpProxy]
 else:  # generic only since click 8.4
-    _SecondsBase = _KeyBase = click.ParamType
+    _SecondsBase = _KeyBase = _ProxyBase = click.ParamType
 
 _INT64_UNSIGNED_MAX: Final = 2**64 - 1
 
@@ -56,6 +57,25 @@ class KeyText(_KeyBase):
             self.fail(str(error), param, ctx)
 
 
+class ProxyText(_ProxyBase):
+    """The URL of an HTTP proxy; its password is put out of sight as soon as it is read."""
+
+    name = "proxy"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> mxgateway.HttpProxy:
+        """Return the proxy.
+
+        Raises:
+            click.BadParameter: The text is no proxy's URL; the message does not show it.
+        """
+        if isinstance(value, mxgateway.HttpProxy):
+            return value
+        try:
+            return mxgateway.HttpProxy.parse(value)
+        except mxgateway.MxGatewayInvalidRequestError as error:
+            self.fail(str(error), param, ctx)
+
+
 def _connection(*names: str, **attributes: Any) -> Decorator:
     return option(*names, section=CONNECTION_SECTION, **attributes)
 
@@ -74,6 +94,26 @@ CONNECTION_OPTIONS: Final[tuple[Decorator, ...]] = (
         "--require-certificate-validation", is_flag=True, help="Verify against the system's authorities."
     ),
     _connection("--server-name-override", metavar="NAME", help="The name that the certificate was made for."),
+    _connection(
+        "--pin", multiple=True, metavar="SHA256", envvar="MXGATEWAY_PIN", show_envvar=True,
+        help="Fingerprint that the certificate must have; given more than once, one of them.",
+    ),
+    _connection(
+        "--known-hosts", type=click.Path(dir_okay=False), metavar="FILE", envvar="MXGATEWAY_KNOWN_HOSTS", show_envvar=True,
+        help="Where the first certificate of each gateway is kept.  [default: mxgateway/known_gateways in the user's state directory]",
+    ),
+    _connection(
+        "--client-cert", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CLIENT_CERT", show_envvar=True,
+        help="PEM file of the certificate to show to the gateway.",
+    ),
+    _connection(
+        "--client-key", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CLIENT_KEY", show_envvar=True,
+        help="PEM file of its key; the password of an encrypted one stands in MXGATEWAY_CLIENT_KEY_PASSWORD.",
+    ),
+    _connection(
+        "--proxy", type=ProxyText(), metavar="URL", envvar="MXGATEWAY_PROXY", show_envvar=True,
+        help="HTTP proxy on the way, http://[user:password@]host:port. HTTPS_PROXY and its like are not looked at.",
+    ),
     _connection(
         "--api-key-env", metavar="NAME", help="Environment variable with the API key.  [default: MXGATEWAY_API_KEY]"
     ),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
 import json
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +46,15 @@ class Outcome:
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return this process's environment without what configures the command, plus `extra`."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("MXGATEWAY_", "NO_COLOR"))}
-    return {**kept, **(extra or {})}
+    return {**kept, **_state_directory(), **(extra or {})}
+
+
+@functools.cache
+def _state_directory() -> dict[str, str]:
+    """Keep what the commands of this test run learn apart from what their user's own ones did."""
+    directory = tempfile.mkdtemp(prefix="mxgw-py-tests-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return {"LOCALAPPDATA" if sys.platform == "win32" else "XDG_STATE_HOME": directory}
 
 
 async def start(*arguments: str, env: Mapping[str, str] | None = None) -> asyncio.subprocess.Process:
