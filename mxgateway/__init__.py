@@ -39,8 +39,13 @@ if TYPE_CHECKING:
     from mxgateway.options import Endpoint as Endpoint
     from mxgateway.options import HttpProxy as HttpProxy
     from mxgateway.options import OpenSessionOptions as OpenSessionOptions
+    from mxgateway.options import RetryOptions as RetryOptions
     from mxgateway.options import TlsOptions as TlsOptions
     from mxgateway.session import Session as Session
+    from mxgateway.stats import ClientStats as ClientStats
+    from mxgateway.tracing import CallInfo as CallInfo
+    from mxgateway.tracing import CallTrace as CallTrace
+    from mxgateway.tracing import Tracer as Tracer
     from mxgateway.value_text import VALUE_TYPES as VALUE_TYPES
     from mxgateway.value_text import parse_mx_value as parse_mx_value
     from mxgateway.value_text import parse_value as parse_value
@@ -85,9 +90,12 @@ _MODULES: Final = {
         "Endpoint",
         "HttpProxy",
         "OpenSessionOptions",
+        "RetryOptions",
         "TlsOptions",
     ),
     "session": ("Session",),
+    "stats": ("ClientStats",),
+    "tracing": ("CallInfo", "CallTrace", "Tracer"),
     "value_text": ("VALUE_TYPES", "parse_mx_value", "parse_value"),
     "values": ("MxValueInput", "MxValueOutput", "UnconvertedValue", "from_mx_value", "to_mx_value"),
     "versions": ("PROTOCOL_VERSION",),
@@ -109,8 +117,14 @@ __all__ = [  # noqa: RUF022 - sorted within its groups
     "HttpProxy",
     "OpenSessionOptions",
     "PROTOCOL_VERSION",
+    "RetryOptions",
     "Secret",
     "TlsOptions",
+    # looking on
+    "CallInfo",
+    "CallTrace",
+    "ClientStats",
+    "Tracer",
     # values
     "MxValueInput",
     "MxValueOutput",

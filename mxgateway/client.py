@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, Protocol, TypedDict, TypeVar, Unpack
 
 from mxgateway import commands, proto
 from mxgateway.credentials import ApiKey
-from mxgateway.errors import CallSite, MxGatewayInvalidRequestError, map_fault
+from mxgateway.errors import CallSite, MxGatewayError, MxGatewayInvalidRequestError, map_fault
 from mxgateway.faults import ClosedFault, ConnectFault
 from mxgateway.methods import OPEN_SESSION, STREAM_EVENTS
 from mxgateway.options import (
@@ -22,12 +22,18 @@ from mxgateway.options import (
     Endpoint,
     HttpProxy,
     OpenSessionOptions,
+    RetryOptions,
     TlsOptions,
     merge_options,
 )
 from mxgateway.session import Session, close_session_raw
-from mxgateway.transport.calls import CallOptions, ServerStream, site_of, unary
+from mxgateway.stats import ClientStats
+from mxgateway.tracing import Tracer
+from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel
+from mxgateway.transport.method import CallOptions, Progress, site_of
+from mxgateway.transport.server_stream import ServerStream
+from mxgateway.transport.unattended import Unattended
 
 log = logging.getLogger("mxgateway.client")
 
@@ -50,6 +56,10 @@ class ClientOptionFields(TypedDict, total=False):
     max_send_bytes: int
     proxy: HttpProxy | str | None
     metadata: tuple[tuple[str, str], ...]
+    keepalive_time: float | None
+    keepalive_timeout: float
+    retry: RetryOptions | None
+    tracer: Tracer | None
 
 
 class OpenSessionFields(TypedDict, total=False):
@@ -101,6 +111,8 @@ class GatewayClient:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._sessions: set[Session] = set()
+        self._openings = Unattended()
+        self._chores: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
 
     @staticmethod
@@ -136,6 +148,10 @@ class GatewayClient:
     def __repr__(self) -> str:
         return f"<GatewayClient of {self.endpoint}{', closed' if self._closing is not None else ''}>"
 
+    def stats(self) -> ClientStats:
+        """Return what this client has done so far, in numbers: a snapshot."""
+        return self._channel.stats()
+
     # -- sessions
 
     def open_session(
@@ -147,7 +163,8 @@ class GatewayClient:
     ) -> Opening[Session]:
         """Open a session: ``await`` the result, or use it with ``async with``, which closes the session at the end of the block.
 
-        Opening starts a worker process at the gateway and takes seconds there; six or more at once can exceed the gateway's limit.
+        Opening starts a worker process at the gateway and takes seconds there; six or more at once can exceed the gateway's limit. When the caller is
+        cancelled meanwhile, the session is closed as soon as it is open.
 
         Args:
             options: What to open the session with.
@@ -163,15 +180,34 @@ class GatewayClient:
         async def open_it() -> Session:
             if self._closing is not None:
                 raise map_fault(ClosedFault("the client is closed"), CallSite(endpoint=self.endpoint), phase="request")
-            merged = merge_options(OpenSessionOptions, options, fields)
-            request = _open_session_request(merged)
-            reply = await self.open_session_raw(request, timeout=timeout)
-            self._check_version(reply)
-            session = Session(self._channel, reply.session_id, opened=reply, on_closed=self._sessions.discard)
-            self._sessions.add(session)
-            return session
+            request = _open_session_request(merge_options(OpenSessionOptions, options, fields))
+            progress = Progress()
+            return await self._openings.run(
+                lambda: self._open_session(request, timeout, progress), progress, orphaned=self._give_back
+            )
 
         return Opening(open_it)
+
+    async def _open_session(
+        self, request: proto.OpenSessionRequest, timeout: float | None, progress: Progress
+    ) -> Session:
+        reply = await self._open_session_raw(request, timeout, progress)
+        self._check_version(reply)
+        session = Session(self._channel, reply.session_id, opened=reply, on_closed=self._sessions.discard)
+        self._sessions.add(session)
+        return session
+
+    def _give_back(self, session: Session) -> None:
+        """Close a session whose opener was cancelled: nobody else knows it, and it would occupy a worker until its lease ends."""
+        chore = asyncio.create_task(self._close_unused(session))
+        self._chores.add(chore)
+        chore.add_done_callback(self._chores.discard)
+
+    async def _close_unused(self, session: Session) -> None:
+        try:
+            await session.close(timeout=CLOSE_BOUND)
+        except MxGatewayError as error:
+            log.warning("%s, whose opening was cancelled, was left to its lease: %s", session.session_id, error)
 
     def attach_session(self, session_id: str) -> Session:
         """Return a handle for a session that is open already; nothing is sent. Leaving its ``async with`` block does not close it."""
@@ -183,7 +219,12 @@ class GatewayClient:
         self, request: proto.OpenSessionRequest, *, timeout: float | None = None
     ) -> proto.OpenSessionReply:
         """Send OpenSession and return the reply; the session stays open until it is closed by its id, or its lease ends."""
-        options = CallOptions(timeout=timeout, correlation_id=request.client_correlation_id)
+        return await self._open_session_raw(request, timeout)
+
+    async def _open_session_raw(
+        self, request: proto.OpenSessionRequest, timeout: float | None, progress: Progress | None = None
+    ) -> proto.OpenSessionReply:
+        options = CallOptions(timeout=timeout, correlation_id=request.client_correlation_id, progress=progress)
         reply = await unary(self._channel, OPEN_SESSION, request, options)
         site = site_of(self._channel, OPEN_SESSION, options)
         commands.check_protocol(reply, site)
@@ -223,24 +264,37 @@ class GatewayClient:
     # -- the end
 
     async def close(self) -> None:
-        """Close the sessions that are still open, then the connection. Safe to call again and from several tasks."""
-        if self._closing is None:
+        """Close the sessions that are still open, then the connection. Safe to call again and from several tasks; cancelling one stops nothing."""
+        if self._closing is None or self._closing.cancelled():
             self._closing = asyncio.create_task(self._close())
+            self._closing.add_done_callback(self._closed)
         await asyncio.shield(self._closing)
+
+    def _closed(self, closing: asyncio.Task[None]) -> None:
+        """Leave no connection behind when the closing was cancelled, as every task is at the end of `asyncio.run`."""
+        if closing.cancelled():
+            self._channel.end()
 
     async def _close(self) -> None:
         closing: dict[asyncio.Task[proto.CloseSessionReply], Session] = {}
-        while sessions := set(self._sessions):  # one that was being opened may come while others are closed
-            self._sessions -= sessions
-            tasks = {asyncio.create_task(session.close(timeout=CLOSE_BOUND)): session for session in sessions}
-            closing |= tasks
-            await asyncio.wait(tasks, timeout=CLOSE_BOUND)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + CLOSE_BOUND
+        await self._close_sessions(closing)
+        await self._openings.aclose(max(0.0, end - loop.time()))
+        await self._close_sessions(closing)
         await self._channel.aclose()
         if closing:
             await asyncio.wait(closing)  # whatever was still under way has failed with its connection
         for task, session in closing.items():
             if (error := task.exception()) is not None:
                 log.warning("%s was left to its lease: %s", session.session_id, error)
+
+    async def _close_sessions(self, closing: dict[asyncio.Task[proto.CloseSessionReply], Session]) -> None:
+        while sessions := set(self._sessions):  # one that was being opened may come while others are closed
+            self._sessions -= sessions
+            tasks = {asyncio.create_task(session.close(timeout=CLOSE_BOUND)): session for session in sessions}
+            closing |= tasks
+            await asyncio.wait(tasks, timeout=CLOSE_BOUND)
 
     async def __aenter__(self) -> GatewayClient:
         return self

@@ -21,8 +21,9 @@ from mxgateway.errors import (
 )
 from mxgateway.faults import ProtocolStatusFault
 from mxgateway.methods import INVOKE
-from mxgateway.transport.calls import CallOptions, Site, site_of, unary
+from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel
+from mxgateway.transport.method import CallOptions, Progress, Site, site_of
 from mxgateway.wire import which_one_of
 from mxgateway.wire.betterproto_seam import FieldMetadata, Message
 
@@ -37,6 +38,12 @@ _REPLY_ARMS: Final = {
     "acknowledge_alarm_by_name": "acknowledge_alarm",
 }
 """Reply arms that are not named after their command."""
+
+
+REPEATABLE: Final = frozenset(
+    {proto.MxCommandKind.PING, proto.MxCommandKind.GET_SESSION_STATE, proto.MxCommandKind.GET_WORKER_INFO}
+)
+"""Commands that change nothing: they may be sent again when the gateway is unavailable. No other command is ever sent twice."""
 
 
 def _payload_arms() -> dict[type, str]:
@@ -101,32 +108,47 @@ def check_time(name: str, value: datetime) -> datetime:
     return value
 
 
-async def invoke_raw(channel: Channel, request: proto.MxCommandRequest, timeout: float | None) -> proto.MxCommandReply:
+async def invoke_raw(
+    channel: Channel, request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None
+) -> proto.MxCommandReply:
     """Send a command and return its reply; an MXAccess failure is data here.
 
     Raises:
         MxGatewayError: The call failed, or the gateway reports a protocol failure.
     """
-    options = _options(request, timeout)
+    options = _options(request, timeout, progress)
     reply = await unary(channel, INVOKE, request, options)
     check_protocol(reply, site_of(channel, INVOKE, options))
     return reply
 
 
-async def invoke(channel: Channel, request: proto.MxCommandRequest, timeout: float | None) -> proto.MxCommandReply:
+async def invoke(
+    channel: Channel, request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None
+) -> proto.MxCommandReply:
     """Send a command and return its reply, once MXAccess has accepted it.
 
     Raises:
         MxAccessError: MXAccess refused it.
         MxGatewayError: The call failed, or the gateway reports a protocol failure.
     """
-    reply = await invoke_raw(channel, request, timeout)
+    reply = await invoke_raw(channel, request, timeout, progress)
     check_mxaccess(reply, request.command, site_of(channel, INVOKE, _options(request, timeout)))
     return reply
 
 
-def _options(request: proto.MxCommandRequest, timeout: float | None) -> CallOptions:
-    return CallOptions(timeout=timeout, correlation_id=request.client_correlation_id, session_id=request.session_id)
+def _options(request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None) -> CallOptions:
+    return CallOptions(
+        timeout=timeout, correlation_id=request.client_correlation_id, session_id=request.session_id,
+        repeatable=_is_repeatable(request.command), progress=progress,
+    )  # fmt: skip
+
+
+def _is_repeatable(command: proto.MxCommand) -> bool:
+    """Tell whether a command may be sent again; one whose kind and payload contradict each other may not."""
+    if command.kind not in REPEATABLE:
+        return False
+    arm = which_one_of(command, "payload")
+    return not arm or proto.MxCommandKind.from_string(arm.upper()) == command.kind
 
 
 _TELLING_FIELDS: Final = ("item_definition", "server_handle", "item_handle")

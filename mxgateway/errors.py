@@ -27,6 +27,7 @@ from mxgateway.faults import (
     ProxyFault,
     RequestFault,
     RpcStatus,
+    StreamLimitFault,
     TransportFault,
     one_line,
 )
@@ -239,6 +240,13 @@ def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -
             phase=phase,
             grpc_status=GrpcStatus.CANCELLED,
         )
+    if isinstance(fault, StreamLimitFault):
+        bound = f" within {site.timeout:g} s" if site.timeout is not None else ""
+        return MxGatewayTimeoutError(
+            f"no free stream for {site.method} on the connection to {site.endpoint}{bound}: {fault}",
+            hint="nothing was sent; end streams that are not needed, or open another client",
+            site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED, retryable=True,
+        )  # fmt: skip
     if isinstance(fault, ConnectionFault):
         unseen = "" if fault.processed else "; the gateway did not see the request"
         return MxGatewayTransportError(
@@ -289,6 +297,7 @@ def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
 # gRPC statuses
 
 _GALAXY_SERVICE: Final = "GalaxyRepository/"
+_SCOPE_HINT: Final = "use a key with that scope, or have it granted at the gateway"
 _SCOPE: Final = re.compile(r"required scope '([^']+)'")
 
 
@@ -310,7 +319,8 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
         case GrpcStatus.UNAUTHENTICATED:
             return MxGatewayAuthenticationError, "pass an API key that this gateway knows", False
         case GrpcStatus.PERMISSION_DENIED:
-            return MxGatewayAuthorizationError, "use a key with that scope, or have it granted at the gateway", False
+            hint = "see the log of the gateway, or of the proxy before it" if fault.synthesised else _SCOPE_HINT
+            return MxGatewayAuthorizationError, hint, False
         case GrpcStatus.INVALID_ARGUMENT | GrpcStatus.OUT_OF_RANGE:
             return MxGatewayInvalidRequestError, "correct the request", False
         case GrpcStatus.DEADLINE_EXCEEDED:

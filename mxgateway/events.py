@@ -7,6 +7,7 @@ reads the gateway's stream in a task of its own while anybody is attached, and k
 from __future__ import annotations
 
 import asyncio
+import functools
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -15,7 +16,8 @@ from typing import Any, Final
 
 from mxgateway import proto
 from mxgateway.errors import MxGatewayError, MxGatewaySessionError
-from mxgateway.transport.calls import ServerStream
+from mxgateway.transport.counters import Counters
+from mxgateway.transport.server_stream import ServerStream
 from mxgateway.writes import WriteLedger
 
 QUEUE_LIMIT: Final = 10_000
@@ -112,17 +114,17 @@ class EventStream:
     def deliver(self, batch: list[proto.MxEvent]) -> None:
         """Queue a batch; after the stream was reopened for somebody else, only what this iterator has not seen."""
         if self.overlap:
-            batch = [event for event in batch if self._unseen(event)]
+            batch = [event for event in batch if _is_after(event, self.last_worker_sequence)]
         if batch:
             self.overlap = False
             self._queue.extend(batch)
+            self._hub.counters.events_delivered += len(batch)
             self.last_worker_sequence = batch[-1].worker_sequence or self.last_worker_sequence
             self._changed.set()
 
-    def _unseen(self, event: proto.MxEvent) -> bool:
-        if event.replay_gap is not None:
-            return event.replay_gap.oldest_available_sequence > self.last_worker_sequence + 1
-        return event.worker_sequence > self.last_worker_sequence
+    def after(self, sequence: int) -> list[proto.MxEvent]:
+        """Return what is queued of the events after a sequence."""
+        return [event for event in self._queue if _is_after(event, sequence)]
 
     def end(self, fault: MxGatewayError | None) -> None:
         """Let the iterator end after what is queued, with `fault` if there is one."""
@@ -138,6 +140,7 @@ class EventHub:
         open_stream: Makes the StreamEvents call after a worker sequence; 0 is a fresh stream.
         ledger: Takes the write completions.
         closed_error: Makes the error that tells that the session is closed.
+        counters: Where delivered, dropped and lost events are counted.
     """
 
     def __init__(
@@ -145,10 +148,12 @@ class EventHub:
         open_stream: Callable[[int], Events],
         ledger: WriteLedger,
         closed_error: Callable[[], MxGatewayError],
+        counters: Counters,
     ) -> None:
         self._open_stream = open_stream
         self._ledger = ledger
         self._closed_error = closed_error
+        self.counters = counters
         # Weak, so that an iterator that was dropped in the middle of its loop detaches by itself.
         self._iterators: weakref.WeakSet[EventStream] = weakref.WeakSet()
         self.waiting: list[EventStream] = []
@@ -172,11 +177,14 @@ class EventHub:
             kept = self._kept.take()
             self._iterators.add(iterator)
             weakref.finalize(iterator, _iterator_dropped, weakref.ref(self)).atexit = False
+            last = self._last
             try:
                 await self._give(iterator, kept)
-            except BaseException as fault:
-                if isinstance(fault, MxGatewayError):
-                    self._kept = kept
+            except BaseException:
+                self._iterators.discard(iterator)
+                self._kept = kept  # for the next iterator, and what has arrived meanwhile for this one alone
+                if self._confirming and not any(True for _ in self._iterators) and (arrived := iterator.after(last)):
+                    kept.add(arrived, last)
                 await self.detach(iterator)
                 raise
 
@@ -243,9 +251,12 @@ class EventHub:
         self._closed = True
         if self._pump is not None:
             self._pump.cancel()  # frees whoever waits for it to open, and with it the lock
-        async with self._switching:
-            await self._stop()
-        self._finish(None)
+        try:
+            async with self._switching:
+                if self._pump is not None:
+                    await asyncio.wait([self._pump])
+        finally:
+            self._finish(None)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -261,27 +272,29 @@ class EventHub:
         return self._pump is not None and not self._pump.done() and not self._pump.cancelling()
 
     async def _start(self, after: int) -> None:
-        """Open the stream, once the one before it is reset: the gateway allows one at a time."""
-        await self._stop()
-        self._check_open()
+        """Open the stream, once the one before it is reset: the gateway allows one at a time.
+
+        That is all up to the new pump: others need the stream, too, whatever becomes of the caller.
+        """
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pump = asyncio.create_task(self._run(self._open_stream(after), opened))
-        self._pump.add_done_callback(lambda pump: self._free(opened))
+        if (before := self._pump) is not None:
+            before.cancel()
+        self._pump = asyncio.create_task(self._run(self._open_stream(after), opened, before))
+        self._pump.add_done_callback(functools.partial(self._pump_ended, opened))
         await opened
 
-    def _free(self, opened: asyncio.Future[None]) -> None:
-        """Let whoever waits for the stream to open go on, when its task was cancelled instead."""
+    def _pump_ended(self, opened: asyncio.Future[None], pump: asyncio.Task[None]) -> None:
+        """Let whoever waits for the stream to open go on, and let go of the task: its cancellation's traceback holds this hub."""
         if not opened.done():
             opened.set_exception(self._closed_error())
+        if self._pump is pump:
+            self._pump = None
 
-    async def _stop(self) -> None:
-        pump, self._pump = self._pump, None
-        if pump is not None:
-            pump.cancel()
-            await asyncio.wait([pump])
-
-    async def _run(self, stream: Events, opened: asyncio.Future[None]) -> None:
+    async def _run(self, stream: Events, opened: asyncio.Future[None], before: asyncio.Task[None] | None) -> None:
         fault: MxGatewayError | None = None
+        if before is not None:
+            await asyncio.wait([before])
+            before = None
         try:
             async with stream:
                 await stream.open()
@@ -303,13 +316,14 @@ class EventHub:
         return not any(iterator.full for iterator in self._iterators) or self._ledger.waiting
 
     def _dispatch(self, batch: list[proto.MxEvent]) -> None:
+        self.counters.events_lost += sum(_lost(event.replay_gap) for event in batch if event.replay_gap is not None)
         if self._ledger.pending:
             self._confirm(batch)
         if iterators := list(self._iterators):
             for iterator in iterators:
                 iterator.deliver(batch)
         elif self._confirming:
-            self._kept.add(batch, self._last)
+            self.counters.events_dropped += self._kept.add(batch, self._last)
         self._last = max(self._last, batch[-1].worker_sequence)
 
     def _confirm(self, batch: list[proto.MxEvent]) -> None:
@@ -336,14 +350,16 @@ class _KeptEvents:
         self._after = 0
         self._lost = False
 
-    def add(self, batch: list[proto.MxEvent], last: int) -> None:
-        """Keep a batch that follows sequence `last`; the oldest events make room."""
+    def add(self, batch: list[proto.MxEvent], last: int) -> int:
+        """Keep a batch that follows sequence `last`; the oldest events make room. Return how many did."""
         if not self._events:
             self._after = last
         self._events.extend(batch)
+        dropped = 0
         while len(self._events) > QUEUE_LIMIT or (self._lost and self._events[0].replay_gap is not None):
-            self._events.popleft()
+            dropped += self._events.popleft().replay_gap is None
             self._lost = True
+        return dropped
 
     def take(self) -> _KeptEvents:
         """Return what is kept, and keep nothing."""
@@ -367,9 +383,21 @@ class _KeptEvents:
         return events
 
 
+def _is_after(event: proto.MxEvent, sequence: int) -> bool:
+    """Tell whether an event, or the mark of lost ones, is news for somebody who knows everything up to a sequence."""
+    if event.replay_gap is not None:
+        return event.replay_gap.oldest_available_sequence > sequence + 1
+    return event.worker_sequence > sequence
+
+
 def _iterator_dropped(hub: weakref.ref[EventHub]) -> None:
     if (alive := hub()) is not None:
         alive.dropped()
+
+
+def _lost(gap: proto.ReplayGap) -> int:
+    """Return how many events a gap stands for: those strictly between the two sequences."""
+    return max(0, gap.oldest_available_sequence - gap.requested_after_sequence - 1)
 
 
 def _completion_lost(gap: proto.ReplayGap) -> MxGatewaySessionError:

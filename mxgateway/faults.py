@@ -150,6 +150,14 @@ class ConnectionFault(TransportFault):
         self.processed = processed
 
 
+class StreamLimitFault(TransportFault):
+    """Time ran out while the call waited for a stream: the gateway allows only `limit` at once, and all of them were in use."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"all {limit} streams that the gateway allows at once were in use")
+        self.limit = limit
+
+
 class ClosedFault(TransportFault):
     """The client was closed."""
 
@@ -171,6 +179,15 @@ class PinFault(ssl.SSLCertVerificationError):
 
 
 Fault = BaseException | ProtocolStatusFault
+
+
+def copy_of(fault: BaseException) -> BaseException:
+    """Return another exception that says the same: one that several callers raise would collect the tracebacks of all of them."""
+    copied = type(fault).__new__(type(fault), *fault.args)
+    copied.args = fault.args
+    copied.__dict__.update(fault.__dict__)
+    copied.__cause__ = fault.__cause__
+    return copied
 
 
 def one_line(text: str) -> str:

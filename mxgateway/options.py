@@ -15,6 +15,7 @@ from mxgateway.endpoints import Endpoint as Endpoint
 from mxgateway.endpoints import HttpProxy as HttpProxy
 from mxgateway.endpoints import is_server_name
 from mxgateway.errors import MxGatewayInvalidRequestError
+from mxgateway.tracing import Tracer
 from mxgateway.versions import PROTOCOL_VERSION as PROTOCOL_VERSION
 
 DEFAULT_ENDPOINT: Final = "localhost:5000"
@@ -31,6 +32,25 @@ _RESERVED_METADATA: Final = frozenset(
         "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade",  # RFC 9113, section 8.2.2
     }
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryOptions:
+    """How a call that may be repeated is tried again: exponential back-off with full jitter, within the call's own bound."""
+
+    max_attempts: int = 5
+    """Attempts in all, the first among them."""
+    initial_backoff: float = 0.1
+    """Seconds: the first delay is drawn from 0 to this, and the bound doubles with each further one."""
+    max_backoff: float = 2.0
+    """Seconds: the largest bound. A gateway's service restarts within some seconds, and commissioning staff look at the screen meanwhile."""
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.max_attempts, int) and 1 <= self.max_attempts <= 100):
+            raise _refused(f"max_attempts is {self.max_attempts}", "give a number from 1 to 100")
+        for name in ("initial_backoff", "max_backoff"):
+            if not 0 < getattr(self, name) <= 3600:
+                raise _refused(f"{name} is {getattr(self, name)}", "give seconds above 0 and up to 3600")
 
 
 def _hide_arguments(cls: type[_Hidden]) -> type[_Hidden]:
@@ -178,6 +198,15 @@ class ClientOptions:
     is set there for a browser seldom leads into a plant, and the way of the API key is chosen, not inherited."""
     metadata: tuple[tuple[str, str], ...] = ()
     """Further metadata of every call (names in lower case, without ``authorization``)."""
+    keepalive_time: float | None = 30.0
+    """Seconds without a byte from the gateway, while calls are open, before it is asked for a sign of life (an HTTP/2 ping): the gateway itself never asks.
+    None never asks, and then a dead link is noticed by the system's TCP alone, after a quarter of an hour or never."""
+    keepalive_timeout: float = 15.0
+    """Seconds that the gateway then has to send any byte; otherwise the connection is given up and its calls fail."""
+    retry: RetryOptions | None = field(default_factory=RetryOptions)
+    """How calls that may be repeated are tried again while the gateway is unavailable; None never does. No other call is ever sent twice."""
+    tracer: Tracer | None = None
+    """Told of every call (`mxgateway.tracing`)."""
 
     def __post_init__(self) -> None:
         if self.api_key is not None and not isinstance(self.api_key, ApiKey):
@@ -188,6 +217,9 @@ class ClientOptions:
             raise _refused("plaintext and tls contradict each other", "drop one of the two")
         check_timeout("connect_timeout", self.connect_timeout)
         check_timeout("call_timeout", self.call_timeout)
+        check_timeout("keepalive_time", self.keepalive_time)
+        if self.keepalive_timeout is None or not self.keepalive_timeout > 0:
+            raise _refused(f"keepalive_timeout is {self.keepalive_timeout}", "give a positive number of seconds")
         for name in ("max_receive_bytes", "max_send_bytes"):
             if not 1 <= getattr(self, name) < 2**32:
                 raise _refused(f"{name} is {getattr(self, name)}", "give a number of bytes from 1 to 4294967295")

@@ -13,21 +13,18 @@ from typing import Any, TypeVar
 
 from mxgateway import commands, proto
 from mxgateway.commands import check_int32, check_sequence, check_text, check_time
-from mxgateway.errors import (
-    CallSite,
-    GrpcStatus,
-    MxGatewayError,
-    MxGatewaySessionError,
-    map_fault,
-)
+from mxgateway.errors import CallSite, GrpcStatus, MxGatewayError, MxGatewaySessionError
 from mxgateway.events import EventHub, EventStream
 from mxgateway.methods import CLOSE_SESSION, INVOKE, STREAM_EVENTS
 from mxgateway.options import check_timeout
-from mxgateway.transport.calls import CallOptions, ServerStream, call_site, site_of, unary
+from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel
+from mxgateway.transport.method import CallOptions, call_site, site_of
+from mxgateway.transport.server_stream import ServerStream
 from mxgateway.values import MxValueInput, to_mx_value
 from mxgateway.wire.betterproto_seam import Message
-from mxgateway.writes import Confirmation, Item, WriteLedger, written_item
+from mxgateway.writer import Writer
+from mxgateway.writes import Item, WriteLedger, written_item
 
 log = logging.getLogger("mxgateway.session")
 
@@ -38,7 +35,7 @@ class Session:
     """One MXAccess session: a worker process at the gateway with one MXAccess object in it.
 
     Every method takes `timeout`, the bound of the call in seconds (None: the client's `call_timeout`), and `correlation_id`, which the gateway writes
-    to its log (empty: a fresh one). A timeout ends the waiting and not the command.
+    to its log (empty: a fresh one). A timeout or a cancellation ends the waiting and not the command.
 
     Every method raises below `MxGatewayError`: `MxAccessError` when MXAccess refuses the command, `MxGatewaySessionError` when the
     session is over, `MxGatewayTimeoutError` and `MxGatewayTransportError` for the way there and back.
@@ -56,7 +53,14 @@ class Session:
         self._on_closed = on_closed
         self._owned = opened is not None
         self._ledger = WriteLedger()
-        self._hub = EventHub(self._open_events, self._ledger, self._closed_error)
+        # Neither knows the session, which would keep itself alive until the next garbage collection.
+        self._hub = EventHub(
+            partial(_open_events, channel, session_id),
+            self._ledger,
+            partial(_closed_error, channel, session_id),
+            channel.counters,
+        )
+        self._writer = Writer(channel, self._ledger, self._hub)
         self._opened = opened
         self._closing: asyncio.Task[proto.CloseSessionReply] | None = None
         self.session_id = session_id
@@ -249,39 +253,7 @@ class Session:
         check_timeout("timeout", bound)
         request = self._request(command, correlation_id)
         site = replace(self._site(request.client_correlation_id), timeout=bound)
-        reply: proto.MxCommandReply | None = None
-        try:
-            async with asyncio.timeout(bound):
-                confirmation, reply = await self._send_to_confirm(item, request, bound)
-                event = await self._completion(item, confirmation)
-        except MxGatewayError:
-            raise
-        except TimeoutError as fault:
-            if reply is None:
-                raise map_fault(fault, site) from fault
-            raise commands.unconfirmed(commands.describe(command), site) from fault
-        commands.check_completion(event, reply, command, site)
-        return event
-
-    async def _send_to_confirm(
-        self, item: Item, request: proto.MxCommandRequest, timeout: float | None
-    ) -> tuple[Confirmation, proto.MxCommandReply]:
-        """Send a write while the stream that will tell its completion is open; without one it is not sent."""
-        async with self._ledger.sending(item) as confirmation:
-            try:
-                await self._hub.attach_confirmations()
-                if confirmation.done():
-                    await confirmation  # raises why the stream has ended
-            except BaseException:
-                self._ledger.withdraw(item, confirmation)
-                raise
-            return confirmation, await commands.invoke(self._channel, request, timeout)
-
-    async def _completion(self, item: Item, confirmation: Confirmation) -> proto.MxEvent:
-        try:
-            return await confirmation
-        finally:
-            self._ledger.abandon(item, confirmation)
+        return await self._writer.write_confirmed(item, request, bound, site)
 
     # -- the session itself
 
@@ -317,11 +289,7 @@ class Session:
         item = written_item(command)
         if item is None:
             return await commands.invoke_raw(self._channel, request, timeout)
-        async with self._ledger.sending(item) as confirmation:
-            reply = await commands.invoke_raw(self._channel, request, timeout)
-        # Nobody waits for the completion; it counts all the same.
-        (self._ledger.withdraw if commands.refused(reply) else self._ledger.abandon)(item, confirmation)
-        return reply
+        return await self._writer.write(item, request, timeout)
 
     def stream_events(self, after_worker_sequence: int = 0) -> EventStream:
         """Return the session's events in worker-sequence order: an async iterator and a context manager.
@@ -337,7 +305,7 @@ class Session:
         Safe to call again, and at the same time from several tasks: the first call closes, all return its reply. Cancelling a caller does not
         stop the closing. A session that the gateway does not know any more counts as closed.
         """
-        if self._closing is None:
+        if self._closing is None or self._closing.cancelled():
             self._closing = asyncio.create_task(self._close(timeout, correlation_id or commands.new_correlation_id()))
             self._closing.add_done_callback(_mark_retrieved)
         return await asyncio.shield(self._closing)
@@ -376,7 +344,7 @@ class Session:
 
     def _request(self, command: proto.MxCommand, correlation_id: str) -> proto.MxCommandRequest:
         if self._closing is not None:
-            raise self._closed_error(correlation_id)
+            raise _closed_error(self._channel, self.session_id, correlation_id)
         return proto.MxCommandRequest(
             session_id=self.session_id,
             client_correlation_id=correlation_id or commands.new_correlation_id(),
@@ -393,18 +361,8 @@ class Session:
         reply = await self.invoke(command, timeout=timeout, correlation_id=correlation_id)
         return judge(reply, command, partial(self._site, correlation_id))
 
-    def _closed_error(self, correlation_id: str = "") -> MxGatewaySessionError:
-        site = self._site(correlation_id)
-        return MxGatewaySessionError(
-            f"{self.session_id} is closed", hint="open a new session", site=site, phase="request"
-        )
-
     def _site(self, correlation_id: str) -> CallSite:
-        return call_site(self._channel, INVOKE, CallOptions(session_id=self.session_id, correlation_id=correlation_id))
-
-    def _open_events(self, after: int) -> ServerStream[Any, proto.MxEvent]:
-        request = proto.StreamEventsRequest(session_id=self.session_id, after_worker_sequence=after)
-        return ServerStream(self._channel, STREAM_EVENTS, request, CallOptions(session_id=self.session_id))
+        return _invoke_site(self._channel, self.session_id, correlation_id)
 
 
 _SERVER_HANDLE = partial(commands.handle, name="server_handle")
@@ -424,6 +382,20 @@ async def close_session_raw(
     reply = await unary(channel, CLOSE_SESSION, request, options)
     commands.check_protocol(reply, site_of(channel, CLOSE_SESSION, options))
     return reply
+
+
+def _invoke_site(channel: Channel, session_id: str, correlation_id: str) -> CallSite:
+    return call_site(channel, INVOKE, CallOptions(session_id=session_id, correlation_id=correlation_id))
+
+
+def _closed_error(channel: Channel, session_id: str, correlation_id: str = "") -> MxGatewaySessionError:
+    site = _invoke_site(channel, session_id, correlation_id)
+    return MxGatewaySessionError(f"{session_id} is closed", hint="open a new session", site=site, phase="request")
+
+
+def _open_events(channel: Channel, session_id: str, after: int) -> ServerStream[Any, proto.MxEvent]:
+    request = proto.StreamEventsRequest(session_id=session_id, after_worker_sequence=after)
+    return ServerStream(channel, STREAM_EVENTS, request, CallOptions(session_id=session_id))
 
 
 def _item(server_handle: int, item_handle: int) -> Item:

@@ -23,6 +23,7 @@ from mxgateway.errors import (
     MxGatewaySessionError,
 )
 from mxgateway.faults import ConnectionFault
+from mxgateway.transport.method import Progress
 from mxgateway.wire import which_one_of
 
 Confirmation = asyncio.Future[proto.MxEvent]
@@ -65,20 +66,21 @@ class WriteLedger:
         return bool(self._writes)
 
     @contextlib.asynccontextmanager
-    async def sending(self, item: Item) -> AsyncIterator[Confirmation]:
+    async def sending(self, item: Item, progress: Progress) -> AsyncIterator[Confirmation]:
         """Enter a write for the time of its sending, in its item's turn and before its completion can come.
 
-        The value is the completion, once it has come. A block that ends well leaves the entry to `abandon` or `withdraw`.
+        The value is the completion, once it has come. A block that ends well leaves the entry to `abandon` or `withdraw`; one that fails before
+        `progress` tells that the write was sent has withdrawn it.
         """
         async with self._turn(item):
             confirmation = self._expect(item)
             try:
                 yield confirmation
             except MxGatewayError as error:
-                (self.withdraw if _not_accepted(error) else self.abandon)(item, confirmation)
+                (self.withdraw if not progress.sent or _not_accepted(error) else self.abandon)(item, confirmation)
                 raise
             except BaseException:
-                self.abandon(item, confirmation)
+                (self.abandon if progress.sent else self.withdraw)(item, confirmation)
                 raise
 
     def withdraw(self, item: Item, confirmation: Confirmation) -> None:
@@ -173,11 +175,7 @@ def _item_removed() -> MxGatewaySessionError:
 def _not_accepted(error: MxGatewayError) -> bool:
     """Tell whether an error proves that a write did not reach MXAccess or was refused by it, so that no completion will come."""
     cause = error.__cause__
-    return (
-        isinstance(error, _REFUSALS)
-        or error.phase not in ("stream", "reply")  # nothing was sent
-        or (isinstance(cause, ConnectionFault) and not cause.processed)
-    )
+    return isinstance(error, _REFUSALS) or (isinstance(cause, ConnectionFault) and not cause.processed)
 
 
 _REFUSALS: Final = (

@@ -1,270 +1,246 @@
-"""One RPC: deadline outside, faults mapped, the stream given back whatever happens."""
+"""One RPC: deadline outside, faults mapped, further attempts where they are safe, the stream given back whatever happens."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
+import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Generic, TypeVar
+from dataclasses import replace
+from typing import Final, Generic
 
-from mxgateway.errors import CallSite, MxGatewayError, Phase, map_fault
-from mxgateway.faults import ConnectFault, ConnectionFault, PeerFault, RequestFault
-from mxgateway.options import check_metadata, check_timeout
+from mxgateway.errors import MxGatewayError, Phase, map_fault
+from mxgateway.faults import ConnectFault, ConnectionFault, RequestFault, StreamLimitFault
+from mxgateway.tracing import CallInfo, CallTrace
 from mxgateway.transport.channel import Channel
+from mxgateway.transport.connection import Connection
+from mxgateway.transport.method import CallOptions, Method, Reply, Request, call_site
 from mxgateway.transport.open_stream import OpenStream
 from mxgateway.transport.reply_stream import PREFIX_SIZE
 from mxgateway.transport.request_headers import encode_timeout
-from mxgateway.wire import WireError, decode, encode
+from mxgateway.transport.retry import Retries
+from mxgateway.wire import WireError, encode
 from mxgateway.wire.betterproto_seam import Message
 
-Request = TypeVar("Request", bound=Message)
-Reply = TypeVar("Reply", bound=Message)
+log = logging.getLogger("mxgateway.transport.calls")
+tracing_log = logging.getLogger("mxgateway.tracing")
 
 OPEN_ATTEMPTS: Final = 3
 """How often a call looks for a connection when the one it got goes away before anything was sent."""
 
 
-@dataclass(frozen=True)
-class Method(Generic[Request, Reply]):
-    """One method of the contract."""
+class Call(Generic[Request, Reply]):
+    """One RPC, from its begin to its end, over all its attempts.
 
-    service: str
-    """Full name, ``package.Service``."""
-    name: str
-    request_type: type[Request]
-    reply_type: type[Reply]
-    path: str = field(init=False)
-    """The request's ``:path``."""
-    decode: Callable[[bytes], Reply] = field(init=False, repr=False, compare=False)
-    """Turns the bytes of one reply into the message."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "path", f"/{self.service}/{self.name}")
-        object.__setattr__(self, "decode", functools.partial(decode, self.reply_type))
-
-    def __str__(self) -> str:
-        return f"{self.service.rpartition('.')[2]}/{self.name}"
-
-
-@dataclass(slots=True, kw_only=True)
-class CallOptions:
-    """What one call adds to the client's options.
-
-    Raises:
-        MxGatewayInvalidRequestError: The bound is no positive number, or the metadata cannot be sent.
+    Args:
+        channel: Where to call.
+        method: What to call.
+        options: How to call it.
+        default_bound: Seconds, where the options have no bound.
     """
 
-    timeout: float | None = None
-    """Bound of the whole call in seconds; infinity means none, and so does None for a stream."""
-    metadata: tuple[tuple[str, str], ...] = ()
-    """Further metadata, beside the API key and the client's own."""
-    correlation_id: str = ""
-    """For errors; the request message carries it too."""
-    session_id: str = ""
-    """For errors."""
-
-    def __post_init__(self) -> None:
-        check_timeout("timeout", self.timeout)
-        if self.metadata:
-            self.metadata = tuple(check_metadata(self.metadata))
-
-
-Site = Callable[[], CallSite]
-"""Tells where a call was made, when an error asks for it."""
-
-
-def call_site(
-    channel: Channel, method: Method[Any, Any], options: CallOptions, timeout: float | None = None
-) -> CallSite:
-    """Return what the errors of a call tell about it; `timeout` is the bound where the options have none."""
-    bound = timeout if options.timeout is None else options.timeout
-    return CallSite(
-        endpoint=str(channel.endpoint),
-        method=str(method),
-        correlation_id=options.correlation_id,
-        session_id=options.session_id,
-        timeout=None if bound is None or math.isinf(bound) else bound,
-    )
-
-
-def site_of(channel: Channel, method: Method[Any, Any], options: CallOptions) -> Site:
-    """Return what makes the `call_site` of a call."""
-    return functools.partial(call_site, channel, method, options)
-
-
-class _Call(Generic[Request, Reply]):
-    """One RPC from its request to its open stream."""
-
-    __slots__ = ("_bound", "_options", "_phase", "channel", "deadline", "method")
+    __slots__ = (
+        "_began", "_bound", "_connection", "_not_before", "_options", "_over", "_phase", "_retries", "_trace", "channel",
+        "deadline", "loop", "method", "stream",
+    )  # fmt: skip
 
     def __init__(
         self, channel: Channel, method: Method[Request, Reply], options: CallOptions, default_bound: float | None = None
     ) -> None:
         self.channel = channel
         self.method = method
+        self.loop = asyncio.get_running_loop()
         self._options = options
-        self._bound = bound = default_bound if options.timeout is None else options.timeout
-        now = asyncio.get_running_loop().time()
-        self.deadline = None if bound is None or bound == math.inf else now + bound
+        bound = default_bound if options.timeout is None else options.timeout
+        self._bound = None if bound == math.inf else bound
+        self._began = now = self.loop.time()
+        self.deadline = None if self._bound is None else now + self._bound
         self._phase: Phase = "connect"
+        self._connection: Connection | None = None
+        """Where the call waits for its turn, or has waited."""
+        self._retries: Retries | None = None
+        self._not_before = now
+        self.stream: OpenStream[Reply] | None = None
+        """The stream of the last attempt."""
+        self._over = False
+        self._trace: CallTrace | None = None
+        channel.counters.calls_started += 1
+        if channel.options.tracer is not None:
+            self._trace = self._begin_trace()
 
-    def fault(self, fault: Exception) -> MxGatewayError:
-        """Return the error for a fault that ended this call."""
+    # -- an attempt
+
+    async def start(self, request: Request) -> OpenStream[Reply]:
+        """Send `request`, after the pause that follows a failed attempt, on a stream that ends with the call's bound; the caller closes it."""
+        channel, options = self.channel, self.channel.options
+        self.stream = self._connection = None
+        data = _frame(request, options.max_send_bytes)
+        if (pause := self._not_before - self.loop.time()) > 0:
+            await channel.pause(pause)
+        connection = channel.current
+        if connection is None or not connection.openable:
+            connection = await self._openable_connection()
+        self._phase, self._connection = "stream", None
+        remaining = b"" if self.deadline is None else encode_timeout(self.deadline - self.loop.time())
+        block = channel.request_headers.block(self.method.path, remaining, self._options.metadata)
+        stream = self.stream = connection.open(block, data, self.method.decode, options.max_receive_bytes)
+        if self.deadline is not None:
+            stream.expire_at(self.deadline)
+        if not stream.sent:
+            try:
+                await stream.send(data)
+            except BaseException:
+                stream.close()
+                raise
+        if stream.sent:
+            self._count_sent(len(data) - PREFIX_SIZE)
+        return stream
+
+    async def _openable_connection(self) -> Connection:
+        """Return a connection on which a stream can be opened at once, waiting for it within the bound."""
+        attempt = 1
+        async with asyncio.timeout_at(self.deadline):
+            while True:
+                self._phase, self._connection = "connect", None
+                connection = await self.channel.ready()
+                self._phase, self._connection = "stream", connection
+                try:
+                    await connection.until_openable()
+                except ConnectionFault:
+                    if attempt == OPEN_ATTEMPTS:
+                        raise
+                    attempt += 1
+                else:
+                    return connection
+
+    def _count_sent(self, size: int) -> None:
+        self.channel.counters.messages_sent += 1
+        if self._options.progress is not None:
+            self._options.progress.sent = True
+        if self._trace is not None:
+            self._tell(lambda trace: trace.message_sent(size))
+
+    def received(self, count: int) -> None:
+        """Take note of replies."""
+        self.channel.counters.messages_received += count
+        if self._trace is not None:
+            self._tell(lambda trace: trace.messages_received(count))
+
+    def may_be_repeated(self, fault: Exception) -> bool:
+        """Tell whether there is another attempt after a fault; `start` then makes it, when its time has come."""
+        options = self.channel.options.retry
+        if options is None or not (self.method.repeatable or self._options.repeatable):
+            return False
+        self._retries = self._retries or Retries(options, self.deadline)
+        error, now = self.error(fault), self.loop.time()
+        trailers = self.stream.trailers or self.stream.headers if self.stream is not None else None
+        delay = self._retries.delay(error, trailers, now)
+        if delay is None:
+            return False
+        self._not_before = now + delay
+        self.channel.counters.calls_retried += 1
+        log.debug("%s is tried again in %.3f s: %s", self.method, delay, error)
+        if self._trace is not None:
+            self._tell(lambda trace: trace.retrying(error, delay))
+        return True
+
+    # -- its end; the first one counts
+
+    def error(self, fault: Exception) -> MxGatewayError:
+        """Return the error for a fault that was met in this call."""
         site = call_site(self.channel, self.method, self._options, self._bound)
         if isinstance(fault, ConnectFault):
             site = replace(site, timeout=self.channel.options.connect_timeout)
+        waits_at = self._connection.slots if self._connection is not None else None
+        if isinstance(fault, TimeoutError) and waits_at is not None and waits_at.all_taken:
+            fault = StreamLimitFault(waits_at.limit)
         return map_fault(fault, site, phase=self._phase)
 
-    async def start(self, request: Request) -> OpenStream[Reply]:
-        """Send `request`; the caller closes the stream that is returned."""
-        channel, method = self.channel, self.method
-        data = _frame(request, channel.options.max_send_bytes)
-        attempt = 1
-        while True:
-            self._phase = "connect"
-            connection = channel.current or await channel.ready()
-            self._phase = "stream"
-            block = channel.request_headers.block(method.path, self._remaining(), self._options.metadata)
-            try:
-                return await connection.open(block, data, method.decode, channel.options.max_receive_bytes)
-            except ConnectionFault:
-                if attempt == OPEN_ATTEMPTS:
-                    raise
-                attempt += 1
+    def succeed(self) -> None:
+        """Take note that the call has ended with status OK."""
+        self._over = True
+        self.channel.counters.calls_succeeded += 1
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s ended after %.3f s", self.method, self.loop.time() - self._began)
+        if self._trace is not None:
+            self._tell(lambda trace: trace.ended(None, cancelled=False))
 
-    def _remaining(self) -> bytes:
-        if self.deadline is None:
-            return b""
-        return encode_timeout(self.deadline - asyncio.get_running_loop().time())
+    def fail(self, fault: Exception) -> MxGatewayError:
+        """Take note that the call has failed, and return the error to raise."""
+        self._over = True
+        error = self.error(fault)
+        self.channel.counters.fail(error)
+        log.debug("%s failed after %.3f s: %s", self.method, self.loop.time() - self._began, error)
+        if self._trace is not None:
+            self._tell(lambda trace: trace.ended(error, cancelled=False))
+        return error
+
+    def cancel(self) -> None:
+        """Take note that the caller has given the call up, unless it is over."""
+        if self._over:
+            return
+        self._over = True
+        self.channel.counters.calls_cancelled += 1
+        log.debug("%s was given up after %.3f s", self.method, self.loop.time() - self._began)
+        if self._trace is not None:
+            self._tell(lambda trace: trace.ended(None, cancelled=True))
+
+    # -- tracing
+
+    def _begin_trace(self) -> CallTrace | None:
+        tracer, options = self.channel.options.tracer, self._options
+        info = CallInfo(
+            endpoint=str(self.channel.endpoint), method=str(self.method), session_id=options.session_id,
+            correlation_id=options.correlation_id, timeout=self._bound,
+        )  # fmt: skip
+        try:
+            return tracer.call_started(info) if tracer is not None else None
+        except Exception:  # noqa: BLE001 - whatever it raises
+            tracing_log.exception("the tracer failed at the start of %s, which goes untraced", self.method)
+            return None
+
+    def _tell(self, what: Callable[[CallTrace], None]) -> None:
+        if self._trace is None:
+            return
+        try:
+            what(self._trace)
+        except Exception:  # noqa: BLE001 - whatever it raises
+            self._trace = None
+            tracing_log.exception("the trace of %s failed and is dropped; the call goes on", self.method)
 
 
 async def unary(channel: Channel, method: Method[Request, Reply], request: Request, options: CallOptions) -> Reply:
     """Make a unary call and return its reply; success means that status 0 was read.
 
-    Without a bound of its own the call has the client's `call_timeout`.
+    Without a bound of its own the call has the client's `call_timeout`. It is tried again, within that bound, if it is `repeatable` and
+    the gateway is unavailable; no other call is ever sent twice.
 
     Raises:
         MxGatewayError: The call failed; the class tells how.
     """
-    call = _Call(channel, method, options, channel.options.call_timeout)
+    call = Call(channel, method, options, channel.options.call_timeout)
     try:
-        async with asyncio.timeout_at(call.deadline):
-            stream = await call.start(request)
+        while True:
             try:
-                return await _only_message(stream)
-            finally:
-                stream.close()
-    except Exception as fault:
-        raise call.fault(fault) from fault
+                reply = await _attempt(call, request)
+            except Exception as fault:
+                if not call.may_be_repeated(fault):
+                    raise call.fail(fault) from fault
+            else:
+                call.succeed()
+                return reply
+    finally:
+        call.cancel()
 
 
-async def _only_message(stream: OpenStream[Reply]) -> Reply:
-    messages = await stream.messages()
-    if not messages:
-        raise PeerFault("a unary call was answered with status OK and no message")
-    if len(messages) > 1 or await stream.messages():
-        raise PeerFault("a unary call was answered with more than one message")
-    return messages[0]
-
-
-class ServerStream(Generic[Request, Reply]):
-    """A server-streaming call: an async iterator of messages, or of batches by `messages`. Close it, or use it as a context manager.
-
-    Args:
-        channel: Where to call.
-        method: What to call.
-        request: Sent by the first read.
-        options: The bound counts from the first read to the end of the stream.
-    """
-
-    def __init__(
-        self, channel: Channel, method: Method[Request, Reply], request: Request, options: CallOptions
-    ) -> None:
-        self._start = (channel, method, request, options)
-        self._call: _Call[Request, Reply] | None = None
-        self._stream: OpenStream[Reply] | None = None
-        self._ready: list[Reply] = []
-        self._reading = False
-        self._ended = False
-
-    def __del__(self) -> None:
-        """Cancel a call whose iterator was dropped in the middle of a loop, in whatever thread it was collected."""
-        stream = getattr(self, "_stream", None)
-        if stream is not None and not self._ended and not stream.loop.is_closed():
-            stream.loop.call_soon_threadsafe(stream.close)
-
-    async def open(self) -> None:
-        """Send the request now rather than with the first read; the answer is not waited for.
-
-        Raises:
-            MxGatewayError: The request could not be sent.
-        """
-        if self._call is not None or self._ended:
-            return
-        channel, method, request, options = self._start
-        call = self._call = _Call(channel, method, options)
-        try:
-            async with asyncio.timeout_at(call.deadline):
-                self._stream = await call.start(request)
-        except BaseException as fault:
-            self._ended = True
-            if not isinstance(fault, Exception):
-                raise
-            raise call.fault(fault) from fault
-        if self._ended:  # closed by another task while the request was being sent
-            self._stream.close()
-
-    async def messages(self) -> list[Reply]:
-        """Return every message that has arrived, waiting for the first one; an empty list at the end of the stream.
-
-        Raises:
-            MxGatewayInvalidRequestError: Another task is reading.
-            MxGatewayError: The stream failed; what had arrived before was returned by earlier calls.
-        """
-        await self.open()
-        if self._ended or self._stream is None or self._call is None:
-            return []
-        if self._reading:
-            raise self._call.fault(RequestFault("another task reads this stream already"))
-        self._reading = True
-        try:
-            async with asyncio.timeout_at(self._call.deadline):
-                batch = await self._stream.messages()
-        except Exception as fault:
-            if self._ended:  # closed by another task meanwhile
-                return []
-            await self.aclose()
-            raise self._call.fault(fault) from fault
-        finally:
-            self._reading = False
-        if not batch:
-            await self.aclose()
-        return batch
-
-    async def aclose(self) -> None:
-        """End the call: the stream is reset before this returns. Idempotent."""
-        self._ended = True
-        if self._stream is not None:
-            self._stream.close()
-
-    def __aiter__(self) -> ServerStream[Request, Reply]:
-        return self
-
-    async def __anext__(self) -> Reply:
-        if not self._ready:
-            self._ready = await self.messages()
-            self._ready.reverse()
-            if not self._ready:
-                raise StopAsyncIteration
-        return self._ready.pop()
-
-    async def __aenter__(self) -> ServerStream[Request, Reply]:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
+async def _attempt(call: Call[Request, Reply], request: Request) -> Reply:
+    stream = await call.start(request)
+    try:
+        reply = await stream.only_message()
+    finally:
+        stream.close()
+    call.received(1)
+    return reply
 
 
 def _frame(request: Message, limit: int) -> bytes:

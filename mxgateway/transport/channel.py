@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 
 from mxgateway.faults import ClosedFault, ConnectFault
 from mxgateway.options import ClientOptions, Endpoint
+from mxgateway.stats import ClientStats
 from mxgateway.transport.connection import Connection, ConnectionState
 from mxgateway.transport.connector import Connector
+from mxgateway.transport.counters import Counters
 from mxgateway.transport.request_headers import RequestHeaders
+from mxgateway.transport.unattended import Unattended
+
+log = logging.getLogger("mxgateway.transport.channel")
 
 
 class Channel:
@@ -24,11 +31,16 @@ class Channel:
         self.options = options
         scheme = "http" if options.plaintext else "https"
         self.request_headers = RequestHeaders(scheme, str(endpoint), options.key, options.metadata)
+        self.counters = Counters()
+        """What is counted over all calls and connections."""
+        self.unattended = Unattended()
+        """Calls that may outlive their caller."""
+        self._keepalive_time = options.keepalive_time
         self._connector = Connector(endpoint, options)
         self._connections: set[Connection] = set()
         self._current: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
-        self._closed = False
+        self._closed = asyncio.Event()
 
     @property
     def current(self) -> Connection | None:
@@ -43,7 +55,7 @@ class Channel:
             ConnectFault: No connection came about.
             ClosedFault: The channel was closed.
         """
-        if self._closed:
+        if self._closed.is_set():
             raise ClosedFault("the client is closed")
         if (connection := self.current) is not None:
             return connection
@@ -63,22 +75,56 @@ class Channel:
 
     async def _connect(self) -> Connection:
         connection = await self._connector.connect()
+        connection.begin(self.counters, self._keepalive_time, self.options.keepalive_timeout)
+        connection.on_too_many_pings = self._ask_less_often
+        connection.on_end = self._log_end
+        log.info("connected to %s", self.endpoint)
         self._connections = {each for each in self._connections if not each.lost.is_set()}
         self._connections.add(connection)
         self._current = connection
         return connection
 
+    def _log_end(self, fault: BaseException) -> None:
+        log.info("the connection to %s has ended: %s", self.endpoint, fault)
+
+    def _ask_less_often(self) -> None:
+        """Double the keepalive time of the connections to come: the gateway has complained (gRPC's rule for GOAWAY too_many_pings)."""
+        if self._keepalive_time is not None:
+            self._keepalive_time *= 2
+            log.warning(
+                "%s complains about keepalive pings: from now on one goes after %g s of silence; raise keepalive_time",
+                self.endpoint, self._keepalive_time,
+            )  # fmt: skip
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep; closing the channel wakes the sleeper."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
+
+    def stats(self) -> ClientStats:
+        """Return a snapshot of the counts."""
+        counted = {name: getattr(self.counters, name) for name in Counters.__slots__}
+        return ClientStats(**counted, connected=self.current is not None)
+
+    def end(self) -> None:
+        """End every call and every connection, and do not wait until they are gone; idempotent."""
+        self._closed.set()
+        self._current = None
+        if self._connecting is not None:
+            self._connecting.cancel()
+        for connection in self._connections:
+            connection.say_goodbye(ClosedFault("the client was closed"))
+
     async def aclose(self) -> None:
         """End every call and close every connection; idempotent."""
-        self._closed = True
-        self._current = None
+        self.end()
         attempt, self._connecting = self._connecting, None
-        if attempt is not None and not attempt.done():
-            attempt.cancel()
+        if attempt is not None:
             await asyncio.wait([attempt])
         connections, self._connections = self._connections, set()
         for connection in connections:
-            await connection.aclose(ClosedFault("the client was closed"))
+            await connection.lost.wait()
 
 
 def _mark_retrieved(attempt: asyncio.Task[Connection]) -> None:

@@ -6,19 +6,22 @@ import asyncio
 import contextlib
 import enum
 import logging
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from mxgateway.faults import ConnectionFault, PeerFault
+from mxgateway.faults import ConnectionFault, PeerFault, copy_of
 from mxgateway.transport import frames
+from mxgateway.transport.counters import Counters
+from mxgateway.transport.floods import FloodGuard
 from mxgateway.transport.grpclib_seam import Configuration, ErrorCodes, GrpclibConnection, H2Connection, H2Error
-from mxgateway.transport.open_stream import STREAM_WINDOW, OpenStream
+from mxgateway.transport.keepalive import Keepalive
+from mxgateway.transport.open_stream import STREAM_WINDOW, OpenStream, grown
 from mxgateway.transport.request_headers import NO_DYNAMIC_TABLE
+from mxgateway.transport.stream_slots import StreamSlots
 
 M = TypeVar("M")
 
-log = logging.getLogger("mxgateway.transport")
+log = logging.getLogger("mxgateway.transport.connection")
 
 CONNECTION_WINDOW: Final = 4 * STREAM_WINDOW
 """Bytes in flight on all calls together. They are credited back on arrival, so an unread stream never starves another."""
@@ -47,7 +50,7 @@ class ConnectionState(enum.Enum):
 class Connection(GrpclibConnection):
     """What grpclib's connection lacks: a state, streams in a table, slots, and an end that frees every waiter.
 
-    h2 keeps the settings of both sides and answers pings; streams, their headers and their windows are kept here.
+    h2 keeps the settings of both sides; streams, their headers and their windows are kept here.
     """
 
     def __init__(self, h2: H2Connection, transport: asyncio.Transport, *, config: Configuration) -> None:
@@ -63,17 +66,42 @@ class Connection(GrpclibConnection):
         """Bytes that the peer takes on all calls together before it says more."""
         self.max_frame_size = h2.max_outbound_frame_size
         self._stream_window = DEFAULT_WINDOW
-        self._max_streams = h2.remote_settings.max_concurrent_streams
+        self.slots = StreamSlots(self.loop, h2.remote_settings.max_concurrent_streams)
+        """The peer's limit on concurrent streams."""
         self.next_stream_id = 1
         """The id of the next call's stream; they are never used twice."""
         self._block_prefix = NO_DYNAMIC_TABLE
         self._unsent: list[bytes] = []
         self._flush_is_due = False
-        self._slot_waiters: deque[asyncio.Future[None]] = deque()
-        self._slots_granted = 0
         self._uncredited = 0
+        self.counters = Counters()
+        self.last_received = self.loop.time()
+        """When the last byte arrived, in the loop's time."""
+        self.keepalive = Keepalive(self, None, 0.0)
+        self.on_too_many_pings: Callable[[], None] | None = None
+        """Called once, when the peer complains that it is asked too often."""
+        self.announced_end = ""
+        """The peer's GOAWAY in words; empty as long as there was none."""
+        self.on_end: Callable[[BaseException], None] | None = None
+        """Called with the reason when the connection ends."""
+        self.guard = FloodGuard(self.last_received)
+        self._waiting = 0
         self._socket: asyncio.Transport | None = transport  # until it is gone; grpclib forgets its own when it closes
         self._abort_timer: asyncio.TimerHandle | None = None
+
+    def begin(self, counters: Counters, keepalive_time: float | None, keepalive_timeout: float) -> None:
+        """Begin to count for a client and to watch the peer; the greeting is over.
+
+        Args:
+            counters: The client's; what the greeting took is added to it.
+            keepalive_time: Seconds of silence after which the peer is asked; None never asks.
+            keepalive_timeout: Seconds that it then has to answer.
+        """
+        counters.bytes_sent += self.counters.bytes_sent
+        counters.bytes_received += self.counters.bytes_received
+        counters.connections_opened += 1
+        self.counters = counters
+        self.keepalive = Keepalive(self, keepalive_time, keepalive_timeout)
 
     @property
     def closed(self) -> bool:
@@ -82,91 +110,65 @@ class Connection(GrpclibConnection):
 
     # -- opening streams
 
-    async def open(self, block: bytes, data: bytes, decode: Callable[[bytes], M], limit: int) -> OpenStream[M]:
-        """Open a stream and send a request on it.
+    @property
+    def busy(self) -> bool:
+        """True while calls are open, or wait until they can be."""
+        return bool(self.streams) or self._waiting > 0
 
-        Waits while the transport is full, the peer's limit on concurrent streams is reached, or its windows do not take the message.
+    @property
+    def openable(self) -> bool:
+        """True while a call can begin at once."""
+        return self.state is ConnectionState.READY and self.slots.free and self.next_stream_id <= frames.MAX_STREAM_ID
+
+    async def until_openable(self) -> None:
+        """Wait while the transport is full or the peer's limit on concurrent streams is reached.
+
+        Raises:
+            ConnectionFault: The connection takes no more calls.
+        """
+        self._waiting += 1
+        if self.keepalive.asleep:
+            self.keepalive.wake()
+        try:
+            while not self.openable:
+                if self.state is ConnectionState.READY and self.next_stream_id > frames.MAX_STREAM_ID:
+                    self._retire(
+                        ConnectionFault("the connection has no stream id left for another call", processed=False)
+                    )
+                if self.state is not ConnectionState.READY:
+                    raise ConnectionFault(str(self.fault or "the gateway is closing the connection"), processed=False)
+                await self.slots.wait()
+        finally:
+            self._waiting -= 1
+
+    def open(self, block: bytes, data: bytes, decode: Callable[[bytes], M], limit: int) -> OpenStream[M]:
+        """Open a stream while the connection is `openable`, and send a request on it as far as the peer's windows take it in one frame.
 
         Args:
             block: The request's header block, independent of any dynamic table.
-            data: The request's only message with its prefix.
+            data: The request's only message with its prefix; where `OpenStream.sent` is False afterwards, `OpenStream.send` sends it.
             decode: Turns the bytes of one reply into the message.
             limit: Bytes of the largest reply accepted.
-
-        Raises:
-            ConnectionFault: The connection takes no more calls; the request was not sent.
         """
-        if not self._openable():
-            await self._until_openable()
         stream = self._new_stream(decode, limit)
         if self._block_prefix:
             block, self._block_prefix = self._block_prefix + block, b""
-        self.write(frames.headers(stream.id, block, self.max_frame_size))
-        if stream.send_at_once(data):
-            if len(self.streams) == 1:
-                self.flush()
-            else:
-                self.flush_soon()  # other calls may begin in this turn of the loop as well: one write for all of them
-            return stream
-        try:
-            await stream.send(data)
-        except BaseException:
-            stream.close()
-            raise
+        self._unsent.append(frames.headers(stream.id, block, self.max_frame_size))
+        stream.send_at_once(data)
+        if len(self.streams) == 1:
+            self.flush()
+        else:
+            self.flush_soon()  # other calls may begin in this turn of the loop as well: one write for all of them
         return stream
-
-    def _openable(self) -> bool:
-        return self.state is ConnectionState.READY and self._has_slot() and self.write_ready.is_set()
-
-    async def _until_openable(self) -> None:
-        while True:
-            if self.state is not ConnectionState.READY:
-                raise ConnectionFault(str(self.fault or "the gateway is closing the connection"), processed=False)
-            if not self.write_ready.is_set():
-                await self.write_ready.wait()
-            elif not self._has_slot():
-                await self._slot()
-            else:
-                return
 
     def _new_stream(self, decode: Callable[[bytes], M], limit: int) -> OpenStream[M]:
         stream_id = self.next_stream_id
-        if stream_id > frames.MAX_STREAM_ID:
-            fault = ConnectionFault("the connection has no stream id left for another call", processed=False)
-            self._retire(fault)
-            raise fault
         self.next_stream_id += 2
+        self.slots.take()
         stream = self.streams[stream_id] = OpenStream(self, stream_id, self._stream_window, decode, limit)
+        if self.keepalive.asleep:
+            self.keepalive.wake()
         return stream
-
-    def _has_slot(self) -> bool:
-        return len(self.streams) + self._slots_granted < self._max_streams
-
-    async def _slot(self) -> None:
-        """Wait for a slot, first come first served: one that is granted is held until its waiter runs."""
-        waiter = self.loop.create_future()
-        self._slot_waiters.append(waiter)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.cancelled():
-                with contextlib.suppress(ValueError):
-                    self._slot_waiters.remove(waiter)
-            else:
-                self._slots_granted -= 1
-                self._grant_slots()
-            raise
-        self._slots_granted -= 1
-
-    def _grant_slots(self) -> None:
-        while self._slot_waiters and self._has_slot():
-            self._wake_first_waiter()
-
-    def _wake_first_waiter(self) -> None:
-        waiter = self._slot_waiters.popleft()
-        if not waiter.done():
-            self._slots_granted += 1
-            waiter.set_result(None)
 
     def release(self, stream: OpenStream[Any]) -> None:
         """Forget a stream, resetting it when the peer still works on it."""
@@ -176,8 +178,7 @@ class Connection(GrpclibConnection):
             stream.reset = True
             self.write(frames.rst_stream(stream.id, ErrorCodes.CANCEL))
             self.flush()
-        if self._slot_waiters:
-            self._grant_slots()
+        self.slots.give_back()
         if self.state is ConnectionState.DRAINING and not self.streams:
             self.end(ConnectionFault("the gateway closed the connection", processed=False))
 
@@ -194,11 +195,41 @@ class Connection(GrpclibConnection):
 
     def flush(self) -> None:
         """Send what h2 has prepared, and our frames."""
-        if not self.closed:
-            data = b"".join([self.h2.data_to_send(), *self._unsent])
-            self._unsent.clear()
-            if data:
-                self._transport.write(data)
+        self._send()
+
+    def _send(self) -> int:
+        if self.closed:
+            return 0
+        data = b"".join([self.h2.data_to_send(), *self._unsent])
+        self._unsent.clear()
+        if data:
+            self.counters.bytes_sent += len(data)
+            self._transport.write(data)
+        return len(data)
+
+    def flush_answers(self) -> None:
+        """Send what a read has brought about.
+
+        Raises:
+            PeerFault: The peer asks for more than it reads.
+        """
+        unread = not self.write_ready.is_set()  # then no call adds to what is sent here
+        sent = self._send()
+        if unread and sent:
+            self.guard.answer_waits(sent)
+
+    def pause_writing(self) -> None:
+        """Hold calls back: the transport is full."""
+        super().pause_writing()
+        self.slots.paused = True
+
+    def resume_writing(self) -> None:
+        """Let those who wait for the transport go on: it has room."""
+        super().resume_writing()
+        self.guard.peer_reads()
+        self.slots.paused = False
+        self.slots.pass_on()
+        self._wake_senders()
 
     def flush_soon(self) -> None:
         """Have everything sent that this turn of the loop brings, in one write."""
@@ -210,6 +241,10 @@ class Connection(GrpclibConnection):
         self._flush_is_due = False
         self.flush()
 
+    def _wake_senders(self) -> None:
+        for stream in self.streams.values():
+            stream.wake_sender()
+
     # -- receiving
 
     def was_opened(self, stream_id: int) -> bool:
@@ -219,32 +254,34 @@ class Connection(GrpclibConnection):
     def receive_settings(self) -> None:
         """Follow the peer's settings, which h2 has taken: greeting over, windows, limits."""
         settings = self.h2.remote_settings
-        self.max_frame_size, self._max_streams = self.h2.max_outbound_frame_size, settings.max_concurrent_streams
+        self.max_frame_size = self.h2.max_outbound_frame_size
         change, self._stream_window = settings.initial_window_size - self._stream_window, settings.initial_window_size
         for stream in self.streams.values():
-            stream.send_window = _grown(stream.send_window, change)
+            stream.send_window = grown(stream.send_window, change)
             stream.wake_sender()
         if self.state is ConnectionState.CONNECTING:
             self.state = ConnectionState.READY
             self.greeted.set()
-        self._grant_slots()
+        self.slots.set_limit(settings.max_concurrent_streams)
 
     def receive_window_update(self, stream_id: int, increment: int) -> None:
         """Enlarge a send window and let the senders that it concerns look again."""
-        if increment == 0:
-            raise PeerFault(f"the gateway sent a window update of 0 (stream {stream_id})")
         if stream_id:
             if (stream := self.streams.get(stream_id)) is not None:
-                stream.send_window = _grown(stream.send_window, increment)
-                stream.wake_sender()
+                stream.receive_window_update(increment)
             return
-        self.send_window = _grown(self.send_window, increment)
-        for stream in self.streams.values():
-            stream.wake_sender()
+        if increment == 0:
+            raise PeerFault("the gateway sent a window update of 0 for the connection")
+        self.send_window = grown(self.send_window, increment)
+        self._wake_senders()
 
     def receive_data(self, stream: OpenStream[Any] | None, payloads: list[bytes], flow_controlled: int) -> None:
         """Hand the payloads of DATA frames to their stream and credit the connection's window at once."""
         self._uncredited += flow_controlled
+        if flow_controlled < len(payloads):  # some are empty
+            self.receive_noise(len(payloads) - flow_controlled, "empty DATA")
+        elif self.guard.noise and stream is not None:
+            self.guard.useful(len(payloads), flow_controlled)
         if stream is None or stream.ended or stream.failed:
             return  # of a call that was given up; its reset is on the way
         if stream.headers is None:
@@ -253,6 +290,14 @@ class Connection(GrpclibConnection):
             raise PeerFault("the gateway sent more than the flow-control window allows")
         else:
             stream.receive_data(payloads, flow_controlled)
+
+    def receive_noise(self, count: int, kind: str) -> None:
+        """Take note of frames that carry nothing for a call.
+
+        Raises:
+            PeerFault: They are a flood.
+        """
+        self.guard.useless(count, kind, self.last_received)
 
     def settle_credit(self) -> None:
         """Return what has arrived to the connection's window; once for each read."""
@@ -264,16 +309,21 @@ class Connection(GrpclibConnection):
         """Take no more calls; those above `last_stream_id` were surely not processed."""
         name = ErrorCodes(code).name if code in list(ErrorCodes) else hex(code)
         detail = f", {debug[:200].decode('utf-8', 'replace')}" if debug else ""
-        log.debug("GOAWAY %s, last stream %d%s", name, last_stream_id, detail)
-        fault = ConnectionFault(f"the gateway is closing the connection (GOAWAY {name}{detail})", processed=False)
+        self.announced_end = f"GOAWAY {name}{detail}"
+        fault = ConnectionFault(f"the gateway is closing the connection ({self.announced_end})", processed=False)
+        log.debug("%s; it finishes the calls up to stream %d", fault, last_stream_id)  # the fault's text is clean
+        if debug == b"too_many_pings" and self.on_too_many_pings is not None:
+            complain, self.on_too_many_pings = self.on_too_many_pings, None
+            complain()
         for stream in [stream for stream in self.streams.values() if stream.id > last_stream_id]:
-            stream.fail(fault)
+            stream.reset = True  # by the peer, which may have closed the transport by now: no RST_STREAM is due
+            stream.fail(copy_of(fault))
         self._retire(fault)
 
     def _retire(self, fault: ConnectionFault) -> None:
         """Take no more calls; the connection ends with the last one that is under way."""
         self.state = ConnectionState.DRAINING
-        self._wake_waiters()
+        self.slots.wake_all()
         if not self.streams:
             self.end(fault)
 
@@ -286,26 +336,23 @@ class Connection(GrpclibConnection):
         self.flush()
         self.state = ConnectionState.CLOSED
         self.fault = fault
+        self.keepalive.stop()
         self._abort_timer = self.loop.call_later(CLOSE_BOUND, self._transport.abort)
         self.close()
         self.greeted.set()
         for stream in self.streams.values():
-            stream.fail(fault)
-        self._wake_waiters()
+            stream.fail(copy_of(fault))
+        self.slots.wake_all()
         self.write_ready.set()
+        if self.on_end is not None:
+            self.on_end(fault)
 
-    def _wake_waiters(self) -> None:
-        """Let the calls that wait for a stream see that there will be none."""
-        while self._slot_waiters:
-            self._wake_first_waiter()
-
-    async def aclose(self, fault: BaseException) -> None:
-        """Say GOAWAY, end every call with `fault` and wait until the transport is gone, `CLOSE_BOUND` at the most."""
+    def say_goodbye(self, fault: BaseException) -> None:
+        """Say GOAWAY and end every call with `fault`; `lost` tells when the transport is gone, after `CLOSE_BOUND` at the most."""
         if not self.closed:
             with contextlib.suppress(H2Error):
                 self.h2.close_connection()
             self.end(fault)
-        await self.lost.wait()
 
     def abort(self, fault: BaseException) -> None:
         """End the connection without waiting for the peer to take what is still unsent."""
@@ -319,15 +366,3 @@ class Connection(GrpclibConnection):
         if self._abort_timer is not None:
             self._abort_timer.cancel()
         self.lost.set()
-
-
-def _grown(window: int, increment: int) -> int:
-    """Return a send window after a change.
-
-    Raises:
-        PeerFault: It exceeds what HTTP/2 allows.
-    """
-    window += increment
-    if window > frames.MAX_WINDOW:
-        raise PeerFault(f"the gateway enlarged a flow-control window to {window} bytes, more than HTTP/2 allows")
-    return window

@@ -1,6 +1,6 @@
 """HTTP/2 frames (RFC 9113, sections 4 and 6) as far as the transport handles them itself.
 
-h2 keeps the connection's settings and answers pings. The frames of streams do not pass it: it spends more time on one of them than decoding the event in it takes,
+h2 keeps the connection's settings. All other frames do not pass it: it spends more time on one of them than decoding the event in it takes,
 and on a unary call half of what the whole call costs. GOAWAY does not either, because h2 closes the connection on it, also for the
 streams that the server still finishes.
 """
@@ -24,6 +24,7 @@ GOAWAY: Final = 0x7
 WINDOW_UPDATE: Final = 0x8
 CONTINUATION: Final = 0x9
 
+ACK: Final = 0x1
 END_STREAM: Final = 0x1
 END_HEADERS: Final = 0x4
 PADDED: Final = 0x8
@@ -39,6 +40,9 @@ _NUMBER: Final = struct.Struct("!L")
 _GOAWAY: Final = struct.Struct("!LL")
 _WITH_NUMBER: Final = struct.Struct("!HBBBLL")
 _PRIORITY_SIZE: Final = 5
+PING_SIZE: Final = 8
+SETTING_SIZE: Final = 6
+_LAST_SETTING: Final = 0x9  # the highest identifier that an RFC defines (RFC 9218, section 2.1)
 
 FrameHeader = tuple[int, int, int, int]
 """Payload length in bytes, type, flags, stream id."""
@@ -101,6 +105,18 @@ def parse_increment(payload: bytes) -> int:
     return parse_number(payload, "WINDOW_UPDATE") & _LOW_31
 
 
+def check_settings(flags: int, payload: bytes) -> None:
+    """Check that the payload of a SETTINGS frame holds whole settings, and an acknowledgement none.
+
+    Raises:
+        FrameError: It does not.
+    """
+    if flags & ACK and payload:
+        raise FrameError(f"a SETTINGS frame acknowledges with {len(payload)} bytes of settings")
+    if len(payload) % SETTING_SIZE:
+        raise FrameError(f"a SETTINGS frame has {len(payload)} bytes, no multiple of {SETTING_SIZE}")
+
+
 def parse_goaway(payload: bytes) -> tuple[int, int, bytes]:
     """Return the last stream id, the error code and the debug data of a GOAWAY frame.
 
@@ -111,6 +127,12 @@ def parse_goaway(payload: bytes) -> tuple[int, int, bytes]:
         raise FrameError("a GOAWAY frame is too short")
     last_stream_id, code = _GOAWAY.unpack_from(payload)
     return last_stream_id & _LOW_31, code, payload[_GOAWAY.size :]
+
+
+def defined_settings(payload: bytes) -> bytes:
+    """Return the payload of a SETTINGS frame, checked, without identifiers that nobody has defined: they mean nothing, and h2 would keep each for ever."""
+    settings = (payload[start : start + SETTING_SIZE] for start in range(0, len(payload), SETTING_SIZE))
+    return b"".join(setting for setting in settings if int.from_bytes(setting[:2], "big") <= _LAST_SETTING)
 
 
 def headers(stream_id: int, block: bytes, max_frame_size: int) -> bytes:
@@ -134,6 +156,16 @@ def data(stream_id: int, chunk: bytes, *, end: bool) -> bytes:
 def window_update(stream_id: int, increment: int) -> bytes:
     """Return a WINDOW_UPDATE frame; stream 0 is the connection."""
     return _WITH_NUMBER.pack(0, _NUMBER.size, WINDOW_UPDATE, 0, stream_id, increment)
+
+
+def settings(stream_id: int, flags: int, payload: bytes) -> bytes:
+    """Return a SETTINGS frame."""
+    return _frame(len(payload), SETTINGS, flags, stream_id) + payload
+
+
+def ping(opaque: bytes, *, ack: bool = False) -> bytes:
+    """Return a PING frame, or the answer to one; `opaque` has 8 bytes."""
+    return _frame(len(opaque), PING, ACK if ack else 0, 0) + opaque
 
 
 def rst_stream(stream_id: int, code: int) -> bytes:

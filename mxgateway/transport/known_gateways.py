@@ -26,7 +26,7 @@ from mxgateway.transport.file_lock import leave_to_owner, locked
 
 T = TypeVar("T")
 
-log = logging.getLogger("mxgateway.transport")
+log = logging.getLogger("mxgateway.transport.tls")
 
 HEADER: Final = """\
 # Gateways that are trusted: one line each, host:port and the SHA-256 fingerprint of the certificate.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from mxgateway.faults import ClosedFault, PeerFault
 from mxgateway.transport import frames
+from mxgateway.transport.floods import INFORMATIONAL_NOISE
+from mxgateway.transport.grpclib_seam import ErrorCodes
 from mxgateway.transport.reply_headers import Headers
 from mxgateway.transport.reply_status import reset_status
 from mxgateway.transport.reply_stream import ReplyStream
@@ -19,6 +21,8 @@ M = TypeVar("M")
 
 STREAM_WINDOW: Final = 4 * 1024 * 1024
 """Bytes that one call may have waiting unread: some ten thousand events, the length of the gateway's own queue."""
+MOST_AT_ONCE: Final = 1024 * 1024
+"""Bytes of a request that are handed to the transport in one go, whatever the peer allows: the rest waits until they have left."""
 CREDIT_STEP: Final = STREAM_WINDOW // 4
 """A window update is sent when this many bytes have been credited: few enough frames, and never an empty window."""
 
@@ -34,7 +38,7 @@ class OpenStream(ReplyStream[M]):
         limit: Bytes of the largest message accepted.
     """
 
-    __slots__ = ("_sendable", "_uncredited_step", "connection", "id", "reset", "send_window", "sent")
+    __slots__ = ("_sendable", "_timer", "_uncredited_step", "connection", "id", "reset", "send_window", "sent")
 
     def __init__(
         self, connection: Connection, stream_id: int, send_window: int, decode: Callable[[bytes], M], limit: int
@@ -48,6 +52,7 @@ class OpenStream(ReplyStream[M]):
         self.reset = False
         """True when either side has reset the stream: nothing more is sent on it."""
         self._uncredited_step = 0
+        self._timer: asyncio.TimerHandle | None = None
         self._sendable: asyncio.Future[None] | None = None
 
     @property
@@ -57,13 +62,11 @@ class OpenStream(ReplyStream[M]):
 
     # -- the request
 
-    def send_at_once(self, data: bytes) -> bool:
-        """Send the request's only message if the peer's windows take all of it in one frame."""
-        connection, size = self.connection, len(data)
-        if size > self.send_window or size > connection.send_window or size > connection.max_frame_size:
-            return False
-        self._send_frame(data, end=True)
-        return True
+    def send_at_once(self, data: bytes) -> None:
+        """Send the request's only message if the peer's windows take all of it in one frame; the caller flushes."""
+        connection = self.connection
+        if len(data) <= min(self.send_window, connection.send_window, connection.max_frame_size, MOST_AT_ONCE):
+            self._send_frame(data, end=True)
 
     async def send(self, data: bytes) -> None:
         """Send the request's only message and end the sending half, as the peer's windows allow.
@@ -72,11 +75,8 @@ class OpenStream(ReplyStream[M]):
         """
         connection, position = self.connection, 0
         while not (self.ended or self.failed):
-            if not connection.write_ready.is_set():
-                await connection.write_ready.wait()
-                continue
-            room = min(self.send_window, connection.send_window, connection.max_frame_size)
-            if room <= 0:
+            room = min(self.send_window, connection.send_window, connection.max_frame_size, MOST_AT_ONCE)
+            if room <= 0 or not connection.write_ready.is_set():
                 await self._until_sendable()
                 continue
             chunk = data[position : position + room]
@@ -104,6 +104,18 @@ class OpenStream(ReplyStream[M]):
         if self._sendable is not None and not self._sendable.done():
             self._sendable.set_result(None)
 
+    def receive_window_update(self, increment: int) -> None:
+        """Let the sender send more; what is no window ends this call alone (RFC 9113, section 6.9)."""
+        if increment == 0:
+            self._refuse(PeerFault("the gateway sent a window update of 0 for the call"), ErrorCodes.PROTOCOL_ERROR)
+            return
+        try:
+            self.send_window = grown(self.send_window, increment)
+        except PeerFault as fault:
+            self._refuse(fault, ErrorCodes.FLOW_CONTROL_ERROR)
+        else:
+            self.wake_sender()
+
     # -- the reply
 
     def receive_block(self, headers: Headers, *, end: bool) -> None:
@@ -115,8 +127,9 @@ class OpenStream(ReplyStream[M]):
             if not status:
                 self.fail(PeerFault("the gateway sent a reply without :status"))
             elif status.startswith(b"1") and not end:
-                return  # informational
+                self.connection.receive_noise(INFORMATIONAL_NOISE, "1xx HEADERS")
             else:
+                self.connection.guard.useful(1, 0)
                 self.receive_headers(headers)
                 if end:
                     self.receive_end()
@@ -125,6 +138,7 @@ class OpenStream(ReplyStream[M]):
         elif b":status" in headers:
             self.fail(PeerFault("the gateway sent the pseudo-header :status where none belongs"))
         else:
+            self.connection.guard.useful(1, 0)
             self.receive_end(headers)
 
     def receive_end(self, trailers: Headers | None = None) -> None:
@@ -146,6 +160,14 @@ class OpenStream(ReplyStream[M]):
 
     # -- the end
 
+    def expire_at(self, deadline: float) -> None:
+        """End the call at `deadline`, in the loop's time, unless it is closed before. Nothing is cancelled: whoever waits finds a fault."""
+        self._timer = self.loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        self.fail(TimeoutError())
+
     @property
     def over(self) -> bool:
         """True when the peer works on the call no more: it was reset, or both halves have ended."""
@@ -156,8 +178,30 @@ class OpenStream(ReplyStream[M]):
         super().fail(fault)
         self.wake_sender()
 
+    def _refuse(self, fault: PeerFault, code: ErrorCodes) -> None:
+        """End the call and tell the peer what it did wrong."""
+        if not self.over:
+            self.reset = True
+            self.connection.write_soon(frames.rst_stream(self.id, code))
+        self.fail(fault)
+
     def close(self) -> None:
         """Give the call up: RST_STREAM CANCEL unless both halves have ended. Idempotent, sends at once."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self.connection.release(self)
         if not self.ended:
             self.fail(ClosedFault("the call was given up"))  # frees another task that may still wait for it
+
+
+def grown(window: int, increment: int) -> int:
+    """Return a send window after a change.
+
+    Raises:
+        PeerFault: It exceeds what HTTP/2 allows.
+    """
+    window += increment
+    if window > frames.MAX_WINDOW:
+        raise PeerFault(f"the gateway enlarged a flow-control window to {window} bytes, more than HTTP/2 allows")
+    return window

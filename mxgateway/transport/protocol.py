@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from mxgateway.faults import ConnectionFault, NotHttp2Fault, PeerFault
 from mxgateway.transport import frames
-from mxgateway.transport.connection import CONNECTION_WINDOW, DEFAULT_WINDOW, Connection, ConnectionState
+from mxgateway.transport.connection import (
+    CONNECTION_WINDOW,
+    DEFAULT_WINDOW,
+    Connection,
+    ConnectionState,
+)
+from mxgateway.transport.floods import GOAWAY_NOISE, SETTINGS_NOISE
 from mxgateway.transport.grpclib_seam import (
     AbstractHandler,
     Configuration,
@@ -30,7 +36,7 @@ from mxgateway.transport.reply_headers import (
     ReplyHeaderDecoder,
 )
 
-log = logging.getLogger("mxgateway.transport")
+log = logging.getLogger("mxgateway.transport.connection")
 
 
 class NoRequests(AbstractHandler):
@@ -63,7 +69,9 @@ class GatewayProtocol(H2Protocol):
             frames.DATA: self._data,
             frames.HEADERS: self._headers,
             frames.RST_STREAM: self._rst_stream,
+            frames.SETTINGS: self._settings,
             frames.PUSH_PROMISE: self._push_promise,
+            frames.PING: self._ping,
             frames.GOAWAY: self._goaway,
             frames.WINDOW_UPDATE: self._window_update,
             frames.CONTINUATION: self._continuation,
@@ -83,7 +91,6 @@ class GatewayProtocol(H2Protocol):
         )
         h2.initiate_connection()
         self.connection = Connection(h2, cast(asyncio.Transport, transport), config=self.config)
-        self.connection.flush()
         self.connection.write(frames.window_update(0, CONNECTION_WINDOW - DEFAULT_WINDOW))
         self.connection.flush()
 
@@ -92,6 +99,8 @@ class GatewayProtocol(H2Protocol):
         connection = self.connection
         if connection.closed:
             return
+        connection.last_received = connection.loop.time()
+        connection.counters.bytes_received += len(data)
         if self._pending:
             self._pending.append(data)
             self._missing -= len(data)
@@ -103,19 +112,20 @@ class GatewayProtocol(H2Protocol):
             if connection.state is ConnectionState.CONNECTING:
                 _check_greeting(data)
             self._handle_frames(data)
+            if not connection.closed:
+                connection.settle_credit()
+                connection.flush_answers()
         except (NotHttp2Fault, PeerFault) as fault:
             self._refuse(fault)
         except (frames.FrameError, HeaderBlockError, H2Error) as fault:
             self._refuse(PeerFault(f"the gateway broke HTTP/2: {fault}"))
-        else:
-            if not connection.closed:
-                connection.settle_credit()
-                connection.flush()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End every call, whatever state it is in."""
         connection = self.connection
         why = f"the connection was lost ({exc})" if exc else "the gateway closed the connection"
+        if connection.announced_end:
+            why += f" after {connection.announced_end}"
         if connection.state is ConnectionState.CONNECTING and exc is None:
             connection.end(NotHttp2Fault("it closed the connection instead of answering the HTTP/2 greeting"))
         connection.end(ConnectionFault(why))
@@ -142,9 +152,8 @@ class GatewayProtocol(H2Protocol):
             handler = handlers.get(kind)
             if handler is not None:
                 handler(flags, stream_id, buffer[start:end])
-            elif kind in _H2_TYPES:
-                self._feed_h2(buffer[position:end])
-            # What is left is of an unknown type, or PRIORITY, which has no meaning any more: ignored.
+            else:  # of an unknown type, or PRIORITY, which has no meaning any more: ignored
+                connection.receive_noise(1, f"type {kind:#x}")
             position = end
         if position < size:
             self._keep(buffer[position:], 1)
@@ -175,8 +184,11 @@ class GatewayProtocol(H2Protocol):
     def _data(self, flags: int, stream_id: int, payload: bytes) -> None:
         stream = self._known_stream(stream_id, "DATA")
         data = frames.unpad(payload) if flags & frames.PADDED else payload
-        self.connection.receive_data(stream, [data], len(payload))
-        if flags & frames.END_STREAM and stream is not None:
+        end = bool(flags & frames.END_STREAM)
+        if not data and (stream is None or stream.ended or not end):
+            self.connection.receive_noise(1, "empty DATA")
+        self.connection.receive_data(stream, [data] if data else [], len(payload))
+        if end and stream is not None:
             stream.receive_end()
 
     def _headers(self, flags: int, stream_id: int, payload: bytes) -> None:
@@ -199,6 +211,8 @@ class GatewayProtocol(H2Protocol):
 
     def _receive_block(self, stream_id: int, block: bytes, end: bool) -> None:
         stream = self.connection.streams.get(stream_id)
+        if stream is None or stream.ended or stream.failed:
+            self.connection.receive_noise(1, "HEADERS")
         try:
             headers = self._decoder.decode(block)  # also of a call that is over: the compression state goes on
         except PeerFault as fault:
@@ -211,16 +225,21 @@ class GatewayProtocol(H2Protocol):
     def _rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:
         code = frames.parse_number(payload, "RST_STREAM")
         stream = self._known_stream(stream_id, "RST_STREAM")
-        if stream is not None:
+        if stream is not None and not stream.reset:
             stream.receive_reset(code)
+        else:
+            self.connection.receive_noise(1, "RST_STREAM")
 
     def _push_promise(self, flags: int, stream_id: int, payload: bytes) -> None:
         raise PeerFault("the gateway pushed a reply that nobody asked for, though our settings forbid it")
 
     def _goaway(self, flags: int, stream_id: int, payload: bytes) -> None:
+        _check_on_connection(stream_id, "GOAWAY")
+        self.connection.receive_noise(GOAWAY_NOISE, "GOAWAY")
         self.connection.go_away(*frames.parse_goaway(payload))
 
     def _window_update(self, flags: int, stream_id: int, payload: bytes) -> None:
+        self.connection.receive_noise(1, "WINDOW_UPDATE")
         increment = frames.parse_increment(payload)
         if stream_id:
             self._known_stream(stream_id, "WINDOW_UPDATE")
@@ -233,11 +252,23 @@ class GatewayProtocol(H2Protocol):
             raise PeerFault(f"the gateway sent a {kind} frame on stream {stream_id}, which nobody opened")
         return stream
 
-    def _feed_h2(self, frame: bytes) -> None:
-        """Let h2 take a frame of the connection: it keeps the settings and answers pings."""
-        for event in self.connection.feed(frame):
+    def _settings(self, flags: int, stream_id: int, payload: bytes) -> None:
+        """Let h2 take the settings of either side: it knows their rules, and answers."""
+        self.connection.receive_noise(SETTINGS_NOISE + len(payload) // frames.SETTING_SIZE, "SETTINGS")
+        _check_on_connection(stream_id, "SETTINGS")
+        frames.check_settings(flags, payload)
+        payload = frames.defined_settings(payload)
+        for event in self.connection.feed(frames.settings(stream_id, flags, payload)):
             if isinstance(event, RemoteSettingsChanged):
                 self.connection.receive_settings()
+
+    def _ping(self, flags: int, stream_id: int, payload: bytes) -> None:
+        _check_on_connection(stream_id, "PING")
+        if len(payload) != frames.PING_SIZE:
+            raise frames.FrameError(f"a PING frame has {len(payload)} bytes instead of {frames.PING_SIZE}")
+        self.connection.receive_noise(1, "PING")
+        if not flags & frames.ACK:
+            self.connection.write(frames.ping(payload, ack=True))
 
     def _refuse(self, fault: NotHttp2Fault | PeerFault) -> None:
         """End the connection because of what the peer sent; before the greeting it is no gateway at all."""
@@ -248,9 +279,6 @@ class GatewayProtocol(H2Protocol):
         with contextlib.suppress(H2Error):  # h2 has said goodbye by itself when it was the one to object
             connection.h2.close_connection(ErrorCodes.PROTOCOL_ERROR)
         connection.end(fault)
-
-
-_H2_TYPES: Final = frozenset({frames.SETTINGS, frames.PING})
 
 
 class _HeaderBlock:
@@ -267,6 +295,12 @@ class _HeaderBlock:
         self._size += len(fragment)
         if self._size > MAX_HEADER_LIST or len(self.fragments) > MAX_FRAMES_OF_BLOCK:
             raise PeerFault(f"the gateway sent a header block beyond the limit of {MAX_HEADER_LIST} bytes")
+
+
+def _check_on_connection(stream_id: int, kind: str) -> None:
+    """Refuse a frame that concerns the whole connection and yet names a stream."""
+    if stream_id:
+        raise PeerFault(f"the gateway sent a {kind} frame on stream {stream_id} instead of the connection")
 
 
 def _check_greeting(received: bytes) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from mxgateway.faults import PeerFault
 from mxgateway.transport.grpclib_seam import HpackDecoder, HpackError
+from mxgateway.transport.header_logs import redact_headers
 
 Headers = dict[bytes, bytes]
 """One reply's headers or trailers; of a repeated name the last one counts. Shared between replies: never changed."""
@@ -36,6 +37,7 @@ class ReplyHeaderDecoder:
     """
 
     def __init__(self) -> None:
+        redact_headers()
         self._hpack = HpackDecoder(max_header_list_size=MAX_HEADER_LIST)
         self._known: dict[bytes, Headers | PeerFault] = {}
 
@@ -60,7 +62,8 @@ class ReplyHeaderDecoder:
         try:
             pairs = self._hpack.decode(block, raw=True)
         except HpackError as error:
-            raise HeaderBlockError(f"a header block cannot be decoded ({type(error).__name__}: {error})") from error
+            text = str(error).partition(": <")[0]  # behind it stands a memory address
+            raise HeaderBlockError(f"a header block cannot be decoded ({type(error).__name__}: {text})") from error
         result = _checked([(bytes(name), bytes(value)) for name, value in pairs])
         # Every entry that is added becomes the first one, so this is the same table only with the same first entry.
         changed = (entries[0] if entries else None) is not first or len(entries) != count

@@ -27,6 +27,14 @@ _FROM_RESET: Final[dict[int, GrpcStatus]] = {
 }
 
 
+_RESET_MEANS: Final[dict[int, str]] = {
+    ErrorCodes.REFUSED_STREAM: "; the gateway did not see the request",
+    ErrorCodes.ENHANCE_YOUR_CALM: ": it is asked for more than it allows (bandwidth, or load)",
+    ErrorCodes.INADEQUATE_SECURITY: ": the connection is not secure enough for it",
+    ErrorCodes.HTTP_1_1_REQUIRED: ": it wants HTTP/1.1, which gRPC cannot use",
+}
+
+
 def check_response(headers: Headers) -> None:
     """Refuse a response that is no gRPC response.
 
@@ -74,10 +82,9 @@ def check_status(trailers: Headers) -> None:
 def reset_status(code: int) -> RpcStatus:
     """Return the status that stands for RST_STREAM with an HTTP/2 error code."""
     name = ErrorCodes(code).name if code in set(ErrorCodes) else hex(code)
-    unseen = "; the gateway did not see the request" if code == ErrorCodes.REFUSED_STREAM else ""
     return RpcStatus(
         _FROM_RESET.get(code, GrpcStatus.INTERNAL),
-        f"the gateway reset the stream with {name}{unseen}",
+        f"the gateway reset the stream with {name}{_RESET_MEANS.get(code, '')}",
         synthesised=True,
     )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
-from mxgateway.faults import PeerFault, RpcStatus
+from mxgateway.faults import ClosedFault, PeerFault, RpcStatus
 from mxgateway.transport.reply_headers import Headers
 from mxgateway.transport.reply_status import check_response, check_status
 
@@ -14,6 +14,10 @@ M = TypeVar("M")
 
 PREFIX_SIZE = 5
 """Bytes before each gRPC message: the compressed flag and the length as 32 bits."""
+MOST_PIECES: Final = 1024
+"""Pieces of a message that are kept as they came; more are joined, because a piece of two bytes takes forty here."""
+MOST_AT_ONCE: Final = 4096
+"""Messages that one read returns; a window holds a million empty ones, and each becomes an object."""
 
 
 class ReplyStream(Generic[M]):
@@ -28,14 +32,15 @@ class ReplyStream(Generic[M]):
     """
 
     __slots__ = (
-        "_chunks", "_decode", "_fault", "_limit", "_need", "_size", "_uncredited", "_waiter",
-        "ended", "headers", "trailers",
+        "_chunks", "_decode", "_fault", "_joined", "_limit", "_need", "_size", "_uncredited", "_waiter",
+        "ended", "failed", "headers", "trailers",
     )  # fmt: skip
 
     def __init__(self, decode: Callable[[bytes], M], max_message_bytes: int) -> None:
         self._decode = decode
         self._limit = max_message_bytes
         self._chunks: list[bytes] = []
+        self._joined = 0  # how many of the chunks were joined already
         self._size = 0
         self._need = PREFIX_SIZE
         self._uncredited = 0
@@ -44,6 +49,8 @@ class ReplyStream(Generic[M]):
         self.headers: Headers | None = None
         self.trailers: Headers | None = None
         self.ended = False
+        self.failed = False
+        """True when a fault has ended the call."""
 
     # -- fed by the connection
 
@@ -58,9 +65,12 @@ class ReplyStream(Generic[M]):
     def receive_data(self, payloads: list[bytes], flow_controlled: int) -> None:
         """Take the payloads of DATA frames; `flow_controlled` counts their padding as well."""
         self._uncredited += flow_controlled
-        if self._fault is None:
+        if not self.failed:
             self._chunks += filter(None, payloads)  # empty frames cost the peer nothing and must not cost us memory
             self._size += sum(map(len, payloads))
+            if len(self._chunks) - self._joined > MOST_PIECES:
+                self._chunks[self._joined :] = [b"".join(self._chunks[self._joined :])]
+                self._joined += 1
             if self._size >= self._need:
                 self._wake()
             elif self._waiter is not None:
@@ -74,8 +84,8 @@ class ReplyStream(Generic[M]):
 
     def fail(self, fault: BaseException) -> None:
         """End the call with `fault`; what had arrived before it is still delivered. The first fault counts."""
-        if self._fault is None and not self.ended:
-            self._fault = fault
+        if not self.failed and not self.ended:
+            self.failed, self._fault = True, fault
         self._wake()
 
     @property
@@ -83,15 +93,10 @@ class ReplyStream(Generic[M]):
         """Bytes that count against the stream's window."""
         return self._uncredited
 
-    @property
-    def failed(self) -> bool:
-        """True when a fault has ended the call."""
-        return self._fault is not None
-
     # -- used by the caller
 
     async def messages(self) -> list[M]:
-        """Return every complete message that has arrived, waiting for the first; an empty list when the call has ended with OK.
+        """Return the complete messages that have arrived, waiting for the first; an empty list when the call has ended with OK.
 
         Raises:
             BaseException: The fault that ended the call, or the status.
@@ -100,12 +105,37 @@ class ReplyStream(Generic[M]):
             batch = self._take()
             if batch:
                 return batch
-            if self._fault is not None:
-                raise self._fault
+            if self.failed:
+                raise self._take_fault()
             if self.ended:
                 self._check_end()
                 return []
             await self._wait()
+
+    async def only_message(self) -> M:
+        """Return the only message of a unary call, once the call has ended with OK.
+
+        Raises:
+            PeerFault: There was none, or more than one.
+            BaseException: The fault that ended the call, or the status.
+        """
+        messages = await self.messages()
+        if len(messages) == 1:
+            while not (self.ended or self.failed or self._size):
+                await self._wait()
+            if self.ended and not self._size:
+                self._check_end()
+            else:
+                messages += await self.messages()
+        if len(messages) != 1:
+            number = "more than one message" if messages else "status OK and no message"
+            raise PeerFault(f"a unary call was answered with {number}")
+        return messages[0]
+
+    def _take_fault(self) -> BaseException:
+        """Return the fault and let go of it: with the traceback of its reader it would hold this stream in a cycle."""
+        fault, self._fault = self._fault, None
+        return fault or ClosedFault("the call is over")
 
     def _take(self) -> list[M]:
         if self._size < self._need:
@@ -116,20 +146,20 @@ class ReplyStream(Generic[M]):
         try:
             position = self._split(data, batch)
         except (PeerFault, ValueError) as fault:
-            self._chunks, self._size, self._need = [], 0, PREFIX_SIZE
+            self._chunks, self._joined, self._size, self._need = [], 0, 0, PREFIX_SIZE
+            self.failed, self.ended = True, False
             self._fault = fault if isinstance(fault, PeerFault) else PeerFault(f"a reply cannot be read: {fault}")
-            self.ended = False
         else:
             rest = data[position:]
-            self._chunks, self._size = ([rest] if rest else []), len(rest)
+            self._chunks, self._joined, self._size = ([rest] if rest else []), 0, len(rest)
         self._settle_credit()
         return batch
 
     def _split(self, data: bytes, batch: list[M]) -> int:
-        """Append the complete messages of `data` to `batch`; return where the incomplete rest begins."""
+        """Append the complete messages of `data` to `batch`, `MOST_AT_ONCE` at the most; return where the rest begins."""
         position, size, decode, limit = 0, len(data), self._decode, self._limit
         append = batch.append
-        while (start := position + PREFIX_SIZE) <= size:
+        while (start := position + PREFIX_SIZE) <= size and len(batch) < MOST_AT_ONCE:
             if data[position]:
                 raise PeerFault("a reply is marked compressed, though no compression was agreed")
             length = int.from_bytes(data[position + 1 : start], "big")

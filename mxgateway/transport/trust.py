@@ -12,7 +12,7 @@ from mxgateway.options import Endpoint, TlsOptions
 from mxgateway.transport import threads
 from mxgateway.transport.known_gateways import KnownGateway, KnownGateways, gateway_name
 
-log = logging.getLogger("mxgateway.transport")
+log = logging.getLogger("mxgateway.transport.tls")
 
 
 class Trust(Protocol):

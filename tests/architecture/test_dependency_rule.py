@@ -6,8 +6,10 @@ import pytest
 
 from tests.architecture.imports import imports, modules
 
-BASE = {"options", "endpoints", "errors", "refusals", "faults", "credentials", "status", "versions"}
-CLIENT = {"client", "commands", "events", "methods", "session", "writes"}
+BASE = {
+    "options", "endpoints", "errors", "refusals", "faults", "credentials", "stats", "status", "tracing", "versions",
+}  # fmt: skip
+CLIENT = {"client", "commands", "events", "methods", "session", "writer", "writes"}
 VALUES = {"values", "value_kinds", "value_text"}
 BINDINGS = {"generated", "proto"}
 

@@ -13,7 +13,10 @@ import mxgateway
 
 PUBLIC = [
     "ApiKey",
+    "CallInfo",
+    "CallTrace",
     "ClientOptions",
+    "ClientStats",
     "DEFAULT_ENDPOINT",
     "Endpoint",
     "EventStream",
@@ -38,10 +41,12 @@ PUBLIC = [
     "MxValueOutput",
     "OpenSessionOptions",
     "PROTOCOL_VERSION",
+    "RetryOptions",
     "Secret",
     "Session",
     "Timestamp",
     "TlsOptions",
+    "Tracer",
     "UnconvertedValue",
     "VALUE_TYPES",
     "contract",

@@ -62,9 +62,9 @@ async def advised(session: Session, tag: str = TAG) -> Item:
     return Item(server, handle)
 
 
-async def until(holds: Callable[[], Any]) -> None:
+async def until(holds: Callable[[], Any], *, patience: float = PATIENCE) -> None:
     """Return once a condition holds."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(patience):
         while not holds():
             await asyncio.sleep(0.001)
 

@@ -289,9 +289,9 @@ GRPC_FAILURES: dict[Status, tuple[type[MxGatewayError], bool]] = {
 @pytest.mark.parametrize("status", GRPC_FAILURES, ids=lambda status: status.name)
 async def test_a_grpc_status_raises_its_class(gateway: SimulatedGateway, session: Session, status: Status) -> None:
     cls, retryable = GRPC_FAILURES[status]
-    gateway.fail_next("Invoke.Ping", status, "for this reason")
+    gateway.fail_next("Invoke.Register", status, "for this reason")
     with pytest.raises(cls, match="for this reason") as caught:
-        await session.ping(correlation_id="mine")
+        await session.register("x", correlation_id="mine")
 
     assert type(caught.value) is cls
     assert caught.value.retryable is retryable
@@ -324,11 +324,11 @@ async def test_a_worker_that_crashes_under_a_command_is_a_worker_error(
     gateway: SimulatedGateway, session: Session
 ) -> None:
     gateway.hold_commands()
-    ping = asyncio.create_task(session.ping())
+    registering = asyncio.create_task(session.register("x"))
     await until(lambda: len(gateway.sessions[session.session_id].worker.apartment))
     gateway.crash_worker(session.session_id)
     with pytest.raises(MxGatewayWorkerError) as caught:
-        await ping
+        await registering
 
     assert caught.value.session_id == session.session_id
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import MxGatewayError, MxGatewaySessionError, proto
+from mxgateway.transport.method import Progress
 from mxgateway.writes import Confirmation, Item, WriteLedger, written_item
 
 ITEM, OTHER = Item(1, 2), Item(1, 3)
@@ -20,7 +21,7 @@ def completion(item: Item, number: int = 0) -> proto.MxEvent:
 
 
 async def enter(ledger: WriteLedger, item: Item = ITEM) -> Confirmation:
-    async with ledger.sending(item) as confirmation:
+    async with ledger.sending(item, Progress(sent=True)) as confirmation:
         return confirmation
 
 
@@ -77,7 +78,7 @@ async def test_the_writes_of_one_item_take_turns_and_those_of_another_do_not_wai
     first_may_go_on = asyncio.Event()
 
     async def write(item: Item, name: str, until: asyncio.Event | None = None) -> None:
-        async with ledger.sending(item):
+        async with ledger.sending(item, Progress(sent=True)):
             log.append(name)
             if until is not None:
                 await until.wait()
@@ -98,20 +99,26 @@ async def test_the_writes_of_one_item_take_turns_and_those_of_another_do_not_wai
 async def test_a_write_of_which_nothing_is_known_is_expected(fault: BaseException) -> None:
     ledger = WriteLedger()
     with contextlib.suppress(type(fault)):
-        async with ledger.sending(ITEM):
+        async with ledger.sending(ITEM, Progress(sent=True)):
             raise fault
     assert ledger.pending
     assert not ledger.waiting
 
 
-@pytest.mark.parametrize(
-    "fault", [MxGatewayError("?", phase="connect"), MxGatewayError("?", phase="tls"), MxGatewaySessionError("?")]
-)
-async def test_a_write_that_was_surely_not_carried_out_is_not_expected(fault: MxGatewayError) -> None:
+@pytest.mark.parametrize("fault", [asyncio.CancelledError(), RuntimeError(), MxGatewayError("?", phase="stream")])
+async def test_a_write_that_was_not_sent_is_not_expected(fault: BaseException) -> None:
     ledger = WriteLedger()
-    with pytest.raises(MxGatewayError):
-        async with ledger.sending(ITEM):
+    with contextlib.suppress(type(fault)):
+        async with ledger.sending(ITEM, Progress()):
             raise fault
+    assert not ledger.pending
+
+
+async def test_a_write_that_was_refused_is_not_expected() -> None:
+    ledger = WriteLedger()
+    with pytest.raises(MxGatewaySessionError):
+        async with ledger.sending(ITEM, Progress(sent=True)):
+            raise MxGatewaySessionError("?")
     assert not ledger.pending
 
 

@@ -39,6 +39,7 @@ from mxgateway.faults import (
     ProxyFault,
     RequestFault,
     RpcStatus,
+    StreamLimitFault,
     TransportFault,
 )
 
@@ -158,6 +159,15 @@ FAULTS: list[Row] = [
         False,
         "is no gRPC server: it answered in HTTP/1",
     ),
+    (
+        StreamLimitFault(100),
+        Timeout,
+        "stream",
+        DEADLINE,
+        True,
+        "no free stream for MxAccessGateway/Invoke on the connection",
+    ),
+    (StreamLimitFault(100), Timeout, "stream", DEADLINE, True, "within 2.5 s: all 100 streams that the gateway allows"),
     (PeerFault("bad frame"), Protocol, "stream", INTERNAL, False, "bad frame"),
     (TransportFault("anything else"), Protocol, "stream", INTERNAL, False, "anything else"),
     (CertificateFileFault("the CA file x cannot be read"), Tls, "tls", None, False, "the CA file x cannot be read"),

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from hyperframe.frame import DataFrame
+from hyperframe.frame import DataFrame, HeadersFrame
 
-from mxgateway.errors import MxGatewayTransportError
+from mxgateway.errors import MxGatewayInvalidRequestError, MxGatewayTransportError
 from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, grpc_message, silent
 from tests.transport.rig import REPLY, channel_to, event, invoke, stream
 
@@ -105,6 +105,99 @@ async def test_a_stream_that_is_closed_while_it_waits_for_its_turn_ends_without_
         await occupying
         assert await reading == []
         assert (await invoke(channel)).diagnostic_message == "answered"
+
+
+async def test_closing_a_stream_that_waits_for_its_turn_frees_its_reader_at_once_and_sends_nothing():
+    async def script(peer: Http2Peer) -> None:
+        occupying = await peer.request()
+        await closed.wait()
+        await peer.reply(occupying, REPLY)
+        await peer.serve(REPLY)
+
+    closed = asyncio.Event()
+    async with Http2Server(script, settings={0x3: 1}) as server, channel_to(server) as channel:
+        occupying = asyncio.create_task(invoke(channel))
+        await asyncio.sleep(0)
+        call = stream(channel)
+        reading = asyncio.create_task(call.messages())
+        await asyncio.sleep(0)
+        await call.aclose()
+        assert await reading == []
+        assert reading.cancelling() == 0
+        assert not occupying.done()
+        closed.set()
+        await occupying
+        await invoke(channel)
+        assert [frame.stream_id for frame in server.peers[0].frames(HeadersFrame)] == [1, 3]
+        assert server.peers[0].resets == {}
+        assert channel.stats().calls_cancelled == 1
+
+
+async def test_a_read_that_gives_up_waiting_for_its_turn_leaves_the_stream_to_the_next_read():
+    async def script(peer: Http2Peer) -> None:
+        occupying = await peer.request()
+        await given_up.wait()
+        await peer.reply(occupying, REPLY)
+        await peer.reply(await peer.request(), event(7))
+
+    given_up = asyncio.Event()
+    async with Http2Server(script, settings={0x3: 1}) as server, channel_to(server) as channel:
+        occupying = asyncio.create_task(invoke(channel))
+        await asyncio.sleep(0)
+        call = stream(channel)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(call), 0.05)
+        given_up.set()
+        assert [each.worker_sequence async for each in call] == [7]
+        await occupying
+        assert len(server.peers[0].requests) == 2
+
+
+async def test_a_second_reader_is_refused_also_while_the_stream_is_being_opened():
+    async def script(peer: Http2Peer) -> None:
+        occupying = await peer.request()
+        await refused.wait()
+        await peer.reply(occupying, REPLY)
+        await peer.reply(await peer.request(), event(7))
+
+    refused = asyncio.Event()
+    async with Http2Server(script, settings={0x3: 1}) as server, channel_to(server) as channel:
+        occupying = asyncio.create_task(invoke(channel))
+        await asyncio.sleep(0)
+        call = stream(channel)
+        reading = asyncio.create_task(call.messages())
+        await asyncio.sleep(0)
+        for second in (call.messages, call.open):
+            with pytest.raises(MxGatewayInvalidRequestError, match="another task reads this stream already"):
+                await second()
+        refused.set()
+        assert len(await reading) == 1
+        await occupying
+        await call.aclose()
+        assert len(server.peers[0].requests) == 2
+
+
+async def test_a_read_that_is_cancelled_while_the_stream_waits_for_its_turn_can_be_repeated():
+    async def script(peer: Http2Peer) -> None:
+        occupying = await peer.request()
+        await cancelled.wait()
+        await peer.reply(occupying, REPLY)
+        await peer.reply(await peer.request(), event(1))
+
+    cancelled = asyncio.Event()
+    async with Http2Server(script, settings={0x3: 1}) as server, channel_to(server) as channel:
+        occupying = asyncio.create_task(invoke(channel))
+        await asyncio.sleep(0)
+        async with stream(channel) as call:
+            for _ in range(2):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.01):
+                        await anext(call)
+            cancelled.set()
+            await occupying
+            assert [each.worker_sequence async for each in call] == [1]
+        assert channel.stats().calls_open == 0
+        assert channel.stats().calls_cancelled == 0  # it was not given up: the third read went on with it
 
 
 async def test_a_stream_that_was_never_read_sends_nothing():

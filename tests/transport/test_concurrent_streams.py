@@ -64,6 +64,30 @@ async def test_the_turn_of_a_call_that_is_cancelled_goes_to_the_next():
         assert len(server.peers[0].requests) == 2
 
 
+async def test_the_turn_of_a_call_that_is_cancelled_while_the_transport_is_full_goes_to_the_next():
+    async def script(peer: Http2Peer) -> None:
+        await peer.serve(REPLY)
+
+    async with Http2Server(script, settings=limit(1)) as server, channel_to(server) as channel:
+        connection = await channel.ready()
+
+        async def first() -> None:
+            await invoke(channel)
+            connection.pause_writing()  # as the transport does when the peer does not read
+
+        leading = asyncio.create_task(first())
+        await asyncio.sleep(0)
+        second, third = (asyncio.create_task(invoke(channel)) for _ in range(2))
+        await leading
+        await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.wait([second])
+        connection.resume_writing()
+        assert (await third).diagnostic_message == "answered"
+        assert second.cancelled()
+        assert len(server.peers[0].requests) == 2
+
+
 async def test_a_call_that_is_cancelled_while_it_waits_is_never_sent():
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()

@@ -92,14 +92,56 @@ async def test_the_bound_covers_the_wait_for_a_free_stream():
         occupying.cancel()
 
 
-async def test_the_bound_covers_a_request_that_the_peers_window_holds_back():
+async def test_a_bound_that_runs_out_while_waiting_for_a_stream_names_the_limit():
+    async def script(peer: Http2Peer) -> None:
+        await peer.request()
+        await peer.until_gone()
+        assert len(peer.requests) == 1
+
+    async with Http2Server(script, settings={0x3: 1}) as server, channel_to(server) as channel:
+        await channel.ready()
+        occupying = asyncio.create_task(invoke(channel))
+        await asyncio.sleep(0)
+        for call in (invoke(channel, timeout=0.05), stream(channel, timeout=0.05).messages()):
+            with pytest.raises(
+                MxGatewayTimeoutError, match=r"no free stream for .* within 0\.05 s: all 1 streams .* were in use"
+            ) as caught:
+                await call
+            error = caught.value
+            assert "nothing was sent" in error.hint
+            assert (error.grpc_status, error.phase, error.retryable) == (
+                GrpcStatus.DEADLINE_EXCEEDED, "stream", True,
+            )  # fmt: skip
+        occupying.cancel()
+
+
+async def test_the_gateway_is_told_what_the_wait_for_a_stream_has_left_of_the_bound():
+    async def script(peer: Http2Peer) -> None:
+        first = await peer.request()
+        await asyncio.sleep(0.3)
+        await peer.reply(first, REPLY)
+        await peer.serve(REPLY)
+
+    async with Http2Server(script, settings={0x3: 1}) as server, channel_to(server) as channel:
+        await channel.ready()
+        first = asyncio.create_task(invoke(channel))
+        await asyncio.sleep(0)
+        await invoke(channel, timeout=20.0)
+        await first
+        assert told(server.peers[0].requests[1].header(b"grpc-timeout")) < 19.8
+
+
+@pytest.mark.parametrize("streams", [1, 100])
+async def test_the_bound_covers_a_request_that_the_peers_window_holds_back(streams: int):
     async def script(peer: Http2Peer) -> None:
         await peer.until(lambda: bool(peer.resets))
 
-    async with Http2Server(script) as server, channel_to(server) as channel:
+    async with Http2Server(script, settings={0x3: streams}) as server, channel_to(server) as channel:
         await channel.ready()
-        with pytest.raises(MxGatewayTimeoutError):
+        with pytest.raises(MxGatewayTimeoutError, match="no answer from") as caught:
             await invoke(channel, "x" * 200_000, timeout=0.05)
+        assert "may still be carried out" in caught.value.hint  # half of it was sent, in the only stream that there is
+        assert caught.value.retryable is False
 
 
 async def test_the_bound_of_a_stream_counts_to_its_end():

@@ -163,6 +163,32 @@ async def test_an_early_answer_ends_a_request_that_waits_for_the_window():
             await invoke(channel, "x" * 300_000)
 
 
+async def test_an_early_answer_ends_a_request_that_waits_for_the_transport():
+    async def script(peer: Http2Peer) -> None:
+        await peer.send(WindowUpdateFrame(0, window_increment=2**30))
+        await peer.until(lambda: bool(peer.frames(DataFrame)))
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await filled.wait()
+        await peer.send(peer.headers(1), peer.trailers(1, 8, (b"grpc-message", b"too large")))
+        await answered.wait()
+        peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+
+    filled, answered = asyncio.Event(), asyncio.Event()
+    wide = {SettingsFrame.INITIAL_WINDOW_SIZE: 2**31 - 1}
+    async with Http2Server(script, settings=wide) as server, channel_to(server, max_send_bytes=1 << 26) as channel:
+        connection = await channel.ready()
+        while connection.send_window < 2**30:
+            await asyncio.sleep(0)
+        call = asyncio.create_task(invoke(channel, "x" * (40 << 20)))
+        while connection.write_ready.is_set() or connection.send_window > 2**30 - (1 << 20):
+            await asyncio.sleep(0.001)
+        filled.set()
+        with pytest.raises(Exception, match="too large"):
+            await call
+        assert not connection.write_ready.is_set()  # the peer has still not read
+        answered.set()
+
+
 async def test_a_peer_that_sends_more_than_the_window_is_refused():
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id

@@ -177,6 +177,7 @@ async def test_the_forms_of_grpcs_content_type_are_accepted(content_type: bytes)
         (0xA, "CONNECT_ERROR", GrpcStatus.INTERNAL),
         (0xB, "ENHANCE_YOUR_CALM", GrpcStatus.RESOURCE_EXHAUSTED),
         (0xC, "INADEQUATE_SECURITY", GrpcStatus.PERMISSION_DENIED),
+        (0xD, "HTTP_1_1_REQUIRED", GrpcStatus.INTERNAL),
         (0xDEAD, "0xdead", GrpcStatus.INTERNAL),
     ],
 )
@@ -194,6 +195,25 @@ async def test_a_reset_stands_for_a_grpc_status(code: int, name: str, grpc_statu
         assert ("did not see the request" in str(caught.value)) is (name == "REFUSED_STREAM")
         assert (await invoke(channel)).diagnostic_message == "answered"
         assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning"),
+    [
+        (0x7, "did not see the request"),
+        (0xB, "asked for more than it allows"),
+        (0xC, "not secure enough"),
+        (0xD, "HTTP/1.1, which gRPC cannot use"),
+    ],
+)
+async def test_a_reset_whose_code_says_more_says_it_in_words(code: int, meaning: str):
+    async def script(peer: Http2Peer) -> None:
+        await peer.send(RstStreamFrame((await peer.request()).stream_id, code))
+
+    async with Http2Server(script) as server, channel_to(server) as channel:
+        with pytest.raises(MxGatewayError, match=meaning) as caught:
+            await invoke(channel)
+        assert "scope" not in str(caught.value)
 
 
 @pytest.mark.parametrize("when", ["after the headers", "during the data", "after a message"])

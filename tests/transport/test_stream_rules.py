@@ -18,10 +18,12 @@ from hyperframe.frame import (
 
 from mxgateway.errors import MxGatewayProtocolError
 from mxgateway.transport.reply_headers import MAX_FRAMES_OF_BLOCK
-from tests.peers.raw_peers import RESPONSE, Http2Peer, Http2Server, grpc_message
+from tests.peers.raw_peers import RESPONSE, Http2Peer, Http2Server, grpc_message, raw_frame
 from tests.transport.rig import REPLY, channel_to, invoke
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
+
+PROTOCOL_ERROR, FLOW_CONTROL_ERROR = 0x1, 0x3
 
 Misdeed = Callable[[Http2Peer, int], list[Frame]]
 
@@ -41,6 +43,8 @@ def begun(peer: Http2Peer, stream_id: int, headers: tuple[tuple[bytes, bytes], .
         (lambda peer, id_: [peer.headers(id_), peer.headers(id_, end=True)], "pseudo-header :status"),
         (lambda peer, id_: [peer.headers(id_, [*RESPONSE, (b"connection", b"close")])], "header of HTTP/1"),
         (lambda peer, id_: [DataFrame(id_, grpc_message(REPLY))], "data before any headers"),
+        (lambda peer, id_: [WindowUpdateFrame(id_, window_increment=2**31 - 1)], "more than HTTP/2 allows"),
+        (lambda peer, id_: [WindowUpdateFrame(id_, window_increment=0)], "window update of 0 for the call"),
     ],
 )
 async def test_a_malformed_reply_ends_its_call_and_no_other(misdeed: Misdeed, text: str):
@@ -61,7 +65,7 @@ async def test_a_malformed_reply_ends_its_call_and_no_other(misdeed: Misdeed, te
     ("misdeed", "text"),
     [
         (lambda peer, id_: [WindowUpdateFrame(0, window_increment=2**31 - 1)], "more than HTTP/2 allows"),
-        (lambda peer, id_: [WindowUpdateFrame(id_, window_increment=2**31 - 1)], "more than HTTP/2 allows"),
+        (lambda peer, id_: [WindowUpdateFrame(0, window_increment=0)], "window update of 0 for the connection"),
         (
             lambda peer, id_: [
                 WindowUpdateFrame(id_, window_increment=2**31 - 1 - 65_535),
@@ -101,14 +105,39 @@ async def test_what_breaks_the_connections_rules_ends_it_with_a_goodbye(misdeed:
         assert server.connections == 2
 
 
-async def test_a_window_update_of_nothing_is_refused():
+@pytest.mark.parametrize(("increment", "code"), [(0, PROTOCOL_ERROR), (2**31 - 1, FLOW_CONTROL_ERROR)])
+async def test_the_peer_is_told_what_is_wrong_with_a_calls_window_while_the_request_waits_for_it(
+    increment: int, code: int
+):
+    async def script(peer: Http2Peer) -> None:
+        request = await peer.begun_request()
+        await peer.until(lambda: len(request.body) == 65_535)
+        await peer.send(WindowUpdateFrame(0, window_increment=1 << 20))
+        await peer.send(*[WindowUpdateFrame(request.stream_id, window_increment=increment)] * 2)
+        await peer.until(lambda: bool(peer.resets))
+        codes.append(peer.resets[request.stream_id])
+        await peer.reply(await peer.request(), REPLY)
+
+    codes: list[int] = []
+    async with Http2Server(script) as server, channel_to(server) as channel:
+        with pytest.raises(MxGatewayProtocolError, match="window"):
+            await invoke(channel, "x" * 200_000)
+        assert (await invoke(channel)).diagnostic_message == "answered"
+        assert codes == [code]
+        assert len(server.peers[0].frames(RstStreamFrame)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"), [(0x4, b""), (0x6, bytes(8)), (0x7, bytes(8))], ids=["SETTINGS", "PING", "GOAWAY"]
+)
+async def test_a_frame_of_the_connection_on_a_stream_is_no_frame_of_the_connection(kind: int, payload: bytes):
     async def script(peer: Http2Peer) -> None:
         await peer.request()
-        await peer.send_bytes(b"\0\0\x04\x08\0\0\0\0\0" + b"\0\0\0\0")
+        await peer.send_bytes(raw_frame(kind, 1, payload))
         await peer.until_gone()
 
     async with Http2Server(script) as server, channel_to(server) as channel:
-        with pytest.raises(MxGatewayProtocolError, match="window update of 0"):
+        with pytest.raises(MxGatewayProtocolError, match="on stream 1 instead of the connection"):
             await invoke(channel)
 
 

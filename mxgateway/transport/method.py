@@ -1,0 +1,102 @@
+"""What is called, and how: a method of the contract, the options of one call, and what errors tell about it."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from mxgateway.faults import CallSite
+from mxgateway.options import check_metadata, check_timeout
+from mxgateway.wire import decode
+from mxgateway.wire.betterproto_seam import Message
+
+if TYPE_CHECKING:
+    from mxgateway.transport.channel import Channel
+
+Request = TypeVar("Request", bound=Message)
+Reply = TypeVar("Reply", bound=Message)
+
+
+@dataclass(frozen=True)
+class Method(Generic[Request, Reply]):
+    """One method of the contract."""
+
+    service: str
+    """Full name, ``package.Service``."""
+    name: str
+    request_type: type[Request]
+    reply_type: type[Reply]
+    repeatable: bool = False
+    """True when carrying it out twice does no harm, whatever the request: it is tried again when the gateway is unavailable."""
+    path: str = field(init=False)
+    """The request's ``:path``."""
+    decode: Callable[[bytes], Reply] = field(init=False, repr=False, compare=False)
+    """Turns the bytes of one reply into the message."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", f"/{self.service}/{self.name}")
+        object.__setattr__(self, "decode", functools.partial(decode, self.reply_type))
+
+    def __str__(self) -> str:
+        return f"{self.service.rpartition('.')[2]}/{self.name}"
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a call has come, for those who need to know it when the call ends early."""
+
+    sent: bool = False
+    """True once the whole request was handed to the connection: from then on the gateway may act on it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class CallOptions:
+    """What one call adds to the client's options.
+
+    Raises:
+        MxGatewayInvalidRequestError: The bound is no positive number, or the metadata cannot be sent.
+    """
+
+    timeout: float | None = None
+    """Bound of the whole call in seconds; infinity means none, and so does None for a stream."""
+    metadata: tuple[tuple[str, str], ...] = ()
+    """Further metadata, beside the API key and the client's own."""
+    correlation_id: str = ""
+    """For errors; the request message carries it too."""
+    session_id: str = ""
+    """For errors."""
+    repeatable: bool = False
+    """True when this request may be carried out twice, though others of its method may not."""
+    progress: Progress | None = None
+    """Where the call takes note of how far it has come."""
+
+    def __post_init__(self) -> None:
+        check_timeout("timeout", self.timeout)
+        if self.metadata:
+            self.metadata = tuple(check_metadata(self.metadata))
+
+
+Site = Callable[[], CallSite]
+"""Tells where a call was made, when an error asks for it."""
+
+
+def call_site(
+    channel: Channel, method: Method[Any, Any], options: CallOptions, timeout: float | None = None
+) -> CallSite:
+    """Return what the errors of a call tell about it; `timeout` is the bound where the options have none."""
+    bound = timeout if options.timeout is None else options.timeout
+    return CallSite(
+        endpoint=str(channel.endpoint),
+        method=str(method),
+        correlation_id=options.correlation_id,
+        session_id=options.session_id,
+        timeout=None if bound is None or math.isinf(bound) else bound,
+    )
+
+
+def site_of(channel: Channel, method: Method[Any, Any], options: CallOptions) -> Site:
+    """Return what makes the `call_site` of a call."""
+    return functools.partial(call_site, channel, method, options)

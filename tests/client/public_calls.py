@@ -1,0 +1,346 @@
+"""Every public asynchronous call, ready to be made: what the tests that treat all of them alike go through."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import mxgateway
+from mxgateway import EventStream, GatewayClient, Session, proto
+from mxgateway.client import Opening
+from mxgateway.simulator import SimulatedGateway
+from mxgateway.transport.server_stream import ServerStream
+from tests.client.support import TAG, WRITE_COMPLETE, Item, advised, change, connect, is_streaming, until
+
+AWAITABLE: Final = (GatewayClient, Session, EventStream, ServerStream, Opening)
+"""The public classes with calls to wait for."""
+
+PUBLISHING_DELAY: Final = 0.005
+"""Seconds until the event comes that a reader waits for."""
+
+
+@dataclass
+class Stage:
+    """What a call is made with: a session of its own with an advised item, whose first event nobody has read."""
+
+    gateway: SimulatedGateway
+    client: GatewayClient
+    session: Session
+    item: Item
+    streams: list[Any] = field(default_factory=list)
+    """The event streams, which the stage closes at its end."""
+    prepared: Any = None
+    """What the call's preparation has returned."""
+
+    def connect(self) -> Opening[GatewayClient]:
+        """Return another client's opening, plaintext or TLS like the first one's."""
+        return connect(self.gateway, plaintext=self.client._channel.options.plaintext)
+
+    def events(self, after: int = 0) -> EventStream:
+        """Return an event stream."""
+        self.streams.append(events := self.session.stream_events(after))
+        return events
+
+    def raw_events(self) -> ServerStream[proto.StreamEventsRequest, proto.MxEvent]:
+        """Return an event stream that shares nothing with others."""
+        request = proto.StreamEventsRequest(session_id=self.session.session_id)
+        self.streams.append(events := self.client.stream_events_raw(request))
+        return events
+
+    def publish_soon(self) -> None:
+        """Let the item's provider publish a value once the call waits for it."""
+        asyncio.get_running_loop().call_later(PUBLISHING_DELAY, change, self.gateway, [7])
+
+    async def close(self) -> None:
+        """Close streams and session."""
+        for stream in self.streams:
+            await stream.aclose()
+        await self.session.close()
+
+
+async def set_stage(gateway: SimulatedGateway, client: GatewayClient) -> Stage:
+    """Return a stage with a session of its own."""
+    session = await client.open_session(client_session_name="tests")
+    return Stage(gateway, client, session, await advised(session))
+
+
+async def no_preparation(stage: Stage) -> None:
+    """Do nothing."""
+
+
+async def next_call(stage: Stage) -> None:
+    """Prove that session and client can be used."""
+    await stage.session.ping(timeout=10)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One public call in one situation."""
+
+    name: str
+    """``Class.method``, and the situation in brackets."""
+    begin: Callable[[Stage], Coroutine[Any, Any, object]]
+    """Returns the coroutine of the call."""
+    afterwards: Callable[[Stage], Awaitable[None]] = next_call
+    """Proves that the next call works."""
+    prepare: Callable[[Stage], Awaitable[object]] = no_preparation
+    """What has to be done before."""
+    streams: int = 0
+    """Streams that are open afterwards."""
+    reconnects: bool = False
+    """True for those that are made once more after the connection was lost: one of each kind, for they all connect alike."""
+    leaves_sessions: bool = False
+    """True when a session of a call that was cancelled is left to its lease."""
+
+    @property
+    def method(self) -> str:
+        """The name without the situation."""
+        return self.name.partition(" ")[0]
+
+
+def public_methods() -> Iterator[str]:
+    """Yield every public method that is to be awaited, or returns something that is."""
+    for cls in AWAITABLE:
+        for name, found in vars(cls).items():
+            method = found.__func__ if isinstance(found, staticmethod) else found
+            public = not name.startswith("_") or name in ("__anext__", "__aenter__", "__aexit__", "__await__")
+            if public and (inspect.iscoroutinefunction(method) or _opens(method) or name == "__await__"):
+                yield f"{cls.__name__}.{name}"
+
+
+def _opens(method: Any) -> bool:
+    return str(getattr(method, "__annotations__", {}).get("return", "")).startswith("Opening[")
+
+
+def public_classes() -> set[type]:
+    """Return the classes of the public names that have anything to be awaited."""
+    found = {each for each in (getattr(mxgateway, name) for name in mxgateway.__all__) if isinstance(each, type)}
+    return {cls for cls in found if any(inspect.iscoroutinefunction(each) for each in vars(cls).values())}
+
+
+# -- the client
+
+
+async def _and_close(opening: Opening[Any]) -> None:
+    await (await opening).close()
+
+
+async def _in_a_block(opening: Opening[Any]) -> None:
+    async with opening:
+        pass
+
+
+async def _raw_session(stage: Stage) -> None:
+    reply = await stage.client.open_session_raw(proto.OpenSessionRequest())
+    await stage.client.close_session_raw(reply.session_id)
+
+
+async def _another_client(stage: Stage) -> GatewayClient:
+    client = await stage.connect()
+    await client.open_session()
+    return client
+
+
+async def _entered_opening(stage: Stage) -> Opening[Session]:
+    opening = stage.client.open_session()
+    await opening.__aenter__()
+    return opening
+
+
+async def close_again(stage: Stage) -> None:
+    """Prove that the session is closed, and that the client can open another."""
+    reply = await stage.session.close()
+    assert reply.final_state == proto.SessionState.CLOSED
+    async with stage.client.open_session() as session:
+        await session.ping()
+
+
+async def close_other_again(stage: Stage) -> None:
+    """Prove that the other client is closed, and that this one works."""
+    await stage.prepared.close()
+    assert stage.prepared._channel._connections == set()
+    await next_call(stage)
+
+
+def _ping() -> proto.MxCommand:
+    return proto.MxCommand(kind=proto.MxCommandKind.PING, ping=proto.PingCommand())
+
+
+def _ping_request(stage: Stage) -> proto.MxCommandRequest:
+    return proto.MxCommandRequest(session_id=stage.session.session_id, command=_ping())
+
+
+CLIENT_CALLS: Final = [
+    Call("GatewayClient.connect", lambda s: _and_close(s.connect())),
+    Call("GatewayClient.close", lambda s: s.prepared.close(), close_other_again, _another_client, reconnects=True),
+    Call("GatewayClient.__aenter__", lambda s: s.client.__aenter__()),
+    Call("GatewayClient.__aexit__", lambda s: s.prepared.__aexit__(None, None, None), close_other_again, _another_client),
+    Call("GatewayClient.open_session", lambda s: _and_close(s.client.open_session()), reconnects=True),
+    Call("GatewayClient.open_session_raw", _raw_session, leaves_sessions=True),
+    Call("GatewayClient.close_session_raw", lambda s: s.client.close_session_raw(s.session.session_id), close_again),
+    Call("GatewayClient.invoke", lambda s: s.client.invoke(_ping_request(s))),
+    Call("GatewayClient.invoke_raw", lambda s: s.client.invoke_raw(_ping_request(s))),
+    Call("Opening.__await__", lambda s: _and_close(s.client.open_session())),
+    Call("Opening.__aenter__", lambda s: _in_a_block(s.client.open_session())),
+    Call("Opening.__aexit__", lambda s: s.prepared.__aexit__(None, None, None), prepare=_entered_opening),
+]  # fmt: skip
+
+# -- the session
+
+
+async def write_again(stage: Stage) -> None:
+    """Prove that a completion is not mistaken for that of the write which was given up."""
+    event = await stage.session.write_confirmed(*stage.item.pair, 9, timeout=10)
+    assert event.family == WRITE_COMPLETE
+    assert not stage.session._ledger.pending
+
+
+async def _write(stage: Stage) -> None:
+    await stage.session.write_confirmed(*stage.item.pair, 1)
+
+
+async def _write_behind_another(stage: Stage) -> None:
+    """A write that waits for its turn."""
+    first = asyncio.create_task(stage.session.write(*stage.item.pair, 1))
+    try:
+        await stage.session.write(*stage.item.pair, 2)
+    finally:
+        await asyncio.wait([first])
+
+
+def _refused_write(stage: Stage) -> Coroutine[Any, Any, object]:
+    value = proto.MxValue(data_type=proto.MxDataType.INTEGER, int32_value=1)
+    body = proto.WriteCommand(server_handle=stage.item.server, item_handle=stage.item.handle, value=value)
+    return stage.session.invoke_raw(proto.MxCommand(kind=proto.MxCommandKind.WRITE, write=body))
+
+
+async def _unadvise(stage: Stage) -> None:
+    await stage.session.unadvise(*stage.item.pair)
+
+
+async def _advise_and_write(stage: Stage) -> None:
+    await stage.session.advise(*stage.item.pair)
+    await write_again(stage)
+
+
+SESSION_CALLS: Final = [
+    Call("Session.register", lambda s: s.session.register("tests")),
+    Call("Session.unregister", lambda s: s.session.unregister(s.item.server)),
+    Call("Session.add_item", lambda s: s.session.add_item(s.item.server, TAG)),
+    Call("Session.add_item2", lambda s: s.session.add_item2(s.item.server, "TestInt", "TestChildObject")),
+    Call("Session.remove_item", lambda s: s.session.remove_item(*s.item.pair)),
+    Call("Session.advise", lambda s: s.session.advise(*s.item.pair)),
+    Call("Session.unadvise", lambda s: s.session.unadvise(*s.item.pair)),
+    Call("Session.advise_supervisory", lambda s: s.session.advise_supervisory(*s.item.pair)),
+    Call("Session.write", lambda s: s.session.write(*s.item.pair, 5), write_again, streams=1, reconnects=True),
+    Call("Session.write (behind another)", _write_behind_another, write_again, streams=1),
+    Call("Session.write2", lambda s: s.session.write2(*s.item.pair, 5, datetime.now(UTC)), write_again, streams=1),
+    Call(
+        "Session.write_confirmed",
+        lambda s: s.session.write_confirmed(*s.item.pair, 5),
+        write_again,
+        streams=1,
+        reconnects=True,
+    ),
+    Call(
+        "Session.write_confirmed (again)", lambda s: s.session.write_confirmed(*s.item.pair, 5), write_again, _write, 1
+    ),
+    Call("Session.ping", lambda s: s.session.ping(), reconnects=True),
+    Call("Session.state", lambda s: s.session.state()),
+    Call("Session.invoke", lambda s: s.session.invoke(_ping())),
+    Call("Session.invoke_raw", lambda s: s.session.invoke_raw(_ping())),
+    Call(
+        "Session.invoke_raw (a write that is refused)",
+        _refused_write,
+        _advise_and_write,
+        _unadvise,
+        streams=1,
+        reconnects=True,
+    ),
+    Call("Session.close", lambda s: s.session.close(), close_again, reconnects=True),
+    Call("Session.__aenter__", lambda s: s.session.__aenter__()),
+    Call("Session.__aexit__", lambda s: s.session.__aexit__(None, None, None), close_again),
+]
+
+# -- event streams
+
+
+async def read_on(stage: Stage) -> None:
+    """Prove that the first stream brings what comes from now on."""
+    change(stage.gateway, [11])
+    async with asyncio.timeout(10):
+        async for event in stage.streams[0]:
+            if mxgateway.from_mx_value(event.value) == 11:
+                return
+    raise AssertionError("the stream has ended")
+
+
+async def read_anew(stage: Stage) -> None:
+    """Prove that the next stream of the session brings what comes from now on."""
+    async with stage.session.stream_events() as events:
+        stage.streams.insert(0, events)
+        await stage.session.ping()
+        await read_on(stage)
+
+
+async def _entered(stage: Stage) -> None:
+    stage.events()
+    assert (await anext(stage.streams[0])).worker_sequence == 1
+
+
+async def _raw_entered(stage: Stage) -> None:
+    stage.raw_events()
+    assert (await anext(stage.streams[0])).worker_sequence == 1
+
+
+async def _waiting(stage: Stage) -> None:
+    await _entered(stage)
+    stage.publish_soon()
+
+
+async def _raw_waiting(stage: Stage) -> None:
+    await _raw_entered(stage)
+    stage.publish_soon()
+
+
+async def _far_ahead(stage: Stage) -> None:
+    """Another reader has read events that the next one asks for."""
+    await _entered(stage)
+    for value in range(3):
+        change(stage.gateway, [value])
+        await anext(stage.streams[0])
+
+
+def _leave(stage: Stage) -> Coroutine[Any, Any, object]:
+    left: Coroutine[Any, Any, object] = stage.streams[0].__aexit__(None, None, None)
+    return left
+
+
+STREAM_CALLS: Final = [
+    Call("EventStream.__aenter__", lambda s: s.events().__aenter__(), read_on, streams=1, reconnects=True),
+    Call("EventStream.__aenter__ (beside another)", lambda s: s.events(1).__aenter__(), read_on, _far_ahead, 1),
+    Call("EventStream.__anext__", lambda s: s.streams[0].__anext__(), read_on, _waiting, 1),
+    Call("EventStream.__anext__ (the first)", lambda s: s.events().__anext__(), read_on, streams=1, reconnects=True),
+    Call("EventStream.__aexit__", _leave, read_anew, _entered),
+    Call("EventStream.aclose", lambda s: s.streams[0].aclose(), read_anew, _entered),
+    Call("ServerStream.open", lambda s: s.raw_events().open(), read_on, streams=1, reconnects=True),
+    Call("ServerStream.messages", lambda s: s.streams[0].messages(), read_on, _raw_waiting, 1),
+    Call("ServerStream.messages (the first)", lambda s: s.raw_events().messages(), read_on, streams=1, reconnects=True),
+    Call("ServerStream.__anext__", lambda s: s.streams[0].__anext__(), read_on, _raw_waiting, 1),
+    Call("ServerStream.__aenter__", lambda s: s.raw_events().__aenter__(), read_on, streams=1),
+    Call("ServerStream.__aexit__", _leave, read_anew, _raw_entered),
+    Call("ServerStream.aclose", lambda s: s.streams[0].aclose(), read_anew, _raw_entered),
+]  # fmt: skip
+
+CALLS: Final = [*CLIENT_CALLS, *SESSION_CALLS, *STREAM_CALLS]
+
+
+async def lose_connection(stage: Stage) -> None:
+    """Cut the connection and wait until the client and the gateway know it."""
+    stage.gateway.drop_connections()
+    await until(lambda: stage.client._channel.current is None)
+    await until(lambda: not is_streaming(stage.gateway, stage.session))

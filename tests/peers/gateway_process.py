@@ -1,0 +1,86 @@
+"""A simulated gateway in a process of its own, so that what is measured in this process is the client alone.
+
+The program prints where it listens, then obeys lines of JSON: the name of a method of `SimulatedGateway`, and its arguments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from mxgateway.simulator import SimulatedGateway
+
+ROOT = Path(__file__).parents[2]
+
+
+class GatewayProcess:
+    """A simulated gateway in a process of its own; a context manager that ends it."""
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "tests.peers.gateway_process"]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", cwd=ROOT
+        )
+        self.endpoint, self.api_key = self._answer()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def tell(self, method: str, *arguments: Any) -> None:
+        """Call a method of the gateway; it has returned when this returns."""
+        assert self._process.stdin is not None
+        print(json.dumps([method, *arguments]), file=self._process.stdin, flush=True)
+        self._answer()
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, f"the gateway's process has ended with exit code {self._process.wait()}"
+        return json.loads(line)
+
+
+class _Gateway(SimulatedGateway):
+    """A gateway that can also be told to lose its connections at a certain moment."""
+
+    def drop_connections_instead_of_replying(self, method: str) -> None:
+        """Cut every connection when the next reply of a method would be sent."""
+
+        def drop(reply: Any) -> Any:
+            self.drop_connections()
+            return reply
+
+        self.reply_override(method, drop)
+
+
+async def _serve() -> None:
+    async with _Gateway() as gateway:
+        loop = asyncio.get_running_loop()
+        print(json.dumps([gateway.endpoint, gateway.api_key]), flush=True)
+        ended = asyncio.Event()
+
+        def obey(line: str) -> None:
+            method, *arguments = json.loads(line)
+            getattr(gateway, method)(*arguments)
+            print("null", flush=True)
+
+        def listen() -> None:
+            for line in sys.stdin:
+                loop.call_soon_threadsafe(obey, line)
+            loop.call_soon_threadsafe(ended.set)
+
+        threading.Thread(target=listen, daemon=True).start()
+        await ended.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve())

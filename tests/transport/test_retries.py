@@ -1,0 +1,496 @@
+"""What may be carried out twice is tried again while the gateway is unavailable; nothing else is ever sent twice."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from betterproto import Message
+from betterproto.lib.google.protobuf import FileDescriptorSet
+from hyperframe.frame import GoAwayFrame, RstStreamFrame
+
+from mxgateway import commands, contract, methods, proto
+from mxgateway.errors import (
+    GrpcStatus,
+    MxGatewayError,
+    MxGatewayProtocolError,
+    MxGatewayTimeoutError,
+    MxGatewayTlsError,
+    MxGatewayTransportError,
+)
+from mxgateway.options import ClientOptions, Endpoint, RetryOptions, TlsOptions
+from mxgateway.transport.calls import unary
+from mxgateway.transport.channel import Channel
+from mxgateway.transport.method import CallOptions, Method
+from mxgateway.transport.server_stream import ServerStream
+from tests.peers.certificates import Authority, self_signed
+from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, Request, grpc_message, says
+from tests.transport.rig import REPLY, channel_to
+
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
+
+REPEATABLE = {
+    "CloseSession", "QueryActiveAlarms",
+    "TestConnection", "GetLastDeployTime", "DiscoverHierarchy", "BrowseChildren", "WatchDeployEvents",
+}  # fmt: skip
+"""The RPCs that may be carried out twice, whatever their request."""
+STREAMS = {"StreamEvents", "StreamAlarms", "QueryActiveAlarms", "WatchDeployEvents"}
+REPEATABLE_KINDS = {"PING", "GET_SESSION_STATE", "GET_WORKER_INFO"}
+"""The commands that may be carried out twice."""
+
+METHODS: list[Method[Any, Any]] = [each for each in vars(methods).values() if isinstance(each, Method)]
+KINDS = [kind for kind in proto.MxCommandKind if kind.name != "UNSPECIFIED"]
+
+QUICK = RetryOptions(max_attempts=4, initial_backoff=0.001, max_backoff=0.004)
+UNAVAILABLE = 14
+
+Fault = Callable[[Http2Peer, Request], Awaitable[None]]
+
+
+# -- what a gateway that is unavailable does
+
+
+async def says_unavailable(peer: Http2Peer, request: Request) -> None:
+    await peer.send(peer.headers(request.stream_id), peer.trailers(request.stream_id, UNAVAILABLE))
+
+
+async def says_unavailable_at_once(peer: Http2Peer, request: Request) -> None:
+    trailers_only = [(b":status", b"200"), (b"content-type", b"application/grpc"), (b"grpc-status", b"14")]
+    await peer.send(peer.headers(request.stream_id, trailers_only, end=True))
+
+
+async def says_503(peer: Http2Peer, request: Request) -> None:
+    await peer.send(peer.headers(request.stream_id, [(b":status", b"503")], end=True))
+
+
+async def refuses_the_stream(peer: Http2Peer, request: Request) -> None:
+    await peer.send(RstStreamFrame(request.stream_id, error_code=0x7))
+
+
+async def goes_away_before_it(peer: Http2Peer, request: Request) -> None:
+    await peer.send(GoAwayFrame(0, last_stream_id=request.stream_id - 1))
+
+
+async def is_lost(peer: Http2Peer, request: Request) -> None:
+    peer.writer.transport.abort()
+
+
+async def is_lost_within_the_reply(peer: Http2Peer, request: Request) -> None:
+    await peer.send(peer.headers(request.stream_id))
+    peer.writer.close()
+
+
+FAULTS: list[Fault] = [
+    says_unavailable, says_unavailable_at_once, says_503, refuses_the_stream, goes_away_before_it, is_lost,
+    is_lost_within_the_reply,
+]  # fmt: skip
+each_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+
+
+class Gateway(Http2Server):
+    """A gateway that is unavailable for the first requests, and then answers all.
+
+    Args:
+        fault: What it does to a request while it is unavailable.
+        times: For how many requests.
+        port: Where it listens; 0 takes a free port.
+    """
+
+    def __init__(self, fault: Fault, times: float = 1, port: int = 0) -> None:
+        super().__init__(self._serve)
+        self._fault = fault
+        self._faults_left = times
+        self.port = port
+        self.seen: list[Request] = []
+        """Every request, in order, over all connections."""
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def _serve(self, peer: Http2Peer) -> None:
+        while True:
+            request = await peer.request()
+            self.seen.append(request)
+            if self._faults_left > 0:
+                self._faults_left -= 1
+                await self._fault(peer, request)
+            else:
+                await peer.reply(request, REPLY if request.header(b":path") == methods.INVOKE.path.encode() else b"")
+
+
+async def call(channel: Channel, method: Method[Any, Any], **options: Any) -> list[Any]:
+    """Make a call of any method and return the messages of its reply."""
+    request = method.request_type()
+    if method.name not in STREAMS:
+        return [await unary(channel, method, request, CallOptions(**options))]
+    async with ServerStream(channel, method, request, CallOptions(**options)) as stream:
+        return [message async for message in stream]
+
+
+def wrapped(kind: proto.MxCommandKind) -> proto.MxCommandRequest:
+    """Return a command of a kind with the payload that belongs to it."""
+    (payload,) = [each for each, arm in commands._ARMS.items() if arm.upper() == kind.name]
+    command: proto.MxCommand = commands.wrap(payload())
+    assert command.kind == kind
+    return proto.MxCommandRequest(session_id="session-1", command=command)
+
+
+# -- what is tried again
+
+
+def test_the_table_of_methods_is_the_whole_contract():
+    files = FileDescriptorSet().parse(contract.own_descriptor_set()).file
+    rpcs = {
+        f"/{file.package}.{service.name}/{rpc.name}": rpc.server_streaming
+        for file in files
+        for service in file.service
+        for rpc in service.method
+    }
+    assert {method.path: method.name in STREAMS for method in METHODS} == rpcs
+    assert {method.name for method in METHODS if method.repeatable} == REPEATABLE
+
+
+@each_fault
+@pytest.mark.parametrize("method", [m for m in METHODS if m.name in REPEATABLE], ids=str)
+async def test_a_repeatable_call_is_tried_again_while_the_gateway_is_unavailable(
+    method: Method[Any, Any], fault: Fault
+):
+    async with Gateway(fault, times=2) as server, channel_to(server, retry=QUICK) as channel:
+        (message,) = await call(channel, method)
+        assert isinstance(message, method.reply_type)
+        assert [request.header(b":path") for request in server.seen] == [method.path.encode()] * 3
+        assert len({request.body for request in server.seen}) == 1
+        stats = channel.stats()
+        assert (stats.calls_started, stats.calls_succeeded, stats.calls_retried) == (1, 1, 2)
+        assert (stats.messages_sent, stats.messages_received, stats.calls_open) == (3, 1, 0)
+
+
+@each_fault
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.name in REPEATABLE_KINDS], ids=lambda kind: kind.name)
+async def test_a_repeatable_command_is_tried_again_while_the_gateway_is_unavailable(
+    kind: proto.MxCommandKind, fault: Fault
+):
+    async with Gateway(fault, times=2) as server, channel_to(server, retry=QUICK) as channel:
+        reply = await commands.invoke_raw(channel, wrapped(kind), None)
+        assert reply.diagnostic_message == "answered"
+        assert len(server.seen) == 3
+
+
+async def test_a_gateway_that_is_not_there_yet_is_waited_for():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    options = RetryOptions(max_attempts=100, initial_backoff=0.02, max_backoff=0.02)
+    channel = Channel(Endpoint("127.0.0.1", port), ClientOptions(plaintext=True, retry=options))
+    waiting = asyncio.create_task(call(channel, methods.TEST_CONNECTION))
+    while channel.stats().calls_retried < 2:
+        await asyncio.sleep(0.005)
+    async with Gateway(says_unavailable, times=0, port=port) as server:
+        assert len(await waiting) == 1
+        assert len(server.seen) == 1
+        await channel.aclose()
+
+
+# -- what is not
+
+
+@each_fault
+@pytest.mark.parametrize("method", [m for m in METHODS if m.name not in REPEATABLE], ids=str)
+async def test_no_other_call_is_sent_twice(method: Method[Any, Any], fault: Fault):
+    async with Gateway(fault) as server, channel_to(server, retry=QUICK) as channel:
+        with pytest.raises(MxGatewayError) as caught:
+            await call(channel, method)
+        assert (caught.value.grpc_status, caught.value.retryable) == (GrpcStatus.UNAVAILABLE, True)
+        await call(channel, methods.TEST_CONNECTION)
+        assert [request.header(b":path") for request in server.seen] == [
+            method.path.encode(), methods.TEST_CONNECTION.path.encode(),
+        ]  # fmt: skip
+        assert channel.stats().calls_retried == 0
+
+
+@each_fault
+async def test_no_other_command_is_sent_twice(fault: Fault):
+    kinds = [kind for kind in KINDS if kind.name not in REPEATABLE_KINDS]
+    assert len(kinds) > 25
+    async with Gateway(fault, times=len(kinds)) as server, channel_to(server, retry=QUICK) as channel:
+        for sent, kind in enumerate(kinds, 1):
+            with pytest.raises(MxGatewayError) as caught:
+                await commands.invoke_raw(channel, wrapped(kind), None)
+            assert (caught.value.grpc_status, caught.value.retryable) == (GrpcStatus.UNAVAILABLE, True)
+            assert len(server.seen) == sent, kind
+        await call(channel, methods.TEST_CONNECTION)
+        assert len(server.seen) == len(kinds) + 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        proto.MxCommand(kind=proto.MxCommandKind.PING, write=proto.WriteCommand(server_handle=1)),
+        proto.MxCommand(kind=proto.MxCommandKind.GET_WORKER_INFO, shutdown_worker=proto.ShutdownWorkerCommand()),
+        proto.MxCommand(kind=proto.MxCommandKind.WRITE, ping=proto.PingCommand()),
+        proto.MxCommand(),
+        proto.MxCommand(write=proto.WriteCommand()),
+    ],
+    ids=str,
+)
+async def test_a_command_that_calls_itself_something_else_is_sent_once(command: proto.MxCommand):
+    async with Gateway(says_unavailable) as server, channel_to(server, retry=QUICK) as channel:
+        with pytest.raises(MxGatewayError):
+            await commands.invoke_raw(channel, proto.MxCommandRequest(session_id="s", command=command), None)
+        assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("status", [each for each in GrpcStatus if each not in (0, UNAVAILABLE)], ids=lambda s: s.name)
+async def test_no_other_status_is_tried_again(status: GrpcStatus):
+    async def fails(peer: Http2Peer, request: Request) -> None:
+        await peer.send(peer.headers(request.stream_id), peer.trailers(request.stream_id, status))
+
+    async with Gateway(fails) as server, channel_to(server, retry=QUICK) as channel:
+        with pytest.raises(MxGatewayError) as caught:
+            await call(channel, methods.BROWSE_CHILDREN)
+        assert caught.value.grpc_status is status
+        assert len(server.seen) == 1
+
+
+async def test_a_deadline_that_passes_here_is_not_tried_again():
+    async def is_silent(peer: Http2Peer, request: Request) -> None:
+        await peer.until(lambda: request.stream_id in peer.resets)
+
+    async with Gateway(is_silent) as server, channel_to(server, retry=QUICK) as channel:
+        with pytest.raises(MxGatewayTimeoutError):
+            await call(channel, methods.BROWSE_CHILDREN, timeout=0.1)
+        await call(channel, methods.TEST_CONNECTION)
+        assert len(server.seen) == 2
+
+
+async def test_a_peer_that_breaks_the_protocol_is_not_tried_again():
+    async def answers_nonsense(peer: Http2Peer, request: Request) -> None:
+        await peer.send(peer.headers(request.stream_id, [(b":status", b"200"), (b"content-type", b"text/html")]))
+
+    async with Gateway(answers_nonsense) as server, channel_to(server, retry=QUICK) as channel:
+        with pytest.raises(MxGatewayProtocolError):
+            await call(channel, methods.BROWSE_CHILDREN)
+        assert len(server.seen) == 1
+
+
+async def test_a_refused_certificate_is_not_tried_again(authority: Authority, tmp_path: Path):
+    greetings: list[object] = []
+    context = self_signed().context()
+    context.sni_callback = lambda *hello: greetings.append(hello)
+    options = {"plaintext": False, "tls": TlsOptions(ca_file=authority.write(tmp_path / "ca.pem")), "retry": QUICK}
+    async with Http2Server(serve, tls=context) as server, channel_to(server, **options) as channel:
+        with pytest.raises(MxGatewayTlsError):
+            await call(channel, methods.BROWSE_CHILDREN)
+        assert len(greetings) == 1
+        assert channel.stats().calls_retried == 0
+
+
+async def serve(peer: Http2Peer) -> None:
+    await peer.serve(b"")
+
+
+async def test_a_peer_without_tls_is_not_tried_again():
+    async with RawServer(says(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
+        async with channel_to(server, retry=QUICK, plaintext=False) as channel:
+            with pytest.raises(MxGatewayTlsError):
+                await call(channel, methods.BROWSE_CHILDREN)
+        assert server.connections == 1
+
+
+async def test_retries_can_be_switched_off():
+    async with Gateway(says_unavailable) as server, channel_to(server, retry=None) as channel:
+        with pytest.raises(MxGatewayError):
+            await call(channel, methods.BROWSE_CHILDREN)
+        assert len(server.seen) == 1
+
+
+# -- how often, and when
+
+
+@each_fault
+@pytest.mark.parametrize("attempts", [1, 3])
+async def test_the_last_attempt_is_the_one_whose_number_was_given(attempts: int, fault: Fault):
+    options = RetryOptions(max_attempts=attempts, initial_backoff=0.001, max_backoff=0.001)
+    async with Gateway(fault, times=float("inf")) as server, channel_to(server, retry=options) as channel:
+        for number in range(1, 3):
+            with pytest.raises(MxGatewayError) as caught:
+                await call(channel, methods.BROWSE_CHILDREN)
+            assert caught.value.grpc_status is GrpcStatus.UNAVAILABLE
+            assert len(server.seen) == attempts * number
+        assert channel.stats().calls_failed == 2
+        assert channel.stats().calls_retried == 2 * (attempts - 1)
+
+
+async def test_all_attempts_together_have_the_callers_bound():
+    options = RetryOptions(max_attempts=100, initial_backoff=0.05, max_backoff=0.05)
+    loop = asyncio.get_running_loop()
+    async with Gateway(says_unavailable, times=float("inf")) as server, channel_to(server, retry=options) as channel:
+        await channel.ready()
+        began = loop.time()
+        with pytest.raises(MxGatewayError) as caught:
+            await call(channel, methods.BROWSE_CHILDREN, timeout=0.4)
+        # The last fault, and not a deadline: no attempt begins that could not be waited for.
+        assert caught.value.grpc_status in (GrpcStatus.UNAVAILABLE, GrpcStatus.DEADLINE_EXCEEDED)
+        assert loop.time() - began < 5
+        told = [int((request.header(b"grpc-timeout") or b"")[:-1]) for request in server.seen]
+        units = {(request.header(b"grpc-timeout") or b"")[-1:] for request in server.seen}
+        assert 1 < len(server.seen) < 100
+        assert units <= {b"m", b"u"}
+        microseconds = [
+            count * (1000 if (request.header(b"grpc-timeout") or b"").endswith(b"m") else 1)
+            for count, request in zip(told, server.seen, strict=True)
+        ]
+        assert microseconds == sorted(microseconds, reverse=True)
+        assert microseconds[0] <= 400_000
+
+
+def pushes_back(value: bytes, *, at_once: bool = False) -> Fault:
+    """Return a fault that says when to come back."""
+
+    async def fault(peer: Http2Peer, request: Request) -> None:
+        if at_once:
+            start = [(b":status", b"200"), (b"content-type", b"application/grpc"), (b"grpc-status", b"14")]
+            await peer.send(peer.headers(request.stream_id, [*start, (b"grpc-retry-pushback-ms", value)], end=True))
+        else:
+            await peer.send(
+                peer.headers(request.stream_id),
+                peer.trailers(request.stream_id, UNAVAILABLE, (b"grpc-retry-pushback-ms", value)),
+            )
+
+    return fault
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["in trailers", "in trailers without headers"])
+async def test_a_gateway_that_says_when_to_come_back_is_believed(at_once: bool):
+    loop = asyncio.get_running_loop()
+    fault = pushes_back(b"150", at_once=at_once)
+    async with Gateway(fault) as server, channel_to(server, retry=QUICK) as channel:
+        began = loop.time()
+        await call(channel, methods.BROWSE_CHILDREN)
+        assert loop.time() - began >= 0.15
+        assert len(server.seen) == 2
+
+
+async def test_a_gateway_that_says_to_come_back_at_once_is_believed_too():
+    slow = RetryOptions(initial_backoff=3600, max_backoff=3600)
+    async with Gateway(pushes_back(b"0")) as server, channel_to(server, retry=slow) as channel:
+        await call(channel, methods.BROWSE_CHILDREN)
+        assert len(server.seen) == 2
+
+
+NEVER = [b"-1", b"soon", b"", b"1.5", b"+5", b"2147483648", b"9" * 5000, b"6000"]
+
+
+@pytest.mark.parametrize("value", NEVER, ids=lambda value: value[:12].decode() or "empty")
+async def test_a_gateway_that_says_not_to_come_back_is_left_alone(value: bytes):
+    async with Gateway(pushes_back(value)) as server, channel_to(server, retry=QUICK) as channel:
+        with pytest.raises(MxGatewayError) as caught:
+            await call(channel, methods.BROWSE_CHILDREN)  # whose bound is 5 s
+        assert caught.value.grpc_status is GrpcStatus.UNAVAILABLE
+        assert len(server.seen) == 1
+
+
+# -- streams
+
+
+async def one_message_and_then_unavailable(peer: Http2Peer, request: Request) -> None:
+    await peer.send(peer.headers(request.stream_id))
+    await peer.send_data(request.stream_id, grpc_message(b""))
+    await asyncio.sleep(0.02)
+    await peer.send(peer.trailers(request.stream_id, UNAVAILABLE))
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m.name in REPEATABLE & STREAMS], ids=str)
+async def test_a_stream_that_has_begun_to_arrive_is_not_begun_anew(method: Method[Any, Any]):
+    async with Gateway(one_message_and_then_unavailable) as server, channel_to(server, retry=QUICK) as channel:
+        stream = ServerStream(channel, method, method.request_type(), CallOptions())
+        assert isinstance(await anext(stream), method.reply_type)
+        with pytest.raises(MxGatewayError) as caught:
+            await anext(stream)
+        assert caught.value.grpc_status is GrpcStatus.UNAVAILABLE
+        assert [message async for message in stream] == []
+        assert len(server.seen) == 1
+        stats = channel.stats()
+        assert (stats.calls_failed, stats.calls_retried, stats.calls_open) == (1, 0, 0)
+
+
+async def test_a_stream_that_was_opened_ahead_is_tried_again_as_well():
+    async with Gateway(says_unavailable) as server, channel_to(server, retry=QUICK) as channel:
+        stream = ServerStream(channel, methods.WATCH_DEPLOY_EVENTS, proto.WatchDeployEventsRequest(), CallOptions())
+        await stream.open()
+        assert len(await stream.messages()) == 1
+        assert await stream.messages() == []
+        assert len(server.seen) == 2
+
+
+async def test_a_read_that_is_cancelled_between_two_attempts_leaves_the_next_one_to_the_next_read():
+    async with Gateway(pushes_back(b"150")) as server, channel_to(server, retry=QUICK) as channel:
+        stream = ServerStream(channel, methods.WATCH_DEPLOY_EVENTS, proto.WatchDeployEventsRequest(), CallOptions())
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        reading = asyncio.create_task(stream.messages())
+        while channel.stats().calls_retried == 0:
+            await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        assert len(await stream.messages()) == 1
+        assert loop.time() - began >= 0.15  # the gateway's wish outlives the first reader
+        assert len(server.seen) == 2
+        assert await stream.messages() == []
+        stats = channel.stats()
+        assert (stats.calls_started, stats.calls_succeeded, stats.calls_cancelled) == (1, 1, 0)
+
+
+async def test_closing_a_stream_between_two_attempts_frees_its_reader_at_once():
+    async with Gateway(pushes_back(b"600000")) as server, channel_to(server, retry=QUICK) as channel:
+        stream = ServerStream(channel, methods.WATCH_DEPLOY_EVENTS, proto.WatchDeployEventsRequest(), CallOptions())
+        reading = asyncio.create_task(stream.messages())
+        while channel.stats().calls_retried == 0:
+            await asyncio.sleep(0)
+        await stream.aclose()
+        assert await reading == []
+        assert reading.cancelling() == 0
+        assert len(server.seen) == 1
+        stats = channel.stats()
+        assert (stats.calls_cancelled, stats.calls_failed, stats.calls_open) == (1, 0, 0)
+
+
+# -- giving up
+
+
+async def test_a_call_that_is_cancelled_between_two_attempts_ends_at_once():
+    slow = RetryOptions(initial_backoff=3600, max_backoff=3600)
+    async with Gateway(says_unavailable) as server, channel_to(server, retry=slow, call_timeout=None) as channel:
+        calling = asyncio.create_task(call(channel, methods.BROWSE_CHILDREN))
+        while channel.stats().calls_retried == 0:
+            await asyncio.sleep(0)
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        assert calling.cancelling() == 1
+        assert len(server.seen) == 1
+        stats = channel.stats()
+        assert (stats.calls_cancelled, stats.calls_failed, stats.calls_succeeded, stats.calls_open) == (1, 0, 0, 0)
+
+
+async def test_closing_the_client_ends_a_call_that_waits_for_its_next_attempt():
+    slow = RetryOptions(initial_backoff=3600, max_backoff=3600)
+    async with Gateway(says_unavailable) as server, channel_to(server, retry=slow, call_timeout=None) as channel:
+        calling = asyncio.create_task(call(channel, methods.BROWSE_CHILDREN))
+        while channel.stats().calls_retried == 0:
+            await asyncio.sleep(0)
+        await channel.aclose()
+        with pytest.raises(MxGatewayTransportError, match="the client is closed"):
+            await calling
+        assert len(server.seen) == 1
+
+
+def test_the_table_of_kinds_is_the_whole_contract():
+    arms = {arm.upper() for arm in commands._ARMS.values()}
+    assert {kind.name for kind in KINDS} == arms
+    assert {kind.name for kind in commands.REPEATABLE} == REPEATABLE_KINDS
+    assert all(issubclass(payload, Message) for payload in commands._ARMS)
