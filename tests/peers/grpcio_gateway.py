@@ -11,7 +11,8 @@ import argparse
 import asyncio
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -47,11 +48,28 @@ class Exchange:
     """Every message that was sent back, as it was sent."""
     timeout: float | None = None
     """What was left of the client's deadline, in seconds."""
+    binary_metadata: dict[str, bytes] = field(default_factory=dict)
+    """The metadata whose names end in ``-bin``, decoded."""
+    cancelled: bool = False
+    """True once the server has learned that the client gave the call up, or that its deadline has passed."""
 
     @property
     def parsed(self) -> Any:
         """The request as google.protobuf reads it."""
         return contract.rpcs[self.method].request.FromString(self.request)
+
+    @contextmanager
+    def noting_cancellation(self) -> Iterator[None]:
+        """Watch the block that serves the call."""
+        try:
+            yield
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled = True
+            raise
+
+
+Answer = Callable[[Exchange, Context], Awaitable[bytes | None]]
+"""Sees a call first: may send metadata, wait, abort, or return the bytes of the only reply; None lets the gateway answer."""
 
 
 class GatewaySession:
@@ -167,6 +185,7 @@ class GrpcioGateway:
         certificate: Serves TLS with it; None serves plaintext.
         prepared: Serialized events that every event stream delivers before it ends, in place of the session's own.
         recording: Keep an `Exchange` of every call.
+        options: Further channel arguments of the C core.
     """
 
     def __init__(
@@ -177,8 +196,10 @@ class GrpcioGateway:
         certificate: ServerCertificate | None = None,
         prepared: Sequence[bytes] = (),
         recording: bool = True,
+        options: Sequence[tuple[str, int]] = (),
     ) -> None:
         self._wanted_port = port
+        self._options = options
         self._api_key = api_key
         self._certificate = certificate
         self._prepared = prepared
@@ -188,6 +209,8 @@ class GrpcioGateway:
         self.sessions: dict[str, GatewaySession] = {}
         self.exchanges: list[Exchange] = []
         """Every call so far, in the order of arrival."""
+        self.answer: Answer | None = None
+        """Set by a test that wants calls of its own kind."""
 
     @property
     def endpoint(self) -> str:
@@ -195,7 +218,7 @@ class GrpcioGateway:
         return f"localhost:{self.port}"
 
     async def __aenter__(self) -> GrpcioGateway:
-        self._server = grpc.aio.server(options=_OPTIONS)
+        self._server = grpc.aio.server(options=[*_OPTIONS, *self._options])
         handlers = {name: self._handler(name, rpc) for name, rpc in contract.rpcs.items() if SERVICE in rpc.path}
         self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
         address = f"127.0.0.1:{self._wanted_port}"
@@ -234,15 +257,20 @@ class GrpcioGateway:
 
         async def unary(data: bytes, context: Context) -> bytes:
             exchange = await self._admit(name, data, context)
-            reply = serialize(await serve(exchange.parsed, context))
-            exchange.replies.append(reply)
-            return reply
+            with exchange.noting_cancellation():
+                reply = await self.answer(exchange, context) if self.answer else None
+                if reply is None:
+                    reply = serialize(await serve(exchange.parsed, context))
+                exchange.replies.append(reply)
+                return reply
 
         return grpc.unary_unary_rpc_method_handler(unary)
 
     async def _admit(self, name: str, data: bytes, context: Context) -> Exchange:
-        metadata = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
-        exchange = Exchange(name, metadata, data, timeout=context.time_remaining())
+        pairs = list(context.invocation_metadata())
+        metadata = {key: value for key, value in pairs if isinstance(value, str)}
+        binary = {key: value for key, value in pairs if isinstance(value, bytes)}
+        exchange = Exchange(name, metadata, data, timeout=context.time_remaining(), binary_metadata=binary)
         if self._recording:
             self.exchanges.append(exchange)
         if self._api_key is not None and metadata.get("authorization") != f"Bearer {self._api_key}":
@@ -276,20 +304,22 @@ class GrpcioGateway:
 
     async def _stream_events(self, data: bytes, context: Context) -> AsyncIterator[bytes]:
         exchange = await self._admit("StreamEvents", data, context)
-        if self._prepared:
-            for event in self._prepared:
+        with exchange.noting_cancellation():
+            reply = await self.answer(exchange, context) if self.answer else None
+            for event in [reply] if reply is not None else self._prepared:
                 yield event
-            return
-        session = await self._session(exchange.parsed.session_id, context)
-        if session.streaming:
-            await context.abort(grpc.StatusCode.ALREADY_EXISTS, "The session already has an event subscriber.")
-        session.streaming = True
-        try:
-            async for event in session.stream(exchange.parsed.after_worker_sequence):
-                exchange.replies.append(event)
-                yield event
-        finally:
-            session.streaming = False
+            if reply is not None or self._prepared:
+                return
+            session = await self._session(exchange.parsed.session_id, context)
+            if session.streaming:
+                await context.abort(grpc.StatusCode.ALREADY_EXISTS, "The session already has an event subscriber.")
+            session.streaming = True
+            try:
+                async for event in session.stream(exchange.parsed.after_worker_sequence):
+                    exchange.replies.append(event)
+                    yield event
+            finally:
+                session.streaming = False
 
     async def _session(self, session_id: str, context: Context) -> GatewaySession:
         session = self.sessions.get(session_id)
