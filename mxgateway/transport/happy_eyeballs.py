@@ -25,6 +25,7 @@ async def connect_first(addresses: list[Address]) -> socket.socket:
         winner = await _race(addresses, attempts)
     except BaseException:
         await _give_up(attempts)
+        attempts.clear()  # one that failed holds its error, whose traceback holds this frame
         raise
     try:
         await _give_up([attempt for attempt in attempts if attempt is not winner])
@@ -36,7 +37,7 @@ async def connect_first(addresses: list[Address]) -> socket.socket:
 
 async def _race(addresses: list[Address], attempts: list[_Attempt]) -> _Attempt:
     """Return the first attempt that succeeds; every attempt that was made is in `attempts`."""
-    waiting, running, failed = iter(addresses), set[_Attempt](), list[BaseException]()
+    waiting, running, failed = iter(addresses), set[_Attempt](), list[_Attempt]()
     while True:
         address = next(waiting, None)
         if address is not None:
@@ -44,14 +45,22 @@ async def _race(addresses: list[Address], attempts: list[_Attempt]) -> _Attempt:
             attempts.append(attempt)
             running.add(attempt)
         elif not running:
-            raise failed[0] if failed else OSError("the host name has no address")
+            raise _first(failed)
         timeout = None if address is None else ATTEMPT_DELAY
         done, running = await asyncio.wait(running, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        for attempt in done:
-            error = attempt.exception()
-            if error is None:
+        while done:
+            attempt = done.pop()
+            if attempt.exception() is None:
                 return attempt
-            failed.append(error)
+            failed.append(attempt)
+        del attempt
+
+
+def _first(failed: list[_Attempt]) -> BaseException:
+    """Return the first attempt's failure, and forget the attempts: with its traceback it would hold them in a cycle."""
+    error = failed[0].exception() if failed else None
+    failed.clear()
+    return error or OSError("the host name has no address")
 
 
 async def _connect(address: Address) -> socket.socket:

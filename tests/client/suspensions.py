@@ -25,6 +25,11 @@ class Moment(enum.Enum):
     RESULT = "in the turn in which it has its result"
     TWICE = "while it waits, and at the next suspension again"
     EVERYTHING = "with every task that it has begun, as at the end of asyncio.run"
+    EVERYTHING_AT_RESULT = "with every task that it has begun, in the turn in which one has its result"
+
+
+EVERYTHING: Final = (Moment.EVERYTHING, Moment.EVERYTHING_AT_RESULT)
+"""When nothing can be expected of the call's own objects afterwards, but that they leave nothing behind."""
 
 
 class Suspensions:
@@ -83,7 +88,7 @@ class Suspensions:
             self._cancel()
         elif self._count != self._number:
             return
-        elif self._moment is not Moment.RESULT:
+        elif self._moment not in (Moment.RESULT, Moment.EVERYTHING_AT_RESULT):
             self._cancel()
         elif waits_for is None:
             asyncio.get_running_loop().call_soon(self._cancel)
@@ -95,7 +100,7 @@ class Suspensions:
             return
         caller, *others = self._tasks
         self.requested += caller.cancel()
-        for task in others if self._moment is Moment.EVERYTHING else ():
+        for task in others if self._moment in EVERYTHING else ():
             task.cancel()
 
 

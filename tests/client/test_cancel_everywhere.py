@@ -14,7 +14,7 @@ from mxgateway import GatewayClient
 from mxgateway.simulator import SimulatedGateway
 from tests.client.public_calls import AWAITABLE, CALLS, Call, lose_connection, public_classes, public_methods, set_stage
 from tests.client.support import connect, is_streaming, until
-from tests.client.suspensions import Leftovers, Moment, Suspensions, counts_descriptors, streams_gone
+from tests.client.suspensions import EVERYTHING, Leftovers, Moment, Suspensions, counts_descriptors, streams_gone
 from tests.peers.certificates import ServerCertificate, self_signed
 
 RECONNECTING = [call for call in CALLS if call.reconnects]
@@ -75,13 +75,13 @@ async def cancelled_at(
         assert type(outcome) is asyncio.CancelledError, f"at suspension {number}: {outcome!r}"
     else:
         assert outcome is None
-    if moment is not Moment.EVERYTHING:
+    if moment not in EVERYTHING:
         await call.afterwards(stage)
         await streams_gone(client, expected=call.streams)
         if stage.session.session_id in gateway.sessions:
             await until(lambda: is_streaming(gateway, stage.session) == (call.streams > 0))
     await stage.close()
-    if call.leaves_sessions or moment is Moment.EVERYTHING:
+    if call.leaves_sessions or moment in EVERYTHING:
         for session in list(gateway.sessions.values()):
             session.close()
     await until(lambda: not gateway.sessions)

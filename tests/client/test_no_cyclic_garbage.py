@@ -153,6 +153,12 @@ async def ends_with_a_bound_of_the_callers_own(stage: Stage) -> None:
         raise AssertionError
 
 
+async def finds_nobody(stage: Stage) -> None:
+    with contextlib.suppress(MxGatewayTransportError):
+        await GatewayClient.connect("127.0.0.1:1", stage.options)
+        raise AssertionError
+
+
 async def reads_events(stage: Stage) -> None:
     async with stage.session.stream_events() as events:
         for value in range(3):
@@ -184,6 +190,7 @@ CALLS: Final = [
     ends_with_its_bound,
     is_cancelled,
     ends_with_a_bound_of_the_callers_own,
+    finds_nobody,
     reads_events,
     reads_raw_events,
     opens_a_session,
