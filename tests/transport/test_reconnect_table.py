@@ -240,17 +240,20 @@ async def test_a_host_that_refuses_connections_and_then_accepts_them_again() -> 
 
 # -- names and addresses
 
-UNKNOWN = "no-such-gateway.invalid:5000"
+UNKNOWN = "no-such-gateway.invalid"
 LeadTo = Callable[[tuple[str, int]], None]
 
 
 @pytest.fixture
 def lead_to(monkeypatch: pytest.MonkeyPatch) -> LeadTo:
-    """Return what makes every name of this test lead to an address."""
+    """Return what makes the unknown name lead to an address, as if it had been registered."""
+    resolve = socket.getaddrinfo
 
     def lead_to(address: tuple[str, int]) -> None:
-        def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
-            return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", address)]
+        def getaddrinfo(host: Any, *rest: Any, **more: Any) -> Any:
+            if host in (UNKNOWN, UNKNOWN.encode()):
+                return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", address)]
+            return resolve(host, *rest, **more)
 
         monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
@@ -258,15 +261,18 @@ def lead_to(monkeypatch: pytest.MonkeyPatch) -> LeadTo:
 
 
 async def test_a_name_that_is_unknown_and_then_registered(lead_to: LeadTo) -> None:
-    async with Http2Server(answers(REPLY)) as gateway, open_channel(UNKNOWN) as channel:
-        await unary_ends(channel, unreachable(f"the host name of {UNKNOWN} cannot be resolved", "resolve"))
+    async with Http2Server(answers(REPLY)) as gateway, open_channel(f"{UNKNOWN}:5000") as channel:
+        await unary_ends(channel, unreachable(f"the host name of {UNKNOWN}:5000 cannot be resolved", "resolve"))
         lead_to(("127.0.0.1", gateway.port))
         await next_call_succeeds(channel)
 
 
 @drops_attempts
 async def test_an_address_that_drops_every_attempt_and_then_another_one(lead_to: LeadTo) -> None:
-    async with Http2Server(answers(REPLY)) as gateway, open_channel(UNKNOWN, connect_timeout=HASTY) as channel:
+    async with (
+        Http2Server(answers(REPLY)) as gateway,
+        open_channel(f"{UNKNOWN}:5000", connect_timeout=HASTY) as channel,
+    ):
         with full_backlog() as address:
             lead_to(address)
             await unary_ends(channel, too_late("connect"))
