@@ -9,7 +9,6 @@ import pytest
 from grpclib.const import Status
 
 from mxgateway import (
-    GatewayClient,
     GrpcStatus,
     MxAccessError,
     MxGatewayError,
@@ -20,7 +19,8 @@ from mxgateway import (
     from_mx_value,
     proto,
 )
-from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from mxgateway.simulator import SimulatedGateway
+from tests.client.confirming import WRONG, accepted, completions, confirm
 from tests.client.support import (
     DENIED_TAG,
     REFUSED_TAG,
@@ -32,35 +32,9 @@ from tests.client.support import (
     in_words,
     is_streaming,
     kinds,
-    opened,
     requests,
     until,
 )
-
-WRONG = "no number"
-"""What an integer attribute accepts and fails to take later."""
-
-
-async def accepted(gateway: SimulatedGateway, session: Session, count: int) -> None:
-    """Wait until the gateway has accepted so many writes whose completion it holds."""
-    await until(lambda: gateway.sessions[session.session_id].worker._writes_due == count)
-
-
-def confirm(session: Session, item: Item, value: Any, **keywords: Any) -> asyncio.Task[proto.MxEvent]:
-    return asyncio.create_task(session.write_confirmed(*item.pair, value, **keywords))
-
-
-async def completions(session: Session) -> dict[int, proto.MxStatusCategory]:
-    """Return the completions that were kept, by sequence."""
-    await session.ping()
-    found = {}
-    async with session.stream_events() as events:
-        for _ in range(len(events._queue)):
-            event = await anext(events)
-            if event.family == WRITE_COMPLETE:
-                found[event.worker_sequence] = event.statuses[0].category
-    return found
-
 
 # -- one write
 
@@ -382,173 +356,3 @@ async def test_a_write_with_a_refused_raw_reply_is_not_waited_for_by_the_next_on
     await session.advise(*item.pair)
 
     assert (await session.write_confirmed(*item.pair, 2, timeout=10)).family == WRITE_COMPLETE
-
-
-# -- faults of the stream
-
-
-async def test_a_lost_connection_reaches_whoever_waits(gateway: SimulatedGateway, session: Session, item: Item) -> None:
-    gateway.hold_write_completions()
-    tasks = [confirm(session, item, value) for value in (1, 2, 3)]
-    await accepted(gateway, session, 3)
-    gateway.drop_connections()
-
-    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-        assert isinstance(outcome, MxGatewayTransportError)
-        assert outcome.retryable
-
-
-@pytest.mark.parametrize("reader", [False, True])
-async def test_the_completions_of_before_a_lost_connection_do_not_pass_for_later_writes(
-    gateway: SimulatedGateway, session: Session, item: Item, reader: bool
-) -> None:
-    await session.write_confirmed(*item.pair, 0)
-    gateway.hold_write_completions()
-    lost = [confirm(session, item, value) for value in (1, 2)]
-    await accepted(gateway, session, 2)
-    gateway.drop_connections()
-    await asyncio.gather(*lost, return_exceptions=True)
-    assert not is_streaming(gateway, session)
-
-    events = session.stream_events()
-    if reader:
-        await events.__aenter__()
-    failing = confirm(session, item, WRONG)
-    await accepted(gateway, session, 3)
-    gateway.release_write_completions()
-    with pytest.raises(MxAccessError):
-        await failing
-    assert (await session.write_confirmed(*item.pair, 3, timeout=10)).family == WRITE_COMPLETE
-    await events.aclose()
-
-
-async def test_a_reader_that_attaches_after_a_lost_connection_does_not_skip_a_completion_that_is_expected(
-    gateway: SimulatedGateway, session: Session, item: Item
-) -> None:
-    async with session.stream_events() as events:
-        await session.write_confirmed(*item.pair, 0)
-        assert [(await anext(events)).worker_sequence for _ in range(3)] == [1, 2, 3]
-    gateway.hold_write_completions()
-    lost = confirm(session, item, 1)
-    await accepted(gateway, session, 1)
-    gateway.drop_connections()
-    await asyncio.wait([lost])
-    gateway.release_write_completions()
-    # Another client takes the completion out of the queue; only a stream that resumes sees it again.
-    async with connect(gateway) as other, other.attach_session(session.session_id).stream_events() as theirs:
-        assert (await anext(theirs)).family == WRITE_COMPLETE
-    await until(lambda: not is_streaming(gateway, session))
-
-    async with session.stream_events() as events:
-        assert (await anext(events)).worker_sequence == 4
-        assert (await session.write_confirmed(*item.pair, 2, timeout=10)).worker_sequence == 6
-
-
-async def test_completions_that_were_lost_in_a_gap_are_told() -> None:
-    options = SimulatorOptions(replay_limit=2)
-    async with opened(options) as (gateway, session):
-        item = await advised(session)
-        await session.write_confirmed(*item.pair, 0)
-        gateway.drop_connections()
-        await until(lambda: not session._hub._running)
-        async with connect(gateway) as other, other.attach_session(session.session_id).stream_events() as theirs:
-            change(gateway, range(20))
-            while (await anext(theirs)).worker_sequence < 20:
-                pass
-        await until(lambda: not is_streaming(gateway, session))
-        gateway.hold_write_completions()
-        with pytest.raises(MxGatewaySessionError, match="were lost, the write's completion perhaps among them"):
-            await session.write_confirmed(*item.pair, 1, timeout=10)
-
-
-async def test_a_write_whose_stream_ends_while_it_waits_for_its_turn_opens_another(
-    gateway: SimulatedGateway, session: Session, item: Item
-) -> None:
-    await session.write_confirmed(*item.pair, 0)
-    gateway.hold_commands()
-    first = confirm(session, item, 1)
-    await until(lambda: kinds(gateway).count("WRITE") == 2)
-    second = confirm(session, item, 2, timeout=10)
-    await asyncio.sleep(0)
-    gateway.drop_connections()
-    await asyncio.wait([first])
-    gateway.release_commands()
-
-    assert isinstance(first.exception(), MxGatewayTransportError)
-    assert (await second).family == WRITE_COMPLETE
-
-
-async def test_a_write_is_not_sent_when_its_stream_cannot_be_opened(
-    gateway: SimulatedGateway, session: Session, item: Item, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refused(after: int) -> None:
-        raise MxGatewayTransportError("no stream", phase="stream")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(session._hub, "_open_stream", refused)
-        with pytest.raises(MxGatewayTransportError, match="no stream"):
-            await session.write_confirmed(*item.pair, 1)
-    assert "WRITE" not in kinds(gateway)
-    assert (await session.write_confirmed(*item.pair, 2, timeout=10)).family == WRITE_COMPLETE
-
-
-async def test_another_subscriber_elsewhere_is_a_session_error(
-    gateway: SimulatedGateway, session: Session, item: Item
-) -> None:
-    async with connect(gateway) as other, other.attach_session(session.session_id).stream_events() as theirs:
-        await anext(theirs)
-        with pytest.raises(MxGatewaySessionError) as caught:
-            await session.write_confirmed(*item.pair, 1, timeout=10)
-
-    assert caught.value.grpc_status is GrpcStatus.ALREADY_EXISTS
-
-
-async def test_closing_the_session_ends_whoever_waits(gateway: SimulatedGateway, client: GatewayClient) -> None:
-    session = await client.open_session()
-    item = await advised(session)
-    gateway.hold_write_completions()
-    waiting = confirm(session, item, 1)
-    await accepted(gateway, session, 1)
-    await session.close()
-
-    with pytest.raises(MxGatewaySessionError, match="is closed"):
-        await waiting
-
-
-# -- handles that are given out again
-
-
-@pytest.mark.parametrize("how", ["remove_item", "unregister"])
-async def test_removing_an_item_ends_whoever_waits_for_its_writes(
-    gateway: SimulatedGateway, session: Session, item: Item, how: str
-) -> None:
-    gateway.hold_write_completions()
-    waiting = confirm(session, item, 1)
-    await accepted(gateway, session, 1)
-    if how == "remove_item":
-        await session.remove_item(*item.pair)
-    else:
-        await session.unregister(item.server)
-
-    with pytest.raises(MxGatewaySessionError, match="the item was removed before its write was confirmed"):
-        await waiting
-    assert not session._ledger.pending
-    assert not session._ledger.waiting
-
-
-async def test_a_handle_that_is_given_out_again_starts_afresh(
-    gateway: SimulatedGateway, session: Session, item: Item
-) -> None:
-    gateway.hold_write_completions()
-    await session.write(*item.pair, 1)
-    await session.write(*item.pair, 2)
-    worker = gateway.sessions[session.session_id].worker
-    worker._writes.clear()  # MXAccess completes no write of an item that is gone
-    await session.remove_item(*item.pair)
-    worker._last_handle = item.handle - 1
-    gateway.release_write_completions()
-    again = await session.add_item(item.server, "TestChildObject.TestInt")
-    assert again == item.handle
-    await session.advise(item.server, again)
-
-    assert (await session.write_confirmed(item.server, again, 3, timeout=10)).family == WRITE_COMPLETE

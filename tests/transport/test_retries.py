@@ -2,14 +2,12 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from betterproto import Message
 from betterproto.lib.google.protobuf import FileDescriptorSet
-from hyperframe.frame import GoAwayFrame, RstStreamFrame
 
 from mxgateway import commands, contract, methods, proto
 from mxgateway.errors import (
@@ -18,126 +16,31 @@ from mxgateway.errors import (
     MxGatewayProtocolError,
     MxGatewayTimeoutError,
     MxGatewayTlsError,
-    MxGatewayTransportError,
 )
 from mxgateway.options import ClientOptions, Endpoint, RetryOptions, TlsOptions
-from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, Method
-from mxgateway.transport.server_stream import ServerStream
+from mxgateway.transport.method import Method
 from tests.peers.certificates import Authority, self_signed
-from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, Request, grpc_message, says
-from tests.transport.rig import REPLY, channel_to
+from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, Request, says
+from tests.transport.rig import channel_to
+from tests.transport.unavailable import (
+    KINDS,
+    METHODS,
+    QUICK,
+    REPEATABLE,
+    REPEATABLE_KINDS,
+    STREAMS,
+    UNAVAILABLE,
+    Fault,
+    Gateway,
+    call,
+    each_fault,
+    pushes_back,
+    says_unavailable,
+    wrapped,
+)
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
-
-REPEATABLE = {
-    "CloseSession", "QueryActiveAlarms",
-    "TestConnection", "GetLastDeployTime", "DiscoverHierarchy", "BrowseChildren", "WatchDeployEvents",
-}  # fmt: skip
-"""The RPCs that may be carried out twice, whatever their request."""
-STREAMS = {"StreamEvents", "StreamAlarms", "QueryActiveAlarms", "WatchDeployEvents"}
-REPEATABLE_KINDS = {"PING", "GET_SESSION_STATE", "GET_WORKER_INFO"}
-"""The commands that may be carried out twice."""
-
-METHODS: list[Method[Any, Any]] = [each for each in vars(methods).values() if isinstance(each, Method)]
-KINDS = [kind for kind in proto.MxCommandKind if kind.name != "UNSPECIFIED"]
-
-QUICK = RetryOptions(max_attempts=4, initial_backoff=0.001, max_backoff=0.004)
-UNAVAILABLE = 14
-
-Fault = Callable[[Http2Peer, Request], Awaitable[None]]
-
-
-# -- what a gateway that is unavailable does
-
-
-async def says_unavailable(peer: Http2Peer, request: Request) -> None:
-    await peer.send(peer.headers(request.stream_id), peer.trailers(request.stream_id, UNAVAILABLE))
-
-
-async def says_unavailable_at_once(peer: Http2Peer, request: Request) -> None:
-    trailers_only = [(b":status", b"200"), (b"content-type", b"application/grpc"), (b"grpc-status", b"14")]
-    await peer.send(peer.headers(request.stream_id, trailers_only, end=True))
-
-
-async def says_503(peer: Http2Peer, request: Request) -> None:
-    await peer.send(peer.headers(request.stream_id, [(b":status", b"503")], end=True))
-
-
-async def refuses_the_stream(peer: Http2Peer, request: Request) -> None:
-    await peer.send(RstStreamFrame(request.stream_id, error_code=0x7))
-
-
-async def goes_away_before_it(peer: Http2Peer, request: Request) -> None:
-    await peer.send(GoAwayFrame(0, last_stream_id=request.stream_id - 1))
-
-
-async def is_lost(peer: Http2Peer, request: Request) -> None:
-    peer.writer.transport.abort()
-
-
-async def is_lost_within_the_reply(peer: Http2Peer, request: Request) -> None:
-    await peer.send(peer.headers(request.stream_id))
-    peer.writer.close()
-
-
-FAULTS: list[Fault] = [
-    says_unavailable, says_unavailable_at_once, says_503, refuses_the_stream, goes_away_before_it, is_lost,
-    is_lost_within_the_reply,
-]  # fmt: skip
-each_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-
-
-class Gateway(Http2Server):
-    """A gateway that is unavailable for the first requests, and then answers all.
-
-    Args:
-        fault: What it does to a request while it is unavailable.
-        times: For how many requests.
-        port: Where it listens; 0 takes a free port.
-    """
-
-    def __init__(self, fault: Fault, times: float = 1, port: int = 0) -> None:
-        super().__init__(self._serve)
-        self._fault = fault
-        self._faults_left = times
-        self.port = port
-        self.seen: list[Request] = []
-        """Every request, in order, over all connections."""
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def _serve(self, peer: Http2Peer) -> None:
-        while True:
-            request = await peer.request()
-            self.seen.append(request)
-            if self._faults_left > 0:
-                self._faults_left -= 1
-                await self._fault(peer, request)
-            else:
-                await peer.reply(request, REPLY if request.header(b":path") == methods.INVOKE.path.encode() else b"")
-
-
-async def call(channel: Channel, method: Method[Any, Any], **options: Any) -> list[Any]:
-    """Make a call of any method and return the messages of its reply."""
-    request = method.request_type()
-    if method.name not in STREAMS:
-        return [await unary(channel, method, request, CallOptions(**options))]
-    async with ServerStream(channel, method, request, CallOptions(**options)) as stream:
-        return [message async for message in stream]
-
-
-def wrapped(kind: proto.MxCommandKind) -> proto.MxCommandRequest:
-    """Return a command of a kind with the payload that belongs to it."""
-    (payload,) = [each for each, arm in commands._ARMS.items() if arm.upper() == kind.name]
-    command: proto.MxCommand = commands.wrap(payload())
-    assert command.kind == kind
-    return proto.MxCommandRequest(session_id="session-1", command=command)
-
 
 # -- what is tried again
 
@@ -347,22 +250,6 @@ async def test_all_attempts_together_have_the_callers_bound():
         assert microseconds[0] <= 400_000
 
 
-def pushes_back(value: bytes, *, at_once: bool = False) -> Fault:
-    """Return a fault that says when to come back."""
-
-    async def fault(peer: Http2Peer, request: Request) -> None:
-        if at_once:
-            start = [(b":status", b"200"), (b"content-type", b"application/grpc"), (b"grpc-status", b"14")]
-            await peer.send(peer.headers(request.stream_id, [*start, (b"grpc-retry-pushback-ms", value)], end=True))
-        else:
-            await peer.send(
-                peer.headers(request.stream_id),
-                peer.trailers(request.stream_id, UNAVAILABLE, (b"grpc-retry-pushback-ms", value)),
-            )
-
-    return fault
-
-
 @pytest.mark.parametrize("at_once", [False, True], ids=["in trailers", "in trailers without headers"])
 async def test_a_gateway_that_says_when_to_come_back_is_believed(at_once: bool):
     loop = asyncio.get_running_loop()
@@ -390,102 +277,6 @@ async def test_a_gateway_that_says_not_to_come_back_is_left_alone(value: bytes):
         with pytest.raises(MxGatewayError) as caught:
             await call(channel, methods.BROWSE_CHILDREN)  # whose bound is 5 s
         assert caught.value.grpc_status is GrpcStatus.UNAVAILABLE
-        assert len(server.seen) == 1
-
-
-# -- streams
-
-
-async def one_message_and_then_unavailable(peer: Http2Peer, request: Request) -> None:
-    await peer.send(peer.headers(request.stream_id))
-    await peer.send_data(request.stream_id, grpc_message(b""))
-    await asyncio.sleep(0.02)
-    await peer.send(peer.trailers(request.stream_id, UNAVAILABLE))
-
-
-@pytest.mark.parametrize("method", [m for m in METHODS if m.name in REPEATABLE & STREAMS], ids=str)
-async def test_a_stream_that_has_begun_to_arrive_is_not_begun_anew(method: Method[Any, Any]):
-    async with Gateway(one_message_and_then_unavailable) as server, channel_to(server, retry=QUICK) as channel:
-        stream = ServerStream(channel, method, method.request_type(), CallOptions())
-        assert isinstance(await anext(stream), method.reply_type)
-        with pytest.raises(MxGatewayError) as caught:
-            await anext(stream)
-        assert caught.value.grpc_status is GrpcStatus.UNAVAILABLE
-        assert [message async for message in stream] == []
-        assert len(server.seen) == 1
-        stats = channel.stats()
-        assert (stats.calls_failed, stats.calls_retried, stats.calls_open) == (1, 0, 0)
-
-
-async def test_a_stream_that_was_opened_ahead_is_tried_again_as_well():
-    async with Gateway(says_unavailable) as server, channel_to(server, retry=QUICK) as channel:
-        stream = ServerStream(channel, methods.WATCH_DEPLOY_EVENTS, proto.WatchDeployEventsRequest(), CallOptions())
-        await stream.open()
-        assert len(await stream.messages()) == 1
-        assert await stream.messages() == []
-        assert len(server.seen) == 2
-
-
-async def test_a_read_that_is_cancelled_between_two_attempts_leaves_the_next_one_to_the_next_read():
-    async with Gateway(pushes_back(b"150")) as server, channel_to(server, retry=QUICK) as channel:
-        stream = ServerStream(channel, methods.WATCH_DEPLOY_EVENTS, proto.WatchDeployEventsRequest(), CallOptions())
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        reading = asyncio.create_task(stream.messages())
-        while channel.stats().calls_retried == 0:
-            await asyncio.sleep(0)
-        reading.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await reading
-        assert len(await stream.messages()) == 1
-        assert loop.time() - began >= 0.15  # the gateway's wish outlives the first reader
-        assert len(server.seen) == 2
-        assert await stream.messages() == []
-        stats = channel.stats()
-        assert (stats.calls_started, stats.calls_succeeded, stats.calls_cancelled) == (1, 1, 0)
-
-
-async def test_closing_a_stream_between_two_attempts_frees_its_reader_at_once():
-    async with Gateway(pushes_back(b"600000")) as server, channel_to(server, retry=QUICK) as channel:
-        stream = ServerStream(channel, methods.WATCH_DEPLOY_EVENTS, proto.WatchDeployEventsRequest(), CallOptions())
-        reading = asyncio.create_task(stream.messages())
-        while channel.stats().calls_retried == 0:
-            await asyncio.sleep(0)
-        await stream.aclose()
-        assert await reading == []
-        assert reading.cancelling() == 0
-        assert len(server.seen) == 1
-        stats = channel.stats()
-        assert (stats.calls_cancelled, stats.calls_failed, stats.calls_open) == (1, 0, 0)
-
-
-# -- giving up
-
-
-async def test_a_call_that_is_cancelled_between_two_attempts_ends_at_once():
-    slow = RetryOptions(initial_backoff=3600, max_backoff=3600)
-    async with Gateway(says_unavailable) as server, channel_to(server, retry=slow, call_timeout=None) as channel:
-        calling = asyncio.create_task(call(channel, methods.BROWSE_CHILDREN))
-        while channel.stats().calls_retried == 0:
-            await asyncio.sleep(0)
-        calling.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await calling
-        assert calling.cancelling() == 1
-        assert len(server.seen) == 1
-        stats = channel.stats()
-        assert (stats.calls_cancelled, stats.calls_failed, stats.calls_succeeded, stats.calls_open) == (1, 0, 0, 0)
-
-
-async def test_closing_the_client_ends_a_call_that_waits_for_its_next_attempt():
-    slow = RetryOptions(initial_backoff=3600, max_backoff=3600)
-    async with Gateway(says_unavailable) as server, channel_to(server, retry=slow, call_timeout=None) as channel:
-        calling = asyncio.create_task(call(channel, methods.BROWSE_CHILDREN))
-        while channel.stats().calls_retried == 0:
-            await asyncio.sleep(0)
-        await channel.aclose()
-        with pytest.raises(MxGatewayTransportError, match="the client is closed"):
-            await calling
         assert len(server.seen) == 1
 
 
