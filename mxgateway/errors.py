@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mxgateway.credentials import redact
@@ -39,6 +39,31 @@ if TYPE_CHECKING:
     from mxgateway.proto import MxCommandReply, MxStatusProxy
 
 
+@dataclass(frozen=True, slots=True)
+class PartialBulk:
+    """How far a bulk call had come when one of the calls that it was split into failed. Entries are counted from 0."""
+
+    results: tuple[Any, ...]
+    """The results of the first entries, which the gateway has answered, one for each."""
+    in_doubt: range
+    """Entries that were sent and not answered: they may have been carried out."""
+    not_sent: range
+    """Entries that were surely not carried out."""
+
+    def __str__(self) -> str:
+        total = len(self.results) + len(self.in_doubt) + len(self.not_sent)
+        parts = [
+            (len(self.results), "were answered"),
+            (len(self.in_doubt), f"may have been carried out ({_span(self.in_doubt)})"),
+            (len(self.not_sent), f"were surely not carried out ({_span(self.not_sent)})"),
+        ]
+        return f"of {total} entries " + ", ".join(f"{count} {what}" for count, what in parts if count)
+
+
+def _span(entries: range) -> str:
+    return f"{entries.start} to {entries.stop - 1}" if len(entries) > 1 else f"{entries.start}"
+
+
 class MxGatewayError(Exception):
     """The root of every exception that this library raises.
 
@@ -50,6 +75,9 @@ class MxGatewayError(Exception):
         grpc_status: The gRPC status, when one was received or follows from the fault.
         retryable: True when the fault is of a passing kind: the same call may succeed later.
     """
+
+    partial: PartialBulk | None = None
+    """Of a bulk call: what became of its entries."""
 
     def __init__(
         self,
@@ -72,6 +100,12 @@ class MxGatewayError(Exception):
         self.grpc_status = grpc_status
         self.retryable = retryable
         super().__init__(f"{self.message}; {self.hint}" if self.hint else self.message)
+
+    def add_partial(self, partial: PartialBulk) -> None:
+        """Tell what became of the entries of a bulk call, in the text as well."""
+        self.partial = partial
+        self.message = f"{self.message}; {partial}"
+        self.args = (f"{self.message}; {self.hint}" if self.hint else self.message,)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), self.args, self.__dict__)

@@ -23,7 +23,7 @@ from mxgateway import (
 from mxgateway.simulator import SimulatedGateway
 from tests.client.support import commands, requests
 
-SERVER, ITEM = 11, -12
+SERVER, ITEM = 11, 12
 NOON = Timestamp.from_parts(1_704_110_400, 123_456_700)
 INTEGER_5 = proto.MxValue(data_type=proto.MxDataType.INTEGER, variant_type="VT_I4", int32_value=5)
 FLOAT_5 = proto.MxValue(data_type=proto.MxDataType.FLOAT, variant_type="VT_R4", float_value=5.0)
