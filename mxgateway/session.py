@@ -43,9 +43,8 @@ class Session(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         opened: proto.OpenSessionReply | None = None,
         on_closed: Callable[[Session], None] = lambda session: None,
     ) -> None:
-        super().__init__(channel, session_id)
+        super().__init__(channel, session_id, owned=opened is not None)
         self._on_closed = on_closed
-        self._owned = opened is not None
         self._opened = opened
         self._closing: asyncio.Task[proto.CloseSessionReply] | None = None
 

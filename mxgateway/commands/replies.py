@@ -14,7 +14,7 @@ from mxgateway.errors import (
     MxGatewayTimeoutError,
     map_fault,
 )
-from mxgateway.faults import ProtocolStatusFault
+from mxgateway.faults import ProtocolStatusFault, in_seconds
 from mxgateway.transport.method import Site
 from mxgateway.wire import which_one_of
 
@@ -91,7 +91,7 @@ def check_completion(
 def unconfirmed(subject: str, site: CallSite) -> MxGatewayTimeoutError:
     """Return the error for a write that was accepted and not confirmed within the bound of `site`."""
     return MxGatewayTimeoutError(
-        f"MXAccess accepted {subject}, but its OnWriteComplete did not come within {site.timeout:g} s",
+        f"MXAccess accepted {subject}, but its OnWriteComplete did not come within {in_seconds(site.timeout or 0.0)}",
         hint="the write may still be carried out; read the tag to see",
         site=site,
         phase="stream",
