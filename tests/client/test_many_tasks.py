@@ -12,7 +12,7 @@ import pytest
 
 from mxgateway import Session, from_mx_value, proto
 from mxgateway.simulator import ManualClock, SimulatedGateway
-from tests.client.support import DATA_CHANGE, TAG, WRITE_COMPLETE, connect
+from tests.client.support import DATA_CHANGE, TAG, WRITE_COMPLETE, commands, connect
 
 READERS: Final = 16
 WRITERS: Final = 16
@@ -38,7 +38,12 @@ class Load:
     """The sequences of the completions that were given out: each to one writer."""
     seen: list[list[int]] = field(default_factory=list)
     """The sequences that each iterator has seen."""
+    rivals: dict[str, int] = field(default_factory=dict)
+    """The completion of each rival's write, by correlation id."""
+    sent: list[str] = field(default_factory=list)
+    """The correlation ids of all commands in the order in which the gateway received them."""
     objects: list[int] = field(default_factory=list)
+    """How many objects were alive, now and then."""
 
     def take(self, event: proto.MxEvent) -> None:
         """Count a completion, which nobody else may have been given."""
@@ -69,13 +74,12 @@ class Load:
             self.take(event)
 
     async def rival(self, server: int, handle: int, number: int) -> None:
-        """Write an item that others write as well: completions come in the order of the writes, one for each."""
-        last = 0
+        """Write an item that others write as well."""
         while not self.over:
-            event = await self.session.write_confirmed(server, handle, number)
+            name = f"rival {number}, {len(self.rivals)}"
+            event = await self.session.write_confirmed(server, handle, number, correlation_id=name)
             assert event.item_handle == handle
-            assert event.worker_sequence > last
-            last = event.worker_sequence
+            self.rivals[name] = event.worker_sequence
             self.take(event)
 
     async def namer(self, number: int) -> None:
@@ -107,12 +111,17 @@ async def gateway() -> AsyncIterator[SimulatedGateway]:
 
 
 async def pass_time(gateway: SimulatedGateway, load: Load) -> None:
-    """Let a minute go by, and count what is alive now and then."""
+    """Let a minute go by, in which completions are held up now and then, and count what is alive."""
     assert isinstance(gateway.clock, ManualClock)
     for step in range(int(SECONDS / STEP)):
         gateway.clock.advance(STEP)
+        if step % 20 == 10:
+            gateway.hold_write_completions()
+        elif step % 20 == 15:
+            gateway.release_write_completions()
         await asyncio.sleep(0.002)
         if step % 100 == 99:
+            load.sent += [request.client_correlation_id for request in commands(gateway)]
             gateway.received.clear()  # the simulator keeps every request
             gc.collect()
             load.objects.append(len(gc.get_objects()))
@@ -144,6 +153,10 @@ async def test_sixty_four_tasks_share_a_session_for_a_minute(gateway: SimulatedG
         last = gateway.sessions[session.session_id].events.last_sequence
         assert all(seen == list(range(seen[0], seen[-1] + 1)) for seen in load.seen)
         assert {seen[-1] for seen in load.seen} == {last}
+        sent = load.sent + [request.client_correlation_id for request in commands(gateway)]
+        completed = [load.rivals[name] for name in sent if name in load.rivals]
+        assert completed == sorted(completed), "a completion was given to another write of the same item"
+        assert len(completed) == len(load.rivals)
         assert load.confirmed <= set(load.seen[0])
         assert min(load.reads, load.writes) > 100, "the load was too little to show anything"
         assert load.objects[-1] < load.objects[1] * 1.03
