@@ -98,9 +98,7 @@ class TagCommands(BulkCommands, ItemCommands):
         budget = Budget(self._bound(timeout) if timeout is not None else None, self._site, correlation_id)
         messages = await self._typed(given, data_type, budget)
         await self._keep_stream_open(confirm=confirm)
-        use = await self._channel.unattended.run(
-            lambda: self._use(list(given), budget), Progress(sent=True), orphaned=self._give_back
-        )
+        use = await self._used(list(given), budget)
         try:
             written = await self._write_items(use.tags, messages, confirm, user_id, budget)
         finally:
@@ -150,17 +148,32 @@ class TagCommands(BulkCommands, ItemCommands):
         if confirm or self._owned:
             await self._hub.attach_confirmations()
 
+    async def _used(self, tags: list[str], budget: Budget) -> _Use:
+        """Have an advised item for each tag, as far as MXAccess gives one.
+
+        That goes on when the caller is cancelled: only the replies tell what has to be let go of.
+        """
+        try:
+            return await self._channel.unattended.run(
+                lambda: self._use(tags, budget), Progress(sent=True), orphaned=self._give_back
+            )
+        except MxGatewayError as error:
+            error.partial = PartialBulk((), range(0), range(len(tags)))  # nothing was written
+            raise
+
     async def _use(self, tags: list[str], budget: Budget) -> _Use:
-        """Have an advised item for each tag, as far as MXAccess gives one."""
         book = self._book
         server = await self._own_server(budget)
         async with book.advising:
             refused: dict[str, TagWrite] = {}
-            idle = [tag for tag in tags if book.handle(tag) is not None and not book.is_advised(tag)]
-            if idle:
-                await self._advise_again(server, idle, budget)
-            if new := [tag for tag in tags if book.handle(tag) is None]:
-                await self._subscribe(server, new, refused, budget)
+            try:
+                if idle := [tag for tag in tags if book.handle(tag) is not None and not book.is_advised(tag)]:
+                    await self._advise_again(server, idle, budget)
+                if new := [tag for tag in tags if book.handle(tag) is None]:
+                    await self._subscribe(server, new, refused, budget)
+            except BaseException:
+                self._sweep_soon()
+                raise
             usable = [tag for tag in tags if tag not in refused]
             book.take(usable)
             return _Use(usable, refused)
@@ -195,8 +208,11 @@ class TagCommands(BulkCommands, ItemCommands):
 
     def _give_back(self, use: _Use) -> None:
         """Let the tags be unadvised when nobody writes them for a while."""
+        self._book.give_back(use.tags, asyncio.get_running_loop().time())
+        self._sweep_soon()
+
+    def _sweep_soon(self) -> None:
         book = self._book
-        book.give_back(use.tags, asyncio.get_running_loop().time())
         if book.lingers and (book.sweeper is None or book.sweeper.done()) and not self.closed:
             book.sweeper = self._channel.unattended.start(self._sweep())
 

@@ -15,6 +15,7 @@ from mxgateway import (
     MxGatewayInvalidRequestError,
     MxGatewaySessionError,
     MxGatewayTimeoutError,
+    PartialBulk,
     Session,
     TagWrite,
     Timestamp,
@@ -356,6 +357,23 @@ async def test_what_a_lost_connection_leaves_in_doubt_is_told_tag_by_tag(
     assert caught.value.partial is not None
     assert (caught.value.partial.results, len(caught.value.partial.not_sent)) == ((), 6)
     assert all(write.ok for write in await session.write_tags(values, confirm=True))
+
+
+@pytest.mark.usefixtures("no_linger")
+async def test_items_that_were_had_before_a_fault_are_let_go_of(gateway: SimulatedGateway, session: Session) -> None:
+    values = {f"TestMachine_{number:03}.SpeedSetpoint": 1.0 for number in range(1, 1003)}
+    await session.read([TAG])
+
+    def fail_the_second(reply: proto.MxCommandReply) -> proto.MxCommandReply:
+        gateway.fail_next("Invoke.SubscribeBulk", Status.RESOURCE_EXHAUSTED, "too much")
+        return reply
+
+    gateway.reply_override("Invoke.SubscribeBulk", fail_the_second)
+    with pytest.raises(MxGatewaySessionError) as caught:
+        await session.write_tags(values, data_type=proto.MxDataType.DOUBLE)
+    assert caught.value.partial == PartialBulk((), range(0), range(1002))
+    assert "WRITE_BULK" not in kinds(gateway)
+    await until(lambda: not advised_items(gateway, session))
 
 
 @pytest.mark.usefixtures("no_linger")
