@@ -44,6 +44,18 @@ if TYPE_CHECKING:
     from mxgateway.options import TlsOptions as TlsOptions
     from mxgateway.session import Session as Session
     from mxgateway.stats import ClientStats as ClientStats
+    from mxgateway.subscription.stats import SubscriptionStats as SubscriptionStats
+    from mxgateway.subscription.subscription import Subscription as Subscription
+    from mxgateway.subscription.updates import ConnectionChange as ConnectionChange
+    from mxgateway.subscription.updates import Gap as Gap
+    from mxgateway.subscription.updates import GapCause as GapCause
+    from mxgateway.subscription.updates import Origin as Origin
+    from mxgateway.subscription.updates import Outcome as Outcome
+    from mxgateway.subscription.updates import SubscriptionState as SubscriptionState
+    from mxgateway.subscription.updates import TagUpdate as TagUpdate
+    from mxgateway.subscription_options import Overflow as Overflow
+    from mxgateway.subscription_options import RecoveryOptions as RecoveryOptions
+    from mxgateway.subscription_options import SubscriptionOptions as SubscriptionOptions
     from mxgateway.tags import TagValue as TagValue
     from mxgateway.tags import TagWrite as TagWrite
     from mxgateway.tracing import CallInfo as CallInfo
@@ -99,6 +111,18 @@ _MODULES: Final = {
     ),
     "session": ("Session",),
     "stats": ("ClientStats",),
+    "subscription.stats": ("SubscriptionStats",),
+    "subscription.subscription": ("Subscription",),
+    "subscription.updates": (
+        "ConnectionChange",
+        "Gap",
+        "GapCause",
+        "Origin",
+        "Outcome",
+        "SubscriptionState",
+        "TagUpdate",
+    ),
+    "subscription_options": ("Overflow", "RecoveryOptions", "SubscriptionOptions"),
     "tags": ("TagValue", "TagWrite"),
     "tracing": ("CallInfo", "CallTrace", "Tracer"),
     "value_text": ("VALUE_TYPES", "parse_mx_value", "parse_value"),
@@ -114,6 +138,19 @@ __all__ = [  # noqa: RUF022 - sorted within its groups
     "GatewayClient",
     "Session",
     "EventStream",
+    # subscriptions
+    "ConnectionChange",
+    "Gap",
+    "GapCause",
+    "Origin",
+    "Outcome",
+    "Overflow",
+    "RecoveryOptions",
+    "Subscription",
+    "SubscriptionOptions",
+    "SubscriptionState",
+    "SubscriptionStats",
+    "TagUpdate",
     # options
     "ApiKey",
     "ClientOptions",

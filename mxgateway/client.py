@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Final, Generic, Protocol, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypedDict, TypeVar, Unpack
 
 from mxgateway import proto
 from mxgateway.commands import replies, requests
@@ -30,6 +30,7 @@ from mxgateway.options import (
 )
 from mxgateway.session import Session, close_session_raw
 from mxgateway.stats import ClientStats
+from mxgateway.subscription_options import SubscriptionFields, SubscriptionOptions
 from mxgateway.tracing import Tracer
 from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel
@@ -37,10 +38,16 @@ from mxgateway.transport.method import CallOptions, Progress, site_of
 from mxgateway.transport.server_stream import ServerStream
 from mxgateway.transport.unattended import Unattended
 
+if TYPE_CHECKING:
+    from mxgateway.subscription.subscription import Subscription
+
 log = logging.getLogger("mxgateway.client")
 
 CLOSE_BOUND: Final = 5.0
 """Seconds that closing the client spends on sessions that were left open; a dead gateway frees them by their lease."""
+
+SESSION_STAGGER: Final = 0.75
+"""Seconds between two session openings of subscriptions."""
 
 MAX_COMMAND_TIMEOUT: Final = 315_576_000_000
 """Seconds that protobuf's Duration holds: 10,000 years."""
@@ -114,6 +121,7 @@ class GatewayClient:
         self._channel = channel
         self._sessions: set[Session] = set()
         self._openings = Unattended()
+        self._next_opening = 0.0
         self._chores: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
 
@@ -214,6 +222,51 @@ class GatewayClient:
     def attach_session(self, session_id: str) -> Session:
         """Return a handle for a session that is open already; nothing is sent. Leaving its ``async with`` block does not close it."""
         return Session(self._channel, check_text("session_id", session_id))
+
+    # -- subscriptions
+
+    def subscribe(
+        self,
+        tags: Iterable[str] = (),
+        options: SubscriptionOptions | None = None,
+        *,
+        resume_from: Mapping[str, Any] | None = None,
+        **fields: Unpack[SubscriptionFields],
+    ) -> Subscription:
+        """Return a subscription to tags in a session of its own: it lasts as long as it is wanted, through every fault, and says what was lost.
+
+        Args:
+            tags: ``Object.Attribute``, any number of them.
+            options: How it deals with a slow consumer and with interruptions.
+            resume_from: What `Subscription.export_state` of another process has returned: the subscription goes on in that session if it lives; `tags` may
+                name further ones.
+            fields: Fields of `SubscriptionOptions`, instead of `options` or to replace some of them.
+        """
+        from mxgateway.subscription.subscription import Subscription
+
+        merged = merge_options(SubscriptionOptions, options, fields)
+
+        async def open_session() -> Session:
+            await self._stagger()
+            return await self.open_session(client_session_name=merged.client_session_name)
+
+        return Subscription(
+            tags, merged, open_session=open_session, attach_session=self._adopt_session, resume_from=resume_from
+        )
+
+    async def _stagger(self) -> None:
+        """Keep session openings apart: the gateway starts a process for each, and several at once exceed its limit."""
+        loop = asyncio.get_running_loop()
+        turn = max(loop.time(), self._next_opening)
+        self._next_opening = turn + SESSION_STAGGER
+        await asyncio.sleep(turn - loop.time())
+
+    def _adopt_session(self, session_id: str) -> Session:
+        """Return a session of another process as one of this client's own."""
+        session = Session(self._channel, check_text("session_id", session_id), on_closed=self._sessions.discard)
+        session.own()
+        self._sessions.add(session)
+        return session
 
     # -- the gateway's own RPCs
 

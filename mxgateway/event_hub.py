@@ -1,7 +1,8 @@
 """The one event stream of a session, shared by everyone who needs events.
 
-The gateway allows one event subscriber for each session. So a session has one `EventHub`; raw iterators and write confirmations attach to it. The hub
-reads the gateway's stream in a task of its own while anybody is attached, and keeps MXAccess's order.
+The gateway allows one event subscriber for each session. So a session has one `EventHub`; raw iterators, subscriptions and write confirmations attach to it. The hub
+reads the gateway's stream in a task of its own while anybody is attached, and keeps MXAccess's order. As long as somebody is attached who wants the stream to go on
+through faults, the hub opens it again where it had stopped.
 """
 
 from __future__ import annotations
@@ -9,18 +10,48 @@ from __future__ import annotations
 import asyncio
 import functools
 import weakref
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 from mxgateway import proto
 from mxgateway.errors import MxGatewayError, MxGatewaySessionError
 from mxgateway.events import EventStream
 from mxgateway.kept_events import KeptEvents, lost_in
+from mxgateway.recovery import GivingUp, StreamCare, is_session_lost
 from mxgateway.transport.counters import Counters
 from mxgateway.transport.server_stream import ServerStream
 from mxgateway.writes import WriteLedger
 
 Events = ServerStream[Any, proto.MxEvent]
+
+
+class Consumer(Protocol):
+    """Somebody who needs the session's events."""
+
+    last_worker_sequence: int
+    """The newest event that was delivered."""
+    overlap: bool
+    """True while events may come that were delivered before."""
+
+    @property
+    def resumes(self) -> bool:
+        """True when the stream is to go on through faults."""
+
+    @property
+    def full(self) -> bool:
+        """True while no further event should be read."""
+
+    def deliver(self, batch: list[proto.MxEvent]) -> None:
+        """Take a batch of events."""
+
+    def interrupted(self, fault: MxGatewayError) -> None:
+        """Take note that the stream is lost, and is being brought back."""
+
+    def resumed(self, *, gap: bool) -> None:
+        """Take note that the stream is there again; with `gap` it begins with the mark of lost events."""
+
+    def end(self, fault: MxGatewayError | None) -> None:
+        """Take note that there will be no more events."""
 
 
 class EventHub:
@@ -31,6 +62,7 @@ class EventHub:
         ledger: Takes the write completions.
         closed_error: Makes the error that tells that the session is closed.
         counters: Where delivered, dropped and lost events are counted.
+        probe: Asks the worker for a sign of life, within a bound in seconds.
     """
 
     def __init__(
@@ -39,13 +71,17 @@ class EventHub:
         ledger: WriteLedger,
         closed_error: Callable[[], MxGatewayError],
         counters: Counters,
+        probe: Callable[[float], Awaitable[None]],
     ) -> None:
+        self._probe = probe
+        self._care: StreamCare | None = None
+        """How the stream is kept up, as the first who wants that has asked for."""
         self._open_stream = open_stream
         self._ledger = ledger
         self._closed_error = closed_error
         self.counters = counters
         # Weak, so that an iterator that was dropped in the middle of its loop detaches by itself.
-        self._iterators: weakref.WeakSet[EventStream] = weakref.WeakSet()
+        self._consumers: weakref.WeakSet[Consumer] = weakref.WeakSet()
         self.waiting: list[EventStream] = []
         """Iterators that somebody waits on: kept alive, because a task that waits is held by nothing but what wakes it."""
         self._kept = KeptEvents()
@@ -66,16 +102,17 @@ class EventHub:
         """
         async with self._switching:
             self._check_open()
+            self._care = self._care or iterator.care
             kept = self._kept.take()
-            self._iterators.add(iterator)
+            self._consumers.add(iterator)
             weakref.finalize(iterator, _iterator_dropped, weakref.ref(self)).atexit = False
             last = self._last
             try:
                 await self._give(iterator, kept)
             except BaseException:
-                self._iterators.discard(iterator)
+                self._consumers.discard(iterator)
                 self._kept = kept  # for the next iterator, and what has arrived meanwhile for this one alone
-                if self._confirming and not any(True for _ in self._iterators) and (arrived := iterator.after(last)):
+                if self._confirming and not any(True for _ in self._consumers) and (arrived := iterator.after(last)):
                     kept.add(arrived, last)
                 await self.detach(iterator)
                 raise
@@ -88,7 +125,7 @@ class EventHub:
         if not self._running:
             await self._resume(iterator)
         elif 0 < after < self._last and not kept.covers(after):
-            for other in self._iterators:
+            for other in self._consumers:
                 other.overlap = True
             await self._start(after)
         elif after:
@@ -104,6 +141,29 @@ class EventHub:
             after = self._last
         await self._start(after)
 
+    async def join(self, consumer: Consumer, care: StreamCare, after: int = 0) -> None:
+        """Let `consumer` have all events from now on, or those after a sequence, and keep the stream up for it.
+
+        Raises:
+            MxGatewayError: The stream could not be opened.
+        """
+        async with self._switching:
+            self._check_open()
+            self._care = self._care or care
+            self._consumers.add(consumer)
+            try:
+                if not self._running:
+                    await self._start(after or self._last)
+                consumer.last_worker_sequence = after or self._last
+            except BaseException:
+                await self.detach(consumer)
+                raise
+
+    def wake(self) -> None:
+        """Try at once to bring the stream back."""
+        if self._care is not None:
+            self._care.recovery.wake()
+
     async def attach_confirmations(self) -> None:
         """Keep the stream open from now on, so that completions are seen; what no iterator takes is kept for the next one.
 
@@ -117,9 +177,9 @@ class EventHub:
             if not self._running:
                 await self._start(self._last)
 
-    async def detach(self, iterator: EventStream) -> None:
-        """Let go of `iterator`; without anybody else the gateway's stream is cancelled."""
-        self._iterators.discard(iterator)
+    async def detach(self, consumer: Consumer) -> None:
+        """Let go of `consumer`; without anybody else the gateway's stream is cancelled."""
+        self._consumers.discard(consumer)
         self._let_go()
         if self._pump is not None and not self._needed:
             await asyncio.wait([self._pump])
@@ -164,7 +224,7 @@ class EventHub:
     @property
     def _needed(self) -> bool:
         # Not by its length: what is being collected in another thread counts there a moment longer.
-        return self._confirming or any(True for _ in self._iterators)
+        return self._confirming or any(True for _ in self._consumers)
 
     @property
     def _running(self) -> bool:
@@ -199,26 +259,111 @@ class EventHub:
                 await stream.open()
                 if not opened.done():
                     opened.set_result(None)
-                while batch := await stream.messages():
-                    self._dispatch(batch)
-                    while not self._has_room():
-                        self._room.clear()
-                        await self._room.wait()
+                await self._read(stream)
         except MxGatewayError as error:
             fault = error
             if not opened.done():
                 opened.set_exception(error)
+        if fault is not None and self._care is not None:
+            fault = await self._recover(fault, self._care)
         self._finish(fault)
+
+    async def _read(self, stream: Events, first: asyncio.Future[list[proto.MxEvent]] | None = None) -> None:
+        """Deliver what comes until the stream ends."""
+        batch = await first if first is not None else await self._next_batch(stream)
+        while batch:
+            self._dispatch(batch)
+            while not self._has_room():
+                self._room.clear()
+                await self._room.wait()
+            batch = await self._next_batch(stream)
+
+    async def _next_batch(self, stream: Events) -> list[proto.MxEvent]:
+        """Return the next events. Silence makes the worker be asked for a sign of life."""
+        care = self._care
+        while care is not None and care.stale_after is not None:
+            try:
+                async with asyncio.timeout(care.stale_after):
+                    return await stream.messages()
+            except TimeoutError as silence:
+                if isinstance(silence, MxGatewayError):
+                    raise
+                await self._probe(care.stale_timeout)
+        return await stream.messages()
+
+    # -- through faults
+
+    async def _recover(self, fault: MxGatewayError | None, care: StreamCare) -> MxGatewayError | None:
+        """Open the stream again where it had stopped, as long as anybody wants that; return what has ended it for good."""
+        while fault is not None and not is_session_lost(fault) and self._interrupt(fault):
+            try:
+                await care.recovery.pause(fault)
+                async with self._open_stream(self._last) as stream:
+                    await stream.open()
+                    first = await self._proved(stream, care)
+                    care.recovery.succeeded()
+                    try:
+                        await self._read(stream, first)
+                    finally:
+                        first.cancel()
+                fault = None
+            except GivingUp as end:
+                return end.error
+            except MxGatewayError as error:
+                fault = error
+        return fault
+
+    def _interrupt(self, fault: MxGatewayError) -> bool:
+        """End those who do not want the stream to go on, and tell the others; return False when there are none."""
+        waiting = False
+        for consumer in list(self._consumers):
+            if consumer.resumes:
+                waiting = True
+                consumer.interrupted(fault)
+            else:
+                consumer.end(fault)
+                self._consumers.discard(consumer)
+        return waiting
+
+    async def _proved(self, stream: Events, care: StreamCare) -> asyncio.Future[list[proto.MxEvent]]:
+        """Wait until the gateway has shown that it serves the stream, by a first event or by an answer of the worker.
+
+        Opening proves nothing: a refusal comes later, and a gateway without events is silent.
+
+        Returns:
+            The first batch, which may still be on its way.
+        """
+        reading: asyncio.Future[Any] = asyncio.ensure_future(stream.messages())
+        asking: asyncio.Future[Any] = asyncio.ensure_future(self._probe(care.stale_timeout))
+        try:
+            await asyncio.wait({reading, asking}, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                await asking
+            batch = reading.result() if reading.done() else []
+        except BaseException:
+            reading.cancel()
+            await asyncio.wait([reading])
+            raise
+        finally:
+            asking.cancel()
+            await asyncio.wait([asking])
+            if not asking.cancelled():
+                asking.exception()
+        gap = bool(batch) and batch[0].replay_gap is not None
+        for consumer in list(self._consumers):
+            if consumer.resumes:
+                consumer.resumed(gap=gap)
+        return reading
 
     def _has_room(self) -> bool:
         """Tell whether to read on: a full iterator holds the gateway back, unless somebody waits for a completion behind it."""
-        return not any(iterator.full for iterator in self._iterators) or self._ledger.waiting
+        return not any(iterator.full for iterator in self._consumers) or self._ledger.waiting
 
     def _dispatch(self, batch: list[proto.MxEvent]) -> None:
         self.counters.events_lost += sum(lost_in(event.replay_gap) for event in batch if event.replay_gap is not None)
         if self._ledger.pending:
             self._confirm(batch)
-        if iterators := list(self._iterators):
+        if iterators := list(self._consumers):
             for iterator in iterators:
                 iterator.deliver(batch)
         elif self._confirming:
@@ -240,9 +385,9 @@ class EventHub:
 
     def _finish(self, fault: MxGatewayError | None) -> None:
         """End everybody who is attached: the stream is over."""
-        for iterator in list(self._iterators):
+        for iterator in list(self._consumers):
             iterator.end(fault)
-        self._iterators.clear()
+        self._consumers.clear()
         self._ledger.fail(fault or self._closed_error())
 
 

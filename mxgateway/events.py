@@ -13,6 +13,7 @@ from mxgateway.kept_events import is_after
 
 if TYPE_CHECKING:
     from mxgateway.event_hub import EventHub
+    from mxgateway.recovery import StreamCare
 
 QUEUE_LIMIT: Final = 10_000
 """Events that wait for one iterator: the length of the gateway's own queue."""
@@ -26,8 +27,10 @@ class EventStream:
     dropping the iterator detaches it; the session lives on.
     """
 
-    def __init__(self, hub: EventHub, after_worker_sequence: int) -> None:
+    def __init__(self, hub: EventHub, after_worker_sequence: int, care: StreamCare | None = None) -> None:
         self._hub = hub
+        self.care = care
+        """How the stream is kept up through faults; None lets it end with the first one."""
         self._queue: deque[proto.MxEvent] = deque()
         self._changed = asyncio.Event()
         self._fault: MxGatewayError | None = None
@@ -36,6 +39,11 @@ class EventStream:
         self.overlap = False
         self.last_worker_sequence = after_worker_sequence
         """The sequence of the newest event queued here: where another stream can resume once the queue is read."""
+
+    @property
+    def resumes(self) -> bool:
+        """True when the iterator goes on through faults of the stream."""
+        return self.care is not None
 
     @property
     def full(self) -> bool:
@@ -113,6 +121,12 @@ class EventStream:
             self._hub.counters.events_delivered += len(batch)
             self.last_worker_sequence = batch[-1].worker_sequence or self.last_worker_sequence
             self._changed.set()
+
+    def interrupted(self, fault: MxGatewayError) -> None:
+        """Wait: what the gateway has kept comes once the stream is there again."""
+
+    def resumed(self, *, gap: bool) -> None:
+        """Go on: what was lost stands in the events."""
 
     def after(self, sequence: int) -> list[proto.MxEvent]:
         """Return what is queued of the events after a sequence."""

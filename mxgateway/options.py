@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mxgateway.credentials import ApiKey, Secret
 from mxgateway.endpoints import Endpoint as Endpoint
@@ -20,7 +20,10 @@ from mxgateway.versions import PROTOCOL_VERSION as PROTOCOL_VERSION
 
 DEFAULT_ENDPOINT: Final = "localhost:5000"
 
-_Options = TypeVar("_Options", "ClientOptions", "OpenSessionOptions", "TlsOptions")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_Options = TypeVar("_Options", bound="DataclassInstance")
 
 _Hidden = TypeVar("_Hidden")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final, Unpack
 
 from mxgateway import proto
 from mxgateway.commands import replies, requests
@@ -19,9 +19,15 @@ from mxgateway.commands.writing import WriteCommands
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewaySessionError
 from mxgateway.events import EventStream
 from mxgateway.methods import CLOSE_SESSION
+from mxgateway.options import merge_options
+from mxgateway.recovery import Recovery, StreamCare
+from mxgateway.subscription_options import RecoveryOptions, SubscriptionFields, SubscriptionOptions
 from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.method import CallOptions, site_of
+
+if TYPE_CHECKING:
+    from mxgateway.subscription.subscription import Subscription
 
 log = logging.getLogger("mxgateway.session")
 
@@ -70,13 +76,37 @@ class Session(TagCommands, WriteCommands, UserCommands, WorkerCommands):
     def __repr__(self) -> str:
         return f"<Session {self.session_id} at {self._channel.endpoint}{', closed' if self.closed else ''}>"
 
-    def stream_events(self, after_worker_sequence: int = 0) -> EventStream:
+    def stream_events(self, after_worker_sequence: int = 0, *, resume: bool = False) -> EventStream:
         """Return the session's events in worker-sequence order: an async iterator and a context manager.
 
         Args:
             after_worker_sequence: Resume after this sequence; 0 takes what comes, the backlog of a session without a subscriber first.
+            resume: Go on through faults of the stream for as long as the session lives; events that the gateway does not have any more show as
+                its own mark, `replay_gap`.
         """
-        return EventStream(self._hub, check_sequence(after_worker_sequence))
+        care = StreamCare(
+            Recovery(f"the event stream of {self.session_id}", RecoveryOptions()),
+            None,
+            SubscriptionOptions().stale_timeout,
+        )
+        return EventStream(self._hub, check_sequence(after_worker_sequence), care if resume else None)
+
+    def subscribe(
+        self,
+        tags: Iterable[str],
+        options: SubscriptionOptions | None = None,
+        **fields: Unpack[SubscriptionFields],
+    ) -> Subscription:
+        """Return a subscription to tags that shares this session and ends with it; `GatewayClient.subscribe` outlives sessions.
+
+        Args:
+            tags: ``Object.Attribute``, any number of them.
+            options: How it deals with a slow consumer and with interruptions.
+            fields: Fields of `SubscriptionOptions`, instead of `options` or to replace some of them.
+        """
+        from mxgateway.subscription.subscription import Subscription
+
+        return Subscription(tags, merge_options(SubscriptionOptions, options, fields), session=self)
 
     async def close(self, *, timeout: float | None = None, correlation_id: str = "") -> proto.CloseSessionReply:
         """Close the session at the gateway; its handles, subscriptions and worker go with it.
@@ -101,6 +131,15 @@ class Session(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         finally:
             self._on_closed(self)
         return reply
+
+    def own(self) -> None:
+        """Take over a session that another process has left open: it is closed like one that was opened here."""
+        self._owned = True
+
+    def disown(self) -> None:
+        """Leave the session open for somebody else: neither its block nor the client closes it any more."""
+        self._owned = False
+        self._on_closed(self)
 
     async def __aenter__(self) -> Session:
         return self

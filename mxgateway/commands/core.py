@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from mxgateway import proto
 from mxgateway.commands import replies, requests
-from mxgateway.errors import CallSite, MxGatewaySessionError
+from mxgateway.errors import CallSite, GrpcStatus, MxAccessError, MxGatewayAuthorizationError, MxGatewaySessionError
 from mxgateway.event_hub import EventHub
 from mxgateway.methods import INVOKE, STREAM_EVENTS
 from mxgateway.options import check_timeout
@@ -47,6 +47,7 @@ class SessionCore:
             self._ledger,
             partial(closed_error, channel, session_id),
             channel.counters,
+            partial(probe, channel, session_id),
         )
         self._writer = Writer(channel, self._ledger, self._hub)
         self.session_id = session_id
@@ -75,6 +76,11 @@ class SessionCore:
     ) -> proto.MxCommandReply:
         """Send any command and return the gateway's reply; an MXAccess failure is data, only protocol failures raise."""
         return await self._transmit(self._request(command, correlation_id), timeout, Progress())
+
+    @property
+    def hub(self) -> EventHub:
+        """The session's one event stream."""
+        return self._hub
 
     # -- for the methods of each theme
 
@@ -162,6 +168,26 @@ def open_events(channel: Channel, session_id: str, after: int) -> ServerStream[A
     """Return the StreamEvents call of a session, after a worker sequence."""
     request = proto.StreamEventsRequest(session_id=session_id, after_worker_sequence=after)
     return ServerStream(channel, STREAM_EVENTS, request, CallOptions(session_id=session_id))
+
+
+async def probe(channel: Channel, session_id: str, timeout: float) -> None:
+    """Ask a session's worker for a sign of life; any answer of the gateway's that is not about the session's end is one.
+
+    Raises:
+        MxGatewayError: The session is gone, or nobody answers.
+    """
+    request = proto.MxCommandRequest(
+        session_id=session_id,
+        client_correlation_id=requests.new_correlation_id(),
+        command=requests.wrap(proto.PingCommand()),
+    )
+    try:
+        await requests.invoke(channel, request, timeout)
+    except (MxAccessError, MxGatewayAuthorizationError):
+        return
+    except MxGatewaySessionError as error:
+        if error.grpc_status is not GrpcStatus.RESOURCE_EXHAUSTED:  # too many commands are pending: it lives
+            raise
 
 
 def _invoke_site(channel: Channel, session_id: str, correlation_id: str) -> CallSite:

@@ -7,11 +7,12 @@ import pytest
 from tests.architecture.imports import imports, modules
 
 BASE = {
-    "options", "endpoints", "errors", "refusals", "faults", "credentials", "stats", "status", "tracing", "versions",
+    "options", "endpoints", "errors", "refusals", "faults", "credentials", "stats", "status", "subscription_options", "tracing",
+    "versions",
 }  # fmt: skip
 CLIENT = {
-    "bulk_parts", "client", "commands", "event_hub", "events", "kept_events", "methods", "session", "tag_book", "tags", "turns",
-    "writer", "writes",
+    "bulk_parts", "client", "commands", "event_hub", "events", "kept_events", "methods", "recovery", "session", "subscription", "tag_book", "tags", "turns",
+    "update_queue", "updates", "writer", "writes",
 }  # fmt: skip
 VALUES = {"values", "value_kinds", "value_text"}
 BINDINGS = {"generated", "proto"}

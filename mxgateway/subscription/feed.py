@@ -1,0 +1,276 @@
+"""From events to updates: what the event stream of a session brings becomes what the consumer of a subscription gets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from mxgateway import proto
+from mxgateway.errors import MxGatewayError, MxGatewaySessionError
+from mxgateway.subscription.items import SubscribedItems
+from mxgateway.subscription.states import OVER, StateBoard
+from mxgateway.subscription.stats import Counts
+from mxgateway.subscription.update_queue import UpdateQueue
+from mxgateway.subscription.updates import (
+    ConnectionChange,
+    Gap,
+    GapCause,
+    Origin,
+    Outcome,
+    SubscriptionState,
+    TagUpdate,
+    Update,
+)
+from mxgateway.subscription.worker_clock import WorkerClock
+from mxgateway.subscription_options import Overflow, SubscriptionOptions
+from mxgateway.values import from_mx_value
+from mxgateway.wire import has_field
+
+log = logging.getLogger("mxgateway.subscription")
+
+_DATA_CHANGE: Final = proto.MxEventFamily.ON_DATA_CHANGE
+
+
+class Feed:
+    """What a subscription has attached to the event stream.
+
+    Args:
+        items: The tags and their items.
+        options: What happens when the consumer is too slow.
+        act: Called when there is something to do that takes calls: the session is lost, or values have to be read.
+    """
+
+    resumes: Final = True
+
+    def __init__(self, items: SubscribedItems, options: SubscriptionOptions, act: Callable[[], None]) -> None:
+        self._items = items
+        self._options = options
+        self._act = act
+        self._queue = UpdateQueue(options.overflow, options.max_items, options.max_bytes, self._consumer_is_slow)
+        self._arrived = asyncio.Event()
+        self._patience: asyncio.TimerHandle | None = None
+        self.board = StateBoard()
+        self.counts = Counts()
+        self.clock = WorkerClock()
+        self.lost: MxGatewayError | None = None
+        """Why the session is gone, until there is a new one."""
+        self.gapped = False
+        """True when events were lost and values have to be read."""
+        self.fault: MxGatewayError | None = None
+        """What has ended the subscription, until the consumer has been told."""
+        self.last_worker_sequence = 0
+        self.overlap = False
+        self.from_the_first = False
+        """True in a session whose events were all meant to come here: a first one that is not number 1 has had others before it."""
+        self.on_room: Callable[[], None] = lambda: None
+        """Called when a consumer that was too slow has made room."""
+
+    # -- the consumer's side
+
+    def pop(self) -> Update | None:
+        """Take what comes next; None when nothing waits."""
+        item = self._queue.pop()
+        if isinstance(item, TagUpdate):
+            self.counts.delivered += 1
+            if self._patience is not None and not self._queue.is_full:
+                self._patience.cancel()
+                self._patience = None
+                self.on_room()
+        return item
+
+    @property
+    def lag(self) -> float:
+        """Seconds that the newest event was late."""
+        return self.clock.lag
+
+    async def arrival(self) -> None:
+        """Wait for anything new."""
+        self._arrived.clear()
+        await self._arrived.wait()
+
+    def put(self, mark: Gap | ConnectionChange) -> None:
+        """Queue what is never dropped."""
+        self._queue.put_mark(mark)
+        self._arrived.set()
+
+    @property
+    def queue(self) -> UpdateQueue:
+        """What waits for the consumer."""
+        return self._queue
+
+    # -- states
+
+    def change(
+        self, state: SubscriptionState, cause: MxGatewayError | None = None, outcome: Outcome | None = None
+    ) -> None:
+        """Go over to another state and tell the consumer."""
+        if state is not self.board.state:
+            self.put(ConnectionChange(state, cause, outcome, datetime.now(UTC)))
+            self.board.put(state)
+
+    def fail(self, error: MxGatewayError) -> None:
+        """End the subscription with an error, behind what waits."""
+        if self.board.state not in OVER:
+            self.fault = error
+            self.board.put(SubscriptionState.FAILED)
+            self._arrived.set()
+            self._act()
+
+    def finish(self) -> None:
+        """End the subscription."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if self.board.state not in OVER:
+            self.board.put(SubscriptionState.CLOSED)
+        self._arrived.set()
+
+    # -- fed by the hub
+
+    @property
+    def full(self) -> bool:
+        """True while the gateway is to wait for the consumer."""
+        if self._options.overflow is not Overflow.BLOCK or not self._queue.is_full or self.board.state in OVER:
+            return False
+        if self._patience is None:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(self._options.block_timeout, self._patience_ends)
+            self._queue.note_slow()
+        return True
+
+    def deliver(self, batch: list[proto.MxEvent]) -> None:
+        """Take a batch of events: each once, in order, with the gaps between them."""
+        last = self.last_worker_sequence
+        for event in batch:
+            sequence = event.worker_sequence
+            if sequence != last + 1:
+                if event.replay_gap is not None:
+                    last = self._take_gap(event.replay_gap, last)
+                    continue
+                if sequence <= last:
+                    continue
+                if last or self.from_the_first:
+                    self._lose(last + 1, sequence - 1, GapCause.SEQUENCE)
+            last = sequence
+            self.counts.received += 1
+            self.take(event)
+        self.last_worker_sequence = last
+        self.clock.note(batch[-1])
+        self._arrived.set()
+
+    def interrupted(self, fault: MxGatewayError) -> None:
+        """Tell the consumer that values may be out of date."""
+        self.change(SubscriptionState.RECOVERING, cause=fault)
+
+    def resumed(self, *, gap: bool) -> None:
+        """Tell the consumer how the stream has gone on."""
+        self.counts.reconnects += 1
+        self.clock.stream_opened()
+        self.change(SubscriptionState.CONNECTED, outcome=Outcome.GAP if gap else Outcome.CONTINUOUS)
+        self._act()
+
+    def end(self, fault: MxGatewayError | None) -> None:
+        """Take note that the session's stream is over."""
+        if self.board.state in OVER or self.lost is not None:
+            return
+        error = fault or MxGatewaySessionError("the gateway has ended the event stream", hint="open a new session")
+        if self.board.state is not SubscriptionState.CONNECTING:  # else whoever connects meets the fault as well
+            self.change(SubscriptionState.RECOVERING, cause=error)
+        self.lost = error
+        self._act()
+
+    # -- inside
+
+    def take(self, event: proto.MxEvent) -> None:
+        """Make an update of an event of a subscribed tag."""
+        items = self._items
+        tag = items.tags.get(event.item_handle)
+        if event.server_handle != items.server_handle or event.family != _DATA_CHANGE:
+            self.counts.other += 1
+        elif tag is None:
+            if not items.hold(event):
+                self.counts.other += 1
+        elif items.read_at and event.item_handle in items.read_at and items.is_stale(event):
+            self.counts.merged += 1
+        else:
+            self._queue.put(self._update(tag, event))
+
+    def _update(self, tag: str, event: proto.MxEvent) -> TagUpdate:
+        origin = Origin.LIVE
+        if self.clock.is_replaying and self.clock.is_replayed(event):
+            origin = Origin.REPLAYED
+            self.counts.replayed += 1
+        if self._items.unread:
+            self._items.unread.discard(event.item_handle)
+            if event.item_handle in self._items.fresh:
+                self._items.fresh.discard(event.item_handle)
+                origin = Origin.SNAPSHOT
+        return TagUpdate(
+            tag,
+            from_mx_value(event.value),
+            event.quality,
+            event.source_timestamp if has_field(event, "source_timestamp") else None,  # type: ignore[arg-type]
+            event.worker_sequence,
+            origin,
+            tuple(event.statuses),
+        )
+
+    def put_read(self, tag: str, handle: int, result: proto.BulkReadResult) -> None:
+        """Take a value that was read after events were lost, unless a newer one has come meanwhile."""
+        if handle not in self._items.unread:
+            return
+        self._items.unread.discard(handle)
+        time = result.source_timestamp if has_field(result, "source_timestamp") else None
+        self._items.read_at[handle] = time  # type: ignore[assignment]
+        self.counts.snapshots += 1
+        self._queue.put(
+            TagUpdate(
+                tag, from_mx_value(result.value), result.quality, time, 0, Origin.SNAPSHOT,  # type: ignore[arg-type]
+                tuple(result.statuses),
+            )
+        )  # fmt: skip
+        self._arrived.set()
+
+    def session_gone(self) -> None:
+        """Account for a session that is lost: what it had not delivered nobody knows."""
+        self.put(Gap(self.last_worker_sequence + 1, None, GapCause.SESSION_LOST, None))
+        self._items.session_lost()
+        self.last_worker_sequence = 0
+        self.from_the_first = True
+        self.gapped = False
+        self.lost = None
+
+    def _take_gap(self, gap: proto.ReplayGap, last: int) -> int:
+        newest_lost = gap.oldest_available_sequence - 1
+        if newest_lost <= last:
+            return last
+        self._lose(max(last, gap.requested_after_sequence) + 1, newest_lost, GapCause.REPLAY)
+        return newest_lost
+
+    def _lose(self, first: int, last: int, cause: GapCause) -> None:
+        self.put(Gap(first, last, cause, last - first + 1))
+        self.counts.lost += last - first + 1
+        self._items.events_lost()
+        self.gapped = True
+        self._act()
+
+    def _consumer_is_slow(self) -> None:
+        policy = self._options.overflow
+        log.warning("the consumer of a subscription is too slow: %d updates wait (%s)", len(self._queue), policy.value)
+        if policy is Overflow.FAIL:
+            self.fail(_too_slow(f"{len(self._queue)} updates wait for the consumer"))
+
+    def _patience_ends(self) -> None:
+        self.fail(_too_slow(f"the consumer has made no room within {self._options.block_timeout:g} s"))
+        self.on_room()
+
+
+def _too_slow(what: str) -> MxGatewaySessionError:
+    return MxGatewaySessionError(
+        f"the subscription was ended: {what}",
+        hint="take updates sooner, or choose another overflow policy",
+        phase="stream",
+    )

@@ -1,0 +1,134 @@
+"""The tags of a subscription and their items in the session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from mxgateway import proto
+from mxgateway.wire import Timestamp
+
+
+class SubscribedItems:
+    """Which tags are wanted, and under which handles their events come.
+
+    Args:
+        tags: The tags that are wanted.
+    """
+
+    def __init__(self, tags: Iterable[str]) -> None:
+        self._handles: dict[str, int | None] = dict.fromkeys(tags)
+        self.tags: dict[int, str] = {}
+        """The tag of each item handle."""
+        self.server_handle = 0
+        """The registration that the items belong to."""
+        self.refused: dict[str, str] = {}
+        """Tags without an item, and why."""
+        self.unread: set[int] = set()
+        """Items of which no event has come since they were subscribed to, or since events were lost."""
+        self.fresh: set[int] = set()
+        """Those among them that were subscribed to anew: their first event is their current value."""
+        self.read_at: dict[int, Timestamp | None] = {}
+        """Items whose value was read after a loss, and the time of that value: older events may still be on their way."""
+        self._held: dict[int, list[proto.MxEvent]] = {}
+        self._mapping = 0
+
+    def __contains__(self, tag: str) -> bool:
+        return tag in self._handles
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._handles)
+
+    def __len__(self) -> int:
+        return len(self._handles)
+
+    def handle(self, tag: str) -> int | None:
+        """Return the item handle of a tag."""
+        return self._handles.get(tag)
+
+    @property
+    def handles(self) -> dict[str, int]:
+        """The item handles by tag, as far as there are items."""
+        return {tag: handle for tag, handle in self._handles.items() if handle is not None}
+
+    # -- items that are being had
+
+    def begin(self) -> None:
+        """Keep events of unknown items from now on: they may be ahead of the reply that names their tag."""
+        self._mapping += 1
+
+    def finish(self) -> int:
+        """Keep such events no longer; return how many were nobody's."""
+        self._mapping -= 1
+        if self._mapping:
+            return 0
+        count = sum(map(len, self._held.values()))
+        self._held.clear()
+        return count
+
+    def hold(self, event: proto.MxEvent) -> bool:
+        """Keep an event of an unknown item; False when none is expected."""
+        if not self._mapping:
+            return False
+        self._held.setdefault(event.item_handle, []).append(event)
+        return True
+
+    def map(self, tag: str, result: proto.SubscribeResult) -> list[proto.MxEvent]:
+        """Take the item that a tag was given, or note that it was refused; return the events that came ahead."""
+        if not result.was_successful:
+            self.refused[tag] = " ".join(result.error_message.split()) or "refused without a reason"
+            return []
+        self.refused.pop(tag, None)
+        self.attach(tag, result.item_handle)
+        self.fresh.add(result.item_handle)
+        self.unread.add(result.item_handle)
+        return self._held.pop(result.item_handle, [])
+
+    def attach(self, tag: str, handle: int) -> None:
+        """Take an item that is there already."""
+        self._handles[tag] = handle
+        self.tags[handle] = tag
+
+    # -- what changes
+
+    def want(self, tags: Iterable[str]) -> None:
+        """Add tags, without items yet."""
+        for tag in tags:
+            self._handles.setdefault(tag, None)
+
+    def drop(self, tags: Iterable[str]) -> list[int]:
+        """Remove tags and return their item handles."""
+        gone = []
+        for tag in tags:
+            handle = self._handles.pop(tag, None)
+            self.refused.pop(tag, None)
+            if handle is not None:
+                gone.append(handle)
+                self.tags.pop(handle, None)
+                self.unread.discard(handle)
+                self.fresh.discard(handle)
+                self.read_at.pop(handle, None)
+        return gone
+
+    def events_lost(self) -> None:
+        """Take note that any value may have changed unseen."""
+        self.unread = set(self.tags)
+        self.read_at.clear()
+
+    def session_lost(self) -> None:
+        """Forget all items: they were those of a session that is gone."""
+        self._handles = dict.fromkeys(self._handles)
+        self.tags.clear()
+        self.server_handle = 0
+        self.unread.clear()
+        self.fresh.clear()
+        self.read_at.clear()
+        self._held.clear()
+
+    def is_stale(self, event: proto.MxEvent) -> bool:
+        """Tell whether an event is no newer than the value of its item that was read; the first newer one ends the question."""
+        handle = event.item_handle
+        read_at = self.read_at[handle]
+        if read_at is not None and event.source_timestamp <= read_at:
+            return True
+        del self.read_at[handle]
+        return False

@@ -1,0 +1,250 @@
+"""Brings a subscription to life and back to life: sessions, registrations, items, values that have to be read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from mxgateway.errors import MxGatewayError
+from mxgateway.recovery import GivingUp, Recovery, StreamCare, is_session_lost
+from mxgateway.session import Session
+from mxgateway.subscription.feed import Feed
+from mxgateway.subscription.items import SubscribedItems
+from mxgateway.subscription.states import OVER
+from mxgateway.subscription.transfer import Transfer
+from mxgateway.subscription.updates import Outcome, SubscriptionState
+from mxgateway.subscription_options import SubscriptionOptions
+
+log = logging.getLogger("mxgateway.subscription")
+
+CLIENT_NAME: Final = "mxgateway-subscription"
+"""As what a subscription registers with MXAccess."""
+
+CHUNK: Final = 1_000
+"""Tags of one call: their events wait until its reply tells which item is which tag's."""
+
+CLOSE_BOUND: Final = 5.0
+"""Seconds that letting go of a session takes at most; a dead gateway frees it by its lease."""
+
+OpenSession = Callable[[], Awaitable[Session]]
+"""Opens a session for a subscription that has its own."""
+
+
+class Supervisor:
+    """What keeps one subscription alive.
+
+    Args:
+        items: The tags and their items.
+        options: How interruptions end.
+        shared: The session that is somebody else's; None for one of the subscription's own.
+        open_session: Opens sessions of the subscription's own.
+        attach_session: Takes over a session by its id, as the subscription's own.
+    """
+
+    def __init__(
+        self,
+        items: SubscribedItems,
+        options: SubscriptionOptions,
+        shared: Session | None,
+        open_session: OpenSession | None,
+        attach_session: Callable[[str], Session] | None = None,
+    ) -> None:
+        self._items = items
+        self._options = options
+        self._shared = shared
+        self._open_session = open_session
+        self._attach_session = attach_session
+        self._recovery = Recovery("the session of a subscription", options.recovery)
+        self._work = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.feed = Feed(items, options, self._work.set)
+        self.session: Session | None = None
+        """The session that the items are in."""
+        self.editing = asyncio.Lock()
+        """Held while items are had or let go."""
+
+    @property
+    def is_shared(self) -> bool:
+        """True when the session is somebody else's."""
+        return self._shared is not None
+
+    # -- the beginning and the end
+
+    async def begin(self, transfer: Transfer | None) -> None:
+        """Open the stream, then subscribe to the tags; or go on where another subscription has stopped.
+
+        Raises:
+            MxGatewayError: It did not come about.
+        """
+        self.feed.change(SubscriptionState.CONNECTING)
+        try:
+            if transfer is None or not await self._take_over(transfer):
+                await self._connect()
+        except BaseException:
+            await self._let_go(close=True)
+            raise
+        self.feed.change(SubscriptionState.CONNECTED)
+        self._task = asyncio.create_task(self._supervise())
+
+    async def end(self, *, keep_session: bool = False) -> None:
+        """End everything; with `keep_session` the session and its items are left to whoever goes on."""
+        self.feed.finish()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._let_go(close=not keep_session)
+
+    def wake(self) -> None:
+        """Try at once."""
+        self._recovery.wake()
+        if self.session is not None:
+            self.session.hub.wake()
+
+    async def _let_go(self, *, close: bool) -> None:
+        session, self.session = self.session, None
+        if session is None:
+            return
+        await session.hub.detach(self.feed)
+        with contextlib.suppress(MxGatewayError):
+            if not close:
+                session.disown()
+            elif session is not self._shared:
+                await session.close(timeout=CLOSE_BOUND)
+            elif self._items.server_handle and not session.closed:
+                await session.unregister(self._items.server_handle, timeout=CLOSE_BOUND)
+
+    # -- having items
+
+    async def _connect(self) -> None:
+        """Have a session, the stream open in it, and an item for each tag."""
+        session = self._shared
+        if session is None:
+            assert self._open_session is not None
+            session = await self._open_session()
+            self.feed.from_the_first = True
+        self.session = session
+        await session.hub.join(self.feed, self._care())
+        self._items.server_handle = await session.register(CLIENT_NAME)
+        await self.subscribe(list(self._items))
+
+    async def _take_over(self, transfer: Transfer) -> bool:
+        """Go on in the session of another process; False when it is gone."""
+        assert self._attach_session is not None
+        session = self._attach_session(transfer.session_id)
+        self.session = session
+        self._items.server_handle = transfer.server_handle
+        for tag, handle in transfer.items.items():
+            self._items.attach(tag, handle)
+        self.feed.last_worker_sequence = transfer.after_worker_sequence
+        try:
+            await session.hub.join(self.feed, self._care(), transfer.after_worker_sequence)
+            await session.ping()
+            await self.subscribe([tag for tag in self._items if self._items.handle(tag) is None])
+        except MxGatewayError as error:
+            if not is_session_lost(error):
+                raise
+            log.warning("%s was not handed over, it is gone: %s", transfer.session_id, error)
+            await session.hub.detach(self.feed)
+            self.session = None
+            self.feed.session_gone()
+            return False
+        return True
+
+    def _care(self) -> StreamCare:
+        recovery = Recovery("the event stream of a subscription", self._options.recovery)
+        return StreamCare(recovery, self._options.stale_after, self._options.stale_timeout)
+
+    async def subscribe(self, tags: Sequence[str]) -> None:
+        """Have an item for each tag, and deliver the events that come ahead of the reply."""
+        items, feed, session = self._items, self.feed, self.session
+        assert session is not None
+        for begin in range(0, len(tags), CHUNK):
+            part = tags[begin : begin + CHUNK]
+            items.begin()
+            try:
+                results = await session.subscribe_bulk(items.server_handle, part)
+                for tag, result in zip(part, results, strict=True):
+                    for event in items.map(tag, result):
+                        feed.take(event)
+            finally:
+                feed.counts.other += items.finish()
+
+    # -- what happens later
+
+    async def _supervise(self) -> None:
+        while self.feed.board.state not in OVER:
+            await self._work.wait()
+            self._work.clear()
+            try:
+                await self._do_what_is_due()
+            except GivingUp as end:
+                self.feed.fail(end.error)
+        await self._let_go(close=True)
+
+    async def _do_what_is_due(self) -> None:
+        while self.feed.board.state not in OVER:
+            try:
+                if self.feed.lost is not None:
+                    await self._rebuild(self.feed.lost)
+                elif self.feed.gapped and self.feed.board.state is SubscriptionState.CONNECTED:
+                    await self._read_anew()
+                else:
+                    return
+            except MxGatewayError as error:
+                await self._recovery.pause(error)
+
+    async def _rebuild(self, fault: MxGatewayError) -> None:
+        """Have a new session in the place of a lost one."""
+        if self._open_session is None:
+            self.feed.fail(fault)
+            return
+        async with self.editing:
+            session, self.session = self.session, None
+            if session is not None:
+                self.feed.session_gone()
+                await session.hub.detach(self.feed)
+                with contextlib.suppress(MxGatewayError):
+                    await session.close(timeout=CLOSE_BOUND)
+            self.feed.lost = None
+            try:
+                await self._connect()
+            except MxGatewayError as error:
+                await self._forget_attempt()
+                self.feed.lost = error
+                raise
+            if self.feed.lost is None:
+                self._recovery.succeeded()
+                self.feed.counts.rebuilds += 1
+                self.feed.change(SubscriptionState.CONNECTED, outcome=Outcome.REBUILT)
+
+    async def _forget_attempt(self) -> None:
+        session, self.session = self.session, None
+        self._items.session_lost()
+        self.feed.last_worker_sequence = 0
+        if session is not None:
+            await session.hub.detach(self.feed)
+            with contextlib.suppress(MxGatewayError):
+                await session.close(timeout=CLOSE_BOUND)
+
+    async def _read_anew(self) -> None:
+        """Read every tag of which no event has come since events were lost."""
+        items, session = self._items, self.session
+        if session is None:
+            return
+        self.feed.gapped = False
+        try:
+            handles = {handle: items.tags[handle] for handle in items.unread}
+            due = list(handles.items())
+            for begin in range(0, len(due), CHUNK):
+                part = [(handle, tag) for handle, tag in due[begin : begin + CHUNK] if handle in items.unread]
+                if part:
+                    results = await session.read_bulk(items.server_handle, [tag for _, tag in part])
+                    for (handle, tag), result in zip(part, results, strict=True):
+                        if result.was_successful:
+                            self.feed.put_read(tag, handle, result)
+        except BaseException:
+            self.feed.gapped = True
+            raise

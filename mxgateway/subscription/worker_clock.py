@@ -1,0 +1,52 @@
+"""The worker's clock as far as it can be known here: which events are older than the stream that brought them, and how late one is."""
+
+from __future__ import annotations
+
+import time
+
+from mxgateway import proto
+
+
+class WorkerClock:
+    """How far the worker's clock and the way from there are off.
+
+    The smallest difference between an event's time at the worker and its arrival is the two clocks' difference plus the shortest way. What is beyond it
+    is delay.
+    """
+
+    def __init__(self) -> None:
+        self._offset: float | None = None
+        self._difference = 0.0
+        self._replay_before: float | None = None
+        """Worker time before which events have happened while the stream was interrupted; None when all is live."""
+
+    def note(self, event: proto.MxEvent) -> None:
+        """Take note of an event that has arrived now."""
+        difference = time.time() - event.worker_timestamp.timestamp()
+        self._difference = difference
+        if self._offset is None or difference < self._offset:
+            self._offset = difference
+
+    @property
+    def lag(self) -> float:
+        """Seconds that the newest event was late."""
+        return self._difference - (self._difference if self._offset is None else self._offset)
+
+    def stream_opened(self) -> None:
+        """Take note that the stream was opened again: what has happened before is replayed."""
+        if self._offset is not None:
+            self._replay_before = time.time() - self._offset
+
+    @property
+    def is_replaying(self) -> bool:
+        """True until the first event that has happened since the stream was opened."""
+        return self._replay_before is not None
+
+    def is_replayed(self, event: proto.MxEvent) -> bool:
+        """Tell whether an event has happened before the stream was opened."""
+        if self._replay_before is None:
+            return False
+        if event.worker_timestamp.timestamp() < self._replay_before:
+            return True
+        self._replay_before = None
+        return False
