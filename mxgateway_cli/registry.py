@@ -57,8 +57,22 @@ COMMANDS: Final = (
     Entry("items", "activate", "Let a suspended item tell again.", "items:activate"),
     Entry("items", "authenticate-user", "Authenticate a user and show the user id.", "items:authenticate_user"),
     Entry("items", "user-to-id", "Show the user id of a user, by GUID.", "items:user_to_id"),
+    Entry("values", "read", "Read tags.", "values:read"),
     Entry("values", "write", "Write a value to an item.", "values:write"),
     Entry("values", "write2", "Write a value with its time to an item.", "values:write2"),
+    Entry("values", "write-secured", "Write a value in the name of a user, or of two.", "secured_writes:write_secured"),
+    Entry(
+        "values",
+        "write-secured2",
+        "Write a value with its time in the name of a user, or of two.",
+        "secured_writes:write_secured2",
+    ),
+    Entry(
+        "values",
+        "write-array-elements",
+        "Write some elements of an array, and reset all others.",
+        "array_writes:write_array_elements",
+    ),
     Entry("streams", "stream-events", "Show the events of a session as they come.", "streams:stream_events"),
     Entry("automation", "simulate", "Run the simulated gateway until Ctrl-C.", "simulate:simulate"),
 )  # fmt: skip
