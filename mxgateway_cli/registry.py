@@ -74,6 +74,7 @@ COMMANDS: Final = (
         "array_writes:write_array_elements",
     ),
     Entry("values", "wait", "Wait until a tag fulfils a condition.", "wait:wait"),
+    Entry("values", "watch", "Show tags as they change.", "watch:watch"),
     Entry("streams", "stream-events", "Show the events of a session as they come.", "streams:stream_events"),
     Entry("automation", "simulate", "Run the simulated gateway until Ctrl-C.", "simulate:simulate"),
 )  # fmt: skip

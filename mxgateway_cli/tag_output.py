@@ -114,6 +114,11 @@ def cut(text: str, width: int) -> str:
     return "".join(kept) + "…"
 
 
+def cut_start(text: str, width: int) -> str:
+    """Return `text` like `cut`, but with its end kept: what tells tags apart stands there."""
+    return cut(clean(text)[::-1], width)[::-1]
+
+
 def pad(text: str, width: int) -> str:
     """Return `text` filled up to `width` columns of a terminal."""
     return text + " " * (width - display_width(text))
