@@ -76,6 +76,15 @@ COMMANDS: Final = (
     Entry("values", "wait", "Wait until a tag fulfils a condition.", "wait:wait"),
     Entry("values", "watch", "Show tags as they change.", "watch:watch"),
     Entry("streams", "stream-events", "Show the events of a session as they come.", "streams:stream_events"),
+    Entry(
+        "measure",
+        "bench-read-bulk",
+        "Measure how quickly tags are read that are subscribed to.",
+        "measure:bench_read_bulk",
+    ),
+    Entry(
+        "measure", "bench-stream-events", "Measure how many events come, and how late.", "measure:bench_stream_events"
+    ),
     Entry("automation", "simulate", "Run the simulated gateway until Ctrl-C.", "simulate:simulate"),
 )  # fmt: skip
 _BY_NAME: Final = {entry.name: entry for entry in COMMANDS}
