@@ -85,6 +85,7 @@ COMMANDS: Final = (
     Entry(
         "measure", "bench-stream-events", "Measure how many events come, and how late.", "measure:bench_stream_events"
     ),
+    Entry("measure", "check", "Judge a tag for a monitoring system.", "check:check"),
     Entry("automation", "simulate", "Run the simulated gateway until Ctrl-C.", "simulate:simulate"),
 )  # fmt: skip
 _BY_NAME: Final = {entry.name: entry for entry in COMMANDS}
