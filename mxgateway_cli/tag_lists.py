@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from mxgateway_cli.arguments import argument
 from mxgateway_cli.sections import Decorator, option
 
 _STDIN: Final = "-"
@@ -28,7 +29,7 @@ def _taking_tags(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 
 TAG_OPTIONS: Final[tuple[Decorator, ...]] = (
-    click.argument("tags", nargs=-1, metavar="[TAG]..."),
+    argument("tags", "The tags: Object.Attribute, Attribute[] is a whole array.", metavar="[TAG]...", nargs=-1),
     option(
         "--from", "tag_files", metavar="FILE", multiple=True,
         help="Take further tags from this file, one in each line; - is stdin. Empty lines and lines that begin with # do not count.",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
+from mxgateway_cli.arguments import argument
 from mxgateway_cli.command import Call
 from mxgateway_cli.options import CLIENT_NAME, ITEM_HANDLE, SERVER_HANDLE, VALUE_TEXT
 from mxgateway_cli.sections import Decorator, option
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 _UNDO_SECONDS: Final = 5.0
 
 WRITE_TARGET: Final[tuple[Decorator, ...]] = (
-    click.argument("tag", required=False),
+    argument(
+        "tag", "The tag to write, Object.Attribute; Attribute[] is a whole array.", metavar="[TAG]", required=False
+    ),
     option("--item", metavar="TAG", help="The same as TAG."),
     option(
         "--session-id", metavar="ID", help="Work in this open session. Without it the command opens one of its own."
@@ -90,6 +93,15 @@ class WriteTarget:
         if self.tag is None and (reads or value_type is None):
             missing = f"{reads} reads the tag" if reads else "Without --type the tag is read for its type"
             raise click.UsageError(f"{missing}, which handles do not name: give TAG instead.")
+
+    def check_own(self, confirm: bool) -> None:
+        """Refuse to wait for the completion of a write among those that others do to the same item.
+
+        Raises:
+            click.UsageError: The item is not the command's own.
+        """
+        if confirm and self.tag is None:
+            raise click.UsageError("--confirm needs TAG: others may write the item of these handles at the same time.")
 
     def session(self, call: Call) -> Any:
         """Give the open session, or one of the command's own, for the time of a block."""

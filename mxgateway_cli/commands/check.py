@@ -12,6 +12,7 @@ from click.exceptions import Exit
 
 import mxgateway
 from mxgateway_cli.app import App
+from mxgateway_cli.arguments import argument
 from mxgateway_cli.check_output import check_document, nagios_line, prometheus_text
 from mxgateway_cli.command import Call, gateway_command
 from mxgateway_cli.commands.values import READ_TIMEOUT
@@ -44,7 +45,7 @@ def _unknown_when_misused(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 @gateway_command(
     "check",
-    click.argument("tag"),
+    argument("tag", "The tag, Object.Attribute.", metavar="TAG"),
     option("--format", "form", type=click.Choice(_FORMATS),
            help="For which system the result is written.  [default: nagios, with --json json]"),
     option("--warning", metavar="RANGE", help=f"Values that are well, warned about else: {RANGE_HINT}."),

@@ -8,6 +8,7 @@ import click
 
 import mxgateway
 from mxgateway_cli.command import Call, gateway_command
+from mxgateway_cli.completions import CONFIRM, completion_of_write
 from mxgateway_cli.failures import CommandFailure, ExitCode
 from mxgateway_cli.options import SESSION_ID, USER_ID
 from mxgateway_cli.sections import option
@@ -133,17 +134,18 @@ async def _show_write(call: Call, session: Session, tag: str, new: NewValue) -> 
     call.output.document(document, value="newValue")
 
 
-@gateway_command("write2", *WRITE_TARGET, *WRITE_VALUE, WRITE_TIME, USER_ID)
+@gateway_command("write2", *WRITE_TARGET, *WRITE_VALUE, WRITE_TIME, USER_ID, CONFIRM)
 async def write2(
-    call: Call, value_type: str | None, value: str, timestamp: str, user_id: int, **params: Any
+    call: Call, value_type: str | None, value: str, timestamp: str, user_id: int, confirm: bool, **params: Any
 ) -> None:  # fmt: skip
     """Write a value with its time to an item."""
     target = WriteTarget.take(params)
+    target.check_own(confirm)
     new = NewValue.parse(target, value_type, value)
     moment = parse_moment(timestamp)
     async with target.session(call) as session:
         message = await new.for_tag(session, target.tag)
-        async with target.place(session) as place:
+        async with target.place(session) as place, completion_of_write(call, place, wanted=confirm) as completion:
             await session.write2(
                 place.server_handle,
                 place.item_handle,
@@ -152,7 +154,8 @@ async def write2(
                 user_id=user_id,
                 correlation_id=call.correlation_id,
             )
-    place.report(call, "write2", value="timestamp", timestamp=timestamp)
+            outcome = await completion()
+    place.report(call, "write2", value="timestamp", timestamp=timestamp, **outcome)
 
 
 def parse_moment(text: str) -> datetime:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
+from mxgateway_cli.arguments import argument
 from mxgateway_cli.command import Call, gateway_command
 from mxgateway_cli.conditions import ALLOWED, QUALITIES, Condition, ConditionText, Quality, Watcher
 from mxgateway_cli.failures import CommandFailure, ExitCode, WaitedInVain
@@ -27,7 +28,7 @@ _WIDEST: Final = 80
 
 @gateway_command(
     "wait",
-    click.argument("tag"),
+    argument("tag", "The tag, Object.Attribute.", metavar="TAG"),
     option("--until", "condition", type=ConditionText(), required=True, metavar="EXPR", help=f"What to wait for: {ALLOWED}."),
     option("--quality", type=click.Choice(QUALITIES), default="any", show_default=True,
            help="Values of a lower quality do not count."),
