@@ -29,7 +29,7 @@ else:  # generic only since click 8.4
 Quality = Literal["good", "uncertain", "any"]
 QUALITIES: Final[tuple[Quality, ...]] = ("good", "uncertain", "any")
 
-ALLOWED: Final = "write '== 5', '!= 5', '> 3.2', '>= 3.2', '< 3.2', '<= 3.2', changes or good"
+ALLOWED: Final = "'== 5', '!= 5', '> 3.2', '>= 3.2', '< 3.2', '<= 3.2', changes or good"
 _COMPARISON: Final = re.compile(r"\s*(==|!=|>=|<=|>|<)\s*(.*?)\s*", re.DOTALL)
 _WORDS: Final = ("changes", "good")
 _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
@@ -68,9 +68,9 @@ class Condition:
             return cls(text.strip(), word)
         match = _COMPARISON.fullmatch(text)
         if match is None:
-            raise ValueError(f"{text!r} is no condition: {ALLOWED}")
+            raise ValueError(f"{text!r} is no condition: write {ALLOWED}")
         if not match[2]:
-            raise ValueError(f"{text!r} compares with nothing: {ALLOWED}; an empty text is '== \"\"'")
+            raise ValueError(f"{text!r} compares with nothing: write {ALLOWED}; an empty text is '== \"\"'")
         return cls(text.strip(), "", match[1], match[2])
 
     def typed(self, tag: str, found: TagType) -> Callable[[MxValueOutput], bool]:

@@ -17,7 +17,7 @@ from mxgateway_cli.typed_text import unknown_tag
 if TYPE_CHECKING:
     from mxgateway import TagValue
 
-RANGE_HINT: Final = "write 10 (0 to 10 is well), 10:, ~:10, 10:20, or @10:20 (10 to 20 is not)"
+RANGE_HINT: Final = "10 (0 to 10 is well), 10:, ~:10, 10:20, or @10:20 (10 to 20 is not)"
 _NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE: Final = re.compile(rf"(@)?(?:({_NUMBER}|~)?:)?({_NUMBER})?", re.ASCII)
 
@@ -55,11 +55,11 @@ class Range:
         """
         match = _RANGE.fullmatch(text.strip())
         if match is None or not (":" in text or match[3]):
-            raise ValueError(f"{text!r} is no range: {RANGE_HINT}")
+            raise ValueError(f"{text!r} is no range: write {RANGE_HINT}")
         low = -math.inf if match[2] == "~" else float(match[2] or 0)
         high = math.inf if match[3] is None else float(match[3])
         if low > high:
-            raise ValueError(f"{text!r} begins above its end: {RANGE_HINT}")
+            raise ValueError(f"{text!r} begins above its end: write {RANGE_HINT}")
         return cls(text.strip(), low, high, match[1] is not None)
 
     def alerts(self, value: float) -> bool:
