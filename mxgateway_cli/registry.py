@@ -48,6 +48,8 @@ COMMANDS: Final = (
     Entry("values", "write", "Write a value to an item.", "values:write"),
     Entry("values", "write2", "Write a value with its time to an item.", "values:write2"),
     Entry("streams", "stream-events", "Show the events of a session as they come.", "streams:stream_events"),
+    Entry("automation", "batch", "Run the command lines of stdin over one connection.", "batch:batch"),
+    Entry("automation", "profile", "Keep connection options under a name.", "profile:profile"),
     Entry("automation", "simulate", "Run the simulated gateway until Ctrl-C.", "simulate:simulate"),
 )
 _BY_NAME: Final = {entry.name: entry for entry in COMMANDS}
