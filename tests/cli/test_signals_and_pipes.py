@@ -6,7 +6,6 @@ import signal
 
 import pytest
 
-from mxgateway.wire import which_one_of
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.process import PROGRAM, environment, finish, mxgw, start
 
@@ -37,25 +36,13 @@ async def test_a_signal_cancels_the_stream_and_closes_the_session_first(
     assert not gateway.simulated.sessions
 
 
-async def received(gateway: Gateway, *arms: str) -> None:
-    """Wait until the gateway has taken one of these commands; it tells nobody, so it is asked."""
-
-    def taken() -> bool:
-        requests = (call.request for call in gateway.simulated.received if call.method == "Invoke")
-        return any(request is not None and which_one_of(request.command, "payload") in arms for request in requests)
-
-    async with asyncio.timeout(30):
-        while not taken():
-            await asyncio.sleep(0.01)
-
-
 async def test_a_second_signal_ends_at_once(gateway: Gateway) -> None:
     arguments = ("--item", "TestChildObject.SilentInt", "--timeout", "60")
     process = await start("smoke", *arguments, "--plaintext", env=gateway.env)
-    await received(gateway, "advise")
+    await gateway.received("advise")
     gateway.simulated.hold_commands()
     process.send_signal(signal.SIGINT)
-    await received(gateway, "un_advise", "remove_item")  # what the clean-up begins with, as far as it had come
+    await gateway.received("un_advise", "remove_item")  # what the clean-up begins with, as far as it had come
 
     process.send_signal(signal.SIGTERM)
     outcome = await finish(process)
