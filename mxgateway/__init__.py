@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mxgateway.errors import MxGatewayTlsError as MxGatewayTlsError
     from mxgateway.errors import MxGatewayTransportError as MxGatewayTransportError
     from mxgateway.errors import MxGatewayWorkerError as MxGatewayWorkerError
+    from mxgateway.errors import PartialBulk as PartialBulk
     from mxgateway.events import EventStream as EventStream
     from mxgateway.options import DEFAULT_ENDPOINT as DEFAULT_ENDPOINT
     from mxgateway.options import ClientOptions as ClientOptions
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from mxgateway.options import TlsOptions as TlsOptions
     from mxgateway.session import Session as Session
     from mxgateway.stats import ClientStats as ClientStats
+    from mxgateway.tags import TagValue as TagValue
+    from mxgateway.tags import TagWrite as TagWrite
     from mxgateway.tracing import CallInfo as CallInfo
     from mxgateway.tracing import CallTrace as CallTrace
     from mxgateway.tracing import Tracer as Tracer
@@ -82,6 +85,7 @@ _MODULES: Final = {
         "MxGatewayTlsError",
         "MxGatewayTransportError",
         "MxGatewayWorkerError",
+        "PartialBulk",
     ),
     "events": ("EventStream",),
     "options": (
@@ -95,6 +99,7 @@ _MODULES: Final = {
     ),
     "session": ("Session",),
     "stats": ("ClientStats",),
+    "tags": ("TagValue", "TagWrite"),
     "tracing": ("CallInfo", "CallTrace", "Tracer"),
     "value_text": ("VALUE_TYPES", "parse_mx_value", "parse_value"),
     "values": ("MxValueInput", "MxValueOutput", "UnconvertedValue", "from_mx_value", "to_mx_value"),
@@ -128,6 +133,8 @@ __all__ = [  # noqa: RUF022 - sorted within its groups
     # values
     "MxValueInput",
     "MxValueOutput",
+    "TagValue",
+    "TagWrite",
     "Timestamp",
     "UnconvertedValue",
     "VALUE_TYPES",
@@ -156,6 +163,7 @@ __all__ = [  # noqa: RUF022 - sorted within its groups
     "MxGatewayTlsError",
     "MxGatewayTransportError",
     "MxGatewayWorkerError",
+    "PartialBulk",
     "redact",
     # modules
     "contract",

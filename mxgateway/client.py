@@ -11,7 +11,9 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Generic, Protocol, TypedDict, TypeVar, Unpack
 
-from mxgateway import commands, proto
+from mxgateway import proto
+from mxgateway.commands import replies, requests
+from mxgateway.commands.arguments import check_text
 from mxgateway.credentials import ApiKey
 from mxgateway.errors import CallSite, MxGatewayError, MxGatewayInvalidRequestError, map_fault
 from mxgateway.faults import ClosedFault, ConnectFault
@@ -221,7 +223,7 @@ class GatewayClient:
 
     def attach_session(self, session_id: str) -> Session:
         """Return a handle for a session that is open already; nothing is sent. Leaving its ``async with`` block does not close it."""
-        return Session(self._channel, commands.check_text("session_id", session_id))
+        return Session(self._channel, check_text("session_id", session_id))
 
     # -- the gateway's own RPCs
 
@@ -237,16 +239,16 @@ class GatewayClient:
         options = CallOptions(timeout=timeout, correlation_id=request.client_correlation_id, progress=progress)
         reply = await unary(self._channel, OPEN_SESSION, request, options)
         site = site_of(self._channel, OPEN_SESSION, options)
-        commands.check_protocol(reply, site)
+        replies.check_protocol(reply, site)
         if not reply.session_id:
-            raise commands.malformed("the OK reply to OpenSession carries no session id", site(), reply)
+            raise replies.malformed("the OK reply to OpenSession carries no session id", site(), reply)
         return reply
 
     async def close_session_raw(
         self, session_id: str, *, timeout: float | None = None, correlation_id: str = ""
     ) -> proto.CloseSessionReply:
         """Send CloseSession and return the reply; idempotent at the gateway."""
-        correlation_id = correlation_id or commands.new_correlation_id()
+        correlation_id = correlation_id or requests.new_correlation_id()
         return await close_session_raw(self._channel, session_id, timeout, correlation_id)
 
     async def invoke(self, request: proto.MxCommandRequest, *, timeout: float | None = None) -> proto.MxCommandReply:
@@ -255,13 +257,13 @@ class GatewayClient:
         Raises:
             MxAccessError: MXAccess refused the command.
         """
-        return await commands.invoke(self._channel, request, timeout)
+        return await requests.invoke(self._channel, request, timeout)
 
     async def invoke_raw(
         self, request: proto.MxCommandRequest, *, timeout: float | None = None
     ) -> proto.MxCommandReply:
         """Send a command of any session and return the reply; an MXAccess failure is data, only protocol failures raise."""
-        return await commands.invoke_raw(self._channel, request, timeout)
+        return await requests.invoke_raw(self._channel, request, timeout)
 
     def stream_events_raw(
         self, request: proto.StreamEventsRequest, *, timeout: float | None = None
@@ -364,9 +366,9 @@ def _checked(
 
 def _open_session_request(options: OpenSessionOptions) -> proto.OpenSessionRequest:
     request = proto.OpenSessionRequest(
-        requested_backend=commands.check_text("requested_backend", options.requested_backend),
-        client_session_name=commands.check_text("client_session_name", options.client_session_name),
-        client_correlation_id=options.correlation_id or commands.new_correlation_id(),
+        requested_backend=check_text("requested_backend", options.requested_backend),
+        client_session_name=check_text("client_session_name", options.client_session_name),
+        client_correlation_id=options.correlation_id or requests.new_correlation_id(),
     )
     if options.command_timeout is not None:
         request.command_timeout = _command_timeout(options.command_timeout)

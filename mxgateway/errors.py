@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from mxgateway.credentials import redact
@@ -29,6 +29,7 @@ from mxgateway.faults import (
     RpcStatus,
     StreamLimitFault,
     TransportFault,
+    in_seconds,
     one_line,
 )
 from mxgateway.faults import GrpcStatus as GrpcStatus
@@ -37,6 +38,31 @@ from mxgateway.refusals import TLS_HINT, os_text, proxy_refusal, tls_refusal
 
 if TYPE_CHECKING:
     from mxgateway.proto import MxCommandReply, MxStatusProxy
+
+
+@dataclass(frozen=True, slots=True)
+class PartialBulk:
+    """How far a bulk call had come when one of the calls that it was split into failed. Entries are counted from 0."""
+
+    results: tuple[Any, ...]
+    """The results of the first entries, which the gateway has answered, one for each."""
+    in_doubt: range
+    """Entries that were sent and not answered: they may have been carried out."""
+    not_sent: range
+    """Entries that were surely not carried out."""
+
+    def __str__(self) -> str:
+        total = len(self.results) + len(self.in_doubt) + len(self.not_sent)
+        parts = [
+            (len(self.results), "were answered"),
+            (len(self.in_doubt), f"may have been carried out ({_span(self.in_doubt)})"),
+            (len(self.not_sent), f"were surely not carried out ({_span(self.not_sent)})"),
+        ]
+        return f"of {total} entries " + ", ".join(f"{count} {what}" for count, what in parts if count)
+
+
+def _span(entries: range) -> str:
+    return f"{entries.start} to {entries.stop - 1}" if len(entries) > 1 else f"{entries.start}"
 
 
 class MxGatewayError(Exception):
@@ -50,6 +76,9 @@ class MxGatewayError(Exception):
         grpc_status: The gRPC status, when one was received or follows from the fault.
         retryable: True when the fault is of a passing kind: the same call may succeed later.
     """
+
+    partial: PartialBulk | None = None
+    """Of a bulk call: what became of its entries."""
 
     def __init__(
         self,
@@ -72,6 +101,12 @@ class MxGatewayError(Exception):
         self.grpc_status = grpc_status
         self.retryable = retryable
         super().__init__(f"{self.message}; {self.hint}" if self.hint else self.message)
+
+    def add_partial(self, partial: PartialBulk) -> None:
+        """Tell what became of the entries of a bulk call, in the text as well."""
+        self.partial = partial
+        self.message = f"{self.message}; {partial}"
+        self.args = (f"{self.message}; {self.hint}" if self.hint else self.message,)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), self.args, self.__dict__)
@@ -241,7 +276,7 @@ def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -
             grpc_status=GrpcStatus.CANCELLED,
         )
     if isinstance(fault, StreamLimitFault):
-        bound = f" within {site.timeout:g} s" if site.timeout is not None else ""
+        bound = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
         return MxGatewayTimeoutError(
             f"no free stream for {site.method} on the connection to {site.endpoint}{bound}: {fault}",
             hint="nothing was sent; end streams that are not needed, or open another client",
@@ -274,7 +309,7 @@ def _from_tls(fault: ssl.SSLError, site: CallSite) -> MxGatewayError:
 
 
 def _from_proxy(fault: ProxyFault, site: CallSite, phase: Phase) -> MxGatewayError:
-    bound = f" within {site.timeout:g} s" if site.timeout is not None else ""
+    bound = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
     text, hint, passing = proxy_refusal(fault, site.endpoint, phase, bound)
     if isinstance(fault.cause, TimeoutError):
         return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
@@ -284,7 +319,7 @@ def _from_proxy(fault: ProxyFault, site: CallSite, phase: Phase) -> MxGatewayErr
 
 
 def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
-    bound = f" within {site.timeout:g} s" if site.timeout is not None else ""
+    bound = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
     if phase in ("resolve", "connect", "tls", "http2"):
         text, hint = f"no connection to {site.endpoint}{bound}", "check host, port and firewall, or allow more time"
     else:
@@ -297,7 +332,6 @@ def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
 # gRPC statuses
 
 _GALAXY_SERVICE: Final = "GalaxyRepository/"
-_SCOPE_HINT: Final = "use a key with that scope, or have it granted at the gateway"
 _SCOPE: Final = re.compile(r"required scope '([^']+)'")
 
 
@@ -305,11 +339,19 @@ def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
     text = f"{fault.code.name} from {site.endpoint}{_during(site)}: {fault.message or 'no further message'}"
     cls, hint, retryable = _rpc_class(fault, site)
     if cls is MxGatewayTimeoutError and site.timeout is not None:
-        text += f" (bound {site.timeout:g} s)"
+        text += f" (bound {in_seconds(site.timeout)})"
     error = cls(text, hint=hint, site=site, phase="stream", grpc_status=fault.code, retryable=retryable)
     if isinstance(error, MxGatewayAuthorizationError) and (match := _SCOPE.search(fault.message)):
         error.required_scope = match[1]
     return error
+
+
+def _denial_hint(fault: RpcStatus) -> str:
+    if fault.synthesised:
+        return "see the log of the gateway, or of the proxy before it"
+    if _SCOPE.search(fault.message):
+        return "use a key with that scope, or have it granted at the gateway"
+    return "use a key that may do this, or have it granted at the gateway"
 
 
 def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], str, bool]:
@@ -319,8 +361,7 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
         case GrpcStatus.UNAUTHENTICATED:
             return MxGatewayAuthenticationError, "pass an API key that this gateway knows", False
         case GrpcStatus.PERMISSION_DENIED:
-            hint = "see the log of the gateway, or of the proxy before it" if fault.synthesised else _SCOPE_HINT
-            return MxGatewayAuthorizationError, hint, False
+            return MxGatewayAuthorizationError, _denial_hint(fault), False
         case GrpcStatus.INVALID_ARGUMENT | GrpcStatus.OUT_OF_RANGE:
             return MxGatewayInvalidRequestError, "correct the request", False
         case GrpcStatus.DEADLINE_EXCEEDED:

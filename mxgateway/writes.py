@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from mxgateway import proto
+from mxgateway.commands.replies import refused
 from mxgateway.errors import (
     MxAccessError,
     MxGatewayAuthenticationError,
@@ -24,11 +24,13 @@ from mxgateway.errors import (
 )
 from mxgateway.faults import ConnectionFault
 from mxgateway.transport.method import Progress
+from mxgateway.turns import Turns
 from mxgateway.wire import which_one_of
 
 Confirmation = asyncio.Future[proto.MxEvent]
 
 _WRITES: Final = frozenset({"write", "write2", "write_secured", "write_secured2"})
+_BULK_WRITES: Final = frozenset(f"{write}_bulk" for write in _WRITES)
 
 
 class Item(NamedTuple):
@@ -38,13 +40,24 @@ class Item(NamedTuple):
     item_handle: int
 
 
-def written_item(command: proto.MxCommand) -> Item | None:
-    """Return the item that a command writes; None for a command that is no write of one item."""
+def written_items(command: proto.MxCommand) -> list[Item]:
+    """Return the item of each write that a command carries, in order; empty for a command that writes nothing."""
     arm = which_one_of(command, "payload")
-    if arm not in _WRITES:
-        return None
-    body = getattr(command, arm)
-    return Item(body.server_handle, body.item_handle)
+    if arm in _WRITES:
+        body = getattr(command, arm)
+        return [Item(body.server_handle, body.item_handle)]
+    if arm in _BULK_WRITES:
+        body = getattr(command, arm)
+        return [Item(body.server_handle, entry.item_handle) for entry in body.entries]
+    return []
+
+
+def accepted_writes(reply: proto.MxCommandReply, count: int) -> list[bool]:
+    """Tell of each of `count` writes of one command whether MXAccess has accepted it; one of which nothing is known counts as accepted."""
+    arm = which_one_of(reply, "payload")
+    if arm in _BULK_WRITES and len(results := getattr(reply, arm).results) == count:
+        return [result.was_successful for result in results]
+    return [not refused(reply)] * count
 
 
 class WriteLedger:
@@ -53,7 +66,7 @@ class WriteLedger:
     def __init__(self) -> None:
         # Each entry is a confirmation, or a number of writes in a row whose completion nobody waits for.
         self._writes: dict[Item, deque[Confirmation | int]] = {}
-        self._turns: weakref.WeakValueDictionary[Item, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._turns = Turns[Item]()
 
     @property
     def waiting(self) -> bool:
@@ -66,22 +79,26 @@ class WriteLedger:
         return bool(self._writes)
 
     @contextlib.asynccontextmanager
-    async def sending(self, item: Item, progress: Progress) -> AsyncIterator[Confirmation]:
-        """Enter a write for the time of its sending, in its item's turn and before its completion can come.
+    async def sending(self, items: Sequence[Item], progress: Progress) -> AsyncIterator[list[Confirmation]]:
+        """Enter the writes of one command for the time of its sending, in their items' turn and before a completion can come.
 
-        The value is the completion, once it has come. A block that ends well leaves the entry to `abandon` or `withdraw`; one that fails before
-        `progress` tells that the write was sent has withdrawn it.
+        The value has the completion of each, once it has come. A block that ends well leaves each entry to `abandon` or `withdraw`; one that fails
+        before `progress` tells that the command was sent has withdrawn them.
         """
-        async with self._turn(item):
-            confirmation = self._expect(item)
+        async with self._turns.of(items):
+            confirmations = [self._expect(item) for item in items]
             try:
-                yield confirmation
+                yield confirmations
             except MxGatewayError as error:
-                (self.withdraw if not progress.sent or _not_accepted(error) else self.abandon)(item, confirmation)
+                self._settle(items, confirmations, possible=progress.sent and not not_accepted(error))
                 raise
             except BaseException:
-                (self.abandon if progress.sent else self.withdraw)(item, confirmation)
+                self._settle(items, confirmations, possible=progress.sent)
                 raise
+
+    def _settle(self, items: Sequence[Item], confirmations: list[Confirmation], *, possible: bool) -> None:
+        for item, confirmation in zip(items, confirmations, strict=True):
+            (self.abandon if possible else self.withdraw)(item, confirmation)
 
     def withdraw(self, item: Item, confirmation: Confirmation) -> None:
         """Strike out a write that was surely not accepted."""
@@ -126,13 +143,6 @@ class WriteLedger:
     def _confirmations(self) -> list[Confirmation]:
         return [each for entries in self._writes.values() for each in entries if not isinstance(each, int)]
 
-    def _turn(self, item: Item) -> asyncio.Lock:
-        """Return the lock that keeps the writes of one item in the order in which they are sent."""
-        lock = self._turns.get(item)
-        if lock is None:
-            lock = self._turns[item] = asyncio.Lock()
-        return lock
-
     def _expect(self, item: Item) -> Confirmation:
         confirmation: Confirmation = asyncio.get_running_loop().create_future()
         self._writes.setdefault(item, deque()).append(confirmation)
@@ -172,8 +182,8 @@ def _item_removed() -> MxGatewaySessionError:
     )
 
 
-def _not_accepted(error: MxGatewayError) -> bool:
-    """Tell whether an error proves that a write did not reach MXAccess or was refused by it, so that no completion will come."""
+def not_accepted(error: MxGatewayError) -> bool:
+    """Tell whether an error proves that a command did not reach MXAccess or was refused by it, so that nothing was carried out."""
     cause = error.__cause__
     return isinstance(error, _REFUSALS) or (isinstance(cause, ConnectionFault) and not cause.processed)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
 from mxgateway.transport.method import Progress
 
@@ -46,6 +46,13 @@ class Unattended:
             raise
         task.result()  # raises when the task was cancelled in its turn
         return outcome.take()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do `work` that no caller waits for."""
+        task = asyncio.create_task(work)
+        self._orphans.add(task)
+        task.add_done_callback(self._orphans.discard)
+        return task
 
     def _bury(self, outcome: _Outcome[T], orphaned: Callable[[T], object] | None, task: asyncio.Task[None]) -> None:
         """Take note of the end of a call whose caller has gone."""

@@ -9,7 +9,10 @@ from tests.architecture.imports import imports, modules
 BASE = {
     "options", "endpoints", "errors", "refusals", "faults", "credentials", "stats", "status", "tracing", "versions",
 }  # fmt: skip
-CLIENT = {"client", "commands", "events", "methods", "session", "writer", "writes"}
+CLIENT = {
+    "bulk_parts", "client", "commands", "event_hub", "events", "kept_events", "methods", "session", "tag_book", "tags", "turns",
+    "writer", "writes",
+}  # fmt: skip
 VALUES = {"values", "value_kinds", "value_text"}
 BINDINGS = {"generated", "proto"}
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import mxgateway
 from mxgateway import EventStream, GatewayClient, Session, proto
 from mxgateway.client import Opening
-from mxgateway.simulator import SimulatedGateway
+from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from mxgateway.transport.server_stream import ServerStream
 from tests.client.support import TAG, WRITE_COMPLETE, Item, advised, change, connect, is_streaming, until
 
@@ -105,11 +105,17 @@ class Call:
 def public_methods() -> Iterator[str]:
     """Yield every public method that is to be awaited, or returns something that is."""
     for cls in AWAITABLE:
-        for name, found in vars(cls).items():
+        for name, found in _members(cls).items():
             method = found.__func__ if isinstance(found, staticmethod) else found
             public = not name.startswith("_") or name in ("__anext__", "__aenter__", "__aexit__", "__await__")
             if public and (inspect.iscoroutinefunction(method) or _opens(method) or name == "__await__"):
                 yield f"{cls.__name__}.{name}"
+
+
+def _members(cls: type) -> dict[str, Any]:
+    """Return what a class has of its own and from the parts that it is put together of."""
+    parts = [part for part in reversed(cls.__mro__) if part.__module__.startswith("mxgateway.")]
+    return {name: member for part in parts for name, member in vars(part).items()}
 
 
 def _opens(method: Any) -> bool:
@@ -119,7 +125,7 @@ def _opens(method: Any) -> bool:
 def public_classes() -> set[type]:
     """Return the classes of the public names that have anything to be awaited."""
     found = {each for each in (getattr(mxgateway, name) for name in mxgateway.__all__) if isinstance(each, type)}
-    return {cls for cls in found if any(inspect.iscoroutinefunction(each) for each in vars(cls).values())}
+    return {cls for cls in found if any(inspect.iscoroutinefunction(each) for each in _members(cls).values())}
 
 
 # -- the client
@@ -227,6 +233,49 @@ async def _advise_and_write(stage: Stage) -> None:
     await write_again(stage)
 
 
+TAGS: Final = [TAG, "TestChildObject.TestBool"]
+JANE: Final = SimulatorOptions().users[0]
+
+
+async def _user(stage: Stage) -> int:
+    return await stage.session.authenticate_user(stage.item.server, JANE.name, JANE.password)
+
+
+def _write_secured(stage: Stage) -> Coroutine[Any, Any, object]:
+    return stage.session.write_secured(*stage.item.pair, 5, current_user_id=stage.prepared)
+
+
+def _write_secured2(stage: Stage) -> Coroutine[Any, Any, object]:
+    return stage.session.write_secured2(*stage.item.pair, 5, datetime.now(UTC), current_user_id=stage.prepared)
+
+
+def _write_elements(stage: Stage) -> Coroutine[Any, Any, object]:
+    return stage.session.write_array_elements(*stage.item.pair, proto.MxDataType.INTEGER, 3, {1: 5})
+
+
+def _bulk(stage: Stage) -> tuple[int, list[int], list[int]]:
+    return stage.item.server, [stage.item.handle], [5]
+
+
+def _write_secured_bulk(stage: Stage) -> Coroutine[Any, Any, object]:
+    return stage.session.write_secured_bulk(*_bulk(stage), current_user_id=stage.prepared)
+
+
+def _write_secured2_bulk(stage: Stage) -> Coroutine[Any, Any, object]:
+    return stage.session.write_secured2_bulk(*_bulk(stage), datetime.now(UTC), current_user_id=stage.prepared)
+
+
+async def _write_tags(stage: Stage) -> None:
+    await stage.session.write_tags({TAG: 5}, confirm=True)
+
+
+async def write_tags_again(stage: Stage) -> None:
+    """Prove that a tag can be written by name, and its item by handle."""
+    (write,) = await stage.session.write_tags({TAG: 9}, confirm=True, timeout=10)
+    assert write.ok
+    await write_again(stage)
+
+
 SESSION_CALLS: Final = [
     Call("Session.register", lambda s: s.session.register("tests")),
     Call("Session.unregister", lambda s: s.session.unregister(s.item.server)),
@@ -249,6 +298,34 @@ SESSION_CALLS: Final = [
     Call(
         "Session.write_confirmed (again)", lambda s: s.session.write_confirmed(*s.item.pair, 5), write_again, _write, 1
     ),
+    Call("Session.add_buffered_item", lambda s: s.session.add_buffered_item(s.item.server, TAG, "")),
+    Call("Session.set_buffered_update_interval", lambda s: s.session.set_buffered_update_interval(s.item.server, 500)),
+    Call("Session.suspend", lambda s: s.session.suspend(*s.item.pair)),
+    Call("Session.activate", lambda s: s.session.activate(*s.item.pair)),
+    Call("Session.write_secured", _write_secured, write_again, _user, streams=1),
+    Call("Session.write_secured2", _write_secured2, write_again, _user, streams=1),
+    Call("Session.write_array_elements", _write_elements, write_again, streams=1),
+    Call("Session.authenticate_user", lambda s: _user(s)),
+    Call("Session.archestra_user_to_id", lambda s: s.session.archestra_user_to_id(s.item.server, JANE.guid)),
+    Call("Session.add_item_bulk", lambda s: s.session.add_item_bulk(s.item.server, TAGS)),
+    Call("Session.subscribe_bulk", lambda s: s.session.subscribe_bulk(s.item.server, TAGS)),
+    Call("Session.advise_item_bulk", lambda s: s.session.advise_item_bulk(s.item.server, [s.item.handle])),
+    Call("Session.unadvise_item_bulk", lambda s: s.session.unadvise_item_bulk(s.item.server, [s.item.handle])),
+    Call("Session.remove_item_bulk", lambda s: s.session.remove_item_bulk(s.item.server, [s.item.handle])),
+    Call("Session.unsubscribe_bulk", lambda s: s.session.unsubscribe_bulk(s.item.server, [s.item.handle])),
+    Call("Session.write_bulk", lambda s: s.session.write_bulk(*_bulk(s)), write_again, streams=1, reconnects=True),
+    Call("Session.write2_bulk", lambda s: s.session.write2_bulk(*_bulk(s), datetime.now(UTC)), write_again, streams=1),
+    Call("Session.write_secured_bulk", _write_secured_bulk, write_again, _user, streams=1),
+    Call("Session.write_secured2_bulk", _write_secured2_bulk, write_again, _user, streams=1),
+    Call("Session.read_bulk", lambda s: s.session.read_bulk(s.item.server, TAGS)),
+    Call("Session.read", lambda s: s.session.read(TAGS), reconnects=True),
+    Call("Session.read (again)", lambda s: s.session.read(TAGS), prepare=lambda s: s.session.read(TAGS)),
+    Call("Session.write_tags", lambda s: s.session.write_tags({TAG: 5}), write_tags_again, streams=1),
+    Call("Session.write_tags (confirmed)", _write_tags, write_tags_again, streams=1, reconnects=True),
+    Call("Session.write_tags (again)", _write_tags, write_tags_again, _write_tags, 1),
+    Call("Session.worker_info", lambda s: s.session.worker_info()),
+    Call("Session.drain_events", lambda s: s.session.drain_events()),
+    Call("Session.shutdown_worker", lambda s: s.session.shutdown_worker(), close_again),
     Call("Session.ping", lambda s: s.session.ping(), reconnects=True),
     Call("Session.state", lambda s: s.session.state()),
     Call("Session.invoke", lambda s: s.session.invoke(_ping())),

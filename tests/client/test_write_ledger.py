@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mxgateway import MxGatewayError, MxGatewaySessionError, proto
 from mxgateway.transport.method import Progress
-from mxgateway.writes import Confirmation, Item, WriteLedger, written_item
+from mxgateway.writes import Confirmation, Item, WriteLedger, written_items
 
 ITEM, OTHER = Item(1, 2), Item(1, 3)
 
@@ -21,7 +21,7 @@ def completion(item: Item, number: int = 0) -> proto.MxEvent:
 
 
 async def enter(ledger: WriteLedger, item: Item = ITEM) -> Confirmation:
-    async with ledger.sending(item, Progress(sent=True)) as confirmation:
+    async with ledger.sending([item], Progress(sent=True)) as (confirmation,):
         return confirmation
 
 
@@ -78,7 +78,7 @@ async def test_the_writes_of_one_item_take_turns_and_those_of_another_do_not_wai
     first_may_go_on = asyncio.Event()
 
     async def write(item: Item, name: str, until: asyncio.Event | None = None) -> None:
-        async with ledger.sending(item, Progress(sent=True)):
+        async with ledger.sending([item], Progress(sent=True)):
             log.append(name)
             if until is not None:
                 await until.wait()
@@ -99,7 +99,7 @@ async def test_the_writes_of_one_item_take_turns_and_those_of_another_do_not_wai
 async def test_a_write_of_which_nothing_is_known_is_expected(fault: BaseException) -> None:
     ledger = WriteLedger()
     with contextlib.suppress(type(fault)):
-        async with ledger.sending(ITEM, Progress(sent=True)):
+        async with ledger.sending([ITEM], Progress(sent=True)):
             raise fault
     assert ledger.pending
     assert not ledger.waiting
@@ -109,7 +109,7 @@ async def test_a_write_of_which_nothing_is_known_is_expected(fault: BaseExceptio
 async def test_a_write_that_was_not_sent_is_not_expected(fault: BaseException) -> None:
     ledger = WriteLedger()
     with contextlib.suppress(type(fault)):
-        async with ledger.sending(ITEM, Progress()):
+        async with ledger.sending([ITEM], Progress()):
             raise fault
     assert not ledger.pending
 
@@ -117,7 +117,7 @@ async def test_a_write_that_was_not_sent_is_not_expected(fault: BaseException) -
 async def test_a_write_that_was_refused_is_not_expected() -> None:
     ledger = WriteLedger()
     with pytest.raises(MxGatewaySessionError):
-        async with ledger.sending(ITEM, Progress(sent=True)):
+        async with ledger.sending([ITEM], Progress(sent=True)):
             raise MxGatewaySessionError("?")
     assert not ledger.pending
 
@@ -172,10 +172,10 @@ def test_every_kind_of_single_write_names_its_item(arm: str) -> None:
     }[arm](server_handle=1, item_handle=2)
     kind = proto.MxCommandKind.from_string(arm.upper())
 
-    assert written_item(proto.MxCommand(kind=kind, **{arm: body})) == ITEM
+    assert written_items(proto.MxCommand(kind=kind, **{arm: body})) == [ITEM]
 
 
 def test_other_commands_write_no_item() -> None:
     advise = proto.AdviseCommand(server_handle=1, item_handle=2)
-    assert written_item(proto.MxCommand(kind=proto.MxCommandKind.ADVISE, advise=advise)) is None
-    assert written_item(proto.MxCommand()) is None
+    assert written_items(proto.MxCommand(kind=proto.MxCommandKind.ADVISE, advise=advise)) == []
+    assert written_items(proto.MxCommand()) == []

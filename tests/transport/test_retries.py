@@ -9,7 +9,8 @@ import pytest
 from betterproto import Message
 from betterproto.lib.google.protobuf import FileDescriptorSet
 
-from mxgateway import commands, contract, methods, proto
+from mxgateway import contract, methods, proto
+from mxgateway.commands import requests
 from mxgateway.errors import (
     GrpcStatus,
     MxGatewayError,
@@ -78,7 +79,7 @@ async def test_a_repeatable_command_is_tried_again_while_the_gateway_is_unavaila
     kind: proto.MxCommandKind, fault: Fault
 ):
     async with Gateway(fault, times=2) as server, channel_to(server, retry=QUICK) as channel:
-        reply = await commands.invoke_raw(channel, wrapped(kind), None)
+        reply = await requests.invoke_raw(channel, wrapped(kind), None)
         assert reply.diagnostic_message == "answered"
         assert len(server.seen) == 3
 
@@ -121,7 +122,7 @@ async def test_no_other_command_is_sent_twice(fault: Fault):
     async with Gateway(fault, times=len(kinds)) as server, channel_to(server, retry=QUICK) as channel:
         for sent, kind in enumerate(kinds, 1):
             with pytest.raises(MxGatewayError) as caught:
-                await commands.invoke_raw(channel, wrapped(kind), None)
+                await requests.invoke_raw(channel, wrapped(kind), None)
             assert (caught.value.grpc_status, caught.value.retryable) == (GrpcStatus.UNAVAILABLE, True)
             assert len(server.seen) == sent, kind
         await call(channel, methods.TEST_CONNECTION)
@@ -142,7 +143,7 @@ async def test_no_other_command_is_sent_twice(fault: Fault):
 async def test_a_command_that_calls_itself_something_else_is_sent_once(command: proto.MxCommand):
     async with Gateway(says_unavailable) as server, channel_to(server, retry=QUICK) as channel:
         with pytest.raises(MxGatewayError):
-            await commands.invoke_raw(channel, proto.MxCommandRequest(session_id="s", command=command), None)
+            await requests.invoke_raw(channel, proto.MxCommandRequest(session_id="s", command=command), None)
         assert len(server.seen) == 1
 
 
@@ -281,7 +282,7 @@ async def test_a_gateway_that_says_not_to_come_back_is_left_alone(value: bytes):
 
 
 def test_the_table_of_kinds_is_the_whole_contract():
-    arms = {arm.upper() for arm in commands._ARMS.values()}
+    arms = {arm.upper() for arm in requests._ARMS.values()}
     assert {kind.name for kind in KINDS} == arms
-    assert {kind.name for kind in commands.REPEATABLE} == REPEATABLE_KINDS
-    assert all(issubclass(payload, Message) for payload in commands._ARMS)
+    assert {kind.name for kind in requests.REPEATABLE} == REPEATABLE_KINDS
+    assert all(issubclass(payload, Message) for payload in requests._ARMS)

@@ -7,7 +7,8 @@ from typing import Any, Self
 import pytest
 from hyperframe.frame import GoAwayFrame, RstStreamFrame
 
-from mxgateway import commands, methods, proto
+from mxgateway import methods, proto
+from mxgateway.commands import requests
 from mxgateway.options import RetryOptions
 from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel
@@ -134,7 +135,7 @@ async def call(channel: Channel, method: Method[Any, Any], **options: Any) -> li
 
 def wrapped(kind: proto.MxCommandKind) -> proto.MxCommandRequest:
     """Return a command of a kind with the payload that belongs to it."""
-    (payload,) = [each for each, arm in commands._ARMS.items() if arm.upper() == kind.name]
-    command: proto.MxCommand = commands.wrap(payload())
+    (payload,) = [each for each, arm in requests._ARMS.items() if arm.upper() == kind.name]
+    command: proto.MxCommand = requests.wrap(payload())
     assert command.kind == kind
     return proto.MxCommandRequest(session_id="session-1", command=command)

@@ -1,0 +1,81 @@
+"""How a bulk call of any length becomes calls that the gateway accepts: in order, by number of entries and by bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, TypeVar
+
+from mxgateway import proto
+from mxgateway.errors import MxGatewayInvalidRequestError
+from mxgateway.wire import encode, which_one_of
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+PART_LIMIT: Final = 1_000
+"""Entries of one call. The gateway's worker carries out one command after another: longer ones would hold up everybody else's."""
+
+_FRAME_BYTES: Final = 1_024
+"""More than what a request has besides its entries: session, correlation id, handles, lengths."""
+_ENTRY_BYTES: Final = 128
+"""More than what an entry has besides its text or value: handles, users, time, tags and lengths of its fields."""
+
+_LARGE_ARMS: Final = frozenset({"string_value", "array_value", "raw_value", "sparse_array_value"})
+
+
+async def for_each(values: Iterable[T], act: Callable[[int, T], R]) -> list[R]:
+    """Return what `act` makes of each value and its index, and let others have their turn after each thousand."""
+    made: list[R] = []
+    for index, value in enumerate(values):
+        if index and not index % PART_LIMIT:
+            await asyncio.sleep(0)
+        made.append(act(index, value))
+    return made
+
+
+def parts(weights: Sequence[int], limit: int, name: str) -> list[range]:
+    """Return the parts in which entries are sent, as ranges of their indexes.
+
+    Args:
+        weights: The most bytes that each entry takes.
+        limit: The message limit in bytes.
+        name: What messages call the entries.
+
+    Raises:
+        MxGatewayInvalidRequestError: One entry alone exceeds the limit.
+    """
+    room = limit - _FRAME_BYTES
+    for index, weight in enumerate(weights):
+        if weight > room:
+            raise MxGatewayInvalidRequestError(
+                f"{name}[{index}] takes {weight} bytes, but one message holds {limit}",
+                hint="the gateway's limit is 16 MiB each way (max_send_bytes here); nothing was sent",
+                phase="request",
+            )
+    return list(_cut(weights, room))
+
+
+def _cut(weights: Sequence[int], room: int) -> Iterator[range]:
+    begin = used = 0
+    for index, weight in enumerate(weights):
+        if index - begin == PART_LIMIT or used + weight > room:
+            yield range(begin, index)
+            begin, used = index, 0
+        used += weight
+    yield range(begin, len(weights))
+
+
+HANDLE_WEIGHT: Final = 16
+"""More than what an entry of one handle takes."""
+
+
+def text_weight(text: str) -> int:
+    """Return the most bytes that an entry with this text takes."""
+    return _ENTRY_BYTES + (len(text) if text.isascii() else len(text.encode()))
+
+
+def value_weight(value: proto.MxValue) -> int:
+    """Return the most bytes that an entry with this value takes."""
+    large = which_one_of(value, "kind") in _LARGE_ARMS or value.raw_diagnostic or len(value.variant_type) > 16
+    return _ENTRY_BYTES + (len(encode(value)) if large else 64)

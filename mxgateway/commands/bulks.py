@@ -1,0 +1,349 @@
+"""The session's methods for many items at once: one result for each entry, in order, however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from mxgateway import proto
+from mxgateway.bulk_parts import HANDLE_WEIGHT, for_each, parts, text_weight, value_weight
+from mxgateway.commands import replies, requests
+from mxgateway.commands.arguments import (
+    check_each,
+    check_handle,
+    check_handles,
+    check_int32,
+    check_length,
+    check_list,
+    check_text,
+    check_time,
+    check_uint32,
+    check_user_id,
+)
+from mxgateway.commands.budget import Budget
+from mxgateway.commands.core import SessionCore
+from mxgateway.commands.writing import time_value
+from mxgateway.errors import MxGatewayError, PartialBulk
+from mxgateway.transport.method import Progress
+from mxgateway.values import MxValueInput, to_mx_value
+from mxgateway.wire.betterproto_seam import Message
+from mxgateway.writes import not_accepted
+
+Transmit = Callable[[proto.MxCommandRequest, float | None, Progress], Awaitable[proto.MxCommandReply]]
+"""Sends the request of one part."""
+
+
+class BulkCommands(SessionCore):
+    """The bulk commands.
+
+    A list may be any iterable, of any length: what exceeds 1,000 entries or the message limit goes out in several calls, one after another, with one
+    result for each entry, in order. A failed entry is a result whose `was_successful` is False and never an error. Arguments are checked to the
+    last before anything is sent. When one of several calls fails, the error's `partial` tells what became of every entry. `timeout` bounds all calls
+    together (None: the client's `call_timeout` for each).
+    """
+
+    # -- items
+
+    async def add_item_bulk(
+        self,
+        server_handle: int,
+        tag_addresses: Iterable[str],
+        *,
+        timeout: float | None = None,
+        correlation_id: str = "",
+    ) -> list[proto.SubscribeResult]:
+        """Add items, as `add_item` does one."""
+        return await self._by_address(proto.AddItemBulkCommand, server_handle, tag_addresses, timeout, correlation_id)
+
+    async def advise_item_bulk(
+        self, server_handle: int, item_handles: Iterable[int], *, timeout: float | None = None, correlation_id: str = ""
+    ) -> list[proto.SubscribeResult]:
+        """Subscribe to items, as `advise` does to one."""
+        return await self._by_handle(proto.AdviseItemBulkCommand, server_handle, item_handles, timeout, correlation_id)
+
+    async def unadvise_item_bulk(
+        self, server_handle: int, item_handles: Iterable[int], *, timeout: float | None = None, correlation_id: str = ""
+    ) -> list[proto.SubscribeResult]:
+        """End the subscription to items, as `unadvise` does to one."""
+        return await self._by_handle(
+            proto.UnAdviseItemBulkCommand, server_handle, item_handles, timeout, correlation_id
+        )
+
+    async def remove_item_bulk(
+        self, server_handle: int, item_handles: Iterable[int], *, timeout: float | None = None, correlation_id: str = ""
+    ) -> list[proto.SubscribeResult]:
+        """Remove items, as `remove_item` does one."""
+        return await self._by_handle(proto.RemoveItemBulkCommand, server_handle, item_handles, timeout, correlation_id)
+
+    async def subscribe_bulk(
+        self,
+        server_handle: int,
+        tag_addresses: Iterable[str],
+        *,
+        timeout: float | None = None,
+        correlation_id: str = "",
+    ) -> list[proto.SubscribeResult]:
+        """Add items and subscribe to them. Have an event stream open: without one their first values pile up at the gateway."""
+        return await self._by_address(proto.SubscribeBulkCommand, server_handle, tag_addresses, timeout, correlation_id)
+
+    async def unsubscribe_bulk(
+        self, server_handle: int, item_handles: Iterable[int], *, timeout: float | None = None, correlation_id: str = ""
+    ) -> list[proto.SubscribeResult]:
+        """End the subscription to items and remove them."""
+        return await self._by_handle(proto.UnsubscribeBulkCommand, server_handle, item_handles, timeout, correlation_id)
+
+    # -- values
+
+    async def read_bulk(
+        self,
+        server_handle: int,
+        tag_addresses: Iterable[str],
+        *,
+        timeout_ms: int = 0,
+        timeout: float | None = None,
+        correlation_id: str = "",
+    ) -> list[proto.BulkReadResult]:
+        """Read tags. One that is advised in this session answers from its last OnDataChange (`was_cached`), any other waits for its first value.
+
+        Args:
+            server_handle: From `register`.
+            tag_addresses: The tags; they need not be added.
+            timeout_ms: How long the gateway waits for a tag's first value, in milliseconds; 0 takes the worker's default.
+            timeout: Bound in seconds.
+            correlation_id: For the gateway's log.
+        """
+        make = partial(proto.ReadBulkCommand, timeout_ms=check_uint32("timeout_ms", timeout_ms))
+        return await self._by_address(make, server_handle, tag_addresses, timeout, correlation_id)
+
+    async def write_bulk(
+        self,
+        server_handle: int,
+        item_handles: Iterable[int],
+        values: Iterable[MxValueInput],
+        *,
+        user_id: int | Iterable[int] = 0,
+        data_type: proto.MxDataType | None = None,
+        timeout: float | None = None,
+        correlation_id: str = "",
+    ) -> list[proto.BulkWriteResult]:
+        """Write advised items, as `write` does one: a successful result means accepted, and each has its OnWriteComplete.
+
+        Args:
+            server_handle: From `register`.
+            item_handles: Of items that are advised, each once.
+            values: One Python value for each item.
+            user_id: For all items, or one for each.
+            data_type: The MXAccess type of all values, where the Python types do not tell it.
+            timeout: Bound in seconds.
+            correlation_id: For the gateway's log.
+        """
+        handles, messages = await _checked_writes(item_handles, values, data_type)
+        users = check_each("user_id", user_id, len(handles), check_int32, int)
+
+        def build(part: range) -> Message:
+            entries = [proto.WriteBulkEntry(item_handle=handles[i], value=messages[i], user_id=users[i]) for i in part]
+            return proto.WriteBulkCommand(server_handle=server_handle, entries=entries)
+
+        return await self._write_in_parts(server_handle, messages, build, timeout, correlation_id)
+
+    async def write2_bulk(
+        self,
+        server_handle: int,
+        item_handles: Iterable[int],
+        values: Iterable[MxValueInput],
+        timestamps: datetime | Iterable[datetime],
+        *,
+        user_id: int | Iterable[int] = 0,
+        data_type: proto.MxDataType | None = None,
+        timeout: float | None = None,
+        correlation_id: str = "",
+    ) -> list[proto.BulkWriteResult]:
+        """Write advised items with the time of all values, or one for each; else like `write_bulk`."""
+        handles, messages = await _checked_writes(item_handles, values, data_type)
+        users = check_each("user_id", user_id, len(handles), check_int32, int)
+        times = await _checked_times(timestamps, len(handles))
+
+        def build(part: range) -> Message:
+            entries = [
+                proto.Write2BulkEntry(
+                    item_handle=handles[i], value=messages[i], timestamp_value=times[i], user_id=users[i]
+                )
+                for i in part
+            ]
+            return proto.Write2BulkCommand(server_handle=server_handle, entries=entries)
+
+        return await self._write_in_parts(server_handle, messages, build, timeout, correlation_id)
+
+    async def write_secured_bulk(
+        self,
+        server_handle: int,
+        item_handles: Iterable[int],
+        values: Iterable[MxValueInput],
+        *,
+        current_user_id: int | Iterable[int],
+        verifier_user_id: int | Iterable[int] | None = None,
+        data_type: proto.MxDataType | None = None,
+        timeout: float | None = None,
+        correlation_id: str = "",
+    ) -> list[proto.BulkWriteResult]:
+        """Write advised items in the name of users, as `write_secured` does one; users for all items, or one for each. Else like `write_bulk`."""
+        handles, messages = await _checked_writes(item_handles, values, data_type)
+        current, verifier = _checked_users(current_user_id, verifier_user_id, len(handles))
+
+        def build(part: range) -> Message:
+            entries = [
+                proto.WriteSecuredBulkEntry(
+                    item_handle=handles[i], current_user_id=current[i], verifier_user_id=verifier[i], value=messages[i]
+                )
+                for i in part
+            ]
+            return proto.WriteSecuredBulkCommand(server_handle=server_handle, entries=entries)
+
+        return await self._write_in_parts(server_handle, messages, build, timeout, correlation_id)
+
+    async def write_secured2_bulk(
+        self,
+        server_handle: int,
+        item_handles: Iterable[int],
+        values: Iterable[MxValueInput],
+        timestamps: datetime | Iterable[datetime],
+        *,
+        current_user_id: int | Iterable[int],
+        verifier_user_id: int | Iterable[int] | None = None,
+        data_type: proto.MxDataType | None = None,
+        timeout: float | None = None,
+        correlation_id: str = "",
+    ) -> list[proto.BulkWriteResult]:
+        """Write like `write_secured_bulk`, with the time of all values, or one for each."""
+        handles, messages = await _checked_writes(item_handles, values, data_type)
+        current, verifier = _checked_users(current_user_id, verifier_user_id, len(handles))
+        times = await _checked_times(timestamps, len(handles))
+
+        def build(part: range) -> Message:
+            entries = [
+                proto.WriteSecured2BulkEntry(
+                    item_handle=handles[i], current_user_id=current[i], verifier_user_id=verifier[i],
+                    value=messages[i], timestamp_value=times[i],
+                )
+                for i in part
+            ]  # fmt: skip
+            return proto.WriteSecured2BulkCommand(server_handle=server_handle, entries=entries)
+
+        return await self._write_in_parts(server_handle, messages, build, timeout, correlation_id)
+
+    # -- in parts
+
+    async def _by_address(
+        self,
+        make: Callable[..., Message],
+        server_handle: int,
+        tag_addresses: Iterable[str],
+        timeout: float | None,
+        correlation_id: str,
+    ) -> list[Any]:
+        check_handle("server_handle", server_handle)
+        name = "tag_addresses"
+        tags = check_list(name, tag_addresses)
+        weights = await for_each(tags, lambda i, tag: text_weight(check_text(f"{name}[{i}]", tag)))
+
+        def build(part: range) -> Message:
+            return make(server_handle=server_handle, tag_addresses=tags[part.start : part.stop])
+
+        return await self._in_parts(weights, name, build, timeout, correlation_id)
+
+    async def _by_handle(
+        self,
+        make: Callable[..., Message],
+        server_handle: int,
+        item_handles: Iterable[int],
+        timeout: float | None,
+        correlation_id: str,
+    ) -> list[Any]:
+        check_handle("server_handle", server_handle)
+        name = "item_handles"
+        handles = check_handles(name, item_handles)
+
+        def build(part: range) -> Message:
+            return make(server_handle=server_handle, item_handles=handles[part.start : part.stop])
+
+        return await self._in_parts([HANDLE_WEIGHT] * len(handles), name, build, timeout, correlation_id)
+
+    async def _write_in_parts(
+        self,
+        server_handle: int,
+        messages: Sequence[proto.MxValue],
+        build: Callable[[range], Message],
+        timeout: float | None,
+        correlation_id: str,
+        transmit: Transmit | None = None,
+    ) -> list[proto.BulkWriteResult]:
+        check_handle("server_handle", server_handle)
+        weights = await for_each(messages, lambda _, message: value_weight(message))
+        return await self._in_parts(weights, "values", build, timeout, correlation_id, transmit)
+
+    async def _in_parts(
+        self,
+        weights: Sequence[int],
+        name: str,
+        build: Callable[[range], Message],
+        timeout: float | None,
+        correlation_id: str,
+        transmit: Transmit | None = None,
+    ) -> list[Any]:
+        """Send entries in as many calls as it takes, and return one result for each.
+
+        Args:
+            weights: The most bytes that each entry takes.
+            name: What messages call the entries.
+            build: Makes the command of the entries with these indexes.
+            timeout: Bound of all calls together in seconds.
+            correlation_id: For the gateway's log.
+            transmit: Sends one part.
+        """
+        budget = Budget(self._bound(timeout) if timeout is not None else None, self._site, correlation_id)
+        results: list[Any] = []
+        for part in parts(weights, self._channel.options.max_send_bytes, name):
+            progress = Progress()
+            try:
+                left = budget.left()
+                command = requests.wrap(build(part))
+                request = self._request(command, budget.correlation_id)
+                reply = await (transmit or self._transmit)(request, left, progress)
+                results += self._results(reply, command, len(part), budget.correlation_id)
+            except MxGatewayError as error:
+                done = part.start if not progress.sent or not_accepted(error) else part.stop
+                in_doubt, not_sent = range(part.start, done), range(done, len(weights))
+                error.add_partial(PartialBulk(tuple(results), in_doubt, not_sent))
+                raise
+        return results
+
+    def _results(
+        self, reply: proto.MxCommandReply, command: proto.MxCommand, count: int, correlation_id: str
+    ) -> list[Any]:
+        site = partial(self._site, correlation_id)
+        replies.check_mxaccess(reply, command, site)
+        return replies.bulk_results(reply, command, site, count=count)
+
+
+async def _checked_writes(
+    item_handles: Iterable[int], values: Iterable[MxValueInput], data_type: proto.MxDataType | None
+) -> tuple[list[int], list[proto.MxValue]]:
+    handles, found = check_handles("item_handles", item_handles), check_list("values", values)
+    check_length("values", found, len(handles))
+    return handles, await for_each(found, lambda i, v: to_mx_value(v, data_type=data_type, name=f"values[{i}]"))
+
+
+async def _checked_times(timestamps: datetime | Iterable[datetime], count: int) -> list[proto.MxValue]:
+    moments = check_each("timestamps", timestamps, count, check_time, datetime)
+    return await for_each(moments, lambda i, moment: time_value(f"timestamps[{i}]", moment))
+
+
+def _checked_users(
+    current_user_id: int | Iterable[int], verifier_user_id: int | Iterable[int] | None, count: int
+) -> tuple[list[int], list[int]]:
+    current = check_each("current_user_id", current_user_id, count, check_user_id, int)
+    if verifier_user_id is None:
+        return current, current
+    return current, check_each("verifier_user_id", verifier_user_id, count, check_user_id, int)

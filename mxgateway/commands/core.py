@@ -1,0 +1,168 @@
+"""What all methods of a session stand on: how it sends a command, and what it keeps in mind about the reply."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from mxgateway import proto
+from mxgateway.commands import replies, requests
+from mxgateway.errors import CallSite, MxGatewaySessionError
+from mxgateway.event_hub import EventHub
+from mxgateway.methods import INVOKE, STREAM_EVENTS
+from mxgateway.options import check_timeout
+from mxgateway.tag_book import TagBook
+from mxgateway.transport.channel import Channel
+from mxgateway.transport.method import CallOptions, Progress, call_site
+from mxgateway.transport.server_stream import ServerStream
+from mxgateway.wire import which_one_of
+from mxgateway.wire.betterproto_seam import Message
+from mxgateway.writer import Writer
+from mxgateway.writes import Item, WriteLedger, written_items
+
+T = TypeVar("T")
+
+SERVER_HANDLE: Final = partial(replies.handle, name="server_handle")
+ITEM_HANDLE: Final = partial(replies.handle, name="item_handle")
+
+
+class SessionCore:
+    """A session's way to the gateway.
+
+    Args:
+        channel: Where to call.
+        session_id: The gateway's name of the session.
+        owned: True for a session that was opened here, False for one that was attached by its id.
+    """
+
+    def __init__(self, channel: Channel, session_id: str, *, owned: bool) -> None:
+        self._channel = channel
+        self._owned = owned
+        self._ledger = WriteLedger()
+        self._book = TagBook()
+        # Neither knows the session, which would keep itself alive until the next garbage collection.
+        self._hub = EventHub(
+            partial(open_events, channel, session_id),
+            self._ledger,
+            partial(closed_error, channel, session_id),
+            channel.counters,
+        )
+        self._writer = Writer(channel, self._ledger, self._hub)
+        self.session_id = session_id
+        """The gateway's name of the session, ``session-`` and 32 hex digits."""
+
+    @property
+    def closed(self) -> bool:
+        """True once the session was closed here."""
+        return False
+
+    async def invoke(
+        self, command: proto.MxCommand, *, timeout: float | None = None, correlation_id: str = ""
+    ) -> proto.MxCommandReply:
+        """Send any command and return the gateway's reply, once MXAccess has accepted it.
+
+        Raises:
+            MxAccessError: MXAccess refused the command.
+        """
+        correlation_id = correlation_id or requests.new_correlation_id()
+        reply = await self.invoke_raw(command, timeout=timeout, correlation_id=correlation_id)
+        replies.check_mxaccess(reply, command, partial(self._site, correlation_id))
+        return reply
+
+    async def invoke_raw(
+        self, command: proto.MxCommand, *, timeout: float | None = None, correlation_id: str = ""
+    ) -> proto.MxCommandReply:
+        """Send any command and return the gateway's reply; an MXAccess failure is data, only protocol failures raise."""
+        return await self._transmit(self._request(command, correlation_id), timeout, Progress())
+
+    # -- for the methods of each theme
+
+    async def _transmit(
+        self, request: proto.MxCommandRequest, timeout: float | None, progress: Progress
+    ) -> proto.MxCommandReply:
+        """Send a request and return its reply; `progress` tells, when this fails, whether it was sent."""
+        if items := written_items(request.command):
+            return await self._writer.write(items, request, timeout, progress)
+        reply = await requests.invoke_raw(self._channel, request, timeout, progress)
+        self._take_note(request.command, reply)
+        return reply
+
+    def _request(self, command: proto.MxCommand, correlation_id: str) -> proto.MxCommandRequest:
+        if self.closed:
+            raise closed_error(self._channel, self.session_id, correlation_id)
+        return proto.MxCommandRequest(
+            session_id=self.session_id,
+            client_correlation_id=correlation_id or requests.new_correlation_id(),
+            command=command,
+        )
+
+    async def _send(self, body: Message, timeout: float | None, correlation_id: str) -> None:
+        await self.invoke(requests.wrap(body), timeout=timeout, correlation_id=correlation_id)
+
+    async def _ask(self, body: Message, judge: replies.Judge[T], timeout: float | None, correlation_id: str) -> T:
+        """Send a command and return what `judge` finds in the reply."""
+        command = requests.wrap(body)
+        correlation_id = correlation_id or requests.new_correlation_id()
+        reply = await self.invoke(command, timeout=timeout, correlation_id=correlation_id)
+        return judge(reply, command, partial(self._site, correlation_id))
+
+    def _site(self, correlation_id: str) -> CallSite:
+        return _invoke_site(self._channel, self.session_id, correlation_id)
+
+    def _bounded_site(self, correlation_id: str, bound: float | None) -> CallSite:
+        return replace(self._site(correlation_id), timeout=bound)
+
+    def _bound(self, timeout: float | None) -> float | None:
+        """Return the bound of a call in seconds, the client's own where none is given."""
+        bound = self._channel.options.call_timeout if timeout is None else timeout
+        check_timeout("timeout", bound)
+        return bound
+
+    # -- what a reply changes here
+
+    def _take_note(self, command: proto.MxCommand, reply: proto.MxCommandReply) -> None:
+        """Forget the items that a command has removed, and match the completions that it has drained."""
+        arm = which_one_of(command, "payload")
+        if arm == "drain_events" and which_one_of(reply, "payload") == arm:
+            self._hub.take_drained(reply.drain_events.events)
+        elif arm in _REMOVALS and not replies.refused(reply):
+            body = getattr(command, arm)
+            if arm == "unregister":
+                self._ledger.forget_server(body.server_handle)
+                self._book.forget_server(body.server_handle)
+                return
+            gone = _removed(body, reply, arm)
+            self._ledger.forget(gone)
+            self._book.forget(gone)
+
+
+_REMOVALS: Final = frozenset({"unregister", "remove_item", "remove_item_bulk", "unsubscribe_bulk"})
+
+
+def _removed(body: Any, reply: proto.MxCommandReply, arm: str) -> list[Item]:
+    """Return the items that a command has removed."""
+    if arm == "remove_item":
+        return [Item(body.server_handle, body.item_handle)]
+    results = getattr(reply, arm).results if which_one_of(reply, "payload") == arm else []
+    return [
+        Item(body.server_handle, handle)
+        for handle, result in zip(body.item_handles, results, strict=False)
+        if result.was_successful
+    ]
+
+
+def closed_error(channel: Channel, session_id: str, correlation_id: str = "") -> MxGatewaySessionError:
+    """Return the error for a call in a session that was closed here."""
+    site = _invoke_site(channel, session_id, correlation_id)
+    return MxGatewaySessionError(f"{session_id} is closed", hint="open a new session", site=site, phase="request")
+
+
+def open_events(channel: Channel, session_id: str, after: int) -> ServerStream[Any, proto.MxEvent]:
+    """Return the StreamEvents call of a session, after a worker sequence."""
+    request = proto.StreamEventsRequest(session_id=session_id, after_worker_sequence=after)
+    return ServerStream(channel, STREAM_EVENTS, request, CallOptions(session_id=session_id))
+
+
+def _invoke_site(channel: Channel, session_id: str, correlation_id: str) -> CallSite:
+    return call_site(channel, INVOKE, CallOptions(session_id=session_id, correlation_id=correlation_id))

@@ -1,0 +1,199 @@
+"""Replies on their way in: protocol failures, MXAccess's own failures, and the payload that an OK reply must carry."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from mxgateway import proto, status
+from mxgateway.errors import (
+    CallSite,
+    GrpcStatus,
+    MxAccessError,
+    MxGatewayError,
+    MxGatewayMalformedReplyError,
+    MxGatewayTimeoutError,
+    map_fault,
+)
+from mxgateway.faults import ProtocolStatusFault, in_seconds
+from mxgateway.transport.method import Site
+from mxgateway.wire import which_one_of
+
+T = TypeVar("T")
+
+_REPLY_ARMS: Final = {
+    "get_session_state": "session_state",
+    "get_worker_info": "worker_info",
+    "acknowledge_alarm_by_name": "acknowledge_alarm",
+}
+"""Reply arms that are not named after their command."""
+
+
+Judge = Callable[[proto.MxCommandReply, proto.MxCommand, Site], T]
+"""Takes what it is asked for out of the reply to a command."""
+
+
+def check_protocol(reply: proto.OpenSessionReply | proto.CloseSessionReply | proto.MxCommandReply, site: Site) -> None:
+    """Refuse a reply whose protocol status is a protocol failure; an MXAccess failure is none.
+
+    Raises:
+        MxGatewayError: The class that stands for the status.
+        MxGatewayMalformedReplyError: The reply has no status.
+    """
+    protocol_status = reply.protocol_status
+    code = protocol_status.code
+    if code == proto.ProtocolStatusCode.UNSPECIFIED:
+        raise malformed(f"{type(reply).__name__} carries no protocol status", site(), reply)
+    if code not in (proto.ProtocolStatusCode.OK, proto.ProtocolStatusCode.MXACCESS_FAILURE):
+        name = proto.ProtocolStatusCode.try_value(code).name or f"protocol status {int(code)}"
+        raise map_fault(ProtocolStatusFault(name, protocol_status.message, reply), site())
+
+
+def check_mxaccess(reply: proto.MxCommandReply, command: proto.MxCommand, site: Site) -> None:
+    """Refuse a command reply that reports an MXAccess failure.
+
+    Args:
+        reply: A reply that `check_protocol` has passed.
+        command: What it answers.
+        site: For the error.
+
+    Raises:
+        MxAccessError: With reply, HRESULT and statuses.
+    """
+    if refused(reply):
+        diagnostic = reply.diagnostic_message or reply.protocol_status.message
+        raise mxaccess_error(describe(command), reply.hresult, reply.statuses, diagnostic, reply, site())
+
+
+def refused(reply: proto.MxCommandReply) -> bool:
+    """Tell whether a command reply reports an MXAccess failure."""
+    failed = reply.protocol_status.code == proto.ProtocolStatusCode.MXACCESS_FAILURE
+    return failed or _reports_failure(reply)
+
+
+def _reports_failure(outcome: proto.MxCommandReply | proto.MxEvent) -> bool:
+    hresult = outcome.hresult
+    return bool(hresult is not None and status.hresult_failed(hresult)) or bool(status.failures(outcome.statuses))
+
+
+def check_completion(
+    event: proto.MxEvent, reply: proto.MxCommandReply, command: proto.MxCommand, site: CallSite
+) -> None:
+    """Refuse an OnWriteComplete that reports a failure.
+
+    Raises:
+        MxAccessError: With the reply that accepted the write, and the event's HRESULT and statuses.
+    """
+    if _reports_failure(event):
+        subject = f"{describe(command)} after accepting it"
+        raise mxaccess_error(subject, event.hresult, event.statuses, event.raw_status, reply, site)
+
+
+def unconfirmed(subject: str, site: CallSite) -> MxGatewayTimeoutError:
+    """Return the error for a write that was accepted and not confirmed within the bound of `site`."""
+    return MxGatewayTimeoutError(
+        f"MXAccess accepted {subject}, but its OnWriteComplete did not come within {in_seconds(site.timeout or 0.0)}",
+        hint="the write may still be carried out; read the tag to see",
+        site=site,
+        phase="stream",
+        grpc_status=GrpcStatus.DEADLINE_EXCEEDED,
+    )
+
+
+def unseen(error: MxGatewayError) -> MxGatewayError:
+    """Return the error for a write that was accepted and whose completion cannot come, because of what `error` says of the stream.
+
+    It is one of its own: everybody who waits for a completion is told the same error.
+    """
+    own = copy.copy(error)
+    own.message = f"MXAccess accepted the write, but its OnWriteComplete was not seen: {error.message}"
+    own.hint = (
+        f"the write may still be carried out; {error.hint}" if error.hint else "the write may still be carried out"
+    )
+    own.args = (f"{own.message}; {own.hint}",)
+    return own
+
+
+def mxaccess_error(
+    subject: str,
+    hresult: int | None,
+    statuses: Sequence[proto.MxStatusProxy],
+    diagnostic: str,
+    reply: proto.MxCommandReply,
+    site: CallSite,
+) -> MxAccessError:
+    """Return the error for what MXAccess refused, in words."""
+    reasons = [f"{status.explain_hresult(hresult)}"] if hresult else []
+    reasons += [status.explain_status(each) for each in status.failures(statuses)]
+    if diagnostic and not status.is_said(diagnostic, reasons):
+        reasons.append(diagnostic)
+    return MxAccessError(
+        f"MXAccess refused {subject}: {', '.join(reasons) or 'no reason given'}",
+        reply=reply,
+        hresult=hresult,
+        statuses=statuses,
+        site=site,
+        phase="reply",
+    )
+
+
+def payload(reply: proto.MxCommandReply, command: proto.MxCommand, site: Site) -> Any:
+    """Return the payload that an OK reply to `command` must carry.
+
+    Raises:
+        MxGatewayMalformedReplyError: It is missing, or another command's.
+    """
+    sent = which_one_of(command, "payload")
+    arm = _REPLY_ARMS.get(sent, sent)
+    if which_one_of(reply, "payload") != arm:
+        raise malformed(f"the OK reply to {sent} carries no {arm} payload", site(), reply)
+    return getattr(reply, arm)
+
+
+def handle(reply: proto.MxCommandReply, command: proto.MxCommand, site: Site, *, name: str) -> int:
+    """Return the handle of that name from the payload of an OK reply; MXAccess numbers handles from 1, so 0 is none.
+
+    Raises:
+        MxGatewayMalformedReplyError: The payload is missing, or the handle is 0.
+    """
+    found: int = getattr(payload(reply, command, site), name)
+    if found == 0:
+        raise malformed(f"the OK reply carries {name} 0", site(), reply)
+    return found
+
+
+def bulk_results(reply: proto.MxCommandReply, command: proto.MxCommand, site: Site, *, count: int) -> list[Any]:
+    """Return the results of an OK reply to a bulk command, one for each of its `count` entries.
+
+    Raises:
+        MxGatewayMalformedReplyError: The payload is missing, or has another number of results.
+    """
+    results: list[Any] = payload(reply, command, site).results
+    if len(results) != count:
+        raise malformed(f"the OK reply carries {len(results)} results for {count} entries", site(), reply)
+    return results
+
+
+def malformed(text: str, site: CallSite, reply: Any) -> MxGatewayMalformedReplyError:
+    """Return the error for a reply that lacks what it must carry."""
+    error = MxGatewayMalformedReplyError(
+        f"{text} from {site.endpoint}",
+        hint="the gateway speaks another version of the contract; compare the two with mxgw-py contract",
+        site=site,
+        phase="reply",
+    )
+    error.reply = reply
+    return error
+
+
+_TELLING_FIELDS: Final = ("item_definition", "server_handle", "item_handle")
+
+
+def describe(command: proto.MxCommand) -> str:
+    """Return what a command asks for, in words; never a value or a credential."""
+    arm = which_one_of(command, "payload")
+    body = getattr(command, arm) if arm else None
+    fields = [(name, getattr(body, name, None)) for name in _TELLING_FIELDS]
+    details = ", ".join(f"{name.replace('_', ' ')} {value!r}" for name, value in fields if value is not None)
+    return f"{arm or 'the command'} ({details})" if details else arm or "the command"

@@ -1,0 +1,89 @@
+"""Commands on their way out: how they are wrapped and sent, and which of them may be sent again."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+import uuid
+from typing import Any, Final
+
+from mxgateway import proto
+from mxgateway.commands.replies import check_mxaccess, check_protocol
+from mxgateway.methods import INVOKE
+from mxgateway.transport.calls import unary
+from mxgateway.transport.channel import Channel
+from mxgateway.transport.method import CallOptions, Progress, site_of
+from mxgateway.wire import which_one_of
+from mxgateway.wire.betterproto_seam import FieldMetadata, Message
+
+REPEATABLE: Final = frozenset(
+    {proto.MxCommandKind.PING, proto.MxCommandKind.GET_SESSION_STATE, proto.MxCommandKind.GET_WORKER_INFO}
+)
+"""Commands that change nothing: they may be sent again when the gateway is unavailable. No other command is ever sent twice."""
+
+
+def _payload_arms() -> dict[type, str]:
+    hints = typing.get_type_hints(proto.MxCommand)
+    return {
+        hints[field.name]: field.name
+        for field in dataclasses.fields(proto.MxCommand)
+        if FieldMetadata.get(field).group == "payload"
+    }
+
+
+_ARMS: Final = _payload_arms()
+
+
+def new_correlation_id() -> str:
+    """Return an id that no other call of this or another process has."""
+    return uuid.uuid4().hex
+
+
+def wrap(payload: Message) -> proto.MxCommand:
+    """Return the command that carries `payload`: the arm and the kind follow from its type."""
+    arm = _ARMS[type(payload)]
+    fields: dict[str, Any] = {"kind": proto.MxCommandKind.from_string(arm.upper()), arm: payload}
+    return proto.MxCommand(**fields)
+
+
+async def invoke_raw(
+    channel: Channel, request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None
+) -> proto.MxCommandReply:
+    """Send a command and return its reply; an MXAccess failure is data here.
+
+    Raises:
+        MxGatewayError: The call failed, or the gateway reports a protocol failure.
+    """
+    options = _options(request, timeout, progress)
+    reply = await unary(channel, INVOKE, request, options)
+    check_protocol(reply, site_of(channel, INVOKE, options))
+    return reply
+
+
+async def invoke(
+    channel: Channel, request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None
+) -> proto.MxCommandReply:
+    """Send a command and return its reply, once MXAccess has accepted it.
+
+    Raises:
+        MxAccessError: MXAccess refused it.
+        MxGatewayError: The call failed, or the gateway reports a protocol failure.
+    """
+    reply = await invoke_raw(channel, request, timeout, progress)
+    check_mxaccess(reply, request.command, site_of(channel, INVOKE, _options(request, timeout)))
+    return reply
+
+
+def _options(request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None) -> CallOptions:
+    return CallOptions(
+        timeout=timeout, correlation_id=request.client_correlation_id, session_id=request.session_id,
+        repeatable=_is_repeatable(request.command), progress=progress,
+    )  # fmt: skip
+
+
+def _is_repeatable(command: proto.MxCommand) -> bool:
+    """Tell whether a command may be sent again; one whose kind and payload contradict each other may not."""
+    if command.kind not in REPEATABLE:
+        return False
+    arm = which_one_of(command, "payload")
+    return not arm or proto.MxCommandKind.from_string(arm.upper()) == command.kind

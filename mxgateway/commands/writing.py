@@ -1,0 +1,204 @@
+"""The session's methods that write one item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from mxgateway import proto
+from mxgateway.commands import requests
+from mxgateway.commands.arguments import check_int32, check_time, check_user_id
+from mxgateway.commands.core import SessionCore
+from mxgateway.commands.items import check_item
+from mxgateway.values import MxScalarInput, MxValueInput, to_mx_sparse_array, to_mx_value
+
+
+class WriteCommands(SessionCore):
+    """The four writes, the confirmed one, and the one of some elements of an array."""
+
+    async def write(
+        self,
+        server_handle: int,
+        item_handle: int,
+        value: MxValueInput,
+        *,
+        user_id: int = 0,
+        data_type: proto.MxDataType | None = None,
+        timeout: float | None = None,
+        correlation_id: str = "",
+    ) -> None:
+        """Write an advised item. Returning means that MXAccess accepted the write; its outcome is an OnWriteComplete event.
+
+        Args:
+            server_handle: From `register`.
+            item_handle: Of an item that is advised.
+            value: A Python value; `mxgateway.values` says what becomes of it.
+            user_id: Recorded only while the item has a supervisory advise.
+            data_type: The MXAccess type to send, where the Python type does not tell it.
+            timeout: Bound in seconds.
+            correlation_id: For the gateway's log.
+        """
+        command = _write_command(server_handle, item_handle, value, user_id, data_type)
+        await self._send(command, timeout, correlation_id)
+
+    async def write2(
+        self,
+        server_handle: int,
+        item_handle: int,
+        value: MxValueInput,
+        timestamp: datetime,
+        *,
+        user_id: int = 0,
+        data_type: proto.MxDataType | None = None,
+        timeout: float | None = None,
+        correlation_id: str = "",
+    ) -> None:
+        """Write an advised item with a time of the caller's (a datetime with a time zone); else like `write`."""
+        command = proto.Write2Command(
+            **check_item(server_handle, item_handle)._asdict(),
+            value=to_mx_value(value, data_type=data_type),
+            timestamp_value=time_value("timestamp", timestamp),
+            user_id=check_int32("user_id", user_id),
+        )
+        await self._send(command, timeout, correlation_id)
+
+    async def write_secured(
+        self,
+        server_handle: int,
+        item_handle: int,
+        value: MxValueInput,
+        *,
+        current_user_id: int,
+        verifier_user_id: int | None = None,
+        data_type: proto.MxDataType | None = None,
+        timeout: float | None = None,
+        correlation_id: str = "",
+    ) -> None:
+        """Write an advised item in the name of a user, as attributes classified SecuredWrite and VerifiedWrite want it; else like `write`.
+
+        Args:
+            server_handle: From `register`.
+            item_handle: Of an item that is advised.
+            value: A Python value; `mxgateway.values` says what becomes of it.
+            current_user_id: From `authenticate_user` with the same server handle.
+            verifier_user_id: The second user of a verified write; None for a secured one, which carries the same id twice.
+            data_type: The MXAccess type to send, where the Python type does not tell it.
+            timeout: Bound in seconds.
+            correlation_id: For the gateway's log.
+        """
+        command = proto.WriteSecuredCommand(
+            **check_item(server_handle, item_handle)._asdict(),
+            **_users(current_user_id, verifier_user_id),
+            value=to_mx_value(value, data_type=data_type),
+        )
+        await self._send(command, timeout, correlation_id)
+
+    async def write_secured2(
+        self,
+        server_handle: int,
+        item_handle: int,
+        value: MxValueInput,
+        timestamp: datetime,
+        *,
+        current_user_id: int,
+        verifier_user_id: int | None = None,
+        data_type: proto.MxDataType | None = None,
+        timeout: float | None = None,
+        correlation_id: str = "",
+    ) -> None:
+        """Write like `write_secured`, with a time of the caller's (a datetime with a time zone)."""
+        command = proto.WriteSecured2Command(
+            **check_item(server_handle, item_handle)._asdict(),
+            **_users(current_user_id, verifier_user_id),
+            value=to_mx_value(value, data_type=data_type),
+            timestamp_value=time_value("timestamp", timestamp),
+        )
+        await self._send(command, timeout, correlation_id)
+
+    async def write_array_elements(
+        self,
+        server_handle: int,
+        item_handle: int,
+        element_data_type: proto.MxDataType,
+        total_length: int,
+        elements: Mapping[int, MxScalarInput],
+        *,
+        user_id: int = 0,
+        timeout: float | None = None,
+        correlation_id: str = "",
+    ) -> None:
+        """Write a whole array of which only some elements are named; MXAccess RESETS the others to the type's default.
+
+        Args:
+            server_handle: From `register`.
+            item_handle: Of an advised item that is a whole array.
+            element_data_type: The MXAccess type of every element.
+            total_length: How many elements the array has.
+            elements: The new values by index, counted from 0.
+            user_id: Recorded only while the item has a supervisory advise.
+            timeout: Bound in seconds.
+            correlation_id: For the gateway's log.
+        """
+        sparse = to_mx_sparse_array(element_data_type, total_length, elements, name="elements")
+        command = _write_command(server_handle, item_handle, sparse, user_id, None)
+        await self._send(command, timeout, correlation_id)
+
+    async def write_confirmed(
+        self,
+        server_handle: int,
+        item_handle: int,
+        value: MxValueInput,
+        *,
+        user_id: int = 0,
+        data_type: proto.MxDataType | None = None,
+        timeout: float | None = None,
+        correlation_id: str = "",
+    ) -> proto.MxEvent:
+        """Write an advised item and wait until MXAccess has carried it out.
+
+        The session's event stream stays open from the first confirmed write on; events that nobody iterates are kept, up to 10,000, for the next
+        `stream_events`. Plain writes of the same item may be in flight at the same time.
+
+        Args:
+            server_handle: From `register`.
+            item_handle: Of an item that is advised.
+            value: A Python value; `mxgateway.values` says what becomes of it.
+            user_id: Recorded only while the item has a supervisory advise.
+            data_type: The MXAccess type to send, where the Python type does not tell it.
+            timeout: Bound in seconds of write and confirmation together (None: the client's `call_timeout`).
+            correlation_id: For the gateway's log.
+
+        Returns:
+            The OnWriteComplete event.
+
+        Raises:
+            MxAccessError: MXAccess refused the write, at once or later.
+            MxGatewayTimeoutError: No confirmation came in time; the write may still happen.
+            MxGatewaySessionError: Another event stream is attached to the session, or the confirmation was lost.
+        """
+        command = requests.wrap(_write_command(server_handle, item_handle, value, user_id, data_type))
+        bound = self._bound(timeout)
+        request = self._request(command, correlation_id)
+        site = self._bounded_site(request.client_correlation_id, bound)
+        return await self._writer.write_confirmed(check_item(server_handle, item_handle), request, bound, site)
+
+
+def time_value(name: str, moment: datetime) -> proto.MxValue:
+    """Return the message that carries the time of a write."""
+    return to_mx_value(check_time(name, moment), data_type=proto.MxDataType.TIME, name=name)
+
+
+def _write_command(
+    server_handle: int, item_handle: int, value: MxValueInput, user_id: int, data_type: proto.MxDataType | None
+) -> proto.WriteCommand:
+    return proto.WriteCommand(
+        **check_item(server_handle, item_handle)._asdict(),
+        value=to_mx_value(value, data_type=data_type),
+        user_id=check_int32("user_id", user_id),
+    )
+
+
+def _users(current_user_id: int, verifier_user_id: int | None) -> dict[str, int]:
+    current = check_user_id("current_user_id", current_user_id)
+    verifier = current if verifier_user_id is None else check_user_id("verifier_user_id", verifier_user_id)
+    return {"current_user_id": current, "verifier_user_id": verifier}
