@@ -102,6 +102,8 @@ class Batch:
     async def _run(self, app: App, words: list[str]) -> None:
         if words[0] in _REFUSED:
             raise click.UsageError(_REFUSED[words[0]])
+        # What a command does before it talks to a gateway is done in the loop, which nothing else is waiting for then: parsing,
+        # reading a key file. Connections that are idle meanwhile have their say between the lines.
         app.output.end_marker = END_MARKER
         self._work = None
         try:

@@ -114,6 +114,27 @@ async def test_a_gateway_that_is_not_there_costs_a_line_and_is_tried_again(gatew
     assert outcome.code == 21
 
 
+async def test_commands_of_every_kind_are_lines_of_one_batch(gateway: Gateway, proxy: FaultProxy) -> None:
+    lines = [
+        f"read {TAG}",
+        f"write {TAG} --type int32 --value 4 --confirm",
+        f"wait {TAG} --until '== 4' --timeout 20",
+        "watch TestMachine_001.TestChangingInt --count 1",
+        "smoke",
+        f"check {TAG}",
+        "worker-info",
+        "bench-read-bulk --duration-seconds 0.2 --warmup-seconds 0",
+        "contract",
+    ]
+
+    outcome = await batch("\n".join(lines), "--plaintext", "--json", env=through(proxy))
+
+    assert (outcome.code, outcome.err) == (0, ""), outcome.answers
+    assert len(outcome.answers) == len(lines)
+    assert proxy.accepted == 1
+    assert not gateway.simulated.sessions
+
+
 async def test_a_session_of_one_line_is_worked_with_in_the_next(gateway: Gateway) -> None:
     async with dialogue("--plaintext", env=gateway.env) as talk:
         session = await talk.ask("open-session -o value")

@@ -155,14 +155,14 @@ async def test_a_stdout_that_is_closed_before_the_first_answer_ends_quietly_with
     assert (process.returncode, err) == (0, b"")
 
 
-def test_a_command_cannot_take_the_lines_of_the_batch() -> None:
-    script = "import sys; from mxgateway_cli.stdin_lines import TakenStdin; sys.stdin = TakenStdin(); print(sys.stdin.isatty()); input()"
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment(), capture_output=True, text=True, check=False
-    )
+async def test_a_command_cannot_take_the_lines_of_the_batch() -> None:
+    lines = f"read --from -\nauthenticate-user --user operator\nread {TAG} -o value\n"
 
-    assert done.stdout == "False\n"
-    assert "stdin carries the lines of the batch" in done.stderr
+    outcome = await batch(lines, "--simulator")
+
+    assert "stdin carries the lines of the batch" in outcome.failure(1)
+    assert "no terminal to ask for a password" in outcome.failure(2)
+    assert "error" not in outcome.answers[2]
 
 
 @posix

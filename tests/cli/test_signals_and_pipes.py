@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -34,6 +36,33 @@ async def test_a_signal_cancels_the_stream_and_closes_the_session_first(
     assert outcome.code == code
     assert outcome.err == ""
     assert not gateway.simulated.sessions
+
+
+ANOTHER_THREADS_SIGNAL = """
+import asyncio, signal, threading, time
+from mxgateway_cli import failures, runner
+
+def send() -> None:
+    time.sleep(0.2)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+async def main() -> None:
+    threading.Thread(target=send).start()
+    await asyncio.sleep(60)
+
+try:
+    runner.run(main)
+except failures.Interrupted as end:
+    print(end.signal_number)
+"""
+
+
+def test_a_signal_that_the_system_hands_to_another_thread_wakes_the_sleeping_loop() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ANOTHER_THREADS_SIGNAL], env=environment(), capture_output=True, text=True, timeout=30, check=True
+    )  # fmt: skip
+
+    assert done.stdout == f"{signal.SIGTERM.value}\n"
 
 
 async def test_a_second_signal_ends_at_once(gateway: Gateway) -> None:
