@@ -29,6 +29,7 @@ from mxgateway.faults import (
     RpcStatus,
     StreamLimitFault,
     TransportFault,
+    in_seconds,
     one_line,
 )
 from mxgateway.faults import GrpcStatus as GrpcStatus
@@ -275,7 +276,7 @@ def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -
             grpc_status=GrpcStatus.CANCELLED,
         )
     if isinstance(fault, StreamLimitFault):
-        bound = f" within {site.timeout:g} s" if site.timeout is not None else ""
+        bound = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
         return MxGatewayTimeoutError(
             f"no free stream for {site.method} on the connection to {site.endpoint}{bound}: {fault}",
             hint="nothing was sent; end streams that are not needed, or open another client",
@@ -308,7 +309,7 @@ def _from_tls(fault: ssl.SSLError, site: CallSite) -> MxGatewayError:
 
 
 def _from_proxy(fault: ProxyFault, site: CallSite, phase: Phase) -> MxGatewayError:
-    bound = f" within {site.timeout:g} s" if site.timeout is not None else ""
+    bound = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
     text, hint, passing = proxy_refusal(fault, site.endpoint, phase, bound)
     if isinstance(fault.cause, TimeoutError):
         return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
@@ -318,7 +319,7 @@ def _from_proxy(fault: ProxyFault, site: CallSite, phase: Phase) -> MxGatewayErr
 
 
 def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
-    bound = f" within {site.timeout:g} s" if site.timeout is not None else ""
+    bound = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
     if phase in ("resolve", "connect", "tls", "http2"):
         text, hint = f"no connection to {site.endpoint}{bound}", "check host, port and firewall, or allow more time"
     else:
@@ -331,7 +332,6 @@ def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
 # gRPC statuses
 
 _GALAXY_SERVICE: Final = "GalaxyRepository/"
-_SCOPE_HINT: Final = "use a key with that scope, or have it granted at the gateway"
 _SCOPE: Final = re.compile(r"required scope '([^']+)'")
 
 
@@ -339,11 +339,19 @@ def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
     text = f"{fault.code.name} from {site.endpoint}{_during(site)}: {fault.message or 'no further message'}"
     cls, hint, retryable = _rpc_class(fault, site)
     if cls is MxGatewayTimeoutError and site.timeout is not None:
-        text += f" (bound {site.timeout:g} s)"
+        text += f" (bound {in_seconds(site.timeout)})"
     error = cls(text, hint=hint, site=site, phase="stream", grpc_status=fault.code, retryable=retryable)
     if isinstance(error, MxGatewayAuthorizationError) and (match := _SCOPE.search(fault.message)):
         error.required_scope = match[1]
     return error
+
+
+def _denial_hint(fault: RpcStatus) -> str:
+    if fault.synthesised:
+        return "see the log of the gateway, or of the proxy before it"
+    if _SCOPE.search(fault.message):
+        return "use a key with that scope, or have it granted at the gateway"
+    return "use a key that may do this, or have it granted at the gateway"
 
 
 def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], str, bool]:
@@ -353,8 +361,7 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
         case GrpcStatus.UNAUTHENTICATED:
             return MxGatewayAuthenticationError, "pass an API key that this gateway knows", False
         case GrpcStatus.PERMISSION_DENIED:
-            hint = "see the log of the gateway, or of the proxy before it" if fault.synthesised else _SCOPE_HINT
-            return MxGatewayAuthorizationError, hint, False
+            return MxGatewayAuthorizationError, _denial_hint(fault), False
         case GrpcStatus.INVALID_ARGUMENT | GrpcStatus.OUT_OF_RANGE:
             return MxGatewayInvalidRequestError, "correct the request", False
         case GrpcStatus.DEADLINE_EXCEEDED:

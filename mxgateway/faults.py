@@ -190,6 +190,11 @@ def copy_of(fault: BaseException) -> BaseException:
     return copied
 
 
+def in_seconds(bound: float) -> str:
+    """Return a bound as people read it: what is left of one has no more digits than count."""
+    return f"{bound:.3g} s" if bound < 100 else f"{bound:g} s"
+
+
 def one_line(text: str) -> str:
     """Fold white space and drop control characters: the text may come from the peer."""
     return " ".join("".join(char for char in text if char.isprintable() or char.isspace()).split())

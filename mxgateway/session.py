@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from types import TracebackType
+from typing import Final
 
 from mxgateway import proto
 from mxgateway.commands import replies, requests
@@ -23,6 +24,9 @@ from mxgateway.transport.channel import Channel
 from mxgateway.transport.method import CallOptions, site_of
 
 log = logging.getLogger("mxgateway.session")
+
+_UNREGISTER_BOUND: Final = 5.0
+"""Seconds that leaving somebody else's session takes at most; a dead gateway frees everything by the session's lease."""
 
 
 class Session(TagCommands, WriteCommands, UserCommands, WorkerCommands):
@@ -43,9 +47,8 @@ class Session(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         opened: proto.OpenSessionReply | None = None,
         on_closed: Callable[[Session], None] = lambda session: None,
     ) -> None:
-        super().__init__(channel, session_id)
+        super().__init__(channel, session_id, owned=opened is not None)
         self._on_closed = on_closed
-        self._owned = opened is not None
         self._opened = opened
         self._closing: asyncio.Task[proto.CloseSessionReply] | None = None
 
@@ -123,7 +126,7 @@ class Session(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         self._book.stop()
         if self._book.server_handle and not self.closed:
             with contextlib.suppress(MxGatewayError):
-                await self.unregister(self._book.server_handle)
+                await self.unregister(self._book.server_handle, timeout=_UNREGISTER_BOUND)
 
 
 async def close_session_raw(

@@ -57,8 +57,24 @@ COMMANDS: Final = (
     Entry("items", "activate", "Let a suspended item tell again.", "items:activate"),
     Entry("items", "authenticate-user", "Authenticate a user and show the user id.", "items:authenticate_user"),
     Entry("items", "user-to-id", "Show the user id of a user, by GUID.", "items:user_to_id"),
+    Entry("values", "read", "Read tags.", "values:read"),
     Entry("values", "write", "Write a value to an item.", "values:write"),
     Entry("values", "write2", "Write a value with its time to an item.", "values:write2"),
+    Entry("values", "write-secured", "Write a value in the name of a user, or of two.", "secured_writes:write_secured"),
+    Entry(
+        "values",
+        "write-secured2",
+        "Write a value with its time in the name of a user, or of two.",
+        "secured_writes:write_secured2",
+    ),
+    Entry(
+        "values",
+        "write-array-elements",
+        "Write some elements of an array, and reset all others.",
+        "array_writes:write_array_elements",
+    ),
+    Entry("values", "wait", "Wait until a tag fulfils a condition.", "wait:wait"),
+    Entry("values", "watch", "Show tags as they change.", "watch:watch"),
     Entry("bulk", "add-item-bulk", "Add items and show their handles.", "bulk_items:add_item_bulk"),
     Entry("bulk", "advise-item-bulk", "Subscribe to the changes of items.", "bulk_items:advise_item_bulk"),
     Entry("bulk", "remove-item-bulk", "Remove items.", "bulk_items:remove_item_bulk"),
@@ -74,6 +90,16 @@ COMMANDS: Final = (
         "bulk_values:write_secured2_bulk",
     ),
     Entry("streams", "stream-events", "Show the events of a session as they come.", "streams:stream_events"),
+    Entry(
+        "measure",
+        "bench-read-bulk",
+        "Measure how quickly tags are read that are subscribed to.",
+        "measure:bench_read_bulk",
+    ),
+    Entry(
+        "measure", "bench-stream-events", "Measure how many events come, and how late.", "measure:bench_stream_events"
+    ),
+    Entry("measure", "check", "Judge a tag for a monitoring system.", "check:check"),
     Entry("automation", "simulate", "Run the simulated gateway until Ctrl-C.", "simulate:simulate"),
 )  # fmt: skip
 _BY_NAME: Final = {entry.name: entry for entry in COMMANDS}

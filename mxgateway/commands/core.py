@@ -33,10 +33,12 @@ class SessionCore:
     Args:
         channel: Where to call.
         session_id: The gateway's name of the session.
+        owned: True for a session that was opened here, False for one that was attached by its id.
     """
 
-    def __init__(self, channel: Channel, session_id: str) -> None:
+    def __init__(self, channel: Channel, session_id: str, *, owned: bool) -> None:
         self._channel = channel
+        self._owned = owned
         self._ledger = WriteLedger()
         self._book = TagBook()
         # Neither knows the session, which would keep itself alive until the next garbage collection.

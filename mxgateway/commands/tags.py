@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from mxgateway import proto
 from mxgateway.bulk_parts import for_each
@@ -14,7 +14,7 @@ from mxgateway.commands.arguments import check_int32, check_list, check_mapping,
 from mxgateway.commands.budget import Budget
 from mxgateway.commands.bulks import BulkCommands
 from mxgateway.commands.items import ItemCommands
-from mxgateway.errors import MxGatewayError, MxGatewaySessionError, PartialBulk
+from mxgateway.errors import MxGatewayError, PartialBulk
 from mxgateway.tag_book import LINGER
 from mxgateway.tags import TagValue, TagWrite, completed_write, data_type_of, tag_value, tag_write, unconfirmed_write
 from mxgateway.transport.method import Progress
@@ -25,8 +25,11 @@ from mxgateway.writes import Confirmation, Item, written_items
 
 log = logging.getLogger("mxgateway.session")
 
-OWN_CLIENT_NAME = "mxgateway"
+OWN_CLIENT_NAME: Final = "mxgateway"
 """As what a session registers for the tags that it reads and writes by name."""
+
+_E_INVALIDARG: Final = 0x80070057 - 2**32
+"""What MXAccess says of a handle that it does not know, and of an item that is not advised."""
 
 
 class _Use(NamedTuple):
@@ -88,16 +91,14 @@ class TagCommands(BulkCommands, ItemCommands):
 
         Raises:
             MxGatewayInvalidRequestError: A value does not fit its tag's type; nothing was written.
-            MxGatewaySessionError: `confirm` was asked for and another event stream is attached to the session.
+            MxGatewayError: A call failed; `partial` tells what became of every tag, in `TagWrite` as far as there are results.
         """
         given = {check_text("a tag in values", tag): value for tag, value in check_mapping("values", values).items()}
         check_int32("user_id", user_id)
         budget = Budget(self._bound(timeout) if timeout is not None else None, self._site, correlation_id)
         messages = await self._typed(given, data_type, budget)
-        await self._keep_stream_open(needed=confirm)
-        use = await self._channel.unattended.run(
-            lambda: self._use(list(given), budget), Progress(sent=True), orphaned=self._give_back
-        )
+        await self._keep_stream_open(confirm=confirm)
+        use = await self._used(list(given), budget)
         try:
             written = await self._write_items(use.tags, messages, confirm, user_id, budget)
         finally:
@@ -139,25 +140,40 @@ class TagCommands(BulkCommands, ItemCommands):
                 )
             return book.server_handle
 
-    async def _keep_stream_open(self, *, needed: bool) -> None:
-        """Let completions and first values be read: they would fill up the session's queue at the gateway, which then faults the session."""
-        try:
+    async def _keep_stream_open(self, *, confirm: bool) -> None:
+        """Let completions and first values be read: they would fill up the session's queue at the gateway, which then faults the session.
+
+        In a session of somebody else that is up to its owner: the gateway has one event stream for each session.
+        """
+        if confirm or self._owned:
             await self._hub.attach_confirmations()
-        except MxGatewaySessionError:
-            if needed or self.closed:
-                raise  # else somebody elsewhere reads them
+
+    async def _used(self, tags: list[str], budget: Budget) -> _Use:
+        """Have an advised item for each tag, as far as MXAccess gives one.
+
+        That goes on when the caller is cancelled: only the replies tell what has to be let go of.
+        """
+        try:
+            return await self._channel.unattended.run(
+                lambda: self._use(tags, budget), Progress(sent=True), orphaned=self._give_back
+            )
+        except MxGatewayError as error:
+            error.partial = PartialBulk((), range(0), range(len(tags)))  # nothing was written
+            raise
 
     async def _use(self, tags: list[str], budget: Budget) -> _Use:
-        """Have an advised item for each tag, as far as MXAccess gives one."""
         book = self._book
         server = await self._own_server(budget)
         async with book.advising:
             refused: dict[str, TagWrite] = {}
-            idle = [tag for tag in tags if book.handle(tag) is not None and not book.is_advised(tag)]
-            if idle:
-                await self._advise_again(server, idle, budget)
-            if new := [tag for tag in tags if book.handle(tag) is None]:
-                await self._subscribe(server, new, refused, budget)
+            try:
+                if idle := [tag for tag in tags if book.handle(tag) is not None and not book.is_advised(tag)]:
+                    await self._advise_again(server, idle, budget)
+                if new := [tag for tag in tags if book.handle(tag) is None]:
+                    await self._subscribe(server, new, refused, budget)
+            except BaseException:
+                self._sweep_soon()
+                raise
             usable = [tag for tag in tags if tag not in refused]
             book.take(usable)
             return _Use(usable, refused)
@@ -192,8 +208,11 @@ class TagCommands(BulkCommands, ItemCommands):
 
     def _give_back(self, use: _Use) -> None:
         """Let the tags be unadvised when nobody writes them for a while."""
+        self._book.give_back(use.tags, asyncio.get_running_loop().time())
+        self._sweep_soon()
+
+    def _sweep_soon(self) -> None:
         book = self._book
-        book.give_back(use.tags, asyncio.get_running_loop().time())
         if book.lingers and (book.sweeper is None or book.sweeper.done()) and not self.closed:
             book.sweeper = self._channel.unattended.start(self._sweep())
 
@@ -261,6 +280,8 @@ class TagCommands(BulkCommands, ItemCommands):
         for write in writes:
             if not write.ok:
                 book.forget_type(write.tag)
+            if write.hresult == _E_INVALIDARG and not write.confirmed:  # somebody else has removed the item
+                book.forget_tag(write.tag)
         return writes
 
     async def _confirmed(
@@ -281,5 +302,5 @@ def _outcome(tag: str, confirmation: Confirmation) -> TagWrite:
     if not confirmation.done():
         return unconfirmed_write(tag, "accepted, but not confirmed in time: the write may still be carried out")
     if (error := confirmation.exception()) is not None:
-        return unconfirmed_write(tag, str(error))
+        return unconfirmed_write(tag, f"accepted, but its completion was not seen: {error}")
     return completed_write(tag, confirmation.result())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from mxgateway.wire import which_one_of
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.golden import golden
+from tests.cli.in_process import refused
 from tests.cli.process import PROGRAM, Outcome, environment, mxgw
 from tests.cli.test_lazy_imports import loaded_by
 
@@ -237,7 +239,6 @@ async def test_values_that_were_read_into_a_file_can_be_written_back(gateway: Ga
     [
         (("read-bulk", "--items", "a", "--session-id", "s"), "--session-id needs --server-handle"),
         (("read-bulk", "--items", "a", "--server-handle", "1"), "--server-handle means nothing without --session-id"),
-        (("read-bulk", "--session-id", "s", "--server-handle", "0", "--items", "a"), "server_handle is 0"),
         (("read-bulk", "--items", "a", "--timeout-ms", "-1"), "--timeout-ms"),
         (("read-bulk", "--from", "no-such-file.csv"), "does not exist"),
         (("advise-item-bulk", "--item-handles", "1"), "--item-handles means nothing without --session-id"),
@@ -247,26 +248,31 @@ async def test_values_that_were_read_into_a_file_can_be_written_back(gateway: Ga
         (("write2-bulk", "--items", "a", "--type", "int32", "--values", "1", "--timestamp", "noon"), "timestamp is 'noon'"),
         (("write-secured-bulk", "--items", "a", "--type", "int32", "--values", "1"), "Name the user with --user"),
         (
-            ("write-secured-bulk", "--items", "a", "--current-user-id", "1", "--user", "u", "--password-env", "OPERATOR"),
+            ("write-secured-bulk", "--items", "a", "--current-user-id", "1", "--user", "u", "--password-env", "PATH"),
             "--user and user ids contradict each other",
         ),
-        (("write-secured-bulk", "--items", "a", "--password-env", "OPERATOR"), "--password-env goes with --user"),
+        (("write-secured-bulk", "--items", "a", "--password-env", "PATH"), "--password-env goes with --user"),
         (
-            ("write-secured-bulk", "--items", "a", "--verifier", "v", "--verifier-password-env", "OPERATOR"),
+            ("write-secured-bulk", "--items", "a", "--verifier", "v", "--verifier-password-env", "PATH"),
             "--verifier goes with --user",
         ),
     ],
 )  # fmt: skip
-async def test_wrong_usage_is_one_clear_line_and_nothing_is_sent(
-    gateway: Gateway, arguments: tuple[str, ...], says: str
-) -> None:
-    outcome = await mxgw(*arguments, "--plaintext", env={**gateway.env, **PASSWORDS})
+def test_wrong_usage_is_one_clear_line_and_nothing_is_sent(arguments: tuple[str, ...], says: str) -> None:
+    outcome = refused(*arguments)
 
     assert outcome.code == 2
     assert outcome.out == ""
     [line] = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
     assert says in line
-    assert "-password" not in outcome.err.replace("--password", "").replace("--verifier-password", "")
+    assert os.environ["PATH"] not in outcome.err
+
+
+async def test_a_server_handle_that_nobody_gave_is_refused_before_it_is_sent(gateway: Gateway) -> None:
+    outcome = await gateway.mxgw("read-bulk", "--session-id", "s", "--server-handle", "0", "--items", "a")
+
+    assert outcome.code == 2
+    assert "server_handle is 0" in outcome.err
     assert not [call for call in gateway.simulated.received if call.method == "Invoke"]
 
 
