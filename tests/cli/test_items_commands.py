@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,9 @@ from grpclib.const import Status
 
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.golden import golden
-from tests.cli.process import PROGRAM, environment, mxgw
+from tests.cli.in_process import refused
+from tests.cli.process import mxgw
+from tests.cli.terminal import terminal
 
 PASSWORD = "operator-password"
 PASSWORD_ENV = {"PLANT_PASSWORD": PASSWORD}
@@ -109,7 +110,6 @@ async def test_a_buffered_item_tells_and_a_suspended_one_tells_nothing(gateway: 
         (("set-buffered-update-interval", "--milliseconds", "2147483648"), "--milliseconds"),
         (("set-buffered-update-interval",), "Missing option '--milliseconds'"),
         (("suspend",), "Name the item"),
-        (("user-to-id", "--guid", "operator"), "user_id_guid is 'operator'"),
         (("authenticate-user", "--password-env", "X"), "Missing option '--user'"),
         (("authenticate-user", "--user", "u"), "no terminal to ask for a password"),
         (("authenticate-user", "--user", "u", "--password", PASSWORD), "--password would show the password"),
@@ -122,8 +122,8 @@ async def test_a_buffered_item_tells_and_a_suspended_one_tells_nothing(gateway: 
         ),
     ],
 )
-async def test_wrong_usage_is_one_clear_line_that_shows_no_password(arguments: tuple[str, ...], says: str) -> None:
-    outcome = await mxgw(*arguments, "--simulator", env=PASSWORD_ENV)
+def test_wrong_usage_is_one_clear_line_that_shows_no_password(arguments: tuple[str, ...], says: str) -> None:
+    outcome = refused(*arguments)
 
     assert outcome.code == 2
     assert outcome.out == ""
@@ -136,7 +136,10 @@ async def test_an_unknown_user_and_a_wrong_password_are_refused_by_mxaccess(gate
     wrong = await gateway.mxgw("authenticate-user", "--user", "operator", "--password-env", "PATH", "--json")
     unknown = await gateway.mxgw("user-to-id", "--guid", "00000000-0000-0000-0000-000000000000")
 
-    assert (wrong.code, unknown.code) == (22, 22)
+    no_guid = await gateway.mxgw("user-to-id", "--guid", "operator")
+
+    assert (wrong.code, unknown.code, no_guid.code) == (22, 22, 2)
+    assert "user_id_guid is 'operator'" in no_guid.err
     assert wrong.error["type"] == "MxAccessError"
     assert os.environ["PATH"] not in wrong.err
 
@@ -164,29 +167,12 @@ async def test_a_password_file_works_with_the_line_end_that_editors_add(gateway:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a terminal to type on is made with pty")
-def test_on_a_terminal_the_password_is_asked_for_and_not_echoed() -> None:
-    import pty
-    import subprocess
+async def test_on_a_terminal_the_password_is_asked_for_and_not_echoed() -> None:
+    arguments = ("authenticate-user", "--user", "operator", "--simulator", "-o", "value")
+    async with terminal(*arguments) as screen:
+        await screen.shows("Password of operator: ")
+        assert not screen.echoes()
+        screen.type(f"{PASSWORD}\n")
+        assert await screen.ended() == 0
 
-    ours, theirs = pty.openpty()
-    command = [*PROGRAM, "authenticate-user", "--user", "operator", "--simulator", "-o", "value"]
-    # A session of its own with that terminal, which the prompt opens by its name.
-    starter = (
-        "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-        "os.execv(sys.argv[1], sys.argv[1:])"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", starter, *command],
-        stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, env=environment(),
-    )  # fmt: skip
-    os.close(theirs)
-    shown = os.read(ours, 1000)
-    while b": " not in shown:
-        shown += os.read(ours, 1000)
-    os.write(ours, f"{PASSWORD}\n".encode())
-    out, _ = process.communicate(timeout=60)
-    os.close(ours)
-
-    assert b"Password of operator: " in shown
-    assert PASSWORD.encode() not in shown
-    assert (process.returncode, out) == (0, b"1\n")
+    assert screen.text.splitlines() == ["Password of operator: ", "1"]
