@@ -28,13 +28,13 @@ IDLE: Final = 3
 """Added and not advised: TestDouble."""
 ARRAY: Final = 4
 """Advised: TestIntArray."""
-NEXT: Final = 5
+NEXT: Final = 7
 """The next handle that is given out."""
 NOBODY: Final = 99
 """A handle that was never given out."""
 OPERATOR, SUPERVISOR = SimulatorOptions().users
-OPERATOR_ID: Final = 1
-SUPERVISOR_ID: Final = 2
+OPERATOR_ID: Final = 5
+SUPERVISOR_ID: Final = 6
 ALARM: Final = "Galaxy!Area1.Tank01.Hi"
 """Active."""
 
