@@ -30,7 +30,7 @@ Quality = Literal["good", "uncertain", "any"]
 QUALITIES: Final[tuple[Quality, ...]] = ("good", "uncertain", "any")
 
 ALLOWED: Final = "'== 5', '!= 5', '> 3.2', '>= 3.2', '< 3.2', '<= 3.2', changes or good"
-_COMPARISON: Final = re.compile(r"\s*(==|!=|>=|<=|>|<)\s*(.*?)\s*", re.DOTALL)
+_COMPARISON: Final = re.compile(r"\s*(==|!=|>=|<=|>|<)(?![=<>])\s*(.*?)\s*", re.DOTALL)
 _WORDS: Final = ("changes", "good")
 _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "==": operator.eq,

@@ -100,6 +100,8 @@ COMMANDS: Final = (
         "measure", "bench-stream-events", "Measure how many events come, and how late.", "measure:bench_stream_events"
     ),
     Entry("measure", "check", "Judge a tag for a monitoring system.", "check:check"),
+    Entry("automation", "batch", "Run the command lines of stdin over one connection.", "batch:batch"),
+    Entry("automation", "profile", "Keep connection options under a name.", "profile:profile"),
     Entry("automation", "simulate", "Run the simulated gateway until Ctrl-C.", "simulate:simulate"),
 )  # fmt: skip
 _BY_NAME: Final = {entry.name: entry for entry in COMMANDS}

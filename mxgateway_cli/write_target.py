@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -103,7 +103,7 @@ class WriteTarget:
         if confirm and self.tag is None:
             raise click.UsageError("--confirm needs TAG: others may write the item of these handles at the same time.")
 
-    def session(self, call: Call) -> Any:
+    def session(self, call: Call) -> AbstractAsyncContextManager[Session]:
         """Give the open session, or one of the command's own, for the time of a block."""
         return call.session(self.session_id, name=self.client_name)
 

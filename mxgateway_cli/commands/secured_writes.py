@@ -27,12 +27,17 @@ async def write_secured(call: Call, value_type: str | None, value: str, confirm:
     async with target.session(call) as session:
         message = await new.for_tag(session, target.tag)
         async with target.place(session) as place, completion_of_write(call, place, wanted=confirm) as completion:
-            ids = await _user_ids(users, place)
+            current, verifier = await _user_ids(users, place)
             await session.write_secured(
-                place.server_handle, place.item_handle, message, **ids, correlation_id=call.correlation_id
+                place.server_handle,
+                place.item_handle,
+                message,
+                current_user_id=current,
+                verifier_user_id=verifier,
+                correlation_id=call.correlation_id,
             )
             outcome = await completion()
-    place.report(call, "write-secured", value="currentUserId", **_reported(ids), **outcome)
+    place.report(call, "write-secured", value="currentUserId", **_reported(current, verifier), **outcome)
 
 
 @gateway_command("write-secured2", *WRITE_TARGET, *WRITE_VALUE, WRITE_TIME, *SECURED_OPTIONS, CONFIRM)
@@ -46,12 +51,20 @@ async def write_secured2(
     async with target.session(call) as session:
         message = await new.for_tag(session, target.tag)
         async with target.place(session) as place, completion_of_write(call, place, wanted=confirm) as completion:
-            ids = await _user_ids(users, place)
+            current, verifier = await _user_ids(users, place)
             await session.write_secured2(
-                place.server_handle, place.item_handle, message, moment, **ids, correlation_id=call.correlation_id
+                place.server_handle,
+                place.item_handle,
+                message,
+                moment,
+                current_user_id=current,
+                verifier_user_id=verifier,
+                correlation_id=call.correlation_id,
             )
             outcome = await completion()
-    place.report(call, "write-secured2", value="currentUserId", timestamp=timestamp, **_reported(ids), **outcome)
+    place.report(
+        call, "write-secured2", value="currentUserId", timestamp=timestamp, **_reported(current, verifier), **outcome
+    )
 
 
 def _take(params: dict[str, Any], confirm: bool) -> tuple[SecuredUsers, WriteTarget]:
@@ -70,14 +83,14 @@ def _take(params: dict[str, Any], confirm: bool) -> tuple[SecuredUsers, WriteTar
     return users, target
 
 
-async def _user_ids(users: SecuredUsers, place: Place) -> dict[str, int]:
+async def _user_ids(users: SecuredUsers, place: Place) -> tuple[int, int]:
     """Return the ids of current user and verifier, the same twice when there is no verifier."""
     if users.by_name:
-        return await users.authenticate(place)
+        ids = await users.authenticate(place)
+        return ids["current_user_id"], ids["verifier_user_id"]
     current = users.current_user_id or 0
-    verifier = current if users.verifier_user_id is None else users.verifier_user_id
-    return {"current_user_id": current, "verifier_user_id": verifier}
+    return current, current if users.verifier_user_id is None else users.verifier_user_id
 
 
-def _reported(ids: dict[str, int]) -> dict[str, int]:
-    return {"currentUserId": ids["current_user_id"], "verifierUserId": ids["verifier_user_id"]}
+def _reported(current: int, verifier: int) -> dict[str, int]:
+    return {"currentUserId": current, "verifierUserId": verifier}

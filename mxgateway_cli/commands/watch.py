@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _REFRESH_SECONDS: Final = 0.2
 """Between two drawings: quicker than people read, and slow enough for a link over a modem."""
-_WIDTHS: Final = (30, 24, 12, 30, 7, 0)
+_WIDTHS: Final = (32, 24, 12, 30, 7, 0)
 _HEADINGS: Final = ("tag", "value", "quality", "source time", "changes", "trouble")
 
 

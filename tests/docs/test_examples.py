@@ -82,7 +82,11 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
             break
     try:
         path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
-        yield Gateway(port, {**os.environ, "MXGATEWAY_API_KEY": key, "PATH": path})
+        profiles = tmp_path_factory.mktemp("config") / "config.toml"
+        # What the example that writes it would have made: each example runs by itself.
+        profiles.write_text(f'[profile.lab]\nendpoint = "localhost:{port}"\nplaintext = true\n', encoding="utf-8")
+        environment = {"MXGATEWAY_API_KEY": key, "MXGATEWAY_CONFIG": str(profiles), "PATH": path}
+        yield Gateway(port, {**os.environ, **environment})
     finally:
         process.terminate()
         process.communicate(timeout=20)
