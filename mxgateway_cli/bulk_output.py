@@ -61,6 +61,7 @@ class BulkReport:
         self._place: Place | None = None
         self._answered = self._failed = self._in_doubt = 0
         self._first_failure = ""
+        self._unread = False
         self._texts: list[str] = []
 
     def start(self, place: Place) -> None:
@@ -101,14 +102,17 @@ class BulkReport:
         self._write(self._output.text, "  ]\n}")
 
     def check(self) -> None:
-        """Say that entries failed.
+        """Say how the command ends when all of its calls were answered.
 
         Raises:
             PartlyFailed: Some did, or all.
+            ClosedPipe: None did, and nobody reads stdout any more.
         """
         if self._failed:
             told = f"{self._failed} of {len(self._entries)} entries failed"
             raise PartlyFailed(f"{told}, the first: {self._first_failure}")
+        if self._unread:
+            raise ClosedPipe
 
     # -- one result
 
@@ -152,6 +156,7 @@ class BulkReport:
             if not self._kind.changes:
                 raise
             # Half of what was to be changed is worse than results that nobody reads.
+            self._unread = True
             discard_stdout()
 
 
