@@ -167,9 +167,9 @@ async def test_secured_writes_name_their_users_by_id_or_by_name(session: OpenSes
     )  # fmt: skip
 
     assert_document(by_id, document("write-secured-bulk", written(2), written(3)))
-    assert_document(by_name, document("write-secured2-bulk", written(2), written(3)))
+    assert_document(by_name, document("write-secured2-bulk", written(4), written(5)))
     tag = session.gateway.simulated.tag(VERIFIED)
-    assert (tag.sample.native, tag.last_user_id) == (8, 1)
+    assert (tag.sample.native, tag.last_user_id) == (8, 2)
 
 
 @pytest.mark.parametrize(

@@ -62,9 +62,9 @@ DOCUMENTS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     ),
     (
         ("authenticate-user", "--user", "operator", "--password-env", "PLANT_PASSWORD"),
-        {"operation": "authenticate-user", **HANDLES, "user": "operator", "userId": 1, **TAIL},
+        {"operation": "authenticate-user", **HANDLES, "user": "operator", "userId": 2, **TAIL},
     ),
-    (("user-to-id", "--guid", GUID), {"operation": "user-to-id", **HANDLES, "guid": GUID, "userId": 1, **TAIL}),
+    (("user-to-id", "--guid", GUID), {"operation": "user-to-id", **HANDLES, "guid": GUID, "userId": 2, **TAIL}),
 ]
 
 
@@ -163,7 +163,7 @@ async def test_a_password_file_works_with_the_line_end_that_editors_add(gateway:
 
     outcome = await gateway.mxgw("authenticate-user", "--user", "operator", "--password-file", str(file), "-ovalue")
 
-    assert outcome.out == "1\n", outcome.err
+    assert outcome.out == "2\n", outcome.err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a terminal to type on is made with pty")
@@ -175,4 +175,4 @@ async def test_on_a_terminal_the_password_is_asked_for_and_not_echoed() -> None:
         screen.type(f"{PASSWORD}\n")
         assert await screen.ended() == 0
 
-    assert screen.text.splitlines() == ["Password of operator: ", "1"]
+    assert screen.text.splitlines() == ["Password of operator: ", "2"]
