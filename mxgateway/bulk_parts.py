@@ -16,10 +16,14 @@ R = TypeVar("R")
 PART_LIMIT: Final = 1_000
 """Entries of one call. The gateway's worker carries out one command after another: longer ones would hold up everybody else's."""
 
-_FRAME_BYTES: Final = 1_024
-"""More than what a request has besides its entries: session, correlation id, handles, lengths."""
+_FRAME_BYTES: Final = 64
+"""More than what a request has besides its entries and its ids: kind, server handle, time-out, tags and lengths."""
 _ENTRY_BYTES: Final = 128
 """More than what an entry has besides its text or value: handles, users, time, tags and lengths of its fields."""
+
+_SCALAR_BYTES: Final = 64
+"""More than what a scalar takes with its types, whose names are no longer than _VARIANT_BYTES."""
+_VARIANT_BYTES: Final = 16
 
 _LARGE_ARMS: Final = frozenset({"string_value", "array_value", "raw_value", "sparse_array_value"})
 
@@ -34,22 +38,28 @@ async def for_each(values: Iterable[T], act: Callable[[int, T], R]) -> list[R]:
     return made
 
 
-def parts(weights: Sequence[int], limit: int, name: str) -> list[range]:
+def frame_weight(*ids: str) -> int:
+    """Return the most bytes that a request takes besides its entries, with these ids in it."""
+    return _FRAME_BYTES + sum(_size(text) for text in ids)
+
+
+def parts(weights: Sequence[int], limit: int, frame: int, place: Callable[[int], str]) -> list[range]:
     """Return the parts in which entries are sent, as ranges of their indexes.
 
     Args:
         weights: The most bytes that each entry takes.
         limit: The message limit in bytes.
-        name: What messages call the entries.
+        frame: The most bytes that a message takes besides its entries.
+        place: What messages call the entry at an index.
 
     Raises:
         MxGatewayInvalidRequestError: One entry alone exceeds the limit.
     """
-    room = limit - _FRAME_BYTES
+    room = limit - frame
     for index, weight in enumerate(weights):
         if weight > room:
             raise MxGatewayInvalidRequestError(
-                f"{name}[{index}] takes {weight} bytes, but one message holds {limit}",
+                f"{place(index)} takes {weight} bytes, but one message holds {limit}, {frame} of them for other things",
                 hint="the gateway's limit is 16 MiB each way (max_send_bytes here); nothing was sent",
                 phase="request",
             )
@@ -72,10 +82,17 @@ HANDLE_WEIGHT: Final = 16
 
 def text_weight(text: str) -> int:
     """Return the most bytes that an entry with this text takes."""
-    return _ENTRY_BYTES + (len(text) if text.isascii() else len(text.encode()))
+    return _ENTRY_BYTES + _size(text)
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def value_weight(value: proto.MxValue) -> int:
     """Return the most bytes that an entry with this value takes."""
-    large = which_one_of(value, "kind") in _LARGE_ARMS or value.raw_diagnostic or len(value.variant_type) > 16
-    return _ENTRY_BYTES + (len(encode(value)) if large else 64)
+    small = which_one_of(value, "kind") not in _LARGE_ARMS and not value.raw_diagnostic and not value._unknown_fields
+    variant = value.variant_type
+    if small and len(variant) <= _VARIANT_BYTES and variant.isascii():
+        return _ENTRY_BYTES + _SCALAR_BYTES
+    return _ENTRY_BYTES + len(encode(value))

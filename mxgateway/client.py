@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypedDict, TypeVar, Unpack
@@ -154,6 +155,15 @@ class GatewayClient:
     def endpoint(self) -> str:
         """The gateway, as ``host:port``."""
         return str(self._channel.endpoint)
+
+    @property
+    def call_timeout(self) -> float | None:
+        """Default bound in seconds of the calls to come, None for none; `ClientOptions.call_timeout` until another one is set."""
+        return self._channel.options.call_timeout
+
+    @call_timeout.setter
+    def call_timeout(self, seconds: float | None) -> None:
+        self._channel.options = replace(self._channel.options, call_timeout=seconds)
 
     def __repr__(self) -> str:
         return f"<GatewayClient of {self.endpoint}{', closed' if self._closing is not None else ''}>"

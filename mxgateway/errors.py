@@ -332,7 +332,6 @@ def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
 # gRPC statuses
 
 _GALAXY_SERVICE: Final = "GalaxyRepository/"
-_SCOPE_HINT: Final = "use a key with that scope, or have it granted at the gateway"
 _SCOPE: Final = re.compile(r"required scope '([^']+)'")
 
 
@@ -347,6 +346,14 @@ def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
     return error
 
 
+def _denial_hint(fault: RpcStatus) -> str:
+    if fault.synthesised:
+        return "see the log of the gateway, or of the proxy before it"
+    if _SCOPE.search(fault.message):
+        return "use a key with that scope, or have it granted at the gateway"
+    return "use a key that may do this, or have it granted at the gateway"
+
+
 def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], str, bool]:
     """Return class, hint and whether another try is worth it."""
     galaxy = _GALAXY_SERVICE in site.method
@@ -354,8 +361,7 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
         case GrpcStatus.UNAUTHENTICATED:
             return MxGatewayAuthenticationError, "pass an API key that this gateway knows", False
         case GrpcStatus.PERMISSION_DENIED:
-            hint = "see the log of the gateway, or of the proxy before it" if fault.synthesised else _SCOPE_HINT
-            return MxGatewayAuthorizationError, hint, False
+            return MxGatewayAuthorizationError, _denial_hint(fault), False
         case GrpcStatus.INVALID_ARGUMENT | GrpcStatus.OUT_OF_RANGE:
             return MxGatewayInvalidRequestError, "correct the request", False
         case GrpcStatus.DEADLINE_EXCEEDED:

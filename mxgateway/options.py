@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mxgateway.credentials import ApiKey, Secret
@@ -267,8 +268,10 @@ def merge_options(cls: type[_Options], options: _Options | None, overrides: Mapp
 
 def check_timeout(name: str, value: float | None) -> None:
     """Refuse a bound that is no positive number of seconds; None and infinity mean no bound."""
-    if value is not None and not value > 0:
-        raise _refused(f"{name} is {value}", "give a positive number of seconds, or None for no bound")
+    if value is None:
+        return
+    if not isinstance(value, float | int | Real) or isinstance(value, bool) or not value > 0:
+        raise _refused(f"{name} is {value!r:.100}", "give a positive number of seconds, or None for no bound")
 
 
 def check_metadata(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Unpack
 
 from mxgateway import proto
 from mxgateway.commands import replies, requests
-from mxgateway.commands.arguments import check_sequence
+from mxgateway.commands.arguments import check_correlation_id, check_sequence
 from mxgateway.commands.tags import TagCommands
 from mxgateway.commands.users import UserCommands
 from mxgateway.commands.worker import WorkerCommands
@@ -39,7 +39,7 @@ class Session(TagCommands, WriteCommands, UserCommands, WorkerCommands):
     """One MXAccess session: a worker process at the gateway with one MXAccess object in it.
 
     Every method takes `timeout`, the bound of the call in seconds (None: the client's `call_timeout`), and `correlation_id`, which the gateway writes
-    to its log (empty: a fresh one). A timeout or a cancellation ends the waiting and not the command.
+    to its log (empty: a fresh one; 1,000 characters at most). A timeout or a cancellation ends the waiting and not the command.
 
     Every method raises below `MxGatewayError`: `MxAccessError` when MXAccess refuses the command, `MxGatewaySessionError` when the
     session is over, `MxGatewayTimeoutError` and `MxGatewayTransportError` for the way there and back.
@@ -114,6 +114,8 @@ class Session(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         Safe to call again, and at the same time from several tasks: the first call closes, all return its reply. Cancelling a caller does not
         stop the closing. A session that the gateway does not know any more counts as closed.
         """
+        self._bound(timeout)  # refused, it must not count as the closing
+        check_correlation_id(correlation_id)
         if self._closing is None or self._closing.cancelled():
             self._closing = asyncio.create_task(self._close(timeout, correlation_id or requests.new_correlation_id()))
             self._closing.add_done_callback(_mark_retrieved)

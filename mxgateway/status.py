@@ -90,14 +90,24 @@ def explain_status(status: MxStatusProxy) -> str:
     """
     category = _name(status.category, "MX_STATUS_CATEGORY_")
     parts = [_CATEGORIES.get(category) or _spelled(category) or f"status category {status.raw_category}"]
+    if category == "UNKNOWN" and status.raw_category:
+        parts[0] += f" (category {status.raw_category})"
     source = _name(status.detected_by, "MX_STATUS_SOURCE_")
     if source != "UNSPECIFIED":
         words = _SOURCES.get(source) or _spelled(source) or f"source {status.raw_detected_by}"
+        if source == "UNKNOWN" and status.raw_detected_by:
+            words += f" (source {status.raw_detected_by})"
         parts.append(f"detected by {words}")
     if status.detail:
         parts.append(explain_detail(status.detail))
     text = " ".join(status.diagnostic_text.split())
     return "; ".join([", ".join(parts), text] if text else [", ".join(parts)])
+
+
+def is_said(text: str, reasons: Iterable[str]) -> bool:
+    """Tell whether one of several reasons says a text already; case and a full stop make no difference."""
+    told = text.strip().rstrip(".").casefold()
+    return any(told in reason.casefold() for reason in reasons)
 
 
 def explain_detail(detail: int) -> str:
@@ -195,7 +205,6 @@ _HRESULTS: Final = {
 }
 
 _FACILITIES: Final = {
-    0: "no facility",
     1: "RPC",
     2: "dispatch",
     3: "storage",
@@ -240,7 +249,8 @@ def explain_hresult(hresult: int) -> str:
     facility, code = number >> 16 & 0x1FFF, number & 0xFFFF
     if facility == _INTERFACE_FACILITY and code >= _FIRST_INTERFACE_CODE:
         return f"0x{number:08X}: {outcome} that the interface itself defines (code 0x{code:04X}); see the statuses"
-    return f"0x{number:08X}: {outcome}, facility {_FACILITIES.get(facility, facility)}, code {code}"
+    where = f", facility {_FACILITIES.get(facility, facility)}" if facility else " without a facility"
+    return f"0x{number:08X}: {outcome}{where}, code {code}"
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -108,6 +108,6 @@ def _words(
 ) -> str:
     reasons = [status.explain_hresult(hresult)] if hresult else []
     reasons += [status.explain_status(each) for each in status.failures(statuses)]
-    if message and not any(message.casefold() in reason.casefold() for reason in reasons):
+    if message and not status.is_said(message, reasons):
         reasons.insert(0, " ".join(message.split()))
     return ", ".join(reasons) or "no reason given"

@@ -25,6 +25,7 @@ A ready ``proto.MxValue``, ``proto.MxArray`` or ``proto.MxSparseArray`` is sent 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,8 +44,9 @@ from mxgateway.value_kinds import (
     fit_values,
     is_array,
     refusal,
+    shown_int,
 )
-from mxgateway.wire import which_one_of
+from mxgateway.wire import WireError, encode, which_one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ def to_mx_value(
     Raises:
         MxGatewayInvalidRequestError: The value, or one element of it, does not fit.
     """
+    _check_data_type(data_type)
     if value is None:
         return proto.MxValue(data_type=proto.MxDataType.NO_DATA, variant_type="VT_EMPTY", is_null=True)
     if isinstance(value, proto.MxValue | proto.MxArray | proto.MxSparseArray):
@@ -134,6 +137,7 @@ def to_mx_array(
     Raises:
         MxGatewayInvalidRequestError: An element does not fit, the elements are of several types, or `dimensions` is wrong.
     """
+    _check_data_type(data_type)
     array = _array(values, _rule(data_type, name), data_type, name)
     if dimensions is not None:
         _check_dimensions(dimensions, len(values), name)
@@ -159,14 +163,17 @@ def to_mx_sparse_array(
     Raises:
         MxGatewayInvalidRequestError: A slot lies outside the array, or a value does not fit the type.
     """
+    _check_data_type(element_data_type, "element_data_type")
     rule = _element_rule(element_data_type, name)
+    if not isinstance(elements, Mapping):
+        raise refusal(name, f"is of type {type(elements).__name__}", "pass a mapping, such as {index: value}")
     slots = list(elements)
-    _check_slots(slots, total_length, name)
-    sparse = proto.MxSparseArray(element_data_type=element_data_type, total_length=total_length)
+    length = _check_slots(slots, total_length, name)
+    sparse = proto.MxSparseArray(element_data_type=element_data_type, total_length=length)
     if slots:
         kind, fitted = fit_values(list(elements.values()), rule, lambda i: f"{name}[{slots[i]}]")
         sparse.elements = [
-            proto.MxSparseElement(index=slot, value=_scalar(kind, plain, element_data_type))
+            proto.MxSparseElement(index=operator.index(slot), value=_scalar(kind, plain, element_data_type))
             for slot, plain in zip(slots, fitted, strict=True)
         ]
     return sparse
@@ -201,6 +208,11 @@ def _rule(data_type: proto.MxDataType | None, name: str) -> Rule:
         what = f"cannot be sent as data type {asked}"
         raise refusal(name, what, "ask for another data type, or pass a proto.MxValue that you built")
     return rule
+
+
+def _check_data_type(data_type: proto.MxDataType | None, name: str = "data_type") -> None:
+    if data_type is not None and (not isinstance(data_type, int) or isinstance(data_type, bool)):
+        raise refusal(name, f"is of type {type(data_type).__name__}", "pass a proto.MxDataType, such as INTEGER")
 
 
 def _type_name(data_type: proto.MxDataType) -> str:
@@ -250,6 +262,10 @@ def _ready_made(
     if data_type and value.data_type != data_type:
         what = f"is a message of data type {_type_name(value.data_type)}, but {_type_name(data_type)} was asked for"
         raise refusal(name, what, "ask for no data type, or pass a Python value")
+    try:
+        encode(value)
+    except WireError as error:
+        raise refusal(name, f"cannot be sent: {error}", "give each field what the contract says") from error
     return value
 
 
@@ -269,17 +285,32 @@ def _sparse_value(sparse: proto.MxSparseArray, name: str) -> proto.MxValue:
     return proto.MxValue(data_type=sparse.element_data_type, variant_type=variant_type, sparse_array_value=sparse)
 
 
-def _check_slots(slots: Sequence[int], total_length: int, name: str) -> None:
-    if not 0 <= total_length <= _UINT32_MAX:
-        raise refusal(name, f"has total length {total_length}", "pass a length from 0 to 4294967295")
+def _check_slots(slots: Sequence[int], total_length: int, name: str) -> int:
+    """Return the total length, when it is one and the slots lie within it."""
+    length = _whole(total_length)
+    if length is None or not 0 <= length <= _UINT32_MAX:
+        shown = shown_int(total_length) if isinstance(total_length, int) else f"{total_length!r:.100}"
+        raise refusal(name, f"has total length {shown}", "pass a length from 0 to 4294967295")
     seen: set[int] = set()
     for slot in slots:
-        if not 0 <= slot < total_length:
-            hint = f"slots are counted from 0; the array has {total_length}"
-            raise refusal(f"{name}[{slot}]", "lies outside the array", hint)
-        if slot in seen:
-            raise refusal(f"{name}[{slot}]", "is given twice", "give each slot one value")
-        seen.add(slot)
+        index = _whole(slot)
+        if index is None:
+            raise refusal(f"{name}[{slot!r:.100}]", "is no slot", "name slots by whole numbers from 0")
+        if not 0 <= index < length:
+            hint = f"slots are counted from 0; the array has {length}"
+            raise refusal(f"{name}[{shown_int(index)}]", "lies outside the array", hint)
+        if index in seen:
+            raise refusal(f"{name}[{index}]", "is given twice", "give each slot one value")
+        seen.add(index)
+    return length
+
+
+def _whole(value: SupportsIndex) -> int | None:
+    """Return a whole number as an int, None for anything else; a bool is no number."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
 
 
 def _check_dimensions(dimensions: Sequence[int], count: int, name: str) -> None:

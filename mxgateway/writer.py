@@ -86,6 +86,8 @@ class Writer:
         """
         try:
             return await confirmation
+        except MxGatewayError as error:
+            raise replies.unseen(error) from error
         finally:
             self._ledger.abandon(item, confirmation)
 

@@ -15,6 +15,8 @@ from mxgateway_cli.text import clean, json_text
 if TYPE_CHECKING:
     from mxgateway import Secret
     from mxgateway_cli.failures import Failure
+    from mxgateway_cli.hosting import Host
+    from mxgateway_cli.output import OutputFormat
 
 Colour = Literal["auto", "always", "never"]
 
@@ -32,17 +34,22 @@ class App:
     Args:
         arguments: The command line. Whether JSON was asked for is read from it at once, because a command line that cannot
             be parsed is reported in that form too.
+        host: The batch that the command is a line of; None when it has the process to itself.
     """
 
-    def __init__(self, arguments: Sequence[str] = ()) -> None:
-        self.output = Output("json" if _asks_for_json(arguments) else "table")
-        self.colour: Colour = "auto"
-        self.verbose = False
-        self._secrets: list[Secret] = []
+    def __init__(self, arguments: Sequence[str] = (), *, host: Host | None = None) -> None:
+        outer: App | None = host.app if host is not None else None
+        self.host = host
+        self.form: OutputFormat = outer.output.form if outer is not None else "table"
+        """How results are written when the command line does not say."""
+        self.output: Output = Output("json" if _asks_for_json(arguments) else self.form)
+        self.colour: Colour = outer.colour if outer is not None else "auto"
+        self.verbose: bool = outer.verbose if outer is not None else False
+        self._secrets: dict[Secret, None] = outer._secrets if outer is not None else {}
 
     def keep_secret(self, secret: Secret) -> None:
         """Remember a key or password, so that nothing written to stderr shows it, whatever its form."""
-        self._secrets.append(secret)
+        self._secrets[secret] = None
 
     def redact(self, text: str) -> str:
         """Return `text` without any secret."""

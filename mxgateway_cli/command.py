@@ -53,8 +53,9 @@ class Call:
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[GatewayClient]:
-        """Connect for the time of the block."""
-        async with connected(self.settings) as client:
+        """Connect for the time of the block; in a batch the connection outlives it, and the client with it."""
+        host = self.app.host
+        async with (host.connected if host is not None else connected)(self.settings) as client:
             yield client
 
     @asynccontextmanager
@@ -89,14 +90,17 @@ def gateway_command(
     def declare(function: _GatewayFunction) -> click.Command:
         @click.pass_context
         def callback(ctx: click.Context, /, **params: Any) -> None:
-            from mxgateway_cli import runner
-
             app = configured_app(ctx, params)
             start_logging(app)
-            call = Call(app, _settings(ctx, app, params))
+            call = Call(app, connection_settings(ctx, app, params))
 
             async def main() -> None:
                 await function(call, **params)
+
+            if app.host is not None:
+                app.host.accept(ctx, main)
+                return
+            from mxgateway_cli import runner
 
             runner.run(main)
 
@@ -105,10 +109,16 @@ def gateway_command(
     return declare
 
 
-def _settings(ctx: click.Context, app: App, params: dict[str, Any]) -> ConnectionSettings:
-    if params["api_key"] is not None:
+def connection_settings(ctx: click.Context, app: App, params: dict[str, Any]) -> ConnectionSettings:
+    """Take the connection options out of a command's parameters, and warn of secrets that others can see.
+
+    Raises:
+        click.UsageError: Options contradict each other.
+    """
+    in_process_list = app.host is None
+    if in_process_list and params["api_key"] is not None:
         app.warn("--api-key is visible in the process list; --api-key-env and --api-key-file are not")
-    if _shows_password(ctx, params["proxy"]):
+    if in_process_list and _shows_password(ctx, params["proxy"]):
         app.warn("the password in --proxy is visible in the process list; MXGATEWAY_PROXY is not")
     settings = ConnectionSettings.take(ctx, params)
     for secret in settings.secrets:

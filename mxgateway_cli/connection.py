@@ -1,32 +1,31 @@
 """From connection options to a connected client.
 
-A flag wins over the environment, the environment over the default; options that contradict each other are refused instead
-of being ranked.
+What each option is taken from, and what becomes of options that exclude each other, is told in `precedence`.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from click.core import ParameterSource
 
 import mxgateway
-from mxgateway_cli.tls import TLS_OPTIONS, tls_options
+from mxgateway_cli.precedence import Choices, Rank, shared_timeout
+from mxgateway_cli.tls import tls_options
 
 if TYPE_CHECKING:
     from mxgateway import ApiKey, ClientOptions, GatewayClient, HttpProxy, Secret, TlsOptions
+    from mxgateway.simulator import SimulatedGateway
 
 _log = logging.getLogger("mxgateway.cli")
 
 DEFAULT_KEY_VARIABLE: Final = "MXGATEWAY_API_KEY"
 _KEY_FILE_LIMIT: Final = 64 * 1024
-_SERVER_OPTIONS: Final = ("endpoint", "api_key", "api_key_file", "api_key_env", "proxy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +38,9 @@ class ConnectionSettings:
     proxy: HttpProxy | None
     api_key: ApiKey | None
     timeout: float | None
-    """Seconds; None takes the library's defaults."""
+    """Seconds that the command was given; None when it was given none."""
+    call_timeout: float | None
+    """Seconds that bound connecting and each call; None takes the library's defaults."""
     simulator: bool
 
     @classmethod
@@ -49,31 +50,23 @@ class ConnectionSettings:
         Raises:
             click.UsageError: Options contradict each other, or no key is where one was announced.
         """
-        taken = {
-            name: params.pop(name) for name in (*_SERVER_OPTIONS, *TLS_OPTIONS, "plaintext", "simulator", "timeout")
-        }
-        given = frozenset(
-            name for name in taken if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE and taken[name]
-        )
-        if taken["simulator"]:
-            _refuse_beside(
-                "simulator", given & {*_SERVER_OPTIONS, *TLS_OPTIONS}, "the simulated gateway brings its own"
-            )
-            return cls(
-                endpoint="", plaintext=True, tls=None, proxy=None, api_key=None, timeout=taken["timeout"], simulator=True
-            )  # fmt: skip
-        if taken["plaintext"]:
-            _refuse_beside("plaintext", given & set(TLS_OPTIONS), "it turns TLS off")
-        endpoint = taken["endpoint"] or mxgateway.DEFAULT_ENDPOINT
-        _check_scheme(endpoint, plaintext=taken["plaintext"])
+        choices = Choices.take(ctx, params)
+        choices.settle()
+        _follow_scheme(choices)
+        taken = choices.values
+        timeout = call_timeout = taken["timeout"]
+        if choices.ranks["timeout"] is Rank.DEFAULT:
+            call_timeout = shared_timeout(ctx) or timeout
+        simulator, plaintext = bool(taken["simulator"]), bool(taken["plaintext"] or taken["simulator"])
         return cls(
-            endpoint=endpoint,
-            plaintext=taken["plaintext"],
-            tls=None if taken["plaintext"] else tls_options(taken, given),
-            proxy=taken["proxy"],
-            api_key=_api_key(taken, given),
-            timeout=taken["timeout"],
-            simulator=False,
+            endpoint="" if simulator else taken["endpoint"] or mxgateway.DEFAULT_ENDPOINT,
+            plaintext=plaintext,
+            tls=None if plaintext else tls_options(taken),
+            proxy=None if simulator else taken["proxy"],
+            api_key=None if simulator else _api_key(choices),
+            timeout=timeout,
+            call_timeout=call_timeout,
+            simulator=simulator,
         )
 
     @property
@@ -91,10 +84,10 @@ class ConnectionSettings:
         options = mxgateway.ClientOptions(
             api_key=self.api_key, plaintext=self.plaintext, tls=self.tls, proxy=self.proxy
         )  # fmt: skip
-        if self.timeout is None:
+        if self.call_timeout is None:
             return options
-        connect_timeout = min(options.connect_timeout, self.timeout)
-        return replace(options, connect_timeout=connect_timeout, call_timeout=self.timeout)
+        connect_timeout = min(options.connect_timeout, self.call_timeout)
+        return replace(options, connect_timeout=connect_timeout, call_timeout=self.call_timeout)
 
 
 @asynccontextmanager
@@ -103,48 +96,61 @@ async def connected(settings: ConnectionSettings) -> AsyncIterator[GatewayClient
     async with AsyncExitStack() as stack:
         endpoint, options = settings.endpoint, settings.client_options()
         if settings.simulator:
-            from mxgateway.simulator import SimulatedGateway
-
-            gateway = await stack.enter_async_context(SimulatedGateway())
+            gateway = await stack.enter_async_context(simulated_gateway())
             endpoint, options = gateway.endpoint, replace(options, api_key=gateway.api_key)
-        key = f"API key {options.api_key}" if options.api_key is not None else "no API key"
-        way = "without TLS" if options.plaintext else "with TLS"
-        way += f" through the proxy {options.proxy}" if options.proxy is not None else ""
-        _log.debug("connecting to %s %s, %s", endpoint, way, key)
+        log_connecting(endpoint, options)
         yield await stack.enter_async_context(mxgateway.GatewayClient.connect(endpoint, options=options))
         _log.debug("closing the connection")
 
 
-def _refuse_beside(name: str, others: frozenset[str] | set[str], why: str) -> None:
-    if others:
-        listed = ", ".join(_flag(other) for other in sorted(others))
-        raise click.UsageError(f"{_flag(name)} and {listed} contradict each other: {why}.")
+def simulated_gateway() -> SimulatedGateway:
+    """Return a simulated gateway, not started yet."""
+    from mxgateway.simulator import SimulatedGateway
+
+    return SimulatedGateway()
 
 
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+def log_connecting(endpoint: str, options: ClientOptions) -> None:
+    """Log where a connection leads, and how."""
+    key = f"API key {options.api_key}" if options.api_key is not None else "no API key"
+    way = "without TLS" if options.plaintext else "with TLS"
+    way += f" through the proxy {options.proxy}" if options.proxy is not None else ""
+    _log.debug("connecting to %s %s, %s", endpoint, way, key)
 
 
-def _check_scheme(endpoint: str, *, plaintext: bool) -> None:
+def _follow_scheme(choices: Choices) -> None:
+    """Let an endpoint's scheme decide over TLS where it goes before the option that does; never against TLS.
+
+    Raises:
+        click.UsageError: They contradict each other.
+    """
+    endpoint = choices.values["endpoint"] or ""
     scheme = endpoint.strip().lower().partition("://")[0] if "://" in endpoint else ""
-    if scheme == "http" and not plaintext:
+    if choices.values["simulator"]:
+        return
+    if scheme == "http" and not choices.values["plaintext"]:
         raise click.UsageError(f"The endpoint {endpoint!r} asks for no TLS, which needs --plaintext as well.")
-    if scheme == "https" and plaintext:
-        raise click.UsageError(f"The endpoint {endpoint!r} asks for TLS, but --plaintext is given.")
+    if scheme == "https" and choices.values["plaintext"]:
+        if choices.ranks["endpoint"] <= choices.ranks["plaintext"]:
+            raise click.UsageError(f"The endpoint {endpoint!r} asks for TLS, but --plaintext is given.")
+        choices.drop("plaintext")
 
 
-def _api_key(taken: Mapping[str, Any], given: frozenset[str]) -> ApiKey | None:
-    sources = sorted(given & {"api_key", "api_key_file", "api_key_env"})
-    if len(sources) > 1:
-        _refuse_beside(sources[0], set(sources[1:]), "one key is sent")
-    if taken["api_key"] is not None:
-        key: ApiKey = taken["api_key"]
-        return key
-    if taken["api_key_file"]:
-        return _key_from_file(taken["api_key_file"])
-    if taken["api_key_env"]:
-        return key_from_environment(taken["api_key_env"], "--api-key-env")
-    return key_from_environment(DEFAULT_KEY_VARIABLE) if os.environ.get(DEFAULT_KEY_VARIABLE, "").strip() else None
+def _api_key(choices: Choices) -> ApiKey | None:
+    """Return the key of the option that counts, or of the environment if that goes before it."""
+    found = [name for name in ("api_key", "api_key_file", "api_key_env") if choices.values[name]]
+    in_environment = bool(os.environ.get(DEFAULT_KEY_VARIABLE, "").strip())
+    if in_environment and not any(choices.ranks[name] > Rank.ENVIRONMENT for name in found):
+        return key_from_environment(DEFAULT_KEY_VARIABLE)
+    if not found:
+        return None
+    value = choices.values[found[0]]
+    if isinstance(value, mxgateway.ApiKey):
+        return value
+    if found[0] == "api_key_file":
+        return _key_from_file(value)
+    of_profile = choices.ranks["api_key_env"] is Rank.PROFILE
+    return key_from_environment(value, "the profile's api-key-env" if of_profile else "--api-key-env")
 
 
 def key_from_environment(variable: str, option_name: str = "") -> ApiKey:

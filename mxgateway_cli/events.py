@@ -83,15 +83,16 @@ class EventWriter:
         if self._begun and self._output.form in ("json", "jsonl"):
             self._write({"disconnect": failure.to_json()}, _HEADINGS, "")
 
-    def finish(self, session_id: str) -> None:
-        """Write the document, if the events were collected for one."""
+    def finish(self, session_id: str, operation: str = "stream-events", **more: Any) -> None:
+        """Write the document, if the events were collected for one; `more` stands before its events."""
         if self._begun and self._as_document:
             self._output.document(
                 {
-                    "operation": "stream-events",
+                    "operation": operation,
                     "sessionId": session_id,
                     "eventCount": self.count,
                     "lastWorkerSequence": str(self._last_sequence),
+                    **more,
                     "events": self._records,
                 },
                 value="eventCount",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from mxgateway_cli.app import App
 from mxgateway_cli.sections import OUTPUT_OPTIONS, Decorator, SectionedCommand, apply_options
@@ -55,7 +56,9 @@ def configured_app(ctx: click.Context, params: dict[str, Any]) -> App:
         if form not in (None, "json"):
             raise click.UsageError(f"--json and -o {form} contradict each other.")
         form = "json"
-    app.output.form = form or "table"
-    app.colour = params.pop("colour")
-    app.verbose = params.pop("verbose")
+    app.output.form = form or app.form
+    colour = params.pop("colour")
+    if ctx.get_parameter_source("colour") is ParameterSource.COMMANDLINE:
+        app.colour = colour
+    app.verbose |= params.pop("verbose")
     return app

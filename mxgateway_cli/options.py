@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
+from mxgateway_cli.precedence import ConnectionOption, profile_names, use_profile
 from mxgateway_cli.sections import CONNECTION_SECTION, Decorator, option
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class ProxyText(_ProxyBase):
 
 
 def _connection(*names: str, **attributes: Any) -> Decorator:
-    return option(*names, section=CONNECTION_SECTION, **attributes)
+    return option(*names, cls=ConnectionOption, section=CONNECTION_SECTION, **attributes)
 
 
 _FILE: Final = click.Path(exists=True, dir_okay=False)
@@ -121,6 +122,11 @@ CONNECTION_OPTIONS: Final[tuple[Decorator, ...]] = (
     _connection(
         "--api-key", type=KeyText(), metavar="KEY", help="The API key itself; the process list shows it to everybody."
     ),
+    _connection(
+        "--profile", metavar="NAME", envvar="MXGATEWAY_PROFILE", show_envvar=True, is_eager=True, expose_value=False,
+        callback=use_profile, shell_complete=profile_names,
+        help="Take what neither a flag nor the environment says from this profile; see mxgw-py profile.",
+    ),
     _connection("--simulator", is_flag=True, help="Use a simulated gateway that lives as long as the command."),
 )  # fmt: skip
 
@@ -130,9 +136,9 @@ CALL_TIMEOUT: Final = _connection(
 
 
 def whole_timeout(default: float | None = None) -> Decorator:
-    """Return the ``--timeout`` of a command whose waiting it bounds as a whole."""
-    return _connection(
-        "--timeout", type=Seconds(), metavar="SECONDS", default=default, show_default=default is not None,
+    """Return the ``--timeout`` of a command whose waiting it bounds as a whole; that of a profile or a batch bounds its calls alone."""
+    return option(
+        "--timeout", section=CONNECTION_SECTION, type=Seconds(), metavar="SECONDS", default=default, show_default=default is not None,
         help="Bound of the whole command; exit code 20 when something is still missing then.",
     )  # fmt: skip
 

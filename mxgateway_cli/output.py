@@ -26,6 +26,9 @@ class Output:
         form: How results are written.
     """
 
+    end_marker: str = ""
+    """In a batch, the line that will end this command's output. No other line is like it, and what is no stream's leaves together with it."""
+
     def __init__(self, form: OutputFormat = "table") -> None:
         self.form: OutputFormat = form
 
@@ -37,11 +40,11 @@ class Output:
             value: The key whose field is the answer, for the format ``value``.
         """
         if self.form == "json":
-            write_line(json_text(fields, indent=2))
+            self.text(json_text(fields, indent=2))
         elif self.form == "jsonl":
-            write_line(json_text(fields))
+            self.text(json_text(fields))
         elif self.form == "value":
-            write_line(plain(fields[value]))
+            self.text(plain(fields[value]))
         else:
             self.pairs(fields)
 
@@ -56,24 +59,30 @@ class Output:
         if self.form in ("json", "jsonl"):
             write_line(json_text(fields))
         elif self.form == "value":
-            write_line(clean(value))
+            write_line(self._apart(clean(value)))
         else:
             self.row(columns)
 
     def row(self, columns: Sequence[str]) -> None:
         """Write one row of a table whose cells are padded already."""
-        write_line("  ".join(clean(column) for column in columns).rstrip())
+        write_line(self._apart("  ".join(clean(column) for column in columns).rstrip()))
 
     def text(self, text: str) -> None:
         """Write text of this program's own making as it is."""
-        write_line(text)
+        write_line(self._apart(text), flush=not self.end_marker)
 
     def pairs(self, fields: Mapping[str, Any]) -> None:
         """Write the plain fields of an object as two columns; nested ones are JSON's."""
         shown = {key: plain(field) for key, field in fields.items() if not _is_nested(field)}
         width = max(map(len, shown), default=0)
         for key, text in shown.items():
-            write_line(f"{key:<{width}}  {text}".rstrip())
+            self.text(f"{key:<{width}}  {text}".rstrip())
+
+    def _apart(self, line: str) -> str:
+        """Return a line that is not the end marker: a value that reads like it begins with an escape."""
+        if self.end_marker and line.strip() == self.end_marker:
+            return line.replace("_", r"\x5f", 1)
+        return line
 
 
 def plain(field: Any) -> str:
@@ -101,15 +110,20 @@ def prepare_stdout() -> None:
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
-def write_line(text: str) -> None:
+def write_line(text: str, *, flush: bool = True) -> None:
     """Write one line and hand it on at once.
+
+    Args:
+        text: The line, without its end.
+        flush: False lets it wait for the next one.
 
     Raises:
         ClosedPipe: Nobody reads stdout any more.
     """
     try:
         sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        if flush:
+            sys.stdout.flush()
     except OSError as error:
         if is_closed_pipe(error):
             raise ClosedPipe from None

@@ -37,6 +37,9 @@ COMMANDS: Final = (
     Entry("session", "open-session", "Open a session and leave it open.", "session:open_session"),
     Entry("session", "close-session", "Close a session.", "session:close_session"),
     Entry("session", "session-state", "Show the state of a session.", "session:session_state"),
+    Entry("session", "worker-info", "Show what the session's worker is and how much waits in it.", "session:worker_info"),
+    Entry("session", "shutdown-worker", "End the session's worker process.", "session:shutdown_worker"),
+    Entry("session", "drain-events", "Take events out of a session's queue, without a stream.", "session:drain_events"),
     Entry("items", "register", "Register with MXAccess and show the server handle.", "items:register"),
     Entry("items", "unregister", "Unregister a server handle with all its items.", "items:unregister"),
     Entry("items", "add-item", "Add an item and show its handle.", "items:add_item"),
@@ -45,11 +48,62 @@ COMMANDS: Final = (
     Entry("items", "advise", "Subscribe to an item's changes.", "items:advise"),
     Entry("items", "unadvise", "End the subscription to an item.", "items:unadvise"),
     Entry("items", "advise-supervisory", "Subscribe to an item in supervisory mode.", "items:advise_supervisory"),
+    Entry("items", "add-buffered-item", "Add a buffered item and show its handle.", "items:add_buffered_item"),
+    Entry(
+        "items", "set-buffered-update-interval", "Set how often buffered items tell their values.",
+        "items:set_buffered_update_interval",
+    ),
+    Entry("items", "suspend", "Let an item tell nothing until it is activated.", "items:suspend"),
+    Entry("items", "activate", "Let a suspended item tell again.", "items:activate"),
+    Entry("items", "authenticate-user", "Authenticate a user and show the user id.", "items:authenticate_user"),
+    Entry("items", "user-to-id", "Show the user id of a user, by GUID.", "items:user_to_id"),
+    Entry("values", "read", "Read tags.", "values:read"),
     Entry("values", "write", "Write a value to an item.", "values:write"),
     Entry("values", "write2", "Write a value with its time to an item.", "values:write2"),
+    Entry("values", "write-secured", "Write a value in the name of a user, or of two.", "secured_writes:write_secured"),
+    Entry(
+        "values",
+        "write-secured2",
+        "Write a value with its time in the name of a user, or of two.",
+        "secured_writes:write_secured2",
+    ),
+    Entry(
+        "values",
+        "write-array-elements",
+        "Write some elements of an array, and reset all others.",
+        "array_writes:write_array_elements",
+    ),
+    Entry("values", "wait", "Wait until a tag fulfils a condition.", "wait:wait"),
+    Entry("values", "watch", "Show tags as they change.", "watch:watch"),
+    Entry("bulk", "add-item-bulk", "Add items and show their handles.", "bulk_items:add_item_bulk"),
+    Entry("bulk", "advise-item-bulk", "Subscribe to the changes of items.", "bulk_items:advise_item_bulk"),
+    Entry("bulk", "remove-item-bulk", "Remove items.", "bulk_items:remove_item_bulk"),
+    Entry("bulk", "unadvise-item-bulk", "End the subscription to items.", "bulk_items:unadvise_item_bulk"),
+    Entry("bulk", "subscribe-bulk", "Add items and subscribe to their changes.", "bulk_items:subscribe_bulk"),
+    Entry("bulk", "unsubscribe-bulk", "End the subscription to items and remove them.", "bulk_items:unsubscribe_bulk"),
+    Entry("bulk", "read-bulk", "Read tags, which need not be added before.", "bulk_values:read_bulk"),
+    Entry("bulk", "write-bulk", "Write values to items.", "bulk_values:write_bulk"),
+    Entry("bulk", "write2-bulk", "Write values with their times to items.", "bulk_values:write2_bulk"),
+    Entry("bulk", "write-secured-bulk", "Write values to items in the name of users.", "bulk_values:write_secured_bulk"),
+    Entry(
+        "bulk", "write-secured2-bulk", "Write values with their times to items in the name of users.",
+        "bulk_values:write_secured2_bulk",
+    ),
     Entry("streams", "stream-events", "Show the events of a session as they come.", "streams:stream_events"),
+    Entry(
+        "measure",
+        "bench-read-bulk",
+        "Measure how quickly tags are read that are subscribed to.",
+        "measure:bench_read_bulk",
+    ),
+    Entry(
+        "measure", "bench-stream-events", "Measure how many events come, and how late.", "measure:bench_stream_events"
+    ),
+    Entry("measure", "check", "Judge a tag for a monitoring system.", "check:check"),
+    Entry("automation", "batch", "Run the command lines of stdin over one connection.", "batch:batch"),
+    Entry("automation", "profile", "Keep connection options under a name.", "profile:profile"),
     Entry("automation", "simulate", "Run the simulated gateway until Ctrl-C.", "simulate:simulate"),
-)
+)  # fmt: skip
 _BY_NAME: Final = {entry.name: entry for entry in COMMANDS}
 
 

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -64,10 +65,31 @@ class _Signals:
             watched.append(signal.SIGBREAK)
         previous = {number: signal.signal(number, self._handle) for number in watched}
         try:
-            yield
+            with self._awake():
+                yield
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+    @contextmanager
+    def _awake(self) -> Iterator[None]:
+        """Let a signal wake the loop: one that comes just before the loop falls asleep, or to another thread, would wait with it.
+
+        On Windows the loop sees to it by itself.
+        """
+        if sys.platform == "win32":
+            yield
+            return
+        reading, writing = socket.socketpair()
+        with reading, writing:
+            reading.setblocking(False)
+            writing.setblocking(False)
+            self._loop.add_reader(reading, lambda: reading.recv(64))
+            previous = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+            try:
+                yield
+            finally:
+                signal.set_wakeup_fd(previous)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.received is not None:

@@ -44,9 +44,9 @@ class SectionedCommand(click.Command):
                     formatter.write_dl(records)
 
 
-def option(*names: str, section: str = "", **attributes: Any) -> Decorator:
+def option(*names: str, cls: type[SectionOption] = SectionOption, section: str = "", **attributes: Any) -> Decorator:
     """Return an option decorator like click's, with a section for the help."""
-    return click.option(*names, cls=SectionOption, section=section, **attributes)
+    return click.option(*names, cls=cls, section=section, **attributes)
 
 
 def apply_options(function: _Command, decorators: tuple[Decorator, ...]) -> _Command:

@@ -55,7 +55,7 @@ async def server_place(
     Raises:
         click.UsageError: A handle without its session, or a session without a handle.
     """
-    _check_pair(session_id, "--server-handle", server_handle)
+    check_pair(session_id, "--server-handle", server_handle)
     async with call.session(session_id, name=client_name) as session:
         yield Place(session, await session.register(client_name) if server_handle is None else server_handle)
 
@@ -85,8 +85,8 @@ async def item_place(
     Raises:
         click.UsageError: The options do not name one item.
     """
-    _check_pair(session_id, "--server-handle", server_handle)
-    _check_pair(session_id, "--item-handle", item_handle)
+    check_pair(session_id, "--server-handle", server_handle)
+    check_pair(session_id, "--item-handle", item_handle)
     if session_id is not None and item is not None:
         raise click.UsageError("--item goes without --session-id: an open session's items are named by their handles.")
     if session_id is None and item is None:
@@ -101,7 +101,12 @@ async def item_place(
         yield Place(place.session, place.server_handle, handle)
 
 
-def _check_pair(session_id: str | None, option_name: str, handle: int | None) -> None:
+def check_pair(session_id: str | None, option_name: str, handle: int | None) -> None:
+    """Refuse a handle without its session, and a session without a handle.
+
+    Raises:
+        click.UsageError: One lacks the other.
+    """
     if session_id is None and handle is not None:
         raise click.UsageError(f"{option_name} means nothing without --session-id: handles belong to their session.")
     if session_id is not None and handle is None:

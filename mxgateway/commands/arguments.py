@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -9,7 +10,11 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from mxgateway.credentials import Secret
 from mxgateway.errors import MxGatewayInvalidRequestError
+from mxgateway.value_kinds import shown_int
+from mxgateway.wire.betterproto_seam import Message
 
+K = TypeVar("K")
+M = TypeVar("M", bound=Message)
 T = TypeVar("T")
 
 UINT32_MAX: Final = 2**32 - 1
@@ -17,51 +22,62 @@ UINT32_MAX: Final = 2**32 - 1
 
 def check_int32(name: str, value: int) -> int:
     """Return `value`, refusing what is no 32-bit integer."""
-    if not _is_int(value) or not -(2**31) <= value < 2**31:
-        _refuse(f"{name} is {value!r}", "give an integer of 32 bits")
-    return value
+    return _check_whole(name, value, -(2**31), 2**31 - 1, "give an integer of 32 bits")
 
 
 def check_uint32(name: str, value: int) -> int:
     """Return `value`, refusing what is no unsigned 32-bit integer."""
-    if not _is_int(value) or not 0 <= value <= UINT32_MAX:
-        _refuse(f"{name} is {value!r}", f"give an integer from 0 to {UINT32_MAX}")
-    return value
+    return _check_whole(name, value, 0, UINT32_MAX, f"give an integer from 0 to {UINT32_MAX}")
 
 
 def check_interval(name: str, milliseconds: int) -> int:
     """Return an interval in milliseconds, refusing a negative one and what is no 32-bit integer."""
-    if not _is_int(milliseconds) or not 0 <= milliseconds < 2**31:
-        _refuse(f"{name} is {milliseconds!r}", f"give milliseconds from 0 to {2**31 - 1}")
-    return milliseconds
+    return _check_whole(name, milliseconds, 0, 2**31 - 1, f"give milliseconds from 0 to {2**31 - 1}")
 
 
 def check_handle(name: str, value: int) -> int:
     """Return a handle, refusing what MXAccess never gives out: it numbers handles from 1, in 32 bits."""
-    if not _is_int(value) or not 0 < value < 2**31:
-        _refuse(f"{name} is {value!r}", f"give a handle that the gateway gave, from 1 to {2**31 - 1}")
-    return value
+    return _check_whole(name, value, 1, 2**31 - 1, f"give a handle that the gateway gave, from 1 to {2**31 - 1}")
 
 
 def check_user_id(name: str, value: int) -> int:
     """Return a user id, refusing what MXAccess never gives out: 0 stands for a user who was not authenticated."""
-    if not _is_int(value) or not 0 < value < 2**31:
-        _refuse(f"{name} is {value!r}", "give the id that authenticate_user returned")
-    return value
+    return _check_whole(name, value, 1, 2**31 - 1, "give the id that authenticate_user returned")
 
 
 def check_sequence(value: int) -> int:
     """Return a worker sequence, refusing what is no unsigned 64-bit integer."""
-    if not _is_int(value) or not 0 <= value < 2**64:
-        _refuse(f"after_worker_sequence is {value!r}", "give the worker_sequence of an event, or 0")
-    return value
+    hint = "give the worker_sequence of an event, or 0"
+    return _check_whole("after_worker_sequence", value, 0, 2**64 - 1, hint)
+
+
+def _check_whole(name: str, value: int, least: int, most: int, hint: str) -> int:
+    """Return a whole number as an int; what says of itself that it is one counts, as numpy's integers do, but no bool."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        _refuse(f"{name} is {_shown(value)}", hint)
+    if isinstance(value, bool) or not least <= number <= most:
+        _refuse(f"{name} is {_shown(value)}", hint)
+    return number
 
 
 def check_text(name: str, value: str) -> str:
     """Return `value`, refusing what cannot be carried: no str, a NUL character, a lone surrogate."""
     if not _is_text(value):
-        _refuse(f"{name} is {value!r:.200}", _TEXT_HINT)
+        _refuse(f"{name} is {_shown(value)}", _TEXT_HINT)
     return value
+
+
+def check_correlation_id(value: str) -> str:
+    """Return a correlation id, refusing what cannot be carried or is no id by its length; empty is one that is still to be made."""
+    if value != "" and len(check_text("correlation_id", value)) > _LONGEST_ID:
+        _refuse(f"correlation_id is {_shown(value)}, of {len(value)} characters", f"give at most {_LONGEST_ID}")
+    return value
+
+
+_LONGEST_ID: Final = 1_000
+"""Characters of a correlation id: the gateway writes it to every log line of its call."""
 
 
 def check_secret(name: str, value: Secret) -> Secret:
@@ -74,7 +90,7 @@ def check_secret(name: str, value: Secret) -> Secret:
 def check_time(name: str, value: datetime) -> datetime:
     """Return `value`, refusing what is no datetime with a time zone."""
     if not isinstance(value, datetime) or value.utcoffset() is None:
-        _refuse(f"{name} is {value!r}", "give a datetime with a time zone")
+        _refuse(f"{name} is {_shown(value)}", "give a datetime with a time zone")
     return value
 
 
@@ -85,7 +101,14 @@ def check_guid(name: str, value: uuid.UUID | str) -> str:
     try:
         uuid.UUID(check_text(name, value))
     except ValueError:
-        _refuse(f"{name} is {value!r}", "give a GUID such as 01234567-89ab-cdef-0123-456789abcdef")
+        _refuse(f"{name} is {_shown(value)}", "give a GUID such as 01234567-89ab-cdef-0123-456789abcdef")
+    return value
+
+
+def check_message(name: str, value: M, message_type: type[M]) -> M:
+    """Return a message of the contract, refusing anything else."""
+    if not isinstance(value, message_type):
+        _refuse(f"{name} is {_shown(value)}", f"give a proto.{message_type.__name__}")
     return value
 
 
@@ -104,29 +127,28 @@ def check_handles(name: str, values: Iterable[int]) -> list[int]:
 
 def check_list(name: str, values: Iterable[T]) -> list[T]:
     """Return what an iterable yields, refusing a text, which is one value, and nothing at all."""
-    if isinstance(values, str | bytes):
-        _refuse(f"{name} is the one {type(values).__name__} {values!r:.80}", "give a list of them")
+    if isinstance(values, _TEXTS):
+        _refuse(f"{name} is the one {type(values).__name__} {_shown(values)}", "give a list of them")
     try:
-        found = list(values)
+        iterator = iter(values)
     except TypeError:
-        _refuse(f"{name} is {values!r:.80}", "give a list")
+        _refuse(f"{name} is {_shown(values)}", "give a list")
+    found = list(iterator)
     if not found:
         _refuse(f"{name} is empty", "give one entry or more")
     return found
 
 
-def check_mapping(name: str, values: Mapping[str, T]) -> Mapping[str, T]:
+def check_mapping(name: str, values: Mapping[K, T], example: str = "{tag: value}") -> Mapping[K, T]:
     """Return a mapping, refusing what is none and an empty one."""
     if not isinstance(values, Mapping):
-        _refuse(f"{name} is {values!r:.80}", "give a mapping, such as {tag: value}")
+        _refuse(f"{name} is {_shown(values)}", f"give a mapping, such as {example}")
     if not values:
         _refuse(f"{name} is empty", "give one entry or more")
     return values
 
 
-def check_each(
-    name: str, values: T | Iterable[T], count: int, check: Callable[[str, T], T], single: type | tuple[type, ...]
-) -> list[T]:
+def check_each(name: str, values: T | Iterable[T], count: int, check: Callable[[str, T], T], single: type) -> list[T]:
     """Return one value for each of `count` entries: the one value that is given for all of them, or one of its own for each.
 
     Args:
@@ -136,32 +158,50 @@ def check_each(
         check: Takes the name and one value, and returns it or refuses it.
         single: The type of one value.
     """
-    if isinstance(values, single):
-        return [check(name, values)] * count  # type: ignore[arg-type]  # mypy does not tell T from Iterable[T] here
-    found: list[Any] = check_list(name, values)  # type: ignore[arg-type]
-    check_length(name, found, count)
+    several: Any = values
+    if isinstance(several, (single, *_TEXTS)) or not hasattr(several, "__iter__"):
+        return [check(name, several)] * count
+    found = check_column(name, several, count)
     return [check(f"{name}[{index}]", value) for index, value in enumerate(found)]
 
 
-def check_length(name: str, values: list[T], count: int) -> None:
-    """Refuse a list that is not as long as the list of entries that it goes with."""
-    if len(values) != count:
-        _refuse(f"{name} holds {len(values)} values for {count} entries", "give one for each")
+def check_column(name: str, values: Iterable[T], count: int) -> list[T]:
+    """Return what goes with `count` entries, one for each in their order, refusing any other number and what has no order of its own."""
+    if isinstance(values, set | frozenset | Mapping):
+        kind = "mapping, of which the keys would count" if isinstance(values, Mapping) else "set, which has no order"
+        _refuse(f"{name} is a {kind}", "give a list in the order of the entries")
+    found = check_list(name, values)
+    if len(found) != count:
+        _refuse(f"{name} holds {len(found)} values for {count} entries", "give one for each")
+    return found
 
 
+_TEXTS: Final = (str, bytes, bytearray, memoryview)
 _TEXT_HINT: Final = "give a str without NUL characters and lone surrogates"
 
 
 def _is_text(value: object) -> bool:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or "\0" in value:
         return False
-    return (value.isascii() and "\0" not in value) or not any(
-        char == "\0" or "\ud800" <= char <= "\udfff" for char in value
-    )
+    try:
+        return value.isascii() or bool(value.encode())
+    except UnicodeEncodeError:
+        return False
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _shown(value: object) -> str:
+    """Return what a message shows of a value: its beginning, however long it is and whatever its repr does."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return shown_int(int(value))
+    try:
+        text = repr(value[:_SHOWN] if isinstance(value, str | bytes | bytearray) else value)
+    except Exception:  # noqa: BLE001 - what it is matters here, not what its repr raises
+        text = f"something of type {type(value).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+_SHOWN: Final = 100
+"""Characters of a value that a message shows."""
 
 
 def _refuse(what: str, hint: str) -> NoReturn:

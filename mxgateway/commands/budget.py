@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
+from mxgateway.commands.arguments import check_correlation_id
 from mxgateway.commands.requests import new_correlation_id
 from mxgateway.errors import CallSite, map_fault
 
@@ -17,10 +18,13 @@ class Budget:
         seconds: How long; None leaves each call its own bound.
         site: Makes the call site of a correlation id, for the error.
         correlation_id: For the gateway's log; empty makes a fresh one.
+
+    Raises:
+        MxGatewayInvalidRequestError: The correlation id cannot be sent.
     """
 
     def __init__(self, seconds: float | None, site: Callable[[str], CallSite], correlation_id: str) -> None:
-        self.correlation_id = correlation_id or new_correlation_id()
+        self.correlation_id = check_correlation_id(correlation_id) or new_correlation_id()
         self._seconds = seconds
         self._site = site
         self._end = None if seconds is None else asyncio.get_running_loop().time() + seconds

@@ -8,14 +8,14 @@ from functools import partial
 from typing import Any
 
 from mxgateway import proto
-from mxgateway.bulk_parts import HANDLE_WEIGHT, for_each, parts, text_weight, value_weight
+from mxgateway.bulk_parts import HANDLE_WEIGHT, for_each, frame_weight, parts, text_weight, value_weight
 from mxgateway.commands import replies, requests
 from mxgateway.commands.arguments import (
+    check_column,
     check_each,
     check_handle,
     check_handles,
     check_int32,
-    check_length,
     check_list,
     check_text,
     check_time,
@@ -139,6 +139,7 @@ class BulkCommands(SessionCore):
             timeout: Bound in seconds.
             correlation_id: For the gateway's log.
         """
+        server_handle = check_handle("server_handle", server_handle)
         handles, messages = await _checked_writes(item_handles, values, data_type)
         users = check_each("user_id", user_id, len(handles), check_int32, int)
 
@@ -146,7 +147,7 @@ class BulkCommands(SessionCore):
             entries = [proto.WriteBulkEntry(item_handle=handles[i], value=messages[i], user_id=users[i]) for i in part]
             return proto.WriteBulkCommand(server_handle=server_handle, entries=entries)
 
-        return await self._write_in_parts(server_handle, messages, build, timeout, correlation_id)
+        return await self._write_in_parts(messages, build, timeout, correlation_id)
 
     async def write2_bulk(
         self,
@@ -161,6 +162,7 @@ class BulkCommands(SessionCore):
         correlation_id: str = "",
     ) -> list[proto.BulkWriteResult]:
         """Write advised items with the time of all values, or one for each; else like `write_bulk`."""
+        server_handle = check_handle("server_handle", server_handle)
         handles, messages = await _checked_writes(item_handles, values, data_type)
         users = check_each("user_id", user_id, len(handles), check_int32, int)
         times = await _checked_times(timestamps, len(handles))
@@ -174,7 +176,7 @@ class BulkCommands(SessionCore):
             ]
             return proto.Write2BulkCommand(server_handle=server_handle, entries=entries)
 
-        return await self._write_in_parts(server_handle, messages, build, timeout, correlation_id)
+        return await self._write_in_parts(messages, build, timeout, correlation_id)
 
     async def write_secured_bulk(
         self,
@@ -189,6 +191,7 @@ class BulkCommands(SessionCore):
         correlation_id: str = "",
     ) -> list[proto.BulkWriteResult]:
         """Write advised items in the name of users, as `write_secured` does one; users for all items, or one for each. Else like `write_bulk`."""
+        server_handle = check_handle("server_handle", server_handle)
         handles, messages = await _checked_writes(item_handles, values, data_type)
         current, verifier = _checked_users(current_user_id, verifier_user_id, len(handles))
 
@@ -201,7 +204,7 @@ class BulkCommands(SessionCore):
             ]
             return proto.WriteSecuredBulkCommand(server_handle=server_handle, entries=entries)
 
-        return await self._write_in_parts(server_handle, messages, build, timeout, correlation_id)
+        return await self._write_in_parts(messages, build, timeout, correlation_id)
 
     async def write_secured2_bulk(
         self,
@@ -217,6 +220,7 @@ class BulkCommands(SessionCore):
         correlation_id: str = "",
     ) -> list[proto.BulkWriteResult]:
         """Write like `write_secured_bulk`, with the time of all values, or one for each."""
+        server_handle = check_handle("server_handle", server_handle)
         handles, messages = await _checked_writes(item_handles, values, data_type)
         current, verifier = _checked_users(current_user_id, verifier_user_id, len(handles))
         times = await _checked_times(timestamps, len(handles))
@@ -231,7 +235,7 @@ class BulkCommands(SessionCore):
             ]  # fmt: skip
             return proto.WriteSecured2BulkCommand(server_handle=server_handle, entries=entries)
 
-        return await self._write_in_parts(server_handle, messages, build, timeout, correlation_id)
+        return await self._write_in_parts(messages, build, timeout, correlation_id)
 
     # -- in parts
 
@@ -243,7 +247,7 @@ class BulkCommands(SessionCore):
         timeout: float | None,
         correlation_id: str,
     ) -> list[Any]:
-        check_handle("server_handle", server_handle)
+        server_handle = check_handle("server_handle", server_handle)
         name = "tag_addresses"
         tags = check_list(name, tag_addresses)
         weights = await for_each(tags, lambda i, tag: text_weight(check_text(f"{name}[{i}]", tag)))
@@ -251,7 +255,7 @@ class BulkCommands(SessionCore):
         def build(part: range) -> Message:
             return make(server_handle=server_handle, tag_addresses=tags[part.start : part.stop])
 
-        return await self._in_parts(weights, name, build, timeout, correlation_id)
+        return await self._in_parts(weights, lambda i: f"{name}[{i}]", build, timeout, correlation_id)
 
     async def _by_handle(
         self,
@@ -261,32 +265,31 @@ class BulkCommands(SessionCore):
         timeout: float | None,
         correlation_id: str,
     ) -> list[Any]:
-        check_handle("server_handle", server_handle)
+        server_handle = check_handle("server_handle", server_handle)
         name = "item_handles"
         handles = check_handles(name, item_handles)
 
         def build(part: range) -> Message:
             return make(server_handle=server_handle, item_handles=handles[part.start : part.stop])
 
-        return await self._in_parts([HANDLE_WEIGHT] * len(handles), name, build, timeout, correlation_id)
+        weights = [HANDLE_WEIGHT] * len(handles)
+        return await self._in_parts(weights, lambda i: f"{name}[{i}]", build, timeout, correlation_id)
 
     async def _write_in_parts(
         self,
-        server_handle: int,
         messages: Sequence[proto.MxValue],
         build: Callable[[range], Message],
         timeout: float | None,
         correlation_id: str,
         transmit: Transmit | None = None,
     ) -> list[proto.BulkWriteResult]:
-        check_handle("server_handle", server_handle)
         weights = await for_each(messages, lambda _, message: value_weight(message))
-        return await self._in_parts(weights, "values", build, timeout, correlation_id, transmit)
+        return await self._in_parts(weights, lambda i: f"values[{i}]", build, timeout, correlation_id, transmit)
 
     async def _in_parts(
         self,
         weights: Sequence[int],
-        name: str,
+        place: Callable[[int], str],
         build: Callable[[range], Message],
         timeout: float | None,
         correlation_id: str,
@@ -296,7 +299,7 @@ class BulkCommands(SessionCore):
 
         Args:
             weights: The most bytes that each entry takes.
-            name: What messages call the entries.
+            place: What messages call the entry at an index.
             build: Makes the command of the entries with these indexes.
             timeout: Bound of all calls together in seconds.
             correlation_id: For the gateway's log.
@@ -304,7 +307,7 @@ class BulkCommands(SessionCore):
         """
         budget = Budget(self._bound(timeout) if timeout is not None else None, self._site, correlation_id)
         results: list[Any] = []
-        for part in parts(weights, self._channel.options.max_send_bytes, name):
+        for part in self._parts(weights, place, budget.correlation_id):
             progress = Progress()
             try:
                 left = budget.left()
@@ -319,6 +322,11 @@ class BulkCommands(SessionCore):
                 raise
         return results
 
+    def _parts(self, weights: Sequence[int], place: Callable[[int], str], correlation_id: str) -> list[range]:
+        """Return the parts in which entries are sent, refusing one that no message holds."""
+        frame = frame_weight(self.session_id, correlation_id)
+        return parts(weights, self._channel.options.max_send_bytes, frame, place)
+
     def _results(
         self, reply: proto.MxCommandReply, command: proto.MxCommand, count: int, correlation_id: str
     ) -> list[Any]:
@@ -330,12 +338,14 @@ class BulkCommands(SessionCore):
 async def _checked_writes(
     item_handles: Iterable[int], values: Iterable[MxValueInput], data_type: proto.MxDataType | None
 ) -> tuple[list[int], list[proto.MxValue]]:
-    handles, found = check_handles("item_handles", item_handles), check_list("values", values)
-    check_length("values", found, len(handles))
+    handles = check_handles("item_handles", item_handles)
+    found = check_column("values", values, len(handles))
     return handles, await for_each(found, lambda i, v: to_mx_value(v, data_type=data_type, name=f"values[{i}]"))
 
 
 async def _checked_times(timestamps: datetime | Iterable[datetime], count: int) -> list[proto.MxValue]:
+    if isinstance(timestamps, datetime):
+        return [time_value("timestamps", timestamps)] * count
     moments = check_each("timestamps", timestamps, count, check_time, datetime)
     return await for_each(moments, lambda i, moment: time_value(f"timestamps[{i}]", moment))
 

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from mxgateway import proto
 from mxgateway.commands import replies, requests
+from mxgateway.commands.arguments import check_correlation_id, check_message
 from mxgateway.errors import CallSite, GrpcStatus, MxAccessError, MxGatewayAuthorizationError, MxGatewaySessionError
 from mxgateway.event_hub import EventHub
 from mxgateway.methods import INVOKE, STREAM_EVENTS
@@ -66,7 +67,7 @@ class SessionCore:
         Raises:
             MxAccessError: MXAccess refused the command.
         """
-        correlation_id = correlation_id or requests.new_correlation_id()
+        correlation_id = check_correlation_id(correlation_id) or requests.new_correlation_id()
         reply = await self.invoke_raw(command, timeout=timeout, correlation_id=correlation_id)
         replies.check_mxaccess(reply, command, partial(self._site, correlation_id))
         return reply
@@ -75,7 +76,8 @@ class SessionCore:
         self, command: proto.MxCommand, *, timeout: float | None = None, correlation_id: str = ""
     ) -> proto.MxCommandReply:
         """Send any command and return the gateway's reply; an MXAccess failure is data, only protocol failures raise."""
-        return await self._transmit(self._request(command, correlation_id), timeout, Progress())
+        request = self._request(check_message("command", command, proto.MxCommand), correlation_id)
+        return await self._transmit(request, timeout, Progress())
 
     @property
     def hub(self) -> EventHub:
@@ -99,7 +101,7 @@ class SessionCore:
             raise closed_error(self._channel, self.session_id, correlation_id)
         return proto.MxCommandRequest(
             session_id=self.session_id,
-            client_correlation_id=correlation_id or requests.new_correlation_id(),
+            client_correlation_id=check_correlation_id(correlation_id) or requests.new_correlation_id(),
             command=command,
         )
 
@@ -109,7 +111,7 @@ class SessionCore:
     async def _ask(self, body: Message, judge: replies.Judge[T], timeout: float | None, correlation_id: str) -> T:
         """Send a command and return what `judge` finds in the reply."""
         command = requests.wrap(body)
-        correlation_id = correlation_id or requests.new_correlation_id()
+        correlation_id = check_correlation_id(correlation_id) or requests.new_correlation_id()
         reply = await self.invoke(command, timeout=timeout, correlation_id=correlation_id)
         return judge(reply, command, partial(self._site, correlation_id))
 

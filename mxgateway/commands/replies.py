@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -10,6 +11,7 @@ from mxgateway.errors import (
     CallSite,
     GrpcStatus,
     MxAccessError,
+    MxGatewayError,
     MxGatewayMalformedReplyError,
     MxGatewayTimeoutError,
     map_fault,
@@ -99,6 +101,20 @@ def unconfirmed(subject: str, site: CallSite) -> MxGatewayTimeoutError:
     )
 
 
+def unseen(error: MxGatewayError) -> MxGatewayError:
+    """Return the error for a write that was accepted and whose completion cannot come, because of what `error` says of the stream.
+
+    It is one of its own: everybody who waits for a completion is told the same error.
+    """
+    own = copy.copy(error)
+    own.message = f"MXAccess accepted the write, but its OnWriteComplete was not seen: {error.message}"
+    own.hint = (
+        f"the write may still be carried out; {error.hint}" if error.hint else "the write may still be carried out"
+    )
+    own.args = (f"{own.message}; {own.hint}",)
+    return own
+
+
 def mxaccess_error(
     subject: str,
     hresult: int | None,
@@ -110,7 +126,7 @@ def mxaccess_error(
     """Return the error for what MXAccess refused, in words."""
     reasons = [f"{status.explain_hresult(hresult)}"] if hresult else []
     reasons += [status.explain_status(each) for each in status.failures(statuses)]
-    if diagnostic and not any(diagnostic.casefold() in reason.casefold() for reason in reasons):
+    if diagnostic and not status.is_said(diagnostic, reasons):
         reasons.append(diagnostic)
     return MxAccessError(
         f"MXAccess refused {subject}: {', '.join(reasons) or 'no reason given'}",

@@ -9,11 +9,13 @@ from typing import Any, Final
 
 from mxgateway import proto
 from mxgateway.commands.replies import check_mxaccess, check_protocol
+from mxgateway.errors import CallSite, map_fault
+from mxgateway.faults import RequestFault
 from mxgateway.methods import INVOKE
 from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.method import CallOptions, Progress, site_of
-from mxgateway.wire import which_one_of
+from mxgateway.wire import WireError, encode, which_one_of
 from mxgateway.wire.betterproto_seam import FieldMetadata, Message
 
 REPEATABLE: Final = frozenset(
@@ -44,6 +46,22 @@ def wrap(payload: Message) -> proto.MxCommand:
     arm = _ARMS[type(payload)]
     fields: dict[str, Any] = {"kind": proto.MxCommandKind.from_string(arm.upper()), arm: payload}
     return proto.MxCommand(**fields)
+
+
+def check_size(channel: Channel, request: proto.MxCommandRequest, site: CallSite) -> None:
+    """Refuse a request that cannot be sent: for what happens before it is.
+
+    Raises:
+        MxGatewayInvalidRequestError: It is larger than the message limit.
+    """
+    limit = channel.options.max_send_bytes
+    try:
+        size = len(encode(request))
+    except WireError:
+        return  # sending it will tell
+    if size > limit:
+        fault = RequestFault(f"the request of {size} bytes exceeds the limit of {limit} bytes (max_send_bytes)")
+        raise map_fault(fault, site)
 
 
 async def invoke_raw(

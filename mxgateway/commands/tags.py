@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from mxgateway import proto
-from mxgateway.bulk_parts import for_each
-from mxgateway.commands.arguments import check_int32, check_list, check_mapping, check_text
+from mxgateway.bulk_parts import for_each, text_weight, value_weight
+from mxgateway.commands.arguments import check_int32, check_list, check_mapping, check_text, check_uint32
 from mxgateway.commands.budget import Budget
 from mxgateway.commands.bulks import BulkCommands
 from mxgateway.commands.items import ItemCommands
-from mxgateway.errors import MxGatewayError, PartialBulk
+from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, PartialBulk
 from mxgateway.tag_book import LINGER
 from mxgateway.tags import TagValue, TagWrite, completed_write, data_type_of, tag_value, tag_write, unconfirmed_write
 from mxgateway.transport.method import Progress
@@ -53,9 +53,11 @@ class TagCommands(BulkCommands, ItemCommands):
             timeout: Bound in seconds of all calls together.
             correlation_id: For the gateway's log.
         """
+        check_uint32("timeout_ms", timeout_ms)
         names = check_list("tags", tags)
-        await for_each(names, lambda i, tag: check_text(f"tags[{i}]", tag))
+        weights = await for_each(names, lambda i, tag: text_weight(check_text(f"tags[{i}]", tag)))
         budget = Budget(self._bound(timeout) if timeout is not None else None, self._site, correlation_id)
+        self._parts(weights, lambda i: f"tags[{i}]", budget.correlation_id)  # refuses what is too large
         server = await self._own_server(budget)
         results = await self.read_bulk(
             server, names, timeout_ms=timeout_ms, timeout=budget.left(), correlation_id=budget.correlation_id
@@ -96,6 +98,10 @@ class TagCommands(BulkCommands, ItemCommands):
         given = {check_text("a tag in values", tag): value for tag, value in check_mapping("values", values).items()}
         check_int32("user_id", user_id)
         budget = Budget(self._bound(timeout) if timeout is not None else None, self._site, correlation_id)
+        weights = await for_each(given, lambda _, tag: text_weight(tag))
+        self._parts(
+            weights, lambda i: f"the tag of {_place(given, i)}", budget.correlation_id
+        )  # refuses what is too large
         messages = await self._typed(given, data_type, budget)
         await self._keep_stream_open(confirm=confirm)
         use = await self._used(list(given), budget)
@@ -116,6 +122,7 @@ class TagCommands(BulkCommands, ItemCommands):
         if data_type is None:
             plain = [tag for tag, value in values.items() if not isinstance(value, Message | None)]
             if unknown := [tag for tag in plain if book.type_of(tag) is None]:
+                await self._check_values(values, budget.correlation_id)
                 await self.read(unknown, timeout=budget.left(), correlation_id=budget.correlation_id)
 
         def message(tag: str, value: MxValueInput) -> proto.MxValue:
@@ -123,10 +130,22 @@ class TagCommands(BulkCommands, ItemCommands):
             if known is None and not isinstance(value, Message | None):
                 last = book.type_of(tag)
                 known = last if last is not None and last.name in DATA_TYPES else None
-            return to_mx_value(value, data_type=known, name=f"values[{tag!r}]")
+            return to_mx_value(value, data_type=known, name=f"values[{tag!r:.100}]")
 
         made = await for_each(values.items(), lambda _, pair: message(*pair))
+        await self._check_sizes(values, made, budget.correlation_id)
         return dict(zip(values, made, strict=True))
+
+    async def _check_values(self, values: Mapping[str, MxValueInput], correlation_id: str) -> None:
+        """Refuse what could be written to no tag, before the tags are asked for their types."""
+        made = await for_each(values.items(), lambda _, pair: _any_message(f"values[{pair[0]!r:.100}]", pair[1]))
+        await self._check_sizes(values, made, correlation_id)
+
+    async def _check_sizes(
+        self, values: Mapping[str, MxValueInput], messages: list[proto.MxValue], correlation_id: str
+    ) -> None:
+        weights = await for_each(messages, lambda _, message: value_weight(message))
+        self._parts(weights, lambda i: _place(values, i), correlation_id)
 
     # -- items
 
@@ -263,7 +282,7 @@ class TagCommands(BulkCommands, ItemCommands):
 
         try:
             results = await self._write_in_parts(
-                server, values, build, budget.left(), budget.correlation_id, transmit if confirm else None
+                values, build, budget.left(), budget.correlation_id, transmit if confirm else None
             )
             writes = [tag_write(tag, result) for tag, result in zip(tags, results, strict=True)]
             if confirm:
@@ -296,6 +315,22 @@ class TagCommands(BulkCommands, ItemCommands):
             write if confirmation is None else _outcome(write.tag, confirmation)
             for write, confirmation in zip(writes, confirmations, strict=True)
         ]
+
+
+def _place(values: Mapping[str, MxValueInput], index: int) -> str:
+    """Return what messages call the value of one tag."""
+    return f"values[{list(values)[index]!r:.100}]"
+
+
+def _any_message(name: str, value: MxValueInput) -> proto.MxValue:
+    """Return the message of a value in the first type that takes it."""
+    try:
+        return to_mx_value(value, name=name)
+    except MxGatewayInvalidRequestError:
+        for data_type in DATA_TYPES:
+            with contextlib.suppress(MxGatewayInvalidRequestError):
+                return to_mx_value(value, data_type=proto.MxDataType[data_type], name=name)
+        raise
 
 
 def _outcome(tag: str, confirmation: Confirmation) -> TagWrite:

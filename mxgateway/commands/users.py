@@ -73,9 +73,11 @@ class UserCommands(SessionCore):
 
 def _user_id(reply: proto.MxCommandReply, command: proto.MxCommand, site: Site) -> int:
     """Return the user id of an OK reply; MXAccess answers 0 when it knows no such user."""
-    user_id: int = replies.payload(reply, command, site).user_id
+    found = replies.payload(reply, command, site)
+    user_id: int = found.user_id
     if user_id == 0:
-        diagnostic = reply.diagnostic_message or "no such user, or a wrong password"
+        by_password = isinstance(found, proto.AuthenticateUserReply)
+        diagnostic = reply.diagnostic_message or f"no such user{', or a wrong password' if by_password else ''}"
         raise replies.mxaccess_error(
             replies.describe(command), reply.hresult, reply.statuses, diagnostic, reply, site()
         )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from mxgateway import proto
 from mxgateway.commands import requests
-from mxgateway.commands.arguments import check_int32, check_time, check_user_id
+from mxgateway.commands.arguments import check_int32, check_mapping, check_time, check_user_id
 from mxgateway.commands.core import SessionCore
 from mxgateway.commands.items import check_item
 from mxgateway.values import MxScalarInput, MxValueInput, to_mx_sparse_array, to_mx_value
@@ -134,11 +134,12 @@ class WriteCommands(SessionCore):
             item_handle: Of an advised item that is a whole array.
             element_data_type: The MXAccess type of every element.
             total_length: How many elements the array has.
-            elements: The new values by index, counted from 0.
+            elements: The new values by index, counted from 0; one or more.
             user_id: Recorded only while the item has a supervisory advise.
             timeout: Bound in seconds.
             correlation_id: For the gateway's log.
         """
+        check_mapping("elements", elements, "{index: value}")
         sparse = to_mx_sparse_array(element_data_type, total_length, elements, name="elements")
         command = _write_command(server_handle, item_handle, sparse, user_id, None)
         await self._send(command, timeout, correlation_id)
@@ -180,6 +181,7 @@ class WriteCommands(SessionCore):
         bound = self._bound(timeout)
         request = self._request(command, correlation_id)
         site = self._bounded_site(request.client_correlation_id, bound)
+        requests.check_size(self._channel, request, site)  # before the event stream is opened
         return await self._writer.write_confirmed(check_item(server_handle, item_handle), request, bound, site)
 
 

@@ -66,7 +66,6 @@ class Apartment:
         self._waiting: deque[tuple[Call, asyncio.Future[Outcome]]] = deque()
         self._running: asyncio.Future[Outcome] | None = None
         self._wakeup = asyncio.Event()
-        self._stopped = False
         self.task = asyncio.get_running_loop().create_task(self._run(), name=f"apartment of {name}")
         """The task that runs the commands."""
 
@@ -86,19 +85,22 @@ class Apartment:
         self._wakeup.set()
         return future
 
+    def answer(self, outcome: Outcome) -> None:
+        """Answer the running command before it ends."""
+        if self._running is not None and not self._running.done():
+            self._running.set_result(outcome)
+
     def stop(self, reason: GRPCError) -> None:
-        """Run nothing more; what is pending fails with `reason`. The task ends soon."""
-        self._stopped = True
+        """Run nothing more; what waits or runs and has no answer yet fails with `reason`. The task ends soon."""
+        if self._running is not None:
+            _fail(self._running, reason)
         for _, future in self._waiting:
             _fail(future, reason)
         self._waiting.clear()
-        if self.task is not asyncio.current_task():
-            if self._running is not None:
-                _fail(self._running, reason)
-            self.task.cancel()
+        self.task.cancel()
 
     async def _run(self) -> None:
-        while not self._stopped:
+        while True:
             while not self._waiting:
                 self._wakeup.clear()
                 await self._wakeup.wait()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final, TypeVar
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator import statuses
@@ -18,6 +18,23 @@ from mxgateway.simulator.worker import Command, Handler, Worker
 from mxgateway.simulator.writes import WriteRequest, accept, write_request
 
 _ByHandle = Callable[[Worker, Command, Item], None]
+
+# Entries that are done in one go. After as many, the event stream gets its turn, so that it is the reader's pace and not the
+# length of a list that fills the event queue.
+_SLICE: Final = 1000
+
+E = TypeVar("E")
+R = TypeVar("R")
+
+
+async def _each(entries: Sequence[E], act: Callable[[E], R]) -> list[R]:
+    """Return what `act` makes of each entry, in order."""
+    results: list[R] = []
+    for start in range(0, len(entries), _SLICE):
+        if start:
+            await asyncio.sleep(0)
+        results.extend(map(act, entries[start : start + _SLICE]))
+    return results
 
 
 def _add(worker: Worker, command: Command, address: str) -> Item:
@@ -44,63 +61,73 @@ def _remove(worker: Worker, command: Command, item: Item) -> None:
 
 
 def _for_addresses(act: Callable[[Worker, Command, str], Item]) -> Handler:
-    def handler(worker: Worker, command: Command) -> Outcome:
-        results = []
-        for address in command.payload.tag_addresses:
-            result = mx.SubscribeResult(server_handle=command.payload.server_handle, tag_address=address)
+    async def handler(worker: Worker, command: Command) -> Outcome:
+        server_handle = command.payload.server_handle
+
+        def add(address: str) -> mx.SubscribeResult:
             try:
-                result.item_handle = act(worker, command, address).handle
-                result.was_successful = True
+                handle = act(worker, command, address).handle
             except (MxAccessFailure, AccessDenied) as failure:
-                result.error_message = _text(failure)
-            results.append(result)
+                text = str(failure)
+                return mx.SubscribeResult(server_handle=server_handle, tag_address=address, error_message=text)
+            return mx.SubscribeResult(
+                server_handle=server_handle, tag_address=address, item_handle=handle, was_successful=True
+            )
+
+        results = await _each(command.payload.tag_addresses, add)
         return Outcome(command.arm, mx.BulkSubscribeReply(results=results))
 
     return handler
 
 
 def _for_handles(act: _ByHandle) -> Handler:
-    def handler(worker: Worker, command: Command) -> Outcome:
+    async def handler(worker: Worker, command: Command) -> Outcome:
         server_handle = command.payload.server_handle
-        results = []
-        for handle in command.payload.item_handles:
-            result = mx.SubscribeResult(server_handle=server_handle)
+
+        def run(handle: int) -> mx.SubscribeResult:
+            address = ""
             try:
                 item = worker.item(server_handle, handle)
-                result.tag_address = item.definition
+                address = item.definition
                 act(worker, command, item)
-                result.item_handle = handle
-                result.was_successful = True
             except (MxAccessFailure, AccessDenied) as failure:
-                result.error_message = _text(failure)
-            results.append(result)
+                text = str(failure)
+                return mx.SubscribeResult(server_handle=server_handle, tag_address=address, error_message=text)
+            return mx.SubscribeResult(
+                server_handle=server_handle, tag_address=address, item_handle=handle, was_successful=True
+            )
+
+        results = await _each(command.payload.item_handles, run)
         return Outcome(command.arm, mx.BulkSubscribeReply(results=results))
 
     return handler
 
 
-def write_bulk(worker: Worker, command: Command) -> Outcome:
+async def write_bulk(worker: Worker, command: Command) -> Outcome:
     """Accept the writes of any of the four kinds; each accepted one has its own OnWriteComplete."""
     handle = command.payload.server_handle
-    writes = [write_request(entry, handle) for entry in command.payload.entries]
-    return Outcome(command.arm, mx.BulkWriteReply(results=[_write(worker, command, write) for write in writes]))
+    # A malformed entry refuses the whole call, before anything is accepted.
+    writes = await _each(command.payload.entries, lambda entry: write_request(entry, handle))
+    results = await _each(writes, lambda write: _write(worker, command, write))
+    return Outcome(command.arm, mx.BulkWriteReply(results=results))
 
 
 def _write(worker: Worker, command: Command, write: WriteRequest) -> mx.BulkWriteResult:
-    result = mx.BulkWriteResult(server_handle=write.server_handle)
+    server_handle = write.server_handle
     try:
         accept(worker, command, write)
     except MxAccessFailure as failure:
-        result.hresult = failure.hresult
-        result.statuses = failure.statuses
-        result.error_message = _text(failure)
+        return mx.BulkWriteResult(
+            server_handle=server_handle,
+            hresult=failure.hresult,
+            statuses=failure.statuses,
+            error_message=str(failure),
+        )
     except AccessDenied as denied:
-        result.error_message = _text(denied)
-    else:
-        result.item_handle = write.item_handle
-        result.was_successful = True
-        result.hresult = statuses.S_OK
-    return result
+        return mx.BulkWriteResult(server_handle=server_handle, error_message=str(denied))
+    return mx.BulkWriteResult(
+        server_handle=server_handle, item_handle=write.item_handle, was_successful=True, hresult=statuses.S_OK
+    )
 
 
 @dataclass(slots=True)
@@ -109,8 +136,8 @@ class _Read:
 
     address: str
     sample: Sample | None = None
-    handle: int = 0
-    was_cached: bool = False
+    item: Item | None = None
+    """Whose last OnDataChange answers; None for a value that was fetched."""
     error: str = ""
     first: asyncio.Future[Sample] | None = None
     """The value that is waited for."""
@@ -120,9 +147,9 @@ async def read_bulk(worker: Worker, command: Command) -> Outcome:
     """Answer each tag from its subscription where there is one, else from a first value that it waits for."""
     payload = command.payload
     seconds = payload.timeout_ms / 1000 if payload.timeout_ms else worker.options.read_timeout
-    reads = [_start_read(worker, command, address) for address in payload.tag_addresses]
+    reads = await _each(payload.tag_addresses, lambda address: _start_read(worker, command, address))
     await _first_values(worker, [read for read in reads if read.first is not None], seconds)
-    results = [_read_result(payload.server_handle, read) for read in reads]
+    results = await _each(reads, lambda read: _read_result(payload.server_handle, read))
     return Outcome(command.arm, mx.BulkReadReply(results=results))
 
 
@@ -135,12 +162,12 @@ def _start_read(worker: Worker, command: Command, address: str) -> _Read:
         tag, index = worker.plant.find(address) or (None, None)
         worker.check_read(command.key, tag)
     except (MxAccessFailure, AccessDenied) as failure:
-        read.error = _text(failure)
+        read.error = str(failure)
         return read
     if tag is None:
         read.sample = unknown_reference(worker.clock)
-    elif (item := server.subscribed(tag, index)) is not None:
-        read.sample, read.handle, read.was_cached = item.last, item.handle, True
+    elif (item := worker.subscriptions.answer(tag, index)) is not None:
+        read.sample, read.item = item.last, item
     elif not tag.attribute.response_time:
         read.sample = tag.sample.element(index)
     else:
@@ -151,6 +178,8 @@ def _start_read(worker: Worker, command: Command, address: str) -> _Read:
 
 class _Probe(Item):
     """A subscription of the worker's own, which the session does not see: it ends with its first value."""
+
+    answers_reads: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -195,23 +224,23 @@ async def _first_values(worker: Worker, reads: list[_Read], seconds: float) -> N
 
 
 def _read_result(server_handle: int, read: _Read) -> mx.BulkReadResult:
-    result = mx.BulkReadResult(
-        server_handle=server_handle, tag_address=read.address, item_handle=read.handle, was_cached=read.was_cached
+    sample, item = read.sample, read.item
+    if sample is None:
+        return mx.BulkReadResult(server_handle=server_handle, tag_address=read.address, error_message=read.error)
+    is_known = sample.status is not statuses.UNKNOWN_REFERENCE
+    return mx.BulkReadResult(
+        # Another registration of the session may have the item: both handles together name it.
+        server_handle=server_handle if item is None else item.server.handle,
+        tag_address=read.address,
+        item_handle=0 if item is None else item.handle,
+        was_successful=is_known,
+        was_cached=item is not None,
+        value=sample.message,
+        quality=sample.quality,
+        source_timestamp=sample.timestamp,
+        statuses=[sample.status],
+        error_message="" if is_known else sample.status.diagnostic_text,
     )
-    if read.sample is None:
-        result.error_message = read.error
-        return result
-    result.value = read.sample.message
-    result.quality = read.sample.quality
-    result.source_timestamp = read.sample.timestamp
-    result.statuses = [read.sample.status]
-    result.was_successful = read.sample.status is not statuses.UNKNOWN_REFERENCE
-    result.error_message = "" if result.was_successful else read.sample.status.diagnostic_text
-    return result
-
-
-def _text(failure: MxAccessFailure | AccessDenied) -> str:
-    return str(failure)
 
 
 HANDLERS: Final[dict[str, Handler]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -32,8 +33,12 @@ class ReceivedCall:
     """Every header in its order, the pseudo headers included."""
     peer: str
     """The client's address."""
-    request: Any = None
-    """The decoded request; None when the call was refused before it was read."""
+    _request: tuple[type[Any], bytes] | None = None
+
+    @property
+    def request(self) -> Any:
+        """The request; None when the call was refused before it was read, or when newer ones needed the room."""
+        return None if self._request is None else decode(*self._request)
 
     @property
     def method(self) -> str:
@@ -44,9 +49,43 @@ class ReceivedCall:
         """Return the first header of that name, None when there is none."""
         return next((value for key, value in self.metadata if key == name), None)
 
+    def keep(self, message_type: type[Any], data: bytes) -> None:
+        """Keep the request as its bytes: a bulk's message takes many times as much."""
+        self._request = message_type, data
+
+    def forget_request(self) -> None:
+        """Keep the request no more."""
+        self._request = None
+
     def __repr__(self) -> str:
         # Neither metadata nor request: they hold keys and passwords.
         return f"<ReceivedCall {self.path} from {self.peer}>"
+
+
+class CallRecord:
+    """The last calls, and their requests as far as these are not too large together.
+
+    Args:
+        count: How many calls.
+        size: Bytes of all kept requests.
+    """
+
+    def __init__(self, count: int, size: int) -> None:
+        self.calls: deque[ReceivedCall] = deque(maxlen=count)
+        """The calls, oldest first."""
+        self._count = count
+        self._left = size
+        self._kept: deque[tuple[ReceivedCall, int]] = deque()
+
+    def keep_request(self, received: ReceivedCall, message_type: type[Any], data: bytes) -> None:
+        """Let a call keep its request; the oldest requests make room."""
+        received.keep(message_type, data)
+        self._kept.append((received, len(data)))
+        self._left -= len(data)
+        while self._left < 0 or len(self._kept) > self._count:
+            oldest, freed = self._kept.popleft()
+            oldest.forget_request()
+            self._left += freed
 
 
 class Call:
@@ -57,9 +96,10 @@ class Call:
         headers: The request's headers.
         peer: The client's address.
         limit: Bytes of the largest message, each way.
+        record: Where the request is kept.
     """
 
-    def __init__(self, stream: Stream, headers: Headers, peer: str, limit: int) -> None:
+    def __init__(self, stream: Stream, headers: Headers, peer: str, limit: int, record: CallRecord) -> None:
         self.received = ReceivedCall(dict(headers).get(":path", ""), tuple(headers), peer)
         self.names: tuple[str, ...] = (self.received.method,)
         """What switches know the call by."""
@@ -67,6 +107,7 @@ class Call:
         """Who calls; set by the authentication."""
         self._stream = stream
         self._limit = limit
+        self._record = record
         self._started = False
 
     def http_refusal(self) -> int | None:
@@ -107,7 +148,7 @@ class Call:
         except ValueError:
             text = "Received message exceeds the maximum configured message size."
             raise GRPCError(Status.RESOURCE_EXHAUSTED, text) from None
-        self.received.request = request
+        self._record.keep_request(self.received, message_type, data)
         return request
 
     async def reply(self, message: Any) -> None:

@@ -13,6 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Protocol
 
 from mxgateway.wire import Timestamp
@@ -131,6 +132,7 @@ class _ManualTimer:
             callback()
 
 
+@lru_cache(maxsize=1024)
 def timestamp(ns: int) -> Timestamp:
     """Return the moment `ns` nanoseconds after 1970."""
     return Timestamp.from_parts(*divmod(ns, NANOSECONDS))

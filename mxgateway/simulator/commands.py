@@ -20,7 +20,8 @@ def register(worker: Worker, command: Command) -> Outcome:
     """Give out a server handle."""
     handle = worker.next_handle()
     name = command.payload.client_name
-    worker.servers[handle] = MxServer(handle, name, worker.options.buffered_update_interval)
+    interval = worker.options.buffered_update_interval
+    worker.servers[handle] = MxServer(handle, name, interval, worker.subscriptions)
     return Outcome("register", mx.RegisterReply(server_handle=handle))
 
 
@@ -115,7 +116,9 @@ def authenticate_user(worker: Worker, command: Command) -> Outcome:
     server = worker.server(payload.server_handle)
     for user in worker.options.users:
         if user.name.casefold() == payload.verify_user.casefold() and user.password == payload.verify_user_password:
-            return Outcome("authenticate_user", mx.AuthenticateUserReply(user_id=server.admit(user)))
+            return Outcome(
+                "authenticate_user", mx.AuthenticateUserReply(user_id=server.admit(user, worker.next_handle))
+            )
     return Outcome("authenticate_user", mx.AuthenticateUserReply())
 
 
@@ -125,7 +128,9 @@ def archestra_user_to_id(worker: Worker, command: Command) -> Outcome:
     guid = command.payload.user_id_guid.strip("{}").casefold()
     for user in worker.options.users:
         if user.guid.casefold() == guid:
-            return Outcome("archestra_user_to_id", mx.ArchestrAUserToIdReply(user_id=server.admit(user)))
+            return Outcome(
+                "archestra_user_to_id", mx.ArchestrAUserToIdReply(user_id=server.admit(user, worker.next_handle))
+            )
     return Outcome("archestra_user_to_id", mx.ArchestrAUserToIdReply())
 
 
@@ -148,6 +153,7 @@ def get_session_state(worker: Worker, command: Command) -> Outcome:
 
 def get_worker_info(worker: Worker, command: Command) -> Outcome:
     """Tell what the worker is and how much waits in it."""
+    worker.session.require_ready()
     info = mx.WorkerInfoReply(
         worker_process_id=worker.process_id,
         worker_version=WORKER_VERSION,
@@ -167,8 +173,11 @@ def drain_events(worker: Worker, command: Command) -> Outcome:
 
 def shutdown_worker(worker: Worker, command: Command) -> Outcome:
     """End the worker and with it the session."""
+    outcome = Outcome()
+    # The end of the session fails what has no answer yet.
+    worker.apartment.answer(outcome)
     worker.session.close("the worker was shut down")
-    return Outcome()
+    return outcome
 
 
 def subscribe_alarms(worker: Worker, command: Command) -> Outcome:

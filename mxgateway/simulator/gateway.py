@@ -14,7 +14,7 @@ from grpclib.const import Status
 
 from mxgateway.simulator.alarms import AlarmSystem
 from mxgateway.simulator.auth import Authenticator, Scope, SimulatedKey
-from mxgateway.simulator.calls import ReceivedCall
+from mxgateway.simulator.calls import CallRecord, ReceivedCall
 from mxgateway.simulator.clock import Clock, SystemClock, nanoseconds
 from mxgateway.simulator.galaxy import GalaxyRepository
 from mxgateway.simulator.galaxy_service import GalaxyService
@@ -69,8 +69,7 @@ class SimulatedGateway:
         self.options = options or SimulatorOptions()
         self.clock = clock or SystemClock()
         self.switches = Switches()
-        self.received: deque[ReceivedCall] = deque(maxlen=self.options.record_limit)
-        """The calls, oldest first; bounded."""
+        self._record = CallRecord(self.options.record_limit, self.options.record_bytes)
         self._host = host
         self._port = port
         self._keys = tuple(api_keys) if api_keys is not None else (SimulatedKey(),)
@@ -103,7 +102,7 @@ class SimulatedGateway:
         hide_headers()
         if self._certificate is not None and self._ssl_context is None:
             self._ssl_context = tls_context(self._certificate, self._private_key)
-        run = _Run(self._plant, self.clock, self.switches, self.options, self._keys, self.received, self._ssl_context)
+        run = _Run(self._plant, self.clock, self.switches, self.options, self._keys, self._record, self._ssl_context)
         try:
             self._port = await run.listener.start(self._host, self._port)
         except BaseException:
@@ -160,6 +159,11 @@ class SimulatedGateway:
         raise LookupError("none of the simulated gateway's API keys has every scope")
 
     # What happened
+
+    @property
+    def received(self) -> deque[ReceivedCall]:
+        """The calls, oldest first; bounded."""
+        return self._record.calls
 
     @property
     def sessions(self) -> Mapping[str, Session]:
@@ -300,7 +304,7 @@ class _Run:
         switches: Switches,
         options: SimulatorOptions,
         keys: Sequence[SimulatedKey],
-        received: deque[ReceivedCall],
+        record: CallRecord,
         ssl_context: ssl.SSLContext | None,
     ) -> None:
         self.plant = LivePlant(plant, clock)
@@ -309,7 +313,7 @@ class _Run:
         self.sessions = SessionRegistry(self.plant, self.alarms, switches, options)
         self._service = GatewayService(self.plant, self.alarms, self.sessions, switches, options)
         table = self._service.methods() | GalaxyService(self.galaxy).methods()
-        router = Router(table, Authenticator(keys), switches, options.message_limit, received)
+        router = Router(table, Authenticator(keys), switches, options.message_limit, record)
         self.listener = Listener(router.serve, options, ssl_context)
 
     async def stop(self) -> None:

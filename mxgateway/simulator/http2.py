@@ -29,6 +29,8 @@ STREAM_GONE: Final = H2Error
 # What waits unsent may grow to this: data stops at the transport's own mark, so that only a peer that provokes answers to
 # its control frames and never reads them comes here.
 _UNSENT_LIMIT: Final = 1024 * 1024
+# The most that is written before that mark is looked at again: a peer may take frames of 16 MiB.
+_PIECE: Final = 64 * 1024
 
 _PREFIX: Final = struct.Struct(">BI")
 
@@ -223,9 +225,9 @@ async def send_reply(stream: Stream, headers: Headers, message: bytes, trailers:
     await stream.connection.write_ready.wait()
     h2 = stream._h2_connection
     assert stream.id is not None
-    if len(data) > min(h2.local_flow_control_window(stream.id), h2.max_outbound_frame_size):
+    if len(data) > min(h2.local_flow_control_window(stream.id), h2.max_outbound_frame_size, _PIECE):
         await stream.send_headers(headers)
-        await stream.send_data(data)
+        await _send_data(stream, data)
         await stream.send_headers(trailers, end_stream=True)
         return
     h2.send_headers(stream.id, headers)
@@ -240,7 +242,13 @@ async def send_messages(stream: Stream, messages: Iterable[bytes]) -> None:
     Raises:
         STREAM_GONE: The stream has ended.
     """
-    await stream.send_data(b"".join(part for message in messages for part in (_PREFIX.pack(0, len(message)), message)))
+    data = b"".join(part for message in messages for part in (_PREFIX.pack(0, len(message)), message))
+    await _send_data(stream, data)
+
+
+async def _send_data(stream: Stream, data: bytes) -> None:
+    for start in range(0, len(data), _PIECE):
+        await stream.send_data(data[start : start + _PIECE])
 
 
 async def read_message(stream: Stream, limit: int) -> bytes | None:

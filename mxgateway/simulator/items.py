@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from collections.abc import Callable
+from typing import ClassVar, Protocol
 
 from mxgateway.simulator import statuses
 from mxgateway.simulator.clock import Clock, Timer
@@ -37,6 +38,9 @@ class Item:
         sink: Where events go.
     """
 
+    answers_reads: ClassVar[bool] = True
+    """Whether ReadBulk may answer with what the item told last."""
+
     def __init__(
         self, server: MxServer, handle: int, definition: str, tag: Tag | None, index: int | None, sink: EventSink
     ) -> None:
@@ -54,18 +58,23 @@ class Item:
         self._timer: Timer | None = None
 
     def advise(self, *, supervisory: bool = False) -> None:
-        """Subscribe; the current value is told at once. A second advise changes nothing but the supervisory mark."""
+        """Subscribe; the current value is told at once, unless the item is suspended.
+
+        A second advise changes nothing but the supervisory mark.
+        """
         self.is_supervisory = self.is_supervisory or supervisory
         if not self.is_advised:
             self.is_advised = True
-            self.server.note_subscription(self)
-            self._await_first_value()
+            if self.answers_reads:
+                self.server.subscriptions.note(self)
+            if not self.is_suspended:
+                self._await_first_value()
 
     def unadvise(self) -> None:
         """End the subscription; without effect when there is none."""
         self.is_advised = self.is_supervisory = self.is_suspended = False
         self.last = None
-        self.server.forget_subscription(self)
+        self.server.subscriptions.forget(self)
         self._disconnect()
 
     def suspend(self) -> None:
@@ -112,6 +121,9 @@ class Item:
 class BufferedItem(Item):
     """An item that subscribes by itself and tells its values in batches, one at each update interval."""
 
+    # It has no OnDataChange, and its newest sample may still wait for its batch.
+    answers_reads: ClassVar[bool] = False
+
     def __init__(
         self, server: MxServer, handle: int, definition: str, tag: Tag | None, index: int | None, sink: EventSink
     ) -> None:
@@ -148,15 +160,18 @@ class MxServer:
         handle: The server handle.
         client_name: What the client registered as.
         buffered_update_interval: Seconds between two batches of a buffered item.
+        subscriptions: The session's advised items, of its other registrations too.
     """
 
-    def __init__(self, handle: int, client_name: str, buffered_update_interval: float) -> None:
+    def __init__(
+        self, handle: int, client_name: str, buffered_update_interval: float, subscriptions: Subscriptions
+    ) -> None:
         self.handle = handle
         self.client_name = client_name
         self.buffered_update_interval = buffered_update_interval
+        self.subscriptions = subscriptions
         self.items: dict[int, Item] = {}
-        self.users: list[SimulatedUser] = []
-        self._subscriptions: dict[tuple[Tag | None, int | None], dict[int, Item]] = {}
+        self._users: dict[SimulatedUser, int] = {}
 
     def item(self, handle: int) -> Item:
         """Return the item of that handle.
@@ -183,31 +198,52 @@ class MxServer:
         for handle in list(self.items):
             self.remove(handle)
 
-    def note_subscription(self, item: Item) -> None:
-        """Remember an item that was advised."""
-        if item.handle:
-            self._subscriptions.setdefault((item.tag, item.index), {})[item.handle] = item
+    def admit(self, user: SimulatedUser, new_id: Callable[[], int]) -> int:
+        """Return the id that `user` has with this server handle.
 
-    def forget_subscription(self, item: Item) -> None:
-        """Forget an item that is advised no more."""
-        same = self._subscriptions.get((item.tag, item.index))
-        if same is not None and same.pop(item.handle, None) is not None and not same:
-            del self._subscriptions[item.tag, item.index]
-
-    def subscribed(self, tag: Tag, index: int | None) -> Item | None:
-        """Return an advised item of that tag that has a value."""
-        same = self._subscriptions.get((tag, index), {})
-        return next((item for item in same.values() if item.last is not None), None)
-
-    def admit(self, user: SimulatedUser) -> int:
-        """Return the id that `user` has with this server handle, above 0."""
-        if user not in self.users:
-            self.users.append(user)
-        return self.users.index(user) + 1
+        Args:
+            user: Who.
+            new_id: Gives an id, above 0, that no other server handle of the session knows.
+        """
+        if user not in self._users:
+            self._users[user] = new_id()
+        return self._users[user]
 
     def knows(self, user_id: int) -> bool:
         """Say whether a user id belongs to this server handle."""
-        return 1 <= user_id <= len(self.users)
+        return user_id in self._users.values()
+
+
+class Subscriptions:
+    """The advised items of a session, by what they name."""
+
+    def __init__(self) -> None:
+        self._items: dict[tuple[Tag, int | None], dict[Item, None]] = {}
+
+    def note(self, item: Item) -> None:
+        """Remember an item that was advised."""
+        if item.tag is not None:
+            self._items.setdefault((item.tag, item.index), {})[item] = None
+
+    def forget(self, item: Item) -> None:
+        """Forget an item that is advised no more; without effect for one that is not remembered."""
+        if item.tag is not None and (same := self._items.get((item.tag, item.index))) is not None:
+            same.pop(item, None)
+            if not same:
+                del self._items[item.tag, item.index]
+
+    def answer(self, tag: Tag, index: int | None) -> Item | None:
+        """Return the item of that tag whose last OnDataChange answers a read; None when none has told a value.
+
+        A suspended item answers only when no other one does: it may have missed what the others told.
+        """
+        suspended = None
+        for item in self._items.get((tag, index), ()):
+            if item.last is not None:
+                if not item.is_suspended:
+                    return item
+                suspended = item
+        return suspended
 
 
 def unknown_reference(clock: Clock) -> Sample:

@@ -80,5 +80,7 @@ class SimulatorOptions:
     """Seconds between two OnBufferedDataChange events until SetBufferedUpdateInterval says otherwise."""
     record_limit: int = 1000
     """Calls that `SimulatedGateway.received` remembers; the oldest is dropped first."""
+    record_bytes: int = 64 * 1024 * 1024
+    """Bytes of the requests that these calls keep, together; the oldest request is dropped first."""
     users: tuple[SimulatedUser, ...] = tuple(SimulatedUser(*user) for user in DEFAULT_USERS)
     """The users that AuthenticateUser and ArchestrAUserToId know."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from grpclib.const import Handler, Status
 from grpclib.protocol import Stream
 
 from mxgateway.simulator.auth import Authenticator, Scope, scope_of_method
-from mxgateway.simulator.calls import Call, ReceivedCall
+from mxgateway.simulator.calls import Call, CallRecord
 from mxgateway.simulator.http2 import STREAM_GONE, Headers
 from mxgateway.simulator.switches import Switches
 
@@ -65,7 +64,7 @@ class Router:
         authenticator: Finds the key of a call.
         switches: What a test has switched.
         message_limit: Bytes of the largest message, each way.
-        received: Where each call is noted.
+        record: Where each call is noted.
     """
 
     def __init__(
@@ -74,22 +73,22 @@ class Router:
         authenticator: Authenticator,
         switches: Switches,
         message_limit: int,
-        received: deque[ReceivedCall],
+        record: CallRecord,
     ) -> None:
         self._table = table
         self._authenticator = authenticator
         self._switches = switches
         self._message_limit = message_limit
-        self._received = received
+        self._record = record
 
     async def serve(self, stream: Stream, headers: Headers, peer: str) -> None:
         """Answer one request."""
-        call = Call(stream, headers, peer, self._message_limit)
+        call = Call(stream, headers, peer, self._message_limit, self._record)
         try:
             if (http_status := call.http_refusal()) is not None:
                 await call.refuse(http_status)
                 return
-            self._received.append(call.received)
+            self._record.calls.append(call.received)
             try:
                 await self._answer_in_time(call)
             except GRPCError as error:

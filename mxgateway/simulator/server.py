@@ -153,10 +153,19 @@ def tls_context(certificate: str | os.PathLike[str], key: str | os.PathLike[str]
     Args:
         certificate: PEM file of the certificate and its chain.
         key: PEM file of the private key; None when it is in the certificate's file.
+
+    Raises:
+        OSError: A file cannot be read, or is no certificate or no unencrypted key of it.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
+    try:
+        # Without a password of ours OpenSSL asks the terminal for that of an encrypted key.
+        context.load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        files = f"{os.fspath(certificate)} and its key in {os.fspath(key or certificate)}"
+        reason = (error.reason or str(error)).replace("_", " ").lower()
+        raise ssl.SSLError(error.errno, f"cannot serve the certificate in {files}: {reason}") from error
     context.set_alpn_protocols(["h2"])
     return context
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
@@ -11,11 +13,14 @@ from mxgateway.simulator import statuses
 from mxgateway.simulator.clock import FILETIME_STEP, NANOSECONDS, Clock, Timer, timestamp
 from mxgateway.simulator.plant import Plant, Target
 from mxgateway.simulator.plant_model import Attribute, PlantObject, reference
-from mxgateway.simulator.values import DataType, no_value, to_message
+from mxgateway.simulator.values import DataType, UnfitValue, no_value, to_message
 from mxgateway.wire import Timestamp
 
 # A ticker that wakes late delivers what it missed, but not hours of it.
 _CATCH_UP: Final = 100
+# Tags that a tick reaches in one go. After as many, the loop turns and sends what they told: a plant of any size changes without
+# filling an event queue that somebody reads.
+_SLICE: Final = 500
 
 Listener = Callable[["Sample"], None]
 
@@ -75,6 +80,18 @@ class Sample:
 class Tag:
     """The live value of one attribute of one object."""
 
+    __slots__ = (
+        "_listeners",
+        "_plant",
+        "_sample",
+        "_seed",
+        "_tick",
+        "attribute",
+        "last_user_id",
+        "object",
+        "reference",
+    )
+
     def __init__(self, plant: LivePlant, obj: PlantObject, attribute: Attribute) -> None:
         self.object = obj
         self.attribute = attribute
@@ -124,21 +141,24 @@ class Tag:
             self._tick = self._plant.tick(self.attribute.interval)
         self.publish(sample)
 
-    def write(self, native: Any, index: int | None, time_ns: int) -> None:
-        """Take a client's value. A driven attribute accepts it without effect.
+    def written(self, native: Any, index: int | None, time_ns: int) -> Sample | None:
+        """Return what a client's value makes of the tag; None for a driven attribute, which it does not change.
 
         Args:
             native: The native value.
             index: The array element, counted from 1; None for the whole.
             time_ns: The sample's time.
+
+        Raises:
+            UnfitValue: The array has no such element now.
         """
-        if self.is_driven:
-            return
         if index is not None:
-            whole = list(self._sample.native)
+            whole = list(self._sample.native or ())
+            if index > len(whole):
+                raise UnfitValue(f"The array has {len(whole)} elements, element {index} is not there.")
             whole[index - 1] = native
             native = whole
-        self.publish(Sample(self.attribute.data_type, native, statuses.GOOD, time_ns))
+        return None if self.is_driven else Sample(self.attribute.data_type, native, statuses.GOOD, time_ns)
 
     def advance(self, tick: int) -> None:
         """Publish the pattern's value of that tick, unless a newer one is known."""
@@ -164,6 +184,7 @@ class _Ticker:
         self._plant = plant
         self._interval = interval
         self._tags: dict[Tag, None] = {}
+        self._due: Iterator[Tag] = iter(())
         self._last = 0
         self._timer: Timer | None = None
 
@@ -192,10 +213,23 @@ class _Ticker:
         now = self._plant.tick(self._interval)
         tick = max(self._last + 1, now - _CATCH_UP + 1)
         if tick <= now:
-            for tag in list(self._tags):
-                tag.advance(tick)
             self._last = tick
-        if self._timer is not None:
+            self._due = iter(list(self._tags))
+            self._go_on()
+        else:
+            self._schedule()
+
+    def _go_on(self) -> None:
+        timer = self._timer
+        reached = list(islice(self._due, _SLICE))
+        for tag in reached:
+            tag.advance(self._last)
+        if self._timer is not timer:
+            # What was told made the last listener go.
+            return
+        if len(reached) == _SLICE:
+            self._timer = self._plant.clock.call_later(0.0, self._go_on)
+        else:
             self._schedule()
 
 
@@ -249,5 +283,6 @@ class LivePlant:
         return (tick + self.start_ns // step) * step if tick else self.start_ns
 
 
+@lru_cache
 def _step_ns(interval: float) -> int:
     return max(round(interval * NANOSECONDS / FILETIME_STEP), 1) * FILETIME_STEP

@@ -16,7 +16,7 @@ from mxgateway.simulator import statuses
 from mxgateway.simulator.apartment import Apartment, Outcome
 from mxgateway.simulator.auth import AccessDenied, SimulatedKey
 from mxgateway.simulator.clock import Clock, timestamp
-from mxgateway.simulator.items import Item, MxServer
+from mxgateway.simulator.items import Item, MxServer, Subscriptions
 from mxgateway.simulator.options import SimulatorOptions
 from mxgateway.simulator.statuses import MxAccessFailure
 from mxgateway.simulator.switches import Switches
@@ -46,14 +46,14 @@ class Command:
 Handler = Callable[["Worker", Command], "Outcome | Awaitable[Outcome]"]
 
 
-@dataclass(slots=True)
-class _Write:
-    """A write that was accepted and is not complete."""
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """How an accepted write ends."""
 
-    item: Item
-    apply: Callable[[], None] | None
     status: mx.MxStatusProxy
-    hresult: int
+    hresult: int = statuses.S_OK
+    sample: Sample | None = None
+    """The tag's new value; None when the write changes nothing."""
 
 
 class Worker:
@@ -87,7 +87,8 @@ class Worker:
         self.servers: dict[int, MxServer] = {}
         self._switches = switches
         self._last_handle = 0
-        self._writes: deque[_Write] = deque()
+        self.subscriptions = Subscriptions()
+        self._writes: deque[tuple[Item, Callable[[], Completion]]] = deque()
         self._writes_due = 0
         self.apartment = Apartment(
             f"Session {session.session_id}", switches.command_gate, options.pending_command_limit
@@ -174,18 +175,14 @@ class Worker:
 
     # Writes
 
-    def accept_write(
-        self, item: Item, apply: Callable[[], None] | None, status: mx.MxStatusProxy, hresult: int
-    ) -> None:
-        """Queue the completion of an accepted write: one OnWriteComplete per write, in order.
+    def accept_write(self, item: Item, carry_out: Callable[[], Completion]) -> None:
+        """Queue an accepted write: one OnWriteComplete per write, in order.
 
         Args:
             item: The written item.
-            apply: What changes the plant; None when the write fails.
-            status: What the OnWriteComplete says.
-            hresult: What the OnWriteComplete says.
+            carry_out: Decides, when it is the write's turn, how it ends.
         """
-        self._writes.append(_Write(item, apply, status, hresult))
+        self._writes.append((item, carry_out))
         if self.options.write_time:
             self.clock.call_later(self.options.write_time, self._write_due)
         else:
@@ -206,16 +203,17 @@ class Worker:
     def _complete_write(self) -> None:
         if not self._writes:
             return
-        write = self._writes.popleft()
+        item, carry_out = self._writes.popleft()
+        completion = carry_out()
         self._publish(
-            write.item,
+            item,
             mx.MxEventFamily.ON_WRITE_COMPLETE,
-            statuses=[write.status],
-            hresult=write.hresult,
+            statuses=[completion.status],
+            hresult=completion.hresult,
             on_write_complete=mx.OnWriteCompleteEvent(),
         )
-        if write.apply is not None:
-            write.apply()
+        if item.tag is not None and completion.sample is not None:
+            item.tag.publish(completion.sample)
 
     # Events
 

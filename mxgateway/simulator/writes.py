@@ -10,15 +10,14 @@ from grpclib.const import Status
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator import statuses
-from mxgateway.simulator.clock import nanoseconds
 from mxgateway.simulator.items import Item
 from mxgateway.simulator.plant_model import Security, WriteRefusal
 from mxgateway.simulator.sparse import expand
 from mxgateway.simulator.statuses import MxAccessFailure, security_failure
 from mxgateway.simulator.tags import Tag
-from mxgateway.simulator.values import UnfitValue, from_message
-from mxgateway.simulator.worker import Command, Worker
-from mxgateway.wire import has_field, which_one_of
+from mxgateway.simulator.values import DataType, UnfitValue, from_message
+from mxgateway.simulator.worker import Command, Completion, Worker
+from mxgateway.wire import has_field
 
 _E_FAIL: Final = 0x80004005 - 2**32
 
@@ -77,33 +76,29 @@ def accept(worker: Worker, command: Command, write: WriteRequest) -> None:
     if write.secured is not None and not all(map(item.server.knows, write.secured)):
         raise MxAccessFailure("The user id does not belong to this server handle.")
     time_ns = worker.clock.now_ns() if write.time is None else _time(write.time)
+    if item.tag is not None and item.tag.attribute.refusal is WriteRefusal.AT_ONCE:
+        raise security_failure(statuses.PROVIDER_SECURITY)
+    is_supervisory = item.is_supervisory
+    worker.accept_write(item, lambda: _carry_out(item, write, time_ns, is_supervisory=is_supervisory))
+
+
+def _carry_out(item: Item, write: WriteRequest, time_ns: int, *, is_supervisory: bool) -> Completion:
     tag = item.tag
     if tag is None:
-        worker.accept_write(item, None, statuses.UNKNOWN_REFERENCE, _E_FAIL)
-        return
-    if tag.attribute.refusal is WriteRefusal.AT_ONCE:
-        raise security_failure(statuses.PROVIDER_SECURITY)
+        return Completion(statuses.UNKNOWN_REFERENCE, _E_FAIL)
     if (refusal := _refusal(tag, write)) is not None:
-        worker.accept_write(item, None, refusal, statuses.E_PROVIDER_SECURITY)
-        return
-    _accept_value(worker, item, tag, write, time_ns)
-
-
-def _accept_value(worker: Worker, item: Item, tag: Tag, write: WriteRequest, time_ns: int) -> None:
-    is_array = tag.attribute.is_array and item.index is None
+        return Completion(refusal, statuses.E_PROVIDER_SECURITY)
     try:
+        is_array = tag.attribute.is_array and item.index is None
         native = from_message(write.value, tag.attribute.data_type, is_array=is_array)
+        sample = tag.written(native, item.index, time_ns)
     except UnfitValue as unfit:
-        worker.accept_write(item, None, statuses.wrong_type(str(unfit)), _E_FAIL)
-        return
-    user_id = write.secured[0] if write.secured is not None else write.user_id
-
-    def apply() -> None:
-        if item.is_supervisory or write.secured is not None:
-            tag.last_user_id = user_id
-        tag.write(native, item.index, time_ns)
-
-    worker.accept_write(item, apply, statuses.OK, statuses.S_OK)
+        return Completion(statuses.wrong_type(str(unfit)), _E_FAIL)
+    if write.secured is not None:
+        tag.last_user_id = write.secured[0]
+    elif is_supervisory:
+        tag.last_user_id = write.user_id
+    return Completion(statuses.OK, sample=sample)
 
 
 def _refusal(tag: Tag, write: WriteRequest) -> mx.MxStatusProxy | None:
@@ -121,6 +116,8 @@ def _refusal(tag: Tag, write: WriteRequest) -> mx.MxStatusProxy | None:
 
 
 def _time(value: mx.MxValue) -> int:
-    if which_one_of(value, "kind") != "timestamp_value":
-        raise MxAccessFailure("The time of the write is no time.")
-    return nanoseconds(value.timestamp_value)
+    try:
+        time_ns: int = from_message(value, DataType.TIME, is_array=False)
+    except UnfitValue:
+        raise MxAccessFailure("The time of the write is no time.") from None
+    return time_ns

@@ -40,7 +40,7 @@ class Call(Generic[Request, Reply]):
     """
 
     __slots__ = (
-        "_began", "_bound", "_connection", "_not_before", "_options", "_over", "_phase", "_retries", "_trace", "channel",
+        "_began", "_bound", "_connection", "_data", "_not_before", "_options", "_over", "_phase", "_retries", "_trace", "channel",
         "deadline", "loop", "method", "stream",
     )  # fmt: skip
 
@@ -58,6 +58,8 @@ class Call(Generic[Request, Reply]):
         self._phase: Phase = "connect"
         self._connection: Connection | None = None
         """Where the call waits for its turn, or has waited."""
+        self._data = b""
+        """What is being sent. No local variable: a traceback may show those, and a password stands in it in clear text."""
         self._retries: Retries | None = None
         self._not_before = now
         self.stream: OpenStream[Reply] | None = None
@@ -74,7 +76,7 @@ class Call(Generic[Request, Reply]):
         """Send `request`, after the pause that follows a failed attempt, on a stream that ends with the call's bound; the caller closes it."""
         channel, options = self.channel, self.channel.options
         self.stream = self._connection = None
-        data = _frame(request, options.max_send_bytes)
+        self._data = _frame(request, options.max_send_bytes)
         if (pause := self._not_before - self.loop.time()) > 0:
             await channel.pause(pause)
         connection = channel.current
@@ -83,17 +85,18 @@ class Call(Generic[Request, Reply]):
         self._phase, self._connection = "stream", None
         remaining = b"" if self.deadline is None else encode_timeout(self.deadline - self.loop.time())
         block = channel.request_headers.block(self.method.path, remaining, self._options.metadata)
-        stream = self.stream = connection.open(block, data, self.method.decode, options.max_receive_bytes)
+        stream = self.stream = connection.open(block, self._data, self.method.decode, options.max_receive_bytes)
         if self.deadline is not None:
             stream.expire_at(self.deadline)
         if not stream.sent:
             try:
-                await stream.send(data)
+                await stream.send(self._data)
             except BaseException:
                 stream.close()
                 raise
         if stream.sent:
-            self._count_sent(len(data) - PREFIX_SIZE)
+            self._count_sent(len(self._data) - PREFIX_SIZE)
+        self._data = b""
         return stream
 
     async def _openable_connection(self) -> Connection:
@@ -253,6 +256,7 @@ def _frame(request: Message, limit: int) -> bytes:
         data = encode(request)
     except WireError as error:
         raise RequestFault(f"the request cannot be encoded: {error}") from error
-    if len(data) > limit:
-        raise RequestFault(f"the request of {len(data)} bytes exceeds the limit of {limit} bytes (max_send_bytes)")
+    if (size := len(data)) > limit:
+        del data  # a traceback may show local variables, and a password stands in it in clear text
+        raise RequestFault(f"the request of {size} bytes exceeds the limit of {limit} bytes (max_send_bytes)")
     return len(data).to_bytes(PREFIX_SIZE, "big") + data

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import click
+
+import mxgateway
 from mxgateway_cli.command import Call, gateway_command
+from mxgateway_cli.failures import CommandFailure, ExitCode
 from mxgateway_cli.options import CLIENT_NAME, SESSION_ID
+from mxgateway_cli.passwords import password_options
 from mxgateway_cli.sections import option
 from mxgateway_cli.target import ITEM_OPTIONS, SERVER_OPTIONS, Place, item_place, server_place
+
+if TYPE_CHECKING:
+    from mxgateway.proto import MxStatusProxy
 
 _ITEM = option("--item", metavar="TAG", required=True, help="The tag, Object.Attribute; Attribute[] is a whole array.")
 
@@ -95,3 +103,121 @@ async def advise_supervisory(call: Call, **target: Any) -> None:
             place.server_handle, place.item_handle, correlation_id=call.correlation_id
         )
     place.report(call, "advise-supervisory", value="itemHandle")
+
+
+@gateway_command(
+    "add-buffered-item",
+    *SERVER_OPTIONS,
+    _ITEM,
+    option(
+        "--context", metavar="TEXT", default="", help="The object that a relative tag starts from.  [default: none]"
+    ),
+)
+async def add_buffered_item(
+    call: Call, session_id: str | None, server_handle: int | None, client_name: str, item: str, context: str
+) -> None:
+    """Add a buffered item and show its handle.
+
+    It subscribes by itself; its OnBufferedDataChange events tell several values at once.
+    """
+    async with server_place(call, session_id, server_handle, client_name) as place:
+        handle = await place.session.add_buffered_item(
+            place.server_handle, item, context, correlation_id=call.correlation_id
+        )  # fmt: skip
+    found = Place(place.session, place.server_handle, handle)
+    found.report(call, "add-buffered-item", value="itemHandle", item=item, context=context)
+
+
+@gateway_command(
+    "set-buffered-update-interval",
+    *SERVER_OPTIONS,
+    option("--milliseconds", type=click.IntRange(0, 2**31 - 1), metavar="MS", required=True,
+           help="The interval; MXAccess rounds up to 100 ms."),
+)  # fmt: skip
+async def set_buffered_update_interval(
+    call: Call, session_id: str | None, server_handle: int | None, client_name: str, milliseconds: int
+) -> None:
+    """Set how often buffered items tell their values."""
+    async with server_place(call, session_id, server_handle, client_name) as place:
+        await place.session.set_buffered_update_interval(
+            place.server_handle, milliseconds, correlation_id=call.correlation_id
+        )  # fmt: skip
+    place.report(call, "set-buffered-update-interval", value="milliseconds", milliseconds=milliseconds)
+
+
+@gateway_command("suspend", *ITEM_OPTIONS)
+async def suspend(call: Call, **target: Any) -> None:
+    """Let an item tell nothing until it is activated.
+
+    The status that comes at once is PENDING; OperationComplete follows as an event.
+    """
+    async with item_place(call, **target) as place:
+        status = await place.session.suspend(
+            place.server_handle, place.item_handle, correlation_id=call.correlation_id
+        )  # fmt: skip
+    _report_status(call, "suspend", place, status)
+
+
+@gateway_command("activate", *ITEM_OPTIONS)
+async def activate(call: Call, **target: Any) -> None:
+    """Let a suspended item tell again.
+
+    If the item was suspended, OperationComplete follows as an event.
+    """
+    async with item_place(call, **target) as place:
+        status = await place.session.activate(
+            place.server_handle, place.item_handle, correlation_id=call.correlation_id
+        )  # fmt: skip
+    _report_status(call, "activate", place, status)
+
+
+def _report_status(call: Call, operation: str, place: Place, status: MxStatusProxy) -> None:
+    words = mxgateway.status.explain_status(status)
+    place.report(call, operation, value="statusText", statusText=words, status=mxgateway.to_json_dict(status))
+    if mxgateway.status.is_failure(status.category):
+        raise CommandFailure(f"MXAccess refused {operation}: {words}", code=ExitCode.MXACCESS_REFUSED)
+
+
+@gateway_command(
+    "authenticate-user",
+    *SERVER_OPTIONS,
+    option("--user", metavar="NAME", required=True, help="The user of the galaxy."),
+    *password_options(),
+)
+async def authenticate_user(
+    call: Call,
+    session_id: str | None,
+    server_handle: int | None,
+    client_name: str,
+    user: str,
+    password: mxgateway.Secret,
+) -> None:
+    """Authenticate a user and show the user id.
+
+    The id is for secured writes with the same server handle. Without --session-id the command tells whether the password is
+    right, and no more.
+    """
+    async with server_place(call, session_id, server_handle, client_name) as place:
+        user_id = await place.session.authenticate_user(
+            place.server_handle, user, password, correlation_id=call.correlation_id
+        )  # fmt: skip
+    place.report(call, "authenticate-user", value="userId", user=user, userId=user_id)
+
+
+@gateway_command(
+    "user-to-id",
+    *SERVER_OPTIONS,
+    option("--guid", metavar="GUID", required=True, help="The user's GUID in the galaxy."),
+)
+async def user_to_id(
+    call: Call, session_id: str | None, server_handle: int | None, client_name: str, guid: str
+) -> None:
+    """Show the user id of a user, by GUID.
+
+    The id is for secured writes with the same server handle.
+    """
+    async with server_place(call, session_id, server_handle, client_name) as place:
+        user_id = await place.session.archestra_user_to_id(
+            place.server_handle, guid, correlation_id=call.correlation_id
+        )  # fmt: skip
+    place.report(call, "user-to-id", value="userId", guid=guid, userId=user_id)

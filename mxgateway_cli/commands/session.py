@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from typing import Final
 
 import click
 
 import mxgateway
 from mxgateway_cli.command import Call, gateway_command
+from mxgateway_cli.events import DOCUMENT_LIMIT, EventWriter
 from mxgateway_cli.options import SESSION_ID, Seconds
 from mxgateway_cli.sections import option
 
@@ -50,16 +52,16 @@ def _request(
     return request
 
 
-@gateway_command(
-    "close-session", option("--session-id", metavar="ID", help="The session; only --simulator can do without.")
-)
+_OPEN_SESSION: Final = option("--session-id", metavar="ID", help="The session; only --simulator can do without.")
+
+
+@gateway_command("close-session", _OPEN_SESSION)
 async def close_session(call: Call, session_id: str | None) -> None:
     """Close a session.
 
     A session that is closed already is no error.
     """
-    if session_id is None and not call.settings.simulator:
-        raise click.UsageError("Missing option '--session-id'.")
+    _check_open(call, session_id)
     async with call.client() as client:
         if session_id is None:
             session_id = (await client.open_session_raw(_request(call, "mxgw-py", "", None))).session_id
@@ -68,6 +70,12 @@ async def close_session(call: Call, session_id: str | None) -> None:
         {"operation": "close-session", **mxgateway.to_json_dict(reply), "correlationId": call.correlation_id},
         value="finalState",
     )
+
+
+def _check_open(call: Call, session_id: str | None) -> None:
+    """Refuse a command that makes no sense in a new session; a simulated gateway has no other."""
+    if session_id is None and not call.settings.simulator:
+        raise click.UsageError("Missing option '--session-id'.")
 
 
 @gateway_command("session-state", SESSION_ID)
@@ -103,3 +111,60 @@ async def ping(call: Call, session_id: str | None) -> None:
         },
         value="durationMs",
     )
+
+
+@gateway_command("worker-info", SESSION_ID)
+async def worker_info(call: Call, session_id: str | None) -> None:
+    """Show what the session's worker is and how much waits in it."""
+    async with call.session(session_id) as session:
+        info = await session.worker_info(correlation_id=call.correlation_id)
+    call.output.document(
+        {
+            "operation": "worker-info",
+            "sessionId": session.session_id,
+            "workerProcessId": info.worker_process_id,
+            "workerVersion": info.worker_version,
+            "mxaccessVersion": info.mxaccess_version,
+            "startedAt": mxgateway.to_json_dict(info).get("startedAt"),
+            "pendingCommands": info.pending_commands,
+            "pendingEvents": info.pending_events,
+            "correlationId": call.correlation_id,
+        },
+        value="workerProcessId",
+    )
+
+
+@gateway_command("shutdown-worker", _OPEN_SESSION)
+async def shutdown_worker(call: Call, session_id: str | None) -> None:
+    """End the session's worker process.
+
+    The session takes no command afterwards. The API key needs the scope admin.
+    """
+    _check_open(call, session_id)
+    async with call.session(session_id) as session:
+        await session.shutdown_worker(correlation_id=call.correlation_id)
+    call.output.document(
+        {"operation": "shutdown-worker", "sessionId": session.session_id, "correlationId": call.correlation_id},
+        value="sessionId",
+    )
+
+
+@gateway_command(
+    "drain-events",
+    _OPEN_SESSION,
+    option("--max-events", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, show_default=True,
+           help="Take so many at most; 0 takes all there are."),
+)  # fmt: skip
+async def drain_events(call: Call, session_id: str | None, max_events: int) -> None:
+    """Take events out of a session's queue, without a stream.
+
+    What is drained does not come through stream-events any more.
+    """
+    _check_open(call, session_id)
+    async with call.session(session_id) as session:
+        events = await session.drain_events(max_events, correlation_id=call.correlation_id)
+    writer = EventWriter(call.output, DOCUMENT_LIMIT, {})
+    writer.start()
+    for event in events:
+        writer.add(event)
+    writer.finish(session.session_id, "drain-events", correlationId=call.correlation_id)

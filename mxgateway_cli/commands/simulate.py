@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from mxgateway import ApiKey
     from mxgateway.simulator import SimulatedGateway
 
+_FILE: Final = click.Path(exists=True, dir_okay=False)
+
 DEMO_KEY: Final = "mxgw_simulator_demo"
 """What a simulated gateway accepts unless told otherwise: open to everybody, as there is nothing real behind it."""
 
@@ -30,42 +33,53 @@ DEMO_KEY: Final = "mxgw_simulator_demo"
            help="Which address to listen at; 0.0.0.0 serves other machines too."),
     option("--api-key-env", metavar="NAME",
            help=f"Environment variable with the key to accept.  [default: the key {DEMO_KEY}]"),
+    option("--certificate", type=_FILE, metavar="FILE", help="PEM file of a certificate: serve TLS with it."),
+    option("--private-key", type=_FILE, metavar="FILE",
+           help="PEM file of its key, unencrypted; unless the certificate's file has it."),
 )  # fmt: skip
-def simulate(app: App, port: int, host: str, api_key_env: str | None) -> None:
+def simulate(
+    app: App, port: int, host: str, api_key_env: str | None, certificate: str | None, private_key: str | None
+) -> None:
     """Run the simulated gateway until Ctrl-C.
 
-    It serves a small plant without TLS: TestChildObject.TestInt, TestMachine_001.TestChangingInt and more.
+    It serves a small plant: TestChildObject.TestInt, TestMachine_001.TestChangingInt and more; without TLS unless it is
+    given a certificate.
     """
+    if private_key is not None and certificate is None:
+        raise click.UsageError("--private-key means nothing without --certificate.")
     key = key_from_environment(api_key_env, "--api-key-env") if api_key_env is not None else None
     if key is not None:
         app.keep_secret(key)
-    runner.run(lambda: _serve(app, host, port, key))
+    runner.run(lambda: _serve(app, key, host=host, port=port, certificate=certificate, private_key=private_key))
 
 
-async def _serve(app: App, host: str, port: int, key: ApiKey | None) -> None:
-    gateway = _gateway(host, port, key)
+async def _serve(app: App, key: ApiKey | None, *, certificate: str | None, **where: Any) -> None:
+    gateway = _gateway(key, certificate=certificate, **where)
     try:
         await gateway.start()
+    except ssl.SSLError as error:
+        hint = "give PEM files: the certificate, and its key without a password"
+        raise CommandFailure(error.strerror or str(error), hint=hint) from None
     except OSError as error:
         raise CommandFailure(error.strerror or str(error), hint="choose another --port or --host") from None
     try:
-        _announce(app, gateway, DEMO_KEY if key is None else None)
+        _announce(app, gateway, DEMO_KEY if key is None else None, is_tls=certificate is not None)
         await gateway.serve_forever()
     finally:
         await gateway.stop()
 
 
-def _gateway(host: str, port: int, key: ApiKey | None) -> SimulatedGateway:
+def _gateway(key: ApiKey | None, **served: Any) -> SimulatedGateway:
     from mxgateway.simulator import SimulatedGateway, SimulatedKey
 
     try:
         accepted = SimulatedKey.parse(DEMO_KEY if key is None else key.reveal())
     except ValueError as error:
         raise CommandFailure(str(error), code=ExitCode.USAGE) from None
-    return SimulatedGateway(host=host, port=port, api_keys=[accepted])
+    return SimulatedGateway(api_keys=[accepted], **served)
 
 
-def _announce(app: App, gateway: SimulatedGateway, open_key: str | None) -> None:
+def _announce(app: App, gateway: SimulatedGateway, open_key: str | None, *, is_tls: bool) -> None:
     """Tell how to connect; a key is shown when it is the one that everybody knows."""
     if app.output.form != "table":
         document: dict[str, Any] = {
@@ -82,4 +96,4 @@ def _announce(app: App, gateway: SimulatedGateway, open_key: str | None) -> None
     lines.append(f"  {command} MXGATEWAY_ENDPOINT={gateway.endpoint}")
     if open_key is not None:
         lines.append(f"  {command} MXGATEWAY_API_KEY={open_key}")
-    app.announce([*lines, "  mxgw-py smoke --plaintext", ""])
+    app.announce([*lines, f"  mxgw-py smoke{'' if is_tls else ' --plaintext'}", ""])

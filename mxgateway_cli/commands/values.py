@@ -1,40 +1,108 @@
-"""The commands that write values."""
+"""The commands that read and write values."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import click
 
 import mxgateway
 from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.options import USER_ID, VALUE_TEXT, VALUE_TYPE
+from mxgateway_cli.completions import CONFIRM, completion_of_write
+from mxgateway_cli.failures import CommandFailure, ExitCode
+from mxgateway_cli.options import SESSION_ID, USER_ID
 from mxgateway_cli.sections import option
-from mxgateway_cli.target import ITEM_OPTIONS, item_place
+from mxgateway_cli.tag_lists import TAG_OPTIONS
+from mxgateway_cli.tag_output import aligned, json_data_type, json_value, tag_fields, value_cell
+from mxgateway_cli.text import value_text
+from mxgateway_cli.typed_text import own_type, read_one
+from mxgateway_cli.write_target import WRITE_TARGET, WRITE_VALUE, NewValue, WriteTarget
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from mxgateway import Session, TagValue
+
+READ_TIMEOUT: Final = option(
+    "--timeout-ms", type=click.IntRange(0, 2**31 - 1), metavar="MS", default=0, show_default=True,
+    help="How long the gateway waits for a tag's first value; 0 takes the worker's default.",
+)  # fmt: skip
+WRITE_TIME: Final = option(
+    "--timestamp", metavar="TIME", required=True, help="When the value was true: 2026-03-01T08:30:00.5Z"
+)
+_HEADINGS: Final = ("tag", "value", "quality", "source time", "trouble")
+
+
+@gateway_command("read", *TAG_OPTIONS, SESSION_ID, READ_TIMEOUT)
+async def read(call: Call, tags: list[str], session_id: str | None, timeout_ms: int) -> None:
+    """Read tags.
+
+    Each tag has its own outcome: one that cannot be read fails no other. Exit code 21 when some could not be read.
+    """
+    async with call.session(session_id) as session:
+        found = await session.read(tags, timeout_ms=timeout_ms, correlation_id=call.correlation_id)
+    failed = sum(not each.ok for each in found)
+    _write_read(call, session.session_id, found, failed)
+    if failed:
+        raise CommandFailure(f"{failed} of {len(found)} tags could not be read", code=ExitCode.PARTLY_FAILED)
+
+
+def _write_read(call: Call, session_id: str, found: list[TagValue], failed: int) -> None:
+    if call.output.form == "json":
+        document = {
+            "operation": "read",
+            "sessionId": session_id,
+            "tagCount": len(found),
+            "failedCount": failed,
+            "results": [tag_fields(each) for each in found],
+            "correlationId": call.correlation_id,
+        }
+        call.output.document(document, value="failedCount")
+    elif call.output.form == "table":
+        for row in aligned([_HEADINGS, *map(_cells, found)]):
+            call.output.row(row)
+    else:
+        for each in found:
+            call.output.record(tag_fields(each), (), value=value_text(each.value))
+
+
+def _cells(read: TagValue) -> tuple[str, ...]:
+    time = value_text(read.source_time)
+    quality = mxgateway.status.explain_quality(read.quality) if read.ok else ""
+    return read.tag, value_cell(read.value), quality, time, read.error
+
 
 @gateway_command(
     "write",
-    *ITEM_OPTIONS,
-    VALUE_TYPE,
-    VALUE_TEXT,
+    *WRITE_TARGET,
+    *WRITE_VALUE,
     USER_ID,
     option("--confirm", is_flag=True, help="Wait until MXAccess has carried the write out."),
+    option(
+        "--dry-run", is_flag=True, help="Read the tag, convert the value, show what would be written; write nothing."
+    ),
 )
-async def write(call: Call, value_type: str, value: str, user_id: int, confirm: bool, **target: Any) -> None:
+async def write(
+    call: Call, value_type: str | None, value: str, user_id: int, confirm: bool, dry_run: bool, **params: Any
+) -> None:
     """Write a value to an item.
 
-    Without --confirm the result means that MXAccess has accepted the write. With it the result carries the OnWriteComplete
-    event, and a write that fails later ends with exit code 22.
+    Without --type the value is read as the tag's own type. Without --confirm the result means that MXAccess has accepted the
+    write. With it the result carries the OnWriteComplete event, and a write that fails later ends with exit code 22.
     """
-    message = mxgateway.parse_mx_value(value_type, value)
-    event = None
-    async with item_place(call, **target) as place:
-        write = place.session.write_confirmed if confirm else place.session.write
-        event = await write(
-            place.server_handle, place.item_handle, message, user_id=user_id, correlation_id=call.correlation_id
-        )
+    target = WriteTarget.take(params)
+    target.check_typed(value_type, reads="--dry-run" if dry_run else "")
+    new = NewValue.parse(target, value_type, value)
+    async with target.session(call) as session:
+        if dry_run:
+            await _show_write(call, session, target.tag or "", new)
+            return
+        message = await new.for_tag(session, target.tag)
+        async with target.place(session) as place:
+            write = session.write_confirmed if confirm else session.write
+            event = await write(
+                place.server_handle, place.item_handle, message, user_id=user_id, correlation_id=call.correlation_id
+            )
     place.report(
         call,
         "write",
@@ -44,25 +112,56 @@ async def write(call: Call, value_type: str, value: str, user_id: int, confirm: 
     )
 
 
-@gateway_command(
-    "write2",
-    *ITEM_OPTIONS,
-    VALUE_TYPE,
-    VALUE_TEXT,
-    option("--timestamp", metavar="TIME", required=True, help="When the value was true: 2026-03-01T08:30:00.5Z"),
-    USER_ID,
-)
-async def write2(call: Call, value_type: str, value: str, timestamp: str, user_id: int, **target: Any) -> None:
+async def _show_write(call: Call, session: Session, tag: str, new: NewValue) -> None:
+    """Write what would be written where."""
+    read = await read_one(session, tag)
+    message = new.message if new.message is not None else own_type(read).message(new.text)
+    shown = json_value if call.output.form in ("json", "jsonl") else value_text
+    document = {
+        "operation": "write",
+        "sessionId": session.session_id,
+        "dryRun": True,
+        "tag": tag,
+        "oldValue": shown(read.value),
+        "oldDataType": json_data_type(read.data_type),
+        "newValue": shown(mxgateway.from_mx_value(message)),
+        "newDataType": json_data_type(message.data_type),
+        "variantType": message.variant_type,
+        "quality": read.quality,
+        "qualityText": mxgateway.status.explain_quality(read.quality),
+        "correlationId": call.correlation_id,
+    }
+    call.output.document(document, value="newValue")
+
+
+@gateway_command("write2", *WRITE_TARGET, *WRITE_VALUE, WRITE_TIME, USER_ID, CONFIRM)
+async def write2(
+    call: Call, value_type: str | None, value: str, timestamp: str, user_id: int, confirm: bool, **params: Any
+) -> None:  # fmt: skip
     """Write a value with its time to an item."""
-    message = mxgateway.parse_mx_value(value_type, value)
-    moment = cast("datetime", mxgateway.parse_value("time", timestamp, name="timestamp"))
-    async with item_place(call, **target) as place:
-        await place.session.write2(
-            place.server_handle,
-            place.item_handle,
-            message,
-            moment,
-            user_id=user_id,
-            correlation_id=call.correlation_id,
-        )
-    place.report(call, "write2", value="timestamp", timestamp=timestamp)
+    target = WriteTarget.take(params)
+    target.check_own(confirm)
+    new = NewValue.parse(target, value_type, value)
+    moment = parse_moment(timestamp)
+    async with target.session(call) as session:
+        message = await new.for_tag(session, target.tag)
+        async with target.place(session) as place, completion_of_write(call, place, wanted=confirm) as completion:
+            await session.write2(
+                place.server_handle,
+                place.item_handle,
+                message,
+                moment,
+                user_id=user_id,
+                correlation_id=call.correlation_id,
+            )
+            outcome = await completion()
+    place.report(call, "write2", value="timestamp", timestamp=timestamp, **outcome)
+
+
+def parse_moment(text: str) -> datetime:
+    """Return the time of a write.
+
+    Raises:
+        MxGatewayInvalidRequestError: The text is no time.
+    """
+    return cast("datetime", mxgateway.parse_value("time", text, name="timestamp"))

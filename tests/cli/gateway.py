@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import mxgateway
 from mxgateway.simulator import SimulatedGateway
+from mxgateway.wire import which_one_of
 from tests.cli.process import Outcome, mxgw
 
 SECRET = "t0p-s3cr3t"
@@ -28,6 +30,17 @@ class Gateway:
 
     def client(self) -> mxgateway.client.Opening[mxgateway.GatewayClient]:
         return mxgateway.GatewayClient.connect(self.simulated.endpoint, api_key=KEY, plaintext=True)
+
+    async def received(self, *arms: str) -> None:
+        """Wait until the gateway has taken one of these commands; it tells nobody, so it is asked."""
+
+        def taken() -> bool:
+            requests = (call.request for call in self.simulated.received if call.method == "Invoke")
+            return any(request is not None and which_one_of(request.command, "payload") in arms for request in requests)
+
+        async with asyncio.timeout(30):
+            while not taken():
+                await asyncio.sleep(0.01)
 
     async def open_session(self) -> str:
         """Open a session that stays open, and return its id."""

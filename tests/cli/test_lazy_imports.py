@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from mxgateway_cli.registry import COMMANDS
 from tests.cli.process import environment
 
 HEAVY = (
-    "grpclib", "h2", "betterproto", "asyncio", "ssl", "mxgateway.proto", "mxgateway.errors", "mxgateway_cli.commands.smoke",
+    "grpclib", "h2", "betterproto", "tomllib", "asyncio", "ssl", "mxgateway.proto", "mxgateway.errors", "mxgateway_cli.commands.smoke",
 )  # fmt: skip
 UNUSUAL = (
     "dataclasses", "difflib", "json", "logging", "pathlib", "socket", "mxgateway_cli.connection", "mxgateway_cli.failures",
@@ -55,15 +56,29 @@ def test_a_command_that_talks_to_a_gateway_loads_what_it_needs() -> None:
 
     assert code == 0
     assert {"grpclib", "betterproto"} <= set(modules)
+    assert "tomllib" not in modules
+
+
+def test_a_profile_that_is_asked_for_loads_what_reads_it(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("[profile.lab]\nplaintext = true\n")
+
+    code, modules = loaded_by("ping", "--simulator", "--profile", "lab", MXGATEWAY_CONFIG=str(file))
+
+    assert code == 0
+    assert "tomllib" in modules
 
 
 def test_the_help_of_a_command_loads_no_gateway() -> None:
     _, modules = loaded_by("write", "--help")
 
-    assert not {"grpclib", "h2", "betterproto", "mxgateway.proto"} & {*modules}
+    assert not {"grpclib", "h2", "betterproto", "tomllib", "mxgateway.proto"} & {*modules}
 
 
-@pytest.mark.parametrize(("words", "expected"), [("mxgw-py wri", "write"), ("mxgw-py write --val", "--value")])
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("mxgw-py wri", "write"), ("mxgw-py write --val", "--value"), ("mxgw-py ping --prof", "--profile")],
+)
 def test_completion_completes_names_and_options_without_loading_a_gateway(words: str, expected: str) -> None:
     variables = {"_MXGW_PY_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     done = subprocess.run(
@@ -72,6 +87,21 @@ def test_completion_completes_names_and_options_without_loading_a_gateway(words:
 
     assert f"plain,{expected}" in done.stdout.splitlines()
     assert not {*HEAVY} & {*json.loads(done.stderr.splitlines()[-1])[1]}
+
+
+def test_completion_completes_the_names_of_profiles(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("[profile.lab]\n[profile.plant]\n[profile.plane]\n")
+    variables = {"_MXGW_PY_COMPLETE": "bash_complete", "COMP_WORDS": "mxgw-py ping --profile pl", "COMP_CWORD": "3"}
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT], env=environment({**variables, "MXGATEWAY_CONFIG": str(path)}),
+            capture_output=True, text=True, check=True,
+        ).stdout.split()
+        for path in (file, tmp_path)
+    ]  # fmt: skip
+
+    assert found == [["plain,plant", "plain,plane"], []]
 
 
 def test_every_command_of_the_table_exists_with_the_name_and_help_that_the_table_says() -> None:

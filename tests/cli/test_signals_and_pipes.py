@@ -3,10 +3,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
-from mxgateway.wire import which_one_of
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.process import PROGRAM, environment, finish, mxgw, start
 
@@ -37,25 +38,40 @@ async def test_a_signal_cancels_the_stream_and_closes_the_session_first(
     assert not gateway.simulated.sessions
 
 
-async def received(gateway: Gateway, *arms: str) -> None:
-    """Wait until the gateway has taken one of these commands; it tells nobody, so it is asked."""
+ANOTHER_THREADS_SIGNAL = """
+import asyncio, signal, threading, time
+from mxgateway_cli import failures, runner
 
-    def taken() -> bool:
-        requests = (call.request for call in gateway.simulated.received if call.method == "Invoke")
-        return any(request is not None and which_one_of(request.command, "payload") in arms for request in requests)
+def send() -> None:
+    time.sleep(0.2)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 
-    async with asyncio.timeout(30):
-        while not taken():
-            await asyncio.sleep(0.01)
+async def main() -> None:
+    threading.Thread(target=send).start()
+    await asyncio.sleep(60)
+
+try:
+    runner.run(main)
+except failures.Interrupted as end:
+    print(end.signal_number)
+"""
+
+
+def test_a_signal_that_the_system_hands_to_another_thread_wakes_the_sleeping_loop() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ANOTHER_THREADS_SIGNAL], env=environment(), capture_output=True, text=True, timeout=30, check=True
+    )  # fmt: skip
+
+    assert done.stdout == f"{signal.SIGTERM.value}\n"
 
 
 async def test_a_second_signal_ends_at_once(gateway: Gateway) -> None:
     arguments = ("--item", "TestChildObject.SilentInt", "--timeout", "60")
     process = await start("smoke", *arguments, "--plaintext", env=gateway.env)
-    await received(gateway, "advise")
+    await gateway.received("advise")
     gateway.simulated.hold_commands()
     process.send_signal(signal.SIGINT)
-    await received(gateway, "un_advise", "remove_item")  # what the clean-up begins with, as far as it had come
+    await gateway.received("un_advise", "remove_item")  # what the clean-up begins with, as far as it had come
 
     process.send_signal(signal.SIGTERM)
     outcome = await finish(process)

@@ -4,10 +4,12 @@ import json
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
 from tests.cli.process import finish, mxgw, start
+from tests.peers.certificates import Authority, self_signed
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send these signals to one process")
@@ -70,3 +72,71 @@ async def test_a_port_in_use_is_one_clear_line() -> None:
     assert outcome.out == ""
     assert outcome.err.splitlines()[0].startswith(f"error: cannot listen at 127.0.0.1:{port}")
     assert "Traceback" not in outcome.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send these signals to one process")
+async def test_with_a_certificate_it_serves_tls(tmp_path: Path) -> None:
+    authority = Authority()
+    certificate, key = authority.issue("127.0.0.1").write(tmp_path)
+    process = await start(
+        "simulate", "--port", "0", "--certificate", str(certificate), "--private-key", str(key), "-ojsonl"
+    )
+    assert process.stdout is not None
+    told = json.loads(await process.stdout.readline())
+
+    env = {"MXGATEWAY_ENDPOINT": told["endpoint"], "MXGATEWAY_API_KEY": told["apiKey"]}
+    verified = await mxgw("ping", "--ca-file", str(authority.write(tmp_path / "ca.pem")), env=env)
+    plain = await mxgw("ping", "--plaintext", env=env)
+    process.send_signal(signal.SIGINT)
+    outcome = await finish(process)
+
+    assert verified.code == 0, verified.err
+    assert plain.code != 0
+    assert (outcome.code, outcome.err) == (130, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send these signals to one process")
+async def test_key_and_certificate_may_be_one_file_and_the_hint_speaks_tls(tmp_path: Path) -> None:
+    made = self_signed()
+    file = tmp_path / "both.pem"
+    file.write_bytes(made.certificate_pem + made.key_pem)
+    process = await start("simulate", "--port", "0", "--certificate", str(file))
+    assert process.stderr is not None
+    lines: list[str] = []
+    while not lines or "smoke" not in lines[-1]:
+        lines.append((await process.stderr.readline()).decode())
+    endpoint = lines[2].partition("=")[2].strip()
+    env = {"MXGATEWAY_ENDPOINT": endpoint, "MXGATEWAY_API_KEY": "mxgw_simulator_demo"}
+    smoke = await mxgw("smoke", "--known-hosts", str(tmp_path / "known"), env=env)
+    process.send_signal(signal.SIGTERM)
+    await finish(process)
+
+    assert lines[-1].strip() == "mxgw-py smoke"
+    assert smoke.code == 0, smoke.err
+
+
+@pytest.mark.parametrize("case", ["another key", "an encrypted key", "no key", "no certificate"])
+async def test_a_certificate_that_cannot_be_served_is_one_clear_line(tmp_path: Path, case: str) -> None:
+    certificate, key = self_signed().write(tmp_path)
+    arguments = ["--certificate", str(certificate), "--private-key", str(key)]
+    if case == "another key":
+        key.write_bytes(self_signed().key_pem)
+    elif case == "an encrypted key":
+        self_signed().write(tmp_path, password=b"secret")
+    elif case == "no key":
+        del arguments[2:]
+    else:
+        certificate.write_text("nothing\n")
+    outcome = await mxgw("simulate", "--port", "0", *arguments)
+
+    assert outcome.code == 1
+    first, hint = outcome.err.splitlines()
+    assert first.startswith(f"error: cannot serve the certificate in {certificate} and its key in ")
+    assert hint.startswith("hint: give PEM files")
+
+
+async def test_a_key_without_its_certificate_is_a_usage_error(tmp_path: Path) -> None:
+    _, key = self_signed().write(tmp_path)
+    outcome = await mxgw("simulate", "--private-key", str(key))
+    assert outcome.code == 2
+    assert "--private-key means nothing without --certificate" in outcome.err

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +16,7 @@ from mxgateway import (
     GatewayClient,
     MxGatewayError,
     OpenSessionOptions,
+    Secret,
     Session,
     Timestamp,
     proto,
@@ -30,6 +33,18 @@ FLOAT_5 = proto.MxValue(data_type=proto.MxDataType.FLOAT, variant_type="VT_R4", 
 AT_NOON = proto.MxValue(data_type=proto.MxDataType.TIME, variant_type="VT_DATE", timestamp_value=NOON)
 ITEM_FIELDS = {"server_handle": SERVER, "item_handle": ITEM}
 NO_READING = {"is_null": True, "data_type": proto.MxDataType.NO_DATA, "variant_type": "VT_EMPTY"}
+
+USERS = {"current_user_id": 3, "verifier_user_id": 4}
+GUID = "01234567-89ab-cdef-0123-456789abcdef"
+SPARSE = proto.MxValue(
+    data_type=proto.MxDataType.INTEGER,
+    variant_type="VT_ARRAY|VT_I4",
+    sparse_array_value=proto.MxSparseArray(
+        element_data_type=proto.MxDataType.INTEGER,
+        total_length=3,
+        elements=[proto.MxSparseElement(2, INTEGER_5), proto.MxSparseElement(0, INTEGER_5)],
+    ),
+)
 
 Call = Callable[..., Awaitable[Any]]
 
@@ -74,10 +89,140 @@ CALLS: dict[str, tuple[Callable[[Session], Callable[..., Awaitable[Any]]], tuple
         lambda s: s.write_confirmed, (SERVER, ITEM, 5), {"user_id": 7}, "WRITE",
         proto.WriteCommand(**ITEM_FIELDS, value=INTEGER_5, user_id=7),
     ),
+    "add_buffered_item": (
+        lambda s: s.add_buffered_item, (SERVER, ".B", " A "), {}, "ADD_BUFFERED_ITEM",
+        proto.AddBufferedItemCommand(server_handle=SERVER, item_definition=".B", item_context=" A "),
+    ),
+    "set_buffered_update_interval": (
+        lambda s: s.set_buffered_update_interval, (SERVER, 250), {}, "SET_BUFFERED_UPDATE_INTERVAL",
+        proto.SetBufferedUpdateIntervalCommand(server_handle=SERVER, update_interval_milliseconds=250),
+    ),
+    "suspend": (lambda s: s.suspend, (SERVER, ITEM), {}, "SUSPEND", proto.SuspendCommand(**ITEM_FIELDS)),
+    "activate": (lambda s: s.activate, (SERVER, ITEM), {}, "ACTIVATE", proto.ActivateCommand(**ITEM_FIELDS)),
+    "write2 with everything": (
+        lambda s: s.write2, (SERVER, ITEM, 5, NOON), {"user_id": 7, "data_type": proto.MxDataType.FLOAT}, "WRITE2",
+        proto.Write2Command(**ITEM_FIELDS, value=FLOAT_5, timestamp_value=AT_NOON, user_id=7),
+    ),
+    "write_secured": (
+        lambda s: s.write_secured, (SERVER, ITEM, 5), {"current_user_id": 3}, "WRITE_SECURED",
+        proto.WriteSecuredCommand(**ITEM_FIELDS, current_user_id=3, verifier_user_id=3, value=INTEGER_5),
+    ),
+    "write_secured with everything": (
+        lambda s: s.write_secured, (SERVER, ITEM, 5), {**USERS, "data_type": proto.MxDataType.FLOAT}, "WRITE_SECURED",
+        proto.WriteSecuredCommand(**ITEM_FIELDS, **USERS, value=FLOAT_5),
+    ),
+    "write_secured2": (
+        lambda s: s.write_secured2, (SERVER, ITEM, 5, NOON), {"current_user_id": 3}, "WRITE_SECURED2",
+        proto.WriteSecured2Command(
+            **ITEM_FIELDS, current_user_id=3, verifier_user_id=3, value=INTEGER_5, timestamp_value=AT_NOON
+        ),
+    ),
+    "write_secured2 with everything": (
+        lambda s: s.write_secured2, (SERVER, ITEM, 5, NOON), {**USERS, "data_type": proto.MxDataType.FLOAT},
+        "WRITE_SECURED2",
+        proto.WriteSecured2Command(**ITEM_FIELDS, **USERS, value=FLOAT_5, timestamp_value=AT_NOON),
+    ),
+    "write_confirmed with everything": (
+        lambda s: s.write_confirmed, (SERVER, ITEM, 5), {"user_id": 7, "data_type": proto.MxDataType.FLOAT}, "WRITE",
+        proto.WriteCommand(**ITEM_FIELDS, value=FLOAT_5, user_id=7),
+    ),
+    "write_array_elements": (
+        lambda s: s.write_array_elements, (SERVER, ITEM, proto.MxDataType.INTEGER, 3, {2: 5, 0: 5}), {"user_id": 7},
+        "WRITE", proto.WriteCommand(**ITEM_FIELDS, value=SPARSE, user_id=7),
+    ),
+    "authenticate_user": (
+        lambda s: s.authenticate_user, (SERVER, "jane", Secret("p w")), {}, "AUTHENTICATE_USER",
+        proto.AuthenticateUserCommand(server_handle=SERVER, verify_user="jane", verify_user_password="p w"),
+    ),
+    "archestra_user_to_id": (
+        lambda s: s.archestra_user_to_id, (SERVER, uuid.UUID(GUID)), {}, "ARCHESTRA_USER_TO_ID",
+        proto.ArchestrAUserToIdCommand(server_handle=SERVER, user_id_guid=GUID),
+    ),
+    "add_item_bulk": (
+        lambda s: s.add_item_bulk, (SERVER, ["A.B[]", "A.B[]"]), {}, "ADD_ITEM_BULK",
+        proto.AddItemBulkCommand(server_handle=SERVER, tag_addresses=["A.B[]", "A.B[]"]),
+    ),
+    "subscribe_bulk": (
+        lambda s: s.subscribe_bulk, (SERVER, ("A", "B")), {}, "SUBSCRIBE_BULK",
+        proto.SubscribeBulkCommand(server_handle=SERVER, tag_addresses=["A", "B"]),
+    ),
+    "advise_item_bulk": (
+        lambda s: s.advise_item_bulk, (SERVER, [7, 5]), {}, "ADVISE_ITEM_BULK",
+        proto.AdviseItemBulkCommand(server_handle=SERVER, item_handles=[7, 5]),
+    ),
+    "unadvise_item_bulk": (
+        lambda s: s.unadvise_item_bulk, (SERVER, (7, 5)), {}, "UN_ADVISE_ITEM_BULK",
+        proto.UnAdviseItemBulkCommand(server_handle=SERVER, item_handles=[7, 5]),
+    ),
+    "remove_item_bulk": (
+        lambda s: s.remove_item_bulk, (SERVER, {7: 0, 5: 0}.keys()), {}, "REMOVE_ITEM_BULK",
+        proto.RemoveItemBulkCommand(server_handle=SERVER, item_handles=[7, 5]),
+    ),
+    "unsubscribe_bulk": (
+        lambda s: s.unsubscribe_bulk, (SERVER, range(5, 8)), {}, "UNSUBSCRIBE_BULK",
+        proto.UnsubscribeBulkCommand(server_handle=SERVER, item_handles=[5, 6, 7]),
+    ),
+    "read_bulk": (
+        lambda s: s.read_bulk, (SERVER, ["A", "B"]), {"timeout_ms": 250}, "READ_BULK",
+        proto.ReadBulkCommand(server_handle=SERVER, tag_addresses=["A", "B"], timeout_ms=250),
+    ),
+    "write_bulk": (
+        lambda s: s.write_bulk, (SERVER, [7, 5], [5, 5]), {"user_id": [1, 2], "data_type": proto.MxDataType.FLOAT},
+        "WRITE_BULK", proto.WriteBulkCommand(
+            server_handle=SERVER,
+            entries=[proto.WriteBulkEntry(7, FLOAT_5, 1), proto.WriteBulkEntry(5, FLOAT_5, 2)],
+        ),
+    ),
+    "write2_bulk": (
+        lambda s: s.write2_bulk, (SERVER, [7, 5], [5, None], NOON), {"user_id": 7, "data_type": proto.MxDataType.FLOAT}, "WRITE2_BULK",
+        proto.Write2BulkCommand(
+            server_handle=SERVER,
+            entries=[
+                proto.Write2BulkEntry(7, FLOAT_5, AT_NOON, 7),
+                proto.Write2BulkEntry(5, proto.MxValue(**NO_READING), AT_NOON, 7),
+            ],
+        ),
+    ),
+    "write_secured_bulk": (
+        lambda s: s.write_secured_bulk, (SERVER, [7, 5], [5, 5]), {"current_user_id": [3, 4], "verifier_user_id": 9, "data_type": proto.MxDataType.FLOAT}, "WRITE_SECURED_BULK",
+        proto.WriteSecuredBulkCommand(
+            server_handle=SERVER,
+            entries=[
+                proto.WriteSecuredBulkEntry(7, 3, 9, FLOAT_5), proto.WriteSecuredBulkEntry(5, 4, 9, FLOAT_5),
+            ],
+        ),
+    ),
+    "write_secured2_bulk": (
+        lambda s: s.write_secured2_bulk, (SERVER, [7, 5], [5, 5], [NOON, NOON]),
+        {"current_user_id": 3, "verifier_user_id": [4, 5], "data_type": proto.MxDataType.FLOAT}, "WRITE_SECURED2_BULK",
+        proto.WriteSecured2BulkCommand(
+            server_handle=SERVER,
+            entries=[
+                proto.WriteSecured2BulkEntry(7, 3, 4, FLOAT_5, AT_NOON),
+                proto.WriteSecured2BulkEntry(5, 3, 5, FLOAT_5, AT_NOON),
+            ],
+        ),
+    ),
     "ping": (lambda s: s.ping, (), {}, "PING", proto.PingCommand()),
+    "worker_info": (lambda s: s.worker_info, (), {}, "GET_WORKER_INFO", proto.GetWorkerInfoCommand()),
+    "drain_events": (lambda s: s.drain_events, (), {}, "DRAIN_EVENTS", proto.DrainEventsCommand()),
+    "drain_events of some": (
+        lambda s: s.drain_events, (), {"max_events": 3}, "DRAIN_EVENTS", proto.DrainEventsCommand(max_events=3),
+    ),
+    "shutdown_worker": (lambda s: s.shutdown_worker, (), {}, "SHUTDOWN_WORKER", proto.ShutdownWorkerCommand()),
     "state": (lambda s: s.state, (), {}, "GET_SESSION_STATE", proto.GetSessionStateCommand()),
 }  # fmt: skip
-ARMS = {"UN_ADVISE": "un_advise"}
+
+
+def test_every_keyword_of_a_method_is_in_one_of_its_calls() -> None:
+    for method in {name.split()[0] for name in CALLS}:
+        keywords = {
+            name
+            for name, parameter in inspect.signature(getattr(Session, method)).parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY or parameter.default is not parameter.empty
+        }
+        given = {name for call in CALLS if call.split()[0] == method for name in CALLS[call][2]}
+        assert given == keywords - {"timeout", "correlation_id"}, method
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -21,6 +21,11 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 SIMULATE = "mxgw-py simulate --port 5000"
 EXECUTED, SETUP = ("python", "console"), ("sh",)
+FILES = {
+    "operator.txt": "operator-password\n",
+    "setpoints.csv": "tag,type,value\nTestMachine_001.SpeedSetpoint,double,1200\nTestMachine_001.Recipe,string,Fine\n",
+}
+"""What the reader has written before."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,11 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
             break
     try:
         path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
-        yield Gateway(port, {**os.environ, "MXGATEWAY_API_KEY": key, "PATH": path})
+        profiles = tmp_path_factory.mktemp("config") / "config.toml"
+        # What the example that writes it would have made: each example runs by itself.
+        profiles.write_text(f'[profile.lab]\nendpoint = "localhost:{port}"\nplaintext = true\n', encoding="utf-8")
+        environment = {"MXGATEWAY_API_KEY": key, "MXGATEWAY_CONFIG": str(profiles), "PATH": path}
+        yield Gateway(port, {**os.environ, **environment})
     finally:
         process.terminate()
         process.communicate(timeout=20)
@@ -103,6 +112,8 @@ def test_a_console_example_runs(command: str, gateway: Gateway, tmp_path: Path) 
     for name in ("gateway.protoset", "client.protoset"):
         exported = _run([sys.executable, "-m", "mxgateway_cli", "contract", "--export", name], gateway, tmp_path)
         assert exported.returncode == 0, exported.stderr
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
     words = shlex.split(command.replace("localhost:5000", f"localhost:{gateway.port}"))
     assert words[0] == "mxgw-py"
     done = _run([sys.executable, "-m", "mxgateway_cli", *words[1:]], gateway, tmp_path)

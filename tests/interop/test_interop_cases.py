@@ -117,9 +117,8 @@ async def empty_unary(rig: Rig) -> None:
 
 async def large_unary(rig: Rig) -> None:
     text = "x" * (8 * MIB)  # the gateway gives a request's correlation id back
-    reply = await rig.session.invoke(
-        proto.MxCommand(kind=proto.MxCommandKind.PING, ping=proto.PingCommand()), correlation_id=text
-    )
+    command = proto.MxCommand(kind=proto.MxCommandKind.PING, ping=proto.PingCommand())
+    reply = await rig.client.invoke(proto.MxCommandRequest(rig.session.session_id, text, command))
     assert reply.correlation_id == text
     assert min(len(rig.last.request), len(rig.last.replies[0])) > 8 * MIB
 

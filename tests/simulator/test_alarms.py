@@ -165,6 +165,9 @@ async def test_a_sessions_events_tell_alarms_while_it_is_subscribed(
     ok(await session.invoke("unsubscribe_alarms"))
     gateway.set_tag(TANK, 85.0)
     change, mode = await session.drain()
+    assert change.family == CONTRACT.number("MX_EVENT_FAMILY_ON_ALARM_TRANSITION")
+    assert mode.family == CONTRACT.number("MX_EVENT_FAMILY_ON_ALARM_PROVIDER_MODE_CHANGED")
+    assert [event.worker_sequence for event in (change, mode)] == [1, 2]
     assert change.on_alarm_transition.transition_kind == transition("CLEAR")
     assert mode.on_alarm_provider_mode_changed.status.degraded
 
@@ -180,6 +183,19 @@ async def test_the_worker_answers_alarm_commands_too(gateway: SimulatedGateway, 
     assert reply.acknowledge_alarm.native_status == 0
     assert all(alarm.is_acknowledged for alarm in gateway.alarms.active(AREA1))
     assert ok(await session.invoke("acknowledge_alarm", alarm_guid="x")).acknowledge_alarm.native_status < 0
+
+
+async def test_only_the_session_that_subscribed_to_alarms_is_told_and_each_transition_once(
+    gateway: SimulatedGateway, peer: Peer, session: PeerSession
+) -> None:
+    other = await peer.open()
+    for _ in range(2):
+        assert ok(await session.invoke("subscribe_alarms")).WhichOneof("payload") is None
+    gateway.set_tag(TANK, 85.0)
+    assert [event.on_alarm_transition.alarm_full_reference for event in await session.drain()] == [HI]
+    assert await other.drain() == []
+    for _ in range(2):
+        assert ok(await session.invoke("unsubscribe_alarms")).WhichOneof("payload") is None
 
 
 async def test_a_feed_that_has_gone_is_forgotten(gateway: SimulatedGateway, peer: Peer, until) -> None:

@@ -182,6 +182,28 @@ class TestConstraints:
                 assert "may not read 'TestMachine_001.Speed'" in results[1].error_message
                 assert results[1].item_handle == 0
 
+    async def test_denied_writes_and_advises_of_a_bulk_fail_at_their_own_index(self) -> None:
+        owner = SimulatedKey(key_id="owner")
+        narrow = SimulatedKey(key_id="narrow", read_subtrees=("Tank01",), write_subtrees=("Tank01",))
+        async with (
+            SimulatedGateway(api_keys=[owner, narrow]) as gateway,
+            Peer(gateway.endpoint, owner.reveal()) as peer,
+            Peer(gateway.endpoint, narrow.reveal()) as other,
+        ):
+            session = await peer.open()
+            items = [await session.advise(tag) for tag in ("TestChildObject.TestDouble", "Tank01.Level")]
+            value = {"double_value": 50.5}
+            entries = [{"item_handle": item, "value": value} for item in items]
+            on_server = {"server_handle": session.server}
+            reply = ok(await other.invoke(session.session_id, "write_bulk", entries=entries, **on_server))
+            assert [result.was_successful for result in reply.write_bulk.results] == [False, True]
+            assert [result.item_handle for result in reply.write_bulk.results] == [0, items[1]]
+            assert "may not write 'TestChildObject.TestDouble'" in reply.write_bulk.results[0].error_message
+            reply = ok(await other.invoke(session.session_id, "advise_item_bulk", item_handles=items, **on_server))
+            assert [result.was_successful for result in reply.advise_item_bulk.results] == [False, True]
+            assert [result.item_handle for result in reply.advise_item_bulk.results] == [0, items[1]]
+            assert "may not read 'TestChildObject.TestDouble'" in reply.advise_item_bulk.results[0].error_message
+
     async def test_a_denied_single_command_is_permission_denied(self) -> None:
         key = SimulatedKey(write_subtrees=("Tank01",), read_globs=("*.Level", "*.TestInt"))
         async with SimulatedGateway(api_keys=[key]) as gateway, Peer(gateway.endpoint, key.reveal()) as peer:

@@ -72,5 +72,26 @@ async def test_a_removed_item_tells_nothing_more(clock: ManualClock, session: Pe
     assert await session.drain() == []
 
 
+async def test_an_unknown_reference_is_told_in_a_batch_of_its_own(clock: ManualClock, session: PeerSession) -> None:
+    item = await add_buffered(session, "Nowhere.Nothing")
+    clock.advance(1.0)
+    [event] = await session.drain()
+    assert (event.family, event.item_handle, event.quality) == (BUFFERED, item, 0)
+    assert list(event.on_buffered_data_change.qualities) == [0]
+    assert event.statuses[0].category == CONTRACT.number("MX_STATUS_CATEGORY_CONFIGURATION_ERROR")
+    assert event.statuses[0].detail == 1003
+
+
+async def test_the_interval_is_that_of_the_items_registration(clock: ManualClock, session: PeerSession) -> None:
+    await add_buffered(session, "TestChildObject.TestInt")
+    other = ok(await session.invoke("register", client_name="other")).register.server_handle
+    interval = {"server_handle": other, "update_interval_milliseconds": 100}
+    ok(await session.invoke("set_buffered_update_interval", **interval))
+    clock.advance(0.5)
+    assert await session.drain() == []
+    clock.advance(0.5)
+    assert len(await session.drain()) == 1
+
+
 async def test_a_whole_array_cannot_be_buffered(session: PeerSession) -> None:
     refused(await session.on_server("add_buffered_item", item_definition="TestChildObject.TestIntArray"))

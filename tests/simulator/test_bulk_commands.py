@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from mxgateway.simulator import ManualClock, SimulatedGateway
-from tests.simulator.peer import E_INVALIDARG, E_PROVIDER_SECURITY, PeerSession, integer, ok
+from tests.simulator.peer import E_INVALIDARG, E_PROVIDER_SECURITY, Peer, PeerSession, integer, ok
 
 TAGS = ["TestChildObject.TestInt", "", "Tank01.Level", "Nowhere.Nothing"]
 
@@ -109,6 +109,79 @@ class TestReadBulk:
         assert result.statuses[0].success == -1
         clock.advance(1)
         assert len(await session.drain()) == 1, "the subscription goes on"
+
+    async def test_a_tag_that_another_registration_of_the_session_subscribed_is_answered_from_there(
+        self, session: PeerSession
+    ) -> None:
+        item = await session.advise("TestChildObject.TestInt")
+        await session.drain()
+        other = ok(await session.invoke("register", client_name="other")).register.server_handle
+        tags = ["TestChildObject.TestInt"]
+        [result] = ok(await session.invoke("read_bulk", server_handle=other, tag_addresses=tags)).read_bulk.results
+        assert (result.was_cached, result.server_handle, result.item_handle) == (True, session.server, item)
+        assert await session.drain() == []
+
+    async def test_a_tag_that_another_session_subscribed_is_fetched(self, peer: Peer, session: PeerSession) -> None:
+        await session.advise("TestChildObject.TestInt")
+        tags = ["TestChildObject.TestInt"]
+        [result] = ok(await (await peer.open()).on_server("read_bulk", tag_addresses=tags)).read_bulk.results
+        assert (result.was_successful, result.was_cached, result.item_handle) == (True, False, 0)
+
+    async def test_a_whole_array_has_two_names_and_its_elements_are_tags_of_their_own(
+        self, session: PeerSession
+    ) -> None:
+        await session.advise("TestChildObject.TestIntArray")
+        tags = [f"TestChildObject.TestIntArray{suffix}" for suffix in ("", "[]", "[2]")]
+        results = ok(await session.on_server("read_bulk", tag_addresses=tags)).read_bulk.results
+        assert [result.was_cached for result in results] == [True, True, False]
+        assert [result.value.WhichOneof("kind") for result in results] == ["array_value", "array_value", "int32_value"]
+
+    @pytest.mark.parametrize("ending", ["un_advise", "remove_item"])
+    async def test_a_subscription_that_has_ended_answers_no_more(self, session: PeerSession, ending: str) -> None:
+        items = [await session.advise("TestChildObject.TestInt") for _ in range(2)]
+        for item, is_left in zip(items, (True, False), strict=True):
+            ok(await session.on_server(ending, item_handle=item))
+            reply = await session.on_server("read_bulk", tag_addresses=["TestChildObject.TestInt"])
+            assert ok(reply).read_bulk.results[0].was_cached is is_left
+
+    async def test_a_suspended_item_answers_with_what_it_told_last_unless_another_one_knows_more(
+        self, gateway: SimulatedGateway, session: PeerSession
+    ) -> None:
+        item = await session.advise("TestChildObject.TestInt")
+        ok(await session.on_server("suspend", item_handle=item))
+        gateway.set_tag("TestChildObject.TestInt", 18)
+
+        async def read() -> tuple[bool, int]:
+            reply = ok(await session.on_server("read_bulk", tag_addresses=["TestChildObject.TestInt"]))
+            return reply.read_bulk.results[0].was_cached, reply.read_bulk.results[0].value.int32_value
+
+        assert await read() == (True, 17)
+        await session.advise("TestChildObject.TestInt")
+        assert await read() == (True, 18)
+
+    async def test_a_buffered_item_has_no_data_change_to_answer_with(
+        self, clock: ManualClock, session: PeerSession
+    ) -> None:
+        ok(await session.on_server("add_buffered_item", item_definition="TestChildObject.TestInt"))
+        clock.advance(1)
+        reply = ok(await session.on_server("read_bulk", tag_addresses=["TestChildObject.TestInt"]))
+        assert [result.was_cached for result in reply.read_bulk.results] == [False]
+
+    async def test_a_subscription_that_waits_for_its_first_value_answers_nothing_yet(
+        self, clock: ManualClock, session: PeerSession, until
+    ) -> None:
+        await session.advise("TestChildObject.SlowInt")
+        clock.advance(1)
+        idle = clock.pending
+        reading = asyncio.create_task(
+            session.on_server("read_bulk", tag_addresses=["TestChildObject.SlowInt"], timeout_ms=1000)
+        )
+        await until(lambda: clock.pending == idle + 3)
+        clock.advance(1)
+        [result] = ok(await reading).read_bulk.results
+        assert (result.was_successful, result.was_cached, result.item_handle) == (False, False, 0)
+        clock.advance(3)
+        assert [event.value.int32_value for event in await session.drain()] == [7], "the subscription goes on"
 
     async def test_another_tag_is_read_without_a_trace(
         self, gateway: SimulatedGateway, clock: ManualClock, session: PeerSession

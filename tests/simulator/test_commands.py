@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 import pytest
 
@@ -89,15 +91,40 @@ async def test_handles_of_one_session_mean_nothing_in_another(peer: Peer, sessio
     refused(await other.invoke("advise", server_handle=session.server, item_handle=item))
 
 
-async def test_unregister_drops_all_items_of_its_server_and_no_other(session: PeerSession) -> None:
+async def test_an_item_belongs_to_the_server_handle_that_added_it(session: PeerSession) -> None:
     item = await session.advise("TestChildObject.TestInt")
     other = ok(await session.invoke("register", client_name="other")).register.server_handle
-    kept = ok(
-        await session.invoke("add_item", server_handle=other, item_definition="Tank01.Level")
-    ).add_item.item_handle
+    assert refused(await session.invoke("un_advise", server_handle=other, item_handle=item)).hresult == E_INVALIDARG
+
+
+async def test_unregister_drops_all_items_of_its_server_and_no_other(
+    gateway: SimulatedGateway, session: PeerSession
+) -> None:
+    await session.advise("TestChildObject.TestInt")
+    buffered = {"item_definition": "TestChildObject.TestInt"}
+    ok(await session.on_server("add_buffered_item", **buffered))
+    other = ok(await session.invoke("register", client_name="other")).register.server_handle
+    kept = ok(await session.invoke("add_item", server_handle=other, item_definition="Tank01.Level"))
+    on_kept = {"server_handle": other, "item_handle": kept.add_item.item_handle}
     ok(await session.invoke("unregister", server_handle=session.server))
-    refused(await session.invoke("advise", server_handle=session.server, item_handle=item))
-    ok(await session.invoke("advise", server_handle=other, item_handle=kept))
+    await session.drain()
+    gateway.set_tag("TestChildObject.TestInt", 5)
+    gateway.clock.advance(10)
+    assert await session.drain() == []
+    [result] = ok(
+        await session.invoke("read_bulk", server_handle=other, tag_addresses=["TestChildObject.TestInt"])
+    ).read_bulk.results
+    assert not result.was_cached
+    ok(await session.invoke("advise", **on_kept))
+    assert len(await session.drain()) == 1
+
+
+@pytest.mark.parametrize("arm", ["unregister", "remove_item"])
+async def test_what_is_dropped_cannot_be_dropped_again(session: PeerSession, arm: str) -> None:
+    item = await session.add("TestChildObject.TestInt")
+    fields = {"item_handle": item} if arm == "remove_item" else {}
+    ok(await session.on_server(arm, **fields))
+    assert refused(await session.on_server(arm, **fields)).hresult == E_INVALIDARG
 
 
 async def test_an_empty_reference_is_refused(session: PeerSession) -> None:
@@ -157,8 +184,29 @@ async def test_shutdown_of_the_worker_answers_and_ends_the_session_and_its_strea
     stream = await session.attach()
     assert ok(await session.invoke("shutdown_worker")).WhichOneof("payload") is None
     assert await stream.code() is grpc.StatusCode.OK
-    failure = await peer.invoke_fails(session.session_id, "ping")
-    assert failure.code() is grpc.StatusCode.FAILED_PRECONDITION
+    for arm in ("ping", "get_worker_info", "drain_events", "shutdown_worker"):
+        failure = await peer.invoke_fails(session.session_id, arm)
+        assert failure.code() is grpc.StatusCode.FAILED_PRECONDITION, arm
+        assert "shut down" in failure.details()
+    state = ok(await session.invoke("get_session_state")).session_state
+    assert state.state == CONTRACT.number("SESSION_STATE_CLOSED")
+    assert state.fault_message == "the worker was shut down"
+    assert ok(await peer.call("CloseSession", session_id=session.session_id)).final_state == state.state
+
+
+async def test_what_waits_behind_the_shutdown_of_the_worker_is_not_carried_out(
+    gateway: SimulatedGateway, peer: Peer, session: PeerSession, until
+) -> None:
+    gateway.hold_commands()
+    worker = gateway.sessions[session.session_id].worker
+    shutdown = asyncio.create_task(session.invoke("shutdown_worker"))
+    await until(lambda: len(worker.apartment) == 1)
+    behind = asyncio.create_task(peer.invoke_fails(session.session_id, "register", client_name="late"))
+    await until(lambda: len(worker.apartment) == 2)
+    gateway.release_commands()
+    ok(await shutdown)
+    assert (await behind).code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert worker.servers == {}
 
 
 async def test_every_kind_of_the_contract_is_supported(session: PeerSession) -> None:

@@ -45,10 +45,58 @@ async def test_a_reply_above_the_limit_is_resource_exhausted() -> None:
         assert await stream.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+async def test_a_bulk_above_the_limit_is_resource_exhausted_and_nothing_of_it_is_done(
+    gateway: SimulatedGateway, peer: Peer, session: PeerSession
+) -> None:
+    item = await session.advise("TestChildObject.TestBigString")
+    await session.drain()
+    entry = {"item_handle": item, "value": {"string_value": "y" * 17_000}}
+    failure = await peer.invoke_fails(
+        session.session_id, "write_bulk", server_handle=session.server, entries=[entry] * 1000
+    )
+    assert failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "Received message exceeds" in failure.details()
+    await session.invoke("ping")
+    assert await session.drain() == []
+    results = ok(await session.on_server("write_bulk", entries=[entry] * 900)).write_bulk.results
+    assert [result.was_successful for result in results] == [True] * 900
+
+
+async def test_a_bulk_whose_reply_is_above_the_limit_is_resource_exhausted_and_the_session_lives_on(
+    peer: Peer, session: PeerSession
+) -> None:
+    session.server = ok(await session.invoke("register", client_name="svc")).register.server_handle
+    tags = ["TestChildObject.TestBigString"] * 4100
+    failure = await peer.invoke_fails(session.session_id, "read_bulk", server_handle=session.server, tag_addresses=tags)
+    assert failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "Sending message exceeds" in failure.details()
+    assert len(ok(await session.on_server("read_bulk", tag_addresses=tags[:3900])).read_bulk.results) == 3900
+
+
+async def test_the_reply_to_a_drain_has_the_limit_too(
+    gateway: SimulatedGateway, peer: Peer, session: PeerSession
+) -> None:
+    await session.advise("TestChildObject.TestBigString")
+    for number in range(17):
+        gateway.set_tag("TestChildObject.TestBigString", f"{number:02}" * 500_000)
+    failure = await peer.invoke_fails(session.session_id, "drain_events")
+    assert failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 async def test_a_large_reply_is_sent_whole(peer: Peer, session: PeerSession) -> None:
     tags = ["TestChildObject.TestBigString"] * 1000
     results = ok(await session.on_server("read_bulk", tag_addresses=tags)).read_bulk.results
     assert {result.value.string_value for result in results} == {"x" * 4096}
+
+
+async def test_a_client_that_takes_very_large_frames_gets_its_large_reply(gateway: SimulatedGateway) -> None:
+    size = 16 * 1024 * 1024 - 1
+    options = [("grpc.http2.max_frame_size", size), ("grpc.http2.lookahead_bytes", size), ("grpc.http2.bdp_probe", 0)]
+    async with Peer(gateway.endpoint, gateway.api_key, options=options) as peer:
+        session = await peer.open()
+        tags = ["TestChildObject.TestBigString"] * 3900
+        for _ in range(3):
+            assert len(ok(await session.on_server("read_bulk", tag_addresses=tags)).read_bulk.results) == 3900
 
 
 async def test_a_bulk_of_many_entries_is_taken(session: PeerSession) -> None:

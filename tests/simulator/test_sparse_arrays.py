@@ -61,10 +61,10 @@ async def test_a_sparse_array_that_cannot_be_expanded_is_an_invalid_argument(
 ) -> None:
     item = await session.advise("TestChildObject.TestIntArray")
     await session.drain()
-    for arm, fields in (
-        ("write", {"item_handle": item, "value": REFUSED[case]}),
-        ("write_bulk", {"entries": [{"item_handle": item, "value": REFUSED[case]}]}),
-    ):
+    written = {"item_handle": item, "value": REFUSED[case]}
+    taken = {"item_handle": item, "value": {"array_value": {"int32_values": {"values": [1]}}}}
+    singles = [(arm, written) for arm in ("write", "write2", "write_secured", "write_secured2")]
+    for arm, fields in [*singles, *((f"{arm}_bulk", {"entries": [taken, written]}) for arm, _ in singles)]:
         request = command(session.session_id, arm, server_handle=session.server, **fields)
         assert (await peer.fails("Invoke", **request)).code() is grpc.StatusCode.INVALID_ARGUMENT
     await session.invoke("ping")

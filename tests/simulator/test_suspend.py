@@ -53,3 +53,35 @@ async def test_activating_what_is_not_suspended_succeeds_with_no_event(
     assert reply.activate.status.category == CONTRACT.number("MX_STATUS_CATEGORY_OK")
     clock.advance(1)
     assert await session.drain() == []
+
+
+async def test_an_item_that_is_advised_while_it_is_suspended_tells_nothing_until_it_is_activated(
+    gateway: SimulatedGateway, clock: ManualClock, session: PeerSession
+) -> None:
+    item = await session.add("TestChildObject.TestInt")
+    ok(await session.on_server("suspend", item_handle=item))
+    ok(await session.on_server("advise", item_handle=item))
+    clock.advance(0.2)
+    gateway.set_tag("TestChildObject.TestInt", 5)
+    assert [event.family for event in await session.drain()] == [COMPLETE]
+    ok(await session.on_server("activate", item_handle=item))
+    assert [event.value.int32_value for event in await session.drain()] == [5]
+
+
+async def test_a_value_that_was_due_while_the_item_was_suspended_comes_after_it_is_activated(
+    clock: ManualClock, session: PeerSession
+) -> None:
+    item = await session.advise("TestChildObject.SlowInt")
+    ok(await session.on_server("suspend", item_handle=item))
+    clock.advance(10)
+    assert [event.family for event in await session.drain()] == [COMPLETE]
+    ok(await session.on_server("activate", item_handle=item))
+    clock.advance(5)
+    assert [event.value.int32_value for event in await session.drain() if event.family != COMPLETE] == [7]
+
+
+async def test_unadvise_ends_the_suspension(clock: ManualClock, session: PeerSession) -> None:
+    item = await session.advise("TestChildObject.TestInt")
+    for arm in ("suspend", "un_advise", "advise"):
+        ok(await session.on_server(arm, item_handle=item))
+    assert [event.value.int32_value for event in await session.drain()] == [17, 17]

@@ -72,9 +72,22 @@ async def test_a_write_takes_its_time() -> None:
         assert len(await completions(session)) == 1
 
 
-async def test_an_item_that_is_not_advised_takes_no_write(session: PeerSession) -> None:
+A_TIME = {"timestamp_value": {"timestamp_value": {"seconds": 1}}}
+
+
+@pytest.mark.parametrize("arm", ["write", "write2", "write_secured", "write_secured2"])
+@pytest.mark.parametrize("was_advised", [False, True])
+async def test_an_item_that_is_not_advised_takes_no_write(session: PeerSession, arm: str, was_advised: bool) -> None:
     item = await session.add("TestChildObject.TestInt")
-    reply = refused(await write(session, item, integer(1)))
+    if was_advised:
+        ok(await session.on_server("advise", item_handle=item))
+        ok(await session.on_server("un_advise", item_handle=item))
+        await session.drain()
+    fields = A_TIME if "2" in arm else {}
+    if "secured" in arm:
+        user = await operator(session)
+        fields = {**fields, "current_user_id": user, "verifier_user_id": user}
+    reply = refused(await session.on_server(arm, item_handle=item, value=integer(1), **fields))
     assert reply.hresult == E_INVALIDARG
     assert "Value does not fall within the expected range" in reply.diagnostic_message
     assert await session.drain() == []
@@ -103,9 +116,31 @@ async def test_write2_gives_the_value_its_own_time_exact_to_100_ns(session: Peer
     assert (change.source_timestamp.seconds, change.source_timestamp.nanos) == (1_700_000_000, 123_456_700)
 
 
-async def test_write2_without_a_time_is_refused_by_mxaccess(session: PeerSession) -> None:
+async def test_write2_cuts_a_time_to_the_steps_of_a_filetime(gateway: SimulatedGateway, session: PeerSession) -> None:
     item = await session.advise("TestChildObject.TestInt")
-    reply = refused(await session.on_server("write2", item_handle=item, value=integer(8), timestamp_value=integer(1)))
+    moment = {"timestamp_value": {"seconds": 1, "nanos": 199}}
+    ok(await session.on_server("write2", item_handle=item, value=integer(8), timestamp_value=moment))
+    await session.invoke("ping")
+    assert gateway.tag("TestChildObject.TestInt").sample.time_ns == 1_000_000_100
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        {},
+        integer(1),
+        {"is_null": True},
+        {"timestamp_value": {"seconds": -11_644_473_601}},
+        {"sparse_array_value": {"element_data_type": "MX_DATA_TYPE_TIME", "total_length": 1}},
+    ],
+    ids=["nothing", "a number", "null", "before 1601", "a sparse array, which is nothing where a value is read"],
+)
+@pytest.mark.parametrize("arm", ["write2", "write_secured2"])
+async def test_a_write_whose_time_is_no_time_is_refused_by_mxaccess(session: PeerSession, arm: str, time: dict) -> None:
+    item = await session.advise("TestChildObject.TestInt")
+    user = await operator(session)
+    users = {"current_user_id": user, "verifier_user_id": user} if "secured" in arm else {}
+    reply = refused(await session.on_server(arm, item_handle=item, value=integer(8), timestamp_value=time, **users))
     assert reply.hresult == E_INVALIDARG
 
 
@@ -140,18 +175,66 @@ async def test_an_unknown_tag_completes_with_a_configuration_error(session: Peer
     assert complete.statuses[0].detail == 1003
 
 
+@pytest.mark.parametrize("arm", ["write", "write2", "write_bulk", "write2_bulk"])
 async def test_the_user_of_a_plain_write_is_recorded_only_under_supervisory_advise(
-    gateway: SimulatedGateway, session: PeerSession
+    gateway: SimulatedGateway, session: PeerSession, arm: str
 ) -> None:
+    async def write_as(user_id: int) -> None:
+        fields = {"item_handle": item, "value": integer(1), "user_id": user_id, **(A_TIME if "2" in arm else {})}
+        ok(await session.on_server(arm, **({"entries": [fields]} if "bulk" in arm else fields)))
+        await session.invoke("ping")
+
     tag = gateway.tag("TestChildObject.TestInt")
     item = await session.advise("TestChildObject.TestInt")
-    ok(await write(session, item, integer(1), user_id=5))
-    await session.invoke("ping")
+    await write_as(5)
     assert tag.last_user_id == 0
     ok(await session.on_server("advise_supervisory", item_handle=item))
-    ok(await write(session, item, integer(1), user_id=5))
-    await session.invoke("ping")
+    await write_as(5)
     assert tag.last_user_id == 5
+    for again in ("un_advise", "advise"):
+        ok(await session.on_server(again, item_handle=item))
+    await write_as(6)
+    assert tag.last_user_id == 5
+
+
+async def test_a_user_is_recorded_by_the_advise_that_the_item_has_when_the_write_is_made(
+    gateway: SimulatedGateway, session: PeerSession
+) -> None:
+    item = await session.advise("TestChildObject.TestInt")
+    gateway.hold_write_completions()
+    ok(await write(session, item, integer(1), user_id=5))
+    ok(await session.on_server("advise_supervisory", item_handle=item))
+    gateway.release_write_completions()
+    await session.invoke("ping")
+    assert gateway.tag("TestChildObject.TestInt").sample.native == 1
+    assert gateway.tag("TestChildObject.TestInt").last_user_id == 0
+
+
+async def test_the_user_of_a_secured_write_is_always_recorded(gateway: SimulatedGateway, session: PeerSession) -> None:
+    item = await session.advise("TestSecurity.VerifiedWriteInt")
+    users = {"current_user_id": await operator(session), "verifier_user_id": await operator(session, "supervisor")}
+    ok(await session.on_server("write_secured", item_handle=item, value=integer(1), **users))
+    await session.invoke("ping")
+    assert gateway.tag("TestSecurity.VerifiedWriteInt").last_user_id == users["current_user_id"]
+
+
+async def test_an_element_that_the_array_has_not_any_more_fails_on_completion(
+    gateway: SimulatedGateway, session: PeerSession
+) -> None:
+    whole = await session.advise("TestChildObject.TestIntArray")
+    fifth = await session.advise("TestChildObject.TestIntArray[5]")
+    await session.drain()
+    gateway.hold_write_completions()
+    shorter = {"array_value": {"int32_values": {"values": [7, 8]}}}
+    ok(await write(session, whole, shorter))
+    ok(await write(session, fifth, integer(50)))
+    gateway.release_write_completions()
+    first, second = await completions(session)
+    assert (first.hresult, first.statuses[0].category) == (0, OK)
+    assert second.hresult != 0
+    assert second.statuses[0].category == CONTRACT.number("MX_STATUS_CATEGORY_OPERATIONAL_ERROR")
+    assert "2 elements" in second.statuses[0].diagnostic_text
+    assert gateway.tag("TestChildObject.TestIntArray").sample.native == [7, 8]
 
 
 class TestUsers:
@@ -178,11 +261,38 @@ class TestUsers:
     async def test_a_user_id_is_valid_for_its_server_handle_only(self, session: PeerSession) -> None:
         user = await operator(session)
         other = ok(await session.invoke("register", client_name="other")).register.server_handle
+        own = await session.invoke(
+            "authenticate_user",
+            server_handle=other,
+            verify_user="operator",
+            verify_user_password="operator-password",
+        )
+        assert 0 != own.authenticate_user.user_id != user
         added = await session.invoke("add_item", server_handle=other, item_definition="TestSecurity.SecuredWriteInt")
         item = added.add_item.item_handle
         ok(await session.invoke("advise", server_handle=other, item_handle=item))
         fields = {"server_handle": other, "item_handle": item, "value": integer(1)}
         reply = await session.invoke("write_secured", current_user_id=user, verifier_user_id=user, **fields)
+        assert refused(reply).hresult == E_INVALIDARG
+
+    async def test_the_user_id_of_a_guid_is_good_for_a_secured_write(
+        self, gateway: SimulatedGateway, session: PeerSession
+    ) -> None:
+        item = await session.advise("TestSecurity.SecuredWriteInt")
+        guid = gateway.options.users[0].guid
+        user = ok(await session.on_server("archestra_user_to_id", user_id_guid=guid)).archestra_user_to_id.user_id
+        assert user == await operator(session)
+        users = {"current_user_id": user, "verifier_user_id": user}
+        ok(await session.on_server("write_secured", item_handle=item, value=integer(1), **users))
+        await session.invoke("ping")
+        assert [event.hresult for event in await completions(session)] == [0]
+
+    @pytest.mark.parametrize("missing", ["current_user_id", "verifier_user_id"])
+    async def test_a_secured_write_needs_both_of_its_users(self, session: PeerSession, missing: str) -> None:
+        item = await session.advise("TestChildObject.TestInt")
+        user = await operator(session)
+        users = {"current_user_id": user, "verifier_user_id": user, missing: 0}
+        reply = await session.on_server("write_secured", item_handle=item, value=integer(1), **users)
         assert refused(reply).hresult == E_INVALIDARG
 
 

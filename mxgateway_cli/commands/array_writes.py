@@ -1,0 +1,127 @@
+"""The write of some elements of an array."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+import mxgateway
+from mxgateway_cli.command import Call, gateway_command
+from mxgateway_cli.failures import CommandFailure, ExitCode
+from mxgateway_cli.options import USER_ID
+from mxgateway_cli.sections import option
+from mxgateway_cli.typed_text import own_type, read_one
+from mxgateway_cli.write_target import WRITE_TARGET, WriteTarget
+
+if TYPE_CHECKING:
+    from mxgateway import Session
+    from mxgateway.proto import MxSparseArray
+
+_ELEMENT_TYPES: Final = tuple(
+    name for name in mxgateway.VALUE_TYPES if "[" not in name and name not in ("null", "bytes")
+)
+
+
+@gateway_command(
+    "write-array-elements",
+    *WRITE_TARGET,
+    option("--type", "value_type", type=click.Choice(_ELEMENT_TYPES), metavar="TYPE",
+           help=f"Type of the elements: {', '.join(_ELEMENT_TYPES)}.  [default: the tag's own, which is read for it]"),
+    option("--total-length", type=click.IntRange(1, 2**32 - 1), metavar="N",
+           help="How many elements the array has.  [default: as many as the tag has, which is read for it]"),
+    option("--element", "elements", multiple=True, required=True, metavar="INDEX=VALUE",
+           help="The new value of one element, counted from 0; may be given several times."),
+    USER_ID,
+    option("--confirm", is_flag=True, help="Wait until MXAccess has carried the write out."),
+)  # fmt: skip
+async def write_array_elements(
+    call: Call,
+    value_type: str | None,
+    total_length: int | None,
+    elements: tuple[str, ...],
+    user_id: int,
+    confirm: bool,
+    **params: Any,
+) -> None:
+    """Write some elements of an array, and reset all others.
+
+    A write replaces the whole array: the elements that are not listed get the type's default, 0, false or an empty text.
+    """
+    target = WriteTarget.take(params)
+    if target.tag is None and (value_type is None or total_length is None):
+        raise click.UsageError("Handles do not name a tag to read: give --type and --total-length as well.")
+    texts = _texts(elements)
+    array = _array(value_type, total_length, texts) if value_type is not None and total_length is not None else None
+    async with target.session(call) as session:
+        if array is None:
+            array = await _like_tag(session, target.tag or "", value_type, total_length, texts)
+        reset = array.total_length - len(texts)
+        if reset:
+            call.app.warn(
+                f"{reset} of {array.total_length} elements are not listed: they are RESET to the type's default"
+            )
+        async with target.place(session) as place:
+            write = session.write_confirmed if confirm else session.write
+            event = await write(
+                place.server_handle, place.item_handle, array, user_id=user_id, correlation_id=call.correlation_id
+            )
+    place.report(
+        call,
+        "write-array-elements",
+        value="confirmed",
+        totalLength=array.total_length,
+        elementCount=len(texts),
+        resetCount=reset,
+        confirmed=confirm,
+        event=mxgateway.to_json_dict(event) if event is not None else None,
+    )
+
+
+def _texts(elements: tuple[str, ...]) -> dict[int, str]:
+    """Return the texts of the elements by their indexes."""
+    texts: dict[int, str] = {}
+    for element in elements:
+        index, equals, text = element.partition("=")
+        if not (equals and index.strip().isascii() and index.strip().isdigit()):
+            raise click.UsageError(f"--element {element!r} is no INDEX=VALUE, such as 0=17.")
+        if int(index) in texts:
+            raise click.UsageError(f"--element names the index {int(index)} twice.")
+        texts[int(index)] = text
+    return texts
+
+
+def _array(value_type: str, total_length: int, texts: Mapping[int, str]) -> MxSparseArray:
+    """Return the message for elements of a type that the command line names.
+
+    Raises:
+        MxGatewayInvalidRequestError: A text is no value of the type, or an index lies outside of the array.
+    """
+    messages = {i: mxgateway.parse_mx_value(value_type, text, name=f"element[{i}]") for i, text in texts.items()}
+    values: Any = {i: mxgateway.from_mx_value(message) for i, message in messages.items()}
+    data_type = next(iter(messages.values())).data_type
+    return mxgateway.values.to_mx_sparse_array(data_type, total_length, values, name="element")
+
+
+async def _like_tag(
+    session: Session, tag: str, value_type: str | None, total_length: int | None, texts: Mapping[int, str]
+) -> MxSparseArray:
+    """Return the message for elements as the tag has them.
+
+    Raises:
+        CommandFailure: The tag cannot be read, or is no array.
+        MxGatewayInvalidRequestError: A text is no value of the type, or an index lies outside of the array.
+    """
+    read = await read_one(session, tag)
+    if not isinstance(read.value, list):
+        raise CommandFailure(
+            f"{tag} has no array as its value", code=ExitCode.USAGE, hint="write names a whole value, Attribute[] a whole array"
+        )  # fmt: skip
+    length = len(read.value) if total_length is None else total_length
+    if value_type is not None:
+        return _array(value_type, length, texts)
+    found = own_type(read)
+    element = found._replace(name=found.name.removesuffix("[]"))
+    values: Any = {i: element.parse(text, name=f"element[{i}]") for i, text in texts.items()}
+    return mxgateway.values.to_mx_sparse_array(found.data_type, length, values, name="element")

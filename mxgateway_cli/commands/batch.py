@@ -1,0 +1,40 @@
+"""The `batch` command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mxgateway_cli.command import connection_settings
+from mxgateway_cli.local_command import configured_app, make_command
+from mxgateway_cli.log import start_logging
+from mxgateway_cli.options import CALL_TIMEOUT, CONNECTION_OPTIONS
+from mxgateway_cli.precedence import flags
+from mxgateway_cli.sections import OUTPUT_OPTIONS
+
+
+def _help() -> None:
+    """Run the command lines of stdin over one connection.
+
+    Each line is a full command line in the quoting of a POSIX shell; empty lines and those that begin with # run nothing. The
+    answer to every line is the command's output and then the line __MXGW_BATCH_EOR__. A line that fails puts
+    {"error": "...", "type": "error"} before the marker, and the next one is run. Options given here count for all lines that do
+    not say otherwise. Exit code 21 when a line failed.
+    """
+
+
+@click.pass_context
+def _batch(ctx: click.Context, /, **params: Any) -> None:
+    from mxgateway_cli import runner
+    from mxgateway_cli.batching import Batch
+
+    app = configured_app(ctx, params)
+    start_logging(app)
+    lent = flags(ctx, params)
+    if lent:
+        connection_settings(ctx, app, params)  # what is wrong with them is told at once, not by every line
+    runner.run(Batch(app, ctx.find_root().command, lent).run)
+
+
+batch = make_command("batch", _help, _batch, (*CONNECTION_OPTIONS, CALL_TIMEOUT, *OUTPUT_OPTIONS))

@@ -1,0 +1,93 @@
+"""The bulk commands for items and their subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mxgateway_cli.bulk_input import Wanted, read_entries
+from mxgateway_cli.bulk_options import ADDRESS_OPTIONS, HANDLE_OPTIONS, taken
+from mxgateway_cli.bulk_output import SUBSCRIPTIONS
+from mxgateway_cli.bulk_run import Send, on_items, run_bulk
+from mxgateway_cli.command import Call, gateway_command
+from mxgateway_cli.target import Place
+
+
+@gateway_command("add-item-bulk", *ADDRESS_OPTIONS)
+async def add_item_bulk(call: Call, **params: Any) -> None:
+    """Add items and show their handles.
+
+    MXAccess accepts any name; that a tag does not exist shows in its first event.
+    """
+    await _by_address(call, "add-item-bulk", "add_item_bulk", params)
+
+
+@gateway_command("subscribe-bulk", *ADDRESS_OPTIONS)
+async def subscribe_bulk(call: Call, **params: Any) -> None:
+    """Add items and subscribe to their changes.
+
+    Let stream-events run beside it for a long list: more than 10,000 events that nobody takes end the session.
+    """
+    await _by_address(call, "subscribe-bulk", "subscribe_bulk", params)
+
+
+@gateway_command("advise-item-bulk", *HANDLE_OPTIONS)
+async def advise_item_bulk(call: Call, **params: Any) -> None:
+    """Subscribe to the changes of items.
+
+    Let stream-events run beside it for a long list: more than 10,000 events that nobody takes end the session.
+    """
+    await _by_handle(call, "advise-item-bulk", "advise_item_bulk", params, advised=False)
+
+
+@gateway_command("unadvise-item-bulk", *HANDLE_OPTIONS)
+async def unadvise_item_bulk(call: Call, **params: Any) -> None:
+    """End the subscription to items."""
+    await _by_handle(call, "unadvise-item-bulk", "unadvise_item_bulk", params, advised=True)
+
+
+@gateway_command("remove-item-bulk", *HANDLE_OPTIONS)
+async def remove_item_bulk(call: Call, **params: Any) -> None:
+    """Remove items."""
+    await _by_handle(call, "remove-item-bulk", "remove_item_bulk", params, advised=False)
+
+
+@gateway_command("unsubscribe-bulk", *HANDLE_OPTIONS)
+async def unsubscribe_bulk(call: Call, **params: Any) -> None:
+    """End the subscription to items and remove them."""
+    await _by_handle(call, "unsubscribe-bulk", "unsubscribe_bulk", params, advised=True)
+
+
+async def _by_address(call: Call, operation: str, method: str, params: dict[str, Any]) -> None:
+    target, given = taken(params)
+    entries = await read_entries(Wanted(by_handle=False), given)
+
+    async def prepare(place: Place) -> Send:
+        async def send(part: range) -> Sequence[Any]:
+            found: Sequence[Any] = await getattr(place.session, method)(
+                place.server_handle, entries.tags[part.start : part.stop], correlation_id=call.correlation_id
+            )
+            return found
+
+        return send
+
+    await run_bulk(call, operation, SUBSCRIPTIONS, target, entries, prepare)
+
+
+async def _by_handle(call: Call, operation: str, method: str, params: dict[str, Any], *, advised: bool) -> None:
+    target, given = taken(params)
+    entries = await read_entries(Wanted(by_handle=not target.is_own, once=True), given)
+
+    async def prepare(place: Place) -> Send:
+        async def act(_: Sequence[int], handles: list[int]) -> Sequence[Any]:
+            found: Sequence[Any] = await getattr(place.session, method)(
+                place.server_handle, handles, correlation_id=call.correlation_id
+            )
+            return found
+
+        async def send(part: range) -> Sequence[Any]:
+            return await on_items(place, entries, part, act, advised=advised, correlation_id=call.correlation_id)
+
+        return send
+
+    await run_bulk(call, operation, SUBSCRIPTIONS, target, entries, prepare)

@@ -1,0 +1,137 @@
+"""The bulk commands that read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from mxgateway_cli.bulk_input import Entries, Users, Wanted, read_entries
+from mxgateway_cli.bulk_options import ADDRESS_OPTIONS, TIMESTAMP, USER_ID, WRITE_OPTIONS, taken
+from mxgateway_cli.bulk_output import READS, WRITES
+from mxgateway_cli.bulk_run import Send, on_items, run_bulk
+from mxgateway_cli.command import Call, gateway_command
+from mxgateway_cli.sections import option
+from mxgateway_cli.target import Place
+from mxgateway_cli.users import SECURED_OPTIONS, SecuredUsers
+
+if TYPE_CHECKING:
+    from mxgateway.proto import BulkWriteResult, SubscribeResult
+
+
+@gateway_command(
+    "read-bulk",
+    *ADDRESS_OPTIONS,
+    option("--timeout-ms", type=click.IntRange(0, 2**32 - 1), metavar="MS", default=0, show_default=True,
+           help="How long the gateway waits for a tag's first value; 0 leaves it to the worker."),
+)  # fmt: skip
+async def read_bulk(call: Call, timeout_ms: int, **params: Any) -> None:
+    """Read tags, which need not be added before.
+
+    A tag that is advised in the session answers from its last change, any other waits for its first value.
+    """
+    target, given = taken(params)
+    entries = await read_entries(Wanted(by_handle=False), given)
+
+    async def prepare(place: Place) -> Send:
+        async def send(part: range) -> Sequence[Any]:
+            tags = entries.tags[part.start : part.stop]
+            return await place.session.read_bulk(
+                place.server_handle, tags, timeout_ms=timeout_ms, correlation_id=call.correlation_id
+            )
+
+        return send
+
+    await run_bulk(call, "read-bulk", READS, target, entries, prepare)
+
+
+@gateway_command("write-bulk", *WRITE_OPTIONS, USER_ID)
+async def write_bulk(call: Call, **params: Any) -> None:
+    """Write values to items.
+
+    The results mean that MXAccess has accepted the writes; what becomes of each is an OnWriteComplete event.
+    """
+    await _write(call, "write-bulk", params, users="writer", times=False)
+
+
+@gateway_command("write2-bulk", *WRITE_OPTIONS, TIMESTAMP, USER_ID)
+async def write2_bulk(call: Call, **params: Any) -> None:
+    """Write values with their times to items."""
+    await _write(call, "write2-bulk", params, users="writer", times=True)
+
+
+@gateway_command("write-secured-bulk", *WRITE_OPTIONS, *SECURED_OPTIONS)
+async def write_secured_bulk(call: Call, **params: Any) -> None:
+    """Write values to items in the name of users."""
+    await _write(call, "write-secured-bulk", params, users="secured", times=False)
+
+
+@gateway_command("write-secured2-bulk", *WRITE_OPTIONS, TIMESTAMP, *SECURED_OPTIONS)
+async def write_secured2_bulk(call: Call, **params: Any) -> None:
+    """Write values with their times to items in the name of users."""
+    await _write(call, "write-secured2-bulk", params, users="secured", times=True)
+
+
+async def _write(call: Call, operation: str, params: dict[str, Any], *, users: Users, times: bool) -> None:
+    secured = SecuredUsers.take(params, params["session_id"]) if users == "secured" else None
+    target, given = taken(params)
+    named = secured is not None and secured.by_name
+    if secured is not None:
+        given = replace(
+            given, current_user_id=secured.current_user_id, verifier_user_id=secured.verifier_user_id
+        )  # fmt: skip
+    wanted = Wanted(
+        by_handle=not target.is_own, once=True, values=True, times=times, users="" if named else users
+    )  # fmt: skip
+    entries = await read_entries(wanted, given)
+
+    async def prepare(place: Place) -> Send:
+        ids = await secured.authenticate(place) if secured is not None and named else {}
+        act = _writer(place, operation.replace("-", "_"), entries, ids, call.correlation_id)
+
+        async def send(part: range) -> Sequence[Any]:
+            return await on_items(place, entries, part, act, failed=_not_added, correlation_id=call.correlation_id)
+
+        return send
+
+    await run_bulk(call, operation, WRITES, target, entries, prepare)
+
+
+def _writer(
+    place: Place, method: str, entries: Entries, ids: dict[str, int], correlation_id: str
+) -> Callable[[Sequence[int], list[int]], Awaitable[Sequence[Any]]]:
+    """Return what writes the values of some entries to their items.
+
+    Args:
+        place: Where.
+        method: The session's method.
+        entries: All entries.
+        ids: Users for all of them; empty when each names its own.
+        correlation_id: For the gateway's log.
+    """
+    write = getattr(place.session, method)
+
+    async def act(indexes: Sequence[int], handles: list[int]) -> Sequence[Any]:
+        keywords: dict[str, Any] = {**ids, "correlation_id": correlation_id}
+        values: list[list[Any]] = [[entries.values[index] for index in indexes]]
+        if entries.times:
+            values.append([entries.times[index] for index in indexes])
+        if entries.users:
+            users = [entries.users[index] for index in indexes]
+            if "secured" in method:
+                verifiers = [entries.verifiers[index] for index in indexes]
+                keywords |= {"current_user_id": users, "verifier_user_id": verifiers}
+            else:
+                keywords |= {"user_id": users}
+        return cast("Sequence[Any]", await write(place.server_handle, handles, *values, **keywords))
+
+    return act
+
+
+def _not_added(result: SubscribeResult) -> BulkWriteResult:
+    """Return the result of a write whose tag could not be added."""
+    from mxgateway import proto
+
+    return proto.BulkWriteResult(server_handle=result.server_handle, error_message=result.error_message)

@@ -1,0 +1,136 @@
+"""The `check` command: one tag, judged for a monitoring system."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+from click.exceptions import Exit
+
+import mxgateway
+from mxgateway_cli.app import App
+from mxgateway_cli.arguments import argument
+from mxgateway_cli.check_output import check_document, nagios_line, prometheus_text
+from mxgateway_cli.command import Call, gateway_command
+from mxgateway_cli.commands.values import READ_TIMEOUT
+from mxgateway_cli.conditions import QUALITIES, Quality
+from mxgateway_cli.failures import CommandFailure
+from mxgateway_cli.options import Seconds
+from mxgateway_cli.output import OutputFormat
+from mxgateway_cli.sections import option
+from mxgateway_cli.thresholds import RANGE_HINT, Limits, Range, Reading, State, Verdict, judge, judge_failure
+
+_FORMATS: Final = ("nagios", "prometheus", "json")
+
+
+def _unknown_when_misused(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Report options that contradict each other as Nagios wants it: exit code 2 would mean that the tag is critical."""
+
+    @functools.wraps(callback)
+    def guarded(*arguments: Any, **params: Any) -> Any:
+        try:
+            return callback(*arguments, **params)
+        except click.UsageError as error:
+            app = click.get_current_context().find_object(App)
+            if app is None or _form(params["form"], app.output.form) != "nagios":
+                raise
+            app.output.text(app.redact(nagios_line(params["tag"], Verdict(State.UNKNOWN, [error.message]))))
+            raise Exit(State.UNKNOWN) from None
+
+    return guarded
+
+
+@gateway_command(
+    "check",
+    argument("tag", "The tag, Object.Attribute.", metavar="TAG"),
+    option("--format", "form", type=click.Choice(_FORMATS),
+           help="For which system the result is written.  [default: nagios, with --json json]"),
+    option("--warning", metavar="RANGE", help=f"Values that are well, warned about else: {RANGE_HINT}."),
+    option("--critical", metavar="RANGE", help="The same for values that are critical."),
+    option("--max-age", type=Seconds(), metavar="SECONDS", help="An older value is critical."),
+    option("--quality", type=click.Choice(QUALITIES), default="good", show_default=True,
+           help="The least quality that is well; below it uncertain is a warning and bad is critical."),
+    READ_TIMEOUT,
+    _unknown_when_misused,
+)  # fmt: skip
+async def check(
+    call: Call,
+    tag: str,
+    form: str | None,
+    warning: str | None,
+    critical: str | None,
+    max_age: float | None,
+    quality: Quality,
+    timeout_ms: int,
+) -> None:
+    """Judge a tag for a monitoring system.
+
+    With --format nagios one line with performance data, and exit code 0 for OK, 1 for a warning, 2 for critical, 3 for unknown. With
+    --format prometheus metrics, with --format json one object; exit code 1 with json when the tag is not OK.
+    """
+    written = _form(form, call.output.form)
+    limits = Limits(
+        warning=_range("--warning", warning),
+        critical=_range("--critical", critical),
+        max_age=max_age,
+        quality=quality,
+    )
+    try:
+        reading = await _read(call, tag, timeout_ms)
+    except mxgateway.MxGatewayError as error:
+        _write_failure(call, tag, written, error)
+        raise
+    verdict = judge(reading, limits)
+    if written == "nagios":
+        call.output.text(call.app.redact(nagios_line(tag, verdict, reading, limits)))
+        raise Exit(verdict.state)
+    if written == "prometheus":
+        call.output.text(prometheus_text(tag, verdict, reading))
+        return
+    if call.output.form == "table":
+        call.output.form = "json"
+    call.output.document(check_document(verdict, reading) | {"correlationId": call.correlation_id}, value="status")
+    if verdict.state is not State.OK:
+        raise CommandFailure(f"{tag} is {verdict.state.name.lower()}: {'; '.join(verdict.reasons)}")
+
+
+async def _read(call: Call, tag: str, timeout_ms: int) -> Reading:
+    async with call.session(name="mxgw-py check") as session:
+        began = time.perf_counter()
+        await session.ping()  # a read takes as long as the tag's first value needs
+        round_trip = time.perf_counter() - began
+        [read] = await session.read([tag], timeout_ms=timeout_ms, correlation_id=call.correlation_id)
+        return Reading.of(read, round_trip)
+
+
+def _write_failure(call: Call, tag: str, form: str, error: mxgateway.MxGatewayError) -> None:
+    verdict = judge_failure(error)
+    if form == "nagios":
+        call.app.trace(error)
+        call.output.text(call.app.redact(nagios_line(tag, verdict)))
+        raise Exit(verdict.state) from None
+    if form == "prometheus":
+        call.output.text(prometheus_text(tag, verdict))
+
+
+def _form(asked: str | None, output: OutputFormat) -> str:
+    """Return the form to write.
+
+    Raises:
+        click.UsageError: The two options contradict each other.
+    """
+    if asked is None:
+        return "nagios" if output == "table" else "json"
+    if asked != "json" and output != "table":
+        raise click.UsageError(f"--format {asked} and -o {output} contradict each other.")
+    return asked
+
+
+def _range(name: str, text: str | None) -> Range | None:
+    try:
+        return Range.parse(text) if text is not None else None
+    except ValueError as error:
+        raise click.UsageError(f"{name} {error}.") from None

@@ -1,0 +1,134 @@
+"""The commands that measure a gateway: how quickly it reads, and how quickly it tells what has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import cycle, islice
+from typing import Any, Final
+
+import click
+
+from mxgateway_cli.command import Call, gateway_command
+from mxgateway_cli.commands.values import READ_TIMEOUT
+from mxgateway_cli.options import CLIENT_NAME, Seconds
+from mxgateway_cli.output import Output
+from mxgateway_cli.sections import option
+
+DEFAULT_ITEMS: Final = tuple(f"TestMachine_{number:03}.TestChangingInt" for number in range(1, 7))
+"""Tags that the simulated gateway has."""
+
+_ITEMS: Final = option(
+    "--items", metavar="TAGS",
+    help=f"Tags between commas, repeated up to the bulk size.  [default: {DEFAULT_ITEMS[0]} to {DEFAULT_ITEMS[-1]}]",
+)  # fmt: skip
+_DURATION: Final = option(
+    "--duration-seconds", type=Seconds(), metavar="SECONDS", default=30, show_default=True, help="How long to measure."
+)
+
+
+def _bulk_size(what: str) -> Any:
+    return option(
+        "--bulk-size", type=click.IntRange(1, 100_000), metavar="N", default=6, show_default=True, help=f"Tags of one {what}."
+    )  # fmt: skip
+
+
+@gateway_command(
+    "bench-read-bulk",
+    _ITEMS,
+    _bulk_size("call"),
+    _DURATION,
+    option("--warmup-seconds", type=click.FloatRange(0, 3600), metavar="SECONDS", default=3, show_default=True,
+           help="How long to read before that."),
+    READ_TIMEOUT,
+    CLIENT_NAME,
+)  # fmt: skip
+async def bench_read_bulk(
+    call: Call,
+    items: str | None,
+    bulk_size: int,
+    duration_seconds: float,
+    warmup_seconds: float,
+    timeout_ms: int,
+    client_name: str,
+) -> None:
+    """Measure how quickly tags are read that are subscribed to.
+
+    Opens a session, registers, subscribes, warms up, calls read_bulk again and again, takes everything back. Exit code 21 when
+    some of the calls failed.
+    """
+    from mxgateway_cli.benchmarks import ReadBenchmark
+    from mxgateway_cli.time_progress import time_progress
+
+    benchmark = ReadBenchmark(_tags(items, bulk_size), timeout_ms)
+    async with (
+        call.session(name=client_name) as session,
+        benchmark.prepared(session, client_name, call.app.warn) as server,
+        time_progress("reading", warmup_seconds + duration_seconds),
+    ):
+        await benchmark.warm_up(session, server, warmup_seconds)
+        await benchmark.run(session, server, duration_seconds)
+    _write(call.output, benchmark.report(), value="callsPerSecond")
+    benchmark.check()
+
+
+@gateway_command(
+    "bench-stream-events",
+    _ITEMS,
+    _bulk_size("session"),
+    _DURATION,
+    option("--session-count", type=click.IntRange(1, 1000), metavar="N", default=1, show_default=True,
+           help="Sessions that get events at the same time, over one connection."),
+    option("--session-start-stagger-ms", type=click.IntRange(0, 60_000), metavar="MS", default=750, show_default=True,
+           help="Time between the openings of two sessions: a gateway starts one worker at a time."),
+    CLIENT_NAME,
+)  # fmt: skip
+async def bench_stream_events(
+    call: Call,
+    items: str | None,
+    bulk_size: int,
+    duration_seconds: float,
+    session_count: int,
+    session_start_stagger_ms: int,
+    client_name: str,
+) -> None:
+    """Measure how many events come, and how late.
+
+    A latency is the time from an event's worker timestamp to its arrival here, so that the clocks of both machines have to agree.
+    Gaps are jumps in a session's worker sequence.
+    """
+    from mxgateway_cli.benchmarks import EventBenchmark
+    from mxgateway_cli.time_progress import time_progress
+
+    benchmark = EventBenchmark(_tags(items, bulk_size))
+    stagger = session_start_stagger_ms / 1000
+    whole_time = stagger * (session_count - 1) + duration_seconds
+    async with call.client() as client, time_progress("streaming", whole_time):
+        await benchmark.run(
+            client,
+            sessions=session_count,
+            stagger=stagger,
+            seconds=duration_seconds,
+            client_name=client_name,
+            warn=call.app.warn,
+        )
+    _write(call.output, benchmark.report(), value="eventsPerSecond")
+
+
+def _tags(items: str | None, count: int) -> list[str]:
+    """Return as many tags as asked for, those that were given or the default ones, again and again."""
+    named = DEFAULT_ITEMS if items is None else tuple(filter(None, map(str.strip, items.split(","))))
+    if not named:
+        raise click.UsageError("--items names no tag.")
+    return list(islice(cycle(named), count))
+
+
+def _write(output: Output, figures: Mapping[str, Any], *, value: str) -> None:
+    if output.form != "table":
+        output.document(figures, value=value)
+        return
+    rows: dict[str, Any] = {}
+    for name, figure in figures.items():
+        rows |= (
+            {f"{name}.{part}": each for part, each in figure.items()} if isinstance(figure, dict) else {name: figure}
+        )
+    output.pairs(rows)

@@ -1,0 +1,132 @@
+"""The `profile` commands."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+import click
+
+import mxgateway
+from mxgateway_cli import profiles
+from mxgateway_cli.app import App
+from mxgateway_cli.local_command import local_command
+from mxgateway_cli.options import CALL_TIMEOUT, CONNECTION_OPTIONS
+from mxgateway_cli.precedence import Choices, Rank, flag, flags
+from mxgateway_cli.sections import apply_options, option
+
+_NAME: Final = click.argument("name")
+
+
+@click.group("profile", no_args_is_help=False)
+def profile() -> None:
+    """Keep connection options under a name.
+
+    --profile NAME, or the variable MXGATEWAY_PROFILE, makes a command take from a profile what neither its flags nor the
+    environment say. A profile holds no key and no password: it names the variable or the file that does.
+    """
+
+
+@local_command(
+    "set",
+    _NAME,
+    option("--unset", multiple=True, type=click.Choice(profiles.OPTIONS), metavar="OPTION",
+           help="Take this option out, such as pin; may be given several times."),
+)  # fmt: skip
+def set_profile(app: App, name: str, unset: tuple[str, ...], **params: Any) -> None:
+    """Write connection options to a profile.
+
+    What is not named stays as it is, except what a new option excludes. Files are written with their full paths.
+    """
+    if why := profiles.name_defect(name):
+        raise click.UsageError(why)
+    given = {name: _stored(name, value) for name, value in flags(click.get_current_context(), params).items()}
+    if not given and not unset:
+        raise click.UsageError("Give the options to write, such as --endpoint HOST:PORT.")
+    config = profiles.load()
+    kept = {key.replace("-", "_"): value for key, value in config.options(name).items() if key not in unset}
+    ranks = {**dict.fromkeys(kept, Rank.PROFILE), **dict.fromkeys(given, Rank.FLAG)}
+    choices = Choices({**kept, **given}, ranks)
+    choices.settle()
+    if lost := [flag(key) for key in kept if not choices.values[key] and kept[key]]:
+        app.warn(f"{', '.join(lost)} went out of the profile {name!r}: the new options exclude what it said")
+    merged = {key: choices.values.get(key.replace("-", "_")) for key in profiles.OPTIONS}
+    config.write(name, {key: value for key, value in merged.items() if value})
+    _report(app, "profile-set", name, profiles.load())
+
+
+@local_command("list")
+def list_profiles(app: App) -> None:
+    """List the profiles."""
+    config = profiles.load()
+    if app.output.form in ("json", "jsonl"):
+        found = [{"name": name, "options": config.options(name)} for name in config.names]
+        app.output.document({"operation": "profile-list", "file": config.file, "profiles": found}, value="profiles")
+        return
+    width = max(map(len, config.names), default=0)
+    for name in config.names:
+        columns = (name.ljust(width), config.options(name).get("endpoint", ""))
+        app.output.record({}, columns, value=name)
+
+
+@local_command("show", _NAME)
+def show_profile(app: App, name: str) -> None:
+    """Show what a profile holds."""
+    config = profiles.load()
+    config.profile(name)
+    _report(app, "profile-show", name, config)
+
+
+@local_command("remove", _NAME)
+def remove_profile(app: App, name: str) -> None:
+    """Remove a profile."""
+    config = profiles.load()
+    config.profile(name)
+    config.write(name, None)
+    app.output.document({"operation": "profile-remove", "name": name, "file": config.file}, value="name")
+
+
+def _report(app: App, operation: str, name: str, config: profiles.Config) -> None:
+    options = config.options(name)
+    if app.output.form == "table":
+        app.output.pairs({"profile": name, "file": config.file, **options})
+        return
+    document = {"operation": operation, "name": name, "file": config.file, "options": options}
+    app.output.document(document, value="name")
+
+
+def _stored(name: str, value: Any) -> Any:
+    """Return an option's value as it stands in a profile.
+
+    Raises:
+        ProfileError: It holds a key or a password, or is none that a command could use.
+    """
+    key = name.replace("_", "-")
+    if isinstance(value, mxgateway.HttpProxy) and value.credentials is not None:
+        raise profiles.ProfileError(f"--{key}: {profiles.NO_PROXY_PASSWORD}")
+    if isinstance(value, mxgateway.HttpProxy):
+        value = str(value)
+    elif isinstance(value, tuple):
+        value = list(value) if len(value) > 1 else value[0]
+    elif key in profiles.FILES and value != os.devnull:
+        value = os.path.abspath(value)
+    if why := profiles.defect(key, value):
+        raise profiles.ProfileError(f"--{key}: {why}")
+    return value
+
+
+def _options() -> list[click.Parameter]:
+    """Return the connection options that a profile can hold, without their variables: a file takes nothing from those."""
+    carrier = click.command("set")(apply_options(lambda: None, (*CONNECTION_OPTIONS, CALL_TIMEOUT)))
+    known = [each for each in carrier.params if isinstance(each, click.Option) and each.name in _PARAMETERS]
+    for each in known:
+        each.envvar = None
+        each.hidden = each.name == "api_key"  # known only to be refused with a reason
+    return list(known)
+
+
+_PARAMETERS: Final = {"api_key", *(key.replace("-", "_") for key in profiles.OPTIONS)}
+
+set_profile.params[2:2] = _options()
+for _command in (set_profile, list_profiles, show_profile, remove_profile):
+    profile.add_command(_command)

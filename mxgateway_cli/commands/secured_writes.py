@@ -1,0 +1,96 @@
+"""The writes in the name of users."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mxgateway_cli.command import Call, gateway_command
+from mxgateway_cli.commands.values import WRITE_TIME, parse_moment
+from mxgateway_cli.completions import CONFIRM, completion_of_write
+from mxgateway_cli.target import Place
+from mxgateway_cli.users import SECURED_OPTIONS, SecuredUsers
+from mxgateway_cli.write_target import WRITE_TARGET, WRITE_VALUE, NewValue, WriteTarget
+
+
+@gateway_command("write-secured", *WRITE_TARGET, *WRITE_VALUE, *SECURED_OPTIONS, CONFIRM)
+async def write_secured(call: Call, value_type: str | None, value: str, confirm: bool, **params: Any) -> None:
+    """Write a value in the name of a user, or of two.
+
+    One user is what attributes classified SecuredWrite want, a verifier as well what those classified VerifiedWrite do. The
+    result means that MXAccess has accepted the write; whether it is carried out, that is, whether the users may do it, is known
+    with --confirm.
+    """
+    users, target = _take(params, confirm)
+    new = NewValue.parse(target, value_type, value)
+    async with target.session(call) as session:
+        message = await new.for_tag(session, target.tag)
+        async with target.place(session) as place, completion_of_write(call, place, wanted=confirm) as completion:
+            current, verifier = await _user_ids(users, place)
+            await session.write_secured(
+                place.server_handle,
+                place.item_handle,
+                message,
+                current_user_id=current,
+                verifier_user_id=verifier,
+                correlation_id=call.correlation_id,
+            )
+            outcome = await completion()
+    place.report(call, "write-secured", value="currentUserId", **_reported(current, verifier), **outcome)
+
+
+@gateway_command("write-secured2", *WRITE_TARGET, *WRITE_VALUE, WRITE_TIME, *SECURED_OPTIONS, CONFIRM)
+async def write_secured2(
+    call: Call, value_type: str | None, value: str, timestamp: str, confirm: bool, **params: Any
+) -> None:
+    """Write a value with its time in the name of a user, or of two."""
+    users, target = _take(params, confirm)
+    new = NewValue.parse(target, value_type, value)
+    moment = parse_moment(timestamp)
+    async with target.session(call) as session:
+        message = await new.for_tag(session, target.tag)
+        async with target.place(session) as place, completion_of_write(call, place, wanted=confirm) as completion:
+            current, verifier = await _user_ids(users, place)
+            await session.write_secured2(
+                place.server_handle,
+                place.item_handle,
+                message,
+                moment,
+                current_user_id=current,
+                verifier_user_id=verifier,
+                correlation_id=call.correlation_id,
+            )
+            outcome = await completion()
+    place.report(
+        call, "write-secured2", value="currentUserId", timestamp=timestamp, **_reported(current, verifier), **outcome
+    )
+
+
+def _take(params: dict[str, Any], confirm: bool) -> tuple[SecuredUsers, WriteTarget]:
+    """Take users and target out of a command's parameters.
+
+    Raises:
+        click.UsageError: They contradict each other, or somebody is missing.
+    """
+    # An id belongs to its server handle, which is another one when the tag is named.
+    by_handles = params["session_id"] if params["server_handle"] is not None else None
+    users = SecuredUsers.take(params, by_handles)
+    if not users.by_name and users.current_user_id is None:
+        raise click.UsageError("Name the user: --user, or --current-user-id with the handles of an open session.")
+    target = WriteTarget.take(params)
+    target.check_own(confirm)
+    return users, target
+
+
+async def _user_ids(users: SecuredUsers, place: Place) -> tuple[int, int]:
+    """Return the ids of current user and verifier, the same twice when there is no verifier."""
+    if users.by_name:
+        ids = await users.authenticate(place)
+        return ids["current_user_id"], ids["verifier_user_id"]
+    current = users.current_user_id or 0
+    return current, current if users.verifier_user_id is None else users.verifier_user_id
+
+
+def _reported(current: int, verifier: int) -> dict[str, int]:
+    return {"currentUserId": current, "verifierUserId": verifier}

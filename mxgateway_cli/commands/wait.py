@@ -1,0 +1,120 @@
+"""The `wait` command: a pipeline goes on when a tag says so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+import mxgateway
+from mxgateway_cli.arguments import argument
+from mxgateway_cli.command import Call, gateway_command
+from mxgateway_cli.conditions import ALLOWED, QUALITIES, Condition, ConditionText, Quality, Watcher
+from mxgateway_cli.failures import CommandFailure, ExitCode, WaitedInVain
+from mxgateway_cli.options import CLIENT_NAME, whole_timeout
+from mxgateway_cli.sections import option
+from mxgateway_cli.tag_output import cut, event_time, event_trouble, json_data_type, json_time, json_value
+from mxgateway_cli.text import value_text
+from mxgateway_cli.typed_text import event_type, unknown_tag
+
+if TYPE_CHECKING:
+    from mxgateway import Session
+    from mxgateway.proto import MxEvent
+    from mxgateway_cli.waiting import Deadline
+
+_DEFAULT_SECONDS: Final = 30
+_WIDEST: Final = 80
+
+
+@gateway_command(
+    "wait",
+    argument("tag", "The tag, Object.Attribute.", metavar="TAG"),
+    option("--until", "condition", type=ConditionText(), required=True, metavar="EXPR", help=f"What to wait for: {ALLOWED}."),
+    option("--quality", type=click.Choice(QUALITIES), default="any", show_default=True,
+           help="Values of a lower quality do not count."),
+    CLIENT_NAME,
+    timeout=whole_timeout(_DEFAULT_SECONDS),
+)  # fmt: skip
+async def wait(call: Call, tag: str, condition: Condition, quality: Quality, client_name: str) -> None:
+    """Wait until a tag fulfils a condition.
+
+    The operand is read as the tag's own type: number, text, true and false, RFC 3339 time. Shows the value that fulfilled the
+    condition; exit code 20 when time ran out, 22 when there is no such tag.
+    """
+    from mxgateway_cli.waiting import Deadline
+
+    job = _Job(tag, condition, quality, Deadline(call.timeout))
+    async with call.session(name=client_name) as session, job.deadline.bound(job.in_vain):
+        event = await job.run(session, client_name)
+    call.output.document(job.report(session.session_id, event) | {"correlationId": call.correlation_id}, value="value")
+
+
+class _Job:
+    def __init__(self, tag: str, condition: Condition, quality: Quality, deadline: Deadline) -> None:
+        self.deadline = deadline
+        self._tag = tag
+        self._condition = condition
+        self._watcher = Watcher(tag, condition, quality)
+        self._count = 0
+        self._last: MxEvent | None = None
+
+    async def run(self, session: Session, client_name: str) -> MxEvent:
+        """Return the event that fulfils the condition.
+
+        Raises:
+            CommandFailure: There is no such tag, or the condition does not fit it.
+        """
+        # The stream comes first: without a reader, events would wait in the gateway's queue.
+        async with session.stream_events() as events:
+            server = await session.register(client_name)
+            item = await session.add_item(server, self._tag)
+            await session.advise(server, item)
+            async for event in events:
+                if event.item_handle == item and self._fulfils(event):
+                    return event
+        raise WaitedInVain(self._outcome("before the stream ended"))
+
+    def _fulfils(self, event: MxEvent) -> bool:
+        if event.family != mxgateway.proto.MxEventFamily.ON_DATA_CHANGE:
+            return False
+        if unknown_tag(event.statuses):
+            raise CommandFailure(
+                f"MXAccess does not know the tag {self._tag}: {event_trouble(event)}",
+                code=ExitCode.MXACCESS_REFUSED,
+                hint="look at its name, and whether the object is deployed",
+            )
+        self._count += 1
+        self._last = event
+        value = mxgateway.from_mx_value(event.value)
+        return self._watcher.holds(value, event.quality, event_type(event))
+
+    def in_vain(self) -> Exception:
+        """Return the failure of time that ran out."""
+        return WaitedInVain(self._outcome(f"within {self.deadline.seconds:g} s"))
+
+    def _outcome(self, bound: str) -> str:
+        expected = f"{self._tag} did not fulfil {self._condition.text!r} {bound}"
+        if self._last is None:
+            return f"{expected}: no value came"
+        quality = mxgateway.status.explain_quality(self._last.quality)
+        value = mxgateway.from_mx_value(self._last.value)
+        if value is None:
+            return f"{expected}: it had no value ({quality})"
+        return f"{expected}: its last value was {cut(value_text(value), _WIDEST)} ({quality})"
+
+    def report(self, session_id: str, event: MxEvent) -> dict[str, Any]:
+        """Return the result."""
+        value = mxgateway.from_mx_value(event.value)
+        return {
+            "operation": "wait",
+            "sessionId": session_id,
+            "tag": self._tag,
+            "until": self._condition.text,
+            "value": json_value(value),
+            "dataType": json_data_type(event_type(event).data_type),
+            "quality": event.quality,
+            "qualityText": mxgateway.status.explain_quality(event.quality),
+            "sourceTimestamp": json_time(event_time(event)),
+            "valueCount": self._count,
+            "durationMs": self.deadline.elapsed_ms,
+        }

@@ -1,0 +1,172 @@
+"""The `watch` command: tags as they change."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+import mxgateway
+from mxgateway_cli.command import Call, gateway_command
+from mxgateway_cli.failures import CommandFailure, ExitCode, WaitedInVain, describe
+from mxgateway_cli.live_table import LiveTable, is_live
+from mxgateway_cli.options import CLIENT_NAME, Seconds, whole_timeout
+from mxgateway_cli.sections import option
+from mxgateway_cli.tag_lists import TAG_OPTIONS
+from mxgateway_cli.tag_output import pad, value_cell
+from mxgateway_cli.text import clean, value_text
+from mxgateway_cli.watched_tags import WatchedTag, WatchedTags
+
+if TYPE_CHECKING:
+    from mxgateway import EventStream, Session
+    from mxgateway.proto import MxEvent
+    from mxgateway_cli.output import Output
+
+_REFRESH_SECONDS: Final = 0.2
+"""Between two drawings: quicker than people read, and slow enough for a link over a modem."""
+_WIDTHS: Final = (32, 24, 12, 30, 7, 0)
+_HEADINGS: Final = ("tag", "value", "quality", "source time", "changes", "trouble")
+
+
+@gateway_command(
+    "watch",
+    *TAG_OPTIONS,
+    option("--count", type=click.IntRange(min=1), metavar="N", help="End after so many updates."),
+    option("--duration", type=Seconds(), metavar="SECONDS", help="End after this time."),
+    CLIENT_NAME,
+    timeout=whole_timeout(),
+)
+async def watch(call: Call, tags: list[str], count: int | None, duration: float | None, client_name: str) -> None:
+    """Show tags as they change.
+
+    On a terminal this is one table, redrawn in place; the last column shows the latest numbers as blocks from their lowest to
+    their highest. Elsewhere it is a line for each update, with --json or -o jsonl a JSON object. Ends after --count,
+    --duration, --timeout (exit code 20 if updates are still missing), or with Ctrl-C.
+    """
+    from mxgateway_cli.waiting import Deadline
+
+    deadline = Deadline(call.timeout)
+    async with call.session(name=client_name) as session:
+        watching = _Watching(call, count)
+
+        def in_vain() -> Exception | None:
+            seen = f"{watching.count} of {count} updates came within {deadline.seconds:g} s"
+            return WaitedInVain(seen) if count is not None else None
+
+        async with deadline.bound(in_vain), session.stream_events() as events:
+            await watching.subscribe(session, tags, client_name)
+            async with Deadline(duration).bound(lambda: None):
+                await watching.run(events)
+    watching.check()
+
+
+class _Watching:
+    def __init__(self, call: Call, limit: int | None) -> None:
+        self.tags = WatchedTags([], [])
+        self._call = call
+        self._limit = limit
+
+    @property
+    def count(self) -> int:
+        return self.tags.updates
+
+    async def subscribe(self, session: Session, tags: list[str], client_name: str) -> None:
+        """Subscribe to the tags; those that cannot be are told on stderr.
+
+        Raises:
+            CommandFailure: None of them can be.
+        """
+        results = await session.subscribe_bulk(await session.register(client_name), tags)
+        self.tags = WatchedTags(tags, results)
+        refused = self.tags.refused
+        for row in refused:
+            self._call.app.warn(f"{row.tag} cannot be subscribed to: {row.trouble}")
+        if len(refused) == len(tags):
+            raise CommandFailure("no tag could be subscribed to", code=ExitCode.MXACCESS_REFUSED)
+
+    async def run(self, events: EventStream) -> None:
+        """Show what comes until there is enough."""
+        if not is_live(self._call.app):
+            await self._follow(events, _Lines(self._call.output))
+            return
+        import asyncio
+
+        with LiveTable(self.tags, self._call.app.colour, sys.stdout) as table:
+            tasks = {asyncio.ensure_future(self._follow(events, None)), asyncio.ensure_future(_redraw(table))}
+            try:
+                ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            for task in ended:
+                task.result()
+
+    async def _follow(self, events: EventStream, lines: _Lines | None) -> None:
+        try:
+            async for event in events:
+                row = self.tags.take(event)
+                if lines is not None:
+                    lines.add(row, event)
+                if self._limit is not None and self.count >= self._limit:
+                    return
+        except mxgateway.MxGatewayError as error:
+            if lines is not None:
+                lines.disconnect(error)
+            raise
+
+    def check(self) -> None:
+        """Refuse a run in which some tags could not be watched.
+
+        Raises:
+            CommandFailure: Some could not be subscribed to.
+        """
+        refused = len(self.tags.refused)
+        if refused:
+            message = f"{refused} of {len(self.tags.rows)} tags could not be subscribed to"
+            raise CommandFailure(message, code=ExitCode.PARTLY_FAILED)
+
+
+async def _redraw(table: LiveTable) -> None:
+    import asyncio
+
+    while True:
+        table.refresh()
+        await asyncio.sleep(_REFRESH_SECONDS)
+
+
+class _Lines:
+    """Writes one line for each update; gaps and the stream's failure are records of their own."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        if output.form == "table":
+            output.row(_columns(_HEADINGS))
+
+    def add(self, row: WatchedTag | None, event: MxEvent) -> None:
+        """Write what an event tells."""
+        gap = event.replay_gap
+        if gap is not None:
+            first, last = gap.requested_after_sequence + 1, gap.oldest_available_sequence - 1
+            self._note(
+                {"gap": {"cause": "replay", "firstLost": str(first), "lastLost": str(last)}},
+                f"events {first} to {last} are lost",
+            )
+        elif row is not None:
+            time = value_text(row.source_time)
+            cells = (row.tag, value_cell(row.value), row.quality_text, time, str(row.changes), row.trouble)
+            self._output.record(row.record(event), _columns(cells), value=row.value_text)
+
+    def disconnect(self, error: mxgateway.MxGatewayError) -> None:
+        """Write that the stream broke off."""
+        if self._output.form in ("json", "jsonl"):
+            self._note({"disconnect": describe(error).to_json()}, "")
+
+    def _note(self, record: dict[str, Any], text: str) -> None:
+        if self._output.form != "value":
+            self._output.record(record, _columns(("", text, "", "", "", "")), value="")
+
+
+def _columns(cells: tuple[str, ...]) -> list[str]:
+    return [pad(clean(cell), width) for cell, width in zip(cells, _WIDTHS, strict=True)]
