@@ -59,6 +59,7 @@ class Supervisor:
         self._attach_session = attach_session
         self._recovery = Recovery("the session of a subscription", options.recovery)
         self._work = asyncio.Event()
+        self._beginning: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self.feed = Feed(items, options, self._work.set)
         self.session: Session | None = None
@@ -74,27 +75,41 @@ class Supervisor:
     # -- the beginning and the end
 
     async def begin(self, transfer: Transfer | None) -> None:
-        """Open the stream, then subscribe to the tags; or go on where another subscription has stopped.
+        """Open the stream, then subscribe to the tags; or go on where another subscription has stopped. What fails is the feed's fault.
 
-        Raises:
-            MxGatewayError: It did not come about.
+        Cancelling a caller does not stop it: the next one waits for the same beginning.
         """
+        if self._beginning is None:
+            self._beginning = asyncio.create_task(self._begin(transfer))
+        await asyncio.wait([self._beginning])
+        if not self._beginning.cancelled():
+            self._beginning.result()
+
+    async def _begin(self, transfer: Transfer | None) -> None:
         self.feed.change(SubscriptionState.CONNECTING)
+        begun = False
         try:
             if transfer is None or not await self._take_over(transfer):
                 await self._connect()
-        except BaseException:
-            await self._let_go(close=True)
-            raise
-        self.feed.change(SubscriptionState.CONNECTED)
-        self._task = asyncio.create_task(self._supervise())
+            begun = True
+        except MxGatewayError as error:
+            self.feed.fail(error)
+        finally:
+            if not begun:
+                self.feed.finish()
+                await self._let_go(close=True)
+        if begun:
+            if self.feed.board.state is SubscriptionState.CONNECTING:  # and not interrupted again already
+                self.feed.change(SubscriptionState.CONNECTED)
+            self._task = asyncio.create_task(self._supervise())
 
     async def end(self, *, keep_session: bool = False) -> None:
         """End everything; with `keep_session` the session and its items are left to whoever goes on."""
         self.feed.finish()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        for task in (self._beginning, self._task):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
         await self._let_go(close=not keep_session)
 
     def wake(self) -> None:
