@@ -124,6 +124,7 @@ class Feed:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+        self._queue.on_slow = _nobody
         if self.board.state not in OVER:
             self.board.put(SubscriptionState.CLOSED)
         self._arrived.set()
@@ -266,6 +267,10 @@ class Feed:
     def _patience_ends(self) -> None:
         self.fail(_too_slow(f"the consumer has made no room within {self._options.block_timeout:g} s"))
         self.on_room()
+
+
+def _nobody() -> None:
+    """Nobody is told any more: the queue does not hold the feed that holds it."""
 
 
 def _too_slow(what: str) -> MxGatewaySessionError:

@@ -95,10 +95,9 @@ class Subscription:
             self._raise_fault()
             if feed.board.state in OVER:
                 raise StopAsyncIteration
-            if feed.board.state in (SubscriptionState.NEW, SubscriptionState.CONNECTING):
-                await self._supervisor.begin(self._transfer)
-            else:
-                await feed.arrival()
+            if feed.board.state is SubscriptionState.NEW:
+                self._supervisor.start(self._transfer)
+            await feed.arrival()
         return item
 
     def __aiter__(self) -> Subscription:
@@ -107,7 +106,7 @@ class Subscription:
     async def __aenter__(self) -> Subscription:
         try:
             if self.state in (SubscriptionState.NEW, SubscriptionState.CONNECTING):
-                await self._supervisor.begin(self._transfer)
+                await asyncio.wait([self._supervisor.start(self._transfer)])
                 self._raise_fault()
         except BaseException:
             await self.aclose()  # a block that was not entered is not left, either

@@ -74,16 +74,11 @@ class Supervisor:
 
     # -- the beginning and the end
 
-    async def begin(self, transfer: Transfer | None) -> None:
-        """Open the stream, then subscribe to the tags; or go on where another subscription has stopped. What fails is the feed's fault.
-
-        Cancelling a caller does not stop it: the next one waits for the same beginning.
-        """
+    def start(self, transfer: Transfer | None) -> asyncio.Task[None]:
+        """Open the stream, then subscribe to the tags; or go on where another subscription has stopped. What fails is the feed's fault."""
         if self._beginning is None:
             self._beginning = asyncio.create_task(self._begin(transfer))
-        await asyncio.wait([self._beginning])
-        if not self._beginning.cancelled():
-            self._beginning.result()
+        return self._beginning
 
     async def _begin(self, transfer: Transfer | None) -> None:
         self.feed.change(SubscriptionState.CONNECTING)
@@ -106,10 +101,12 @@ class Supervisor:
     async def end(self, *, keep_session: bool = False) -> None:
         """End everything; with `keep_session` the session and its items are left to whoever goes on."""
         self.feed.finish()
-        for task in (self._beginning, self._task):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait([task])
+        tasks = [task for task in (self._beginning, self._task) if task is not None]
+        self._beginning = self._task = None  # the traceback of a cancelled task holds this supervisor
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         await self._let_go(close=not keep_session)
 
     def wake(self) -> None:
