@@ -288,6 +288,8 @@ class SentCall(Generic[Request, Reply]):
             reply = await self._stream.only_message()
         except Exception as fault:
             raise self._call.fail(fault) from fault
+        finally:
+            self._stream.close()
         self._call.received(1)
         self._call.succeed()
         return reply

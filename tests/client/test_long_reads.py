@@ -18,7 +18,7 @@ from mxgateway import (
     TagValue,
     proto,
 )
-from mxgateway.simulator import SimulatedGateway
+from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.support import TAG, commands, connect
 
 PART: Final = 1000
@@ -41,6 +41,13 @@ async def test_every_tag_has_its_result_in_order(gateway: SimulatedGateway, sess
     assert [result.tag_address for result in results] == TAGS[:-1]
     assert reads(gateway) == [PART, PART, PART - 1]
     assert [value.tag for value in await session.read(TAGS)] == TAGS
+
+
+async def test_there_may_be_more_parts_than_streams(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mxgateway.bulk_parts.PART_LIMIT", 1)
+    streams = SimulatorOptions().streams_per_connection
+
+    assert len(await session.read([TAG] * (streams + 20), timeout=30)) == streams + 20
 
 
 async def test_the_gateway_has_one_part_at_a_time(gateway: SimulatedGateway, session: Session) -> None:
