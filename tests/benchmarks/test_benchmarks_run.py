@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks import stream
+from tests.benchmarks import bulk, stream
 from tests.benchmarks.harness import Target, compare, per_item, table, take_turns
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +26,10 @@ TARGETS = {
     "stream-pinned-sync": "≥ 2×",
     "unary-p50": "≥ 1×",
     "unary-rate": "≥ 1×",
+    "bulk-subscribe": "≥ 1×",
+    "bulk-read": "≥ 1×",
+    "bulk-read_bulk": "≥ 1×",
+    "bulk-write": "≥ 1×",
     "memory-events": "≤ 10 MiB",
     "import": "≤ 0.5×",
     "version": "≤ 0.5×",
@@ -36,7 +40,9 @@ INFORMATION = {
     "json-event-upb", "stream-cpu-aio", "stream-cpu-sync", "stream-single-threaded", "stream-server",
     "stream-pinned-cpu-aio", "stream-pinned-single-threaded", "stream-coalesced-aio", "stream-coalesced-sync",
     "stream-slow-aio", "stream-slow-cpu-aio", "stream-slow-server", "import-all", "import-python", "first-reply-aio",
-    "one-call",
+    "one-call", "bulk-memory",
+    *(f"bulk-{name}-cpu" for name in bulk.TITLES),
+    *(f"bulk-quick-{name}{kind}" for name in bulk.TITLES for kind in ("", "-cpu")),
 }  # fmt: skip
 
 
@@ -71,6 +77,8 @@ def test_every_figure_is_a_ratio_of_two_positive_numbers_or_an_amount_of_memory(
         assert math.isfinite(figure["value"])
         if figure["name"] == "memory-events":
             assert figure["ours"] == figure["value"] >= 0
+        elif figure["name"] == "bulk-memory":
+            assert figure["ours"] > 0
         else:
             assert min(figure["ours"], figure["other"], figure["value"], *figure["ratios"]) > 0
             assert figure["title"]
