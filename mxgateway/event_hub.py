@@ -152,9 +152,9 @@ class EventHub:
             self._care = self._care or care
             self._consumers.add(consumer)
             try:
+                consumer.last_worker_sequence = after or self._last  # before anything is delivered
                 if not self._running:
-                    await self._start(after or self._last)
-                consumer.last_worker_sequence = after or self._last
+                    await self._start(consumer.last_worker_sequence)
             except BaseException:
                 await self.detach(consumer)
                 raise
@@ -269,8 +269,8 @@ class EventHub:
         self._finish(fault)
 
     async def _read(self, stream: Events, first: asyncio.Future[list[proto.MxEvent]] | None = None) -> None:
-        """Deliver what comes until the stream ends."""
-        batch = await first if first is not None else await self._next_batch(stream)
+        """Deliver what comes until the stream ends; `first` is the first batch where somebody waits for it already."""
+        batch = await self._next_batch(stream, first)
         while batch:
             self._dispatch(batch)
             while not self._has_room():
@@ -278,18 +278,20 @@ class EventHub:
                 await self._room.wait()
             batch = await self._next_batch(stream)
 
-    async def _next_batch(self, stream: Events) -> list[proto.MxEvent]:
+    async def _next_batch(
+        self, stream: Events, reading: asyncio.Future[list[proto.MxEvent]] | None = None
+    ) -> list[proto.MxEvent]:
         """Return the next events. Silence makes the worker be asked for a sign of life."""
         care = self._care
         while care is not None and care.stale_after is not None:
             try:
                 async with asyncio.timeout(care.stale_after):
-                    return await stream.messages()
+                    return await (stream.messages() if reading is None else asyncio.shield(reading))
             except TimeoutError as silence:
                 if isinstance(silence, MxGatewayError):
                     raise
                 await self._probe(care.stale_timeout)
-        return await stream.messages()
+        return await (stream.messages() if reading is None else reading)
 
     # -- through faults
 
@@ -368,7 +370,7 @@ class EventHub:
                 iterator.deliver(batch)
         elif self._confirming:
             self.counters.events_dropped += self._kept.add(batch, self._last)
-        self._last = max(self._last, batch[-1].worker_sequence)
+        self._last = max(self._last, _reaches(batch[-1]))
         if self._drained:
             self._drained = {sequence for sequence in self._drained if sequence > self._last}
 
@@ -389,6 +391,11 @@ class EventHub:
             iterator.end(fault)
         self._consumers.clear()
         self._ledger.fail(fault or self._closed_error())
+
+
+def _reaches(event: proto.MxEvent) -> int:
+    """Return up to which sequence everything has come, or is known to be lost, with this event."""
+    return event.worker_sequence if event.replay_gap is None else event.replay_gap.oldest_available_sequence - 1
 
 
 def _iterator_dropped(hub: weakref.ref[EventHub]) -> None:

@@ -83,11 +83,14 @@ class Recovery:
         self._failing_since: float | None = None
         self._up_since: float | None = None
         self._told = False
+        self.has_given_up = False
+        """True once the options have said not to try any longer."""
 
     @property
-    def is_failing(self) -> bool:
-        """True between a fault and the success that follows it."""
-        return self._failing_since is not None
+    def is_unstable(self) -> bool:
+        """True for a while after a success: what is lost again so soon is not brought back without a pause."""
+        now = asyncio.get_running_loop().time()
+        return self._up_since is not None and now - self._up_since < self._options.stable_after
 
     def wake(self) -> None:
         """End the present pause."""
@@ -112,6 +115,7 @@ class Recovery:
         self._up_since = None
         self._failing_since = now if self._failing_since is None else self._failing_since
         if self._options.give_up_after is not None and now - self._failing_since >= self._options.give_up_after:
+            self.has_given_up = True
             raise GivingUp(error)
         delay = self._delay(error)
         log.log(
