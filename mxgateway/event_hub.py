@@ -17,7 +17,7 @@ from mxgateway import proto
 from mxgateway.errors import MxGatewayError, MxGatewaySessionError
 from mxgateway.events import EventStream
 from mxgateway.kept_events import KeptEvents, lost_in
-from mxgateway.recovery import GivingUp, StreamCare, is_session_lost
+from mxgateway.recovery import GivingUp, StreamCare, is_session_lost, is_taken
 from mxgateway.transport.counters import Counters
 from mxgateway.transport.server_stream import ServerStream
 from mxgateway.writes import WriteLedger
@@ -297,7 +297,12 @@ class EventHub:
 
     async def _recover(self, fault: MxGatewayError | None, care: StreamCare) -> MxGatewayError | None:
         """Open the stream again where it had stopped, as long as anybody wants that; return what has ended it for good."""
+        taken_since: float | None = None
         while fault is not None and not is_session_lost(fault) and self._interrupt(fault):
+            now = asyncio.get_running_loop().time()
+            taken_since = (taken_since or now) if is_taken(fault) else None
+            if taken_since is not None and care.taken_bound is not None and now - taken_since >= care.taken_bound:
+                return fault
             try:
                 await care.recovery.pause(fault)
                 async with self._open_stream(self._last) as stream:

@@ -36,6 +36,11 @@ def is_session_lost(error: MxGatewayError) -> bool:
     )
 
 
+def is_taken(error: MxGatewayError) -> bool:
+    """Tell whether the gateway says that the session's one event stream is somebody's."""
+    return error.grpc_status is GrpcStatus.ALREADY_EXISTS
+
+
 def is_rejection(error: MxGatewayError) -> bool:
     """Tell whether the gateway has refused the API key."""
     return isinstance(error, _REJECTIONS)
@@ -63,6 +68,8 @@ class StreamCare:
     """Seconds of silence after which the worker is asked for a sign of life."""
     stale_timeout: float
     """Seconds that the sign of life may take."""
+    taken_bound: float | None = None
+    """Seconds that the gateway may say that the session has a reader already; then the session counts as lost."""
 
 
 class Recovery:

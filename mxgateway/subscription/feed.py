@@ -69,6 +69,10 @@ class Feed:
         """Called when a consumer that was too slow has made room."""
         self.settling = False
         """True while the tags are being had: what the stream goes through meanwhile is part of that, and no state of its own."""
+        self._interruption: MxGatewayError | None = None
+        """Why the stream is not there at the moment."""
+        self._rebuilt = False
+        """True when the tags are in a new session and the consumer has not been told yet."""
 
     # -- the consumer's side
 
@@ -127,7 +131,7 @@ class Feed:
         self._queue = self._new_queue()
         self.counts = Counts()
         self.settling = self.gapped = False
-        self.lost = None
+        self.lost = self._interruption = None
         self.last_worker_sequence = 0
         self.board.put(SubscriptionState.FAILED if over else SubscriptionState.NEW)
 
@@ -176,6 +180,7 @@ class Feed:
 
     def interrupted(self, fault: MxGatewayError) -> None:
         """Tell the consumer that values may be out of date."""
+        self._interruption = fault
         if not self.settling:
             self.change(SubscriptionState.RECOVERING, cause=fault)
 
@@ -183,9 +188,25 @@ class Feed:
         """Tell the consumer how the stream has gone on."""
         self.counts.reconnects += 1
         self.clock.stream_opened()
+        self._interruption = None
         if not self.settling:
-            self.change(SubscriptionState.CONNECTED, outcome=Outcome.GAP if gap else Outcome.CONTINUOUS)
+            rebuilt, self._rebuilt = self._rebuilt, False
+            outcome = Outcome.REBUILT if rebuilt else Outcome.GAP if gap else Outcome.CONTINUOUS
+            self.change(SubscriptionState.CONNECTED, outcome=outcome)
         self._act()
+
+    def settle(self) -> None:
+        """Begin to have the tags in a session."""
+        self.settling, self._interruption = True, None
+
+    def settled(self, *, rebuilt: bool) -> None:
+        """Tell the consumer that all tags are there, unless the stream has been lost meanwhile: then it is told when that is back."""
+        self.settling = False
+        if self._interruption is None:
+            self.change(SubscriptionState.CONNECTED, outcome=Outcome.REBUILT if rebuilt else None)
+        else:
+            self._rebuilt = rebuilt
+            self.change(SubscriptionState.RECOVERING, cause=self._interruption)
 
     def end(self, fault: MxGatewayError | None) -> None:
         """Take note that the session's stream is over."""

@@ -15,7 +15,7 @@ from mxgateway.subscription.feed import Feed
 from mxgateway.subscription.items import SubscribedItems
 from mxgateway.subscription.states import OVER
 from mxgateway.subscription.transfer import Transfer
-from mxgateway.subscription.updates import Outcome, SubscriptionState
+from mxgateway.subscription.updates import SubscriptionState
 from mxgateway.subscription_options import SubscriptionOptions
 
 log = logging.getLogger("mxgateway.subscription")
@@ -25,6 +25,10 @@ CLIENT_NAME: Final = "mxgateway-subscription"
 
 CHUNK: Final = 1_000
 """Tags of one call: their events wait until its reply tells which item is which tag's."""
+
+TAKEN_BOUND: Final = 30.0
+"""Seconds that a session of the subscription's own may be said to have a reader already: that is the connection before, of whose end the gateway knows nothing
+and, while no event is sent, will know nothing for hours. A new session is there at once."""
 
 CLOSE_BOUND: Final = 5.0
 """Seconds that letting go of a session takes at most; a dead gateway frees it by its lease."""
@@ -81,7 +85,7 @@ class Supervisor:
             MxGatewayError: It did not come about.
         """
         self.feed.change(SubscriptionState.CONNECTING)
-        self.feed.settling = True
+        self.feed.settle()
         try:
             if transfer is None or not await self._take_over(transfer):
                 await self._connect()
@@ -91,8 +95,7 @@ class Supervisor:
             finally:
                 self.feed.not_begun(over=isinstance(error, MxGatewayError))
             raise
-        self.feed.settling = False
-        self.feed.change(SubscriptionState.CONNECTED)
+        self.feed.settled(rebuilt=False)
         self._task = asyncio.create_task(self._supervise())
 
     async def end(self, *, keep_session: bool = False) -> None:
@@ -164,7 +167,8 @@ class Supervisor:
         self.feed.on_room = session.hub.drained
 
     def _care(self) -> StreamCare:
-        return StreamCare(self._stream_recovery, self._options.stale_after, self._options.stale_timeout)
+        taken = None if self.is_shared else TAKEN_BOUND
+        return StreamCare(self._stream_recovery, self._options.stale_after, self._options.stale_timeout, taken)
 
     async def subscribe(self, tags: Sequence[str]) -> None:
         """Have an item for each tag, and deliver the events that come ahead of the reply."""
@@ -221,7 +225,7 @@ class Supervisor:
                 with contextlib.suppress(MxGatewayError):
                     await session.close(timeout=CLOSE_BOUND)
             self.feed.lost = None
-            self.feed.settling = True
+            self.feed.settle()
             try:
                 await self._connect()
             except MxGatewayError as error:
@@ -234,7 +238,7 @@ class Supervisor:
                 self._recovery.succeeded()
                 self._stream_recovery.succeeded()
                 self.feed.counts.rebuilds += 1
-                self.feed.change(SubscriptionState.CONNECTED, outcome=Outcome.REBUILT)
+                self.feed.settled(rebuilt=True)
 
     async def _forget_attempt(self) -> None:
         session, self.session = self.session, None
