@@ -23,6 +23,7 @@ from mxgateway.transport.server_stream import ServerStream
 from mxgateway.writes import WriteLedger
 
 Events = ServerStream[Any, proto.MxEvent]
+Batch = asyncio.Future[list[proto.MxEvent]]
 
 
 class Consumer(Protocol):
@@ -268,19 +269,20 @@ class EventHub:
             fault = await self._recover(fault, self._care)
         self._finish(fault)
 
-    async def _read(self, stream: Events, first: asyncio.Future[list[proto.MxEvent]] | None = None) -> None:
-        """Deliver what comes until the stream ends; `first` is the first batch where somebody waits for it already."""
-        batch = await self._next_batch(stream, first)
-        while batch:
-            self._dispatch(batch)
-            while not self._has_room():
-                self._room.clear()
-                await self._room.wait()
-            batch = await self._next_batch(stream)
+    async def _read(self, stream: Events, reading: Batch | None = None) -> None:
+        """Deliver what comes until the stream ends; `reading` brings the first batch where somebody waits for it already."""
+        try:
+            while batch := await self._next_batch(stream, reading):
+                self._dispatch(batch)
+                batch, reading = [], None  # neither a silent stream nor the traceback of a fault keeps events alive
+                while not self._has_room():
+                    self._room.clear()
+                    await self._room.wait()
+        finally:
+            if reading is not None:
+                reading.cancel()
 
-    async def _next_batch(
-        self, stream: Events, reading: asyncio.Future[list[proto.MxEvent]] | None = None
-    ) -> list[proto.MxEvent]:
+    async def _next_batch(self, stream: Events, reading: Batch | None) -> list[proto.MxEvent]:
         """Return the next events. Silence makes the worker be asked for a sign of life."""
         care = self._care
         while care is not None and care.stale_after is not None:
@@ -307,12 +309,7 @@ class EventHub:
                 await care.recovery.pause(fault)
                 async with self._open_stream(self._last) as stream:
                     await stream.open()
-                    first = await self._proved(stream, care)
-                    care.recovery.succeeded()
-                    try:
-                        await self._read(stream, first)
-                    finally:
-                        first.cancel()
+                    await self._read(stream, await self._proved(stream, care))
                 fault = None
             except GivingUp as end:
                 return end.error
@@ -332,7 +329,7 @@ class EventHub:
                 self._consumers.discard(consumer)
         return waiting
 
-    async def _proved(self, stream: Events, care: StreamCare) -> asyncio.Future[list[proto.MxEvent]]:
+    async def _proved(self, stream: Events, care: StreamCare) -> Batch:
         """Wait until the gateway has shown that it serves the stream, by a first event or by an answer of the worker.
 
         Opening proves nothing: a refusal comes later, and a gateway without events is silent.
@@ -356,6 +353,7 @@ class EventHub:
             await asyncio.wait([asking])
             if not asking.cancelled():
                 asking.exception()
+        care.recovery.succeeded()
         gap = bool(batch) and batch[0].replay_gap is not None
         for consumer in list(self._consumers):
             if consumer.resumes:

@@ -30,15 +30,16 @@ QUICK_SILENCE: Final = {"stale_after": 0.04, "stale_timeout": 0.04}
 class Load:
     """Changes of tags, in turn: bursts of a size at an interval in seconds, up to a number in all."""
 
-    def __init__(self, gateway: SimulatedGateway, size: int, interval: float, limit: int) -> None:
-        self._gateway, self._size, self._interval, self._limit = gateway, size, interval, limit
+    def __init__(self, gateway: SimulatedGateway, tags: list[str], size: int, interval: float, limit: int) -> None:
+        self._gateway, self._size, self._interval, self.limit = gateway, size, interval, limit
+        self.tags = tags
         self.number = 0
         """How many changes there were; the newest one's value."""
         self.held = False
 
     async def run(self) -> None:
         """Publish until the limit."""
-        while self.number < self._limit:
+        while self.number < self.limit:
             if not self.held:
                 self.publish(self._size)
             await asyncio.sleep(self._interval)
@@ -46,7 +47,7 @@ class Load:
     def publish(self, count: int) -> None:
         """Change tags so many times; nothing changes at a gateway that is stopped."""
         for _ in range(count):
-            tag = TAGS[self.number % len(TAGS)]
+            tag = self.tags[self.number % len(self.tags)]
             self.number += 1
             try:
                 self._gateway.set_tag(tag, self.number)
@@ -85,7 +86,7 @@ class World:
     @property
     def values(self) -> dict[str, Any]:
         """The newest value of each tag at the gateway."""
-        return {tag: self.gateway.tag(tag).sample.native for tag in TAGS}
+        return {tag: self.gateway.tag(tag).sample.native for tag in self.load.tags}
 
     @property
     def is_connected(self) -> bool:
@@ -329,8 +330,8 @@ async def event_queue_overflow(world: World) -> None:
     await world.proxy.accept()
 
 
-@fault(GAP, simulator={"replay_limit": 5})
-async def replay_ring_too_small(world: World) -> None:
+async def overrun_the_ring(world: World) -> None:
+    """Let the gateway send more than its replay ring holds into a network that then breaks; nothing changes any more."""
     world.load.held = True
     await until(lambda: world.unexplained == 0)
     session, sent = world.session, world.session.events.sent
@@ -340,6 +341,11 @@ async def replay_ring_too_small(world: World) -> None:
     world.proxy.reset_all()
     world.proxy.to_client.heal()
     await world.until_lost()
+
+
+@fault(GAP, simulator={"replay_limit": 5})
+async def replay_ring_too_small(world: World) -> None:
+    await overrun_the_ring(world)
     world.load.held = False
 
 
@@ -388,8 +394,9 @@ async def replies_without_a_payload_after_a_crash(world: World) -> None:
 @fault(GAP, covers="fail_next", simulator={"replay_limit": 5})
 async def snapshot_refused_at_first(world: World) -> None:
     world.gateway.fail_next("Invoke.ReadBulk", Status.INTERNAL, "ordered by the test", times=2)
-    await replay_ring_too_small(world)
+    await overrun_the_ring(world)
     await world.until_failing(2)
+    world.load.held = False
 
 
 # -- the world
@@ -408,9 +415,9 @@ async def under_way(
         connect(gateway, endpoint=proxy.endpoint, **fault.client) as client,
         consumed(client.subscribe(TAGS, wanted), pause=pause) as consumer,
     ):
-        world = World(gateway, proxy, consumer, Load(gateway, *LOADS[load]))
+        world = World(gateway, proxy, consumer, Load(gateway, TAGS, *LOADS[load]))
         await until(lambda: consumer.values.keys() == set(TAGS))
-        with _noted(world.pauses):
+        with noted(world.pauses):
             loading = asyncio.create_task(world.load.run())
             try:
                 yield world
@@ -420,13 +427,13 @@ async def under_way(
 
 
 @contextmanager
-def _noted(failures: list[MxGatewayError]) -> Iterator[None]:
+def noted(failures: list[MxGatewayError]) -> Iterator[None]:
     """Note what recovery pauses for."""
     pause = Recovery.pause
 
-    async def noted(self: Recovery, error: MxGatewayError) -> None:
+    async def note(self: Recovery, error: MxGatewayError) -> None:
         failures.append(error)
         await pause(self, error)
 
-    with patch.object(Recovery, "pause", noted):
+    with patch.object(Recovery, "pause", note):
         yield
