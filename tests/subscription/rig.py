@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from mxgateway import (
@@ -58,7 +58,7 @@ class Consumer:
     pause: Callable[[], float | None] = lambda: None
     """How long to stall before the next update, in seconds; None not at all."""
     keep: bool = True
-    """Whether the updates are kept."""
+    """Whether the updates are kept, and why the connection was lost."""
     _last: dict[str, int] = field(default_factory=dict)
 
     def take(self, item: TagUpdate | Gap | ConnectionChange) -> None:
@@ -68,7 +68,7 @@ class Consumer:
             if item.cause is GapCause.SESSION_LOST:
                 self._last.clear()
         elif isinstance(item, ConnectionChange):
-            self.changes.append(item)
+            self.changes.append(item if self.keep else replace(item, cause=None))
         else:
             if item.worker_sequence:
                 assert item.worker_sequence > self._last.get(item.tag, 0), "an update came twice, or out of order"

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from grpclib.const import Status
 
-from mxgateway import GapCause, GatewayClient, Outcome, SubscriptionState, proto
+from mxgateway import GapCause, GatewayClient, Outcome, RecoveryOptions, SubscriptionState, proto
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.support import connect, until
 from tests.peers.fault_proxy import FaultProxy
@@ -46,10 +46,13 @@ def on_reply(gateway: SimulatedGateway, method: str, what: Callable[[], None]) -
     gateway.reply_override(method, answer)
 
 
+@pytest.mark.parametrize("pause", [0.0001, 0.3], ids=["and is back before the tags are", "and is back after them"])
 async def test_a_new_session_is_told_as_rebuilt_also_when_its_first_stream_is_refused(
-    gateway: SimulatedGateway, client: GatewayClient
+    gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch, pause: float
 ) -> None:
-    async with consumed(client.subscribe(TAGS, options())) as consumer:
+    monkeypatch.setattr("mxgateway.subscription.supervisor.CHUNK", 1)
+    recovery = RecoveryOptions(initial_backoff=pause, max_backoff=pause)
+    async with consumed(client.subscribe(TAGS, options(recovery=recovery))) as consumer:
         await until(lambda: len(consumer.updates) == len(TAGS))
         on_reply(gateway, "OpenSession", lambda: gateway.fail_next("StreamEvents", Status.UNAVAILABLE, times=2))
         gateway.crash_worker(next(iter(gateway.sessions)))
