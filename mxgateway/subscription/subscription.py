@@ -119,8 +119,8 @@ class Subscription:
     async def _begin(self) -> None:
         async with self._beginning:
             if self.state is SubscriptionState.NEW:
-                transfer, self._transfer = self._transfer, None
-                await self._supervisor.begin(transfer)
+                await self._supervisor.begin(self._transfer)
+                self._transfer = None
 
     # -- tags
 

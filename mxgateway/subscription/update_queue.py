@@ -26,7 +26,8 @@ class UpdateQueue:
     """
 
     def __init__(self, overflow: Overflow, max_items: int, max_bytes: int, on_slow: Callable[[], None]) -> None:
-        self._overflow = overflow
+        self._keeps_latest = overflow is Overflow.LATEST_PER_TAG
+        self._makes_room = overflow in (Overflow.DROP_OLDEST, Overflow.LATEST_PER_TAG)
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._on_slow = on_slow
@@ -34,7 +35,9 @@ class UpdateQueue:
         self._first: deque[Update] = deque()
         """What is delivered before all else: what was there before a dropped update, and the gap that stands for those."""
         self._latest: dict[str, TagUpdate] = {}
-        """The newest update of each tag that waits, when only that is kept."""
+        """The newest update of each tag that waits, when only that is kept: it stands in the place of the oldest one."""
+        self._settled = 0
+        """How many of the oldest updates stand before a gap, and for themselves."""
         self._bytes = 0
         self._updates = 0
         self._slow = False
@@ -55,26 +58,23 @@ class UpdateQueue:
         return self._updates >= self._max_items or self._bytes >= self._max_bytes
 
     def put_mark(self, mark: Gap | ConnectionChange) -> None:
-        """Queue what is never dropped."""
+        """Queue what is never dropped. Behind a gap no update takes the place of one before it: the consumer forgets those."""
+        if isinstance(mark, Gap) and self._latest:
+            self._settle()
         self._items.append(mark)
 
     def put(self, update: TagUpdate) -> None:
         """Queue an update; what then exceeds a limit makes room, where the policy says so."""
-        if self._overflow is Overflow.LATEST_PER_TAG:
-            before = self._latest.get(update.tag)
-            self._latest[update.tag] = update
-            if before is not None:
-                self._latest[update.tag] = replace(update, conflated=before.conflated + 1)
-                self._bytes += _size(update) - _size(before)
-                self.conflated += 1
-                return
-        self._items.append(update)
-        self._updates += 1
+        if self._keeps_latest:
+            update = self._stand_for_older(update)
+        if not update.conflated:
+            self._items.append(update)
+            self._updates += 1
         self._bytes += _size(update)
         if self._updates > self._max_items or self._bytes > self._max_bytes:
             self.note_slow()
-            if self._overflow in (Overflow.DROP_OLDEST, Overflow.LATEST_PER_TAG):
-                self._drop_oldest()
+            if self._makes_room:
+                self._drop_oldest(update.tag)
 
     def note_slow(self) -> None:
         """Tell, once for the time that it lasts, that the consumer is too slow."""
@@ -91,16 +91,23 @@ class UpdateQueue:
             return None
         item = self._items.popleft()
         if isinstance(item, TagUpdate):
-            if self._overflow is Overflow.LATEST_PER_TAG:
-                item = self._latest.pop(item.tag)
+            if self._keeps_latest:
+                item = self._newest(item)
             self._forget(item)
         return item
 
     def oldest_sequence(self) -> int | None:
-        """Return the lowest number of an event that waits here, or has been dropped from here unseen; None when nothing waits."""
-        waiting = [item.worker_sequence for item in self._items if isinstance(item, TagUpdate) and item.worker_sequence]
-        waiting += [gap.first_lost for gap in self._first if isinstance(gap, Gap)]
-        return min(waiting, default=None)
+        """Return the lowest number of an event of the present session that waits here, or is in a gap that waits; None when nothing does."""
+        waiting: list[int] = []
+        for item in (*self._first, *self._items):
+            if isinstance(item, TagUpdate):
+                waiting.append(item.worker_sequence)
+            elif isinstance(item, Gap):
+                if item.cause is GapCause.SESSION_LOST:
+                    waiting.clear()  # what stands before it has numbers of another session
+                else:
+                    waiting.append(item.first_lost)
+        return min(filter(None, waiting), default=None)
 
     def _pop_first(self) -> Update:
         item = self._first.popleft()
@@ -108,29 +115,62 @@ class UpdateQueue:
             self._gap = None
         return item
 
-    def _drop_oldest(self) -> None:
-        """Drop updates until what waits is within the limits; the newest one stays in any case."""
+    def _stand_for_older(self, update: TagUpdate) -> TagUpdate:
+        """Let an update take the place of the one of its tag that waits; return it with the number that it stands for."""
+        before = self._latest.get(update.tag)
+        if before is not None:
+            update = replace(update, conflated=before.conflated + 1)
+            self._bytes -= _size(before)
+            self.conflated += 1
+        self._latest[update.tag] = update
+        return update
+
+    def _newest(self, item: TagUpdate) -> TagUpdate:
+        """Return what stands in the place of the oldest update."""
+        if self._settled:
+            self._settled -= 1
+            return item
+        return self._latest.pop(item.tag)
+
+    def _settle(self) -> None:
+        """Let each update that waits stand as it is from now on."""
+        latest, settled = self._latest, self._settled
+        items = self._items
+        self._items = deque()
+        for item in items:
+            if isinstance(item, TagUpdate):
+                settled -= 1
+                item = latest[item.tag] if settled < 0 else item
+            self._items.append(item)
+        self._latest = {}
+        self._settled = self._updates
+
+    def _drop_oldest(self, newest: str) -> None:
+        """Drop updates until what waits is within the limits; that of the tag `newest` stays in any case."""
         while self._updates > 1 and (self._updates > self._max_items or self._bytes > self._max_bytes):
             item = self._items.popleft()
             if not isinstance(item, TagUpdate):
                 self._first.append(item)
-                continue
-            if self._overflow is Overflow.LATEST_PER_TAG:
-                item = self._latest.pop(item.tag)
-            self._forget(item)
-            self._note_dropped(item)
+            elif self._keeps_latest and not self._settled and item.tag == newest:
+                self._items.append(item)  # the place that it has taken is the oldest one
+            else:
+                item = self._newest(item) if self._keeps_latest else item
+                self._forget(item)
+                self._note_dropped(item)
 
     def _note_dropped(self, update: TagUpdate) -> None:
         self.dropped += 1
-        gap = Gap(update.worker_sequence, update.worker_sequence, GapCause.OVERFLOW, 1)
+        first = last = update.worker_sequence
+        count = 1
         if self._gap is not None and self._first and self._first[-1] is self._gap:
-            before = self._first.pop()
-            assert isinstance(before, Gap)
+            before = self._gap
+            self._first.pop()
             assert before.last_lost is not None
-            first = min(before.first_lost, gap.first_lost) if update.worker_sequence else before.first_lost
-            gap = Gap(first, max(before.last_lost, update.worker_sequence), GapCause.OVERFLOW, (before.count or 0) + 1)
-        self._gap = gap
-        self._first.append(gap)
+            assert before.count is not None
+            last, count = max(before.last_lost, last), before.count + 1
+            first = min(before.first_lost or first, first or before.first_lost)  # a value that was read has no number
+        self._gap = Gap(first, last, GapCause.OVERFLOW, count)
+        self._first.append(self._gap)
 
     def _forget(self, update: TagUpdate) -> None:
         self._updates -= 1

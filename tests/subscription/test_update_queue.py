@@ -1,0 +1,302 @@
+"""The queue of a subscription keeps its books exactly, whatever is put into it and whenever something is taken out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mxgateway import ConnectionChange, Gap, GapCause, Origin, Overflow, SubscriptionState, TagUpdate
+from mxgateway.subscription.update_queue import UpdateQueue
+
+# A shared machine may be slow at any moment: time is no part of what is tested.
+unhurried = settings(deadline=None, max_examples=150)
+
+MAKING_ROOM = (Overflow.DROP_OLDEST, Overflow.LATEST_PER_TAG)
+OTHERS = (Overflow.BLOCK, Overflow.FAIL)
+SMALL = 512
+"""What an update with a short value counts for."""
+CHANGE = ConnectionChange(SubscriptionState.RECOVERING, None, None, datetime(2026, 1, 1, tzinfo=UTC))
+
+values = st.one_of(st.integers(), st.integers(0, 40).map(lambda size: "x" * size * 50), st.just([1.0, 2.0]))
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), st.sampled_from("ABCD"), values),
+        st.tuples(st.just("read"), st.sampled_from("ABCD"), values),
+        st.just(("pop",)),
+        st.just(("pop",)),
+        st.just(("gap",)),
+        st.just(("change",)),
+    ),
+    max_size=80,
+)
+
+
+def update(tag: str, sequence: int, value: object = 1) -> TagUpdate:
+    """Return an update; one without a number is a value that was read."""
+    origin = Origin.LIVE if sequence else Origin.SNAPSHOT
+    return TagUpdate(tag, value, 192, None, sequence, origin, ())  # type: ignore[arg-type]
+
+
+@dataclass
+class Bench:
+    """A queue, and the books that are kept of it."""
+
+    overflow: Overflow
+    max_items: int = 4
+    max_bytes: int = 6 * SMALL
+    sequence: int = 0
+    put: int = 0
+    taken: list[TagUpdate | Gap | ConnectionChange] = field(default_factory=list)
+    marks: list[Gap | ConnectionChange] = field(default_factory=list)
+    signals: int = 0
+
+    def __post_init__(self) -> None:
+        self.queue = UpdateQueue(self.overflow, self.max_items, self.max_bytes, self.slow)
+
+    def slow(self) -> None:
+        """Count the signals of a slow consumer."""
+        self.signals += 1
+
+    def step(self, kind: str, tag: str = "A", value: object = 1) -> None:
+        """Do one thing with the queue."""
+        if kind == "pop":
+            if (item := self.queue.pop()) is not None:
+                self.taken.append(item)
+        elif kind in ("put", "read"):
+            self.sequence += kind == "put"
+            self.put += 1
+            self.queue.put(update(tag, self.sequence if kind == "put" else 0, value))
+        else:
+            self.sequence += 3 * (kind == "gap")
+            mark = Gap(self.sequence - 2, self.sequence, GapCause.REPLAY, 3) if kind == "gap" else replace(CHANGE)
+            self.marks.append(mark)
+            self.queue.put_mark(mark)
+
+    def run(self, steps: list[tuple[str, ...]]) -> None:
+        """Do all steps, checking the books after each, and then take everything out."""
+        for each in steps:
+            self.step(*each)
+            self.check()
+        while (item := self.queue.pop()) is not None:
+            self.taken.append(item)
+        self.check()
+
+    def check(self) -> None:
+        """Hold what the queue says against what was done to it."""
+        assert self.put == len(self.updates) + len(self.queue) + self.queue.dropped + self.queue.conflated
+        assert self.signals == self.queue.slow_episodes
+        told = sum(gap.count or 0 for gap in self.overflows)
+        assert told <= self.queue.dropped
+        if self.overflow in MAKING_ROOM:
+            assert len(self.queue) <= self.max_items
+        else:
+            assert self.queue.dropped == self.queue.conflated == 0
+        if self.overflow is not Overflow.LATEST_PER_TAG:
+            assert self.queue.conflated == 0
+
+    @property
+    def updates(self) -> list[TagUpdate]:
+        """The updates that were taken."""
+        return [item for item in self.taken if isinstance(item, TagUpdate)]
+
+    @property
+    def overflows(self) -> list[Gap]:
+        """The gaps that stand for dropped updates."""
+        return [item for item in self.taken if isinstance(item, Gap) and item.cause is GapCause.OVERFLOW]
+
+
+policies = st.sampled_from(Overflow)
+
+
+@unhurried
+@given(policies, steps)
+def test_every_update_is_taken_or_waits_or_was_dropped_or_conflated(
+    overflow: Overflow, steps: list[tuple[str]]
+) -> None:
+    bench = Bench(overflow)
+    bench.run(steps)
+    assert sum(gap.count or 0 for gap in bench.overflows) == bench.queue.dropped
+    assert sum(each.conflated for each in bench.updates) <= bench.queue.conflated
+    if bench.queue.dropped == 0:
+        assert sum(each.conflated for each in bench.updates) == bench.queue.conflated
+
+
+@unhurried
+@given(policies, steps)
+def test_the_updates_of_a_tag_come_in_order_and_the_newest_one_is_never_lost(
+    overflow: Overflow, steps: list[tuple[str]]
+) -> None:
+    bench = Bench(overflow)
+    bench.run(steps)
+    by_tag = defaultdict(list)
+    for each in bench.updates:
+        if each.worker_sequence:
+            by_tag[each.tag].append(each.worker_sequence)
+    for sequences in by_tag.values():
+        assert sequences == sorted(set(sequences))
+    newest = [each for each in steps if each[0] in ("put", "read")]
+    if newest:
+        assert any(each.tag == newest[-1][1] and each.value == newest[-1][2] for each in bench.updates)  # type: ignore[misc]
+
+
+@unhurried
+@given(st.sampled_from([Overflow.DROP_OLDEST, *OTHERS]), steps)
+def test_a_gap_stands_exactly_where_the_dropped_updates_stood(overflow: Overflow, steps: list[tuple[str]]) -> None:
+    bench = Bench(overflow)
+    bench.run(steps)
+    last = 0
+    for item in bench.taken:
+        if isinstance(item, TagUpdate) and item.worker_sequence:
+            assert item.worker_sequence == last + 1
+            last = item.worker_sequence
+        elif isinstance(item, Gap) and item.first_lost:
+            assert item.first_lost == last + 1
+            assert item.last_lost is not None
+            last = item.last_lost
+    assert last == bench.sequence
+
+
+@unhurried
+@given(policies, steps)
+def test_marks_are_never_dropped_and_keep_their_order(overflow: Overflow, steps: list[tuple[str]]) -> None:
+    bench = Bench(overflow)
+    bench.run(steps)
+    own = [item for item in bench.taken if not isinstance(item, TagUpdate) and item not in bench.overflows]
+    assert list(map(id, own)) == list(map(id, bench.marks))
+
+
+@unhurried
+@given(steps)
+def test_no_update_stands_for_one_on_the_other_side_of_a_gap(steps: list[tuple[str]]) -> None:
+    bench = Bench(Overflow.LATEST_PER_TAG, max_items=1000, max_bytes=10**9)
+    bench.run(steps)
+    behind = 0
+    for item in bench.taken:
+        if isinstance(item, Gap):
+            assert item.last_lost is not None
+            behind = item.last_lost
+        elif isinstance(item, TagUpdate) and item.worker_sequence:
+            assert item.worker_sequence > behind
+
+
+@unhurried
+@given(st.sampled_from(MAKING_ROOM), steps)
+def test_what_waits_is_within_both_limits_but_for_one_update_that_is_too_large_by_itself(
+    overflow: Overflow, steps: list[tuple[str]]
+) -> None:
+    bench = Bench(overflow)
+    for each in steps:
+        bench.step(*each)
+        assert len(bench.queue) <= bench.max_items
+        assert bench.queue._bytes <= bench.max_bytes or len(bench.queue) == 1
+    while bench.queue.pop() is not None:
+        pass
+    assert bench.queue._bytes == len(bench.queue) == 0
+
+
+@unhurried
+@given(policies, st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=12))
+def test_a_slow_consumer_is_told_once_for_the_time_that_it_lasts(
+    overflow: Overflow, rounds: list[tuple[int, int]]
+) -> None:
+    bench = Bench(overflow)
+    episodes, slow = 0, False
+    for puts, pops in rounds:
+        for _ in range(puts):
+            if len(bench.queue) >= bench.max_items:
+                episodes, slow = episodes + (not slow), True
+            bench.step("put", f"tag {bench.sequence}")
+        for _ in range(pops):
+            bench.step("pop")
+            slow = slow and len(bench.queue) > bench.max_items // 2
+    assert bench.signals == episodes
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+def test_an_episode_ends_when_half_of_the_room_is_free(overflow: Overflow) -> None:
+    bench = Bench(overflow)
+    for number in range(9):
+        bench.step("put", f"tag {number}")
+    assert bench.signals == 1
+    while len(bench.queue) > 3:
+        bench.step("pop")
+    bench.step("put", "tag 10")
+    bench.step("put", "tag 11")
+    assert bench.signals == 1
+    while len(bench.queue) > 2:
+        bench.step("pop")
+    for number in range(20, 23):
+        bench.step("put", f"tag {number}")
+    assert bench.signals == 2
+
+
+def test_only_the_newest_update_of_each_tag_waits_and_says_how_many_it_stands_for() -> None:
+    bench = Bench(Overflow.LATEST_PER_TAG)
+    for tag in "ABABA":
+        bench.step("put", tag)
+    bench.run([])
+    assert [(each.tag, each.worker_sequence, each.conflated) for each in bench.updates] == [("A", 5, 2), ("B", 4, 1)]
+    assert bench.signals == 0
+
+
+def test_a_value_that_grows_in_its_place_makes_room_among_the_others() -> None:
+    bench = Bench(Overflow.LATEST_PER_TAG)
+    bench.step("put", "A")
+    bench.step("put", "B")
+    bench.step("put", "A", "x" * bench.max_bytes)
+    bench.run([])
+    assert [type(item) for item in bench.taken] == [Gap, TagUpdate]
+    assert bench.updates[0].worker_sequence == 3
+    assert bench.overflows == [Gap(2, 2, GapCause.OVERFLOW, 1)]
+
+
+def test_a_gap_of_values_that_were_read_alone_has_no_numbers() -> None:
+    bench = Bench(Overflow.DROP_OLDEST, max_items=2)
+    for _ in range(3):
+        bench.step("read")
+    assert bench.queue.oldest_sequence() is None
+    for _ in range(3):
+        bench.step("put")
+    bench.run([])
+    assert bench.overflows == [Gap(1, 1, GapCause.OVERFLOW, 4)]
+
+
+def test_the_oldest_number_is_one_of_the_present_session() -> None:
+    bench = Bench(Overflow.DROP_OLDEST)
+    for _ in range(6):
+        bench.step("put")
+    assert bench.queue.oldest_sequence() == 1  # in the gap that waits
+    bench.step("pop")
+    assert bench.queue.oldest_sequence() == 3
+    bench.queue.put_mark(Gap(7, None, GapCause.SESSION_LOST, None))
+    assert bench.queue.oldest_sequence() is None
+    bench.sequence = 10
+    bench.step("put")
+    assert bench.queue.oldest_sequence() == 11
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [(1, SMALL), (None, SMALL), (1.5, SMALL), ("x" * 100, SMALL + 100), (b"x" * 100, SMALL + 100),
+     ([1, 2], SMALL + 128), (["x" * 10], SMALL + 74)],
+)  # fmt: skip
+def test_long_values_count_for_more(value: object, size: int) -> None:
+    bench = Bench(Overflow.BLOCK)
+    bench.step("put", "A", value)
+    assert bench.queue._bytes == size
+
+
+def test_it_is_full_when_either_limit_is_reached() -> None:
+    by_items, by_bytes = Bench(Overflow.BLOCK, max_items=2), Bench(Overflow.BLOCK, max_items=100, max_bytes=2 * SMALL)
+    for bench in (by_items, by_bytes):
+        bench.step("put")
+        assert not bench.queue.is_full
+        bench.step("put")
+        assert bench.queue.is_full
+        bench.step("pop")
+        assert not bench.queue.is_full
