@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from mxgateway import proto
 from mxgateway.errors import MxGatewayError, MxGatewaySessionError
@@ -23,6 +23,7 @@ from mxgateway.subscription.updates import (
     SubscriptionState,
     TagUpdate,
     Update,
+    new_update,
 )
 from mxgateway.subscription.worker_clock import WorkerClock
 from mxgateway.subscription_options import Overflow, SubscriptionOptions
@@ -32,6 +33,8 @@ from mxgateway.wire import has_field
 log = logging.getLogger("mxgateway.subscription")
 
 _DATA_CHANGE: Final = proto.MxEventFamily.ON_DATA_CHANGE
+_UNSET_YEAR: Final = 1970
+"""In which a time that was not set seems to lie: only then it is worth asking."""
 
 
 class Feed:
@@ -125,21 +128,12 @@ class Feed:
             self._arrived.set()
             self._act()
 
-    def not_begun(self, *, over: bool) -> None:
-        """Take note that the beginning has failed, or, when it is not `over`, was cancelled: the next read tries again."""
-        self._items.session_lost()
-        self._queue = self._new_queue()
-        self.counts = Counts()
-        self.settling = self.gapped = False
-        self.lost = self._interruption = None
-        self.last_worker_sequence = 0
-        self.board.put(SubscriptionState.FAILED if over else SubscriptionState.NEW)
-
     def finish(self) -> None:
         """End the subscription."""
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+        self._queue.on_slow = _nobody
         if self.board.state not in OVER:
             self.board.put(SubscriptionState.CLOSED)
         self._arrived.set()
@@ -159,7 +153,7 @@ class Feed:
 
     def deliver(self, batch: list[proto.MxEvent]) -> None:
         """Take a batch of events: each once, in order, with the gaps between them."""
-        last = self.last_worker_sequence
+        last, received, take = self.last_worker_sequence, 0, self.take
         for event in batch:
             sequence = event.worker_sequence
             if sequence != last + 1:
@@ -171,8 +165,9 @@ class Feed:
                 if last or self.from_the_first:
                     self._lose(last + 1, sequence - 1, GapCause.SEQUENCE)
             last = sequence
-            self.counts.received += 1
-            self.take(event)
+            received += 1
+            take(event)
+        self.counts.received += received
         self.last_worker_sequence = last
         if batch[-1].replay_gap is None:  # else it has no time
             self.clock.note(batch[-1])
@@ -225,14 +220,14 @@ class Feed:
 
     def take(self, event: proto.MxEvent) -> None:
         """Make an update of an event of a subscribed tag."""
-        items = self._items
-        tag = items.tags.get(event.item_handle)
-        if event.server_handle != items.server_handle or event.family != _DATA_CHANGE:
+        items, handle = self._items, event.item_handle
+        tag = items.tags.get(handle)
+        if event.family is not _DATA_CHANGE or event.server_handle != items.server_handle:
             self.counts.other += 1
         elif tag is None:
             if not items.hold(event):
                 self.counts.other += 1
-        elif items.read_at and event.item_handle in items.read_at and items.is_stale(event):
+        elif items.read_at and handle in items.read_at and items.is_stale(event):
             self.counts.merged += 1
         else:
             self._queue.put(self._update(tag, event))
@@ -242,19 +237,17 @@ class Feed:
         if self.clock.is_replaying and self.clock.is_replayed(event):
             origin = Origin.REPLAYED
             self.counts.replayed += 1
-        if self._items.unread:
-            self._items.unread.discard(event.item_handle)
+        unread = self._items.unread
+        if unread:
+            unread.discard(event.item_handle)
             if event.item_handle in self._items.fresh:
                 self._items.fresh.discard(event.item_handle)
                 origin = Origin.SNAPSHOT
-        return TagUpdate(
-            tag,
-            from_mx_value(event.value),
-            event.quality,
-            event.source_timestamp if has_field(event, "source_timestamp") else None,  # type: ignore[arg-type]
-            event.worker_sequence,
-            origin,
-            tuple(event.statuses),
+        time: Any = event.source_timestamp
+        if time.year == _UNSET_YEAR and not has_field(event, "source_timestamp"):
+            time = None
+        return new_update(
+            tag, from_mx_value(event.value), event.quality, time, event.worker_sequence, origin, tuple(event.statuses)
         )
 
     def put_read(self, tag: str, handle: int, result: proto.BulkReadResult) -> None:
@@ -312,6 +305,10 @@ class Feed:
     def _patience_ends(self) -> None:
         self.fail(_too_slow(f"the consumer has made no room within {self._options.block_timeout:g} s"))
         self.on_room()
+
+
+def _nobody() -> None:
+    """Nobody is told any more: the queue does not hold the feed that holds it."""
 
 
 def _too_slow(what: str) -> MxGatewaySessionError:

@@ -9,10 +9,13 @@ from typing import Any, Final
 
 from mxgateway.subscription.updates import ConnectionChange, Gap, GapCause, TagUpdate, Update
 from mxgateway.subscription_options import Overflow
+from mxgateway.values import UnconvertedValue
 
 _UPDATE_BYTES: Final = 512
 """About what an update takes besides a long value."""
-_LONG_TYPES: Final = (str, bytes, list)
+_ELEMENT_BYTES: Final = 64
+"""What an element of an array takes."""
+_LONG_TYPES: Final = frozenset({str, bytes, list, UnconvertedValue})
 
 
 class UpdateQueue:
@@ -30,7 +33,7 @@ class UpdateQueue:
         self._makes_room = overflow in (Overflow.DROP_OLDEST, Overflow.LATEST_PER_TAG)
         self._max_items = max_items
         self._max_bytes = max_bytes
-        self._on_slow = on_slow
+        self.on_slow = on_slow
         self._items: deque[Update] = deque()
         self._first: deque[Update] = deque()
         """What is delivered before all else: what was there before a dropped update, and the gap that stands for those."""
@@ -81,7 +84,7 @@ class UpdateQueue:
         if not self._slow:
             self._slow = True
             self.slow_episodes += 1
-            self._on_slow()
+            self.on_slow()
 
     def pop(self) -> Update | None:
         """Take what comes next; None when nothing waits."""
@@ -182,8 +185,13 @@ class UpdateQueue:
 def _size(update: TagUpdate) -> int:
     """Return about how many bytes an update takes."""
     value: Any = update.value
-    if not isinstance(value, _LONG_TYPES):
-        return _UPDATE_BYTES
+    return _UPDATE_BYTES if type(value) not in _LONG_TYPES else _UPDATE_BYTES + _extent(value)
+
+
+def _extent(value: Any) -> int:
+    """Return about how many bytes a long value takes."""
+    if isinstance(value, UnconvertedValue):
+        return len(value.raw_value)
     if isinstance(value, list):
-        return _UPDATE_BYTES + sum(64 + (len(each) if isinstance(each, str | bytes) else 0) for each in value)
-    return _UPDATE_BYTES + len(value)
+        return sum(_ELEMENT_BYTES + (_extent(each) if type(each) in _LONG_TYPES else 0) for each in value)
+    return len(value)

@@ -17,8 +17,10 @@ class WorkerClock:
     def __init__(self) -> None:
         self._offset: float | None = None
         self._difference = 0.0
-        self._replay_before: float | None = None
-        """Worker time before which events have happened while the stream was interrupted; None when all is live."""
+        self._replay_before = 0.0
+        """Worker time before which events have happened while the stream was interrupted."""
+        self.is_replaying = False
+        """True until the first event that has happened since the stream was opened."""
 
     def note(self, event: proto.MxEvent) -> None:
         """Take note of an event that has arrived now."""
@@ -35,18 +37,9 @@ class WorkerClock:
     def stream_opened(self) -> None:
         """Take note that the stream was opened again: what has happened before is replayed."""
         if self._offset is not None:
-            self._replay_before = time.time() - self._offset
-
-    @property
-    def is_replaying(self) -> bool:
-        """True until the first event that has happened since the stream was opened."""
-        return self._replay_before is not None
+            self._replay_before, self.is_replaying = time.time() - self._offset, True
 
     def is_replayed(self, event: proto.MxEvent) -> bool:
         """Tell whether an event has happened before the stream was opened."""
-        if self._replay_before is None:
-            return False
-        if event.worker_timestamp.timestamp() < self._replay_before:
-            return True
-        self._replay_before = None
-        return False
+        self.is_replaying = self.is_replaying and event.worker_timestamp.timestamp() < self._replay_before
+        return self.is_replaying

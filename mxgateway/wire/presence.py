@@ -43,7 +43,7 @@ def which_one_of(message: Any, group: str) -> str:
     if not is_lean(type(message)):
         return state["_group_current"][group] or ""
     group_of = schema.group_of
-    for name in state:
+    for name in reversed(state):  # a decoded one stands behind the plain fields
         if group_of.get(name) == group:
             return name
     return ""

@@ -24,6 +24,7 @@ TARGETS = {
     "stream-sync": "≥ 2×",
     "stream-pinned-aio": "≥ 3×",
     "stream-pinned-sync": "≥ 2×",
+    "subscribe-aio": "≥ 2.5×",
     "unary-p50": "≥ 1×",
     "unary-rate": "≥ 1×",
     "bulk-subscribe": "≥ 1×",
@@ -43,11 +44,12 @@ INFORMATION = {
     "one-call", "bulk-memory",
     *(f"bulk-{name}-cpu" for name in bulk.TITLES),
     *(f"bulk-quick-{name}{kind}" for name in bulk.TITLES for kind in ("", "-cpu")),
+    "subscribe-cpu-aio", "subscribe-pinned-aio", "subscribe-pinned-cpu-aio",
 }  # fmt: skip
 
 
 def _possible(name: str) -> bool:
-    return not name.startswith("stream-pinned") or stream.usable_cores() is not None
+    return "-pinned" not in name or stream.usable_cores() is not None
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mxgateway import ConnectionChange, Gap, GapCause, Origin, Overflow, SubscriptionState, TagUpdate
+from mxgateway import (
+    ConnectionChange,
+    Gap,
+    GapCause,
+    Origin,
+    Overflow,
+    SubscriptionState,
+    TagUpdate,
+    UnconvertedValue,
+    proto,
+)
 from mxgateway.subscription.update_queue import UpdateQueue
 
 # A shared machine may be slow at any moment: time is no part of what is tested.
@@ -283,7 +293,8 @@ def test_the_oldest_number_is_one_of_the_present_session() -> None:
 @pytest.mark.parametrize(
     ("value", "size"),
     [(1, SMALL), (None, SMALL), (1.5, SMALL), ("x" * 100, SMALL + 100), (b"x" * 100, SMALL + 100),
-     ([1, 2], SMALL + 128), (["x" * 10], SMALL + 74)],
+     ([1, 2], SMALL + 128), (["x" * 10], SMALL + 74), ([[1, 2], ["x"]], SMALL + 321),
+     (UnconvertedValue(1, "", "", b"x" * 9, proto.MxValue()), SMALL + 9)],
 )  # fmt: skip
 def test_long_values_count_for_more(value: object, size: int) -> None:
     bench = Bench(Overflow.BLOCK)
