@@ -49,7 +49,7 @@ class Feed:
         self._items = items
         self._options = options
         self._act = act
-        self._queue = self._new_queue()
+        self._queue = UpdateQueue(options.overflow, options.max_items, options.max_bytes, self._consumer_is_slow)
         self._arrived = asyncio.Event()
         self._patience: asyncio.TimerHandle | None = None
         self.board = StateBoard()
@@ -125,21 +125,12 @@ class Feed:
             self._arrived.set()
             self._act()
 
-    def not_begun(self, *, over: bool) -> None:
-        """Take note that the beginning has failed, or, when it is not `over`, was cancelled: the next read tries again."""
-        self._items.session_lost()
-        self._queue = self._new_queue()
-        self.counts = Counts()
-        self.settling = self.gapped = False
-        self.lost = self._interruption = None
-        self.last_worker_sequence = 0
-        self.board.put(SubscriptionState.FAILED if over else SubscriptionState.NEW)
-
     def finish(self) -> None:
         """End the subscription."""
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+        self._queue.on_slow = _nobody
         if self.board.state not in OVER:
             self.board.put(SubscriptionState.CLOSED)
         self._arrived.set()
@@ -218,10 +209,6 @@ class Feed:
         self._act()
 
     # -- inside
-
-    def _new_queue(self) -> UpdateQueue:
-        limits = self._options
-        return UpdateQueue(limits.overflow, limits.max_items, limits.max_bytes, self._consumer_is_slow)
 
     def take(self, event: proto.MxEvent) -> None:
         """Make an update of an event of a subscribed tag."""
@@ -312,6 +299,10 @@ class Feed:
     def _patience_ends(self) -> None:
         self.fail(_too_slow(f"the consumer has made no room within {self._options.block_timeout:g} s"))
         self.on_room()
+
+
+def _nobody() -> None:
+    """Nobody is told any more: the queue does not hold the feed that holds it."""
 
 
 def _too_slow(what: str) -> MxGatewaySessionError:

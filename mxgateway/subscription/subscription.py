@@ -51,7 +51,6 @@ class Subscription:
         self._options = options
         self._supervisor = Supervisor(self._items, options, session, open_session, attach_session)
         self._feed = self._supervisor.feed
-        self._beginning = asyncio.Lock()
         self._ending: asyncio.Task[None] | None = None
 
     # -- what is known
@@ -93,22 +92,25 @@ class Subscription:
     async def __anext__(self) -> Update:
         feed = self._feed
         while (item := feed.pop()) is None:
-            if feed.fault is not None:
-                fault, feed.fault = feed.fault, None
-                raise fault
+            self._raise_fault()
             if feed.board.state in OVER:
                 raise StopAsyncIteration
             if feed.board.state is SubscriptionState.NEW:
-                await self._begin()
-            else:
-                await feed.arrival()
+                self._supervisor.start(self._transfer)
+            await feed.arrival()
         return item
 
     def __aiter__(self) -> Subscription:
         return self
 
     async def __aenter__(self) -> Subscription:
-        await self._begin()
+        try:
+            if self.state in (SubscriptionState.NEW, SubscriptionState.CONNECTING):
+                await asyncio.wait([self._supervisor.start(self._transfer)])
+                self._raise_fault()
+        except BaseException:
+            await self.aclose()  # a block that was not entered is not left, either
+            raise
         return self
 
     async def __aexit__(
@@ -116,11 +118,11 @@ class Subscription:
     ) -> None:
         await self.aclose()
 
-    async def _begin(self) -> None:
-        async with self._beginning:
-            if self.state is SubscriptionState.NEW:
-                await self._supervisor.begin(self._transfer)
-                self._transfer = None
+    def _raise_fault(self) -> None:
+        """Raise what has ended the subscription, once."""
+        fault, self._feed.fault = self._feed.fault, None
+        if fault is not None:
+            raise fault
 
     # -- tags
 

@@ -64,6 +64,7 @@ class Supervisor:
         self._recovery = Recovery("the session of a subscription", options.recovery)
         self._stream_recovery = Recovery("the event stream of a subscription", options.recovery)
         self._work = asyncio.Event()
+        self._beginning: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self.feed = Feed(items, options, self._work.set)
         self.session: Session | None = None
@@ -78,32 +79,39 @@ class Supervisor:
 
     # -- the beginning and the end
 
-    async def begin(self, transfer: Transfer | None) -> None:
-        """Open the stream, then subscribe to the tags; or go on where another subscription has stopped.
+    def start(self, transfer: Transfer | None) -> asyncio.Task[None]:
+        """Open the stream, then subscribe to the tags; or go on where another subscription has stopped. What fails is the feed's fault."""
+        if self._beginning is None:
+            self._beginning = asyncio.create_task(self._begin(transfer))
+        return self._beginning
 
-        Raises:
-            MxGatewayError: It did not come about.
-        """
+    async def _begin(self, transfer: Transfer | None) -> None:
         self.feed.change(SubscriptionState.CONNECTING)
         self.feed.settle()
+        begun = False
         try:
             if transfer is None or not await self._take_over(transfer):
                 await self._connect()
-        except BaseException as error:
-            try:
+            begun = True
+        except MxGatewayError as error:
+            self.feed.fail(error)
+        finally:
+            if not begun:
+                self.feed.finish()
                 await self._let_go(close=True)
-            finally:
-                self.feed.not_begun(over=isinstance(error, MxGatewayError))
-            raise
-        self.feed.settled(rebuilt=False)
-        self._task = asyncio.create_task(self._supervise())
+        if begun:
+            self.feed.settled(rebuilt=False)
+            self._task = asyncio.create_task(self._supervise())
 
     async def end(self, *, keep_session: bool = False) -> None:
         """End everything; with `keep_session` the session and its items are left to whoever goes on."""
         self.feed.finish()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        tasks = [task for task in (self._beginning, self._task) if task is not None]
+        self._beginning = self._task = None  # the traceback of a cancelled task holds this supervisor
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         await self._let_go(close=not keep_session)
 
     def wake(self) -> None:

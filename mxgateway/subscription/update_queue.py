@@ -30,7 +30,7 @@ class UpdateQueue:
         self._makes_room = overflow in (Overflow.DROP_OLDEST, Overflow.LATEST_PER_TAG)
         self._max_items = max_items
         self._max_bytes = max_bytes
-        self._on_slow = on_slow
+        self.on_slow = on_slow
         self._items: deque[Update] = deque()
         self._first: deque[Update] = deque()
         """What is delivered before all else: what was there before a dropped update, and the gap that stands for those."""
@@ -81,7 +81,7 @@ class UpdateQueue:
         if not self._slow:
             self._slow = True
             self.slow_episodes += 1
-            self._on_slow()
+            self.on_slow()
 
     def pop(self) -> Update | None:
         """Take what comes next; None when nothing waits."""

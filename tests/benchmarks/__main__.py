@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import mxgateway
-from tests.benchmarks import codec, memory, programs, stream, unary
+from tests.benchmarks import codec, memory, programs, stream, subscribe, unary
 from tests.benchmarks.bindings import StockContract, generate_grpcio_modules
 from tests.benchmarks.harness import QUICK, Figure, Settings, table
 
@@ -55,6 +55,7 @@ class Suite:
             "codec": lambda: codec.figures(self._settings, self._stock),
             "json": lambda: codec.json_figures(self._settings, self._stock),
             "stream": lambda: stream.figures(self._settings),
+            "subscribe": lambda: subscribe.figures(self._settings),
             "unary": lambda: unary.figures(self._settings),
             "memory": lambda: memory.figures(self._settings),
             "programs": lambda: programs.figures(self._settings, self._grpcio_modules),

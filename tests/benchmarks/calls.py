@@ -47,3 +47,8 @@ async def _call_while(left: Iterator[int], call: Call) -> None:
 
 
 JOBS: Final = {"latency": latency, "throughput": throughput}
+
+
+def tags(count: int) -> list[str]:
+    """Return the tags of a subscription."""
+    return [f"TankFarm{number // 50:02}_Tank_{number:03}.Level.PV" for number in range(count)]

@@ -44,6 +44,52 @@ async def stream_aio(events: int) -> dict[str, float]:
         return watch.stop(count, events)
 
 
+async def subscribe_aio(events: int, tags: int) -> dict[str, float]:
+    """Do with `grpc.aio` by hand what a subscription does as long as nothing goes wrong, and read every event."""
+    async with grpc.aio.insecure_channel(ADDRESS) as channel:
+        await channel.channel_ready()
+        session_id, received = await _open_session(channel), events_of(channel)
+        await received.initial_metadata()
+        registered = await _invoke(channel, session_id, register=contract.RegisterCommand(client_name="bench"))
+        body = contract.SubscribeBulkCommand(
+            server_handle=registered.register.server_handle, tag_addresses=calls.tags(tags)
+        )
+        reply = await _invoke(channel, session_id, subscribe_bulk=body)
+        items = {result.item_handle: result.tag_address for result in reply.subscribe_bulk.results}
+        count, last, watch = 0, 0, worker.Stopwatch()
+        async for event in received:
+            if event.worker_sequence != last + 1:
+                raise AssertionError(event)
+            last, value, time = event.worker_sequence, event.value, event.source_timestamp
+            items[event.item_handle], getattr(value, value.WhichOneof("kind")), event.quality, time.seconds, time.nanos
+            count += 1
+            if count == events:
+                break
+        outcome = watch.stop(count, events)
+        received.cancel()
+        return outcome
+
+
+async def _open_session(channel: Any) -> str:
+    open_session = channel.unary_unary(
+        f"{SERVICE}/OpenSession",
+        request_serializer=contract.OpenSessionRequest.SerializeToString,
+        response_deserializer=contract.OpenSessionReply.FromString,
+    )
+    reply = await open_session(contract.OpenSessionRequest(client_session_name="bench"), metadata=METADATA)
+    return str(reply.session_id)
+
+
+async def _invoke(channel: Any, session_id: str, **body: Any) -> Any:
+    invoke = channel.unary_unary(
+        f"{SERVICE}/Invoke",
+        request_serializer=contract.MxCommandRequest.SerializeToString,
+        response_deserializer=contract.MxCommandReply.FromString,
+    )
+    command = contract.MxCommand(**body)
+    return await invoke(contract.MxCommandRequest(session_id=session_id, command=command), metadata=METADATA)
+
+
 def stream_sync(events: int, options: Iterable[tuple[str, Any]] = ()) -> dict[str, float]:
     """Read every event of a stream with the synchronous client."""
     with grpc.insecure_channel(ADDRESS, options=tuple(options)) as channel:
@@ -88,6 +134,7 @@ if __name__ == "__main__":
     worker.serve(
         {
             "stream": lambda **arguments: asyncio.run(stream_aio(**arguments)),
+            "subscribe": lambda **arguments: asyncio.run(subscribe_aio(**arguments)),
             "stream_sync": stream_sync,
             "stream_single_threaded": lambda events: stream_sync(events, SINGLE_THREADED),
             "unary": lambda **arguments: asyncio.run(unary(**arguments)),

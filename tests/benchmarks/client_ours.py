@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import Any, Final
 
-from mxgateway import GatewayClient, proto
+from mxgateway import Gap, GatewayClient, TagUpdate, proto
 from mxgateway.client import Opening
 from tests.benchmarks import calls, worker
 from tests.benchmarks.memory import Memory
@@ -27,6 +27,21 @@ async def stream(events: int) -> dict[str, float]:
             async for event in received:
                 event.item_handle, event.value.double_value, event.quality, event.source_timestamp  # noqa: B018
                 count += 1
+        return watch.stop(count, events)
+
+
+async def subscribe(events: int, tags: int) -> dict[str, float]:
+    """Read every update of a subscription, as an application does it."""
+    async with connect() as client, client.subscribe(calls.tags(tags)) as updates:
+        count, watch = 0, worker.Stopwatch()
+        async for update in updates:
+            if isinstance(update, TagUpdate):
+                update.tag, update.value, update.quality, update.source_time  # noqa: B018
+                count += 1
+                if count == events:
+                    break
+            elif isinstance(update, Gap):
+                raise AssertionError(update)
         return watch.stop(count, events)
 
 
@@ -68,6 +83,7 @@ if __name__ == "__main__":
     worker.serve(
         {
             "stream": lambda **arguments: asyncio.run(stream(**arguments)),
+            "subscribe": lambda **arguments: asyncio.run(subscribe(**arguments)),
             "memory": lambda **arguments: asyncio.run(memory(**arguments)),
             "unary": lambda **arguments: asyncio.run(unary(**arguments)),
         }

@@ -15,7 +15,7 @@ START_SECONDS: Final = 1_795_000_000
 contract: Any = shipped_contract()
 
 
-def events() -> Iterator[bytes]:
+def events(items: int = ITEMS) -> Iterator[bytes]:
     """Yield OnDataChange events without end: a double each, quality good, times with MXAccess's 100 ns digit, the sequence counting from 1."""
     event = contract.MxEvent(
         family=contract.number("MX_EVENT_FAMILY_ON_DATA_CHANGE"),
@@ -31,7 +31,7 @@ def events() -> Iterator[bytes]:
     while True:
         sequence += 1
         event.worker_sequence = sequence
-        event.item_handle = 1 + sequence % ITEMS
+        event.item_handle = 1 + sequence % items
         event.value.double_value = 20 + sequence % 9973 / 7
         for delay, stamp in enumerate(times):
             stamp.seconds = START_SECONDS + sequence // 5000
@@ -51,6 +51,29 @@ def add_item_reply() -> bytes:
     )
     reply.add_item.item_handle = 17
     return serialize(reply)
+
+
+def command_reply(request: bytes) -> tuple[bytes, bool]:
+    """Return the reply to any of the commands that a subscription is made of, and whether it was SubscribeBulk, whose items have the handles from 1 on."""
+    command = contract.MxCommandRequest.FromString(request).command
+    reply = contract.MxCommandReply(
+        session_id=SESSION_ID, kind=command.kind, protocol_status=protocol_status("OK"), hresult=0
+    )
+    subscribes = command.HasField("subscribe_bulk")
+    if subscribes:
+        for handle, tag in enumerate(command.subscribe_bulk.tag_addresses, 1):
+            reply.subscribe_bulk.results.add(server_handle=1, tag_address=tag, item_handle=handle, was_successful=True)
+    elif command.HasField("register"):
+        reply.register.server_handle = 1
+    return serialize(reply), subscribes
+
+
+def close_session_reply() -> bytes:
+    """Return the reply to CloseSession."""
+    state = contract.number("SESSION_STATE_CLOSED")
+    return serialize(
+        contract.CloseSessionReply(session_id=SESSION_ID, final_state=state, protocol_status=protocol_status("OK"))
+    )
 
 
 def open_session_reply() -> bytes:

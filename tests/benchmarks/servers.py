@@ -28,12 +28,12 @@ OPTIONS: Final = (("grpc.so_reuseport", 0),)
 KINDS: Final = ("core", "coalesced", "aio")
 
 Operations = tuple[Any, ...]
-Call = Generator[Operations, Any, None]
+Call = Generator[Operations | None, Any, None]
 Handler = Callable[[], Call]
 
 
 class CoreServer:
-    """grpcio's C core, driven directly: a call is a generator of operations that is resumed when they are done.
+    """grpcio's C core, driven directly: a call is a generator of operations that is resumed when they are done. One that yields None waits for `release`.
 
     Args:
         handlers: By method path.
@@ -41,11 +41,16 @@ class CoreServer:
 
     def __init__(self, handlers: dict[bytes, Handler]) -> None:
         self._handlers = handlers
+        self._held: list[tuple[Any, Call]] = []
         self._queue: Any = cygrpc.CompletionQueue()
         self._server: Any = cygrpc.Server(OPTIONS, False)
         self._server.register_completion_queue(self._queue)
         self.port: int = self._server.add_http2_port(b"127.0.0.1:0")
         self._server.start()
+
+    def handle(self, path: bytes, handler: Handler) -> None:
+        """Let another handler answer a method."""
+        self._handlers[path] = handler
 
     def serve(self) -> None:
         """Serve for ever."""
@@ -55,21 +60,29 @@ class CoreServer:
             if event.tag is None:
                 self._await_call()
                 handler = self._handlers.get(event.call_details.method, _unimplemented)
-                _go_on(event.call, handler(), None)
+                self._go_on(event.call, handler(), None)
             else:
                 call, generator = event.tag
-                _go_on(call, generator, event)
+                self._go_on(call, generator, event)
+
+    def release(self) -> None:
+        """Let the calls go on that wait."""
+        held, self._held = self._held, []
+        for call, generator in held:
+            self._go_on(call, generator, None)
 
     def _await_call(self) -> None:
         self._server.request_call(self._queue, self._queue, None)
 
-
-def _go_on(call: Any, generator: Call, event: Any) -> None:
-    try:
-        operations = generator.send(event)
-    except StopIteration:
-        return
-    call.start_server_batch(operations, (call, generator))
+    def _go_on(self, call: Any, generator: Call, event: Any) -> None:
+        try:
+            operations = generator.send(event)
+        except StopIteration:
+            return
+        if operations is None:
+            self._held.append((call, generator))
+        else:
+            call.start_server_batch(operations, (call, generator))
 
 
 def _status(code: int = 0) -> Any:
@@ -101,15 +114,48 @@ def _stream(messages: Callable[[], Iterable[bytes]], flags: int) -> Handler:
     return handle
 
 
-def run_core(messages: Callable[[], Iterable[bytes]], flags: int) -> None:
-    """Serve with the C core alone."""
+def _commands(subscribed: Callable[[], None]) -> Handler:
+    """Answer the commands of a subscription; `subscribed` is called behind the reply to SubscribeBulk."""
+
+    def handle() -> Call:
+        received = yield (cygrpc.ReceiveMessageOperation(0),)
+        reply, subscribes = samples.command_reply(received.batch_operations[0].message())
+        yield cygrpc.SendInitialMetadataOperation(None, 0), cygrpc.SendMessageOperation(reply, 0), _status()
+        if subscribes:
+            subscribed()
+
+    return handle
+
+
+def _held_stream(messages: Callable[[], Iterable[bytes]], flags: int) -> Handler:
+    """Stream once tags are subscribed to, and stay open until the client is gone."""
+
+    def handle() -> Call:
+        yield cygrpc.ReceiveMessageOperation(0), cygrpc.SendInitialMetadataOperation(None, 0)
+        yield None
+        operation = cygrpc.SendMessageOperation
+        for message in messages():
+            sent = yield (operation(message, flags),)
+            if not sent.success:
+                return
+        yield (cygrpc.ReceiveCloseOnServerOperation(0),)
+
+    return handle
+
+
+def run_core(messages: Callable[[], Iterable[bytes]], flags: int, *, subscribed: bool) -> None:
+    """Serve with the C core alone; `subscribed` streams begin when tags are subscribed to, and stay open."""
     server = CoreServer(
         {
             f"/{SERVICE}/OpenSession".encode(): _answer(samples.open_session_reply()),
+            f"/{SERVICE}/CloseSession".encode(): _answer(samples.close_session_reply()),
             f"/{SERVICE}/Invoke".encode(): _answer(samples.add_item_reply()),
             f"/{SERVICE}/StreamEvents".encode(): _stream(messages, flags),
         }
     )
+    if subscribed:
+        server.handle(f"/{SERVICE}/Invoke".encode(), _commands(lambda: server.release()))
+        server.handle(f"/{SERVICE}/StreamEvents".encode(), _held_stream(messages, flags))
     print(server.port, flush=True)
     server.serve()
 
@@ -143,18 +189,22 @@ def main() -> None:
     parser.add_argument(
         "--fresh", action="store_true", help="make every event when it is sent, for streams too long to be kept"
     )
+    parser.add_argument(
+        "--tags", type=int, help="let streams begin when tags are subscribed to: events of so many items"
+    )
     options = parser.parse_args()
     threading.Thread(target=_end_with_stdin, daemon=True).start()
 
     def fresh() -> Iterable[bytes]:
-        return islice(samples.events(), options.events)
+        return islice(samples.events(options.tags or samples.ITEMS), options.events)
 
     kept = [] if options.fresh else list(fresh())
     messages = fresh if options.fresh else lambda: kept
     if options.kind == "aio":
         asyncio.run(run_aio(messages))
     else:
-        run_core(messages, cygrpc.WriteFlag.buffer_hint if options.kind == "coalesced" else 0)
+        flags = cygrpc.WriteFlag.buffer_hint if options.kind == "coalesced" else 0
+        run_core(messages, flags, subscribed=options.tags is not None)
 
 
 if __name__ == "__main__":

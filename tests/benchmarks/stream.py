@@ -53,36 +53,43 @@ def usable_cores() -> tuple[int, int] | None:
 
 def _free(settings: Settings) -> Iterator[Figure]:
     taken = measure("core", list(CONTENDERS), settings.rounds, settings.stream_events)
-    yield _rate("stream-aio", "event stream", taken, AIO, Target(3))
-    yield _rate("stream-sync", "event stream", taken, SYNC, Target(2))
-    yield _cpu("stream-cpu-aio", "… client's CPU for an event", taken, AIO)
-    yield _cpu("stream-cpu-sync", "… client's CPU for an event", taken, SYNC)
-    yield _rate("stream-single-threaded", "event stream", taken, SINGLE)
-    yield _rate("stream-server", "… and what its server can send", taken, SINK)
+    yield rate("stream-aio", "event stream", taken, AIO, Target(3))
+    yield rate("stream-sync", "event stream", taken, SYNC, Target(2))
+    yield cpu_of("stream-cpu-aio", "… client's CPU for an event", taken, AIO)
+    yield cpu_of("stream-cpu-sync", "… client's CPU for an event", taken, SYNC)
+    yield rate("stream-single-threaded", "event stream", taken, SINGLE)
+    yield rate("stream-server", "… and what its server can send", taken, SINK)
 
 
 def _pinned(settings: Settings, cores: tuple[int, int]) -> Iterator[Figure]:
     names = ["ours", AIO, SYNC, SINGLE]
     taken = measure("core", names, settings.rounds, settings.stream_events, cores)
-    yield _rate("stream-pinned-aio", "event stream, a core for each", taken, AIO, Target(3))
-    yield _rate("stream-pinned-sync", "event stream, a core for each", taken, SYNC, Target(2))
-    yield _cpu("stream-pinned-cpu-aio", "… client's CPU for an event", taken, AIO)
-    yield _rate("stream-pinned-single-threaded", "event stream, a core for each", taken, SINGLE)
+    yield rate("stream-pinned-aio", "event stream, a core for each", taken, AIO, Target(3))
+    yield rate("stream-pinned-sync", "event stream, a core for each", taken, SYNC, Target(2))
+    yield cpu_of("stream-pinned-cpu-aio", "… client's CPU for an event", taken, AIO)
+    yield rate("stream-pinned-single-threaded", "event stream, a core for each", taken, SINGLE)
 
 
 def _other_servers(settings: Settings) -> Iterator[Figure]:
     names = ["ours", AIO, SYNC, SINK]
     coalesced = measure("coalesced", names, settings.few_rounds, settings.stream_events)
-    yield _rate("stream-coalesced-aio", "event stream in large frames", coalesced, AIO)
-    yield _rate("stream-coalesced-sync", "event stream in large frames", coalesced, SYNC)
+    yield rate("stream-coalesced-aio", "event stream in large frames", coalesced, AIO)
+    yield rate("stream-coalesced-sync", "event stream in large frames", coalesced, SYNC)
     slow = measure("aio", names, settings.few_rounds, settings.stream_events // 2)
-    yield _rate("stream-slow-aio", "event stream of a grpc.aio server", slow, AIO)
-    yield _cpu("stream-slow-cpu-aio", "… client's CPU for an event", slow, AIO)
-    yield _rate("stream-slow-server", "… and what its server can send", slow, SINK)
+    yield rate("stream-slow-aio", "event stream of a grpc.aio server", slow, AIO)
+    yield cpu_of("stream-slow-cpu-aio", "… client's CPU for an event", slow, AIO)
+    yield rate("stream-slow-server", "… and what its server can send", slow, SINK)
 
 
 def measure(
-    server_kind: str, names: list[str], rounds: int, events: int, cores: tuple[int, int] | None = None
+    server_kind: str,
+    names: list[str],
+    rounds: int,
+    events: int,
+    cores: tuple[int, int] | None = None,
+    *,
+    contenders: Mapping[str, tuple[str, str]] = CONTENDERS,
+    tags: int | None = None,
 ) -> Taken:
     """Let contenders take turns at one server, each in a process of its own.
 
@@ -92,36 +99,41 @@ def measure(
         rounds: Streams that each of them reads.
         events: Events of a stream.
         cores: What server and clients are bound to; None leaves that to the system.
+        contenders: The program of each contender, and its job.
+        tags: What they subscribe to; None where the stream is all there is.
     """
     server_core, client_core = cores or (None, None)
     cpu: dict[str, list[float]] = {name: [] for name in names}
     with ExitStack() as stack:
-        server = stack.enter_context(Worker("servers", server_kind, "--events", str(events), core=server_core))
+        more = [] if tags is None else ["--tags", str(tags)]
+        server = stack.enter_context(Worker("servers", server_kind, "--events", str(events), *more, core=server_core))
         port = server.line()
         samples: dict[str, Sample] = {}
         for name in names:
-            program, job = CONTENDERS[name]
+            program, job = contenders[name]
             client = stack.enter_context(Worker(program, port, core=client_core))
-            samples[name] = _sample(client, job, events, cpu[name])
+            samples[name] = _sample(
+                client, job, {"events": events, **({} if tags is None else {"tags": tags})}, cpu[name]
+            )
         rates = take_turns(samples, rounds)
     return Taken(rates, {name: taken[-rounds:] for name, taken in cpu.items()})
 
 
-def _sample(client: Worker, job: str, events: int, cpu: list[float]) -> Sample:
+def _sample(client: Worker, job: str, sizes: Mapping[str, int], cpu: list[float]) -> Sample:
     def sample() -> float:
-        outcome = client.ask(job, events=events)
+        outcome = client.ask(job, **sizes)
         cpu.append(outcome["cpu"])
         return outcome["rate"]
 
     return sample
 
 
-def _rate(name: str, title: str, taken: Taken, other: str, target: Target | None = None) -> Figure:
+def rate(name: str, title: str, taken: Taken, other: str, target: Target | None = None) -> Figure:
     return compare(
         name, title, taken.rates["ours"], taken.rates[other], other_name=other, measure="rate", unit="events/s",
         target=target,
     )  # fmt: skip
 
 
-def _cpu(name: str, title: str, taken: Taken, other: str) -> Figure:
+def cpu_of(name: str, title: str, taken: Taken, other: str) -> Figure:
     return compare(name, title, taken.cpu["ours"], taken.cpu[other], other_name=other, measure="time", unit="µs")

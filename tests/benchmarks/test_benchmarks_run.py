@@ -24,6 +24,7 @@ TARGETS = {
     "stream-sync": "≥ 2×",
     "stream-pinned-aio": "≥ 3×",
     "stream-pinned-sync": "≥ 2×",
+    "subscribe-aio": "≥ 2.5×",
     "unary-p50": "≥ 1×",
     "unary-rate": "≥ 1×",
     "memory-events": "≤ 10 MiB",
@@ -35,13 +36,13 @@ INFORMATION = {
     "decode-event-upb", "encode-write-bulk-upb", "read-attributes-upb", "decode-page-upb", "json-event",
     "json-event-upb", "stream-cpu-aio", "stream-cpu-sync", "stream-single-threaded", "stream-server",
     "stream-pinned-cpu-aio", "stream-pinned-single-threaded", "stream-coalesced-aio", "stream-coalesced-sync",
-    "stream-slow-aio", "stream-slow-cpu-aio", "stream-slow-server", "import-all", "import-python", "first-reply-aio",
+    "subscribe-cpu-aio", "subscribe-pinned-aio", "subscribe-pinned-cpu-aio", "stream-slow-aio", "stream-slow-cpu-aio", "stream-slow-server", "import-all", "import-python", "first-reply-aio",
     "one-call",
 }  # fmt: skip
 
 
 def _possible(name: str) -> bool:
-    return not name.startswith("stream-pinned") or stream.usable_cores() is not None
+    return "-pinned" not in name or stream.usable_cores() is not None
 
 
 @pytest.fixture(scope="module")

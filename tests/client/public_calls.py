@@ -10,13 +10,24 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import mxgateway
-from mxgateway import EventStream, GatewayClient, Session, proto
+from mxgateway import (
+    EventStream,
+    GatewayClient,
+    RecoveryOptions,
+    Session,
+    Subscription,
+    SubscriptionOptions,
+    SubscriptionState,
+    TagUpdate,
+    proto,
+)
 from mxgateway.client import Opening
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from mxgateway.subscription.states import StateChanges
 from mxgateway.transport.server_stream import ServerStream
 from tests.client.support import TAG, WRITE_COMPLETE, Item, advised, change, connect, is_streaming, until
 
-AWAITABLE: Final = (GatewayClient, Session, EventStream, ServerStream, Opening)
+AWAITABLE: Final = (GatewayClient, Session, EventStream, Subscription, StateChanges, ServerStream, Opening)
 """The public classes with calls to wait for."""
 
 PUBLISHING_DELAY: Final = 0.005
@@ -33,8 +44,11 @@ class Stage:
     item: Item
     streams: list[Any] = field(default_factory=list)
     """The event streams, which the stage closes at its end."""
+    subscriptions: list[Subscription] = field(default_factory=list)
+    """The subscriptions, which the stage closes at its end."""
     prepared: Any = None
     """What the call's preparation has returned."""
+    _timer: asyncio.TimerHandle | None = None
 
     def connect(self) -> Opening[GatewayClient]:
         """Return another client's opening, plaintext or TLS like the first one's."""
@@ -51,12 +65,28 @@ class Stage:
         self.streams.append(events := self.client.stream_events_raw(request))
         return events
 
+    def subscription(self, session: Session | None = None) -> Subscription:
+        """Return a subscription to the item's tag, in a session or in one of its own."""
+        self.client._next_opening = 0.0  # session openings are kept apart, which is nothing to wait for here
+        options = SubscriptionOptions(recovery=RecoveryOptions(initial_backoff=0.01, max_backoff=0.02))
+        subscription = session.subscribe([TAG], options) if session else self.client.subscribe([TAG], options)
+        self.subscriptions.append(subscription)
+        return subscription
+
     def publish_soon(self) -> None:
         """Let the item's provider publish a value once the call waits for it."""
-        asyncio.get_running_loop().call_later(PUBLISHING_DELAY, change, self.gateway, [7])
+        self.soon(change, self.gateway, [7])
+
+    def soon(self, happens: Callable[..., object], *arguments: object) -> None:
+        """Let something happen once the call waits for it, and not after the stage is closed."""
+        self._timer = asyncio.get_running_loop().call_later(PUBLISHING_DELAY, happens, *arguments)
 
     async def close(self) -> None:
-        """Close streams and session."""
+        """Close streams, subscriptions and session."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for subscription in self.subscriptions:
+            await subscription.aclose()
         for stream in self.streams:
             await stream.aclose()
         await self.session.close()
@@ -413,7 +443,116 @@ STREAM_CALLS: Final = [
     Call("ServerStream.aclose", lambda s: s.streams[0].aclose(), read_anew, _raw_entered),
 ]  # fmt: skip
 
-CALLS: Final = [*CLIENT_CALLS, *SESSION_CALLS, *STREAM_CALLS]
+# -- subscriptions
+
+
+async def _next_value(subscription: Subscription, value: int | None = None) -> None:
+    async with asyncio.timeout(10):
+        async for update in subscription:
+            if isinstance(update, TagUpdate) and value in (None, update.value):
+                return
+    raise AssertionError("the subscription has ended")
+
+
+async def _subscribed(stage: Stage) -> Subscription:
+    """A subscription in the stage's session, whose first value has been read."""
+    subscription = stage.subscription(stage.session)
+    await subscription.__aenter__()
+    await _next_value(subscription)
+    return subscription
+
+
+async def _subscribed_apart(stage: Stage) -> Subscription:
+    """A subscription in a session of its own, whose first value has been read."""
+    subscription = stage.subscription()
+    await subscription.__aenter__()
+    await _next_value(subscription)
+    return subscription
+
+
+async def _waiting_for_a_value(stage: Stage) -> Subscription:
+    subscription = await _subscribed(stage)
+    stage.publish_soon()
+    return subscription
+
+
+async def _waiting_for_a_state(stage: Stage) -> StateChanges:
+    states = (await _subscribed(stage)).states()
+    await anext(states)
+    stage.soon(stage.gateway.drop_connections)
+    return states
+
+
+async def value_again(stage: Stage) -> None:
+    """Prove that the subscription brings what comes from now on."""
+    change(stage.gateway, [11])
+    await _next_value(stage.subscriptions[0], 11)
+
+
+async def state_again(stage: Stage) -> None:
+    """Prove that the next change of the state is not missed, and that the subscription goes on."""
+    while await anext(stage.prepared) is not SubscriptionState.CONNECTED:
+        pass
+    await value_again(stage)
+
+
+async def entered_again(stage: Stage) -> None:
+    """Prove that a block that was not entered has ended its subscription, and that there can be another one."""
+    if stage.subscriptions[0].state is not SubscriptionState.CONNECTED:
+        await ended_again(stage)
+        await stage.subscription(stage.session).__aenter__()
+        stage.subscriptions.reverse()
+    await value_again(stage)
+
+
+async def tags_again(stage: Stage) -> None:
+    """Prove that tags can be removed and added after that was given up."""
+    await stage.subscriptions[0].remove(TAGS)
+    assert await stage.subscriptions[0].add([TAG]) == {}
+    await value_again(stage)
+
+
+async def ended_again(stage: Stage) -> None:
+    """Prove that the subscription is closed, with a session of its own, and that there can be another one."""
+    await stage.subscriptions[0].aclose()
+    assert stage.subscriptions[0].state is SubscriptionState.CLOSED
+    await until(lambda: set(stage.gateway.sessions) == {stage.session.session_id})
+    async with stage.session.subscribe([TAG]) as another:
+        await _next_value(another)
+
+
+def _exit(stage: Stage) -> Coroutine[Any, Any, object]:
+    left: Coroutine[Any, Any, object] = stage.prepared.__aexit__(None, None, None)
+    return left
+
+
+SUBSCRIPTION_CALLS: Final = [
+    Call(
+        "Subscription.__aenter__",
+        lambda s: s.subscription(s.session).__aenter__(),
+        entered_again,
+        streams=1,
+        reconnects=True,
+    ),
+    Call(
+        "Subscription.__aenter__ (a session of its own)",
+        lambda s: s.subscription().__aenter__(),
+        ended_again,
+        reconnects=True,
+    ),
+    Call("Subscription.__anext__", lambda s: s.prepared.__anext__(), value_again, _waiting_for_a_value, 1),
+    Call("Subscription.__anext__ (the first)", lambda s: s.subscription(s.session).__anext__(), value_again, streams=1),
+    Call("Subscription.__aexit__", _exit, ended_again, _subscribed),
+    Call("Subscription.__aexit__ (a session of its own)", _exit, ended_again, _subscribed_apart),
+    Call("Subscription.aclose", lambda s: s.prepared.aclose(), ended_again, _subscribed),
+    Call("Subscription.aclose (a session of its own)", lambda s: s.prepared.aclose(), ended_again, _subscribed_apart),
+    Call("Subscription.add", lambda s: s.prepared.add(TAGS), tags_again, _subscribed, 1),
+    Call("Subscription.remove", lambda s: s.prepared.remove([TAG]), tags_again, _subscribed, 1),
+    Call("Subscription.session", lambda s: s.prepared.session(), value_again, _subscribed, 1),
+    Call("StateChanges.__anext__", lambda s: s.prepared.__anext__(), state_again, _waiting_for_a_state, 1),
+]
+
+CALLS: Final = [*CLIENT_CALLS, *SESSION_CALLS, *STREAM_CALLS, *SUBSCRIPTION_CALLS]
 
 
 async def lose_connection(stage: Stage) -> None:

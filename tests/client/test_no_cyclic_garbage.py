@@ -23,6 +23,8 @@ from mxgateway import (
     MxGatewayTimeoutError,
     MxGatewayTransportError,
     Session,
+    SubscriptionState,
+    TagUpdate,
     proto,
 )
 from tests.client.support import TAG, Item, advised, until
@@ -179,6 +181,23 @@ async def opens_a_session(stage: Stage) -> None:
         await session.ping()
 
 
+async def subscribes(stage: Stage) -> None:
+    async with stage.session.subscribe([TAG]) as updates:
+        async for update in updates:
+            if isinstance(update, TagUpdate):
+                break
+
+
+async def subscribes_apart(stage: Stage) -> None:
+    stage.client._next_opening = 0.0  # session openings are kept apart, which is nothing to wait for here
+    updates = stage.client.subscribe([TAG])
+    states = updates.states()
+    async with updates:
+        await updates.remove([TAG])
+        await updates.add([TAG])
+    assert [state async for state in states][-1] is SubscriptionState.CLOSED
+
+
 HOLDING: Final = {ends_with_its_bound, is_cancelled, ends_with_a_bound_of_the_callers_own}
 """Calls for which the gateway has to hold its commands."""
 CALLS: Final = [
@@ -194,6 +213,8 @@ CALLS: Final = [
     reads_events,
     reads_raw_events,
     opens_a_session,
+    subscribes,
+    subscribes_apart,
 ]
 
 

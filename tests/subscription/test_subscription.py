@@ -20,6 +20,7 @@ from mxgateway import (
     Origin,
     Outcome,
     RecoveryOptions,
+    Subscription,
     SubscriptionOptions,
     SubscriptionState,
     TagUpdate,
@@ -275,7 +276,7 @@ async def test_it_begins_with_the_first_read_and_ends_where_it_is_closed(
     with pytest.raises(StopAsyncIteration):
         while True:
             await anext(subscription)
-    assert gateway.sessions == {}
+    await until(lambda: gateway.sessions == {})
     with pytest.raises(MxGatewaySessionError, match="closed"):
         await subscription.add(["A.B"])
 
@@ -287,3 +288,50 @@ async def test_a_beginning_that_fails_is_told_and_leaves_nothing(gateway: Simula
             async with subscription:
                 raise AssertionError("never entered")
     assert gateway.sessions == {}
+
+
+async def test_a_read_that_was_cancelled_while_the_subscription_begins_can_be_repeated(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    gateway.hold_commands()
+    subscription = client.subscribe(TAGS, options())
+    assert isinstance(await anext(subscription), ConnectionChange)
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await anext(subscription)
+    gateway.release_commands()
+    updates = [await anext(subscription) for _ in range(6)]
+    assert sum(isinstance(update, TagUpdate) for update in updates) == 5
+    assert len(gateway.sessions) == 1
+    await subscription.aclose()
+    assert gateway.sessions == {}
+
+
+async def test_a_failed_beginning_reaches_the_reader_once_and_then_it_ends(gateway: SimulatedGateway) -> None:
+    async with connect(gateway, api_key="mxgw_wrong_key") as client:
+        subscription = client.subscribe(TAGS, options())
+        with pytest.raises(MxGatewayError, match="UNAUTHENTICATED"):
+            async for update in subscription:
+                assert isinstance(update, ConnectionChange)
+        assert [update async for update in subscription] == []
+        assert subscription.state is SubscriptionState.FAILED
+        await subscription.aclose()
+
+
+async def test_closing_a_subscription_that_begins_ends_its_reader(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    gateway.hold_commands()
+    subscription = client.subscribe(TAGS, options())
+    reader = asyncio.create_task(_count(subscription))
+    await until(lambda: len(gateway.sessions) == 1)
+    closing = asyncio.create_task(subscription.aclose())
+    assert await reader == 0
+    gateway.release_commands()
+    await closing
+    await until(lambda: gateway.sessions == {})
+
+
+async def _count(subscription: Subscription) -> int:
+    return sum([isinstance(update, TagUpdate) async for update in subscription])
