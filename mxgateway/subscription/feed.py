@@ -52,7 +52,7 @@ class Feed:
         self._items = items
         self._options = options
         self._act = act
-        self._queue = self._new_queue()
+        self._queue = UpdateQueue(options.overflow, options.max_items, options.max_bytes, self._consumer_is_slow)
         self._arrived = asyncio.Event()
         self._patience: asyncio.TimerHandle | None = None
         self.board = StateBoard()
@@ -213,10 +213,6 @@ class Feed:
         self._act()
 
     # -- inside
-
-    def _new_queue(self) -> UpdateQueue:
-        limits = self._options
-        return UpdateQueue(limits.overflow, limits.max_items, limits.max_bytes, self._consumer_is_slow)
 
     def take(self, event: proto.MxEvent) -> None:
         """Make an update of an event of a subscribed tag."""
