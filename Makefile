@@ -6,7 +6,7 @@ READY     := $(VENV)/.ready
 PROTO_DIR ?= protos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check cover bench fuzz proto docs-check clean
+.PHONY: help setup demo test check cover bench fuzz soak proto docs-check clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -39,6 +39,9 @@ bench: $(READY)  ## measure the client against its peers, as ratios in one run
 
 fuzz: $(READY)  ## feed the decoder damaged messages for five minutes
 	MXGATEWAY_FUZZ_SECONDS=300 $(BIN)/python -m pytest -q tests/wire/test_hostile_bytes.py
+
+soak: $(READY)  ## keep a subscription to 10,000 tags going through a million events and a fault every few seconds
+	MXGATEWAY_SOAK_EVENTS=1000000 $(BIN)/python -m pytest -q -s tests/subscription/test_soak.py
 
 proto: $(READY)  ## generate mxgateway/generated from PROTO_DIR
 	$(BIN)/python protos/generate.py --proto-dir $(PROTO_DIR)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final, TypeVar
 
 from mxgateway import proto
 from mxgateway.errors import MxGatewayInvalidRequestError
-from mxgateway.wire import encode, which_one_of
+from mxgateway.wire import encode
+from mxgateway.wire.collector import collector_held
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,16 +27,20 @@ _SCALAR_BYTES: Final = 64
 """More than what a scalar takes with its types, whose names are no longer than _VARIANT_BYTES."""
 _VARIANT_BYTES: Final = 16
 
-_LARGE_ARMS: Final = frozenset({"string_value", "array_value", "raw_value", "sparse_array_value"})
+_LARGE_FIELDS: Final = frozenset(
+    {"string_value", "array_value", "raw_value", "sparse_array_value", "raw_diagnostic", "_unknown_fields"}
+)
 
 
 async def for_each(values: Iterable[T], act: Callable[[int, T], R]) -> list[R]:
     """Return what `act` makes of each value and its index, and let others have their turn after each thousand."""
     made: list[R] = []
-    for index, value in enumerate(values):
-        if index and not index % PART_LIMIT:
+    numbered = enumerate(values)
+    while part := list(islice(numbered, PART_LIMIT)):
+        if made:
             await asyncio.sleep(0)
-        made.append(act(index, value))
+        with collector_held():
+            made += [act(index, value) for index, value in part]
     return made
 
 
@@ -91,8 +97,7 @@ def _size(text: str) -> int:
 
 def value_weight(value: proto.MxValue) -> int:
     """Return the most bytes that an entry with this value takes."""
-    small = which_one_of(value, "kind") not in _LARGE_ARMS and not value.raw_diagnostic and not value._unknown_fields
     variant = value.variant_type
-    if small and len(variant) <= _VARIANT_BYTES and variant.isascii():
+    if _LARGE_FIELDS.isdisjoint(vars(value)) and len(variant) <= _VARIANT_BYTES and variant.isascii():
         return _ENTRY_BYTES + _SCALAR_BYTES
     return _ENTRY_BYTES + len(encode(value))

@@ -17,12 +17,13 @@ from mxgateway import proto
 from mxgateway.errors import MxGatewayError, MxGatewaySessionError
 from mxgateway.events import EventStream
 from mxgateway.kept_events import KeptEvents, lost_in
-from mxgateway.recovery import GivingUp, StreamCare, is_session_lost
+from mxgateway.recovery import GivingUp, StreamCare, is_session_lost, is_taken
 from mxgateway.transport.counters import Counters
 from mxgateway.transport.server_stream import ServerStream
 from mxgateway.writes import WriteLedger
 
 Events = ServerStream[Any, proto.MxEvent]
+Batch = asyncio.Future[list[proto.MxEvent]]
 
 
 class Consumer(Protocol):
@@ -152,9 +153,9 @@ class EventHub:
             self._care = self._care or care
             self._consumers.add(consumer)
             try:
+                consumer.last_worker_sequence = after or self._last  # before anything is delivered
                 if not self._running:
-                    await self._start(after or self._last)
-                consumer.last_worker_sequence = after or self._last
+                    await self._start(consumer.last_worker_sequence)
             except BaseException:
                 await self.detach(consumer)
                 raise
@@ -268,44 +269,47 @@ class EventHub:
             fault = await self._recover(fault, self._care)
         self._finish(fault)
 
-    async def _read(self, stream: Events, first: asyncio.Future[list[proto.MxEvent]] | None = None) -> None:
-        """Deliver what comes until the stream ends."""
-        batch = await first if first is not None else await self._next_batch(stream)
-        while batch:
-            self._dispatch(batch)
-            while not self._has_room():
-                self._room.clear()
-                await self._room.wait()
-            batch = await self._next_batch(stream)
+    async def _read(self, stream: Events, reading: Batch | None = None) -> None:
+        """Deliver what comes until the stream ends; `reading` brings the first batch where somebody waits for it already."""
+        try:
+            while batch := await self._next_batch(stream, reading):
+                self._dispatch(batch)
+                batch, reading = [], None  # neither a silent stream nor the traceback of a fault keeps events alive
+                while not self._has_room():
+                    self._room.clear()
+                    await self._room.wait()
+        finally:
+            if reading is not None:
+                reading.cancel()
 
-    async def _next_batch(self, stream: Events) -> list[proto.MxEvent]:
+    async def _next_batch(self, stream: Events, reading: Batch | None) -> list[proto.MxEvent]:
         """Return the next events. Silence makes the worker be asked for a sign of life."""
         care = self._care
         while care is not None and care.stale_after is not None:
             try:
                 async with asyncio.timeout(care.stale_after):
-                    return await stream.messages()
+                    return await (stream.messages() if reading is None else asyncio.shield(reading))
             except TimeoutError as silence:
                 if isinstance(silence, MxGatewayError):
                     raise
                 await self._probe(care.stale_timeout)
-        return await stream.messages()
+        return await (stream.messages() if reading is None else reading)
 
     # -- through faults
 
     async def _recover(self, fault: MxGatewayError | None, care: StreamCare) -> MxGatewayError | None:
         """Open the stream again where it had stopped, as long as anybody wants that; return what has ended it for good."""
+        taken_since: float | None = None
         while fault is not None and not is_session_lost(fault) and self._interrupt(fault):
+            now = asyncio.get_running_loop().time()
+            taken_since = (taken_since or now) if is_taken(fault) else None
+            if taken_since is not None and care.taken_bound is not None and now - taken_since >= care.taken_bound:
+                return fault
             try:
                 await care.recovery.pause(fault)
                 async with self._open_stream(self._last) as stream:
                     await stream.open()
-                    first = await self._proved(stream, care)
-                    care.recovery.succeeded()
-                    try:
-                        await self._read(stream, first)
-                    finally:
-                        first.cancel()
+                    await self._read(stream, await self._proved(stream, care))
                 fault = None
             except GivingUp as end:
                 return end.error
@@ -325,7 +329,7 @@ class EventHub:
                 self._consumers.discard(consumer)
         return waiting
 
-    async def _proved(self, stream: Events, care: StreamCare) -> asyncio.Future[list[proto.MxEvent]]:
+    async def _proved(self, stream: Events, care: StreamCare) -> Batch:
         """Wait until the gateway has shown that it serves the stream, by a first event or by an answer of the worker.
 
         Opening proves nothing: a refusal comes later, and a gateway without events is silent.
@@ -349,6 +353,7 @@ class EventHub:
             await asyncio.wait([asking])
             if not asking.cancelled():
                 asking.exception()
+        care.recovery.succeeded()
         gap = bool(batch) and batch[0].replay_gap is not None
         for consumer in list(self._consumers):
             if consumer.resumes:
@@ -368,7 +373,7 @@ class EventHub:
                 iterator.deliver(batch)
         elif self._confirming:
             self.counters.events_dropped += self._kept.add(batch, self._last)
-        self._last = max(self._last, batch[-1].worker_sequence)
+        self._last = max(self._last, _reaches(batch[-1]))
         if self._drained:
             self._drained = {sequence for sequence in self._drained if sequence > self._last}
 
@@ -389,6 +394,11 @@ class EventHub:
             iterator.end(fault)
         self._consumers.clear()
         self._ledger.fail(fault or self._closed_error())
+
+
+def _reaches(event: proto.MxEvent) -> int:
+    """Return up to which sequence everything has come, or is known to be lost, with this event."""
+    return event.worker_sequence if event.replay_gap is None else event.replay_gap.oldest_available_sequence - 1
 
 
 def _iterator_dropped(hub: weakref.ref[EventHub]) -> None:

@@ -36,6 +36,11 @@ def is_session_lost(error: MxGatewayError) -> bool:
     )
 
 
+def is_taken(error: MxGatewayError) -> bool:
+    """Tell whether the gateway says that the session's one event stream is somebody's."""
+    return error.grpc_status is GrpcStatus.ALREADY_EXISTS
+
+
 def is_rejection(error: MxGatewayError) -> bool:
     """Tell whether the gateway has refused the API key."""
     return isinstance(error, _REJECTIONS)
@@ -63,6 +68,8 @@ class StreamCare:
     """Seconds of silence after which the worker is asked for a sign of life."""
     stale_timeout: float
     """Seconds that the sign of life may take."""
+    taken_bound: float | None = None
+    """Seconds that the gateway may say that the session has a reader already; then the session counts as lost."""
 
 
 class Recovery:
@@ -83,11 +90,14 @@ class Recovery:
         self._failing_since: float | None = None
         self._up_since: float | None = None
         self._told = False
+        self.has_given_up = False
+        """True once the options have said not to try any longer."""
 
     @property
-    def is_failing(self) -> bool:
-        """True between a fault and the success that follows it."""
-        return self._failing_since is not None
+    def is_unstable(self) -> bool:
+        """True for a while after a success: what is lost again so soon is not brought back without a pause."""
+        now = asyncio.get_running_loop().time()
+        return self._up_since is not None and now - self._up_since < self._options.stable_after
 
     def wake(self) -> None:
         """End the present pause."""
@@ -112,6 +122,7 @@ class Recovery:
         self._up_since = None
         self._failing_since = now if self._failing_since is None else self._failing_since
         if self._options.give_up_after is not None and now - self._failing_since >= self._options.give_up_after:
+            self.has_given_up = True
             raise GivingUp(error)
         delay = self._delay(error)
         log.log(

@@ -7,6 +7,7 @@ by name, so that bindings made from a gateway's own files work as well.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ _DETAILS: Final = {
 }
 
 
+@lru_cache(maxsize=64, typed=True)
 def is_failure(category: MxStatusCategory | str | None) -> bool:
     """Tell whether a status category means that the operation failed.
 

@@ -43,9 +43,11 @@ class Turns(Generic[K]):
         """Have all of `keys` for the time of the block."""
         claim = _Claim(keys)
         for key in claim.keys:
-            queue = self._queues.setdefault(key, deque())
-            claim.behind += bool(queue)
-            queue.append(claim)
+            if (queue := self._queues.get(key)) is None:
+                self._queues[key] = deque((claim,))
+            else:
+                claim.behind += 1
+                queue.append(claim)
         try:
             if claim.behind:
                 claim.ready = asyncio.get_running_loop().create_future()

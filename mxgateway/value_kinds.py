@@ -96,6 +96,8 @@ _EXACT_FAMILIES: Final[dict[type, Family]] = {
 
 def is_array(value: object) -> TypeGuard[Sequence[object]]:
     """Tell whether a value is a sequence of values, and not one text or one run of bytes."""
+    if type(value) in _EXACT_FAMILIES:  # the question whether it is a Sequence takes long
+        return False
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview)
 
 
@@ -320,6 +322,21 @@ DATA_TYPES: Final[Mapping[str, Rule]] = {
 
 # --------------------------------------------------------------------------------------------------------------------
 # Fitting
+
+
+def fit_value(value: object, rule: Rule, place: str) -> tuple[Kind, Plain]:
+    """Return the kind that carries one scalar, and the scalar as it holds it; `place` is what messages call it.
+
+    Raises:
+        MxGatewayInvalidRequestError: The value is of no accepted type, or out of range.
+    """
+    try:
+        kind = _kind_of(value, rule)
+        if kind is INT32 and rule.widens and not _fits_int32(value):
+            kind = INT64
+        return kind, kind.fit(value)
+    except Unfit as unfit:
+        raise refusal(place, unfit.what, unfit.hint) from None
 
 
 def fit_values(values: Sequence[object], rule: Rule, place: Callable[[int], str]) -> tuple[Kind, list[Plain]]:

@@ -34,6 +34,7 @@ from typing import Any, Final, SupportsIndex, TypeAlias, cast
 from mxgateway import proto
 from mxgateway.value_kinds import (
     DATA_TYPES,
+    ELAPSED,
     INFERRED,
     INT64,
     KINDS,
@@ -41,6 +42,7 @@ from mxgateway.value_kinds import (
     Kind,
     Plain,
     Rule,
+    fit_value,
     fit_values,
     is_array,
     refusal,
@@ -95,6 +97,10 @@ MxValueOutput: TypeAlias = bool | int | float | str | datetime | bytes | MxArray
 # Writing
 
 
+_READY_MADE: Final = (proto.MxValue, proto.MxArray, proto.MxSparseArray)
+_OWN_TYPES: Final = {kind.data_type: proto.MxDataType[kind.data_type] for kind in (*KINDS, ELAPSED)}
+
+
 def to_mx_value(
     value: MxValueInput, *, data_type: proto.MxDataType | None = None, name: str = "value"
 ) -> proto.MxValue:
@@ -114,7 +120,7 @@ def to_mx_value(
     _check_data_type(data_type)
     if value is None:
         return proto.MxValue(data_type=proto.MxDataType.NO_DATA, variant_type="VT_EMPTY", is_null=True)
-    if isinstance(value, proto.MxValue | proto.MxArray | proto.MxSparseArray):
+    if isinstance(value, _READY_MADE):
         return _ready_made(value, data_type, name)
     return mx_value_by_rule(value, _rule(data_type, name), data_type=data_type, name=name)
 
@@ -195,7 +201,7 @@ def mx_value_by_rule(
     """
     if is_array(value):
         return _array_value(_array(value, rule, data_type, name))
-    kind, (fitted,) = fit_values([value], rule, lambda _: name)
+    kind, fitted = fit_value(value, rule, name)
     return _scalar(kind, fitted, data_type)
 
 
@@ -229,7 +235,7 @@ def _element_rule(data_type: proto.MxDataType, name: str) -> Rule:
 
 def _scalar(kind: Kind, plain: Plain, data_type: proto.MxDataType | None) -> proto.MxValue:
     arm: dict[str, Any] = {kind.arm: plain}
-    return proto.MxValue(data_type=data_type or proto.MxDataType[kind.data_type], variant_type=kind.variant, **arm)
+    return proto.MxValue(data_type=data_type or _OWN_TYPES[kind.data_type], variant_type=kind.variant, **arm)
 
 
 def _array(values: Sequence[object], rule: Rule, data_type: proto.MxDataType | None, name: str) -> proto.MxArray:
@@ -241,7 +247,7 @@ def _array(values: Sequence[object], rule: Rule, data_type: proto.MxDataType | N
         kind, fitted = next(iter(rule.kinds.values())), []
     arm: dict[str, Any] = {kind.array_arm: getattr(proto, kind.array_message)(values=fitted)}
     return proto.MxArray(
-        element_data_type=data_type or proto.MxDataType[kind.data_type],
+        element_data_type=data_type or _OWN_TYPES[kind.data_type],
         variant_type=f"VT_ARRAY|{kind.variant}",
         dimensions=[len(fitted)],
         **arm,

@@ -49,9 +49,10 @@ class Writer:
     async def _send(
         self, items: Sequence[Item], request: proto.MxCommandRequest, timeout: float | None, progress: Progress
     ) -> proto.MxCommandReply:
-        async with self._ledger.sending(items, progress) as confirmations:
+        async with self._ledger.counting(items, progress):
             reply = await requests.invoke_raw(self._channel, request, timeout, progress)
-        self._abandon(items, self._accepted(items, confirmations, reply))
+            accepted = accepted_writes(reply, len(items))
+            self._ledger.discount(item for item, each in zip(items, accepted, strict=True) if not each)
         return reply
 
     async def write_to_confirm(

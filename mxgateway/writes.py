@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from mxgateway import proto
@@ -87,18 +87,44 @@ class WriteLedger:
         """
         async with self._turns.of(items):
             confirmations = [self._expect(item) for item in items]
-            try:
+            with _settling(progress, lambda possible: self._settle(items, confirmations, possible=possible)):
                 yield confirmations
-            except MxGatewayError as error:
-                self._settle(items, confirmations, possible=progress.sent and not not_accepted(error))
-                raise
-            except BaseException:
-                self._settle(items, confirmations, possible=progress.sent)
-                raise
 
     def _settle(self, items: Sequence[Item], confirmations: list[Confirmation], *, possible: bool) -> None:
         for item, confirmation in zip(items, confirmations, strict=True):
             (self.abandon if possible else self.withdraw)(item, confirmation)
+
+    @contextlib.asynccontextmanager
+    async def counting(self, items: Sequence[Item], progress: Progress) -> AsyncIterator[None]:
+        """Enter writes like `sending`, whose completions nobody waits for: each is a number and no future.
+
+        A block that ends well has given those that were not accepted to `discount`.
+        """
+        async with self._turns.of(items):
+            for item in items:
+                self._count(item)
+            with _settling(progress, lambda possible: None if possible else self.discount(items)):
+                yield
+
+    def _count(self, item: Item) -> None:
+        entries = self._writes.get(item)
+        if entries is None:
+            self._writes[item] = deque((1,))
+        elif isinstance(last := entries[-1], int):
+            entries[-1] = last + 1
+        else:
+            entries.append(1)
+
+    def discount(self, items: Iterable[Item]) -> None:
+        """Strike out writes that are counted and were surely not accepted, while it is still their items' turn: each is its item's last."""
+        for item in items:
+            entries = self._writes.get(item)
+            if entries and isinstance(last := entries[-1], int):
+                if last > 1:
+                    entries[-1] = last - 1
+                else:
+                    entries.pop()
+                    self._store(item, entries)
 
     def withdraw(self, item: Item, confirmation: Confirmation) -> None:
         """Strike out a write that was surely not accepted."""
@@ -168,6 +194,19 @@ class WriteLedger:
             self._writes[item] = entries
         else:
             self._writes.pop(item, None)
+
+
+@contextlib.contextmanager
+def _settling(progress: Progress, settle: Callable[[bool], None]) -> Iterator[None]:
+    """Have writes settled when the block fails: `settle` is told whether they may have been accepted."""
+    try:
+        yield
+    except MxGatewayError as error:
+        settle(progress.sent and not not_accepted(error))
+        raise
+    except BaseException:
+        settle(progress.sent)
+        raise
 
 
 def _fail(entries: Iterable[Confirmation | int], fault: BaseException) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from mxgateway import proto
-from mxgateway.bulk_parts import HANDLE_WEIGHT, for_each, frame_weight, parts, text_weight, value_weight
+from mxgateway.bulk_parts import HANDLE_WEIGHT, for_each, value_weight
 from mxgateway.commands import replies, requests
 from mxgateway.commands.arguments import (
     check_column,
@@ -17,25 +17,24 @@ from mxgateway.commands.arguments import (
     check_handles,
     check_int32,
     check_list,
-    check_text,
     check_time,
-    check_uint32,
     check_user_id,
 )
 from mxgateway.commands.budget import Budget
-from mxgateway.commands.core import SessionCore
+from mxgateway.commands.reading import ReadCommands, text_weights
 from mxgateway.commands.writing import time_value
 from mxgateway.errors import MxGatewayError, PartialBulk
 from mxgateway.transport.method import Progress
 from mxgateway.values import MxValueInput, to_mx_value
 from mxgateway.wire.betterproto_seam import Message
+from mxgateway.wire.collector import collector_held
 from mxgateway.writes import not_accepted
 
 Transmit = Callable[[proto.MxCommandRequest, float | None, Progress], Awaitable[proto.MxCommandReply]]
 """Sends the request of one part."""
 
 
-class BulkCommands(SessionCore):
+class BulkCommands(ReadCommands):
     """The bulk commands.
 
     A list may be any iterable, of any length: what exceeds 1,000 entries or the message limit goes out in several calls, one after another, with one
@@ -95,27 +94,6 @@ class BulkCommands(SessionCore):
         return await self._by_handle(proto.UnsubscribeBulkCommand, server_handle, item_handles, timeout, correlation_id)
 
     # -- values
-
-    async def read_bulk(
-        self,
-        server_handle: int,
-        tag_addresses: Iterable[str],
-        *,
-        timeout_ms: int = 0,
-        timeout: float | None = None,
-        correlation_id: str = "",
-    ) -> list[proto.BulkReadResult]:
-        """Read tags. One that is advised in this session answers from its last OnDataChange (`was_cached`), any other waits for its first value.
-
-        Args:
-            server_handle: From `register`.
-            tag_addresses: The tags; they need not be added.
-            timeout_ms: How long the gateway waits for a tag's first value, in milliseconds; 0 takes the worker's default.
-            timeout: Bound in seconds.
-            correlation_id: For the gateway's log.
-        """
-        make = partial(proto.ReadBulkCommand, timeout_ms=check_uint32("timeout_ms", timeout_ms))
-        return await self._by_address(make, server_handle, tag_addresses, timeout, correlation_id)
 
     async def write_bulk(
         self,
@@ -250,7 +228,7 @@ class BulkCommands(SessionCore):
         server_handle = check_handle("server_handle", server_handle)
         name = "tag_addresses"
         tags = check_list(name, tag_addresses)
-        weights = await for_each(tags, lambda i, tag: text_weight(check_text(f"{name}[{i}]", tag)))
+        weights = await text_weights(name, tags)
 
         def build(part: range) -> Message:
             return make(server_handle=server_handle, tag_addresses=tags[part.start : part.stop])
@@ -311,7 +289,8 @@ class BulkCommands(SessionCore):
             progress = Progress()
             try:
                 left = budget.left()
-                command = requests.wrap(build(part))
+                with collector_held():
+                    command = requests.wrap(build(part))
                 request = self._request(command, budget.correlation_id)
                 reply = await (transmit or self._transmit)(request, left, progress)
                 results += self._results(reply, command, len(part), budget.correlation_id)
@@ -321,11 +300,6 @@ class BulkCommands(SessionCore):
                 error.add_partial(PartialBulk(tuple(results), in_doubt, not_sent))
                 raise
         return results
-
-    def _parts(self, weights: Sequence[int], place: Callable[[int], str], correlation_id: str) -> list[range]:
-        """Return the parts in which entries are sent, refusing one that no message holds."""
-        frame = frame_weight(self.session_id, correlation_id)
-        return parts(weights, self._channel.options.max_send_bytes, frame, place)
 
     def _results(
         self, reply: proto.MxCommandReply, command: proto.MxCommand, count: int, correlation_id: str

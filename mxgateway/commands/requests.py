@@ -12,9 +12,9 @@ from mxgateway.commands.replies import check_mxaccess, check_protocol
 from mxgateway.errors import CallSite, map_fault
 from mxgateway.faults import RequestFault
 from mxgateway.methods import INVOKE
-from mxgateway.transport.calls import unary
+from mxgateway.transport.calls import SentCall, unary
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, Progress, site_of
+from mxgateway.transport.method import CallOptions, Progress, Site, site_of
 from mxgateway.wire import WireError, encode, which_one_of
 from mxgateway.wire.betterproto_seam import FieldMetadata, Message
 
@@ -76,6 +76,40 @@ async def invoke_raw(
     reply = await unary(channel, INVOKE, request, options)
     check_protocol(reply, site_of(channel, INVOKE, options))
     return reply
+
+
+class SentCommand:
+    """A command that was sent; it is waited for, read and closed as `SentCall` has it."""
+
+    def __init__(
+        self, command: proto.MxCommand, call: SentCall[proto.MxCommandRequest, proto.MxCommandReply], site: Site
+    ) -> None:
+        self.command = command
+        self.arrived = call.arrived
+        self.close = call.close
+        self._call = call
+        self._site = site
+
+    async def reply(self) -> proto.MxCommandReply:
+        """Return the reply; an MXAccess failure is data here.
+
+        Raises:
+            MxGatewayError: The call failed, or the gateway reports a protocol failure.
+        """
+        reply = await self._call.reply()
+        check_protocol(reply, self._site)
+        return reply
+
+
+async def send(channel: Channel, request: proto.MxCommandRequest, timeout: float | None) -> SentCommand:
+    """Send a command.
+
+    Raises:
+        MxGatewayError: It could not be sent.
+    """
+    options = _options(request, timeout)
+    call = await SentCall(channel, INVOKE, options).send(request)
+    return SentCommand(request.command, call, site_of(channel, INVOKE, options))
 
 
 async def invoke(

@@ -14,9 +14,10 @@ from mxgateway.commands.arguments import check_int32, check_list, check_mapping,
 from mxgateway.commands.budget import Budget
 from mxgateway.commands.bulks import BulkCommands
 from mxgateway.commands.items import ItemCommands
+from mxgateway.commands.reading import Read, text_weights
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, PartialBulk
 from mxgateway.tag_book import LINGER
-from mxgateway.tags import TagValue, TagWrite, completed_write, data_type_of, tag_value, tag_write, unconfirmed_write
+from mxgateway.tags import TagValue, TagWrite, completed_write, tag_value, tag_write, unconfirmed_write
 from mxgateway.transport.method import Progress
 from mxgateway.value_kinds import DATA_TYPES
 from mxgateway.values import MxValueInput, to_mx_value
@@ -53,20 +54,18 @@ class TagCommands(BulkCommands, ItemCommands):
             timeout: Bound in seconds of all calls together.
             correlation_id: For the gateway's log.
         """
-        check_uint32("timeout_ms", timeout_ms)
+        timeout_ms = check_uint32("timeout_ms", timeout_ms)
         names = check_list("tags", tags)
-        weights = await for_each(names, lambda i, tag: text_weight(check_text(f"tags[{i}]", tag)))
+        weights = await text_weights("tags", names)
         budget = Budget(self._bound(timeout) if timeout is not None else None, self._site, correlation_id)
-        self._parts(weights, lambda i: f"tags[{i}]", budget.correlation_id)  # refuses what is too large
-        server = await self._own_server(budget)
-        results = await self.read_bulk(
-            server, names, timeout_ms=timeout_ms, timeout=budget.left(), correlation_id=budget.correlation_id
-        )
-        return await for_each(zip(names, results, strict=True), lambda _, read: self._read(*read))
+        pieces = self._parts(weights, lambda i: f"tags[{i}]", budget.correlation_id)
+        read = Read(await self._own_server(budget), names, pieces, timeout_ms, budget)
+        return await self._read_in_parts(read, self._tag_value)
 
-    def _read(self, tag: str, result: proto.BulkReadResult) -> TagValue:
-        self._book.note_type(tag, data_type_of(result.value))
-        return tag_value(tag, result)
+    def _tag_value(self, tag: str, result: proto.BulkReadResult) -> TagValue:
+        value = tag_value(tag, result)
+        self._book.note_type(tag, value.data_type)
+        return value
 
     async def write_tags(
         self,

@@ -70,6 +70,12 @@ class Feed:
         """True in a session whose events were all meant to come here: a first one that is not number 1 has had others before it."""
         self.on_room: Callable[[], None] = lambda: None
         """Called when a consumer that was too slow has made room."""
+        self.settling = False
+        """True while the tags are being had: what the stream goes through meanwhile is part of that, and no state of its own."""
+        self._interruption: MxGatewayError | None = None
+        """Why the stream is not there at the moment."""
+        self._rebuilt = False
+        """True when the tags are in a new session and the consumer has not been told yet."""
 
     # -- the consumer's side
 
@@ -110,7 +116,7 @@ class Feed:
         self, state: SubscriptionState, cause: MxGatewayError | None = None, outcome: Outcome | None = None
     ) -> None:
         """Go over to another state and tell the consumer."""
-        if state is not self.board.state:
+        if state is not self.board.state and self.board.state not in OVER:
             self.put(ConnectionChange(state, cause, outcome, datetime.now(UTC)))
             self.board.put(state)
 
@@ -163,27 +169,46 @@ class Feed:
             take(event)
         self.counts.received += received
         self.last_worker_sequence = last
-        self.clock.note(batch[-1])
+        if batch[-1].replay_gap is None:  # else it has no time
+            self.clock.note(batch[-1])
         self._arrived.set()
 
     def interrupted(self, fault: MxGatewayError) -> None:
         """Tell the consumer that values may be out of date."""
-        self.change(SubscriptionState.RECOVERING, cause=fault)
+        self._interruption = fault
+        if not self.settling:
+            self.change(SubscriptionState.RECOVERING, cause=fault)
 
     def resumed(self, *, gap: bool) -> None:
         """Tell the consumer how the stream has gone on."""
         self.counts.reconnects += 1
         self.clock.stream_opened()
-        self.change(SubscriptionState.CONNECTED, outcome=Outcome.GAP if gap else Outcome.CONTINUOUS)
+        self._interruption = None
+        if not self.settling:
+            rebuilt, self._rebuilt = self._rebuilt, False
+            outcome = Outcome.REBUILT if rebuilt else Outcome.GAP if gap else Outcome.CONTINUOUS
+            self.change(SubscriptionState.CONNECTED, outcome=outcome)
         self._act()
+
+    def settle(self) -> None:
+        """Begin to have the tags in a session."""
+        self.settling, self._interruption = True, None
+
+    def settled(self, *, rebuilt: bool) -> None:
+        """Tell the consumer that all tags are there, unless the stream has been lost meanwhile: then it is told when that is back."""
+        self.settling = False
+        if self._interruption is None:
+            self.change(SubscriptionState.CONNECTED, outcome=Outcome.REBUILT if rebuilt else None)
+        else:
+            self._rebuilt = rebuilt
+            self.change(SubscriptionState.RECOVERING, cause=self._interruption)
 
     def end(self, fault: MxGatewayError | None) -> None:
         """Take note that the session's stream is over."""
         if self.board.state in OVER or self.lost is not None:
             return
         error = fault or MxGatewaySessionError("the gateway has ended the event stream", hint="open a new session")
-        if self.board.state is not SubscriptionState.CONNECTING:  # else whoever connects meets the fault as well
-            self.change(SubscriptionState.RECOVERING, cause=error)
+        self.interrupted(error)
         self.lost = error
         self._act()
 
@@ -245,6 +270,13 @@ class Feed:
         self.from_the_first = True
         self.gapped = False
         self.lost = None
+
+    def attempt_failed(self) -> None:
+        """Account for a session in which not all tags could be had: only those whose events have come know of it."""
+        if self.last_worker_sequence:
+            self.session_gone()
+        else:
+            self._items.session_lost()
 
     def _take_gap(self, gap: proto.ReplayGap, last: int) -> int:
         newest_lost = gap.oldest_available_sequence - 1

@@ -46,8 +46,8 @@ class StateBoard:
         self._watchers: weakref.WeakSet[StateChanges] = weakref.WeakSet()
 
     def put(self, state: SubscriptionState) -> None:
-        """Change the state, and tell whoever watches; the same state again is no change."""
-        if state is not self.state:
+        """Change the state, and tell whoever watches; the same state again is no change, and what is over stays so."""
+        if state is not self.state and self.state not in OVER:
             self.state = state
             for watcher in list(self._watchers):
                 watcher.put(state)

@@ -15,7 +15,7 @@ from mxgateway.subscription.feed import Feed
 from mxgateway.subscription.items import SubscribedItems
 from mxgateway.subscription.states import OVER
 from mxgateway.subscription.transfer import Transfer
-from mxgateway.subscription.updates import Outcome, SubscriptionState
+from mxgateway.subscription.updates import SubscriptionState
 from mxgateway.subscription_options import SubscriptionOptions
 
 log = logging.getLogger("mxgateway.subscription")
@@ -25,6 +25,10 @@ CLIENT_NAME: Final = "mxgateway-subscription"
 
 CHUNK: Final = 1_000
 """Tags of one call: their events wait until its reply tells which item is which tag's."""
+
+TAKEN_BOUND: Final = 30.0
+"""Seconds that a session of the subscription's own may be said to have a reader already: that is the connection before, of whose end the gateway knows nothing
+and, while no event is sent, will know nothing for hours. A new session is there at once."""
 
 CLOSE_BOUND: Final = 5.0
 """Seconds that letting go of a session takes at most; a dead gateway frees it by its lease."""
@@ -58,6 +62,7 @@ class Supervisor:
         self._open_session = open_session
         self._attach_session = attach_session
         self._recovery = Recovery("the session of a subscription", options.recovery)
+        self._stream_recovery = Recovery("the event stream of a subscription", options.recovery)
         self._work = asyncio.Event()
         self._beginning: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -82,6 +87,7 @@ class Supervisor:
 
     async def _begin(self, transfer: Transfer | None) -> None:
         self.feed.change(SubscriptionState.CONNECTING)
+        self.feed.settle()
         begun = False
         try:
             if transfer is None or not await self._take_over(transfer):
@@ -94,8 +100,7 @@ class Supervisor:
                 self.feed.finish()
                 await self._let_go(close=True)
         if begun:
-            if self.feed.board.state is SubscriptionState.CONNECTING:  # and not interrupted again already
-                self.feed.change(SubscriptionState.CONNECTED)
+            self.feed.settled(rebuilt=False)
             self._task = asyncio.create_task(self._supervise())
 
     async def end(self, *, keep_session: bool = False) -> None:
@@ -137,7 +142,7 @@ class Supervisor:
             assert self._open_session is not None
             session = await self._open_session()
             self.feed.from_the_first = True
-        self.session = session
+        self._use(session)
         await session.hub.join(self.feed, self._care())
         self._items.server_handle = await session.register(CLIENT_NAME)
         await self.subscribe(list(self._items))
@@ -146,7 +151,7 @@ class Supervisor:
         """Go on in the session of another process; False when it is gone."""
         assert self._attach_session is not None
         session = self._attach_session(transfer.session_id)
-        self.session = session
+        self._use(session)
         self._items.server_handle = transfer.server_handle
         for tag, handle in transfer.items.items():
             self._items.attach(tag, handle)
@@ -165,9 +170,13 @@ class Supervisor:
             return False
         return True
 
+    def _use(self, session: Session) -> None:
+        self.session = session
+        self.feed.on_room = session.hub.drained
+
     def _care(self) -> StreamCare:
-        recovery = Recovery("the event stream of a subscription", self._options.recovery)
-        return StreamCare(recovery, self._options.stale_after, self._options.stale_timeout)
+        taken = None if self.is_shared else TAKEN_BOUND
+        return StreamCare(self._stream_recovery, self._options.stale_after, self._options.stale_timeout, taken)
 
     async def subscribe(self, tags: Sequence[str]) -> None:
         """Have an item for each tag, and deliver the events that come ahead of the reply."""
@@ -210,9 +219,12 @@ class Supervisor:
 
     async def _rebuild(self, fault: MxGatewayError) -> None:
         """Have a new session in the place of a lost one."""
-        if self._open_session is None:
+        if self._open_session is None or self._stream_recovery.has_given_up:
             self.feed.fail(fault)
             return
+        self.feed.interrupted(fault)
+        if self._recovery.is_unstable:
+            await self._recovery.pause(fault)
         async with self.editing:
             session, self.session = self.session, None
             if session is not None:
@@ -221,22 +233,25 @@ class Supervisor:
                 with contextlib.suppress(MxGatewayError):
                     await session.close(timeout=CLOSE_BOUND)
             self.feed.lost = None
+            self.feed.settle()
             try:
                 await self._connect()
             except MxGatewayError as error:
                 await self._forget_attempt()
                 self.feed.lost = error
                 raise
+            finally:
+                self.feed.settling = False
             if self.feed.lost is None:
                 self._recovery.succeeded()
+                self._stream_recovery.succeeded()
                 self.feed.counts.rebuilds += 1
-                self.feed.change(SubscriptionState.CONNECTED, outcome=Outcome.REBUILT)
+                self.feed.settled(rebuilt=True)
 
     async def _forget_attempt(self) -> None:
         session, self.session = self.session, None
-        self._items.session_lost()
-        self.feed.last_worker_sequence = 0
         if session is not None:
+            self.feed.attempt_failed()
             await session.hub.detach(self.feed)
             with contextlib.suppress(MxGatewayError):
                 await session.close(timeout=CLOSE_BOUND)

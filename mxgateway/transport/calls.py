@@ -246,6 +246,61 @@ async def _attempt(call: Call[Request, Reply], request: Request) -> Reply:
     return reply
 
 
+class SentCall(Generic[Request, Reply]):
+    """A unary call that is sent, waited for and read step by step, so that there is something to do in between; it is never sent again.
+
+    Whoever has sent one reads its reply or closes it.
+    """
+
+    def __init__(self, channel: Channel, method: Method[Request, Reply], options: CallOptions) -> None:
+        self._call = Call(channel, method, options, channel.options.call_timeout)
+        self._stream: OpenStream[Reply] | None = None
+
+    async def send(self, request: Request) -> SentCall[Request, Reply]:
+        """Send the request and return this call.
+
+        Raises:
+            MxGatewayError: It could not be sent; the call is over.
+        """
+        try:
+            self._stream = await self._call.start(request)
+            await asyncio.sleep(0)  # the connection writes what one turn of the loop has brought
+        except Exception as fault:
+            raise self._call.fail(fault) from fault
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def arrived(self) -> bool:
+        """Wait until `reply` has no more to wait for, and tell whether the gateway reports success; the reply is not decoded."""
+        assert self._stream is not None, "the request was sent"
+        return await self._stream.arrived()
+
+    async def reply(self) -> Reply:
+        """Return the reply; success means that status 0 was read.
+
+        Raises:
+            MxGatewayError: The call failed; the class tells how.
+        """
+        assert self._stream is not None, "the request was sent"
+        try:
+            reply = await self._stream.only_message()
+        except Exception as fault:
+            raise self._call.fail(fault) from fault
+        finally:
+            self._stream.close()
+        self._call.received(1)
+        self._call.succeed()
+        return reply
+
+    def close(self) -> None:
+        """Give the call up, unless it is over. Idempotent."""
+        if self._stream is not None:
+            self._stream.close()
+        self._call.cancel()
+
+
 def _frame(request: Message, limit: int) -> bytes:
     """Return `request` with gRPC's prefix.
 

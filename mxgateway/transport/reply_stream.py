@@ -132,6 +132,22 @@ class ReplyStream(Generic[M]):
             raise PeerFault(f"a unary call was answered with {number}")
         return messages[0]
 
+    async def arrived(self) -> bool:
+        """Wait until the only message of a unary call and its status are here, and tell whether the status is OK; nothing is decoded."""
+        while not (self.ended or self.failed):
+            if self._need == PREFIX_SIZE <= self._size:
+                data = b"".join(self._chunks)
+                self._chunks, self._joined = [data], 0
+                length = int.from_bytes(data[1:PREFIX_SIZE], "big")
+                if length > self._limit:
+                    return False  # `only_message` refuses it
+                self._need = PREFIX_SIZE + length
+            if self._size > self._need:
+                return False  # and so it does another message
+            self._settle_credit()
+            await self._wait()
+        return not self.failed and self._last_headers().get(b"grpc-status") == b"0"
+
     def _take_fault(self) -> BaseException:
         """Return the fault and let go of it: with the traceback of its reader it would hold this stream in a cycle."""
         fault, self._fault = self._fault, None
@@ -175,12 +191,12 @@ class ReplyStream(Generic[M]):
         return position
 
     def _check_end(self) -> None:
-        trailers = self.trailers
-        if trailers is None:
-            trailers = self.headers or {}
-        check_status(trailers)
+        check_status(self._last_headers())
         if self._size:
             raise PeerFault("the reply ended in the middle of a message")
+
+    def _last_headers(self) -> Headers:
+        return self.trailers if self.trailers is not None else self.headers or {}
 
     def _settle_credit(self) -> None:
         """Let the peer send as much as was taken: everything but complete messages that nobody has taken yet."""

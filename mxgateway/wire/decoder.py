@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from . import reader
+from .collector import collector_held
 from .decoder_source import message_source, record_source
 from .errors import IrregularError, WireError
 from .linking import Linker
@@ -26,6 +27,8 @@ from .varint import encode_varint, more_int32, more_int64, more_size, more_uint3
 from .warming import WarmingFunctions
 
 M = TypeVar("M")
+_MANY_OBJECTS: Final = 8192
+"""Bytes from which on a message is taken to consist of some hundred objects."""
 _TO_REFERENCE: Final = (IrregularError, IndexError, UnicodeDecodeError, OverflowError, struct.error)
 
 
@@ -49,7 +52,10 @@ def decode(message_type: type[M], data: bytes | bytearray | memoryview, *, size_
         raise WireError(reason, message_name=message_type.__name__, offset=size_limit)
     function = _DECODERS[message_type]
     try:
-        return function(data, 0, size, DEPTH_LIMIT)  # type: ignore[no-any-return]
+        if size < _MANY_OBJECTS:
+            return function(data, 0, size, DEPTH_LIMIT)  # type: ignore[no-any-return]
+        with collector_held():
+            return function(data, 0, size, DEPTH_LIMIT)  # type: ignore[no-any-return]
     except _TO_REFERENCE:
         pass  # the error that the reference reader finds is the only one to show
     return reader.read(message_type, data, DEPTH_LIMIT)  # type: ignore[no-any-return]

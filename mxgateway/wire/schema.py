@@ -128,7 +128,7 @@ class FieldSchema:
         """Whether several values may share one length-delimited run."""
         return self.repeated and self.kind in PACKABLE_KINDS
 
-    @property
+    @cached_property
     def has_presence(self) -> bool:
         """Whether a set zero is told from nothing."""
         if self.repeated or self.kind == MAP:

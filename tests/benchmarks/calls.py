@@ -14,6 +14,7 @@ ITEM_DEFINITION: Final = "TankFarm01_Tank_017.Level3.PV"
 ITEM_HANDLE: Final = 17
 """What the servers answer."""
 TIMEOUT: Final = 10.0
+BULK_TIMEOUT: Final = 30.0
 CONCURRENCY: Final = 50
 WARM_UP: Final = 20
 

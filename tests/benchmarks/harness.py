@@ -30,6 +30,8 @@ class Settings:
     stream_events: int = 30_000
     """Events of one stream."""
     memory_events: int = 1_000_000
+    bulk_tags: int = 100_000
+    """Tags that are subscribed, read and written in bulk."""
     latency_calls: int = 400
     """Unary calls one after the other."""
     rate_calls: int = 2000
@@ -43,7 +45,7 @@ class Settings:
 
 QUICK: Final = Settings(
     rounds=1, sample_seconds=0.0, write_entries=20, page_objects=5, page_attributes=2, stream_events=300,
-    memory_events=3000, latency_calls=10, rate_calls=60,
+    memory_events=3000, bulk_tags=40, latency_calls=10, rate_calls=60,
 )  # fmt: skip
 """Sizes that show that everything runs, and nothing else."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from tests.benchmarks.harness import Figure, Settings, Target
 from tests.benchmarks.worker import Worker
@@ -55,6 +57,45 @@ class Memory:
     def outcome(self) -> dict[str, float]:
         """Return the events, the memory after the warm-up, and how far it has ever been above that."""
         return {"events": self._events, "first": self._first, "growth": self._highest - self._first}
+
+
+class Peak:
+    """Watches the resident memory of a block, in a thread of its own.
+
+    Args:
+        active: False watches nothing.
+    """
+
+    PERIOD: Final = 0.002
+    """Seconds between two samples."""
+
+    def __init__(self, *, active: bool = True) -> None:
+        self.first = self._highest = 0
+        """The memory in bytes when the block began."""
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch) if active else None
+
+    @property
+    def growth(self) -> int:
+        """How far the memory was ever above the first, in bytes."""
+        return self._highest - self.first
+
+    def __enter__(self) -> Self:
+        if self._thread is not None:
+            gc.collect()
+            self.first = self._highest = resident_bytes()
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread is not None:
+            self._over.set()
+            self._thread.join()
+            self._highest = max(self._highest, resident_bytes())
+
+    def _watch(self) -> None:
+        while not self._over.wait(self.PERIOD):
+            self._highest = max(self._highest, resident_bytes())
 
 
 def figures(settings: Settings) -> Iterator[Figure]:

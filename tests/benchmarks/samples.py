@@ -41,16 +41,58 @@ def events(items: int = ITEMS) -> Iterator[bytes]:
 
 def add_item_reply() -> bytes:
     """Return the reply to AddItem."""
-    reply = contract.MxCommandReply(
+    reply = _ok_reply("ADD_ITEM")
+    reply.add_item.item_handle = 17
+    return serialize(reply)
+
+
+def register_reply() -> bytes:
+    """Return the reply to Register."""
+    reply = _ok_reply("REGISTER")
+    reply.register.server_handle = 1
+    return serialize(reply)
+
+
+def bulk_reply(arm: str, entries: int) -> bytes:
+    """Return the reply to a bulk in which every entry has succeeded.
+
+    Args:
+        arm: subscribe_bulk, read_bulk or write_bulk.
+        entries: How many results there are. Those of read_bulk have doubles and integers by turns.
+    """
+    reply = _ok_reply(arm.upper())
+    results = getattr(reply, arm).results
+    for number in range(1, entries + 1):
+        result = results.add(server_handle=1, item_handle=number, was_successful=True)
+        if arm == "write_bulk":
+            result.hresult = 0
+        else:
+            result.tag_address = f"TankFarm01_Tank_{number:03}.Level3.PV"
+        if arm == "read_bulk":
+            result.quality, result.was_cached = 192, True
+            result.value.CopyFrom(_value(number))
+            result.source_timestamp.seconds = START_SECONDS
+            result.source_timestamp.nanos = number * 23_700
+            result.statuses.append(ok_status())
+    return serialize(reply)
+
+
+def _value(number: int) -> Any:
+    kinds = contract.number
+    if number % 2:
+        return contract.MxValue(data_type=kinds("MX_DATA_TYPE_DOUBLE"), variant_type="VT_R8", double_value=number / 7)
+    return contract.MxValue(data_type=kinds("MX_DATA_TYPE_INTEGER"), variant_type="VT_I4", int32_value=number)
+
+
+def _ok_reply(kind: str) -> Any:
+    return contract.MxCommandReply(
         session_id=SESSION_ID,
         correlation_id="5f0c1d9e7a3b4c2d8e6f",
-        kind=contract.number("MX_COMMAND_KIND_ADD_ITEM"),
+        kind=contract.number(f"MX_COMMAND_KIND_{kind}"),
         protocol_status=protocol_status("OK"),
         hresult=0,
         statuses=[ok_status()],
     )
-    reply.add_item.item_handle = 17
-    return serialize(reply)
 
 
 def command_reply(request: bytes) -> tuple[bytes, bool]:

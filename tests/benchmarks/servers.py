@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
+from functools import cache
 from itertools import islice
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from tests.benchmarks import samples
 
 SERVICE: Final = "mxaccess_gateway.v1.MxAccessGateway"
 OPTIONS: Final = (("grpc.so_reuseport", 0),)
-KINDS: Final = ("core", "coalesced", "aio")
+KINDS: Final = ("core", "coalesced", "aio", "bulk")
 
 Operations = tuple[Any, ...]
 Call = Generator[Operations | None, Any, None]
@@ -101,6 +102,25 @@ def _answer(reply: bytes) -> Handler:
     return handle
 
 
+def _answer_command() -> Call:
+    """Answer a bulk, of which every entry has succeeded, or Register."""
+    received = yield (cygrpc.ReceiveMessageOperation(0),)
+    request = samples.contract.MxCommandRequest.FromString(received.batch_operations[0].message())
+    arm = request.command.WhichOneof("payload")
+    body = getattr(request.command, arm)
+    entries = getattr(body, "entries", None) or getattr(body, "tag_addresses", ())
+    yield (
+        cygrpc.SendInitialMetadataOperation(None, 0),
+        cygrpc.SendMessageOperation(_command_reply(arm, len(entries)), 0),
+        _status(),
+    )
+
+
+@cache
+def _command_reply(arm: str, entries: int) -> bytes:
+    return samples.register_reply() if arm == "register" else samples.bulk_reply(arm, entries)
+
+
 def _stream(messages: Callable[[], Iterable[bytes]], flags: int) -> Handler:
     def handle() -> Call:
         yield cygrpc.ReceiveMessageOperation(0), cygrpc.SendInitialMetadataOperation(None, 0)
@@ -160,6 +180,19 @@ def run_core(messages: Callable[[], Iterable[bytes]], flags: int, *, subscribed:
     server.serve()
 
 
+def run_bulk() -> None:
+    """Serve bulks with the C core alone."""
+    server = CoreServer(
+        {
+            f"/{SERVICE}/OpenSession".encode(): _answer(samples.open_session_reply()),
+            f"/{SERVICE}/CloseSession".encode(): _answer(samples.close_session_reply()),
+            f"/{SERVICE}/Invoke".encode(): _answer_command,
+        }
+    )
+    print(server.port, flush=True)
+    server.serve()
+
+
 async def run_aio(messages: Callable[[], Iterable[bytes]]) -> None:
     """Serve with `grpc.aio`'s server."""
 
@@ -185,7 +218,7 @@ def main() -> None:
     """Run one server and print its port."""
     parser = argparse.ArgumentParser(description="Serve streams of events and unary calls with grpcio.")
     parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("--events", type=int, required=True, help="events of every stream")
+    parser.add_argument("--events", type=int, default=0, help="events of every stream")
     parser.add_argument(
         "--fresh", action="store_true", help="make every event when it is sent, for streams too long to be kept"
     )
@@ -200,7 +233,9 @@ def main() -> None:
 
     kept = [] if options.fresh else list(fresh())
     messages = fresh if options.fresh else lambda: kept
-    if options.kind == "aio":
+    if options.kind == "bulk":
+        run_bulk()
+    elif options.kind == "aio":
         asyncio.run(run_aio(messages))
     else:
         flags = cygrpc.WriteFlag.buffer_hint if options.kind == "coalesced" else 0

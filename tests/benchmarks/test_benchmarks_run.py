@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks import stream
+from tests.benchmarks import bulk, stream
 from tests.benchmarks.harness import Target, compare, per_item, table, take_turns
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +27,10 @@ TARGETS = {
     "subscribe-aio": "≥ 2.5×",
     "unary-p50": "≥ 1×",
     "unary-rate": "≥ 1×",
+    "bulk-subscribe": "≥ 1×",
+    "bulk-read": "≥ 1×",
+    "bulk-read_bulk": "≥ 1×",
+    "bulk-write": "≥ 1×",
     "memory-events": "≤ 10 MiB",
     "import": "≤ 0.5×",
     "version": "≤ 0.5×",
@@ -36,8 +40,11 @@ INFORMATION = {
     "decode-event-upb", "encode-write-bulk-upb", "read-attributes-upb", "decode-page-upb", "json-event",
     "json-event-upb", "stream-cpu-aio", "stream-cpu-sync", "stream-single-threaded", "stream-server",
     "stream-pinned-cpu-aio", "stream-pinned-single-threaded", "stream-coalesced-aio", "stream-coalesced-sync",
-    "subscribe-cpu-aio", "subscribe-pinned-aio", "subscribe-pinned-cpu-aio", "stream-slow-aio", "stream-slow-cpu-aio", "stream-slow-server", "import-all", "import-python", "first-reply-aio",
-    "one-call",
+    "stream-slow-aio", "stream-slow-cpu-aio", "stream-slow-server", "import-all", "import-python", "first-reply-aio",
+    "one-call", "bulk-memory",
+    *(f"bulk-{name}-cpu" for name in bulk.TITLES),
+    *(f"bulk-quick-{name}{kind}" for name in bulk.TITLES for kind in ("", "-cpu")),
+    "subscribe-cpu-aio", "subscribe-pinned-aio", "subscribe-pinned-cpu-aio",
 }  # fmt: skip
 
 
@@ -72,6 +79,8 @@ def test_every_figure_is_a_ratio_of_two_positive_numbers_or_an_amount_of_memory(
         assert math.isfinite(figure["value"])
         if figure["name"] == "memory-events":
             assert figure["ours"] == figure["value"] >= 0
+        elif figure["name"] == "bulk-memory":
+            assert figure["ours"] > 0
         else:
             assert min(figure["ours"], figure["other"], figure["value"], *figure["ratios"]) > 0
             assert figure["title"]

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tests.cli import nursery
+
 PROGRAM = (sys.executable, "-m", "mxgateway_cli")
 LIMIT_SECONDS = 60
 
@@ -83,4 +85,18 @@ async def finish(process: asyncio.subprocess.Process) -> Outcome:
 
 async def mxgw(*arguments: str, env: Mapping[str, str] | None = None) -> Outcome:
     """Run `mxgw-py` to its end."""
-    return await finish(await start(*arguments, env=env))
+    if not nursery.AVAILABLE:
+        return await finish(await start(*arguments, env=env))
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = nursery.begin(arguments, environment(env), out.fileno(), err.fileno())
+        try:
+            async with asyncio.timeout(LIMIT_SECONDS):
+                code = await child.exit_code()
+        except BaseException:
+            child.kill()
+            raise
+        finally:
+            child.close()
+        out.seek(0)
+        err.seek(0)
+        return Outcome(code, out.read().decode(), err.read().decode())

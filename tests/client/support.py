@@ -40,7 +40,9 @@ class Item:
 
 def connect(gateway: SimulatedGateway, **fields: Any) -> Opening[GatewayClient]:
     """Connect in plaintext with a key that may do everything."""
-    return GatewayClient.connect(gateway.endpoint, **{"api_key": gateway.api_key, "plaintext": True, **fields})
+    return GatewayClient.connect(
+        **{"endpoint": gateway.endpoint, "api_key": gateway.api_key, "plaintext": True, **fields}
+    )
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,17 @@ async def enter(ledger: WriteLedger, item: Item = ITEM) -> Confirmation:
         return confirmation
 
 
-STEPS = st.lists(st.sampled_from(["confirm", "plain", "refused", "give up", "complete"]), max_size=40)
+async def count(ledger: WriteLedger, *, accepted: bool) -> None:
+    async with ledger.counting([ITEM], Progress(sent=True)):
+        if not accepted:
+            ledger.discount([ITEM])
+
+
+STEPS = st.lists(
+    st.sampled_from(["confirm", "plain", "refused", "counted", "counted and refused", "give up", "complete"]),
+    max_size=40,
+)
+ENTERING = pytest.mark.parametrize("enters", [WriteLedger.sending, WriteLedger.counting])
 
 
 @given(STEPS)
@@ -45,6 +56,11 @@ def test_each_completion_goes_to_the_oldest_write_that_was_accepted(steps: list[
                 if (confirmation := next((each for each in waiting if waiting[each] is None), None)) is not None:
                     del waiting[confirmation]
                     ledger.abandon(ITEM, confirmation)
+                continue
+            if step.startswith("counted"):
+                await count(ledger, accepted=step == "counted")
+                if step == "counted":
+                    expected.append(None)
                 continue
             confirmation = await enter(ledger)
             if step == "refused":
@@ -95,29 +111,32 @@ async def test_the_writes_of_one_item_take_turns_and_those_of_another_do_not_wai
     assert log == ["first", "other", "second"]
 
 
+@ENTERING
 @pytest.mark.parametrize("fault", [asyncio.CancelledError(), RuntimeError(), MxGatewayError("?", phase="stream")])
-async def test_a_write_of_which_nothing_is_known_is_expected(fault: BaseException) -> None:
+async def test_a_write_of_which_nothing_is_known_is_expected(fault: BaseException, enters: Any) -> None:
     ledger = WriteLedger()
     with contextlib.suppress(type(fault)):
-        async with ledger.sending([ITEM], Progress(sent=True)):
+        async with enters(ledger, [ITEM], Progress(sent=True)):
             raise fault
     assert ledger.pending
     assert not ledger.waiting
 
 
 @pytest.mark.parametrize("fault", [asyncio.CancelledError(), RuntimeError(), MxGatewayError("?", phase="stream")])
-async def test_a_write_that_was_not_sent_is_not_expected(fault: BaseException) -> None:
+@ENTERING
+async def test_a_write_that_was_not_sent_is_not_expected(fault: BaseException, enters: Any) -> None:
     ledger = WriteLedger()
     with contextlib.suppress(type(fault)):
-        async with ledger.sending([ITEM], Progress()):
+        async with enters(ledger, [ITEM], Progress()):
             raise fault
     assert not ledger.pending
 
 
-async def test_a_write_that_was_refused_is_not_expected() -> None:
+@ENTERING
+async def test_a_write_that_was_refused_is_not_expected(enters: Any) -> None:
     ledger = WriteLedger()
     with pytest.raises(MxGatewaySessionError):
-        async with ledger.sending([ITEM], Progress(sent=True)):
+        async with enters(ledger, [ITEM], Progress(sent=True)):
             raise MxGatewaySessionError("?")
     assert not ledger.pending
 

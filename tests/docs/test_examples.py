@@ -107,11 +107,19 @@ def test_a_python_example_runs(example: Example, gateway: Gateway, tmp_path: Pat
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.fixture(scope="module")
+def protoset(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What a gateway publishes of its contract."""
+    directory = tmp_path_factory.mktemp("contract")
+    exported = _run([sys.executable, "-m", "mxgateway_cli", "contract", "--export", "exported"], gateway, directory)
+    assert exported.returncode == 0, exported.stderr
+    return (directory / "exported").read_bytes()
+
+
 @pytest.mark.parametrize("command", CONSOLE)
-def test_a_console_example_runs(command: str, gateway: Gateway, tmp_path: Path) -> None:
+def test_a_console_example_runs(command: str, gateway: Gateway, protoset: bytes, tmp_path: Path) -> None:
     for name in ("gateway.protoset", "client.protoset"):
-        exported = _run([sys.executable, "-m", "mxgateway_cli", "contract", "--export", name], gateway, tmp_path)
-        assert exported.returncode == 0, exported.stderr
+        (tmp_path / name).write_bytes(protoset)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     words = shlex.split(command.replace("localhost:5000", f"localhost:{gateway.port}"))

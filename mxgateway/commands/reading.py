@@ -1,0 +1,135 @@
+"""Reading many tags: the gateway reads the next ones while the reply before is decoded here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from mxgateway import proto
+from mxgateway.bulk_parts import for_each, frame_weight, parts, text_weight
+from mxgateway.commands import replies, requests
+from mxgateway.commands.arguments import check_handle, check_list, check_text, check_uint32
+from mxgateway.commands.budget import Budget
+from mxgateway.commands.core import SessionCore
+from mxgateway.errors import MxGatewayError, PartialBulk
+from mxgateway.wire.collector import collector_held
+from mxgateway.writes import not_accepted
+
+R = TypeVar("R")
+
+
+async def text_weights(name: str, texts: Sequence[str]) -> list[int]:
+    """Return the most bytes that the entry of each text takes, once all are checked; `name` is what messages call them."""
+    return await for_each(texts, lambda i, text: text_weight(check_text(f"{name}[{i}]", text)))
+
+
+@dataclass(slots=True)
+class Read:
+    """What is read, in arguments that were checked."""
+
+    server_handle: int
+    tags: list[str]
+    pieces: list[range]
+    """The parts in which they are read."""
+    timeout_ms: int
+    budget: Budget
+
+
+class _Sent(NamedTuple):
+    """The call for one part of a read."""
+
+    part: range
+    command: requests.SentCommand
+
+
+class ReadCommands(SessionCore):
+    """ReadBulk, of any length."""
+
+    async def read_bulk(
+        self,
+        server_handle: int,
+        tag_addresses: Iterable[str],
+        *,
+        timeout_ms: int = 0,
+        timeout: float | None = None,
+        correlation_id: str = "",
+    ) -> list[proto.BulkReadResult]:
+        """Read tags. One that is advised in this session answers from its last OnDataChange (`was_cached`), any other waits for its first value.
+
+        Args:
+            server_handle: From `register`.
+            tag_addresses: The tags; they need not be added.
+            timeout_ms: How long the gateway waits for a tag's first value, in milliseconds; 0 takes the worker's default.
+            timeout: Bound in seconds.
+            correlation_id: For the gateway's log.
+        """
+        timeout_ms = check_uint32("timeout_ms", timeout_ms)
+        server_handle = check_handle("server_handle", server_handle)
+        name = "tag_addresses"
+        tags = check_list(name, tag_addresses)
+        weights = await text_weights(name, tags)
+        budget = Budget(self._bound(timeout) if timeout is not None else None, self._site, correlation_id)
+        pieces = self._parts(weights, lambda i: f"{name}[{i}]", budget.correlation_id)
+        read = Read(server_handle, tags, pieces, timeout_ms, budget)
+        return await self._read_in_parts(read, lambda _, result: result)
+
+    async def _read_in_parts(self, read: Read, take: Callable[[str, proto.BulkReadResult], R]) -> list[R]:
+        """Read tags in as many calls as it takes, one after another, and return what `take` makes of each tag and its result.
+
+        The next call is sent when the reply is here and before it is decoded, which takes about as long as the gateway's part: a read that turns out
+        to be in vain does no harm.
+        """
+        results: list[R] = []
+        current: _Sent | None = None
+        ahead: _Sent | None = None
+        try:
+            for part, following in zip(read.pieces, [*read.pieces[1:], None], strict=True):
+                current, ahead = ahead or await self._send_part(read, part), None
+                if await current.command.arrived() and following is not None:
+                    with contextlib.suppress(MxGatewayError):  # sent again in its turn, it tells why
+                        ahead = await self._send_part(read, following)
+                found = await self._results_of(current, read.budget.correlation_id)
+                tags = read.tags[part.start : part.stop]
+                with collector_held():
+                    results += [take(tag, result) for tag, result in zip(tags, found, strict=True)]
+        except MxGatewayError as error:
+            error.add_partial(_partial(results, error, [current, ahead], len(read.tags)))
+            raise
+        finally:
+            for sent in (current, ahead):
+                if sent is not None:
+                    sent.command.close()
+        return results
+
+    def _parts(self, weights: Sequence[int], place: Callable[[int], str], correlation_id: str) -> list[range]:
+        """Return the parts in which entries are sent, refusing one that no message holds."""
+        frame = frame_weight(self.session_id, correlation_id)
+        return parts(weights, self._channel.options.max_send_bytes, frame, place)
+
+    async def _send_part(self, read: Read, part: range) -> _Sent:
+        timeout = read.budget.left()
+        command = proto.ReadBulkCommand(
+            server_handle=read.server_handle,
+            tag_addresses=read.tags[part.start : part.stop],
+            timeout_ms=read.timeout_ms,
+        )
+        request = self._request(requests.wrap(command), read.budget.correlation_id)
+        return _Sent(part, await requests.send(self._channel, request, timeout))
+
+    async def _results_of(self, sent: _Sent, correlation_id: str) -> list[proto.BulkReadResult]:
+        site, command = partial(self._site, correlation_id), sent.command.command
+        reply = await sent.command.reply()
+        replies.check_mxaccess(reply, command, site)
+        return replies.bulk_results(reply, command, site, count=len(sent.part))
+
+
+def _partial(results: Sequence[object], error: MxGatewayError, sent: Sequence[_Sent | None], total: int) -> PartialBulk:
+    """Return what became of the entries of a read whose first call without results has failed."""
+    done = len(results)
+    refused = not_accepted(error)
+    stops = [each.part.stop for each in sent if each is not None and not (refused and each.part.start == done)]
+    end = max([done, *stops])
+    return PartialBulk(tuple(results), range(done, end), range(end, total))

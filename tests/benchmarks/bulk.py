@@ -1,0 +1,91 @@
+"""Many tags at once: subscribed, read and written back in calls of 1,000, with every result and every event read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from tests.benchmarks import plant
+from tests.benchmarks.harness import Figure, Sample, Settings, Target, compare, take_turns
+from tests.benchmarks.memory import MIB
+from tests.benchmarks.worker import Worker
+
+OTHER: Final = "grpc.aio"
+CONTENDERS: Final = {"ours": "bulk_ours", OTHER: "bulk_grpcio"}
+"""The program of each."""
+TITLES: Final = {
+    "subscribe": "subscribe to {tags:,} tags",
+    "read": "read {tags:,} tags as Python values",
+    "read_bulk": "read {tags:,} tags as messages",
+    "write": "write {tags:,} tags",
+}
+Outcomes = Mapping[str, list[dict[str, float]]]
+
+
+def figures(settings: Settings, folder: Path) -> Iterator[Figure]:
+    """Yield the figures of bulks.
+
+    Args:
+        settings: How many tags, how often.
+        folder: Where the list of tags is written.
+    """
+    tags = folder / "tags.txt"
+    count = settings.bulk_tags
+    tags.write_text("\n".join(plant.tags_of(plant.plant_of(count), count)), encoding="utf-8")
+    simulated = _measure(Worker("plant", str(count)), settings.few_rounds, tags, events=True)
+    for name, title in TITLES.items():
+        yield _rate(f"bulk-{name}", title.format(tags=count), simulated, name, Target(1))
+        yield _cpu(f"bulk-{name}-cpu", simulated, name)
+    yield _memory("bulk-memory", "… peak memory above the start", simulated)
+    quick = _measure(Worker("servers", "bulk"), settings.few_rounds, tags, events=False)
+    for name, title in TITLES.items():
+        yield _rate(f"bulk-quick-{name}", f"{title.format(tags=count)} at a server of prepared replies", quick, name)
+        yield _cpu(f"bulk-quick-{name}-cpu", quick, name)
+
+
+def _measure(server: Worker, rounds: int, tags: Path, *, events: bool) -> Outcomes:
+    """Let the contenders take turns, each with a session of its own for each of its turns; the first outcome is of a fresh process and has the memory."""
+    outcomes: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
+    with server:
+        port = server.line()
+        with Worker(CONTENDERS["ours"], port) as ours, Worker(CONTENDERS[OTHER], port) as other:
+            take_turns(
+                {
+                    name: _sample(client, tags, outcomes[name], events=events)
+                    for name, client in (("ours", ours), (OTHER, other))
+                },
+                rounds,
+            )
+    return outcomes
+
+
+def _sample(client: Worker, tags: Path, outcomes: list[dict[str, float]], *, events: bool) -> Sample:
+    def sample() -> float:
+        outcome = client.ask("bulk", tags_file=str(tags), events=events, memory=not outcomes)
+        outcomes.append(outcome)
+        return outcome["read_rate"]
+
+    return sample
+
+
+def _rate(name: str, title: str, outcomes: Outcomes, operation: str, target: Target | None = None) -> Figure:
+    ours, other = (_of(outcomes[each], f"{operation}_rate") for each in ("ours", OTHER))
+    return compare(name, title, ours, other, other_name=OTHER, measure="rate", unit="tags/s", target=target)
+
+
+def _cpu(name: str, outcomes: Outcomes, operation: str) -> Figure:
+    ours, other = (_of(outcomes[each], f"{operation}_cpu") for each in ("ours", OTHER))
+    # Microseconds for a tag are tenths of seconds for 100,000.
+    return compare(
+        name, "… client's CPU for 100,000 tags", ours, other, other_name=OTHER, measure="time", unit="s", scale=0.1
+    )  # fmt: skip
+
+
+def _memory(name: str, title: str, outcomes: Outcomes) -> Figure:
+    ours, other = ([outcomes[each][0]["growth"]] for each in ("ours", OTHER))
+    return compare(name, title, ours, other, other_name=OTHER, measure="share", unit="MiB", scale=1 / MIB)
+
+
+def _of(outcomes: list[dict[str, float]], result: str) -> list[float]:
+    return [outcome[result] for outcome in outcomes[1:]]

@@ -1,0 +1,439 @@
+"""A subscription through a bad network from a gateway that a test can make fail, and every way in which that goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+from unittest.mock import patch
+
+from grpclib.const import Status
+
+from mxgateway import MxGatewayError, Outcome, Subscription, SubscriptionState, proto
+from mxgateway.recovery import Recovery
+from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from mxgateway.simulator.sessions import Session
+from tests.client.support import connect, until
+from tests.peers.fault_proxy import FaultProxy, Pipe
+from tests.subscription.rig import Consumer, consumed, options, quiet_plant, tags_of, unexplained
+
+TAGS: Final = tags_of(20)
+
+CONTINUOUS, GAP, REBUILT = Outcome.CONTINUOUS, Outcome.GAP, Outcome.REBUILT
+
+QUICK_PINGS: Final = {"keepalive_time": 0.2, "keepalive_timeout": 0.3}
+QUICK_SILENCE: Final = {"stale_after": 0.04, "stale_timeout": 0.04}
+
+
+class Load:
+    """Changes of tags, in turn: bursts of a size at an interval in seconds, up to a number in all."""
+
+    def __init__(self, gateway: SimulatedGateway, tags: list[str], size: int, interval: float, limit: int) -> None:
+        self._gateway, self._size, self._interval, self.limit = gateway, size, interval, limit
+        self.tags = tags
+        self.number = 0
+        """How many changes there were; the newest one's value."""
+        self.held = False
+
+    async def run(self) -> None:
+        """Publish until the limit."""
+        while self.number < self.limit:
+            if not self.held:
+                self.publish(self._size)
+            await asyncio.sleep(self._interval)
+
+    def publish(self, count: int) -> None:
+        """Change tags so many times; nothing changes at a gateway that is stopped."""
+        for _ in range(count):
+            tag = self.tags[self.number % len(self.tags)]
+            self.number += 1
+            try:
+                self._gateway.set_tag(tag, self.number)
+            except RuntimeError:
+                return
+
+
+LOADS: Final[Mapping[str, tuple[int, float, int]]] = {
+    "idle": (0, 0.0, 0),
+    "10 events a second": (1, 0.1, 1_000_000),
+    "20,000 events a second": (200, 0.01, 1_200),
+}
+"""Burst size, interval, limit: the machine decides how quick the last one really is."""
+
+
+@dataclass
+class World:
+    """A subscription under way, its gateway, and the network between them."""
+
+    gateway: SimulatedGateway
+    proxy: FaultProxy
+    consumer: Consumer
+    load: Load
+    pauses: list[MxGatewayError] = field(default_factory=list)
+    """The failures that recovery has paused for."""
+
+    @property
+    def subscription(self) -> Subscription:
+        return self.consumer.subscription
+
+    @property
+    def session(self) -> Session:
+        """The subscription's session at the gateway."""
+        return list(self.gateway.sessions.values())[-1]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The newest value of each tag at the gateway."""
+        return {tag: self.gateway.tag(tag).sample.native for tag in self.load.tags}
+
+    @property
+    def is_connected(self) -> bool:
+        return self.subscription.state is SubscriptionState.CONNECTED
+
+    @property
+    def unexplained(self) -> int:
+        """How many events the subscription's books do not have yet."""
+        return unexplained(self.subscription, self.gateway, self.consumer.gaps)
+
+    async def until_lost(self) -> None:
+        """Wait until the subscription has noticed a fault."""
+        before = len(self.consumer.changes)
+        await until(lambda: self.subscription.state is SubscriptionState.RECOVERING or len(self.consumer.changes) > before)  # fmt: skip
+
+    async def until_failing(self, attempts: int) -> None:
+        """Wait until so many further attempts have failed."""
+        goal = len(self.pauses) + attempts
+        await until(lambda: len(self.pauses) >= goal)
+
+    async def cut_off(self) -> None:
+        """Make the gateway unreachable and wait until that is noticed."""
+        await self.proxy.refuse()
+        self.proxy.reset_all()
+        await self.until_lost()
+        await until(lambda: not self.session.events.is_attached)
+
+
+Inject = Callable[[World], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way in which things go wrong."""
+
+    inject: Inject
+    """Begins the fault and returns when it is over."""
+    outcomes: frozenset[Outcome]
+    """What the interruptions may come to; empty when there is none."""
+    covers: frozenset[str] = frozenset()
+    """The faults of the proxy, and the switches of the gateway, that it is made of."""
+    simulator: Mapping[str, Any] = field(default_factory=dict)
+    subscription: Mapping[str, Any] = field(default_factory=dict)
+    client: Mapping[str, Any] = field(default_factory=dict)
+    taken_bound: float = 30.0
+
+    @property
+    def name(self) -> str:
+        return self.inject.__name__.replace("_", " ")
+
+
+FAULTS: Final[list[Fault]] = []
+
+
+def fault(*outcomes: Outcome, covers: str = "", **fields: Any) -> Callable[[Inject], Inject]:
+    """Put a function into the table of faults."""
+
+    def note(inject: Inject) -> Inject:
+        FAULTS.append(Fault(inject, frozenset(outcomes), frozenset(covers.split()), **fields))
+        return inject
+
+    return note
+
+
+# -- the network
+
+
+@fault(CONTINUOUS, covers="reset")
+async def connection_reset(world: World) -> None:
+    world.proxy.reset_all()
+    await world.until_lost()
+
+
+@fault(CONTINUOUS, covers="close")
+async def connection_closed(world: World) -> None:
+    world.proxy.both.close(on="current")
+    await world.until_lost()
+
+
+@fault(CONTINUOUS, covers="half_close")
+async def gateway_half_closed(world: World) -> None:
+    world.proxy.to_client.half_close(on="current")
+    await world.until_lost()
+
+
+@fault(CONTINUOUS, covers="half_close")
+async def client_half_closed(world: World) -> None:
+    world.proxy.to_server.half_close(on="current")
+    await world.until_lost()
+
+
+@fault(REBUILT, covers="reset_receiver", taken_bound=0.1)
+async def reset_that_the_gateway_never_hears_of(world: World) -> None:
+    session = world.session
+    world.proxy.to_client.reset_receiver(on="current")
+    await until(lambda: session.is_closed)
+
+
+@fault(CONTINUOUS, covers="reset_receiver", client=QUICK_PINGS)
+async def reset_that_the_client_never_hears_of(world: World) -> None:
+    world.proxy.to_server.reset_receiver(on="current")
+    await world.until_lost()
+
+
+@fault(CONTINUOUS, covers="freeze thaw heal", subscription=QUICK_SILENCE)
+async def network_frozen_for_longer_than_staleness(world: World) -> None:
+    world.proxy.both.freeze()
+    await world.until_lost()
+    world.load.publish(10)
+    world.proxy.both.thaw()
+
+
+@fault(REBUILT, covers="black_hole", client=QUICK_PINGS, taken_bound=0.1)
+async def black_hole(world: World) -> None:
+    session = world.session
+    world.proxy.both.black_hole(on="current")
+    await until(lambda: session.is_closed)
+
+
+@fault(CONTINUOUS, covers="black_hole", client=QUICK_PINGS)
+async def black_hole_that_the_gateway_notices_at_last(world: World) -> None:
+    connections = list(world.proxy.connections)
+    world.proxy.both.black_hole(on="current")
+    await world.until_lost()
+    await world.until_failing(2)
+    for connection in connections:
+        connection.reset()
+
+
+@fault(covers="delay")
+async def delay_with_jitter(world: World) -> None:
+    world.proxy.both.delay(0.01, jitter=0.02)
+    world.load.publish(20)
+    await asyncio.sleep(0.1)
+    world.proxy.both.heal()
+
+
+@fault(covers="bandwidth")
+async def little_bandwidth(world: World) -> None:
+    world.proxy.both.bandwidth(500_000)
+    world.load.publish(20)
+    await asyncio.sleep(0.1)
+    world.proxy.both.heal()
+
+
+@fault(covers="slices")
+async def sliced_packets(world: World) -> None:
+    world.proxy.both.slices(50)
+    world.load.publish(20)
+    await asyncio.sleep(0.05)
+    world.proxy.both.heal()
+
+
+@fault(CONTINUOUS, covers="limit reset")
+async def reset_in_the_middle_of_a_message(world: World) -> None:
+    world.proxy.to_client.limit(60, then=Pipe.reset, on="current")
+    world.load.publish(1)
+    await world.until_lost()
+
+
+@fault(CONTINUOUS, covers="refuse accept")
+async def gateway_unreachable_for_a_while(world: World) -> None:
+    await world.cut_off()
+    world.load.publish(30)
+    await world.until_failing(3)
+    await world.proxy.accept()
+
+
+# -- the gateway
+
+
+@fault(CONTINUOUS, covers="drop_connections")
+async def connections_dropped(world: World) -> None:
+    world.gateway.drop_connections()
+    await world.until_lost()
+
+
+@fault(CONTINUOUS, covers="drop_connections")
+async def connections_dropped_politely(world: World) -> None:
+    world.gateway.drop_connections(politely=True)
+    await world.until_lost()
+
+
+@fault(REBUILT, covers="crash_worker")
+async def worker_crash(world: World) -> None:
+    world.gateway.crash_worker(world.session.session_id)
+    await world.until_lost()
+
+
+@fault(REBUILT, covers="restart")
+async def gateway_restart(world: World) -> None:
+    await world.gateway.restart()
+    await world.until_lost()
+
+
+@fault(REBUILT, covers="stop start")
+async def gateway_down_for_a_while(world: World) -> None:
+    await world.gateway.stop()
+    await world.until_failing(3)
+    await world.gateway.start()
+
+
+@fault(REBUILT)
+async def session_closed_at_the_gateway(world: World) -> None:
+    world.session.close("its lease is over")
+    await world.until_lost()
+
+
+@fault(REBUILT, simulator={"detach_grace": 0.02})
+async def session_closed_because_nobody_came_back(world: World) -> None:
+    session = world.session
+    await world.cut_off()
+    await until(lambda: session.is_closed)
+    await world.proxy.accept()
+
+
+@fault(CONTINUOUS, covers="hold_commands release_commands", subscription=QUICK_SILENCE)
+async def worker_that_hangs(world: World) -> None:
+    world.load.held = True
+    world.gateway.hold_commands()
+    await world.until_lost()
+    world.gateway.release_commands()
+    world.load.held = False
+
+
+@fault(CONTINUOUS, covers="hold_commands release_commands", subscription=QUICK_SILENCE)
+async def worker_that_hangs_after_the_stream_has_come_back(world: World) -> None:
+    world.load.held = True
+    world.gateway.drop_connections()
+    await world.until_lost()
+    await until(lambda: world.is_connected)
+    await worker_that_hangs(world)
+
+
+@fault(REBUILT, simulator={"event_queue_limit": 1_500})
+async def event_queue_overflow(world: World) -> None:
+    session = world.session
+    await world.cut_off()
+    world.load.publish(1_501)
+    assert session.state is proto.SessionState.FAULTED
+    await world.proxy.accept()
+
+
+async def overrun_the_ring(world: World) -> None:
+    """Let the gateway send more than its replay ring holds into a network that then breaks; nothing changes any more."""
+    world.load.held = True
+    await until(lambda: world.unexplained == 0)
+    session, sent = world.session, world.session.events.sent
+    world.proxy.to_client.freeze()
+    world.load.publish(40)
+    await until(lambda: session.events.sent == sent + 40)
+    world.proxy.reset_all()
+    world.proxy.to_client.heal()
+    await world.until_lost()
+
+
+@fault(GAP, simulator={"replay_limit": 5})
+async def replay_ring_too_small(world: World) -> None:
+    await overrun_the_ring(world)
+    world.load.held = False
+
+
+# -- the gateway's answers
+
+
+def refuse(method: str, status: Status, times: int, *outcomes: Outcome, crash: bool = False) -> None:
+    """Put the refusal of a method's next calls, after a lost connection or a crash, into the table."""
+
+    async def inject(world: World) -> None:
+        world.gateway.fail_next(method, status, "ordered by the test", times=times)
+        if crash:
+            world.gateway.crash_worker(world.session.session_id)
+        else:
+            world.gateway.drop_connections()
+        await world.until_failing(times)
+
+    inject.__name__ = f"{method} {status.name}{' after a crash' if crash else ''}".replace(".", " ")
+    fault(*outcomes, covers="fail_next")(inject)
+
+
+refuse("StreamEvents", Status.UNAVAILABLE, 3, CONTINUOUS)
+refuse("StreamEvents", Status.INTERNAL, 3, CONTINUOUS)
+refuse("StreamEvents", Status.UNAUTHENTICATED, 2, CONTINUOUS)
+refuse("StreamEvents", Status.PERMISSION_DENIED, 2, CONTINUOUS)
+refuse("StreamEvents", Status.ALREADY_EXISTS, 3, CONTINUOUS)
+refuse("StreamEvents", Status.RESOURCE_EXHAUSTED, 2, CONTINUOUS)
+refuse("StreamEvents", Status.DEADLINE_EXCEEDED, 2, CONTINUOUS)
+refuse("StreamEvents", Status.UNAVAILABLE, 2, REBUILT, crash=True)
+refuse("OpenSession", Status.RESOURCE_EXHAUSTED, 2, REBUILT, crash=True)
+refuse("OpenSession", Status.UNAUTHENTICATED, 2, REBUILT, crash=True)
+refuse("Invoke.Register", Status.UNAVAILABLE, 2, REBUILT, crash=True)
+refuse("Invoke.SubscribeBulk", Status.INTERNAL, 2, REBUILT, crash=True)
+
+
+@fault(REBUILT, covers="reply_override crash_worker")
+async def replies_without_a_payload_after_a_crash(world: World) -> None:
+    def emptied(reply: proto.MxCommandReply) -> proto.MxCommandReply:
+        return proto.MxCommandReply(session_id=reply.session_id, protocol_status=reply.protocol_status)
+
+    world.gateway.reply_override("Invoke.SubscribeBulk", emptied, times=2)
+    world.gateway.crash_worker(world.session.session_id)
+    await world.until_failing(2)
+
+
+@fault(GAP, covers="fail_next", simulator={"replay_limit": 5})
+async def snapshot_refused_at_first(world: World) -> None:
+    world.gateway.fail_next("Invoke.ReadBulk", Status.INTERNAL, "ordered by the test", times=2)
+    await overrun_the_ring(world)
+    await world.until_failing(2)
+    world.load.held = False
+
+
+# -- the world
+
+
+@asynccontextmanager
+async def under_way(
+    fault: Fault, load: str, policy: Mapping[str, Any], pause: Callable[[], float | None]
+) -> AsyncIterator[World]:
+    """A subscription that is connected and knows every tag, under a load that has begun."""
+    limits = SimulatorOptions(**{"replay_limit": 100_000, **fault.simulator})
+    wanted = options(**{**policy, **fault.subscription})
+    async with (
+        SimulatedGateway(plant=quiet_plant(len(TAGS)), options=limits) as gateway,
+        FaultProxy(gateway.port, seed=1) as proxy,
+        connect(gateway, endpoint=proxy.endpoint, **fault.client) as client,
+        consumed(client.subscribe(TAGS, wanted), pause=pause) as consumer,
+    ):
+        world = World(gateway, proxy, consumer, Load(gateway, TAGS, *LOADS[load]))
+        await until(lambda: consumer.values.keys() == set(TAGS))
+        with noted(world.pauses):
+            loading = asyncio.create_task(world.load.run())
+            try:
+                yield world
+            finally:
+                loading.cancel()
+                await asyncio.wait([loading])
+
+
+@contextmanager
+def noted(failures: list[MxGatewayError]) -> Iterator[None]:
+    """Note what recovery pauses for."""
+    pause = Recovery.pause
+
+    async def note(self: Recovery, error: MxGatewayError) -> None:
+        failures.append(error)
+        await pause(self, error)
+
+    with patch.object(Recovery, "pause", note):
+        yield

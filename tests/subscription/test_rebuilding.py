@@ -1,0 +1,160 @@
+"""What a consumer is told of an interruption when one fault comes on top of another."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+import pytest
+from grpclib.const import Status
+
+from mxgateway import GapCause, GatewayClient, Outcome, RecoveryOptions, SubscriptionState, proto
+from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from tests.client.support import connect, until
+from tests.peers.fault_proxy import FaultProxy
+from tests.subscription.rig import account, consumed, is_connected, options, publish, quiet_plant, tags_of
+
+TAGS: Final = tags_of(5)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let sessions be opened without the stagger."""
+    monkeypatch.setattr("mxgateway.client.SESSION_STAGGER", 0.0)
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[SimulatedGateway]:
+    async with SimulatedGateway(plant=quiet_plant(20), options=SimulatorOptions(replay_limit=5)) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+async def client(gateway: SimulatedGateway) -> AsyncIterator[GatewayClient]:
+    async with connect(gateway) as client:
+        yield client
+
+
+def on_reply(gateway: SimulatedGateway, method: str, what: Callable[[], None]) -> None:
+    """Do something at the moment at which the gateway answers the next call of a method."""
+
+    def answer(reply: Any) -> Any:
+        what()
+        return reply
+
+    gateway.reply_override(method, answer)
+
+
+@pytest.mark.parametrize("pause", [0.0001, 0.3], ids=["and is back before the tags are", "and is back after them"])
+async def test_a_new_session_is_told_as_rebuilt_also_when_its_first_stream_is_refused(
+    gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch, pause: float
+) -> None:
+    monkeypatch.setattr("mxgateway.subscription.supervisor.CHUNK", 1)
+    recovery = RecoveryOptions(initial_backoff=pause, max_backoff=pause)
+    async with consumed(client.subscribe(TAGS, options(recovery=recovery))) as consumer:
+        await until(lambda: len(consumer.updates) == len(TAGS))
+        on_reply(gateway, "OpenSession", lambda: gateway.fail_next("StreamEvents", Status.UNAVAILABLE, times=2))
+        gateway.crash_worker(next(iter(gateway.sessions)))
+        await until(lambda: is_connected(consumer.subscription) and len(consumer.updates) == 2 * len(TAGS))
+        states = [(change.state.value, change.outcome) for change in consumer.changes]
+        assert states[2:] == [("recovering", None), ("connected", Outcome.REBUILT)]
+        assert consumer.subscription.stats().rebuilds == 1
+        account(consumer.subscription, gateway, consumer.gaps)
+
+
+async def test_events_of_a_session_in_which_not_all_tags_could_be_had_are_accounted_for(
+    gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mxgateway.subscription.supervisor.CHUNK", 2)
+    subscription = client.subscribe(TAGS, options())
+    async with consumed(subscription) as consumer:
+        await until(lambda: len(consumer.updates) == len(TAGS))
+
+        def fail_the_second_chunk() -> None:
+            on_reply(
+                gateway,
+                "Invoke.SubscribeBulk",
+                lambda: gateway.fail_next("Invoke.SubscribeBulk", Status.INTERNAL, "ordered by the test"),
+            )
+
+        on_reply(gateway, "OpenSession", fail_the_second_chunk)
+        gateway.crash_worker(next(iter(gateway.sessions)))
+        await until(lambda: is_connected(subscription) and subscription.stats().rebuilds == 1)
+        await until(lambda: consumer.updates[-1].worker_sequence == len(TAGS))
+        assert [(gap.first_lost, gap.cause) for gap in consumer.gaps] == [
+            (len(TAGS) + 1, GapCause.SESSION_LOST),
+            (3, GapCause.SESSION_LOST),
+        ]
+        account(subscription, gateway, consumer.gaps)
+
+
+async def test_a_session_that_is_lost_while_the_subscription_begins_is_replaced(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    on_reply(gateway, "Invoke.SubscribeBulk", lambda: gateway.crash_worker(next(iter(gateway.sessions))))
+    async with consumed(client.subscribe(TAGS, options())) as consumer:
+        await until(lambda: len(consumer.outcomes) == 1 and consumer.values.keys() == set(TAGS))
+        states = [change.state.value for change in consumer.changes if change.state is not SubscriptionState.CONNECTED]
+        assert states == ["connecting", "recovering"]
+        assert consumer.outcomes == [Outcome.REBUILT]
+        account(consumer.subscription, gateway, consumer.gaps)
+
+
+async def test_a_subscription_whose_stream_is_refused_at_the_beginning_is_not_called_connected(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    gateway.fail_next("StreamEvents", Status.ALREADY_EXISTS, times=5)
+    async with consumed(client.subscribe(TAGS, options())) as consumer:
+        await until(lambda: consumer.values.keys() == set(TAGS))
+        await until(lambda: is_connected(consumer.subscription))
+        states = [(change.state.value, change.outcome) for change in consumer.changes]
+        assert states == [("connecting", None), ("recovering", None), ("connected", Outcome.CONTINUOUS)]
+        account(consumer.subscription, gateway)
+
+
+async def test_lost_events_are_told_once_also_when_nothing_follows_them(gateway: SimulatedGateway) -> None:
+    async with FaultProxy(gateway.port) as proxy, connect(gateway, endpoint=proxy.endpoint) as client:
+        async with consumed(client.subscribe(TAGS, options())) as consumer:
+            await until(lambda: len(consumer.updates) == len(TAGS))
+            (session,) = gateway.sessions.values()
+            proxy.to_client.freeze()
+            publish(gateway, TAGS * 2, 7)
+            await until(lambda: session.events.sent == 3 * len(TAGS))
+            session.events._ring.clear()  # as the ring is when what it held is too old
+            proxy.reset_all()
+            proxy.to_client.heal()
+            await until(lambda: consumer.values == dict.fromkeys(TAGS, 7))
+            proxy.reset_all()
+            await until(lambda: len(consumer.outcomes) == 2)
+            assert consumer.outcomes == [Outcome.GAP, Outcome.CONTINUOUS]
+            assert [(gap.first_lost, gap.last_lost, gap.count) for gap in consumer.gaps] == [(6, 15, 10)]
+            assert client.stats().events_lost == 10
+            assert 0 <= consumer.subscription.stats().lag < 60
+            account(consumer.subscription, gateway)
+
+
+async def test_silence_is_noticed_also_before_the_first_event_after_an_interruption(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    async with consumed(client.subscribe(TAGS, options(stale_after=0.03, stale_timeout=0.03))) as consumer:
+        gateway.drop_connections()
+        await until(lambda: consumer.outcomes == [Outcome.CONTINUOUS])
+        gateway.hold_commands()
+        await until(lambda: consumer.subscription.state is SubscriptionState.RECOVERING)
+        gateway.release_commands()
+        await until(lambda: is_connected(consumer.subscription))
+
+
+async def test_what_a_consumer_keeps_of_an_interruption_keeps_no_events_alive(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    async with consumed(client.subscribe(TAGS, options())) as consumer:
+        for number in range(1, 4):
+            publish(gateway, TAGS, number)
+            await until(lambda n=number: consumer.values == dict.fromkeys(TAGS, n))  # type: ignore[misc]
+            gateway.drop_connections()
+            await until(lambda n=number: len(consumer.outcomes) == n)  # type: ignore[misc]
+        assert len([change.cause for change in consumer.changes if change.cause is not None]) == 3
+        gc.collect()
+        assert [each for each in gc.get_objects() if isinstance(each, proto.MxEvent)] == []
