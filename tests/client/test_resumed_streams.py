@@ -60,7 +60,7 @@ class Reader:
 
 async def lost(session: Session) -> None:
     """Wait until the client knows that the stream is lost."""
-    await until(lambda: session._hub._care is not None and session._hub._care.recovery.is_failing)
+    await until(lambda: session._hub._care is not None and session._hub._care.recovery._failing_since is not None)
 
 
 # -- what it goes on through
