@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import re
 import struct
 from collections.abc import AsyncIterator, Mapping
@@ -106,7 +107,8 @@ async def terminal(
         if name not in ("COLUMNS", "LINES")
     }
     process = await asyncio.create_subprocess_exec(
-        *PROGRAM, *arguments, stdin=slave, stdout=slave, stderr=slave, env=unsized, start_new_session=True
+        *PROGRAM, *arguments, stdin=slave, stdout=slave, stderr=slave, env=unsized, start_new_session=True,
+        preexec_fn=_heed_ctrl_c,
     )  # fmt: skip
     os.close(slave)
     try:
@@ -117,3 +119,8 @@ async def terminal(
             await process.wait()
         asyncio.get_running_loop().remove_reader(master)
         os.close(master)
+
+
+def _heed_ctrl_c() -> None:
+    """Take SIGINT as a terminal's foreground does: what a shell runs in the background ignores it, and so does what that starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
