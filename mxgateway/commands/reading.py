@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from mxgateway import proto
 from mxgateway.bulk_parts import for_each, frame_weight, parts, text_weight
@@ -19,6 +19,9 @@ from mxgateway.wire.collector import collector_held
 from mxgateway.writes import not_accepted
 
 R = TypeVar("R")
+
+CALLS_AHEAD: Final = 2
+"""Calls of one read that the gateway has at once: it never waits for the next one, and others' commands wait for two parts at most."""
 
 
 async def text_weights(name: str, texts: Sequence[str]) -> list[int]:
@@ -77,32 +80,44 @@ class ReadCommands(SessionCore):
         return await self._read_in_parts(read, lambda _, result: result)
 
     async def _read_in_parts(self, read: Read, take: Callable[[str, proto.BulkReadResult], R]) -> list[R]:
-        """Read tags in as many calls as it takes, one after another, and return what `take` makes of each tag and its result.
+        """Read tags in as many calls as it takes, and return what `take` makes of each tag and its result, in order.
 
-        The next call is sent when the reply is here and before it is decoded, which takes about as long as the gateway's part: a read that turns out
-        to be in vain does no harm.
+        The gateway has the next calls before it has answered the first, so that it reads while the reply before is decoded here, which takes about as
+        long; a read that turns out to be in vain does no harm.
         """
         results: list[R] = []
-        current: _Sent | None = None
-        ahead: _Sent | None = None
+        sent: deque[_Sent] = deque()
+        waiting = deque(read.pieces)
         try:
-            for part, following in zip(read.pieces, [*read.pieces[1:], None], strict=True):
-                current, ahead = ahead or await self._send_part(read, part), None
-                if await current.command.arrived() and following is not None:
-                    with contextlib.suppress(MxGatewayError):  # sent again in its turn, it tells why
-                        ahead = await self._send_part(read, following)
-                found = await self._results_of(current, read.budget.correlation_id)
-                tags = read.tags[part.start : part.stop]
+            while waiting or sent:
+                await self._send_ahead(read, waiting, sent)
+                await sent[0].command.arrived()
+                if len(sent) < CALLS_AHEAD:
+                    await self._send_ahead(read, waiting, sent)
+                found = await self._results_of(sent[0], read.budget.correlation_id)
+                part = sent.popleft().part
                 with collector_held():
-                    results += [take(tag, result) for tag, result in zip(tags, found, strict=True)]
+                    results += [
+                        take(tag, result) for tag, result in zip(read.tags[part.start : part.stop], found, strict=True)
+                    ]
         except MxGatewayError as error:
-            error.add_partial(_partial(results, error, [current, ahead], len(read.tags)))
+            error.add_partial(_partial(results, error, sent, len(read.tags)))
             raise
         finally:
-            for sent in (current, ahead):
-                if sent is not None:
-                    sent.command.close()
+            for each in sent:
+                each.command.close()
         return results
+
+    async def _send_ahead(self, read: Read, waiting: deque[range], sent: deque[_Sent]) -> None:
+        """Send the next parts as far as the gateway may have them at once; what cannot be sent ahead is sent in its turn, and tells why then."""
+        while waiting and len(sent) < CALLS_AHEAD:
+            try:
+                sent.append(await self._send_part(read, waiting[0]))
+            except MxGatewayError:
+                if not sent:
+                    raise
+                return
+            waiting.popleft()
 
     def _parts(self, weights: Sequence[int], place: Callable[[int], str], correlation_id: str) -> list[range]:
         """Return the parts in which entries are sent, refusing one that no message holds."""
@@ -126,10 +141,10 @@ class ReadCommands(SessionCore):
         return replies.bulk_results(reply, command, site, count=len(sent.part))
 
 
-def _partial(results: Sequence[object], error: MxGatewayError, sent: Sequence[_Sent | None], total: int) -> PartialBulk:
+def _partial(results: Sequence[object], error: MxGatewayError, sent: Iterable[_Sent], total: int) -> PartialBulk:
     """Return what became of the entries of a read whose first call without results has failed."""
     done = len(results)
     refused = not_accepted(error)
-    stops = [each.part.stop for each in sent if each is not None and not (refused and each.part.start == done)]
+    stops = [each.part.stop for each in sent if not (refused and each.part.start == done)]
     end = max([done, *stops])
     return PartialBulk(tuple(results), range(done, end), range(end, total))

@@ -50,7 +50,7 @@ async def test_there_may_be_more_parts_than_streams(session: Session, monkeypatc
     assert len(await session.read([TAG] * (streams + 20), timeout=30)) == streams + 20
 
 
-async def test_the_gateway_has_one_part_at_a_time(gateway: SimulatedGateway, session: Session) -> None:
+async def test_the_gateway_has_two_parts_at_once_at_most(gateway: SimulatedGateway, session: Session) -> None:
     received: list[int] = []
 
     def note(reply: proto.MxCommandReply) -> proto.MxCommandReply:
@@ -60,7 +60,8 @@ async def test_the_gateway_has_one_part_at_a_time(gateway: SimulatedGateway, ses
     gateway.reply_override("Invoke.ReadBulk", note, times=None)
     await session.read(TAGS)
 
-    assert received == [1, 2, 3]
+    assert len(received) == 3
+    assert all(count <= answered + 2 for answered, count in enumerate(received))
 
 
 async def test_replies_of_megabytes_are_read(session: Session) -> None:
@@ -117,20 +118,24 @@ async def test_after_a_reply_that_cannot_be_used_the_part_ahead_is_in_doubt(
     assert all(value.ok for value in await session.read([TAG]))
 
 
-async def test_nothing_more_is_sent_after_a_refusal(gateway: SimulatedGateway, session: Session) -> None:
+async def test_after_a_refusal_the_part_ahead_is_in_doubt_and_no_other_is_sent(
+    gateway: SimulatedGateway, session: Session
+) -> None:
     def refuse_the_second(reply: proto.MxCommandReply) -> proto.MxCommandReply:
         gateway.fail_next("Invoke.ReadBulk", Status.RESOURCE_EXHAUSTED, "too much")
         return reply
 
     gateway.reply_override("Invoke.ReadBulk", refuse_the_second)
     with pytest.raises(MxGatewaySessionError, match="too much") as caught:
-        await session.read(TAGS)
+        await session.read([*TAGS, *TAGS[:PART]])
 
     partial = caught.value.partial
     assert partial is not None
-    assert [value.tag for value in partial.results if isinstance(value, TagValue)] == TAGS[:PART]
-    assert (partial.in_doubt, partial.not_sent) == (range(PART, PART), range(PART, 3 * PART))
-    assert len(reads(gateway)) == 2
+    done = len(partial.results)
+    assert done in (PART, 2 * PART), "the second or the third part was refused: one of them was at the gateway already"
+    assert [value.tag for value in partial.results if isinstance(value, TagValue)] == TAGS[:done]
+    assert (partial.in_doubt, partial.not_sent) == (range(done, done + 2 * PART), range(done + 2 * PART, 4 * PART))
+    assert len(reads(gateway)) == done // PART + 2
 
 
 async def test_the_bound_is_that_of_all_parts_together(gateway: SimulatedGateway, session: Session) -> None:
@@ -148,4 +153,5 @@ async def test_the_bound_is_that_of_all_parts_together(gateway: SimulatedGateway
 
     partial = caught.value.partial
     assert partial is not None
-    assert (len(partial.results), partial.in_doubt) == (PART, range(PART, 2 * PART))
+    assert len(partial.results) in (PART, 2 * PART)
+    assert partial.in_doubt == range(len(partial.results), 3 * PART)
