@@ -184,8 +184,7 @@ class UpdateQueue:
 
 def _size(update: TagUpdate) -> int:
     """Return about how many bytes an update takes."""
-    value: Any = update.value
-    return _UPDATE_BYTES if type(value) not in _LONG_TYPES else _UPDATE_BYTES + _extent(value)
+    return _UPDATE_BYTES if type(update.value) not in _LONG_TYPES else _UPDATE_BYTES + _extent(update.value)
 
 
 def _extent(value: Any) -> int:
