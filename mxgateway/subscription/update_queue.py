@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -111,6 +111,12 @@ class UpdateQueue:
                 else:
                     waiting.append(item.first_lost)
         return min(filter(None, waiting), default=None)
+
+    def tags_read(self) -> Iterator[str]:
+        """Yield the tags of the values that were read and wait, which no stream brings again."""
+        for item in self._items:
+            if isinstance(item, TagUpdate) and not item.worker_sequence:
+                yield item.tag
 
     def _pop_first(self) -> Update:
         item = self._first.popleft()
