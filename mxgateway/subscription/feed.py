@@ -262,6 +262,11 @@ class Feed:
         )  # fmt: skip
         self._arrived.set()
 
+    def unread_tags(self) -> set[str]:
+        """Return the tags whose value was lost, and which the consumer has not had since."""
+        lost = self._items.unread - self._items.fresh
+        return {self._items.tags[handle] for handle in lost} | set(self._queue.tags_read())
+
     def session_gone(self) -> None:
         """Account for a session that is lost: what it had not delivered nobody knows."""
         self.put(Gap(self.last_worker_sequence + 1, None, GapCause.SESSION_LOST, None))

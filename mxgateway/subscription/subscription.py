@@ -194,7 +194,12 @@ class Subscription:
         waiting = self._feed.queue.oldest_sequence()
         after = self._feed.last_worker_sequence if waiting is None else waiting - 1
         return Transfer(
-            session.session_id, self._items.server_handle, after, self._items.handles, tuple(self._items)
+            session.session_id,
+            self._items.server_handle,
+            after,
+            self._items.handles,
+            tuple(self._items),
+            tuple(self._feed.unread_tags()),
         ).to_dict()
 
     async def aclose(self, *, keep_session: bool = False) -> None:

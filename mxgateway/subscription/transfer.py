@@ -23,6 +23,8 @@ class Transfer:
     """The item handles by tag."""
     tags: tuple[str, ...]
     """All tags, those without an item as well."""
+    unread: tuple[str, ...] = ()
+    """Those whose value has to be read: events were lost, and the value that was read since, if any, was not taken."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -33,6 +35,7 @@ class Transfer:
             "afterWorkerSequence": self.after_worker_sequence,
             "items": dict(self.items),
             "tags": list(self.tags),
+            "unread": list(self.unread),
         }
 
     @classmethod
@@ -43,17 +46,18 @@ class Transfer:
             MxGatewayInvalidRequestError: It is something else.
         """
         try:
-            version, items, tags = state["version"], state["items"], state["tags"]
+            version, items, tags, unread = state["version"], state["items"], state["tags"], state["unread"]
             found = cls(
                 session_id=state["sessionId"], server_handle=state["serverHandle"],
                 after_worker_sequence=state["afterWorkerSequence"], items=dict(items), tags=tuple(tags),
+                unread=tuple(unread),
             )  # fmt: skip
         except (TypeError, KeyError, ValueError) as error:
             raise _refused(f"is no exported state: {type(error).__name__} {error}") from None
         if version != _VERSION:
             raise _refused(f"is of version {version!r}, this client knows {_VERSION}")
         numbers = (found.server_handle, found.after_worker_sequence, *found.items.values())
-        texts = (found.session_id, *found.items, *found.tags)
+        texts = (found.session_id, *found.items, *found.tags, *found.unread)
         if not all(type(number) is int and number >= 0 for number in numbers) or not all(
             isinstance(text, str) and text for text in texts
         ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -112,6 +112,12 @@ class UpdateQueue:
                     waiting.append(item.first_lost)
         return min(filter(None, waiting), default=None)
 
+    def tags_read(self) -> Iterator[str]:
+        """Yield the tags of the values that were read and wait, which no stream brings again."""
+        for item in self._items:
+            if isinstance(item, TagUpdate) and not item.worker_sequence:
+                yield item.tag
+
     def _pop_first(self) -> Update:
         item = self._first.popleft()
         if item is self._gap:
@@ -184,8 +190,7 @@ class UpdateQueue:
 
 def _size(update: TagUpdate) -> int:
     """Return about how many bytes an update takes."""
-    value: Any = update.value
-    return _UPDATE_BYTES if type(value) not in _LONG_TYPES else _UPDATE_BYTES + _extent(value)
+    return _UPDATE_BYTES if type(update.value) not in _LONG_TYPES else _UPDATE_BYTES + _extent(update.value)
 
 
 def _extent(value: Any) -> int:

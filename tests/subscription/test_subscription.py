@@ -9,9 +9,11 @@ from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
+from grpclib.const import Status
 
 from mxgateway import (
     ConnectionChange,
+    Gap,
     GatewayClient,
     MxGatewayError,
     MxGatewayInvalidRequestError,
@@ -25,7 +27,7 @@ from mxgateway import (
     SubscriptionState,
     TagUpdate,
 )
-from mxgateway.simulator import SimulatedGateway
+from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.support import connect, until
 from tests.subscription.rig import account, consumed, is_connected, options, publish, quiet_plant, tags_of
 
@@ -242,6 +244,28 @@ async def test_another_process_goes_on_where_this_one_has_stopped(
             assert len(gateway.sessions) == 1
             assert consumer.gaps == []
     assert gateway.sessions == {}
+
+
+async def test_values_that_were_read_after_a_loss_and_not_taken_are_read_again_by_the_other_process() -> None:
+    async with SimulatedGateway(plant=quiet_plant(5), options=SimulatorOptions(replay_limit=2)) as gateway:
+        async with connect(gateway) as client, client.subscribe(TAGS, options()) as subscription:
+            while subscription.stats().delivered < 5:
+                await anext(subscription)
+            (session,) = gateway.sessions.values()
+            gateway.fail_next("StreamEvents", Status.UNAVAILABLE, "not now")
+            gateway.drop_connections()
+            await until(lambda: not session.events.is_attached)
+            publish(gateway, TAGS, 7)
+            session.events.drain(1000)  # as if another reader had taken them; the ring keeps two
+            while not isinstance(await anext(subscription), Gap):
+                pass
+            await until(lambda: subscription.stats().snapshots + subscription.stats().queued >= 5)
+            state = json.loads(json.dumps(subscription.export_state()))
+            await subscription.aclose(keep_session=True)
+        assert set(state["unread"]) >= set(TAGS[:3])
+        async with connect(gateway) as other:
+            async with consumed(other.subscribe(resume_from=state, options=options())) as consumer:
+                await until(lambda: consumer.values == dict.fromkeys(TAGS, 7))
 
 
 async def test_a_session_that_is_gone_meanwhile_is_replaced(gateway: SimulatedGateway, client: GatewayClient) -> None:

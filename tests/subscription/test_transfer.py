@@ -10,7 +10,7 @@ import pytest
 from mxgateway import MxGatewayInvalidRequestError
 from mxgateway.subscription.transfer import Transfer
 
-TRANSFER = Transfer("session-1", 3, 4711, {"A.Füllstand": 7, "B": 8}, ("B", "A.Füllstand", "Refused"))
+TRANSFER = Transfer("session-1", 3, 4711, {"A.Füllstand": 7, "B": 8}, ("B", "A.Füllstand", "Refused"), ("B",))
 
 
 def test_it_survives_json() -> None:
@@ -40,6 +40,7 @@ def test_a_missing_field_is_named(name: str) -> None:
         ("items", {"A": 1.5}, "no tag, handle or sequence"),
         ("tags", [1], "no tag, handle or sequence"),
         ("tags", None, "no exported state"),
+        ("unread", [""], "no tag, handle or sequence"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(name: str, value: Any, words: str) -> None:
