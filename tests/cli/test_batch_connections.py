@@ -67,7 +67,7 @@ async def test_each_line_has_its_own_timeout_on_the_connection_that_it_shares(
         assert await talk.ask(ping)
         outcome = await talk.end()
 
-    assert "within 0.2 s" in refused["error"]
+    assert "0.2 s" in refused["error"]  # whoever notices it first, the gateway or this side
     assert outcome.code == 21
     assert proxy.accepted == 1
 

@@ -370,7 +370,7 @@ ELSEWHERE: Final[dict[tuple[str, str], Callable[[str], list[Bad]]]] = {
 }
 """The arguments that play another part in one method."""
 
-ANYTHING_GOES: Final = {("write_tags", "confirm")}
+ANYTHING_GOES: Final = {("stream_events", "resume"), ("write_tags", "confirm")}
 """The arguments of which every value is a right one: a yes or a no."""
 
 GOOD: Final[dict[str, Any]] = {

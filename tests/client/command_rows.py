@@ -427,7 +427,19 @@ ROWS: Final[dict[str, Row]] = {
 
 BULKS: Final = [kind for kind, row in ROWS.items() if row.partly is not None]
 NOT_ONE_COMMAND: Final = frozenset(
-    {"close", "invoke", "invoke_raw", "read", "stream_events", "write_array_elements", "write_confirmed", "write_tags"}
+    {
+        "close",
+        "disown",
+        "invoke",
+        "invoke_raw",
+        "own",
+        "read",
+        "stream_events",
+        "subscribe",
+        "write_array_elements",
+        "write_confirmed",
+        "write_tags",
+    }
 )
 """The session's methods that stand for no kind, or for one that has a method of its own already."""
 
