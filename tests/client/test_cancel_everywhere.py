@@ -12,7 +12,8 @@ import pytest
 
 from mxgateway import GatewayClient
 from mxgateway.simulator import SimulatedGateway
-from tests.client.public_calls import AWAITABLE, CALLS, Call, lose_connection, public_classes, public_methods, set_stage
+from tests.client.public_calls import CALLS
+from tests.client.stage import AWAITABLE, Call, lose_connection, public_classes, public_methods, set_stage
 from tests.client.support import connect, is_streaming, until
 from tests.client.suspensions import EVERYTHING, Leftovers, Moment, Suspensions, counts_descriptors, streams_gone
 from tests.peers.certificates import ServerCertificate, self_signed
