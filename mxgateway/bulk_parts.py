@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from mxgateway import proto
 from mxgateway.errors import MxGatewayInvalidRequestError
@@ -81,6 +82,52 @@ def _cut(weights: Sequence[int], room: int) -> Iterator[range]:
         used += weight
     yield range(begin, len(weights))
 
+
+class MadeAhead(Generic[R]):
+    """Parts and what is made of each: of the next one while the gateway carries out the one before, which takes it longer.
+
+    A context manager, and an iterator inside its block.
+
+    Args:
+        pieces: The parts.
+        make: Makes something of a part; it is called once for each, in order.
+    """
+
+    def __init__(self, pieces: Iterable[range], make: Callable[[range], R]) -> None:
+        self._pieces = deque(pieces)
+        self._make = make
+        self._made: list[R] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> Iterator[tuple[range, R]]:
+        return self._pairs()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._cancel()
+
+    def _pairs(self) -> Iterator[tuple[range, R]]:
+        while self._pieces:
+            self._make_next()
+            pair = self._pieces.popleft(), self._made.pop()
+            if self._pieces:
+                self._timer = asyncio.get_running_loop().call_later(_UNTIL_SENT, self._make_next)
+            yield pair
+            del pair
+
+    def _make_next(self) -> None:
+        self._cancel()
+        if not self._made:
+            with collector_held():
+                self._made.append(self._make(self._pieces[0]))
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+_UNTIL_SENT: Final = 0.005
+"""Seconds after which a part has left, so that making the next one does not hold it up."""
 
 HANDLE_WEIGHT: Final = 16
 """More than what an entry of one handle takes."""

@@ -4,35 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from mxgateway import proto
 from mxgateway.commands import replies, requests
 from mxgateway.commands.arguments import check_text
-from mxgateway.credentials import ApiKey
+from mxgateway.connecting import ClientOptionFields, Opening, connected_channel
 from mxgateway.errors import CallSite, MxGatewayError, MxGatewayInvalidRequestError, map_fault
-from mxgateway.faults import ClosedFault, ConnectFault
+from mxgateway.faults import ClosedFault
 from mxgateway.methods import OPEN_SESSION, STREAM_EVENTS
 from mxgateway.options import (
     DEFAULT_ENDPOINT,
     PROTOCOL_VERSION,
     ClientOptions,
-    Endpoint,
-    HttpProxy,
     OpenSessionOptions,
-    RetryOptions,
-    TlsOptions,
     merge_options,
 )
 from mxgateway.session import Session, close_session_raw
 from mxgateway.stats import ClientStats
 from mxgateway.subscription_options import SubscriptionFields, SubscriptionOptions
-from mxgateway.tracing import Tracer
 from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.method import CallOptions, Progress, site_of
@@ -54,24 +48,6 @@ MAX_COMMAND_TIMEOUT: Final = 315_576_000_000
 """Seconds that protobuf's Duration holds: 10,000 years."""
 
 
-class ClientOptionFields(TypedDict, total=False):
-    """The fields of `ClientOptions`, as keywords."""
-
-    api_key: ApiKey | str | None
-    plaintext: bool
-    tls: TlsOptions | None
-    connect_timeout: float
-    call_timeout: float | None
-    max_receive_bytes: int
-    max_send_bytes: int
-    proxy: HttpProxy | str | None
-    metadata: tuple[tuple[str, str], ...]
-    keepalive_time: float | None
-    keepalive_timeout: float
-    retry: RetryOptions | None
-    tracer: Tracer | None
-
-
 class OpenSessionFields(TypedDict, total=False):
     """The fields of `OpenSessionOptions`, as keywords."""
 
@@ -79,36 +55,6 @@ class OpenSessionFields(TypedDict, total=False):
     requested_backend: str
     command_timeout: timedelta | float | None
     correlation_id: str
-
-
-class _Managed(Protocol):
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
-
-
-T = TypeVar("T", bound=_Managed)
-
-
-class Opening(Generic[T], AbstractAsyncContextManager[T]):
-    """Something that is opened by ``await`` or by ``async with``; nothing happens before."""
-
-    def __init__(self, open_it: Callable[[], Coroutine[Any, Any, T]]) -> None:
-        self._open_it = open_it
-        self._opened: T | None = None
-
-    def __await__(self) -> Generator[Any, None, T]:
-        return self._open_it().__await__()
-
-    async def __aenter__(self) -> T:
-        self._opened = await self._open_it()
-        return self._opened
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._opened is not None:
-            await self._opened.__aexit__(exc_type, exc, traceback)
 
 
 class GatewayClient:
@@ -144,10 +90,7 @@ class GatewayClient:
         """
 
         async def open_it() -> GatewayClient:
-            _hide_key(fields)
-            client = GatewayClient(Channel(*_checked(endpoint, options, fields)))
-            await client._prove_connection()
-            return client
+            return GatewayClient(await connected_channel(endpoint, options, fields))
 
         return Opening(open_it)
 
@@ -371,50 +314,12 @@ class GatewayClient:
 
     # -- inside
 
-    async def _prove_connection(self) -> None:
-        try:
-            await self._channel.ready()
-        except (ConnectFault, ClosedFault) as fault:
-            await self._channel.aclose()
-            site = CallSite(endpoint=self.endpoint, timeout=self._channel.options.connect_timeout)
-            raise map_fault(fault, site, phase="connect") from fault
-        except BaseException:
-            await self._channel.aclose()
-            raise
-
     def _check_version(self, reply: proto.OpenSessionReply) -> None:
         if reply.gateway_protocol_version != PROTOCOL_VERSION:
             log.warning(
                 "%s speaks gateway protocol %d, this client was made for %d; compare the contracts with mxgw-py contract",
                 self.endpoint, reply.gateway_protocol_version, PROTOCOL_VERSION,
             )  # fmt: skip
-
-
-def _hide_key(fields: ClientOptionFields) -> None:
-    """Wrap a key or password in clear text before anything can fail: a traceback may show the variables of its frames."""
-    if isinstance(fields.get("proxy"), str):
-        fields["proxy"] = HttpProxy.parse(str(fields.pop("proxy")))
-    if isinstance(fields.get("api_key"), str):
-        problem = ""
-        try:
-            fields["api_key"] = ApiKey(fields.pop("api_key") or "")
-        except ValueError as error:
-            problem = str(error)
-        if problem:
-            raise MxGatewayInvalidRequestError(problem, phase="request")
-
-
-def _checked(
-    endpoint: str, options: ClientOptions | None, fields: ClientOptionFields
-) -> tuple[Endpoint, ClientOptions]:
-    place, merged = Endpoint.parse(endpoint), merge_options(ClientOptions, options, fields)
-    if (place.scheme == "http") != merged.plaintext and place.scheme:
-        says, asked = ("no TLS", "TLS") if place.scheme == "http" else ("TLS", "plaintext")
-        raise MxGatewayInvalidRequestError(
-            f"the endpoint {endpoint!r} says {says}, the options ask for {asked}",
-            hint="drop the scheme, or set plaintext to match it", phase="request",
-        )  # fmt: skip
-    return place, merged
 
 
 def _open_session_request(options: OpenSessionOptions) -> proto.OpenSessionRequest:

@@ -36,18 +36,24 @@ class Turns(Generic[K]):
     """
 
     def __init__(self) -> None:
-        self._queues: dict[K, deque[_Claim[K]]] = {}
+        self._held: dict[K, _Claim[K]] = {}
+        """Whose turn it is with each thing."""
+        self._waiting: dict[K, deque[_Claim[K]]] = {}
+        """Who comes after him; without an entry nobody does, as it is with nearly all things."""
+
+    @property
+    def idle(self) -> bool:
+        """True while nobody has anything or waits for it."""
+        return not self._held and not self._waiting
 
     @contextlib.asynccontextmanager
     async def of(self, keys: Iterable[K]) -> AsyncIterator[None]:
         """Have all of `keys` for the time of the block."""
         claim = _Claim(keys)
         for key in claim.keys:
-            if (queue := self._queues.get(key)) is None:
-                self._queues[key] = deque((claim,))
-            else:
+            if self._held.setdefault(key, claim) is not claim:
                 claim.behind += 1
-                queue.append(claim)
+                self._waiting.setdefault(key, deque()).append(claim)
         try:
             if claim.behind:
                 claim.ready = asyncio.get_running_loop().create_future()
@@ -58,12 +64,14 @@ class Turns(Generic[K]):
 
     def _leave(self, claim: _Claim[K]) -> None:
         for key in claim.keys:
-            queue = self._queues[key]
-            if queue[0] is not claim:
+            queue = self._waiting.get(key)
+            if self._held[key] is claim:
+                if queue is None:
+                    del self._held[key]
+                    continue
+                self._held[key] = queue.popleft()
+                self._held[key].advance()
+            elif queue is not None:
                 queue.remove(claim)
-                continue
-            queue.popleft()
-            if queue:
-                queue[0].advance()
-            else:
-                del self._queues[key]
+            if not queue:
+                self._waiting.pop(key, None)

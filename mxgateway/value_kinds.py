@@ -94,9 +94,14 @@ _EXACT_FAMILIES: Final[dict[type, Family]] = {
 }
 
 
+def is_plain(value: object) -> bool:
+    """Tell whether a value is a scalar of one of Python's own types, which answers at once what is asked of others by and by."""
+    return type(value) in _EXACT_FAMILIES
+
+
 def is_array(value: object) -> TypeGuard[Sequence[object]]:
     """Tell whether a value is a sequence of values, and not one text or one run of bytes."""
-    if type(value) in _EXACT_FAMILIES:  # the question whether it is a Sequence takes long
+    if is_plain(value):
         return False
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview)
 

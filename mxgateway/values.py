@@ -45,6 +45,7 @@ from mxgateway.value_kinds import (
     fit_value,
     fit_values,
     is_array,
+    is_plain,
     refusal,
     shown_int,
 )
@@ -117,6 +118,10 @@ def to_mx_value(
     Raises:
         MxGatewayInvalidRequestError: The value, or one element of it, does not fit.
     """
+    if data_type is None and is_plain(
+        value
+    ):  # as nearly every value is: none of the questions below takes anything else to be meant
+        return _scalar(*fit_value(value, INFERRED, name), None)
     _check_data_type(data_type)
     if value is None:
         return proto.MxValue(data_type=proto.MxDataType.NO_DATA, variant_type="VT_EMPTY", is_null=True)

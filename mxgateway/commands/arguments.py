@@ -17,12 +17,13 @@ K = TypeVar("K")
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
 
+INT32_MAX: Final = 2**31 - 1
 UINT32_MAX: Final = 2**32 - 1
 
 
 def check_int32(name: str, value: int) -> int:
     """Return `value`, refusing what is no 32-bit integer."""
-    return _check_whole(name, value, -(2**31), 2**31 - 1, "give an integer of 32 bits")
+    return _check_whole(name, value, -(2**31), INT32_MAX, "give an integer of 32 bits")
 
 
 def check_uint32(name: str, value: int) -> int:
@@ -32,17 +33,17 @@ def check_uint32(name: str, value: int) -> int:
 
 def check_interval(name: str, milliseconds: int) -> int:
     """Return an interval in milliseconds, refusing a negative one and what is no 32-bit integer."""
-    return _check_whole(name, milliseconds, 0, 2**31 - 1, f"give milliseconds from 0 to {2**31 - 1}")
+    return _check_whole(name, milliseconds, 0, INT32_MAX, f"give milliseconds from 0 to {INT32_MAX}")
 
 
 def check_handle(name: str, value: int) -> int:
     """Return a handle, refusing what MXAccess never gives out: it numbers handles from 1, in 32 bits."""
-    return _check_whole(name, value, 1, 2**31 - 1, f"give a handle that the gateway gave, from 1 to {2**31 - 1}")
+    return _check_whole(name, value, 1, INT32_MAX, f"give a handle that the gateway gave, from 1 to {INT32_MAX}")
 
 
 def check_user_id(name: str, value: int) -> int:
     """Return a user id, refusing what MXAccess never gives out: 0 stands for a user who was not authenticated."""
-    return _check_whole(name, value, 1, 2**31 - 1, "give the id that authenticate_user returned")
+    return _check_whole(name, value, 1, INT32_MAX, "give the id that authenticate_user returned")
 
 
 def check_sequence(value: int) -> int:
@@ -117,7 +118,10 @@ def check_message(name: str, value: M, message_type: type[M]) -> M:
 
 def check_handles(name: str, values: Iterable[int]) -> list[int]:
     """Return handles as a list, refusing none at all, any that MXAccess never gives out, and one that stands twice."""
-    handles = [check_handle(f"{name}[{index}]", value) for index, value in enumerate(check_list(name, values))]
+    found = check_list(name, values)
+    if set(map(type, found)) == {int} and min(found) >= 1 and max(found) <= INT32_MAX and len(set(found)) == len(found):
+        return found
+    handles = [check_handle(f"{name}[{index}]", value) for index, value in enumerate(found)]
     first: dict[int, int] = {}
     for index, handle in enumerate(handles):
         if (before := first.setdefault(handle, index)) != index:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from mxgateway import proto
-from mxgateway.bulk_parts import HANDLE_WEIGHT, for_each, value_weight
+from mxgateway.bulk_parts import HANDLE_WEIGHT, MadeAhead, for_each, value_weight
 from mxgateway.commands import replies, requests
 from mxgateway.commands.arguments import (
     check_column,
@@ -27,7 +27,6 @@ from mxgateway.errors import MxGatewayError, PartialBulk
 from mxgateway.transport.method import Progress
 from mxgateway.values import MxValueInput, to_mx_value
 from mxgateway.wire.betterproto_seam import Message
-from mxgateway.wire.collector import collector_held
 from mxgateway.writes import not_accepted
 
 Transmit = Callable[[proto.MxCommandRequest, float | None, Progress], Awaitable[proto.MxCommandReply]]
@@ -285,20 +284,20 @@ class BulkCommands(ReadCommands):
         """
         budget = Budget(self._bound(timeout) if timeout is not None else None, self._site, correlation_id)
         results: list[Any] = []
-        for part in self._parts(weights, place, budget.correlation_id):
-            progress = Progress()
-            try:
-                left = budget.left()
-                with collector_held():
-                    command = requests.wrap(build(part))
-                request = self._request(command, budget.correlation_id)
-                reply = await (transmit or self._transmit)(request, left, progress)
-                results += self._results(reply, command, len(part), budget.correlation_id)
-            except MxGatewayError as error:
-                done = part.start if not progress.sent or not_accepted(error) else part.stop
-                in_doubt, not_sent = range(part.start, done), range(done, len(weights))
-                error.add_partial(PartialBulk(tuple(results), in_doubt, not_sent))
-                raise
+        with MadeAhead(self._parts(weights, place, budget.correlation_id), build) as bodies:
+            for part, body in bodies:
+                progress = Progress()
+                try:
+                    left = budget.left()
+                    command = requests.wrap(body)
+                    request = self._request(command, budget.correlation_id)
+                    reply = await (transmit or self._transmit)(request, left, progress)
+                    results += self._results(reply, command, len(part), budget.correlation_id)
+                except MxGatewayError as error:
+                    done = part.start if not progress.sent or not_accepted(error) else part.stop
+                    in_doubt, not_sent = range(part.start, done), range(done, len(weights))
+                    error.add_partial(PartialBulk(tuple(results), in_doubt, not_sent))
+                    raise
         return results
 
     def _results(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 from mxgateway.faults import ClosedFault, PeerFault, RpcStatus
 from mxgateway.transport.reply_headers import Headers
 from mxgateway.transport.reply_status import check_response, check_status
+from mxgateway.wire.collector import collector_held
 
 M = TypeVar("M")
 
@@ -16,6 +18,8 @@ PREFIX_SIZE = 5
 """Bytes before each gRPC message: the compressed flag and the length as 32 bits."""
 MOST_PIECES: Final = 1024
 """Pieces of a message that are kept as they came; more are joined, because a piece of two bytes takes forty here."""
+MANY_BYTES: Final = 8192
+"""Bytes from which on messages are taken to become some hundred objects."""
 MOST_AT_ONCE: Final = 4096
 """Messages that one read returns; a window holds a million empty ones, and each becomes an object."""
 
@@ -160,7 +164,8 @@ class ReplyStream(Generic[M]):
         data = b"".join(self._chunks) if len(self._chunks) > 1 else self._chunks[0]
         batch: list[M] = []
         try:
-            position = self._split(data, batch)
+            with collector_held() if self._size >= MANY_BYTES else contextlib.nullcontext():
+                position = self._split(data, batch)
         except (PeerFault, ValueError) as fault:
             self._chunks, self._joined, self._size, self._need = [], 0, 0, PREFIX_SIZE
             self.failed, self.ended = True, False

@@ -11,8 +11,8 @@ BASE = {
     "versions",
 }  # fmt: skip
 CLIENT = {
-    "bulk_parts", "client", "commands", "event_hub", "events", "kept_events", "methods", "recovery", "session", "subscription", "tag_book", "tags", "turns",
-    "update_queue", "updates", "writer", "writes",
+    "alarms", "bulk_parts", "client", "commands", "connecting", "event_hub", "events", "galaxy", "kept_events", "methods", "recovery", "session",
+    "subscription", "tag_book", "tags", "turns", "writer", "writes",
 }  # fmt: skip
 VALUES = {"values", "value_kinds", "value_text"}
 BINDINGS = {"generated", "proto"}

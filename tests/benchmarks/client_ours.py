@@ -7,7 +7,7 @@ import sys
 from typing import Any, Final
 
 from mxgateway import Gap, GatewayClient, TagUpdate, proto
-from mxgateway.client import Opening
+from mxgateway.connecting import Opening
 from tests.benchmarks import calls, worker
 from tests.benchmarks.memory import Memory
 

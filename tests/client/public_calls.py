@@ -12,7 +12,7 @@ from mxgateway import (
     Session,
     proto,
 )
-from mxgateway.client import Opening
+from mxgateway.connecting import Opening
 from mxgateway.simulator import SimulatorOptions
 from tests.client.public_stream_calls import STREAM_CALLS, SUBSCRIPTION_CALLS
 from tests.client.stage import TAGS, Call, Stage, next_call

@@ -18,7 +18,7 @@ from mxgateway import (
     SubscriptionOptions,
     proto,
 )
-from mxgateway.client import Opening
+from mxgateway.connecting import Opening
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.subscription.states import StateChanges
 from mxgateway.transport.server_stream import ServerStream

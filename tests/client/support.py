@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mxgateway import GatewayClient, Session, proto
-from mxgateway.client import Opening
+from mxgateway.connecting import Opening
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 
 TAG: Final = "TestChildObject.TestInt"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import MxGatewayInvalidRequestError, Timestamp, bulk_parts, proto, to_mx_value
-from mxgateway.bulk_parts import HANDLE_WEIGHT, PART_LIMIT, for_each, frame_weight, parts, text_weight, value_weight
+from mxgateway.bulk_parts import (
+    HANDLE_WEIGHT,
+    PART_LIMIT,
+    MadeAhead,
+    for_each,
+    frame_weight,
+    parts,
+    text_weight,
+    value_weight,
+)
 from mxgateway.commands.requests import wrap
 from mxgateway.values import to_mx_sparse_array
 from mxgateway.wire import decode, encode
+from tests.client.support import until
 from tests.wire import compiling
 from tests.wire.messages import google_messages
 from tests.wire.profiles import bounded
@@ -213,3 +224,35 @@ def test_a_scalar_is_not_encoded_to_be_weighed(value: Any, monkeypatch: pytest.M
 )
 def test_what_makes_a_scalar_large_counts(message: proto.MxValue) -> None:
     assert value_weight(message) >= len(encode(message)) + 100
+
+
+# -- made ahead
+
+PIECES = [range(2), range(2, 4), range(4, 5)]
+
+
+async def test_the_next_part_is_made_while_the_one_before_is_under_way() -> None:
+    made: list[range] = []
+    ahead: list[list[range]] = []
+    with MadeAhead(PIECES, lambda part: made.append(part) or part) as parts_made:  # type: ignore[func-returns-value]
+        for part, made_of_it in parts_made:
+            assert made_of_it is part
+            await until(lambda: len(made) == min(len(ahead) + 2, len(PIECES)))
+            ahead.append(list(made))
+    assert ahead == [PIECES[:2], PIECES, PIECES]
+
+
+async def test_a_part_that_is_needed_at_once_is_made_at_once_and_once() -> None:
+    made: list[range] = []
+    with MadeAhead(PIECES, lambda part: made.append(part) or part) as parts_made:  # type: ignore[func-returns-value]
+        assert [part for part, _ in parts_made] == PIECES
+    await asyncio.sleep(0.02)
+    assert made == PIECES
+
+
+async def test_nothing_more_is_made_after_the_block() -> None:
+    made: list[range] = []
+    with MadeAhead(PIECES, lambda part: made.append(part) or part) as parts_made:  # type: ignore[func-returns-value]
+        next(parts_made)
+    await asyncio.sleep(0.02)
+    assert made == PIECES[:1]

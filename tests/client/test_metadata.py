@@ -15,7 +15,7 @@ from mxgateway import (
     Session,
     proto,
 )
-from mxgateway.client import Opening
+from mxgateway.connecting import Opening
 from mxgateway.simulator import Scope, SimulatedGateway, SimulatedKey
 from tests.client.support import advised, connect, is_streaming, until
 

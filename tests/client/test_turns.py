@@ -69,7 +69,7 @@ async def test_the_same_thing_is_had_in_the_order_of_asking() -> None:
     await stage.end("B")
     await stage.end("C")
     assert stage.inside == ["A", "B", "C"]
-    assert not stage.turns._queues
+    assert stage.turns.idle
 
 
 async def test_different_things_are_had_at_the_same_time() -> None:
@@ -80,7 +80,7 @@ async def test_different_things_are_had_at_the_same_time() -> None:
     assert set(stage.held) == {"A", "B", "C"}
     for name in "ABC":
         await stage.end(name)
-    assert not stage.turns._queues
+    assert stage.turns.idle
 
 
 async def test_claims_that_overlap_crosswise_do_not_block_each_other() -> None:
@@ -103,7 +103,7 @@ async def test_a_thing_that_is_named_twice_is_one() -> None:
     await stage.end("A")
     await stage.end("B")
     assert stage.inside == ["A", "B"]
-    assert not stage.turns._queues
+    assert stage.turns.idle
 
 
 async def test_a_claim_waits_for_the_last_of_its_things() -> None:
@@ -141,7 +141,7 @@ async def test_a_claim_that_is_cancelled_makes_room_for_the_next_one(name: str) 
     for other in "ABC":
         await stage.end(other)
     assert stage.inside == ["A", *(other for other in "BC" if other != name)]
-    assert not stage.turns._queues
+    assert stage.turns.idle
 
 
 async def test_a_claim_may_be_cancelled_in_the_moment_of_its_turn() -> None:
@@ -159,7 +159,7 @@ async def test_a_claim_may_be_cancelled_in_the_moment_of_its_turn() -> None:
     await asyncio.wait([second, third])
     assert second.cancelled()
     assert order == ["C"]
-    assert not turns._queues
+    assert turns.idle
 
 
 async def test_an_error_in_the_block_gives_the_turn_on() -> None:
@@ -169,7 +169,7 @@ async def test_an_error_in_the_block_gives_the_turn_on() -> None:
             raise RuntimeError
     async with asyncio.timeout(PATIENCE), turns.of(["x"]):
         pass
-    assert not turns._queues
+    assert turns.idle
 
 
 keys = st.lists(st.sampled_from("wxyz"), max_size=4)
@@ -212,7 +212,7 @@ async def play(script: list[tuple[str, object]]) -> None:
             await stage.end(name)
         await asyncio.gather(*stage.tasks.values(), return_exceptions=True)
 
-    assert not stage.turns._queues
+    assert stage.turns.idle
     assert {name for name in claims if name not in stage.inside} <= cancelled
     assert all(task.cancelled() or task.exception() is None for task in stage.tasks.values())
     place = {name: index for index, name in enumerate(stage.inside)}

@@ -28,7 +28,7 @@ from mxgateway import (
     from_mx_value,
     proto,
 )
-from mxgateway.client import Opening
+from mxgateway.connecting import Opening
 from mxgateway.errors import GrpcStatus
 from mxgateway.options import RetryOptions
 from mxgateway.simulator import SimulatedGateway
