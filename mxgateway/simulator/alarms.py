@@ -217,10 +217,8 @@ class AlarmSystem:
             feed.put(mx.AlarmFeedMessage(provider_status=self.provider_status()))
         for session in list(self._sessions.values()):
             session.publish(
-                mx.MxEvent(
-                    family=mx.MxEventFamily.ON_ALARM_PROVIDER_MODE_CHANGED,
-                    on_alarm_provider_mode_changed=mx.OnAlarmProviderModeChangedEvent(status=self.provider_status()),
-                )
+                family=mx.MxEventFamily.ON_ALARM_PROVIDER_MODE_CHANGED,
+                on_alarm_provider_mode_changed=mx.OnAlarmProviderModeChangedEvent(status=self.provider_status()),
             )
 
     def _watch(self, target: Target, known: Mapping[str, Alarm]) -> None:
@@ -268,9 +266,7 @@ class AlarmSystem:
                 feed.put(mx.AlarmFeedMessage(transition=self._transition(alarm, kind)))
         for session in list(self._sessions.values()):
             session.publish(
-                mx.MxEvent(
-                    family=mx.MxEventFamily.ON_ALARM_TRANSITION, on_alarm_transition=self._transition(alarm, kind)
-                )
+                family=mx.MxEventFamily.ON_ALARM_TRANSITION, on_alarm_transition=self._transition(alarm, kind)
             )
 
     def _find(self, name: str) -> Alarm | None:
