@@ -213,7 +213,7 @@ async def test_a_restarted_gateway_begins_to_count_again_and_the_gap_says_so(
     deploy(gateway, clock, 2)
     await take(watch, 2)
     clock.advance(1)
-    await gateway.restart()
+    await gateway.restart(deployed=True)
     gap, now = await take(watch, 2)
     assert gap == DeployGap(4, None, DeployGapCause.RESTARTED)
     assert now == gateway.galaxy.state()
@@ -225,7 +225,7 @@ async def test_a_restart_before_the_second_deployment_is_noticed_though_the_numb
 ) -> None:
     await event(watch)
     clock.advance(1)
-    await gateway.restart()
+    await gateway.restart(deployed=True)
     gap, now = await take(watch, 2)
     assert (gap.cause, now.sequence) == (DeployGapCause.RESTARTED, 1)
 
@@ -276,7 +276,7 @@ async def carry_out(
             gateway.drop_connections(politely=step == "goaway")
         case "restart":
             clock.advance(1)
-            await gateway.restart()
+            await gateway.restart(deployed=True)
         case "refuse":
             gateway.fail_next("WatchDeployEvents", Status.UNAVAILABLE, "not now")
         case "deploy" | "deploy 20":
