@@ -48,10 +48,34 @@ async def tags_of(call: Call, tags: Sequence[str], limit: int) -> AsyncIterator[
     if not any(map(is_glob, tags)):
         yield list(tags)
         return
+    check_patterns(tags)
+    async with call.client():
+        yield await expanded(call, tags, limit)
+
+
+async def expanded(call: Call, tags: Sequence[str], limit: int) -> list[str]:
+    """Return what `tags_of` gives; the connection is the one of a block around it, or one of its own.
+
+    Raises:
+        click.UsageError: A pattern cannot stand for a tag.
+        CommandFailure: A pattern stands for no tag, or all of them for too many.
+        MxGatewayAuthorizationError: The API key may not look into the galaxy.
+    """
+    if not any(map(is_glob, tags)):
+        return list(tags)
+    check_patterns(tags)
+    async with call.client() as client:
+        return await _Expansion(client.galaxy, limit, call.correlation_id).of(tags)
+
+
+def check_patterns(tags: Sequence[str]) -> None:
+    """Refuse patterns that can stand for no tag, before anything is sent.
+
+    Raises:
+        click.UsageError: One of them cannot.
+    """
     for tag in filter(is_glob, tags):
         _check(tag)
-    async with call.client() as client:
-        yield await _Expansion(client.galaxy, limit, call.correlation_id).of(tags)
 
 
 def _check(tag: str) -> None:

@@ -13,7 +13,7 @@ from mxgateway_cli.failures import CommandFailure, ExitCode, WaitedInVain, descr
 from mxgateway_cli.live_table import LiveTable, is_live
 from mxgateway_cli.options import CLIENT_NAME, Seconds, whole_timeout
 from mxgateway_cli.sections import option
-from mxgateway_cli.tag_globs import MAX_TAGS, tags_of
+from mxgateway_cli.tag_globs import MAX_TAGS, check_patterns, expanded
 from mxgateway_cli.tag_lists import TAG_OPTIONS
 from mxgateway_cli.tag_output import pad, value_cell
 from mxgateway_cli.text import clean, value_text
@@ -50,15 +50,25 @@ async def watch(
     """
     from mxgateway_cli.waiting import Deadline
 
+    check_patterns(tags)
     deadline = Deadline(call.timeout)
-    async with tags_of(call, tags, max_tags) as named, call.session(name=client_name) as session:
-        watching = _Watching(call, count)
+    watching = _Watching(call, count)
 
-        def in_vain() -> Exception | None:
-            seen = f"{watching.count} of {count} updates came within {deadline.seconds:g} s"
-            return WaitedInVain(seen) if count is not None else None
+    def in_vain() -> Exception | None:
+        seen = f"{watching.count} of {count} updates came within {deadline.seconds:g} s"
+        return WaitedInVain(seen) if count is not None else None
 
-        async with deadline.bound(in_vain), session.stream_events() as events:
+    async with call.client():
+        named: list[str] = []
+        async with deadline.bound(in_vain):
+            named = await expanded(call, tags, max_tags)
+        if not named:  # the galaxy took all of the time
+            return
+        async with (
+            call.session(name=client_name) as session,
+            deadline.bound(in_vain),
+            session.stream_events() as events,
+        ):
             await watching.subscribe(session, named, client_name)
             async with Deadline(duration).bound(lambda: None):
                 await watching.run(events)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,6 +113,24 @@ async def test_a_thousand_tags_are_the_bound_where_nobody_says_otherwise() -> No
 
     assert outcome.code == 2
     assert "stands for more than 1000 tags" in outcome.err
+
+
+@pytest.mark.parametrize(("count", "code"), [(("--count", "1"), 20), ((), 0)])
+async def test_the_time_out_of_a_watch_holds_while_the_galaxy_is_asked(
+    gateway: Gateway, count: tuple[str, ...], code: int
+) -> None:
+    async with FaultProxy(gateway.simulated.port) as proxy:
+
+        def stalled(reply: Any) -> Any:
+            proxy.to_client.freeze()
+            return reply
+
+        gateway.simulated.reply_override("DiscoverHierarchy", stalled)
+        env = {**gateway.env, "MXGATEWAY_ENDPOINT": proxy.endpoint}
+        outcome = await mxgw("watch", "Tank*.Level", *count, "--timeout", "2", "--plaintext", env=env)
+
+    assert (outcome.code, outcome.out) == (code, "")
+    assert galaxy_calls(gateway) == ["DiscoverHierarchy"]
 
 
 @pytest.mark.parametrize("command", ["read", "watch", "read-bulk", "write"])
