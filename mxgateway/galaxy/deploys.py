@@ -6,7 +6,7 @@ import asyncio
 import enum
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import TracebackType
 from typing import Final
@@ -25,6 +25,9 @@ from mxgateway.transport.server_stream import ServerStream
 from mxgateway.wire import Timestamp
 
 Deploys = ServerStream[proto.WatchDeployEventsRequest, proto.DeployEvent]
+
+_METHOD: Final = replace(WATCH_DEPLOY_EVENTS, repeatable=False)
+"""The watch tries again by itself, with pauses of its own and the last deployment that it has told."""
 
 _WHAT: Final = "the stream of deployments"
 
@@ -161,7 +164,7 @@ class DeployWatch:
             request = proto.WatchDeployEventsRequest()
             if self._known is not None:
                 request.last_seen_deploy_time = self._known
-            self._stream = ServerStream(self._channel, WATCH_DEPLOY_EVENTS, request, self._call)
+            self._stream = ServerStream(self._channel, _METHOD, request, self._call)
             self._opened = asyncio.get_running_loop().time()
         try:
             batch = await self._stream.messages()
@@ -179,7 +182,7 @@ class DeployWatch:
         return MxGatewayTransportError(
             f"{self._channel.endpoint} has ended {_WHAT}",
             hint="it is opened again",
-            site=call_site(self._channel, WATCH_DEPLOY_EVENTS, self._call),
+            site=call_site(self._channel, _METHOD, self._call),
             phase="stream",
             grpc_status=GrpcStatus.UNAVAILABLE,
             retryable=True,

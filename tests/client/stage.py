@@ -10,8 +10,12 @@ from typing import Any, Final
 
 import mxgateway
 from mxgateway import (
+    DeployWatch,
     EventStream,
+    GalaxyRepositoryClient,
     GatewayClient,
+    HierarchyPages,
+    LazyBrowseNode,
     RecoveryOptions,
     Session,
     Subscription,
@@ -19,12 +23,16 @@ from mxgateway import (
     proto,
 )
 from mxgateway.connecting import Opening
+from mxgateway.galaxy.hierarchy import PagesIterator
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.subscription.states import StateChanges
 from mxgateway.transport.server_stream import ServerStream
 from tests.client.support import TAG, Item, advised, change, connect, is_streaming, until
 
-AWAITABLE: Final = (GatewayClient, Session, EventStream, Subscription, StateChanges, ServerStream, Opening)
+AWAITABLE: Final = (
+    GatewayClient, Session, EventStream, Subscription, StateChanges, ServerStream, Opening,
+    GalaxyRepositoryClient, HierarchyPages, PagesIterator, LazyBrowseNode, DeployWatch,
+)  # fmt: skip
 """The public classes with calls to wait for."""
 
 PUBLISHING_DELAY: Final = 0.005
@@ -121,7 +129,9 @@ class Call:
     prepare: Callable[[Stage], Awaitable[object]] = no_preparation
     """What has to be done before."""
     streams: int = 0
-    """Streams that are open afterwards."""
+    """Streams that are open afterwards: the session's own."""
+    watches: int = 0
+    """Other streams that are open afterwards."""
     reconnects: bool = False
     """True for those that are made once more after the connection was lost: one of each kind, for they all connect alike."""
     leaves_sessions: bool = False
