@@ -65,8 +65,8 @@ async def test_a_galaxy_that_was_never_deployed_has_no_time(gateway: Gateway) ->
 async def test_a_key_without_metadata_read_is_told_the_scope() -> None:
     key = SimulatedKey.parse(KEY, scopes=set(Scope) - {Scope.METADATA_READ})
     async with SimulatedGateway(api_keys=[key]) as simulated:
-        for command in ("galaxy-test-connection", "galaxy-last-deploy", "galaxy-discover", "galaxy-browse"):
-            outcome = await Gateway(simulated).mxgw(command, "-ojsonl")
+        for name in ("test-connection", "last-deploy", "discover", "browse", "watch"):
+            outcome = await Gateway(simulated).mxgw(f"galaxy-{name}", "-ojsonl")
             assert (outcome.code, outcome.out) == (71, "")
             assert "metadata:read" in outcome.error["message"]
 

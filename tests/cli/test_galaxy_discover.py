@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 from typing import Any
 
 import pytest
@@ -235,6 +236,19 @@ async def test_the_first_object_of_a_large_galaxy_comes_at_once_and_a_closed_pip
         assert first["tagName"]
         assert (outcome.code, outcome.err) == (0, "")
         assert len(requests(gateway)) < 10, "pages that nobody wanted were asked for"
+
+
+@on_posix
+async def test_ctrl_c_ends_a_long_list_between_two_objects() -> None:
+    async with SimulatedGateway(api_keys=[SimulatedKey.parse(KEY)], plant=generated_plant(5_000)) as simulated:
+        process = await start("galaxy-discover", "-ojsonl", "--plaintext", env=Gateway(simulated).env)
+        assert process.stdout is not None
+        await process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        outcome = await finish(process)
+
+    assert (outcome.code, outcome.err) == (130, "")
+    assert len(outcome.lines) < 5_000
 
 
 @on_posix

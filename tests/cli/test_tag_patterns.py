@@ -44,6 +44,15 @@ async def test_a_pattern_stands_for_all_tags_that_are_like_it(gateway: Gateway) 
     assert len(gateway.simulated.sessions) == 0
 
 
+async def test_a_pattern_is_looked_up_over_the_connection_of_the_command(gateway: Gateway) -> None:
+    async with FaultProxy(gateway.simulated.port) as proxy:
+        env = {**gateway.env, "MXGATEWAY_ENDPOINT": proxy.endpoint}
+        outcome = await mxgw("read-bulk", "--items", "Tank0?.Level", "--plaintext", "-ojsonl", env=env)
+
+        assert (outcome.code, len(outcome.lines)) == (0, 2)
+        assert proxy.accepted == 1
+
+
 async def test_a_tag_without_a_wildcard_never_asks_the_galaxy() -> None:
     async with galaxy_of(Scope.METADATA_READ) as simulated:
         gateway = Gateway(simulated)
