@@ -32,7 +32,7 @@ def search(pattern: str) -> tuple[HierarchyOptions, Pick]:
     Raises:
         MxGatewayInvalidRequestError: The pattern is none; nothing was sent.
     """
-    if not check_text("pattern", pattern).strip():
+    if not check_text("pattern", pattern).strip() or pattern.startswith("."):
         raise MxGatewayInvalidRequestError(
             f"pattern is {pattern!r:.100}", hint="give a glob such as 'Tank*.Level'; nothing was sent", phase="request"
         )
