@@ -151,7 +151,7 @@ class HierarchyPages:
             self._asking = None
             outcome = [] if asking.cancelled() else [asking.result()]
             del asking
-            if outcome:
+            if outcome and not self._over:  # closed meanwhile
                 return self._take(outcome)
         return []
 
