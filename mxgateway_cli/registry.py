@@ -90,6 +90,11 @@ COMMANDS: Final = (
         "bulk_values:write_secured2_bulk",
     ),
     Entry("streams", "stream-events", "Show the events of a session as they come.", "streams:stream_events"),
+    Entry("galaxy", "galaxy-test-connection", "Show whether the galaxy's database answers.", "galaxy:test_connection"),
+    Entry("galaxy", "galaxy-last-deploy", "Show when the galaxy was deployed last.", "galaxy:last_deploy"),
+    Entry("galaxy", "galaxy-discover", "Show the objects of the galaxy.", "galaxy_objects:discover"),
+    Entry("galaxy", "galaxy-browse", "Show what is directly below an object of the galaxy.", "galaxy_objects:browse"),
+    Entry("galaxy", "galaxy-watch", "Show the deployments of the galaxy as they come.", "galaxy:watch"),
     Entry(
         "measure",
         "bench-read-bulk",
