@@ -140,7 +140,7 @@ async def test_a_watch_goes_on_after_the_gateway_was_restarted(gateway: Gateway)
     gateway.simulated.deploy()
     process = await start("galaxy-watch", "--count", "2", "--plaintext", "-ojsonl", env=gateway.env)
     await line_of(process)
-    await gateway.simulated.restart()
+    await gateway.simulated.restart(deployed=True)
     outcome = await finish(process)
 
     gap, event = outcome.lines
