@@ -141,12 +141,13 @@ async def test_a_watch_goes_on_after_the_gateway_was_restarted(gateway: Gateway)
     process = await start("galaxy-watch", "--count", "2", "--plaintext", "-ojsonl", env=gateway.env)
     await line_of(process)
     await gateway.simulated.restart()
+    gateway.simulated.deploy()
     outcome = await finish(process)
 
     gap, event = outcome.lines
     assert outcome.code == 0, outcome.err
     assert gap["gap"] == {"cause": "restarted", "firstMissed": "3", "lastMissed": None}
-    assert event["sequence"] == "1"
+    assert event["sequence"] == "2"
 
 
 async def test_missing_deployments_at_the_time_limit_are_exit_code_20_with_what_came(gateway: Gateway) -> None:
