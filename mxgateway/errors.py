@@ -332,6 +332,8 @@ def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
 # gRPC statuses
 
 _GALAXY_SERVICE: Final = "GalaxyRepository/"
+_ALARM_METHODS: Final = ("/StreamAlarms", "/QueryActiveAlarms", "/AcknowledgeAlarm")
+"""The methods of the gateway's own service that need no session."""
 _SCOPE: Final = re.compile(r"required scope '([^']+)'")
 
 
@@ -370,7 +372,8 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
             return MxGatewayProtocolError, "the server is no MXAccess gateway, or an older one", False
         case GrpcStatus.NOT_FOUND if galaxy:
             return MxGatewayNotFoundError, "check the name, or browse from the top level", False
-    if fault.synthesised or galaxy or fault.code not in _SESSION_HINTS:
+    sessionless = galaxy or site.method.endswith(_ALARM_METHODS)
+    if fault.synthesised or sessionless or fault.code not in _SESSION_HINTS:
         passing = fault.code in (GrpcStatus.UNAVAILABLE, GrpcStatus.RESOURCE_EXHAUSTED, GrpcStatus.ABORTED)
         return MxGatewayTransportError, "try again later" if passing else "see the gateway's log", passing
     if fault.code is GrpcStatus.UNAVAILABLE:
