@@ -100,15 +100,23 @@ class BoardSupervisor:
     async def _run(self) -> None:
         self._change(SubscriptionState.CONNECTING)
         try:
-            while (fault := await self._follow()) is None or self._may_recover(fault):
-                if fault is not None:
-                    self._change(SubscriptionState.RECOVERING, cause=fault)
+            fault = await self._follow_on()
+            if self.board.state not in OVER:
+                self.fault = fault
+                self._finish(SubscriptionState.FAILED)
+        finally:
+            self._finish(SubscriptionState.CLOSED)  # unless it is over already
+
+    async def _follow_on(self) -> MxGatewayError:
+        """Read one feed after the other, and return what is not mended."""
+        while (fault := await self._follow()) is None or self._may_recover(fault):
+            if fault is not None:
+                self._change(SubscriptionState.RECOVERING, cause=fault)
+                try:
                     await self._recovery.pause(fault)
-        except GivingUp as end:
-            fault = end.error
-        if self.board.state not in OVER:
-            self.fault = fault
-            self._finish(SubscriptionState.FAILED)
+                except GivingUp as end:
+                    return end.error
+        return fault
 
     def _may_recover(self, fault: MxGatewayError) -> bool:
         """Tell whether to try again: not the first time, and not when the client itself was closed."""

@@ -12,6 +12,15 @@ import pytest
 import mxgateway
 
 PUBLIC = [
+    "ActiveAlarm",
+    "AlarmAcknowledgement",
+    "AlarmBoard",
+    "AlarmChange",
+    "AlarmChangeKind",
+    "AlarmFeed",
+    "AlarmProviderStatus",
+    "AlarmReference",
+    "AlarmTransition",
     "ApiKey",
     "CallInfo",
     "CallTrace",
@@ -52,6 +61,7 @@ PUBLIC = [
     "RetryOptions",
     "Secret",
     "Session",
+    "SnapshotComplete",
     "Subscription",
     "SubscriptionOptions",
     "SubscriptionState",

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import mxgateway
 from mxgateway import (
+    AlarmBoard,
+    AlarmFeed,
     EventStream,
     GatewayClient,
     RecoveryOptions,
@@ -24,7 +26,9 @@ from mxgateway.subscription.states import StateChanges
 from mxgateway.transport.server_stream import ServerStream
 from tests.client.support import TAG, Item, advised, change, connect, is_streaming, until
 
-AWAITABLE: Final = (GatewayClient, Session, EventStream, Subscription, StateChanges, ServerStream, Opening)
+AWAITABLE: Final = (
+    GatewayClient, Session, EventStream, Subscription, StateChanges, ServerStream, Opening, AlarmFeed, AlarmBoard,
+)  # fmt: skip
 """The public classes with calls to wait for."""
 
 PUBLISHING_DELAY: Final = 0.005
@@ -33,6 +37,13 @@ PUBLISHING_DELAY: Final = 0.005
 
 TAGS: Final = [TAG, "TestChildObject.TestBool"]
 """Two tags that are there."""
+
+
+ALARM: Final = "Galaxy!Area1.Tank01.HiHi"
+"""An alarm that only the test raises."""
+
+QUICK: Final = RecoveryOptions(initial_backoff=0.01, max_backoff=0.02)
+"""Pauses that a test can wait for."""
 
 
 @dataclass
@@ -47,6 +58,8 @@ class Stage:
     """The event streams, which the stage closes at its end."""
     subscriptions: list[Subscription] = field(default_factory=list)
     """The subscriptions, which the stage closes at its end."""
+    feeds: list[AlarmFeed | AlarmBoard] = field(default_factory=list)
+    """The alarm feeds and boards, which the stage closes at its end."""
     prepared: Any = None
     """What the call's preparation has returned."""
     _timer: asyncio.TimerHandle | None = None
@@ -69,10 +82,20 @@ class Stage:
     def subscription(self, session: Session | None = None) -> Subscription:
         """Return a subscription to the item's tag, in a session or in one of its own."""
         self.client._next_opening = 0.0  # session openings are kept apart, which is nothing to wait for here
-        options = SubscriptionOptions(recovery=RecoveryOptions(initial_backoff=0.01, max_backoff=0.02))
+        options = SubscriptionOptions(recovery=QUICK)
         subscription = session.subscribe([TAG], options) if session else self.client.subscribe([TAG], options)
         self.subscriptions.append(subscription)
         return subscription
+
+    def alarms(self) -> AlarmFeed:
+        """Return an alarm feed."""
+        self.feeds.append(feed := self.client.stream_alarms(ALARM))
+        return feed
+
+    def board(self) -> AlarmBoard:
+        """Return an alarm board."""
+        self.feeds.append(board := self.client.alarm_board(ALARM, recovery=QUICK))
+        return board
 
     def publish_soon(self) -> None:
         """Let the item's provider publish a value once the call waits for it."""
@@ -88,7 +111,7 @@ class Stage:
             self._timer.cancel()
         for subscription in self.subscriptions:
             await subscription.aclose()
-        for stream in self.streams:
+        for stream in (*self.streams, *self.feeds):
             await stream.aclose()
         await self.session.close()
 
@@ -126,6 +149,11 @@ class Call:
     """True for those that are made once more after the connection was lost: one of each kind, for they all connect alike."""
     leaves_sessions: bool = False
     """True when a session of a call that was cancelled is left to its lease."""
+
+    @property
+    def streams_events(self) -> bool:
+        """Whether the session's event stream is open afterwards."""
+        return self.streams > 0 and not self.name.startswith("Alarm")
 
     @property
     def method(self) -> str:

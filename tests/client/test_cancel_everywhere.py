@@ -80,7 +80,7 @@ async def cancelled_at(
         await call.afterwards(stage)
         await streams_gone(client, expected=call.streams)
         if stage.session.session_id in gateway.sessions:
-            await until(lambda: is_streaming(gateway, stage.session) == (call.streams > 0))
+            await until(lambda: is_streaming(gateway, stage.session) == call.streams_events)
     await stage.close()
     if call.leaves_sessions or moment in EVERYTHING:
         for session in list(gateway.sessions.values()):
