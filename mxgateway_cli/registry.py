@@ -90,7 +90,7 @@ COMMANDS: Final = (
         "bulk_values:write_secured2_bulk",
     ),
     Entry("streams", "stream-events", "Show the events of a session as they come.", "streams:stream_events"),
-    Entry("streams", "stream-alarms", "Show the active alarms, and what becomes of them.", "alarms:stream_alarms"),
+    Entry("streams", "stream-alarms", "Show the active alarms, then every transition as it comes.", "alarms:stream_alarms"),
     Entry("streams", "query-active-alarms", "Show the alarms that are active now.", "alarms:query_active_alarms"),
     Entry("streams", "acknowledge-alarm", "Acknowledge an alarm.", "alarms:acknowledge_alarm"),
     Entry(

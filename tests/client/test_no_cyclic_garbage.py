@@ -198,6 +198,14 @@ async def subscribes_apart(stage: Stage) -> None:
     assert [state async for state in states][-1] is SubscriptionState.CLOSED
 
 
+async def keeps_an_alarm_board(stage: Stage) -> None:
+    async with stage.client.alarm_board() as board, stage.client.stream_alarms() as feed:
+        await anext(feed)
+        await anext(board)
+    with pytest.raises(MxAccessError):
+        await stage.client.acknowledge_alarm("Galaxy!Area1.Nothing.HiHi")
+
+
 HOLDING: Final = {ends_with_its_bound, is_cancelled, ends_with_a_bound_of_the_callers_own}
 """Calls for which the gateway has to hold its commands."""
 CALLS: Final = [
@@ -215,6 +223,7 @@ CALLS: Final = [
     opens_a_session,
     subscribes,
     subscribes_apart,
+    keeps_an_alarm_board,
 ]
 
 
