@@ -325,6 +325,8 @@ def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
     else:
         text = f"no answer from {site.endpoint}{bound}{_during(site)}"
         hint = "the command may still be carried out; ask for the session's state before repeating it"
+        if site.method.endswith(_ALARM_METHODS):
+            hint = "try again later, or allow more time"
     return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
 
 
@@ -366,6 +368,8 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
             return MxGatewayAuthorizationError, _denial_hint(fault), False
         case GrpcStatus.INVALID_ARGUMENT | GrpcStatus.OUT_OF_RANGE:
             return MxGatewayInvalidRequestError, "correct the request", False
+        case GrpcStatus.DEADLINE_EXCEEDED if site.method.endswith(_ALARM_METHODS):
+            return MxGatewayTimeoutError, "try again later, or allow more time", False
         case GrpcStatus.DEADLINE_EXCEEDED:
             return MxGatewayTimeoutError, "the command may still be carried out; ask for the session's state", False
         case GrpcStatus.UNIMPLEMENTED:

@@ -260,6 +260,18 @@ async def test_recovery_that_gives_up_ends_the_board_with_the_last_error(
             await anext(board)
 
 
+async def test_time_of_interruptions_that_were_mended_does_not_count_for_giving_up(
+    gateway: SimulatedGateway, client: GatewayClient, proxy: FaultProxy
+) -> None:
+    options = RecoveryOptions(initial_backoff=0.01, max_backoff=0.02, give_up_after=0.2)
+    async with board_of(client, recovery=options) as replay:
+        for number in (2, 3):
+            proxy.reset_all()
+            await until(lambda: replay.ended or replay.states.count(CONNECTED) == number)  # noqa: B023
+            await asyncio.sleep(0.25)
+        assert replay.states.count(CONNECTED) == 3
+
+
 async def test_a_board_that_cannot_begin_raises_and_leaves_nothing(
     gateway: SimulatedGateway, client: GatewayClient
 ) -> None:
