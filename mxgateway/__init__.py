@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mxgateway.errors import MxGatewayMalformedReplyError as MxGatewayMalformedReplyError
     from mxgateway.errors import MxGatewayNotFoundError as MxGatewayNotFoundError
     from mxgateway.errors import MxGatewayProtocolError as MxGatewayProtocolError
+    from mxgateway.errors import MxGatewayRedeployError as MxGatewayRedeployError
     from mxgateway.errors import MxGatewaySessionError as MxGatewaySessionError
     from mxgateway.errors import MxGatewayTimeoutError as MxGatewayTimeoutError
     from mxgateway.errors import MxGatewayTlsError as MxGatewayTlsError
@@ -45,6 +46,15 @@ if TYPE_CHECKING:
     from mxgateway.errors import MxGatewayWorkerError as MxGatewayWorkerError
     from mxgateway.errors import PartialBulk as PartialBulk
     from mxgateway.events import EventStream as EventStream
+    from mxgateway.galaxy.browse import LazyBrowseNode as LazyBrowseNode
+    from mxgateway.galaxy.client import GalaxyRepositoryClient as GalaxyRepositoryClient
+    from mxgateway.galaxy.deploys import DeployGap as DeployGap
+    from mxgateway.galaxy.deploys import DeployGapCause as DeployGapCause
+    from mxgateway.galaxy.deploys import DeployWatch as DeployWatch
+    from mxgateway.galaxy.hierarchy import HierarchyPages as HierarchyPages
+    from mxgateway.galaxy.options import BrowseOptions as BrowseOptions
+    from mxgateway.galaxy.options import HierarchyOptions as HierarchyOptions
+    from mxgateway.galaxy.tree import GalaxyTree as GalaxyTree
     from mxgateway.options import DEFAULT_ENDPOINT as DEFAULT_ENDPOINT
     from mxgateway.options import ClientOptions as ClientOptions
     from mxgateway.options import Endpoint as Endpoint
@@ -108,6 +118,7 @@ _MODULES: Final = {
         "MxGatewayMalformedReplyError",
         "MxGatewayNotFoundError",
         "MxGatewayProtocolError",
+        "MxGatewayRedeployError",
         "MxGatewaySessionError",
         "MxGatewayTimeoutError",
         "MxGatewayTlsError",
@@ -116,6 +127,12 @@ _MODULES: Final = {
         "PartialBulk",
     ),
     "events": ("EventStream",),
+    "galaxy.browse": ("LazyBrowseNode",),
+    "galaxy.client": ("GalaxyRepositoryClient",),
+    "galaxy.deploys": ("DeployGap", "DeployGapCause", "DeployWatch"),
+    "galaxy.hierarchy": ("HierarchyPages",),
+    "galaxy.options": ("BrowseOptions", "HierarchyOptions"),
+    "galaxy.tree": ("GalaxyTree",),
     "options": (
         "DEFAULT_ENDPOINT",
         "ClientOptions",
@@ -178,6 +195,16 @@ __all__ = [  # noqa: RUF022 - sorted within its groups
     "AlarmReference",
     "AlarmTransition",
     "SnapshotComplete",
+    # the galaxy
+    "BrowseOptions",
+    "DeployGap",
+    "DeployGapCause",
+    "DeployWatch",
+    "GalaxyRepositoryClient",
+    "GalaxyTree",
+    "HierarchyOptions",
+    "HierarchyPages",
+    "LazyBrowseNode",
     # options
     "ApiKey",
     "ClientOptions",
@@ -222,6 +249,7 @@ __all__ = [  # noqa: RUF022 - sorted within its groups
     "MxGatewayMalformedReplyError",
     "MxGatewayNotFoundError",
     "MxGatewayProtocolError",
+    "MxGatewayRedeployError",
     "MxGatewaySessionError",
     "MxGatewayTimeoutError",
     "MxGatewayTlsError",

@@ -35,6 +35,7 @@ from mxgateway.transport.server_stream import ServerStream
 from mxgateway.transport.unattended import Unattended
 
 if TYPE_CHECKING:
+    from mxgateway.galaxy.client import GalaxyRepositoryClient
     from mxgateway.subscription.subscription import Subscription
 
 log = logging.getLogger("mxgateway.client")
@@ -115,6 +116,13 @@ class GatewayClient(AlarmCalls):
     def stats(self) -> ClientStats:
         """Return what this client has done so far, in numbers: a snapshot."""
         return self._channel.stats()
+
+    @property
+    def galaxy(self) -> GalaxyRepositoryClient:
+        """What the galaxy holds, asked over this client's connection; closing it closes nothing."""
+        from mxgateway.galaxy.client import GalaxyRepositoryClient
+
+        return GalaxyRepositoryClient(self._channel)
 
     # -- sessions
 

@@ -154,6 +154,10 @@ class MxGatewayInvalidRequestError(MxGatewayError, ValueError):
     """The request is wrong: refused here before it was sent (`grpc_status` is None), or by the gateway."""
 
 
+class MxGatewayRedeployError(MxGatewayInvalidRequestError):
+    """The galaxy was deployed between two pages: the gateway takes the token for the next one no more."""
+
+
 class MxGatewayMalformedReplyError(MxGatewayError):
     """A reply that claims success lacks what success must carry."""
 

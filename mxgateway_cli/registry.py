@@ -93,6 +93,11 @@ COMMANDS: Final = (
     Entry("streams", "stream-alarms", "Show the active alarms, then every transition as it comes.", "alarms:stream_alarms"),
     Entry("streams", "query-active-alarms", "Show the alarms that are active now.", "alarms:query_active_alarms"),
     Entry("streams", "acknowledge-alarm", "Acknowledge an alarm.", "alarms:acknowledge_alarm"),
+    Entry("galaxy", "galaxy-test-connection", "Show whether the galaxy's database answers.", "galaxy:test_connection"),
+    Entry("galaxy", "galaxy-last-deploy", "Show when the galaxy was deployed last.", "galaxy:last_deploy"),
+    Entry("galaxy", "galaxy-discover", "Show the objects of the galaxy.", "galaxy_objects:discover"),
+    Entry("galaxy", "galaxy-browse", "Show what is directly below an object of the galaxy.", "galaxy_objects:browse"),
+    Entry("galaxy", "galaxy-watch", "Show the deployments of the galaxy as they come.", "galaxy:watch"),
     Entry(
         "measure",
         "bench-read-bulk",

@@ -52,6 +52,18 @@ def check_sequence(value: int) -> int:
     return _check_whole("after_worker_sequence", value, 0, 2**64 - 1, hint)
 
 
+def check_range(name: str, value: int, least: int, most: int) -> int:
+    """Return a whole number, refusing what is none or lies outside of a range."""
+    return _check_whole(name, value, least, most, f"give a whole number from {least} to {most}")
+
+
+def check_flag(name: str, value: bool) -> bool:
+    """Return `value`, refusing what is neither True nor False."""
+    if not isinstance(value, bool):
+        _refuse(f"{name} is {_shown(value)}", "give True or False")
+    return value
+
+
 def _check_whole(name: str, value: int, least: int, most: int, hint: str) -> int:
     """Return a whole number as an int; what says of itself that it is one counts, as numpy's integers do, but no bool."""
     try:
@@ -67,6 +79,13 @@ def check_text(name: str, value: str) -> str:
     """Return `value`, refusing what cannot be carried: no str, a NUL character, a lone surrogate."""
     if not _is_text(value):
         _refuse(f"{name} is {_shown(value)}", _TEXT_HINT)
+    return value
+
+
+def check_some_text(name: str, value: str) -> str:
+    """Return `value`, refusing what cannot be carried and an empty text."""
+    if not check_text(name, value):
+        _refuse(f"{name} is empty", "give a text, or None for no such condition")
     return value
 
 

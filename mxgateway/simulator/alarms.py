@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator import statuses
+from mxgateway.simulator.alarm_feeds import Alarm, AlarmFeed, SessionAlarms, snapshot, transition
 from mxgateway.simulator.clock import timestamp
 from mxgateway.simulator.plant import Target
-from mxgateway.simulator.plant_model import AlarmLimit
+from mxgateway.simulator.plant_model import AlarmLimit, Attribute, PlantObject
 from mxgateway.simulator.tags import LivePlant, Sample, Tag
-from mxgateway.simulator.values import to_message
 
 if TYPE_CHECKING:
     from mxgateway.simulator.sessions import Session
@@ -24,66 +21,25 @@ if TYPE_CHECKING:
 _NOT_ACTIVE: Final = 0x80040201 - 2**32
 
 
-@dataclass(eq=False)
-class Alarm:
-    """One alarm and its state."""
-
-    reference: str
-    """``<galaxy>!<area>.<object>.<alarm>``"""
-    source: str
-    """``<object>.<alarm>``"""
-    guid: UUID
-    limit: AlarmLimit
-    tag: Tag
-    is_active: bool = False
-    is_acknowledged: bool = False
-    raised_ns: int = 0
-    changed_ns: int = 0
-    operator: str = ""
-    comment: str = ""
-    value: float = 0.0
-    """The value at the last transition."""
-
-
-@dataclass(eq=False)
-class AlarmFeed:
-    """What one StreamAlarms call has not sent yet."""
-
-    prefix: str
-    messages: deque[mx.AlarmFeedMessage] = field(default_factory=deque)
-    wakeup: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def put(self, message: mx.AlarmFeedMessage) -> None:
-        """Queue a message."""
-        self.messages.append(message)
-        self.wakeup.set()
-
-    async def next_batch(self) -> list[mx.AlarmFeedMessage]:
-        """Wait for messages and take all of them."""
-        while not self.messages:
-            self.wakeup.clear()
-            await self.wakeup.wait()
-        batch = list(self.messages)
-        self.messages.clear()
-        return batch
-
-
 class AlarmSystem:
     """The alarms of one live plant.
 
     Args:
         plant: The live plant, whose analog values are watched.
+        feed_limit: Messages of one feed that may wait for its reader.
     """
 
-    def __init__(self, plant: LivePlant) -> None:
+    def __init__(self, plant: LivePlant, feed_limit: int) -> None:
         self._plant = plant
+        self._feed_limit = feed_limit
         self._alarms: dict[str, Alarm] = {}
         self._by_guid: dict[UUID, Alarm] = {}
         self._feeds: set[AlarmFeed] = set()
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, SessionAlarms] = {}
         self._mode = mx.AlarmProviderMode.ALARMMGR
         self._reason = ""
         self._since_ns = plant.start_ns
+        plant.on_new_tag = self._watch
         self.watch_plant()
 
     @staticmethod
@@ -98,17 +54,24 @@ class AlarmSystem:
         return True
 
     def watch_plant(self) -> None:
-        """Watch the alarms of the plant as it is now; those that it has no more are forgotten."""
+        """Watch the alarms of the plant as it is now; those that it has no more are forgotten.
+
+        A galaxy may have a million limits: those of a value that nobody has touched and that does not move are watched once somebody
+        asks for the tag, or for the alarm.
+        """
         known, self._alarms, self._by_guid = self._alarms, {}, {}
-        for obj in self._plant.plant.objects:
-            if obj.template.has_alarms:
-                for attribute in obj.template.attributes:
-                    self._watch(Target(obj, attribute, None), known)
         for alarm in known.values():
-            if alarm.reference.casefold() not in self._alarms:
+            if self._is_there(alarm):
+                self._keep(alarm)
+            else:
                 alarm.tag.forget(alarm)
                 if alarm.is_active:
                     self._clear(alarm, alarm.value)
+        for obj in self._plant.plant.objects:
+            if obj.template.has_alarms:
+                for attribute in obj.template.attributes:
+                    if attribute.alarms and (attribute.pattern is not None or _begins_beyond(attribute)):
+                        self._watch(self._plant.tag(Target(obj, attribute, None)))
 
     @property
     def is_degraded(self) -> bool:
@@ -121,7 +84,10 @@ class AlarmSystem:
         Raises:
             KeyError: There is none.
         """
-        return self._alarms[reference.casefold()]
+        alarm = self._find_by_name(reference)
+        if alarm is None:
+            raise KeyError(reference)
+        return alarm
 
     def active(self, prefix: str = "") -> Iterator[Alarm]:
         """Iterate over the active alarms whose full reference starts with `prefix`."""
@@ -129,7 +95,7 @@ class AlarmSystem:
 
     def snapshots(self, prefix: str = "") -> list[mx.ActiveAlarmSnapshot]:
         """Return the active alarms whose full reference starts with `prefix`."""
-        return [self._snapshot(alarm) for alarm in self.active(prefix)]
+        return [snapshot(alarm, self._mode) for alarm in self.active(prefix)]
 
     def provider_status(self) -> mx.AlarmProviderStatus:
         """Return where the alarms come from."""
@@ -141,11 +107,10 @@ class AlarmSystem:
 
     def open_feed(self, prefix: str) -> AlarmFeed:
         """Return a feed that begins with the active alarms, the end of the snapshot and the provider's status."""
-        feed = AlarmFeed(prefix)
-        for snapshot in self.snapshots(prefix):
-            feed.put(mx.AlarmFeedMessage(active_alarm=snapshot))
-        feed.put(mx.AlarmFeedMessage(snapshot_complete=True))
-        feed.put(mx.AlarmFeedMessage(provider_status=self.provider_status()))
+        first = [mx.AlarmFeedMessage(active_alarm=active) for active in self.snapshots(prefix)]
+        first.append(mx.AlarmFeedMessage(snapshot_complete=True))
+        first.append(mx.AlarmFeedMessage(provider_status=self.provider_status()))
+        feed = AlarmFeed(prefix, first, self._feed_limit)
         self._feeds.add(feed)
         return feed
 
@@ -153,9 +118,9 @@ class AlarmSystem:
         """Put nothing more into a feed."""
         self._feeds.discard(feed)
 
-    def subscribe(self, session: Session) -> None:
-        """Tell every transition as an event of the session."""
-        self._sessions[session.session_id] = session
+    def subscribe(self, subscriber: SessionAlarms) -> None:
+        """Tell every transition as an event of a session, as it has asked for; what it asked for before holds no more."""
+        self._sessions[subscriber.session.session_id] = subscriber
 
     def unsubscribe(self, session: Session) -> None:
         """Tell the session nothing more."""
@@ -215,26 +180,39 @@ class AlarmSystem:
         self._since_ns = self._plant.clock.now_ns()
         for feed in self._feeds:
             feed.put(mx.AlarmFeedMessage(provider_status=self.provider_status()))
-        for session in list(self._sessions.values()):
-            session.publish(
-                mx.MxEvent(
+        for subscriber in list(self._sessions.values()):
+            if subscriber.is_following:
+                subscriber.session.publish(
                     family=mx.MxEventFamily.ON_ALARM_PROVIDER_MODE_CHANGED,
                     on_alarm_provider_mode_changed=mx.OnAlarmProviderModeChangedEvent(status=self.provider_status()),
                 )
-            )
 
-    def _watch(self, target: Target, known: Mapping[str, Alarm]) -> None:
+    def _watch(self, tag: Tag) -> None:
+        """Watch the limits of a tag, as far as they are not watched."""
+        for limit in tag.attribute.alarms:
+            source = f"{tag.object.tag_name}.{limit.name}"
+            reference = self._reference(tag, limit)
+            if reference.casefold() not in self._alarms:
+                alarm = Alarm(reference, source, uuid5(NAMESPACE_OID, reference), limit, tag)
+                self._keep(alarm)
+                tag.observe(alarm, self._judge(alarm))
+                self._judge(alarm)(tag.sample)
+
+    def _watch_object(self, obj: PlantObject) -> None:
+        for attribute in obj.template.attributes:
+            if attribute.alarms:
+                self._watch(self._plant.tag(Target(obj, attribute, None)))
+
+    def _keep(self, alarm: Alarm) -> None:
+        self._alarms[alarm.reference.casefold()] = self._by_guid[alarm.guid] = alarm
+
+    def _reference(self, tag: Tag, limit: AlarmLimit) -> str:
         plant = self._plant.plant
-        for limit in target.attribute.alarms:
-            source = f"{target.object.tag_name}.{limit.name}"
-            reference = f"{plant.name}!{plant.area_of(target.object)}.{source}"
-            alarm = known.get(reference.casefold())
-            if alarm is None:
-                guid = uuid5(NAMESPACE_OID, reference)
-                alarm = Alarm(reference, source, guid, limit, self._plant.tag(target))
-                alarm.tag.observe(alarm, self._judge(alarm))
-                self._judge(alarm)(alarm.tag.sample)
-            self._alarms[reference.casefold()] = self._by_guid[alarm.guid] = alarm
+        return f"{plant.name}!{plant.area_of(tag.object)}.{tag.object.tag_name}.{limit.name}"
+
+    def _is_there(self, alarm: Alarm) -> bool:
+        """Whether the plant as it is now still has the alarm, on the same tag."""
+        return self._plant.has(alarm.tag) and self._reference(alarm.tag, alarm.limit) == alarm.reference
 
     def _judge(self, alarm: Alarm) -> Callable[[Sample], None]:
         def judge(sample: Sample) -> None:
@@ -265,52 +243,32 @@ class AlarmSystem:
         alarm.changed_ns = self._plant.clock.now_ns()
         for feed in self._feeds:
             if alarm.reference.startswith(feed.prefix):
-                feed.put(mx.AlarmFeedMessage(transition=self._transition(alarm, kind)))
-        for session in list(self._sessions.values()):
-            session.publish(
-                mx.MxEvent(
-                    family=mx.MxEventFamily.ON_ALARM_TRANSITION, on_alarm_transition=self._transition(alarm, kind)
+                feed.put(mx.AlarmFeedMessage(transition=transition(alarm, kind, self._mode)))
+        for subscriber in list(self._sessions.values()):
+            mode = subscriber.mode(self._mode, alarm)
+            if mode is not None:
+                subscriber.session.publish(
+                    family=mx.MxEventFamily.ON_ALARM_TRANSITION, on_alarm_transition=transition(alarm, kind, mode)
                 )
-            )
 
     def _find(self, name: str) -> Alarm | None:
         try:
             return self._by_guid.get(UUID(name))
         except ValueError:
-            return self._alarms.get(name.casefold())
+            return self._find_by_name(name)
 
-    # Messages
+    def _find_by_name(self, reference: str) -> Alarm | None:
+        """Return the alarm of a full reference; its tag is watched from now on."""
+        alarm = self._alarms.get(reference.casefold())
+        if alarm is None:
+            # Galaxy!<area>.<object>.<alarm>, where the alarm's name may have dots of its own.
+            parts = reference.partition("!")[2].split(".", 2)
+            obj = self._plant.plant.object_by_tag(parts[1]) if len(parts) == 3 else None
+            if obj is not None:
+                self._watch_object(obj)
+            alarm = self._alarms.get(reference.casefold())
+        return alarm
 
-    def _snapshot(self, alarm: Alarm) -> mx.ActiveAlarmSnapshot:
-        state = mx.AlarmConditionState.ACTIVE_ACKED if alarm.is_acknowledged else mx.AlarmConditionState.ACTIVE
-        return mx.ActiveAlarmSnapshot(
-            current_state=state, last_transition_timestamp=timestamp(alarm.changed_ns), **self._common(alarm)
-        )
 
-    def _transition(self, alarm: Alarm, kind: mx.AlarmTransitionKind) -> mx.OnAlarmTransitionEvent:
-        return mx.OnAlarmTransitionEvent(
-            transition_kind=kind, transition_timestamp=timestamp(alarm.changed_ns), **self._common(alarm)
-        )
-
-    def _common(self, alarm: Alarm) -> dict[str, Any]:
-        """Return what both messages carry; the subtags know less."""
-        fields: dict[str, Any] = {
-            "alarm_full_reference": alarm.reference,
-            "source_object_reference": alarm.source,
-            "severity": alarm.limit.severity,
-            "original_raise_timestamp": timestamp(alarm.raised_ns),
-            "degraded": self.is_degraded,
-            "source_provider": self._mode,
-        }
-        if not self.is_degraded:
-            data_type = alarm.tag.attribute.data_type
-            fields |= {
-                "alarm_type_name": alarm.limit.name,
-                "operator_user": alarm.operator,
-                "operator_comment": alarm.comment,
-                "category": alarm.limit.category,
-                "description": alarm.limit.description,
-                "current_value": to_message(data_type, alarm.value),
-                "limit_value": to_message(data_type, alarm.limit.limit),
-            }
-        return fields
+def _begins_beyond(attribute: Attribute) -> bool:
+    return any(limit.is_beyond(attribute.initial) for limit in attribute.alarms)

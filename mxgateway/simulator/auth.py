@@ -137,15 +137,27 @@ class SimulatedKey:
 
     def may_read(self, plant: Plant, obj: PlantObject, attribute: Attribute) -> bool:
         """Say whether the key may read that tag."""
-        return self._allows(self.read_subtrees, self._read_pattern, plant, obj, attribute)
+        return self._allows(self._read_names, self._read_pattern, plant, obj, attribute)
 
     def may_write(self, plant: Plant, obj: PlantObject, attribute: Attribute) -> bool:
         """Say whether the key may write that tag."""
-        return self._allows(self.write_subtrees, self._write_pattern, plant, obj, attribute)
+        return self._allows(self._write_names, self._write_pattern, plant, obj, attribute)
 
     def may_browse(self, plant: Plant, obj: PlantObject) -> bool:
         """Say whether the key sees that object."""
-        return not self.browse_subtrees or _is_below(plant, obj, self.browse_subtrees)
+        return not self.browse_subtrees or _is_below(plant, obj, self._browse_names)
+
+    @cached_property
+    def _read_names(self) -> frozenset[str]:
+        return _without_case(self.read_subtrees)
+
+    @cached_property
+    def _write_names(self) -> frozenset[str]:
+        return _without_case(self.write_subtrees)
+
+    @cached_property
+    def _browse_names(self) -> frozenset[str]:
+        return _without_case(self.browse_subtrees)
 
     @cached_property
     def _read_pattern(self) -> re.Pattern[str] | None:
@@ -157,7 +169,11 @@ class SimulatedKey:
 
     @staticmethod
     def _allows(
-        subtrees: Sequence[str], pattern: re.Pattern[str] | None, plant: Plant, obj: PlantObject, attribute: Attribute
+        subtrees: frozenset[str],
+        pattern: re.Pattern[str] | None,
+        plant: Plant,
+        obj: PlantObject,
+        attribute: Attribute,
     ) -> bool:
         if not subtrees and pattern is None:
             return True
@@ -172,8 +188,11 @@ def _any_of(globs: Sequence[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(patterns), re.IGNORECASE) if globs else None
 
 
-def _is_below(plant: Plant, obj: PlantObject, subtrees: Sequence[str]) -> bool:
-    names = {name.casefold() for name in subtrees}
+def _without_case(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name.casefold() for name in names)
+
+
+def _is_below(plant: Plant, obj: PlantObject, names: frozenset[str]) -> bool:
     return any(outer.tag_name.casefold() in names for outer in plant.ancestors(obj))
 
 

@@ -16,6 +16,7 @@ from mxgateway.simulator.statuses import MxAccessFailure
 from mxgateway.simulator.tags import Sample, Tag
 from mxgateway.simulator.worker import Command, Handler, Worker
 from mxgateway.simulator.writes import WriteRequest, accept, write_request
+from mxgateway.wire.collector import collector_held
 
 _ByHandle = Callable[[Worker, Command, Item], None]
 
@@ -33,7 +34,8 @@ async def _each(entries: Sequence[E], act: Callable[[E], R]) -> list[R]:
     for start in range(0, len(entries), _SLICE):
         if start:
             await asyncio.sleep(0)
-        results.extend(map(act, entries[start : start + _SLICE]))
+        with collector_held():
+            results.extend(map(act, entries[start : start + _SLICE]))
     return results
 
 

@@ -13,6 +13,7 @@ from grpclib.metadata import decode_timeout, encode_grpc_message
 from grpclib.protocol import Stream
 
 from mxgateway.simulator.auth import SimulatedKey
+from mxgateway.simulator.galaxy_messages import PreparedReply
 from mxgateway.simulator.http2 import CompressedMessageError, Headers, read_message, send_messages, send_reply
 from mxgateway.wire import WireError, decode, encode
 
@@ -157,7 +158,7 @@ class Call:
         Raises:
             GRPCError: The message is too large.
         """
-        data = self._sendable(encode(message))
+        data = self._sendable(message.data if isinstance(message, PreparedReply) else encode(message))
         self._started = True
         await send_reply(self._stream, _HEADERS, data, _OK)
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator import bulk_commands, statuses
+from mxgateway.simulator.alarm_feeds import SessionAlarms
 from mxgateway.simulator.apartment import Outcome
 from mxgateway.simulator.items import BufferedItem, Item, MxServer
 from mxgateway.simulator.statuses import MxAccessFailure
@@ -181,8 +182,8 @@ def shutdown_worker(worker: Worker, command: Command) -> Outcome:
 
 
 def subscribe_alarms(worker: Worker, command: Command) -> Outcome:
-    """Let the session's events tell the alarm transitions."""
-    worker.alarms.subscribe(worker.session)
+    """Let the session's events tell the alarm transitions, of the provider and the alarms that it asks for."""
+    worker.alarms.subscribe(SessionAlarms.of(worker.session, command.payload))
     return Outcome()
 
 

@@ -17,8 +17,10 @@ from grpclib.const import Status
 from mxgateway.generated.galaxy_repository import v1 as galaxy
 from mxgateway.simulator.auth import SimulatedKey
 from mxgateway.simulator.clock import Clock, timestamp
+from mxgateway.simulator.galaxy_messages import ObjectWriter, PreparedReply
 from mxgateway.simulator.plant import Plant
-from mxgateway.simulator.plant_model import Attribute, PlantObject, Security, reference
+from mxgateway.simulator.plant_model import PlantObject
+from mxgateway.simulator.switches import Gate
 from mxgateway.wire import decode, encode, which_one_of
 
 _DEFAULT_PAGE: Final = 500
@@ -29,10 +31,6 @@ _WATCH_QUEUE: Final = 16
 # Questions whose selection is kept between two pages.
 _REMEMBERED: Final = 16
 
-# The repository's codes of an attribute's category: written by clients, and calculated by the object.
-_WRITEABLE: Final = 10
-_CALCULATED: Final = 3
-
 _Filter = Callable[[PlantObject], bool]
 
 
@@ -42,41 +40,48 @@ class GalaxyRepository:
     Args:
         plant: The plant.
         clock: The time of deployments.
+        gate: Watchers are told of deployments while it is open.
+        deployed_ns: When the galaxy was deployed, in nanoseconds since 1970; None for a galaxy that never was.
     """
 
-    def __init__(self, plant: Plant, clock: Clock) -> None:
+    def __init__(self, plant: Plant, clock: Clock, gate: Gate, deployed_ns: int | None) -> None:
         self.plant = plant
+        self.gate = gate
         self.database_answers = True
         """Whether TestConnection finds the database."""
         self._clock = clock
         self._loaded = asyncio.Event()
         self._loaded.set()
         self._sequence = 1
-        self._deployed_ns: int | None = clock.now_ns()
+        self.deployed_ns = deployed_ns
+        """When the galaxy was deployed, in nanoseconds since 1970; None for a galaxy that never was."""
         self._observed_ns = clock.now_ns()
         self._watchers: set[asyncio.Queue[galaxy.DeployEvent]] = set()
         self._selections: dict[bytes, list[PlantObject]] = {}
+        self._writer = ObjectWriter()
 
     # What a test can do
 
-    def deploy(self, plant: Plant | None = None) -> None:
+    def deploy(self, plant: Plant) -> None:
         """Deploy the galaxy: page tokens become invalid, watchers are told.
 
         Args:
-            plant: The galaxy from now on; None for the same one.
+            plant: The galaxy from now on.
         """
-        self.plant = plant or self.plant
+        self.plant = plant
         self._sequence += 1
-        self._deployed_ns = self._observed_ns = self._clock.now_ns()
+        self.deployed_ns = self._observed_ns = self._clock.now_ns()
         self._selections.clear()
+        self._writer = ObjectWriter()
+        event = self.state()
         for watcher in self._watchers:
             if watcher.full():
                 watcher.get_nowait()
-            watcher.put_nowait(self.state())
+            watcher.put_nowait(event)
 
     def undeploy(self) -> None:
         """Let the galaxy be one that was never deployed."""
-        self._deployed_ns = None
+        self.deployed_ns = None
 
     def chill(self) -> None:
         """Let the cache be cold, as before its first load."""
@@ -93,20 +98,20 @@ class GalaxyRepository:
         event = galaxy.DeployEvent(
             sequence=self._sequence,
             observed_at=timestamp(self._observed_ns),
-            time_of_last_deploy_present=self._deployed_ns is not None,
+            time_of_last_deploy_present=self.deployed_ns is not None,
             object_count=len(self.plant.objects),
-            attribute_count=sum(len(obj.template.attributes) for obj in self.plant.objects),
+            attribute_count=self.plant.attribute_count,
         )
-        if self._deployed_ns is not None:
-            event.time_of_last_deploy = timestamp(self._deployed_ns)
+        if self.deployed_ns is not None:
+            event.time_of_last_deploy = timestamp(self.deployed_ns)
         return event
 
     async def last_deploy_time(self) -> galaxy.GetLastDeployTimeReply:
         """Return when the galaxy was deployed; waits for the cache's first load."""
         await self._loaded.wait()
-        if self._deployed_ns is None:
+        if self.deployed_ns is None:
             return galaxy.GetLastDeployTimeReply()
-        return galaxy.GetLastDeployTimeReply(present=True, time_of_last_deploy=timestamp(self._deployed_ns))
+        return galaxy.GetLastDeployTimeReply(present=True, time_of_last_deploy=timestamp(self.deployed_ns))
 
     def watch(self) -> asyncio.Queue[galaxy.DeployEvent]:
         """Return a queue that gets every deployment from now on, until `unwatch`."""
@@ -120,7 +125,7 @@ class GalaxyRepository:
 
     # Pages
 
-    def discover(self, request: galaxy.DiscoverHierarchyRequest, key: SimulatedKey) -> galaxy.DiscoverHierarchyReply:
+    def discover(self, request: galaxy.DiscoverHierarchyRequest, key: SimulatedKey) -> PreparedReply:
         """Return one page of the objects below a root, a parent before its children.
 
         Raises:
@@ -134,11 +139,10 @@ class GalaxyRepository:
         roots = self.plant.children(0) if root is None else (root,)
         walk = (obj for start in roots for obj in self.plant.descendants(start, request.max_depth))
         page, token, total = self._page(request, key, walk)
-        with_attributes = request.include_attributes is not False
-        objects = [_message(obj, with_attributes=with_attributes) for obj in page]
-        return galaxy.DiscoverHierarchyReply(objects=objects, next_page_token=token, total_object_count=total)
+        reply = galaxy.DiscoverHierarchyReply(next_page_token=token, total_object_count=total)
+        return self._writer.page(reply, page, with_attributes=request.include_attributes is not False)
 
-    def browse(self, request: galaxy.BrowseChildrenRequest, key: SimulatedKey) -> galaxy.BrowseChildrenReply:
+    def browse(self, request: galaxy.BrowseChildrenRequest, key: SimulatedKey) -> PreparedReply:
         """Return one page of the direct children of an object: areas first, then by display name without case.
 
         Raises:
@@ -149,14 +153,13 @@ class GalaxyRepository:
         parent = self._named(request, "parent")
         children = self.plant.children(parent.gobject_id if parent else 0)
         page, token, total = self._page(request, key, children)
-        with_attributes = request.include_attributes is not False
-        return galaxy.BrowseChildrenReply(
-            children=[_message(obj, with_attributes=with_attributes) for obj in page],
+        reply = galaxy.BrowseChildrenReply(
             next_page_token=token,
             total_child_count=total,
             child_has_children=[self._has_children(obj, key) for obj in page],
             cache_sequence=self._sequence,
         )
+        return self._writer.page(reply, page, with_attributes=request.include_attributes is not False)
 
     def _has_children(self, obj: PlantObject, key: SimulatedKey) -> bool:
         return any(key.may_browse(self.plant, child) for child in self.plant.children(obj.gobject_id))
@@ -251,36 +254,3 @@ def _filter(request: Any, key: SimulatedKey, plant: Plant) -> _Filter:
 def _glob(text: str) -> re.Pattern[str]:
     # The repository's globs know * and ? only: a bracket is a bracket.
     return re.compile(translate(text.replace("[", "[[]")), re.IGNORECASE)
-
-
-def _message(obj: PlantObject, *, with_attributes: bool) -> galaxy.GalaxyObject:
-    attributes = obj.template.attributes if with_attributes else ()
-    return galaxy.GalaxyObject(
-        gobject_id=obj.gobject_id,
-        tag_name=obj.tag_name,
-        contained_name=obj.contained_name,
-        browse_name=obj.browse_name,
-        parent_gobject_id=obj.parent_id,
-        is_area=obj.is_area,
-        category_id=int(obj.template.category),
-        hosted_by_gobject_id=obj.host_id,
-        template_chain=list(obj.template.chain),
-        attributes=[_attribute(obj, attribute) for attribute in attributes],
-    )
-
-
-def _attribute(obj: PlantObject, attribute: Attribute) -> galaxy.GalaxyAttribute:
-    is_calculated = attribute.pattern is not None or attribute.security is Security.VIEW_ONLY
-    return galaxy.GalaxyAttribute(
-        attribute_name=attribute.name,
-        full_tag_reference=reference(obj, attribute),
-        mx_data_type=attribute.data_type.traits.code,
-        data_type_name=attribute.data_type.traits.title,
-        is_array=attribute.is_array,
-        array_dimension=len(attribute.initial) if attribute.is_array else 0,
-        array_dimension_present=attribute.is_array,
-        mx_attribute_category=_CALCULATED if is_calculated else _WRITEABLE,
-        security_classification=int(attribute.security),
-        is_historized=attribute.historized,
-        is_alarm=bool(attribute.alarms),
-    )

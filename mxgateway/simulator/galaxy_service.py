@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from mxgateway.generated.galaxy_repository import v1 as galaxy
 from mxgateway.simulator.calls import Call
 from mxgateway.simulator.galaxy import GalaxyRepository
+from mxgateway.simulator.galaxy_messages import PreparedReply
 from mxgateway.simulator.router import Method, Streaming, Unary, methods
 from mxgateway.wire import has_field
 
@@ -42,26 +43,27 @@ class GalaxyService:
         """Say when the galaxy was deployed."""
         return await self._repository.last_deploy_time()
 
-    async def discover_hierarchy(
-        self, call: Call, request: galaxy.DiscoverHierarchyRequest
-    ) -> galaxy.DiscoverHierarchyReply:
+    async def discover_hierarchy(self, call: Call, request: galaxy.DiscoverHierarchyRequest) -> PreparedReply:
         """Return one page of a hierarchy."""
         return self._repository.discover(request, call.key)
 
-    async def browse_children(self, call: Call, request: galaxy.BrowseChildrenRequest) -> galaxy.BrowseChildrenReply:
+    async def browse_children(self, call: Call, request: galaxy.BrowseChildrenRequest) -> PreparedReply:
         """Return one page of an object's children."""
         return self._repository.browse(request, call.key)
 
     async def watch_deploy_events(self, call: Call, request: galaxy.WatchDeployEventsRequest) -> None:
         """Deliver the current deployment, unless the client knows it, and then every new one."""
         watcher = self._repository.watch()
+        # Together with the watch: a deployment between the two would be told twice.
+        state = self._repository.state()
         try:
             await call.start()
-            state = self._repository.state()
             knows = has_field(request, "last_seen_deploy_time") and state.time_of_last_deploy_present
             if not knows or request.last_seen_deploy_time != state.time_of_last_deploy:
                 await call.send_all([state])
             while True:
-                await call.send_all([await watcher.get()])
+                event = await watcher.get()
+                await self._repository.gate.opened()
+                await call.send_all([event])
         finally:
             self._repository.unwatch(watcher)

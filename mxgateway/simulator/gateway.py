@@ -6,7 +6,7 @@ import asyncio
 import os
 import ssl
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,6 +23,7 @@ from mxgateway.simulator.log_guard import hide_headers
 from mxgateway.simulator.options import SimulatorOptions
 from mxgateway.simulator.plant import Plant
 from mxgateway.simulator.plant_catalog import small_plant
+from mxgateway.simulator.plant_model import PlantObject
 from mxgateway.simulator.router import Router
 from mxgateway.simulator.server import Listener, join_host_port, reachable_host, tls_context
 from mxgateway.simulator.sessions import Session, SessionRegistry
@@ -79,6 +80,7 @@ class SimulatedGateway:
         self._ssl_context = ssl_context
         self._stopped = asyncio.Event()
         self._earlier_events = 0
+        self._deployed_ns: int | None = self.clock.now_ns()
         self._run: _Run | None = None
 
     async def __aenter__(self) -> Self:
@@ -102,7 +104,16 @@ class SimulatedGateway:
         hide_headers()
         if self._certificate is not None and self._ssl_context is None:
             self._ssl_context = tls_context(self._certificate, self._private_key)
-        run = _Run(self._plant, self.clock, self.switches, self.options, self._keys, self._record, self._ssl_context)
+        run = _Run(
+            self._plant,
+            self.clock,
+            self.switches,
+            self.options,
+            self._keys,
+            self._record,
+            self._ssl_context,
+            self._deployed_ns,
+        )
         try:
             self._port = await run.listener.start(self._host, self._port)
         except BaseException:
@@ -116,11 +127,13 @@ class SimulatedGateway:
         run, self._run = self._run, None
         if run is not None:
             self._earlier_events += run.sessions.events_sent
+            # The database, which outlives the gateway, knows when the galaxy was deployed.
+            self._deployed_ns = run.galaxy.deployed_ns
             await run.stop()
             self._stopped.set()
 
     async def restart(self) -> None:
-        """Stop and start at the same port: every session is lost, the galaxy's sequence begins again."""
+        """Stop and start at the same port: every session is lost, the galaxy's sequence begins again; it is not deployed by that."""
         await self.stop()
         await self.start()
 
@@ -220,17 +233,40 @@ class SimulatedGateway:
         time_ns = self.clock.now_ns() if source_time is None else nanoseconds(source_time)
         tag.override(Sample(tag.attribute.data_type, _native(value), quality, time_ns, OK))
 
-    def deploy(self, plant: Plant | None = None) -> None:
+    def deploy(
+        self,
+        plant: Plant | None = None,
+        *,
+        add: Iterable[PlantObject] = (),
+        remove: Iterable[str] = (),
+        rename: Mapping[str, str] | None = None,
+    ) -> None:
         """Deploy the galaxy.
 
         Args:
             plant: What it holds from now on; None for the same.
+            add: Objects that are new in it.
+            remove: Tag names of objects that it holds no more, nor what they contain.
+            rename: New tag names by the old ones.
+
+        Raises:
+            LookupError: There is no object of such a tag name.
+            ValueError: Tag names or ids are there twice, or a parent is missing.
         """
-        if plant is not None:
-            self._plant = plant
-            self._running.plant.plant = plant
+        edited = (plant or self._plant).edited(add=add, remove=remove, rename=rename or {})
+        if edited is not self._plant:
+            self._plant = edited
+            self._running.plant.deploy(edited)
             self._running.alarms.watch_plant()
-        self._running.galaxy.deploy(plant)
+        self._running.galaxy.deploy(edited)
+
+    def hold_deploy_events(self) -> None:
+        """Tell nobody of a deployment until `release_deploy_events`; who watches misses the older ones of more than some sixteen."""
+        self.switches.deploy_gate.hold()
+
+    def release_deploy_events(self) -> None:
+        """Tell of the deployments that were held, as far as the queue of each watcher kept them."""
+        self.switches.deploy_gate.release()
 
     def fail_next(self, method: str, status: Status, message: str = "", *, times: int = 1) -> None:
         """Let the next calls of a method fail.
@@ -252,6 +288,18 @@ class SimulatedGateway:
             times: How many replies are changed; None for all.
         """
         self.switches.override(method, replace, times)
+
+    def hold(self, method: str) -> None:
+        """Let no call of a method be answered until `release`; the calls arrive, and show in `received`.
+
+        Args:
+            method: An RPC, ``BrowseChildren``, or one kind of command, ``Invoke.Register``.
+        """
+        self.switches.gate(method).hold()
+
+    def release(self, method: str) -> None:
+        """Let the calls of a method be answered, those that wait as well."""
+        self.switches.gate(method).release()
 
     def hold_commands(self) -> None:
         """Let no worker start a command until `release_commands`."""
@@ -306,10 +354,11 @@ class _Run:
         keys: Sequence[SimulatedKey],
         record: CallRecord,
         ssl_context: ssl.SSLContext | None,
+        deployed_ns: int | None,
     ) -> None:
         self.plant = LivePlant(plant, clock)
-        self.alarms = AlarmSystem(self.plant)
-        self.galaxy = GalaxyRepository(plant, clock)
+        self.alarms = AlarmSystem(self.plant, options.event_queue_limit)
+        self.galaxy = GalaxyRepository(plant, clock, switches.deploy_gate, deployed_ns)
         self.sessions = SessionRegistry(self.plant, self.alarms, switches, options)
         self._service = GatewayService(self.plant, self.alarms, self.sessions, switches, options)
         table = self._service.methods() | GalaxyService(self.galaxy).methods()

@@ -108,6 +108,7 @@ class GatewayService:
         call.names = ("Invoke", f"Invoke.{title}")
         call.key.require(scope_of_command(arm, is_known=arm in HANDLERS))
         self._switches.check(call.names)
+        await self._switches.opened(call.names)
         if not has_field(request, "command"):
             raise GRPCError(Status.INVALID_ARGUMENT, "The request has no command.")
         session = self._sessions.find(request.session_id)

@@ -55,7 +55,7 @@ class SimulatorOptions:
     worker_start_limit: float = 30.0
     """Seconds that OpenSession waits for its worker before it fails with UNAVAILABLE."""
     event_queue_limit: int = 10_000
-    """Events of one session that wait for a reader; one more ends the stream and faults the session (FailFast)."""
+    """Events of one session that wait for a reader; one more ends the stream and faults the session (FailFast). It bounds an alarm feed, too."""
     replay_limit: int = 1024
     """Delivered events of one session that are kept for a resuming stream."""
     replay_age: float = 300.0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Final, NamedTuple
 
@@ -79,6 +80,29 @@ class Plant:
             if depth is None or level < depth:
                 stack.extend((child, level + 1) for child in reversed(self.children(obj.gobject_id)))
 
+    def edited(
+        self, *, add: Iterable[PlantObject] = (), remove: Iterable[str] = (), rename: Mapping[str, str] | None = None
+    ) -> Plant:
+        """Return the plant after a change; this very one when nothing changes.
+
+        Args:
+            add: Objects that are new.
+            remove: Tag names of objects that are gone, with what they contain.
+            rename: New tag names by the old ones.
+
+        Raises:
+            LookupError: There is no object of such a tag name.
+            ValueError: Tag names or ids are there twice, or a parent is missing.
+        """
+        gone = {obj.gobject_id for name in remove for obj in self.descendants(self._named(name))}
+        renamed = {self._named(old).gobject_id: new for old, new in (rename or {}).items()}
+        new = tuple(add)
+        if not (gone or renamed or new):
+            return self
+        kept = (obj for obj in self.objects if obj.gobject_id not in gone)
+        objects = (replace(obj, tag_name=renamed[obj.gobject_id]) if obj.gobject_id in renamed else obj for obj in kept)
+        return Plant((*objects, *new), name=self.name, seed=self.seed)
+
     def ancestors(self, obj: PlantObject) -> Iterator[PlantObject]:
         """Iterate over `obj` and what contains it, outwards."""
         current: PlantObject | None = obj
@@ -102,6 +126,17 @@ class Plant:
         if found is None and context.strip():
             relative = text.strip().removeprefix("me.").removeprefix(".")
             found = self._find(f"{context.strip().rstrip('.')}.{relative}")
+        return found
+
+    @cached_property
+    def attribute_count(self) -> int:
+        """How many attributes the objects have together."""
+        return sum(len(obj.template.attributes) for obj in self.objects)
+
+    def _named(self, tag_name: str) -> PlantObject:
+        found = self.object_by_tag(tag_name)
+        if found is None:
+            raise LookupError(f"the plant has no object {tag_name!r}")
         return found
 
     def _find(self, text: str) -> Target | None:

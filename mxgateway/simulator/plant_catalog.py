@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from mxgateway.simulator.patterns import counter, cycle, noise, shift, sine, toggle, wall_time
 from mxgateway.simulator.plant import Plant
@@ -24,6 +24,10 @@ from mxgateway.simulator.values import DataType
 
 # 2024-01-01T00:00:00.1234567Z: the last digit is a step of 100 ns that a microsecond cannot hold.
 _A_TIME: Final = 1_704_067_200_123_456_700
+
+# Levels of parts below a unit of a generated plant.
+_DEEPEST: Final = 4
+_ANALOG: Final = (DataType.INTEGER, DataType.FLOAT, DataType.DOUBLE)
 
 _USER_DEFINED: Final = ("$UserDefined",)
 _AREA: Final = Template("$Area", category=Category.AREA)
@@ -163,11 +167,12 @@ def small_plant(*, seed: int = 0) -> Plant:
 def generated_plant(objects: int, attributes: int = 10, *, seed: int = 0, interval: float = 1.0) -> Plant:
     """Return a plant of any size that follows from its seed.
 
-    Areas hold units, units hold nested parts; every tenth object is a unit of its own. The attributes go through all types and
-    security classifications, and every other one changes by itself.
+    Areas hold areas and units, units hold parts, and parts hold parts, down to four levels below a unit; every tenth object is a unit, and
+    each two thousand have an engine. The attributes go through all types and security classifications, and every other one changes by
+    itself. Half of the templates have alarms on their analog values, from the fourth attribute on; one in four has no history.
 
     Args:
-        objects: How many objects, platform, engine and areas included; at least 4.
+        objects: How many objects, platform, engines and areas included; at least 4.
         attributes: How many attributes an object has.
         seed: What shape and values follow from.
         interval: Seconds between two values of a changing attribute.
@@ -180,33 +185,56 @@ def generated_plant(objects: int, attributes: int = 10, *, seed: int = 0, interv
         for kind in range(8)
     ]
     plant = _Builder()
-    engine = plant.add("Engine_001", _ENGINE, host=plant.add("Platform_001", _PLATFORM))
-    areas = [plant.add(f"Area_{number:03}", _AREA, host=engine) for number in range(1, max(2, objects // 100))]
-    unit = areas[0]
+    platform = plant.add("Platform_001", _PLATFORM)
+    engines = [
+        plant.add(f"Engine_{number:03}", _ENGINE, host=platform) for number in range(1, max(1, objects // 2000) + 1)
+    ]
+    areas: list[int] = []
+    for number in range(1, max(1, objects // 100 - len(engines)) + 1):
+        # Every third area lies within another one.
+        outer = rng.choice(areas) if number % 3 == 0 else 0
+        areas.append(plant.add(f"Area_{number:03}", _AREA, outer, host=engines[number % len(engines)]))
+    holders: list[int] = []
     while len(plant.objects) < objects:
         number = len(plant.objects)
-        template = rng.choice(templates)
-        if number % 10 == 0 or unit in areas:
-            unit = plant.add(f"Unit_{number:06}", template, rng.choice(areas), host=engine)
+        template, engine = rng.choice(templates), engines[number % len(engines)]
+        if number % 10 == 0 or not holders:
+            holders = [plant.add(f"Unit_{number:06}", template, rng.choice(areas), host=engine)]
         else:
-            plant.add(f"Part_{number:06}", template, unit, contained=f"Part{number % 10}", host=engine)
+            # What holds a part: the unit, or the last part of each level below it.
+            level = rng.randrange(min(len(holders), _DEEPEST))
+            part = plant.add(f"Part_{number:06}", template, holders[level], contained=f"Part{number % 10}", host=engine)
+            holders[level + 1 :] = [part]
     return Plant(plant.objects, seed=seed)
 
 
 def _attributes(count: int, kind: int, interval: float) -> Iterator[Attribute]:
     for number in range(count):
-        security, historized = Security(number % len(Security)), number % 3 == 0
+        security, historized = Security(number % len(Security)), number % 3 == 0 and kind % 4 != 3
         if number % 2 == 0:
             name = f"Counter{number:03}"
             yield Attribute(name=name, pattern=counter, interval=interval, security=security, historized=historized)
             continue
         title, data_type, value, array = _TYPES[(number + kind) % len(_TYPES)]
         is_array = number % 5 == 0 and array is not None
+        name = f"{title.removeprefix('Test')}{'Array' if is_array else ''}{number:03}"
+        has_alarms = data_type in _ANALOG and not is_array and kind % 2 == 1 and number > 2
         yield Attribute(
-            name=f"{title.removeprefix('Test')}{'Array' if is_array else ''}{number:03}",
+            name=name,
             data_type=data_type,
             value=array if is_array else value,
             is_array=is_array,
             security=security,
             historized=historized,
+            alarms=_limits(name, value) if has_alarms else (),
         )
+
+
+def _limits(name: str, value: Any) -> tuple[AlarmLimit, ...]:
+    """Return the alarms of an attribute: 100 above and below its first value, and 200."""
+    return (
+        AlarmLimit(name=f"{name}.HiHi", limit=value + 200, severity=900, description="Very high"),
+        AlarmLimit(name=f"{name}.Hi", limit=value + 100, severity=500, description="High"),
+        AlarmLimit(name=f"{name}.Lo", limit=value - 100, above=False, severity=500, description="Low"),
+        AlarmLimit(name=f"{name}.LoLo", limit=value - 200, above=False, severity=900, description="Very low"),
+    )

@@ -45,7 +45,7 @@ class AlarmLimit:
     """An alarm on an analog attribute."""
 
     name: str
-    """The alarm's name within its object, such as HiHi."""
+    """The alarm's name within its object, such as HiHi, or Level.HiHi where several attributes have one; the last part is its type."""
     limit: float
     """The value beyond which the alarm is active."""
     above: bool = True

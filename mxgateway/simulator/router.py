@@ -118,6 +118,7 @@ class Router:
         if method.checks_scope:
             call.key.require(scope_of_method(call.received.method))
             self._switches.check(call.names)
+            await self._switches.opened(call.names)
         if method.is_streaming:
             await method.answer(call, request)
             await call.finish()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 from grpclib import GRPCError
@@ -90,15 +90,20 @@ class Session:
         if self.state is not mx.SessionState.READY:
             raise self._not_ready()
 
-    def publish(self, event: mx.MxEvent) -> None:
-        """Queue an event; an event too many faults the session."""
+    def publish(self, now_ns: int | None = None, **fields: Any) -> None:
+        """Queue an event; an event too many faults the session.
+
+        Args:
+            now_ns: When it happened; None takes the clock's time.
+            fields: The fields of MxEvent besides the number, the session and the stamps.
+        """
         if self.state is not mx.SessionState.READY:
             return
         if self.events.is_full:
             limit = self._options.event_queue_limit
             self.fault(Status.RESOURCE_EXHAUSTED, f"the event queue overflowed at {limit} events")
         else:
-            self.events.publish(event)
+            self.events.publish(now_ns, fields)
 
     def attach_stream(self, after_sequence: int) -> list[bytes]:
         """Attach an event stream and return what it delivers first.

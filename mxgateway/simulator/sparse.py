@@ -31,7 +31,7 @@ def expand(value: mx.MxValue) -> mx.MxValue:
         GRPCError: INVALID_ARGUMENT for an index that is too large or repeated, for an element that is no scalar or of
             another type, and for an element type that no array can have.
     """
-    if which_one_of(value, "kind") != "sparse_array_value":
+    if not value.is_set("sparse_array_value"):
         return value
     sparse = value.sparse_array_value
     if sparse.total_length > _LONGEST:

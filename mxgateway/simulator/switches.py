@@ -10,6 +10,8 @@ from typing import Any
 from grpclib import GRPCError
 from grpclib.const import Status
 
+from mxgateway.simulator.galaxy_messages import PreparedReply
+
 Replacement = Callable[[Any], Any]
 """Takes the reply that the gateway is about to send and returns the one to send instead."""
 
@@ -64,6 +66,8 @@ class Switches:
     def __init__(self) -> None:
         self.command_gate = Gate()
         self.write_gate = Gate()
+        self.deploy_gate = Gate()
+        self._method_gates: dict[str, Gate] = {}
         self._failures: list[_Failure] = []
         self._overrides: list[_Override] = []
 
@@ -81,6 +85,19 @@ class Switches:
         self._overrides.clear()
         self.command_gate.release()
         self.write_gate.release()
+        self.deploy_gate.release()
+        for gate in self._method_gates.values():
+            gate.release()
+
+    def gate(self, method: str) -> Gate:
+        """Return what holds the calls of `method`."""
+        return self._method_gates.setdefault(method, Gate())
+
+    async def opened(self, names: Iterable[str]) -> None:
+        """Return when nothing holds a call with one of these names."""
+        for name in names:
+            if name in self._method_gates:
+                await self._method_gates[name].opened()
 
     def check(self, names: Iterable[str]) -> None:
         """Raise the failure that is due for a call with one of these names.
@@ -104,4 +121,4 @@ class Switches:
             override.left -= 1
             if override.left <= 0:
                 self._overrides.remove(override)
-        return override.replace(reply)
+        return override.replace(reply.message() if isinstance(reply, PreparedReply) else reply)

@@ -109,6 +109,14 @@ class Tag:
         """Whether the provider drives the value, so that a write is not echoed."""
         return self.attribute.pattern is not None
 
+    def is_of(self, target: Target) -> bool:
+        """Whether the tag can stand for that attribute: one of the same name, type, shape and driving."""
+        mine, other = self.attribute, target.attribute
+        return self.reference == reference(target.object, other) and (
+            (mine.data_type, mine.interval, mine.pattern is None, mine.alarms)
+            == (other.data_type, other.interval, other.pattern is None, other.alarms)
+        )
+
     @property
     def sample(self) -> Sample:
         """The value now."""
@@ -245,6 +253,8 @@ class LivePlant:
         self.plant = plant
         self.clock = clock
         self.start_ns = clock.now_ns()
+        self.on_new_tag: Callable[[Tag], None] | None = None
+        """Told of each tag when somebody first asks for it."""
         self._tags: dict[str, Tag] = {}
         self._tickers: dict[float, _Ticker] = {}
 
@@ -259,7 +269,24 @@ class LivePlant:
         tag = self._tags.get(name)
         if tag is None:
             tag = self._tags[name] = Tag(self, target.object, target.attribute)
+            if self.on_new_tag is not None:
+                self.on_new_tag(tag)
         return tag
+
+    def deploy(self, plant: Plant) -> None:
+        """Go on with another plant: a tag that is there as before keeps its value and its observers, any other begins anew."""
+        self.plant = plant
+        kept = {}
+        for name, tag in self._tags.items():
+            target = plant.find(name)
+            if target is not None and tag.is_of(target):
+                tag.object = target.object
+                kept[name] = tag
+        self._tags = kept
+
+    def has(self, tag: Tag) -> bool:
+        """Whether the plant has that very tag."""
+        return self._tags.get(tag.reference) is tag
 
     def stop(self) -> None:
         """Let nothing change any more."""

@@ -54,7 +54,8 @@ class DataType(Enum):
     @property
     def traits(self) -> _Traits:
         """What the repository and the contract call the type."""
-        return self.value
+        # Not `value`, whose descriptor costs more than the look-up.
+        return self._value_
 
 
 _ARRAYS: Final[dict[str, Callable[[list[Any]], Any]]] = {

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from grpclib import GRPCError
 
@@ -22,6 +22,7 @@ from mxgateway.simulator.statuses import MxAccessFailure
 from mxgateway.simulator.switches import Switches
 from mxgateway.simulator.tags import LivePlant, Sample, Tag
 from mxgateway.simulator.values import to_array
+from mxgateway.wire.collector import collector_held
 
 if TYPE_CHECKING:
     from mxgateway.simulator.alarms import AlarmSystem
@@ -45,15 +46,31 @@ class Command:
 
 Handler = Callable[["Worker", Command], "Outcome | Awaitable[Outcome]"]
 
+# Writes that were accepted within this time are due together, with one timer: a bulk has thousands of them.
+_TOGETHER_NS: Final = 1_000_000
+# Completions that share one reading of the clock, which is finer than that of a Windows machine.
+_SAME_MOMENT: Final = 64
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+
+class Completion(NamedTuple):
     """How an accepted write ends."""
 
     status: mx.MxStatusProxy
     hresult: int = statuses.S_OK
     sample: Sample | None = None
     """The tag's new value; None when the write changes nothing."""
+
+
+CarryOut = Callable[[], Completion]
+"""Decides, when it is a write's turn, how it ends."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Writes that are due together."""
+
+    opened_ns: int
+    count: int = 0
 
 
 class Worker:
@@ -88,8 +105,10 @@ class Worker:
         self._switches = switches
         self._last_handle = 0
         self.subscriptions = Subscriptions()
-        self._writes: deque[tuple[Item, Callable[[], Completion]]] = deque()
+        self._writes: deque[tuple[Item, CarryOut]] = deque()
         self._writes_due = 0
+        self._batch: _Batch | None = None
+        self._moment: int | None = None
         self.apartment = Apartment(
             f"Session {session.session_id}", switches.command_gate, options.pending_command_limit
         )
@@ -175,7 +194,7 @@ class Worker:
 
     # Writes
 
-    def accept_write(self, item: Item, carry_out: Callable[[], Completion]) -> None:
+    def accept_write(self, item: Item, carry_out: CarryOut) -> None:
         """Queue an accepted write: one OnWriteComplete per write, in order.
 
         Args:
@@ -183,26 +202,41 @@ class Worker:
             carry_out: Decides, when it is the write's turn, how it ends.
         """
         self._writes.append((item, carry_out))
-        if self.options.write_time:
-            self.clock.call_later(self.options.write_time, self._write_due)
-        else:
-            asyncio.get_running_loop().call_soon(self._write_due)
+        batch, write_time = self._batch, self.options.write_time
+        if batch is None or (write_time and self.clock.now_ns() - batch.opened_ns >= _TOGETHER_NS):
+            batch = self._batch = _Batch(self.clock.now_ns())
+            if write_time:
+                self.clock.call_later(write_time, partial(self._writes_are_due, batch))
+            else:
+                asyncio.get_running_loop().call_soon(self._writes_are_due, batch)
+        batch.count += 1
 
     def release_writes(self) -> None:
         """Complete the writes that were held."""
         due, self._writes_due = self._writes_due, 0
-        for _ in range(due):
-            self._complete_write()
+        self._complete_writes(due)
 
-    def _write_due(self) -> None:
+    def _writes_are_due(self, batch: _Batch) -> None:
+        if self._batch is batch:
+            self._batch = None
         if self._switches.write_gate.is_open:
-            self._complete_write()
+            self._complete_writes(batch.count)
         else:
-            self._writes_due += 1
+            self._writes_due += batch.count
+
+    def _complete_writes(self, count: int) -> None:
+        try:
+            with collector_held():
+                for place in range(min(count, len(self._writes))):
+                    if not self._writes:
+                        return
+                    if place % _SAME_MOMENT == 0:
+                        self._moment = self.clock.now_ns()
+                    self._complete_write()
+        finally:
+            self._moment = None
 
     def _complete_write(self) -> None:
-        if not self._writes:
-            return
         item, carry_out = self._writes.popleft()
         completion = carry_out()
         self._publish(
@@ -261,5 +295,5 @@ class Worker:
 
     def _publish(self, item: Item, family: mx.MxEventFamily, **fields: Any) -> None:
         self.session.publish(
-            mx.MxEvent(family=family, server_handle=item.server.handle, item_handle=item.handle, **fields)
+            self._moment, family=family, server_handle=item.server.handle, item_handle=item.handle, **fields
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from grpclib import GRPCError
 from grpclib.const import Status
@@ -17,13 +17,11 @@ from mxgateway.simulator.statuses import MxAccessFailure, security_failure
 from mxgateway.simulator.tags import Tag
 from mxgateway.simulator.values import DataType, UnfitValue, from_message
 from mxgateway.simulator.worker import Command, Completion, Worker
-from mxgateway.wire import has_field
 
 _E_FAIL: Final = 0x80004005 - 2**32
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteRequest:
+class WriteRequest(NamedTuple):
     """One write, whichever of the commands carried it."""
 
     server_handle: int
@@ -43,7 +41,7 @@ def write_request(message: Any, server_handle: int) -> WriteRequest:
     Raises:
         GRPCError: INVALID_ARGUMENT for a missing value and for a sparse array that cannot be expanded.
     """
-    if not has_field(message, "value"):
+    if not message.is_set("value"):
         raise GRPCError(Status.INVALID_ARGUMENT, "The write has no value.")
     is_secured = hasattr(message, "current_user_id")
     return WriteRequest(
@@ -78,11 +76,10 @@ def accept(worker: Worker, command: Command, write: WriteRequest) -> None:
     time_ns = worker.clock.now_ns() if write.time is None else _time(write.time)
     if item.tag is not None and item.tag.attribute.refusal is WriteRefusal.AT_ONCE:
         raise security_failure(statuses.PROVIDER_SECURITY)
-    is_supervisory = item.is_supervisory
-    worker.accept_write(item, lambda: _carry_out(item, write, time_ns, is_supervisory=is_supervisory))
+    worker.accept_write(item, partial(_carry_out, item, write, time_ns, item.is_supervisory))
 
 
-def _carry_out(item: Item, write: WriteRequest, time_ns: int, *, is_supervisory: bool) -> Completion:
+def _carry_out(item: Item, write: WriteRequest, time_ns: int, is_supervisory: bool) -> Completion:
     tag = item.tag
     if tag is None:
         return Completion(statuses.UNKNOWN_REFERENCE, _E_FAIL)

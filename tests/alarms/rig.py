@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+import pytest
+
 from mxgateway import (
     ActiveAlarm,
     AlarmBoard,
@@ -17,6 +19,7 @@ from mxgateway import (
     ConnectionChange,
     RecoveryOptions,
     SubscriptionState,
+    proto,
 )
 from mxgateway.alarms.messages import read_snapshot
 from mxgateway.simulator import (
@@ -144,3 +147,26 @@ async def replayed(board: AlarmBoard, **fields: Any) -> AsyncIterator[Replay]:
             await asyncio.wait([task])
         if replay.error is not None:
             raise replay.error
+
+
+@dataclass
+class ScriptedFeed:
+    """What one StreamAlarms call is told instead of the truth; then nothing more."""
+
+    messages: list[proto.AlarmFeedMessage]
+    prefix: str = ""
+
+    def put(self, message: proto.AlarmFeedMessage) -> None:
+        """Take no notice."""
+
+    async def next_batch(self) -> list[proto.AlarmFeedMessage]:
+        """Return the messages, once."""
+        batch, self.messages = self.messages, []
+        if not batch:
+            await asyncio.get_running_loop().create_future()
+        return batch
+
+
+def script(gateway: SimulatedGateway, patch: pytest.MonkeyPatch, *messages: proto.AlarmFeedMessage) -> None:
+    """Let every feed from now on tell these messages and nothing else."""
+    patch.setattr(gateway.alarms, "open_feed", lambda prefix: ScriptedFeed(list(messages)))

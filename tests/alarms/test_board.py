@@ -27,8 +27,20 @@ from mxgateway import (
     proto,
 )
 from mxgateway.simulator import ManualClock, SimulatedGateway
-from mxgateway.simulator.alarms import AlarmFeed as SimulatedFeed
-from tests.alarms.rig import ALARMS, ELSEWHERE, HI, HIHI, LO, QUICK, Replay, alarm_plant, is_right, replayed, truth
+from tests.alarms.rig import (
+    ALARMS,
+    ELSEWHERE,
+    HI,
+    HIHI,
+    LO,
+    QUICK,
+    Replay,
+    alarm_plant,
+    is_right,
+    replayed,
+    script,
+    truth,
+)
 from tests.client.support import connect, requests, until
 from tests.peers.fault_proxy import FaultProxy
 
@@ -377,7 +389,7 @@ async def test_a_feed_that_has_kept_a_transition_back_is_begun_anew_after_a_sile
 async def test_a_snapshot_that_does_not_end_is_a_fault(
     gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway.alarms, "open_feed", SimulatedFeed)
+    script(gateway, monkeypatch, proto.AlarmFeedMessage(provider_status=gateway.alarms.provider_status()))
     with pytest.raises(MxGatewayTimeoutError, match="has not told all active alarms"):
         async with client.alarm_board(stale_after=0.05):
             pytest.fail("the block was entered")
@@ -403,14 +415,7 @@ async def test_transitions_that_come_before_the_snapshot_is_complete_are_applied
         proto.AlarmFeedMessage(snapshot_complete=True),
         proto.AlarmFeedMessage(active_alarm=snapshot),
     ]
-
-    def open_feed(prefix: str) -> SimulatedFeed:
-        feed = SimulatedFeed(prefix)
-        for message in messages:
-            feed.put(message)
-        return feed
-
-    monkeypatch.setattr(gateway.alarms, "open_feed", open_feed)
+    script(gateway, monkeypatch, *messages)
     async with board_of(client) as replay:
         await until(lambda: list(replay.board.active) == [HI])
 

@@ -26,8 +26,7 @@ from mxgateway import (
     proto,
 )
 from mxgateway.simulator import ManualClock, SimulatedGateway, SimulatedKey
-from mxgateway.simulator.alarms import AlarmFeed as SimulatedFeed
-from tests.alarms.rig import ELSEWHERE, HI, HIHI, alarm_plant
+from tests.alarms.rig import ELSEWHERE, HI, HIHI, alarm_plant, script
 from tests.client.support import connect, requests, until
 from tests.peers.fault_proxy import FaultProxy
 
@@ -158,14 +157,7 @@ async def test_what_this_client_does_not_know_breaks_nothing(
         proto.AlarmFeedMessage(provider_status=status),
         proto.AlarmFeedMessage(transition=transition),
     ]
-
-    def open_feed(prefix: str) -> SimulatedFeed:
-        feed = SimulatedFeed(prefix)
-        for message in messages:
-            feed.put(message)
-        return feed
-
-    monkeypatch.setattr(gateway.alarms, "open_feed", open_feed)
+    script(gateway, monkeypatch, *messages)
     async with client.stream_alarms() as feed:
         alarm, complete, provider, last = await take(feed, 4)
 

@@ -12,8 +12,12 @@ import mxgateway
 from mxgateway import (
     AlarmBoard,
     AlarmFeed,
+    DeployWatch,
     EventStream,
+    GalaxyRepositoryClient,
     GatewayClient,
+    HierarchyPages,
+    LazyBrowseNode,
     RecoveryOptions,
     Session,
     Subscription,
@@ -21,6 +25,7 @@ from mxgateway import (
     proto,
 )
 from mxgateway.connecting import Opening
+from mxgateway.galaxy.hierarchy import PagesIterator
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.subscription.states import StateChanges
 from mxgateway.transport.server_stream import ServerStream
@@ -28,6 +33,7 @@ from tests.client.support import TAG, Item, advised, change, connect, is_streami
 
 AWAITABLE: Final = (
     GatewayClient, Session, EventStream, Subscription, StateChanges, ServerStream, Opening, AlarmFeed, AlarmBoard,
+    GalaxyRepositoryClient, HierarchyPages, PagesIterator, LazyBrowseNode, DeployWatch,
 )  # fmt: skip
 """The public classes with calls to wait for."""
 
@@ -144,16 +150,13 @@ class Call:
     prepare: Callable[[Stage], Awaitable[object]] = no_preparation
     """What has to be done before."""
     streams: int = 0
-    """Streams that are open afterwards."""
+    """Streams that are open afterwards: the session's own."""
+    watches: int = 0
+    """Other streams that are open afterwards."""
     reconnects: bool = False
     """True for those that are made once more after the connection was lost: one of each kind, for they all connect alike."""
     leaves_sessions: bool = False
     """True when a session of a call that was cancelled is left to its lease."""
-
-    @property
-    def streams_events(self) -> bool:
-        """Whether the session's event stream is open afterwards."""
-        return self.streams > 0 and not self.name.startswith("Alarm")
 
     @property
     def method(self) -> str:

@@ -78,9 +78,9 @@ async def cancelled_at(
         assert outcome is None
     if moment not in EVERYTHING:
         await call.afterwards(stage)
-        await streams_gone(client, expected=call.streams)
+        await streams_gone(client, expected=call.streams + call.watches)
         if stage.session.session_id in gateway.sessions:
-            await until(lambda: is_streaming(gateway, stage.session) == call.streams_events)
+            await until(lambda: is_streaming(gateway, stage.session) == (call.streams > 0))
     await stage.close()
     if call.leaves_sessions or moment in EVERYTHING:
         for session in list(gateway.sessions.values()):

@@ -19,6 +19,7 @@ TREE = {
     "MxGatewayWorkerError": {"MxGatewayError"},
     "MxGatewayNotFoundError": {"MxGatewayError"},
     "MxGatewayInvalidRequestError": {"MxGatewayError", "ValueError"},
+    "MxGatewayRedeployError": {"MxGatewayInvalidRequestError"},
     "MxGatewayMalformedReplyError": {"MxGatewayError"},
     "MxGatewayCommandError": {"MxGatewayError"},
     "MxAccessError": {"MxGatewayCommandError"},

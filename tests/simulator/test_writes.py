@@ -72,6 +72,26 @@ async def test_a_write_takes_its_time() -> None:
         assert len(await completions(session)) == 1
 
 
+async def test_writes_of_one_moment_complete_together_and_later_ones_in_their_own_time() -> None:
+    clock = ManualClock()
+    async with (
+        SimulatedGateway(clock=clock, options=SimulatorOptions(write_time=0.5)) as gateway,
+        Peer(gateway.endpoint, gateway.api_key) as peer,
+    ):
+        session = await peer.open()
+        item = await session.advise("TestChildObject.TestInt")
+        timers = clock.pending
+        ok(await write(session, item, integer(1)))
+        ok(await write(session, item, integer(2)))
+        clock.advance(0.2)
+        ok(await write(session, item, integer(3)))
+        assert clock.pending == timers + 2
+        clock.advance(0.3)
+        assert len(await completions(session)) == 2
+        clock.advance(0.2)
+        assert len(await completions(session)) == 1
+
+
 A_TIME = {"timestamp_value": {"timestamp_value": {"seconds": 1}}}
 
 

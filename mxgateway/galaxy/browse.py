@@ -1,0 +1,204 @@
+"""The galaxy as a tree that is asked for branch by branch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from mxgateway import proto
+from mxgateway.commands.arguments import check_correlation_id, check_flag
+from mxgateway.commands.budget import Budget
+from mxgateway.errors import CallSite, MxGatewayError, MxGatewayRedeployError
+from mxgateway.faults import copy_of
+from mxgateway.galaxy.options import BrowseOptions
+from mxgateway.galaxy.paging import PageWalk
+from mxgateway.galaxy.tree import name_of
+from mxgateway.methods import BROWSE_CHILDREN
+from mxgateway.options import check_timeout
+from mxgateway.transport.channel import Channel
+from mxgateway.transport.method import CallOptions, call_site
+
+MOST_RESTARTS: Final = 3
+"""Deployments between two pages that the children of one object are asked for again after. Nobody has seen the pages before, so nobody has to know."""
+
+
+class Branches:
+    """How branches are asked for: everything that all nodes of one browsing share.
+
+    Args:
+        channel: Where to ask.
+        options: Which children.
+        page_size: Objects of a page.
+    """
+
+    def __init__(self, channel: Channel, options: BrowseOptions, page_size: int) -> None:
+        self._channel = channel
+        self._options = options
+        self._page_size = page_size
+        options.to_request(page_size)  # refuses what is wrong
+
+    async def children(
+        self, parent: LazyBrowseNode | None, timeout: float | None, correlation_id: str
+    ) -> list[LazyBrowseNode]:
+        """Return the children of a node, or of where browsing begins, in the gateway's order.
+
+        Raises:
+            MxGatewayNotFoundError: The parent is not there.
+            MxGatewayRedeployError: The galaxy was deployed again and again meanwhile.
+            MxGatewayError: The call failed.
+        """
+        check_timeout("timeout", timeout)
+        budget = Budget(timeout, self._site, correlation_id)
+        walk = PageWalk(self._channel, BROWSE_CHILDREN, self._request(parent), budget.left, budget.correlation_id)
+        for attempt in range(MOST_RESTARTS + 1):
+            walk.restart()
+            try:
+                return await self._pages(walk, parent)
+            except MxGatewayRedeployError:
+                if attempt == MOST_RESTARTS:
+                    raise
+        raise AssertionError("the last attempt has raised")
+
+    async def _pages(
+        self, walk: PageWalk[proto.BrowseChildrenRequest, proto.BrowseChildrenReply], parent: LazyBrowseNode | None
+    ) -> list[LazyBrowseNode]:
+        found: list[LazyBrowseNode] = []
+        while not walk.over:
+            reply = await walk.next_page()
+            if len(reply.child_has_children) != len(reply.children):
+                flags, count = len(reply.child_has_children), len(reply.children)
+                raise walk.malformed(f"child_has_children has {flags} entries for {count} children, in a reply", reply)
+            found += [
+                LazyBrowseNode(self, child, hint, parent)
+                for child, hint in zip(reply.children, reply.child_has_children, strict=True)
+            ]
+        return found
+
+    def _request(self, parent: LazyBrowseNode | None) -> proto.BrowseChildrenRequest:
+        request = self._options.to_request(self._page_size)
+        if parent is not None:
+            request.parent_gobject_id = parent.object.gobject_id
+        return request
+
+    def base_path(self) -> str:
+        """Return the path of where browsing begins, as far as it is known."""
+        return (self._options.parent_contained_path or "").strip("/")
+
+    def _site(self, correlation_id: str) -> CallSite:
+        return call_site(self._channel, BROWSE_CHILDREN, CallOptions(correlation_id=correlation_id))
+
+
+class LazyBrowseNode:
+    """An object of the galaxy whose children are asked for when they are wanted. `GalaxyRepositoryClient.browse` makes them."""
+
+    __slots__ = ("_branches", "_children", "_expansion", "has_children_hint", "object", "parent")
+
+    def __init__(
+        self, branches: Branches, galaxy_object: proto.GalaxyObject, has_children: bool, parent: LazyBrowseNode | None
+    ) -> None:
+        self._branches = branches
+        self._children: tuple[LazyBrowseNode, ...] | None = None
+        self._expansion: _Expansion | None = None
+        self.object = galaxy_object
+        """What the galaxy knows about it."""
+        self.has_children_hint = has_children
+        """Whether the object had children when it was listed, filters apart."""
+        self.parent = parent
+        """The node that it was expanded from; None where browsing began."""
+
+    def __repr__(self) -> str:
+        state = f"{len(self.children)} children" if self.is_expanded else "not expanded"
+        return f"<LazyBrowseNode {self.path!r}, {state}>"
+
+    @property
+    def children(self) -> tuple[LazyBrowseNode, ...]:
+        """The children as of the last expansion: areas first, then by name. Empty before it."""
+        return self._children or ()
+
+    @property
+    def is_expanded(self) -> bool:
+        """True once the children were asked for."""
+        return self._children is not None
+
+    @property
+    def path(self) -> str:
+        """Names joined with ``/``, from the top level; from the parent that browsing began at when that was given by id or tag name."""
+        names = [name_of(self.object)]
+        node = self.parent
+        while node is not None:
+            names.append(name_of(node.object))
+            node = node.parent
+        if base := self._branches.base_path():
+            names.append(base)
+        return "/".join(reversed(names))
+
+    async def expand(
+        self, refresh: bool = False, *, timeout: float | None = None, correlation_id: str = ""
+    ) -> tuple[LazyBrowseNode, ...]:
+        """Ask for the children, all pages of them, unless they are here already, and return them.
+
+        Callers at the same time share one expansion, and what becomes of it; it goes on as long as one of them waits. One that has failed can be
+        tried again. The filters that browsing began with hold here, too.
+
+        Args:
+            refresh: Ask again, also when the children are here: the galaxy may have been deployed. They are new nodes then.
+            timeout: Bound of the whole in seconds; that of the first caller counts.
+            correlation_id: For errors and tracers.
+
+        Raises:
+            MxGatewayNotFoundError: The object is not there any more: the galaxy was deployed.
+            MxGatewayRedeployError: The galaxy was deployed again and again meanwhile.
+            MxGatewayError: The call failed.
+        """
+        check_flag("refresh", refresh)
+        check_timeout("timeout", timeout)
+        check_correlation_id(correlation_id)
+        while self._children is None or refresh:
+            shared = self._expansion = self._expansion or _Expansion(self._expand(timeout, correlation_id))
+            outcome = await self._waited_for(shared)
+            if isinstance(outcome, MxGatewayError):
+                raise copy_of(outcome)  # one of its own for each caller
+            if outcome is not None:
+                return outcome
+        return self._children
+
+    async def _expand(self, timeout: float | None, correlation_id: str) -> Outcome:
+        """Have the children. An error is returned: a task that nobody looks at any more keeps no exception."""
+        try:
+            self._children = children = tuple(await self._branches.children(self, timeout, correlation_id))
+        except MxGatewayError as error:
+            return error.with_traceback(None)
+        return children
+
+    async def _waited_for(self, shared: _Expansion) -> Outcome | None:
+        """Return what an expansion has come to; None when it was given up. The last caller that goes away gives it up."""
+        shared.waiters += 1
+        try:
+            await asyncio.wait([shared.task])
+        except asyncio.CancelledError:
+            if shared.waiters == 1:
+                self._forget(shared)
+                shared.task.cancel()
+                await asyncio.wait([shared.task])
+            raise
+        finally:
+            shared.waiters -= 1
+        self._forget(shared)
+        return None if shared.task.cancelled() else shared.task.result()
+
+    def _forget(self, shared: _Expansion) -> None:
+        if self._expansion is shared:
+            self._expansion = None
+
+
+Outcome = tuple[LazyBrowseNode, ...] | MxGatewayError
+"""What an expansion comes to."""
+
+
+class _Expansion:
+    """An expansion that is under way, and how many wait for it."""
+
+    def __init__(self, work: Coroutine[Any, Any, Outcome]) -> None:
+        self.task = asyncio.create_task(work)
+        self.waiters = 0

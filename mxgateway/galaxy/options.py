@@ -1,0 +1,183 @@
+"""What is asked of the galaxy: where to start, how deep, and which objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypedDict
+
+from mxgateway import proto
+from mxgateway.commands.arguments import INT32_MAX, check_flag, check_int32, check_list, check_range, check_some_text
+from mxgateway.errors import MxGatewayInvalidRequestError
+
+DEFAULT_PAGE: Final = 500
+"""Objects of a page: the gateway's own default. With ten attributes each it takes half a megabyte."""
+LARGEST_PAGE: Final = 5000
+"""Objects of a page that the gateway gives at most."""
+
+
+class BrowseFields(TypedDict, total=False):
+    """The fields of `BrowseOptions`, as keywords."""
+
+    parent_gobject_id: int | None
+    parent_tag_name: str | None
+    parent_contained_path: str | None
+    category_ids: Sequence[int]
+    template_chain_contains: Sequence[str]
+    tag_name_glob: str | None
+    include_attributes: bool | None
+    alarm_bearing_only: bool
+    historized_only: bool
+
+
+class HierarchyFields(TypedDict, total=False):
+    """The fields of `HierarchyOptions`, as keywords."""
+
+    root_gobject_id: int | None
+    root_tag_name: str | None
+    root_contained_path: str | None
+    max_depth: int | None
+    category_ids: Sequence[int]
+    template_chain_contains: Sequence[str]
+    tag_name_glob: str | None
+    include_attributes: bool | None
+    alarm_bearing_only: bool
+    historized_only: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Filters:
+    """Which objects are wanted: filters are ANDed, several values of one filter are ORed.
+
+    Raises:
+        MxGatewayInvalidRequestError: A value cannot be meant so; nothing was sent.
+    """
+
+    category_ids: Sequence[int] = ()
+    """Only objects of these kinds: 1 platform, 3 application engine, 10 user-defined object, 13 area."""
+    template_chain_contains: Sequence[str] = ()
+    """Only objects with one of these inside the name of one of their templates."""
+    tag_name_glob: str | None = None
+    """Only objects whose whole tag name matches, without case: ``*`` stands for any text, ``?`` for one character."""
+    include_attributes: bool | None = None
+    """Whether the objects come with their attributes; None takes the gateway's default, which is yes."""
+    alarm_bearing_only: bool = False
+    """Only objects with an attribute that alarms."""
+    historized_only: bool = False
+    """Only objects with an attribute that is historized."""
+
+    def __post_init__(self) -> None:
+        categories = [check_int32(f"category_ids[{n}]", each) for n, each in _listed("category_ids", self.category_ids)]
+        chain = _listed("template_chain_contains", self.template_chain_contains)
+        parts = [check_some_text(f"template_chain_contains[{n}]", each) for n, each in chain]
+        object.__setattr__(self, "category_ids", tuple(categories))
+        object.__setattr__(self, "template_chain_contains", tuple(parts))
+        if self.tag_name_glob is not None:
+            check_some_text("tag_name_glob", self.tag_name_glob)
+        if self.include_attributes is not None:
+            check_flag("include_attributes", self.include_attributes)
+        check_flag("alarm_bearing_only", self.alarm_bearing_only)
+        check_flag("historized_only", self.historized_only)
+
+    def _filters(self) -> dict[str, Any]:
+        return {
+            "category_ids": list(self.category_ids),
+            "template_chain_contains": list(self.template_chain_contains),
+            "tag_name_glob": self.tag_name_glob or "",
+            "include_attributes": self.include_attributes,
+            "alarm_bearing_only": self.alarm_bearing_only,
+            "historized_only": self.historized_only,
+        }
+
+    def _start(self, group: str) -> dict[str, Any]:
+        """Return the one arm that names where to start; none for the top level.
+
+        Raises:
+            MxGatewayInvalidRequestError: There are two, or the one is none.
+        """
+        names = [f"{group}_{arm}" for arm in ("gobject_id", "tag_name", "contained_path")]
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        if len(given) > 1:
+            raise MxGatewayInvalidRequestError(
+                f"{' and '.join(given)} name two places to start at",
+                hint="give one of them; nothing was sent",
+                phase="request",
+            )
+        for name, value in given.items():
+            if name.endswith("gobject_id"):
+                check_range(name, value, 0, INT32_MAX)
+            else:
+                check_some_text(name, value)
+        return {name: value for name, value in given.items() if value != 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HierarchyOptions(_Filters):
+    """Which part of the galaxy `discover_hierarchy` and `iter_hierarchy` bring: at most one root, and filters.
+
+    Filters are ANDed, several values of one filter are ORed.
+
+    Raises:
+        MxGatewayInvalidRequestError: A value cannot be meant so; nothing was sent.
+    """
+
+    root_gobject_id: int | None = None
+    """The object to start at, by its id; 0 and None are the whole galaxy."""
+    root_tag_name: str | None = None
+    """The object to start at, by its tag name."""
+    root_contained_path: str | None = None
+    """The object to start at, by contained names joined with ``/`` from the top level."""
+    max_depth: int | None = None
+    """Levels below the root: 0 is the root alone, None is all."""
+
+    def __post_init__(self) -> None:
+        _Filters.__post_init__(self)  # slots make another class of this one, which super() would not know
+        self._start("root")
+        if self.max_depth is not None:
+            check_range("max_depth", self.max_depth, 0, INT32_MAX)
+
+    def to_request(self, page_size: int) -> proto.DiscoverHierarchyRequest:
+        """Return the request for the first page."""
+        return proto.DiscoverHierarchyRequest(
+            page_size=check_page_size(page_size), max_depth=self.max_depth, **self._start("root"), **self._filters()
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowseOptions(_Filters):
+    """Whose children `browse` brings, and which of them: at most one parent, and filters, which hold for every expansion below as well.
+
+    Filters are ANDed, several values of one filter are ORed.
+
+    Raises:
+        MxGatewayInvalidRequestError: A value cannot be meant so; nothing was sent.
+    """
+
+    parent_gobject_id: int | None = None
+    """The object whose children are asked for, by its id; 0 and None are the top level."""
+    parent_tag_name: str | None = None
+    """The object whose children are asked for, by its tag name."""
+    parent_contained_path: str | None = None
+    """The object whose children are asked for, by contained names joined with ``/`` from the top level."""
+
+    def __post_init__(self) -> None:
+        _Filters.__post_init__(self)
+        self._start("parent")
+
+    def to_request(self, page_size: int) -> proto.BrowseChildrenRequest:
+        """Return the request for the first page."""
+        return proto.BrowseChildrenRequest(
+            page_size=check_page_size(page_size), **self._start("parent"), **self._filters()
+        )
+
+
+def check_page_size(value: int) -> int:
+    """Return a page size, refusing what the gateway would refuse or cut."""
+    return check_range("page_size", value, 1, LARGEST_PAGE)
+
+
+def _listed(name: str, values: Iterable[Any]) -> list[tuple[int, Any]]:
+    """Return what an iterable yields with its place, refusing a text, which is one value."""
+    if isinstance(values, tuple | list) and not values:
+        return []
+    return list(enumerate(check_list(name, values)))

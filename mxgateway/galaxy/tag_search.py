@@ -1,0 +1,70 @@
+"""Tags by a pattern of their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from fnmatch import translate
+from typing import Final
+
+from mxgateway import proto
+from mxgateway.commands.arguments import check_text
+from mxgateway.errors import MxGatewayInvalidRequestError
+from mxgateway.galaxy.options import HierarchyOptions
+
+DEFAULT_LIMIT: Final = 1000
+"""Tags that a search may find: what one bulk command takes. A pattern that finds more was seldom meant so."""
+
+Pick = Callable[[list[proto.GalaxyObject]], Iterator[str]]
+"""Returns what a page of objects has that was searched for."""
+
+_WILDCARD: Final = re.compile(r"[*?]")
+
+
+def compile_glob(pattern: str) -> re.Pattern[str]:
+    """Return what matches a whole text, without case: ``*`` stands for any text, ``?`` for one character, and everything else for itself."""
+    return re.compile(translate(pattern.replace("[", "[[]")), re.IGNORECASE)
+
+
+def search(pattern: str) -> tuple[HierarchyOptions, Pick]:
+    """Return which objects can have what a pattern searches for, and what picks it out of them.
+
+    Raises:
+        MxGatewayInvalidRequestError: The pattern is none; nothing was sent.
+    """
+    if not check_text("pattern", pattern).strip() or pattern.startswith("."):
+        raise MxGatewayInvalidRequestError(
+            f"pattern is {pattern!r:.100}", hint="give a glob such as 'Tank*.Level'; nothing was sent", phase="request"
+        )
+    matches = compile_glob(pattern).match
+    if "." not in pattern:
+        options = HierarchyOptions(tag_name_glob=pattern, include_attributes=False)
+        return options, lambda page: (each.tag_name for each in page if matches(each.tag_name))
+    options = HierarchyOptions(tag_name_glob=_object_glob(pattern), include_attributes=True)
+    return options, lambda page: _references(page, matches)
+
+
+def _object_glob(pattern: str) -> str:
+    """Return a glob that the tag name of every object matches whose tags may match `pattern`.
+
+    What stands before the first dot is not it: a wildcard may stand for the dot between object and attribute.
+    """
+    first = pattern.partition(".")[0]
+    wildcard = _WILDCARD.search(first)
+    return first if wildcard is None else f"{first[: wildcard.start()]}*"
+
+
+def _references(page: list[proto.GalaxyObject], matches: Callable[[str], object]) -> Iterator[str]:
+    """Yield the references that match; an array is found with and without its brackets."""
+    for each in page:
+        for attribute in each.attributes:
+            reference = attribute.full_tag_reference
+            if matches(reference) or (reference.endswith("[]") and matches(reference[:-2])):
+                yield reference
+
+
+def too_many(pattern: str, limit: int) -> MxGatewayInvalidRequestError:
+    """Return the error for a pattern that finds more than its bound."""
+    return MxGatewayInvalidRequestError(
+        f"the pattern {pattern!r:.100} finds more than {limit} tags", hint="narrow it, or raise limit", phase="request"
+    )

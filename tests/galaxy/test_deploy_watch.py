@@ -1,0 +1,440 @@
+"""Deployments as they happen: each is told once or accounted for, whatever becomes of the connection and the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from grpclib.const import Status
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mxgateway import (
+    DeployGap,
+    DeployGapCause,
+    DeployWatch,
+    GalaxyRepositoryClient,
+    GatewayClient,
+    MxGatewayAuthorizationError,
+    MxGatewayError,
+    MxGatewayInvalidRequestError,
+    MxGatewayTransportError,
+    RecoveryOptions,
+    Timestamp,
+    proto,
+)
+from mxgateway.simulator import ManualClock, SimulatedGateway
+from mxgateway.wire import has_field
+from tests.client.support import PATIENCE, connect, requests, until
+from tests.wire.profiles import bounded
+
+QUICK = RecoveryOptions(initial_backoff=0.01, max_backoff=0.02, rejected_backoff=0.02)
+
+
+@pytest.fixture
+async def watch(galaxy: GalaxyRepositoryClient) -> AsyncIterator[DeployWatch]:
+    """A watch that comes back quickly."""
+    async with galaxy.watch_deploy_events(recovery=QUICK) as watch:
+        yield watch
+
+
+async def take(watch: DeployWatch, count: int) -> list[Any]:
+    """Read some."""
+    async with asyncio.timeout(PATIENCE):
+        return [await anext(watch) for _ in range(count)]
+
+
+async def event(watch: DeployWatch) -> proto.DeployEvent:
+    """Read one, which must be an event."""
+    (found,) = await take(watch, 1)
+    assert isinstance(found, proto.DeployEvent)
+    return found
+
+
+def deploy(gateway: SimulatedGateway, clock: ManualClock, times: int = 1) -> None:
+    """Deploy, each time a second later."""
+    for _ in range(times):
+        clock.advance(1)
+        gateway.deploy()
+
+
+def attached(gateway: SimulatedGateway) -> int:
+    return len(gateway.galaxy._watchers)
+
+
+def asked(gateway: SimulatedGateway) -> list[datetime | None]:
+    """Return what each request of a watch names as the last deployment that it has seen."""
+    return [
+        request.last_seen_deploy_time if has_field(request, "last_seen_deploy_time") else None
+        for request in requests(gateway, "WatchDeployEvents")
+    ]
+
+
+# -- the beginning
+
+
+async def test_the_present_state_comes_at_once_and_then_every_deployment(
+    gateway: SimulatedGateway, clock: ManualClock, watch: DeployWatch
+) -> None:
+    state = await event(watch)
+    assert state == gateway.galaxy.state()
+    assert (state.sequence, state.object_count) == (1, 16)
+    deploy(gateway, clock, 2)
+    second, third = await take(watch, 2)
+    assert (second.sequence, third.sequence) == (2, 3)
+    assert third == gateway.galaxy.state()
+    assert watch.reconnects == 0
+
+
+async def test_times_have_a_time_zone_and_every_digit(clock: ManualClock) -> None:
+    moment = Timestamp.from_parts(1_704_067_200, 123_456_700)
+    async with SimulatedGateway(clock=ManualClock(moment)) as gateway, connect(gateway) as client:
+        state = await event(client.galaxy.watch_deploy_events())
+        for time in (state.time_of_last_deploy, state.observed_at, await client.galaxy.get_last_deploy_time()):
+            assert isinstance(time, Timestamp)
+            assert time == moment
+            assert time.utcoffset() == timedelta(0)
+
+
+async def test_a_state_that_the_caller_knows_is_not_told(
+    gateway: SimulatedGateway, clock: ManualClock, galaxy: GalaxyRepositoryClient
+) -> None:
+    known = await galaxy.get_last_deploy_time()
+    assert known is not None
+    elsewhere = known.astimezone(timezone(timedelta(hours=-5)))
+    for last_seen in (known, elsewhere):
+        async with galaxy.watch_deploy_events(last_seen) as watch:
+            reader = asyncio.create_task(event(watch))
+            await until(lambda: attached(gateway))
+            await galaxy.test_connection()  # whatever the gateway says at once has come by now
+            assert not reader.done()
+            reader.cancel()
+        await until(lambda: not attached(gateway))
+    assert asked(gateway) == [known, known]
+    async with galaxy.watch_deploy_events(known) as watch:
+        reader = asyncio.create_task(event(watch))
+        await until(lambda: attached(gateway))
+        deploy(gateway, clock)
+        assert (await reader).sequence == 2
+
+
+async def test_a_state_that_is_newer_than_what_the_caller_knows_is_told_at_once(
+    gateway: SimulatedGateway, clock: ManualClock, galaxy: GalaxyRepositoryClient
+) -> None:
+    known = await galaxy.get_last_deploy_time()
+    deploy(gateway, clock, 3)
+    state = await event(galaxy.watch_deploy_events(known))
+    assert state.sequence == 4
+
+
+async def test_a_galaxy_that_was_never_deployed_says_so_once(
+    gateway: SimulatedGateway, clock: ManualClock, galaxy: GalaxyRepositoryClient, watch: DeployWatch
+) -> None:
+    gateway.galaxy.undeploy()
+    assert await galaxy.get_last_deploy_time() is None
+    assert not (await event(watch)).time_of_last_deploy_present
+    reader = asyncio.create_task(event(watch))
+    await until(lambda: attached(gateway))
+    gateway.drop_connections()
+    await until(lambda: watch.reconnects == 1 and attached(gateway))
+    deploy(gateway, clock)
+    assert (await reader).sequence == 2, "the state that was told is not told again"
+    assert asked(gateway) == [None, None]
+
+
+@pytest.mark.parametrize("wrong", [datetime(2024, 1, 1), "2024-01-01T00:00:00Z", 5])
+async def test_a_time_without_a_time_zone_is_refused(
+    gateway: SimulatedGateway, galaxy: GalaxyRepositoryClient, wrong: Any
+) -> None:
+    with pytest.raises(MxGatewayInvalidRequestError, match=r"last_seen_deploy_time is .*time zone; nothing was sent"):
+        galaxy.watch_deploy_events(wrong)
+    assert not gateway.received
+
+
+# -- gaps
+
+
+async def test_a_watcher_that_is_too_slow_is_told_what_it_has_missed(
+    gateway: SimulatedGateway, clock: ManualClock, watch: DeployWatch
+) -> None:
+    await event(watch)
+    deploy(gateway, clock, 40)
+    found = []
+    while not found or found[-1].sequence < 41:
+        found += await take(watch, 1)
+        if isinstance(found[-1], DeployGap):
+            gap, (after,) = found.pop(), await take(watch, 1)
+            assert (gap.first_missed, gap.last_missed) == (len(found) + 2, after.sequence - 1)
+            assert gap.cause is DeployGapCause.SEQUENCE
+            missed = after.sequence - gap.first_missed
+            found += [after]
+    assert missed == 40 - len(found)
+
+
+async def test_deployments_while_the_connection_was_away_are_a_gap(
+    gateway: SimulatedGateway, clock: ManualClock, watch: DeployWatch
+) -> None:
+    await event(watch)
+    gateway.drop_connections()
+    deploy(gateway, clock, 3)
+    gap, now = await take(watch, 2)
+    assert gap == DeployGap(2, 3, DeployGapCause.INTERRUPTED)
+    assert now == gateway.galaxy.state()
+    assert watch.reconnects == 1
+
+
+async def test_one_deployment_while_the_connection_was_away_is_simply_told(
+    gateway: SimulatedGateway, clock: ManualClock, watch: DeployWatch
+) -> None:
+    await event(watch)
+    gateway.drop_connections()
+    deploy(gateway, clock)
+    assert (await event(watch)).sequence == 2
+
+
+async def test_a_reconnect_repeats_nothing(gateway: SimulatedGateway, clock: ManualClock, watch: DeployWatch) -> None:
+    state = await event(watch)
+    reader = asyncio.create_task(event(watch))
+    for number in (1, 2, 3):
+        gateway.drop_connections(politely=number == 3)
+        await until(lambda number=number: watch.reconnects >= number and attached(gateway))
+    deploy(gateway, clock)
+    assert (await reader).sequence == 2
+    assert asked(gateway) == [None, *[state.time_of_last_deploy] * 3]
+
+
+async def test_a_restarted_gateway_begins_to_count_again_and_the_gap_says_so(
+    gateway: SimulatedGateway, clock: ManualClock, watch: DeployWatch
+) -> None:
+    await event(watch)
+    deploy(gateway, clock, 2)
+    await take(watch, 2)
+    clock.advance(1)
+    await gateway.restart()
+    gap, now = await take(watch, 2)
+    assert gap == DeployGap(4, None, DeployGapCause.RESTARTED)
+    assert now == gateway.galaxy.state()
+    assert now.sequence == 1
+
+
+async def test_a_restart_before_the_second_deployment_is_noticed_though_the_number_is_the_same(
+    gateway: SimulatedGateway, clock: ManualClock, watch: DeployWatch
+) -> None:
+    await event(watch)
+    clock.advance(1)
+    await gateway.restart()
+    gap, now = await take(watch, 2)
+    assert (gap.cause, now.sequence) == (DeployGapCause.RESTARTED, 1)
+
+
+async def test_a_restart_that_changes_nothing_is_not_told(
+    gateway: SimulatedGateway, clock: ManualClock, watch: DeployWatch
+) -> None:
+    await event(watch)
+    reader = asyncio.create_task(event(watch))
+    await until(lambda: attached(gateway))
+    await gateway.restart()
+    await until(lambda: watch.reconnects and attached(gateway))
+    deploy(gateway, clock)
+    assert (await reader).sequence == 2
+
+
+STEPS = st.lists(
+    st.sampled_from(["deploy", "deploy", "deploy 20", "drop", "goaway", "read", "restart", "refuse"]), max_size=14
+)
+
+
+@given(steps=STEPS)
+@bounded(60)
+def test_every_deployment_of_a_random_schedule_is_told_once_or_accounted_for(steps: list[str]) -> None:
+    async def play() -> None:
+        clock = ManualClock()
+        async with SimulatedGateway(clock=clock) as gateway, connect(gateway) as client:
+            async with client.galaxy.watch_deploy_events(recovery=QUICK) as watch:
+                found = [await event(watch)]
+                for step in steps:
+                    await carry_out(step, gateway, clock, watch, found)
+                clock.advance(1)
+                gateway.deploy()
+                while found[-1] != gateway.galaxy.state():
+                    found += await take(watch, 1)
+                check_account(found, restarted="restart" in steps)
+
+    asyncio.run(play())
+
+
+async def carry_out(
+    step: str, gateway: SimulatedGateway, clock: ManualClock, watch: DeployWatch, found: list[Any]
+) -> None:
+    match step:
+        case "read" if found[-1] != gateway.galaxy.state():
+            found += await take(watch, 1)
+        case "drop" | "goaway":
+            gateway.drop_connections(politely=step == "goaway")
+        case "restart":
+            clock.advance(1)
+            await gateway.restart()
+        case "refuse":
+            gateway.fail_next("WatchDeployEvents", Status.UNAVAILABLE, "not now")
+        case "deploy" | "deploy 20":
+            deploy(gateway, clock, 20 if step == "deploy 20" else 1)
+
+
+def check_account(found: list[Any], *, restarted: bool) -> None:
+    """See that numbers follow each other, or a gap stands between them and says which are missing."""
+    previous = 0
+    gap: DeployGap | None = None
+    for each in found:
+        if isinstance(each, DeployGap):
+            assert gap is None
+            assert each.first_missed == previous + 1
+            gap = each
+            continue
+        if gap is None:
+            assert each.sequence == previous + 1
+        elif gap.cause is DeployGapCause.RESTARTED:
+            assert restarted
+            assert (gap.last_missed, each.sequence <= previous) == (None, True)
+        else:
+            assert gap.last_missed == each.sequence - 1 >= gap.first_missed
+        previous, gap = each.sequence, None
+    assert gap is None
+
+
+# -- faults
+
+
+async def test_a_refusal_of_the_first_attempt_is_raised(
+    gateway: SimulatedGateway, galaxy: GalaxyRepositoryClient
+) -> None:
+    gateway.fail_next(
+        "WatchDeployEvents", Status.PERMISSION_DENIED, "API key is missing required scope 'metadata:read'."
+    )
+    watch = galaxy.watch_deploy_events(recovery=QUICK)
+    with pytest.raises(MxGatewayAuthorizationError) as caught:
+        await anext(watch)
+    assert caught.value.required_scope == "metadata:read"
+    with pytest.raises(StopAsyncIteration):
+        await anext(watch)
+
+
+async def test_a_refusal_of_a_later_attempt_is_waited_out(
+    gateway: SimulatedGateway, clock: ManualClock, watch: DeployWatch
+) -> None:
+    await event(watch)
+    gateway.fail_next("WatchDeployEvents", Status.PERMISSION_DENIED, "not now", times=2)
+    gateway.fail_next("WatchDeployEvents", Status.INTERNAL, "not now")
+    gateway.drop_connections()
+    deploy(gateway, clock)
+    assert (await event(watch)).sequence == 2
+    assert watch.reconnects == 4
+
+
+async def test_a_gateway_that_is_not_there_yet_is_waited_for(
+    gateway: SimulatedGateway, galaxy: GalaxyRepositoryClient
+) -> None:
+    gateway.fail_next("WatchDeployEvents", Status.UNAVAILABLE, "not yet", times=7)
+    watch = galaxy.watch_deploy_events(recovery=QUICK)
+    assert (await event(watch)).sequence == 1
+    await watch.aclose()
+
+
+async def test_a_watch_gives_up_when_its_options_say_so(
+    gateway: SimulatedGateway, galaxy: GalaxyRepositoryClient
+) -> None:
+    recovery = RecoveryOptions(initial_backoff=0.01, max_backoff=0.02, give_up_after=0.1)
+    watch = galaxy.watch_deploy_events(recovery=recovery)
+    await event(watch)
+    await gateway.stop()
+    with pytest.raises(MxGatewayTransportError) as caught:
+        await take(watch, 1)
+    assert caught.value.phase == "connect"
+    with pytest.raises(StopAsyncIteration):
+        await anext(watch)
+
+
+async def test_a_silent_stream_that_has_lasted_begins_another_series_of_attempts(
+    gateway: SimulatedGateway, clock: ManualClock, galaxy: GalaxyRepositoryClient
+) -> None:
+    recovery = RecoveryOptions(initial_backoff=0.01, max_backoff=0.02, stable_after=0.05, give_up_after=0.06)
+    async with galaxy.watch_deploy_events(recovery=recovery) as watch:
+        await event(watch)
+        reader = asyncio.create_task(event(watch))
+        for number in (1, 2, 3):
+            await until(lambda: attached(gateway))
+            await asyncio.sleep(0.06)
+            gateway.drop_connections()
+            await until(lambda number=number: watch.reconnects == number or reader.done())
+        deploy(gateway, clock)
+        assert (await reader).sequence == 2
+
+
+async def test_closing_the_client_ends_the_watch_with_an_error(client: GatewayClient) -> None:
+    watch = client.galaxy.watch_deploy_events(recovery=QUICK)
+    await event(watch)
+    reader = asyncio.create_task(event(watch))
+    await asyncio.sleep(0)
+    await client.close()
+    with pytest.raises(MxGatewayError, match="closed"):
+        await reader
+    with pytest.raises(StopAsyncIteration):
+        await anext(watch)
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["waiting for an event", "waiting to come back"])
+async def test_closing_the_watch_frees_its_reader(
+    gateway: SimulatedGateway, galaxy: GalaxyRepositoryClient, away: bool
+) -> None:
+    watch = galaxy.watch_deploy_events(recovery=RecoveryOptions(initial_backoff=3000, max_backoff=3000))
+    await event(watch)
+    if away:
+        gateway.drop_connections()
+    reader = asyncio.create_task(anext(watch, None))
+    await asyncio.sleep(0.05)
+    await watch.aclose()
+    async with asyncio.timeout(PATIENCE):
+        assert await reader is None
+    await watch.aclose()
+    await until(lambda: not attached(gateway))
+
+
+async def test_a_cancelled_read_leaves_the_watch_to_the_next_one(
+    gateway: SimulatedGateway, clock: ManualClock, watch: DeployWatch
+) -> None:
+    await event(watch)
+    for lost in (False, True):
+        if lost:
+            gateway.drop_connections()
+        reader = asyncio.create_task(anext(watch))
+        await asyncio.sleep(0.01)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+    deploy(gateway, clock)
+    assert (await event(watch)).sequence == 2
+
+
+async def test_two_tasks_cannot_read_one_watch(watch: DeployWatch) -> None:
+    await event(watch)
+    reader = asyncio.create_task(anext(watch, None))
+    await asyncio.sleep(0)
+    with pytest.raises(MxGatewayInvalidRequestError, match="another task reads this watch"):
+        await anext(watch)
+    await watch.aclose()
+    assert await reader is None
+
+
+async def test_a_last_deployment_without_a_time_is_malformed_and_none_is_none(
+    gateway: SimulatedGateway, galaxy: GalaxyRepositoryClient
+) -> None:
+    from mxgateway import MxGatewayMalformedReplyError
+
+    gateway.reply_override("GetLastDeployTime", lambda _: proto.GetLastDeployTimeReply(present=True))
+    with pytest.raises(MxGatewayMalformedReplyError, match="carries no time"):
+        await galaxy.get_last_deploy_time()
+    gateway.reply_override("GetLastDeployTime", lambda _: proto.GetLastDeployTimeReply())
+    assert await galaxy.get_last_deploy_time() is None
+    assert (await galaxy.get_last_deploy_time()) == datetime.fromtimestamp(gateway.clock.now_ns() / 1e9, UTC)
