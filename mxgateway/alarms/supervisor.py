@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from datetime import UTC, datetime
+from typing import Final
 
 from mxgateway.alarms.active_set import ActiveSet
 from mxgateway.alarms.change_queue import ChangeQueue
@@ -24,6 +25,9 @@ from mxgateway.subscription.states import OVER, StateBoard
 from mxgateway.subscription.updates import ConnectionChange, Outcome, SubscriptionState
 from mxgateway.subscription_options import RecoveryOptions
 from mxgateway.transport.channel import Channel
+
+READING_INTERVAL: Final = 0.25
+"""Seconds between two readings that no fault has asked for: a provider that flaps does not keep the gateway busy."""
 
 
 class _Outdated(Exception):
@@ -55,6 +59,7 @@ class BoardSupervisor:
         self._stale_after = None if stale_after == math.inf else stale_after
         self._stale_timeout = stale_timeout
         self._task: asyncio.Task[None] | None = None
+        self._next_reading = 0.0
         self._arrived = asyncio.Event()
         self._snapshot: list[ActiveAlarm] | None = None
         """What the present feed has told of its snapshot; None when that is complete."""
@@ -110,13 +115,22 @@ class BoardSupervisor:
     async def _follow_on(self) -> MxGatewayError:
         """Read one feed after the other, and return what is not mended."""
         while (fault := await self._follow()) is None or self._may_recover(fault):
-            if fault is not None:
-                self._change(SubscriptionState.RECOVERING, cause=fault)
-                try:
-                    await self._recovery.pause(fault)
-                except GivingUp as end:
-                    return end.error
+            if fault is None:
+                await self._take_turn()
+                continue
+            self._change(SubscriptionState.RECOVERING, cause=fault)
+            try:
+                await self._recovery.pause(fault)
+            except GivingUp as end:
+                return end.error
         return fault
+
+    async def _take_turn(self) -> None:
+        """Wait until the active alarms may be read anew; at once, unless they have been just now."""
+        loop = asyncio.get_running_loop()
+        turn = max(loop.time(), self._next_reading)
+        self._next_reading = turn + READING_INTERVAL
+        await asyncio.sleep(turn - loop.time())
 
     def _may_recover(self, fault: MxGatewayError) -> bool:
         """Tell whether to try again: not the first time, and not when the client itself was closed."""

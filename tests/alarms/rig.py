@@ -149,7 +149,7 @@ async def replayed(board: AlarmBoard, **fields: Any) -> AsyncIterator[Replay]:
             raise replay.error
 
 
-@dataclass
+@dataclass(eq=False)
 class ScriptedFeed:
     """What one StreamAlarms call is told instead of the truth; then nothing more."""
 

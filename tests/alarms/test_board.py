@@ -420,6 +420,21 @@ async def test_transitions_that_come_before_the_snapshot_is_complete_are_applied
         await until(lambda: list(replay.board.active) == [HI])
 
 
+async def test_a_provider_that_flaps_does_not_keep_the_gateway_busy(
+    gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mxgateway.alarms.supervisor.READING_INTERVAL", 600.0)
+    modes = [proto.AlarmProviderStatus(mode=proto.AlarmProviderMode.try_value(mode)) for mode in (1, 2)]
+    statuses = [proto.AlarmFeedMessage(provider_status=mode) for mode in modes]
+    script(gateway, monkeypatch, proto.AlarmFeedMessage(snapshot_complete=True), *statuses)
+    async with board_of(client) as replay:
+        await until(lambda: feeds(gateway) == 2)
+        await until(lambda: len(replay.statuses) >= 2)
+        await asyncio.sleep(0.05)
+        assert feeds(gateway) == 2
+        assert replay.board.state is CONNECTED
+
+
 async def test_wrong_arguments_are_refused_before_anything_is_sent(
     gateway: SimulatedGateway, client: GatewayClient
 ) -> None:

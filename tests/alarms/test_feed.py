@@ -182,6 +182,31 @@ async def test_the_epoch_is_a_time_and_an_unset_time_is_none(
     assert (found.raised_at, found.changed_at) == (epoch, None)
 
 
+async def test_messages_returns_what_has_arrived_and_leaves_nothing_to_the_iterator(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    for reference in (HIHI, HI, ELSEWHERE):
+        gateway.alarms.raise_alarm(reference)
+    feed = client.stream_alarms()
+    found: list[Any] = await take(feed, 1)
+    async with asyncio.timeout(10):
+        while len(found) < 5:
+            found += await feed.messages()
+    await feed.aclose()
+    assert [type(each) for each in found] == [ActiveAlarm] * 3 + [SnapshotComplete, AlarmProviderStatus]
+    assert await feed.messages() == []
+
+
+async def test_the_raw_calls_bring_the_contracts_own_messages(gateway: SimulatedGateway, client: GatewayClient) -> None:
+    gateway.alarms.raise_alarm(HIHI)
+    async with client.stream_alarms_raw(proto.StreamAlarmsRequest(alarm_filter_prefix=HIHI)) as feed:
+        first = await anext(feed)
+    async with client.query_active_alarms_raw(proto.QueryActiveAlarmsRequest(alarm_filter_prefix=HIHI)) as query:
+        alarms = [alarm async for alarm in query]
+    assert alarms == gateway.alarms.snapshots(HIHI)
+    assert [first.active_alarm] == alarms
+
+
 # -- the end
 
 
