@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CALLS = """
 from datetime import UTC, datetime, timedelta
 from mxgateway import (
-    ApiKey, ClientOptions, DeployGap, Endpoint, EventStream, GalaxyRepositoryClient, GatewayClient, HierarchyOptions, LazyBrowseNode,
-    MxAccessError, MxGatewayError, OpenSessionOptions, Session, Secret, TlsOptions, proto,
+    ActiveAlarm, AlarmAcknowledgement, AlarmChange, AlarmReference, ApiKey, ClientOptions, DeployGap, Endpoint, EventStream, GalaxyRepositoryClient,
+    GatewayClient, HierarchyOptions, LazyBrowseNode, MxAccessError, MxGatewayError, OpenSessionOptions, Session, Secret, TlsOptions, proto,
 )
 NOW = datetime.now(UTC)
 async def right(client: GatewayClient, session: Session, command: proto.MxCommand, error: MxAccessError) -> None:
@@ -54,6 +54,13 @@ async def right(client: GatewayClient, session: Session, command: proto.MxComman
     tags: list[str] = await galaxy.find("Tank*.Level", limit=5)
     inner: proto.GalaxyObject | None = (await galaxy.tree(max_depth=2)).by_tag_name("Area1")
     deployed: datetime | None = await galaxy.get_last_deploy_time()
+    alarms: list[ActiveAlarm] = await client.query_active_alarms("Galaxy!", timeout=5)
+    done: AlarmAcknowledgement = await client.acknowledge_alarm(AlarmReference.parse("A!B.C"), comment="c", operator="me")
+    async with client.alarm_board(prefix="Galaxy!", stale_after=None) as board, client.stream_alarms() as feed:
+        known: ActiveAlarm = board.active["A!B.C"]
+        async for change in board:
+            if isinstance(change, AlarmChange):
+                before: ActiveAlarm | None = change.before
     closed: proto.CloseSessionReply = await session.close()
     hresult: int | None = error.hresult
     general: MxGatewayError = error
@@ -84,6 +91,11 @@ async def wrong(client: GatewayClient, session: Session, command: proto.MxComman
     unopened: Session = client.open_session()  # wrong
     client.open_session().session_id  # wrong
     async with session.stream_events as stream: ...  # wrong
+    await client.acknowledge_alarm(5)  # wrong
+    await client.acknowledge_alarm("A!B.C", "comment")  # wrong
+    await client.query_active_alarms(5)  # wrong
+    await client.stream_alarms()  # wrong
+    client.alarm_board(recovery=5)  # wrong
     await session.register(1)  # wrong
     await session.register()  # wrong
     await session.register("svc", 5.0)  # wrong

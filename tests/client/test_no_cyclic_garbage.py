@@ -247,6 +247,14 @@ async def watches_deployments(stage: Stage) -> None:
                 await anext(deployments)
 
 
+async def keeps_an_alarm_board(stage: Stage) -> None:
+    async with stage.client.alarm_board() as board, stage.client.stream_alarms() as feed:
+        await anext(feed)
+        await anext(board)
+    with pytest.raises(MxAccessError):
+        await stage.client.acknowledge_alarm("Galaxy!Area1.Nothing.HiHi")
+
+
 HOLDING: Final = {ends_with_its_bound, is_cancelled, ends_with_a_bound_of_the_callers_own}
 """Calls for which the gateway has to hold its commands."""
 CALLS: Final = [
@@ -268,6 +276,7 @@ CALLS: Final = [
     is_refused_by_the_galaxy,
     gives_the_galaxy_up,
     watches_deployments,
+    keeps_an_alarm_board,
 ]
 
 
