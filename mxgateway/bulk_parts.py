@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
-from mxgateway import proto
 from mxgateway.errors import MxGatewayInvalidRequestError
-from mxgateway.wire import encode
 from mxgateway.wire.collector import collector_held
+from mxgateway.write_values import WriteValue, value_weight
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -23,14 +22,6 @@ _FRAME_BYTES: Final = 64
 """More than what a request has besides its entries and its ids: kind, server handle, time-out, tags and lengths."""
 _ENTRY_BYTES: Final = 128
 """More than what an entry has besides its text or value: handles, users, time, tags and lengths of its fields."""
-
-_SCALAR_BYTES: Final = 64
-"""More than what a scalar takes with its types, whose names are no longer than _VARIANT_BYTES."""
-_VARIANT_BYTES: Final = 16
-
-_LARGE_FIELDS: Final = frozenset(
-    {"string_value", "array_value", "raw_value", "sparse_array_value", "raw_diagnostic", "_unknown_fields"}
-)
 
 
 async def for_each(values: Iterable[T], act: Callable[[int, T], R]) -> list[R]:
@@ -142,9 +133,6 @@ def _size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-def value_weight(value: proto.MxValue) -> int:
+def write_weight(value: WriteValue) -> int:
     """Return the most bytes that an entry with this value takes."""
-    variant = value.variant_type
-    if _LARGE_FIELDS.isdisjoint(vars(value)) and len(variant) <= _VARIANT_BYTES and variant.isascii():
-        return _ENTRY_BYTES + _SCALAR_BYTES
-    return _ENTRY_BYTES + len(encode(value))
+    return _ENTRY_BYTES + value_weight(value)

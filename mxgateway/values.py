@@ -121,7 +121,7 @@ def to_mx_value(
     if data_type is None and is_plain(
         value
     ):  # as nearly every value is: none of the questions below takes anything else to be meant
-        return _scalar(*fit_value(value, INFERRED, name), None)
+        return scalar_value(*fit_value(value, INFERRED, name))
     _check_data_type(data_type)
     if value is None:
         return proto.MxValue(data_type=proto.MxDataType.NO_DATA, variant_type="VT_EMPTY", is_null=True)
@@ -184,7 +184,7 @@ def to_mx_sparse_array(
     if slots:
         kind, fitted = fit_values(list(elements.values()), rule, lambda i: f"{name}[{slots[i]}]")
         sparse.elements = [
-            proto.MxSparseElement(index=operator.index(slot), value=_scalar(kind, plain, element_data_type))
+            proto.MxSparseElement(index=operator.index(slot), value=scalar_value(kind, plain, element_data_type))
             for slot, plain in zip(slots, fitted, strict=True)
         ]
     return sparse
@@ -207,7 +207,7 @@ def mx_value_by_rule(
     if is_array(value):
         return _array_value(_array(value, rule, data_type, name))
     kind, fitted = fit_value(value, rule, name)
-    return _scalar(kind, fitted, data_type)
+    return scalar_value(kind, fitted, data_type)
 
 
 def _rule(data_type: proto.MxDataType | None, name: str) -> Rule:
@@ -238,7 +238,8 @@ def _element_rule(data_type: proto.MxDataType, name: str) -> Rule:
     return rule
 
 
-def _scalar(kind: Kind, plain: Plain, data_type: proto.MxDataType | None) -> proto.MxValue:
+def scalar_value(kind: Kind, plain: Plain, data_type: proto.MxDataType | None = None) -> proto.MxValue:
+    """Return the message of a scalar that was fitted to a kind; `data_type` is the kind's own when None."""
     arm: dict[str, Any] = {kind.arm: plain}
     return proto.MxValue(data_type=data_type or _OWN_TYPES[kind.data_type], variant_type=kind.variant, **arm)
 

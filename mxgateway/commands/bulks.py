@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from mxgateway import proto
-from mxgateway.bulk_parts import HANDLE_WEIGHT, MadeAhead, for_each, value_weight
+from mxgateway.bulk_parts import HANDLE_WEIGHT, MadeAhead, for_each, write_weight
 from mxgateway.commands import replies, requests
 from mxgateway.commands.arguments import (
     check_column,
@@ -25,8 +25,9 @@ from mxgateway.commands.reading import ReadCommands, text_weights
 from mxgateway.commands.writing import time_value
 from mxgateway.errors import MxGatewayError, PartialBulk
 from mxgateway.transport.method import Progress
-from mxgateway.values import MxValueInput, to_mx_value
+from mxgateway.values import MxValueInput
 from mxgateway.wire.betterproto_seam import Message
+from mxgateway.write_values import WriteValue, check_value, message_of
 from mxgateway.writes import not_accepted
 
 Transmit = Callable[[proto.MxCommandRequest, float | None, Progress], Awaitable[proto.MxCommandReply]]
@@ -117,14 +118,17 @@ class BulkCommands(ReadCommands):
             correlation_id: For the gateway's log.
         """
         server_handle = check_handle("server_handle", server_handle)
-        handles, messages = await _checked_writes(item_handles, values, data_type)
+        handles, checked = await _checked_writes(item_handles, values, data_type)
         users = check_each("user_id", user_id, len(handles), check_int32, int)
 
         def build(part: range) -> Message:
-            entries = [proto.WriteBulkEntry(item_handle=handles[i], value=messages[i], user_id=users[i]) for i in part]
+            entries = [
+                proto.WriteBulkEntry(item_handle=handles[i], value=message_of(checked[i]), user_id=users[i])
+                for i in part
+            ]
             return proto.WriteBulkCommand(server_handle=server_handle, entries=entries)
 
-        return await self._write_in_parts(messages, build, timeout, correlation_id)
+        return await self._write_in_parts(checked, build, timeout, correlation_id)
 
     async def write2_bulk(
         self,
@@ -140,20 +144,20 @@ class BulkCommands(ReadCommands):
     ) -> list[proto.BulkWriteResult]:
         """Write advised items with the time of all values, or one for each; else like `write_bulk`."""
         server_handle = check_handle("server_handle", server_handle)
-        handles, messages = await _checked_writes(item_handles, values, data_type)
+        handles, checked = await _checked_writes(item_handles, values, data_type)
         users = check_each("user_id", user_id, len(handles), check_int32, int)
         times = await _checked_times(timestamps, len(handles))
 
         def build(part: range) -> Message:
             entries = [
                 proto.Write2BulkEntry(
-                    item_handle=handles[i], value=messages[i], timestamp_value=times[i], user_id=users[i]
+                    item_handle=handles[i], value=message_of(checked[i]), timestamp_value=times[i], user_id=users[i]
                 )
                 for i in part
             ]
             return proto.Write2BulkCommand(server_handle=server_handle, entries=entries)
 
-        return await self._write_in_parts(messages, build, timeout, correlation_id)
+        return await self._write_in_parts(checked, build, timeout, correlation_id)
 
     async def write_secured_bulk(
         self,
@@ -169,19 +173,22 @@ class BulkCommands(ReadCommands):
     ) -> list[proto.BulkWriteResult]:
         """Write advised items in the name of users, as `write_secured` does one; users for all items, or one for each. Else like `write_bulk`."""
         server_handle = check_handle("server_handle", server_handle)
-        handles, messages = await _checked_writes(item_handles, values, data_type)
+        handles, checked = await _checked_writes(item_handles, values, data_type)
         current, verifier = _checked_users(current_user_id, verifier_user_id, len(handles))
 
         def build(part: range) -> Message:
             entries = [
                 proto.WriteSecuredBulkEntry(
-                    item_handle=handles[i], current_user_id=current[i], verifier_user_id=verifier[i], value=messages[i]
+                    item_handle=handles[i],
+                    current_user_id=current[i],
+                    verifier_user_id=verifier[i],
+                    value=message_of(checked[i]),
                 )
                 for i in part
             ]
             return proto.WriteSecuredBulkCommand(server_handle=server_handle, entries=entries)
 
-        return await self._write_in_parts(messages, build, timeout, correlation_id)
+        return await self._write_in_parts(checked, build, timeout, correlation_id)
 
     async def write_secured2_bulk(
         self,
@@ -198,7 +205,7 @@ class BulkCommands(ReadCommands):
     ) -> list[proto.BulkWriteResult]:
         """Write like `write_secured_bulk`, with the time of all values, or one for each."""
         server_handle = check_handle("server_handle", server_handle)
-        handles, messages = await _checked_writes(item_handles, values, data_type)
+        handles, checked = await _checked_writes(item_handles, values, data_type)
         current, verifier = _checked_users(current_user_id, verifier_user_id, len(handles))
         times = await _checked_times(timestamps, len(handles))
 
@@ -206,13 +213,13 @@ class BulkCommands(ReadCommands):
             entries = [
                 proto.WriteSecured2BulkEntry(
                     item_handle=handles[i], current_user_id=current[i], verifier_user_id=verifier[i],
-                    value=messages[i], timestamp_value=times[i],
+                    value=message_of(checked[i]), timestamp_value=times[i],
                 )
                 for i in part
             ]  # fmt: skip
             return proto.WriteSecured2BulkCommand(server_handle=server_handle, entries=entries)
 
-        return await self._write_in_parts(messages, build, timeout, correlation_id)
+        return await self._write_in_parts(checked, build, timeout, correlation_id)
 
     # -- in parts
 
@@ -254,13 +261,13 @@ class BulkCommands(ReadCommands):
 
     async def _write_in_parts(
         self,
-        messages: Sequence[proto.MxValue],
+        values: Sequence[WriteValue],
         build: Callable[[range], Message],
         timeout: float | None,
         correlation_id: str,
         transmit: Transmit | None = None,
     ) -> list[proto.BulkWriteResult]:
-        weights = await for_each(messages, lambda _, message: value_weight(message))
+        weights = await for_each(values, lambda _, value: write_weight(value))
         return await self._in_parts(weights, lambda i: f"values[{i}]", build, timeout, correlation_id, transmit)
 
     async def _in_parts(
@@ -310,10 +317,10 @@ class BulkCommands(ReadCommands):
 
 async def _checked_writes(
     item_handles: Iterable[int], values: Iterable[MxValueInput], data_type: proto.MxDataType | None
-) -> tuple[list[int], list[proto.MxValue]]:
+) -> tuple[list[int], list[WriteValue]]:
     handles = check_handles("item_handles", item_handles)
     found = check_column("values", values, len(handles))
-    return handles, await for_each(found, lambda i, v: to_mx_value(v, data_type=data_type, name=f"values[{i}]"))
+    return handles, await for_each(found, lambda i, value: check_value(value, data_type, f"values[{i}]"))
 
 
 async def _checked_times(timestamps: datetime | Iterable[datetime], count: int) -> list[proto.MxValue]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from mxgateway import proto
-from mxgateway.bulk_parts import for_each, text_weight, value_weight
+from mxgateway.bulk_parts import for_each, text_weight, write_weight
 from mxgateway.commands.arguments import check_int32, check_list, check_mapping, check_text, check_uint32
 from mxgateway.commands.budget import Budget
 from mxgateway.commands.bulks import BulkCommands
@@ -143,7 +143,7 @@ class TagCommands(BulkCommands, ItemCommands):
     async def _check_sizes(
         self, values: Mapping[str, MxValueInput], messages: list[proto.MxValue], correlation_id: str
     ) -> None:
-        weights = await for_each(messages, lambda _, message: value_weight(message))
+        weights = await for_each(messages, lambda _, message: write_weight(message))
         self._parts(weights, lambda i: _place(values, i), correlation_id)
 
     # -- items

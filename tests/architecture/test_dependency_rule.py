@@ -12,7 +12,7 @@ BASE = {
 }  # fmt: skip
 CLIENT = {
     "alarms", "bulk_parts", "client", "commands", "connecting", "event_hub", "events", "galaxy", "kept_events", "methods", "recovery", "session",
-    "subscription", "tag_book", "tags", "turns", "writer", "writes",
+    "subscription", "tag_book", "tags", "turns", "write_values", "writer", "writes",
 }  # fmt: skip
 VALUES = {"values", "value_kinds", "value_text"}
 BINDINGS = {"generated", "proto"}

@@ -14,7 +14,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway import MxGatewayInvalidRequestError, Timestamp, bulk_parts, proto, to_mx_value
+from mxgateway import MxGatewayInvalidRequestError, Timestamp, proto, to_mx_value, write_values
 from mxgateway.bulk_parts import (
     HANDLE_WEIGHT,
     PART_LIMIT,
@@ -23,11 +23,12 @@ from mxgateway.bulk_parts import (
     frame_weight,
     parts,
     text_weight,
-    value_weight,
+    write_weight,
 )
 from mxgateway.commands.requests import wrap
 from mxgateway.values import to_mx_sparse_array
 from mxgateway.wire import decode, encode
+from mxgateway.write_values import check_value, message_of
 from tests.client.support import until
 from tests.wire import compiling
 from tests.wire.messages import google_messages
@@ -155,7 +156,7 @@ def check_size(ids: tuple[str, str], body: Any, weights: list[int]) -> None:
 def test_the_weight_of_a_write_is_never_too_small(
     ids: tuple[str, str], server: int, rows: list[tuple[int, proto.MxValue, int, int, datetime]]
 ) -> None:
-    weights = [value_weight(value) for _, value, _, _, _ in rows]
+    weights = [write_weight(value) for _, value, _, _, _ in rows]
     times = [to_mx_value(moment) for *_, moment in rows]
     plain = [proto.WriteBulkEntry(handle, value, user) for handle, value, user, _, _ in rows]
     timed = [
@@ -209,8 +210,8 @@ def test_the_bulks_whose_weights_are_tested_are_all_that_there_are() -> None:
 @pytest.mark.parametrize("value", [5, True, 2.5, None, datetime(2024, 1, 1, tzinfo=UTC)])
 def test_a_scalar_is_not_encoded_to_be_weighed(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     message = to_mx_value(value)
-    monkeypatch.setattr(bulk_parts, "encode", pytest.fail)
-    assert value_weight(message) < 256
+    monkeypatch.setattr(write_values, "encode", pytest.fail)
+    assert write_weight(message) < 256
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,21 @@ def test_a_scalar_is_not_encoded_to_be_weighed(value: Any, monkeypatch: pytest.M
     ],
 )
 def test_what_makes_a_scalar_large_counts(message: proto.MxValue) -> None:
-    assert value_weight(message) >= len(encode(message)) + 100
+    assert write_weight(message) >= len(encode(message)) + 100
+
+
+@given(
+    st.one_of(
+        st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False), st.binary(max_size=300),
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=300),
+        st.datetimes(datetime(1601, 1, 1), timezones=st.just(UTC)), st.timedeltas(), st.none(), st.lists(st.integers(-9, 9), min_size=1, max_size=50),
+    )
+)  # fmt: skip
+@bounded(150)
+def test_a_value_that_is_no_message_yet_weighs_as_much_as_its_message_at_least(value: Any) -> None:
+    checked = check_value(value, None, "value")
+    assert message_of(checked) == to_mx_value(value)
+    assert write_weight(checked) >= len(encode(message_of(checked))) + 100
 
 
 # -- made ahead
