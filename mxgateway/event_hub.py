@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from mxgateway import proto
-from mxgateway.errors import MxGatewayError, MxGatewaySessionError
+from mxgateway.errors import CallSite, MxGatewayError, MxGatewaySessionError, map_fault
 from mxgateway.events import EventStream
 from mxgateway.kept_events import KeptEvents, lost_in
 from mxgateway.recovery import GivingUp, StreamCare, is_session_lost, is_taken
@@ -51,8 +51,8 @@ class Consumer(Protocol):
     def resumed(self, *, gap: bool) -> None:
         """Take note that the stream is there again; with `gap` it begins with the mark of lost events."""
 
-    def end(self, fault: MxGatewayError | None) -> None:
-        """Take note that there will be no more events."""
+    def end(self, fault: MxGatewayError | None, *, for_good: bool = False) -> None:
+        """Take note that there will be no more events; `for_good`: the fault is a defect, which a new session would meet again."""
 
 
 class EventHub:
@@ -251,10 +251,23 @@ class EventHub:
             self._pump = None
 
     async def _run(self, stream: Events, opened: asyncio.Future[None], before: asyncio.Task[None] | None) -> None:
-        fault: MxGatewayError | None = None
         if before is not None:
             await asyncio.wait([before])
             before = None
+        try:
+            fault = await self._serve(stream, opened)
+            if fault is not None and self._care is not None:
+                fault = await self._recover(fault, self._care)
+        except Exception as defect:  # noqa: BLE001 - who is attached would wait for ever
+            fault = map_fault(defect, CallSite())
+            if not opened.done():
+                opened.set_exception(fault)
+            self._finish(fault, for_good=True)
+        else:
+            self._finish(fault)
+
+    async def _serve(self, stream: Events, opened: asyncio.Future[None]) -> MxGatewayError | None:
+        """Open the stream and deliver what it brings; return what has ended it."""
         try:
             async with stream:
                 await stream.open()
@@ -262,12 +275,10 @@ class EventHub:
                     opened.set_result(None)
                 await self._read(stream)
         except MxGatewayError as error:
-            fault = error
             if not opened.done():
                 opened.set_exception(error)
-        if fault is not None and self._care is not None:
-            fault = await self._recover(fault, self._care)
-        self._finish(fault)
+            return error
+        return None
 
     async def _read(self, stream: Events, reading: Batch | None = None) -> None:
         """Deliver what comes until the stream ends; `reading` brings the first batch where somebody waits for it already."""
@@ -388,10 +399,10 @@ class EventHub:
     def _is_news(self, sequence: int) -> bool:
         return sequence > self._last and sequence not in self._drained
 
-    def _finish(self, fault: MxGatewayError | None) -> None:
+    def _finish(self, fault: MxGatewayError | None, *, for_good: bool = False) -> None:
         """End everybody who is attached: the stream is over."""
         for iterator in list(self._consumers):
-            iterator.end(fault)
+            iterator.end(fault, for_good=for_good)
         self._consumers.clear()
         self._ledger.fail(fault or self._closed_error())
 

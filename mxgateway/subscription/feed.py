@@ -203,11 +203,14 @@ class Feed:
             self._rebuilt = rebuilt
             self.change(SubscriptionState.RECOVERING, cause=self._interruption)
 
-    def end(self, fault: MxGatewayError | None) -> None:
-        """Take note that the session's stream is over."""
+    def end(self, fault: MxGatewayError | None, *, for_good: bool = False) -> None:
+        """Take note that the session's stream is over; `for_good`: no new session would help."""
         if self.board.state in OVER or self.lost is not None:
             return
         error = fault or MxGatewaySessionError("the gateway has ended the event stream", hint="open a new session")
+        if for_good:
+            self.fail(error)
+            return
         self.interrupted(error)
         self.lost = error
         self._act()

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from mxgateway.errors import MxGatewayError
+from mxgateway.errors import CallSite, MxGatewayError, map_fault
 from mxgateway.recovery import GivingUp, Recovery, StreamCare, is_session_lost
 from mxgateway.session import Session
 from mxgateway.subscription.feed import Feed
@@ -93,8 +93,8 @@ class Supervisor:
             if transfer is None or not await self._take_over(transfer):
                 await self._connect()
             begun = True
-        except MxGatewayError as error:
-            self.feed.fail(error)
+        except Exception as error:  # noqa: BLE001 - the consumer is told, who would wait for ever
+            self.feed.fail(map_fault(error, CallSite()))
         finally:
             if not begun:
                 self.feed.finish()
@@ -206,6 +206,8 @@ class Supervisor:
                 await self._do_what_is_due()
             except GivingUp as end:
                 self.feed.fail(end.error)
+            except Exception as defect:  # noqa: BLE001 - the consumer is told, who would wait for ever
+                self.feed.fail(map_fault(defect, CallSite()))
         await self._let_go(close=True)
 
     async def _do_what_is_due(self) -> None:

@@ -1,0 +1,112 @@
+"""A subscription that cannot go on says so to whoever waits for it, and leaves nothing behind at the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import pytest
+
+from mxgateway import (
+    GatewayClient,
+    MxGatewayError,
+    SubscriptionState,
+)
+from mxgateway.event_hub import EventHub
+from mxgateway.simulator import SimulatedGateway
+from mxgateway.subscription.feed import Feed
+from mxgateway.subscription.supervisor import Supervisor
+from tests.client.support import connect, until
+from tests.subscription.rig import consumed, options, publish, quiet_plant, tags_of
+
+TAGS: Final = tags_of(5)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let sessions be opened without the stagger."""
+    monkeypatch.setattr("mxgateway.client.SESSION_STAGGER", 0.0)
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[SimulatedGateway]:
+    async with SimulatedGateway(plant=quiet_plant(10)) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+async def client(gateway: SimulatedGateway) -> AsyncIterator[GatewayClient]:
+    async with connect(gateway) as client:
+        yield client
+
+
+class Defect(Exception):
+    """What nobody has expected."""
+
+
+def broken(*args: Any, **fields: Any) -> Any:
+    raise Defect("ordered by the test")
+
+
+@pytest.mark.parametrize(("of", "name"), [(Feed, "deliver"), (EventHub, "_dispatch")])
+async def test_a_defect_in_the_delivery_of_events_ends_everybody_who_is_attached(
+    gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch, of: type, name: str
+) -> None:
+    async with consumed(client.subscribe(TAGS, options())) as consumer:
+        await until(lambda: len(consumer.updates) == len(TAGS))
+        async with await consumer.subscription.session() as session, session.stream_events() as events:
+            reading = asyncio.ensure_future(anext(events))
+            await asyncio.sleep(0)
+            monkeypatch.setattr(of, name, broken)
+            publish(gateway, TAGS[:1], 7)
+            await until(lambda: consumer.error is not None and reading.done())
+            for error in (consumer.error, reading.exception()):
+                assert isinstance(error, MxGatewayError)
+                assert isinstance(error.__cause__, Defect)
+                assert str(error).startswith("Defect: ordered by the test")
+        assert consumer.subscription.state is SubscriptionState.FAILED
+        await until(lambda: not gateway.sessions)
+        assert len([call for call in gateway.received if call.method == "OpenSession"]) == 1
+
+
+async def test_a_defect_while_the_stream_comes_back_ends_the_subscription(
+    gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with consumed(client.subscribe(TAGS, options())) as consumer:
+        monkeypatch.setattr(EventHub, "_proved", broken)
+        gateway.drop_connections()
+        await until(lambda: consumer.error is not None)
+        assert isinstance(consumer.error, MxGatewayError)
+        assert isinstance(consumer.error.__cause__, Defect)
+
+
+@pytest.mark.parametrize(
+    ("of", "name"),
+    [(Supervisor, "_connect"), (Supervisor, "subscribe"), (EventHub, "_serve")],
+    ids=["session", "items", "stream"],
+)
+async def test_a_defect_at_the_beginning_is_raised_there(
+    gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch, of: type, name: str
+) -> None:
+    monkeypatch.setattr(of, name, broken)
+    subscription = client.subscribe(TAGS, options())
+    with pytest.raises(MxGatewayError, match="Defect") as caught:
+        async with subscription:
+            raise AssertionError("never entered")
+    assert isinstance(caught.value.__cause__, Defect)
+    assert subscription.state is SubscriptionState.FAILED
+    assert not gateway.sessions
+
+
+async def test_a_defect_while_a_session_is_replaced_ends_the_subscription(
+    gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with consumed(client.subscribe(TAGS, options())) as consumer:
+        await until(lambda: len(consumer.updates) == len(TAGS))
+        monkeypatch.setattr(Supervisor, "_connect", broken)
+        gateway.crash_worker(next(iter(gateway.sessions)))
+        await until(lambda: consumer.error is not None)
+        assert isinstance(consumer.error, MxGatewayError)
+        assert isinstance(consumer.error.__cause__, Defect)
+        assert consumer.subscription.state is SubscriptionState.FAILED
