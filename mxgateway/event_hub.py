@@ -90,6 +90,8 @@ class EventHub:
         self._drained: set[int] = set()
         """Completions that DrainEvents has brought and the stream may bring again."""
         self._confirming = False
+        self._interruption: MxGatewayError | None = None
+        """Why the stream is lost, from when those who want it to go on know that until they know that it is there again."""
         self._closed = False
         self._pump: asyncio.Task[None] | None = None
         self._switching = asyncio.Lock()
@@ -273,7 +275,8 @@ class EventHub:
                 await stream.open()
                 if not opened.done():
                     opened.set_result(None)
-                await self._read(stream)
+                back = self._care if self._interruption is not None else None  # opened anew for somebody else in the middle of a pause
+                await self._read(stream, await self._proved(stream, back) if back is not None else None)
         except MxGatewayError as error:
             if not opened.done():
                 opened.set_exception(error)
@@ -338,6 +341,7 @@ class EventHub:
             else:
                 consumer.end(fault)
                 self._consumers.discard(consumer)
+        self._interruption = fault if waiting else None
         return waiting
 
     async def _proved(self, stream: Events, care: StreamCare) -> Batch:
@@ -365,6 +369,7 @@ class EventHub:
             if not asking.cancelled():
                 asking.exception()
         care.recovery.succeeded()
+        self._interruption = None
         gap = bool(batch) and batch[0].replay_gap is not None
         for consumer in list(self._consumers):
             if consumer.resumes:
@@ -404,6 +409,7 @@ class EventHub:
         for iterator in list(self._consumers):
             iterator.end(fault, for_good=for_good)
         self._consumers.clear()
+        self._interruption = None
         self._ledger.fail(fault or self._closed_error())
 
 

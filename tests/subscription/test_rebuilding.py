@@ -158,3 +158,20 @@ async def test_what_a_consumer_keeps_of_an_interruption_keeps_no_events_alive(
         assert len([change.cause for change in consumer.changes if change.cause is not None]) == 3
         gc.collect()
         assert [each for each in gc.get_objects() if isinstance(each, proto.MxEvent)] == []
+
+
+async def test_a_stream_that_is_opened_for_an_iterator_in_the_middle_of_a_pause_ends_the_interruption(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    slow = RecoveryOptions(initial_backoff=1000, max_backoff=1000)
+    async with client.open_session() as session, consumed(session.subscribe(TAGS, options(recovery=slow))) as consumer:
+        await until(lambda: len(consumer.updates) == len(TAGS))
+        gateway.drop_connections()
+        await until(lambda: consumer.subscription.state is SubscriptionState.RECOVERING)
+        async with session.stream_events(2) as events:
+            assert (await anext(events)).worker_sequence == 3
+            await until(lambda: is_connected(consumer.subscription))
+            assert consumer.outcomes == [Outcome.CONTINUOUS]
+            publish(gateway, TAGS, 7)
+            await until(lambda: consumer.values == dict.fromkeys(TAGS, 7))
+            assert consumer.subscription.stats().reconnects == 1
