@@ -158,6 +158,8 @@ class EventHub:
                 consumer.last_worker_sequence = after or self._last  # before anything is delivered
                 if not self._running:
                     await self._start(consumer.last_worker_sequence)
+                elif self._interruption is not None:
+                    consumer.interrupted(self._interruption)
             except BaseException:
                 await self.detach(consumer)
                 raise

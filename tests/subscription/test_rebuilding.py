@@ -175,3 +175,16 @@ async def test_a_stream_that_is_opened_for_an_iterator_in_the_middle_of_a_pause_
             publish(gateway, TAGS, 7)
             await until(lambda: consumer.values == dict.fromkeys(TAGS, 7))
             assert consumer.subscription.stats().reconnects == 1
+
+
+async def test_a_subscription_that_joins_in_the_middle_of_a_pause_is_not_called_connected_before_the_stream_is_back(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    slow = RecoveryOptions(initial_backoff=1000, max_backoff=1000)
+    async with client.open_session() as session, consumed(session.subscribe(TAGS, options(recovery=slow))) as first:
+        gateway.drop_connections()
+        await until(lambda: first.subscription.state is SubscriptionState.RECOVERING)
+        async with consumed(session.subscribe(TAGS, options())) as second:
+            assert second.subscription.state is SubscriptionState.RECOVERING
+            first.subscription.wake()
+            await until(lambda: is_connected(second.subscription) and second.values.keys() == set(TAGS))
