@@ -197,10 +197,10 @@ class Feed:
     def settled(self, *, rebuilt: bool) -> None:
         """Tell the consumer that all tags are there, unless the stream has been lost meanwhile: then it is told when that is back."""
         self.settling = False
+        self._rebuilt = rebuilt and self._interruption is not None
         if self._interruption is None:
             self.change(SubscriptionState.CONNECTED, outcome=Outcome.REBUILT if rebuilt else None)
         else:
-            self._rebuilt = rebuilt
             self.change(SubscriptionState.RECOVERING, cause=self._interruption)
 
     def end(self, fault: MxGatewayError | None, *, for_good: bool = False) -> None:

@@ -188,3 +188,20 @@ async def test_a_subscription_that_joins_in_the_middle_of_a_pause_is_not_called_
             assert second.subscription.state is SubscriptionState.RECOVERING
             first.subscription.wake()
             await until(lambda: is_connected(second.subscription) and second.values.keys() == set(TAGS))
+
+
+async def test_a_new_session_that_is_lost_before_it_was_told_makes_no_later_interruption_pass_for_a_rebuilt_one(
+    gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mxgateway.subscription.supervisor.CHUNK", 1)
+    subscription = client.subscribe(TAGS, options(recovery=RecoveryOptions(initial_backoff=0.3, max_backoff=0.3)))
+    async with consumed(subscription) as consumer:
+        await until(lambda: len(consumer.updates) == len(TAGS))
+        on_reply(gateway, "OpenSession", lambda: gateway.fail_next("StreamEvents", Status.UNAVAILABLE, times=2))
+        gateway.crash_worker(next(iter(gateway.sessions)))
+        await until(lambda: subscription.stats().rebuilds == 1)
+        gateway.crash_worker(next(iter(gateway.sessions)))
+        await until(lambda: consumer.outcomes == [Outcome.REBUILT])
+        gateway.drop_connections()
+        await until(lambda: len(consumer.outcomes) == 2)
+        assert consumer.outcomes == [Outcome.REBUILT, Outcome.CONTINUOUS]
