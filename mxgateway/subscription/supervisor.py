@@ -170,6 +170,7 @@ class Supervisor:
             await session.hub.detach(self.feed)
             self.session = None
             self.feed.session_gone()
+            self.feed.settle()  # that its stream was refused is nothing that a new one has to come back from
             return False
         return True
 

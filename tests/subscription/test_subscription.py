@@ -275,6 +275,7 @@ async def test_a_session_that_is_gone_meanwhile_is_replaced(gateway: SimulatedGa
     async with consumed(client.subscribe([TAGS[0], "Unit.Tag0010"], options(), resume_from=state)) as consumer:
         await until(lambda: len(consumer.updates) == 6)
         assert [gap.cause.value for gap in consumer.gaps] == ["session lost"]
+        assert [change.state.value for change in consumer.changes] == ["connecting", "connected"]
 
 
 @pytest.mark.parametrize("state", [{}, {"version": 2}, {"version": 1, "items": 5}, "x"])
