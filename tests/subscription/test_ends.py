@@ -11,6 +11,7 @@ import pytest
 from mxgateway import (
     GatewayClient,
     MxGatewayError,
+    MxGatewayTransportError,
     SubscriptionState,
 )
 from mxgateway.event_hub import EventHub
@@ -110,3 +111,27 @@ async def test_a_defect_while_a_session_is_replaced_ends_the_subscription(
         assert isinstance(consumer.error, MxGatewayError)
         assert isinstance(consumer.error.__cause__, Defect)
         assert consumer.subscription.state is SubscriptionState.FAILED
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own session", "shared session"])
+async def test_closing_the_client_ends_its_subscriptions(gateway: SimulatedGateway, shared: bool) -> None:
+    async with connect(gateway) as owner, owner.open_session() as opened:
+        client = await connect(gateway)
+        session = client.attach_session(opened.session_id)
+        subscription = session.subscribe(TAGS, options()) if shared else client.subscribe(TAGS, options())
+        async with consumed(subscription) as consumer:
+            await until(lambda: len(consumer.updates) == len(TAGS))
+            await client.close()
+            await until(lambda: consumer.error is not None)
+            assert isinstance(consumer.error, MxGatewayTransportError)
+            assert "closed" in str(consumer.error)
+            assert subscription.state is SubscriptionState.FAILED
+
+
+async def test_closing_the_client_ends_its_iterators_that_resume(gateway: SimulatedGateway) -> None:
+    async with connect(gateway) as owner, owner.open_session() as opened:
+        client = await connect(gateway)
+        async with client.attach_session(opened.session_id).stream_events(resume=True) as events:
+            await client.close()
+            with pytest.raises(MxGatewayTransportError, match="closed"):
+                await asyncio.wait_for(anext(events), 5)
