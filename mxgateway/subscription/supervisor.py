@@ -253,6 +253,8 @@ class Supervisor:
                 self._stream_recovery.succeeded()
                 self.feed.counts.rebuilds += 1
                 self.feed.settled(rebuilt=True)
+        if self.feed.lost is not None:  # while the tags were being had: that failed as well, in another way
+            await self._recovery.pause(self.feed.lost)
 
     async def _forget_attempt(self) -> None:
         session, self.session = self.session, None

@@ -205,3 +205,14 @@ async def test_a_new_session_that_is_lost_before_it_was_told_makes_no_later_inte
         gateway.drop_connections()
         await until(lambda: len(consumer.outcomes) == 2)
         assert consumer.outcomes == [Outcome.REBUILT, Outcome.CONTINUOUS]
+
+
+async def test_sessions_whose_streams_are_refused_are_not_opened_one_after_the_other_without_a_pause(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    gateway.fail_next("StreamEvents", Status.FAILED_PRECONDITION, "ordered by the test", times=100_000)
+    limited = RecoveryOptions(initial_backoff=0.1, max_backoff=0.1, give_up_after=0.3)
+    async with consumed(client.subscribe(TAGS, options(recovery=limited))) as consumer:
+        await until(lambda: consumer.error is not None)
+        assert "ordered by the test" in str(consumer.error)
+        assert all(gap.cause is GapCause.SESSION_LOST for gap in consumer.gaps)
