@@ -100,6 +100,11 @@ class Recovery:
         """True once it was said not to try any longer."""
 
     @property
+    def is_failing(self) -> bool:
+        """True from the first failure of a series until the next success."""
+        return self._failing_since is not None
+
+    @property
     def is_unstable(self) -> bool:
         """True for a while after a success: what is lost again so soon is not brought back without a pause."""
         now = asyncio.get_running_loop().time()

@@ -283,3 +283,5 @@ class Supervisor:
         except BaseException:
             self.feed.gapped = True
             raise
+        if self._recovery.is_failing:  # an earlier attempt: the time that counts for giving up is over
+            self._recovery.succeeded()
