@@ -69,6 +69,8 @@ class Supervisor:
         self.feed = Feed(items, options, self._work.set)
         self.session: Session | None = None
         """The session that the items are in."""
+        self._leaving: Session | None = None
+        """The session that is being let go; still there when that was cancelled."""
         self.editing = asyncio.Lock()
         """Held while items are had or let go."""
 
@@ -121,7 +123,10 @@ class Supervisor:
             self.session.hub.wake()
 
     async def _let_go(self, *, close: bool) -> None:
-        session, self.session = self.session, None
+        """Leave the session; what was cancelled in the middle is gone through again by the next call."""
+        if self.session is not None:
+            self._leaving, self.session = self.session, None
+        session = self._leaving
         if session is None:
             return
         await session.hub.detach(self.feed)
@@ -132,6 +137,7 @@ class Supervisor:
                 await session.close(timeout=CLOSE_BOUND)
             elif self._items.server_handle and not session.closed:
                 await session.unregister(self._items.server_handle, timeout=CLOSE_BOUND)
+        self._leaving = None
 
     # -- having items
 
@@ -232,12 +238,9 @@ class Supervisor:
         if self._recovery.is_unstable:
             await self._recovery.pause(fault)
         async with self.editing:
-            session, self.session = self.session, None
-            if session is not None:
+            if self.session is not None:
                 self.feed.session_gone()
-                await session.hub.detach(self.feed)
-                with contextlib.suppress(MxGatewayError):
-                    await session.close(timeout=CLOSE_BOUND)
+                await self._let_go(close=True)
             self.feed.lost = None
             self.feed.settle()
             try:
@@ -257,12 +260,9 @@ class Supervisor:
             await self._recovery.pause(self.feed.lost)
 
     async def _forget_attempt(self) -> None:
-        session, self.session = self.session, None
-        if session is not None:
+        if self.session is not None:
             self.feed.attempt_failed()
-            await session.hub.detach(self.feed)
-            with contextlib.suppress(MxGatewayError):
-                await session.close(timeout=CLOSE_BOUND)
+            await self._let_go(close=True)
 
     async def _read_anew(self) -> None:
         """Read every tag of which no event has come since events were lost."""

@@ -12,6 +12,7 @@ from mxgateway import (
     GatewayClient,
     MxGatewayError,
     MxGatewayTransportError,
+    Overflow,
     SubscriptionState,
 )
 from mxgateway.event_hub import EventHub
@@ -135,3 +136,21 @@ async def test_closing_the_client_ends_its_iterators_that_resume(gateway: Simula
             await client.close()
             with pytest.raises(MxGatewayTransportError, match="closed"):
                 await asyncio.wait_for(anext(events), 5)
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("shared", [False, True], ids=["own session", "shared session"])
+async def test_a_subscription_that_is_closed_while_it_fails_leaves_nothing_at_the_gateway(
+    gateway: SimulatedGateway, client: GatewayClient, shared: bool, turns: int
+) -> None:
+    async with client.open_session() as session:
+        wanted = options(Overflow.FAIL, max_items=20)
+        subscription = session.subscribe(TAGS, wanted) if shared else client.subscribe(TAGS, wanted)
+        states = subscription.states()
+        async with subscription:
+            publish(gateway, TAGS * 10, 1)
+            assert SubscriptionState.FAILED in [state async for state in states]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        await until(lambda: gateway.sessions.keys() == {session.session_id})
+        assert not gateway.sessions[session.session_id].worker.servers
