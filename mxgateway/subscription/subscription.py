@@ -193,13 +193,16 @@ class Subscription:
             )
         waiting = self._feed.queue.oldest_sequence()
         after = self._feed.last_worker_sequence if waiting is None else waiting - 1
+        unread = self._feed.unread_tags()
+        if waiting == 1:  # behind 0 the gateway begins with what it has not sent yet: what the first event has told is read instead
+            after, unread = 1, set(self._items.handles)
         return Transfer(
             session.session_id,
             self._items.server_handle,
             after,
             self._items.handles,
             tuple(self._items),
-            tuple(self._feed.unread_tags()),
+            tuple(unread),
         ).to_dict()
 
     async def aclose(self, *, keep_session: bool = False) -> None:

@@ -161,7 +161,9 @@ class Supervisor:
         self._items.server_handle = transfer.server_handle
         for tag, handle in transfer.items.items():
             self._items.attach(tag, handle)
-        self._items.unread.update(transfer.items[tag] for tag in transfer.unread if tag in transfer.items)
+        unread = transfer.unread if transfer.after_worker_sequence else transfer.items  # nothing of it is replayed
+        self._items.unread.update(transfer.items[tag] for tag in unread if tag in transfer.items)
+        self.feed.from_the_first = True
         self.feed.gapped = bool(self._items.unread)
         self._work.set()
         self.feed.last_worker_sequence = transfer.after_worker_sequence

@@ -246,6 +246,37 @@ async def test_another_process_goes_on_where_this_one_has_stopped(
     assert gateway.sessions == {}
 
 
+async def test_another_process_has_the_values_of_which_this_one_has_taken_none(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    subscription = client.subscribe(TAGS, options())
+    async with subscription:
+        await until(lambda: subscription.stats().queued == 5)
+        state = subscription.export_state()
+        await subscription.aclose(keep_session=True)
+    async with consumed(client.subscribe(resume_from=state, options=options())) as consumer:
+        await until(lambda: consumer.values == dict.fromkeys(TAGS, 0))
+        publish(gateway, TAGS, 1)
+        await until(lambda: consumer.values == dict.fromkeys(TAGS, 1))
+        assert consumer.gaps == []
+
+
+async def test_another_process_reads_values_that_were_sent_and_have_not_come(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    subscription = client.subscribe(TAGS, options())
+    async with subscription:
+        await until(lambda: subscription.stats().received == 5)
+        state = subscription.export_state()
+        await subscription.aclose(keep_session=True)
+    state["afterWorkerSequence"] = 0  # as if the gateway had sent all of them on the way
+    async with consumed(client.subscribe(resume_from=state, options=options())) as consumer:
+        await until(lambda: consumer.values == dict.fromkeys(TAGS, 0))
+        publish(gateway, TAGS, 1)
+        await until(lambda: consumer.values == dict.fromkeys(TAGS, 1))
+        assert [(gap.first_lost, gap.last_lost) for gap in consumer.gaps] == [(1, 5)]
+
+
 async def test_values_that_were_read_after_a_loss_and_not_taken_are_read_again_by_the_other_process() -> None:
     async with SimulatedGateway(plant=quiet_plant(5), options=SimulatorOptions(replay_limit=2)) as gateway:
         async with connect(gateway) as client, client.subscribe(TAGS, options()) as subscription:
