@@ -277,7 +277,8 @@ class EventHub:
                 await stream.open()
                 if not opened.done():
                     opened.set_result(None)
-                back = self._care if self._interruption is not None else None  # opened anew for somebody else in the middle of a pause
+                # It may be opened for somebody else, in the middle of a pause.
+                back = self._care if self._interruption is not None else None
                 await self._read(stream, await self._proved(stream, back) if back is not None else None)
         except MxGatewayError as error:
             if not opened.done():

@@ -194,7 +194,7 @@ class Subscription:
         waiting = self._feed.queue.oldest_sequence()
         after = self._feed.last_worker_sequence if waiting is None else waiting - 1
         unread = self._feed.unread_tags()
-        if waiting == 1:  # behind 0 the gateway begins with what it has not sent yet: what the first event has told is read instead
+        if waiting == 1:  # behind 0 nothing is replayed: what the first event has told is read instead
             after, unread = 1, set(self._items.handles)
         return Transfer(
             session.session_id,

@@ -12,7 +12,17 @@ import pytest
 from mxgateway import GatewayClient, MxGatewaySessionError, Overflow, SubscriptionState
 from mxgateway.simulator import SimulatedGateway
 from tests.client.support import connect, until
-from tests.subscription.rig import Consumer, account, check_books, consumed, options, publish, quiet_plant, tags_of
+from tests.subscription.rig import (
+    Consumer,
+    account,
+    check_books,
+    consumed,
+    is_connected,
+    options,
+    publish,
+    quiet_plant,
+    tags_of,
+)
 
 TAGS: Final = tags_of(10)
 CHANGES: Final = 60
@@ -118,3 +128,25 @@ async def test_a_consumer_that_is_too_slow_for_its_own_subscription_holds_up_no_
             await until(lambda: slow.stats().received + 2 * len(TAGS) >= CHANGES * len(TAGS))
             assert slow.stats().queued == 20
             assert consumer.gaps == []
+
+
+async def test_a_link_that_flaps_while_the_consumer_stalls_is_told_in_a_few_changes(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    async with client.subscribe(TAGS, options(max_items=20)) as subscription:
+        for number in range(1, 13):
+            publish(gateway, TAGS, number)
+            await until(lambda n=number: subscription.stats().received == (n + 1) * len(TAGS))  # type: ignore[misc]
+            gateway.drop_connections()
+            await until(lambda n=number: subscription.stats().reconnects == n)  # type: ignore[misc]
+        consumer = Consumer(subscription)
+        task = asyncio.create_task(consumer.run())
+        await until(lambda: subscription.stats().queued == 0)
+        await until(lambda: consumer.values == dict.fromkeys(TAGS, 12))
+        await until(lambda: is_connected(subscription) and len(consumer.outcomes) > 0)
+        assert len(consumer.changes) < 12
+        assert [gap.cause.value for gap in consumer.gaps] == ["overflow"]
+        account(subscription, gateway)
+        check_books(consumer)
+        task.cancel()
+        await asyncio.wait([task])
