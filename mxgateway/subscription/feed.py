@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from mxgateway import proto
 from mxgateway.errors import MxGatewayError, MxGatewaySessionError
-from mxgateway.subscription.items import SubscribedItems
+from mxgateway.subscription.items import ReadValue, SubscribedItems
 from mxgateway.subscription.states import OVER, StateBoard
 from mxgateway.subscription.stats import Counts
 from mxgateway.subscription.update_queue import UpdateQueue
@@ -226,7 +226,7 @@ class Feed:
         elif tag is None:
             if not items.hold(event):
                 self.counts.other += 1
-        elif items.read_at and handle in items.read_at and items.is_stale(event):
+        elif items.read and handle in items.read and items.is_stale(event):
             self.counts.merged += 1
         else:
             self._queue.put(self._update(tag, event))
@@ -255,7 +255,7 @@ class Feed:
             return
         self._items.unread.discard(handle)
         time = result.source_timestamp if has_field(result, "source_timestamp") else None
-        self._items.read_at[handle] = time  # type: ignore[assignment]
+        self._items.read[handle] = ReadValue(time, result.value, result.quality, self.clock.now())  # type: ignore[arg-type]
         self.counts.snapshots += 1
         self._queue.put(
             TagUpdate(

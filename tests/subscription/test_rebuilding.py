@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -216,3 +217,22 @@ async def test_sessions_whose_streams_are_refused_are_not_opened_one_after_the_o
         await until(lambda: consumer.error is not None)
         assert "ordered by the test" in str(consumer.error)
         assert all(gap.cause is GapCause.SESSION_LOST for gap in consumer.gaps)
+
+
+@pytest.mark.parametrize("hours", [1, 0], ids=["an older time", "the same time"])
+async def test_a_change_after_a_value_that_was_read_is_delivered_also_when_its_source_gives_it(
+    gateway: SimulatedGateway, client: GatewayClient, hours: int
+) -> None:
+    async with consumed(client.subscribe(TAGS, options())) as consumer:
+        await until(lambda: len(consumer.updates) == len(TAGS))
+        (session,) = gateway.sessions.values()
+        time = datetime.now(UTC)
+        for tag in TAGS:
+            gateway.set_tag(tag, 7, source_time=time)
+        session.events.drain(1000)  # as if another reader had taken them
+        session.events._ring.clear()
+        gateway.drop_connections()
+        await until(lambda: consumer.values == dict.fromkeys(TAGS, 7) and is_connected(consumer.subscription))
+        gateway.set_tag(TAGS[0], 8, source_time=time - timedelta(hours=hours))
+        await until(lambda: consumer.values[TAGS[0]] == 8)
+        account(consumer.subscription, gateway)
