@@ -250,20 +250,23 @@ class Feed:
         )
 
     def put_read(self, tag: str, handle: int, result: proto.BulkReadResult) -> None:
-        """Take a value that was read after events were lost, unless a newer one has come meanwhile."""
+        """Take a value that was read after events were lost, unless a newer one has come meanwhile; that it could not be read is told as well."""
         if handle not in self._items.unread:
+            return
+        self.counts.snapshots += 1
+        self._arrived.set()
+        if not result.was_successful:  # the one that the consumer has may be out of date, and nothing else says so
+            self._queue.put(TagUpdate(tag, None, 0, None, 0, Origin.SNAPSHOT, tuple(result.statuses)))
             return
         self._items.unread.discard(handle)
         time = result.source_timestamp if has_field(result, "source_timestamp") else None
         self._items.read[handle] = ReadValue(time, result.value, result.quality, self.clock.now())  # type: ignore[arg-type]
-        self.counts.snapshots += 1
         self._queue.put(
             TagUpdate(
                 tag, from_mx_value(result.value), result.quality, time, 0, Origin.SNAPSHOT,  # type: ignore[arg-type]
                 tuple(result.statuses),
             )
         )  # fmt: skip
-        self._arrived.set()
 
     def unread_tags(self) -> set[str]:
         """Return the tags whose value was lost, and which the consumer has not had since."""

@@ -280,8 +280,7 @@ class Supervisor:
                 if part:
                     results = await session.read_bulk(items.server_handle, [tag for _, tag in part])
                     for (handle, tag), result in zip(part, results, strict=True):
-                        if result.was_successful:
-                            self.feed.put_read(tag, handle, result)
+                        self.feed.put_read(tag, handle, result)
         except BaseException:
             self.feed.gapped = True
             raise

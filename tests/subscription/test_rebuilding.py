@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from grpclib.const import Status
 
-from mxgateway import GapCause, GatewayClient, Outcome, RecoveryOptions, SubscriptionState, proto
+from mxgateway import GapCause, GatewayClient, Origin, Outcome, RecoveryOptions, SubscriptionState, proto
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.support import connect, until
 from tests.peers.fault_proxy import FaultProxy
@@ -234,5 +234,28 @@ async def test_a_change_after_a_value_that_was_read_is_delivered_also_when_its_s
         gateway.drop_connections()
         await until(lambda: consumer.values == dict.fromkeys(TAGS, 7) and is_connected(consumer.subscription))
         gateway.set_tag(TAGS[0], 8, source_time=time - timedelta(hours=hours))
+        await until(lambda: consumer.values[TAGS[0]] == 8)
+        account(consumer.subscription, gateway)
+
+
+async def test_a_tag_that_cannot_be_read_after_a_loss_does_not_keep_its_old_value(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    def denied(reply: proto.MxCommandReply) -> proto.MxCommandReply:
+        reply.read_bulk.results[0] = proto.BulkReadResult(tag_address=TAGS[0], error_message="ordered by the test")
+        return reply
+
+    async with consumed(client.subscribe(TAGS, options())) as consumer:
+        await until(lambda: len(consumer.updates) == len(TAGS))
+        (session,) = gateway.sessions.values()
+        gateway.reply_override("Invoke.ReadBulk", denied)
+        publish(gateway, TAGS, 7)
+        session.events.drain(1000)  # as if another reader had taken them
+        session.events._ring.clear()
+        gateway.drop_connections()
+        await until(lambda: consumer.values == {**dict.fromkeys(TAGS, 7), TAGS[0]: None})
+        unknown = next(update for update in consumer.updates if update.value is None)
+        assert (unknown.tag, unknown.is_good, unknown.origin) == (TAGS[0], False, Origin.SNAPSHOT)
+        publish(gateway, TAGS[:1], 8)
         await until(lambda: consumer.values[TAGS[0]] == 8)
         account(consumer.subscription, gateway)
