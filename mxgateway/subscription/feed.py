@@ -184,6 +184,9 @@ class Feed:
         self.counts.reconnects += 1
         self.clock.stream_opened()
         self._interruption = None
+        if not self.last_worker_sequence:  # behind 0 the gateway replays nothing of what it has sent
+            self._items.events_lost()
+            self.gapped = self.gapped or bool(self._items.unread)
         if not self.settling:
             rebuilt, self._rebuilt = self._rebuilt, False
             outcome = Outcome.REBUILT if rebuilt else Outcome.GAP if gap else Outcome.CONTINUOUS

@@ -43,6 +43,8 @@ class SubscribedItems:
         """The items whose value was read after a loss, until the first newer event."""
         self._held: dict[int, list[proto.MxEvent]] = {}
         self._mapping = 0
+        self.lost_meanwhile = False
+        """True when events were lost while items were being had, perhaps the first ones of those."""
 
     def __contains__(self, tag: str) -> bool:
         return tag in self._handles
@@ -66,6 +68,7 @@ class SubscribedItems:
 
     def begin(self) -> None:
         """Keep events of unknown items from now on: they may be ahead of the reply that names their tag."""
+        self.lost_meanwhile = self.lost_meanwhile and self._mapping > 0
         self._mapping += 1
 
     def finish(self) -> int:
@@ -123,6 +126,7 @@ class SubscribedItems:
 
     def events_lost(self) -> None:
         """Take note that any value may have changed unseen."""
+        self.lost_meanwhile = self._mapping > 0
         self.unread = set(self.tags)
         self.read.clear()
 

@@ -202,6 +202,10 @@ class Supervisor:
                 for tag, result in zip(part, results, strict=True):
                     for event in items.map(tag, result):
                         feed.take(event)
+                if items.lost_meanwhile:
+                    items.unread.update(handle for tag in part if (handle := items.handle(tag)) is not None)
+                    feed.gapped = True
+                    self._work.set()
             finally:
                 feed.counts.other += items.finish()
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from grpclib.const import Status
 
-from mxgateway import GapCause, GatewayClient, Origin, Outcome, RecoveryOptions, SubscriptionState, proto
+from mxgateway import GapCause, GatewayClient, Origin, Outcome, RecoveryOptions, Session, SubscriptionState, proto
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.support import connect, until
 from tests.peers.fault_proxy import FaultProxy
@@ -258,4 +258,45 @@ async def test_a_tag_that_cannot_be_read_after_a_loss_does_not_keep_its_old_valu
         assert (unknown.tag, unknown.is_good, unknown.origin) == (TAGS[0], False, Origin.SNAPSHOT)
         publish(gateway, TAGS[:1], 8)
         await until(lambda: consumer.values[TAGS[0]] == 8)
+        account(consumer.subscription, gateway)
+
+
+async def test_first_values_that_are_lost_before_the_stream_is_there_are_read(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    def lose(reply: Any) -> Any:
+        (session,) = gateway.sessions.values()
+        session.events.drain(1000)  # as if they had been sent on the way
+        return reply
+
+    gateway.fail_next("StreamEvents", Status.UNAVAILABLE, times=2)
+    gateway.reply_override("Invoke.SubscribeBulk", lose)
+    async with consumed(client.subscribe(TAGS, options())) as consumer:
+        await until(lambda: consumer.values == dict.fromkeys(TAGS, 0))
+        publish(gateway, TAGS[:1], 7)
+        await until(lambda: consumer.values[TAGS[0]] == 7)
+        assert [(gap.first_lost, gap.last_lost) for gap in consumer.gaps] == [(1, 5)]
+        account(consumer.subscription, gateway)
+
+
+async def test_values_of_tags_that_are_being_added_while_events_are_lost_are_read(
+    gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with consumed(client.subscribe(TAGS[:1], options())) as consumer:
+        await until(lambda: len(consumer.updates) == 1)
+        (session,) = gateway.sessions.values()
+        subscribe_bulk = Session.subscribe_bulk
+
+        async def lose(self: Session, *args: Any, **fields: Any) -> Any:
+            results = await subscribe_bulk(self, *args, **fields)
+            await until(lambda: consumer.subscription.stats().received == 3)
+            publish(gateway, TAGS[1:2], 7)
+            session.events.drain(1000)  # as if another reader had taken it
+            publish(gateway, TAGS[:1], 9)
+            await until(lambda: consumer.values[TAGS[0]] == 9 and len(consumer.gaps) == 1)
+            return results
+
+        monkeypatch.setattr(Session, "subscribe_bulk", lose)
+        await consumer.subscription.add(TAGS[1:3])
+        await until(lambda: consumer.values == {TAGS[0]: 9, TAGS[1]: 7, TAGS[2]: 0})
         account(consumer.subscription, gateway)
