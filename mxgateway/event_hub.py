@@ -76,7 +76,7 @@ class EventHub:
     ) -> None:
         self._probe = probe
         self._care: StreamCare | None = None
-        """How the stream is kept up, as the first who wants that has asked for."""
+        """How the stream is kept up."""
         self._open_stream = open_stream
         self._ledger = ledger
         self._closed_error = closed_error
@@ -152,7 +152,7 @@ class EventHub:
         """
         async with self._switching:
             self._check_open()
-            self._care = self._care or care
+            self._take_care(care)
             self._consumers.add(consumer)
             try:
                 consumer.last_worker_sequence = after or self._last  # before anything is delivered
@@ -163,6 +163,13 @@ class EventHub:
             except BaseException:
                 await self.detach(consumer)
                 raise
+
+    def _take_care(self, care: StreamCare) -> None:
+        """Keep the stream up as the first of those who are attached has asked for, but look for silence as soon as one of them wants that."""
+        present, first = self._care, not any(consumer.resumes for consumer in self._consumers)
+        # In a pause the present one stays, for it is the one that `wake` has to end.
+        if present is None or (self._interruption is None and (first or present.stale_after is None)):
+            self._care = care
 
     def wake(self) -> None:
         """Try at once to bring the stream back."""
@@ -209,6 +216,7 @@ class EventHub:
         self._room.set()
         if self._pump is not None and not self._needed:
             self._pump.cancel()
+            self._interruption = None
 
     async def aclose(self) -> None:
         """Cancel the stream; iterators end, waiting confirmations fail. Idempotent."""

@@ -300,3 +300,19 @@ async def test_values_of_tags_that_are_being_added_while_events_are_lost_are_rea
         await consumer.subscription.add(TAGS[1:3])
         await until(lambda: consumer.values == {TAGS[0]: 9, TAGS[1]: 7, TAGS[2]: 0})
         account(consumer.subscription, gateway)
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["and stays", "and is gone"])
+async def test_silence_is_noticed_also_where_an_iterator_that_resumes_was_there_first(
+    gateway: SimulatedGateway, client: GatewayClient, gone: bool
+) -> None:
+    async with client.open_session() as session, session.stream_events(resume=True) as events:
+        if gone:
+            await events.aclose()
+        wanted = options(stale_after=0.03, stale_timeout=0.03)
+        async with consumed(session.subscribe(TAGS, wanted)) as consumer:
+            await until(lambda: len(consumer.updates) == len(TAGS))
+            gateway.hold_commands()
+            await until(lambda: consumer.subscription.state is SubscriptionState.RECOVERING)
+            gateway.release_commands()
+            await until(lambda: is_connected(consumer.subscription))
