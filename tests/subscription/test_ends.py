@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from mxgateway import (
+    EventStream,
     GatewayClient,
     MxGatewayError,
     MxGatewayTransportError,
@@ -51,6 +52,11 @@ def broken(*args: Any, **fields: Any) -> Any:
     raise Defect("ordered by the test")
 
 
+async def read(events: EventStream) -> None:
+    async for _ in events:
+        pass
+
+
 @pytest.mark.parametrize(("of", "name"), [(Feed, "deliver"), (EventHub, "_dispatch")])
 async def test_a_defect_in_the_delivery_of_events_ends_everybody_who_is_attached(
     gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch, of: type, name: str
@@ -58,7 +64,7 @@ async def test_a_defect_in_the_delivery_of_events_ends_everybody_who_is_attached
     async with consumed(client.subscribe(TAGS, options())) as consumer:
         await until(lambda: len(consumer.updates) == len(TAGS))
         async with await consumer.subscription.session() as session, session.stream_events() as events:
-            reading = asyncio.ensure_future(anext(events))
+            reading = asyncio.create_task(read(events))
             await asyncio.sleep(0)
             monkeypatch.setattr(of, name, broken)
             publish(gateway, TAGS[:1], 7)
