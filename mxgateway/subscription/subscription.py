@@ -227,15 +227,15 @@ class _Connected:
     async def __aenter__(self) -> Session:
         try:
             async with asyncio.timeout(self._patience or 1e-9):
-                await self._wait()
-                await self._supervisor.editing.acquire()
+                while True:
+                    await self._wait()
+                    await self._supervisor.editing.acquire()
+                    session = self._supervisor.session
+                    if session is not None and self._subscription.state is SubscriptionState.CONNECTED:
+                        return session
+                    self._supervisor.editing.release()  # lost again while others edited
         except TimeoutError:
             raise self._impatient() from None
-        session = self._supervisor.session
-        if session is None or self._subscription.state is not SubscriptionState.CONNECTED:
-            self._supervisor.editing.release()
-            raise self._impatient()
-        return session
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._supervisor.editing.release()

@@ -212,6 +212,24 @@ async def test_calls_wait_for_the_end_of_an_interruption_or_fail_in_time(
         await until(lambda: consumer.values.keys() == set(TAGS[:2]))
 
 
+async def test_a_call_waits_also_for_an_interruption_that_begins_while_it_waits_for_another_call(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    async with consumed(client.subscribe(TAGS[:1], options(call_wait=20))) as consumer:
+        await until(lambda: len(consumer.updates) == 1)
+        gateway.hold_commands()
+        sent = len(gateway.received)
+        calls = [asyncio.create_task(consumer.subscription.add([tag])) for tag in TAGS[1:3]]
+        await until(lambda: len(gateway.received) > sent)
+        gateway.drop_connections()
+        await until(lambda: consumer.subscription.state is SubscriptionState.RECOVERING)
+        gateway.release_commands()
+        first, second = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(first, MxGatewayError)
+        assert second == {}
+        await until(lambda: consumer.values.keys() == {TAGS[0], TAGS[2]})
+
+
 async def test_wake_ends_a_pause(gateway: SimulatedGateway, client: GatewayClient) -> None:
     slow = RecoveryOptions(initial_backoff=1000, max_backoff=1000)
     async with consumed(client.subscribe(TAGS, options(recovery=slow))) as consumer:
