@@ -152,7 +152,9 @@ class Feed:
         return True
 
     def deliver(self, batch: list[proto.MxEvent]) -> None:
-        """Take a batch of events: each once, in order, with the gaps between them."""
+        """Take a batch of events: each once, in order, with the gaps between them. What is over takes none: nobody would bound them."""
+        if self.board.state in OVER:
+            return
         last, received, take = self.last_worker_sequence, 0, self.take
         for event in batch:
             sequence = event.worker_sequence

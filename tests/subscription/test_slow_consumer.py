@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import pytest
+from grpclib.const import Status
 
-from mxgateway import GatewayClient, MxGatewaySessionError, Overflow, SubscriptionState
+from mxgateway import GatewayClient, MxGatewaySessionError, Overflow, RecoveryOptions, SubscriptionState
 from mxgateway.simulator import SimulatedGateway
 from tests.client.support import connect, until
 from tests.subscription.rig import (
@@ -150,3 +151,25 @@ async def test_a_link_that_flaps_while_the_consumer_stalls_is_told_in_a_few_chan
         check_books(consumer)
         task.cancel()
         await asyncio.wait([task])
+
+
+async def test_a_subscription_that_fails_in_the_middle_of_a_pause_takes_nothing_more_and_lets_go_of_its_session(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    slow = RecoveryOptions(initial_backoff=1000, max_backoff=1000)
+    async with client.subscribe(TAGS, options(Overflow.FAIL, max_items=20, recovery=slow)) as subscription:
+        while subscription.stats().delivered < len(TAGS):
+            await anext(subscription)
+        (session,) = gateway.sessions.values()
+        gateway.fail_next("Invoke.ReadBulk", Status.INTERNAL, "ordered by the test")
+        publish(gateway, TAGS, 1)
+        session.events.drain(1000)  # as if another reader had taken them
+        session.events._ring.clear()
+        publish(gateway, TAGS[1:], 2)
+        await until(lambda: subscription._supervisor._recovery.is_failing)
+        publish(gateway, TAGS * 2, 3)
+        await until(lambda: subscription.state is SubscriptionState.FAILED)
+        waiting = subscription.stats().queued
+        publish(gateway, TAGS * 5, 4)
+        await until(lambda: not gateway.sessions)
+        assert subscription.stats().queued == waiting
