@@ -191,10 +191,12 @@ class Subscription:
                 f"the subscription is {self.state.value} and has no session of its own to hand over",
                 hint="export a subscription of client.subscribe while it is connected",
             )
-        waiting = self._feed.queue.oldest_sequence()
+        waiting, latest = self._feed.queue.oldest_sequence(), self._feed.queue.latest_tags()
         after = self._feed.last_worker_sequence if waiting is None else waiting - 1
         unread = self._feed.unread_tags()
-        if waiting == 1:  # behind 0 nothing is replayed: what the first event has told is read instead
+        if latest is not None:  # behind the oldest of them stand events of others, whose newer ones were taken
+            after, unread = self._feed.last_worker_sequence, unread | (latest & self._items.handles.keys())
+        elif waiting == 1:  # behind 0 nothing is replayed: what the first event has told is read instead
             after, unread = 1, set(self._items.handles)
         return Transfer(
             session.session_id,

@@ -124,6 +124,13 @@ class UpdateQueue:
                     waiting.append(item.first_lost)
         return min(filter(None, waiting), default=None)
 
+    def latest_tags(self) -> set[str] | None:
+        """Return the tags of which the newest update waits, when only that is kept; None otherwise, and where a gap waits."""
+        items = (*self._first, *self._items)
+        if not self._keeps_latest or any(isinstance(item, Gap) for item in items):
+            return None
+        return {item.tag for item in items if isinstance(item, TagUpdate)}
+
     def tags_read(self) -> Iterator[str]:
         """Yield the tags of the values that were read and wait, which no stream brings again."""
         for item in self._items:

@@ -21,6 +21,7 @@ from mxgateway import (
     MxGatewayTimeoutError,
     Origin,
     Outcome,
+    Overflow,
     RecoveryOptions,
     Subscription,
     SubscriptionOptions,
@@ -277,6 +278,26 @@ async def test_another_process_has_the_values_of_which_this_one_has_taken_none(
         publish(gateway, TAGS, 1)
         await until(lambda: consumer.values == dict.fromkeys(TAGS, 1))
         assert consumer.gaps == []
+
+
+async def test_another_process_is_given_nothing_that_is_older_than_the_newest_update_which_was_taken_here(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    subscription = client.subscribe(TAGS, options(Overflow.LATEST_PER_TAG))
+    async with subscription:
+        await until(lambda: subscription.stats().received == 5)
+        publish(gateway, TAGS[:1] * 2, 1)
+        await until(lambda: subscription.stats().received == 7)
+        while not isinstance(update := await anext(subscription), TagUpdate):
+            pass
+        assert (update.tag, update.worker_sequence, update.conflated) == (TAGS[0], 7, 2)
+        state = json.loads(json.dumps(subscription.export_state()))
+        await subscription.aclose(keep_session=True)
+    async with consumed(client.subscribe(resume_from=state, options=options())) as consumer:
+        await until(lambda: consumer.values == dict.fromkeys(TAGS[1:], 0))
+        publish(gateway, TAGS, 2)
+        await until(lambda: consumer.values == dict.fromkeys(TAGS, 2))
+        assert [each.value for each in consumer.updates if each.tag == TAGS[0]] == [2]
 
 
 async def test_another_process_reads_values_that_were_sent_and_have_not_come(
