@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from mxgateway import simulator as simulator
     from mxgateway import status as status
     from mxgateway import values as values
+    from mxgateway.alarms.acknowledge import AlarmAcknowledgement as AlarmAcknowledgement
+    from mxgateway.alarms.board import AlarmBoard as AlarmBoard
+    from mxgateway.alarms.changes import AlarmChange as AlarmChange
+    from mxgateway.alarms.changes import AlarmChangeKind as AlarmChangeKind
+    from mxgateway.alarms.feed import AlarmFeed as AlarmFeed
+    from mxgateway.alarms.messages import ActiveAlarm as ActiveAlarm
+    from mxgateway.alarms.messages import AlarmProviderStatus as AlarmProviderStatus
+    from mxgateway.alarms.messages import AlarmTransition as AlarmTransition
+    from mxgateway.alarms.messages import SnapshotComplete as SnapshotComplete
+    from mxgateway.alarms.references import AlarmReference as AlarmReference
     from mxgateway.client import GatewayClient as GatewayClient
     from mxgateway.credentials import ApiKey as ApiKey
     from mxgateway.credentials import Secret as Secret
@@ -89,6 +99,12 @@ if TYPE_CHECKING:
 __version__: Final = "0.1.0"
 
 _MODULES: Final = {
+    "alarms.acknowledge": ("AlarmAcknowledgement",),
+    "alarms.board": ("AlarmBoard",),
+    "alarms.changes": ("AlarmChange", "AlarmChangeKind"),
+    "alarms.feed": ("AlarmFeed",),
+    "alarms.messages": ("ActiveAlarm", "AlarmProviderStatus", "AlarmTransition", "SnapshotComplete"),
+    "alarms.references": ("AlarmReference",),
     "client": ("GatewayClient",),
     "credentials": ("ApiKey", "Secret", "redact"),
     "errors": (
@@ -168,6 +184,17 @@ __all__ = [  # noqa: RUF022 - sorted within its groups
     "SubscriptionState",
     "SubscriptionStats",
     "TagUpdate",
+    # alarms
+    "ActiveAlarm",
+    "AlarmAcknowledgement",
+    "AlarmBoard",
+    "AlarmChange",
+    "AlarmChangeKind",
+    "AlarmFeed",
+    "AlarmProviderStatus",
+    "AlarmReference",
+    "AlarmTransition",
+    "SnapshotComplete",
     # the galaxy
     "BrowseOptions",
     "DeployGap",

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from mxgateway import proto
+from mxgateway.alarms.calls import AlarmCalls
 from mxgateway.commands import replies, requests
 from mxgateway.commands.arguments import check_text
 from mxgateway.connecting import ClientOptionFields, Opening, connected_channel
@@ -58,7 +59,7 @@ class OpenSessionFields(TypedDict, total=False):
     correlation_id: str
 
 
-class GatewayClient:
+class GatewayClient(AlarmCalls):
     """A client of one gateway. Make one with `connect`, and sessions with `open_session`.
 
     One client serves any number of sessions and tasks over one HTTP/2 connection, which is replaced when it ends. The `*_raw` methods return the

@@ -329,6 +329,8 @@ def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
     else:
         text = f"no answer from {site.endpoint}{bound}{_during(site)}"
         hint = "the command may still be carried out; ask for the session's state before repeating it"
+        if site.method.endswith(_ALARM_METHODS):
+            hint = "try again later, or allow more time"
     return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
 
 
@@ -336,6 +338,8 @@ def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
 # gRPC statuses
 
 _GALAXY_SERVICE: Final = "GalaxyRepository/"
+_ALARM_METHODS: Final = ("/StreamAlarms", "/QueryActiveAlarms", "/AcknowledgeAlarm")
+"""The methods of the gateway's own service that need no session."""
 _SCOPE: Final = re.compile(r"required scope '([^']+)'")
 
 
@@ -368,13 +372,16 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
             return MxGatewayAuthorizationError, _denial_hint(fault), False
         case GrpcStatus.INVALID_ARGUMENT | GrpcStatus.OUT_OF_RANGE:
             return MxGatewayInvalidRequestError, "correct the request", False
+        case GrpcStatus.DEADLINE_EXCEEDED if site.method.endswith(_ALARM_METHODS):
+            return MxGatewayTimeoutError, "try again later, or allow more time", False
         case GrpcStatus.DEADLINE_EXCEEDED:
             return MxGatewayTimeoutError, "the command may still be carried out; ask for the session's state", False
         case GrpcStatus.UNIMPLEMENTED:
             return MxGatewayProtocolError, "the server is no MXAccess gateway, or an older one", False
         case GrpcStatus.NOT_FOUND if galaxy:
             return MxGatewayNotFoundError, "check the name, or browse from the top level", False
-    if fault.synthesised or galaxy or fault.code not in _SESSION_HINTS:
+    sessionless = galaxy or site.method.endswith(_ALARM_METHODS)
+    if fault.synthesised or sessionless or fault.code not in _SESSION_HINTS:
         passing = fault.code in (GrpcStatus.UNAVAILABLE, GrpcStatus.RESOURCE_EXHAUSTED, GrpcStatus.ABORTED)
         return MxGatewayTransportError, "try again later" if passing else "see the gateway's log", passing
     if fault.code is GrpcStatus.UNAVAILABLE:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mxgateway import proto, status
+from mxgateway.records import maker
 from mxgateway.values import MxValueOutput, from_mx_value
 from mxgateway.wire import Timestamp, has_field
 
@@ -39,6 +40,9 @@ class TagValue:
         return self.ok and status.is_good(self.quality)
 
 
+new_tag_value = maker(TagValue)
+
+
 @dataclass(frozen=True, slots=True)
 class TagWrite:
     """What writing one tag came to."""
@@ -65,8 +69,8 @@ def tag_value(tag: str, result: proto.BulkReadResult) -> TagValue:
     ok = result.was_successful and not failed
     source_time: Any = result.source_timestamp if result.is_set("source_timestamp") else None
     error = "" if ok else _words(result.error_message, None, result.statuses)
-    # By position: a class that is called with keywords takes three times as long, and there may be 100,000 of them.
-    return TagValue(
+    # By position: with keywords it takes twice as long, and there may be 100,000 of them.
+    return new_tag_value(
         tag, from_mx_value(result.value), result.quality, source_time, data_type_of(result.value), ok, result.was_cached,
         error, tuple(result.statuses),
     )  # fmt: skip

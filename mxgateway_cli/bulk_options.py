@@ -12,6 +12,7 @@ from mxgateway_cli.bulk_run import Target
 from mxgateway_cli.options import CLIENT_NAME, SERVER_HANDLE, SESSION_ID
 from mxgateway_cli.rows import ROW_FORMATS
 from mxgateway_cli.sections import Decorator, option
+from mxgateway_cli.tag_globs import MAX_TAGS, PATTERN_HINT
 
 _FILE: Final = (
     option("--from", "source", type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE",
@@ -28,7 +29,7 @@ _OWN_ITEMS: Final = option(
 _PLACE: Final = (SESSION_ID, SERVER_HANDLE, CLIENT_NAME)
 
 ADDRESS_OPTIONS: Final[tuple[Decorator, ...]] = (
-    *_PLACE, option("--items", metavar="TAG,TAG,...", help="The tags, between commas; column tag."), *_FILE,
+    *_PLACE, option("--items", metavar="TAG,TAG,...", help=f"The tags, between commas; column tag. {PATTERN_HINT}"), *_FILE, MAX_TAGS,
 )  # fmt: skip
 HANDLE_OPTIONS: Final[tuple[Decorator, ...]] = (*_PLACE, _HANDLES, _OWN_ITEMS, *_FILE)
 WRITE_OPTIONS: Final[tuple[Decorator, ...]] = (

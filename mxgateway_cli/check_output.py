@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import mxgateway
 from mxgateway_cli.tag_output import cut, json_data_type, json_time, json_value
 from mxgateway_cli.text import clean, value_text
-from mxgateway_cli.thresholds import Limits, Reading, Verdict
+from mxgateway_cli.thresholds import GRAVITY, Limits, Reading, State, Verdict
 
 _WIDEST: Final = 80
+_NAMED: Final = 5
+"""Tags that a line about many names; the other formats have them all."""
 
 
 def nagios_line(tag: str, verdict: Verdict, reading: Reading | None = None, limits: Limits | None = None) -> str:
@@ -45,29 +48,70 @@ def _performance_data(reading: Reading, limits: Limits) -> str:
     return " ".join(parts)
 
 
-def prometheus_text(tag: str, verdict: Verdict, reading: Reading | None = None) -> str:
-    """Return metrics in the text format of Prometheus."""
-    metrics: list[tuple[str, str, float | None]] = [
-        ("check_status", "State of the tag: 0 OK, 1 warning, 2 critical, 3 unknown.", int(verdict.state)),
-        ("tag_up", "Whether the tag could be read.", int(reading is not None and reading.tag.ok)),
-    ]
-    if reading is not None and reading.tag.ok:
-        metrics += [
-            ("tag_value", "Value of the tag; true is 1, false is 0.", reading.number),
-            ("tag_quality", "OPC quality of the value; 192 is good.", reading.tag.quality),
-            ("tag_age_seconds", "Time since the value was true.", reading.age),
-        ]
-    if reading is not None:
-        metrics.append(("tag_round_trip_seconds", "Time of a ping through the session's worker.", reading.round_trip))
+Judged = tuple[str, Verdict, Reading | None]
+"""A tag, what it comes to, and what was read of it."""
+
+
+def nagios_summary(pattern: str, judged: Sequence[Judged], limits: Limits) -> str:
+    """Return the line of a Nagios plugin for all tags of a pattern: as grave as the gravest, which are named."""
+    ordered = gravest_first(judged)
+    bad = [each for each in ordered if each[1].state is not State.OK]
+    words = f"{len(judged)} tags like {pattern} are well"
+    if bad:
+        told = [f"{tag}: {'; '.join(verdict.reasons)}" for tag, verdict, _ in bad[:_NAMED]]
+        told += [f"and {len(bad) - _NAMED} more"] * (len(bad) > _NAMED)
+        words = f"{len(bad)} of {len(judged)} tags like {pattern} are not well; {'; '.join(told)}"
+    line = clean(f"TAGS {ordered[0][1].state.name} - {words}").replace("|", "¦")
+    data = " ".join(_value_data(tag, reading, limits) for tag, _, reading in judged if _is_drawn(reading))
+    return f"{line} | {data}" if data else line
+
+
+def gravest_first(judged: Sequence[Judged]) -> list[Judged]:
+    """Return what was judged, the gravest before the others."""
+    return sorted(judged, key=lambda each: -GRAVITY.index(each[1].state))
+
+
+def _is_drawn(reading: Reading | None) -> bool:
+    number = reading.number if reading is not None and reading.tag.ok else None
+    return number is not None and math.isfinite(number)
+
+
+def _value_data(label: str, reading: Reading | None, limits: Limits) -> str:
+    ranges = [limit.text if limit is not None else "" for limit in (limits.warning, limits.critical)]
+    quoted = clean(label).replace("'", "''")
+    number = reading.number if reading is not None else None
+    return f"'{quoted}'={_number(number or 0)};{';'.join(ranges)}".rstrip(";")
+
+
+def prometheus_text(judged: Sequence[Judged]) -> str:
+    """Return metrics in the text format of Prometheus, each with one line for each tag that has it."""
     lines = []
-    for name, help_text, number in metrics:
-        if number is not None:
-            lines += [
-                f"# HELP mxgateway_{name} {help_text}",
-                f"# TYPE mxgateway_{name} gauge",
-                f'mxgateway_{name}{{tag="{escaped_label(tag)}"}} {_number(number)}',
-            ]
+    for name, help_text, measure in _METRICS:
+        samples = [
+            (tag, number) for tag, verdict, reading in judged if (number := measure(verdict, reading)) is not None
+        ]
+        if samples:
+            lines += [f"# HELP mxgateway_{name} {help_text}", f"# TYPE mxgateway_{name} gauge"]
+            lines += [f'mxgateway_{name}{{tag="{escaped_label(tag)}"}} {_number(number)}' for tag, number in samples]
     return "\n".join(lines)
+
+
+def _of_value(measure: Callable[[Reading], float | None]) -> Callable[[Verdict, Reading | None], float | None]:
+    """Return what measures a tag that could be read."""
+    return lambda _, reading: measure(reading) if reading is not None and reading.tag.ok else None
+
+
+_METRICS: Final[tuple[tuple[str, str, Callable[[Verdict, Reading | None], float | None]], ...]] = (
+    ("check_status", "State of the tag: 0 OK, 1 warning, 2 critical, 3 unknown.", lambda verdict, _: int(verdict.state)),
+    ("tag_up", "Whether the tag could be read.", lambda _, reading: int(reading is not None and reading.tag.ok)),
+    ("tag_value", "Value of the tag; true is 1, false is 0.", _of_value(lambda reading: reading.number)),
+    ("tag_quality", "OPC quality of the value; 192 is good.", _of_value(lambda reading: reading.tag.quality)),
+    ("tag_age_seconds", "Time since the value was true.", _of_value(lambda reading: reading.age)),
+    (
+        "tag_round_trip_seconds", "Time of a ping through the session's worker.",
+        lambda _, reading: reading.round_trip if reading is not None else None,
+    ),
+)  # fmt: skip
 
 
 def escaped_label(text: str) -> str:
@@ -87,9 +131,25 @@ def _number(number: float) -> str:
 
 def check_document(verdict: Verdict, reading: Reading) -> dict[str, Any]:
     """Return the result as a JSON object."""
-    tag = reading.tag
+    return {"operation": "check", **_tag_document(verdict, reading)}
+
+
+def check_summary(pattern: str, judged: Sequence[tuple[Verdict, Reading]]) -> dict[str, Any]:
+    """Return the results for all tags of a pattern as a JSON object."""
+    states = [verdict.state for verdict, _ in judged]
     return {
         "operation": "check",
+        "pattern": pattern,
+        "status": max(states, key=GRAVITY.index).name,
+        "tagCount": len(judged),
+        "notOkCount": sum(state is not State.OK for state in states),
+        "results": [_tag_document(verdict, reading) for verdict, reading in judged],
+    }
+
+
+def _tag_document(verdict: Verdict, reading: Reading) -> dict[str, Any]:
+    tag = reading.tag
+    return {
         "tag": tag.tag,
         "status": verdict.state.name,
         "reasons": verdict.reasons,

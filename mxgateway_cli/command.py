@@ -40,6 +40,7 @@ class Call:
         self.settings = settings
         self.correlation_id = uuid.uuid4().hex
         """Names the command's own call in the gateway's log; shown in its result."""
+        self._client: GatewayClient | None = None
 
     @property
     def output(self) -> Output:
@@ -53,10 +54,20 @@ class Call:
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[GatewayClient]:
-        """Connect for the time of the block; in a batch the connection outlives it, and the client with it."""
+        """Connect for the time of the block; in a batch the connection outlives it, and the client with it.
+
+        Within the block it gives the same client again: a command that looks something up first has one connection all the same.
+        """
+        if self._client is not None:
+            yield self._client
+            return
         host = self.app.host
         async with (host.connected if host is not None else connected)(self.settings) as client:
-            yield client
+            self._client = client
+            try:
+                yield client
+            finally:
+                self._client = None
 
     @asynccontextmanager
     async def session(self, session_id: str | None = None, *, name: str = "mxgw-py") -> AsyncIterator[Session]:

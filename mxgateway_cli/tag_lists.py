@@ -11,6 +11,7 @@ import click
 
 from mxgateway_cli.arguments import argument
 from mxgateway_cli.sections import Decorator, option
+from mxgateway_cli.tag_globs import PATTERN_HINT
 
 _STDIN: Final = "-"
 
@@ -29,7 +30,7 @@ def _taking_tags(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 
 TAG_OPTIONS: Final[tuple[Decorator, ...]] = (
-    argument("tags", "The tags: Object.Attribute, Attribute[] is a whole array.", metavar="[TAG]...", nargs=-1),
+    argument("tags", f"The tags: Object.Attribute, Attribute[] is a whole array; {PATTERN_HINT}", metavar="[TAG]...", nargs=-1),
     option(
         "--from", "tag_files", metavar="FILE", multiple=True,
         help="Take further tags from this file, one in each line; - is stdin. Empty lines and lines that begin with # do not count.",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import mxgateway
 from mxgateway_cli.conditions import Quality, quality_suffices
+from mxgateway_cli.failures import CommandFailure
 from mxgateway_cli.typed_text import unknown_tag
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class State(enum.IntEnum):
     UNKNOWN = 3
 
 
-_GRAVITY: Final = (State.OK, State.UNKNOWN, State.WARNING, State.CRITICAL)
+GRAVITY: Final = (State.OK, State.UNKNOWN, State.WARNING, State.CRITICAL)
+"""The states, the gravest last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,10 @@ def judge(reading: Reading, limits: Limits) -> Verdict:
     return combined([*_judge_quality(reading, limits), *_judge_age(reading, limits), *_judge_value(reading, limits)])
 
 
-def judge_failure(error: mxgateway.MxGatewayError) -> Verdict:
+def judge_failure(error: mxgateway.MxGatewayError | CommandFailure) -> Verdict:
     """Return what a check that failed comes to: the gateway is not well, or the check was set up wrongly."""
     setup = (
+        CommandFailure,
         mxgateway.MxGatewayAuthenticationError,
         mxgateway.MxGatewayAuthorizationError,
         mxgateway.MxGatewayInvalidRequestError,
@@ -130,7 +133,7 @@ def judge_failure(error: mxgateway.MxGatewayError) -> Verdict:
 
 def combined(findings: Iterable[tuple[State, str]]) -> Verdict:
     """Return the gravest of some states, with all reasons."""
-    ordered = sorted(findings, key=lambda finding: -_GRAVITY.index(finding[0]))
+    ordered = sorted(findings, key=lambda finding: -GRAVITY.index(finding[0]))
     return Verdict(ordered[0][0] if ordered else State.OK, [reason for _, reason in ordered])
 
 

@@ -14,6 +14,7 @@ from mxgateway_cli.arguments import argument
 from mxgateway_cli.command import Call
 from mxgateway_cli.options import CLIENT_NAME, ITEM_HANDLE, SERVER_HANDLE, VALUE_TEXT
 from mxgateway_cli.sections import Decorator, option
+from mxgateway_cli.tag_globs import is_glob
 from mxgateway_cli.target import Place
 from mxgateway_cli.typed_text import own_type, read_one
 
@@ -56,8 +57,12 @@ class WriteTarget:
     client_name: str
 
     @classmethod
-    def take(cls, params: dict[str, Any]) -> WriteTarget:
+    def take(cls, params: dict[str, Any], *, patterns: bool = False) -> WriteTarget:
         """Return what the options name.
+
+        Args:
+            params: The command's parameters.
+            patterns: Whether the tag may be a pattern, which stands for several.
 
         Raises:
             click.UsageError: They do not name one item.
@@ -67,7 +72,16 @@ class WriteTarget:
             raise click.UsageError("TAG and --item are the same: give one of them.")
         target = cls(tag if item is None else item, **params)
         target._check()
+        if not patterns and target.tag is not None and is_glob(target.tag):
+            raise click.UsageError(
+                f"Here goes one tag, and {target.tag!r:.80} is a pattern; read, watch and write take those."
+            )
         return target
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether the tag stands for several."""
+        return self.tag is not None and is_glob(self.tag)
 
     def _check(self) -> None:
         by_handles = self.server_handle is not None or self.item_handle is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -91,15 +92,13 @@ class ReadCommands(SessionCore):
         try:
             while waiting or sent:
                 await self._send_ahead(read, waiting, sent)
-                await sent[0].command.arrived()
+                arrived = await sent[0].command.arrived()
                 if len(sent) < CALLS_AHEAD:
                     await self._send_ahead(read, waiting, sent)
-                found = await self._results_of(sent[0], read.budget.correlation_id)
-                part = sent.popleft().part
-                with collector_held():
-                    results += [
-                        take(tag, result) for tag, result in zip(read.tags[part.start : part.stop], found, strict=True)
-                    ]
+                # What has arrived is not waited for, so that nobody else has a turn while the collector is held.
+                with collector_held() if arrived else contextlib.nullcontext():
+                    results += await self._take_part(read, sent[0], take)
+                sent.popleft()
         except MxGatewayError as error:
             error.add_partial(_partial(results, error, sent, len(read.tags)))
             raise
@@ -107,6 +106,13 @@ class ReadCommands(SessionCore):
             for each in sent:
                 each.command.close()
         return results
+
+    async def _take_part(self, read: Read, sent: _Sent, take: Callable[[str, proto.BulkReadResult], R]) -> list[R]:
+        """Return what `take` makes of each tag of a part; the messages that it is made of are gone then."""
+        found = await self._results_of(sent, read.budget.correlation_id)
+        return [
+            take(tag, result) for tag, result in zip(read.tags[sent.part.start : sent.part.stop], found, strict=True)
+        ]
 
     async def _send_ahead(self, read: Read, waiting: deque[range], sent: deque[_Sent]) -> None:
         """Send the next parts as far as the gateway may have them at once; what cannot be sent ahead is sent in its turn, and tells why then."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from mxgateway import proto, status
 from mxgateway.errors import (
@@ -34,7 +34,11 @@ Judge = Callable[[proto.MxCommandReply, proto.MxCommand, Site], T]
 """Takes what it is asked for out of the reply to a command."""
 
 
-def check_protocol(reply: proto.OpenSessionReply | proto.CloseSessionReply | proto.MxCommandReply, site: Site) -> None:
+Reply: TypeAlias = proto.OpenSessionReply | proto.CloseSessionReply | proto.MxCommandReply | proto.AcknowledgeAlarmReply
+"""The replies that carry a protocol status."""
+
+
+def check_protocol(reply: Reply, site: Site) -> None:
     """Refuse a reply whose protocol status is a protocol failure; an MXAccess failure is none.
 
     Raises:

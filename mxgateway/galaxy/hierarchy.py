@@ -111,6 +111,7 @@ class HierarchyPages:
         if (asking := self._asking) is not None:
             asking.cancel()
             await asyncio.wait([asking])
+            self._asking = None
 
     async def next_page(self) -> list[proto.GalaxyObject]:
         """Return what is left of the page that was begun, else the next page; an empty list at the end.
@@ -144,10 +145,14 @@ class HierarchyPages:
             except asyncio.CancelledError:
                 asking.cancel()  # without effect on a page that has just come: it stays for the next read
                 await asyncio.wait([asking])
+                if asking.cancelled():
+                    self._asking = None
                 raise
             self._asking = None
-            if not asking.cancelled():
-                return self._take(asking.result())
+            outcome = [] if asking.cancelled() else [asking.result()]
+            del asking
+            if outcome and not self._over:  # closed meanwhile
+                return self._take(outcome)
         return []
 
     async def _ask(self) -> _Page | MxGatewayError:
@@ -165,14 +170,19 @@ class HierarchyPages:
         except MxGatewayError as error:
             return error.with_traceback(None)
 
-    def _take(self, outcome: _Page | MxGatewayError) -> list[proto.GalaxyObject]:
-        if isinstance(outcome, MxGatewayError):
-            raise outcome
-        self.total_count, self.restarts = outcome.total, outcome.restarts
+    def _take(self, outcome: list[_Page | MxGatewayError]) -> list[proto.GalaxyObject]:
+        """Take an outcome out of its list: an error that a frame of its own traceback holds is left to the garbage collector."""
+        page = outcome.pop()
+        if isinstance(page, MxGatewayError):
+            try:
+                raise page
+            finally:
+                del page
+        self.total_count, self.restarts = page.total, page.restarts
         self._over = self._walk.over
         if self._prefetch and not self._over:
             self._asking = asyncio.create_task(self._ask())
-        return outcome.objects
+        return page.objects
 
 
 class PagesIterator:

@@ -10,9 +10,11 @@ from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator import statuses
 from mxgateway.simulator.alarm_feeds import Alarm, AlarmFeed, SessionAlarms, snapshot, transition
 from mxgateway.simulator.clock import timestamp
+from mxgateway.simulator.events import EventParts
 from mxgateway.simulator.plant import Target
 from mxgateway.simulator.plant_model import AlarmLimit, Attribute, PlantObject
 from mxgateway.simulator.tags import LivePlant, Sample, Tag
+from mxgateway.wire import encode
 
 if TYPE_CHECKING:
     from mxgateway.simulator.sessions import Session
@@ -182,10 +184,9 @@ class AlarmSystem:
             feed.put(mx.AlarmFeedMessage(provider_status=self.provider_status()))
         for subscriber in list(self._sessions.values()):
             if subscriber.is_following:
-                subscriber.session.publish(
-                    family=mx.MxEventFamily.ON_ALARM_PROVIDER_MODE_CHANGED,
-                    on_alarm_provider_mode_changed=mx.OnAlarmProviderModeChangedEvent(status=self.provider_status()),
-                )
+                change = mx.OnAlarmProviderModeChangedEvent(status=self.provider_status())
+                body = encode(mx.MxEvent(on_alarm_provider_mode_changed=change))
+                subscriber.session.publish(EventParts(mx.MxEventFamily.ON_ALARM_PROVIDER_MODE_CHANGED, body))
 
     def _watch(self, tag: Tag) -> None:
         """Watch the limits of a tag, as far as they are not watched."""
@@ -247,9 +248,8 @@ class AlarmSystem:
         for subscriber in list(self._sessions.values()):
             mode = subscriber.mode(self._mode, alarm)
             if mode is not None:
-                subscriber.session.publish(
-                    family=mx.MxEventFamily.ON_ALARM_TRANSITION, on_alarm_transition=transition(alarm, kind, mode)
-                )
+                body = encode(mx.MxEvent(on_alarm_transition=transition(alarm, kind, mode)))
+                subscriber.session.publish(EventParts(mx.MxEventFamily.ON_ALARM_TRANSITION, body))
 
     def _find(self, name: str) -> Alarm | None:
         try:

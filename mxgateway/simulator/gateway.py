@@ -132,9 +132,15 @@ class SimulatedGateway:
             await run.stop()
             self._stopped.set()
 
-    async def restart(self) -> None:
-        """Stop and start at the same port: every session is lost, the galaxy's sequence begins again; it is not deployed by that."""
+    async def restart(self, *, deployed: bool = False) -> None:
+        """Stop and start at the same port: every session is lost, the galaxy's sequence begins again.
+
+        Args:
+            deployed: Whether the galaxy was deployed meanwhile; otherwise the time of its last deployment stays.
+        """
         await self.stop()
+        if deployed:
+            self._deployed_ns = self.clock.now_ns()
         await self.start()
 
     async def serve_forever(self) -> None:

@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable
 from typing import ClassVar, Protocol
 
+from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator import statuses
 from mxgateway.simulator.clock import Clock, Timer
 from mxgateway.simulator.options import SimulatedUser
 from mxgateway.simulator.statuses import MxAccessFailure
 from mxgateway.simulator.tags import Sample, Tag
 from mxgateway.simulator.values import DataType
+from mxgateway.wire import encode
 
 
 class EventSink(Protocol):
@@ -54,6 +56,8 @@ class Item:
         self.is_suspended = False
         self.last: Sample | None = None
         """What the last OnDataChange carried."""
+        self.encoded_handles = encode(mx.MxEvent(server_handle=server.handle, item_handle=handle))
+        """What each event of the item begins with, but for its family and the session."""
         self._sink = sink
         self._timer: Timer | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import os
@@ -18,6 +19,9 @@ from mxgateway.simulator.options import SimulatorOptions
 _GOODBYE_TIME: Final = 0.5
 # How long a client may take for its TLS handshake, in seconds, as Kestrel has it.
 _HANDSHAKE_TIME: Final = 10.0
+
+# Turns of the loop from the one that takes a connection to the one that tells its protocol, and one to spare.
+_TURNS_OF_ACCEPTING: Final = 4
 
 _logger = logging.getLogger(__name__)
 
@@ -65,7 +69,7 @@ class Listener:
         """Listen no more and end every connection."""
         if self._server is None:
             return
-        self._server.close()
+        await stop_accepting(self._server)
         for greeting in list(self._greetings):
             greeting.abort()
         self.drop_connections()
@@ -92,6 +96,21 @@ class Listener:
     def _accept(self) -> asyncio.BaseProtocol:
         connection = Connection(self._serve, self._options, self.connections)
         return connection if self._ssl_context is None else _TlsGreeting(connection, self._ssl_context, self._greetings)
+
+
+async def stop_accepting(server: asyncio.Server) -> None:
+    """Close the listening sockets of a server, and have no connection half accepted.
+
+    asyncio takes a connection in one turn of the loop and makes its transport in the next ones; one whose server is closed in between would stay
+    open, and its client would wait for a greeting that never comes.
+    """
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        with contextlib.suppress(NotImplementedError):  # the loop of Windows takes connections otherwise
+            loop.remove_reader(listening.fileno())
+    for _ in range(_TURNS_OF_ACCEPTING):
+        await asyncio.sleep(0)
+    server.close()
 
 
 class _TlsGreeting(asyncio.Protocol):

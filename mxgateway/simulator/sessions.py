@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 from grpclib import GRPCError
@@ -14,7 +14,7 @@ from grpclib.const import Status
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator.alarms import AlarmSystem
 from mxgateway.simulator.clock import NANOSECONDS, Timer
-from mxgateway.simulator.events import EventQueue
+from mxgateway.simulator.events import EventParts, EventQueue
 from mxgateway.simulator.options import SimulatorOptions
 from mxgateway.simulator.switches import Switches
 from mxgateway.simulator.tags import LivePlant
@@ -90,20 +90,15 @@ class Session:
         if self.state is not mx.SessionState.READY:
             raise self._not_ready()
 
-    def publish(self, now_ns: int | None = None, **fields: Any) -> None:
-        """Queue an event; an event too many faults the session.
-
-        Args:
-            now_ns: When it happened; None takes the clock's time.
-            fields: The fields of MxEvent besides the number, the session and the stamps.
-        """
+    def publish(self, event: EventParts) -> None:
+        """Queue an event; an event too many faults the session."""
         if self.state is not mx.SessionState.READY:
             return
         if self.events.is_full:
             limit = self._options.event_queue_limit
             self.fault(Status.RESOURCE_EXHAUSTED, f"the event queue overflowed at {limit} events")
         else:
-            self.events.publish(now_ns, fields)
+            self.events.publish(event)
 
     def attach_stream(self, after_sequence: int) -> list[bytes]:
         """Attach an event stream and return what it delivers first.

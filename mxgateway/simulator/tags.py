@@ -14,7 +14,7 @@ from mxgateway.simulator.clock import FILETIME_STEP, NANOSECONDS, Clock, Timer, 
 from mxgateway.simulator.plant import Plant, Target
 from mxgateway.simulator.plant_model import Attribute, PlantObject, reference
 from mxgateway.simulator.values import DataType, UnfitValue, no_value, to_message
-from mxgateway.wire import Timestamp
+from mxgateway.wire import Timestamp, encode
 
 # A ticker that wakes late delivers what it missed, but not hours of it.
 _CATCH_UP: Final = 100
@@ -36,7 +36,7 @@ class Sample:
         status: The MXAccess status.
     """
 
-    __slots__ = ("_message", "_timestamp", "data_type", "native", "quality", "status", "time_ns")
+    __slots__ = ("_encoded", "_message", "_timestamp", "data_type", "native", "quality", "status", "time_ns")
 
     def __init__(
         self,
@@ -53,6 +53,18 @@ class Sample:
         self.status = status
         self._message: mx.MxValue | None = None
         self._timestamp: Timestamp | None = None
+        self._encoded: bytes | None = None
+
+    @property
+    def encoded(self) -> bytes:
+        """What an event tells of the sample: value, quality, source time and status, encoded."""
+        if self._encoded is None:
+            self._encoded = encode(
+                mx.MxEvent(
+                    value=self.message, quality=self.quality, source_timestamp=self.timestamp, statuses=[self.status]
+                )
+            )
+        return self._encoded
 
     @property
     def message(self) -> mx.MxValue:

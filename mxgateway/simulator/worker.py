@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from grpclib import GRPCError
@@ -16,12 +16,14 @@ from mxgateway.simulator import statuses
 from mxgateway.simulator.apartment import Apartment, Outcome
 from mxgateway.simulator.auth import AccessDenied, SimulatedKey
 from mxgateway.simulator.clock import Clock, timestamp
+from mxgateway.simulator.events import EventParts
 from mxgateway.simulator.items import Item, MxServer, Subscriptions
 from mxgateway.simulator.options import SimulatorOptions
 from mxgateway.simulator.statuses import MxAccessFailure
 from mxgateway.simulator.switches import Switches
 from mxgateway.simulator.tags import LivePlant, Sample, Tag
 from mxgateway.simulator.values import to_array
+from mxgateway.wire import encode
 from mxgateway.wire.collector import collector_held
 
 if TYPE_CHECKING:
@@ -239,13 +241,8 @@ class Worker:
     def _complete_write(self) -> None:
         item, carry_out = self._writes.popleft()
         completion = carry_out()
-        self._publish(
-            item,
-            mx.MxEventFamily.ON_WRITE_COMPLETE,
-            statuses=[completion.status],
-            hresult=completion.hresult,
-            on_write_complete=mx.OnWriteCompleteEvent(),
-        )
+        body, status = _write_complete(completion.hresult), _encoded_status(completion.status)
+        self._publish(item, mx.MxEventFamily.ON_WRITE_COMPLETE, body, status)
         if item.tag is not None and completion.sample is not None:
             item.tag.publish(completion.sample)
 
@@ -253,15 +250,7 @@ class Worker:
 
     def data_changed(self, item: Item, sample: Sample) -> None:
         """Tell a new value of an advised item."""
-        self._publish(
-            item,
-            mx.MxEventFamily.ON_DATA_CHANGE,
-            value=sample.message,
-            quality=sample.quality,
-            source_timestamp=sample.timestamp,
-            statuses=[sample.status],
-            on_data_change=mx.OnDataChangeEvent(),
-        )
+        self._publish(item, mx.MxEventFamily.ON_DATA_CHANGE, _DATA_CHANGE, sample.encoded)
 
     def buffered_data_changed(self, item: Item, samples: list[Sample]) -> None:
         """Tell the values that a buffered item collected; samples without a value count by their quality alone."""
@@ -274,26 +263,31 @@ class Worker:
             qualities=[sample.quality for sample in samples],
             timestamps=[timestamp(sample.time_ns) for sample in samples],
         )
-        self._publish(
-            item,
-            mx.MxEventFamily.ON_BUFFERED_DATA_CHANGE,
+        last = mx.MxEvent(
             quality=samples[-1].quality,
             source_timestamp=samples[-1].timestamp,
             statuses=[samples[-1].status],
-            on_buffered_data_change=body,
         )
+        family = mx.MxEventFamily.ON_BUFFERED_DATA_CHANGE
+        self._publish(item, family, encode(mx.MxEvent(on_buffered_data_change=body)), encode(last))
 
     def operation_complete(self, item: Item) -> None:
         """Tell that a suspend or an activate is done."""
-        self._publish(
-            item,
-            mx.MxEventFamily.OPERATION_COMPLETE,
-            statuses=[statuses.OK],
-            hresult=statuses.S_OK,
-            operation_complete=mx.OperationCompleteEvent(),
-        )
+        self._publish(item, mx.MxEventFamily.OPERATION_COMPLETE, _OPERATION_COMPLETE, _ENCODED_OK)
 
-    def _publish(self, item: Item, family: mx.MxEventFamily, **fields: Any) -> None:
-        self.session.publish(
-            self._moment, family=family, server_handle=item.server.handle, item_handle=item.handle, **fields
-        )
+    def _publish(self, item: Item, family: mx.MxEventFamily, body: bytes, value: bytes) -> None:
+        self.session.publish(EventParts(family, body, item.encoded_handles, value, self._moment))
+
+
+_DATA_CHANGE: Final = encode(mx.MxEvent(on_data_change=mx.OnDataChangeEvent()))
+_OPERATION_COMPLETE: Final = encode(mx.MxEvent(hresult=statuses.S_OK, operation_complete=mx.OperationCompleteEvent()))
+_ENCODED_OK: Final = encode(mx.MxEvent(statuses=[statuses.OK]))
+
+
+@lru_cache(maxsize=64)
+def _write_complete(hresult: int) -> bytes:
+    return encode(mx.MxEvent(hresult=hresult, on_write_complete=mx.OnWriteCompleteEvent()))
+
+
+def _encoded_status(status: mx.MxStatusProxy) -> bytes:
+    return _ENCODED_OK if status is statuses.OK else encode(mx.MxEvent(statuses=[status]))

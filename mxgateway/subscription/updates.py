@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, fields, make_dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from mxgateway import proto, status
 from mxgateway.errors import MxGatewayError
+from mxgateway.records import maker
 from mxgateway.values import MxValueOutput
 from mxgateway.wire import Timestamp
 
@@ -102,24 +102,8 @@ class TagUpdate:
         return ", ".join(map(status.explain_status, status.failures(self.statuses)))
 
 
-_Draft = make_dataclass("_Draft", [(each.name, each.type) for each in fields(TagUpdate)], slots=True)
-"""A `TagUpdate` that is being made: the constructor of a frozen class takes three times as long, which 20,000 events a second feel."""
-
-
-def new_update(
-    tag: str,
-    value: MxValueOutput,
-    quality: int,
-    source_time: Timestamp | None,
-    worker_sequence: int,
-    origin: Origin,
-    statuses: tuple[proto.MxStatusProxy, ...],
-) -> TagUpdate:
-    """Return a `TagUpdate`, quickly."""
-    draft: Any = _Draft(tag, value, quality, source_time, worker_sequence, origin, statuses, 0)
-    draft.__class__ = TagUpdate
-    update: TagUpdate = draft
-    return update
+new_update = maker(TagUpdate)
+"""Makes a `TagUpdate` quickly: there may be 20,000 in a second."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 # At run time it is betterproto's own. Type checkers are shown another one: they cannot follow betterproto's, take its
 # members for plain ints, and refuse every use of a member as an argument.
@@ -26,4 +26,10 @@ if TYPE_CHECKING:
             ...
 
 else:
-    from .betterproto_seam import Enum as Enum
+    from .betterproto_seam import Enum as _Enum
+
+    class Enum(_Enum):
+        """betterproto's own, whose members can be sent to another process besides."""
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            return type(self).try_value, (int(self),)

@@ -10,6 +10,7 @@ from mxgateway_cli.bulk_options import ADDRESS_OPTIONS, HANDLE_OPTIONS, taken
 from mxgateway_cli.bulk_output import SUBSCRIPTIONS
 from mxgateway_cli.bulk_run import Send, on_items, run_bulk
 from mxgateway_cli.command import Call, gateway_command
+from mxgateway_cli.tag_globs import tags_of
 from mxgateway_cli.target import Place
 
 
@@ -59,6 +60,7 @@ async def unsubscribe_bulk(call: Call, **params: Any) -> None:
 
 
 async def _by_address(call: Call, operation: str, method: str, params: dict[str, Any]) -> None:
+    max_tags = params.pop("max_tags")
     target, given = taken(params)
     entries = await read_entries(Wanted(by_handle=False), given)
 
@@ -71,7 +73,8 @@ async def _by_address(call: Call, operation: str, method: str, params: dict[str,
 
         return send
 
-    await run_bulk(call, operation, SUBSCRIPTIONS, target, entries, prepare)
+    async with tags_of(call, entries.tags, max_tags) as entries.tags:
+        await run_bulk(call, operation, SUBSCRIPTIONS, target, entries, prepare)
 
 
 async def _by_handle(call: Call, operation: str, method: str, params: dict[str, Any], *, advised: bool) -> None:

@@ -14,6 +14,7 @@ from mxgateway_cli.bulk_output import READS, WRITES
 from mxgateway_cli.bulk_run import Send, on_items, run_bulk
 from mxgateway_cli.command import Call, gateway_command
 from mxgateway_cli.sections import option
+from mxgateway_cli.tag_globs import tags_of
 from mxgateway_cli.target import Place
 from mxgateway_cli.users import SECURED_OPTIONS, SecuredUsers
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     option("--timeout-ms", type=click.IntRange(0, 2**32 - 1), metavar="MS", default=0, show_default=True,
            help="How long the gateway waits for a tag's first value; 0 leaves it to the worker."),
 )  # fmt: skip
-async def read_bulk(call: Call, timeout_ms: int, **params: Any) -> None:
+async def read_bulk(call: Call, timeout_ms: int, max_tags: int, **params: Any) -> None:
     """Read tags, which need not be added before.
 
     A tag that is advised in the session answers from its last change, any other waits for its first value.
@@ -44,7 +45,8 @@ async def read_bulk(call: Call, timeout_ms: int, **params: Any) -> None:
 
         return send
 
-    await run_bulk(call, "read-bulk", READS, target, entries, prepare)
+    async with tags_of(call, entries.tags, max_tags) as entries.tags:
+        await run_bulk(call, "read-bulk", READS, target, entries, prepare)
 
 
 @gateway_command("write-bulk", *WRITE_OPTIONS, USER_ID)

@@ -13,7 +13,7 @@ from click.exceptions import Exit
 import mxgateway
 from mxgateway_cli.app import App
 from mxgateway_cli.arguments import argument
-from mxgateway_cli.check_output import check_document, nagios_line, prometheus_text
+from mxgateway_cli.check_output import check_document, check_summary, nagios_line, nagios_summary, prometheus_text
 from mxgateway_cli.command import Call, gateway_command
 from mxgateway_cli.commands.values import READ_TIMEOUT
 from mxgateway_cli.conditions import QUALITIES, Quality
@@ -21,7 +21,10 @@ from mxgateway_cli.failures import CommandFailure
 from mxgateway_cli.options import Seconds
 from mxgateway_cli.output import OutputFormat
 from mxgateway_cli.sections import option
-from mxgateway_cli.thresholds import RANGE_HINT, Limits, Range, Reading, State, Verdict, judge, judge_failure
+from mxgateway_cli.tag_globs import MAX_TAGS, PATTERN_HINT, is_glob, tags_of
+from mxgateway_cli.thresholds import GRAVITY, RANGE_HINT, Limits, Range, Reading, State, Verdict, judge, judge_failure
+
+_Results = list[tuple[Verdict, Reading]]
 
 _FORMATS: Final = ("nagios", "prometheus", "json")
 
@@ -45,7 +48,8 @@ def _unknown_when_misused(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 @gateway_command(
     "check",
-    argument("tag", "The tag, Object.Attribute.", metavar="TAG"),
+    argument("tag", f"The tag, Object.Attribute; {PATTERN_HINT}", metavar="TAG"),
+    MAX_TAGS,
     option("--format", "form", type=click.Choice(_FORMATS),
            help="For which system the result is written.  [default: nagios, with --json json]"),
     option("--warning", metavar="RANGE", help=f"Values that are well, warned about else: {RANGE_HINT}."),
@@ -59,6 +63,7 @@ def _unknown_when_misused(callback: Callable[..., Any]) -> Callable[..., Any]:
 async def check(
     call: Call,
     tag: str,
+    max_tags: int,
     form: str | None,
     warning: str | None,
     critical: str | None,
@@ -69,7 +74,8 @@ async def check(
     """Judge a tag for a monitoring system.
 
     With --format nagios one line with performance data, and exit code 0 for OK, 1 for a warning, 2 for critical, 3 for unknown. With
-    --format prometheus metrics, with --format json one object; exit code 1 with json when the tag is not OK.
+    --format prometheus metrics, with --format json one object; exit code 1 with json when the tag is not OK. Of the tags of a pattern the
+    gravest counts.
     """
     written = _form(form, call.output.form)
     limits = Limits(
@@ -79,41 +85,61 @@ async def check(
         quality=quality,
     )
     try:
-        reading = await _read(call, tag, timeout_ms)
-    except mxgateway.MxGatewayError as error:
+        readings = await _read(call, tag, max_tags, timeout_ms)
+    except (mxgateway.MxGatewayError, CommandFailure) as error:
         _write_failure(call, tag, written, error)
         raise
-    verdict = judge(reading, limits)
+    results = [(judge(reading, limits), reading) for reading in readings]
     if written == "nagios":
-        call.output.text(call.app.redact(nagios_line(tag, verdict, reading, limits)))
-        raise Exit(verdict.state)
+        call.output.text(call.app.redact(_nagios(tag, results, limits)))
+        raise Exit(max((verdict.state for verdict, _ in results), key=GRAVITY.index))
     if written == "prometheus":
-        call.output.text(prometheus_text(tag, verdict, reading))
+        call.output.text(prometheus_text([(reading.tag.tag, verdict, reading) for verdict, reading in results]))
         return
-    if call.output.form == "table":
-        call.output.form = "json"
-    call.output.document(check_document(verdict, reading) | {"correlationId": call.correlation_id}, value="status")
-    if verdict.state is not State.OK:
-        raise CommandFailure(f"{tag} is {verdict.state.name.lower()}: {'; '.join(verdict.reasons)}")
+    _write_document(call, tag, results)
 
 
-async def _read(call: Call, tag: str, timeout_ms: int) -> Reading:
-    async with call.session(name="mxgw-py check") as session:
+async def _read(call: Call, tag: str, max_tags: int, timeout_ms: int) -> list[Reading]:
+    async with tags_of(call, [tag], max_tags) as tags, call.session(name="mxgw-py check") as session:
         began = time.perf_counter()
         await session.ping()  # a read takes as long as the tag's first value needs
         round_trip = time.perf_counter() - began
-        [read] = await session.read([tag], timeout_ms=timeout_ms, correlation_id=call.correlation_id)
-        return Reading.of(read, round_trip)
+        found = await session.read(tags, timeout_ms=timeout_ms, correlation_id=call.correlation_id)
+        return [Reading.of(read, round_trip) for read in found]
 
 
-def _write_failure(call: Call, tag: str, form: str, error: mxgateway.MxGatewayError) -> None:
+def _nagios(tag: str, results: _Results, limits: Limits) -> str:
+    if is_glob(tag):
+        return nagios_summary(tag, [(reading.tag.tag, verdict, reading) for verdict, reading in results], limits)
+    [(verdict, reading)] = results
+    return nagios_line(tag, verdict, reading, limits)
+
+
+def _write_document(call: Call, tag: str, results: _Results) -> None:
+    """Write the JSON object.
+
+    Raises:
+        CommandFailure: The tag is not OK, or one of several is not.
+    """
+    if call.output.form == "table":
+        call.output.form = "json"
+    document = check_summary(tag, results) if is_glob(tag) else check_document(*results[0])
+    call.output.document(document | {"correlationId": call.correlation_id}, value="status")
+    bad = [(verdict, reading) for verdict, reading in results if verdict.state is not State.OK]
+    if bad:
+        verdict, reading = bad[0]
+        words = f"{reading.tag.tag} is {verdict.state.name.lower()}: {'; '.join(verdict.reasons)}"
+        raise CommandFailure(f"{len(bad)} of {len(results)} tags are not OK; {words}" if is_glob(tag) else words)
+
+
+def _write_failure(call: Call, tag: str, form: str, error: mxgateway.MxGatewayError | CommandFailure) -> None:
     verdict = judge_failure(error)
     if form == "nagios":
         call.app.trace(error)
         call.output.text(call.app.redact(nagios_line(tag, verdict)))
         raise Exit(verdict.state) from None
     if form == "prometheus":
-        call.output.text(prometheus_text(tag, verdict))
+        call.output.text(prometheus_text([(tag, verdict, None)]))
 
 
 def _form(asked: str | None, output: OutputFormat) -> str:

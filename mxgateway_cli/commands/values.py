@@ -11,7 +11,9 @@ from mxgateway_cli.command import Call, gateway_command
 from mxgateway_cli.completions import CONFIRM, completion_of_write
 from mxgateway_cli.failures import CommandFailure, ExitCode
 from mxgateway_cli.options import SESSION_ID, USER_ID
+from mxgateway_cli.pattern_writes import TAG_COUNT, write_pattern
 from mxgateway_cli.sections import option
+from mxgateway_cli.tag_globs import MAX_TAGS, tags_of
 from mxgateway_cli.tag_lists import TAG_OPTIONS
 from mxgateway_cli.tag_output import aligned, json_data_type, json_value, tag_fields, value_cell
 from mxgateway_cli.text import value_text
@@ -33,14 +35,14 @@ WRITE_TIME: Final = option(
 _HEADINGS: Final = ("tag", "value", "quality", "source time", "trouble")
 
 
-@gateway_command("read", *TAG_OPTIONS, SESSION_ID, READ_TIMEOUT)
-async def read(call: Call, tags: list[str], session_id: str | None, timeout_ms: int) -> None:
+@gateway_command("read", *TAG_OPTIONS, MAX_TAGS, SESSION_ID, READ_TIMEOUT)
+async def read(call: Call, tags: list[str], max_tags: int, session_id: str | None, timeout_ms: int) -> None:
     """Read tags.
 
     Each tag has its own outcome: one that cannot be read fails no other. Exit code 21 when some could not be read.
     """
-    async with call.session(session_id) as session:
-        found = await session.read(tags, timeout_ms=timeout_ms, correlation_id=call.correlation_id)
+    async with tags_of(call, tags, max_tags) as named, call.session(session_id) as session:
+        found = await session.read(named, timeout_ms=timeout_ms, correlation_id=call.correlation_id)
     failed = sum(not each.ok for each in found)
     _write_read(call, session.session_id, found, failed)
     if failed:
@@ -81,18 +83,36 @@ def _cells(read: TagValue) -> tuple[str, ...]:
     option(
         "--dry-run", is_flag=True, help="Read the tag, convert the value, show what would be written; write nothing."
     ),
+    TAG_COUNT,
+    MAX_TAGS,
 )
 async def write(
-    call: Call, value_type: str | None, value: str, user_id: int, confirm: bool, dry_run: bool, **params: Any
+    call: Call,
+    value_type: str | None,
+    value: str,
+    user_id: int,
+    confirm: bool,
+    dry_run: bool,
+    tag_count: int | None,
+    max_tags: int,
+    **params: Any,
 ) -> None:
     """Write a value to an item.
 
     Without --type the value is read as the tag's own type. Without --confirm the result means that MXAccess has accepted the
-    write. With it the result carries the OnWriteComplete event, and a write that fails later ends with exit code 22.
+    write. With it the result carries the OnWriteComplete event, and a write that fails later ends with exit code 22. A pattern
+    such as 'Tank*.Setpoint' writes all tags that are like it, but only with --tag-count and if they are so many.
     """
-    target = WriteTarget.take(params)
+    target = WriteTarget.take(params, patterns=True)
     target.check_typed(value_type, reads="--dry-run" if dry_run else "")
     new = NewValue.parse(target, value_type, value)
+    if tag_count is not None and not target.is_pattern:
+        raise click.UsageError("--tag-count means nothing without a pattern.")
+    if target.is_pattern:
+        await write_pattern(
+            call, target, new, limit=max_tags, tag_count=tag_count, user_id=user_id, confirm=confirm, dry_run=dry_run
+        )
+        return
     async with target.session(call) as session:
         if dry_run:
             await _show_write(call, session, target.tag or "", new)

@@ -13,6 +13,7 @@ from mxgateway_cli.conditions import ALLOWED, QUALITIES, Condition, ConditionTex
 from mxgateway_cli.failures import CommandFailure, ExitCode, WaitedInVain
 from mxgateway_cli.options import CLIENT_NAME, whole_timeout
 from mxgateway_cli.sections import option
+from mxgateway_cli.tag_globs import is_glob
 from mxgateway_cli.tag_output import cut, event_time, event_trouble, json_data_type, json_time, json_value
 from mxgateway_cli.text import value_text
 from mxgateway_cli.typed_text import event_type, unknown_tag
@@ -43,6 +44,8 @@ async def wait(call: Call, tag: str, condition: Condition, quality: Quality, cli
     """
     from mxgateway_cli.waiting import Deadline
 
+    if is_glob(tag):
+        raise click.UsageError(f"wait takes one tag, and {tag!r:.80} is a pattern.")
     job = _Job(tag, condition, quality, Deadline(call.timeout))
     async with call.session(name=client_name) as session, job.deadline.bound(job.in_vain):
         event = await job.run(session, client_name)

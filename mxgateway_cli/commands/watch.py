@@ -13,6 +13,7 @@ from mxgateway_cli.failures import CommandFailure, ExitCode, WaitedInVain, descr
 from mxgateway_cli.live_table import LiveTable, is_live
 from mxgateway_cli.options import CLIENT_NAME, Seconds, whole_timeout
 from mxgateway_cli.sections import option
+from mxgateway_cli.tag_globs import MAX_TAGS, check_patterns, expanded
 from mxgateway_cli.tag_lists import TAG_OPTIONS
 from mxgateway_cli.tag_output import pad, value_cell
 from mxgateway_cli.text import clean, value_text
@@ -32,12 +33,15 @@ _HEADINGS: Final = ("tag", "value", "quality", "source time", "changes", "troubl
 @gateway_command(
     "watch",
     *TAG_OPTIONS,
+    MAX_TAGS,
     option("--count", type=click.IntRange(min=1), metavar="N", help="End after so many updates."),
     option("--duration", type=Seconds(), metavar="SECONDS", help="End after this time."),
     CLIENT_NAME,
     timeout=whole_timeout(),
 )
-async def watch(call: Call, tags: list[str], count: int | None, duration: float | None, client_name: str) -> None:
+async def watch(
+    call: Call, tags: list[str], max_tags: int, count: int | None, duration: float | None, client_name: str
+) -> None:
     """Show tags as they change.
 
     On a terminal this is one table, redrawn in place; the last column shows the latest numbers as blocks from their lowest to
@@ -46,16 +50,26 @@ async def watch(call: Call, tags: list[str], count: int | None, duration: float 
     """
     from mxgateway_cli.waiting import Deadline
 
+    check_patterns(tags)
     deadline = Deadline(call.timeout)
-    async with call.session(name=client_name) as session:
-        watching = _Watching(call, count)
+    watching = _Watching(call, count)
 
-        def in_vain() -> Exception | None:
-            seen = f"{watching.count} of {count} updates came within {deadline.seconds:g} s"
-            return WaitedInVain(seen) if count is not None else None
+    def in_vain() -> Exception | None:
+        seen = f"{watching.count} of {count} updates came within {deadline.seconds:g} s"
+        return WaitedInVain(seen) if count is not None else None
 
-        async with deadline.bound(in_vain), session.stream_events() as events:
-            await watching.subscribe(session, tags, client_name)
+    async with call.client():
+        named: list[str] = []
+        async with deadline.bound(in_vain):
+            named = await expanded(call, tags, max_tags)
+        if not named:  # the galaxy took all of the time
+            return
+        async with (
+            call.session(name=client_name) as session,
+            deadline.bound(in_vain),
+            session.stream_events() as events,
+        ):
+            await watching.subscribe(session, named, client_name)
             async with Deadline(duration).bound(lambda: None):
                 await watching.run(events)
     watching.check()

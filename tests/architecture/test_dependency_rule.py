@@ -7,7 +7,7 @@ import pytest
 from tests.architecture.imports import imports, modules
 
 BASE = {
-    "options", "endpoints", "errors", "refusals", "faults", "credentials", "stats", "status", "subscription_options", "tracing",
+    "options", "endpoints", "errors", "refusals", "faults", "credentials", "stats", "status", "records", "subscription_options", "tracing",
     "versions",
 }  # fmt: skip
 CLIENT = {

@@ -12,6 +12,15 @@ import pytest
 import mxgateway
 
 PUBLIC = [
+    "ActiveAlarm",
+    "AlarmAcknowledgement",
+    "AlarmBoard",
+    "AlarmChange",
+    "AlarmChangeKind",
+    "AlarmFeed",
+    "AlarmProviderStatus",
+    "AlarmReference",
+    "AlarmTransition",
     "ApiKey",
     "BrowseOptions",
     "CallInfo",
@@ -62,6 +71,7 @@ PUBLIC = [
     "RetryOptions",
     "Secret",
     "Session",
+    "SnapshotComplete",
     "Subscription",
     "SubscriptionOptions",
     "SubscriptionState",

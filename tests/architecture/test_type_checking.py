@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CALLS = """
 from datetime import UTC, datetime, timedelta
 from mxgateway import (
-    ApiKey, ClientOptions, Endpoint, EventStream, GatewayClient, MxAccessError, MxGatewayError, OpenSessionOptions, Session,
-    Secret, TlsOptions, proto,
+    ActiveAlarm, AlarmAcknowledgement, AlarmChange, AlarmReference, ApiKey, ClientOptions, DeployGap, Endpoint, EventStream, GalaxyRepositoryClient,
+    GatewayClient, HierarchyOptions, LazyBrowseNode, MxAccessError, MxGatewayError, OpenSessionOptions, Session, Secret, TlsOptions, proto,
 )
 NOW = datetime.now(UTC)
 async def right(client: GatewayClient, session: Session, command: proto.MxCommand, error: MxAccessError) -> None:
@@ -40,6 +40,27 @@ async def right(client: GatewayClient, session: Session, command: proto.MxComman
             sequence: int = event.worker_sequence
     async for raw in client.stream_events_raw(proto.StreamEventsRequest(session_id="s")):
         family: proto.MxEventFamily = raw.family
+    galaxy: GalaxyRepositoryClient = client.galaxy
+    await GalaxyRepositoryClient.connect("gw:5001", api_key="k", tls=TlsOptions(ca_file="ca.pem"))
+    objects: list[proto.GalaxyObject] = await galaxy.discover_hierarchy(HierarchyOptions(max_depth=1), category_ids=[13], timeout=5)
+    async for each in galaxy.iter_hierarchy(root_tag_name="Area1", page_size=10, prefetch=1, on_redeploy="restart"):
+        name: str = each.tag_name
+    async for page in galaxy.iter_hierarchy().pages():
+        first: proto.GalaxyObject = page[0]
+    nodes: list[LazyBrowseNode] = await galaxy.browse(parent_gobject_id=1)
+    children: tuple[LazyBrowseNode, ...] = await nodes[0].expand(refresh=True)
+    async for told in galaxy.watch_deploy_events(NOW):
+        number: int | None = told.last_missed if isinstance(told, DeployGap) else told.sequence
+    tags: list[str] = await galaxy.find("Tank*.Level", limit=5)
+    inner: proto.GalaxyObject | None = (await galaxy.tree(max_depth=2)).by_tag_name("Area1")
+    deployed: datetime | None = await galaxy.get_last_deploy_time()
+    alarms: list[ActiveAlarm] = await client.query_active_alarms("Galaxy!", timeout=5)
+    done: AlarmAcknowledgement = await client.acknowledge_alarm(AlarmReference.parse("A!B.C"), comment="c", operator="me")
+    async with client.alarm_board(prefix="Galaxy!", stale_after=None) as board, client.stream_alarms() as feed:
+        known: ActiveAlarm = board.active["A!B.C"]
+        async for change in board:
+            if isinstance(change, AlarmChange):
+                before: ActiveAlarm | None = change.before
     closed: proto.CloseSessionReply = await session.close()
     hresult: int | None = error.hresult
     general: MxGatewayError = error
@@ -53,11 +74,28 @@ async def wrong(client: GatewayClient, session: Session, command: proto.MxComman
     await GatewayClient.connect(proxy=("p", 1))  # wrong
     await GatewayClient.connect(tls=TlsOptions(pin=5))  # wrong
     await GatewayClient.connect(tls=TlsOptions(client_key_password=b"p"))  # wrong
+    await client.galaxy.discover_hierarchy(depth=1)  # wrong
+    await client.galaxy.discover_hierarchy(category_ids=13)  # wrong
+    await client.galaxy.discover_hierarchy(prefetch=1)  # wrong
+    await client.galaxy.discover_hierarchy(parent_tag_name="Area1")  # wrong
+    await client.galaxy.browse(HierarchyOptions())  # wrong
+    await client.galaxy.browse(max_depth=1)  # wrong
+    await client.galaxy.tree(on_redeploy="raise")  # wrong
+    client.galaxy.iter_hierarchy(on_redeploy="retry")  # wrong
+    await client.galaxy.iter_hierarchy()  # wrong
+    async with client.galaxy() as called: ...  # wrong
+    client.galaxy.watch_deploy_events("2024-01-01")  # wrong
+    client.galaxy.watch_deploy_events(recovery=5)  # wrong
     await client.open_session("svc")  # wrong
     await client.open_session(name="svc")  # wrong
     unopened: Session = client.open_session()  # wrong
     client.open_session().session_id  # wrong
     async with session.stream_events as stream: ...  # wrong
+    await client.acknowledge_alarm(5)  # wrong
+    await client.acknowledge_alarm("A!B.C", "comment")  # wrong
+    await client.query_active_alarms(5)  # wrong
+    await client.stream_alarms()  # wrong
+    client.alarm_board(recovery=5)  # wrong
     await session.register(1)  # wrong
     await session.register()  # wrong
     await session.register("svc", 5.0)  # wrong

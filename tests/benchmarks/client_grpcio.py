@@ -11,6 +11,7 @@ import grpc
 from grpc import experimental
 
 from tests.benchmarks import calls, worker
+from tests.benchmarks.memory import Peak
 from tests.peers.protobuf_messages import shipped_contract
 
 ADDRESS: Final = f"127.0.0.1:{sys.argv[1]}"
@@ -101,6 +102,30 @@ def stream_sync(events: int, options: Iterable[tuple[str, Any]] = ()) -> dict[st
         return watch.stop(count, events)
 
 
+async def galaxy(objects: int, attributes: int, page_size: int, *, memory: bool = False) -> dict[str, float]:
+    """Read every object of the galaxy with `grpc.aio` and keep none."""
+    options = (("grpc.max_receive_message_length", -1),)
+    async with grpc.aio.insecure_channel(ADDRESS, options=options) as channel:
+        await channel.channel_ready()
+        discover = channel.unary_unary(
+            "/galaxy_repository.v1.GalaxyRepository/DiscoverHierarchy",
+            request_serializer=contract.DiscoverHierarchyRequest.SerializeToString,
+            response_deserializer=contract.DiscoverHierarchyReply.FromString,
+        )
+        count, token, watch = 0, "", worker.Stopwatch()
+        with Peak(active=memory) as peak:
+            while count == 0 or token:
+                request = contract.DiscoverHierarchyRequest(page_size=page_size, page_token=token)
+                page = await discover(request, timeout=calls.TIMEOUT, metadata=METADATA)
+                token = page.next_page_token
+                for each in page.objects:
+                    each.gobject_id, each.tag_name, each.parent_gobject_id, each.is_area  # noqa: B018
+                    for attribute in each.attributes:
+                        attribute.full_tag_reference, attribute.mx_data_type  # noqa: B018
+                    count += len(each.attributes) == attributes
+        return watch.stop(count, objects) | {"first": peak.first, "growth": peak.growth}
+
+
 async def unary(job: str, count: int) -> dict[str, float]:
     """Make unary calls with `grpc.aio`."""
     async with grpc.aio.insecure_channel(ADDRESS) as channel:
@@ -137,6 +162,7 @@ if __name__ == "__main__":
             "subscribe": lambda **arguments: asyncio.run(subscribe_aio(**arguments)),
             "stream_sync": stream_sync,
             "stream_single_threaded": lambda events: stream_sync(events, SINGLE_THREADED),
+            "galaxy": lambda **arguments: asyncio.run(galaxy(**arguments)),
             "unary": lambda **arguments: asyncio.run(unary(**arguments)),
         }
     )

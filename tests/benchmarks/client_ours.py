@@ -9,7 +9,7 @@ from typing import Any, Final
 from mxgateway import Gap, GatewayClient, TagUpdate, proto
 from mxgateway.connecting import Opening
 from tests.benchmarks import calls, worker
-from tests.benchmarks.memory import Memory
+from tests.benchmarks.memory import Memory, Peak
 
 PORT: Final = int(sys.argv[1])
 SESSION_ID: Final = "session-0d9c2b64f5e84f7ab7f0b9a1c2d3e4f5"
@@ -56,6 +56,19 @@ async def memory(warm_up: int) -> dict[str, float]:
         return watched.outcome()
 
 
+async def galaxy(objects: int, attributes: int, page_size: int, *, memory: bool = False) -> dict[str, float]:
+    """Read every object of the galaxy and keep none."""
+    async with connect() as client:
+        count, watch = 0, worker.Stopwatch()
+        with Peak(active=memory) as peak:
+            async for each in client.galaxy.iter_hierarchy(page_size=page_size):
+                each.gobject_id, each.tag_name, each.parent_gobject_id, each.is_area  # noqa: B018
+                for attribute in each.attributes:
+                    attribute.full_tag_reference, attribute.mx_data_type  # noqa: B018
+                count += len(each.attributes) == attributes
+        return watch.stop(count, objects) | {"first": peak.first, "growth": peak.growth}
+
+
 async def unary(job: str, count: int) -> dict[str, float]:
     """Make unary calls."""
     async with connect() as client:
@@ -85,6 +98,7 @@ if __name__ == "__main__":
             "stream": lambda **arguments: asyncio.run(stream(**arguments)),
             "subscribe": lambda **arguments: asyncio.run(subscribe(**arguments)),
             "memory": lambda **arguments: asyncio.run(memory(**arguments)),
+            "galaxy": lambda **arguments: asyncio.run(galaxy(**arguments)),
             "unary": lambda **arguments: asyncio.run(unary(**arguments)),
         }
     )

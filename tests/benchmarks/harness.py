@@ -32,6 +32,11 @@ class Settings:
     memory_events: int = 1_000_000
     bulk_tags: int = 100_000
     """Tags that are subscribed, read and written in bulk."""
+    galaxy_objects: int = 100_000
+    galaxy_attributes: int = 10
+    """Of each object."""
+    galaxy_pages: tuple[int, int] = (5000, 500)
+    """Objects of a page: the most, and what a gateway gives unless told; the first is a multiple of the second."""
     latency_calls: int = 400
     """Unary calls one after the other."""
     rate_calls: int = 2000
@@ -45,7 +50,8 @@ class Settings:
 
 QUICK: Final = Settings(
     rounds=1, sample_seconds=0.0, write_entries=20, page_objects=5, page_attributes=2, stream_events=300,
-    memory_events=3000, bulk_tags=40, latency_calls=10, rate_calls=60,
+    memory_events=3000, bulk_tags=40, galaxy_objects=70, galaxy_attributes=2, galaxy_pages=(20, 5),
+    latency_calls=10, rate_calls=60,
 )  # fmt: skip
 """Sizes that show that everything runs, and nothing else."""
 

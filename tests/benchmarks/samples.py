@@ -133,10 +133,26 @@ def open_session_reply() -> bytes:
     return serialize(reply)
 
 
+def page_end(token: str, total: int) -> bytes:
+    """Return the fields of a DiscoverHierarchyReply besides its objects; what goes before may be any objects."""
+    return serialize(contract.DiscoverHierarchyReply(next_page_token=token, total_object_count=total))
+
+
 def hierarchy_page(objects: int, attributes: int) -> bytes:
     """Return a DiscoverHierarchyReply with that many objects, and that many attributes in each."""
-    page = contract.DiscoverHierarchyReply(next_page_token=str(objects), total_object_count=10 * objects)
-    for number in range(objects):
+    return page_objects(0, objects, attributes) + page_end(str(objects), 10 * objects)
+
+
+def page_objects(first: int, objects: int, attributes: int) -> bytes:
+    """Return the objects of a DiscoverHierarchyReply.
+
+    Args:
+        first: The number of the first one.
+        objects: How many.
+        attributes: Of each.
+    """
+    page = contract.DiscoverHierarchyReply()
+    for number in range(first, first + objects):
         tag = f"TankFarm{number // 50:02}_Tank_{number:03}"
         galaxy_object = page.objects.add(
             gobject_id=1000 + number,

@@ -25,8 +25,9 @@ from grpc._cython import cygrpc
 from tests.benchmarks import samples
 
 SERVICE: Final = "mxaccess_gateway.v1.MxAccessGateway"
+DISCOVER_HIERARCHY: Final = b"/galaxy_repository.v1.GalaxyRepository/DiscoverHierarchy"
 OPTIONS: Final = (("grpc.so_reuseport", 0),)
-KINDS: Final = ("core", "coalesced", "aio", "bulk")
+KINDS: Final = ("core", "coalesced", "aio", "bulk", "galaxy")
 
 Operations = tuple[Any, ...]
 Call = Generator[Operations | None, Any, None]
@@ -193,6 +194,23 @@ def run_bulk() -> None:
     server.serve()
 
 
+def run_galaxy(objects: int, attributes: int) -> None:
+    """Serve the pages of a galaxy with the C core alone. All objects are made before; a page is cut from them when it is asked for."""
+    made = [samples.page_objects(number, 1, attributes) for number in range(objects)]
+
+    def answer() -> Call:
+        received = yield (cygrpc.ReceiveMessageOperation(0),)
+        request = samples.contract.DiscoverHierarchyRequest.FromString(received.batch_operations[0].message())
+        first = int(request.page_token or 0)
+        end = first + request.page_size
+        reply = b"".join(made[first:end]) + samples.page_end(str(end) if end < objects else "", objects)
+        yield cygrpc.SendInitialMetadataOperation(None, 0), cygrpc.SendMessageOperation(reply, 0), _status()
+
+    server = CoreServer({DISCOVER_HIERARCHY: answer})
+    print(server.port, flush=True)
+    server.serve()
+
+
 async def run_aio(messages: Callable[[], Iterable[bytes]]) -> None:
     """Serve with `grpc.aio`'s server."""
 
@@ -219,6 +237,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Serve streams of events and unary calls with grpcio.")
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--events", type=int, default=0, help="events of every stream")
+    parser.add_argument("--objects", type=int, default=0, help="objects of the galaxy")
+    parser.add_argument("--attributes", type=int, default=0, help="attributes of each object")
     parser.add_argument(
         "--fresh", action="store_true", help="make every event when it is sent, for streams too long to be kept"
     )
@@ -235,6 +255,8 @@ def main() -> None:
     messages = fresh if options.fresh else lambda: kept
     if options.kind == "bulk":
         run_bulk()
+    elif options.kind == "galaxy":
+        run_galaxy(options.objects, options.attributes)
     elif options.kind == "aio":
         asyncio.run(run_aio(messages))
     else:

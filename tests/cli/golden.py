@@ -13,6 +13,7 @@ _FORMS = {
     "gatewayReceiveTimestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z",
     "durationMs": r"\d+(\.\d+)?",
     "workerProcessId": r"\d+",
+    "since": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z",
     "startedAt": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z",
 }
 

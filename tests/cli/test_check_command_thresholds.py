@@ -117,6 +117,6 @@ def test_any_label_is_one_line_that_ends_where_it_should(text: str) -> None:
     ("value", "text"), [(math.nan, "NaN"), (math.inf, "+Inf"), (-math.inf, "-Inf"), (True, "1"), (2**60, str(2**60))]
 )
 def test_numbers_are_written_as_prometheus_reads_them(value: float, text: str) -> None:
-    metrics = prometheus_text("Tag", Verdict(State.OK, []), reading(value))
+    metrics = prometheus_text([("Tag", Verdict(State.OK, []), reading(value))])
 
     assert f'mxgateway_tag_value{{tag="Tag"}} {text}' in metrics.splitlines()

@@ -113,6 +113,40 @@ OWN_SESSION_COMMANDS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
             ],
         },
     ),
+    (
+        ("stream-alarms", "--filter-prefix", "Galaxy!Area1", "--max-messages", "2"),
+        {
+            "operation": "stream-alarms",
+            "filterPrefix": "Galaxy!Area1",
+            "messageCount": 2,
+            **TAIL,
+            "messages": [
+                {"snapshotComplete": True},
+                {"providerStatus": {"mode": "ALARM_PROVIDER_MODE_ALARMMGR", "since": "<since>"}},
+            ],
+        },
+    ),
+    (
+        ("query-active-alarms", "--filter-prefix", "Galaxy!Area1"),
+        {
+            "operation": "query-active-alarms",
+            "filterPrefix": "Galaxy!Area1",
+            "alarmCount": 0,
+            **TAIL,
+            "alarms": [],
+        },
+    ),
+    (
+        ("acknowledge-alarm", "--reference", "Galaxy!TankYard.Tank02.Lo", "--comment", "ok", "--operator", "me"),
+        {
+            "operation": "acknowledge-alarm",
+            "reference": "Galaxy!TankYard.Tank02.Lo",
+            "hresult": 0,
+            "diagnosticMessage": "",
+            "protocolStatus": {"code": "PROTOCOL_STATUS_CODE_OK"},
+            **TAIL,
+        },
+    ),
 ]
 
 

@@ -69,8 +69,9 @@ def test_a_profile_that_is_asked_for_loads_what_reads_it(tmp_path: Path) -> None
     assert "tomllib" in modules
 
 
-def test_the_help_of_a_command_loads_no_gateway() -> None:
-    _, modules = loaded_by("write", "--help")
+@pytest.mark.parametrize("command", ["write", "galaxy-discover", "galaxy-watch"])
+def test_the_help_of_a_command_loads_no_gateway(command: str) -> None:
+    _, modules = loaded_by(command, "--help")
 
     assert not {"grpclib", "h2", "betterproto", "tomllib", "mxgateway.proto"} & {*modules}
 

@@ -14,6 +14,7 @@ from mxgateway import (
 )
 from mxgateway.connecting import Opening
 from mxgateway.simulator import SimulatorOptions
+from tests.client.public_alarm_calls import ALARM_CALLS
 from tests.client.public_galaxy_calls import GALAXY_CALLS
 from tests.client.public_stream_calls import STREAM_CALLS, SUBSCRIPTION_CALLS
 from tests.client.stage import TAGS, Call, Stage, next_call
@@ -233,4 +234,4 @@ SESSION_CALLS: Final = [
     Call("Session.__aexit__", lambda s: s.session.__aexit__(None, None, None), close_again),
 ]
 
-CALLS: Final = [*CLIENT_CALLS, *SESSION_CALLS, *STREAM_CALLS, *SUBSCRIPTION_CALLS, *GALAXY_CALLS]
+CALLS: Final = [*CLIENT_CALLS, *SESSION_CALLS, *STREAM_CALLS, *SUBSCRIPTION_CALLS, *ALARM_CALLS, *GALAXY_CALLS]

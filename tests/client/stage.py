@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import mxgateway
 from mxgateway import (
+    AlarmBoard,
+    AlarmFeed,
     DeployWatch,
     EventStream,
     GalaxyRepositoryClient,
@@ -30,7 +32,7 @@ from mxgateway.transport.server_stream import ServerStream
 from tests.client.support import TAG, Item, advised, change, connect, is_streaming, until
 
 AWAITABLE: Final = (
-    GatewayClient, Session, EventStream, Subscription, StateChanges, ServerStream, Opening,
+    GatewayClient, Session, EventStream, Subscription, StateChanges, ServerStream, Opening, AlarmFeed, AlarmBoard,
     GalaxyRepositoryClient, HierarchyPages, PagesIterator, LazyBrowseNode, DeployWatch,
 )  # fmt: skip
 """The public classes with calls to wait for."""
@@ -41,6 +43,13 @@ PUBLISHING_DELAY: Final = 0.005
 
 TAGS: Final = [TAG, "TestChildObject.TestBool"]
 """Two tags that are there."""
+
+
+ALARM: Final = "Galaxy!Area1.Tank01.HiHi"
+"""An alarm that only the test raises."""
+
+QUICK: Final = RecoveryOptions(initial_backoff=0.01, max_backoff=0.02)
+"""Pauses that a test can wait for."""
 
 
 @dataclass
@@ -55,6 +64,8 @@ class Stage:
     """The event streams, which the stage closes at its end."""
     subscriptions: list[Subscription] = field(default_factory=list)
     """The subscriptions, which the stage closes at its end."""
+    feeds: list[AlarmFeed | AlarmBoard] = field(default_factory=list)
+    """The alarm feeds and boards, which the stage closes at its end."""
     prepared: Any = None
     """What the call's preparation has returned."""
     _timer: asyncio.TimerHandle | None = None
@@ -77,10 +88,20 @@ class Stage:
     def subscription(self, session: Session | None = None) -> Subscription:
         """Return a subscription to the item's tag, in a session or in one of its own."""
         self.client._next_opening = 0.0  # session openings are kept apart, which is nothing to wait for here
-        options = SubscriptionOptions(recovery=RecoveryOptions(initial_backoff=0.01, max_backoff=0.02))
+        options = SubscriptionOptions(recovery=QUICK)
         subscription = session.subscribe([TAG], options) if session else self.client.subscribe([TAG], options)
         self.subscriptions.append(subscription)
         return subscription
+
+    def alarms(self) -> AlarmFeed:
+        """Return an alarm feed."""
+        self.feeds.append(feed := self.client.stream_alarms(ALARM))
+        return feed
+
+    def board(self) -> AlarmBoard:
+        """Return an alarm board."""
+        self.feeds.append(board := self.client.alarm_board(ALARM, recovery=QUICK))
+        return board
 
     def publish_soon(self) -> None:
         """Let the item's provider publish a value once the call waits for it."""
@@ -96,7 +117,7 @@ class Stage:
             self._timer.cancel()
         for subscription in self.subscriptions:
             await subscription.aclose()
-        for stream in self.streams:
+        for stream in (*self.streams, *self.feeds):
             await stream.aclose()
         await self.session.close()
 

@@ -19,6 +19,7 @@ from mxgateway import (
     ClientOptions,
     GatewayClient,
     MxAccessError,
+    MxGatewayNotFoundError,
     MxGatewaySessionError,
     MxGatewayTimeoutError,
     MxGatewayTransportError,
@@ -198,6 +199,62 @@ async def subscribes_apart(stage: Stage) -> None:
     assert [state async for state in states][-1] is SubscriptionState.CLOSED
 
 
+async def asks_the_galaxy(stage: Stage) -> None:
+    galaxy = stage.client.galaxy
+    await galaxy.discover_hierarchy(page_size=3)
+    await galaxy.tree(page_size=3)
+    await galaxy.find("*.Level")
+    await galaxy.browse(page_size=3)
+    for prefetch in (0, 1):
+        async with galaxy.iter_hierarchy(page_size=3, prefetch=prefetch) as objects:
+            async for _ in objects:
+                break
+
+
+async def is_refused_by_the_galaxy(stage: Stage) -> None:
+    galaxy = stage.client.galaxy
+    (tank,) = await galaxy.browse(parent_tag_name="Area1", tag_name_glob="Tank01")
+    tank.object.gobject_id = 999
+    for call in (
+        lambda: galaxy.discover_hierarchy(root_gobject_id=999),
+        lambda: anext(galaxy.iter_hierarchy(root_gobject_id=999)),
+        lambda: galaxy.browse(parent_gobject_id=999),
+        tank.expand,
+    ):
+        with contextlib.suppress(MxGatewayNotFoundError):
+            await call()
+            raise AssertionError
+
+
+async def gives_the_galaxy_up(stage: Stage) -> None:
+    galaxy = stage.client.galaxy
+    (area, *_) = await galaxy.browse()
+    for call in (area.expand, galaxy.discover_hierarchy, galaxy.iter_hierarchy().next_page):
+        task = asyncio.create_task(call())
+        for _ in range(2):  # the request is on its way then, and surely not answered
+            await asyncio.sleep(0)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+            raise AssertionError
+
+
+async def watches_deployments(stage: Stage) -> None:
+    async with stage.client.galaxy.watch_deploy_events() as deployments:
+        await anext(deployments)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.002):
+                await anext(deployments)
+
+
+async def keeps_an_alarm_board(stage: Stage) -> None:
+    async with stage.client.alarm_board() as board, stage.client.stream_alarms() as feed:
+        await anext(feed)
+        await anext(board)
+    with pytest.raises(MxAccessError):
+        await stage.client.acknowledge_alarm("Galaxy!Area1.Nothing.HiHi")
+
+
 HOLDING: Final = {ends_with_its_bound, is_cancelled, ends_with_a_bound_of_the_callers_own}
 """Calls for which the gateway has to hold its commands."""
 CALLS: Final = [
@@ -215,6 +272,11 @@ CALLS: Final = [
     opens_a_session,
     subscribes,
     subscribes_apart,
+    asks_the_galaxy,
+    is_refused_by_the_galaxy,
+    gives_the_galaxy_up,
+    watches_deployments,
+    keeps_an_alarm_board,
 ]
 
 

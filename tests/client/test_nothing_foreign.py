@@ -51,6 +51,9 @@ CALLS: dict[str, Call] = {
     ),
     "open_session": lambda client, _: client.open_session_raw(proto.OpenSessionRequest(), timeout=BOUND),
     "close_session": lambda client, _: client.close_session_raw("session-1", timeout=BOUND),
+    "stream_alarms": lambda client, _: read_all(client.stream_alarms(timeout=BOUND)),
+    "query_active_alarms": lambda client, _: client.query_active_alarms(timeout=BOUND),
+    "acknowledge_alarm": lambda client, _: client.acknowledge_alarm("Galaxy!Area1.Tank01.HiHi", timeout=BOUND),
 }
 
 

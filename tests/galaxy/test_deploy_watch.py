@@ -206,26 +206,33 @@ async def test_a_reconnect_repeats_nothing(gateway: SimulatedGateway, clock: Man
     assert asked(gateway) == [None, *[state.time_of_last_deploy] * 3]
 
 
+async def restart(gateway: SimulatedGateway, clock: ManualClock, *, deployed: bool = False) -> None:
+    """Restart, perhaps with a deployment while the gateway was down."""
+    clock.advance(1)
+    await gateway.restart(deployed=deployed)
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["deployed afterwards", "deployed while it was down"])
 async def test_a_restarted_gateway_begins_to_count_again_and_the_gap_says_so(
-    gateway: SimulatedGateway, clock: ManualClock, watch: DeployWatch
+    gateway: SimulatedGateway, clock: ManualClock, watch: DeployWatch, down: bool
 ) -> None:
     await event(watch)
     deploy(gateway, clock, 2)
     await take(watch, 2)
-    clock.advance(1)
-    await gateway.restart()
+    await restart(gateway, clock, deployed=down)
+    if not down:
+        deploy(gateway, clock)
     gap, now = await take(watch, 2)
     assert gap == DeployGap(4, None, DeployGapCause.RESTARTED)
     assert now == gateway.galaxy.state()
-    assert now.sequence == 1
+    assert now.sequence == (1 if down else 2)
 
 
 async def test_a_restart_before_the_second_deployment_is_noticed_though_the_number_is_the_same(
     gateway: SimulatedGateway, clock: ManualClock, watch: DeployWatch
 ) -> None:
     await event(watch)
-    clock.advance(1)
-    await gateway.restart()
+    await restart(gateway, clock, deployed=True)
     gap, now = await take(watch, 2)
     assert (gap.cause, now.sequence) == (DeployGapCause.RESTARTED, 1)
 
@@ -243,7 +250,10 @@ async def test_a_restart_that_changes_nothing_is_not_told(
 
 
 STEPS = st.lists(
-    st.sampled_from(["deploy", "deploy", "deploy 20", "drop", "goaway", "read", "restart", "refuse"]), max_size=14
+    st.sampled_from(
+        ["deploy", "deploy", "deploy 20", "drop", "goaway", "read", "restart", "restart deployed", "refuse"]
+    ),
+    max_size=14,
 )
 
 
@@ -261,7 +271,7 @@ def test_every_deployment_of_a_random_schedule_is_told_once_or_accounted_for(ste
                 gateway.deploy()
                 while found[-1] != gateway.galaxy.state():
                     found += await take(watch, 1)
-                check_account(found, restarted="restart" in steps)
+                check_account(found, restarted=any("restart" in step for step in steps))
 
     asyncio.run(play())
 
@@ -270,17 +280,21 @@ async def carry_out(
     step: str, gateway: SimulatedGateway, clock: ManualClock, watch: DeployWatch, found: list[Any]
 ) -> None:
     match step:
-        case "read" if found[-1] != gateway.galaxy.state():
+        case "read" if is_behind(found[-1], gateway):
             found += await take(watch, 1)
         case "drop" | "goaway":
             gateway.drop_connections(politely=step == "goaway")
-        case "restart":
-            clock.advance(1)
-            await gateway.restart()
+        case "restart" | "restart deployed":
+            await restart(gateway, clock, deployed=step == "restart deployed")
         case "refuse":
             gateway.fail_next("WatchDeployEvents", Status.UNAVAILABLE, "not now")
         case "deploy" | "deploy 20":
             deploy(gateway, clock, 20 if step == "deploy 20" else 1)
+
+
+def is_behind(last: Any, gateway: SimulatedGateway) -> bool:
+    """Tell whether there is more to be read."""
+    return isinstance(last, DeployGap) or last.time_of_last_deploy != gateway.galaxy.state().time_of_last_deploy
 
 
 def check_account(found: list[Any], *, restarted: bool) -> None:

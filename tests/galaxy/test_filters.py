@@ -23,7 +23,8 @@ from mxgateway.simulator import (
     Template,
     generated_plant,
 )
-from tests.client.support import connect
+from mxgateway.wire import which_one_of
+from tests.client.support import connect, requests
 from tests.wire.profiles import bounded
 
 LIMITS = (AlarmLimit(name="Hi", limit=80.0),)
@@ -212,6 +213,15 @@ async def test_a_root_can_be_named_in_three_ways(galaxy: GalaxyRepositoryClient)
         assert [obj.tag_name for obj in await galaxy.discover_hierarchy(**root)] == names
         parent = {name.replace("root", "parent"): value for name, value in root.items()}
         assert [node.object.tag_name for node in await galaxy.browse(**parent)] == names[1:]
+
+
+async def test_object_0_is_the_top_level_and_is_not_named(
+    gateway: SimulatedGateway, galaxy: GalaxyRepositoryClient
+) -> None:
+    await galaxy.discover_hierarchy(root_gobject_id=0)
+    await galaxy.browse(parent_gobject_id=0)
+    discovered, browsed = requests(gateway, "DiscoverHierarchy")[0], requests(gateway, "BrowseChildren")[0]
+    assert (which_one_of(discovered, "root"), which_one_of(browsed, "parent")) == ("", "")
 
 
 def test_the_naive_glob_is_one() -> None:

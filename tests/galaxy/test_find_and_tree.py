@@ -42,6 +42,16 @@ async def test_a_pattern_finds_references_and_without_a_dot_objects(
     assert await galaxy.find(pattern) == found
 
 
+async def test_brackets_stand_for_themselves_whatever_the_gateway_makes_of_them() -> None:
+    async def answer(request: Any) -> Any:
+        listed = [an_object(1), an_object(2)]
+        listed[1].tag_name = "Object_[1]"
+        return proto.DiscoverHierarchyReply(listed, "", 2)
+
+    async with peer_galaxy(answer) as (_, galaxy):
+        assert await galaxy.find("Object_[1]") == ["Object_[1]"]
+
+
 async def test_what_is_found_can_be_added(gateway: SimulatedGateway) -> None:
     async with connect(gateway) as client, client.open_session() as session:
         tags = await client.galaxy.find("*.Test*")

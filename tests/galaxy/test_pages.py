@@ -191,6 +191,21 @@ async def test_closing_frees_a_task_that_waits_for_a_page() -> None:
         assert await reader == []
 
 
+async def test_a_page_that_comes_with_the_closing_is_dropped() -> None:
+    async with peer_galaxy(in_pages(90, 1)) as (peer, galaxy):
+        for turns in range(300):
+            walk = galaxy.iter_hierarchy(prefetch=1)
+            reader = asyncio.create_task(anext(walk, None))
+            for _ in range(turns % 60):
+                await asyncio.sleep(0)
+            came = reader.done()
+            await walk.aclose()
+            assert (await reader is not None) == came
+            assert await anext(walk, None) is None
+        assert not [task for task in asyncio.all_tasks() if "_ask" in repr(task)]
+        assert len(peer.asked) <= 600
+
+
 @pytest.mark.parametrize("prefetch", [0, 1])
 async def test_a_cancelled_read_leaves_its_page_to_the_next_one(prefetch: int) -> None:
     held = Held(in_pages(6, 3), "4")

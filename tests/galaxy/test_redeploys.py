@@ -210,6 +210,18 @@ async def test_pages_of_two_loads_of_the_cache_are_never_put_together() -> None:
 # -- tokens
 
 
+async def test_a_first_page_that_is_refused_has_nothing_to_do_with_a_deployment() -> None:
+    async def answer(request: Any) -> Any:
+        return GrpcStatus.INVALID_ARGUMENT
+
+    async with peer_galaxy(answer) as (peer, galaxy):
+        for call in (galaxy.discover_hierarchy(on_redeploy="restart"), galaxy.browse()):
+            with pytest.raises(MxGatewayInvalidRequestError) as caught:
+                await call
+            assert type(caught.value) is MxGatewayInvalidRequestError
+        assert len(peer.asked) == 2
+
+
 async def test_a_token_of_another_question_is_refused(client: GatewayClient) -> None:
     galaxy = client.galaxy
     first = await galaxy.discover_hierarchy_raw(proto.DiscoverHierarchyRequest(page_size=2))

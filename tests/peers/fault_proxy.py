@@ -20,6 +20,7 @@ from functools import partial
 from types import TracebackType
 from typing import Literal, Self
 
+from mxgateway.simulator.server import stop_accepting
 from tests.peers.fault_pipe import Pipe, Then, Traffic
 from tests.peers.sockets import News
 
@@ -304,9 +305,9 @@ class FaultProxy:
 
     async def refuse(self) -> None:
         """Refuse new connections, as a host does on whose port nobody listens; those that are live on."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        server, self._server = self._server, None
+        if server is not None:
+            await stop_accepting(server)
 
     async def accept(self) -> None:
         """Accept connections again, on the same port."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import grpc
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mxgateway.simulator import Plant, SimulatedGateway, SimulatorOptions, generated_plant
 from tests.simulator.peer import CONTRACT, Peer, PeerSession, ending, ok, take
@@ -206,3 +209,79 @@ class TestAReaderThatIsTooSlow:
             assert messages[-2].snapshot_complete
             await asyncio.sleep(0)
             stream.cancel()
+
+
+KINDS = {
+    CONTRACT.number(f"ALARM_TRANSITION_KIND_{name}"): name for name in ("RAISE", "RETRIGGER", "ACKNOWLEDGE", "CLEAR")
+}
+NAMES = ("HiHi", "Hi", "Lo", "LoLo")
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("set"), st.sampled_from([5.0, 15.0, 50.0, 80.0, 85.0, 95.0])),
+        st.tuples(st.sampled_from(["raise", "clear", "acknowledge"]), st.sampled_from(NAMES)),
+        st.tuples(st.just("fail over"), st.booleans()),
+        st.tuples(st.just("deploy"), st.none()),
+    ),
+    max_size=25,
+)
+
+
+def carry_out(gateway: SimulatedGateway, step: str, what: Any) -> None:
+    reference = f"{AREA1}.Tank01.{what}"
+    match step:
+        case "set":
+            gateway.set_tag(TANK, what)
+        case "raise":
+            gateway.alarms.raise_alarm(reference)
+        case "clear":
+            gateway.alarms.clear_alarm(reference)
+        case "acknowledge":
+            gateway.alarms.acknowledge(reference, "seen", "me")
+        case "fail over":
+            gateway.alarms.fail_over(degraded=what)
+        case _:
+            gateway.deploy()
+
+
+def follow(told: dict[str, bool], event: Any) -> None:
+    """Keep the active alarms, and whether each is acknowledged, as a client would, and see that each transition is possible."""
+    reference = event.alarm_full_reference
+    match KINDS[event.transition_kind]:
+        case "RAISE":
+            assert reference not in told
+            told[reference] = False
+        case "RETRIGGER":
+            assert reference in told
+            told[reference] = False
+        case "ACKNOWLEDGE":
+            assert reference in told
+            told[reference] = True
+        case "CLEAR":
+            del told[reference]
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps)
+def test_the_transitions_add_up_to_the_snapshot_after_any_schedule(schedule: list[tuple[str, Any]]) -> None:
+    async def play() -> None:
+        async with SimulatedGateway() as gateway, Peer(gateway.endpoint, gateway.api_key) as peer:
+            stream = peer.stream("StreamAlarms", alarm_filter_prefix=AREA1)
+            await take(stream, 2)
+            for step, what in schedule:
+                carry_out(gateway, step, what)
+            gateway.alarms.fail_over(degraded=False, reason="the end")
+            told: dict[str, bool] = {}
+            degraded, reason = False, ""
+            while reason != "the end":
+                [message] = await take(stream, 1)
+                if message.HasField("provider_status"):
+                    degraded, reason = message.provider_status.degraded, message.provider_status.reason
+                else:
+                    assert message.transition.degraded == degraded
+                    follow(told, message.transition)
+            acked = CONTRACT.number("ALARM_CONDITION_STATE_ACTIVE_ACKED")
+            snapshots = [each async for each in peer.stream("QueryActiveAlarms", alarm_filter_prefix=AREA1)]
+            assert told == {each.alarm_full_reference: each.current_state == acked for each in snapshots}
+            stream.cancel()
+
+    asyncio.run(play())

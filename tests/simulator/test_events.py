@@ -6,7 +6,9 @@ from contextlib import suppress
 import grpc
 import pytest
 
+from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator import ManualClock, SimulatedGateway, SimulatorOptions
+from mxgateway.wire import decode, encode
 from tests.simulator.peer import CONTRACT, PATIENCE, Peer, PeerSession, cancelled, ending, integer, ok, take
 
 DATA_CHANGE = CONTRACT.number("MX_EVENT_FAMILY_ON_DATA_CHANGE")
@@ -203,3 +205,24 @@ async def test_the_gateway_counts_the_events_that_it_sent(
     assert gateway.events_sent == 5
     await gateway.restart()
     assert gateway.events_sent == 5
+
+
+async def test_every_family_of_events_is_encoded_as_one_message_would_be(
+    gateway: SimulatedGateway, clock: ManualClock, session: PeerSession
+) -> None:
+    item = await session.advise("TestChildObject.TestInt")
+    refusing = await session.advise("TestChildObject.RefusedInt")
+    ok(await session.on_server("add_buffered_item", item_definition="TestMachine_001.TestChangingInt"))
+    ok(await session.invoke("subscribe_alarms"))
+    for each in (item, refusing):
+        ok(await session.on_server("write", item_handle=each, value=integer(5)))
+    ok(await session.on_server("suspend", item_handle=item))
+    gateway.set_tag("Tank01.Level", 95.0)
+    gateway.alarms.fail_over(degraded=True, reason="gone")
+    gateway.set_tag("TestChildObject.RefusedInt", 5, quality=0)
+    clock.advance(2)
+    [queued] = [list(each.events._queue) for each in gateway.sessions.values()]
+    events = [decode(mx.MxEvent, each.data) for each in queued]
+    assert {event.family.value for event in events} == set(range(1, 7))
+    assert [encode(event) for event in events] == [each.data for each in queued]
+    assert [event.worker_sequence for event in events] == list(range(1, len(events) + 1))

@@ -97,6 +97,19 @@ async def test_a_restart_deploys_nothing_and_counts_from_1_again(
         await cancelled(watch)
 
 
+async def test_a_galaxy_can_be_deployed_while_the_gateway_is_away(
+    gateway: SimulatedGateway, clock: ManualClock, peer: Peer
+) -> None:
+    [before] = await take(peer.stream("WatchDeployEvents"), 1)
+    clock.advance(60)
+    await gateway.restart(deployed=True)
+    async with Peer(gateway.endpoint, gateway.api_key) as again:
+        watch = again.stream("WatchDeployEvents", last_seen_deploy_time=before.time_of_last_deploy)
+        [after] = await take(watch, 1)
+        assert (after.sequence, after.time_of_last_deploy.ToNanoseconds()) == (1, clock.now_ns())
+        await cancelled(watch)
+
+
 async def test_a_galaxy_that_was_never_deployed_is_not_by_a_restart(gateway: SimulatedGateway) -> None:
     gateway.galaxy.undeploy()
     await gateway.restart()

@@ -321,6 +321,15 @@ async def worker_that_hangs_after_the_stream_has_come_back(world: World) -> None
     await worker_that_hangs(world)
 
 
+@fault(CONTINUOUS, covers="hold release", subscription=QUICK_SILENCE)
+async def pings_without_an_answer(world: World) -> None:
+    world.load.held = True
+    world.gateway.hold("Invoke.Ping")
+    await world.until_lost()
+    world.gateway.release("Invoke.Ping")
+    world.load.held = False
+
+
 @fault(REBUILT, simulator={"event_queue_limit": 1_500})
 async def event_queue_overflow(world: World) -> None:
     session = world.session

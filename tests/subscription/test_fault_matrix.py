@@ -32,7 +32,7 @@ NO_FAULTS: Final = {
     "thaw", "heal", "pipe", "afflict", "until_forwarded", "until_received",  # the end of faults, and the proxy's own
     "until", "until_accepted", "until_idle", "reset_all",  # waits; `reset` for all
     "start", "serve_forever", "tag", "set_tag",
-    "release_commands", "deploy",
+    "release_commands", "deploy", "hold_deploy_events", "release_deploy_events",
     "hold_write_completions", "release_write_completions",  # nothing that a subscription waits for
 }  # fmt: skip
 """What the proxy and the gateway can do besides going wrong."""

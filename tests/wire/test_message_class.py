@@ -360,3 +360,12 @@ def test_a_status_that_repeats_is_each_receivers_own(constructs: Constructs) -> 
         first.detail = 7
         first.diagnostic_text = "changed"
         assert (second.detail, second.diagnostic_text) == (5, "")
+
+
+@pytest.mark.parametrize("number", [0, 4, 99])
+def test_an_enum_of_the_contract_is_the_same_in_another_process(number: int) -> None:
+    member = proto.MxDataType.try_value(number)
+    for copied in (copy.copy(member), copy.deepcopy(member), pickle.loads(pickle.dumps(member))):
+        assert copied == member
+        assert type(copied) is type(member)
+        assert copied.name == member.name

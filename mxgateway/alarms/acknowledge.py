@@ -1,0 +1,114 @@
+"""Acknowledging an alarm: sent once, and what became of it is told exactly."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from mxgateway import proto, status
+from mxgateway.alarms.references import AlarmReference
+from mxgateway.commands.arguments import check_correlation_id, check_text
+from mxgateway.commands.replies import check_protocol, malformed, mxaccess_error
+from mxgateway.commands.requests import new_correlation_id
+from mxgateway.errors import CallSite, GrpcStatus, MxGatewayError
+from mxgateway.faults import ConnectionFault
+from mxgateway.methods import ACKNOWLEDGE_ALARM
+from mxgateway.transport.calls import unary
+from mxgateway.transport.channel import Channel
+from mxgateway.transport.method import CallOptions, Progress, site_of
+from mxgateway.wire import has_field
+
+_REFUSALS: Final = frozenset(
+    {
+        GrpcStatus.UNAUTHENTICATED, GrpcStatus.PERMISSION_DENIED, GrpcStatus.INVALID_ARGUMENT, GrpcStatus.OUT_OF_RANGE,
+        GrpcStatus.NOT_FOUND, GrpcStatus.FAILED_PRECONDITION, GrpcStatus.UNIMPLEMENTED,
+    }
+)  # fmt: skip
+"""The statuses that say that nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmAcknowledgement:
+    """The alarm provider has accepted an acknowledgement."""
+
+    reference: AlarmReference
+    """What was acknowledged."""
+    hresult: int | None
+    """What the provider returned: 0; None when the gateway told its success by a status alone."""
+    diagnostic: str
+    """What the gateway says to it, for the log; often empty."""
+    correlation_id: str
+    """Names the call in the gateway's log."""
+    reply: proto.AcknowledgeAlarmReply
+    """The raw reply."""
+
+
+async def acknowledge_alarm(
+    channel: Channel,
+    reference: AlarmReference | UUID | str,
+    comment: str,
+    operator: str,
+    timeout: float | None,
+    correlation_id: str,
+) -> AlarmAcknowledgement:
+    """Acknowledge one alarm; see `GatewayClient.acknowledge_alarm`."""
+    named = AlarmReference.parse(str(reference) if isinstance(reference, AlarmReference | UUID) else reference)
+    request = proto.AcknowledgeAlarmRequest(
+        client_correlation_id=check_correlation_id(correlation_id) or new_correlation_id(),
+        alarm_full_reference=str(named),
+        comment=check_text("comment", comment),
+        operator_user=check_text("operator", operator),
+    )
+    reply = await acknowledge_alarm_raw(channel, request, timeout)
+    options = CallOptions(timeout=timeout, correlation_id=request.client_correlation_id)
+    _check_outcome(reply, named, site_of(channel, ACKNOWLEDGE_ALARM, options)())
+    return AlarmAcknowledgement(
+        named, reply.hresult, reply.diagnostic_message, reply.correlation_id or request.client_correlation_id, reply
+    )
+
+
+async def acknowledge_alarm_raw(
+    channel: Channel, request: proto.AcknowledgeAlarmRequest, timeout: float | None
+) -> proto.AcknowledgeAlarmReply:
+    """Send AcknowledgeAlarm once and return the reply; what the alarm provider says is data here."""
+    progress = Progress()
+    options = CallOptions(timeout=timeout, correlation_id=request.client_correlation_id, progress=progress)
+    try:
+        reply = await unary(channel, ACKNOWLEDGE_ALARM, request, options)
+    except MxGatewayError as error:
+        if progress.sent and _leaves_doubt(error):
+            raise _in_doubt(error) from error.__cause__
+        raise
+    check_protocol(reply, site_of(channel, ACKNOWLEDGE_ALARM, options))
+    return reply
+
+
+def _check_outcome(reply: proto.AcknowledgeAlarmReply, reference: AlarmReference, site: CallSite) -> None:
+    """Refuse what is no success: a native failure, and a reply that does not tell the native outcome."""
+    statuses = [reply.status] if has_field(reply, "status") else []
+    refused = reply.protocol_status.code == proto.ProtocolStatusCode.MXACCESS_FAILURE
+    if refused or reply.hresult or status.failures(statuses):
+        subject = f"the acknowledgement of {reference}"
+        diagnostic = reply.diagnostic_message or reply.protocol_status.message
+        answer: Any = reply
+        raise mxaccess_error(subject, reply.hresult, statuses, diagnostic, answer, site)
+    if reply.hresult is None and not statuses:
+        raise malformed("the OK reply to AcknowledgeAlarm does not tell what the alarm provider returned", site, reply)
+
+
+def _leaves_doubt(error: MxGatewayError) -> bool:
+    """Tell whether the gateway may have acknowledged the alarm although the call failed."""
+    fault = error.__cause__
+    unseen = isinstance(fault, ConnectionFault) and not fault.processed
+    return not unseen and error.grpc_status not in _REFUSALS
+
+
+def _in_doubt(error: MxGatewayError) -> MxGatewayError:
+    """Return the error for an acknowledgement whose outcome nobody has told."""
+    own = copy.copy(error)
+    own.message = f"{error.message}; whether the alarm was acknowledged is not known"
+    own.hint = "look at the alarm's state before acknowledging again; the client has not repeated it"
+    own.args = (f"{own.message}; {own.hint}",)
+    return own

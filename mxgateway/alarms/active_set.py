@@ -1,0 +1,118 @@
+"""The set of active alarms, from snapshots and transitions. It knows nothing of connections."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+from mxgateway import proto
+from mxgateway.alarms.changes import AlarmChange, AlarmChangeKind, is_same_occurrence, kind_between
+from mxgateway.alarms.messages import ActiveAlarm, AlarmTransition
+from mxgateway.subscription.updates import Origin
+
+log = logging.getLogger("mxgateway.alarms")
+
+_Kind = proto.AlarmTransitionKind
+_State = proto.AlarmConditionState
+
+_CONFIGURED: Final = ("type_name", "category", "description", "limit")
+"""What is configured for an alarm, whoever tells it."""
+_OF_OCCURRENCE: Final = ("raised_at", "value")
+_OF_ACKNOWLEDGEMENT: Final = ("operator", "comment")
+
+
+class ActiveSet:
+    """The alarms that are active, by full reference."""
+
+    def __init__(self) -> None:
+        self.alarms: dict[str, ActiveAlarm] = {}
+        """The set; changed in place, so that a view of it stays one."""
+        self._told_unknown = False
+
+    def replace(self, snapshot: Iterable[ActiveAlarm]) -> list[AlarmChange]:
+        """Take a whole snapshot, and return how the set differs from it; alarms that are gone come first."""
+        told = {alarm.reference: alarm for alarm in snapshot if alarm.is_active}
+        changes = [
+            self._cleared(alarm, None) for reference, alarm in list(self.alarms.items()) if reference not in told
+        ]
+        changes += filter(None, [self._put(alarm, None) for alarm in told.values()])
+        return changes
+
+    def apply(self, transition: AlarmTransition) -> AlarmChange | None:
+        """Take a transition, and return the change of the set; None when there is none."""
+        before = self.alarms.get(transition.reference)
+        match transition.kind:
+            case _Kind.RAISE:
+                return self._put(_after(transition, _State.ACTIVE), transition)
+            case _Kind.RETRIGGER:
+                change = self._put(_after(transition, _State.ACTIVE), transition)
+                if change is None or before is None:
+                    return change
+                return replace(change, kind=AlarmChangeKind.RETRIGGERED)
+            case _Kind.ACKNOWLEDGE:  # of an alarm that was cleared before it was acknowledged: it is not active
+                return self._put(_after(transition, _State.ACTIVE_ACKED), transition) if before is not None else None
+            case _Kind.CLEAR:
+                return self._cleared(before, transition) if before is not None else None
+        self._note_unknown(transition)
+        return None
+
+    def agrees_with(self, alarms: Iterable[ActiveAlarm]) -> bool:
+        """Tell whether the same alarms are active, in the same states, as somebody else says."""
+        told = {alarm.reference: alarm.state for alarm in alarms if alarm.is_active}
+        return told == {reference: alarm.state for reference, alarm in self.alarms.items()}
+
+    def _put(self, alarm: ActiveAlarm, transition: AlarmTransition | None) -> AlarmChange | None:
+        before = self.alarms.get(alarm.reference)
+        if before is not None and alarm.degraded:
+            alarm = _with_what_is_known(before, alarm)
+        if alarm == before:
+            return None
+        self.alarms[alarm.reference] = alarm
+        return _change(kind_between(before, alarm), alarm, before, transition)
+
+    def _cleared(self, before: ActiveAlarm, transition: AlarmTransition | None) -> AlarmChange:
+        del self.alarms[before.reference]
+        alarm = replace(before, state=_State.INACTIVE)
+        if transition is not None:
+            alarm = _after(transition, _State.INACTIVE)
+            alarm = _with_what_is_known(before, alarm) if alarm.degraded else alarm
+        return _change(AlarmChangeKind.CLEARED, alarm, before, transition)
+
+    def _note_unknown(self, transition: AlarmTransition) -> None:
+        if not self._told_unknown:
+            self._told_unknown = True
+            log.warning(
+                "%s has a transition of kind %d, which this client does not know; it is left out, further ones silently",
+                transition.reference, int(transition.kind),
+            )  # fmt: skip
+
+
+def _change(
+    kind: AlarmChangeKind, alarm: ActiveAlarm, before: ActiveAlarm | None, transition: AlarmTransition | None
+) -> AlarmChange:
+    origin = Origin.SNAPSHOT if transition is None else Origin.LIVE
+    return AlarmChange(kind=kind, alarm=alarm, before=before, origin=origin, transition=transition)
+
+
+def _after(transition: AlarmTransition, state: proto.AlarmConditionState) -> ActiveAlarm:
+    """Return how an alarm stands after a transition."""
+    return ActiveAlarm(
+        reference=transition.reference, source=transition.source, type_name=transition.type_name, state=state,
+        severity=transition.severity, raised_at=transition.raised_at, changed_at=transition.time,
+        operator=transition.operator, comment=transition.comment, category=transition.category,
+        description=transition.description, value=transition.value, limit=transition.limit,
+        degraded=transition.degraded, provider=transition.provider,
+    )  # fmt: skip
+
+
+def _with_what_is_known(before: ActiveAlarm, alarm: ActiveAlarm) -> ActiveAlarm:
+    """Return an alarm that subtags tell, with what they do not know as it was told before."""
+    names = list(_CONFIGURED)
+    if is_same_occurrence(before, alarm):
+        names += _OF_OCCURRENCE
+        if before.is_acknowledged and alarm.is_acknowledged:
+            names += _OF_ACKNOWLEDGEMENT
+    kept: dict[str, Any] = {name: getattr(before, name) for name in names if getattr(alarm, name) in ("", None)}
+    return replace(alarm, **kept)

@@ -1,0 +1,108 @@
+"""The alarm feed as it comes, and the active alarms at once."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from mxgateway import proto
+from mxgateway.alarms.messages import ActiveAlarm, AlarmMessage, read_message, read_snapshot
+from mxgateway.commands.arguments import check_correlation_id, check_text
+from mxgateway.commands.requests import new_correlation_id
+from mxgateway.methods import QUERY_ACTIVE_ALARMS, STREAM_ALARMS
+from mxgateway.transport.channel import Channel
+from mxgateway.transport.method import CallOptions
+from mxgateway.transport.server_stream import ServerStream
+
+FeedStream = ServerStream[proto.StreamAlarmsRequest, proto.AlarmFeedMessage]
+QueryStream = ServerStream[proto.QueryActiveAlarmsRequest, proto.ActiveAlarmSnapshot]
+
+
+def feed_stream(channel: Channel, request: proto.StreamAlarmsRequest, timeout: float | None) -> FeedStream:
+    """Return a StreamAlarms call."""
+    options = CallOptions(timeout=timeout, correlation_id=request.client_correlation_id)
+    return ServerStream(channel, STREAM_ALARMS, request, options)
+
+
+def query_stream(channel: Channel, request: proto.QueryActiveAlarmsRequest, timeout: float | None) -> QueryStream:
+    """Return a QueryActiveAlarms call; it ends by itself, so the client's `call_timeout` bounds it where nothing else does."""
+    bound = channel.options.call_timeout if timeout is None else timeout
+    options = CallOptions(timeout=bound, correlation_id=request.client_correlation_id)
+    return ServerStream(channel, QUERY_ACTIVE_ALARMS, request, options)
+
+
+async def query_active_alarms(
+    channel: Channel, prefix: str, timeout: float | None, correlation_id: str
+) -> list[ActiveAlarm]:
+    """Return the active alarms whose full reference starts with `prefix`."""
+    request = proto.QueryActiveAlarmsRequest(
+        client_correlation_id=check_correlation_id(correlation_id) or new_correlation_id(),
+        alarm_filter_prefix=check_text("prefix", prefix),
+    )
+    alarms: list[ActiveAlarm] = []
+    async with query_stream(channel, request, timeout) as stream:
+        while batch := await stream.messages():
+            alarms += map(read_snapshot, batch)
+    return alarms
+
+
+class AlarmFeed:
+    """The alarms as the gateway tells them: an async iterator and a context manager.
+
+    One `ActiveAlarm` for each alarm that is active, one `SnapshotComplete`, one `AlarmProviderStatus`, then an `AlarmTransition` for each change and another
+    status at each failover. What a newer gateway tells beyond that is left out. It ends with the first fault; an `AlarmBoard` goes on.
+
+    Args:
+        channel: Where to call.
+        prefix: Only alarms whose full reference starts with this; empty is all.
+        timeout: Bound of the whole feed in seconds, counted from the first read.
+        correlation_id: Names the call in the gateway's log.
+    """
+
+    def __init__(self, channel: Channel, prefix: str, timeout: float | None, correlation_id: str) -> None:
+        request = proto.StreamAlarmsRequest(
+            client_correlation_id=check_correlation_id(correlation_id) or new_correlation_id(),
+            alarm_filter_prefix=check_text("prefix", prefix),
+        )
+        self._stream = feed_stream(channel, request, timeout)
+        self._ready: deque[AlarmMessage] = deque()
+
+    async def messages(self) -> list[AlarmMessage]:
+        """Return everything that has arrived, waiting for the first; an empty list at the end of the feed.
+
+        Raises:
+            MxGatewayInvalidRequestError: Another task is reading.
+            MxGatewayError: The feed failed; what had arrived before was returned by earlier calls.
+        """
+        if self._ready:
+            arrived, self._ready = list(self._ready), deque()
+            return arrived
+        while batch := await self._stream.messages():
+            if known := [each for each in map(read_message, batch) if each is not None]:
+                return known
+        return []
+
+    def __aiter__(self) -> AlarmFeed:
+        return self
+
+    async def __anext__(self) -> AlarmMessage:
+        if not self._ready:
+            self._ready.extend(await self.messages())
+            if not self._ready:
+                raise StopAsyncIteration
+        return self._ready.popleft()
+
+    async def aclose(self) -> None:
+        """End the call: the stream is reset before this returns, and another task that waits on it is freed. Idempotent."""
+        self._ready.clear()
+        await self._stream.aclose()
+
+    async def __aenter__(self) -> AlarmFeed:
+        try:
+            await self._stream.open()
+        except BaseException:
+            await self._stream.aclose()  # a block that was not entered is not left, either
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()

@@ -1,0 +1,75 @@
+"""References of alarms: a GUID, or provider, group and tag."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from mxgateway.commands.arguments import check_text
+from mxgateway.errors import MxGatewayInvalidRequestError
+
+_HINT: Final = "give a GUID, or Provider!Group.Tag such as Galaxy!Area1.Tank01.HiHi; nothing was sent"
+_GUID: Final = re.compile(
+    r"[{(]?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32})[)}]?", re.IGNORECASE
+)
+_BRACKETS: Final = {"{": "}", "(": ")"}
+_SHOWN: Final = 100
+"""Characters of a reference that a refusal shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmReference:
+    """What names an alarm: its GUID, or provider, group and tag. Make one with `parse`; ``str()`` is what the gateway takes."""
+
+    guid: UUID | None = None
+    """The GUID; None in the other form."""
+    provider: str = ""
+    """What stands before the first ``!``: the galaxy."""
+    group: str = ""
+    """What stands between it and the first ``.`` behind it: the area."""
+    tag: str = ""
+    """The rest: ``<object>.<alarm>``."""
+
+    @classmethod
+    def parse(cls, text: str) -> AlarmReference:
+        """Return the reference that a text is; white space around it does not count.
+
+        Args:
+            text: A GUID, with or without hyphens and brackets, or ``Provider!Group.Tag``.
+
+        Raises:
+            MxGatewayInvalidRequestError: It is neither.
+        """
+        text = check_text("reference", text).strip()
+        if _is_guid(text):
+            return cls(guid=UUID(text.strip("{}()")))
+        provider, mark, rest = text.partition("!")
+        group, dot, tag = rest.partition(".")
+        if not text:
+            raise _refused(text, "is empty")
+        if not mark:
+            raise _refused(text, "is no GUID and has no '!' behind a provider")
+        for part, name in ((provider, "provider before the '!'"), (group, "group behind the '!'")):
+            if not part.strip():
+                raise _refused(text, f"has no {name}")
+        if not dot or not tag.strip():
+            raise _refused(text, "has no tag behind the group and a '.'")
+        return cls(provider=provider, group=group, tag=tag)
+
+    def __str__(self) -> str:
+        return str(self.guid) if self.guid is not None else f"{self.provider}!{self.group}.{self.tag}"
+
+
+def _is_guid(text: str) -> bool:
+    """Tell whether a text is a GUID as .NET reads one."""
+    closing = _BRACKETS.get(text[:1], "")
+    return (
+        bool(_GUID.fullmatch(text)) and text[-1:] == (closing or text[-1:]) and (bool(closing) or text[-1:] not in ")}")
+    )
+
+
+def _refused(text: str, why: str) -> MxGatewayInvalidRequestError:
+    shown = repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+    return MxGatewayInvalidRequestError(f"the alarm reference {shown} {why}", hint=_HINT, phase="request")

@@ -1,0 +1,242 @@
+"""Keeps an alarm board right: reads the feed, begins it anew after a fault, and finds what has changed meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from datetime import UTC, datetime
+from typing import Final
+
+from mxgateway.alarms.active_set import ActiveSet
+from mxgateway.alarms.change_queue import ChangeQueue
+from mxgateway.alarms.changes import BoardChange
+from mxgateway.alarms.feed import AlarmFeed, query_active_alarms
+from mxgateway.alarms.messages import (
+    ActiveAlarm,
+    AlarmMessage,
+    AlarmProviderStatus,
+    AlarmTransition,
+    SnapshotComplete,
+)
+from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayTimeoutError, MxGatewayTransportError
+from mxgateway.faults import ClosedFault, in_seconds
+from mxgateway.recovery import GivingUp, Recovery
+from mxgateway.subscription.states import OVER, StateBoard
+from mxgateway.subscription.updates import ConnectionChange, Outcome, SubscriptionState
+from mxgateway.subscription_options import RecoveryOptions
+from mxgateway.transport.channel import Channel
+
+READING_INTERVAL: Final = 0.25
+"""Seconds between two readings that no fault has asked for: a provider that flaps does not keep the gateway busy."""
+
+
+class _Outdated(Exception):
+    """The active alarms have to be read anew, though the feed is there."""
+
+
+class BoardSupervisor:
+    """What keeps one alarm board right.
+
+    Args:
+        channel: Where to call.
+        prefix: Only alarms whose full reference starts with this.
+        recovery: How interruptions end.
+        stale_after: Seconds of silence after which the gateway is asked for the active alarms.
+        stale_timeout: Seconds that the answer may take.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        prefix: str,
+        recovery: RecoveryOptions,
+        stale_after: float | None,
+        stale_timeout: float,
+    ) -> None:
+        self._channel = channel
+        self._prefix = prefix
+        self._recovery = Recovery("the alarm feed of a board", recovery)
+        self._stale_after = None if stale_after == math.inf else stale_after
+        self._stale_timeout = stale_timeout
+        self._task: asyncio.Task[None] | None = None
+        self._next_reading = 0.0
+        self._arrived = asyncio.Event()
+        self._snapshot: list[ActiveAlarm] | None = None
+        """What the present feed has told of its snapshot; None when that is complete."""
+        self._early: list[AlarmTransition] = []
+        """Transitions that have come before the snapshot was complete."""
+        self._mode: AlarmProviderStatus | None = None
+        """What the present feed has told of the provider."""
+        self.active = ActiveSet()
+        self.queue = ChangeQueue()
+        self.board = StateBoard()
+        self.settled = asyncio.Event()
+        """Set once the first snapshot is complete, or there will be none."""
+        self.provider: AlarmProviderStatus | None = None
+        self.fault: MxGatewayError | None = None
+        """What has ended the board, until the consumer has been told."""
+
+    # -- the consumer's side
+
+    def start(self) -> None:
+        """Begin, unless that was done."""
+        if self._task is None and self.board.state not in OVER:
+            self._task = asyncio.create_task(self._run())
+
+    async def arrival(self) -> None:
+        """Wait for anything new."""
+        self._arrived.clear()
+        await self._arrived.wait()
+
+    def wake(self) -> None:
+        """Try at once to end an interruption."""
+        self._recovery.wake()
+
+    async def end(self) -> None:
+        """End everything."""
+        self._finish(SubscriptionState.CLOSED)
+        task, self._task = self._task, None  # the traceback of a cancelled task holds this supervisor
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    # -- through faults
+
+    async def _run(self) -> None:
+        self._change(SubscriptionState.CONNECTING)
+        try:
+            fault = await self._follow_on()
+            if self.board.state not in OVER:
+                self.fault = fault
+                self._finish(SubscriptionState.FAILED)
+        finally:
+            self._finish(SubscriptionState.CLOSED)  # unless it is over already
+
+    async def _follow_on(self) -> MxGatewayError:
+        """Read one feed after the other, and return what is not mended."""
+        while (fault := await self._follow()) is None or self._may_recover(fault):
+            if fault is None:
+                await self._take_turn()
+                continue
+            self._change(SubscriptionState.RECOVERING, cause=fault)
+            try:
+                await self._recovery.pause(fault)
+            except GivingUp as end:
+                return end.error
+        return fault
+
+    async def _take_turn(self) -> None:
+        """Wait until the active alarms may be read anew; at once, unless they have been just now."""
+        loop = asyncio.get_running_loop()
+        turn = max(loop.time(), self._next_reading)
+        self._next_reading = turn + READING_INTERVAL
+        await asyncio.sleep(turn - loop.time())
+
+    def _may_recover(self, fault: MxGatewayError) -> bool:
+        """Tell whether to try again: not the first time, and not when the client itself was closed."""
+        return self.board.state is not SubscriptionState.CONNECTING and not isinstance(fault.__cause__, ClosedFault)
+
+    async def _follow(self) -> MxGatewayError | None:
+        """Read one feed to its end, and return why it has ended; None when the active alarms have to be read anew."""
+        self._snapshot, self._early, self._mode = [], [], None
+        try:
+            async with AlarmFeed(self._channel, self._prefix, None, "") as feed:
+                while batch := await self._next_batch(feed):
+                    outdated = sum(map(self._take, batch)) > 0  # every one is taken
+                    if self._snapshot is None:
+                        self._connected()
+                    self._arrived.set()
+                    if outdated:
+                        return None
+        except _Outdated:
+            return None
+        except MxGatewayError as error:
+            return error
+        return MxGatewayTransportError(
+            f"{self._channel.endpoint} has ended the alarm feed", hint="see the gateway's log",
+            phase="stream", grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
+        )  # fmt: skip
+
+    async def _next_batch(self, feed: AlarmFeed) -> list[AlarmMessage]:
+        """Return the next messages. Silence makes the gateway be asked what is active, and the feed be left when that is something else."""
+        while True:
+            try:
+                async with asyncio.timeout(self._stale_after):
+                    return await feed.messages()
+            except TimeoutError as silence:
+                if isinstance(silence, MxGatewayError):
+                    raise
+            if self._snapshot is not None:
+                raise self._silent()
+            alarms = await query_active_alarms(self._channel, self._prefix, self._stale_timeout, "")
+            if not self.active.agrees_with(alarms):
+                raise _Outdated
+
+    def _silent(self) -> MxGatewayTimeoutError:
+        return MxGatewayTimeoutError(
+            f"{self._channel.endpoint} has not told all active alarms, and nothing for {in_seconds(self._stale_after or 0.0)}",
+            hint="see the gateway's log, or allow more with stale_after",
+            phase="stream", grpc_status=GrpcStatus.DEADLINE_EXCEEDED,
+        )  # fmt: skip
+
+    # -- what the feed brings
+
+    def _take(self, message: AlarmMessage) -> bool:
+        """Take a message; return True when the active alarms have to be read anew."""
+        match message:
+            case ActiveAlarm() if self._snapshot is not None:
+                self._snapshot.append(message)
+            case SnapshotComplete() if self._snapshot is not None:
+                self._complete(self._snapshot)
+            case AlarmTransition() if self._snapshot is not None:
+                self._early.append(message)
+            case AlarmTransition():
+                self._apply(message)
+            case AlarmProviderStatus():
+                return self._take_status(message)
+        return False
+
+    def _complete(self, snapshot: list[ActiveAlarm]) -> None:
+        early, self._snapshot, self._early = self._early, None, []
+        for change in self.active.replace(snapshot):
+            self._put(change)
+        for transition in early:
+            self._apply(transition)
+
+    def _apply(self, transition: AlarmTransition) -> None:
+        if (change := self.active.apply(transition)) is not None:
+            self._put(change)
+
+    def _take_status(self, told: AlarmProviderStatus) -> bool:
+        """Take the provider's status; another provider in mid-feed may know other alarms, and other things of them."""
+        before, self._mode = self._mode, told
+        if told != self.provider:
+            self.provider = told
+            self._put(told)
+        return before is not None and (before.mode, before.degraded) != (told.mode, told.degraded)
+
+    # -- states
+
+    def _connected(self) -> None:
+        """Take note that the board is right; whatever that took stands before the mark."""
+        outcome = Outcome.REBUILT if self.board.state is SubscriptionState.RECOVERING else None
+        if self.board.state is not SubscriptionState.CONNECTED:
+            self._recovery.succeeded()
+            self._change(SubscriptionState.CONNECTED, outcome=outcome)
+            self.settled.set()
+
+    def _change(
+        self, state: SubscriptionState, cause: MxGatewayError | None = None, outcome: Outcome | None = None
+    ) -> None:
+        if state is not self.board.state and self.board.state not in OVER:
+            self._put(ConnectionChange(state, cause, outcome, datetime.now(UTC)))
+            self.board.put(state)
+
+    def _put(self, change: BoardChange) -> None:
+        self.queue.put(change)
+        self._arrived.set()
+
+    def _finish(self, state: SubscriptionState) -> None:
+        self.board.put(state)
+        self.settled.set()
+        self._arrived.set()

@@ -1,0 +1,139 @@
+"""The commands about alarms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+import mxgateway
+from mxgateway_cli.alarms import DOCUMENT_LIMIT, AlarmWriter
+from mxgateway_cli.command import Call, gateway_command
+from mxgateway_cli.failures import WaitedInVain, describe
+from mxgateway_cli.options import whole_timeout
+from mxgateway_cli.sections import option
+from mxgateway_cli.waiting import Deadline
+
+if TYPE_CHECKING:
+    _ReferenceBase = click.ParamType[mxgateway.AlarmReference]
+else:  # generic only since click 8.4
+    _ReferenceBase = click.ParamType
+
+
+class ReferenceText(_ReferenceBase):
+    """The reference of an alarm."""
+
+    name = "reference"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> mxgateway.AlarmReference:
+        """Return the reference.
+
+        Raises:
+            click.BadParameter: It is neither a GUID nor ``Provider!Group.Tag``.
+        """
+        if isinstance(value, mxgateway.AlarmReference):
+            return value
+        try:
+            return mxgateway.AlarmReference.parse(value)
+        except mxgateway.MxGatewayInvalidRequestError as error:
+            self.fail(str(error), param, ctx)
+
+
+_FILTER_PREFIX: Final = option(
+    "--filter-prefix", metavar="TEXT", default="",
+    help="Only alarms whose full reference starts with this, such as Galaxy!Area1.  [default: all]",
+)  # fmt: skip
+
+
+@gateway_command(
+    "stream-alarms",
+    _FILTER_PREFIX,
+    option("--max-messages", type=click.IntRange(min=1), metavar="N", help="End after so many messages of any kind."),
+    timeout=whole_timeout(),
+)
+async def stream_alarms(call: Call, filter_prefix: str, max_messages: int | None) -> None:
+    """Show the active alarms, then every transition as it comes.
+
+    First each active alarm, then the end of those and the provider's status, then transitions. Ends after --max-messages,
+    after --timeout (exit code 20 if messages are still missing), or with Ctrl-C. With --json and --max-messages up to
+    10,000 the result is one document, else one JSON object per line.
+    """
+    deadline = Deadline(call.timeout)
+    as_document = max_messages is not None and max_messages <= DOCUMENT_LIMIT
+    writer = AlarmWriter(call.output, as_document=as_document, limit=max_messages)
+
+    def when_reached() -> Exception | None:
+        if max_messages is None:
+            return None
+        return WaitedInVain(f"{writer.count} of {max_messages} messages came within {deadline.seconds:g} s")
+
+    async with call.client() as client:
+        try:
+            async with deadline.bound(when_reached):
+                writer.start()
+                await _follow(client, writer, call.correlation_id, filter_prefix)
+        finally:
+            writer.finish("stream-alarms", filter_prefix, call.correlation_id, "messages")
+    if max_messages is not None and not writer.is_complete:
+        raise WaitedInVain(f"the feed ended after {writer.count} of {max_messages} messages")
+
+
+async def _follow(client: mxgateway.GatewayClient, writer: AlarmWriter, correlation_id: str, prefix: str) -> None:
+    request = mxgateway.proto.StreamAlarmsRequest(client_correlation_id=correlation_id, alarm_filter_prefix=prefix)
+    async with client.stream_alarms_raw(request) as feed:
+        try:
+            async for message in feed:
+                writer.add(message)
+                if writer.is_complete:
+                    return
+        except mxgateway.MxGatewayError as error:
+            writer.disconnect(describe(error))
+            raise
+
+
+@gateway_command("query-active-alarms", _FILTER_PREFIX)
+async def query_active_alarms(call: Call, filter_prefix: str) -> None:
+    """Show the alarms that are active now.
+
+    With --json the result is one document, with -o jsonl one line per alarm; -o value writes their references.
+    """
+    writer = AlarmWriter(call.output, as_document=True)
+    request = mxgateway.proto.QueryActiveAlarmsRequest(
+        client_correlation_id=call.correlation_id, alarm_filter_prefix=filter_prefix
+    )
+    async with call.client() as client, client.query_active_alarms_raw(request) as alarms:
+        while batch := await alarms.messages():
+            writer.start()
+            for alarm in batch:
+                writer.add_alarm(alarm)
+        writer.start()
+    writer.finish("query-active-alarms", filter_prefix, call.correlation_id, "alarms")
+
+
+@gateway_command(
+    "acknowledge-alarm",
+    option("--reference", type=ReferenceText(), metavar="REFERENCE", required=True,
+           help="Which alarm: its full reference, Provider!Group.Tag, or its GUID."),
+    option("--comment", metavar="TEXT", default="", help="What the operator says."),
+    option("--operator", metavar="NAME", default="", help="Who acknowledges."),
+)  # fmt: skip
+async def acknowledge_alarm(call: Call, reference: mxgateway.AlarmReference, comment: str, operator: str) -> None:
+    """Acknowledge an alarm.
+
+    It is sent once. Exit code 22 says that the alarm provider refused it: there is no such alarm, or it is not active.
+    """
+    async with call.client() as client:
+        done = await client.acknowledge_alarm(
+            reference, comment=comment, operator=operator, correlation_id=call.correlation_id
+        )
+    call.output.document(
+        {
+            "operation": "acknowledge-alarm",
+            "reference": str(done.reference),
+            "hresult": done.hresult,
+            "diagnosticMessage": done.diagnostic,
+            "protocolStatus": mxgateway.to_json_dict(done.reply.protocol_status),
+            "correlationId": done.correlation_id,
+        },
+        value="reference",
+    )

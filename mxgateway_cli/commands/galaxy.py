@@ -1,0 +1,111 @@
+"""The commands that ask after the galaxy as a whole: its database, and its deployments."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, cast
+
+import click
+
+import mxgateway
+from mxgateway_cli.command import Call, gateway_command
+from mxgateway_cli.deploy_output import DeployWriter
+from mxgateway_cli.failures import CommandFailure, WaitedInVain, describe
+from mxgateway_cli.options import whole_timeout
+from mxgateway_cli.sections import option
+from mxgateway_cli.tag_output import json_time
+
+if TYPE_CHECKING:
+    from mxgateway import GatewayClient
+
+
+@gateway_command("galaxy-test-connection")
+async def test_connection(call: Call) -> None:
+    """Show whether the galaxy's database answers.
+
+    Exit code 1 when it does not; the gateway itself has answered then.
+    """
+    async with call.client() as client:
+        ok = await client.galaxy.test_connection(correlation_id=call.correlation_id)
+    document = {"operation": "galaxy-test-connection", "ok": ok, "correlationId": call.correlation_id}
+    call.output.document(document, value="ok")
+    if not ok:
+        raise CommandFailure(
+            "the gateway does not reach the galaxy's database",
+            hint="see the gateway's log, and whether SQL Server runs there",
+        )
+
+
+@gateway_command("galaxy-last-deploy")
+async def last_deploy(call: Call) -> None:
+    """Show when the galaxy was deployed last.
+
+    The time is RFC 3339 in UTC with all its digits; there is none when no deployment is known.
+    """
+    async with call.client() as client:
+        moment = await client.galaxy.get_last_deploy_time(correlation_id=call.correlation_id)
+    document = {
+        "operation": "galaxy-last-deploy",
+        "present": moment is not None,
+        "timeOfLastDeploy": json_time(moment),
+        "correlationId": call.correlation_id,
+    }
+    call.output.document(document, value="timeOfLastDeploy")
+
+
+@gateway_command(
+    "galaxy-watch",
+    option("--count", type=click.IntRange(min=1), metavar="N", help="End after so many deployments; the one in force at the start counts."),
+    option("--last-seen-deploy-time", metavar="TIME",
+           help="A deployment that is known already: while it is in force, the first that is shown is the next one."),
+    timeout=whole_timeout(),
+)  # fmt: skip
+async def watch(call: Call, count: int | None, last_seen_deploy_time: str | None) -> None:
+    """Show the deployments of the galaxy as they come.
+
+    Begins with the one that is in force. Goes on when the gateway was away; what may be missing is told as a gap. Ends after --count,
+    after --timeout (exit code 20 if deployments are still missing), or with Ctrl-C. With --json and --count up to 10,000 the result
+    is one document, else one JSON object per line.
+    """
+    from mxgateway_cli.waiting import Deadline
+
+    last_seen = _moment(last_seen_deploy_time)
+    deadline = Deadline(call.timeout)
+    writer = DeployWriter(call.output, count)
+
+    def in_vain() -> Exception | None:
+        seen = f"{writer.count} of {count} deployments came within {deadline.seconds:g} s"
+        return WaitedInVain(seen) if count is not None else None
+
+    try:
+        async with call.client() as client, deadline.bound(in_vain):
+            writer.start()
+            await _follow(call, client, writer, last_seen)
+    finally:
+        writer.finish(correlationId=call.correlation_id)
+
+
+async def _follow(call: Call, client: GatewayClient, writer: DeployWriter, last_seen: datetime | None) -> None:
+    async with client.galaxy.watch_deploy_events(last_seen, correlation_id=call.correlation_id) as deployments:
+        try:
+            async for each in deployments:
+                if isinstance(each, mxgateway.DeployGap):
+                    writer.gap(each)
+                    continue
+                writer.add(each)
+                if writer.is_complete:
+                    return
+        except mxgateway.MxGatewayError as error:
+            writer.disconnect(describe(error))
+            raise
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Return the time of a deployment.
+
+    Raises:
+        MxGatewayInvalidRequestError: The text is no time with a zone.
+    """
+    if text is None:
+        return None
+    return cast("datetime", mxgateway.parse_value("time", text, name="--last-seen-deploy-time"))
