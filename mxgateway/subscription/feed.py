@@ -44,14 +44,18 @@ class Feed:
         items: The tags and their items.
         options: What happens when the consumer is too slow.
         act: Called when there is something to do that takes calls: the session is lost, or values have to be read.
+        over: Called when the subscription has failed: a pause is of no use any more.
     """
 
     resumes: Final = True
 
-    def __init__(self, items: SubscribedItems, options: SubscriptionOptions, act: Callable[[], None]) -> None:
+    def __init__(
+        self, items: SubscribedItems, options: SubscriptionOptions, act: Callable[[], None], over: Callable[[], None]
+    ) -> None:
         self._items = items
         self._options = options
         self._act = act
+        self._over = over
         self._queue = UpdateQueue(options.overflow, options.max_items, options.max_bytes, self._consumer_is_slow)
         self._arrived = asyncio.Event()
         self._patience: asyncio.TimerHandle | None = None
@@ -127,6 +131,7 @@ class Feed:
             self.board.put(SubscriptionState.FAILED)
             self._arrived.set()
             self._act()
+            self._over()
 
     def finish(self) -> None:
         """End the subscription."""

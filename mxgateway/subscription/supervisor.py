@@ -66,7 +66,7 @@ class Supervisor:
         self._work = asyncio.Event()
         self._beginning: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
-        self.feed = Feed(items, options, self._act)
+        self.feed = Feed(items, options, self._work.set, self._recovery.wake)
         self.session: Session | None = None
         """The session that the items are in."""
         self._leaving: Session | None = None
@@ -210,12 +210,6 @@ class Supervisor:
                 feed.counts.other += items.finish()
 
     # -- what happens later
-
-    def _act(self) -> None:
-        """Do what is due; when all is over, a pause is of no use any more."""
-        self._work.set()
-        if self.feed.board.state in OVER:
-            self._recovery.wake()
 
     async def _supervise(self) -> None:
         while self.feed.board.state not in OVER:
