@@ -258,7 +258,7 @@ def _from_exception(fault: BaseException, site: CallSite, phase: Phase) -> MxGat
             site=site, phase=phase, grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
         )  # fmt: skip
     return MxGatewayTransportError(
-        f"{type(fault).__name__} while talking to {site.endpoint}{_during(site)}: {fault}",
+        f"{type(fault).__name__}{f' while talking to {site.endpoint}' if site.endpoint else ''}{_during(site)}: {fault}",
         hint="this is a defect of the client; please report it",
         site=site, phase=phase, grpc_status=GrpcStatus.INTERNAL,
     )  # fmt: skip

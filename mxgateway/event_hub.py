@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from mxgateway import proto
-from mxgateway.errors import MxGatewayError, MxGatewaySessionError
+from mxgateway.errors import CallSite, MxGatewayError, MxGatewaySessionError, map_fault
 from mxgateway.events import EventStream
 from mxgateway.kept_events import KeptEvents, lost_in
 from mxgateway.recovery import GivingUp, StreamCare, is_session_lost, is_taken
@@ -51,8 +51,8 @@ class Consumer(Protocol):
     def resumed(self, *, gap: bool) -> None:
         """Take note that the stream is there again; with `gap` it begins with the mark of lost events."""
 
-    def end(self, fault: MxGatewayError | None) -> None:
-        """Take note that there will be no more events."""
+    def end(self, fault: MxGatewayError | None, *, for_good: bool = False) -> None:
+        """Take note that there will be no more events; `for_good`: the fault is a defect, which a new session would meet again."""
 
 
 class EventHub:
@@ -76,7 +76,7 @@ class EventHub:
     ) -> None:
         self._probe = probe
         self._care: StreamCare | None = None
-        """How the stream is kept up, as the first who wants that has asked for."""
+        """How the stream is kept up."""
         self._open_stream = open_stream
         self._ledger = ledger
         self._closed_error = closed_error
@@ -90,6 +90,8 @@ class EventHub:
         self._drained: set[int] = set()
         """Completions that DrainEvents has brought and the stream may bring again."""
         self._confirming = False
+        self._interruption: MxGatewayError | None = None
+        """Why the stream is lost, from when those who want it to go on know that until they know that it is there again."""
         self._closed = False
         self._pump: asyncio.Task[None] | None = None
         self._switching = asyncio.Lock()
@@ -150,15 +152,24 @@ class EventHub:
         """
         async with self._switching:
             self._check_open()
-            self._care = self._care or care
+            self._take_care(care)
             self._consumers.add(consumer)
             try:
                 consumer.last_worker_sequence = after or self._last  # before anything is delivered
                 if not self._running:
                     await self._start(consumer.last_worker_sequence)
+                elif self._interruption is not None:
+                    consumer.interrupted(self._interruption)
             except BaseException:
                 await self.detach(consumer)
                 raise
+
+    def _take_care(self, care: StreamCare) -> None:
+        """Keep the stream up as the first of those who are attached has asked for, but look for silence as soon as one of them wants that."""
+        present, first = self._care, not any(consumer.resumes for consumer in self._consumers)
+        # In a pause the present one stays, for it is the one that `wake` has to end.
+        if present is None or (self._interruption is None and (first or present.stale_after is None)):
+            self._care = care
 
     def wake(self) -> None:
         """Try at once to bring the stream back."""
@@ -205,6 +216,7 @@ class EventHub:
         self._room.set()
         if self._pump is not None and not self._needed:
             self._pump.cancel()
+            self._interruption = None
 
     async def aclose(self) -> None:
         """Cancel the stream; iterators end, waiting confirmations fail. Idempotent."""
@@ -251,23 +263,36 @@ class EventHub:
             self._pump = None
 
     async def _run(self, stream: Events, opened: asyncio.Future[None], before: asyncio.Task[None] | None) -> None:
-        fault: MxGatewayError | None = None
         if before is not None:
             await asyncio.wait([before])
             before = None
+        try:
+            fault = await self._serve(stream, opened)
+            if fault is not None and self._care is not None:
+                fault = await self._recover(fault, self._care)
+        except Exception as defect:  # noqa: BLE001 - who is attached would wait for ever
+            fault = map_fault(defect, CallSite())
+            if not opened.done():
+                opened.set_exception(fault)
+            self._finish(fault, for_good=True)
+        else:
+            self._finish(fault)
+
+    async def _serve(self, stream: Events, opened: asyncio.Future[None]) -> MxGatewayError | None:
+        """Open the stream and deliver what it brings; return what has ended it."""
         try:
             async with stream:
                 await stream.open()
                 if not opened.done():
                     opened.set_result(None)
-                await self._read(stream)
+                # It may be opened for somebody else, in the middle of a pause.
+                back = self._care if self._interruption is not None else None
+                await self._read(stream, await self._proved(stream, back) if back is not None else None)
         except MxGatewayError as error:
-            fault = error
             if not opened.done():
                 opened.set_exception(error)
-        if fault is not None and self._care is not None:
-            fault = await self._recover(fault, self._care)
-        self._finish(fault)
+            return error
+        return None
 
     async def _read(self, stream: Events, reading: Batch | None = None) -> None:
         """Deliver what comes until the stream ends; `reading` brings the first batch where somebody waits for it already."""
@@ -327,6 +352,7 @@ class EventHub:
             else:
                 consumer.end(fault)
                 self._consumers.discard(consumer)
+        self._interruption = fault if waiting else None
         return waiting
 
     async def _proved(self, stream: Events, care: StreamCare) -> Batch:
@@ -354,6 +380,7 @@ class EventHub:
             if not asking.cancelled():
                 asking.exception()
         care.recovery.succeeded()
+        self._interruption = None
         gap = bool(batch) and batch[0].replay_gap is not None
         for consumer in list(self._consumers):
             if consumer.resumes:
@@ -388,11 +415,12 @@ class EventHub:
     def _is_news(self, sequence: int) -> bool:
         return sequence > self._last and sequence not in self._drained
 
-    def _finish(self, fault: MxGatewayError | None) -> None:
+    def _finish(self, fault: MxGatewayError | None, *, for_good: bool = False) -> None:
         """End everybody who is attached: the stream is over."""
         for iterator in list(self._consumers):
-            iterator.end(fault)
+            iterator.end(fault, for_good=for_good)
         self._consumers.clear()
+        self._interruption = None
         self._ledger.fail(fault or self._closed_error())
 
 

@@ -132,7 +132,7 @@ class EventStream:
         """Return what is queued of the events after a sequence."""
         return [event for event in self._queue if is_after(event, sequence)]
 
-    def end(self, fault: MxGatewayError | None) -> None:
+    def end(self, fault: MxGatewayError | None, *, for_good: bool = False) -> None:
         """Let the iterator end after what is queued, with `fault` if there is one."""
         if not self._closed:
             self._fault, self._closed = fault, fault is None

@@ -15,6 +15,7 @@ from mxgateway.errors import (
     MxGatewayError,
     MxGatewaySessionError,
 )
+from mxgateway.faults import ClosedFault
 from mxgateway.subscription_options import RecoveryOptions
 from mxgateway.transport.backoff import Backoff
 
@@ -41,13 +42,18 @@ def is_taken(error: MxGatewayError) -> bool:
     return error.grpc_status is GrpcStatus.ALREADY_EXISTS
 
 
+def is_client_closed(error: MxGatewayError) -> bool:
+    """Tell whether the client itself is closed: no attempt can succeed any more."""
+    return isinstance(error.__cause__, ClosedFault)
+
+
 def is_rejection(error: MxGatewayError) -> bool:
     """Tell whether the gateway has refused the API key."""
     return isinstance(error, _REJECTIONS)
 
 
 class GivingUp(Exception):
-    """The options say not to try any longer.
+    """The options say not to try any longer, or it would be of no use.
 
     Args:
         error: Why the last attempt has failed.
@@ -91,7 +97,12 @@ class Recovery:
         self._up_since: float | None = None
         self._told = False
         self.has_given_up = False
-        """True once the options have said not to try any longer."""
+        """True once it was said not to try any longer."""
+
+    @property
+    def is_failing(self) -> bool:
+        """True from the first failure of a series until the next success."""
+        return self._failing_since is not None
 
     @property
     def is_unstable(self) -> bool:
@@ -114,8 +125,11 @@ class Recovery:
         """Wait until the next attempt may begin.
 
         Raises:
-            GivingUp: The options say not to try any longer.
+            GivingUp: The options say not to try any longer, or the client is closed.
         """
+        if is_client_closed(error):
+            self.has_given_up = True
+            raise GivingUp(error)
         now = asyncio.get_running_loop().time()
         if self._up_since is not None and now - self._up_since >= self._options.stable_after:
             self._backoff.reset()

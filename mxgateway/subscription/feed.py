@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from mxgateway import proto
 from mxgateway.errors import MxGatewayError, MxGatewaySessionError
-from mxgateway.subscription.items import SubscribedItems
+from mxgateway.subscription.items import ReadValue, SubscribedItems
 from mxgateway.subscription.states import OVER, StateBoard
 from mxgateway.subscription.stats import Counts
 from mxgateway.subscription.update_queue import UpdateQueue
@@ -44,14 +44,18 @@ class Feed:
         items: The tags and their items.
         options: What happens when the consumer is too slow.
         act: Called when there is something to do that takes calls: the session is lost, or values have to be read.
+        over: Called when the subscription has failed: a pause is of no use any more.
     """
 
     resumes: Final = True
 
-    def __init__(self, items: SubscribedItems, options: SubscriptionOptions, act: Callable[[], None]) -> None:
+    def __init__(
+        self, items: SubscribedItems, options: SubscriptionOptions, act: Callable[[], None], over: Callable[[], None]
+    ) -> None:
         self._items = items
         self._options = options
         self._act = act
+        self._over = over
         self._queue = UpdateQueue(options.overflow, options.max_items, options.max_bytes, self._consumer_is_slow)
         self._arrived = asyncio.Event()
         self._patience: asyncio.TimerHandle | None = None
@@ -127,6 +131,7 @@ class Feed:
             self.board.put(SubscriptionState.FAILED)
             self._arrived.set()
             self._act()
+            self._over()
 
     def finish(self) -> None:
         """End the subscription."""
@@ -152,7 +157,9 @@ class Feed:
         return True
 
     def deliver(self, batch: list[proto.MxEvent]) -> None:
-        """Take a batch of events: each once, in order, with the gaps between them."""
+        """Take a batch of events: each once, in order, with the gaps between them. What is over takes none: nobody would bound them."""
+        if self.board.state in OVER:
+            return
         last, received, take = self.last_worker_sequence, 0, self.take
         for event in batch:
             sequence = event.worker_sequence
@@ -184,6 +191,9 @@ class Feed:
         self.counts.reconnects += 1
         self.clock.stream_opened()
         self._interruption = None
+        if not self.last_worker_sequence:  # behind 0 the gateway replays nothing of what it has sent
+            self._items.events_lost()
+            self.gapped = self.gapped or bool(self._items.unread)
         if not self.settling:
             rebuilt, self._rebuilt = self._rebuilt, False
             outcome = Outcome.REBUILT if rebuilt else Outcome.GAP if gap else Outcome.CONTINUOUS
@@ -197,17 +207,20 @@ class Feed:
     def settled(self, *, rebuilt: bool) -> None:
         """Tell the consumer that all tags are there, unless the stream has been lost meanwhile: then it is told when that is back."""
         self.settling = False
+        self._rebuilt = rebuilt and self._interruption is not None
         if self._interruption is None:
             self.change(SubscriptionState.CONNECTED, outcome=Outcome.REBUILT if rebuilt else None)
         else:
-            self._rebuilt = rebuilt
             self.change(SubscriptionState.RECOVERING, cause=self._interruption)
 
-    def end(self, fault: MxGatewayError | None) -> None:
-        """Take note that the session's stream is over."""
+    def end(self, fault: MxGatewayError | None, *, for_good: bool = False) -> None:
+        """Take note that the session's stream is over; `for_good`: no new session would help."""
         if self.board.state in OVER or self.lost is not None:
             return
         error = fault or MxGatewaySessionError("the gateway has ended the event stream", hint="open a new session")
+        if for_good:
+            self.fail(error)
+            return
         self.interrupted(error)
         self.lost = error
         self._act()
@@ -223,7 +236,7 @@ class Feed:
         elif tag is None:
             if not items.hold(event):
                 self.counts.other += 1
-        elif items.read_at and handle in items.read_at and items.is_stale(event):
+        elif items.read and handle in items.read and items.is_stale(event):
             self.counts.merged += 1
         else:
             self._queue.put(self._update(tag, event))
@@ -247,20 +260,23 @@ class Feed:
         )
 
     def put_read(self, tag: str, handle: int, result: proto.BulkReadResult) -> None:
-        """Take a value that was read after events were lost, unless a newer one has come meanwhile."""
+        """Take a value that was read after events were lost, unless a newer one has come meanwhile; that it could not be read is told as well."""
         if handle not in self._items.unread:
+            return
+        self.counts.snapshots += 1
+        self._arrived.set()
+        if not result.was_successful:  # the one that the consumer has may be out of date, and nothing else says so
+            self._queue.put(TagUpdate(tag, None, 0, None, 0, Origin.SNAPSHOT, tuple(result.statuses)))
             return
         self._items.unread.discard(handle)
         time = result.source_timestamp if has_field(result, "source_timestamp") else None
-        self._items.read_at[handle] = time  # type: ignore[assignment]
-        self.counts.snapshots += 1
+        self._items.read[handle] = ReadValue(time, result.value, result.quality, self.clock.now())  # type: ignore[arg-type]
         self._queue.put(
             TagUpdate(
                 tag, from_mx_value(result.value), result.quality, time, 0, Origin.SNAPSHOT,  # type: ignore[arg-type]
                 tuple(result.statuses),
             )
         )  # fmt: skip
-        self._arrived.set()
 
     def unread_tags(self) -> set[str]:
         """Return the tags whose value was lost, and which the consumer has not had since."""

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from mxgateway import proto
 from mxgateway.wire import Timestamp
+
+
+class ReadValue(NamedTuple):
+    """A value that was read after a loss: events of before may still be on their way."""
+
+    time: Timestamp | None
+    """When it was true."""
+    value: proto.MxValue
+    quality: int
+    until: float
+    """The worker's time, in seconds since 1970, from which on events are newer, whatever the time of their value."""
 
 
 class SubscribedItems:
@@ -27,10 +39,12 @@ class SubscribedItems:
         """Items of which no event has come since they were subscribed to, or since events were lost."""
         self.fresh: set[int] = set()
         """Those among them that were subscribed to anew: their first event is their current value."""
-        self.read_at: dict[int, Timestamp | None] = {}
-        """Items whose value was read after a loss, and the time of that value: older events may still be on their way."""
+        self.read: dict[int, ReadValue] = {}
+        """The items whose value was read after a loss, until the first newer event."""
         self._held: dict[int, list[proto.MxEvent]] = {}
         self._mapping = 0
+        self.lost_meanwhile = False
+        """True when events were lost while items were being had, perhaps the first ones of those."""
 
     def __contains__(self, tag: str) -> bool:
         return tag in self._handles
@@ -54,6 +68,7 @@ class SubscribedItems:
 
     def begin(self) -> None:
         """Keep events of unknown items from now on: they may be ahead of the reply that names their tag."""
+        self.lost_meanwhile = self.lost_meanwhile and self._mapping > 0
         self._mapping += 1
 
     def finish(self) -> int:
@@ -106,13 +121,14 @@ class SubscribedItems:
                 self.tags.pop(handle, None)
                 self.unread.discard(handle)
                 self.fresh.discard(handle)
-                self.read_at.pop(handle, None)
+                self.read.pop(handle, None)
         return gone
 
     def events_lost(self) -> None:
         """Take note that any value may have changed unseen."""
+        self.lost_meanwhile = self._mapping > 0
         self.unread = set(self.tags)
-        self.read_at.clear()
+        self.read.clear()
 
     def session_lost(self) -> None:
         """Forget all items: they were those of a session that is gone."""
@@ -121,14 +137,16 @@ class SubscribedItems:
         self.server_handle = 0
         self.unread.clear()
         self.fresh.clear()
-        self.read_at.clear()
+        self.read.clear()
         self._held.clear()
 
     def is_stale(self, event: proto.MxEvent) -> bool:
-        """Tell whether an event is no newer than the value of its item that was read; the first newer one ends the question."""
-        handle = event.item_handle
-        read_at = self.read_at[handle]
-        if read_at is not None and event.source_timestamp <= read_at:
-            return True
-        del self.read_at[handle]
+        """Tell whether an event is no newer than the value of its item that was read; the first that may be newer ends the question."""
+        read = self.read[event.item_handle]
+        if read.time is not None and event.worker_timestamp.timestamp() <= read.until:
+            if event.source_timestamp < read.time:
+                return True
+            if event.source_timestamp == read.time and event.value == read.value and event.quality == read.quality:
+                return True
+        del self.read[event.item_handle]
         return False

@@ -191,15 +191,20 @@ class Subscription:
                 f"the subscription is {self.state.value} and has no session of its own to hand over",
                 hint="export a subscription of client.subscribe while it is connected",
             )
-        waiting = self._feed.queue.oldest_sequence()
+        waiting, latest = self._feed.queue.oldest_sequence(), self._feed.queue.latest_tags()
         after = self._feed.last_worker_sequence if waiting is None else waiting - 1
+        unread = self._feed.unread_tags()
+        if latest is not None:  # behind the oldest of them stand events of others, whose newer ones were taken
+            after, unread = self._feed.last_worker_sequence, unread | (latest & self._items.handles.keys())
+        elif waiting == 1:  # behind 0 nothing is replayed: what the first event has told is read instead
+            after, unread = 1, set(self._items.handles)
         return Transfer(
             session.session_id,
             self._items.server_handle,
             after,
             self._items.handles,
             tuple(self._items),
-            tuple(self._feed.unread_tags()),
+            tuple(unread),
         ).to_dict()
 
     async def aclose(self, *, keep_session: bool = False) -> None:
@@ -224,15 +229,15 @@ class _Connected:
     async def __aenter__(self) -> Session:
         try:
             async with asyncio.timeout(self._patience or 1e-9):
-                await self._wait()
-                await self._supervisor.editing.acquire()
+                while True:
+                    await self._wait()
+                    await self._supervisor.editing.acquire()
+                    session = self._supervisor.session
+                    if session is not None and self._subscription.state is SubscriptionState.CONNECTED:
+                        return session
+                    self._supervisor.editing.release()  # lost again while others edited
         except TimeoutError:
             raise self._impatient() from None
-        session = self._supervisor.session
-        if session is None or self._subscription.state is not SubscriptionState.CONNECTED:
-            self._supervisor.editing.release()
-            raise self._impatient()
-        return session
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._supervisor.editing.release()

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from mxgateway.errors import MxGatewayError
+from mxgateway.errors import CallSite, MxGatewayError, map_fault
 from mxgateway.recovery import GivingUp, Recovery, StreamCare, is_session_lost
 from mxgateway.session import Session
 from mxgateway.subscription.feed import Feed
@@ -66,9 +66,11 @@ class Supervisor:
         self._work = asyncio.Event()
         self._beginning: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
-        self.feed = Feed(items, options, self._work.set)
+        self.feed = Feed(items, options, self._work.set, self._recovery.wake)
         self.session: Session | None = None
         """The session that the items are in."""
+        self._leaving: Session | None = None
+        """The session that is being let go; still there when that was cancelled."""
         self.editing = asyncio.Lock()
         """Held while items are had or let go."""
 
@@ -93,8 +95,8 @@ class Supervisor:
             if transfer is None or not await self._take_over(transfer):
                 await self._connect()
             begun = True
-        except MxGatewayError as error:
-            self.feed.fail(error)
+        except Exception as error:  # noqa: BLE001 - the consumer is told, who would wait for ever
+            self.feed.fail(map_fault(error, CallSite()))
         finally:
             if not begun:
                 self.feed.finish()
@@ -121,7 +123,10 @@ class Supervisor:
             self.session.hub.wake()
 
     async def _let_go(self, *, close: bool) -> None:
-        session, self.session = self.session, None
+        """Leave the session; what was cancelled in the middle is gone through again by the next call."""
+        if self.session is not None:
+            self._leaving, self.session = self.session, None
+        session = self._leaving
         if session is None:
             return
         await session.hub.detach(self.feed)
@@ -132,6 +137,7 @@ class Supervisor:
                 await session.close(timeout=CLOSE_BOUND)
             elif self._items.server_handle and not session.closed:
                 await session.unregister(self._items.server_handle, timeout=CLOSE_BOUND)
+        self._leaving = None
 
     # -- having items
 
@@ -155,7 +161,9 @@ class Supervisor:
         self._items.server_handle = transfer.server_handle
         for tag, handle in transfer.items.items():
             self._items.attach(tag, handle)
-        self._items.unread.update(transfer.items[tag] for tag in transfer.unread if tag in transfer.items)
+        unread = transfer.unread if transfer.after_worker_sequence else transfer.items  # nothing of it is replayed
+        self._items.unread.update(transfer.items[tag] for tag in unread if tag in transfer.items)
+        self.feed.from_the_first = True
         self.feed.gapped = bool(self._items.unread)
         self._work.set()
         self.feed.last_worker_sequence = transfer.after_worker_sequence
@@ -170,6 +178,7 @@ class Supervisor:
             await session.hub.detach(self.feed)
             self.session = None
             self.feed.session_gone()
+            self.feed.settle()  # that its stream was refused is nothing that a new one has to come back from
             return False
         return True
 
@@ -193,6 +202,10 @@ class Supervisor:
                 for tag, result in zip(part, results, strict=True):
                     for event in items.map(tag, result):
                         feed.take(event)
+                if items.lost_meanwhile:
+                    items.unread.update(handle for tag in part if (handle := items.handle(tag)) is not None)
+                    feed.gapped = True
+                    self._work.set()
             finally:
                 feed.counts.other += items.finish()
 
@@ -206,6 +219,8 @@ class Supervisor:
                 await self._do_what_is_due()
             except GivingUp as end:
                 self.feed.fail(end.error)
+            except Exception as defect:  # noqa: BLE001 - the consumer is told, who would wait for ever
+                self.feed.fail(map_fault(defect, CallSite()))
         await self._let_go(close=True)
 
     async def _do_what_is_due(self) -> None:
@@ -229,12 +244,9 @@ class Supervisor:
         if self._recovery.is_unstable:
             await self._recovery.pause(fault)
         async with self.editing:
-            session, self.session = self.session, None
-            if session is not None:
+            if self.session is not None:
                 self.feed.session_gone()
-                await session.hub.detach(self.feed)
-                with contextlib.suppress(MxGatewayError):
-                    await session.close(timeout=CLOSE_BOUND)
+                await self._let_go(close=True)
             self.feed.lost = None
             self.feed.settle()
             try:
@@ -250,14 +262,13 @@ class Supervisor:
                 self._stream_recovery.succeeded()
                 self.feed.counts.rebuilds += 1
                 self.feed.settled(rebuilt=True)
+        if self.feed.lost is not None:  # while the tags were being had: that failed as well, in another way
+            await self._recovery.pause(self.feed.lost)
 
     async def _forget_attempt(self) -> None:
-        session, self.session = self.session, None
-        if session is not None:
+        if self.session is not None:
             self.feed.attempt_failed()
-            await session.hub.detach(self.feed)
-            with contextlib.suppress(MxGatewayError):
-                await session.close(timeout=CLOSE_BOUND)
+            await self._let_go(close=True)
 
     async def _read_anew(self) -> None:
         """Read every tag of which no event has come since events were lost."""
@@ -273,8 +284,9 @@ class Supervisor:
                 if part:
                     results = await session.read_bulk(items.server_handle, [tag for _, tag in part])
                     for (handle, tag), result in zip(part, results, strict=True):
-                        if result.was_successful:
-                            self.feed.put_read(tag, handle, result)
+                        self.feed.put_read(tag, handle, result)
         except BaseException:
             self.feed.gapped = True
             raise
+        if self._recovery.is_failing:  # an earlier attempt: the time that counts for giving up is over
+            self._recovery.succeeded()

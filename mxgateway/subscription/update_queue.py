@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, TypeVar
 
-from mxgateway.subscription.updates import ConnectionChange, Gap, GapCause, TagUpdate, Update
+from mxgateway.subscription.updates import (
+    ConnectionChange,
+    Gap,
+    GapCause,
+    Outcome,
+    SubscriptionState,
+    TagUpdate,
+    Update,
+)
 from mxgateway.subscription_options import Overflow
 from mxgateway.values import UnconvertedValue
+
+M = TypeVar("M", Gap, ConnectionChange)
 
 _UPDATE_BYTES: Final = 512
 """About what an update takes besides a long value."""
 _ELEMENT_BYTES: Final = 64
 """What an element of an array takes."""
+_OUTCOMES: Final[list[Outcome | None]] = [None, Outcome.CONTINUOUS, Outcome.GAP, Outcome.REBUILT]
+"""What interruptions come to, the gravest last."""
 _LONG_TYPES: Final = frozenset({str, bytes, list, UnconvertedValue})
 
 
@@ -44,7 +57,6 @@ class UpdateQueue:
         self._bytes = 0
         self._updates = 0
         self._slow = False
-        self._gap: Gap | None = None
         self.dropped = 0
         """Updates that made room."""
         self.conflated = 0
@@ -64,7 +76,7 @@ class UpdateQueue:
         """Queue what is never dropped. Behind a gap no update takes the place of one before it: the consumer forgets those."""
         if isinstance(mark, Gap) and self._latest:
             self._settle()
-        self._items.append(mark)
+        _append_mark(self._items, mark)
 
     def put(self, update: TagUpdate) -> None:
         """Queue an update; what then exceeds a limit makes room, where the policy says so."""
@@ -89,7 +101,7 @@ class UpdateQueue:
     def pop(self) -> Update | None:
         """Take what comes next; None when nothing waits."""
         if self._first:
-            return self._pop_first()
+            return self._first.popleft()
         if not self._items:
             return None
         item = self._items.popleft()
@@ -112,17 +124,18 @@ class UpdateQueue:
                     waiting.append(item.first_lost)
         return min(filter(None, waiting), default=None)
 
+    def latest_tags(self) -> set[str] | None:
+        """Return the tags of which the newest update waits, when only that is kept; None otherwise, and where a gap waits."""
+        items = (*self._first, *self._items)
+        if not self._keeps_latest or any(isinstance(item, Gap) for item in items):
+            return None
+        return {item.tag for item in items if isinstance(item, TagUpdate)}
+
     def tags_read(self) -> Iterator[str]:
         """Yield the tags of the values that were read and wait, which no stream brings again."""
         for item in self._items:
             if isinstance(item, TagUpdate) and not item.worker_sequence:
                 yield item.tag
-
-    def _pop_first(self) -> Update:
-        item = self._first.popleft()
-        if item is self._gap:
-            self._gap = None
-        return item
 
     def _stand_for_older(self, update: TagUpdate) -> TagUpdate:
         """Let an update take the place of the one of its tag that waits; return it with the number that it stands for."""
@@ -159,7 +172,7 @@ class UpdateQueue:
         while self._updates > 1 and (self._updates > self._max_items or self._bytes > self._max_bytes):
             item = self._items.popleft()
             if not isinstance(item, TagUpdate):
-                self._first.append(item)
+                _append_mark(self._first, item)
             elif self._keeps_latest and not self._settled and item.tag == newest:
                 self._items.append(item)  # the place that it has taken is the oldest one
             else:
@@ -171,21 +184,41 @@ class UpdateQueue:
         self.dropped += 1
         first = last = update.worker_sequence
         count = 1
-        if self._gap is not None and self._first and self._first[-1] is self._gap:
-            before = self._gap
-            self._first.pop()
+        place, before = next(_marks(self._first, Gap), (0, None))
+        if before is not None and before.cause is GapCause.OVERFLOW:
             assert before.last_lost is not None
             assert before.count is not None
+            del self._first[place]
             last, count = max(before.last_lost, last), before.count + 1
             first = min(before.first_lost or first, first or before.first_lost)  # a value that was read has no number
-        self._gap = Gap(first, last, GapCause.OVERFLOW, count)
-        self._first.append(self._gap)
+        self._first.append(Gap(first, last, GapCause.OVERFLOW, count))
 
     def _forget(self, update: TagUpdate) -> None:
         self._updates -= 1
         self._bytes -= _size(update)
         if self._slow and self._updates <= self._max_items // 2 and self._bytes <= self._max_bytes // 2:
             self._slow = False
+
+
+def _marks(items: deque[Update], kind: type[M]) -> Iterator[tuple[int, M]]:
+    """Yield the marks of a kind behind the last update, each with its place, from the last one on."""
+    for place in range(len(items) - 1, -1, -1):
+        item = items[place]
+        if isinstance(item, TagUpdate):
+            return
+        if isinstance(item, kind):
+            yield place, item
+
+
+def _append_mark(items: deque[Update], mark: Gap | ConnectionChange) -> None:
+    """Put a mark behind the others. Interruptions with no update between them become one: a link that flaps for hours fills no memory."""
+    if isinstance(mark, ConnectionChange) and mark.state is SubscriptionState.CONNECTED:
+        before = list(islice(_marks(items, ConnectionChange), 2))  # that it was lost, and that it had been there
+        if len(before) == 2 and before[1][1].state is SubscriptionState.CONNECTED:
+            mark = replace(mark, outcome=max(mark.outcome, before[1][1].outcome, key=_OUTCOMES.index))
+            for place, _ in before:
+                del items[place]
+    items.append(mark)
 
 
 def _size(update: TagUpdate) -> int:

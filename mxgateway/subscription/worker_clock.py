@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from mxgateway import proto
@@ -33,6 +34,10 @@ class WorkerClock:
     def lag(self) -> float:
         """Seconds that the newest event was late."""
         return self._difference - (self._difference if self._offset is None else self._offset)
+
+    def now(self) -> float:
+        """Return the worker's time, in seconds since 1970: no event that has happened before its present reply was sent is later. Infinite while nothing is known."""
+        return math.inf if self._offset is None else time.time() - self._offset
 
     def stream_opened(self) -> None:
         """Take note that the stream was opened again: what has happened before is replayed."""

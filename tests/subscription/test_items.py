@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from mxgateway import Timestamp, proto
-from mxgateway.subscription.items import SubscribedItems
+from mxgateway.subscription.items import ReadValue, SubscribedItems
 
 
 def event(handle: int, sequence: int = 1, seconds: int = 0) -> proto.MxEvent:
@@ -67,19 +69,19 @@ def test_a_dropped_tag_leaves_nothing() -> None:
     items = SubscribedItems(["A", "B"])
     items.map("A", accepted(7))
     items.map("B", accepted(8))
-    items.read_at[7] = None
+    items.read[7] = ReadValue(None, proto.MxValue(), 0, math.inf)
     assert items.drop(["A"]) == [7]
-    assert (list(items), items.tags, items.unread, items.fresh, items.read_at) == (["B"], {8: "B"}, {8}, {8}, {})
+    assert (list(items), items.tags, items.unread, items.fresh, items.read) == (["B"], {8: "B"}, {8}, {8}, {})
 
 
 def test_after_a_loss_every_item_has_to_be_read() -> None:
     items = SubscribedItems(["A", "B", "Refused"])
     items.attach("A", 7)
     items.attach("B", 8)
-    items.read_at[7] = Timestamp.from_parts(1, 0)
+    items.read[7] = Timestamp.from_parts(1, 0)
     items.events_lost()
     assert items.unread == {7, 8}
-    assert items.read_at == {}
+    assert items.read == {}
     assert items.fresh == set()
 
 
@@ -91,7 +93,7 @@ def test_a_lost_session_takes_the_items_and_leaves_the_tags() -> None:
     items.map("A", accepted(7))
     items.session_lost()
     assert list(items) == ["A", "B"]
-    assert items.handles == items.tags == items.read_at == {}
+    assert items.handles == items.tags == items.read == {}
     assert items.unread == items.fresh == set()
     assert items.server_handle == 0
     assert items.finish() == 0
@@ -100,16 +102,16 @@ def test_a_lost_session_takes_the_items_and_leaves_the_tags() -> None:
 def test_events_up_to_the_value_that_was_read_are_stale_and_the_first_newer_one_ends_the_question() -> None:
     items = SubscribedItems(["A"])
     items.attach("A", 7)
-    items.read_at[7] = Timestamp.from_parts(10, 0)
+    items.read[7] = ReadValue(Timestamp.from_parts(10, 0), proto.MxValue(), 0, math.inf)
     assert items.is_stale(event(7, seconds=9))
     assert items.is_stale(event(7, seconds=10))
     assert not items.is_stale(event(7, seconds=11))
-    assert items.read_at == {}
+    assert items.read == {}
 
 
 def test_a_value_that_was_read_without_a_time_makes_no_event_stale() -> None:
     items = SubscribedItems(["A"])
     items.attach("A", 7)
-    items.read_at[7] = None
+    items.read[7] = ReadValue(None, proto.MxValue(), 0, math.inf)
     assert not items.is_stale(event(7))
-    assert items.read_at == {}
+    assert items.read == {}

@@ -26,7 +26,7 @@ from mxgateway import (
 from mxgateway.recovery import GivingUp, Recovery, is_rejection, is_session_lost
 from mxgateway.simulator import SimulatedGateway
 from tests.client.support import connect, until
-from tests.subscription.rig import consumed, options, quiet_plant, tags_of
+from tests.subscription.rig import consumed, options, publish, quiet_plant, tags_of
 
 T = TypeVar("T")
 
@@ -313,3 +313,20 @@ async def test_a_subscription_whose_beginning_has_failed_is_over() -> None:
         with pytest.raises(StopAsyncIteration):
             await anext(refused)
         await until(lambda: not gateway.sessions)
+
+
+async def test_reads_that_have_failed_once_each_and_then_succeeded_do_not_add_up_to_giving_up() -> None:
+    limited = RecoveryOptions(initial_backoff=0.02, max_backoff=0.03, give_up_after=0.3)
+    async with SimulatedGateway(plant=quiet_plant(3)) as gateway, connect(gateway) as client:
+        async with consumed(client.subscribe(tags_of(3), options(recovery=limited))) as consumer:
+            await until(lambda: len(consumer.updates) == 3)
+            (session,) = gateway.sessions.values()
+            for number in (1, 2):
+                gateway.fail_next("Invoke.ReadBulk", Status.INTERNAL, "ordered by the test")
+                publish(gateway, tags_of(3), number)
+                session.events.drain(1000)  # as if another reader had taken them
+                session.events._ring.clear()
+                gateway.drop_connections()
+                await until(lambda n=number: consumer.values == dict.fromkeys(tags_of(3), n))  # type: ignore[misc]
+                await asyncio.sleep(0.4)
+            assert consumer.error is None

@@ -8,11 +8,22 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import pytest
+from grpclib.const import Status
 
-from mxgateway import GatewayClient, MxGatewaySessionError, Overflow, SubscriptionState
+from mxgateway import GatewayClient, MxGatewaySessionError, Overflow, RecoveryOptions, SubscriptionState
 from mxgateway.simulator import SimulatedGateway
 from tests.client.support import connect, until
-from tests.subscription.rig import Consumer, account, check_books, consumed, options, publish, quiet_plant, tags_of
+from tests.subscription.rig import (
+    Consumer,
+    account,
+    check_books,
+    consumed,
+    is_connected,
+    options,
+    publish,
+    quiet_plant,
+    tags_of,
+)
 
 TAGS: Final = tags_of(10)
 CHANGES: Final = 60
@@ -118,3 +129,47 @@ async def test_a_consumer_that_is_too_slow_for_its_own_subscription_holds_up_no_
             await until(lambda: slow.stats().received + 2 * len(TAGS) >= CHANGES * len(TAGS))
             assert slow.stats().queued == 20
             assert consumer.gaps == []
+
+
+async def test_a_link_that_flaps_while_the_consumer_stalls_is_told_in_a_few_changes(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    async with client.subscribe(TAGS, options(max_items=20)) as subscription:
+        for number in range(1, 13):
+            publish(gateway, TAGS, number)
+            await until(lambda n=number: subscription.stats().received == (n + 1) * len(TAGS))  # type: ignore[misc]
+            gateway.drop_connections()
+            await until(lambda n=number: subscription.stats().reconnects == n)  # type: ignore[misc]
+        consumer = Consumer(subscription)
+        task = asyncio.create_task(consumer.run())
+        await until(lambda: subscription.stats().queued == 0)
+        await until(lambda: consumer.values == dict.fromkeys(TAGS, 12))
+        await until(lambda: is_connected(subscription) and len(consumer.outcomes) > 0)
+        assert len(consumer.changes) < 12
+        assert [gap.cause.value for gap in consumer.gaps] == ["overflow"]
+        account(subscription, gateway)
+        check_books(consumer)
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_a_subscription_that_fails_in_the_middle_of_a_pause_takes_nothing_more_and_lets_go_of_its_session(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    slow = RecoveryOptions(initial_backoff=1000, max_backoff=1000)
+    async with client.subscribe(TAGS, options(Overflow.FAIL, max_items=20, recovery=slow)) as subscription:
+        while subscription.stats().delivered < len(TAGS):
+            await anext(subscription)
+        (session,) = gateway.sessions.values()
+        gateway.fail_next("Invoke.ReadBulk", Status.INTERNAL, "ordered by the test")
+        publish(gateway, TAGS, 1)
+        session.events.drain(1000)  # as if another reader had taken them
+        session.events._ring.clear()
+        publish(gateway, TAGS[1:], 2)
+        await until(lambda: subscription._supervisor._recovery.is_failing)
+        publish(gateway, TAGS * 2, 3)
+        await until(lambda: subscription.state is SubscriptionState.FAILED)
+        waiting = subscription.stats().queued
+        publish(gateway, TAGS * 5, 4)
+        await until(lambda: not gateway.sessions)
+        assert subscription.stats().queued == waiting

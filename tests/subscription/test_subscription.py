@@ -21,6 +21,7 @@ from mxgateway import (
     MxGatewayTimeoutError,
     Origin,
     Outcome,
+    Overflow,
     RecoveryOptions,
     Subscription,
     SubscriptionOptions,
@@ -212,6 +213,24 @@ async def test_calls_wait_for_the_end_of_an_interruption_or_fail_in_time(
         await until(lambda: consumer.values.keys() == set(TAGS[:2]))
 
 
+async def test_a_call_waits_also_for_an_interruption_that_begins_while_it_waits_for_another_call(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    async with consumed(client.subscribe(TAGS[:1], options(call_wait=20))) as consumer:
+        await until(lambda: len(consumer.updates) == 1)
+        gateway.hold_commands()
+        sent = len(gateway.received)
+        calls = [asyncio.create_task(consumer.subscription.add([tag])) for tag in TAGS[1:3]]
+        await until(lambda: len(gateway.received) > sent)
+        gateway.drop_connections()
+        await until(lambda: consumer.subscription.state is SubscriptionState.RECOVERING)
+        gateway.release_commands()
+        first, second = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(first, MxGatewayError)
+        assert second == {}
+        await until(lambda: consumer.values.keys() == {TAGS[0], TAGS[2]})
+
+
 async def test_wake_ends_a_pause(gateway: SimulatedGateway, client: GatewayClient) -> None:
     slow = RecoveryOptions(initial_backoff=1000, max_backoff=1000)
     async with consumed(client.subscribe(TAGS, options(recovery=slow))) as consumer:
@@ -246,6 +265,57 @@ async def test_another_process_goes_on_where_this_one_has_stopped(
     assert gateway.sessions == {}
 
 
+async def test_another_process_has_the_values_of_which_this_one_has_taken_none(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    subscription = client.subscribe(TAGS, options())
+    async with subscription:
+        await until(lambda: subscription.stats().queued == 5)
+        state = subscription.export_state()
+        await subscription.aclose(keep_session=True)
+    async with consumed(client.subscribe(resume_from=state, options=options())) as consumer:
+        await until(lambda: consumer.values == dict.fromkeys(TAGS, 0))
+        publish(gateway, TAGS, 1)
+        await until(lambda: consumer.values == dict.fromkeys(TAGS, 1))
+        assert consumer.gaps == []
+
+
+async def test_another_process_is_given_nothing_that_is_older_than_the_newest_update_which_was_taken_here(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    subscription = client.subscribe(TAGS, options(Overflow.LATEST_PER_TAG))
+    async with subscription:
+        await until(lambda: subscription.stats().received == 5)
+        publish(gateway, TAGS[:1] * 2, 1)
+        await until(lambda: subscription.stats().received == 7)
+        while not isinstance(update := await anext(subscription), TagUpdate):
+            pass
+        assert (update.tag, update.worker_sequence, update.conflated) == (TAGS[0], 7, 2)
+        state = json.loads(json.dumps(subscription.export_state()))
+        await subscription.aclose(keep_session=True)
+    async with consumed(client.subscribe(resume_from=state, options=options())) as consumer:
+        await until(lambda: consumer.values == dict.fromkeys(TAGS[1:], 0))
+        publish(gateway, TAGS, 2)
+        await until(lambda: consumer.values == dict.fromkeys(TAGS, 2))
+        assert [each.value for each in consumer.updates if each.tag == TAGS[0]] == [2]
+
+
+async def test_another_process_reads_values_that_were_sent_and_have_not_come(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    subscription = client.subscribe(TAGS, options())
+    async with subscription:
+        await until(lambda: subscription.stats().received == 5)
+        state = subscription.export_state()
+        await subscription.aclose(keep_session=True)
+    state["afterWorkerSequence"] = 0  # as if the gateway had sent all of them on the way
+    async with consumed(client.subscribe(resume_from=state, options=options())) as consumer:
+        await until(lambda: consumer.values == dict.fromkeys(TAGS, 0))
+        publish(gateway, TAGS, 1)
+        await until(lambda: consumer.values == dict.fromkeys(TAGS, 1))
+        assert [(gap.first_lost, gap.last_lost) for gap in consumer.gaps] == [(1, 5)]
+
+
 async def test_values_that_were_read_after_a_loss_and_not_taken_are_read_again_by_the_other_process() -> None:
     async with SimulatedGateway(plant=quiet_plant(5), options=SimulatorOptions(replay_limit=2)) as gateway:
         async with connect(gateway) as client, client.subscribe(TAGS, options()) as subscription:
@@ -275,6 +345,7 @@ async def test_a_session_that_is_gone_meanwhile_is_replaced(gateway: SimulatedGa
     async with consumed(client.subscribe([TAGS[0], "Unit.Tag0010"], options(), resume_from=state)) as consumer:
         await until(lambda: len(consumer.updates) == 6)
         assert [gap.cause.value for gap in consumer.gaps] == ["session lost"]
+        assert [change.state.value for change in consumer.changes] == ["connecting", "connected"]
 
 
 @pytest.mark.parametrize("state", [{}, {"version": 2}, {"version": 1, "items": 5}, "x"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
@@ -15,6 +15,7 @@ from mxgateway import (
     Gap,
     GapCause,
     Origin,
+    Outcome,
     Overflow,
     SubscriptionState,
     TagUpdate,
@@ -30,7 +31,8 @@ MAKING_ROOM = (Overflow.DROP_OLDEST, Overflow.LATEST_PER_TAG)
 OTHERS = (Overflow.BLOCK, Overflow.FAIL)
 SMALL = 512
 """What an update with a short value counts for."""
-CHANGE = ConnectionChange(SubscriptionState.RECOVERING, None, None, datetime(2026, 1, 1, tzinfo=UTC))
+TIME = datetime(2026, 1, 1, tzinfo=UTC)
+OUTCOMES = [Outcome.CONTINUOUS, Outcome.GAP, Outcome.REBUILT]
 
 values = st.one_of(st.integers(), st.integers(0, 40).map(lambda size: "x" * size * 50), st.just([1.0, 2.0]))
 steps = st.lists(
@@ -40,10 +42,16 @@ steps = st.lists(
         st.just(("pop",)),
         st.just(("pop",)),
         st.just(("gap",)),
-        st.just(("change",)),
+        st.tuples(st.just("change"), st.sampled_from(OUTCOMES)),
     ),
     max_size=80,
 )
+
+
+def change(outcome: Outcome | None) -> ConnectionChange:
+    """Return the end of an interruption, or the beginning of one."""
+    state = SubscriptionState.RECOVERING if outcome is None else SubscriptionState.CONNECTED
+    return ConnectionChange(state, None, outcome, TIME)
 
 
 def update(tag: str, sequence: int, value: object = 1) -> TagUpdate:
@@ -64,6 +72,7 @@ class Bench:
     taken: list[TagUpdate | Gap | ConnectionChange] = field(default_factory=list)
     marks: list[Gap | ConnectionChange] = field(default_factory=list)
     signals: int = 0
+    connected: bool = True
 
     def __post_init__(self) -> None:
         self.queue = UpdateQueue(self.overflow, self.max_items, self.max_bytes, self.slow)
@@ -83,9 +92,16 @@ class Bench:
             self.queue.put(update(tag, self.sequence if kind == "put" else 0, value))
         else:
             self.sequence += 3 * (kind == "gap")
-            mark = Gap(self.sequence - 2, self.sequence, GapCause.REPLAY, 3) if kind == "gap" else replace(CHANGE)
-            self.marks.append(mark)
-            self.queue.put_mark(mark)
+            if kind == "gap":
+                self.mark(Gap(self.sequence - 2, self.sequence, GapCause.REPLAY, 3))
+            else:
+                self.connected = not self.connected
+                self.mark(change(OUTCOMES[OUTCOMES.index(tag)] if self.connected else None))  # type: ignore[arg-type]
+
+    def mark(self, mark: Gap | ConnectionChange) -> None:
+        """Put a mark."""
+        self.marks.append(mark)
+        self.queue.put_mark(mark)
 
     def run(self, steps: list[tuple[str, ...]]) -> None:
         """Do all steps, checking the books after each, and then take everything out."""
@@ -173,11 +189,54 @@ def test_a_gap_stands_exactly_where_the_dropped_updates_stood(overflow: Overflow
 
 @unhurried
 @given(policies, steps)
-def test_marks_are_never_dropped_and_keep_their_order(overflow: Overflow, steps: list[tuple[str]]) -> None:
+def test_gaps_are_never_dropped_and_keep_their_order(overflow: Overflow, steps: list[tuple[str]]) -> None:
     bench = Bench(overflow)
     bench.run(steps)
-    own = [item for item in bench.taken if not isinstance(item, TagUpdate) and item not in bench.overflows]
-    assert list(map(id, own)) == list(map(id, bench.marks))
+    own = [item for item in bench.taken if isinstance(item, Gap) and item not in bench.overflows]
+    assert list(map(id, own)) == [id(mark) for mark in bench.marks if isinstance(mark, Gap)]
+
+
+@unhurried
+@given(policies, steps)
+def test_interruptions_without_an_update_between_them_are_told_as_one_with_the_gravest_outcome(
+    overflow: Overflow, steps: list[tuple[str]]
+) -> None:
+    bench = Bench(overflow)
+    bench.run(steps)
+    put = [mark for mark in bench.marks if isinstance(mark, ConnectionChange)]
+    told = [item for item in bench.taken if isinstance(item, ConnectionChange)]
+    assert [each.state for each in told] == [each.state for each in put][: len(told)]
+    assert told[-1:] == put[-1:] or told[-1].state is put[-1].state is SubscriptionState.CONNECTED
+    outcomes = [each.outcome for each in put if each.outcome is not None]
+    gravest = max(outcomes, key=OUTCOMES.index, default=None)
+    assert max((each.outcome for each in told if each.outcome), key=OUTCOMES.index, default=None) is gravest
+
+
+@pytest.mark.parametrize("overflow", Overflow)
+def test_a_link_that_flaps_while_nothing_is_taken_fills_no_memory(overflow: Overflow) -> None:
+    bench = Bench(overflow)
+    for number in range(1_000):
+        bench.mark(change(None))
+        bench.mark(change(Outcome.GAP if number == 500 else Outcome.CONTINUOUS))
+    assert len(bench.queue._items) <= 3
+    bench.run([])
+    assert [each.state.value for each in bench.taken if isinstance(each, ConnectionChange)] == [
+        "recovering",
+        "connected",
+    ]
+    assert bench.taken[-1] == change(Outcome.GAP)
+
+
+@pytest.mark.parametrize("overflow", MAKING_ROOM)
+def test_a_link_that_flaps_while_updates_are_dropped_fills_no_memory(overflow: Overflow) -> None:
+    bench = Bench(overflow)
+    for number in range(1_000):
+        bench.step("put", f"tag {number}")
+        bench.mark(change(None))
+        bench.mark(change(Outcome.CONTINUOUS))
+    assert len(bench.queue._items) + len(bench.queue._first) <= 4 * bench.max_items + 4
+    bench.run([])
+    assert bench.overflows == [Gap(1, 996, GapCause.OVERFLOW, 996)]
 
 
 @unhurried

@@ -1,0 +1,162 @@
+"""A subscription that cannot go on says so to whoever waits for it, and leaves nothing behind at the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import pytest
+
+from mxgateway import (
+    EventStream,
+    GatewayClient,
+    MxGatewayError,
+    MxGatewayTransportError,
+    Overflow,
+    SubscriptionState,
+)
+from mxgateway.event_hub import EventHub
+from mxgateway.simulator import SimulatedGateway
+from mxgateway.subscription.feed import Feed
+from mxgateway.subscription.supervisor import Supervisor
+from tests.client.support import connect, until
+from tests.subscription.rig import consumed, options, publish, quiet_plant, tags_of
+
+TAGS: Final = tags_of(5)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let sessions be opened without the stagger."""
+    monkeypatch.setattr("mxgateway.client.SESSION_STAGGER", 0.0)
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[SimulatedGateway]:
+    async with SimulatedGateway(plant=quiet_plant(10)) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+async def client(gateway: SimulatedGateway) -> AsyncIterator[GatewayClient]:
+    async with connect(gateway) as client:
+        yield client
+
+
+class Defect(Exception):
+    """What nobody has expected."""
+
+
+def broken(*args: Any, **fields: Any) -> Any:
+    raise Defect("ordered by the test")
+
+
+async def read(events: EventStream) -> None:
+    async for _ in events:
+        pass
+
+
+@pytest.mark.parametrize(("of", "name"), [(Feed, "deliver"), (EventHub, "_dispatch")])
+async def test_a_defect_in_the_delivery_of_events_ends_everybody_who_is_attached(
+    gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch, of: type, name: str
+) -> None:
+    async with consumed(client.subscribe(TAGS, options())) as consumer:
+        await until(lambda: len(consumer.updates) == len(TAGS))
+        async with await consumer.subscription.session() as session, session.stream_events() as events:
+            reading = asyncio.create_task(read(events))
+            await asyncio.sleep(0)
+            monkeypatch.setattr(of, name, broken)
+            publish(gateway, TAGS[:1], 7)
+            await until(lambda: consumer.error is not None and reading.done())
+            for error in (consumer.error, reading.exception()):
+                assert isinstance(error, MxGatewayError)
+                assert isinstance(error.__cause__, Defect)
+                assert str(error).startswith("Defect: ordered by the test")
+        assert consumer.subscription.state is SubscriptionState.FAILED
+        await until(lambda: not gateway.sessions)
+        assert len([call for call in gateway.received if call.method == "OpenSession"]) == 1
+
+
+async def test_a_defect_while_the_stream_comes_back_ends_the_subscription(
+    gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with consumed(client.subscribe(TAGS, options())) as consumer:
+        monkeypatch.setattr(EventHub, "_proved", broken)
+        gateway.drop_connections()
+        await until(lambda: consumer.error is not None)
+        assert isinstance(consumer.error, MxGatewayError)
+        assert isinstance(consumer.error.__cause__, Defect)
+
+
+@pytest.mark.parametrize(
+    ("of", "name"),
+    [(Supervisor, "_connect"), (Supervisor, "subscribe"), (EventHub, "_serve")],
+    ids=["session", "items", "stream"],
+)
+async def test_a_defect_at_the_beginning_is_raised_there(
+    gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch, of: type, name: str
+) -> None:
+    monkeypatch.setattr(of, name, broken)
+    subscription = client.subscribe(TAGS, options())
+    with pytest.raises(MxGatewayError, match="Defect") as caught:
+        async with subscription:
+            raise AssertionError("never entered")
+    assert isinstance(caught.value.__cause__, Defect)
+    assert subscription.state is SubscriptionState.FAILED
+    assert not gateway.sessions
+
+
+async def test_a_defect_while_a_session_is_replaced_ends_the_subscription(
+    gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with consumed(client.subscribe(TAGS, options())) as consumer:
+        await until(lambda: len(consumer.updates) == len(TAGS))
+        monkeypatch.setattr(Supervisor, "_connect", broken)
+        gateway.crash_worker(next(iter(gateway.sessions)))
+        await until(lambda: consumer.error is not None)
+        assert isinstance(consumer.error, MxGatewayError)
+        assert isinstance(consumer.error.__cause__, Defect)
+        assert consumer.subscription.state is SubscriptionState.FAILED
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own session", "shared session"])
+async def test_closing_the_client_ends_its_subscriptions(gateway: SimulatedGateway, shared: bool) -> None:
+    async with connect(gateway) as owner, owner.open_session() as opened:
+        client = await connect(gateway)
+        session = client.attach_session(opened.session_id)
+        subscription = session.subscribe(TAGS, options()) if shared else client.subscribe(TAGS, options())
+        async with consumed(subscription) as consumer:
+            await until(lambda: len(consumer.updates) == len(TAGS))
+            await client.close()
+            await until(lambda: consumer.error is not None)
+            assert isinstance(consumer.error, MxGatewayTransportError)
+            assert "closed" in str(consumer.error)
+            assert subscription.state is SubscriptionState.FAILED
+
+
+async def test_closing_the_client_ends_its_iterators_that_resume(gateway: SimulatedGateway) -> None:
+    async with connect(gateway) as owner, owner.open_session() as opened:
+        client = await connect(gateway)
+        async with client.attach_session(opened.session_id).stream_events(resume=True) as events:
+            await client.close()
+            with pytest.raises(MxGatewayTransportError, match="closed"):
+                await asyncio.wait_for(anext(events), 5)
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("shared", [False, True], ids=["own session", "shared session"])
+async def test_a_subscription_that_is_closed_while_it_fails_leaves_nothing_at_the_gateway(
+    gateway: SimulatedGateway, client: GatewayClient, shared: bool, turns: int
+) -> None:
+    async with client.open_session() as session:
+        wanted = options(Overflow.FAIL, max_items=20)
+        subscription = session.subscribe(TAGS, wanted) if shared else client.subscribe(TAGS, wanted)
+        states = subscription.states()
+        async with subscription:
+            publish(gateway, TAGS * 10, 1)
+            assert SubscriptionState.FAILED in [state async for state in states]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        await until(lambda: gateway.sessions.keys() == {session.session_id})
+        assert not gateway.sessions[session.session_id].worker.servers
