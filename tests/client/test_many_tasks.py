@@ -159,4 +159,6 @@ async def test_sixty_four_tasks_share_a_session_for_a_minute(gateway: SimulatedG
         assert len(completed) == len(load.rivals)
         assert load.confirmed <= set(load.seen[0])
         assert min(load.reads, load.writes) > 100, "the load was too little to show anything"
-        assert load.objects[-1] < load.objects[1] * 1.03
+        assert load.objects[-1] < load.objects[1] + 3_000, (
+            load.objects
+        )  # some caches fill up yet; a leak would be one for each of its operations

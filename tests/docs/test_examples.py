@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.process import mxgw
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -117,16 +119,19 @@ def protoset(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> byte
 
 
 @pytest.mark.parametrize("command", CONSOLE)
-def test_a_console_example_runs(command: str, gateway: Gateway, protoset: bytes, tmp_path: Path) -> None:
+async def test_a_console_example_runs(
+    command: str, gateway: Gateway, protoset: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("gateway.protoset", "client.protoset"):
         (tmp_path / name).write_bytes(protoset)
     for name, text in FILES.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     words = shlex.split(command.replace("localhost:5000", f"localhost:{gateway.port}"))
     assert words[0] == "mxgw-py"
-    done = _run([sys.executable, "-m", "mxgateway_cli", *words[1:]], gateway, tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout or "--export" in command
+    monkeypatch.chdir(tmp_path)
+    outcome = await mxgw(*words[1:], env=gateway.environment)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out or "--export" in command
 
 
 def test_the_pages_start_the_gateway_that_their_examples_need() -> None:

@@ -116,6 +116,10 @@ def stalls(chance: random.Random) -> Callable[[], float | None]:
     return lambda: chance.uniform(0.0, 0.2) if chance.random() < 0.001 else None
 
 
+CACHES = 3_000
+"""Objects that caches of bounded size may still take after the first leg; what grows with events or faults is more than that by far."""
+
+
 async def count_objects() -> int:
     """Return how many objects the process has when nothing happens."""
     for _ in range(3):
@@ -126,4 +130,4 @@ async def count_objects() -> int:
 
 def check_flat(objects: list[int]) -> None:
     """Check that a soak leaves nothing that grows with events or faults: the first leg fills what is bounded."""
-    assert objects[-1] <= 1.05 * objects[0], objects
+    assert objects[-1] <= objects[0] + CACHES, objects
