@@ -133,7 +133,7 @@ class Subscription:
             The tags that were refused, and why; empty when all are subscribed to.
 
         Raises:
-            MxGatewayError: An interruption did not end within `call_wait`, or the call failed; the tags are not added.
+            MxGatewayError: An interruption did not end within `call_wait`, or a call failed; the tags are not added, but for those of the calls of 1,000 tags before it.
         """
         names = await _checked_slowly(tags)
         async with self._connected():
