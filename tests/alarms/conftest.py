@@ -10,6 +10,7 @@ from mxgateway import GatewayClient
 from mxgateway.simulator import ManualClock, SimulatedGateway
 from tests.alarms.rig import alarm_plant
 from tests.client.support import connect
+from tests.peers.fault_proxy import FaultProxy
 
 
 @pytest.fixture
@@ -26,4 +27,18 @@ async def gateway(clock: ManualClock) -> AsyncIterator[SimulatedGateway]:
 @pytest.fixture
 async def client(gateway: SimulatedGateway) -> AsyncIterator[GatewayClient]:
     async with connect(gateway) as client:
+        yield client
+
+
+@pytest.fixture
+async def proxy(gateway: SimulatedGateway) -> AsyncIterator[FaultProxy]:
+    async with FaultProxy(gateway.port) as proxy:
+        yield proxy
+        proxy.both.heal()
+
+
+@pytest.fixture
+async def proxied(gateway: SimulatedGateway, proxy: FaultProxy) -> AsyncIterator[GatewayClient]:
+    """A client whose connection may be struck."""
+    async with connect(gateway, endpoint=proxy.endpoint) as client:
         yield client

@@ -17,6 +17,7 @@ from mxgateway import (
     AlarmChangeKind,
     AlarmProviderStatus,
     ConnectionChange,
+    GatewayClient,
     RecoveryOptions,
     SubscriptionState,
     proto,
@@ -32,6 +33,7 @@ from mxgateway.simulator import (
     SimulatedGateway,
     Template,
 )
+from tests.client.support import requests
 
 QUICK: Final = RecoveryOptions(initial_backoff=0.01, max_backoff=0.03, stable_after=0.2, rejected_backoff=0.03)
 """Pauses that a test can wait for."""
@@ -170,3 +172,13 @@ class ScriptedFeed:
 def script(gateway: SimulatedGateway, patch: pytest.MonkeyPatch, *messages: proto.AlarmFeedMessage) -> None:
     """Let every feed from now on tell these messages and nothing else."""
     patch.setattr(gateway.alarms, "open_feed", lambda prefix: ScriptedFeed(list(messages)))
+
+
+@asynccontextmanager
+async def board_of(client: GatewayClient, **fields: Any) -> AsyncIterator[Replay]:
+    async with replayed(client.alarm_board(**{"recovery": QUICK, **fields})) as replay:
+        yield replay
+
+
+def feeds(gateway: SimulatedGateway) -> int:
+    return len(requests(gateway, "StreamAlarms"))

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from mxgateway import GalaxyRepositoryClient, GatewayClient
+from mxgateway import DeployWatch, GalaxyRepositoryClient, GatewayClient
 from mxgateway.simulator import ManualClock, SimulatedGateway
 from tests.client.support import connect
+from tests.galaxy.deployments import QUICK
 
 
 @pytest.fixture
@@ -32,3 +33,10 @@ async def client(gateway: SimulatedGateway) -> AsyncIterator[GatewayClient]:
 @pytest.fixture
 def galaxy(client: GatewayClient) -> GalaxyRepositoryClient:
     return client.galaxy
+
+
+@pytest.fixture
+async def watch(galaxy: GalaxyRepositoryClient) -> AsyncIterator[DeployWatch]:
+    """A watch that comes back quickly."""
+    async with galaxy.watch_deploy_events(recovery=QUICK) as watch:
+        yield watch
