@@ -109,10 +109,11 @@ class World:
 
     async def cut_off(self) -> None:
         """Make the gateway unreachable and wait until that is noticed."""
+        events = self.session.events  # the gateway may close the session as soon as nobody listens
         await self.proxy.refuse()
         self.proxy.reset_all()
         await self.until_lost()
-        await until(lambda: not self.session.events.is_attached)
+        await until(lambda: not events.is_attached)
 
 
 Inject = Callable[[World], Awaitable[None]]
