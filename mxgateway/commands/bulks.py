@@ -291,15 +291,18 @@ class BulkCommands(ReadCommands):
         """
         budget = Budget(self._bound(timeout) if timeout is not None else None, self._site, correlation_id)
         results: list[Any] = []
-        with MadeAhead(self._parts(weights, place, budget.correlation_id), build) as bodies:
-            for part, body in bodies:
-                progress = Progress()
+
+        def make(part: range) -> tuple[proto.MxCommandRequest, Progress]:
+            request = self._message(requests.wrap(build(part)), budget.correlation_id)
+            return request, Progress(frame=requests.framed_ahead(self._channel, request))
+
+        with MadeAhead(self._parts(weights, place, budget.correlation_id), make) as made:
+            for part, (request, progress) in made:
                 try:
                     left = budget.left()
-                    command = requests.wrap(body)
-                    request = self._request(command, budget.correlation_id)
+                    self._check_open(budget.correlation_id)
                     reply = await (transmit or self._transmit)(request, left, progress)
-                    results += self._results(reply, command, len(part), budget.correlation_id)
+                    results += self._results(reply, request.command, len(part), budget.correlation_id)
                 except MxGatewayError as error:
                     done = part.start if not progress.sent or not_accepted(error) else part.stop
                     in_doubt, not_sent = range(part.start, done), range(done, len(weights))

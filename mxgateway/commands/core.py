@@ -97,8 +97,14 @@ class SessionCore:
         return reply
 
     def _request(self, command: proto.MxCommand, correlation_id: str) -> proto.MxCommandRequest:
+        self._check_open(correlation_id)
+        return self._message(command, correlation_id)
+
+    def _check_open(self, correlation_id: str) -> None:
         if self.closed:
             raise closed_error(self._channel, self.session_id, correlation_id)
+
+    def _message(self, command: proto.MxCommand, correlation_id: str) -> proto.MxCommandRequest:
         return proto.MxCommandRequest(
             session_id=self.session_id,
             client_correlation_id=check_correlation_id(correlation_id) or requests.new_correlation_id(),

@@ -12,7 +12,7 @@ from mxgateway.commands.replies import check_mxaccess, check_protocol
 from mxgateway.errors import CallSite, map_fault
 from mxgateway.faults import RequestFault
 from mxgateway.methods import INVOKE
-from mxgateway.transport.calls import SentCall, unary
+from mxgateway.transport.calls import SentCall, framed, unary
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.method import CallOptions, Progress, Site, site_of
 from mxgateway.wire import WireError, encode, which_one_of
@@ -62,6 +62,14 @@ def check_size(channel: Channel, request: proto.MxCommandRequest, site: CallSite
     if size > limit:
         fault = RequestFault(f"the request of {size} bytes exceeds the limit of {limit} bytes (max_send_bytes)")
         raise map_fault(fault, site)
+
+
+def framed_ahead(channel: Channel, request: proto.MxCommandRequest) -> bytes:
+    """Return a request as it goes out, made before its turn; nothing for one that cannot be sent, of which sending it will tell."""
+    try:
+        return framed(request, channel.options.max_send_bytes)
+    except RequestFault:
+        return b""
 
 
 async def invoke_raw(

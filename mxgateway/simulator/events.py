@@ -23,8 +23,10 @@ from mxgateway.wire.varint import encode_varint
 _BATCH_BYTES: Final = 64 * 1024
 
 
-# The tag of MxEvent.worker_sequence, field 9, a varint.
-_SEQUENCE_TAG: Final = bytes((9 << 3,))
+# What stands before a number that takes one byte, and before a moment one nanosecond after 1970.
+_SEQUENCE_TAG: Final = encode(mx.MxEvent(worker_sequence=1))[:-1]
+_WORKER_TIME_TAG: Final = encode(mx.MxEvent(worker_timestamp=timestamp(1)))[:-3]
+_RECEIVE_TIME_TAG: Final = encode(mx.MxEvent(gateway_receive_timestamp=timestamp(1)))[:-3]
 
 
 class QueuedEvent(NamedTuple):
@@ -59,8 +61,10 @@ def _head(family: mx.MxEventFamily, session_id: str) -> bytes:
 
 @lru_cache(maxsize=16)
 def _stamps(now_ns: int) -> bytes:
-    now = timestamp(now_ns)
-    return encode(mx.MxEvent(worker_timestamp=now, gateway_receive_timestamp=now))
+    parts = zip((b"\x08", b"\x10"), divmod(now_ns, NANOSECONDS), strict=True)  # seconds and nanos of a Timestamp
+    moment = b"".join(tag + encode_varint(number) for tag, number in parts if number)
+    counted = bytes((len(moment),)) + moment
+    return _WORKER_TIME_TAG + counted + _RECEIVE_TIME_TAG + counted
 
 
 class EventQueue:

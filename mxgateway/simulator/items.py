@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator import statuses
@@ -14,6 +14,10 @@ from mxgateway.simulator.statuses import MxAccessFailure
 from mxgateway.simulator.tags import Sample, Tag
 from mxgateway.simulator.values import DataType
 from mxgateway.wire import encode
+from mxgateway.wire.varint import encode_varint
+
+# What stands before a handle in an event.
+_ITEM_TAG: Final = encode(mx.MxEvent(item_handle=1))[:-1]
 
 
 class EventSink(Protocol):
@@ -56,7 +60,7 @@ class Item:
         self.is_suspended = False
         self.last: Sample | None = None
         """What the last OnDataChange carried."""
-        self.encoded_handles = encode(mx.MxEvent(server_handle=server.handle, item_handle=handle))
+        self.encoded_handles = server.encoded_handle + (_ITEM_TAG + encode_varint(handle) if handle else b"")
         """What each event of the item begins with, but for its family and the session."""
         self._sink = sink
         self._timer: Timer | None = None
@@ -175,6 +179,8 @@ class MxServer:
         self.buffered_update_interval = buffered_update_interval
         self.subscriptions = subscriptions
         self.items: dict[int, Item] = {}
+        self.encoded_handle = encode(mx.MxEvent(server_handle=handle))
+        """What events begin with, but for their family, session and item."""
         self._users: dict[SimulatedUser, int] = {}
 
     def item(self, handle: int) -> Item:

@@ -76,7 +76,7 @@ class Call(Generic[Request, Reply]):
         """Send `request`, after the pause that follows a failed attempt, on a stream that ends with the call's bound; the caller closes it."""
         channel, options = self.channel, self.channel.options
         self.stream = self._connection = None
-        self._data = _frame(request, options.max_send_bytes)
+        self._data = self._framed_ahead() or framed(request, options.max_send_bytes)
         if (pause := self._not_before - self.loop.time()) > 0:
             await channel.pause(pause)
         connection = channel.current
@@ -98,6 +98,13 @@ class Call(Generic[Request, Reply]):
             self._count_sent(len(self._data) - PREFIX_SIZE)
         self._data = b""
         return stream
+
+    def _framed_ahead(self) -> bytes:
+        """Take what was made of the request before its turn, if anything was."""
+        if (progress := self._options.progress) is None:
+            return b""
+        frame, progress.frame = progress.frame, b""
+        return frame
 
     async def _openable_connection(self) -> Connection:
         """Return a connection on which a stream can be opened at once, waiting for it within the bound."""
@@ -301,8 +308,12 @@ class SentCall(Generic[Request, Reply]):
         self._call.cancel()
 
 
-def _frame(request: Message, limit: int) -> bytes:
-    """Return `request` with gRPC's prefix.
+def framed(request: Message, limit: int) -> bytes:
+    """Return `request` as it goes out, with gRPC's prefix.
+
+    Args:
+        request: The message.
+        limit: Bytes of the largest one that may be sent.
 
     Raises:
         RequestFault: It cannot be encoded, or exceeds the limit.

@@ -50,6 +50,8 @@ class Progress:
 
     sent: bool = False
     """True once the whole request was handed to the connection: from then on the gateway may act on it."""
+    frame: bytes = field(default=b"", repr=False)
+    """The request as `framed` made it before its turn; the call takes it instead of making it."""
 
 
 @dataclass(slots=True, kw_only=True)

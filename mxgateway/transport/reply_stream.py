@@ -20,8 +20,8 @@ MOST_PIECES: Final = 1024
 """Pieces of a message that are kept as they came; more are joined, because a piece of two bytes takes forty here."""
 MANY_BYTES: Final = 8192
 """Bytes from which on messages are taken to become some hundred objects."""
-MOST_AT_ONCE: Final = 4096
-"""Messages that one read returns; a window holds a million empty ones, and each becomes an object."""
+MOST_AT_ONCE: Final = 64
+"""Messages that one read returns, a millisecond's work. Others have a turn before the next ones: a reply may have come behind them, and the gateway be idle until its caller goes on."""
 
 
 class ReplyStream(Generic[M]):
@@ -36,18 +36,21 @@ class ReplyStream(Generic[M]):
     """
 
     __slots__ = (
-        "_chunks", "_decode", "_fault", "_joined", "_limit", "_need", "_size", "_uncredited", "_waiter",
-        "ended", "failed", "headers", "trailers",
+        "_chunks", "_data", "_decode", "_fault", "_joined", "_limit", "_more", "_need", "_position", "_size", "_uncredited",
+        "_waiter", "ended", "failed", "headers", "trailers",
     )  # fmt: skip
 
     def __init__(self, decode: Callable[[bytes], M], max_message_bytes: int) -> None:
         self._decode = decode
         self._limit = max_message_bytes
-        self._chunks: list[bytes] = []
+        self._data = b""  # what is being split into messages, from the position on
+        self._position = 0
+        self._chunks: list[bytes] = []  # what has come after it
         self._joined = 0  # how many of the chunks were joined already
-        self._size = 0
+        self._size = 0  # of what was not taken
         self._need = PREFIX_SIZE
         self._uncredited = 0
+        self._more = False  # the last read has left complete messages, perhaps
         self._waiter: asyncio.Future[None] | None = None
         self._fault: BaseException | None = None
         self.headers: Headers | None = None
@@ -105,9 +108,11 @@ class ReplyStream(Generic[M]):
         Raises:
             BaseException: The fault that ended the call, or the status.
         """
+        if self._more:
+            self._more = False
+            await asyncio.sleep(0)
         while True:
-            batch = self._take()
-            if batch:
+            if batch := self._take():
                 return batch
             if self.failed:
                 raise self._take_fault()
@@ -140,9 +145,8 @@ class ReplyStream(Generic[M]):
         """Wait until the only message of a unary call and its status are here, and tell whether the status is OK; nothing is decoded."""
         while not (self.ended or self.failed):
             if self._need == PREFIX_SIZE <= self._size:
-                data = b"".join(self._chunks)
-                self._chunks, self._joined = [data], 0
-                length = int.from_bytes(data[1:PREFIX_SIZE], "big")
+                self._gather()
+                length = int.from_bytes(self._data[1:PREFIX_SIZE], "big")
                 if length > self._limit:
                     return False  # `only_message` refuses it
                 self._need = PREFIX_SIZE + length
@@ -158,28 +162,32 @@ class ReplyStream(Generic[M]):
         return fault or ClosedFault("the call is over")
 
     def _take(self) -> list[M]:
-        if self._size < self._need:
-            self._settle_credit()
-            return []
-        data = b"".join(self._chunks) if len(self._chunks) > 1 else self._chunks[0]
         batch: list[M] = []
         try:
             with collector_held() if self._size >= MANY_BYTES else contextlib.nullcontext():
-                position = self._split(data, batch)
+                while self._size >= self._need and not batch:
+                    if len(self._data) - self._position < self._need:
+                        self._gather()
+                    self._split(batch)
         except (PeerFault, ValueError) as fault:
-            self._chunks, self._joined, self._size, self._need = [], 0, 0, PREFIX_SIZE
+            self._data, self._position, self._chunks, self._joined = b"", 0, [], 0
+            self._size, self._need, self._more = 0, PREFIX_SIZE, False
             self.failed, self.ended = True, False
             self._fault = fault if isinstance(fault, PeerFault) else PeerFault(f"a reply cannot be read: {fault}")
-        else:
-            rest = data[position:]
-            self._chunks, self._joined, self._size = ([rest] if rest else []), 0, len(rest)
         self._settle_credit()
         return batch
 
-    def _split(self, data: bytes, batch: list[M]) -> int:
-        """Append the complete messages of `data` to `batch`, `MOST_AT_ONCE` at the most; return where the rest begins."""
-        position, size, decode, limit = 0, len(data), self._decode, self._limit
-        append = batch.append
+    def _gather(self) -> None:
+        """Put what has come behind what is left of the data; it is copied once, however many reads it takes to split it."""
+        rest = self._data[self._position :]
+        self._data = self._chunks[0] if not rest and len(self._chunks) == 1 else b"".join((rest, *self._chunks))
+        self._position, self._chunks, self._joined = 0, [], 0
+
+    def _split(self, batch: list[M]) -> None:
+        """Move complete messages from the data to `batch`, `MOST_AT_ONCE` at the most."""
+        data, begin, decode, limit = self._data, self._position, self._decode, self._limit
+        position, size, append = begin, len(data), batch.append
+        self._need = PREFIX_SIZE
         while (start := position + PREFIX_SIZE) <= size and len(batch) < MOST_AT_ONCE:
             if data[position]:
                 raise PeerFault("a reply is marked compressed, though no compression was agreed")
@@ -189,11 +197,15 @@ class ReplyStream(Generic[M]):
             end = start + length
             if end > size:
                 self._need = PREFIX_SIZE + length
-                return position
+                break
             append(decode(data[start:end]))
             position = end
-        self._need = PREFIX_SIZE
-        return position
+        self._size -= position - begin
+        self._more = len(batch) == MOST_AT_ONCE
+        if self._more:
+            self._position = position
+        else:  # the beginning of a message does not keep those before it in memory
+            self._data, self._position = data[position:], 0
 
     def _check_end(self) -> None:
         check_status(self._last_headers())
@@ -205,8 +217,9 @@ class ReplyStream(Generic[M]):
 
     def _settle_credit(self) -> None:
         """Let the peer send as much as was taken: everything but complete messages that nobody has taken yet."""
-        if self._uncredited and self._size < self._need:
-            size, self._uncredited = self._uncredited, 0
+        complete = self._size if self._size >= self._need else 0
+        if self._uncredited > complete:
+            size, self._uncredited = self._uncredited - complete, complete
             self.credit(size)
 
     def credit(self, size: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import threading
@@ -38,6 +39,7 @@ async def serve(tags: int) -> None:
     options = SimulatorOptions(event_queue_limit=4 * tags)
     key = SimulatedKey.parse(calls.API_KEY)
     async with SimulatedGateway(plant=plant_of(tags), api_keys=[key], options=options) as gateway:
+        gc.freeze()  # a gateway's plant stands there for good: nobody's clients pay for collecting it
         print(gateway.port, flush=True)
         await gateway.serve_forever()
 

@@ -242,10 +242,13 @@ async def test_frames_that_hold_many_messages_make_up_for_what_comes_with_them()
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         await peer.send(peer.headers(request.stream_id))
-        data = DataFrame(request.stream_id, grpc_message(event(1, padding=40)) * at_once).serialize()
-        update = WindowUpdateFrame(0, window_increment=1).serialize()
+        data = DataFrame(request.stream_id, grpc_message(event(1, padding=40)) * at_once)
+        size = data.flow_controlled_length
+        updates = WindowUpdateFrame(0, window_increment=1).serialize() * at_once
         for _ in range(messages // at_once):
-            await peer.send_bytes(data + update * at_once)
+            await peer.until(lambda: min(peer.connection_window, peer.window(request.stream_id)) >= size)
+            await peer.send(data)
+            await peer.send_bytes(updates)
         await peer.send(peer.trailers(request.stream_id))
 
     async with Http2Server(script) as server, channel_to(server) as channel:

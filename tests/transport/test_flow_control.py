@@ -105,6 +105,49 @@ async def test_a_slow_stream_does_not_hold_back_a_fast_one():
         await slow.aclose()
 
 
+async def test_a_reply_does_not_wait_until_every_message_before_it_is_read():
+    count, seen = 20_000, 0
+
+    async def script(peer: Http2Peer) -> None:
+        events, call = await peer.request(), await peer.request()
+        await peer.send(peer.headers(events.stream_id))
+        await peer.send_data(events.stream_id, grpc_message(event(1)) * count)
+        await peer.reply(call, REPLY)
+        await peer.send(peer.trailers(events.stream_id))
+
+    async with Http2Server(script) as server, channel_to(server) as channel, stream(channel) as call:
+        await call.open()
+        answered = asyncio.create_task(invoke(channel))
+        seen_before = []
+        answered.add_done_callback(lambda _: seen_before.append(seen))
+        while batch := await call.messages():
+            seen += len(batch)
+        await answered
+    assert seen == count
+    assert seen_before[0] < count // 4
+
+
+async def test_what_was_read_makes_room_before_the_rest_is_read():
+    count = STREAM_WINDOW // (1 << 14) - 1
+    one = grpc_message(event(1, padding=1 << 14))
+
+    async def script(peer: Http2Peer) -> None:
+        stream_id = (await peer.request()).stream_id
+        await peer.send(peer.headers(stream_id))
+        await peer.send(*[DataFrame(stream_id, one) for _ in range(count)])
+        await peer.serve(REPLY)
+
+    async with Http2Server(script) as server, channel_to(server) as channel, stream(channel) as call:
+        read = len(await call.messages())
+        await invoke(channel)  # by now all is here
+        while read < count // 2:
+            read += len(await call.messages())
+        (peer,) = server.peers
+        await asyncio.wait_for(peer.until(lambda: peer.window(1) >= STREAM_WINDOW // 4), 10)
+        assert read < count
+        assert len(await call.messages()) > 0
+
+
 @pytest.mark.parametrize("size", [STREAM_WINDOW - 5, STREAM_WINDOW, 15 << 20])
 async def test_a_message_larger_than_the_window_passes(size: int):
     message = event(1, padding=size)
