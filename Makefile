@@ -23,7 +23,7 @@ demo: $(READY)  ## run the main job against the simulated gateway
 	@echo 'Next: run "$(BIN)/mxgw-py simulate --port 5000" and, in another terminal, "$(BIN)/mxgw-py smoke --endpoint localhost:5000 --plaintext --item TestMachine_001.TestChangingInt"; the README goes on from there.'
 
 test: $(READY)  ## run the tests
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(READY)  ## lint, types, and generated code that matches the contract
 	$(BIN)/ruff check .
