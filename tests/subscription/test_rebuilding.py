@@ -57,7 +57,8 @@ async def test_a_new_session_is_told_as_rebuilt_also_when_its_first_stream_is_re
         await until(lambda: len(consumer.updates) == len(TAGS))
         on_reply(gateway, "OpenSession", lambda: gateway.fail_next("StreamEvents", Status.UNAVAILABLE, times=2))
         gateway.crash_worker(next(iter(gateway.sessions)))
-        await until(lambda: is_connected(consumer.subscription) and len(consumer.updates) == 2 * len(TAGS))
+        await until(lambda: consumer.outcomes != [] and len(consumer.updates) == 2 * len(TAGS))
+        assert is_connected(consumer.subscription)
         states = [(change.state.value, change.outcome) for change in consumer.changes]
         assert states[2:] == [("recovering", None), ("connected", Outcome.REBUILT)]
         assert consumer.subscription.stats().rebuilds == 1
@@ -108,7 +109,8 @@ async def test_a_subscription_whose_stream_is_refused_at_the_beginning_is_not_ca
     gateway.fail_next("StreamEvents", Status.ALREADY_EXISTS, times=5)
     async with consumed(client.subscribe(TAGS, options())) as consumer:
         await until(lambda: consumer.values.keys() == set(TAGS))
-        await until(lambda: is_connected(consumer.subscription))
+        await until(lambda: consumer.outcomes != [])
+        assert is_connected(consumer.subscription)
         states = [(change.state.value, change.outcome) for change in consumer.changes]
         assert states == [("connecting", None), ("recovering", None), ("connected", Outcome.CONTINUOUS)]
         account(consumer.subscription, gateway)
@@ -171,8 +173,7 @@ async def test_a_stream_that_is_opened_for_an_iterator_in_the_middle_of_a_pause_
         await until(lambda: consumer.subscription.state is SubscriptionState.RECOVERING)
         async with session.stream_events(2) as events:
             assert (await anext(events)).worker_sequence == 3
-            await until(lambda: is_connected(consumer.subscription))
-            assert consumer.outcomes == [Outcome.CONTINUOUS]
+            await until(lambda: is_connected(consumer.subscription) and consumer.outcomes == [Outcome.CONTINUOUS])
             publish(gateway, TAGS, 7)
             await until(lambda: consumer.values == dict.fromkeys(TAGS, 7))
             assert consumer.subscription.stats().reconnects == 1
