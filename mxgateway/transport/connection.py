@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import enum
 import logging
+import math
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -27,6 +28,8 @@ CONNECTION_WINDOW: Final = 4 * STREAM_WINDOW
 """Bytes in flight on all calls together. They are credited back on arrival, so an unread stream never starves another."""
 CREDIT_STEP: Final = CONNECTION_WINDOW // 16
 """A window update for the connection is sent when this many bytes have arrived."""
+CALLS_PAUSE: Final = 0.05
+"""Seconds from the end of a call to the next one of the same work, at the most."""
 DEFAULT_WINDOW: Final = 65_535
 """What a peer takes before its first window update (RFC 9113, section 6.9.2)."""
 
@@ -72,6 +75,7 @@ class Connection(GrpclibConnection):
         """The id of the next call's stream; they are never used twice."""
         self._block_prefix = NO_DYNAMIC_TABLE
         self._unsent: list[bytes] = []
+        self._last_release = -math.inf
         self._flush_is_due = False
         self._uncredited = 0
         self.counters = Counters()
@@ -170,10 +174,16 @@ class Connection(GrpclibConnection):
             self.keepalive.wake()
         return stream
 
+    @property
+    def makes_calls(self) -> bool:
+        """True while several calls are under way, and shortly after one has ended: another one may follow it."""
+        return len(self.streams) > 1 or self.loop.time() - self._last_release < CALLS_PAUSE
+
     def release(self, stream: OpenStream[Any]) -> None:
         """Forget a stream, resetting it when the peer still works on it."""
         if self.streams.pop(stream.id, None) is None or self.closed:
             return
+        self._last_release = self.loop.time()
         if not stream.over:
             stream.reset = True
             self.write(frames.rst_stream(stream.id, ErrorCodes.CANCEL))

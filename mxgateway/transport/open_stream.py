@@ -12,7 +12,7 @@ from mxgateway.transport.floods import INFORMATIONAL_NOISE
 from mxgateway.transport.grpclib_seam import ErrorCodes
 from mxgateway.transport.reply_headers import Headers
 from mxgateway.transport.reply_status import reset_status
-from mxgateway.transport.reply_stream import ReplyStream
+from mxgateway.transport.reply_stream import FEW_AT_ONCE, ReplyStream
 
 if TYPE_CHECKING:
     from mxgateway.transport.connection import Connection
@@ -140,6 +140,11 @@ class OpenStream(ReplyStream[M]):
         else:
             self.connection.guard.useful(1, 0)
             self.receive_end(headers)
+
+    @property
+    def at_once(self) -> int:
+        """How many messages one read returns at the most: few while other calls are made."""
+        return FEW_AT_ONCE if self.connection.makes_calls else super().at_once
 
     def receive_end(self, trailers: Headers | None = None) -> None:
         """Take END_STREAM; a sender need not go on."""

@@ -20,8 +20,12 @@ MOST_PIECES: Final = 1024
 """Pieces of a message that are kept as they came; more are joined, because a piece of two bytes takes forty here."""
 MANY_BYTES: Final = 8192
 """Bytes from which on messages are taken to become some hundred objects."""
-MOST_AT_ONCE: Final = 64
-"""Messages that one read returns, a millisecond's work. Others have a turn before the next ones: a reply may have come behind them, and the gateway be idle until its caller goes on."""
+MOST_AT_ONCE: Final = 4096
+"""Messages that one read returns, more than one read of the socket brings of a gateway's events, so that none pile up here; a window holds a million empty ones, and each becomes an object."""
+FEW_AT_ONCE: Final = 64
+"""The same, a millisecond's work, while other calls are made: a reply may have come behind these messages, and the gateway be idle until its caller goes on."""
+MANY_AT_ONCE: Final = 256 * 1024
+"""Bytes that are put together to be split into messages, unless one message is longer: what was taken of them stays in memory until all are."""
 
 
 class ReplyStream(Generic[M]):
@@ -50,7 +54,7 @@ class ReplyStream(Generic[M]):
         self._size = 0  # of what was not taken
         self._need = PREFIX_SIZE
         self._uncredited = 0
-        self._more = False  # the last read has left complete messages, perhaps
+        self._more = False  # the last read has left complete messages
         self._waiter: asyncio.Future[None] | None = None
         self._fault: BaseException | None = None
         self.headers: Headers | None = None
@@ -171,24 +175,31 @@ class ReplyStream(Generic[M]):
                     self._split(batch)
         except (PeerFault, ValueError) as fault:
             self._data, self._position, self._chunks, self._joined = b"", 0, [], 0
-            self._size, self._need, self._more = 0, PREFIX_SIZE, False
+            self._size, self._need = 0, PREFIX_SIZE
             self.failed, self.ended = True, False
             self._fault = fault if isinstance(fault, PeerFault) else PeerFault(f"a reply cannot be read: {fault}")
+        self._more = self._size >= self._need
         self._settle_credit()
         return batch
 
     def _gather(self) -> None:
-        """Put what has come behind what is left of the data; it is copied once, however many reads it takes to split it."""
+        """Put what has come next behind what is left of the data, so that a message is complete; it is copied once, however many reads it takes to split it."""
         rest = self._data[self._position :]
-        self._data = self._chunks[0] if not rest and len(self._chunks) == 1 else b"".join((rest, *self._chunks))
-        self._position, self._chunks, self._joined = 0, [], 0
+        size, enough, count = len(rest), max(self._need, MANY_AT_ONCE), 0
+        while size < enough and count < len(self._chunks):
+            size += len(self._chunks[count])
+            count += 1
+        next_ones = self._chunks[:count]
+        self._data = next_ones[0] if not rest and count == 1 else b"".join((rest, *next_ones))
+        del self._chunks[:count]
+        self._position, self._joined = 0, max(0, self._joined - count)
 
     def _split(self, batch: list[M]) -> None:
-        """Move complete messages from the data to `batch`, `MOST_AT_ONCE` at the most."""
-        data, begin, decode, limit = self._data, self._position, self._decode, self._limit
+        """Move complete messages from the data to `batch`, `at_once` at the most."""
+        data, begin, decode, limit, most = self._data, self._position, self._decode, self._limit, self.at_once
         position, size, append = begin, len(data), batch.append
         self._need = PREFIX_SIZE
-        while (start := position + PREFIX_SIZE) <= size and len(batch) < MOST_AT_ONCE:
+        while (start := position + PREFIX_SIZE) <= size and len(batch) < most:
             if data[position]:
                 raise PeerFault("a reply is marked compressed, though no compression was agreed")
             length = int.from_bytes(data[position + 1 : start], "big")
@@ -201,11 +212,14 @@ class ReplyStream(Generic[M]):
             append(decode(data[start:end]))
             position = end
         self._size -= position - begin
-        self._more = len(batch) == MOST_AT_ONCE
-        if self._more:
-            self._position = position
-        else:  # the beginning of a message does not keep those before it in memory
-            self._data, self._position = data[position:], 0
+        if len(batch) < most:  # the beginning of a message does not keep those before it in memory
+            data, position = data[position:], 0
+        self._data, self._position = data, position
+
+    @property
+    def at_once(self) -> int:
+        """How many messages one read returns at the most."""
+        return MOST_AT_ONCE
 
     def _check_end(self) -> None:
         check_status(self._last_headers())
