@@ -35,6 +35,13 @@ from mxgateway.simulator import (
 )
 from tests.client.support import requests
 
+CONNECTING, CONNECTED, RECOVERING = (
+    SubscriptionState.CONNECTING,
+    SubscriptionState.CONNECTED,
+    SubscriptionState.RECOVERING,
+)
+SUBTAG: Final = proto.AlarmProviderMode.SUBTAG
+
 QUICK: Final = RecoveryOptions(initial_backoff=0.01, max_backoff=0.03, stable_after=0.2, rejected_backoff=0.03)
 """Pauses that a test can wait for."""
 

@@ -23,11 +23,15 @@ from mxgateway import (
 from mxgateway.simulator import ManualClock, SimulatedGateway
 from tests.alarms.rig import (
     ALARMS,
+    CONNECTED,
+    CONNECTING,
     ELSEWHERE,
     HI,
     HIHI,
     LO,
     QUICK,
+    RECOVERING,
+    SUBTAG,
     Replay,
     alarm_plant,
     board_of,
@@ -37,13 +41,6 @@ from tests.alarms.rig import (
 )
 from tests.client.support import connect, requests, until
 from tests.peers.fault_proxy import FaultProxy
-
-CONNECTING, CONNECTED, RECOVERING = (
-    SubscriptionState.CONNECTING,
-    SubscriptionState.CONNECTED,
-    SubscriptionState.RECOVERING,
-)
-SUBTAG = proto.AlarmProviderMode.SUBTAG
 
 
 @pytest.fixture

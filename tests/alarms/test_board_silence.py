@@ -14,13 +14,15 @@ from mxgateway import (
     MxGatewayInvalidRequestError,
     MxGatewayTimeoutError,
     Origin,
-    SubscriptionState,
     proto,
 )
 from mxgateway.simulator import SimulatedGateway
 from tests.alarms.rig import (
+    CONNECTED,
+    CONNECTING,
     HI,
     HIHI,
+    RECOVERING,
     board_of,
     feeds,
     is_right,
@@ -28,13 +30,6 @@ from tests.alarms.rig import (
 )
 from tests.client.support import connect, requests, until
 from tests.peers.fault_proxy import FaultProxy
-
-CONNECTING, CONNECTED, RECOVERING = (
-    SubscriptionState.CONNECTING,
-    SubscriptionState.CONNECTED,
-    SubscriptionState.RECOVERING,
-)
-SUBTAG = proto.AlarmProviderMode.SUBTAG
 
 
 @pytest.fixture
