@@ -51,7 +51,7 @@ class EventParts(NamedTuple):
     value: bytes = b""
     """Value, quality, source time and statuses."""
     now_ns: int | None = None
-    """When it happened; None for now."""
+    """When it happened; None takes the clock's time."""
 
 
 @lru_cache(maxsize=1024)
