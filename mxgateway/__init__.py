@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from mxgateway.errors import MxGatewayTransportError as MxGatewayTransportError
     from mxgateway.errors import MxGatewayWorkerError as MxGatewayWorkerError
     from mxgateway.errors import PartialBulk as PartialBulk
-    from mxgateway.events import EventStream as EventStream
+    from mxgateway.events.stream import EventStream as EventStream
     from mxgateway.galaxy.browse import LazyBrowseNode as LazyBrowseNode
     from mxgateway.galaxy.client import GalaxyRepositoryClient as GalaxyRepositoryClient
     from mxgateway.galaxy.deploys import DeployGap as DeployGap
@@ -126,7 +126,7 @@ _MODULES: Final = {
         "MxGatewayWorkerError",
         "PartialBulk",
     ),
-    "events": ("EventStream",),
+    "events.stream": ("EventStream",),
     "galaxy.browse": ("LazyBrowseNode",),
     "galaxy.client": ("GalaxyRepositoryClient",),
     "galaxy.deploys": ("DeployGap", "DeployGapCause", "DeployWatch"),

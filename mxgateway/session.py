@@ -17,10 +17,10 @@ from mxgateway.commands.users import UserCommands
 from mxgateway.commands.worker import WorkerCommands
 from mxgateway.commands.writing import WriteCommands
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewaySessionError
-from mxgateway.events import EventStream
+from mxgateway.events.recovery import Recovery, StreamCare
+from mxgateway.events.stream import EventStream
 from mxgateway.methods import CLOSE_SESSION
 from mxgateway.options import merge_options
-from mxgateway.recovery import Recovery, StreamCare
 from mxgateway.subscription_options import RecoveryOptions, SubscriptionFields, SubscriptionOptions
 from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel

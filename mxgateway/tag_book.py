@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from mxgateway import proto
-from mxgateway.writes import Item
+from mxgateway.events.writes import Item
 
 LINGER: Final = 1.0
 """Seconds that a tag stays advised after it was written: who writes it again soon pays one call instead of three."""

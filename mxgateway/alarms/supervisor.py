@@ -19,8 +19,8 @@ from mxgateway.alarms.messages import (
     SnapshotComplete,
 )
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayTimeoutError, MxGatewayTransportError
+from mxgateway.events.recovery import GivingUp, Recovery
 from mxgateway.faults import ClosedFault, in_seconds
-from mxgateway.recovery import GivingUp, Recovery
 from mxgateway.subscription.states import OVER, StateBoard
 from mxgateway.subscription.updates import ConnectionChange, Outcome, SubscriptionState
 from mxgateway.subscription_options import RecoveryOptions

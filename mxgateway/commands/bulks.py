@@ -24,11 +24,11 @@ from mxgateway.commands.budget import Budget
 from mxgateway.commands.reading import ReadCommands, text_weights
 from mxgateway.commands.writing import time_value
 from mxgateway.errors import MxGatewayError, PartialBulk
+from mxgateway.events.writes import not_accepted
 from mxgateway.transport.method import Progress
 from mxgateway.values import MxValueInput
 from mxgateway.wire.betterproto_seam import Message
 from mxgateway.write_values import WriteValue, check_value, message_of
-from mxgateway.writes import not_accepted
 
 Transmit = Callable[[proto.MxCommandRequest, float | None, Progress], Awaitable[proto.MxCommandReply]]
 """Sends the request of one part."""

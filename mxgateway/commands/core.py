@@ -10,7 +10,9 @@ from mxgateway import proto
 from mxgateway.commands import replies, requests
 from mxgateway.commands.arguments import check_correlation_id, check_message
 from mxgateway.errors import CallSite, GrpcStatus, MxAccessError, MxGatewayAuthorizationError, MxGatewaySessionError
-from mxgateway.event_hub import EventHub
+from mxgateway.events.event_hub import EventHub
+from mxgateway.events.writer import Writer
+from mxgateway.events.writes import Item, WriteLedger, written_items
 from mxgateway.methods import INVOKE, STREAM_EVENTS
 from mxgateway.options import check_timeout
 from mxgateway.tag_book import TagBook
@@ -19,8 +21,6 @@ from mxgateway.transport.method import CallOptions, Progress, call_site
 from mxgateway.transport.server_stream import ServerStream
 from mxgateway.wire import which_one_of
 from mxgateway.wire.betterproto_seam import Message
-from mxgateway.writer import Writer
-from mxgateway.writes import Item, WriteLedger, written_items
 
 T = TypeVar("T")
 

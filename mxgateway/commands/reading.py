@@ -16,8 +16,8 @@ from mxgateway.commands.arguments import check_handle, check_list, check_text, c
 from mxgateway.commands.budget import Budget
 from mxgateway.commands.core import SessionCore
 from mxgateway.errors import MxGatewayError, PartialBulk
+from mxgateway.events.writes import not_accepted
 from mxgateway.wire.collector import collector_held
-from mxgateway.writes import not_accepted
 
 R = TypeVar("R")
 

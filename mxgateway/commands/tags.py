@@ -16,13 +16,13 @@ from mxgateway.commands.bulks import BulkCommands
 from mxgateway.commands.items import ItemCommands
 from mxgateway.commands.reading import Read, text_weights
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, PartialBulk
+from mxgateway.events.writes import Confirmation, Item, written_items
 from mxgateway.tag_book import LINGER
 from mxgateway.tags import TagValue, TagWrite, completed_write, tag_value, tag_write, unconfirmed_write
 from mxgateway.transport.method import Progress
 from mxgateway.value_kinds import DATA_TYPES
 from mxgateway.values import MxValueInput, to_mx_value
 from mxgateway.wire.betterproto_seam import Message
-from mxgateway.writes import Confirmation, Item, written_items
 
 log = logging.getLogger("mxgateway.session")
 

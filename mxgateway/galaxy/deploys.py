@@ -15,9 +15,9 @@ from mxgateway import proto
 from mxgateway.commands.arguments import check_correlation_id, check_time
 from mxgateway.commands.requests import new_correlation_id
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayInvalidRequestError, MxGatewayTransportError
+from mxgateway.events.recovery import GivingUp, Recovery
 from mxgateway.faults import ClosedFault
 from mxgateway.methods import WATCH_DEPLOY_EVENTS
-from mxgateway.recovery import GivingUp, Recovery
 from mxgateway.subscription_options import RecoveryOptions
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.method import CallOptions, call_site

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from mxgateway.errors import CallSite, MxGatewayError, map_fault
-from mxgateway.recovery import GivingUp, Recovery, StreamCare, is_session_lost
+from mxgateway.events.recovery import GivingUp, Recovery, StreamCare, is_session_lost
 from mxgateway.session import Session
 from mxgateway.subscription.feed import Feed
 from mxgateway.subscription.items import SubscribedItems

@@ -11,8 +11,8 @@ BASE = {
     "versions",
 }  # fmt: skip
 CLIENT = {
-    "alarms", "bulk_parts", "client", "commands", "connecting", "event_hub", "events", "galaxy", "kept_events", "methods", "recovery", "session",
-    "subscription", "tag_book", "tags", "turns", "write_values", "writer", "writes",
+    "alarms", "bulk_parts", "client", "commands", "connecting", "events", "galaxy", "methods", "session", "subscription", "tag_book", "tags",
+    "write_values",
 }  # fmt: skip
 VALUES = {"values", "value_kinds", "value_text"}
 BINDINGS = {"generated", "proto"}

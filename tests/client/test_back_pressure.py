@@ -16,7 +16,7 @@ EVENTS, SIZE = 6000, 4000  # more than windows and queues take
 
 @pytest.fixture(autouse=True)
 def short_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mxgateway.events.QUEUE_LIMIT", 100)
+    monkeypatch.setattr("mxgateway.events.stream.QUEUE_LIMIT", 100)
 
 
 def text(number: int) -> str:

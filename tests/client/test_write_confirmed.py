@@ -218,7 +218,7 @@ async def test_events_that_were_kept_are_not_repeated_for_a_reader_that_resumes(
 async def test_what_exceeds_the_bound_of_kept_events_is_told_as_a_gap(
     gateway: SimulatedGateway, session: Session, item: Item, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mxgateway.kept_events.KEPT_LIMIT", 10)
+    monkeypatch.setattr("mxgateway.events.kept_events.KEPT_LIMIT", 10)
     await session.write_confirmed(*item.pair, 1)
     for value in range(30):
         change(gateway, [value])

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import MxGatewayError, MxGatewaySessionError, proto
+from mxgateway.events.writes import Confirmation, Item, WriteLedger, written_items
 from mxgateway.transport.method import Progress
-from mxgateway.writes import Confirmation, Item, WriteLedger, written_items
 
 ITEM, OTHER = Item(1, 2), Item(1, 3)
 

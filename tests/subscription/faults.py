@@ -12,7 +12,7 @@ from unittest.mock import patch
 from grpclib.const import Status
 
 from mxgateway import MxGatewayError, Outcome, Subscription, SubscriptionState, proto
-from mxgateway.recovery import Recovery
+from mxgateway.events.recovery import Recovery
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from mxgateway.simulator.sessions import Session
 from tests.client.support import connect, until

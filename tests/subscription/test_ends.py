@@ -16,7 +16,7 @@ from mxgateway import (
     Overflow,
     SubscriptionState,
 )
-from mxgateway.event_hub import EventHub
+from mxgateway.events.event_hub import EventHub
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.subscription.feed import Feed
 from mxgateway.subscription.supervisor import Supervisor

@@ -23,7 +23,7 @@ from mxgateway import (
     RecoveryOptions,
     SubscriptionState,
 )
-from mxgateway.recovery import GivingUp, Recovery, is_rejection, is_session_lost
+from mxgateway.events.recovery import GivingUp, Recovery, is_rejection, is_session_lost
 from mxgateway.simulator import SimulatedGateway
 from tests.client.support import connect, until
 from tests.subscription.rig import consumed, options, publish, quiet_plant, tags_of

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from mxgateway import proto
 from mxgateway.errors import MxGatewayError
-from mxgateway.kept_events import is_after
+from mxgateway.events.kept_events import is_after
 
 if TYPE_CHECKING:
-    from mxgateway.event_hub import EventHub
-    from mxgateway.recovery import StreamCare
+    from mxgateway.events.event_hub import EventHub
+    from mxgateway.events.recovery import StreamCare
 
 QUEUE_LIMIT: Final = 10_000
 """Events that wait for one iterator: the length of the gateway's own queue."""

@@ -15,12 +15,12 @@ from typing import Any, Protocol
 
 from mxgateway import proto
 from mxgateway.errors import CallSite, MxGatewayError, MxGatewaySessionError, map_fault
-from mxgateway.events import EventStream
-from mxgateway.kept_events import KeptEvents, lost_in
-from mxgateway.recovery import GivingUp, StreamCare, is_session_lost, is_taken
+from mxgateway.events.kept_events import KeptEvents, lost_in
+from mxgateway.events.recovery import GivingUp, StreamCare, is_session_lost, is_taken
+from mxgateway.events.stream import EventStream
+from mxgateway.events.writes import WriteLedger
 from mxgateway.transport.counters import Counters
 from mxgateway.transport.server_stream import ServerStream
-from mxgateway.writes import WriteLedger
 
 Events = ServerStream[Any, proto.MxEvent]
 Batch = asyncio.Future[list[proto.MxEvent]]

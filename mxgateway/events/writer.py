@@ -9,10 +9,10 @@ from typing import NamedTuple
 from mxgateway import proto
 from mxgateway.commands import replies, requests
 from mxgateway.errors import CallSite, MxGatewayError, map_fault
-from mxgateway.event_hub import EventHub
+from mxgateway.events.event_hub import EventHub
+from mxgateway.events.writes import Confirmation, Item, WriteLedger, accepted_writes
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.method import Progress
-from mxgateway.writes import Confirmation, Item, WriteLedger, accepted_writes
 
 
 class SentWrites(NamedTuple):

@@ -22,9 +22,9 @@ from mxgateway.errors import (
     MxGatewayInvalidRequestError,
     MxGatewaySessionError,
 )
+from mxgateway.events.turns import Turns
 from mxgateway.faults import ConnectionFault
 from mxgateway.transport.method import Progress
-from mxgateway.turns import Turns
 from mxgateway.wire import which_one_of
 
 Confirmation = asyncio.Future[proto.MxEvent]
