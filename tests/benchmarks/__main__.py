@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import mxgateway
-from tests.benchmarks import bulk, codec, galaxy, memory, programs, stream, subscribe, unary
+from tests.benchmarks import bulk, codec, galaxy, live, memory, programs, stream, subscribe, unary
 from tests.benchmarks.bindings import StockContract, generate_grpcio_modules
 from tests.benchmarks.harness import QUICK, Figure, Settings, table
 
@@ -56,6 +56,7 @@ class Suite:
             "json": lambda: codec.json_figures(self._settings, self._stock),
             "stream": lambda: stream.figures(self._settings),
             "subscribe": lambda: subscribe.figures(self._settings),
+            "live": lambda: live.figures(self._settings),
             "unary": lambda: unary.figures(self._settings),
             "bulk": lambda: bulk.figures(self._settings, self._folder),
             "galaxy": lambda: galaxy.figures(self._settings, self._stock),

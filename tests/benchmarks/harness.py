@@ -29,6 +29,8 @@ class Settings:
     page_attributes: int = 20
     stream_events: int = 30_000
     """Events of one stream."""
+    live_events: int = 700
+    """Events of one stream on which they come one by one, a millisecond apart."""
     memory_events: int = 1_000_000
     bulk_tags: int = 100_000
     """Tags that are subscribed, read and written in bulk."""
@@ -49,7 +51,7 @@ class Settings:
 
 
 QUICK: Final = Settings(
-    rounds=1, sample_seconds=0.0, write_entries=20, page_objects=5, page_attributes=2, stream_events=300,
+    rounds=1, sample_seconds=0.0, write_entries=20, page_objects=5, page_attributes=2, stream_events=300, live_events=30,
     memory_events=3000, bulk_tags=40, galaxy_objects=70, galaxy_attributes=2, galaxy_pages=(20, 5),
     latency_calls=10, rate_calls=60,
 )  # fmt: skip

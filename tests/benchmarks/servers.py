@@ -4,13 +4,15 @@ grpcio's own Python servers send some 15,000 to 25,000 messages a second, less t
 themselves. `core` is the same C core without grpcio's Python server in front of it: the calls that the server would make, one after the other,
 in one thread, on bytes that were made before. Each message is sent, framed and flushed by the C core on its own, as ASP.NET's server does
 it. `coalesced` differs in one thing: it tells the C core that more is to come, so that it packs messages into
-large frames. `aio` is the faster of grpcio's own servers.
+large frames. `aio` is the faster of grpcio's own servers. With an interval, a stream's messages go on a schedule, and behind each stream a line
+of JSON tells how many went late.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import sys
 import threading
@@ -23,6 +25,7 @@ import grpc
 from grpc._cython import cygrpc
 
 from tests.benchmarks import samples
+from tests.benchmarks.pace import Pace
 
 SERVICE: Final = "mxaccess_gateway.v1.MxAccessGateway"
 DISCOVER_HIERARCHY: Final = b"/galaxy_repository.v1.GalaxyRepository/DiscoverHierarchy"
@@ -227,6 +230,13 @@ async def run_aio(messages: Callable[[], Iterable[bytes]]) -> None:
     await server.wait_for_termination()
 
 
+def _paced(messages: Iterable[bytes], interval: float) -> Iterable[bytes]:
+    """Yield messages on a schedule and print how it was kept. Between two of them the server does nothing else."""
+    pace = Pace(interval)
+    yield from pace.of(messages)
+    print(json.dumps({"late": pace.late, "sent": pace.sent}), flush=True)
+
+
 def _end_with_stdin() -> None:
     sys.stdin.read()
     os._exit(0)
@@ -245,6 +255,7 @@ def main() -> None:
     parser.add_argument(
         "--tags", type=int, help="let streams begin when tags are subscribed to: events of so many items"
     )
+    parser.add_argument("--interval", type=float, help="seconds from one event to the next; at once unless told")
     options = parser.parse_args()
     threading.Thread(target=_end_with_stdin, daemon=True).start()
 
@@ -252,7 +263,11 @@ def main() -> None:
         return islice(samples.events(options.tags or samples.ITEMS), options.events)
 
     kept = [] if options.fresh else list(fresh())
-    messages = fresh if options.fresh else lambda: kept
+    made = fresh if options.fresh else lambda: kept
+
+    def messages() -> Iterable[bytes]:
+        return made() if options.interval is None else _paced(made(), options.interval)
+
     if options.kind == "bulk":
         run_bulk()
     elif options.kind == "galaxy":

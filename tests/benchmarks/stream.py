@@ -2,27 +2,54 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
 from tests.benchmarks.harness import Figure, Sample, Settings, Target, compare, take_turns
-from tests.benchmarks.worker import Worker
+from tests.benchmarks.worker import Contender, Worker
 
 AIO: Final = "grpc.aio"
 SYNC: Final = "grpcio sync"
 SINGLE: Final = "grpcio sync, experimental single thread"
 SINK: Final = "bytes discarded"
 CONTENDERS: Final = {
-    "ours": ("client_ours", "stream"),
-    AIO: ("client_grpcio", "stream"),
-    SYNC: ("client_grpcio", "stream_sync"),
-    SINGLE: ("client_grpcio", "stream_single_threaded"),
-    SINK: ("sink", "stream"),
+    "ours": Contender("client_ours", "stream"),
+    AIO: Contender("client_grpcio", "stream"),
+    SYNC: Contender("client_grpcio", "stream_sync"),
+    SINGLE: Contender("client_grpcio", "stream_single_threaded"),
+    SINK: Contender("sink", "stream"),
 }
-"""The program of each, and its job."""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What a server sends on every stream."""
+
+    events: int
+    server: str = "core"
+    """One of `servers.KINDS`."""
+    tags: int | None = None
+    """What the contenders subscribe to; None where the stream is all there is."""
+    interval: float | None = None
+    """Seconds from one event to the next; None for all at once."""
+
+    @property
+    def options(self) -> list[str]:
+        """Return the server's command line."""
+        given = {"--events": self.events, "--tags": self.tags, "--interval": self.interval}
+        return [
+            self.server,
+            *(text for name, value in given.items() if value is not None for text in (name, str(value))),
+        ]
+
+    @property
+    def question(self) -> dict[str, int]:
+        """Return what a contender's job is told."""
+        return {"events": self.events} if self.tags is None else {"events": self.events, "tags": self.tags}
 
 
 @dataclass(frozen=True)
@@ -33,6 +60,8 @@ class Taken:
     """Events a second."""
     cpu: Mapping[str, list[float]]
     """Microseconds of the client's CPU, of all its threads, for an event."""
+    late: list[float]
+    """Shares of the sends that went late, of every stream with an interval."""
 
 
 def figures(settings: Settings) -> Iterator[Figure]:
@@ -52,7 +81,7 @@ def usable_cores() -> tuple[int, int] | None:
 
 
 def _free(settings: Settings) -> Iterator[Figure]:
-    taken = measure("core", list(CONTENDERS), settings.rounds, settings.stream_events)
+    taken = measure(Feed(settings.stream_events), CONTENDERS, settings.rounds)
     yield rate("stream-aio", "event stream", taken, AIO, Target(3))
     yield rate("stream-sync", "event stream", taken, SYNC, Target(2))
     yield cpu_of("stream-cpu-aio", "… client's CPU for an event", taken, AIO)
@@ -62,8 +91,8 @@ def _free(settings: Settings) -> Iterator[Figure]:
 
 
 def _pinned(settings: Settings, cores: tuple[int, int]) -> Iterator[Figure]:
-    names = ["ours", AIO, SYNC, SINGLE]
-    taken = measure("core", names, settings.rounds, settings.stream_events, cores)
+    contenders = _some("ours", AIO, SYNC, SINGLE)
+    taken = measure(Feed(settings.stream_events), contenders, settings.rounds, cores)
     yield rate("stream-pinned-aio", "event stream, a core for each", taken, AIO, Target(3))
     yield rate("stream-pinned-sync", "event stream, a core for each", taken, SYNC, Target(2))
     yield cpu_of("stream-pinned-cpu-aio", "… client's CPU for an event", taken, AIO)
@@ -71,61 +100,61 @@ def _pinned(settings: Settings, cores: tuple[int, int]) -> Iterator[Figure]:
 
 
 def _other_servers(settings: Settings) -> Iterator[Figure]:
-    names = ["ours", AIO, SYNC, SINK]
-    coalesced = measure("coalesced", names, settings.few_rounds, settings.stream_events)
+    contenders = _some("ours", AIO, SYNC, SINK)
+    coalesced = measure(Feed(settings.stream_events, "coalesced"), contenders, settings.few_rounds)
     yield rate("stream-coalesced-aio", "event stream in large frames", coalesced, AIO)
     yield rate("stream-coalesced-sync", "event stream in large frames", coalesced, SYNC)
-    slow = measure("aio", names, settings.few_rounds, settings.stream_events // 2)
+    slow = measure(Feed(settings.stream_events // 2, "aio"), contenders, settings.few_rounds)
     yield rate("stream-slow-aio", "event stream of a grpc.aio server", slow, AIO)
     yield cpu_of("stream-slow-cpu-aio", "… client's CPU for an event", slow, AIO)
     yield rate("stream-slow-server", "… and what its server can send", slow, SINK)
 
 
+def _some(*names: str) -> dict[str, Contender]:
+    return {name: CONTENDERS[name] for name in names}
+
+
 def measure(
-    server_kind: str,
-    names: list[str],
-    rounds: int,
-    events: int,
-    cores: tuple[int, int] | None = None,
-    *,
-    contenders: Mapping[str, tuple[str, str]] = CONTENDERS,
-    tags: int | None = None,
+    feed: Feed, contenders: Mapping[str, Contender], rounds: int, cores: tuple[int, int] | None = None
 ) -> Taken:
     """Let contenders take turns at one server, each in a process of its own.
 
     Args:
-        server_kind: One of `servers.KINDS`.
-        names: The contenders.
+        feed: What the server sends.
+        contenders: Who takes part, by name.
         rounds: Streams that each of them reads.
-        events: Events of a stream.
         cores: What server and clients are bound to; None leaves that to the system.
-        contenders: The program of each contender, and its job.
-        tags: What they subscribe to; None where the stream is all there is.
     """
     server_core, client_core = cores or (None, None)
-    cpu: dict[str, list[float]] = {name: [] for name in names}
+    cpu: dict[str, list[float]] = {name: [] for name in contenders}
+    late: list[float] = []
     with ExitStack() as stack:
-        more = [] if tags is None else ["--tags", str(tags)]
-        server = stack.enter_context(Worker("servers", server_kind, "--events", str(events), *more, core=server_core))
+        server = stack.enter_context(Worker("servers", *feed.options, core=server_core))
         port = server.line()
         samples: dict[str, Sample] = {}
-        for name in names:
-            program, job = contenders[name]
-            client = stack.enter_context(Worker(program, port, core=client_core))
-            samples[name] = _sample(
-                client, job, {"events": events, **({} if tags is None else {"tags": tags})}, cpu[name]
-            )
+        for name, each in contenders.items():
+            client = stack.enter_context(Worker(each.program, port, core=client_core, tree=each.tree))
+            kept = (lambda: late.append(_late(server))) if feed.interval is not None else None
+            samples[name] = _sample(client, each.job, feed, cpu[name], kept)
         rates = take_turns(samples, rounds)
-    return Taken(rates, {name: taken[-rounds:] for name, taken in cpu.items()})
+    return Taken(rates, {name: taken[-rounds:] for name, taken in cpu.items()}, late)
 
 
-def _sample(client: Worker, job: str, sizes: Mapping[str, int], cpu: list[float]) -> Sample:
+def _sample(client: Worker, job: str, feed: Feed, cpu: list[float], after: Callable[[], None] | None) -> Sample:
     def sample() -> float:
-        outcome = client.ask(job, **sizes)
+        outcome = client.ask(job, **feed.question)
         cpu.append(outcome["cpu"])
+        if after is not None:
+            after()
         return outcome["rate"]
 
     return sample
+
+
+def _late(server: Worker) -> float:
+    """Return the share of the last stream's sends that went late."""
+    kept = json.loads(server.line())
+    return float(kept["late"] / kept["sent"])
 
 
 def rate(name: str, title: str, taken: Taken, other: str, target: Target | None = None) -> Figure:

@@ -24,7 +24,11 @@ TARGETS = {
     "stream-sync": "≥ 2×",
     "stream-pinned-aio": "≥ 3×",
     "stream-pinned-sync": "≥ 2×",
-    "subscribe-aio": "≥ 2.5×",
+    "subscribe-aio": "≥ 7×",
+    "subscribe-pinned-aio": "≥ 3×",
+    "live-stream-aio": "≤ 0.7×",
+    "live-stream-bare": "≤ 1.35×",
+    "live-subscribe-aio": "≤ 0.85×",
     "unary-p50": "≥ 1×",
     "unary-rate": "≥ 1×",
     "bulk-subscribe": "≥ 1×",
@@ -48,7 +52,8 @@ INFORMATION = {
     *(f"bulk-{name}-cpu" for name in bulk.TITLES),
     *(f"bulk-quick-{name}{kind}" for name in bulk.TITLES for kind in ("", "-cpu")),
     "galaxy-large", "galaxy-large-cpu", "galaxy-small", "galaxy-small-cpu",
-    "subscribe-cpu-aio", "subscribe-pinned-aio", "subscribe-pinned-cpu-aio",
+    "subscribe-cpu-aio", "subscribe-pinned-cpu-aio",
+    "live-late", "live-fast-stream-aio", "live-fast-stream-bare", "live-fast-subscribe-aio", "live-fast-late",
 }  # fmt: skip
 
 
@@ -76,13 +81,15 @@ def test_every_figure_is_produced_with_its_target(run: tuple[str, dict[str, Any]
     }
 
 
-def test_every_figure_is_a_ratio_of_two_positive_numbers_or_an_amount_of_memory(
+def test_every_figure_is_a_ratio_of_two_positive_numbers_an_amount_of_memory_or_a_share(
     run: tuple[str, dict[str, Any]],
 ) -> None:
     for figure in run[1]["figures"]:
         assert math.isfinite(figure["value"])
         if figure["name"] == "memory-events" or figure["name"].startswith("galaxy-memory"):
             assert figure["ours"] == figure["value"] >= 0
+        elif figure["name"].endswith("-late"):
+            assert 0 <= figure["ours"] == figure["value"] <= 100
         elif figure["name"] == "bulk-memory":
             assert figure["ours"] > 0
         else:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,6 +39,18 @@ class Stopwatch:
         return {"rate": events / seconds, "cpu": cpu / events * 1e6}
 
 
+@dataclass(frozen=True)
+class Contender:
+    """Who takes part, and with what."""
+
+    program: str
+    """A module below `tests.benchmarks`."""
+    job: str
+    """One of the program's."""
+    tree: Path = ROOT
+    """The source tree that the program and the library are taken from."""
+
+
 class Worker:
     """A module of the benchmarks that runs as a program; a context manager that ends it.
 
@@ -45,15 +58,16 @@ class Worker:
         module: Below `tests.benchmarks`.
         arguments: Of its command line.
         core: The processor core that it is bound to; None leaves that to the system.
+        tree: The source tree that the program and the library are taken from.
     """
 
-    def __init__(self, module: str, *arguments: str, core: int | None = None) -> None:
+    def __init__(self, module: str, *arguments: str, core: int | None = None, tree: Path = ROOT) -> None:
         self._command = [sys.executable, "-m", f"tests.benchmarks.{module}", *arguments]
-        self._core = core
+        self._core, self._tree = core, tree
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", cwd=ROOT
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", cwd=self._tree
         )
         if self._core is not None:
             os.sched_setaffinity(self._process.pid, {self._core})  # threads that it starts later stay there, too
