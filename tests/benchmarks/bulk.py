@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 from tests.benchmarks import plant
 from tests.benchmarks.harness import Figure, Sample, Settings, Target, compare, take_turns
 from tests.benchmarks.memory import MIB
-from tests.benchmarks.worker import Worker
+from tests.benchmarks.worker import Contender, Worker
 
 OTHER: Final = "grpc.aio"
-CONTENDERS: Final = {"ours": "bulk_ours", OTHER: "bulk_grpcio"}
-"""The program of each."""
+CONTENDERS: Final = {"ours": Contender("bulk_ours", "bulk"), OTHER: Contender("bulk_grpcio", "bulk")}
 TITLES: Final = {
     "subscribe": "subscribe to {tags:,} tags",
     "read": "read {tags:,} tags as Python values",
@@ -23,46 +23,44 @@ TITLES: Final = {
 Outcomes = Mapping[str, list[dict[str, float]]]
 
 
-def figures(settings: Settings, folder: Path) -> Iterator[Figure]:
-    """Yield the figures of bulks.
+def figures(settings: Settings, folder: Path, contenders: Mapping[str, Contender] = CONTENDERS) -> Iterator[Figure]:
+    """Yield the figures of bulks, ours beside one other contender's.
 
     Args:
         settings: How many tags, how often.
         folder: Where the list of tags is written.
+        contenders: Ours, and the other one.
     """
     tags = folder / "tags.txt"
     count = settings.bulk_tags
     tags.write_text("\n".join(plant.tags_of(plant.plant_of(count), count)), encoding="utf-8")
-    simulated = _measure(Worker("plant", str(count)), settings.few_rounds, tags, events=True)
+    simulated = _measure(Worker("plant", str(count)), contenders, settings.few_rounds, tags, events=True)
     for name, title in TITLES.items():
         yield _rate(f"bulk-{name}", title.format(tags=count), simulated, name, Target(1))
         yield _cpu(f"bulk-{name}-cpu", simulated, name)
     yield _memory("bulk-memory", "… peak memory above the start", simulated)
-    quick = _measure(Worker("servers", "bulk"), settings.few_rounds, tags, events=False)
+    quick = _measure(Worker("servers", "bulk"), contenders, settings.few_rounds, tags, events=False)
     for name, title in TITLES.items():
         yield _rate(f"bulk-quick-{name}", f"{title.format(tags=count)} at a server of prepared replies", quick, name)
         yield _cpu(f"bulk-quick-{name}-cpu", quick, name)
 
 
-def _measure(server: Worker, rounds: int, tags: Path, *, events: bool) -> Outcomes:
+def _measure(server: Worker, contenders: Mapping[str, Contender], rounds: int, tags: Path, *, events: bool) -> Outcomes:
     """Let the contenders take turns, each with a session of its own for each of its turns; the first outcome is of a fresh process and has the memory."""
-    outcomes: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
-    with server:
-        port = server.line()
-        with Worker(CONTENDERS["ours"], port) as ours, Worker(CONTENDERS[OTHER], port) as other:
-            take_turns(
-                {
-                    name: _sample(client, tags, outcomes[name], events=events)
-                    for name, client in (("ours", ours), (OTHER, other))
-                },
-                rounds,
-            )
+    outcomes: dict[str, list[dict[str, float]]] = {name: [] for name in contenders}
+    with ExitStack() as stack:
+        port = stack.enter_context(server).line()
+        samples: dict[str, Sample] = {}
+        for name, each in contenders.items():
+            client = stack.enter_context(Worker(each.program, port, tree=each.tree))
+            samples[name] = _sample(client, each.job, tags, outcomes[name], events=events)
+        take_turns(samples, rounds)
     return outcomes
 
 
-def _sample(client: Worker, tags: Path, outcomes: list[dict[str, float]], *, events: bool) -> Sample:
+def _sample(client: Worker, job: str, tags: Path, outcomes: list[dict[str, float]], *, events: bool) -> Sample:
     def sample() -> float:
-        outcome = client.ask("bulk", tags_file=str(tags), events=events, memory=not outcomes)
+        outcome = client.ask(job, tags_file=str(tags), events=events, memory=not outcomes)
         outcomes.append(outcome)
         return outcome["read_rate"]
 
@@ -70,21 +68,21 @@ def _sample(client: Worker, tags: Path, outcomes: list[dict[str, float]], *, eve
 
 
 def _rate(name: str, title: str, outcomes: Outcomes, operation: str, target: Target | None = None) -> Figure:
-    ours, other = (_of(outcomes[each], f"{operation}_rate") for each in ("ours", OTHER))
-    return compare(name, title, ours, other, other_name=OTHER, measure="rate", unit="tags/s", target=target)
+    (_, ours), (other_name, other) = ((name, _of(each, f"{operation}_rate")) for name, each in outcomes.items())
+    return compare(name, title, ours, other, other_name=other_name, measure="rate", unit="tags/s", target=target)
 
 
 def _cpu(name: str, outcomes: Outcomes, operation: str) -> Figure:
-    ours, other = (_of(outcomes[each], f"{operation}_cpu") for each in ("ours", OTHER))
+    (_, ours), (other_name, other) = ((name, _of(each, f"{operation}_cpu")) for name, each in outcomes.items())
     # Microseconds for a tag are tenths of seconds for 100,000.
     return compare(
-        name, "… client's CPU for 100,000 tags", ours, other, other_name=OTHER, measure="time", unit="s", scale=0.1
+        name, "… client's CPU for 100,000 tags", ours, other, other_name=other_name, measure="time", unit="s", scale=0.1
     )  # fmt: skip
 
 
 def _memory(name: str, title: str, outcomes: Outcomes) -> Figure:
-    ours, other = ([outcomes[each][0]["growth"]] for each in ("ours", OTHER))
-    return compare(name, title, ours, other, other_name=OTHER, measure="share", unit="MiB", scale=1 / MIB)
+    (_, ours), (other_name, other) = ((name, [each[0]["growth"]]) for name, each in outcomes.items())
+    return compare(name, title, ours, other, other_name=other_name, measure="share", unit="MiB", scale=1 / MIB)
 
 
 def _of(outcomes: list[dict[str, float]], result: str) -> list[float]:
