@@ -233,7 +233,7 @@ class FunctionSource(Source):
         kind = field.kind
         if kind in VARINT_KINDS:
             more, expression = _VARINTS[kind]
-            self._varint("value", more)
+            self._varint("value", more, long=kind == "uint64")
             return expression.format(enum=self._link.enum(field.python_type) if kind == "enum" else "")
         if kind in FIXED_FORMATS:
             self.add(f"value, = read_{kind}(data, pos)", f"pos += {8 if wire_type_of(kind) == 1 else 4}")
@@ -275,11 +275,19 @@ class FunctionSource(Source):
         self.add(f"if {field.name!r} in fields: fields[{field.name!r}] += items")
         self.add(f"else: fields[{field.name!r}] = items")
 
-    def _varint(self, name: str, more: str) -> None:
+    def _varint(self, name: str, more: str, *, long: bool = False) -> None:
         self.add(f"{name} = data[pos]; pos += 1")
         with self.block(f"if {name} > 127:"):
             self.add("byte = data[pos]; pos += 1", f"{name} += (byte - 1) << 7")
-            self.add(f"if byte > 127: {name}, pos = {more}(data, pos, {name})")
+            if not long:
+                self.add(f"if byte > 127: {name}, pos = {more}(data, pos, {name})")
+                return
+            # The number of an event has four bytes for most of a busy session.
+            with self.block("if byte > 127:"):
+                self.add("byte = data[pos]")
+                with self.block("if byte > 127 and data[pos + 1] < 128:"):
+                    self.add(f"{name} += ((byte - 1) << 14) + ((data[pos + 1] - 1) << 21); pos += 2")
+                self.add(f"else: {name}, pos = {more}(data, pos, {name})")
 
     def _size(self) -> None:
         self._varint("size", "more_size")

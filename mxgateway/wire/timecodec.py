@@ -14,12 +14,13 @@ from .varint import MASK_64, encode_varint, more_int32, more_int64
 
 _SECONDS_TAG: Final = 0x08
 _NANOS_TAG: Final = 0x10
+_NANOS_FIELD: Final = bytes((_NANOS_TAG,))
 
 _number: Final = int.from_bytes
 
-# A Timestamp with a second that is known: the second's field, the tag of nanos, and their four or five bytes.
-_second_and_four: Final = Struct("<6s5B").unpack_from
-_second_and_five: Final = Struct("<6s6B").unpack_from
+# A Timestamp with a second that is known: the second's field and the tag of nanos, and their four or five bytes.
+_second_and_four: Final = Struct("<7s4B").unpack_from
+_second_and_five: Final = Struct("<7s5B").unpack_from
 # What the bits that say "goes on" add up to in a varint of four bytes, and of five.
 _FOUR_BYTES_MARKS: Final = 0x20_4080
 _FIVE_BYTES_MARKS: Final = 0x1020_4080
@@ -36,8 +37,8 @@ _new_datetime = cast("Callable[..., Timestamp]", datetime.__new__)
 _subtract = cast("Callable[[datetime, datetime], timedelta]", datetime.__sub__)
 
 # Events come in clusters, and a second's bytes are the same in all of them. From the six bytes of its field (the tag
-# and a varint of five bytes, which spans the years 1978 to 3058) to the first seven of the ten bytes that its datetime
-# is pickled as, behind which the microseconds stand; and back.
+# and a varint of five bytes, which spans the years 1978 to 3058) and the tag of nanos to the first seven of the ten
+# bytes that its datetime is pickled as, behind which the microseconds stand; and from the second to its field.
 _SECONDS_READ: Final[dict[bytes, bytes]] = {}
 _SECONDS_WRITTEN: Final[dict[int, bytes]] = {}
 _MOST_SECONDS: Final = 1024
@@ -51,17 +52,19 @@ def read_timestamp(data: bytes, pos: int, stop: int) -> Timestamp:
     """
     size = stop - pos
     if size == 12:
-        head, tag, a, b, c, d, last = _second_and_five(data, pos)
-        regular = a & b & c & d
+        head, a, b, c, d, last = _second_and_five(data, pos)
+        regular = a & b & c & d  # what is too much in the last byte makes more nanos than a second has
         nanos = a + (b << 7) + (c << 14) + (d << 21) + (last << 28) - _FIVE_BYTES_MARKS
     elif size == 11:
-        head, tag, a, b, c, last = _second_and_four(data, pos)
-        regular = a & b & c
+        head, a, b, c, last = _second_and_four(data, pos)
+        regular = a & b & c & (last ^ 128)
         nanos = a + (b << 7) + (c << 14) + (last << 21) - _FOUR_BYTES_MARKS
+    elif size == 6:  # a whole second, as some sources count
+        head, regular, nanos = data[pos:stop] + _NANOS_FIELD, 128, 0
     else:
         return Timestamp.from_parts(*_read_parts(data, pos, stop))
     second = _SECONDS_READ.get(head)
-    if second is None or tag != _NANOS_TAG or regular < 128 or last > 127 or nanos > 999_999_999:
+    if second is None or regular < 128 or nanos > 999_999_999:
         return _read_new_second(data, pos, stop)
     micros = nanos // 1000
     # The quickest of datetime's constructors is the one that pickle uses.
@@ -138,7 +141,7 @@ def _read_new_second(data: bytes, pos: int, stop: int) -> Timestamp:
         if len(_SECONDS_READ) >= _MOST_SECONDS:
             _SECONDS_READ.clear()
         clock = (made.month, made.day, made.hour, made.minute, made.second)
-        _SECONDS_READ[head] = made.year.to_bytes(2) + bytes(clock)
+        _SECONDS_READ[head + _NANOS_FIELD] = made.year.to_bytes(2) + bytes(clock)
     return made
 
 

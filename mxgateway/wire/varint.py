@@ -34,7 +34,6 @@ def more_uint64(data: bytes, pos: int, value: int) -> tuple[int, int]:
         return value + ((byte - 1) << 14), pos + 1
     last = data[pos + 1]
     if last < 128:
-        # The number of an event, for most of a busy session.
         return value + ((byte - 1) << 14) + ((last - 1) << 21), pos + 2
     shift = 14
     while True:
