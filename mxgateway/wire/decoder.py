@@ -27,9 +27,9 @@ from .varint import encode_varint, more_int32, more_int64, more_size, more_uint3
 from .warming import WarmingFunctions
 
 M = TypeVar("M")
-_MANY_OBJECTS: Final = 8192
+MANY_OBJECTS: Final = 8192
 """Bytes from which on a message is taken to consist of some hundred objects."""
-_TO_REFERENCE: Final = (IrregularError, IndexError, UnicodeDecodeError, OverflowError, struct.error)
+TO_REFERENCE: Final = (IrregularError, IndexError, UnicodeDecodeError, OverflowError, struct.error)
 
 
 def decode(message_type: type[M], data: bytes | bytearray | memoryview, *, size_limit: int = SIZE_LIMIT) -> M:
@@ -52,11 +52,11 @@ def decode(message_type: type[M], data: bytes | bytearray | memoryview, *, size_
         raise WireError(reason, message_name=message_type.__name__, offset=size_limit)
     function = _DECODERS[message_type]
     try:
-        if size < _MANY_OBJECTS:
+        if size < MANY_OBJECTS:
             return function(data, 0, size, DEPTH_LIMIT)  # type: ignore[no-any-return]
         with collector_held():
             return function(data, 0, size, DEPTH_LIMIT)  # type: ignore[no-any-return]
-    except _TO_REFERENCE:
+    except TO_REFERENCE:
         pass  # the error that the reference reader finds is the only one to show
     return reader.read(message_type, data, DEPTH_LIMIT)  # type: ignore[no-any-return]
 
@@ -128,6 +128,9 @@ class _DecoderLinker(Linker):
                 name, remembering(message_type, plain, lambda: super(_DecoderLinker, self).link(name, message_type))
             )
 
+    def decoder(self, message_type: type[Any]) -> Callable[[bytes, int, int, int], Any]:
+        return lambda data, pos, end, depth: self.functions[message_type](data, pos, end, depth)
+
     def record(self, field: FieldSchema) -> str:
         parts = [field.key, field.value] if field.kind == MAP else [field.value]
         return self.value(self.compile(record_source("record", parts, self)))
@@ -183,7 +186,7 @@ def _fixed_unpacker(letter: str) -> Callable[[bytes, int, int], list[Any]]:
 
 
 _ENUM_TABLES: Final[dict[type[Any], _EnumTable]] = {}
-_LINKER: Final = _DecoderLinker(
+LINKER: Final = _DecoderLinker(
     {
         "IrregularError": IrregularError,
         "instance_dict": instance_dict,
@@ -208,7 +211,7 @@ _LINKER: Final = _DecoderLinker(
     }
 )
 _DECODERS: Final = WarmingFunctions(
-    _LINKER.functions,
+    LINKER.functions,
     reference=lambda message_type, data, _pos, _end, depth: reader.read(message_type, data, depth),
     size=lambda _type, _data, _pos, end, _depth: end,
 )

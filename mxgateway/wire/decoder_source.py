@@ -28,7 +28,7 @@ is only read when the fields with shorter tags are behind.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -71,6 +71,9 @@ class Linker(Protocol):
     def function(self, message_type: type[Any], /) -> str:
         """Return the name of a type's decode function."""
 
+    def decoder(self, message_type: type[Any], /) -> Callable[[bytes, int, int, int], Any]:
+        """Return a type's decode function itself."""
+
     def record(self, field: FieldSchema, /) -> str:
         """Return the name of the function for a map's entries or for a wrapper."""
 
@@ -86,17 +89,24 @@ class Linker(Protocol):
 
 def message_source(name: str, schema: MessageSchema, link: Linker) -> str:
     """Return the source of a message type's decode function."""
-    function = _Function(schema.fields, link, list(schema.groups), stock=not is_lean(schema.message_type))
+    function = FunctionSource(schema.fields, link, list(schema.groups), stock=not is_lean(schema.message_type))
     return function.of_message(name, schema.message_type)
 
 
 def record_source(name: str, parts: list[FieldSchema], link: Linker) -> str:
     """Return the source of a function that reads a wrapper's value, or the key and the value of a map's entry."""
-    return _Function(parts, link, [], stock=False).of_record(name)
+    return FunctionSource(parts, link, [], stock=False).of_record(name)
 
 
-class _Function(Source):
-    """One function's source while it is written."""
+class FunctionSource(Source):
+    """One function's source while it is written.
+
+    Args:
+        fields: What is read, in the order of the numbers.
+        link: Gives what the source refers to a name.
+        groups: The names of the oneofs.
+        stock: Whether the messages have betterproto's own base class.
+    """
 
     def __init__(self, fields: list[FieldSchema], link: Linker, groups: list[str], *, stock: bool) -> None:
         super().__init__()
@@ -108,6 +118,7 @@ class _Function(Source):
         self._groups = groups
 
     def of_message(self, name: str, message_type: type[Any]) -> str:
+        """Return the source of a function that makes a message."""
         with self.block(f"def {name}(data, pos, end, depth):"):
             self.add("if not depth: raise IrregularError")
             self.add(f"message = new({self._link.value(message_type)})")
@@ -128,6 +139,7 @@ class _Function(Source):
         return self.text()
 
     def of_record(self, name: str) -> str:
+        """Return the source of a function that reads a wrapper's value, or the key and the value of a map's entry."""
         self._record = True
         with self.block(f"def {name}(data, pos, end, depth):"):
             self.add("if not depth: raise IrregularError")
@@ -148,13 +160,13 @@ class _Function(Source):
         with self.block("while pos < end:"):
             self._tag_size = 1
             self._read_tag()
-            for tag_size, cases in groupby(_cases(self._fields), key=lambda case: _tag_size(case[0])):
-                while self._tag_size < tag_size:
+            for size, cases in groupby(tag_cases(self._fields), key=lambda case: tag_size(case[0])):
+                while self._tag_size < size:
                     self._tag_size += 1
                     self._extend_tag(self._tag_size)
                 self._section(list(cases), known)
             self.add("pos -= 1")
-            self.add(*(f"if tag >= {_least(size)}: pos -= 1" for size in range(2, self._tag_size + 1)))
+            self.add(*(f"if tag >= {least_tag(size)}: pos -= 1" for size in range(2, self._tag_size + 1)))
             with self.block(f"if tag not in {self._link.value(frozenset(known))}:"):
                 if self._record:
                     self.add("raise IrregularError")
@@ -221,7 +233,7 @@ class _Function(Source):
         kind = field.kind
         if kind in VARINT_KINDS:
             more, expression = _VARINTS[kind]
-            self._varint("value", more)
+            self._varint("value", more, long=kind == "uint64")
             return expression.format(enum=self._link.enum(field.python_type) if kind == "enum" else "")
         if kind in FIXED_FORMATS:
             self.add(f"value, = read_{kind}(data, pos)", f"pos += {8 if wire_type_of(kind) == 1 else 4}")
@@ -263,11 +275,19 @@ class _Function(Source):
         self.add(f"if {field.name!r} in fields: fields[{field.name!r}] += items")
         self.add(f"else: fields[{field.name!r}] = items")
 
-    def _varint(self, name: str, more: str) -> None:
+    def _varint(self, name: str, more: str, *, long: bool = False) -> None:
         self.add(f"{name} = data[pos]; pos += 1")
         with self.block(f"if {name} > 127:"):
             self.add("byte = data[pos]; pos += 1", f"{name} += (byte - 1) << 7")
-            self.add(f"if byte > 127: {name}, pos = {more}(data, pos, {name})")
+            if not long:
+                self.add(f"if byte > 127: {name}, pos = {more}(data, pos, {name})")
+                return
+            # The number of an event has four bytes for most of a busy session.
+            with self.block("if byte > 127:"):
+                self.add("byte = data[pos]")
+                with self.block("if byte > 127 and data[pos + 1] < 128:"):
+                    self.add(f"{name} += ((byte - 1) << 14) + ((data[pos + 1] - 1) << 21); pos += 2")
+                self.add(f"else: {name}, pos = {more}(data, pos, {name})")
 
     def _size(self) -> None:
         self._varint("size", "more_size")
@@ -283,10 +303,10 @@ class _Function(Source):
 
     def _extend_tag(self, size: int) -> None:
         # A tag goes on when its last byte so far says so.
-        self.add(f"if tag >= {_least(size)}: tag |= data[pos] << {8 * (size - 1)}; pos += 1")
+        self.add(f"if tag >= {least_tag(size)}: tag |= data[pos] << {8 * (size - 1)}; pos += 1")
 
 
-def _cases(fields: Iterable[FieldSchema]) -> list[tuple[int, FieldSchema, bool]]:
+def tag_cases(fields: Iterable[FieldSchema]) -> list[tuple[int, FieldSchema, bool]]:
     """Return the tags to expect, in the order to ask for them: each with its field, and whether a packed run follows.
 
     The form of a list that protobuf does not write by itself comes last.
@@ -294,20 +314,22 @@ def _cases(fields: Iterable[FieldSchema]) -> list[tuple[int, FieldSchema, bool]]
     cases = []
     for field in fields:
         if field.packable:
-            cases.append((False, _raw_tag(field.number, LENGTH), field, True))
-        cases.append((field.packable, _raw_tag(field.number, field.wire_type), field, False))
-    cases.sort(key=lambda case: (_tag_size(case[1]), case[0]))
+            cases.append((False, raw_tag(field.number, LENGTH), field, True))
+        cases.append((field.packable, raw_tag(field.number, field.wire_type), field, False))
+    cases.sort(key=lambda case: (tag_size(case[1]), case[0]))
     return [(raw, field, packed) for _, raw, field, packed in cases]
 
 
-def _raw_tag(number: int, wire_type: int) -> int:
+def raw_tag(number: int, wire_type: int) -> int:
+    """Return the number that a tag's bytes make, the first one as the lowest."""
     return int.from_bytes(encode_varint(number << 3 | wire_type), "little")
 
 
-def _tag_size(raw: int) -> int:
+def tag_size(raw: int) -> int:
+    """Return how many bytes a tag has."""
     return (raw.bit_length() + 7) // 8
 
 
-def _least(size: int) -> int:
+def least_tag(size: int) -> int:
     """Return the least number that a tag's first bytes make when there are this many of them."""
     return 128 << 8 * (size - 2)

@@ -14,34 +14,34 @@ from .varint import MASK_64, encode_varint, more_int32, more_int64
 
 _SECONDS_TAG: Final = 0x08
 _NANOS_TAG: Final = 0x10
+_NANOS_FIELD: Final = bytes((_NANOS_TAG,))
 
-_tag_and_pairs: Final = Struct("<BHHB").unpack_from
-_tag_and_four: Final = Struct("<5B").unpack_from
-# What the bits that say "goes on" add up to in a varint of four bytes.
+_number: Final = int.from_bytes
+
+# A Timestamp with a second that is known: the second's field and the tag of nanos, and their four or five bytes.
+_second_and_four: Final = Struct("<7s4B").unpack_from
+_second_and_five: Final = Struct("<7s5B").unpack_from
+# What the bits that say "goes on" add up to in a varint of four bytes, and of five.
 _FOUR_BYTES_MARKS: Final = 0x20_4080
+_FIVE_BYTES_MARKS: Final = 0x1020_4080
+
+# Nearly every Timestamp has five bytes of seconds and three to five of nanos. Of each size, the bits that say so (the
+# tags, and of each byte whether the number goes on), and what they are then, as one number.
+STAMP_MASKS: Final = (*(0,) * 10, *(_number(b"\xff" + b"\x80" * 5 + b"\xff" + b"\x80" * more) for more in (3, 4, 5)))
+STAMP_FORMS: Final = (
+    *(-1,) * 10,
+    *(_number(b"\x08\x80\x80\x80\x80\0\x10" + b"\x80" * more + b"\0") for more in (2, 3, 4)),
+)
 
 _new_datetime = cast("Callable[..., Timestamp]", datetime.__new__)
 _subtract = cast("Callable[[datetime, datetime], timedelta]", datetime.__sub__)
 
 # Events come in clusters, and a second's bytes are the same in all of them. From the six bytes of its field (the tag
-# and a varint of five bytes, which spans the years 1978 to 3058) to the ten bytes that its datetime is pickled as, as
-# one number, to which microseconds are just added; and back.
-_SECONDS_READ: Final[dict[bytes, int]] = {}
+# and a varint of five bytes, which spans the years 1978 to 3058) and the tag of nanos to the first seven of the ten
+# bytes that its datetime is pickled as, behind which the microseconds stand; and from the second to its field.
+_SECONDS_READ: Final[dict[bytes, bytes]] = {}
 _SECONDS_WRITTEN: Final[dict[int, bytes]] = {}
 _MOST_SECONDS: Final = 1024
-
-
-class _PairTable(dict[int, int]):
-    """The 14 bits in two bytes of a varint that goes on."""
-
-    def __missing__(self, pair: int) -> int:
-        if pair & 0x8080 != 0x8080:
-            raise IrregularError
-        value = self[pair] = pair & 0x7F | pair >> 1 & 0x3F80
-        return value
-
-
-_PAIRS: Final = _PairTable()
 
 
 def read_timestamp(data: bytes, pos: int, stop: int) -> Timestamp:
@@ -50,29 +50,40 @@ def read_timestamp(data: bytes, pos: int, stop: int) -> Timestamp:
     Raises:
         IndexError, IrregularError: The bytes are not seconds and nanos, each once at most and in this order.
     """
-    state = _SECONDS_READ.get(data[pos : pos + 6])
-    if state is None:
-        return _read_new_second(data, pos, stop)
     size = stop - pos
     if size == 12:
-        tag, low, high, top = _tag_and_pairs(data, pos + 6)
-        if tag != _NANOS_TAG or top > 127:
-            raise IrregularError
-        nanos = _PAIRS[low] + (_PAIRS[high] << 14) + (top << 28)
+        head, a, b, c, d, last = _second_and_five(data, pos)
+        regular = a & b & c & d  # what is too much in the last byte makes more nanos than a second has
+        nanos = a + (b << 7) + (c << 14) + (d << 21) + (last << 28) - _FIVE_BYTES_MARKS
     elif size == 11:
-        tag, a, b, c, d = _tag_and_four(data, pos + 6)
-        if tag != _NANOS_TAG or (a & b & c) < 128 or d > 127:
-            raise IrregularError
-        nanos = a + (b << 7) + (c << 14) + (d << 21) - _FOUR_BYTES_MARKS
+        head, a, b, c, last = _second_and_four(data, pos)
+        regular = a & b & c & (last ^ 128)
+        nanos = a + (b << 7) + (c << 14) + (last << 21) - _FOUR_BYTES_MARKS
+    elif size == 6:  # a whole second, as some sources count
+        head, regular, nanos = data[pos:stop] + _NANOS_FIELD, 128, 0
     else:
         return Timestamp.from_parts(*_read_parts(data, pos, stop))
-    if nanos > 999_999_999:
-        return Timestamp.from_parts(*_read_parts(data, pos, stop))
+    second = _SECONDS_READ.get(head)
+    if second is None or regular < 128 or nanos > 999_999_999:
+        return _read_new_second(data, pos, stop)
     micros = nanos // 1000
     # The quickest of datetime's constructors is the one that pickle uses.
-    made = _new_datetime(Timestamp, (state + micros).to_bytes(10, "big"), UTC)
+    made = _new_datetime(Timestamp, second + micros.to_bytes(3), UTC)
     made._rest = nanos - micros * 1000
     return made
+
+
+def check_timestamp(data: bytes, pos: int, stop: int) -> bytes:
+    """Return the bytes of a Timestamp, `data[pos:stop]`, without making one of them.
+
+    Raises:
+        IndexError, IrregularError: As `read_timestamp` does.
+    """
+    stamp = data[pos:stop]
+    size = stop - pos
+    if size > 12 or _number(stamp) & STAMP_MASKS[size] != STAMP_FORMS[size]:
+        _read_parts(data, pos, stop)
+    return stamp
 
 
 def read_duration(data: bytes, pos: int, stop: int) -> Duration:
@@ -129,8 +140,8 @@ def _read_new_second(data: bytes, pos: int, stop: int) -> Timestamp:
     if made.is_exact and _field(_SECONDS_TAG, seconds) == head:
         if len(_SECONDS_READ) >= _MOST_SECONDS:
             _SECONDS_READ.clear()
-        clock = (made.month, made.day, made.hour, made.minute, made.second, 0, 0, 0)
-        _SECONDS_READ[head] = int.from_bytes(made.year.to_bytes(2, "big") + bytes(clock), "big")
+        clock = (made.month, made.day, made.hour, made.minute, made.second)
+        _SECONDS_READ[head + _NANOS_FIELD] = made.year.to_bytes(2) + bytes(clock)
     return made
 
 

@@ -29,6 +29,12 @@ _LARGE_NUMBER: Final = 1 << 16
 
 def more_uint64(data: bytes, pos: int, value: int) -> tuple[int, int]:
     """Read on behind two bytes; return the unsigned 64-bit value and the position behind it."""
+    byte = data[pos]
+    if byte < 128:
+        return value + ((byte - 1) << 14), pos + 1
+    last = data[pos + 1]
+    if last < 128:
+        return value + ((byte - 1) << 14) + ((last - 1) << 21), pos + 2
     shift = 14
     while True:
         byte = data[pos]

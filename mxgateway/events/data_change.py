@@ -1,0 +1,115 @@
+"""What a subscription needs of an event, read from its bytes without the message.
+
+Nearly all events of a busy plant are data changes, and a subscription makes one update of each. A `DataChange` takes
+less than half of the time that the whole message takes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from mxgateway import proto
+from mxgateway.values import MxValueOutput, from_mx_value
+from mxgateway.wire import Timestamp, decode, has_field
+from mxgateway.wire.projection import Choice, Plan, Projection, choice_reader, message_reader
+from mxgateway.wire.timecodec import check_timestamp, read_timestamp
+
+
+class DataChange:
+    """A new value of an item."""
+
+    __slots__ = (
+        "_worker_time", "item_handle", "quality", "server_handle", "source_time", "statuses", "value", "worker_sequence",
+    )  # fmt: skip
+
+    family: ClassVar = proto.MxEventFamily.ON_DATA_CHANGE
+    replay_gap: ClassVar[None] = None
+
+    server_handle: int
+    """The registration that the item belongs to."""
+    item_handle: int
+    """The item."""
+    worker_sequence: int
+    """The number of the event in its session."""
+    value: MxValueOutput
+    """The value as a Python value."""
+    quality: int
+    """OPC quality; 192 is good."""
+    source_time: Timestamp | None
+    """When the value was true; None when the event does not say."""
+    statuses: tuple[proto.MxStatusProxy, ...]
+    """MXAccess's statuses, as they came."""
+    _worker_time: float | bytes
+
+    @property
+    def worker_time(self) -> float:
+        """When the worker took the event from MXAccess, in seconds since 1970; 0.0 when the event does not say."""
+        # Few are asked for it: the newest event of many that have come at once.
+        found = self._worker_time
+        if isinstance(found, bytes):
+            found = self._worker_time = read_timestamp(found, 0, len(found)).timestamp()
+        return found
+
+
+def decode_event(data: bytes) -> DataChange | proto.MxEvent:
+    """Return what the bytes of an event hold: a `DataChange`, or any other event whole.
+
+    Raises:
+        WireError: The bytes are no valid event.
+    """
+    change: DataChange | None = _DATA_CHANGES.read(data)
+    if change is not None:
+        return change
+    event = decode(proto.MxEvent, data)
+    if event.family == DataChange.family and event.replay_gap is None:
+        return data_change(event)
+    return event
+
+
+def data_change(event: proto.MxEvent) -> DataChange:
+    """Return what a subscription needs of a data change that was decoded whole."""
+    change = DataChange()
+    change.server_handle = event.server_handle
+    change.item_handle = event.item_handle
+    change.worker_sequence = event.worker_sequence
+    change.value = from_mx_value(event.value)
+    change.quality = event.quality
+    change.source_time = event.source_timestamp if has_field(event, "source_timestamp") else None  # type: ignore[assignment]
+    change.statuses = tuple(event.statuses)
+    change._worker_time = event.worker_timestamp.timestamp()
+    return change
+
+
+def _plan() -> Plan:
+    whole_value = message_reader(proto.MxValue)
+    value = choice_reader(
+        proto.MxValue,
+        Choice(
+            members=(
+                "double_value", "float_value", "int32_value", "bool_value", "string_value", "int64_value", "timestamp_value",
+            ),
+            number="data_type", text="variant_type", null="is_null",
+        ),
+        other=lambda data, pos, stop: from_mx_value(whole_value(data, pos, stop)),
+    )  # fmt: skip
+    return Plan(
+        result=DataChange,
+        slots={
+            "server_handle": "server_handle",
+            "item_handle": "item_handle",
+            "worker_sequence": "worker_sequence",
+            "value": "value",
+            "quality": "quality",
+            "source_timestamp": "source_time",
+            "statuses": "statuses",
+            "worker_timestamp": "_worker_time",
+        },
+        readers={"value": value, "worker_timestamp": check_timestamp},
+        absent={"worker_timestamp": 0.0},
+        opening=("family", "session_id", "server_handle"),
+        needs={"family": DataChange.family.value},
+        leaves=("replay_gap",),
+    )
+
+
+_DATA_CHANGES: Final = Projection(lambda: proto.MxEvent, _plan)
