@@ -66,6 +66,9 @@ class ProtocolStatusFault:
 class TransportFault(Exception):
     """Root of what the transport raises inside itself. It leaves the library as a cause only, so its text is as clean as an error's."""
 
+    processed = True
+    """False when the peer says that it did not begin to act on the request: then it may be sent again, whatever it asks for."""
+
     def __init__(self, text: str) -> None:
         super().__init__(redact(one_line(text)))
 
@@ -73,11 +76,14 @@ class TransportFault(Exception):
 class RpcStatus(TransportFault):
     """A gRPC status other than OK: read from trailers or, when `synthesised`, following from HTTP status or RST_STREAM."""
 
-    def __init__(self, code: GrpcStatus, message: str = "", *, synthesised: bool = False) -> None:
+    def __init__(
+        self, code: GrpcStatus, message: str = "", *, synthesised: bool = False, processed: bool = True
+    ) -> None:
         super().__init__(f"{code.name}: {message}")
         self.code = code
         self.message = redact(one_line(message))
         self.synthesised = synthesised
+        self.processed = processed
 
 
 class ConnectFault(TransportFault):
@@ -179,6 +185,11 @@ class PinFault(ssl.SSLCertVerificationError):
 
 
 Fault = BaseException | ProtocolStatusFault
+
+
+def is_unprocessed(fault: BaseException | None) -> bool:
+    """Tell whether a fault proves that the peer did not begin to act on the request (RFC 9113, sections 6.8 and 8.7)."""
+    return isinstance(fault, TransportFault) and not fault.processed
 
 
 def copy_of(fault: BaseException) -> BaseException:
