@@ -6,9 +6,10 @@ Faults never leave the library: a caller sees them at most as the cause of an `M
 from __future__ import annotations
 
 import enum
+import re
 import ssl
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from mxgateway.credentials import redact
 
@@ -144,6 +145,14 @@ class PeerFault(TransportFault):
     """The peer broke a rule, or a limit of ours was exceeded."""
 
 
+class MessageFault(PeerFault):
+    """One message of a reply cannot be taken: it exceeds the limit, or cannot be decoded. Those before it were taken."""
+
+
+class MessageTooLargeFault(MessageFault):
+    """One message of a reply exceeds the limit."""
+
+
 class RequestFault(TransportFault):
     """The request cannot be sent as it is."""
 
@@ -190,6 +199,17 @@ Fault = BaseException | ProtocolStatusFault
 def is_unprocessed(fault: BaseException | None) -> bool:
     """Tell whether a fault proves that the peer did not begin to act on the request (RFC 9113, sections 6.8 and 8.7)."""
     return isinstance(fault, TransportFault) and not fault.processed
+
+
+def is_reply_too_large(fault: BaseException | None) -> bool:
+    """Tell whether a reply, which was made, exceeds a limit: ours, or that of what the peer sends. A peer says so in words alone."""
+    if isinstance(fault, RpcStatus):
+        return fault.code is GrpcStatus.RESOURCE_EXHAUSTED and bool(_NOT_SENT.search(fault.message))
+    return isinstance(fault, MessageTooLargeFault)
+
+
+_NOT_SENT: Final = re.compile(r"\b(sending|sent|send) message (exceeds|larger than)\b", re.IGNORECASE)
+"""What .NET, gRPC's C core and Go say of a message beyond their own limit."""
 
 
 def copy_of(fault: BaseException) -> BaseException:
