@@ -354,10 +354,15 @@ def framed(request: Message, limit: int) -> bytes:
     Raises:
         RequestFault: It cannot be encoded, or exceeds the limit.
     """
+    data, defect = b"", ""
     try:
         data = encode(request)
     except WireError as error:
-        raise RequestFault(f"the request cannot be encoded: {error}") from error
+        defect = str(
+            error
+        )  # the error itself is left behind: the frames of its traceback show values, and one may be a password
+    if defect:
+        raise RequestFault(f"the request cannot be encoded: {defect}")
     if (size := len(data)) > limit:
         del data  # a traceback may show local variables, and a password stands in it in clear text
         raise RequestFault(f"the request of {size} bytes exceeds the limit of {limit} bytes (max_send_bytes)")
