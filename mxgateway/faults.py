@@ -149,10 +149,6 @@ class MessageFault(PeerFault):
     """One message of a reply cannot be taken: it exceeds the limit, or cannot be decoded. Those before it were taken."""
 
 
-class MessageTooLargeFault(MessageFault):
-    """One message of a reply exceeds the limit."""
-
-
 class RequestFault(TransportFault):
     """The request cannot be sent as it is."""
 
@@ -171,6 +167,10 @@ class StreamLimitFault(TransportFault):
     def __init__(self, limit: int) -> None:
         super().__init__(f"all {limit} streams that the gateway allows at once were in use")
         self.limit = limit
+
+
+class MessageTooLargeFault(MessageFault):
+    """One message of a reply exceeds the limit."""
 
 
 class ClosedFault(TransportFault):
