@@ -103,8 +103,9 @@ async def no_window() -> AsyncIterator[Stage]:
     """The gateway takes no more bytes: another call has used up what it takes on all calls together."""
     async with stage(options=SimulatorOptions(connection_window=WINDOW, stream_window=WINDOW)) as waiting:
         waiting.proxy.to_server.freeze()
-        large = asyncio.create_task(waiting.session.write(*waiting.item.pair, "x" * 1_000_000))
-        connection = waiting.session._channel.current
+        session, server = waiting.session, waiting.item.server
+        large = asyncio.create_task(session.add_item_bulk(server, ["x" * 1000] * 1000))
+        connection = session._channel.current
         assert connection is not None
         await until(lambda: connection.send_window == 0)
         try:
