@@ -26,14 +26,6 @@ KNOWN: set[frozenset[str]] = {
     ),
     frozenset(
         {
-            "mxgateway.simulator.alarm_feeds",
-            "mxgateway.simulator.alarms",
-            "mxgateway.simulator.sessions",
-            "mxgateway.simulator.worker",
-        }
-    ),
-    frozenset(
-        {
             "mxgateway_cli.app",
             "mxgateway_cli.connection",
             "mxgateway_cli.hosting",
