@@ -24,16 +24,6 @@ KNOWN: set[frozenset[str]] = {
             "mxgateway.subscription.supervisor",
         }
     ),
-    frozenset(
-        {
-            "mxgateway_cli.app",
-            "mxgateway_cli.connection",
-            "mxgateway_cli.hosting",
-            "mxgateway_cli.precedence",
-            "mxgateway_cli.profiles",
-            "mxgateway_cli.tls",
-        }
-    ),
 }
 """The circles that there are. None is added; one that is gone is taken out."""
 
