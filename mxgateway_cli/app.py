@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import mxgateway
 from mxgateway_cli.output import Output
@@ -15,10 +15,8 @@ from mxgateway_cli.text import clean, json_text
 if TYPE_CHECKING:
     from mxgateway import Secret
     from mxgateway_cli.failures import Failure
-    from mxgateway_cli.hosting import Host
+    from mxgateway_cli.hosting import Colour, Host, Invocation
     from mxgateway_cli.output import OutputFormat
-
-Colour = Literal["auto", "always", "never"]
 
 _RED: Final = "\x1b[31m"
 _YELLOW: Final = "\x1b[33m"
@@ -38,22 +36,23 @@ class App:
     """
 
     def __init__(self, arguments: Sequence[str] = (), *, host: Host | None = None) -> None:
-        outer: App | None = host.app if host is not None else None
+        outer: Invocation | None = host.app if host is not None else None
         self.host = host
         self.form: OutputFormat = outer.output.form if outer is not None else "table"
         """How results are written when the command line does not say."""
         self.output: Output = Output("json" if _asks_for_json(arguments) else self.form)
         self.colour: Colour = outer.colour if outer is not None else "auto"
         self.verbose: bool = outer.verbose if outer is not None else False
-        self._secrets: dict[Secret, None] = outer._secrets if outer is not None else {}
+        self.secrets: dict[Secret, None] = outer.secrets if outer is not None else {}
+        """The keys and passwords that nothing written to stderr shows."""
 
     def keep_secret(self, secret: Secret) -> None:
         """Remember a key or password, so that nothing written to stderr shows it, whatever its form."""
-        self._secrets[secret] = None
+        self.secrets[secret] = None
 
     def redact(self, text: str) -> str:
         """Return `text` without any secret."""
-        for secret in self._secrets:
+        for secret in self.secrets:
             text = text.replace(secret.reveal(), str(secret))
         return mxgateway.redact(text)
 

@@ -27,8 +27,8 @@ from mxgateway_cli.text import json_text
 
 if TYPE_CHECKING:
     from mxgateway import GatewayClient
-    from mxgateway_cli.connection import ConnectionSettings
     from mxgateway_cli.hosting import Work
+    from mxgateway_cli.settings import ConnectionSettings
 
 END_MARKER: Final = "__MXGW_BATCH_EOR__"
 _REFUSED: Final = {

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from mxgateway_cli.app import App
-from mxgateway_cli.connection import ConnectionSettings, connected
+from mxgateway_cli.connection import connected, take_settings
 from mxgateway_cli.local_command import configured_app, make_command
 from mxgateway_cli.log import start_logging
 from mxgateway_cli.options import CALL_TIMEOUT, CONNECTION_OPTIONS
@@ -21,6 +21,7 @@ from mxgateway_cli.sections import OUTPUT_OPTIONS, Decorator
 if TYPE_CHECKING:
     from mxgateway import GatewayClient, HttpProxy, Session
     from mxgateway_cli.output import Output
+    from mxgateway_cli.settings import ConnectionSettings
 
 _log = logging.getLogger("mxgateway.cli")
 
@@ -131,7 +132,7 @@ def connection_settings(ctx: click.Context, app: App, params: dict[str, Any]) ->
         app.warn("--api-key is visible in the process list; --api-key-env and --api-key-file are not")
     if in_process_list and _shows_password(ctx, params["proxy"]):
         app.warn("the password in --proxy is visible in the process list; MXGATEWAY_PROXY is not")
-    settings = ConnectionSettings.take(ctx, params)
+    settings = take_settings(ctx, params)
     for secret in settings.secrets:
         app.keep_secret(secret)
     return settings

@@ -9,17 +9,18 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 import mxgateway
 from mxgateway_cli.precedence import Choices, Rank, shared_timeout
+from mxgateway_cli.settings import ConnectionSettings
 from mxgateway_cli.tls import tls_options
 
 if TYPE_CHECKING:
-    from mxgateway import ApiKey, ClientOptions, GatewayClient, HttpProxy, Secret, TlsOptions
+    from mxgateway import ApiKey, ClientOptions, GatewayClient
     from mxgateway.simulator import SimulatedGateway
 
 _log = logging.getLogger("mxgateway.cli")
@@ -28,66 +29,30 @@ DEFAULT_KEY_VARIABLE: Final = "MXGATEWAY_API_KEY"
 _KEY_FILE_LIMIT: Final = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionSettings:
-    """Which gateway a command talks to, and how."""
+def take_settings(ctx: click.Context, params: dict[str, Any]) -> ConnectionSettings:
+    """Take the connection options out of a command's parameters.
 
-    endpoint: str
-    plaintext: bool
-    tls: TlsOptions | None
-    proxy: HttpProxy | None
-    api_key: ApiKey | None
-    timeout: float | None
-    """Seconds that the command was given; None when it was given none."""
-    call_timeout: float | None
-    """Seconds that bound connecting and each call; None takes the library's defaults."""
-    simulator: bool
-
-    @classmethod
-    def take(cls, ctx: click.Context, params: dict[str, Any]) -> ConnectionSettings:
-        """Take the connection options out of a command's parameters.
-
-        Raises:
-            click.UsageError: Options contradict each other, or no key is where one was announced.
-        """
-        choices = Choices.take(ctx, params)
-        choices.settle()
-        _follow_scheme(choices)
-        taken = choices.values
-        timeout = call_timeout = taken["timeout"]
-        if choices.ranks["timeout"] is Rank.DEFAULT:
-            call_timeout = shared_timeout(ctx) or timeout
-        simulator, plaintext = bool(taken["simulator"]), bool(taken["plaintext"] or taken["simulator"])
-        return cls(
-            endpoint="" if simulator else taken["endpoint"] or mxgateway.DEFAULT_ENDPOINT,
-            plaintext=plaintext,
-            tls=None if plaintext else tls_options(taken),
-            proxy=None if simulator else taken["proxy"],
-            api_key=None if simulator else _api_key(choices),
-            timeout=timeout,
-            call_timeout=call_timeout,
-            simulator=simulator,
-        )
-
-    @property
-    def secrets(self) -> list[Secret]:
-        """What nothing that is written may show."""
-        found = [
-            self.api_key,
-            self.proxy.credentials if self.proxy is not None else None,
-            self.tls.key_password if self.tls is not None else None,
-        ]
-        return [secret for secret in found if secret is not None]
-
-    def client_options(self) -> ClientOptions:
-        """Return what the library is connected with."""
-        options = mxgateway.ClientOptions(
-            api_key=self.api_key, plaintext=self.plaintext, tls=self.tls, proxy=self.proxy
-        )  # fmt: skip
-        if self.call_timeout is None:
-            return options
-        connect_timeout = min(options.connect_timeout, self.call_timeout)
-        return replace(options, connect_timeout=connect_timeout, call_timeout=self.call_timeout)
+    Raises:
+        click.UsageError: Options contradict each other, or no key is where one was announced.
+    """
+    choices = Choices.take(ctx, params)
+    choices.settle()
+    _follow_scheme(choices)
+    taken = choices.values
+    timeout = call_timeout = taken["timeout"]
+    if choices.ranks["timeout"] is Rank.DEFAULT:
+        call_timeout = shared_timeout(ctx) or timeout
+    simulator, plaintext = bool(taken["simulator"]), bool(taken["plaintext"] or taken["simulator"])
+    return ConnectionSettings(
+        endpoint="" if simulator else taken["endpoint"] or mxgateway.DEFAULT_ENDPOINT,
+        plaintext=plaintext,
+        tls=None if plaintext else tls_options(taken),
+        proxy=None if simulator else taken["proxy"],
+        api_key=None if simulator else _api_key(choices),
+        timeout=timeout,
+        call_timeout=call_timeout,
+        simulator=simulator,
+    )
 
 
 @asynccontextmanager

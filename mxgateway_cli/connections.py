@@ -14,7 +14,7 @@ from mxgateway_cli.connection import log_connecting, simulated_gateway
 if TYPE_CHECKING:
     from mxgateway import ClientOptions, Endpoint, GatewayClient
     from mxgateway.simulator import SimulatedGateway
-    from mxgateway_cli.connection import ConnectionSettings
+    from mxgateway_cli.settings import ConnectionSettings
 
     _Way = tuple[Endpoint, ClientOptions]
 

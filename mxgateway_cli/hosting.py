@@ -4,23 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import click
 
-    from mxgateway import GatewayClient
-    from mxgateway_cli.app import App
-    from mxgateway_cli.connection import ConnectionSettings
+    from mxgateway import GatewayClient, Secret
+    from mxgateway_cli.output import Output
+    from mxgateway_cli.settings import ConnectionSettings
 
+Colour = Literal["auto", "always", "never"]
 Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Invocation(Protocol):
+    """What a line takes over from the batch's own invocation."""
+
+    @property
+    def output(self) -> Output:
+        """How results are written when the line does not say."""
+
+    @property
+    def colour(self) -> Colour:
+        """Whether diagnostics are coloured."""
+
+    @property
+    def verbose(self) -> bool:
+        """Whether the library's log is shown."""
+
+    @property
+    def secrets(self) -> dict[Secret, None]:
+        """What nothing that is written to stderr may show."""
 
 
 class Host(Protocol):
     """Where a line of a batch runs."""
 
     @property
-    def app(self) -> App:
+    def app(self) -> Invocation:
         """The batch's own invocation: what it was told counts for its lines too."""
 
     @property

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.precedence import ConnectionOption, profile_names, use_profile
+from mxgateway_cli.precedence import ConnectionOption
+from mxgateway_cli.profile_option import profile_names, use_profile
 from mxgateway_cli.sections import CONNECTION_SECTION, Decorator, option
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Mapping
-from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import click
 from click.core import ParameterSource
@@ -53,6 +52,21 @@ _RANKS: Final = {
 }
 
 
+class LentProfile(Protocol):
+    """The connection options under one name."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The values by the names of the commands' parameters."""
+
+    def refusal(self, parameter: str | None, why: str) -> Exception:
+        """Return the refusal of a value that a command cannot use."""
+
+
 class ConnectionOption(SectionOption):
     """An option whose value may also come from the batch that the command is a line of, or from a profile."""
 
@@ -77,26 +91,9 @@ class ConnectionOption(SectionOption):
             raise ctx.meta[_PROFILE].refusal(self.name, error.message) from None
 
 
-def use_profile(ctx: click.Context, _option: click.Parameter, name: str | None) -> None:
-    """Let the profile `name` supply what neither a flag nor the environment says.
-
-    Raises:
-        ProfileError: There is no such profile, or its file is broken.
-    """
-    if name is None or ctx.resilient_parsing:
-        return
-    from mxgateway_cli import profiles
-
-    ctx.meta[_PROFILE] = profiles.load().profile(name)
-
-
-def profile_names(_ctx: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
-    """Return the profiles whose names begin so, for a shell that completes them; a file that cannot be read has none."""
-    from mxgateway_cli import profiles
-
-    with suppress(profiles.ProfileError):
-        return [name for name in profiles.load().names if name.startswith(incomplete)]
-    return []
+def lend_profile(ctx: click.Context, profile: LentProfile) -> None:
+    """Let a profile supply what neither a flag nor the environment says."""
+    ctx.meta[_PROFILE] = profile
 
 
 def flags(ctx: click.Context, params: Mapping[str, Any]) -> dict[str, Any]:

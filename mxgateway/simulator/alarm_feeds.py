@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from grpclib import GRPCError
@@ -14,11 +14,9 @@ from grpclib.const import Status
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator.clock import timestamp
 from mxgateway.simulator.plant_model import AlarmLimit
+from mxgateway.simulator.session_parts import AlarmSubscriber
 from mxgateway.simulator.tags import Tag
 from mxgateway.simulator.values import to_message
-
-if TYPE_CHECKING:
-    from mxgateway.simulator.sessions import Session
 
 
 @dataclass(eq=False, slots=True)
@@ -91,14 +89,14 @@ class AlarmFeed:
 class SessionAlarms:
     """A session that has subscribed to alarms, and what it has asked for."""
 
-    session: Session
+    session: AlarmSubscriber
     forced_mode: mx.AlarmProviderMode = mx.AlarmProviderMode.UNSPECIFIED
     """The one provider that the session keeps to; unspecified follows the gateway."""
     watch_list: frozenset[str] = field(default_factory=frozenset)
     """The references, without case, that are watched by their subtags; empty for all."""
 
     @classmethod
-    def of(cls, session: Session, request: mx.SubscribeAlarmsCommand) -> SessionAlarms:
+    def of(cls, session: AlarmSubscriber, request: mx.SubscribeAlarmsCommand) -> SessionAlarms:
         """Return what a SubscribeAlarms asks for."""
         watched = (target.alarm_full_reference.casefold() for target in request.watch_list)
         return cls(session, request.forced_mode, frozenset(watched))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
@@ -13,11 +13,9 @@ from mxgateway.simulator.clock import timestamp
 from mxgateway.simulator.events import EventParts
 from mxgateway.simulator.plant import Target
 from mxgateway.simulator.plant_model import AlarmLimit, Attribute, PlantObject
+from mxgateway.simulator.session_parts import AlarmSubscriber
 from mxgateway.simulator.tags import LivePlant, Sample, Tag
 from mxgateway.wire import encode
-
-if TYPE_CHECKING:
-    from mxgateway.simulator.sessions import Session
 
 # The alarm manager's own answer to an acknowledge of an alarm that is not active.
 _NOT_ACTIVE: Final = 0x80040201 - 2**32
@@ -124,7 +122,7 @@ class AlarmSystem:
         """Tell every transition as an event of a session, as it has asked for; what it asked for before holds no more."""
         self._sessions[subscriber.session.session_id] = subscriber
 
-    def unsubscribe(self, session: Session) -> None:
+    def unsubscribe(self, session: AlarmSubscriber) -> None:
         """Tell the session nothing more."""
         self._sessions.pop(session.session_id, None)
 

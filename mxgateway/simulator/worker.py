@@ -7,28 +7,26 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from grpclib import GRPCError
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator import statuses
+from mxgateway.simulator.alarms import AlarmSystem
 from mxgateway.simulator.apartment import Apartment, Outcome
 from mxgateway.simulator.auth import AccessDenied, SimulatedKey
 from mxgateway.simulator.clock import Clock, timestamp
 from mxgateway.simulator.events import EventParts
 from mxgateway.simulator.items import Item, MxServer, Subscriptions
 from mxgateway.simulator.options import SimulatorOptions
+from mxgateway.simulator.session_parts import WorkerSession
 from mxgateway.simulator.statuses import MxAccessFailure
 from mxgateway.simulator.switches import Switches
 from mxgateway.simulator.tags import LivePlant, Sample, Tag
 from mxgateway.simulator.values import to_array
 from mxgateway.wire import encode
 from mxgateway.wire.collector import collector_held
-
-if TYPE_CHECKING:
-    from mxgateway.simulator.alarms import AlarmSystem
-    from mxgateway.simulator.sessions import Session
 
 WORKER_VERSION: Final = "1.0.0-simulated"
 MXACCESS_VERSION: Final = "20.1.000-simulated"
@@ -89,7 +87,7 @@ class Worker:
 
     def __init__(
         self,
-        session: Session,
+        session: WorkerSession,
         plant: LivePlant,
         alarms: AlarmSystem,
         switches: Switches,

@@ -9,9 +9,10 @@ import click
 import pytest
 
 from mxgateway_cli.app import App
-from mxgateway_cli.connection import ConnectionSettings
+from mxgateway_cli.connection import take_settings
 from mxgateway_cli.options import CALL_TIMEOUT, CONNECTION_OPTIONS, whole_timeout
 from mxgateway_cli.sections import Decorator, SectionedCommand, apply_options
+from mxgateway_cli.settings import ConnectionSettings
 from tests.cli.batches import batch
 from tests.cli.gateway import KEY, Gateway
 from tests.cli.process import mxgw
@@ -45,7 +46,7 @@ class Case:
         taken: list[ConnectionSettings] = []
 
         def callback(**params: object) -> None:
-            taken.append(ConnectionSettings.take(click.get_current_context(), params))
+            taken.append(take_settings(click.get_current_context(), params))
 
         command = click.command("x", cls=SectionedCommand)(apply_options(callback, (*CONNECTION_OPTIONS, timeout)))
         app = App()

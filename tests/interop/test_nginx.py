@@ -1,7 +1,7 @@
 """nginx, as a plant's administrator puts it before a gateway to have TLS: what it does to calls, and that none of it is lost.
 
 What nginx does at a reload: the worker so far says GOAWAY with the last stream that it serves, answers those, and leaves when the last one has
-ended; requests above that stream it drops unseen. So a call that may be repeated never fails, and an event stream goes on where it was,
+ended; requests above that stream it drops unseen, and they are sent again. So no call fails, a write neither, and an event stream goes on where it was,
 for as long as it lasts. With `worker_shutdown_timeout` the stream is cut when that time is over, and its reader resumes after the last event
 it has seen.
 """
@@ -76,16 +76,18 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 class Load:
-    """Calls of many tasks at once, all of a kind that may be repeated, for the time of the block; a failed call fails the test.
+    """Calls of many tasks at once, for the time of the block; a failed call fails the test.
 
     Args:
-        session: Pinged and asked for its state.
+        session: Pinged, asked for its state, and given registrations, which are of a kind that must not be made twice.
         tasks: How many call at the same time.
     """
 
     def __init__(self, session: Session, tasks: int = 20) -> None:
         self._session = session
         self._count = tasks
+        self.handles: list[int] = []
+        """The registrations that were made."""
         self._stopping = False
         self.answered = 0
 
@@ -104,7 +106,9 @@ class Load:
 
     async def _call(self, number: int) -> None:
         while not self._stopping:
-            if number % 2:
+            if number % 3 == 0:
+                self.handles.append(await self._session.register(f"load {number}"))
+            elif number % 3 == 1:
                 await self._session.ping()
             else:
                 assert (await self._session.state()).state == proto.SessionState.READY
@@ -195,6 +199,7 @@ async def test_reloads_under_load_fail_no_call_and_the_open_stream_goes_on_until
                         await site.nginx.reload()
                         await until(lambda wanted=number + 2: client.stats().connections_opened == wanted)  # type: ignore[misc]
                     await load.more(100)
+                registered = set(site.gateway.sessions[session.session_id].worker.servers)
                 seen = plant.last
                 await until(lambda: reading.done() or (received and received[-1] >= seen))
                 await session.close()  # ends the stream that the first worker still serves
@@ -205,6 +210,7 @@ async def test_reloads_under_load_fail_no_call_and_the_open_stream_goes_on_until
 
     assert received == list(range(received[0], received[0] + len(received)))
     assert (stats.calls_failed, stats.calls_cancelled) == (0, 0)
+    assert registered == {1, *load.handles}
     assert stats.reconnects == reloads
     assert {call.status for call in calls} == {200}
     assert len({call.worker for call in calls}) == reloads + 1
