@@ -138,16 +138,27 @@ class PeerFault(TransportFault):
     """The peer broke a rule, or a limit of ours was exceeded."""
 
 
+class MessageFault(PeerFault):
+    """One message of a reply cannot be taken: it exceeds the limit, or cannot be decoded. Those before it were taken."""
+
+
 class RequestFault(TransportFault):
     """The request cannot be sent as it is."""
 
 
 class ConnectionFault(TransportFault):
-    """The connection ended. `processed` is False when the peer surely did not see the request."""
+    """The connection ended.
 
-    def __init__(self, text: str, *, processed: bool = True) -> None:
+    Args:
+        text: Why.
+        processed: False when the peer surely did not see the request.
+        polite: True when the peer had announced the end as a matter of routine, with GOAWAY NO_ERROR.
+    """
+
+    def __init__(self, text: str, *, processed: bool = True, polite: bool = False) -> None:
         super().__init__(text)
         self.processed = processed
+        self.polite = polite
 
 
 class StreamLimitFault(TransportFault):

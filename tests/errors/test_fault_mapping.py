@@ -22,6 +22,7 @@ from mxgateway.faults import (
     ConnectFault,
     ConnectionFault,
     Fault,
+    MessageFault,
     NotHttp2Fault,
     PeerFault,
     PinFault,
@@ -73,6 +74,7 @@ FAULTS: list[Row] = [
     ),
     (StreamLimitFault(100), Timeout, "stream", DEADLINE, True, "within 2.5 s: all 100 streams that the gateway allows"),
     (PeerFault("bad frame"), Protocol, "stream", INTERNAL, False, "bad frame"),
+    (MessageFault("too large"), Protocol, "stream", INTERNAL, False, "too large"),
     (TransportFault("anything else"), Protocol, "stream", INTERNAL, False, "anything else"),
     (CertificateFileFault("the CA file x cannot be read"), Tls, "tls", None, False, "the CA file x cannot be read"),
     (
