@@ -102,7 +102,6 @@ class Fed:
         assert channel.current is not None
         self.connection = channel.current
         self.protocol = self.connection._transport.get_protocol()
-        self.last_stream_id = 0
 
     @property
     def stream_id(self) -> int:
