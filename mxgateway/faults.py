@@ -154,11 +154,18 @@ class RequestFault(TransportFault):
 
 
 class ConnectionFault(TransportFault):
-    """The connection ended. `processed` is False when the peer surely did not see the request."""
+    """The connection ended.
 
-    def __init__(self, text: str, *, processed: bool = True) -> None:
+    Args:
+        text: Why.
+        processed: False when the peer surely did not see the request.
+        polite: True when the peer had announced the end as a matter of routine, with GOAWAY NO_ERROR.
+    """
+
+    def __init__(self, text: str, *, processed: bool = True, polite: bool = False) -> None:
         super().__init__(text)
         self.processed = processed
+        self.polite = polite
 
 
 class StreamLimitFault(TransportFault):

@@ -97,7 +97,7 @@ class Call(Generic[Request, Reply]):
             stream.expire_at(self.deadline)
         if not stream.sent:
             try:
-                await stream.send(self._data)
+                await stream.send()
             except BaseException:
                 stream.close()
                 raise

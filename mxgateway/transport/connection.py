@@ -15,6 +15,7 @@ from mxgateway.transport import frames
 from mxgateway.transport.counters import Counters
 from mxgateway.transport.floods import FloodGuard
 from mxgateway.transport.grpclib_seam import Configuration, ErrorCodes, GrpclibConnection, H2Connection, H2Error
+from mxgateway.transport.hand_overs import HandOvers
 from mxgateway.transport.keepalive import Keepalive
 from mxgateway.transport.open_stream import STREAM_WINDOW, OpenStream, grown
 from mxgateway.transport.request_headers import NO_DYNAMIC_TABLE
@@ -60,6 +61,8 @@ class Connection(GrpclibConnection):
         super().__init__(h2, transport, config=config)
         self.h2 = h2
         self.state = ConnectionState.CONNECTING
+        self.closed = False
+        """True once every call on it has ended and nothing is sent any more."""
         self.loop = asyncio.get_running_loop()
         self.greeted = asyncio.Event()
         self.lost = asyncio.Event()
@@ -77,7 +80,9 @@ class Connection(GrpclibConnection):
         self._unsent: list[bytes] = []
         self._last_release = -math.inf
         self._flush_is_due = False
-        self._uncredited = 0
+        self.uncredited = 0
+        """Bytes that have arrived and are not in a window update yet."""
+        self.hand_overs = HandOvers(self.loop)
         self.counters = Counters()
         self.last_received = self.loop.time()
         """When the last byte arrived, in the loop's time."""
@@ -86,6 +91,8 @@ class Connection(GrpclibConnection):
         """Called once, when the peer complains that it is asked too often."""
         self.announced_end = ""
         """The peer's GOAWAY in words; empty as long as there was none."""
+        self._ends_politely = False
+        """True when that GOAWAY was a matter of routine."""
         self.on_end: Callable[[BaseException], None] | None = None
         """Called with the reason when the connection ends."""
         self.guard = FloodGuard(self.last_received)
@@ -106,11 +113,6 @@ class Connection(GrpclibConnection):
         counters.connections_opened += 1
         self.counters = counters
         self.keepalive = Keepalive(self, keepalive_time, keepalive_timeout)
-
-    @property
-    def closed(self) -> bool:
-        """True once every call on it has ended and nothing is sent any more."""
-        return self.state is ConnectionState.CLOSED
 
     # -- opening streams
 
@@ -140,7 +142,8 @@ class Connection(GrpclibConnection):
                         ConnectionFault("the connection has no stream id left for another call", processed=False)
                     )
                 if self.state is not ConnectionState.READY:
-                    raise ConnectionFault(str(self.fault or "the gateway is closing the connection"), processed=False)
+                    why = str(self.fault or "the gateway is closing the connection")
+                    raise ConnectionFault(why, processed=False, polite=self._ends_politely)
                 await self.slots.wait()
         finally:
             self._waiting -= 1
@@ -204,17 +207,21 @@ class Connection(GrpclibConnection):
         self.flush_soon()
 
     def flush(self) -> None:
-        """Send what h2 has prepared, and our frames."""
+        """Send what was written."""
         self._send()
 
+    def write_h2(self) -> None:
+        """Take what h2 has prepared, to be sent with the next flush."""
+        if data := self.h2.data_to_send():
+            self._unsent.append(data)
+
     def _send(self) -> int:
-        if self.closed:
+        if self.closed or not self._unsent:
             return 0
-        data = b"".join([self.h2.data_to_send(), *self._unsent])
+        data = b"".join(self._unsent)
         self._unsent.clear()
-        if data:
-            self.counters.bytes_sent += len(data)
-            self._transport.write(data)
+        self.counters.bytes_sent += len(data)
+        self._transport.write(data)
         return len(data)
 
     def flush_answers(self) -> None:
@@ -223,10 +230,11 @@ class Connection(GrpclibConnection):
         Raises:
             PeerFault: The peer asks for more than it reads.
         """
-        unread = not self.write_ready.is_set()  # then no call adds to what is sent here
-        sent = self._send()
-        if unread and sent:
-            self.guard.answer_waits(sent)
+        if self._unsent:
+            unread = not self.write_ready.is_set()  # then no call adds to what is sent here
+            sent = self._send()
+            if unread:
+                self.guard.answer_waits(sent)
 
     def pause_writing(self) -> None:
         """Hold calls back: the transport is full."""
@@ -287,7 +295,7 @@ class Connection(GrpclibConnection):
 
     def receive_data(self, stream: OpenStream[Any] | None, payloads: list[bytes], flow_controlled: int) -> None:
         """Hand the payloads of DATA frames to their stream and credit the connection's window at once."""
-        self._uncredited += flow_controlled
+        self.uncredited += flow_controlled
         if flow_controlled < len(payloads):  # some are empty
             self.receive_noise(len(payloads) - flow_controlled, "empty DATA")
         elif self.guard.noise and stream is not None:
@@ -311,8 +319,8 @@ class Connection(GrpclibConnection):
 
     def settle_credit(self) -> None:
         """Return what has arrived to the connection's window; once for each read."""
-        if self._uncredited >= CREDIT_STEP:
-            increment, self._uncredited = self._uncredited, 0
+        if self.uncredited >= CREDIT_STEP:
+            increment, self.uncredited = self.uncredited, 0
             self.write(frames.window_update(0, increment))
 
     def go_away(self, last_stream_id: int, code: int, debug: bytes) -> None:
@@ -320,7 +328,10 @@ class Connection(GrpclibConnection):
         name = ErrorCodes(code).name if code in list(ErrorCodes) else hex(code)
         detail = f", {debug[:200].decode('utf-8', 'replace')}" if debug else ""
         self.announced_end = f"GOAWAY {name}{detail}"
-        fault = ConnectionFault(f"the gateway is closing the connection ({self.announced_end})", processed=False)
+        self._ends_politely = code == ErrorCodes.NO_ERROR
+        fault = ConnectionFault(
+            f"the gateway is closing the connection ({self.announced_end})", processed=False, polite=self._ends_politely
+        )
         log.debug("%s; it finishes the calls up to stream %d", fault, last_stream_id)  # the fault's text is clean
         if debug == b"too_many_pings" and self.on_too_many_pings is not None:
             complain, self.on_too_many_pings = self.on_too_many_pings, None
@@ -343,8 +354,10 @@ class Connection(GrpclibConnection):
         """Close the transport and end every call with `fault`; idempotent."""
         if self.closed:
             return
+        if isinstance(fault, ConnectionFault):
+            fault.polite = self._ends_politely
         self.flush()
-        self.state = ConnectionState.CLOSED
+        self.state, self.closed = ConnectionState.CLOSED, True
         self.fault = fault
         self.keepalive.stop()
         self._abort_timer = self.loop.call_later(CLOSE_BOUND, self._transport.abort)
@@ -362,6 +375,7 @@ class Connection(GrpclibConnection):
         if not self.closed:
             with contextlib.suppress(H2Error):
                 self.h2.close_connection()
+            self.write_h2()
             self.end(fault)
 
     def abort(self, fault: BaseException) -> None:

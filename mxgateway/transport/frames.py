@@ -34,8 +34,13 @@ MAX_WINDOW: Final = 0x7FFF_FFFF
 """The largest flow-control window (section 6.9.1)."""
 MAX_STREAM_ID: Final = 0x7FFF_FFFF
 
-_HEADER: Final = struct.Struct("!HBBBL")
-_LOW_31: Final = 0x7FFF_FFFF  # the top bit of a stream id or an increment is reserved
+HEADER: Final = struct.Struct("!HBBBL")
+"""Of any frame: the length's upper two bytes and its lowest, type, flags, stream id with a reserved bit."""
+HEADER_AND_PREFIX: Final = struct.Struct("!HBHLBL")
+"""Of a DATA frame and of the gRPC message that begins in it: the length's upper two bytes and its lowest, type and flags in one number,
+stream id with a reserved bit; the compressed flag, and the message's length."""
+LOW_31: Final = 0x7FFF_FFFF
+"""The top bit of a stream id or an increment is reserved."""
 _NUMBER: Final = struct.Struct("!L")
 _GOAWAY: Final = struct.Struct("!LL")
 _WITH_NUMBER: Final = struct.Struct("!HBBBLL")
@@ -54,8 +59,8 @@ class FrameError(Exception):
 
 def parse_header(buffer: bytes, position: int) -> FrameHeader:
     """Return the frame header that starts at `position`; the buffer holds all of it."""
-    high, low, kind, flags, stream_id = _HEADER.unpack_from(buffer, position)
-    return (high << 8) | low, kind, flags, stream_id & _LOW_31
+    high, low, kind, flags, stream_id = HEADER.unpack_from(buffer, position)
+    return (high << 8) | low, kind, flags, stream_id & LOW_31
 
 
 def unpad(payload: bytes) -> bytes:
@@ -102,7 +107,7 @@ def parse_increment(payload: bytes) -> int:
     Raises:
         FrameError: The frame has another size.
     """
-    return parse_number(payload, "WINDOW_UPDATE") & _LOW_31
+    return parse_number(payload, "WINDOW_UPDATE") & LOW_31
 
 
 def check_settings(flags: int, payload: bytes) -> None:
@@ -126,7 +131,7 @@ def parse_goaway(payload: bytes) -> tuple[int, int, bytes]:
     if len(payload) < _GOAWAY.size:
         raise FrameError("a GOAWAY frame is too short")
     last_stream_id, code = _GOAWAY.unpack_from(payload)
-    return last_stream_id & _LOW_31, code, payload[_GOAWAY.size :]
+    return last_stream_id & LOW_31, code, payload[_GOAWAY.size :]
 
 
 def defined_settings(payload: bytes) -> bytes:
@@ -174,4 +179,4 @@ def rst_stream(stream_id: int, code: int) -> bytes:
 
 
 def _frame(length: int, kind: int, flags: int, stream_id: int) -> bytes:
-    return _HEADER.pack(length >> 8, length & 0xFF, kind, flags, stream_id)
+    return HEADER.pack(length >> 8, length & 0xFF, kind, flags, stream_id)

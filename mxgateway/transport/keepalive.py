@@ -2,23 +2,63 @@
 
 Only bytes that arrive count: on a link that swallows everything, what is sent says nothing about the peer. While no call is open nothing is sent, because nobody waits;
 the first call on a connection that has been silent for long brings a ping along.
+
+A program that is held up, by a long computation or a suspended machine, reads nothing meanwhile. The peer's answer may lie in the socket when the program
+goes on, and the timer runs out before the socket is looked at. So silence counts only when the loop has looked once more; and a loop that was late
+gives the peer its time once again, because what it had to answer may have left late, too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from mxgateway.faults import ConnectionFault
 from mxgateway.transport import frames
-
-if TYPE_CHECKING:
-    from mxgateway.transport.connection import Connection
+from mxgateway.transport.counters import Counters
 
 log = logging.getLogger("mxgateway.transport.connection")
 
 PING_DATA: Final = b"mxgw-up?"
+LAST_TURNS: Final = 3
+"""Turns of the loop in which it looks at the socket before a peer is given up: a loop may run its timers before it looks, and one that completes reads
+instead of announcing them needs a second turn."""
+LATE: Final = 0.25
+"""The part of the timeout by which a timer runs out late at the least when the program was held up."""
+
+
+class Watched(Protocol):
+    """What is watched: a connection, as far as keepalive sees it."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Its loop."""
+
+    @property
+    def counters(self) -> Counters:
+        """Where pings are counted."""
+
+    @property
+    def last_received(self) -> float:
+        """When the last byte arrived, in the loop's time."""
+
+    @property
+    def closed(self) -> bool:
+        """True once it has ended."""
+
+    @property
+    def busy(self) -> bool:
+        """True while somebody waits for the peer."""
+
+    def write(self, frame: bytes) -> None:
+        """Take a frame to be sent with the next flush."""
+
+    def flush(self) -> None:
+        """Send what was written."""
+
+    def abort(self, fault: BaseException) -> None:
+        """End it without waiting for the peer."""
 
 
 class Keepalive:
@@ -30,12 +70,17 @@ class Keepalive:
         timeout: Seconds that any byte may then take to arrive.
     """
 
-    def __init__(self, connection: Connection, interval: float | None, timeout: float) -> None:
+    def __init__(self, connection: Watched, interval: float | None, timeout: float) -> None:
         self._connection = connection
         self._interval = interval
         self._timeout = timeout
-        self._timer: asyncio.TimerHandle | None = None
-        self._asked_at = 0.0
+        self._timer: asyncio.Handle | None = None
+        self._due = 0.0
+        """Until when the answer may take, while the peer is asked."""
+        self._patient = False
+        """True when the answer has had its time once again."""
+        self._last_turns = 0
+        """How many turns the loop still has to look at the socket before the peer is given up."""
         self._silent_since: float | None = None
         """When the last byte had arrived before the peer was asked; None while nothing is asked. The clock's resolution may be coarser than
         the time of an answer, so answers are told by a change, not by being later than the question."""
@@ -69,9 +114,10 @@ class Keepalive:
             self._silent_since = None
             self._look_at(heard + interval)
         else:
-            self._asked_at, self._silent_since = now, heard
+            self._silent_since = heard
+            self._expect_answer(now + self._timeout, patient=False)
             self._ask()
-            self._look_at(now + min(self._timeout, interval))  # an answer may come and then silence again
+            self._look_at(min(self._due, now + interval))  # an answer may come and then silence again
 
     def _ask(self) -> None:
         connection = self._connection
@@ -79,12 +125,22 @@ class Keepalive:
         connection.write(frames.ping(PING_DATA))
         connection.flush()  # at once: should this process be held up now, the answer is there when it goes on
 
+    def _expect_answer(self, due: float, *, patient: bool) -> None:
+        self._due, self._patient, self._last_turns = due, patient, LAST_TURNS
+
     def _look_again_for_answer(self, now: float, interval: float) -> None:
-        due = self._asked_at + self._timeout
-        if now < due:
-            self._look_at(min(due, now + interval))
-            return
-        silent = now - self._connection.last_received
+        if now < self._due:
+            self._look_at(min(self._due, now + interval))
+        elif not self._patient and now >= self._due + LATE * self._timeout:
+            self._expect_answer(now + self._timeout, patient=True)
+            self._look_at(min(self._due, now + interval))
+        elif self._last_turns:
+            self._last_turns -= 1
+            self._timer = self._connection.loop.call_soon(self._look)
+        else:
+            self._give_up(now - self._connection.last_received)
+
+    def _give_up(self, silent: float) -> None:
         log.debug("no byte from the gateway for %.3f s: the connection is given up", silent)
         self._connection.abort(
             ConnectionFault(

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from mxgateway.faults import ClosedFault, PeerFault
 from mxgateway.transport import frames
-from mxgateway.transport.floods import INFORMATIONAL_NOISE
+from mxgateway.transport.floods import INFORMATIONAL_NOISE, FloodGuard
 from mxgateway.transport.grpclib_seam import ErrorCodes
+from mxgateway.transport.hand_overs import HandOvers
+from mxgateway.transport.pushed_reply import PushedReply
 from mxgateway.transport.reply_headers import Headers
 from mxgateway.transport.reply_status import reset_status
-from mxgateway.transport.reply_stream import FEW_AT_ONCE, ReplyStream
-
-if TYPE_CHECKING:
-    from mxgateway.transport.connection import Connection
+from mxgateway.transport.reply_stream import FEW_AT_ONCE
 
 M = TypeVar("M")
 
@@ -27,7 +26,39 @@ CREDIT_STEP: Final = STREAM_WINDOW // 4
 """A window update is sent when this many bytes have been credited: few enough frames, and never an empty window."""
 
 
-class OpenStream(ReplyStream[M]):
+class Carrier(Protocol):
+    """What a stream needs of the connection that carries it."""
+
+    loop: asyncio.AbstractEventLoop
+    write_ready: asyncio.Event
+    """Set while the transport takes more."""
+    send_window: int
+    """Bytes that the peer takes on all calls together before it says more."""
+    max_frame_size: int
+    guard: FloodGuard
+    hand_overs: HandOvers
+
+    @property
+    def makes_calls(self) -> bool:
+        """True while several calls are under way, and shortly after one has ended."""
+
+    def write(self, frame: bytes) -> None:
+        """Take a frame to be sent with the next flush."""
+
+    def write_soon(self, frame: bytes) -> None:
+        """Take a frame to be sent before the loop waits again."""
+
+    def flush(self) -> None:
+        """Send what was written."""
+
+    def receive_noise(self, count: int, kind: str) -> None:
+        """Take note of frames that carry nothing for a call."""
+
+    def release(self, stream: OpenStream[Any]) -> None:
+        """Forget a stream, resetting it when the peer still works on it."""
+
+
+class OpenStream(PushedReply[M]):
     """One RPC on a connection: its sending half, and the reply.
 
     Args:
@@ -38,10 +69,12 @@ class OpenStream(ReplyStream[M]):
         limit: Bytes of the largest message accepted.
     """
 
-    __slots__ = ("_sendable", "_timer", "_uncredited_step", "connection", "id", "reset", "send_window", "sent")
+    __slots__ = (
+        "_outgoing", "_sendable", "_timer", "_uncredited_step", "connection", "id", "reset", "send_window", "sent",
+    )  # fmt: skip
 
     def __init__(
-        self, connection: Connection, stream_id: int, send_window: int, decode: Callable[[bytes], M], limit: int
+        self, connection: Carrier, stream_id: int, send_window: int, decode: Callable[[bytes], M], limit: int
     ) -> None:
         super().__init__(decode, limit)
         self.connection = connection
@@ -51,6 +84,8 @@ class OpenStream(ReplyStream[M]):
         """True when the request was sent to its end."""
         self.reset = False
         """True when either side has reset the stream: nothing more is sent on it."""
+        self._outgoing = b""
+        """What is still to be sent of the request. No local variable: a traceback may show those, and a password stands in it in clear text."""
         self._uncredited_step = 0
         self._timer: asyncio.TimerHandle | None = None
         self._sendable: asyncio.Future[None] | None = None
@@ -63,28 +98,38 @@ class OpenStream(ReplyStream[M]):
     # -- the request
 
     def send_at_once(self, data: bytes) -> None:
-        """Send the request's only message if the peer's windows take all of it in one frame; the caller flushes."""
-        connection = self.connection
-        if len(data) <= min(self.send_window, connection.send_window, connection.max_frame_size, MOST_AT_ONCE):
+        """Send the request's only message if the peer's windows take all of it in one frame; the caller flushes. Otherwise `send` does it."""
+        if len(data) <= self._room():
             self._send_frame(data, end=True)
+        else:
+            self._outgoing = data
 
-    async def send(self, data: bytes) -> None:
-        """Send the request's only message and end the sending half, as the peer's windows allow.
+    async def send(self) -> None:
+        """Send what `send_at_once` has left of the request and end the sending half, as the peer's windows allow.
 
         Returns early when the call has ended meanwhile: the reply tells why.
         """
-        connection, position = self.connection, 0
-        while not (self.ended or self.failed):
-            room = min(self.send_window, connection.send_window, connection.max_frame_size, MOST_AT_ONCE)
-            if room <= 0 or not connection.write_ready.is_set():
-                await self._until_sendable()
-                continue
-            chunk = data[position : position + room]
-            position += len(chunk)
-            self._send_frame(chunk, end=position == len(data))
-            connection.flush()
-            if self.sent:
-                return
+        position = 0
+        try:
+            while not (self.sent or self.ended or self.failed):
+                room = self._room()
+                if room <= 0 or not self.connection.write_ready.is_set():
+                    await self._until_sendable()
+                else:
+                    self._send_piece(position, room)
+                    position += room
+        finally:
+            self._outgoing = b""
+
+    def _room(self) -> int:
+        """Return how many bytes the peer and the transport take in one frame."""
+        connection = self.connection
+        return min(self.send_window, connection.send_window, connection.max_frame_size, MOST_AT_ONCE)
+
+    def _send_piece(self, position: int, size: int) -> None:
+        end = position + size
+        self._send_frame(self._outgoing[position:end], end=end >= len(self._outgoing))
+        self.connection.flush()
 
     def _send_frame(self, chunk: bytes, *, end: bool) -> None:
         self.connection.write(frames.data(self.id, chunk, end=end))
@@ -163,6 +208,10 @@ class OpenStream(ReplyStream[M]):
             increment, self._uncredited_step = self._uncredited_step, 0
             self.connection.write_soon(frames.window_update(self.id, increment))
 
+    def queue_hand_over(self) -> None:
+        """Have `hand_over` called: at the end of the read that is being sorted, or in the next turn of the loop."""
+        self.connection.hand_overs.queue(self)
+
     # -- the end
 
     def expire_at(self, deadline: float) -> None:
@@ -181,6 +230,7 @@ class OpenStream(ReplyStream[M]):
     def fail(self, fault: BaseException) -> None:
         """End the call with `fault`; a sender need not go on."""
         super().fail(fault)
+        self._outgoing = b""
         self.wake_sender()
 
     def _refuse(self, fault: PeerFault, code: ErrorCodes) -> None:
@@ -195,6 +245,8 @@ class OpenStream(ReplyStream[M]):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._outgoing = b""
+        self.stop_pushing()
         self.connection.release(self)
         if not self.ended:
             self.fail(ClosedFault("the call was given up"))  # frees another task that may still wait for it

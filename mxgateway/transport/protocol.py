@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from mxgateway.faults import ConnectionFault, NotHttp2Fault, PeerFault
 from mxgateway.transport import frames
 from mxgateway.transport.connection import (
     CONNECTION_WINDOW,
+    CREDIT_STEP,
     DEFAULT_WINDOW,
     Connection,
     ConnectionState,
@@ -37,6 +38,12 @@ from mxgateway.transport.reply_headers import (
 )
 
 log = logging.getLogger("mxgateway.transport.connection")
+
+MOST_OF_ONE: Final = 64 * 1024
+"""Bytes of a read that is looked at for being a single message."""
+_LEAST_OF_ONE: Final = frames.HEADER_AND_PREFIX.size
+_split_one = frames.HEADER_AND_PREFIX.unpack_from
+_split_header = frames.HEADER.unpack_from
 
 
 class NoRequests(AbstractHandler):
@@ -91,6 +98,8 @@ class GatewayProtocol(H2Protocol):
         )
         h2.initiate_connection()
         self.connection = Connection(h2, cast(asyncio.Transport, transport), config=self.config)
+        self._time = self.connection.loop.time
+        self.connection.write_h2()
         self.connection.write(frames.window_update(0, CONNECTION_WINDOW - DEFAULT_WINDOW))
         self.connection.flush()
 
@@ -99,15 +108,38 @@ class GatewayProtocol(H2Protocol):
         connection = self.connection
         if connection.closed:
             return
-        connection.last_received = connection.loop.time()
-        connection.counters.bytes_received += len(data)
+        size = len(data)
+        connection.last_received = self._time()
+        connection.counters.bytes_received += size
         if self._pending:
             self._pending.append(data)
-            self._missing -= len(data)
+            self._missing -= size
             if self._missing > 0:
                 return  # a frame in small pieces is put together once
             data = b"".join(self._pending)
             self._pending = []
+        elif _LEAST_OF_ONE <= size <= MOST_OF_ONE and self._block is None:
+            # The common case of a live plant, made as short as it can be: one event, alone in its frame, alone in its read.
+            high, low, kind_and_flags, stream_id, compressed, length = _split_one(data)
+            if not kind_and_flags and not compressed and length + _LEAST_OF_ONE == size:
+                stream = connection.streams.get(stream_id)
+                if (
+                    stream is not None and stream.flows and length <= stream.limit
+                    and (high << 8 | low) + frames.HEADER_SIZE == size
+                    and connection.uncredited + size < CREDIT_STEP
+                ):  # fmt: skip
+                    flow_controlled = size - frames.HEADER_SIZE
+                    connection.uncredited += flow_controlled
+                    if connection.guard.noise:
+                        connection.guard.useful(1, flow_controlled)
+                    stream.receive_one(data[_LEAST_OF_ONE:], flow_controlled)
+                    return
+        self._receive(data)
+
+    def _receive(self, data: bytes) -> None:
+        """Sort all frames to their streams, answer those that want an answer, and let the streams hand over what has come."""
+        connection = self.connection
+        connection.hand_overs.sorting = True
         try:
             if connection.state is ConnectionState.CONNECTING:
                 _check_greeting(data)
@@ -119,6 +151,9 @@ class GatewayProtocol(H2Protocol):
             self._refuse(fault)
         except (frames.FrameError, HeaderBlockError, H2Error) as fault:
             self._refuse(PeerFault(f"the gateway broke HTTP/2: {fault}"))
+        finally:
+            connection.hand_overs.sorting = False
+            connection.hand_overs.run()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End every call, whatever state it is in."""
@@ -168,12 +203,19 @@ class GatewayProtocol(H2Protocol):
         A busy subscription is little else. Each function call that a frame does not cost counts here.
         """
         payloads: list[bytes] = []
-        append, parse, stream_id = payloads.append, frames.parse_header, stream.id
+        append, split, stream_id = payloads.append, _split_header, stream.id
         size, total = len(buffer), 0
         while (start := position + frames.HEADER_SIZE) <= size:
-            length, kind, flags, this_stream = parse(buffer, position)
+            high, low, kind, flags, this_stream = split(buffer, position)
+            length = high << 8 | low
             end = start + length
-            if kind or flags or this_stream != stream_id or end > size or length > frames.MAX_FRAME_SIZE:
+            if (
+                kind
+                or flags
+                or this_stream & frames.LOW_31 != stream_id
+                or end > size
+                or length > frames.MAX_FRAME_SIZE
+            ):
                 break
             append(buffer[start:end])
             total += length
@@ -258,7 +300,9 @@ class GatewayProtocol(H2Protocol):
         _check_on_connection(stream_id, "SETTINGS")
         frames.check_settings(flags, payload)
         payload = frames.defined_settings(payload)
-        for event in self.connection.feed(frames.settings(stream_id, flags, payload)):
+        events = self.connection.feed(frames.settings(stream_id, flags, payload))
+        self.connection.write_h2()
+        for event in events:
             if isinstance(event, RemoteSettingsChanged):
                 self.connection.receive_settings()
 
@@ -278,6 +322,7 @@ class GatewayProtocol(H2Protocol):
         log.debug("connection refused: %s", fault)
         with contextlib.suppress(H2Error):  # h2 has said goodbye by itself when it was the one to object
             connection.h2.close_connection(ErrorCodes.PROTOCOL_ERROR)
+        connection.write_h2()
         connection.end(fault)
 
 

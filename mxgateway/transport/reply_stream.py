@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
-from mxgateway.faults import ClosedFault, MessageTooLargeFault, PeerFault, RpcStatus
+from mxgateway.faults import ClosedFault, MessageFault, MessageTooLargeFault, PeerFault, RpcStatus
 from mxgateway.transport.reply_headers import Headers
 from mxgateway.transport.reply_status import check_response, check_status
+from mxgateway.wire import WireError
 from mxgateway.wire.collector import collector_held
 
 M = TypeVar("M")
@@ -40,13 +40,14 @@ class ReplyStream(Generic[M]):
     """
 
     __slots__ = (
-        "_chunks", "_data", "_decode", "_fault", "_joined", "_limit", "_more", "_need", "_position", "_size", "_uncredited",
-        "_waiter", "ended", "failed", "headers", "trailers",
+        "_chunks", "_data", "_fault", "_joined", "_more", "_need", "_position", "_size", "_uncredited",
+        "_waiter", "decode", "ended", "failed", "headers", "limit", "trailers",
     )  # fmt: skip
 
     def __init__(self, decode: Callable[[bytes], M], max_message_bytes: int) -> None:
-        self._decode = decode
-        self._limit = max_message_bytes
+        self.decode = decode
+        """Applies to the messages that are split from now on."""
+        self.limit = max_message_bytes
         self._data = b""  # what is being split into messages, from the position on
         self._position = 0
         self._chunks: list[bytes] = []  # what has come after it
@@ -84,7 +85,7 @@ class ReplyStream(Generic[M]):
                 self._joined += 1
             if self._size >= self._need:
                 self._wake()
-            elif self._waiter is not None:
+            elif self._is_awaited():
                 self._settle_credit()  # the caller wants more of this message, whatever its size
 
     def receive_end(self, trailers: Headers | None = None) -> None:
@@ -151,7 +152,7 @@ class ReplyStream(Generic[M]):
             if self._need == PREFIX_SIZE <= self._size:
                 self._gather()
                 length = int.from_bytes(self._data[1:PREFIX_SIZE], "big")
-                if length > self._limit:
+                if length > self.limit:
                     return False  # `only_message` refuses it
                 self._need = PREFIX_SIZE + length
             if self._size > self._need:
@@ -168,19 +169,29 @@ class ReplyStream(Generic[M]):
     def _take(self) -> list[M]:
         batch: list[M] = []
         try:
-            with collector_held() if self._size >= MANY_BYTES else contextlib.nullcontext():
-                while self._size >= self._need and not batch:
-                    if len(self._data) - self._position < self._need:
-                        self._gather()
-                    self._split(batch)
-        except (PeerFault, ValueError) as fault:
-            self._data, self._position, self._chunks, self._joined = b"", 0, [], 0
-            self._size, self._need = 0, PREFIX_SIZE
-            self.failed, self.ended = True, False
-            self._fault = fault if isinstance(fault, PeerFault) else PeerFault(f"a reply cannot be read: {fault}")
+            if self._size >= MANY_BYTES:
+                with collector_held():
+                    self._fill(batch)
+            else:
+                self._fill(batch)
+        except Exception as fault:  # noqa: BLE001 - a decoder's defect ends the call as well, behind the messages before it
+            self._spoil(fault)
         self._more = self._size >= self._need
         self._settle_credit()
         return batch
+
+    def _fill(self, batch: list[M]) -> None:
+        while self._size >= self._need and not batch:
+            if len(self._data) - self._position < self._need:
+                self._gather()
+            self._split(batch)
+
+    def _spoil(self, fault: Exception) -> None:
+        """End the call with what was met while it was read: nothing that follows can be read any more."""
+        self._data, self._position, self._chunks, self._joined = b"", 0, [], 0
+        self._size, self._need = 0, PREFIX_SIZE
+        self.failed, self.ended = True, False
+        self._fault = MessageFault(f"a reply cannot be read: {fault}") if isinstance(fault, WireError) else fault
 
     def _gather(self) -> None:
         """Put what has come next behind what is left of the data, so that a message is complete; it is copied once, however many reads it takes to split it."""
@@ -196,7 +207,7 @@ class ReplyStream(Generic[M]):
 
     def _split(self, batch: list[M]) -> None:
         """Move complete messages from the data to `batch`, `at_once` at the most."""
-        data, begin, decode, limit, most = self._data, self._position, self._decode, self._limit, self.at_once
+        data, begin, decode, limit, most = self._data, self._position, self.decode, self.limit, self.at_once
         position, size, append = begin, len(data), batch.append
         self._need = PREFIX_SIZE
         while (start := position + PREFIX_SIZE) <= size and len(batch) < most:
@@ -214,7 +225,9 @@ class ReplyStream(Generic[M]):
             append(decode(data[start:end]))
             position = end
         self._size -= position - begin
-        if len(batch) < most:  # the beginning of a message does not keep those before it in memory
+        if (
+            len(batch) < most or position == size
+        ):  # what was taken is not kept in memory by the beginning of another message
             data, position = data[position:], 0
         self._data, self._position = data, position
 
@@ -248,6 +261,10 @@ class ReplyStream(Generic[M]):
             await self._waiter
         finally:
             self._waiter = None
+
+    def _is_awaited(self) -> bool:
+        """Tell whether the caller waits for more."""
+        return self._waiter is not None
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

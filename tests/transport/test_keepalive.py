@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -268,6 +269,17 @@ class Clock:
         self.timers.append(Timer(when, what, self.timers))
         return self.timers[-1]
 
+    def call_soon(self, what: Callable[[], None]) -> "Timer":
+        return self.call_at(self.now, what)
+
+    def run_turn(self) -> None:
+        """Run what is due now, and nothing that becomes due by that."""
+        due = sorted((timer for timer in self.timers if timer.when <= self.now), key=lambda timer: timer.when)
+        for timer in due:
+            self.timers.remove(timer)
+        for timer in due:
+            timer.what()
+
     def run_until(self, end: float) -> None:
         """Move the time, running what falls due on the way; the clock stands still meanwhile."""
         while due := [timer for timer in self.timers if timer.when <= end]:
@@ -384,6 +396,92 @@ def test_a_dead_peer_is_given_up_also_when_the_calls_that_asked_are_gone():
     connection.busy = False
     connection.loop.run_until(start + 1000)
     assert connection.ended_at == start + 45
+
+
+def test_a_loop_that_runs_its_timers_before_it_looks_at_the_socket_finds_the_answer_in_it():
+    connection, _ = watch(30.0, 15.0)
+    start = connection.loop.now
+    connection.loop.run_until(start + 44.9)
+    assert connection.counters.pings_sent == 1
+    connection.loop.now = start + 45.1  # held up for a moment: the answer has come
+    connection.loop.run_turn()
+    assert not connection.closed
+    connection.last_received = connection.loop.now  # and now it is read
+    connection.loop.run_until(start + 75)
+    assert not connection.closed
+    assert connection.counters.pings_sent == 1
+    connection.loop.run_until(start + 75.1)
+    assert connection.counters.pings_sent == 2
+
+
+def test_a_loop_that_was_held_up_gives_the_peer_its_time_once_again_and_no_second_time():
+    connection, _ = watch(30.0, 15.0)
+    start = connection.loop.now
+    connection.loop.run_until(start + 30)
+    connection.loop.now = start + 1030  # the ping may not even have left
+    for _ in range(10):
+        connection.loop.run_turn()
+    assert not connection.closed
+    connection.loop.now = start + 2030
+    for _ in range(10):
+        connection.loop.run_turn()
+    assert connection.ended_at == start + 2030
+    assert connection.counters.pings_sent == 1
+
+
+def test_a_loop_that_was_held_up_while_no_ping_was_out_asks_first():
+    connection, _ = watch(30.0, 15.0)
+    start = connection.loop.now
+    connection.loop.run_until(start + 29)
+    connection.loop.now = start + 1000
+    for _ in range(10):
+        connection.loop.run_turn()
+    assert not connection.closed
+    assert connection.counters.pings_sent == 1
+    connection.last_received = connection.loop.now
+    connection.loop.run_until(start + 1029)
+    assert not connection.closed
+    assert connection.counters.pings_sent == 1
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["no ping out", "a ping out"])
+async def test_a_blocked_loop_is_no_dead_peer(asked: bool, monkeypatch: pytest.MonkeyPatch):
+    """The loop stands still for longer than time and timeout; what the peer has sent meanwhile is read before it is given up."""
+    loop = asyncio.get_running_loop()
+
+    async def script(peer: Http2Peer) -> None:
+        request = await peer.request()
+        await peer.send(peer.headers(request.stream_id))
+        await peer.until(lambda: len(peer.frames(PingFrame)) >= 6)
+        await peer.send_data(request.stream_id, grpc_message(event(7)))
+
+    blocked = 0
+
+    def block() -> None:
+        nonlocal blocked
+        blocked += 1
+        time.sleep(0.35)
+
+    async with (
+        Http2Server(script) as server,
+        channel_to(server, keepalive_time=TIME, keepalive_timeout=TIME) as channel,
+        stream(channel) as call,
+    ):
+        connection = await channel.ready()
+        if asked:
+            ask = connection.keepalive._ask
+
+            def ask_and_block() -> None:
+                ask()
+                if blocked < 2:
+                    block()
+
+            monkeypatch.setattr(connection.keepalive, "_ask", ask_and_block)
+        else:
+            loop.call_later(TIME / 2, block)
+        assert (await anext(call)).worker_sequence == 7
+        assert blocked
+        assert server.connections == 1
 
 
 def test_what_is_off_never_looks():
