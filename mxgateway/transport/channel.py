@@ -41,6 +41,12 @@ class Channel:
         self._current: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
         self._closed = asyncio.Event()
+        self._closing = asyncio.Event()
+
+    @property
+    def closing(self) -> bool:
+        """True from `begin_closing` on."""
+        return self._closing.is_set()
 
     @property
     def current(self) -> Connection | None:
@@ -97,19 +103,24 @@ class Channel:
             )  # fmt: skip
 
     async def pause(self, seconds: float) -> None:
-        """Sleep; closing the channel wakes the sleeper."""
+        """Sleep; `begin_closing` and the end of the channel wake the sleeper."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._closed.wait()
+                await self._closing.wait()
 
     def stats(self) -> ClientStats:
         """Return a snapshot of the counts."""
         counted = {name: getattr(self.counters, name) for name in Counters.__slots__}
         return ClientStats(**counted, connected=self.current is not None)
 
+    def begin_closing(self) -> None:
+        """End every pause; calls can still be made, as closing the sessions takes some. Idempotent."""
+        self._closing.set()
+
     def end(self) -> None:
         """End every call and every connection, and do not wait until they are gone; idempotent."""
         self._closed.set()
+        self.begin_closing()
         self._current = None
         if self._connecting is not None:
             self._connecting.cancel()
