@@ -35,7 +35,7 @@ OPENING_BOUND: Final = 60.0
 """Seconds that an opening may take: the gateway gives a worker 30 s to start, and the call may have to wait there for the one before."""
 
 CONNECTION_LOOKS: Final = 3
-"""How often an opening that finds no connection at its turn leaves the turn to others and waits for one outside."""
+"""How often an opening looks for a connection before its turn; one that is lost meanwhile is waited for outside of the turn, but not for ever."""
 
 CLOSE_BOUND: Final = 5.0
 """Seconds that one attempt to close an unused session takes."""
@@ -80,7 +80,7 @@ class SessionOpener(Generic[S]):
         self._turns = asyncio.Semaphore(OPENINGS_AT_ONCE)
         self._next_start = 0.0
         self._waiters: set[_Waiter] = set()
-        self._pauses: set[_Pause] = set()
+        self._pauses: dict[object, Callable[[], object]] = {}
         self._has_failed = False
         """True from an opening that has failed until the next one that succeeds."""
         self._connections_seen = channel.counters.connections_opened
@@ -166,14 +166,14 @@ class SessionOpener(Generic[S]):
         return StreamLimitFault(slots.limit) if slots.all_taken else TimeoutError(), "stream"
 
     async def _in_turn(self, request: proto.OpenSessionRequest, progress: Progress, site: CallSite) -> S:
-        for _ in range(CONNECTION_LOOKS):
+        looks = CONNECTION_LOOKS
+        while True:
             await self._connected(site)  # outside of the turn: all that wait for the connection wait together
+            looks -= 1
             async with self._turns:
-                if self._channel.current is not None:
+                if self._channel.current is not None or not looks:
                     await self._keep_apart()
                     return await self._open(request, OPENING_BOUND, progress)
-        async with self._turns:
-            return await self._open(request, OPENING_BOUND, progress)
 
     async def _connected(self, site: CallSite) -> None:
         try:
@@ -224,20 +224,20 @@ class SessionOpener(Generic[S]):
         Whoever pauses before the next attempt tries then at once, so that all are back soon after the gateway is. Successes one after another wake
         nobody: a worker that crashes again and again would end everybody's pauses.
         """
-        pause = _Pause(wake)
-        self._pauses.add(pause)
+        pause = object()
+        self._pauses[pause] = wake
         try:
             yield
         finally:
-            self._pauses.discard(pause)
+            del self._pauses[pause]
 
     def _note_success(self) -> None:
         connections = self._channel.counters.connections_opened
         is_back = self._has_failed or connections != self._connections_seen
         self._has_failed, self._connections_seen = False, connections
         if is_back:
-            for pause in list(self._pauses):
-                pause.wake()
+            for wake in list(self._pauses.values()):
+                wake()
 
     # -- giving back
 
@@ -282,11 +282,6 @@ class _Waiter:
         """Let it wait no longer."""
         if not (self.stays and self.progress.sent) and not self.scope.expired():
             self.scope.reschedule(now)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pause:
-    wake: Callable[[], object]
 
 
 async def _failed_to_close(session: Closable) -> MxGatewayError | None:
