@@ -30,6 +30,7 @@ from mxgateway.faults import (
     StreamLimitFault,
     TransportFault,
     in_seconds,
+    is_reply_too_large,
     one_line,
 )
 from mxgateway.faults import GrpcStatus as GrpcStatus
@@ -378,6 +379,12 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
             return MxGatewayTimeoutError, "the command may still be carried out; ask for the session's state", False
         case GrpcStatus.UNIMPLEMENTED:
             return MxGatewayProtocolError, "the server is no MXAccess gateway, or an older one", False
+        case GrpcStatus.RESOURCE_EXHAUSTED if is_reply_too_large(fault):
+            return (
+                MxGatewayProtocolError,
+                "ask for less at once, or raise the size of the messages that the gateway sends",
+                False,
+            )
         case GrpcStatus.NOT_FOUND if galaxy:
             return MxGatewayNotFoundError, "check the name, or browse from the top level", False
     sessionless = galaxy or site.method.endswith(_ALARM_METHODS)

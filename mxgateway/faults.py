@@ -6,9 +6,10 @@ Faults never leave the library: a caller sees them at most as the cause of an `M
 from __future__ import annotations
 
 import enum
+import re
 import ssl
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from mxgateway.credentials import redact
 
@@ -66,6 +67,9 @@ class ProtocolStatusFault:
 class TransportFault(Exception):
     """Root of what the transport raises inside itself. It leaves the library as a cause only, so its text is as clean as an error's."""
 
+    processed = True
+    """False when the peer says that it did not begin to act on the request: then it may be sent again, whatever it asks for."""
+
     def __init__(self, text: str) -> None:
         super().__init__(redact(one_line(text)))
 
@@ -73,11 +77,14 @@ class TransportFault(Exception):
 class RpcStatus(TransportFault):
     """A gRPC status other than OK: read from trailers or, when `synthesised`, following from HTTP status or RST_STREAM."""
 
-    def __init__(self, code: GrpcStatus, message: str = "", *, synthesised: bool = False) -> None:
+    def __init__(
+        self, code: GrpcStatus, message: str = "", *, synthesised: bool = False, processed: bool = True
+    ) -> None:
         super().__init__(f"{code.name}: {message}")
         self.code = code
         self.message = redact(one_line(message))
         self.synthesised = synthesised
+        self.processed = processed
 
 
 class ConnectFault(TransportFault):
@@ -138,6 +145,10 @@ class PeerFault(TransportFault):
     """The peer broke a rule, or a limit of ours was exceeded."""
 
 
+class MessageFault(PeerFault):
+    """One message of a reply cannot be taken: it exceeds the limit, or cannot be decoded. Those before it were taken."""
+
+
 class RequestFault(TransportFault):
     """The request cannot be sent as it is."""
 
@@ -156,6 +167,10 @@ class StreamLimitFault(TransportFault):
     def __init__(self, limit: int) -> None:
         super().__init__(f"all {limit} streams that the gateway allows at once were in use")
         self.limit = limit
+
+
+class MessageTooLargeFault(MessageFault):
+    """One message of a reply exceeds the limit."""
 
 
 class ClosedFault(TransportFault):
@@ -179,6 +194,22 @@ class PinFault(ssl.SSLCertVerificationError):
 
 
 Fault = BaseException | ProtocolStatusFault
+
+
+def is_unprocessed(fault: BaseException | None) -> bool:
+    """Tell whether a fault proves that the peer did not begin to act on the request (RFC 9113, sections 6.8 and 8.7)."""
+    return isinstance(fault, TransportFault) and not fault.processed
+
+
+def is_reply_too_large(fault: BaseException | None) -> bool:
+    """Tell whether a reply, which was made, exceeds a limit: ours, or that of what the peer sends. A peer says so in words alone."""
+    if isinstance(fault, RpcStatus):
+        return fault.code is GrpcStatus.RESOURCE_EXHAUSTED and bool(_NOT_SENT.search(fault.message))
+    return isinstance(fault, MessageTooLargeFault)
+
+
+_NOT_SENT: Final = re.compile(r"\b(sending|sent|send) message (exceeds|larger than)\b", re.IGNORECASE)
+"""What .NET, gRPC's C core and Go say of a message beyond their own limit."""
 
 
 def copy_of(fault: BaseException) -> BaseException:

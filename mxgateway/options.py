@@ -208,7 +208,8 @@ class ClientOptions:
     keepalive_timeout: float = 15.0
     """Seconds that the gateway then has to send any byte; otherwise the connection is given up and its calls fail."""
     retry: RetryOptions | None = field(default_factory=RetryOptions)
-    """How calls that may be repeated are tried again while the gateway is unavailable; None never does. No other call is ever sent twice."""
+    """How calls that may be repeated are tried again while the gateway is unavailable; None never does. Besides, a call that the gateway surely did
+    not process is sent again once, whatever it is. No other call is ever sent twice."""
     tracer: Tracer | None = None
     """Told of every call (`mxgateway.tracing`)."""
 

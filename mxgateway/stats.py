@@ -19,7 +19,7 @@ class ClientStats:
     calls_cancelled: int
     """RPCs that were given up: the task was cancelled, or the stream was closed before its end."""
     calls_retried: int
-    """Further attempts at RPCs that may be repeated."""
+    """Further attempts at RPCs that may be repeated, or that the gateway surely did not process."""
     messages_sent: int
     """Requests that were handed to the connection whole; further attempts count again."""
     messages_received: int

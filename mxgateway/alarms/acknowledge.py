@@ -13,7 +13,7 @@ from mxgateway.commands.arguments import check_correlation_id, check_text
 from mxgateway.commands.replies import check_protocol, malformed, mxaccess_error
 from mxgateway.commands.requests import new_correlation_id
 from mxgateway.errors import CallSite, GrpcStatus, MxGatewayError
-from mxgateway.faults import ConnectionFault
+from mxgateway.faults import is_unprocessed
 from mxgateway.methods import ACKNOWLEDGE_ALARM
 from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel
@@ -100,9 +100,7 @@ def _check_outcome(reply: proto.AcknowledgeAlarmReply, reference: AlarmReference
 
 def _leaves_doubt(error: MxGatewayError) -> bool:
     """Tell whether the gateway may have acknowledged the alarm although the call failed."""
-    fault = error.__cause__
-    unseen = isinstance(fault, ConnectionFault) and not fault.processed
-    return not unseen and error.grpc_status not in _REFUSALS
+    return not is_unprocessed(error.__cause__) and error.grpc_status not in _REFUSALS
 
 
 def _in_doubt(error: MxGatewayError) -> MxGatewayError:

@@ -17,6 +17,7 @@ from mxgateway.commands.budget import Budget
 from mxgateway.commands.core import SessionCore
 from mxgateway.errors import MxGatewayError, PartialBulk
 from mxgateway.events.writes import not_accepted
+from mxgateway.faults import is_reply_too_large
 from mxgateway.wire.collector import collector_held
 
 R = TypeVar("R")
@@ -50,7 +51,7 @@ class _Sent(NamedTuple):
 
 
 class ReadCommands(SessionCore):
-    """ReadBulk, of any length."""
+    """ReadBulk, of any length and of values of any size."""
 
     async def read_bulk(
         self,
@@ -69,6 +70,9 @@ class ReadCommands(SessionCore):
             timeout_ms: How long the gateway waits for a tag's first value, in milliseconds; 0 takes the worker's default.
             timeout: Bound in seconds.
             correlation_id: For the gateway's log.
+
+        Returns:
+            The result of each tag, in order. One whose value fits into no reply is not successful, and says so.
         """
         timeout_ms = check_uint32("timeout_ms", timeout_ms)
         server_handle = check_handle("server_handle", server_handle)
@@ -95,9 +99,7 @@ class ReadCommands(SessionCore):
                 arrived = await sent[0].command.arrived()
                 if len(sent) < CALLS_AHEAD:
                     await self._send_ahead(read, waiting, sent)
-                # What has arrived is not waited for, so that nobody else has a turn while the collector is held.
-                with collector_held() if arrived else contextlib.nullcontext():
-                    results += await self._take_part(read, sent[0], take)
+                await self._take_first(read, sent, take, results, arrived=arrived)
                 sent.popleft()
         except MxGatewayError as error:
             error.add_partial(_partial(results, error, sent, len(read.tags)))
@@ -107,12 +109,44 @@ class ReadCommands(SessionCore):
                 each.command.close()
         return results
 
-    async def _take_part(self, read: Read, sent: _Sent, take: Callable[[str, proto.BulkReadResult], R]) -> list[R]:
+    async def _take_first(
+        self,
+        read: Read,
+        sent: deque[_Sent],
+        take: Callable[[str, proto.BulkReadResult], R],
+        results: list[R],
+        *,
+        arrived: bool,
+    ) -> None:
+        """Add the results of the first part that was sent. A part whose reply is too large is read in halves, which take its place one after another."""
+        halves: list[range] = []
+        while True:
+            part = sent[0].part
+            try:
+                results += await self._take_part(read, sent[0], take, arrived=arrived)
+            except MxGatewayError as error:
+                if not is_reply_too_large(error.__cause__):
+                    raise
+                if len(part) == 1:
+                    tag = read.tags[part.start]
+                    results.append(take(tag, _too_large(tag, error)))
+                else:
+                    middle = len(part) // 2
+                    halves += (part[middle:], part[:middle])
+            if not halves:
+                return
+            sent[0] = await self._send_part(read, halves.pop())
+            arrived = await sent[0].command.arrived()
+
+    async def _take_part(
+        self, read: Read, sent: _Sent, take: Callable[[str, proto.BulkReadResult], R], *, arrived: bool
+    ) -> list[R]:
         """Return what `take` makes of each tag of a part; the messages that it is made of are gone then."""
-        found = await self._results_of(sent, read.budget.correlation_id)
-        return [
-            take(tag, result) for tag, result in zip(read.tags[sent.part.start : sent.part.stop], found, strict=True)
-        ]
+        # What has arrived is not waited for, so that nobody else has a turn while the collector is held.
+        with collector_held() if arrived else contextlib.nullcontext():
+            found = await self._results_of(sent, read.budget.correlation_id)
+            tags = read.tags[sent.part.start : sent.part.stop]
+            return [take(tag, result) for tag, result in zip(tags, found, strict=True)]
 
     async def _send_ahead(self, read: Read, waiting: deque[range], sent: deque[_Sent]) -> None:
         """Send the next parts as far as the gateway may have them at once; what cannot be sent ahead is sent in its turn, and tells why then."""
@@ -145,6 +179,11 @@ class ReadCommands(SessionCore):
         reply = await sent.command.reply()
         replies.check_mxaccess(reply, command, site)
         return replies.bulk_results(reply, command, site, count=len(sent.part))
+
+
+def _too_large(tag: str, error: MxGatewayError) -> proto.BulkReadResult:
+    """Return the result of a tag whose value alone fits into no reply."""
+    return proto.BulkReadResult(tag_address=tag, was_successful=False, error_message=error.message)
 
 
 def _partial(results: Sequence[object], error: MxGatewayError, sent: Iterable[_Sent], total: int) -> PartialBulk:

@@ -21,7 +21,7 @@ from mxgateway.wire.betterproto_seam import FieldMetadata, Message
 REPEATABLE: Final = frozenset(
     {proto.MxCommandKind.PING, proto.MxCommandKind.GET_SESSION_STATE, proto.MxCommandKind.GET_WORKER_INFO}
 )
-"""Commands that change nothing: they may be sent again when the gateway is unavailable. No other command is ever sent twice."""
+"""Commands that change nothing: they may be sent again when the gateway is unavailable. Any other one is sent again only if the gateway surely did not process it."""
 
 
 def _payload_arms() -> dict[type, str]:

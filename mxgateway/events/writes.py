@@ -23,7 +23,7 @@ from mxgateway.errors import (
     MxGatewaySessionError,
 )
 from mxgateway.events.turns import Turns
-from mxgateway.faults import ConnectionFault
+from mxgateway.faults import is_unprocessed
 from mxgateway.transport.method import Progress
 from mxgateway.wire import which_one_of
 
@@ -223,8 +223,7 @@ def _item_removed() -> MxGatewaySessionError:
 
 def not_accepted(error: MxGatewayError) -> bool:
     """Tell whether an error proves that a command did not reach MXAccess or was refused by it, so that nothing was carried out."""
-    cause = error.__cause__
-    return isinstance(error, _REFUSALS) or (isinstance(cause, ConnectionFault) and not cause.processed)
+    return isinstance(error, _REFUSALS) or is_unprocessed(error.__cause__)
 
 
 _REFUSALS: Final = (

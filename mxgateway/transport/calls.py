@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final, Generic
 
 from mxgateway.errors import MxGatewayError, Phase, map_fault
-from mxgateway.faults import ConnectFault, ConnectionFault, RequestFault, StreamLimitFault
+from mxgateway.faults import ConnectFault, ConnectionFault, RequestFault, StreamLimitFault, is_unprocessed
 from mxgateway.tracing import CallInfo, CallTrace
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.connection import Connection
@@ -40,8 +40,8 @@ class Call(Generic[Request, Reply]):
     """
 
     __slots__ = (
-        "_began", "_bound", "_connection", "_data", "_not_before", "_options", "_over", "_phase", "_retries", "_trace", "channel",
-        "deadline", "loop", "method", "stream",
+        "_began", "_bound", "_connection", "_data", "_in_doubt", "_not_before", "_options", "_over", "_phase", "_retries", "_sent_again",
+        "_trace", "channel", "deadline", "loop", "method", "stream",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +61,10 @@ class Call(Generic[Request, Reply]):
         self._data = b""
         """What is being sent. No local variable: a traceback may show those, and a password stands in it in clear text."""
         self._retries: Retries | None = None
+        self._sent_again = False
+        """True when the call was sent again because it was surely not processed; that happens once."""
+        self._in_doubt = False
+        """True when an earlier attempt may have been processed."""
         self._not_before = now
         self.stream: OpenStream[Reply] | None = None
         """The stream of the last attempt."""
@@ -84,8 +88,11 @@ class Call(Generic[Request, Reply]):
             connection = await self._openable_connection()
         self._phase, self._connection = "stream", None
         remaining = b"" if self.deadline is None else encode_timeout(self.deadline - self.loop.time())
-        block = channel.request_headers.block(self.method.path, remaining, self._options.metadata)
-        stream = self.stream = connection.open(block, self._data, self.method.decode, options.max_receive_bytes)
+        stream = self.stream = connection.open(
+            # No local variable: the API key stands in it, and this frame may wait.
+            channel.request_headers.block(self.method.path, remaining, self._options.metadata),
+            self._data, self.method.decode, options.max_receive_bytes,
+        )  # fmt: skip
         if self.deadline is not None:
             stream.expire_at(self.deadline)
         if not stream.sent:
@@ -138,13 +145,8 @@ class Call(Generic[Request, Reply]):
 
     def may_be_repeated(self, fault: Exception) -> bool:
         """Tell whether there is another attempt after a fault; `start` then makes it, when its time has come."""
-        options = self.channel.options.retry
-        if options is None or not (self.method.repeatable or self._options.repeatable):
-            return False
-        self._retries = self._retries or Retries(options, self.deadline)
         error, now = self.error(fault), self.loop.time()
-        trailers = self.stream.trailers or self.stream.headers if self.stream is not None else None
-        delay = self._retries.delay(error, trailers, now)
+        delay = 0.0 if self._is_sent_again(fault) else self._retry_delay(error, now)
         if delay is None:
             return False
         self._not_before = now + delay
@@ -153,6 +155,26 @@ class Call(Generic[Request, Reply]):
         if self._trace is not None:
             self._tell(lambda trace: trace.retrying(error, delay))
         return True
+
+    def _is_sent_again(self, fault: Exception) -> bool:
+        """Tell, once, that an attempt may be made anew because the gateway surely did not process it; a reply that has begun says otherwise."""
+        stream = self.stream
+        if self._sent_again or stream is None or stream.headers is not None or not is_unprocessed(fault):
+            return False
+        self._sent_again = True
+        if self._options.progress is not None:
+            self._options.progress.sent = self._in_doubt
+        return True
+
+    def _retry_delay(self, error: MxGatewayError, now: float) -> float | None:
+        """Return the seconds until a call that may be repeated is tried again; None when it is not."""
+        options = self.channel.options.retry
+        if options is None or not (self.method.repeatable or self._options.repeatable):
+            return None
+        self._in_doubt = True
+        self._retries = self._retries or Retries(options, self.deadline)
+        trailers = self.stream.trailers or self.stream.headers if self.stream is not None else None
+        return self._retries.delay(error, trailers, now)
 
     # -- its end; the first one counts
 
@@ -222,8 +244,8 @@ class Call(Generic[Request, Reply]):
 async def unary(channel: Channel, method: Method[Request, Reply], request: Request, options: CallOptions) -> Reply:
     """Make a unary call and return its reply; success means that status 0 was read.
 
-    Without a bound of its own the call has the client's `call_timeout`. It is tried again, within that bound, if it is `repeatable` and
-    the gateway is unavailable; no other call is ever sent twice.
+    Without a bound of its own the call has the client's `call_timeout`. Within that bound it is sent again, once, if the gateway surely did not
+    process it, and it is tried again if it is `repeatable` and the gateway is unavailable. No other call is ever sent twice.
 
     Raises:
         MxGatewayError: The call failed; the class tells how.
@@ -254,13 +276,14 @@ async def _attempt(call: Call[Request, Reply], request: Request) -> Reply:
 
 
 class SentCall(Generic[Request, Reply]):
-    """A unary call that is sent, waited for and read step by step, so that there is something to do in between; it is never sent again.
+    """A unary call that is sent, waited for and read step by step, so that there is something to do in between.
 
-    Whoever has sent one reads its reply or closes it.
+    Whoever has sent one reads its reply or closes it. It is sent again as `unary` does it, while its reply is read.
     """
 
     def __init__(self, channel: Channel, method: Method[Request, Reply], options: CallOptions) -> None:
         self._call = Call(channel, method, options, channel.options.call_timeout)
+        self._request: Request | None = None
         self._stream: OpenStream[Reply] | None = None
 
     async def send(self, request: Request) -> SentCall[Request, Reply]:
@@ -269,6 +292,7 @@ class SentCall(Generic[Request, Reply]):
         Raises:
             MxGatewayError: It could not be sent; the call is over.
         """
+        self._request = request
         try:
             self._stream = await self._call.start(request)
             await asyncio.sleep(0)  # the connection writes what one turn of the loop has brought
@@ -290,15 +314,27 @@ class SentCall(Generic[Request, Reply]):
         Raises:
             MxGatewayError: The call failed; the class tells how.
         """
-        assert self._stream is not None, "the request was sent"
+        while True:
+            try:
+                reply = await self._attempt()
+            except Exception as fault:
+                if not self._call.may_be_repeated(fault):
+                    raise self._call.fail(fault) from fault
+            else:
+                self._call.succeed()
+                return reply
+
+    async def _attempt(self) -> Reply:
+        """Read the reply to what was sent, or to what is sent anew where that has failed."""
+        assert self._request is not None, "the request was sent"
+        if self._stream is None:
+            self._stream = await self._call.start(self._request)
         try:
             reply = await self._stream.only_message()
-        except Exception as fault:
-            raise self._call.fail(fault) from fault
         finally:
             self._stream.close()
+            self._stream = None
         self._call.received(1)
-        self._call.succeed()
         return reply
 
     def close(self) -> None:
@@ -318,10 +354,15 @@ def framed(request: Message, limit: int) -> bytes:
     Raises:
         RequestFault: It cannot be encoded, or exceeds the limit.
     """
+    data, defect = b"", ""
     try:
         data = encode(request)
     except WireError as error:
-        raise RequestFault(f"the request cannot be encoded: {error}") from error
+        defect = str(
+            error
+        )  # the error itself is left behind: the frames of its traceback show values, and one may be a password
+    if defect:
+        raise RequestFault(f"the request cannot be encoded: {defect}")
     if (size := len(data)) > limit:
         del data  # a traceback may show local variables, and a password stands in it in clear text
         raise RequestFault(f"the request of {size} bytes exceeds the limit of {limit} bytes (max_send_bytes)")

@@ -40,13 +40,14 @@ class Channel:
         self._connections: set[Connection] = set()
         self._current: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
-        self._closed = asyncio.Event()
-        self._closing = asyncio.Event()
+        self._closed = False
+        self._closing = False
+        self._pauses: set[asyncio.Timeout] = set()
 
     @property
     def closing(self) -> bool:
-        """True from `begin_closing` on."""
-        return self._closing.is_set()
+        """True from `begin_closing` on: nobody begins anything that is not part of the closing."""
+        return self._closing
 
     @property
     def current(self) -> Connection | None:
@@ -61,7 +62,7 @@ class Channel:
             ConnectFault: No connection came about.
             ClosedFault: The channel was closed.
         """
-        if self._closed.is_set():
+        if self._closed:
             raise ClosedFault("the client is closed")
         if (connection := self.current) is not None:
             return connection
@@ -102,11 +103,23 @@ class Channel:
                 self.endpoint, self._keepalive_time,
             )  # fmt: skip
 
-    async def pause(self, seconds: float) -> None:
-        """Sleep; `begin_closing` and the end of the channel wake the sleeper."""
+    async def pause(self, seconds: float, awake: asyncio.Event | None = None) -> None:
+        """Sleep until the time is over, `awake` is set, or the channel is closing.
+
+        Args:
+            seconds: How long at the most.
+            awake: Ends the pause when somebody sets it; it stays set.
+        """
+        if self._closing:
+            return
+        bound = asyncio.timeout(seconds)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._closing.wait()
+            async with bound:
+                self._pauses.add(bound)
+                try:
+                    await (awake or asyncio.Event()).wait()
+                finally:
+                    self._pauses.discard(bound)
 
     def stats(self) -> ClientStats:
         """Return a snapshot of the counts."""
@@ -114,12 +127,16 @@ class Channel:
         return ClientStats(**counted, connected=self.current is not None)
 
     def begin_closing(self) -> None:
-        """End every pause; calls can still be made, as closing the sessions takes some. Idempotent."""
-        self._closing.set()
+        """End every pause, now and from now on; calls can still be made, as closing the sessions takes some. Idempotent."""
+        self._closing = True
+        now = asyncio.get_running_loop().time() if self._pauses else 0.0
+        for bound in self._pauses:
+            if not bound.expired():
+                bound.reschedule(now)
 
     def end(self) -> None:
         """End every call and every connection, and do not wait until they are gone; idempotent."""
-        self._closed.set()
+        self._closed = True
         self.begin_closing()
         self._current = None
         if self._connecting is not None:

@@ -6,15 +6,12 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from mxgateway.faults import CallSite
-from mxgateway.options import check_metadata, check_timeout
+from mxgateway.options import Endpoint, check_metadata, check_timeout
 from mxgateway.wire import decode
 from mxgateway.wire.betterproto_seam import Message
-
-if TYPE_CHECKING:
-    from mxgateway.transport.channel import Channel
 
 Request = TypeVar("Request", bound=Message)
 Reply = TypeVar("Reply", bound=Message)
@@ -49,7 +46,8 @@ class Progress:
     """How far a call has come, for those who need to know it when the call ends early."""
 
     sent: bool = False
-    """True once the whole request was handed to the connection: from then on the gateway may act on it."""
+    """True once the whole request was handed to the connection: from then on the gateway may act on it. False again when it surely did not and the
+    request is about to be sent anew."""
     frame: bytes = field(default=b"", repr=False)
     """The request as `framed` made it before its turn; the call takes it instead of making it."""
 
@@ -81,17 +79,23 @@ class CallOptions:
             self.metadata = tuple(check_metadata(self.metadata))
 
 
+class Peer(Protocol):
+    """What errors tell about whom a call was made to."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it listens."""
+
+
 Site = Callable[[], CallSite]
 """Tells where a call was made, when an error asks for it."""
 
 
-def call_site(
-    channel: Channel, method: Method[Any, Any], options: CallOptions, timeout: float | None = None
-) -> CallSite:
+def call_site(peer: Peer, method: Method[Any, Any], options: CallOptions, timeout: float | None = None) -> CallSite:
     """Return what the errors of a call tell about it; `timeout` is the bound where the options have none."""
     bound = timeout if options.timeout is None else options.timeout
     return CallSite(
-        endpoint=str(channel.endpoint),
+        endpoint=str(peer.endpoint),
         method=str(method),
         correlation_id=options.correlation_id,
         session_id=options.session_id,
@@ -99,6 +103,6 @@ def call_site(
     )
 
 
-def site_of(channel: Channel, method: Method[Any, Any], options: CallOptions) -> Site:
+def site_of(peer: Peer, method: Method[Any, Any], options: CallOptions) -> Site:
     """Return what makes the `call_site` of a call."""
-    return functools.partial(call_site, channel, method, options)
+    return functools.partial(call_site, peer, method, options)

@@ -86,6 +86,7 @@ def reset_status(code: int) -> RpcStatus:
         _FROM_RESET.get(code, GrpcStatus.INTERNAL),
         f"the gateway reset the stream with {name}{_RESET_MEANS.get(code, '')}",
         synthesised=True,
+        processed=code != ErrorCodes.REFUSED_STREAM,
     )
 
 

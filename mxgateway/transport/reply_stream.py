@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
-from mxgateway.faults import ClosedFault, PeerFault, RpcStatus
+from mxgateway.faults import ClosedFault, MessageTooLargeFault, PeerFault, RpcStatus
 from mxgateway.transport.reply_headers import Headers
 from mxgateway.transport.reply_status import check_response, check_status
 from mxgateway.wire.collector import collector_held
@@ -204,7 +204,9 @@ class ReplyStream(Generic[M]):
                 raise PeerFault("a reply is marked compressed, though no compression was agreed")
             length = int.from_bytes(data[position + 1 : start], "big")
             if length > limit:
-                raise PeerFault(f"a reply of {length} bytes exceeds the limit of {limit} bytes (max_receive_bytes)")
+                raise MessageTooLargeFault(
+                    f"a reply of {length} bytes exceeds the limit of {limit} bytes (max_receive_bytes)"
+                )
             end = start + length
             if end > size:
                 self._need = PREFIX_SIZE + length

@@ -34,7 +34,7 @@ from mxgateway.wire import encode
 from tests.client.bulk_plants import BULKS, COUNT, PART, TAGS, Plant, built
 from tests.client.command_rows import E_INVALIDARG, title
 from tests.client.support import advised, commands, connect, opened, until
-from tests.peers.bad_ends import goaway, goaway_then_hang_up, goaway_unseen
+from tests.peers.bad_ends import goaway, goaway_then_hang_up, goaway_unseen, refuse_stream
 from tests.peers.http2_peer import Http2Peer, Request
 from tests.peers.http2_server import Http2Server, Script
 from tests.peers.scripts import hang_up, in_turn, on_request, reply, reset_connection, step
@@ -278,9 +278,23 @@ def cut_before(servers: list[Http2Server]) -> Iterator[Script]:
 
 
 def cut_unseen(servers: list[Http2Server]) -> Iterator[Script]:
-    """Answer the first call, and say of the second one that it was not looked at."""
+    """Answer the first call, say of the second one that it was not looked at, and let it not be made again."""
     yield on_request(reply(ANSWERED))
-    yield on_request(goaway_unseen(), hang_up())
+    yield on_request(last_connection(servers), goaway_unseen(), hang_up())
+
+
+def cut_refused(servers: list[Http2Server]) -> Iterator[Script]:
+    """Answer the first call, and refuse the second one, and again."""
+    yield on_request(reply(ANSWERED))
+    yield on_request(refuse_stream())
+    yield on_request(refuse_stream())
+
+
+def cut_refused_and_sent_again(servers: list[Http2Server]) -> Iterator[Script]:
+    """Answer the first call, refuse the second one, and cut the connection when it comes again."""
+    yield on_request(reply(ANSWERED))
+    yield on_request(refuse_stream())
+    yield on_request(reset_connection())
 
 
 def cut_afterwards(servers: list[Http2Server]) -> Iterator[Script]:
@@ -300,6 +314,8 @@ def cut_promised(servers: list[Http2Server]) -> Iterator[Script]:
     [
         (cut_before, NONE, REST),
         (cut_unseen, NONE, REST),
+        (cut_refused, NONE, REST),
+        (cut_refused_and_sent_again, SECOND, THIRD),
         (cut_afterwards, SECOND, THIRD),
         (cut_promised, SECOND, THIRD),
     ],
@@ -320,7 +336,8 @@ async def test_a_connection_that_is_cut_leaves_in_doubt_what_was_sent_on_it(
     assert partial is not None
     assert [result.item_handle for result in partial.results] == [*range(1, PART + 1)]
     assert (partial.in_doubt, partial.not_sent) == (in_doubt, not_sent)
-    assert sum(len(peer.requests) for peer in server.peers) == (1 if cut is cut_before else 2)
+    sent = {cut_before: 1, cut_refused: 3, cut_refused_and_sent_again: 3}.get(cut, 2)
+    assert sum(len(peer.requests) for peer in server.peers) == sent
 
 
 async def test_an_item_of_a_part_that_was_answered_is_known(

@@ -68,15 +68,11 @@ async def test_callers_that_find_the_connection_gone_share_the_next_one(gateway:
         assert gateway.connections == 1
 
 
-async def test_a_polite_goodbye_costs_at_most_a_call_that_was_surely_not_processed(gateway: SimulatedGateway) -> None:
-    async with connect(gateway) as client:
+async def test_a_polite_goodbye_costs_no_call(gateway: SimulatedGateway) -> None:
+    async with connect(gateway, retry=None) as client:
         session = await client.open_session()
         for _ in range(3):
             gateway.drop_connections(politely=True)
-            (outcome,) = await asyncio.gather(session.ping(), return_exceptions=True)
-            if outcome is not None:
-                assert isinstance(outcome, MxGatewayTransportError)
-                assert outcome.retryable
-                assert "the gateway did not see the request" in str(outcome)
+            await session.ping()
             await session.ping()
     assert len(requests(gateway, "CloseSession")) == 1

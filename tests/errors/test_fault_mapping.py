@@ -22,6 +22,8 @@ from mxgateway.faults import (
     ConnectFault,
     ConnectionFault,
     Fault,
+    MessageFault,
+    MessageTooLargeFault,
     NotHttp2Fault,
     PeerFault,
     PinFault,
@@ -31,6 +33,7 @@ from mxgateway.faults import (
     RpcStatus,
     StreamLimitFault,
     TransportFault,
+    is_reply_too_large,
 )
 from tests.errors.places import (
     GATEWAY,
@@ -73,6 +76,8 @@ FAULTS: list[Row] = [
     ),
     (StreamLimitFault(100), Timeout, "stream", DEADLINE, True, "within 2.5 s: all 100 streams that the gateway allows"),
     (PeerFault("bad frame"), Protocol, "stream", INTERNAL, False, "bad frame"),
+    (MessageFault("garbled"), Protocol, "stream", INTERNAL, False, "garbled"),
+    (MessageTooLargeFault("17 MiB"), Protocol, "stream", INTERNAL, False, "17 MiB"),
     (TransportFault("anything else"), Protocol, "stream", INTERNAL, False, "anything else"),
     (CertificateFileFault("the CA file x cannot be read"), Tls, "tls", None, False, "the CA file x cannot be read"),
     (
@@ -367,3 +372,23 @@ def test_an_event_stream_that_was_too_slow_is_not_worth_another_try():
     site = CallSite(endpoint="gw.plant:5001", method="MxAccessGateway/StreamEvents")
     error = map_fault(RpcStatus(GrpcStatus.RESOURCE_EXHAUSTED, "Event queue overflow."), site)
     assert (type(error), error.retryable) == (Session, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "too_large"),
+    [
+        ("Sending message exceeds the maximum configured message size.", True),  # grpc-dotnet
+        ("Sent message larger than max (17000000 vs. 16777216)", True),  # gRPC's C core
+        ("trying to send message larger than max (17000000 vs. 16777216)", True),  # gRPC's Go
+        ("Received message exceeds the maximum configured message size.", False),
+        ("session-1 has 128 pending commands, the limit.", False),
+        ("Event queue overflow.", False),
+    ],
+)
+def test_a_reply_beyond_the_gateways_own_limit_is_told_from_its_other_limits(text: str, too_large: bool):
+    fault = RpcStatus(GrpcStatus.RESOURCE_EXHAUSTED, text)
+    error = map_fault(fault, GATEWAY)
+    assert is_reply_too_large(fault) is too_large
+    assert isinstance(error, Protocol) is too_large
+    assert ("ask for less at once" in error.hint) is too_large
+    assert not is_reply_too_large(RpcStatus(GrpcStatus.INTERNAL, text))

@@ -42,7 +42,7 @@ from tests.transport.rig import REPLY, channel_to, stream
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
-SAME, NEW = 1, 2
+SAME, NEW, ANOTHER_NEW = 1, 2, 3
 """How many connections there are once the next call has succeeded: it goes over the same one, or over a new one."""
 
 
@@ -58,6 +58,8 @@ class Row:
     """The next call waits for a stream, until the server allows one again."""
     ends_connection: bool = False
     """The call ends before the misbehaviour does: the next call waits until the client has left the connection."""
+    times: int = 1
+    """On how many requests the server misbehaves: a call that was surely not processed is sent again once."""
 
 
 def row(ending: Ending, next_call: int = SAME, **stream: Any) -> Row:
@@ -73,6 +75,11 @@ def answered(next_call: int = SAME) -> Row:
 def behind_a_message(ending: Ending, next_call: int = SAME) -> Row:
     """Return a row for a fault behind a complete message, which a stream has delivered by then."""
     return Row(ending, ending.after(1), next_call)
+
+
+def refused(ending: Ending, next_call: int = SAME) -> Row:
+    """Return a row for a request that is not processed, and is not when it is sent again."""
+    return row(ending, next_call, times=2)
 
 
 def flood(kind: str) -> Row:
@@ -101,18 +108,18 @@ NO_FREE_STREAM = Ending(
 ROWS = {
     # the stream or the connection ends too early
     "rst": row(reset("CANCEL", GrpcStatus.CANCELLED)),
-    "refuse_stream": row(reset("REFUSED_STREAM; the gateway did not see the request", UNAVAILABLE, retryable=True)),
+    "refuse_stream": refused(reset("REFUSED_STREAM; the gateway did not see the request", UNAVAILABLE, retryable=True)),
     "rst_after_header": row(reset("INTERNAL_ERROR")),
     "rst_during_data": row(reset("INTERNAL_ERROR")),
     "rst_after_data": behind_a_message(reset("INTERNAL_ERROR")),
     "rst_after_trailers": answered(),
     "goaway": row(unanswered(), NEW),
-    "goaway_unseen": row(lost("(GOAWAY NO_ERROR)"), NEW),
+    "goaway_unseen": refused(lost("(GOAWAY NO_ERROR)"), ANOTHER_NEW),
     "goaway_then_reply": answered(NEW),
     "goaway_in_reply": answered(NEW),
     "goaway_then_hang_up": row(lost("the gateway closed the connection after GOAWAY NO_ERROR"), NEW),
     "graceful_goaway": answered(NEW),
-    "rising_goaway": row(lost("the gateway did not see the request"), NEW),
+    "rising_goaway": refused(lost("the gateway did not see the request"), ANOTHER_NEW),
     "too_many_pings": row(lost("closed the connection after GOAWAY ENHANCE_YOUR_CALM, too_many_pings"), NEW),
     # no gRPC, or no status
     "http_error": row(NO_PROXY_REPLY),
@@ -212,8 +219,11 @@ def test_every_misbehaviour_has_a_row() -> None:
 
 @asynccontextmanager
 async def misbehaving(name: str) -> AsyncIterator[tuple[Http2Server, Channel]]:
-    """Give a server that misbehaves on the first request and answers every other one, and a channel to it."""
-    script = per_connection(in_turn(on_request(MISBEHAVIOURS[name]()), answers(REPLY)), answers(REPLY))
+    """Give a server that misbehaves on the first request, or on as many as the row says, and answers every other one, and a channel to it."""
+    misbehaves = [on_request(MISBEHAVIOURS[name]())] * ROWS[name].times
+    on_one = in_turn(*misbehaves, answers(REPLY))
+    on_each = [in_turn(each, answers(REPLY)) for each in misbehaves]
+    script = per_connection(*([on_one] if ROWS[name].next_call == SAME else on_each), answers(REPLY))
     async with nothing_escapes(), Http2Server(script) as server, channel_to(server) as channel:
         yield server, channel
 

@@ -1,4 +1,4 @@
-"""What may be carried out twice is tried again while the gateway is unavailable; nothing else is ever sent twice."""
+"""What may be carried out twice is tried again while the gateway is unavailable; nothing else is sent twice, unless it was surely not processed."""
 
 import asyncio
 import socket
@@ -35,6 +35,7 @@ from tests.transport.unavailable import (
     Fault,
     Gateway,
     call,
+    each_doubt,
     each_fault,
     pushes_back,
     says_unavailable,
@@ -101,7 +102,7 @@ async def test_a_gateway_that_is_not_there_yet_is_waited_for():
 # -- what is not
 
 
-@each_fault
+@each_doubt
 @pytest.mark.parametrize("method", [m for m in METHODS if m.name not in REPEATABLE], ids=str)
 async def test_no_other_call_is_sent_twice(method: Method[Any, Any], fault: Fault):
     async with Gateway(fault) as server, channel_to(server, retry=QUICK) as channel:
@@ -115,7 +116,7 @@ async def test_no_other_call_is_sent_twice(method: Method[Any, Any], fault: Faul
         assert channel.stats().calls_retried == 0
 
 
-@each_fault
+@each_doubt
 async def test_no_other_command_is_sent_twice(fault: Fault):
     kinds = [kind for kind in KINDS if kind.name not in REPEATABLE_KINDS]
     assert len(kinds) > 25
@@ -214,7 +215,7 @@ async def test_retries_can_be_switched_off():
 # -- how often, and when
 
 
-@each_fault
+@each_doubt
 @pytest.mark.parametrize("attempts", [1, 3])
 async def test_the_last_attempt_is_the_one_whose_number_was_given(attempts: int, fault: Fault):
     options = RetryOptions(max_attempts=attempts, initial_backoff=0.001, max_backoff=0.001)

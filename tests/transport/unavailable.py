@@ -88,7 +88,17 @@ FAULTS: list[Fault] = [
     says_unavailable, says_unavailable_at_once, says_503, refuses_the_stream, goes_away_before_it, is_lost,
     is_lost_within_the_reply,
 ]  # fmt: skip
-each_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+UNPROCESSED: list[Fault] = [refuses_the_stream, goes_away_before_it]
+"""What proves that the request was not processed."""
+
+
+def _each(faults: list[Fault]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("fault", faults, ids=lambda fault: fault.__name__)
+
+
+each_fault = _each(FAULTS)
+each_proof = _each(UNPROCESSED)
+each_doubt = _each([fault for fault in FAULTS if fault not in UNPROCESSED])
 
 
 class Gateway(Http2Server):
@@ -103,7 +113,8 @@ class Gateway(Http2Server):
     def __init__(self, fault: Fault, times: float = 1, port: int = 0) -> None:
         super().__init__(self._serve)
         self._fault = fault
-        self._faults_left = times
+        self.faults_left = times
+        """To how many further requests it does it."""
         self.port = port
         self.seen: list[Request] = []
         """Every request, in order, over all connections."""
@@ -117,8 +128,8 @@ class Gateway(Http2Server):
         while True:
             request = await peer.request()
             self.seen.append(request)
-            if self._faults_left > 0:
-                self._faults_left -= 1
+            if self.faults_left > 0:
+                self.faults_left -= 1
                 await self._fault(peer, request)
             else:
                 await peer.reply(request, REPLY if request.header(b":path") == methods.INVOKE.path.encode() else b"")
