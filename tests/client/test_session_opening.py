@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +22,7 @@ from mxgateway import (
 )
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.support import connect, requests, until
+from tests.client.suspensions import Leftovers, Moment, Suspensions
 from tests.client.virtual_time import LoopClock, run
 
 SLOW = SimulatorOptions(worker_start_time=4.0)
@@ -236,6 +238,32 @@ async def test_a_connection_that_does_not_come_about_is_waited_for_once_and_by_a
         assert len({id(outcome) for outcome in outcomes}) == 50
         assert now() - begin < 0.5
         await gateway.start()
+
+
+@pytest.mark.parametrize("moment", [Moment.WAITING, Moment.RESULT], ids=lambda moment: moment.value)
+@pytest.mark.parametrize("lost", [False, True], ids=["connected", "that has to connect first"])
+async def test_the_opening_of_a_subscription_s_session_can_be_cancelled_at_every_await(
+    monkeypatch: pytest.MonkeyPatch, moment: Moment, lost: bool
+) -> None:
+    monkeypatch.setattr("mxgateway.session_opener.OPENING_INTERVAL", 0.0)
+    async with SimulatedGateway() as gateway, connect(gateway) as client:
+        for number in itertools.count(1):
+            await client._channel.ready()
+            before = Leftovers()
+            if lost:
+                gateway.drop_connections()
+                await until(lambda: client._channel.current is None)
+            suspensions = Suspensions(number, moment)
+            outcome = await suspensions.outcome_of(client._opener.open(OpenSessionOptions()))
+            if not suspensions.requested:
+                assert outcome is None
+                break
+            assert type(outcome) is asyncio.CancelledError
+            await until(lambda: not gateway.sessions and not client._opener.under_way)
+            await client._channel.ready()
+            await before.gone()
+        assert len(gateway.sessions) == 1
+        assert number > 3
 
 
 # -- pauses between attempts
