@@ -7,17 +7,16 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from mxgateway import proto
 from mxgateway.alarms.calls import AlarmCalls
-from mxgateway.commands import replies, requests
+from mxgateway.commands import requests
 from mxgateway.commands.arguments import check_text
 from mxgateway.connecting import ClientOptionFields, Opening, connected_channel
-from mxgateway.errors import CallSite, MxGatewayError, MxGatewayInvalidRequestError, map_fault
-from mxgateway.faults import ClosedFault
-from mxgateway.methods import OPEN_SESSION, STREAM_EVENTS
+from mxgateway.methods import STREAM_EVENTS
 from mxgateway.options import (
     DEFAULT_ENDPOINT,
     PROTOCOL_VERSION,
@@ -26,13 +25,13 @@ from mxgateway.options import (
     merge_options,
 )
 from mxgateway.session import Session, close_session_raw
+from mxgateway.session_opener import SessionOpener
+from mxgateway.shared_attempt import SharedAttempt
 from mxgateway.stats import ClientStats
 from mxgateway.subscription_options import SubscriptionFields, SubscriptionOptions
-from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, Progress, site_of
+from mxgateway.transport.method import CallOptions
 from mxgateway.transport.server_stream import ServerStream
-from mxgateway.transport.unattended import Unattended
 
 if TYPE_CHECKING:
     from mxgateway.galaxy.client import GalaxyRepositoryClient
@@ -43,11 +42,7 @@ log = logging.getLogger("mxgateway.client")
 CLOSE_BOUND: Final = 5.0
 """Seconds that closing the client spends on sessions that were left open; a dead gateway frees them by their lease."""
 
-SESSION_STAGGER: Final = 0.75
-"""Seconds between two session openings of subscriptions."""
-
-MAX_COMMAND_TIMEOUT: Final = 315_576_000_000
-"""Seconds that protobuf's Duration holds: 10,000 years."""
+_Closings = dict[asyncio.Task[proto.CloseSessionReply], Session]
 
 
 class OpenSessionFields(TypedDict, total=False):
@@ -69,10 +64,8 @@ class GatewayClient(AlarmCalls):
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._sessions: set[Session] = set()
-        self._openings = Unattended()
-        self._next_opening = 0.0
-        self._chores: set[asyncio.Task[None]] = set()
-        self._closing: asyncio.Task[None] | None = None
+        self._opener = SessionOpener(channel, partial(_opened, channel, self._sessions))
+        self._closing: SharedAttempt[None] = SharedAttempt(on_cancelled=channel.end)
 
     @staticmethod
     def connect(
@@ -111,7 +104,7 @@ class GatewayClient(AlarmCalls):
         self._channel.options = replace(self._channel.options, call_timeout=seconds)
 
     def __repr__(self) -> str:
-        return f"<GatewayClient of {self.endpoint}{', closed' if self._closing is not None else ''}>"
+        return f"<GatewayClient of {self.endpoint}{', closed' if self._closing.begun else ''}>"
 
     def stats(self) -> ClientStats:
         """Return what this client has done so far, in numbers: a snapshot."""
@@ -136,11 +129,11 @@ class GatewayClient(AlarmCalls):
         """Open a session: ``await`` the result, or use it with ``async with``, which closes the session at the end of the block.
 
         Opening starts a worker process at the gateway and takes seconds there; six or more at once can exceed the gateway's limit. When the caller is
-        cancelled meanwhile, the session is closed as soon as it is open.
+        cancelled or runs out of time meanwhile, the session is closed as soon as it is open.
 
         Args:
             options: What to open the session with.
-            timeout: Bound in seconds.
+            timeout: Seconds to wait for it.
             fields: Fields of `OpenSessionOptions`, instead of `options` or to replace some of them.
 
         Raises:
@@ -150,40 +143,13 @@ class GatewayClient(AlarmCalls):
         """
 
         async def open_it() -> Session:
-            if self._closing is not None:
-                raise map_fault(ClosedFault("the client is closed"), CallSite(endpoint=self.endpoint), phase="request")
-            request = _open_session_request(merge_options(OpenSessionOptions, options, fields))
-            progress = Progress()
-            return await self._openings.run(
-                lambda: self._open_session(request, timeout, progress), progress, orphaned=self._give_back
-            )
+            return await self._opener.open_now(merge_options(OpenSessionOptions, options, fields), timeout)
 
         return Opening(open_it)
 
-    async def _open_session(
-        self, request: proto.OpenSessionRequest, timeout: float | None, progress: Progress
-    ) -> Session:
-        reply = await self._open_session_raw(request, timeout, progress)
-        self._check_version(reply)
-        session = Session(self._channel, reply.session_id, opened=reply, on_closed=self._sessions.discard)
-        self._sessions.add(session)
-        return session
-
-    def _give_back(self, session: Session) -> None:
-        """Close a session whose opener was cancelled: nobody else knows it, and it would occupy a worker until its lease ends."""
-        chore = asyncio.create_task(self._close_unused(session))
-        self._chores.add(chore)
-        chore.add_done_callback(self._chores.discard)
-
-    async def _close_unused(self, session: Session) -> None:
-        try:
-            await session.close(timeout=CLOSE_BOUND)
-        except MxGatewayError as error:
-            log.warning("%s, whose opening was cancelled, was left to its lease: %s", session.session_id, error)
-
     def attach_session(self, session_id: str) -> Session:
         """Return a handle for a session that is open already; nothing is sent. Leaving its ``async with`` block does not close it."""
-        return Session(self._channel, check_text("session_id", session_id))
+        return Session(self._channel, check_text("session_id", session_id), owned_sessions=self._sessions)
 
     # -- subscriptions
 
@@ -208,26 +174,19 @@ class GatewayClient(AlarmCalls):
 
         merged = merge_options(SubscriptionOptions, options, fields)
 
-        async def open_session() -> Session:
-            await self._stagger()
-            return await self.open_session(client_session_name=merged.client_session_name)
-
+        session_options = OpenSessionOptions(client_session_name=merged.client_session_name)
         return Subscription(
-            tags, merged, open_session=open_session, attach_session=self._adopt_session, resume_from=resume_from
+            tags,
+            merged,
+            open_session=partial(self._opener.open, session_options),
+            attach_session=self._adopt_session,
+            resume_from=resume_from,
         )
-
-    async def _stagger(self) -> None:
-        """Keep session openings apart: the gateway starts a process for each, and several at once exceed its limit."""
-        loop = asyncio.get_running_loop()
-        turn = max(loop.time(), self._next_opening)
-        self._next_opening = turn + SESSION_STAGGER
-        await asyncio.sleep(turn - loop.time())
 
     def _adopt_session(self, session_id: str) -> Session:
         """Return a session of another process as one of this client's own."""
-        session = Session(self._channel, check_text("session_id", session_id), on_closed=self._sessions.discard)
+        session = self.attach_session(session_id)
         session.own()
-        self._sessions.add(session)
         return session
 
     # -- the gateway's own RPCs
@@ -236,18 +195,7 @@ class GatewayClient(AlarmCalls):
         self, request: proto.OpenSessionRequest, *, timeout: float | None = None
     ) -> proto.OpenSessionReply:
         """Send OpenSession and return the reply; the session stays open until it is closed by its id, or its lease ends."""
-        return await self._open_session_raw(request, timeout)
-
-    async def _open_session_raw(
-        self, request: proto.OpenSessionRequest, timeout: float | None, progress: Progress | None = None
-    ) -> proto.OpenSessionReply:
-        options = CallOptions(timeout=timeout, correlation_id=request.client_correlation_id, progress=progress)
-        reply = await unary(self._channel, OPEN_SESSION, request, options)
-        site = site_of(self._channel, OPEN_SESSION, options)
-        replies.check_protocol(reply, site)
-        if not reply.session_id:
-            raise replies.malformed("the OK reply to OpenSession carries no session id", site(), reply)
-        return reply
+        return await self._opener.open_raw(request, timeout)
 
     async def close_session_raw(
         self, session_id: str, *, timeout: float | None = None, correlation_id: str = ""
@@ -281,37 +229,39 @@ class GatewayClient(AlarmCalls):
     # -- the end
 
     async def close(self) -> None:
-        """Close the sessions that are still open, then the connection. Safe to call again and from several tasks; cancelling one stops nothing."""
-        if self._closing is None or self._closing.cancelled():
-            self._closing = asyncio.create_task(self._close())
-            self._closing.add_done_callback(self._closed)
-        await asyncio.shield(self._closing)
+        """Close the sessions that are still open, then the connection; whoever waits for anything is freed at once.
 
-    def _closed(self, closing: asyncio.Task[None]) -> None:
-        """Leave no connection behind when the closing was cancelled, as every task is at the end of `asyncio.run`."""
-        if closing.cancelled():
-            self._channel.end()
+        Safe to call again and from several tasks; cancelling one stops nothing.
+        """
+        await self._closing.join(self._close)
 
     async def _close(self) -> None:
-        closing: dict[asyncio.Task[proto.CloseSessionReply], Session] = {}
-        loop = asyncio.get_running_loop()
-        end = loop.time() + CLOSE_BOUND
-        await self._close_sessions(closing)
-        await self._openings.aclose(max(0.0, end - loop.time()))
-        await self._close_sessions(closing)
+        self._channel.begin_closing()
+        self._opener.begin_closing()
+        closings = await self._close_sessions()
         await self._channel.aclose()
-        if closing:
-            await asyncio.wait(closing)  # whatever was still under way has failed with its connection
-        for task, session in closing.items():
+        while unfinished := self._unfinished(closings):  # these have failed with their connection
+            await asyncio.wait(unfinished)
+        for task, session in closings.items():
             if (error := task.exception()) is not None:
                 log.warning("%s was left to its lease: %s", session.session_id, error)
 
-    async def _close_sessions(self, closing: dict[asyncio.Task[proto.CloseSessionReply], Session]) -> None:
-        while sessions := set(self._sessions):  # one that was being opened may come while others are closed
-            self._sessions -= sessions
-            tasks = {asyncio.create_task(session.close(timeout=CLOSE_BOUND)): session for session in sessions}
-            closing |= tasks
-            await asyncio.wait(tasks, timeout=CLOSE_BOUND)
+    async def _close_sessions(self) -> _Closings:
+        """Close the sessions, those that are just being opened as well, all at once and within `CLOSE_BOUND`."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + CLOSE_BOUND
+        closings: _Closings = {}
+        while (left := end - loop.time()) > 0:
+            sessions = set(self._sessions)
+            self._sessions.clear()
+            closings |= {asyncio.create_task(session.close(timeout=left)): session for session in sessions}
+            if not (unfinished := self._unfinished(closings)):
+                break
+            await asyncio.wait(unfinished, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        return closings
+
+    def _unfinished(self, closings: _Closings) -> set[asyncio.Task[Any]]:
+        return {task for task in (*closings, *self._opener.under_way) if not task.done()}
 
     async def __aenter__(self) -> GatewayClient:
         return self
@@ -321,32 +271,12 @@ class GatewayClient(AlarmCalls):
     ) -> None:
         await self.close()
 
-    # -- inside
 
-    def _check_version(self, reply: proto.OpenSessionReply) -> None:
-        if reply.gateway_protocol_version != PROTOCOL_VERSION:
-            log.warning(
-                "%s speaks gateway protocol %d, this client was made for %d; compare the contracts with mxgw-py contract",
-                self.endpoint, reply.gateway_protocol_version, PROTOCOL_VERSION,
-            )  # fmt: skip
-
-
-def _open_session_request(options: OpenSessionOptions) -> proto.OpenSessionRequest:
-    request = proto.OpenSessionRequest(
-        requested_backend=check_text("requested_backend", options.requested_backend),
-        client_session_name=check_text("client_session_name", options.client_session_name),
-        client_correlation_id=options.correlation_id or requests.new_correlation_id(),
-    )
-    if options.command_timeout is not None:
-        request.command_timeout = _command_timeout(options.command_timeout)
-    return request
-
-
-def _command_timeout(bound: timedelta | float) -> timedelta:
-    seconds = bound.total_seconds() if isinstance(bound, timedelta) else bound
-    if not 0 < seconds <= MAX_COMMAND_TIMEOUT:
-        raise MxGatewayInvalidRequestError(
-            f"command_timeout is {bound}", hint=f"give seconds above 0 and up to {MAX_COMMAND_TIMEOUT}, or None",
-            phase="request",
+def _opened(channel: Channel, sessions: set[Session], reply: proto.OpenSessionReply) -> Session:
+    """Return the session of a reply, as one of the client's own."""
+    if reply.gateway_protocol_version != PROTOCOL_VERSION:
+        log.warning(
+            "%s speaks gateway protocol %d, this client was made for %d; compare the contracts with mxgw-py contract",
+            channel.endpoint, reply.gateway_protocol_version, PROTOCOL_VERSION,
         )  # fmt: skip
-    return timedelta(seconds=seconds)
+    return Session(channel, reply.session_id, opened=reply, owned_sessions=sessions)

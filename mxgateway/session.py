@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Unpack
 
@@ -21,6 +20,7 @@ from mxgateway.events.recovery import Recovery, StreamCare
 from mxgateway.events.stream import EventStream
 from mxgateway.methods import CLOSE_SESSION
 from mxgateway.options import merge_options
+from mxgateway.shared_attempt import SharedAttempt
 from mxgateway.subscription_options import RecoveryOptions, SubscriptionFields, SubscriptionOptions
 from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel
@@ -51,12 +51,14 @@ class Session(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         session_id: str,
         *,
         opened: proto.OpenSessionReply | None = None,
-        on_closed: Callable[[Session], None] = lambda session: None,
+        owned_sessions: set[Session] | None = None,
     ) -> None:
-        super().__init__(channel, session_id, owned=opened is not None)
-        self._on_closed = on_closed
+        super().__init__(channel, session_id, owned=False)
+        self._owned_sessions = owned_sessions if owned_sessions is not None else set()
         self._opened = opened
-        self._closing: asyncio.Task[proto.CloseSessionReply] | None = None
+        self._closing: SharedAttempt[proto.CloseSessionReply] = SharedAttempt()
+        if opened is not None:
+            self.own()
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -70,8 +72,8 @@ class Session(TagCommands, WriteCommands, UserCommands, WorkerCommands):
 
     @property
     def closed(self) -> bool:
-        """True once `close` was called."""
-        return self._closing is not None
+        """True once `close` was called, also when it has failed."""
+        return self._closing.begun
 
     def __repr__(self) -> str:
         return f"<Session {self.session_id} at {self._channel.endpoint}{', closed' if self.closed else ''}>"
@@ -112,14 +114,11 @@ class Session(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         """Close the session at the gateway; its handles, subscriptions and worker go with it.
 
         Safe to call again, and at the same time from several tasks: the first call closes, all return its reply. Cancelling a caller does not
-        stop the closing. A session that the gateway does not know any more counts as closed.
+        stop the closing. A closing that has failed can be tried again. A session that the gateway does not know any more counts as closed.
         """
         self._bound(timeout)  # refused, it must not count as the closing
         check_correlation_id(correlation_id)
-        if self._closing is None or self._closing.cancelled():
-            self._closing = asyncio.create_task(self._close(timeout, correlation_id or requests.new_correlation_id()))
-            self._closing.add_done_callback(_mark_retrieved)
-        return await asyncio.shield(self._closing)
+        return await self._closing.join(lambda: self._close(timeout, correlation_id or requests.new_correlation_id()))
 
     async def _close(self, timeout: float | None, correlation_id: str) -> proto.CloseSessionReply:
         self._book.stop()
@@ -131,17 +130,18 @@ class Session(TagCommands, WriteCommands, UserCommands, WorkerCommands):
                 raise
             reply = proto.CloseSessionReply(session_id=self.session_id, final_state=proto.SessionState.CLOSED)
         finally:
-            self._on_closed(self)
+            self._owned_sessions.discard(self)
         return reply
 
     def own(self) -> None:
-        """Take over a session that another process has left open: it is closed like one that was opened here."""
+        """Take over a session that another process has left open: its block and its client close it like one that was opened here."""
         self._owned = True
+        self._owned_sessions.add(self)
 
     def disown(self) -> None:
         """Leave the session open for somebody else: neither its block nor the client closes it any more."""
         self._owned = False
-        self._on_closed(self)
+        self._owned_sessions.discard(self)
 
     async def __aenter__(self) -> Session:
         return self
@@ -183,9 +183,3 @@ async def close_session_raw(
     reply = await unary(channel, CLOSE_SESSION, request, options)
     replies.check_protocol(reply, site_of(channel, CLOSE_SESSION, options))
     return reply
-
-
-def _mark_retrieved(closing: asyncio.Task[proto.CloseSessionReply]) -> None:
-    """A caller that was cancelled does not look at the outcome."""
-    if not closing.cancelled():
-        closing.exception()

@@ -11,8 +11,8 @@ BASE = {
     "versions",
 }  # fmt: skip
 CLIENT = {
-    "alarms", "bulk_parts", "client", "commands", "connecting", "events", "galaxy", "methods", "session", "subscription", "tag_book", "tags",
-    "write_values",
+    "alarms", "bulk_parts", "client", "commands", "connecting", "events", "galaxy", "methods", "session", "session_opener",
+    "session_requests", "shared_attempt", "subscription", "tag_book", "tags", "write_values",
 }  # fmt: skip
 VALUES = {"values", "value_kinds", "value_text"}
 BINDINGS = {"generated", "proto"}

@@ -166,7 +166,7 @@ async def test_a_session_that_cannot_be_closed_after_its_opening_was_cancelled_i
         gateway.fail_next("CloseSession", Status.INTERNAL, "no close today")
         await cancelled_opening(gateway, client)
         (session_id,) = gateway.sessions
-        await until(lambda: f"{session_id}, whose opening was cancelled, was left to its lease" in caplog.text)
+        await until(lambda: f"{session_id}, for which nobody waits any more, was left to its lease" in caplog.text)
 
 
 async def test_what_was_cancelled_while_it_closed_can_be_closed_again(gateway: SimulatedGateway) -> None:

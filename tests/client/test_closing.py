@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 
 import pytest
@@ -126,6 +127,64 @@ async def test_a_session_that_the_gateway_does_not_know_any_more_counts_as_close
         reply = await session.close()
 
     assert reply.final_state == proto.SessionState.CLOSED
+
+
+async def test_a_close_that_has_failed_can_be_tried_again(gateway: SimulatedGateway, client: GatewayClient) -> None:
+    session = await client.open_session()
+    gateway.fail_next("CloseSession", Status.INTERNAL, "no close today", times=2)
+    for _ in range(2):
+        with pytest.raises(MxGatewayTransportError, match="no close today"):
+            await session.close()
+        assert session.closed
+    for _ in range(2):
+        assert (await session.close()).final_state == proto.SessionState.CLOSED
+
+    assert not gateway.sessions
+    assert len(requests(gateway, "CloseSession")) == 3
+
+
+async def test_callers_of_a_close_that_fails_share_the_attempt_and_each_has_an_exception_of_its_own(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    session = await client.open_session()
+    gateway.fail_next("CloseSession", Status.INTERNAL, "no close today")
+    errors = await asyncio.gather(*(session.close() for _ in range(20)), return_exceptions=True)
+
+    assert len(requests(gateway, "CloseSession")) == 1
+    assert {str(error) for error in errors} == {str(errors[0])}
+    assert "no close today" in str(errors[0])
+    assert len({id(error) for error in errors}) == 20
+    assert len({id(error.__traceback__) for error in errors if isinstance(error, MxGatewayError)}) == 20
+    await session.close()
+
+
+async def test_a_close_that_ran_out_of_time_can_be_tried_again_with_more(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    session = await client.open_session()
+    gateway.hold("CloseSession")
+    with pytest.raises(MxGatewayTimeoutError):
+        await session.close(timeout=0.05)
+    closing = asyncio.create_task(session.close())
+    await until(lambda: len(requests(gateway, "CloseSession")) == 2)
+    gateway.release("CloseSession")
+    await closing
+    assert not gateway.sessions
+
+
+async def test_nobody_has_to_look_at_a_close_that_fails(gateway: SimulatedGateway, client: GatewayClient) -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+    session = await client.open_session()
+    gateway.fail_next("CloseSession", Status.INTERNAL, "no close today")
+    closing = asyncio.create_task(session.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing])
+    await until(lambda: requests(gateway, "CloseSession"))
+    await client.open_session_raw(proto.OpenSessionRequest())
+    gc.collect()
+    assert not complaints
 
 
 # -- afterwards, and meanwhile
