@@ -247,6 +247,30 @@ async def test_everybody_who_closes_a_board_waits_for_its_end_and_a_cancelled_on
 # -- the client's end
 
 
+async def test_the_board_of_a_client_that_is_closed_answers_at_once(gateway: SimulatedGateway) -> None:
+    client = await connect(gateway)
+    await client.close()
+
+    async def read(board: AlarmBoard) -> None:
+        async for _ in board:
+            pass
+
+    async def enter(board: AlarmBoard) -> None:
+        async with board:
+            pass
+
+    for use in (read, enter):
+        board = client.alarm_board()
+        with pytest.raises(MxGatewayTransportError, match="closed"):
+            await asyncio.wait_for(use(board), 5)
+        await asyncio.wait_for(read(board), 5)
+        await asyncio.wait_for(board.aclose(), 5)
+    unused = client.alarm_board()
+    await asyncio.wait_for(unused.aclose(), 5)
+    with pytest.raises(StopAsyncIteration):
+        await anext(unused)
+
+
 async def test_closing_the_client_frees_the_reader_of_a_board_that_waits_for_its_next_attempt(
     gateway: SimulatedGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,6 +124,17 @@ async def test_a_watch_that_has_given_up_keeps_why_and_has_ended(
 # -- the client's end
 
 
+async def test_the_watch_of_a_client_that_is_closed_answers_at_once(gateway: SimulatedGateway) -> None:
+    client = await connect(gateway)
+    await client.close()
+    watch = client.galaxy.watch_deploy_events()
+    with pytest.raises(MxGatewayError, match="closed"):
+        await asyncio.wait_for(anext(watch), 5)
+    with pytest.raises(StopAsyncIteration):
+        await asyncio.wait_for(anext(watch), 5)
+    await asyncio.wait_for(watch.aclose(), 5)
+
+
 async def test_closing_the_client_frees_the_reader_of_a_watch_that_waits_for_its_next_attempt(
     gateway: SimulatedGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
