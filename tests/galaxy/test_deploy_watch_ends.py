@@ -147,7 +147,7 @@ async def test_closing_the_client_frees_the_reader_of_a_watch_that_waits_for_its
             reading = asyncio.ensure_future(anext(watch))
             gateway.drop_connections()
             await until(lambda: attached(gateway) == 0)
-            await asyncio.sleep(0.05)  # the reader has seen it, and pauses
+            await until(lambda: not client.stats().calls_open)  # the reader has seen it, and pauses
             await client.close()
             with pytest.raises(MxGatewayError, match="closed"):
                 await asyncio.wait_for(reading, 10)
