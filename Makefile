@@ -6,7 +6,7 @@ READY     := $(VENV)/.ready
 PROTO_DIR ?= protos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check cover bench fuzz soak proto docs-check clean
+.PHONY: help setup demo test check loops cover bench fuzz soak proto docs-check clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -31,6 +31,9 @@ check: $(READY)  ## lint, types, and generated code that matches the contract
 	$(BIN)/mypy
 	$(BIN)/python protos/generate.py --check
 
+loops: $(READY)  ## run the tests of the core on uvloop, and with eager tasks on each newer Python that is here
+	PYTHONDONTWRITEBYTECODE= tests/loops/run $(BIN)/python
+
 cover: $(READY)  ## run the tests and show what they did not reach
 	$(BIN)/python -m pytest -q --cov=mxgateway --cov=mxgateway_cli --cov-branch --cov-report=term-missing:skip-covered
 
@@ -50,4 +53,4 @@ docs-check: $(READY)  ## run every example of the README and docs
 	$(BIN)/python -m pytest -q tests/docs
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(VENV)-3.* dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -12,11 +12,14 @@ from typing import Any
 
 import pytest
 
+from tests.loops.policy import use_named_loop
+
 PATIENCE = 60.0
 """Seconds until an asynchronous test that waits for something that never comes fails instead of hanging."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    use_named_loop()
     config.addinivalue_line(
         "markers", "packaging: builds and installs the distribution; deselect with -m 'not packaging'"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import weakref
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -33,6 +33,8 @@ class AlarmBoard:
     After a fault, and when the alarms come from another provider, the active alarms are read anew and the differences are yielded as changes; an alarm that has stayed as it was
     yields none. What was raised and cleared within an interruption is never known.
 
+    A board that is dropped ends as if it were closed; one that a task waits on lives for as long as the task does.
+
     Args:
         channel: Where to call.
         prefix: Only alarms whose full reference starts with this; empty is all.
@@ -60,7 +62,8 @@ class AlarmBoard:
             channel, check_text("prefix", prefix), recovery or RecoveryOptions(), stale_after, stale_timeout
         )
         self._view = MappingProxyType(self._supervisor.active.alarms)
-        self._ending: asyncio.Task[None] | None = None
+        # The supervisor's task knows nothing of the board, so that the last reference to the board is its consumer's.
+        weakref.finalize(self, self._supervisor.end_from_anywhere).atexit = False
 
     # -- what is known
 
@@ -93,13 +96,14 @@ class AlarmBoard:
     # -- changes
 
     async def __anext__(self) -> BoardChange:
-        supervisor = self._supervisor
+        supervisor, has_waited = self._supervisor, False
         while (change := supervisor.queue.pop()) is None:
-            self._raise_fault()
+            supervisor.raise_fault(again=has_waited)
             if self.state in OVER:
                 raise StopAsyncIteration
-            supervisor.start()
-            await supervisor.arrival()
+            if not supervisor.start():  # a task that is eager may have ended what it has begun: look first, then wait
+                await supervisor.arrival()
+                has_waited = True
         return change
 
     def __aiter__(self) -> AlarmBoard:
@@ -109,7 +113,7 @@ class AlarmBoard:
         try:
             self._supervisor.start()
             await self._supervisor.settled.wait()
-            self._raise_fault()
+            self._supervisor.raise_fault(again=True)
         except BaseException:
             await self.aclose()  # a block that was not entered is not left, either
             raise
@@ -119,18 +123,11 @@ class AlarmBoard:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
-    def _raise_fault(self) -> None:
-        """Raise what has ended the board, once."""
-        fault, self._supervisor.fault = self._supervisor.fault, None
-        if fault is not None:
-            raise fault
-
     def wake(self) -> None:
         """Try at once to end an interruption."""
         self._supervisor.wake()
 
     async def aclose(self) -> None:
         """End the board; `active` stays as it is. Idempotent, and safe to be cancelled: the end goes on."""
-        if self._ending is None or self._ending.cancelled():
-            self._ending = asyncio.create_task(self._supervisor.end())
-        await asyncio.shield(self._ending)
+        self._supervisor.end()
+        await self._supervisor.ended()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from datetime import UTC, datetime
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 from mxgateway.alarms.active_set import ActiveSet
 from mxgateway.alarms.change_queue import ChangeQueue
 from mxgateway.alarms.changes import BoardChange
+from mxgateway.alarms.early import EarlyTransitions
 from mxgateway.alarms.feed import AlarmFeed, query_active_alarms
 from mxgateway.alarms.messages import (
     ActiveAlarm,
@@ -18,9 +20,16 @@ from mxgateway.alarms.messages import (
     AlarmTransition,
     SnapshotComplete,
 )
-from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayTimeoutError, MxGatewayTransportError
+from mxgateway.errors import (
+    CallSite,
+    GrpcStatus,
+    MxGatewayError,
+    MxGatewayTimeoutError,
+    MxGatewayTransportError,
+    map_fault,
+)
 from mxgateway.events.recovery import GivingUp, Recovery
-from mxgateway.faults import ClosedFault, in_seconds
+from mxgateway.faults import ClosedFault, copy_of, in_seconds
 from mxgateway.subscription.states import OVER, StateBoard
 from mxgateway.subscription.updates import ConnectionChange, Outcome, SubscriptionState
 from mxgateway.subscription_options import RecoveryOptions
@@ -63,7 +72,7 @@ class BoardSupervisor:
         self._arrived = asyncio.Event()
         self._snapshot: list[ActiveAlarm] | None = None
         """What the present feed has told of its snapshot; None when that is complete."""
-        self._early: list[AlarmTransition] = []
+        self._early = EarlyTransitions()
         """Transitions that have come before the snapshot was complete."""
         self._mode: AlarmProviderStatus | None = None
         """What the present feed has told of the provider."""
@@ -73,15 +82,23 @@ class BoardSupervisor:
         self.settled = asyncio.Event()
         """Set once the first snapshot is complete, or there will be none."""
         self.provider: AlarmProviderStatus | None = None
-        self.fault: MxGatewayError | None = None
-        """What has ended the board, until the consumer has been told."""
+        self._fault: MxGatewayError | None = None
+        """What has ended the board."""
+        self._fault_was_told = False
 
     # -- the consumer's side
 
-    def start(self) -> None:
-        """Begin, unless that was done."""
-        if self._task is None and self.board.state not in OVER:
-            self._task = asyncio.create_task(self._run())
+    def start(self) -> bool:
+        """Begin, and return True; return False when that was done before."""
+        if self._task is not None or self.board.state in OVER:
+            return False
+        self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(self._forget_task)
+        return True
+
+    def _forget_task(self, task: asyncio.Task[None]) -> None:
+        """Let go of the task: the traceback of its cancellation holds this supervisor."""
+        self._task = None
 
     async def arrival(self) -> None:
         """Wait for anything new."""
@@ -92,13 +109,28 @@ class BoardSupervisor:
         """Try at once to end an interruption."""
         self._recovery.wake()
 
-    async def end(self) -> None:
-        """End everything."""
+    def raise_fault(self, *, again: bool) -> None:
+        """Raise what has ended the board, an exception of its own each time; `again` tells it to more than one reader."""
+        if self._fault is not None and (again or not self._fault_was_told):
+            self._fault_was_told = True
+            raise copy_of(self._fault)
+
+    def end(self) -> None:
+        """End everything; `ended` waits for that. Idempotent."""
         self._finish(SubscriptionState.CLOSED)
-        task, self._task = self._task, None  # the traceback of a cancelled task holds this supervisor
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        if self._task is not None and not self._task.cancelling():
+            self._task.cancel()
+
+    async def ended(self) -> None:
+        """Wait until the feed is reset and the task is over."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def end_from_anywhere(self) -> None:
+        """End everything, in whatever thread the board was collected."""
+        if (task := self._task) is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and everything with it
+                task.get_loop().call_soon_threadsafe(self.end)
 
     # -- through faults
 
@@ -106,11 +138,14 @@ class BoardSupervisor:
         self._change(SubscriptionState.CONNECTING)
         try:
             fault = await self._follow_on()
-            if self.board.state not in OVER:
-                self.fault = fault
-                self._finish(SubscriptionState.FAILED)
-        finally:
-            self._finish(SubscriptionState.CLOSED)  # unless it is over already
+        except Exception as defect:  # noqa: BLE001 - the consumer would take it for the end
+            fault = map_fault(defect, CallSite())
+        except BaseException:
+            self._finish(SubscriptionState.CLOSED)
+            raise
+        if self.board.state not in OVER:
+            self._fault = fault
+            self._finish(SubscriptionState.FAILED)
 
     async def _follow_on(self) -> MxGatewayError:
         """Read one feed after the other, and return what is not mended."""
@@ -138,7 +173,7 @@ class BoardSupervisor:
 
     async def _follow(self) -> MxGatewayError | None:
         """Read one feed to its end, and return why it has ended; None when the active alarms have to be read anew."""
-        self._snapshot, self._early, self._mode = [], [], None
+        self._snapshot, self._early, self._mode = [], EarlyTransitions(), None
         try:
             async with AlarmFeed(self._channel, self._prefix, None, "") as feed:
                 while batch := await self._next_batch(feed):
@@ -151,7 +186,7 @@ class BoardSupervisor:
         except _Outdated:
             return None
         except MxGatewayError as error:
-            return error
+            return error.with_traceback(None)  # it stands in the queue, and its traceback holds this supervisor
         return MxGatewayTransportError(
             f"{self._channel.endpoint} has ended the alarm feed", hint="see the gateway's log",
             phase="stream", grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
@@ -189,7 +224,7 @@ class BoardSupervisor:
             case SnapshotComplete() if self._snapshot is not None:
                 self._complete(self._snapshot)
             case AlarmTransition() if self._snapshot is not None:
-                self._early.append(message)
+                self._early.add(message)
             case AlarmTransition():
                 self._apply(message)
             case AlarmProviderStatus():
@@ -197,7 +232,7 @@ class BoardSupervisor:
         return False
 
     def _complete(self, snapshot: list[ActiveAlarm]) -> None:
-        early, self._snapshot, self._early = self._early, None, []
+        early, self._snapshot, self._early = self._early, None, EarlyTransitions()
         for change in self.active.replace(snapshot):
             self._put(change)
         for transition in early:

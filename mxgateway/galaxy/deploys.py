@@ -60,7 +60,7 @@ class DeployWatch:
 
     The first event tells the present state, unless it is the one that `last_seen_deploy_time` names; then comes one for each deployment. A stream
     that is lost is opened again, and a state that was told is not told again. A read that is cancelled leaves the watch to the next read. One task
-    at a time reads.
+    at a time reads. A watch that is dropped ends as if it were closed; one that a task reads lives for as long as the task does.
 
     Args:
         channel: Where to ask.
@@ -85,7 +85,7 @@ class DeployWatch:
             self._known = Timestamp.from_datetime(check_time("last_seen_deploy_time", last_seen_deploy_time))
         self._options = recovery or RecoveryOptions()
         self._call = CallOptions(correlation_id=check_correlation_id(correlation_id) or new_correlation_id())
-        self._recovery = Recovery(_WHAT, self._options)
+        self._recovery = self._new_series()
         self._stream: Deploys | None = None
         self._opened = 0.0
         self._fault: MxGatewayError | None = None
@@ -145,10 +145,16 @@ class DeployWatch:
                 await self._pause()
                 await self._read_batch()
         except GivingUp as end:
-            self._over = True
-            raise end.error from None
+            fault = end.error
+        else:
+            return
         finally:
             self._busy = False
+        self._over, self._fault = True, None
+        raise fault
+
+    def _new_series(self) -> Recovery:
+        return Recovery(_WHAT, self._options)
 
     async def _pause(self) -> None:
         if self._fault is not None:
@@ -200,12 +206,12 @@ class DeployWatch:
         if self._over:
             return
         if asyncio.get_running_loop().time() - self._opened >= self._options.stable_after:
-            self._recovery = Recovery(_WHAT, self._options)  # it has lasted: another series of attempts begins
+            self._recovery = self._new_series()  # it has lasted
             self._begun = True
         if isinstance(error.__cause__, ClosedFault) or not (self._begun or error.retryable):
             self._over = True
             raise error
-        self._fault = error
+        self._fault = error.with_traceback(None)  # the traceback holds this watch
 
     # -- what is told
 

@@ -10,7 +10,7 @@ import logging
 import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from grpclib.config import Configuration
 from grpclib.protocol import AbstractHandler, EventsProcessor, H2Protocol, Stream
@@ -84,10 +84,10 @@ class Connection(H2Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Known by what it does: the transports of other loops have other ancestors.
+        self._transport = cast(asyncio.Transport, transport)
         self._open_connections.add(self)
-        self.peer = _peer_name(transport)
+        self.peer = _peer_name(self._transport)
         super().connection_made(transport)
         self.connection._connection.update_settings(
             {

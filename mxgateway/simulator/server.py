@@ -10,8 +10,9 @@ import os
 import re
 import socket
 import ssl
-from typing import Final
+from typing import Final, cast
 
+from mxgateway.event_loops import start_tls
 from mxgateway.simulator.http2 import Connection, ServeStream
 from mxgateway.simulator.options import SimulatorOptions
 
@@ -126,11 +127,11 @@ class _TlsGreeting(asyncio.Protocol):
         self.task: asyncio.Task[None]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.pause_reading()
-        self._transport = transport
+        # Known by what it does: the transports of other loops have other ancestors.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.pause_reading()
         self._greetings.add(self)
-        self.task = asyncio.get_running_loop().create_task(self._greet(transport), name="TLS handshake")
+        self.task = asyncio.get_running_loop().create_task(self._greet(self._transport), name="TLS handshake")
 
     def data_received(self, data: bytes) -> None:
         # What the client sends together with the end of its handshake.
@@ -146,8 +147,9 @@ class _TlsGreeting(asyncio.Protocol):
 
     async def _greet(self, transport: asyncio.Transport) -> None:
         try:
-            secured = await asyncio.get_running_loop().start_tls(
-                transport, self, self._context, server_side=True, ssl_handshake_timeout=_HANDSHAKE_TIME
+            hello, self._early = bytes(self._early), bytearray()
+            secured = await start_tls(
+                transport, self, hello, self._context, server_side=True, ssl_handshake_timeout=_HANDSHAKE_TIME
             )
         except OSError as error:
             _logger.debug("a TLS handshake failed: %s", error)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from mxgateway.endpoints import check_host_name
 from mxgateway.errors import Phase
+from mxgateway.event_loops import start_tls
 from mxgateway.faults import ConnectFault, NotHttp2Fault, ProxyFault, TransportFault
 from mxgateway.options import ClientOptions, Endpoint, TlsOptions
 from mxgateway.transport.connection import Connection
@@ -76,8 +77,9 @@ class Connector:
 
     async def _speak(self, attempt: _Attempt, protocol: GatewayProtocol) -> None:
         attempt.phase = "http2"
-        await asyncio.get_running_loop().create_connection(lambda: protocol, sock=attempt.sock)
-        attempt.sock, attempt.connection = None, protocol.connection
+        gate = await attempt.hand_over()
+        gate.open(protocol)
+        attempt.transport, attempt.connection = None, protocol.connection
 
     async def _speak_through_tls(self, attempt: _Attempt, protocol: GatewayProtocol, handshake: Handshake) -> None:
         attempt.phase = "tls"
@@ -90,19 +92,18 @@ class Connector:
 
     async def _secure(self, attempt: _Attempt, handshake: Handshake) -> _Gate:
         """Begin TLS in a second step: when `create_connection` with TLS is cancelled in its first moments, asyncio forgets the transport."""
-        loop = asyncio.get_running_loop()
-        transport, gate = await loop.create_connection(_Gate, sock=attempt.sock)
-        attempt.sock, attempt.transport = None, transport
-        secured = await loop.start_tls(
-            transport,
+        gate = await attempt.hand_over()
+        secured = await start_tls(
+            gate.transport,
             gate,
+            gate.take_early(),
             handshake.context,
             server_hostname=handshake.server_name,
             ssl_handshake_timeout=self._options.connect_timeout,  # asyncio's own bound would cut a longer one short
         )
         if secured is None:
             raise NotHttp2Fault(_HUNG_UP)
-        secured.pause_reading()
+        secured.pause_reading()  # uvloop then keeps back the end of the handshake as well, until `_Gate.open` speaks
         attempt.transport = gate.transport = secured
         return gate
 
@@ -138,6 +139,19 @@ class _Attempt:
         self.connection = None
         return connection
 
+    async def hand_over(self) -> _Gate:
+        """Make a transport of the socket. Nothing is read or written yet: uvloop loses track of a socket whose transport ends while it is being made."""
+        sock, self.sock = self.sock, None
+        assert sock is not None
+        loop = asyncio.get_running_loop()
+        try:
+            self.transport, gate = await loop.create_connection(_Gate, sock=sock)
+        except BaseException:
+            # The loop closes what it was given. asyncio does so through this object, one turn later; older uvloops do not, and its number is soon another socket's.
+            loop.call_soon(sock.detach)
+            raise
+        return gate
+
     def clean_up(self) -> None:
         """Close what has not become a connection."""
         if self.sock is not None:
@@ -159,9 +173,9 @@ class _Gate(asyncio.Protocol):
         self._lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.pause_reading()  # whatever comes belongs to TLS
+        # Known by what it does: the transports of other loops have other ancestors.
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.pause_reading()  # whatever comes belongs to TLS
 
     def data_received(self, data: bytes) -> None:
         self._early.append(data)  # what the gateway said together with the end of its handshake
@@ -170,6 +184,11 @@ class _Gate(asyncio.Protocol):
         self._lost = True
         if self._successor is not None:
             self._successor.connection_lost(exc)
+
+    def take_early(self) -> bytes:
+        """Return what has come before anything was said."""
+        early, self._early = b"".join(self._early), []
+        return early
 
     def open(self, protocol: GatewayProtocol) -> None:
         """Let `protocol` speak and hear.

@@ -89,6 +89,20 @@ def test_marks_of_one_kind_stand_for_each_other_and_behind_what_came_before_them
     assert kinds[2] == status("two")
 
 
+def test_a_consumer_that_stalls_while_the_connection_flaps_for_hours_finds_the_last_state() -> None:
+    queue = ChangeQueue()
+    for _ in range(10_000):
+        queue.put(connection(SubscriptionState.RECOVERING))
+        queue.put(connection(SubscriptionState.CONNECTED))
+        queue.put(status("again"))
+        assert len(queue) <= 10_000
+    last = None
+    while (item := queue.pop()) is not None:
+        last = item if isinstance(item, ConnectionChange) else last
+    assert isinstance(last, ConnectionChange)
+    assert last.state is SubscriptionState.CONNECTED
+
+
 def test_a_consumer_that_has_caught_up_is_told_everything_again() -> None:
     queue = ChangeQueue(limit=2)
     raised = Raised(queue)

@@ -23,10 +23,11 @@ ALLOWED = {
     "proto": {"generated", "wire"},
     "wire": {"wire", "generated"},
     "contract": {"wire", "generated"},
-    "transport": {"transport", "wire"} | BASE,
+    "event_loops": set(),
+    "transport": {"transport", "wire", "event_loops"} | BASE,
     **{room: BASE | VALUES | BINDINGS | {"wire"} for room in VALUES},
     **{room: CLIENT | VALUES | BASE | BINDINGS | {"transport", "wire"} for room in CLIENT},
-    "simulator": {"simulator", "wire"} | BINDINGS,
+    "simulator": {"simulator", "wire", "event_loops"} | BINDINGS,
     "testing": {"simulator"},
 }
 """From each room of the library to the rooms that it may know."""

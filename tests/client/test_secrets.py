@@ -68,7 +68,8 @@ async def test_no_logger_shows_the_key_over_a_whole_run(caplog: pytest.LogCaptur
     async with SimulatedGateway(api_keys=[KEY]) as gateway:
         await smoke(gateway)
 
-    assert {record.name for record in caplog.records} >= {"tests", "asyncio"}
+    is_asyncio = isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)  # other loops have nothing to say
+    assert {record.name for record in caplog.records} >= {"tests"} | ({"asyncio"} if is_asyncio else set())
     for record in caplog.records:
         assert SECRET not in record.getMessage()
         assert SECRET not in repr(record.args)

@@ -97,7 +97,7 @@ class ConnectProxy(RawServer):
 
 async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
-        while data := await reader.read(65536):
+        while (data := await reader.read(65536)) and not writer.is_closing():
             writer.write(data)
             await writer.drain()
     except ConnectionError:

@@ -1,0 +1,46 @@
+"""Transitions of alarms that come before the snapshot that they belong behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from mxgateway import proto
+from mxgateway.alarms.messages import AlarmTransition
+
+_Kind = proto.AlarmTransitionKind
+
+_DECISIVE: Final = frozenset({_Kind.RAISE, _Kind.RETRIGGER, _Kind.CLEAR})
+"""After one of these it does not matter how the alarm stood before."""
+
+
+class EarlyTransitions:
+    """What a feed has told of each alarm before its snapshot was complete, in the order of the last word about each.
+
+    Only what still matters is kept: the last time that the alarm was raised or cleared, and the last acknowledgement after it. So the size is bounded by the number of
+    alarms, however long the snapshot takes.
+    """
+
+    def __init__(self) -> None:
+        self._by_reference: dict[str, list[AlarmTransition]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_reference.values()))
+
+    def __iter__(self) -> Iterator[AlarmTransition]:
+        for transitions in self._by_reference.values():
+            yield from transitions
+
+    def add(self, transition: AlarmTransition) -> None:
+        """Take one more."""
+        earlier = self._by_reference.pop(transition.reference, [])
+        if transition.kind in _DECISIVE:
+            earlier = []
+        kept = [each for each in earlier if _sort(each) is not _sort(transition)]
+        self._by_reference[transition.reference] = [*kept, transition]
+
+
+def _sort(transition: AlarmTransition) -> _Kind:
+    """Return the kind of a transition as far as it matters here: all that this client does not know are alike."""
+    kind = transition.kind
+    return _Kind.RAISE if kind in _DECISIVE else _Kind.ACKNOWLEDGE if kind == _Kind.ACKNOWLEDGE else _Kind.UNSPECIFIED
