@@ -43,7 +43,8 @@ bench: $(READY)  ## measure the client against its peers, as ratios in one run
 fuzz: $(READY)  ## feed the decoder damaged messages for five minutes
 	MXGATEWAY_FUZZ_SECONDS=300 $(BIN)/python -m pytest -q tests/wire/test_hostile_bytes.py
 
-soak: $(READY)  ## keep a subscription to 10,000 tags going through a million events and a fault every few seconds
+soak: $(READY)  ## play schedules of calls and faults for two hours, then keep a subscription to 10,000 tags going through a million events and faults
+	MXGATEWAY_MODEL_SECONDS=1800 $(BIN)/python -m pytest -q -s tests/events/test_model.py tests/events/test_model_of_writes.py tests/events/test_model_of_streams.py tests/events/test_model_of_subscriptions.py
 	MXGATEWAY_SOAK_EVENTS=1000000 $(BIN)/python -m pytest -q -s tests/subscription/test_soak.py
 
 proto: $(READY)  ## generate mxgateway/generated from PROTO_DIR

@@ -63,9 +63,9 @@ if TYPE_CHECKING:
     from mxgateway.options import RetryOptions as RetryOptions
     from mxgateway.options import TlsOptions as TlsOptions
     from mxgateway.session import Session as Session
+    from mxgateway.session import Subscription as Subscription
     from mxgateway.stats import ClientStats as ClientStats
     from mxgateway.subscription.stats import SubscriptionStats as SubscriptionStats
-    from mxgateway.subscription.subscription import Subscription as Subscription
     from mxgateway.subscription.updates import ConnectionChange as ConnectionChange
     from mxgateway.subscription.updates import Gap as Gap
     from mxgateway.subscription.updates import GapCause as GapCause
@@ -142,10 +142,9 @@ _MODULES: Final = {
         "RetryOptions",
         "TlsOptions",
     ),
-    "session": ("Session",),
+    "session": ("Session", "Subscription"),
     "stats": ("ClientStats",),
     "subscription.stats": ("SubscriptionStats",),
-    "subscription.subscription": ("Subscription",),
     "subscription.updates": (
         "ConnectionChange",
         "Gap",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -15,6 +15,7 @@ from mxgateway import proto
 from mxgateway.alarms.calls import AlarmCalls
 from mxgateway.commands import requests
 from mxgateway.commands.arguments import check_text
+from mxgateway.commands.session import close_session_raw
 from mxgateway.connecting import ClientOptionFields, Opening, connected_channel
 from mxgateway.methods import STREAM_EVENTS
 from mxgateway.options import (
@@ -24,7 +25,7 @@ from mxgateway.options import (
     OpenSessionOptions,
     merge_options,
 )
-from mxgateway.session import Session, close_session_raw
+from mxgateway.session import Session, Subscription
 from mxgateway.session_opener import SessionOpener
 from mxgateway.shared_attempt import SharedAttempt
 from mxgateway.stats import ClientStats
@@ -35,7 +36,6 @@ from mxgateway.transport.server_stream import ServerStream
 
 if TYPE_CHECKING:
     from mxgateway.galaxy.client import GalaxyRepositoryClient
-    from mxgateway.subscription.subscription import Subscription
 
 log = logging.getLogger("mxgateway.client")
 
@@ -170,24 +170,9 @@ class GatewayClient(AlarmCalls):
                 name further ones.
             fields: Fields of `SubscriptionOptions`, instead of `options` or to replace some of them.
         """
-        from mxgateway.subscription.subscription import Subscription
-
         merged = merge_options(SubscriptionOptions, options, fields)
-
-        session_options = OpenSessionOptions(client_session_name=merged.client_session_name)
-        return Subscription(
-            tags,
-            merged,
-            open_session=partial(self._opener.open, session_options),
-            attach_session=self._adopt_session,
-            resume_from=resume_from,
-        )
-
-    def _adopt_session(self, session_id: str) -> Session:
-        """Return a session of another process as one of this client's own."""
-        session = self.attach_session(session_id)
-        session.own()
-        return session
+        source = OwnSessions(self._opener, merged.client_session_name, self.attach_session)
+        return Subscription(tags, merged, source, self._channel, resume_from=resume_from)
 
     # -- the gateway's own RPCs
 
@@ -270,6 +255,29 @@ class GatewayClient(AlarmCalls):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+
+class OwnSessions:
+    """The sessions of a subscription that has its own.
+
+    Args:
+        opener: Opens them.
+        name: What they are called in the gateway's log.
+        attach: Makes a handle for a session that is open already.
+    """
+
+    shared: None = None
+
+    def __init__(self, opener: SessionOpener[Session], name: str, attach: Callable[[str], Session]) -> None:
+        self._options = OpenSessionOptions(client_session_name=name)
+        self._opener = opener
+        self.waiting = opener.waiting
+        self.give_back = opener.give_back
+        self.attach = attach
+
+    async def open(self) -> Session:
+        """Open one, in its turn."""
+        return await self._opener.open(self._options)
 
 
 def _opened(channel: Channel, sessions: set[Session], reply: proto.OpenSessionReply) -> Session:

@@ -9,9 +9,11 @@ import enum
 import re
 import ssl
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from mxgateway.credentials import redact
+
+E = TypeVar("E", bound=BaseException)
 
 Phase = Literal["", "request", "resolve", "connect", "proxy", "tls", "http2", "stream", "reply"]
 """Where a fault was met: before sending, or in which layer of the conversation."""
@@ -219,7 +221,7 @@ _NOT_SENT: Final = re.compile(r"\b(sending|sent|send) message (exceeds|larger th
 """What .NET, gRPC's C core and Go say of a message beyond their own limit."""
 
 
-def copy_of(fault: BaseException) -> BaseException:
+def copy_of(fault: E) -> E:
     """Return another exception that says the same: one that several callers raise would collect the tracebacks of all of them."""
     copied = type(fault).__new__(type(fault), *fault.args)
     copied.args = fault.args

@@ -39,7 +39,7 @@ class ClientStats:
     events_dropped: int
     """Events that the client threw away because nobody read them in time."""
     events_lost: int
-    """Events that the gateway reported as lost."""
+    """Events that the gateway reported as lost, and those whose message could not be taken."""
     last_error: str
     """The last error of an RPC, as one line; empty when there was none."""
     last_error_time: datetime | None

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from mxgateway import proto
-from mxgateway.events.writes import Item
+from mxgateway.events.item_writes import Item
 
 LINGER: Final = 1.0
 """Seconds that a tag stays advised after it was written: who writes it again soon pays one call instead of three."""
@@ -31,44 +31,26 @@ class TagBook:
         """Held while items are added, advised or let go."""
         self.sweeper: asyncio.Task[None] | None = None
         """Lets go of what is idle."""
-        self._handles: dict[str, int] = {}
+        self.types: dict[str, proto.MxDataType] = {}
+        """The last known type of each tag."""
+        self.handles: dict[str, int] = {}
+        """The item handle of each tag."""
+        self.advised: set[str] = set()
+        """The tags whose items are advised."""
         self._tags: dict[int, str] = {}
-        self._types: dict[str, proto.MxDataType] = {}
-        self._advised: set[str] = set()
         self._users: Counter[str] = Counter()
         self._idle: dict[str, float] = {}
         """Tags that nobody writes, and since when; those that wait longest first."""
 
-    # -- types
-
     def note_type(self, tag: str, data_type: proto.MxDataType) -> None:
         """Keep the type that a tag was seen with."""
         if data_type not in _NO_TYPE:
-            self._types[tag] = data_type
-
-    def forget_type(self, tag: str) -> None:
-        """Forget a type that may have changed: MXAccess has not taken a value of it."""
-        self._types.pop(tag, None)
-
-    def type_of(self, tag: str) -> proto.MxDataType | None:
-        """Return the last known type of a tag."""
-        return self._types.get(tag)
-
-    # -- items
-
-    def handle(self, tag: str) -> int | None:
-        """Return the item handle of a tag."""
-        return self._handles.get(tag)
-
-    def is_advised(self, tag: str) -> bool:
-        """Tell whether the item of a tag is advised."""
-        return tag in self._advised
+            self.types[tag] = data_type
 
     def note_advised(self, tag: str, item_handle: int) -> None:
         """Keep the item of a tag, which is advised now; idle until somebody takes it."""
-        self._handles[tag] = item_handle
-        self._tags[item_handle] = tag
-        self._advised.add(tag)
+        self.handles[tag], self._tags[item_handle] = item_handle, tag
+        self.advised.add(tag)
         if not self._users[tag]:
             self._idle.setdefault(tag, 0.0)
 
@@ -84,32 +66,26 @@ class TagBook:
             self._users[tag] -= 1
             if self._users[tag] <= 0:
                 del self._users[tag]
-                if tag in self._handles:
+                if tag in self.handles:
                     self._idle[tag] = now
 
     def idle(self, now: float) -> list[str]:
         """Return the tags that are advised although nobody has written them for a while."""
-        return [tag for tag, since in self._idle.items() if tag in self._advised and since <= now - LINGER]
+        return [tag for tag, since in self._idle.items() if tag in self.advised and since <= now - LINGER]
 
     @property
     def lingers(self) -> bool:
         """True while a tag is advised that nobody writes."""
-        return any(tag in self._advised for tag in self._idle)
+        return any(tag in self.advised for tag in self._idle)
 
     def surplus(self) -> list[str]:
         """Return the tags whose items are too many to be kept, those that wait longest first."""
         return list(self._idle)[: max(0, len(self._idle) - ITEM_LIMIT)]
 
-    def note_unadvised(self, tags: Iterable[str]) -> None:
-        """Take note that items are not advised any more."""
-        self._advised.difference_update(tags)
-
     def forget_tag(self, tag: str) -> None:
         """Forget the item of a tag."""
-        handle = self._handles.pop(tag, None)
-        if handle is not None:
-            self._tags.pop(handle, None)
-        self._advised.discard(tag)
+        self._tags.pop(self.handles.pop(tag, 0), None)
+        self.advised.discard(tag)
         self._idle.pop(tag, None)
 
     def forget(self, items: Iterable[Item]) -> None:
@@ -122,7 +98,7 @@ class TagBook:
         """Forget a registration that has ended, with all its items."""
         if server_handle == self.server_handle:
             self.server_handle = 0
-            for tag in list(self._handles):
+            for tag in list(self.handles):
                 self.forget_tag(tag)
 
     def stop(self) -> None:

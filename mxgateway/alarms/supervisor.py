@@ -64,7 +64,7 @@ class BoardSupervisor:
     ) -> None:
         self._channel = channel
         self._prefix = prefix
-        self._recovery = Recovery("the alarm feed of a board", recovery)
+        self._recovery = Recovery("the alarm feed of a board", recovery, channel)
         self._stale_after = None if stale_after == math.inf else stale_after
         self._stale_timeout = stale_timeout
         self._task: asyncio.Task[None] | None = None

@@ -24,7 +24,7 @@ from mxgateway.commands.budget import Budget
 from mxgateway.commands.reading import ReadCommands, text_weights
 from mxgateway.commands.writing import time_value
 from mxgateway.errors import MxGatewayError, PartialBulk
-from mxgateway.events.writes import not_accepted
+from mxgateway.events.write_book import not_accepted
 from mxgateway.transport.method import Progress
 from mxgateway.values import MxValueInput
 from mxgateway.wire.betterproto_seam import Message

@@ -9,16 +9,19 @@ from typing import Any, Final, TypeVar
 from mxgateway import proto
 from mxgateway.commands import replies, requests
 from mxgateway.commands.arguments import check_correlation_id, check_message
-from mxgateway.errors import CallSite, GrpcStatus, MxAccessError, MxGatewayAuthorizationError, MxGatewaySessionError
-from mxgateway.events.event_hub import EventHub
+from mxgateway.commands.event_source import EventSource
+from mxgateway.errors import CallSite
+from mxgateway.events.completions import Completions
+from mxgateway.events.item_writes import Item
+from mxgateway.events.pump import StreamPump
+from mxgateway.events.upkeep import PumpState
+from mxgateway.events.write_book import WriteBook, written_items
 from mxgateway.events.writer import Writer
-from mxgateway.events.writes import Item, WriteLedger, written_items
-from mxgateway.methods import INVOKE, STREAM_EVENTS
 from mxgateway.options import check_timeout
 from mxgateway.tag_book import TagBook
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, Progress, call_site
-from mxgateway.transport.server_stream import ServerStream
+from mxgateway.transport.method import Progress
+from mxgateway.transport.unattended import Unattended
 from mxgateway.wire import which_one_of
 from mxgateway.wire.betterproto_seam import Message
 
@@ -34,23 +37,24 @@ class SessionCore:
     Args:
         channel: Where to call.
         session_id: The gateway's name of the session.
-        owned: True for a session that was opened here, False for one that was attached by its id.
+        opened_here: False for a session that was attached by its id: others may have read its events.
     """
 
-    def __init__(self, channel: Channel, session_id: str, *, owned: bool) -> None:
+    def __init__(self, channel: Channel, session_id: str, *, opened_here: bool) -> None:
         self._channel = channel
-        self._owned = owned
-        self._ledger = WriteLedger()
+        self._owned = opened_here
+        self._source = EventSource(channel, session_id)
+        self._writes = WriteBook()
         self._book = TagBook()
-        # Neither knows the session, which would keep itself alive until the next garbage collection.
-        self._hub = EventHub(
-            partial(open_events, channel, session_id),
-            self._ledger,
-            partial(closed_error, channel, session_id),
-            channel.counters,
-            partial(probe, channel, session_id),
-        )
-        self._writer = Writer(channel, self._ledger, self._hub)
+        # None of these knows the session, which would keep itself alive until the next garbage collection.
+        self._completions = Completions(self._writes, self._source.closed_error)
+        name = f"the event stream of {session_id}"
+        self._pump = StreamPump(self._source, self._completions, from_the_first=opened_here, name=name)
+        self._writer = Writer(channel, self._writes, self._pump)
+        self.last_definition = ""
+        """The tag that was added last."""
+        self.past_servers: set[int] = set()
+        """Handles of registrations that have ended, whose events may still be on their way."""
         self.session_id = session_id
         """The gateway's name of the session, ``session-`` and 32 hex digits."""
 
@@ -80,9 +84,14 @@ class SessionCore:
         return await self._transmit(request, timeout, Progress())
 
     @property
-    def hub(self) -> EventHub:
+    def unattended(self) -> Unattended:
+        """The calls of the client that outlive a cancelled caller."""
+        return self._channel.unattended
+
+    @property
+    def pump(self) -> StreamPump:
         """The session's one event stream."""
-        return self._hub
+        return self._pump
 
     # -- for the methods of each theme
 
@@ -102,7 +111,7 @@ class SessionCore:
 
     def _check_open(self, correlation_id: str) -> None:
         if self.closed:
-            raise closed_error(self._channel, self.session_id, correlation_id)
+            raise self._source.closed_error(correlation_id)
 
     def _message(self, command: proto.MxCommand, correlation_id: str) -> proto.MxCommandRequest:
         return proto.MxCommandRequest(
@@ -122,7 +131,7 @@ class SessionCore:
         return judge(reply, command, partial(self._site, correlation_id))
 
     def _site(self, correlation_id: str) -> CallSite:
-        return _invoke_site(self._channel, self.session_id, correlation_id)
+        return self._source.site(correlation_id)
 
     def _bounded_site(self, correlation_id: str, bound: float | None) -> CallSite:
         return replace(self._site(correlation_id), timeout=bound)
@@ -139,18 +148,23 @@ class SessionCore:
         """Forget the items that a command has removed, and match the completions that it has drained."""
         arm = which_one_of(command, "payload")
         if arm == "drain_events" and which_one_of(reply, "payload") == arm:
-            self._hub.take_drained(reply.drain_events.events)
+            streaming = self._pump.state is not PumpState.IDLE
+            self._completions.take_drained(reply.drain_events.events, streaming=streaming)
+        elif arm in _ADDITIONS:
+            self.last_definition = getattr(command, arm).item_definition
         elif arm in _REMOVALS and not replies.refused(reply):
             body = getattr(command, arm)
             if arm == "unregister":
-                self._ledger.forget_server(body.server_handle)
+                self.past_servers.add(body.server_handle)
+                self._writes.forget_server(body.server_handle)
                 self._book.forget_server(body.server_handle)
                 return
             gone = _removed(body, reply, arm)
-            self._ledger.forget(gone)
+            self._writes.forget(gone)
             self._book.forget(gone)
 
 
+_ADDITIONS: Final = frozenset({"add_item", "add_item2", "add_buffered_item"})
 _REMOVALS: Final = frozenset({"unregister", "remove_item", "remove_item_bulk", "unsubscribe_bulk"})
 
 
@@ -164,39 +178,3 @@ def _removed(body: Any, reply: proto.MxCommandReply, arm: str) -> list[Item]:
         for handle, result in zip(body.item_handles, results, strict=False)
         if result.was_successful
     ]
-
-
-def closed_error(channel: Channel, session_id: str, correlation_id: str = "") -> MxGatewaySessionError:
-    """Return the error for a call in a session that was closed here."""
-    site = _invoke_site(channel, session_id, correlation_id)
-    return MxGatewaySessionError(f"{session_id} is closed", hint="open a new session", site=site, phase="request")
-
-
-def open_events(channel: Channel, session_id: str, after: int) -> ServerStream[Any, proto.MxEvent]:
-    """Return the StreamEvents call of a session, after a worker sequence."""
-    request = proto.StreamEventsRequest(session_id=session_id, after_worker_sequence=after)
-    return ServerStream(channel, STREAM_EVENTS, request, CallOptions(session_id=session_id))
-
-
-async def probe(channel: Channel, session_id: str, timeout: float) -> None:
-    """Ask a session's worker for a sign of life; any answer of the gateway's that is not about the session's end is one.
-
-    Raises:
-        MxGatewayError: The session is gone, or nobody answers.
-    """
-    request = proto.MxCommandRequest(
-        session_id=session_id,
-        client_correlation_id=requests.new_correlation_id(),
-        command=requests.wrap(proto.PingCommand()),
-    )
-    try:
-        await requests.invoke(channel, request, timeout)
-    except (MxAccessError, MxGatewayAuthorizationError):
-        return
-    except MxGatewaySessionError as error:
-        if error.grpc_status is not GrpcStatus.RESOURCE_EXHAUSTED:  # too many commands are pending: it lives
-            raise
-
-
-def _invoke_site(channel: Channel, session_id: str, correlation_id: str) -> CallSite:
-    return call_site(channel, INVOKE, CallOptions(session_id=session_id, correlation_id=correlation_id))

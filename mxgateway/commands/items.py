@@ -6,7 +6,7 @@ from mxgateway import proto
 from mxgateway.commands import replies
 from mxgateway.commands.arguments import check_handle, check_interval, check_text
 from mxgateway.commands.core import ITEM_HANDLE, SERVER_HANDLE, SessionCore
-from mxgateway.events.writes import Item
+from mxgateway.events.item_writes import Item
 
 
 class ItemCommands(SessionCore):

@@ -16,7 +16,7 @@ from mxgateway.commands.arguments import check_handle, check_list, check_text, c
 from mxgateway.commands.budget import Budget
 from mxgateway.commands.core import SessionCore
 from mxgateway.errors import MxGatewayError, PartialBulk
-from mxgateway.events.writes import not_accepted
+from mxgateway.events.write_book import not_accepted
 from mxgateway.faults import is_reply_too_large
 from mxgateway.wire.collector import collector_held
 

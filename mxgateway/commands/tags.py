@@ -16,7 +16,8 @@ from mxgateway.commands.bulks import BulkCommands
 from mxgateway.commands.items import ItemCommands
 from mxgateway.commands.reading import Read, text_weights
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, PartialBulk
-from mxgateway.events.writes import Confirmation, Item, written_items
+from mxgateway.events.item_writes import Item, PendingWrite
+from mxgateway.events.write_book import written_items
 from mxgateway.tag_book import LINGER
 from mxgateway.tags import TagValue, TagWrite, completed_write, tag_value, tag_write, unconfirmed_write
 from mxgateway.transport.method import Progress
@@ -120,14 +121,14 @@ class TagCommands(BulkCommands, ItemCommands):
         book = self._book
         if data_type is None:
             plain = [tag for tag, value in values.items() if not isinstance(value, Message | None)]
-            if unknown := [tag for tag in plain if book.type_of(tag) is None]:
+            if unknown := [tag for tag in plain if book.types.get(tag) is None]:
                 await self._check_values(values, budget.correlation_id)
                 await self.read(unknown, timeout=budget.left(), correlation_id=budget.correlation_id)
 
         def message(tag: str, value: MxValueInput) -> proto.MxValue:
             known = data_type
             if known is None and not isinstance(value, Message | None):
-                last = book.type_of(tag)
+                last = book.types.get(tag)
                 known = last if last is not None and last.name in DATA_TYPES else None
             return to_mx_value(value, data_type=known, name=f"values[{tag!r:.100}]")
 
@@ -164,7 +165,7 @@ class TagCommands(BulkCommands, ItemCommands):
         In a session of somebody else that is up to its owner: the gateway has one event stream for each session.
         """
         if confirm or self._owned:
-            await self._hub.attach_confirmations()
+            await self._pump.until_live()
 
     async def _used(self, tags: list[str], budget: Budget) -> _Use:
         """Have an advised item for each tag, as far as MXAccess gives one.
@@ -184,11 +185,14 @@ class TagCommands(BulkCommands, ItemCommands):
         server = await self._own_server(budget)
         async with book.advising:
             refused: dict[str, TagWrite] = {}
+            in_doubt = self._forget_items_in_doubt(server, tags)
             try:
-                if idle := [tag for tag in tags if book.handle(tag) is not None and not book.is_advised(tag)]:
+                if idle := [tag for tag in tags if book.handles.get(tag) is not None and tag not in book.advised]:
                     await self._advise_again(server, idle, budget)
-                if new := [tag for tag in tags if book.handle(tag) is None]:
+                if new := [tag for tag in tags if book.handles.get(tag) is None]:
                     await self._subscribe(server, new, refused, budget)
+                if in_doubt:  # not before the new ones are there, so that those have other handles
+                    await self.unsubscribe_bulk(server, in_doubt, timeout=budget.left())
             except BaseException:
                 self._sweep_soon()
                 raise
@@ -196,9 +200,19 @@ class TagCommands(BulkCommands, ItemCommands):
             book.take(usable)
             return _Use(usable, refused)
 
+    def _forget_items_in_doubt(self, server: int, tags: list[str]) -> list[int]:
+        """Forget the items that could confirm nothing, because an earlier write of theirs is in doubt; return their handles."""
+        book, handles = self._book, []
+        for tag in tags:
+            handle = book.handles.get(tag)
+            if handle is not None and self._writes.is_in_doubt(Item(server, handle)):
+                handles.append(handle)
+                book.forget_tag(tag)
+        return handles
+
     async def _advise_again(self, server: int, tags: list[str], budget: Budget) -> None:
         """Advise items that are kept; one that the gateway does not know any more is forgotten."""
-        handles = [self._book.handle(tag) or 0 for tag in tags]
+        handles = [self._book.handles.get(tag) or 0 for tag in tags]
         results = await self.advise_item_bulk(
             server, handles, timeout=budget.left(), correlation_id=budget.correlation_id
         )
@@ -247,13 +261,13 @@ class TagCommands(BulkCommands, ItemCommands):
         book = self._book
         server = book.server_handle
         if surplus := book.surplus():
-            handles = [book.handle(tag) or 0 for tag in surplus]
+            handles = [book.handles.get(tag) or 0 for tag in surplus]
             for tag in surplus:
                 book.forget_tag(tag)
             await self.unsubscribe_bulk(server, handles)
         if idle := book.idle(asyncio.get_running_loop().time()):
-            book.note_unadvised(idle)
-            await self.unadvise_item_bulk(server, [book.handle(tag) or 0 for tag in idle])
+            book.advised.difference_update(idle)
+            await self.unadvise_item_bulk(server, [book.handles.get(tag) or 0 for tag in idle])
 
     # -- writing
 
@@ -263,9 +277,9 @@ class TagCommands(BulkCommands, ItemCommands):
         if not tags:
             return []
         book, server = self._book, self._book.server_handle
-        handles = [book.handle(tag) or 0 for tag in tags]
+        handles = [book.handles.get(tag) or 0 for tag in tags]
         values = [messages[tag] for tag in tags]
-        sent: list[tuple[Item, Confirmation | None]] = []
+        sent: list[tuple[Item, PendingWrite | None]] = []
 
         def build(part: range) -> Message:
             entries = [proto.WriteBulkEntry(item_handle=handles[i], value=values[i], user_id=user_id) for i in part]
@@ -275,8 +289,8 @@ class TagCommands(BulkCommands, ItemCommands):
             request: proto.MxCommandRequest, timeout: float | None, progress: Progress
         ) -> proto.MxCommandReply:
             items = written_items(request.command)
-            reply, confirmations = await self._writer.write_to_confirm(items, request, timeout, progress)
-            sent.extend(zip(items, confirmations, strict=True))
+            reply, pending = await self._writer.write_to_confirm(items, request, timeout, progress)
+            sent.extend(zip(items, pending, strict=True))
             return reply
 
         try:
@@ -285,34 +299,33 @@ class TagCommands(BulkCommands, ItemCommands):
             )
             writes = [tag_write(tag, result) for tag, result in zip(tags, results, strict=True)]
             if confirm:
-                writes = await self._confirmed(writes, [confirmation for _, confirmation in sent], budget)
+                writes = await self._confirmed(writes, [write for _, write in sent], budget)
         except MxGatewayError as error:
             if (partial := error.partial) is not None:
                 done = tuple(tag_write(tag, result) for tag, result in zip(tags, partial.results, strict=False))
                 error.partial = PartialBulk(done, partial.in_doubt, partial.not_sent)
             raise
         finally:
-            for item, confirmation in sent:
-                if confirmation is not None:
-                    self._writer.abandon(item, confirmation)
+            for item, pending in sent:
+                if pending is not None:
+                    self._writer.release(item, pending)
         for write in writes:
             if not write.ok:
-                book.forget_type(write.tag)
+                book.types.pop(write.tag, None)
             if write.hresult == _E_INVALIDARG and not write.confirmed:  # somebody else has removed the item
                 book.forget_tag(write.tag)
         return writes
 
     async def _confirmed(
-        self, writes: list[TagWrite], confirmations: list[Confirmation | None], budget: Budget
+        self, writes: list[TagWrite], pending: list[PendingWrite | None], budget: Budget
     ) -> list[TagWrite]:
         """Wait for the completions of the writes that were accepted, and return what they say."""
-        waiting = [confirmation for confirmation in confirmations if confirmation is not None]
+        waiting = [each.completion for each in pending if each is not None]
         seconds = budget.seconds_left(self._bound(None))
         if waiting:
             await asyncio.wait(waiting, timeout=seconds)
         return [
-            write if confirmation is None else _outcome(write.tag, confirmation)
-            for write, confirmation in zip(writes, confirmations, strict=True)
+            write if each is None else _outcome(write.tag, each) for write, each in zip(writes, pending, strict=True)
         ]
 
 
@@ -332,9 +345,9 @@ def _any_message(name: str, value: MxValueInput) -> proto.MxValue:
         raise
 
 
-def _outcome(tag: str, confirmation: Confirmation) -> TagWrite:
-    if not confirmation.done():
+def _outcome(tag: str, write: PendingWrite) -> TagWrite:
+    if not write.completion.done():
         return unconfirmed_write(tag, "accepted, but not confirmed in time: the write may still be carried out")
-    if (error := confirmation.exception()) is not None:
+    if (error := write.completion.exception()) is not None:
         return unconfirmed_write(tag, f"accepted, but its completion was not seen: {error}")
-    return completed_write(tag, confirmation.result())
+    return completed_write(tag, write.completion.result())

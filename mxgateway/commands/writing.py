@@ -8,12 +8,12 @@ from datetime import datetime
 from mxgateway import proto
 from mxgateway.commands import requests
 from mxgateway.commands.arguments import check_int32, check_mapping, check_time, check_user_id
-from mxgateway.commands.core import SessionCore
-from mxgateway.commands.items import check_item
+from mxgateway.commands.barrier import Passage
+from mxgateway.commands.items import ItemCommands, check_item
 from mxgateway.values import MxScalarInput, MxValueInput, to_mx_sparse_array, to_mx_value
 
 
-class WriteCommands(SessionCore):
+class WriteCommands(ItemCommands):
     """The four writes, the confirmed one, and the one of some elements of an array."""
 
     async def write(
@@ -175,14 +175,16 @@ class WriteCommands(SessionCore):
         Raises:
             MxAccessError: MXAccess refused the write, at once or later.
             MxGatewayTimeoutError: No confirmation came in time; the write may still happen.
-            MxGatewaySessionError: Another event stream is attached to the session, or the confirmation was lost.
+            MxGatewaySessionError: Another event stream is attached to the session, the confirmation was lost, or an earlier write of the item is in
+                doubt: nothing was sent then, and the item can be confirmed again once it is removed and added anew.
         """
         command = requests.wrap(_write_command(server_handle, item_handle, value, user_id, data_type))
         bound = self._bound(timeout)
         request = self._request(command, correlation_id)
         site = self._bounded_site(request.client_correlation_id, bound)
         requests.check_size(self._channel, request, site)  # before the event stream is opened
-        return await self._writer.write_confirmed(check_item(server_handle, item_handle), request, bound, site)
+        item = check_item(server_handle, item_handle)
+        return await self._writer.write_confirmed(item, request, bound, site, Passage(self).barrier)
 
 
 def time_value(name: str, moment: datetime) -> proto.MxValue:

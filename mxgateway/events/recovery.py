@@ -1,19 +1,20 @@
-"""When to try again after the event stream, or its session, was lost."""
+"""When to try again after the event stream, its session, or another feed was lost."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from mxgateway.errors import (
+    CallSite,
     GrpcStatus,
     MxGatewayAuthenticationError,
     MxGatewayAuthorizationError,
     MxGatewayError,
     MxGatewaySessionError,
+    map_fault,
 )
 from mxgateway.faults import ClosedFault
 from mxgateway.subscription_options import RecoveryOptions
@@ -42,40 +43,28 @@ def is_taken(error: MxGatewayError) -> bool:
     return error.grpc_status is GrpcStatus.ALREADY_EXISTS
 
 
-def is_client_closed(error: MxGatewayError) -> bool:
-    """Tell whether the client itself is closed: no attempt can succeed any more."""
-    return isinstance(error.__cause__, ClosedFault)
-
-
 def is_rejection(error: MxGatewayError) -> bool:
     """Tell whether the gateway has refused the API key."""
     return isinstance(error, _REJECTIONS)
 
 
 class GivingUp(Exception):
-    """The options say not to try any longer, or it would be of no use.
-
-    Args:
-        error: Why the last attempt has failed.
-    """
+    """The options say not to try any longer, or it would be of no use."""
 
     def __init__(self, error: MxGatewayError) -> None:
         super().__init__(str(error))
         self.error = error
 
 
-@dataclass(frozen=True, slots=True)
-class StreamCare:
-    """How the event stream of a session is kept up."""
+class Pauses(Protocol):
+    """The client, as far as pauses go."""
 
-    recovery: Recovery
-    """When to try again."""
-    stale_after: float | None
-    """Seconds of silence after which the worker is asked for a sign of life."""
-    stale_timeout: float
-    """Seconds that the sign of life may take."""
-    taken_bound: float | None = None
-    """Seconds that the gateway may say that the session has a reader already; then the session counts as lost."""
+    @property
+    def closing(self) -> bool:
+        """True once the client is being closed."""
+
+    async def pause(self, seconds: float, awake: asyncio.Event | None = None) -> None:
+        """Sleep, until `awake` is set or the client is closed at the latest."""
 
 
 class Recovery:
@@ -83,21 +72,33 @@ class Recovery:
 
     Args:
         what: What is brought back, for the log.
-        options: How long the pauses are.
+        options: How long the pauses are; `pause` may be given others.
+        client: Ends the pauses when it is closed.
         source: Where chance comes from.
     """
 
-    def __init__(self, what: str, options: RecoveryOptions, source: random.Random | None = None) -> None:
+    def __init__(
+        self, what: str, options: RecoveryOptions, client: Pauses, source: random.Random | None = None
+    ) -> None:
         self._what = what
         self._options = options
+        self._client = client
         self._random = source or random.Random()
         self._backoff = Backoff(options.initial_backoff, options.max_backoff, self._random)
         self._awake = asyncio.Event()
         self._failing_since: float | None = None
         self._up_since: float | None = None
-        self._told = False
-        self.has_given_up = False
-        """True once it was said not to try any longer."""
+        self._reported = False
+
+    @property
+    def failing_for(self) -> float | None:
+        """Seconds since the first failure of the series; None before the first and after a success."""
+        return None if self._failing_since is None else asyncio.get_running_loop().time() - self._failing_since
+
+    def gives_up(self, options: RecoveryOptions) -> bool:
+        """Tell whether the options say not to try any longer."""
+        bound, failing_for = options.give_up_after, self.failing_for
+        return bound is not None and failing_for is not None and failing_for >= bound
 
     @property
     def is_failing(self) -> bool:
@@ -116,42 +117,51 @@ class Recovery:
 
     def succeeded(self) -> None:
         """Take note that it is there again; a new series begins only when it lasts."""
-        if self._told:
+        if self._reported:
             log.info("%s is back", self._what)
         self._up_since = asyncio.get_running_loop().time()
-        self._failing_since, self._told = None, False
+        self._failing_since, self._reported = None, False
 
-    async def pause(self, error: MxGatewayError) -> None:
-        """Wait until the next attempt may begin.
-
-        Raises:
-            GivingUp: The options say not to try any longer, or the client is closed.
-        """
-        if is_client_closed(error):
-            self.has_given_up = True
-            raise GivingUp(error)
+    def failed(self, error: MxGatewayError) -> None:
+        """Take note of a failure; when the client is closed, raise `GivingUp`."""
+        is_closed = isinstance(error.__cause__, ClosedFault)
+        if is_closed or self._client.closing:
+            raise GivingUp(error if is_closed else _closed())
         now = asyncio.get_running_loop().time()
         if self._up_since is not None and now - self._up_since >= self._options.stable_after:
             self._backoff.reset()
         self._up_since = None
         self._failing_since = now if self._failing_since is None else self._failing_since
-        if self._options.give_up_after is not None and now - self._failing_since >= self._options.give_up_after:
-            self.has_given_up = True
+
+    async def pause(self, error: MxGatewayError, options: RecoveryOptions | None = None) -> None:
+        """Wait until the next attempt may begin, from now on with other `options` if there are any.
+
+        Raises:
+            GivingUp: The options say not to try any longer, or the client is closed.
+        """
+        if options is not None and options != self._options:
+            self._options = options
+            self._backoff.initial, self._backoff.longest = options.initial_backoff, options.max_backoff
+        self.failed(error)
+        if self.gives_up(self._options):
             raise GivingUp(error)
         delay = self._delay(error)
-        log.log(
-            logging.DEBUG if self._told else logging.WARNING, "%s is lost, next attempt in %.1f s: %s",
-            self._what, delay, error,
-        )  # fmt: skip
-        self._told = True
+        level = logging.DEBUG if self._reported else logging.WARNING
+        log.log(level, "%s is lost, next attempt in %.1f s: %s", self._what, delay, error)
+        self._reported = True
         self._awake.clear()
-        try:
-            async with asyncio.timeout(delay):
-                await self._awake.wait()
-        except TimeoutError:
-            pass
+        await self._client.pause(delay, self._awake)
+        if self._client.closing:
+            raise GivingUp(_closed())
 
     def _delay(self, error: MxGatewayError) -> float:
         if is_rejection(error):
             return self._options.rejected_backoff * self._random.uniform(0.5, 1.0)
         return self._backoff.next()
+
+
+def _closed() -> MxGatewayError:
+    fault = ClosedFault("the client is closed")
+    error = map_fault(fault, CallSite())
+    error.__cause__ = fault
+    return error

@@ -1,139 +1,188 @@
-"""The raw events of a session, as its `EventHub` delivers them."""
+"""The raw events of a session: an async iterator for users, and the reader that fills it."""
 
 from __future__ import annotations
 
-import asyncio
+import weakref
 from collections import deque
-from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, Final
 
 from mxgateway import proto
-from mxgateway.errors import MxGatewayError
-from mxgateway.events.kept_events import is_after
-
-if TYPE_CHECKING:
-    from mxgateway.events.event_hub import EventHub
-    from mxgateway.events.recovery import StreamCare
+from mxgateway.errors import MxGatewayError, MxGatewaySessionError
+from mxgateway.events.consuming import Batches, Waiters, when_dropped
+from mxgateway.events.cursor import Cursor, Event, Loss, LossCause
+from mxgateway.events.pump import StreamPump
+from mxgateway.events.reader import Reader, StreamCare
+from mxgateway.transport.counters import Counters
 
 QUEUE_LIMIT: Final = 10_000
 """Events that wait for one iterator: the length of the gateway's own queue."""
+QUEUE_LIMIT_BESIDE_OTHERS: Final = 20_000
+"""The same while somebody else needs events, who must not wait for an iterator that is not read."""
+
+
+class RawReader(Reader):
+    """What a session's stream brings for one iterator, in a queue."""
+
+    whole = True
+    full = False
+    """True when the limit was reached, until everything was read: the gateway has to be told then that there is room."""
+
+    def __init__(self, session_id: str, cursor: Cursor, care: StreamCare | None, counters: Counters) -> None:
+        self.cursor = cursor
+        self.care = care
+        self.queue: deque[Any] = deque()
+        self.fault: MxGatewayError | None = None
+        """Why no more events come, until that was raised."""
+        self.over = False
+        """True when no more events come."""
+        self.waiters = Waiters()
+        self._session_id = session_id
+        self._counters = counters
+
+    def take(self, news: Sequence[Event | Loss]) -> None:
+        """Queue what is news. Lost events show as the gateway's own mark, a jump by the numbers."""
+        if self.over:
+            return
+        queue = self.queue
+        before = len(queue)
+        queue.extend(self._messages(news) if type(news) is tuple else news)
+        after = len(queue)
+        self._counters.events_delivered += after - before
+        if after >= QUEUE_LIMIT:
+            self.full = True
+        if self.waiters:
+            self.waiters.wake()
+
+    def _messages(self, news: Iterable[Event | Loss]) -> Iterable[Any]:
+        for each in news:
+            if not isinstance(each, Loss):
+                yield each
+            elif each.cause is not LossCause.SEQUENCE:
+                gap = proto.ReplayGap(requested_after_sequence=each.first - 1, oldest_available_sequence=each.last + 1)
+                yield proto.MxEvent(session_id=self._session_id, replay_gap=gap)
+
+    def overrun(self) -> None:
+        """End when nobody has read for too long, while others need events."""
+        if len(self.queue) >= QUEUE_LIMIT_BESIDE_OTHERS and not self.over:
+            missed = (self.cursor.position or 0) + 1
+            what = f"{len(self.queue)} events wait in the iterator, event {missed} and those behind it were not kept"
+            hint = "read the iterator sooner; resume with after_worker_sequence"
+            self.end(MxGatewaySessionError(what, hint=hint, phase="stream"))
+
+    def end(self, fault: MxGatewayError | None, *, final: bool = False) -> None:
+        """End behind what is queued, with `fault` if there is one."""
+        if not self.over:
+            self.over, self.fault, self.full = True, fault, False
+            self.waiters.wake()
+
+    def clear(self) -> None:
+        """End at once, without what is queued."""
+        self.end(None)
+        self.fault = None
+        self.queue.clear()
 
 
 class EventStream:
     """The raw events of a session, in `worker_sequence` order: an async iterator and a context manager.
 
-    ``async with`` attaches at once, so that nothing that happens in the block is missed; without it, the first read attaches. A jump in the
-    sequence appears as the gateway tells it: one event with `replay_gap` set and no body. Leaving the block, `aclose`, or
-    dropping the iterator detaches it; the session lives on.
+    ``async with`` attaches at once, so that nothing that happens in the block is missed; without it, the first read attaches. Lost events appear as the gateway
+    reports them: one event with `replay_gap` set and no body. Leaving the block, `aclose`, or dropping the iterator detaches it; the session lives on.
+
+    At most 10,000 events wait here, then the gateway has to wait. While a subscription or a confirmed write of the same session needs events, 20,000 may wait; an iterator that is
+    not read then ends, behind those, with `MxGatewaySessionError`.
     """
 
-    def __init__(self, hub: EventHub, after_worker_sequence: int, care: StreamCare | None = None) -> None:
-        self._hub = hub
-        self.care = care
-        """How the stream is kept up through faults; None lets it end with the first one."""
-        self._queue: deque[proto.MxEvent] = deque()
-        self._changed = asyncio.Event()
-        self._fault: MxGatewayError | None = None
-        self._closed = False
+    def __init__(
+        self, pump: StreamPump, session_id: str, after_worker_sequence: int, care: StreamCare | None, counters: Counters
+    ) -> None:
+        self._pump = pump
+        self._after = after_worker_sequence
+        self._reader = RawReader(session_id, Cursor(after_worker_sequence or None), care, counters)
+        self._queue = self._reader.queue
         self._attached = False
-        self.overlap = False
-        self.last_worker_sequence = after_worker_sequence
-        """The sequence of the newest event queued here: where another stream can resume once the queue is read."""
+        self._finalizer: weakref.finalize[Any, Any] | None = None
 
     @property
-    def resumes(self) -> bool:
-        """True when the iterator goes on through faults of the stream."""
-        return self.care is not None
+    def last_worker_sequence(self) -> int:
+        """The sequence of the newest event that has come: where another stream can resume once what waits here is read."""
+        return self._reader.cursor.position or self._after
 
-    @property
-    def full(self) -> bool:
-        """True while no further event should be read for this iterator."""
-        return len(self._queue) >= QUEUE_LIMIT
+    def batches(self) -> Batches[proto.MxEvent]:
+        """Return the same events in lists: each read takes all that has come, waiting for the first."""
+        return Batches(self._next_batch)
 
     async def __anext__(self) -> proto.MxEvent:
-        while not self._queue:
-            if self._fault is not None:
-                fault, self._fault, self._closed = self._fault, None, True
-                raise fault
-            if self._closed:
-                raise StopAsyncIteration
-            if not self._attached:
-                await self._attach()
+        queue, reader = self._queue, self._reader
+        while not queue:
+            if reader.over or reader.full or not self._attached:
+                await self._prepare()
             else:
-                await self._wait()
-        event = self._queue.popleft()
-        if not self._queue:
-            self._hub.drained()
+                await reader.waiters.enter()
+        event: proto.MxEvent = queue.popleft()
         return event
 
     def __aiter__(self) -> EventStream:
         return self
 
+    async def _next_batch(self) -> list[proto.MxEvent]:
+        events = [await self.__anext__(), *self._queue]
+        self._queue.clear()
+        return events
+
+    async def _prepare(self) -> None:
+        """Attach to the stream where that was not done, or say that there is room again. Raise what has ended the events."""
+        reader = self._reader
+        if reader.over:
+            fault, reader.fault = reader.fault, None
+            raise fault or StopAsyncIteration
+        if not self._attached:
+            await self._attach()
+        elif reader.full:
+            reader.full = False
+            self._pump.resume()
+
     async def __aenter__(self) -> EventStream:
-        if not self._attached and not self._closed:
+        if not self._attached and not self._reader.over:
             await self._attach()
         return self
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
         """Detach; when nobody else needs events the gateway's stream is cancelled before this returns. Idempotent."""
-        self._closed, self._fault = True, None
-        self._queue.clear()
-        self._changed.set()
-        await self._hub.detach(self)
+        self._reader.clear()
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        await self._pump.leave(self._reader)
 
     async def _attach(self) -> None:
-        self._attached = True
+        """Become a reader of the stream, behind what nobody has read so far."""
+        pump, reader, self._attached = self._pump, self._reader, True
+        self._finalizer = when_dropped(self, partial(pump.detach, reader))
+        backlog = pump.take_backlog(self._after)
+        if backlog is not None:
+            reader.cursor = Cursor(backlog.cursor.position)
+            reader.take(backlog.behind(self._after))
+        elif reader.cursor.position is None:
+            reader.cursor = Cursor(pump.here())
         try:
-            await self._hub.attach(self)
-        except MxGatewayError:
-            closed_meanwhile, self._closed, self._fault = self._closed, True, None
-            self._queue.clear()
-            self._changed.set()
-            if not closed_meanwhile:
+            await pump.attach(reader)
+        except BaseException as error:
+            closed = reader.over
+            if backlog is not None:
+                pump.give_back(backlog)
+            reader.cursor = Cursor(self._after or None)
+            reader.queue.clear()
+            if not isinstance(error, MxGatewayError):
+                self._attached = False  # the next read tries again
+                reader.waiters.wake()
                 raise
-        except BaseException:
-            self._attached = False  # the next read tries again
-            self._changed.set()
-            raise
+            reader.clear()
+            if not closed:
+                raise
 
-    async def _wait(self) -> None:
-        self._changed.clear()
-        self._hub.waiting.append(self)
-        try:
-            await self._changed.wait()
-        finally:
-            self._hub.waiting.remove(self)
-
-    # -- fed by the hub
-
-    def deliver(self, batch: list[proto.MxEvent]) -> None:
-        """Queue a batch; after the stream was reopened for somebody else, only what this iterator has not seen."""
-        if self.overlap:
-            batch = [event for event in batch if is_after(event, self.last_worker_sequence)]
-        if batch:
-            self.overlap = False
-            self._queue.extend(batch)
-            self._hub.counters.events_delivered += len(batch)
-            self.last_worker_sequence = batch[-1].worker_sequence or self.last_worker_sequence
-            self._changed.set()
-
-    def interrupted(self, fault: MxGatewayError) -> None:
-        """Wait: what the gateway has kept comes once the stream is there again."""
-
-    def resumed(self, *, gap: bool) -> None:
-        """Go on: what was lost stands in the events."""
-
-    def after(self, sequence: int) -> list[proto.MxEvent]:
-        """Return what is queued of the events after a sequence."""
-        return [event for event in self._queue if is_after(event, sequence)]
-
-    def end(self, fault: MxGatewayError | None, *, for_good: bool = False) -> None:
-        """Let the iterator end after what is queued, with `fault` if there is one."""
-        if not self._closed:
-            self._fault, self._closed = fault, fault is None
-            self._changed.set()
+    def __repr__(self) -> str:
+        return f"<EventStream behind event {self.last_worker_sequence}{', over' if self._reader.over else ''}>"

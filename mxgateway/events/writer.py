@@ -1,111 +1,104 @@
-"""Sends the writes of a session: each in its item's turn, entered in the ledger, and known to its end."""
+"""Sends the writes of a session: each in its item's turn, entered in the book, and known to its end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from mxgateway import proto
 from mxgateway.commands import replies, requests
 from mxgateway.errors import CallSite, MxGatewayError, map_fault
-from mxgateway.events.event_hub import EventHub
-from mxgateway.events.writes import Confirmation, Item, WriteLedger, accepted_writes
+from mxgateway.events.item_writes import Item, PendingWrite
+from mxgateway.events.pump import StreamPump
+from mxgateway.events.write_book import WriteBook, accepted_writes
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.method import Progress
+
+Request = proto.MxCommandRequest
+Reply = proto.MxCommandReply
+Barrier = Callable[[], Awaitable[None]]
 
 
 class SentWrites(NamedTuple):
     """The writes of one command that was answered."""
 
-    reply: proto.MxCommandReply
-    confirmations: list[Confirmation | None]
-    """The completion of each, once it has come; None for one that was not accepted."""
+    reply: Reply
+    pending: list[PendingWrite | None]
+    """One for each write; None for one that was not accepted."""
 
 
 class Writer:
     """The writes of one session.
 
-    A write that was sent goes on when its caller is cancelled: only the reply tells whether a completion will come. One that is expected in vain
-    would be mistaken for every later write's.
-
-    Args:
-        channel: Where to call.
-        ledger: Where each write is entered.
-        hub: Brings the completions.
+    A write that was sent goes on when its caller is cancelled: only the reply tells whether a completion will come.
     """
 
-    def __init__(self, channel: Channel, ledger: WriteLedger, hub: EventHub) -> None:
+    def __init__(self, channel: Channel, book: WriteBook, pump: StreamPump) -> None:
         self._channel = channel
-        self._ledger = ledger
-        self._hub = hub
+        self._book = book
+        self._pump = pump
 
-    async def write(
-        self, items: Sequence[Item], request: proto.MxCommandRequest, timeout: float | None, progress: Progress
-    ) -> proto.MxCommandReply:
+    async def write(self, items: Sequence[Item], request: Request, timeout: float | None, progress: Progress) -> Reply:
         """Send a command that writes and return the reply; nobody waits for the completions, which count all the same."""
-        return await self._channel.unattended.run(lambda: self._send(items, request, timeout, progress), progress)
 
-    async def _send(
-        self, items: Sequence[Item], request: proto.MxCommandRequest, timeout: float | None, progress: Progress
-    ) -> proto.MxCommandReply:
-        async with self._ledger.counting(items, progress):
-            reply = await requests.invoke_raw(self._channel, request, timeout, progress)
-            accepted = accepted_writes(reply, len(items))
-            self._ledger.discount(item for item, each in zip(items, accepted, strict=True) if not each)
-        return reply
+        async def send() -> Reply:
+            async with self._book.counting(items, progress):
+                reply = await requests.invoke_raw(self._channel, request, timeout, progress)
+                accepted = accepted_writes(reply, len(items))
+                self._book.discount(item for item, each in zip(items, accepted, strict=True) if not each)
+            return reply
+
+        return await self._channel.unattended.run(send, progress)
 
     async def write_to_confirm(
-        self, items: Sequence[Item], request: proto.MxCommandRequest, timeout: float | None, progress: Progress
+        self,
+        items: Sequence[Item],
+        request: Request,
+        timeout: float | None,
+        progress: Progress,
+        barrier: Barrier | None = None,
     ) -> SentWrites:
-        """Send a command that writes, while the stream that will tell the completions is open; without one it is not sent.
+        """Send a command that writes, while the stream that will bring the completions is open; without one it is not sent.
 
-        Whoever calls this waits for the confirmations with `completion`, or gives them to `abandon`.
+        With a `barrier`, which returns once every event of before has come, the command writes one item, and is not sent while an earlier write of it is in doubt.
+        Whoever calls this waits for the pending writes, and hands them to `release`.
         """
-        return await self._channel.unattended.run(
-            lambda: self._send_to_confirm(items, request, timeout, progress),
-            progress,
-            orphaned=lambda sent: self._abandon(items, sent.confirmations),
-        )
 
-    async def _send_to_confirm(
-        self, items: Sequence[Item], request: proto.MxCommandRequest, timeout: float | None, progress: Progress
-    ) -> SentWrites:
-        async with self._ledger.sending(items, progress) as confirmations:
-            await self._hub.attach_confirmations()
-            for confirmation in confirmations:
-                if confirmation.done():
-                    await confirmation  # raises why the stream has ended
-            reply = await requests.invoke_raw(self._channel, request, timeout, progress)
-        return SentWrites(reply, self._accepted(items, confirmations, reply))
+        async def send() -> SentWrites:
+            async with self._book.turns.of(items):
+                await self._pump.until_live()
+                if barrier is not None:
+                    await self._until_clear(items[0], barrier)
+                with self._book.sending(items, progress) as writes:
+                    self._pump.resume()  # a reader that is full holds up no completion
+                    reply = await requests.invoke_raw(self._channel, request, timeout, progress)
+                return SentWrites(reply, self._book.judge(items, writes, accepted_writes(reply, len(items))))
 
-    async def completion(self, item: Item, confirmation: Confirmation) -> proto.MxEvent:
-        """Return the OnWriteComplete of a write.
+        def release(sent: SentWrites) -> None:
+            for item, write in zip(items, sent.pending, strict=True):
+                self.release(item, write)
 
-        Raises:
-            MxGatewayError: It was lost, or the stream has ended.
-        """
-        try:
-            return await confirmation
-        except MxGatewayError as error:
-            raise replies.unseen(error) from error
-        finally:
-            self._ledger.abandon(item, confirmation)
+        return await self._channel.unattended.run(send, progress, orphaned=release)
 
-    def abandon(self, item: Item, confirmation: Confirmation) -> None:
-        """Stop waiting for the completion of a write."""
-        self._ledger.abandon(item, confirmation)
+    async def _until_clear(self, item: Item, barrier: Barrier) -> None:
+        """Wait until a completion of the item can only be that of the next write; raise when an earlier write stays in doubt."""
+        if self._book.is_stale(item):
+            await barrier()
+            self._book.prove_stale()
+        await self._book.until_clear(item)
+
+    def release(self, item: Item, write: PendingWrite | None) -> None:
+        """Stop waiting for the completion of a write, if it was accepted."""
+        if write is not None:
+            self._book.release(item, write)
 
     async def write_confirmed(
-        self, item: Item, request: proto.MxCommandRequest, timeout: float | None, site: CallSite
+        self, item: Item, request: Request, timeout: float | None, site: CallSite, barrier: Barrier
     ) -> proto.MxEvent:
         """Send a write and return its OnWriteComplete.
 
-        Args:
-            item: What it writes.
-            request: The command.
-            timeout: Bound in seconds of write and confirmation together.
-            site: For the error.
+        `timeout` bounds write and confirmation together; `barrier` returns once every event of before has come.
 
         Raises:
             MxAccessError: MXAccess refused the write, at once or later.
@@ -114,12 +107,12 @@ class Writer:
         accepted = False
         try:
             async with asyncio.timeout(timeout):
-                reply, (confirmation,) = await self.write_to_confirm([item], request, timeout, Progress())
+                reply, (write,) = await self.write_to_confirm([item], request, timeout, Progress(), barrier)
                 replies.check_mxaccess(reply, request.command, lambda: site)
-                if confirmation is None:  # the reply says both
+                if write is None:  # the reply says both
                     raise replies.malformed("the reply neither accepts nor refuses the write", site, reply)
                 accepted = True
-                event = await self.completion(item, confirmation)
+                event = await self._completion(item, write)
         except MxGatewayError:
             raise
         except TimeoutError as fault:
@@ -129,18 +122,10 @@ class Writer:
         replies.check_completion(event, reply, request.command, site)
         return event
 
-    def _accepted(
-        self, items: Sequence[Item], confirmations: list[Confirmation], reply: proto.MxCommandReply
-    ) -> list[Confirmation | None]:
-        """Strike out the writes that were not accepted."""
-        found: list[Confirmation | None] = []
-        for item, confirmation, accepted in zip(items, confirmations, accepted_writes(reply, len(items)), strict=True):
-            if not accepted:
-                self._ledger.withdraw(item, confirmation)
-            found.append(confirmation if accepted else None)
-        return found
-
-    def _abandon(self, items: Sequence[Item], confirmations: list[Confirmation | None]) -> None:
-        for item, confirmation in zip(items, confirmations, strict=True):
-            if confirmation is not None:
-                self._ledger.abandon(item, confirmation)
+    async def _completion(self, item: Item, write: PendingWrite) -> proto.MxEvent:
+        try:
+            return await write.completion
+        except MxGatewayError as error:
+            raise replies.unseen(error) from error
+        finally:
+            self._book.release(item, write)

@@ -154,7 +154,7 @@ class DeployWatch:
         raise fault
 
     def _new_series(self) -> Recovery:
-        return Recovery(_WHAT, self._options)
+        return Recovery(_WHAT, self._options, self._channel)
 
     async def _pause(self) -> None:
         if self._fault is not None:

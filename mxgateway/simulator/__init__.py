@@ -4,6 +4,7 @@ from mxgateway.simulator.auth import Scope, SimulatedKey
 from mxgateway.simulator.calls import ReceivedCall
 from mxgateway.simulator.clock import Clock, ManualClock, SystemClock
 from mxgateway.simulator.gateway import SimulatedGateway
+from mxgateway.simulator.history import ExecutedWrite, History, PublishedEvent
 from mxgateway.simulator.options import SimulatedUser, SimulatorOptions
 from mxgateway.simulator.plant import Plant
 from mxgateway.simulator.plant_catalog import generated_plant, small_plant
@@ -25,9 +26,12 @@ __all__ = [
     "Category",
     "Clock",
     "DataType",
+    "ExecutedWrite",
+    "History",
     "ManualClock",
     "Plant",
     "PlantObject",
+    "PublishedEvent",
     "ReceivedCall",
     "Scope",
     "Security",

@@ -14,7 +14,14 @@ from grpclib.protocol import Stream
 
 from mxgateway.simulator.auth import SimulatedKey
 from mxgateway.simulator.galaxy_messages import PreparedReply
-from mxgateway.simulator.http2 import CompressedMessageError, Headers, read_message, send_messages, send_reply
+from mxgateway.simulator.http2 import (
+    CompressedMessageError,
+    Headers,
+    read_message,
+    send_messages,
+    send_reply,
+    turn_away,
+)
 from mxgateway.wire import WireError, decode, encode
 
 _CONTENT_TYPES: Final = ("application/grpc", "application/grpc+proto")
@@ -173,8 +180,10 @@ class Call:
         Raises:
             GRPCError: A message is too large.
         """
-        for message in messages:
-            self._sendable(message)
+        for place, message in enumerate(messages):
+            if len(message) > self._limit:  # what stands before it still goes out
+                await send_messages(self._stream, messages[:place])
+                self._sendable(message)
         await send_messages(self._stream, messages)
 
     async def send_all(self, messages: Iterable[Any]) -> None:
@@ -196,6 +205,10 @@ class Call:
     async def refuse(self, http_status: int) -> None:
         """Answer a request that is no gRPC call."""
         await self._end([(":status", str(http_status))])
+
+    def turn_away(self, *, goaway: bool) -> None:
+        """Refuse the call as one that is surely not processed: by the end of its stream, or by that of its connection."""
+        turn_away(self._stream, goaway=goaway)
 
     async def _end(self, headers: Headers) -> None:
         await self._stream.send_headers(headers, end_stream=True)

@@ -55,11 +55,18 @@ class Clock(ABC):
 
 
 class SystemClock(Clock):
-    """The machine's clock."""
+    """The machine's clock, and as far ahead of it or behind as `step` has set it."""
+
+    def __init__(self) -> None:
+        self._ahead_ns = 0
 
     def now_ns(self) -> int:
         """Return the wall time in nanoseconds since 1970, a multiple of 100."""
-        return time.time_ns() // FILETIME_STEP * FILETIME_STEP
+        return (time.time_ns() + self._ahead_ns) // FILETIME_STEP * FILETIME_STEP
+
+    def step(self, seconds: float) -> None:
+        """Set the clock ahead, or back for a negative number, as somebody does who sets it right; what waits for its time waits as long as before."""
+        self._ahead_ns += round(seconds * NANOSECONDS)
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Call `callback` once after `delay` seconds."""

@@ -14,6 +14,7 @@ from grpclib.const import Status
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator.clock import NANOSECONDS, Clock, timestamp
+from mxgateway.simulator.event_faults import EventFaults
 from mxgateway.simulator.options import SimulatorOptions
 from mxgateway.wire import decode, encode
 from mxgateway.wire.varint import encode_varint
@@ -33,6 +34,7 @@ class QueuedEvent(NamedTuple):
     """An event as it goes over the wire."""
 
     sequence: int
+    """Its number; 0 for a copy that no reader gets who resumes."""
     time_ns: int
     data: bytes
 
@@ -84,6 +86,7 @@ class EventQueue:
         self._queue: deque[QueuedEvent] = deque()
         self._ring: deque[QueuedEvent] = deque(maxlen=options.replay_limit)
         self._end: GRPCError | None = None
+        self._interruption: GRPCError | None = None
         self._closed = False
         self._wakeup: asyncio.Future[None] | None = None
         self.last_sequence = 0
@@ -94,6 +97,10 @@ class EventQueue:
         """Events taken by DrainEvents."""
         self.is_attached = False
         """Whether a stream reads the queue."""
+        self.is_taken = False
+        """Whether a reader that is no stream takes every event at once."""
+        self.faults = EventFaults(self._add_copy, self._skip)
+        """What a test lets go wrong with the events."""
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -110,8 +117,11 @@ class EventQueue:
         number = _SEQUENCE_TAG + encode_varint(sequence)
         head = _head(event.family, self._session_id)
         data = b"".join((head, event.item, event.value, number, _stamps(now_ns), event.body))
-        self._queue.append(QueuedEvent(sequence, now_ns, data))
-        self._wake()
+        if self.faults.are_due:
+            self._add(sequence, now_ns, self.faults.copies(sequence, event.family, data))
+        else:
+            self._queue.append(QueuedEvent(sequence, now_ns, data))
+        self._news()
 
     def close(self, end: GRPCError | None = None) -> None:
         """Drop what is queued and end the stream.
@@ -134,13 +144,13 @@ class EventQueue:
         Raises:
             GRPCError: ALREADY_EXISTS when a stream is attached.
         """
-        if self.is_attached:
+        if self.is_attached or self.is_taken:
             raise GRPCError(Status.ALREADY_EXISTS, f"Session {self._session_id} already has an event subscriber.")
         self.is_attached = True
         if not after_sequence:
             return []
         while self._queue and self._queue[0].sequence <= after_sequence:
-            self._ring.append(self._queue.popleft())
+            self._take()
         first = [] if (oldest := self._oldest()) <= after_sequence + 1 else [self._sentinel(after_sequence, oldest)]
         replay = [event.data for event in self._kept() if event.sequence > after_sequence]
         self.sent += len(replay)
@@ -149,6 +159,22 @@ class EventQueue:
     def detach(self) -> None:
         """Let another stream attach."""
         self.is_attached = False
+        self._interruption = None
+
+    def interrupt(self, error: GRPCError) -> None:
+        """End the stream that is attached with a status; the queue goes on."""
+        if self.is_attached:
+            self._interruption = error
+            self._wake()
+
+    def take_all(self) -> None:
+        """Let a reader that is no stream take what is queued, and every later event, until `leave`."""
+        self.is_taken = True
+        self._news()
+
+    def leave(self) -> None:
+        """Let streams attach again."""
+        self.is_taken = False
 
     async def next_batch(self) -> list[bytes]:
         """Wait for events and take as many as one write should carry; an empty list ends the stream with OK.
@@ -156,7 +182,10 @@ class EventQueue:
         Raises:
             GRPCError: The stream ends with this status.
         """
-        while not self._queue:
+        while self._interruption is not None or not self._queue:
+            if self._interruption is not None:
+                error, self._interruption = self._interruption, None
+                raise error
             if self._end is not None:
                 raise self._end
             if self._closed:
@@ -183,9 +212,31 @@ class EventQueue:
         self.drained += len(events)
         return events
 
+    def _add(self, sequence: int, now_ns: int, copies: list[bytes]) -> None:
+        """Queue an event as often as a fault wants it; one of the copies is kept for a reader that resumes."""
+        for place, data in enumerate(copies):
+            self._queue.append(QueuedEvent(0 if place else sequence, now_ns, data))
+
+    def _add_copy(self, data: bytes) -> None:
+        """Queue an event that has no number of its own."""
+        if not self._closed:
+            self._queue.append(QueuedEvent(0, 0, data))
+            self._news()
+
+    def _skip(self, count: int) -> range:
+        first, self.last_sequence = self.last_sequence + 1, self.last_sequence + count
+        return range(first, self.last_sequence + 1)
+
+    def _news(self) -> None:
+        if self.is_taken:
+            while self._queue:
+                self._take()
+        self._wake()
+
     def _take(self) -> QueuedEvent:
         event = self._queue.popleft()
-        self._ring.append(event)
+        if event.sequence:
+            self._ring.append(event)
         return event
 
     def _kept(self) -> Iterator[QueuedEvent]:
@@ -196,7 +247,7 @@ class EventQueue:
         """Return the number of the oldest event that can still be delivered; the next one's when there is none."""
         for event in self._kept():
             return event.sequence
-        return self._queue[0].sequence if self._queue else self.last_sequence + 1
+        return next((event.sequence for event in self._queue if event.sequence), self.last_sequence + 1)
 
     def _sentinel(self, after_sequence: int, oldest: int) -> bytes:
         gap = mx.ReplayGap(requested_after_sequence=after_sequence, oldest_available_sequence=oldest)

@@ -19,6 +19,7 @@ from mxgateway.simulator.clock import Clock, SystemClock, nanoseconds
 from mxgateway.simulator.galaxy import GalaxyRepository
 from mxgateway.simulator.galaxy_service import GalaxyService
 from mxgateway.simulator.gateway_service import GatewayService
+from mxgateway.simulator.history import History
 from mxgateway.simulator.log_guard import hide_headers
 from mxgateway.simulator.options import SimulatorOptions
 from mxgateway.simulator.plant import Plant
@@ -199,6 +200,10 @@ class SimulatedGateway:
         """Connections that are open."""
         return len(self._running.listener.connections)
 
+    def keep_history(self) -> History:
+        """Note from now on every event of an item and every write that is carried out, also after a restart."""
+        return self.switches.keep_history()
+
     # What a test can do
 
     @property
@@ -284,6 +289,16 @@ class SimulatedGateway:
             times: How many calls fail.
         """
         self.switches.fail_next(method, status, message, times)
+
+    def refuse_next(self, method: str, *, times: int = 1, goaway: bool = False) -> None:
+        """Let the next calls of a method be refused so that the client knows that nothing of them was processed.
+
+        Args:
+            method: An RPC, ``OpenSession``, or one kind of command, ``Invoke.Write``.
+            times: How many calls are refused.
+            goaway: By a GOAWAY whose last stream is an older one, instead of REFUSED_STREAM.
+        """
+        self.switches.refuse_next(method, times, goaway=goaway)
 
     def reply_override(self, method: str, replace: Replacement, *, times: int | None = 1) -> None:
         """Let a function change the next replies of a unary method.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
+import weakref
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, Protocol, cast
@@ -15,6 +16,7 @@ from typing import Any, Final, Protocol, cast
 from grpclib.config import Configuration
 from grpclib.protocol import AbstractHandler, EventsProcessor, H2Protocol, Stream
 from h2.config import H2Configuration
+from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event
 from h2.exceptions import H2Error
 from h2.settings import SettingCodes
@@ -31,6 +33,12 @@ STREAM_GONE: Final = H2Error
 _UNSENT_LIMIT: Final = 1024 * 1024
 # The most that is written before that mark is looked at again: a peer may take frames of 16 MiB.
 _PIECE: Final = 64 * 1024
+
+# Connections that have said GOAWAY and go on with older streams only.
+_leaving: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
+
+# The frame's head: 8 bytes, type GOAWAY, no flags, stream 0.
+_GOAWAY: Final = b"\x00\x00\x08\x07\x00\x00\x00\x00\x00"
 
 _PREFIX: Final = struct.Struct(">BI")
 
@@ -165,6 +173,9 @@ class _Requests(AbstractHandler):
         return len(self._tasks)
 
     def accept(self, stream: Stream, headers: Any, release_stream: Callable[[], Any]) -> None:
+        if stream.connection in _leaving:
+            release_stream()
+            return
         decoded = [(_text(name), _text(value)) for name, value in headers]
         task = asyncio.get_running_loop().create_task(
             self._serve(stream, decoded, self._connection.peer), name=f"call from {self._connection.peer}"
@@ -249,6 +260,23 @@ async def send_messages(stream: Stream, messages: Iterable[bytes]) -> None:
 async def _send_data(stream: Stream, data: bytes) -> None:
     for start in range(0, len(data), _PIECE):
         await stream.send_data(data[start : start + _PIECE])
+
+
+def turn_away(stream: Stream, *, goaway: bool) -> None:
+    """Refuse a request in a way that tells the client that nothing of it was processed.
+
+    Args:
+        stream: The request's stream.
+        goaway: Send GOAWAY with a last stream before this one: the connection's older streams go on, newer ones are not answered. Only the
+            newest stream can be refused so; otherwise, and for an older one, it is RST_STREAM with REFUSED_STREAM.
+    """
+    assert stream.id is not None
+    if not goaway or stream.id != stream._h2_connection.highest_inbound_stream_id:
+        stream.reset_nowait(ErrorCodes.REFUSED_STREAM)
+        return
+    _leaving.add(stream.connection)
+    # Not by h2, which would send nothing more on the connection's other streams.
+    stream._transport.write(_GOAWAY + struct.pack(">II", max(stream.id - 2, 0), ErrorCodes.NO_ERROR))
 
 
 async def read_message(stream: Stream, limit: int) -> bytes | None:

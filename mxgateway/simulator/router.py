@@ -16,7 +16,7 @@ from grpclib.protocol import Stream
 from mxgateway.simulator.auth import Authenticator, Scope, scope_of_method
 from mxgateway.simulator.calls import Call, CallRecord
 from mxgateway.simulator.http2 import STREAM_GONE, Headers
-from mxgateway.simulator.switches import Switches
+from mxgateway.simulator.switches import CallRefused, Switches
 
 _logger = logging.getLogger(__name__)
 
@@ -93,6 +93,8 @@ class Router:
                 await self._answer_in_time(call)
             except GRPCError as error:
                 await call.finish(error.status, error.message)
+            except CallRefused as refusal:
+                call.turn_away(goaway=refusal.goaway)
         except STREAM_GONE:
             _logger.debug("%r: the client has gone", call.received)
         except Exception:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 from uuid import uuid4
 
@@ -115,10 +116,28 @@ class Session:
         """Note that the event stream has ended; the grace period begins."""
         self.events.detach()
         self.touch()
-        if not self.is_closed:
+        if not self.is_closed and not self.events.is_taken:
+            self._cancel_grace()
             self._grace = self._clock.call_later(
                 self._options.detach_grace, lambda: self.close("its event stream did not come back")
             )
+
+    @contextmanager
+    def another_reader(self) -> Iterator[None]:
+        """Let somebody else read the events for the time of the block.
+
+        The stream that is attached ends with UNAVAILABLE, a new one is refused with ALREADY_EXISTS, and every event is delivered to the
+        other reader at once; who resumes later gets it again as far as it is kept.
+        """
+        self.events.interrupt(GRPCError(Status.UNAVAILABLE, f"Session {self.session_id} has another event subscriber."))
+        self.events.take_all()
+        self._cancel_grace()
+        try:
+            yield
+        finally:
+            self.events.leave()
+            if not self.events.is_attached:
+                self.detach_stream()
 
     def fault(self, status: Status, reason: str) -> None:
         """Let the session fail: the stream and the pending commands end, nothing but CloseSession works.

@@ -11,6 +11,7 @@ from grpclib import GRPCError
 from grpclib.const import Status
 
 from mxgateway.simulator.galaxy_messages import PreparedReply
+from mxgateway.simulator.history import History
 
 Replacement = Callable[[Any], Any]
 """Takes the reply that the gateway is about to send and returns the one to send instead."""
@@ -42,11 +43,22 @@ class Gate:
             await self._open.wait()
 
 
+class CallRefused(Exception):
+    """A call that is refused before anything of it is processed, so that its client knows it.
+
+    Args:
+        goaway: By the end of its connection instead of its own.
+    """
+
+    def __init__(self, *, goaway: bool) -> None:
+        super().__init__("refused before it was processed")
+        self.goaway = goaway
+
+
 @dataclass(slots=True)
 class _Failure:
     method: str
-    status: Status
-    message: str
+    make: Callable[[], GRPCError | CallRefused]
     left: int
 
 
@@ -70,14 +82,26 @@ class Switches:
         self._method_gates: dict[str, Gate] = {}
         self._failures: list[_Failure] = []
         self._overrides: list[_Override] = []
+        self.history: History | None = None
+        """What sessions and workers have done; None while nobody wants to know."""
 
     def fail_next(self, method: str, status: Status, message: str, times: int) -> None:
         """Let the next calls of `method` fail."""
-        self._failures.append(_Failure(method, status, message, times))
+        self._failures.append(_Failure(method, lambda: GRPCError(status, message), times))
+
+    def refuse_next(self, method: str, times: int, *, goaway: bool) -> None:
+        """Let the next calls of `method` be refused before they are processed."""
+        self._failures.append(_Failure(method, lambda: CallRefused(goaway=goaway), times))
 
     def override(self, method: str, replace: Replacement, times: int | None) -> None:
         """Let `replace` change the replies of the next calls of `method`; None for all of them."""
         self._overrides.append(_Override(method, replace, times))
+
+    def keep_history(self) -> History:
+        """Return what notes what sessions and workers do from now on."""
+        if self.history is None:
+            self.history = History()
+        return self.history
 
     def clear(self) -> None:
         """Forget failures and overrides, and open every gate."""
@@ -104,13 +128,14 @@ class Switches:
 
         Raises:
             GRPCError: A failure was ordered.
+            CallRefused: A refusal was ordered.
         """
         failure = next((failure for failure in self._failures if failure.method in names), None)
         if failure is not None:
             failure.left -= 1
             if failure.left <= 0:
                 self._failures.remove(failure)
-            raise GRPCError(failure.status, failure.message)
+            raise failure.make()
 
     def replaced(self, names: Iterable[str], reply: Any) -> Any:
         """Return what to send instead of `reply` to a call with one of these names."""

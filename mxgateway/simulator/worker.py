@@ -18,6 +18,7 @@ from mxgateway.simulator.apartment import Apartment, Outcome
 from mxgateway.simulator.auth import AccessDenied, SimulatedKey
 from mxgateway.simulator.clock import Clock, timestamp
 from mxgateway.simulator.events import EventParts
+from mxgateway.simulator.history import ExecutedWrite, History, PublishedEvent
 from mxgateway.simulator.items import Item, MxServer, Subscriptions
 from mxgateway.simulator.options import SimulatorOptions
 from mxgateway.simulator.session_parts import WorkerSession
@@ -104,8 +105,9 @@ class Worker:
         self.servers: dict[int, MxServer] = {}
         self._switches = switches
         self._last_handle = 0
+        self._again: deque[int] = deque()
         self.subscriptions = Subscriptions()
-        self._writes: deque[tuple[Item, CarryOut]] = deque()
+        self._writes: deque[tuple[Item, mx.MxValue, CarryOut]] = deque()
         self._writes_due = 0
         self._batch: _Batch | None = None
         self._moment: int | None = None
@@ -133,9 +135,18 @@ class Worker:
     # Handles
 
     def next_handle(self) -> int:
-        """Return a handle that was not used yet: servers and items share one count, so that a mix-up shows."""
+        """Return a handle that was not used yet: servers and items share one count, so that a mix-up shows.
+
+        After `give_again` it is that one.
+        """
+        if self._again:
+            return self._again.popleft()
         self._last_handle += 1
         return self._last_handle
+
+    def give_again(self, handle: int) -> None:
+        """Let the next item or registration get a handle that another one had."""
+        self._again.append(handle)
 
     def server(self, handle: int) -> MxServer:
         """Return the registration of that handle.
@@ -194,14 +205,15 @@ class Worker:
 
     # Writes
 
-    def accept_write(self, item: Item, carry_out: CarryOut) -> None:
+    def accept_write(self, item: Item, value: mx.MxValue, carry_out: CarryOut) -> None:
         """Queue an accepted write: one OnWriteComplete per write, in order.
 
         Args:
             item: The written item.
+            value: What is written.
             carry_out: Decides, when it is the write's turn, how it ends.
         """
-        self._writes.append((item, carry_out))
+        self._writes.append((item, value, carry_out))
         batch, write_time = self._batch, self.options.write_time
         if batch is None or (write_time and self.clock.now_ns() - batch.opened_ns >= _TOGETHER_NS):
             batch = self._batch = _Batch(self.clock.now_ns())
@@ -237,12 +249,20 @@ class Worker:
             self._moment = None
 
     def _complete_write(self) -> None:
-        item, carry_out = self._writes.popleft()
+        item, value, carry_out = self._writes.popleft()
         completion = carry_out()
         body, status = _write_complete(completion.hresult), _encoded_status(completion.status)
         self._publish(item, mx.MxEventFamily.ON_WRITE_COMPLETE, body, status)
+        if (history := self._switches.history) is not None:
+            self._note_write(history, item, value, completion)
         if item.tag is not None and completion.sample is not None:
             item.tag.publish(completion.sample)
+
+    def _note_write(self, history: History, item: Item, value: mx.MxValue, completion: Completion) -> None:
+        session, handles = self.session, (item.server.handle, item.handle)
+        succeeded = completion.sample is not None
+        sequence = session.events.last_sequence
+        history.writes.append(ExecutedWrite(session.session_id, item.definition, *handles, value, succeeded, sequence))
 
     # Events
 
@@ -274,7 +294,13 @@ class Worker:
         self._publish(item, mx.MxEventFamily.OPERATION_COMPLETE, _OPERATION_COMPLETE, _ENCODED_OK)
 
     def _publish(self, item: Item, family: mx.MxEventFamily, body: bytes, value: bytes) -> None:
-        self.session.publish(EventParts(family, body, item.encoded_handles, value, self._moment))
+        session = self.session
+        before = session.events.last_sequence
+        session.publish(EventParts(family, body, item.encoded_handles, value, self._moment))
+        if (history := self._switches.history) is not None and session.events.last_sequence > before:
+            handles = item.server.handle, item.handle
+            event = PublishedEvent(before + 1, family, item.definition, *handles)
+            history.note_event(session.session_id, event)
 
 
 _DATA_CHANGE: Final = encode(mx.MxEvent(on_data_change=mx.OnDataChangeEvent()))

@@ -76,7 +76,7 @@ def accept(worker: Worker, command: Command, write: WriteRequest) -> None:
     time_ns = worker.clock.now_ns() if write.time is None else _time(write.time)
     if item.tag is not None and item.tag.attribute.refusal is WriteRefusal.AT_ONCE:
         raise security_failure(statuses.PROVIDER_SECURITY)
-    worker.accept_write(item, partial(_carry_out, item, write, time_ns, item.is_supervisory))
+    worker.accept_write(item, write.value, partial(_carry_out, item, write, time_ns, item.is_supervisory))
 
 
 def _carry_out(item: Item, write: WriteRequest, time_ns: int, is_supervisory: bool) -> Completion:

@@ -1,11 +1,12 @@
-"""The tags of a subscription and their items in the session."""
+"""The items of a subscription in one session: whose events they are, and whose values have to be read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
-from mxgateway import proto
+from mxgateway.events.data_change import DataChange
 from mxgateway.wire import Timestamp
 
 
@@ -14,115 +15,89 @@ class ReadValue(NamedTuple):
 
     time: Timestamp | None
     """When it was true."""
-    value: proto.MxValue
+    value: Any
     quality: int
     until: float
     """The worker's time, in seconds since 1970, from which on events are newer, whatever the time of their value."""
 
 
-class SubscribedItems:
-    """Which tags are wanted, and under which handles their events come.
+class SessionItems:
+    """Which handle is which tag's."""
 
-    Args:
-        tags: The tags that are wanted.
-    """
-
-    def __init__(self, tags: Iterable[str]) -> None:
-        self._handles: dict[str, int | None] = dict.fromkeys(tags)
+    def __init__(self, held_limit: int) -> None:
+        self.handles: dict[str, int] = {}
+        """The item handle of each tag that has one."""
         self.tags: dict[int, str] = {}
         """The tag of each item handle."""
-        self.server_handle = 0
-        """The registration that the items belong to."""
-        self.refused: dict[str, str] = {}
-        """Tags without an item, and why."""
         self.unread: set[int] = set()
         """Items of which no event has come since they were subscribed to, or since events were lost."""
         self.fresh: set[int] = set()
         """Those among them that were subscribed to anew: their first event is their current value."""
         self.read: dict[int, ReadValue] = {}
         """The items whose value was read after a loss, until the first newer event."""
-        self._held: dict[int, list[proto.MxEvent]] = {}
+        self.retired: set[int] = set()
+        """Handles of items that were let go, whose events may still be on their way."""
+        self._held: deque[DataChange] = deque()
+        self._held_limit = held_limit
+        """Events that are kept while it is not known whose they are."""
         self._mapping = 0
         self.lost_meanwhile = False
-        """True when events were lost while items were being had, perhaps the first ones of those."""
-
-    def __contains__(self, tag: str) -> bool:
-        return tag in self._handles
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._handles)
-
-    def __len__(self) -> int:
-        return len(self._handles)
-
-    def handle(self, tag: str) -> int | None:
-        """Return the item handle of a tag."""
-        return self._handles.get(tag)
-
-    @property
-    def handles(self) -> dict[str, int]:
-        """The item handles by tag, as far as there are items."""
-        return {tag: handle for tag, handle in self._handles.items() if handle is not None}
-
-    # -- items that are being had
+        """True when events were lost while items were being subscribed to, perhaps the first ones of those."""
 
     def begin(self) -> None:
-        """Keep events of unknown items from now on: they may be ahead of the reply that names their tag."""
+        """Hold events of unknown items from now on: they may be ahead of the reply that names their tag."""
         self.lost_meanwhile = self.lost_meanwhile and self._mapping > 0
         self._mapping += 1
 
     def finish(self) -> int:
-        """Keep such events no longer; return how many were nobody's."""
+        """Hold such events no longer; return how many were nobody's."""
         self._mapping -= 1
-        if self._mapping:
-            return 0
-        count = sum(map(len, self._held.values()))
-        self._held.clear()
-        return count
+        return self.forget_held() if not self._mapping else 0
 
-    def hold(self, event: proto.MxEvent) -> bool:
-        """Keep an event of an unknown item; False when none is expected."""
+    def forget_held(self, handles: Collection[int] | None = None) -> int:
+        """Let go of the events that are held, or of those of some items; return how many they were."""
+        before = len(self._held)
+        kept = [] if handles is None else [change for change in self._held if change.item_handle not in handles]
+        self._held = deque(kept)
+        return before - len(kept)
+
+    def hold(self, change: DataChange) -> DataChange | None:
+        """Hold an event of an unknown item. Return the event that is nobody's then: this one, or the oldest one where there are too many."""
         if not self._mapping:
-            return False
-        self._held.setdefault(event.item_handle, []).append(event)
-        return True
+            return change
+        self._held.append(change)
+        if len(self._held) <= self._held_limit:
+            return None
+        self.lost_meanwhile = True
+        return self._held.popleft()
 
-    def map(self, tag: str, result: proto.SubscribeResult) -> list[proto.MxEvent]:
-        """Take the item that a tag was given, or note that it was refused; return the events that came ahead."""
-        if not result.was_successful:
-            self.refused[tag] = " ".join(result.error_message.split()) or "refused without a reason"
+    def map(self, tag: str, handle: int) -> list[DataChange]:
+        """Take the item that a tag was given; return the events that came ahead."""
+        self.attach(tag, handle)
+        self.fresh.add(handle)
+        self.unread.add(handle)
+        if not self._held:
             return []
-        self.refused.pop(tag, None)
-        self.attach(tag, result.item_handle)
-        self.fresh.add(result.item_handle)
-        self.unread.add(result.item_handle)
-        return self._held.pop(result.item_handle, [])
+        ahead = [change for change in self._held if change.item_handle == handle]
+        if ahead:
+            self._held = deque(change for change in self._held if change.item_handle != handle)
+        return ahead
 
     def attach(self, tag: str, handle: int) -> None:
         """Take an item that is there already."""
-        self._handles[tag] = handle
+        self.handles[tag] = handle
         self.tags[handle] = tag
 
-    # -- what changes
-
-    def want(self, tags: Iterable[str]) -> None:
-        """Add tags, without items yet."""
-        for tag in tags:
-            self._handles.setdefault(tag, None)
-
-    def drop(self, tags: Iterable[str]) -> list[int]:
-        """Remove tags and return their item handles."""
-        gone = []
-        for tag in tags:
-            handle = self._handles.pop(tag, None)
-            self.refused.pop(tag, None)
-            if handle is not None:
-                gone.append(handle)
-                self.tags.pop(handle, None)
-                self.unread.discard(handle)
-                self.fresh.discard(handle)
-                self.read.pop(handle, None)
-        return gone
+    def drop(self, tag: str) -> int | None:
+        """Let go of the item of a tag; return its handle."""
+        handle = self.handles.pop(tag, None)
+        if handle is not None:
+            self.tags.pop(handle, None)
+            self.unread.discard(handle)
+            self.fresh.discard(handle)
+            self.read.pop(handle, None)
+            self.retired.add(handle)
+        return handle
 
     def events_lost(self) -> None:
         """Take note that any value may have changed unseen."""
@@ -130,23 +105,26 @@ class SubscribedItems:
         self.unread = set(self.tags)
         self.read.clear()
 
-    def session_lost(self) -> None:
-        """Forget all items: they were those of a session that is gone."""
-        self._handles = dict.fromkeys(self._handles)
-        self.tags.clear()
-        self.server_handle = 0
-        self.unread.clear()
-        self.fresh.clear()
-        self.read.clear()
-        self._held.clear()
+    def note_event(self, handle: int) -> bool:
+        """Take note of an event of an item whose value was not known; tell whether it is its first one."""
+        self.unread.discard(handle)
+        if handle not in self.fresh:
+            return False
+        self.fresh.discard(handle)
+        return True
 
-    def is_stale(self, event: proto.MxEvent) -> bool:
+    def is_stale(self, change: DataChange) -> bool:
         """Tell whether an event is no newer than the value of its item that was read; the first that may be newer ends the question."""
-        read = self.read[event.item_handle]
-        if read.time is not None and event.worker_timestamp.timestamp() <= read.until:
-            if event.source_timestamp < read.time:
+        read, time = self.read[change.item_handle], change.source_time
+        if read.time is not None and time is not None and change.worker_time <= read.until:
+            if time < read.time:
                 return True
-            if event.source_timestamp == read.time and event.value == read.value and event.quality == read.quality:
+            if time == read.time and _same(change.value, read.value) and change.quality == read.quality:
                 return True
-        del self.read[event.item_handle]
+        del self.read[change.item_handle]
         return False
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two values are the same; NaN is the same as NaN."""
+    return bool(one == other) or (one != one and other != other)

@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-import asyncio
 import weakref
 from collections import deque
+from typing import Final
 
+from mxgateway.events.consuming import Waiters
 from mxgateway.subscription.updates import SubscriptionState
 
-OVER = frozenset({SubscriptionState.CLOSED, SubscriptionState.FAILED})
+OVER: Final = frozenset({SubscriptionState.CLOSED, SubscriptionState.FAILED})
 """The states that no other one follows."""
+STATES_LIMIT: Final = 100
+"""States that wait for one who watches; of a link that flaps for hours the oldest interruptions are left out, each as a whole."""
 
 
 class StateChanges:
-    """The state of a subscription at the time of the call, then every later one; ends with the subscription."""
+    """The state of a subscription at the time of the call, then every later one; ends with the subscription.
 
-    def __init__(self, state: SubscriptionState) -> None:
+    Of what nobody reads the last hundred states are kept.
+    """
+
+    def __init__(self, state: SubscriptionState, waiters: Waiters) -> None:
         self._states = deque([state])
-        self._changed = asyncio.Event()
-        self._over = state in OVER
-
-    def put(self, state: SubscriptionState) -> None:
-        """Take a new state."""
-        self._states.append(state)
-        self._over = state in OVER
-        self._changed.set()
+        self._last = state
+        self._waiters = waiters
 
     def __aiter__(self) -> StateChanges:
         return self
 
     async def __anext__(self) -> SubscriptionState:
         while not self._states:
-            if self._over:
+            if self._last in OVER:
                 raise StopAsyncIteration
-            self._changed.clear()
-            await self._changed.wait()
-        return self._states.popleft()
+            await self._waiters.enter()
+        self._last = self._states.popleft()
+        return self._last
+
+    def _put(self, state: SubscriptionState) -> None:
+        self._states.append(state)
+        if len(self._states) > STATES_LIMIT:  # that it was lost, and that it was there again
+            lost = self._states.index(SubscriptionState.RECOVERING)
+            del self._states[lost]
+            del self._states[lost]
 
 
 class StateBoard:
@@ -43,17 +50,19 @@ class StateBoard:
 
     def __init__(self) -> None:
         self.state = SubscriptionState.NEW
-        self._watchers: weakref.WeakSet[StateChanges] = weakref.WeakSet()
+        self._watches: weakref.WeakSet[StateChanges] = weakref.WeakSet()
+        self._waiters = Waiters()
 
     def put(self, state: SubscriptionState) -> None:
         """Change the state, and tell whoever watches; the same state again is no change, and what is over stays so."""
         if state is not self.state and self.state not in OVER:
             self.state = state
-            for watcher in list(self._watchers):
-                watcher.put(state)
+            for watch in list(self._watches):
+                watch._put(state)
+            self._waiters.wake()
 
     def watch(self) -> StateChanges:
         """Return the present state and every later one."""
-        watcher = StateChanges(self.state)
-        self._watchers.add(watcher)
-        return watcher
+        changes = StateChanges(self.state, self._waiters)
+        self._watches.add(changes)
+        return changes

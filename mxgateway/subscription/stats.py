@@ -24,7 +24,7 @@ class SubscriptionStats:
     conflated: int
     """Updates that a newer one of the same tag, or a value that was read, stands for."""
     lost: int
-    """Events that a `Gap` with the cause REPLAY or SEQUENCE stands for."""
+    """Events that a `Gap` with the cause REPLAY, SEQUENCE or UNREADABLE stands for."""
     other: int
     """Events that are no values of the subscribed tags: other items of the session, write completions."""
     replayed: int
@@ -43,8 +43,6 @@ class SubscriptionStats:
 
 class Counts:
     """The running counts of one subscription."""
-
-    __slots__ = ("delivered", "lost", "merged", "other", "rebuilds", "received", "reconnects", "replayed", "snapshots")
 
     def __init__(self) -> None:
         self.received = self.delivered = self.lost = self.other = self.merged = 0

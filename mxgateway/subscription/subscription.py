@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from types import TracebackType
-from typing import Any
+import contextlib
+import weakref
+from collections.abc import AsyncIterator, Iterable, Mapping
+from functools import partial
+from typing import Any, Final, Generic, Self, TypeVar, cast
 
 from mxgateway.bulk_parts import for_each
 from mxgateway.commands.arguments import check_list, check_text
-from mxgateway.errors import MxGatewayError, MxGatewaySessionError, MxGatewayTimeoutError
-from mxgateway.session import Session
-from mxgateway.subscription.items import SubscribedItems
+from mxgateway.commands.session import SessionCommands
+from mxgateway.errors import MxGatewaySessionError, MxGatewayTimeoutError
+from mxgateway.events.consuming import Batches, when_dropped
+from mxgateway.events.recovery import Pauses
+from mxgateway.subscription.epoch import SessionEpoch
 from mxgateway.subscription.states import OVER, StateChanges
 from mxgateway.subscription.stats import SubscriptionStats
-from mxgateway.subscription.supervisor import OpenSession, Supervisor
+from mxgateway.subscription.supervisor import SessionSource, Supervisor
 from mxgateway.subscription.transfer import Transfer
 from mxgateway.subscription.updates import SubscriptionState, Update
 from mxgateway.subscription_options import SubscriptionOptions
 
+S = TypeVar("S", bound=SessionCommands)
 
-class Subscription:
-    """The values of tags: an async iterator and a context manager of `TagUpdate`, `Gap` and `ConnectionChange`.
 
-    ``async with`` begins it: the event stream is open and the tags are subscribed to when the block is entered; without it, the first read begins.
-    Each tag's updates come in the order of their events and without duplicates.
+class TagSubscription(Generic[S]):
+    """What `Subscription` is, whatever kind of session it is in.
 
     Args:
         tags: What to subscribe to.
         options: How it deals with a slow consumer and with interruptions.
-        session: The session that it shares; None for one of its own.
-        open_session: Opens sessions of its own.
-        attach_session: Takes over a session by its id.
+        source: Where its sessions come from.
+        client: Ends its pauses when it is closed.
         resume_from: What `export_state` of another subscription has returned.
     """
 
@@ -39,95 +41,100 @@ class Subscription:
         self,
         tags: Iterable[str],
         options: SubscriptionOptions,
+        source: SessionSource,
+        client: Pauses,
         *,
-        session: Session | None = None,
-        open_session: OpenSession | None = None,
-        attach_session: Callable[[str], Session] | None = None,
         resume_from: Mapping[str, Any] | None = None,
     ) -> None:
         self._transfer = Transfer.from_dict(resume_from) if resume_from is not None else None
         names = [] if self._transfer is not None and not tags else _checked(tags)
-        self._items = SubscribedItems([*(self._transfer.tags if self._transfer is not None else ()), *names])
+        wanted = [*(self._transfer.tags if self._transfer is not None else ()), *names]
         self._options = options
-        self._supervisor = Supervisor(self._items, options, session, open_session, attach_session)
-        self._feed = self._supervisor.feed
+        # The supervisor and its tasks know nothing of the subscription, so that the last reference to it is its consumer's.
+        self._supervisor = Supervisor(wanted, options, source, client)
+        self._outlet = self._supervisor.outlet
         self._ending: asyncio.Task[None] | None = None
+        self._finalizer: weakref.finalize[Any, Any] | None = None
 
     # -- what is known
 
     @property
     def state(self) -> SubscriptionState:
         """How the subscription stands."""
-        return self._feed.board.state
+        return self._outlet.state
 
     @property
     def tags(self) -> tuple[str, ...]:
         """The tags that are wanted."""
-        return tuple(self._items)
+        return tuple(self._supervisor.wanted)
 
     @property
     def refused(self) -> dict[str, str]:
         """The tags that have no item, and why. They are tried again with every new session."""
-        return dict(self._items.refused)
+        return dict(self._supervisor.refused)
 
     def states(self) -> StateChanges:
-        """Return the present state and every later one: an async iterator that misses none."""
-        return self._feed.board.watch()
+        """Return the present state and every later one: an async iterator. Of what nobody reads the last hundred are kept."""
+        return self._outlet.board.watch()
 
     def stats(self) -> SubscriptionStats:
         """Return what has happened so far, in numbers."""
-        counts, queue = self._feed.counts, self._feed.queue
+        counts, queue, epoch = vars(self._outlet.counts).copy(), self._outlet.queue, self._supervisor.epoch
         return SubscriptionStats(
-            received=counts.received, delivered=counts.delivered, queued=len(queue), dropped=queue.dropped,
-            conflated=queue.conflated + counts.merged, lost=counts.lost, other=counts.other, replayed=counts.replayed,
-            snapshots=counts.snapshots, reconnects=counts.reconnects, rebuilds=counts.rebuilds,
-            slow_episodes=queue.slow_episodes, lag=self._feed.lag,
+            conflated=queue.conflated + counts.pop("merged"), queued=len(queue), dropped=queue.dropped,
+            slow_episodes=queue.slow_episodes, lag=epoch.clock.lag if epoch is not None else 0.0, **counts,
         )  # fmt: skip
 
     def __repr__(self) -> str:
-        return f"<Subscription of {len(self._items)} tags, {self.state.value}>"
+        return f"<Subscription of {len(self._supervisor.wanted)} tags, {self.state.value}>"
 
     # -- updates
 
     async def __anext__(self) -> Update:
-        feed = self._feed
-        while (item := feed.pop()) is None:
-            self._raise_fault()
-            if feed.board.state in OVER:
-                raise StopAsyncIteration
-            if feed.board.state is SubscriptionState.NEW:
-                self._supervisor.start(self._transfer)
-            await feed.arrival()
+        outlet = self._outlet
+        while (item := outlet.pop()) is None:
+            if outlet.is_over:
+                raise outlet.take_fault() or StopAsyncIteration
+            await (self._begin() if self._finalizer is None else outlet.waiters.enter())
         return item
 
-    def __aiter__(self) -> Subscription:
+    def __aiter__(self) -> Self:
         return self
 
-    async def __aenter__(self) -> Subscription:
+    def batches(self) -> Batches[Update]:
+        """Return the same updates in lists: each read takes all that waits, waiting for the first."""
+        return Batches(self._next_batch)
+
+    async def _next_batch(self) -> list[Update]:
+        items = [await self.__anext__()]
+        while (item := self._outlet.pop()) is not None:
+            items.append(item)
+        return items
+
+    async def _begin(self) -> None:
+        self._finalizer = when_dropped(self, partial(_end_alone, self._supervisor))
+        self._supervisor.start(self._transfer)
+
+    async def __aenter__(self) -> Self:
         try:
-            if self.state in (SubscriptionState.NEW, SubscriptionState.CONNECTING):
-                await asyncio.wait([self._supervisor.start(self._transfer)])
-                self._raise_fault()
+            if self.state is SubscriptionState.NEW:
+                await self._begin()
+            if self.state not in OVER:
+                await self._supervisor.begun.wait()
+            if (fault := self._outlet.take_fault()) is not None:
+                raise fault
         except BaseException:
             await self.aclose()  # a block that was not entered is not left, either
             raise
         return self
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
-
-    def _raise_fault(self) -> None:
-        """Raise what has ended the subscription, once."""
-        fault, self._feed.fault = self._feed.fault, None
-        if fault is not None:
-            raise fault
 
     # -- tags
 
     async def add(self, tags: Iterable[str]) -> dict[str, str]:
-        """Subscribe to further tags; those that are subscribed to already stay as they are.
+        """Subscribe to further tags; those that are subscribed to already stay as they are, those that were refused are tried again.
 
         Returns:
             The tags that were refused, and why; empty when all are subscribed to.
@@ -136,15 +143,20 @@ class Subscription:
             MxGatewayError: An interruption did not end within `call_wait`, or a call failed; the tags are not added, but for those of the calls of 1,000 tags before it.
         """
         names = await _checked_slowly(tags)
+        supervisor = self._supervisor
         async with self._connected():
-            new = [tag for tag in dict.fromkeys(names) if tag not in self._items]
-            self._items.want(new)
+            new = [tag for tag in dict.fromkeys(names) if tag not in supervisor.wanted]
+            again = [tag for tag in dict.fromkeys(names) if tag in supervisor.refused]
+            supervisor.wanted.update(dict.fromkeys(new))
             try:
-                await self._supervisor.subscribe(new)
+                await supervisor.subscribe([*new, *again])
             except BaseException:
-                self._items.drop(tag for tag in new if self._items.handle(tag) is None)
+                handles = supervisor.epoch.items.handles if supervisor.epoch is not None else {}
+                for tag in new:
+                    if tag not in handles:
+                        supervisor.forget(tag)
                 raise
-            return {tag: self._items.refused[tag] for tag in new if tag in self._items.refused}
+            return {tag: supervisor.refused[tag] for tag in (*new, *again) if tag in supervisor.refused}
 
     async def remove(self, tags: Iterable[str]) -> None:
         """End the subscription to some tags; those that are not subscribed to are ignored. What waits already is still delivered.
@@ -153,14 +165,44 @@ class Subscription:
             MxGatewayError: An interruption did not end within `call_wait`, or the call failed; the tags do not come back all the same.
         """
         names = await _checked_slowly(tags)
-        async with self._connected() as session:
-            if handles := self._items.drop(names):
-                await session.unsubscribe_bulk(self._items.server_handle, handles)
+        async with self._connected():
+            await self._supervisor.unsubscribe(names)
 
-    def _connected(self) -> _Connected:
-        return _Connected(self, self._supervisor, self._options.call_wait)
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[SessionCommands]:
+        """Be connected, and have the items left alone by others, while the block runs."""
+        patience = self._options.call_wait
+        try:
+            async with asyncio.timeout(patience or 1e-9):
+                epoch = await self._acquire()
+        except TimeoutError:
+            raise MxGatewayTimeoutError(
+                f"the subscription was {self.state.value} for {patience:g} s",
+                hint="call again later, or allow more with call_wait", phase="request",
+            ) from None  # fmt: skip
+        try:
+            yield epoch.session
+        finally:
+            self._supervisor.editing.release()
 
-    async def session(self) -> Session:
+    async def _acquire(self) -> SessionEpoch:
+        while True:
+            await self._until_connected()
+            await self._supervisor.editing.acquire()
+            if (epoch := self._supervisor.epoch) is not None and self.state is SubscriptionState.CONNECTED:
+                return epoch
+            self._supervisor.editing.release()  # lost again while others edited
+
+    async def _until_connected(self) -> None:
+        async for state in self.states():
+            if state is SubscriptionState.CONNECTED:
+                return
+            if state in OVER or state is SubscriptionState.NEW:
+                raise MxGatewaySessionError(
+                    f"the subscription is {state.value}", hint="use it inside its async with block", phase="request"
+                )
+
+    async def session(self) -> S:
         """Return the session that the tags are in, waiting at most `call_wait` for an interruption to end.
 
         Raises:
@@ -168,7 +210,7 @@ class Subscription:
             MxGatewayTimeoutError: The interruption did not end in time.
         """
         async with self._connected() as session:
-            return session
+            return cast(S, session)  # the source's own
 
     def wake(self) -> None:
         """Try at once to end an interruption."""
@@ -185,26 +227,23 @@ class Subscription:
         Raises:
             MxGatewaySessionError: There is no session of the subscription's own at the moment.
         """
-        session = self._supervisor.session
-        if session is None or self._supervisor.is_shared:
+        supervisor, queue = self._supervisor, self._outlet.queue
+        epoch = supervisor.epoch
+        if epoch is None or not epoch.server_handle or supervisor.is_shared:
             raise MxGatewaySessionError(
                 f"the subscription is {self.state.value} and has no session of its own to hand over",
                 hint="export a subscription of client.subscribe while it is connected",
             )
-        waiting, latest = self._feed.queue.oldest_sequence(), self._feed.queue.latest_tags()
-        after = self._feed.last_worker_sequence if waiting is None else waiting - 1
-        unread = self._feed.unread_tags()
+        handles, position = epoch.items.handles, epoch.cursor.position or 0
+        waiting, latest = queue.oldest_sequence(), queue.latest_tags()
+        after = position if waiting is None else waiting - 1
+        unread = epoch.unread_tags()
         if latest is not None:  # behind the oldest of them stand events of others, whose newer ones were taken
-            after, unread = self._feed.last_worker_sequence, unread | (latest & self._items.handles.keys())
+            after, unread = position, unread | (latest & handles.keys())
         elif waiting == 1:  # behind 0 nothing is replayed: what the first event has told is read instead
-            after, unread = 1, set(self._items.handles)
+            after, unread = 1, set(handles)
         return Transfer(
-            session.session_id,
-            self._items.server_handle,
-            after,
-            self._items.handles,
-            tuple(self._items),
-            tuple(unread),
+            epoch.session.session_id, epoch.server_handle, after, dict(handles), tuple(supervisor.wanted), tuple(unread)
         ).to_dict()
 
     async def aclose(self, *, keep_session: bool = False) -> None:
@@ -213,52 +252,21 @@ class Subscription:
         Args:
             keep_session: Leave the session open for another process that has its state.
         """
+        if self._finalizer is not None:
+            self._finalizer.detach()
         if self._ending is None or self._ending.cancelled():
             self._ending = asyncio.create_task(self._supervisor.end(keep_session=keep_session))
         await asyncio.shield(self._ending)
 
 
-class _Connected:
-    """A block in which the subscription is connected and its items are left alone by others."""
+_ENDINGS: Final[set[asyncio.Task[None]]] = set()
+"""The ends of subscriptions that were dropped: nobody else holds them."""
 
-    def __init__(self, subscription: Subscription, supervisor: Supervisor, patience: float) -> None:
-        self._subscription = subscription
-        self._supervisor = supervisor
-        self._patience = patience
 
-    async def __aenter__(self) -> Session:
-        try:
-            async with asyncio.timeout(self._patience or 1e-9):
-                while True:
-                    await self._wait()
-                    await self._supervisor.editing.acquire()
-                    session = self._supervisor.session
-                    if session is not None and self._subscription.state is SubscriptionState.CONNECTED:
-                        return session
-                    self._supervisor.editing.release()  # lost again while others edited
-        except TimeoutError:
-            raise self._impatient() from None
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        self._supervisor.editing.release()
-
-    async def _wait(self) -> None:
-        if self._subscription.state is SubscriptionState.CONNECTED:
-            return
-        async for state in self._subscription.states():
-            if state is SubscriptionState.CONNECTED:
-                return
-            if state in OVER or state is SubscriptionState.NEW:
-                raise MxGatewaySessionError(
-                    f"the subscription is {state.value}", hint="use it inside its async with block", phase="request"
-                )
-
-    def _impatient(self) -> MxGatewayError:
-        return MxGatewayTimeoutError(
-            f"the subscription was {self._subscription.state.value} for {self._patience:g} s",
-            hint="call again later, or allow more with call_wait",
-            phase="request",
-        )
+def _end_alone(supervisor: Supervisor) -> None:
+    task = asyncio.ensure_future(supervisor.end())
+    _ENDINGS.add(task)
+    task.add_done_callback(_ENDINGS.discard)
 
 
 def _checked(tags: Iterable[str]) -> list[str]:

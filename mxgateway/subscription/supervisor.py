@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final, Protocol
 
+from mxgateway import proto
+from mxgateway.commands.session import SessionCommands
 from mxgateway.errors import CallSite, MxGatewayError, map_fault
-from mxgateway.events.recovery import GivingUp, Recovery, StreamCare, is_session_lost
-from mxgateway.session import Session
-from mxgateway.subscription.feed import Feed
-from mxgateway.subscription.items import SubscribedItems
-from mxgateway.subscription.states import OVER
+from mxgateway.events.cursor import Cursor
+from mxgateway.events.reader import TAKEN_BOUND, StreamCare
+from mxgateway.events.recovery import GivingUp, Pauses, Recovery, is_session_lost
+from mxgateway.subscription.epoch import SessionEpoch
+from mxgateway.subscription.outlet import Outlet
 from mxgateway.subscription.transfer import Transfer
-from mxgateway.subscription.updates import SubscriptionState
+from mxgateway.subscription.updates import Outcome, SubscriptionState
 from mxgateway.subscription_options import SubscriptionOptions
 
 log = logging.getLogger("mxgateway.subscription")
@@ -26,267 +29,295 @@ CLIENT_NAME: Final = "mxgateway-subscription"
 CHUNK: Final = 1_000
 """Tags of one call: their events wait until its reply tells which item is which tag's."""
 
-TAKEN_BOUND: Final = 30.0
-"""Seconds that a session of the subscription's own may be said to have a reader already: that is the connection before, of whose end the gateway knows nothing
-and, while no event is sent, will know nothing for hours. A new session is there at once."""
-
 CLOSE_BOUND: Final = 5.0
 """Seconds that letting go of a session takes at most; a dead gateway frees it by its lease."""
 
-OpenSession = Callable[[], Awaitable[Session]]
-"""Opens a session for a subscription that has its own."""
+
+class SessionSource(Protocol):
+    """Where a subscription's sessions come from."""
+
+    @property
+    def shared(self) -> SessionCommands | None:
+        """The session that is somebody else's; None when the subscription has its own."""
+
+    async def open(self) -> SessionCommands:
+        """Open a session of the subscription's own."""
+
+    def attach(self, session_id: str) -> SessionCommands:
+        """Return a handle for the session of another process; leaving it does not close it."""
+
+    def give_back(self, session: Any) -> None:
+        """Close a session that could not be closed, as soon as that is possible."""
+
+    def waiting(self, wake: Callable[[], None]) -> AbstractContextManager[None]:
+        """Have `wake` called when the gateway opens sessions again, for the time of the block."""
 
 
 class Supervisor:
-    """What keeps one subscription alive.
-
-    Args:
-        items: The tags and their items.
-        options: How interruptions end.
-        shared: The session that is somebody else's; None for one of the subscription's own.
-        open_session: Opens sessions of the subscription's own.
-        attach_session: Takes over a session by its id, as the subscription's own.
-    """
+    """What keeps one subscription alive."""
 
     def __init__(
-        self,
-        items: SubscribedItems,
-        options: SubscriptionOptions,
-        shared: Session | None,
-        open_session: OpenSession | None,
-        attach_session: Callable[[str], Session] | None = None,
+        self, tags: Iterable[str], options: SubscriptionOptions, source: SessionSource, client: Pauses
     ) -> None:
-        self._items = items
+        self.wanted: dict[str, None] = dict.fromkeys(tags)
+        """The tags, in order."""
+        self.refused: dict[str, str] = {}
+        """Tags without an item, and why."""
         self._options = options
-        self._shared = shared
-        self._open_session = open_session
-        self._attach_session = attach_session
-        self._recovery = Recovery("the session of a subscription", options.recovery)
-        self._stream_recovery = Recovery("the event stream of a subscription", options.recovery)
+        self._source = source
+        self._recovery = Recovery("the session of a subscription", options.recovery, client)
         self._work = asyncio.Event()
-        self._beginning: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
-        self.feed = Feed(items, options, self._work.set, self._recovery.wake)
-        self.session: Session | None = None
-        """The session that the items are in."""
-        self._leaving: Session | None = None
-        """The session that is being let go; still there when that was cancelled."""
+        self.outlet = Outlet(options, self._work.set, self._recovery.wake)
+        self.epoch: SessionEpoch | None = None
+        self.begun = asyncio.Event()
+        """Set once all tags were subscribed to, or that has failed."""
         self.editing = asyncio.Lock()
-        """Held while items are had or let go."""
+        """Held while items are subscribed to or let go."""
 
     @property
     def is_shared(self) -> bool:
         """True when the session is somebody else's."""
-        return self._shared is not None
+        return self._source.shared is not None
 
     # -- the beginning and the end
 
-    def start(self, transfer: Transfer | None) -> asyncio.Task[None]:
-        """Open the stream, then subscribe to the tags; or go on where another subscription has stopped. What fails is the feed's fault."""
-        if self._beginning is None:
-            self._beginning = asyncio.create_task(self._begin(transfer))
-        return self._beginning
+    def start(self, transfer: Transfer | None) -> None:
+        """Begin, unless that was done: open the stream, then subscribe to the tags; or go on where another subscription has stopped."""
+        if self.outlet.state is SubscriptionState.NEW:
+            self.outlet.change(SubscriptionState.CONNECTING)
+            self._task = asyncio.create_task(self._run(transfer))
 
-    async def _begin(self, transfer: Transfer | None) -> None:
-        self.feed.change(SubscriptionState.CONNECTING)
-        self.feed.settle()
-        begun = False
+    async def _run(self, transfer: Transfer | None) -> None:
         try:
             if transfer is None or not await self._take_over(transfer):
-                await self._connect()
-            begun = True
+                await self._connect(None)
+            self._epoch().settle()
+            self.begun.set()
+            await self._supervise()
+        except GivingUp as end:
+            self.outlet.fail(end.error)
         except Exception as error:  # noqa: BLE001 - the consumer is told, who would wait for ever
-            self.feed.fail(map_fault(error, CallSite()))
-        finally:
-            if not begun:
-                self.feed.finish()
-                await self._let_go(close=True)
-        if begun:
-            self.feed.settled(rebuilt=False)
-            self._task = asyncio.create_task(self._supervise())
+            self.outlet.fail(map_fault(error, CallSite()))
+        await self._let_go()
+        self.begun.set()
 
     async def end(self, *, keep_session: bool = False) -> None:
         """End everything; with `keep_session` the session and its items are left to whoever goes on."""
-        self.feed.finish()
-        tasks = [task for task in (self._beginning, self._task) if task is not None]
-        self._beginning = self._task = None  # the traceback of a cancelled task holds this supervisor
-        for task in tasks:
+        self.outlet.finish()
+        task, self._task = self._task, None  # the traceback of a cancelled task holds this supervisor
+        if task is not None:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-        await self._let_go(close=not keep_session)
+            await asyncio.wait([task])
+        await self._let_go(keep=keep_session)
 
     def wake(self) -> None:
         """Try at once."""
         self._recovery.wake()
-        if self.session is not None:
-            self.session.hub.wake()
+        if self.epoch is not None:
+            self.epoch.session.pump.wake()
 
-    async def _let_go(self, *, close: bool) -> None:
+    async def _let_go(self, *, keep: bool = False) -> None:
         """Leave the session; what was cancelled in the middle is gone through again by the next call."""
-        if self.session is not None:
-            self._leaving, self.session = self.session, None
-        session = self._leaving
-        if session is None:
+        if (epoch := self.epoch) is None:
             return
-        await session.hub.detach(self.feed)
+        session = epoch.session
+        await session.pump.leave(epoch)
         with contextlib.suppress(MxGatewayError):
-            if not close:
+            if session is self._source.shared:
+                if epoch.server_handle and not session.closed:
+                    await session.unregister(epoch.server_handle, timeout=CLOSE_BOUND)
+            elif not epoch.is_own or keep:
                 session.disown()
-            elif session is not self._shared:
-                await session.close(timeout=CLOSE_BOUND)
-            elif self._items.server_handle and not session.closed:
-                await session.unregister(self._items.server_handle, timeout=CLOSE_BOUND)
-        self._leaving = None
+            else:
+                try:
+                    await session.close(timeout=CLOSE_BOUND)
+                except MxGatewayError:
+                    self._source.give_back(session)
+        self.epoch = None
 
-    # -- having items
+    # -- sessions
 
-    async def _connect(self) -> None:
+    async def _connect(self, outcome: Outcome | None) -> None:
         """Have a session, the stream open in it, and an item for each tag."""
-        session = self._shared
-        if session is None:
-            assert self._open_session is not None
-            session = await self._open_session()
-            self.feed.from_the_first = True
-        self._use(session)
-        await session.hub.join(self.feed, self._care())
-        self._items.server_handle = await session.register(CLIENT_NAME)
-        await self.subscribe(list(self._items))
+        shared = self._source.shared
+        session = await self._source.open() if shared is None else shared
+        epoch = self._begin_epoch(session, outcome, is_own=shared is None)
+        epoch.cursor = Cursor(session.pump.newest)
+        await session.pump.attach(epoch)
+        epoch.server_handle = await session.passage.complete(
+            lambda: session.register(CLIENT_NAME), lambda handle: session.unregister(handle, timeout=CLOSE_BOUND)
+        )
+        if shared is not None and self.wanted:
+            await session.passage.of_server(epoch.server_handle, next(iter(self.wanted)))
+        await self.subscribe(list(self.wanted))
+
+    def _begin_epoch(self, session: SessionCommands, outcome: Outcome | None, *, is_own: bool) -> SessionEpoch:
+        taken = None if self.is_shared else TAKEN_BOUND
+        care = StreamCare(self._options.recovery, self._options.stale_after, self._options.stale_timeout, taken)
+        act = self._work.set
+        self.epoch = SessionEpoch(session, self.outlet, self._options, care, outcome, act, is_own=is_own)
+        self.outlet.on_room = session.pump.resume
+        return self.epoch
+
+    def _epoch(self) -> SessionEpoch:
+        assert self.epoch is not None, "a session is there while its items are changed"
+        return self.epoch
 
     async def _take_over(self, transfer: Transfer) -> bool:
-        """Go on in the session of another process; False when it is gone."""
-        assert self._attach_session is not None
-        session = self._attach_session(transfer.session_id)
-        self._use(session)
-        self._items.server_handle = transfer.server_handle
+        """Go on in the session of another process; False when it is gone. Until all tags are there it stays the other process's."""
+        session = self._source.attach(transfer.session_id)
+        epoch = self._begin_epoch(session, None, is_own=False)
+        epoch.server_handle = transfer.server_handle
         for tag, handle in transfer.items.items():
-            self._items.attach(tag, handle)
+            epoch.items.attach(tag, handle)
         unread = transfer.unread if transfer.after_worker_sequence else transfer.items  # nothing of it is replayed
-        self._items.unread.update(transfer.items[tag] for tag in unread if tag in transfer.items)
-        self.feed.from_the_first = True
-        self.feed.gapped = bool(self._items.unread)
-        self._work.set()
-        self.feed.last_worker_sequence = transfer.after_worker_sequence
+        epoch.items.unread.update(transfer.items[tag] for tag in unread if tag in transfer.items)
+        epoch.gapped = bool(epoch.items.unread)
+        epoch.cursor = Cursor(transfer.after_worker_sequence)
         try:
-            await session.hub.join(self.feed, self._care(), transfer.after_worker_sequence)
+            await session.pump.attach(epoch)
             await session.ping()
-            await self.subscribe([tag for tag in self._items if self._items.handle(tag) is None])
+            await self.subscribe([tag for tag in self.wanted if tag not in epoch.items.handles])
         except MxGatewayError as error:
             if not is_session_lost(error):
                 raise
             log.warning("%s was not handed over, it is gone: %s", transfer.session_id, error)
-            await session.hub.detach(self.feed)
-            self.session = None
-            self.feed.session_gone()
-            self.feed.settle()  # that its stream was refused is nothing that a new one has to come back from
+            epoch.is_settled = True  # the consumer knows of the session
+            await self._abandon_epoch()
             return False
+        session.own()
+        epoch.is_own = True
         return True
 
-    def _use(self, session: Session) -> None:
-        self.session = session
-        self.feed.on_room = session.hub.drained
-
-    def _care(self) -> StreamCare:
-        taken = None if self.is_shared else TAKEN_BOUND
-        return StreamCare(self._stream_recovery, self._options.stale_after, self._options.stale_timeout, taken)
+    # -- items
 
     async def subscribe(self, tags: Sequence[str]) -> None:
         """Have an item for each tag, and deliver the events that come ahead of the reply."""
-        items, feed, session = self._items, self.feed, self.session
-        assert session is not None
+        epoch = self._epoch()
         for begin in range(0, len(tags), CHUNK):
             part = tags[begin : begin + CHUNK]
-            items.begin()
+            epoch.items.begin()
             try:
-                results = await session.subscribe_bulk(items.server_handle, part)
-                for tag, result in zip(part, results, strict=True):
-                    for event in items.map(tag, result):
-                        feed.take(event)
-                if items.lost_meanwhile:
-                    items.unread.update(handle for tag in part if (handle := items.handle(tag)) is not None)
-                    feed.gapped = True
+                for tag, result in zip(part, await self._subscribe_part(epoch, part), strict=True):
+                    if result.was_successful:
+                        self.refused.pop(tag, None)
+                        epoch.take_ahead(tag, epoch.items.map(tag, result.item_handle))
+                    else:
+                        self.refused[tag] = " ".join(result.error_message.split()) or "refused without a reason"
+                if epoch.items.lost_meanwhile:
+                    handles = epoch.items.handles
+                    epoch.items.unread.update(handles[tag] for tag in part if tag in handles)
+                    epoch.gapped = True
                     self._work.set()
             finally:
-                feed.counts.other += items.finish()
+                self.outlet.counts.other += epoch.items.finish()
+
+    async def _subscribe_part(self, epoch: SessionEpoch, part: Sequence[str]) -> list[proto.SubscribeResult]:
+        """Return a result for each tag. A handle that was another tag's before is used only once that tag's events have passed."""
+        results = await self._subscribe_bulk(epoch, part)
+        retired = epoch.items.retired
+        reused = [n for n, result in enumerate(results) if result.was_successful and result.item_handle in retired]
+        if reused:
+            handles = [results[n].item_handle for n in reused]
+            await epoch.session.unsubscribe_bulk(epoch.server_handle, handles)
+            await epoch.session.passage.barrier(part[reused[0]])
+            retired.clear()
+            self.outlet.counts.other += epoch.items.forget_held(handles)
+            again = await self._subscribe_bulk(epoch, [part[n] for n in reused])
+            for n, result in zip(reused, again, strict=True):
+                results[n] = result
+        return results
+
+    async def _subscribe_bulk(self, epoch: SessionEpoch, tags: Sequence[str]) -> list[proto.SubscribeResult]:
+        """Subscribe to tags; when the caller is cancelled nothing stays advised."""
+        session, server = epoch.session, epoch.server_handle
+
+        async def undo(results: list[proto.SubscribeResult]) -> None:
+            handles = [result.item_handle for result in results if result.was_successful]
+            if handles and not session.closed:
+                await session.unsubscribe_bulk(server, handles)
+
+        return await session.passage.complete(lambda: session.subscribe_bulk(server, tags), undo)
+
+    async def unsubscribe(self, tags: Iterable[str]) -> None:
+        """Let go of tags; those that are not wanted are ignored."""
+        epoch, handles = self._epoch(), []
+        for tag in tags:
+            self.forget(tag)
+            if (handle := epoch.items.drop(tag)) is not None:
+                handles.append(handle)
+        if handles:
+            await epoch.session.unsubscribe_bulk(epoch.server_handle, handles)
+
+    def forget(self, tag: str) -> None:
+        """Want a tag no more."""
+        self.wanted.pop(tag, None)
+        self.refused.pop(tag, None)
 
     # -- what happens later
 
     async def _supervise(self) -> None:
-        while self.feed.board.state not in OVER:
-            await self._work.wait()
+        while not self.outlet.is_over:
             self._work.clear()
+            epoch = self.epoch
             try:
-                await self._do_what_is_due()
-            except GivingUp as end:
-                self.feed.fail(end.error)
-            except Exception as defect:  # noqa: BLE001 - the consumer is told, who would wait for ever
-                self.feed.fail(map_fault(defect, CallSite()))
-        await self._let_go(close=True)
-
-    async def _do_what_is_due(self) -> None:
-        while self.feed.board.state not in OVER:
-            try:
-                if self.feed.lost is not None:
-                    await self._rebuild(self.feed.lost)
-                elif self.feed.gapped and self.feed.board.state is SubscriptionState.CONNECTED:
-                    await self._read_anew()
+                if epoch is None or epoch.lost is not None:
+                    await self._rebuild(epoch)
+                elif epoch.gapped and self.outlet.state is SubscriptionState.CONNECTED:
+                    await self._read_anew(epoch)
                 else:
-                    return
+                    await self._work.wait()
             except MxGatewayError as error:
-                await self._recovery.pause(error)
+                await self._pause(error)
 
-    async def _rebuild(self, fault: MxGatewayError) -> None:
+    async def _pause(self, error: MxGatewayError) -> None:
+        with self._source.waiting(self._recovery.wake):
+            await self._recovery.pause(error)
+
+    async def _rebuild(self, epoch: SessionEpoch | None) -> None:
         """Have a new session in the place of a lost one."""
-        if self._open_session is None or self._stream_recovery.has_given_up:
-            self.feed.fail(fault)
-            return
-        self.feed.interrupted(fault)
-        if self._recovery.is_unstable:
-            await self._recovery.pause(fault)
+        if epoch is not None and epoch.lost is not None:
+            if self.is_shared or epoch.is_lost_for_good:
+                self.outlet.fail(epoch.lost)
+                return
+            self.outlet.change(SubscriptionState.RECOVERING, cause=epoch.lost)
+            if self._recovery.is_unstable:
+                await self._pause(epoch.lost)
         async with self.editing:
-            if self.session is not None:
-                self.feed.session_gone()
-                await self._let_go(close=True)
-            self.feed.lost = None
-            self.feed.settle()
+            await self._abandon_epoch()
             try:
-                await self._connect()
-            except MxGatewayError as error:
-                await self._forget_attempt()
-                self.feed.lost = error
+                await self._connect(Outcome.REBUILT)
+                if (lost := self._epoch().lost) is not None:
+                    raise lost
+            except MxGatewayError:
+                await self._abandon_epoch()
                 raise
-            finally:
-                self.feed.settling = False
-            if self.feed.lost is None:
-                self._recovery.succeeded()
-                self._stream_recovery.succeeded()
-                self.feed.counts.rebuilds += 1
-                self.feed.settled(rebuilt=True)
-        if self.feed.lost is not None:  # while the tags were being had: that failed as well, in another way
-            await self._recovery.pause(self.feed.lost)
+            self._recovery.succeeded()
+            self.outlet.counts.rebuilds += 1
+            self._epoch().settle()
 
-    async def _forget_attempt(self) -> None:
-        if self.session is not None:
-            self.feed.attempt_failed()
-            await self._let_go(close=True)
+    async def _abandon_epoch(self) -> None:
+        """Let go of a session that is lost; of one that has brought anything the consumer is told."""
+        if (epoch := self.epoch) is not None:
+            epoch.session.pump.detach(epoch)  # what comes from now on is part of the loss
+            if epoch.is_settled or epoch.cursor.position:
+                epoch.account_for_loss()
+        await self._let_go()
 
-    async def _read_anew(self) -> None:
+    async def _read_anew(self, epoch: SessionEpoch) -> None:
         """Read every tag of which no event has come since events were lost."""
-        items, session = self._items, self.session
-        if session is None:
-            return
-        self.feed.gapped = False
+        items, epoch.gapped = epoch.items, False
         try:
-            handles = {handle: items.tags[handle] for handle in items.unread}
-            due = list(handles.items())
+            due = [(handle, items.tags[handle]) for handle in items.unread]
             for begin in range(0, len(due), CHUNK):
                 part = [(handle, tag) for handle, tag in due[begin : begin + CHUNK] if handle in items.unread]
                 if part:
-                    results = await session.read_bulk(items.server_handle, [tag for _, tag in part])
+                    results = await epoch.session.read_bulk(epoch.server_handle, [tag for _, tag in part])
                     for (handle, tag), result in zip(part, results, strict=True):
-                        self.feed.put_read(tag, handle, result)
+                        epoch.put_read(tag, handle, result)
         except BaseException:
-            self.feed.gapped = True
+            epoch.gapped = True
             raise
         if self._recovery.is_failing:  # an earlier attempt: the time that counts for giving up is over
             self._recovery.succeeded()

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from mxgateway.subscription.updates import (
     ConnectionChange,
@@ -20,26 +19,28 @@ from mxgateway.subscription.updates import (
 from mxgateway.subscription_options import Overflow
 from mxgateway.values import UnconvertedValue
 
-M = TypeVar("M", Gap, ConnectionChange)
-
 _UPDATE_BYTES: Final = 512
 """About what an update takes besides a long value."""
 _ELEMENT_BYTES: Final = 64
 """What an element of an array takes."""
 _OUTCOMES: Final[list[Outcome | None]] = [None, Outcome.CONTINUOUS, Outcome.GAP, Outcome.REBUILT]
 """What interruptions come to, the gravest last."""
+GAPS_IN_A_ROW: Final = 100
+"""Gaps that a consumer is told of one by one, with no update between them."""
 _LONG_TYPES: Final = frozenset({str, bytes, list, UnconvertedValue})
 
 
-class UpdateQueue:
-    """What waits for the consumer.
+class _Place:
+    """Where the newest update of a tag waits."""
 
-    Args:
-        overflow: What happens to updates beyond the limits.
-        max_items: How many may wait.
-        max_bytes: How many bytes they may take, about.
-        on_slow: Called once at the beginning of each time in which the consumer is too slow.
-    """
+    __slots__ = ("update",)
+
+    def __init__(self, update: TagUpdate) -> None:
+        self.update = update
+
+
+class UpdateQueue:
+    """What waits for the consumer."""
 
     def __init__(self, overflow: Overflow, max_items: int, max_bytes: int, on_slow: Callable[[], None]) -> None:
         self._keeps_latest = overflow is Overflow.LATEST_PER_TAG
@@ -47,13 +48,12 @@ class UpdateQueue:
         self._max_items = max_items
         self._max_bytes = max_bytes
         self.on_slow = on_slow
-        self._items: deque[Update] = deque()
-        self._first: deque[Update] = deque()
+        """Called once at the beginning of each time in which the consumer is too slow."""
+        self._items: deque[Update | _Place] = deque()
+        self._first: deque[Update | _Place] = deque()
         """What is delivered before all else: what was there before a dropped update, and the gap that stands for those."""
-        self._latest: dict[str, TagUpdate] = {}
-        """The newest update of each tag that waits, when only that is kept: it stands in the place of the oldest one."""
-        self._settled = 0
-        """How many of the oldest updates stand before a gap, and for themselves."""
+        self._latest: dict[str, _Place] = {}
+        """Where a newer update of each tag goes, when only the newest is kept."""
         self._bytes = 0
         self._updates = 0
         self._slow = False
@@ -74,22 +74,34 @@ class UpdateQueue:
 
     def put_mark(self, mark: Gap | ConnectionChange) -> None:
         """Queue what is never dropped. Behind a gap no update takes the place of one before it: the consumer forgets those."""
-        if isinstance(mark, Gap) and self._latest:
-            self._settle()
+        if isinstance(mark, Gap):
+            self._latest = {}
         _append_mark(self._items, mark)
 
     def put(self, update: TagUpdate) -> None:
         """Queue an update; what then exceeds a limit makes room, where the policy says so."""
-        if self._keeps_latest:
-            update = self._stand_for_older(update)
-        if not update.conflated:
+        if not self._keeps_latest:
             self._items.append(update)
             self._updates += 1
-        self._bytes += _size(update)
+        else:
+            self._put_latest(update)
+        self._bytes += _UPDATE_BYTES if type(update.value) not in _LONG_TYPES else _size(update)
         if self._updates > self._max_items or self._bytes > self._max_bytes:
             self.note_slow()
             if self._makes_room:
                 self._drop_oldest(update.tag)
+
+    def _put_latest(self, update: TagUpdate) -> None:
+        """Let an update take the place of the one of its tag that waits; it says how many it stands for."""
+        place = self._latest.get(update.tag)
+        if place is None:
+            place = self._latest[update.tag] = _Place(update)
+            self._items.append(place)
+            self._updates += 1
+            return
+        self._bytes -= _size(place.update)
+        self.conflated += 1
+        place.update = replace(update, conflated=place.update.conflated + 1)
 
     def note_slow(self) -> None:
         """Tell, once for the time that it lasts, that the consumer is too slow."""
@@ -100,21 +112,30 @@ class UpdateQueue:
 
     def pop(self) -> Update | None:
         """Take what comes next; None when nothing waits."""
-        if self._first:
-            return self._first.popleft()
-        if not self._items:
-            return None
-        item = self._items.popleft()
-        if isinstance(item, TagUpdate):
-            if self._keeps_latest:
-                item = self._newest(item)
-            self._forget(item)
+        items = self._first or self._items
+        return self._taken(items.popleft()) if items else None
+
+    def _taken(self, item: Update | _Place) -> Update:
+        if type(item) is _Place:
+            item = item.update
+            if (place := self._latest.get(item.tag)) is not None and place.update is item:
+                del self._latest[item.tag]
+        if type(item) is TagUpdate:
+            self._updates -= 1
+            self._bytes -= _UPDATE_BYTES if type(item.value) not in _LONG_TYPES else _size(item)
+            if self._slow and self._updates <= self._max_items // 2 and self._bytes <= self._max_bytes // 2:
+                self._slow = False
+        assert not isinstance(item, _Place)
         return item
+
+    def _waiting(self) -> Iterator[Update]:
+        for item in (*self._first, *self._items):
+            yield item.update if isinstance(item, _Place) else item
 
     def oldest_sequence(self) -> int | None:
         """Return the lowest number of an event of the present session that waits here, or is in a gap that waits; None when nothing does."""
         waiting: list[int] = []
-        for item in (*self._first, *self._items):
+        for item in self._waiting():
             if isinstance(item, TagUpdate):
                 waiting.append(item.worker_sequence)
             elif isinstance(item, Gap):
@@ -126,99 +147,78 @@ class UpdateQueue:
 
     def latest_tags(self) -> set[str] | None:
         """Return the tags of which the newest update waits, when only that is kept; None otherwise, and where a gap waits."""
-        items = (*self._first, *self._items)
+        items = list(self._waiting())
         if not self._keeps_latest or any(isinstance(item, Gap) for item in items):
             return None
         return {item.tag for item in items if isinstance(item, TagUpdate)}
 
     def tags_read(self) -> Iterator[str]:
         """Yield the tags of the values that were read and wait, which no stream brings again."""
-        for item in self._items:
+        for item in self._waiting():
             if isinstance(item, TagUpdate) and not item.worker_sequence:
                 yield item.tag
-
-    def _stand_for_older(self, update: TagUpdate) -> TagUpdate:
-        """Let an update take the place of the one of its tag that waits; return it with the number that it stands for."""
-        before = self._latest.get(update.tag)
-        if before is not None:
-            update = replace(update, conflated=before.conflated + 1)
-            self._bytes -= _size(before)
-            self.conflated += 1
-        self._latest[update.tag] = update
-        return update
-
-    def _newest(self, item: TagUpdate) -> TagUpdate:
-        """Return what stands in the place of the oldest update."""
-        if self._settled:
-            self._settled -= 1
-            return item
-        return self._latest.pop(item.tag)
-
-    def _settle(self) -> None:
-        """Let each update that waits stand as it is from now on."""
-        latest, settled = self._latest, self._settled
-        items = self._items
-        self._items = deque()
-        for item in items:
-            if isinstance(item, TagUpdate):
-                settled -= 1
-                item = latest[item.tag] if settled < 0 else item
-            self._items.append(item)
-        self._latest = {}
-        self._settled = self._updates
 
     def _drop_oldest(self, newest: str) -> None:
         """Drop updates until what waits is within the limits; that of the tag `newest` stays in any case."""
         while self._updates > 1 and (self._updates > self._max_items or self._bytes > self._max_bytes):
             item = self._items.popleft()
-            if not isinstance(item, TagUpdate):
+            if isinstance(item, Gap | ConnectionChange):
                 _append_mark(self._first, item)
-            elif self._keeps_latest and not self._settled and item.tag == newest:
+            elif isinstance(item, _Place) and item is self._latest.get(newest):
                 self._items.append(item)  # the place that it has taken is the oldest one
             else:
-                item = self._newest(item) if self._keeps_latest else item
-                self._forget(item)
-                self._note_dropped(item)
-
-    def _note_dropped(self, update: TagUpdate) -> None:
-        self.dropped += 1
-        first = last = update.worker_sequence
-        count = 1
-        place, before = next(_marks(self._first, Gap), (0, None))
-        if before is not None and before.cause is GapCause.OVERFLOW:
-            assert before.last_lost is not None
-            assert before.count is not None
-            del self._first[place]
-            last, count = max(before.last_lost, last), before.count + 1
-            first = min(before.first_lost or first, first or before.first_lost)  # a value that was read has no number
-        self._first.append(Gap(first, last, GapCause.OVERFLOW, count))
-
-    def _forget(self, update: TagUpdate) -> None:
-        self._updates -= 1
-        self._bytes -= _size(update)
-        if self._slow and self._updates <= self._max_items // 2 and self._bytes <= self._max_bytes // 2:
-            self._slow = False
+                update = self._taken(item)
+                assert isinstance(update, TagUpdate)
+                self.dropped += 1
+                sequence = update.worker_sequence
+                _append_mark(self._first, Gap(sequence, sequence, GapCause.OVERFLOW, 1))
 
 
-def _marks(items: deque[Update], kind: type[M]) -> Iterator[tuple[int, M]]:
-    """Yield the marks of a kind behind the last update, each with its place, from the last one on."""
-    for place in range(len(items) - 1, -1, -1):
-        item = items[place]
-        if isinstance(item, TagUpdate):
-            return
-        if isinstance(item, kind):
-            yield place, item
-
-
-def _append_mark(items: deque[Update], mark: Gap | ConnectionChange) -> None:
-    """Put a mark behind the others. Interruptions with no update between them become one: a link that flaps for hours fills no memory."""
-    if isinstance(mark, ConnectionChange) and mark.state is SubscriptionState.CONNECTED:
-        before = list(islice(_marks(items, ConnectionChange), 2))  # that it was lost, and that it had been there
+def _append_mark(items: deque[Update | _Place], mark: Gap | ConnectionChange) -> None:
+    """Put a mark behind the others. With no update between them those of a kind become one: a link that flaps for hours fills no memory."""
+    if isinstance(mark, Gap):
+        _append_gap(items, mark)
+        return
+    if mark.state is SubscriptionState.CONNECTED:
+        changes = [(place, each) for place, each in _marks(items) if isinstance(each, ConnectionChange)]
+        before = changes[:2]  # that it was lost, and that it had been there
         if len(before) == 2 and before[1][1].state is SubscriptionState.CONNECTED:
             mark = replace(mark, outcome=max(mark.outcome, before[1][1].outcome, key=_OUTCOMES.index))
             for place, _ in before:
                 del items[place]
     items.append(mark)
+
+
+def _append_gap(items: deque[Update | _Place], gap: Gap) -> None:
+    """Put a gap behind the others, or into the last one if that has the same cause; where a hundred stand in a row, into any of its cause.
+
+    A lost session stands between the numbers of two, and for itself.
+    """
+    present = [(place, each) for place, each in _marks(items) if isinstance(each, Gap)]
+    if gap.cause is GapCause.SESSION_LOST:
+        if len(present) < GAPS_IN_A_ROW:
+            items.append(gap)
+        return
+    for place, before in present[: None if len(present) >= GAPS_IN_A_ROW else 1]:
+        if before.cause is gap.cause:
+            items[place] = _merged(before, gap)
+            return
+    items.append(gap)
+
+
+def _merged(one: Gap, other: Gap) -> Gap:
+    first = min(filter(None, (one.first_lost, other.first_lost)), default=0)  # a value that was read has no number
+    last, count = max(one.last_lost or 0, other.last_lost or 0), (one.count or 0) + (other.count or 0)
+    return Gap(first, last, one.cause, count)
+
+
+def _marks(items: deque[Update | _Place]) -> Iterator[tuple[int, Gap | ConnectionChange]]:
+    """Yield the marks behind the last update, each with its place, from the last one on."""
+    for place in range(len(items) - 1, -1, -1):
+        item = items[place]
+        if isinstance(item, TagUpdate | _Place):
+            return
+        yield place, item
 
 
 def _size(update: TagUpdate) -> int:

@@ -31,6 +31,8 @@ class GapCause(enum.Enum):
     """The stream was interrupted for longer than the gateway keeps events."""
     SEQUENCE = "sequence"
     """The gateway's numbers jumped."""
+    UNREADABLE = "unreadable"
+    """The message is larger than `max_receive_bytes` or than the gateway sends, or cannot be decoded; the stream goes on behind it."""
     SESSION_LOST = "session lost"
     """The session is gone, and with it what it had not delivered."""
     OVERFLOW = "overflow"
@@ -116,7 +118,7 @@ class Gap:
     """The number of the last one; None when nobody knows: the session is gone."""
     cause: GapCause
     count: int | None
-    """How many events are missing; None when nobody knows. After an overflow it is the number of updates that were dropped, not all of the range."""
+    """How many events are missing; None when nobody knows. After an overflow, and where several gaps became one because nobody took them in time, that is not all of the range."""
 
 
 @dataclass(frozen=True, slots=True)

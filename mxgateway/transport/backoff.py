@@ -20,8 +20,8 @@ class Backoff:
     """
 
     def __init__(self, initial: float, longest: float, source: random.Random | None = None) -> None:
-        self._initial = initial
-        self._longest = longest
+        self.initial = initial
+        self.longest = longest
         self._random = source or random.Random()
         self.attempt = 0
         """How many delays were drawn since the last `reset`."""
@@ -29,7 +29,7 @@ class Backoff:
     @property
     def bound(self) -> float:
         """The largest delay, in seconds, that `next` may return now."""
-        return min(self._longest, self._initial * GROWTH ** min(self.attempt, 60))
+        return min(self.longest, self.initial * GROWTH ** min(self.attempt, 60))
 
     def next(self) -> float:
         """Return the next delay in seconds."""

@@ -34,7 +34,7 @@ async def completions(session: Session) -> dict[int, proto.MxStatusCategory]:
     await session.ping()
     found = {}
     async with session.stream_events() as events:
-        for _ in range(len(events._queue)):
+        for _ in range(len(events._reader.queue)):
             event = await anext(events)
             if event.family == WRITE_COMPLETE:
                 found[event.worker_sequence] = event.statuses[0].category

@@ -94,7 +94,7 @@ async def write_again(stage: Stage) -> None:
     """Prove that a completion is not mistaken for that of the write which was given up."""
     event = await stage.session.write_confirmed(*stage.item.pair, 9, timeout=10)
     assert event.family == WRITE_COMPLETE
-    assert not stage.session._ledger.pending
+    assert not stage.session._writes.pending
 
 
 async def _write(stage: Stage) -> None:

@@ -81,11 +81,11 @@ def test_nothing_stands_here_for_an_argument_that_no_method_has() -> None:
 async def test_the_right_arguments_are_sent(gateway: SimulatedGateway, session: Session, method: str) -> None:
     if method == "stream_events":
         async with session.stream_events():
-            pass
+            await session.ping()  # answered behind it
     else:
         (outcome,) = [await outcome_of(session, method, good(method))]
         assert not isinstance(outcome, MxGatewayInvalidRequestError)
-    assert len(gateway.received) > 1
+    assert len(gateway.received) > (2 if method == "stream_events" else 1)
 
 
 async def outcome_of(session: Session, method: str, keywords: dict[str, Any]) -> Any:

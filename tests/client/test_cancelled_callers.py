@@ -10,6 +10,7 @@ import pytest
 from grpclib.const import Status
 
 from mxgateway import GatewayClient, MxGatewayTimeoutError, Session, proto
+from mxgateway.events.upkeep import PumpState
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.support import (
     DENIED_TAG,
@@ -78,7 +79,7 @@ async def go_on(gateway: SimulatedGateway, session: Session, item: Item) -> None
     gateway.release_commands()
     gateway.release_write_completions()
     assert (await session.write_confirmed(*item.pair, 3, timeout=10)).family == WRITE_COMPLETE
-    assert not session._ledger.pending
+    assert not session._writes.pending
 
 
 @pytest.mark.parametrize("waiting", WAITING.values(), ids=WAITING)
@@ -219,7 +220,7 @@ async def test_a_write_that_was_sent_goes_on_and_the_next_one_of_its_item_follow
     gateway.release_commands()
 
     assert (await following).worker_sequence == 4  # data, and completion and data of the first write
-    assert not session._ledger.pending
+    assert not session._writes.pending
 
 
 async def test_a_write_that_was_not_sent_yet_is_never_sent() -> None:
@@ -234,7 +235,7 @@ async def test_a_write_that_was_not_sent_yet_is_never_sent() -> None:
         write.cancel()
         with pytest.raises(asyncio.CancelledError):
             await write
-        assert not session._ledger.pending
+        assert not session._writes.pending
         gateway.release_commands()
         await ping
         await session.ping()
@@ -250,7 +251,7 @@ async def test_a_write_that_found_no_free_stream_in_time_is_not_waited_for_by_th
         await until(lambda: "PING" in kinds(gateway))
         with pytest.raises(MxGatewayTimeoutError, match="no free stream"):
             await session.write(*item.pair, 1, timeout=0.02)
-        assert not session._ledger.pending
+        assert not session._writes.pending
         gateway.release_commands()
         await ping
 
@@ -267,9 +268,9 @@ async def test_a_cancelled_write_that_is_refused_leaves_nothing_to_be_waited_for
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert session._ledger.pending
+    assert session._writes.pending
     gateway.release_commands()
-    await until(lambda: not session._ledger.pending)
+    await until(lambda: not session._writes.pending)
 
 
 async def test_nobody_waits_for_the_completion_of_a_cancelled_write(
@@ -285,8 +286,8 @@ async def test_nobody_waits_for_the_completion_of_a_cancelled_write(
     await until(lambda: is_accepted(gateway, session))
     await session.ping()
 
-    assert session._ledger.pending
-    assert not session._ledger.waiting
+    assert session._writes.pending
+    assert not session._writes.waiting
 
 
 async def test_closing_the_client_ends_a_write_that_goes_on_without_its_caller(gateway: SimulatedGateway) -> None:
@@ -311,7 +312,7 @@ async def test_events_that_were_kept_survive_a_reader_that_was_cancelled_while_i
 ) -> None:
     await session.write_confirmed(*item.pair, 1)
     gateway.drop_connections()
-    await until(lambda: not session._hub._running)
+    await until(lambda: session._pump.state is PumpState.PAUSED)
     change(gateway, range(3))
     first = asyncio.create_task(session.stream_events().__aenter__())
     await asyncio.sleep(0)
@@ -328,7 +329,7 @@ async def test_a_reader_that_was_cancelled_while_it_attached_reads_on_without_a_
 ) -> None:
     await session.write_confirmed(*item.pair, 1)
     gateway.drop_connections()
-    await until(lambda: not session._hub._running)
+    await until(lambda: session._pump.state is PumpState.PAUSED)
     change(gateway, range(3))
     events = session.stream_events()
     first = asyncio.create_task(events.__aenter__())

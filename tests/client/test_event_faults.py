@@ -62,6 +62,7 @@ async def test_after_a_lost_connection_a_new_stream_resumes_where_the_old_one_en
         received = [(await anext(events)).worker_sequence for _ in range(5)]
         gateway.drop_connections()
         change(gateway, range(10))
+    await session.ping()  # over another connection: the loss is known here
     async with session.stream_events(received[-1]) as events:
         received += [(await anext(events)).worker_sequence for _ in range(15)]
 

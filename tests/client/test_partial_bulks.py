@@ -171,7 +171,11 @@ async def test_a_malformed_reply_leaves_its_entries_in_doubt(plant: Plant, resul
 
 
 async def test_the_bound_is_that_of_all_calls_together(plant: Plant) -> None:
-    when_answered(plant.gateway, "WRITE_BULK", plant.gateway.hold_commands)
+    def hold_the_next() -> None:
+        time.sleep(0.01)  # so that the bound has become another one, also where a call takes less than its unit
+        plant.gateway.hold_commands()
+
+    when_answered(plant.gateway, "WRITE_BULK", hold_the_next)
     error = await failing_write(plant, MxGatewayTimeoutError, timeout=0.4)
     plant.gateway.release_commands()
 

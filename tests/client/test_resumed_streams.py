@@ -20,6 +20,7 @@ from mxgateway import (
     Session,
     proto,
 )
+from mxgateway.events.upkeep import PumpState
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.confirming import accepted, confirm
 from tests.client.support import WRITE_COMPLETE, Item, advised, change, connect, is_streaming, opened, requests, until
@@ -60,7 +61,7 @@ class Reader:
 
 async def lost(session: Session) -> None:
     """Wait until the client knows that the stream is lost."""
-    await until(lambda: session._hub._care is not None and session._hub._care.recovery._failing_since is not None)
+    await until(lambda: session._pump._interruption is not None)
 
 
 # -- what it goes on through
@@ -216,7 +217,7 @@ async def test_closing_it_ends_the_attempts(gateway: SimulatedGateway, session: 
     await events.aclose()
     await reader.task
     assert (reader.sequences, reader.error) == ([1], None)
-    assert not session._hub._running
+    assert session._pump.state is PumpState.IDLE
     attempts = len(requests(gateway, "StreamEvents"))
     await asyncio.sleep(0.1)
     assert len(requests(gateway, "StreamEvents")) == attempts
@@ -297,7 +298,7 @@ async def test_a_write_in_flight_is_confirmed_by_the_replayed_completion(
         last = max(event.worker_sequence for event in completions)
         await until(lambda: reader.sequences[-1] >= last)
         assert reader.sequences == list(range(1, len(reader.sequences) + 1))
-        assert not session._ledger.pending
+        assert not session._writes.pending
 
 
 async def test_a_write_in_flight_fails_when_its_completion_may_be_lost() -> None:
@@ -320,7 +321,7 @@ async def test_a_write_in_flight_fails_when_its_completion_may_be_lost() -> None
             assert (await session.write_confirmed(*item.pair, 2, timeout=10)).family == WRITE_COMPLETE
 
 
-async def test_a_write_in_flight_fails_when_nothing_resumes_the_stream(
+async def test_a_write_in_flight_survives_the_fault_that_ends_an_iterator(
     gateway: SimulatedGateway, session: Session, item: Item
 ) -> None:
     async with session.stream_events() as events:
@@ -330,7 +331,9 @@ async def test_a_write_in_flight_fails_when_nothing_resumes_the_stream(
         await accepted(gateway, session, 1)
         gateway.drop_connections()
         with pytest.raises(MxGatewayTransportError):
-            await write
+            await anext(events)
+        gateway.release_write_completions()
+        assert (await write).family == WRITE_COMPLETE
 
 
 async def test_a_write_that_begins_while_the_stream_is_away_is_confirmed_as_well(

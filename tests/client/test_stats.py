@@ -235,7 +235,7 @@ async def test_events_that_the_gateway_has_lost_are_counted() -> None:
 async def test_events_that_nobody_reads_are_counted_when_they_are_thrown_away(
     gateway: SimulatedGateway, client: GatewayClient, session: Session, item: Item, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mxgateway.events.kept_events.KEPT_LIMIT", 10)
+    monkeypatch.setattr("mxgateway.events.backlog.KEPT_LIMIT", 10)
     await session.write_confirmed(*item.pair, 1)  # from now on the stream stays open, and events are kept
     change(gateway, range(30))
     await session.write_confirmed(*item.pair, 2)

@@ -260,7 +260,7 @@ async def test_a_write_that_is_not_confirmed_in_time_says_so_and_the_next_one_is
     gateway.release_write_completions()
     (write,) = await session.write_tags({TAG: 2}, confirm=True)
     assert write.ok
-    assert not session._ledger.pending
+    assert not session._writes.pending
 
 
 async def test_nobody_has_to_read_events_for_tags_to_be_written(caplog: pytest.LogCaptureFixture) -> None:
@@ -401,10 +401,10 @@ async def test_completions_that_are_drained_confirm_their_writes_as_well(
     server = await session.register("tests")
     (result,) = await session.subscribe_bulk(server, [TAG])
     await session.write(server, result.item_handle, 1)
-    assert session._ledger.pending
+    assert session._writes.pending
     families = [event.family.name for event in await session.drain_events()]
     assert families.count("ON_WRITE_COMPLETE") == 1
-    assert not session._ledger.pending
+    assert not session._writes.pending
 
     event = await session.write_confirmed(server, result.item_handle, 2, timeout=10)
     assert event.worker_sequence > len(families)

@@ -71,7 +71,7 @@ async def test_a_write_that_is_refused_at_once_raises_and_leaves_nothing_behind(
     for _ in range(3):
         with pytest.raises(MxAccessError, match="refused write"):
             await session.write_confirmed(item.server, denied, 1)
-    assert not session._ledger.pending
+    assert not session._writes.pending
 
 
 async def test_the_stream_stays_open_for_the_next_confirmed_write(
@@ -125,7 +125,7 @@ async def test_each_of_several_writes_in_flight_on_one_item_gets_its_own_complet
         else:
             assert isinstance(outcome, proto.MxEvent)
             assert outcome.worker_sequence == in_order[number]
-    assert not session._ledger.pending
+    assert not session._writes.pending
 
 
 def write_command(item: Item, value: Any) -> proto.MxCommand:
@@ -218,7 +218,7 @@ async def test_events_that_were_kept_are_not_repeated_for_a_reader_that_resumes(
 async def test_what_exceeds_the_bound_of_kept_events_is_told_as_a_gap(
     gateway: SimulatedGateway, session: Session, item: Item, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mxgateway.events.kept_events.KEPT_LIMIT", 10)
+    monkeypatch.setattr("mxgateway.events.backlog.KEPT_LIMIT", 10)
     await session.write_confirmed(*item.pair, 1)
     for value in range(30):
         change(gateway, [value])
@@ -304,7 +304,7 @@ async def test_a_completion_that_nobody_waits_for_any_more_does_not_pass_for_the
     outcome = (await asyncio.gather(failing, good, return_exceptions=True))[0]
     assert isinstance(outcome, MxAccessError)
     assert good.result().worker_sequence == list(await completions(session))[3]
-    assert not session._ledger.pending
+    assert not session._writes.pending
 
 
 async def test_a_cancelled_plain_write_counts_as_well(gateway: SimulatedGateway, session: Session, item: Item) -> None:
@@ -343,7 +343,7 @@ async def test_a_write_that_found_no_connection_is_not_waited_for_by_the_next_on
             await session.write(1, 2, 3)
         with pytest.raises(MxGatewayTransportError, match="connection refused"):
             await session.write_confirmed(1, 2, 3)
-        assert not session._ledger.pending
+        assert not session._writes.pending
         await gateway.start()
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from grpclib.const import Status
 
 from mxgateway import (
     GatewayClient,
     GrpcStatus,
     MxAccessError,
     MxGatewaySessionError,
+    MxGatewayTimeoutError,
     MxGatewayTransportError,
     Session,
 )
+from mxgateway.commands.event_source import EventCall
+from mxgateway.events.upkeep import PumpState
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.confirming import WRONG, accepted, confirm
 from tests.client.support import (
@@ -31,15 +35,31 @@ from tests.client.support import (
 # -- faults of the stream
 
 
-async def test_a_lost_connection_reaches_whoever_waits(gateway: SimulatedGateway, session: Session, item: Item) -> None:
+async def test_a_write_that_waits_while_the_connection_is_lost_is_confirmed_by_the_stream_that_comes_back(
+    gateway: SimulatedGateway, session: Session, item: Item
+) -> None:
     gateway.hold_write_completions()
     tasks = [confirm(session, item, value) for value in (1, 2, 3)]
     await accepted(gateway, session, 3)
     gateway.drop_connections()
+    await until(lambda: not is_streaming(gateway, session))
+    gateway.release_write_completions()
 
-    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-        assert isinstance(outcome, MxGatewayTransportError)
-        assert outcome.retryable
+    events = await asyncio.gather(*tasks)
+    assert [event.family for event in events] == [WRITE_COMPLETE] * 3
+    assert [event.worker_sequence for event in events] == sorted({event.worker_sequence for event in events})
+
+
+async def test_a_write_whose_stream_does_not_come_back_ends_with_its_own_time(
+    gateway: SimulatedGateway, session: Session, item: Item
+) -> None:
+    gateway.hold_write_completions()
+    waiting = confirm(session, item, 1, timeout=0.3)
+    await accepted(gateway, session, 1)
+    gateway.fail_next("StreamEvents", Status.UNAVAILABLE, "not now", times=10**6)
+    gateway.drop_connections()
+    with pytest.raises(MxGatewayTimeoutError, match="MXAccess accepted write"):
+        await waiting
 
 
 @pytest.mark.parametrize("reader", [False, True])
@@ -48,11 +68,10 @@ async def test_the_completions_of_before_a_lost_connection_do_not_pass_for_later
 ) -> None:
     await session.write_confirmed(*item.pair, 0)
     gateway.hold_write_completions()
-    lost = [confirm(session, item, value) for value in (1, 2)]
+    earlier = [confirm(session, item, value) for value in (1, 2)]
     await accepted(gateway, session, 2)
     gateway.drop_connections()
-    await asyncio.gather(*lost, return_exceptions=True)
-    assert not is_streaming(gateway, session)
+    await until(lambda: not is_streaming(gateway, session))
 
     events = session.stream_events()
     if reader:
@@ -62,6 +81,7 @@ async def test_the_completions_of_before_a_lost_connection_do_not_pass_for_later
     gateway.release_write_completions()
     with pytest.raises(MxAccessError):
         await failing
+    assert [event.family for event in await asyncio.gather(*earlier)] == [WRITE_COMPLETE] * 2
     assert (await session.write_confirmed(*item.pair, 3, timeout=10)).family == WRITE_COMPLETE
     await events.aclose()
 
@@ -73,36 +93,32 @@ async def test_a_reader_that_attaches_after_a_lost_connection_does_not_skip_a_co
         await session.write_confirmed(*item.pair, 0)
         assert [(await anext(events)).worker_sequence for _ in range(3)] == [1, 2, 3]
     gateway.hold_write_completions()
-    lost = confirm(session, item, 1)
+    expected = confirm(session, item, 1)
     await accepted(gateway, session, 1)
+    gateway.fail_next("StreamEvents", Status.UNAVAILABLE, "not now", times=1)
     gateway.drop_connections()
-    await asyncio.wait([lost])
-    gateway.release_write_completions()
-    # Another client takes the completion out of the queue; only a stream that resumes sees it again.
-    async with connect(gateway) as other, other.attach_session(session.session_id).stream_events() as theirs:
-        assert (await anext(theirs)).family == WRITE_COMPLETE
     await until(lambda: not is_streaming(gateway, session))
+    gateway.release_write_completions()
 
-    async with session.stream_events() as events:
+    async with session.stream_events(resume=True) as events:
         assert (await anext(events)).worker_sequence == 4
+        assert (await expected).worker_sequence == 4
         assert (await session.write_confirmed(*item.pair, 2, timeout=10)).worker_sequence == 6
 
 
-async def test_completions_that_were_lost_in_a_gap_are_told() -> None:
-    options = SimulatorOptions(replay_limit=2)
-    async with opened(options) as (gateway, session):
+async def test_events_that_were_lost_before_a_write_was_sent_do_not_concern_it() -> None:
+    async with opened(SimulatorOptions(replay_limit=2)) as (gateway, session):
         item = await advised(session)
         await session.write_confirmed(*item.pair, 0)
+        gateway.fail_next("StreamEvents", Status.UNAVAILABLE, "not now", times=1)
         gateway.drop_connections()
-        await until(lambda: not session._hub._running)
-        async with connect(gateway) as other, other.attach_session(session.session_id).stream_events() as theirs:
-            change(gateway, range(20))
-            while (await anext(theirs)).worker_sequence < 20:
-                pass
-        await until(lambda: not is_streaming(gateway, session))
-        gateway.hold_write_completions()
-        with pytest.raises(MxGatewaySessionError, match="were lost, the write's completion perhaps among them"):
-            await session.write_confirmed(*item.pair, 1, timeout=10)
+        await until(lambda: session._pump.state is PumpState.PAUSED)
+        change(gateway, range(20))
+        gateway.sessions[session.session_id].events.drain(1000)
+        session._pump.wake()
+        await until(lambda: (session._pump.newest or 0) >= 20)
+
+        assert (await session.write_confirmed(*item.pair, 1, timeout=10)).family == WRITE_COMPLETE
 
 
 async def test_a_write_whose_stream_ends_while_it_waits_for_its_turn_opens_another(
@@ -125,11 +141,11 @@ async def test_a_write_whose_stream_ends_while_it_waits_for_its_turn_opens_anoth
 async def test_a_write_is_not_sent_when_its_stream_cannot_be_opened(
     gateway: SimulatedGateway, session: Session, item: Item, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(after: int) -> None:
+    async def refused(stream: EventCall) -> None:
         raise MxGatewayTransportError("no stream", phase="stream")
 
     with monkeypatch.context() as patched:
-        patched.setattr(session._hub, "_open_stream", refused)
+        patched.setattr(EventCall, "open", refused)
         with pytest.raises(MxGatewayTransportError, match="no stream"):
             await session.write_confirmed(*item.pair, 1)
     assert "WRITE" not in kinds(gateway)
@@ -176,8 +192,8 @@ async def test_removing_an_item_ends_whoever_waits_for_its_writes(
 
     with pytest.raises(MxGatewaySessionError, match="the item was removed before its write was confirmed"):
         await waiting
-    assert not session._ledger.pending
-    assert not session._ledger.waiting
+    assert not session._writes.pending
+    assert not session._writes.waiting
 
 
 async def test_a_handle_that_is_given_out_again_starts_afresh(

@@ -172,7 +172,7 @@ async def test_the_gateway_learns_of_the_deadline(gateway: GrpcioGateway, client
             ).messages()
     opened, ping, stream, _ = gateway.exchanges
     assert opened.timeout is not None
-    assert 5 < opened.timeout <= 7
+    assert 55 < opened.timeout <= 60  # longer than its caller waits: a session that comes late is closed
     assert ping.timeout is None
     assert stream.timeout is not None
     assert stream.timeout <= 0.31

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from grpclib.const import Status
 
-from mxgateway import MxGatewayError, Outcome, Subscription, SubscriptionState, proto
+from mxgateway import MxGatewayError, Outcome, RecoveryOptions, Subscription, SubscriptionState, proto
 from mxgateway.events.recovery import Recovery
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from mxgateway.simulator.sessions import Session
@@ -409,6 +409,23 @@ async def snapshot_refused_at_first(world: World) -> None:
     world.load.held = False
 
 
+def refuse_unprocessed(*, goaway: bool) -> None:
+    """Put calls that the gateway refuses before it processes them into the table; each is sent again once by itself."""
+
+    async def inject(world: World) -> None:
+        for method in ("StreamEvents", "Invoke.Ping"):
+            world.gateway.refuse_next(method, times=2, goaway=goaway)
+        world.gateway.drop_connections()
+        await world.until_lost()
+
+    inject.__name__ = f"calls refused unprocessed by {'GOAWAY' if goaway else 'REFUSED STREAM'}"
+    fault(CONTINUOUS, covers="refuse_next")(inject)
+
+
+refuse_unprocessed(goaway=False)
+refuse_unprocessed(goaway=True)
+
+
 # -- the world
 
 
@@ -441,9 +458,9 @@ def noted(failures: list[MxGatewayError]) -> Iterator[None]:
     """Note what recovery pauses for."""
     pause = Recovery.pause
 
-    async def note(self: Recovery, error: MxGatewayError) -> None:
+    async def note(self: Recovery, error: MxGatewayError, options: RecoveryOptions | None = None) -> None:
         failures.append(error)
-        await pause(self, error)
+        await pause(self, error, options)
 
     with patch.object(Recovery, "pause", note):
         yield

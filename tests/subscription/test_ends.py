@@ -16,9 +16,10 @@ from mxgateway import (
     Overflow,
     SubscriptionState,
 )
-from mxgateway.events.event_hub import EventHub
+from mxgateway.events.order import StreamOrder
+from mxgateway.events.pump import StreamPump
 from mxgateway.simulator import SimulatedGateway
-from mxgateway.subscription.feed import Feed
+from mxgateway.subscription.epoch import SessionEpoch
 from mxgateway.subscription.supervisor import Supervisor
 from tests.client.support import connect, until
 from tests.subscription.rig import consumed, options, publish, quiet_plant, tags_of
@@ -57,7 +58,7 @@ async def read(events: EventStream) -> None:
         pass
 
 
-@pytest.mark.parametrize(("of", "name"), [(Feed, "deliver"), (EventHub, "_dispatch")])
+@pytest.mark.parametrize(("of", "name"), [(SessionEpoch, "take"), (StreamOrder, "deliver")])
 async def test_a_defect_in_the_delivery_of_events_ends_everybody_who_is_attached(
     gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch, of: type, name: str
 ) -> None:
@@ -82,7 +83,7 @@ async def test_a_defect_while_the_stream_comes_back_ends_the_subscription(
     gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with consumed(client.subscribe(TAGS, options())) as consumer:
-        monkeypatch.setattr(EventHub, "_proved", broken)
+        monkeypatch.setattr(StreamPump, "_prove", broken)
         gateway.drop_connections()
         await until(lambda: consumer.error is not None)
         assert isinstance(consumer.error, MxGatewayError)
@@ -91,7 +92,7 @@ async def test_a_defect_while_the_stream_comes_back_ends_the_subscription(
 
 @pytest.mark.parametrize(
     ("of", "name"),
-    [(Supervisor, "_connect"), (Supervisor, "subscribe"), (EventHub, "_serve")],
+    [(Supervisor, "_connect"), (Supervisor, "subscribe"), (StreamPump, "_serve")],
     ids=["session", "items", "stream"],
 )
 async def test_a_defect_at_the_beginning_is_raised_there(

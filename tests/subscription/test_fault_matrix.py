@@ -34,6 +34,7 @@ NO_FAULTS: Final = {
     "start", "serve_forever", "tag", "set_tag",
     "release_commands", "deploy", "hold_deploy_events", "release_deploy_events",
     "hold_write_completions", "release_write_completions",  # nothing that a subscription waits for
+    "keep_history",
 }  # fmt: skip
 """What the proxy and the gateway can do besides going wrong."""
 

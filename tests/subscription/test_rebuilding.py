@@ -57,7 +57,8 @@ async def test_a_new_session_is_told_as_rebuilt_also_when_its_first_stream_is_re
         await until(lambda: len(consumer.updates) == len(TAGS))
         on_reply(gateway, "OpenSession", lambda: gateway.fail_next("StreamEvents", Status.UNAVAILABLE, times=2))
         gateway.crash_worker(next(iter(gateway.sessions)))
-        await until(lambda: consumer.outcomes != [] and len(consumer.updates) == 2 * len(TAGS))
+        # A value may be read besides: while the first stream is away nobody knows whether it has brought something.
+        await until(lambda: consumer.outcomes != [] and len(consumer.updates) >= 2 * len(TAGS))
         assert is_connected(consumer.subscription)
         states = [(change.state.value, change.outcome) for change in consumer.changes]
         assert states[2:] == [("recovering", None), ("connected", Outcome.REBUILT)]
@@ -159,8 +160,10 @@ async def test_what_a_consumer_keeps_of_an_interruption_keeps_no_events_alive(
             gateway.drop_connections()
             await until(lambda n=number: len(consumer.outcomes) == n)  # type: ignore[misc]
         assert len([change.cause for change in consumer.changes if change.cause is not None]) == 3
+        (own,) = gateway.sessions
         gc.collect()
-        assert [each for each in gc.get_objects() if isinstance(each, proto.MxEvent)] == []
+        events = [each for each in gc.get_objects() if isinstance(each, proto.MxEvent)]
+        assert [each for each in events if each.session_id == own] == []
 
 
 async def test_a_stream_that_is_opened_for_an_iterator_in_the_middle_of_a_pause_ends_the_interruption(

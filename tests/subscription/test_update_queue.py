@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -189,11 +190,19 @@ def test_a_gap_stands_exactly_where_the_dropped_updates_stood(overflow: Overflow
 
 @unhurried
 @given(policies, steps)
-def test_gaps_are_never_dropped_and_keep_their_order(overflow: Overflow, steps: list[tuple[str]]) -> None:
+def test_gaps_are_never_dropped_and_those_with_no_update_between_them_become_one(
+    overflow: Overflow, steps: list[tuple[str]]
+) -> None:
     bench = Bench(overflow)
     bench.run(steps)
     own = [item for item in bench.taken if isinstance(item, Gap) and item not in bench.overflows]
-    assert list(map(id, own)) == [id(mark) for mark in bench.marks if isinstance(mark, Gap)]
+    put = [mark for mark in bench.marks if isinstance(mark, Gap)]
+    assert sum(gap.count or 0 for gap in own) == sum(gap.count or 0 for gap in put)
+    assert [gap.first_lost for gap in own] == sorted(gap.first_lost for gap in own)
+    for gap in put:
+        assert any(each.first_lost <= gap.first_lost and (gap.last_lost or 0) <= (each.last_lost or 0) for each in own)
+    for one, other in pairwise(bench.taken) if ("pop",) not in steps else ():
+        assert not (isinstance(one, Gap) and isinstance(other, Gap) and one.cause is other.cause)
 
 
 @unhurried

@@ -1,0 +1,47 @@
+"""Events that come while only completions are waited for: they are kept for the next iterator."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from mxgateway.events.cursor import Cursor, Event, Loss, LossCause
+from mxgateway.events.reader import Reader
+from mxgateway.transport.counters import Counters
+
+KEPT_LIMIT: Final = 10_000
+"""Events that are kept: the length of the gateway's own queue."""
+
+
+class Backlog(Reader):
+    """A reader for whoever comes next. The oldest events make room."""
+
+    keeps = False
+    pins = True
+    whole = True
+
+    def __init__(self, cursor: Cursor, counters: Counters) -> None:
+        self.cursor = cursor
+        self._counters = counters
+        self._begin = cursor.position or 0
+        self._dropped = 0
+        """Up to where events have made room."""
+        self._kept: deque[Event | Loss] = deque()
+
+    def take(self, news: Sequence[Event | Loss]) -> None:
+        """Keep what is news; a loss that was dropped with what stood before it is part of what is missing then."""
+        self._kept.extend(news)
+        while len(self._kept) > KEPT_LIMIT or (self._dropped and self._kept and isinstance(self._kept[0], Loss)):
+            oldest = self._kept.popleft()
+            self._dropped = oldest.last if isinstance(oldest, Loss) else oldest.worker_sequence
+            self._counters.events_dropped += not isinstance(oldest, Loss)
+
+    def covers(self, after: int) -> bool:
+        """Tell whether these are all events behind a sequence; 0 asks for whatever there is."""
+        return bool(self._kept) and (not after or after >= max(self._begin, self._dropped))
+
+    def behind(self, after: int) -> tuple[Event | Loss, ...]:
+        """Return what was kept, behind a loss that stands for what was dropped."""
+        cursor = Cursor(after or self._begin)
+        return (*cursor.miss(self._dropped, LossCause.REPLAY), *cursor.take(self._kept, unnumbered=True))

@@ -1,0 +1,343 @@
+"""Keeps the one event stream of a session up: opens it, hands on what it brings, and brings it back through faults.
+
+While the stream lives, a delivery goes from the socket to the readers in one call, and no task of this runs. A task opens the stream, and brings it back as long as a reader wants
+that: behind the lowest cursor of those who are present, with the pauses that they ask for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from mxgateway.commands.event_source import EventCall, EventSource
+from mxgateway.errors import CallSite, MxGatewayError, map_fault
+from mxgateway.events.completions import Completions
+from mxgateway.events.cursor import Cursor, Event, LossCause
+from mxgateway.events.order import StreamOrder
+from mxgateway.events.reader import Reader, StreamCare
+from mxgateway.events.readers import Openers, Readers
+from mxgateway.events.recovery import GivingUp, Recovery, is_session_lost, is_taken
+from mxgateway.faults import ConnectionFault, MessageFault, RpcStatus, copy_of, is_reply_too_large
+from mxgateway.subscription_options import RecoveryOptions
+
+log = logging.getLogger("mxgateway.events")
+
+SLICES: Final = 4
+"""In how many parts silence is waited for: nothing is noted for each event, so that it is noticed a quarter late at the most."""
+
+
+class PumpState(enum.Enum):
+    """How the stream stands."""
+
+    IDLE = "idle"
+    """Nobody wants it."""
+    OPENING = "opening"
+    """It is being opened."""
+    LIVE = "live"
+    """It is open."""
+    PAUSED = "paused"
+    """It was lost, and the next attempt has not begun."""
+    OVER = "over"
+    """The session is closed."""
+
+
+class StreamUpkeep:
+    """The stream, and the task that keeps it; `from_the_first` is True when the session was opened here, so that its first event is number 1."""
+
+    def __init__(self, source: EventSource, completions: Completions, *, from_the_first: bool, name: str) -> None:
+        self.state = PumpState.IDLE
+        self._source = source
+        self._completions = completions
+        self._readers = Readers(completions, source.counters)
+        self._newest = 0 if from_the_first else None
+        """What streams of before have brought."""
+        completions.cursor = Cursor(self._newest)
+        self._opened_before = False
+        self._may_have_missed = False
+        """True once a stream was lost whose first event may have been on its way."""
+        self._served = False
+        """True once the gateway has served a stream."""
+        self._recovery = Recovery(name, RecoveryOptions(), source)
+        self._interruption: MxGatewayError | None = None
+        """Why the stream is lost, from when its readers know that until they know that it is back."""
+        self._taken_since: float | None = None
+        self._unreadable_after: int | None = None
+        """Behind which event a message could not be taken, the last time that this happened."""
+        self._openers = Openers()
+        self._task: asyncio.Task[None] | None = None
+        # Of the present stream.
+        self._stream: EventCall | None = None
+        self._order = StreamOrder(0)
+        self._skips_replay = False
+        """True when it was opened for what comes from then on, and not for what has come before."""
+        self._proved = self._restart = False
+        self._deliveries = 0
+        self._outcome: tuple[MxGatewayError | None] | None = None
+        self._changed = asyncio.Event()
+        """Set when the task has to look again."""
+
+    @property
+    def newest(self) -> int | None:
+        """Up to where events have come; None when nothing is known."""
+        return max(self._order.last, self._newest or 0) or self._newest
+
+    def _change(self, *readers: Reader) -> None:
+        """Change who reads, and with that what is decoded."""
+        self._readers.change(readers, self.newest)
+        if self._stream is not None:
+            self._stream.whole = self._readers.whole
+        backlog = self._readers.backlog
+        if backlog in self._readers.present and backlog is not None and self._is_past(backlog.cursor):
+            self._reopen()  # others have read meanwhile
+
+    def _is_past(self, cursor: Cursor) -> bool:
+        """Tell whether the stream does not bring all that is behind a cursor."""
+        return cursor.needs(self._order.last) or (self._skips_replay and not self._order.last and bool(cursor.position))
+
+    def _reopen(self) -> None:
+        if self._stream is not None:
+            self._restart = True
+            self._stream.close()  # what it still brings would seem to follow what the new reader has taken
+            self._changed.set()
+
+    def _remove(self, *gone: Reader) -> None:
+        self._change(*(reader for reader in self._readers.present if reader not in gone))
+
+    def _rest(self) -> None:
+        """Be without a task."""
+        if self.state is not PumpState.OVER:
+            self.state = PumpState.IDLE
+        self._interruption = self._taken_since = None
+        self._turn_away(None)
+
+    async def _run(self) -> None:
+        try:
+            await self._keep_up()
+        except GivingUp as end:
+            self._finish(end.error)
+        except asyncio.CancelledError:
+            if self._task is asyncio.current_task():  # somebody has cancelled every task there is
+                self._finish(self._source.closed_error())
+            raise
+        except Exception as defect:  # noqa: BLE001 - whoever reads would wait for ever
+            self._finish(map_fault(defect, CallSite()), final=True)
+        finally:
+            if self._task is None or self._task is asyncio.current_task():
+                self._task = None
+                self._rest()
+
+    async def _keep_up(self) -> None:
+        """Open the stream, and open it again, until nobody wants it or it is over for good."""
+        while self._readers.wanted and self.state is not PumpState.OVER:
+            self.state = PumpState.OPENING
+            fault = await self._serve()
+            if self._restart:
+                continue
+            if fault is None or is_session_lost(fault):
+                self._finish(fault)
+                return
+            await self._recover(fault)
+
+    async def _serve(self) -> MxGatewayError | None:
+        """Open a stream and let it bring events until it ends; return what has ended it, None when the gateway did."""
+        stream = self._begin()
+        try:
+            await stream.open()
+            self.state, self._opened_before = PumpState.LIVE, True
+            if self._interruption is not None:
+                self._openers.let_in(readers_only=True)
+                await self._prove()
+            if self._outcome is None:
+                self._openers.let_in()
+            elif (refusal := self._outcome[0]) is not None:
+                self._turn_away(refusal, readers_only=self._served)
+            return await self._watch()
+        except MxGatewayError as fault:
+            if not self._restart:
+                self._turn_away(fault, readers_only=self._served)
+            return fault
+        finally:
+            stream.close()
+            if self._stream is stream:
+                self._stream = None
+
+    def _begin(self) -> EventCall:
+        """Return a stream behind the lowest cursor, to be opened."""
+        known = self._readers.resume_points()
+        begin = min(known, default=0)
+        # 0 asks the gateway for no replay. Where events have come before, a stream from the beginning is opened behind 1, so that only that one may be missing.
+        after = 1 if known and not begin and (self._may_have_missed or max(known)) else begin
+        self._skips_replay = not after and self._opened_before
+        self._newest = self.newest
+        for reader in self._readers.present:
+            if reader.cursor.position is None:  # nothing of before is replayed for it, and others may have read that
+                reader.confused()
+        self._order = StreamOrder(begin, is_known=bool(known))
+        self._proved = self._restart = False
+        self._outcome = None
+        self._completions.begin(after)
+        self._changed.clear()
+        self._stream = self._source.open_stream(after, self)
+        self._stream.whole = self._readers.whole
+        return self._stream
+
+    async def _watch(self) -> MxGatewayError | None:
+        """Wait for the end of the stream. Silence makes the worker be asked for a sign of life."""
+        seen, silent = self._deliveries, 0
+        while self._outcome is None and not self._restart and self._readers.wanted:
+            bound = self._readers.stale_after
+            try:
+                async with asyncio.timeout(None if bound is None else bound / SLICES):
+                    await self._changed.wait()
+            except TimeoutError:
+                silent = silent + 1 if seen == self._deliveries else 0
+                if silent >= SLICES:
+                    await self._source.probe(self._readers.stale_timeout)
+                    silent = 0
+                seen = self._deliveries
+            self._changed.clear()
+        return self._outcome[0] if self._outcome is not None else None
+
+    async def _prove(self) -> None:
+        """Wait until the gateway has shown that it serves the stream, by a first event or by an answer of the worker.
+
+        Opening proves nothing: a refusal comes later, and a gateway without events is silent.
+        """
+        asking = asyncio.ensure_future(self._source.probe(self._readers.stale_timeout))
+        asking.add_done_callback(lambda _: self._changed.set())
+        try:
+            while not (self._proved or self._outcome is not None or self._restart or asking.done()):
+                await self._changed.wait()
+                self._changed.clear()
+            if asking.done() and self._outcome is None and not self._proved:
+                await asking
+                self._is_back(gap=False)
+        finally:
+            asking.cancel()
+            await asyncio.wait([asking])
+            if not asking.cancelled():
+                asking.exception()
+
+    def _is_back(self, *, gap: bool) -> None:
+        """Take note that the gateway serves the stream."""
+        self._proved = self._served = True
+        self._taken_since = None
+        if self._interruption is not None:
+            self._interruption = None
+            self._recovery.succeeded()
+            for reader in self._readers.present:
+                reader.resumed(gap=gap)
+            self._openers.let_in()
+            self._changed.set()
+
+    def _turn_away(self, fault: MxGatewayError | None, *, readers_only: bool = False) -> None:
+        """Tell those who wait that the stream has not come about: they are no readers any more. A write waits for a stream that was there before."""
+        failure: Callable[[], MxGatewayError] = self._source.closed_error if fault is None else lambda: copy_of(fault)
+        if gone := self._openers.turn_away(failure, readers_only=readers_only):
+            self._remove(*gone)
+
+    # -- what the stream brings
+
+    def receive(self, events: Sequence[Event]) -> bool:
+        """Hand a delivery to every reader, as far as it is news to it; False when the gateway has to wait."""
+        try:
+            self._deliveries += 1
+            if not self._proved:
+                self._is_back(gap=events[0].replay_gap is not None)
+            readers = self._readers
+            if not self._order.deliver(events, readers.present):
+                self._deliver_checked(events)
+            for reader in readers.present:
+                if reader.full:
+                    return not readers.hold()
+        except Exception as defect:  # noqa: BLE001 - whoever reads would wait for ever
+            error = map_fault(defect, CallSite())
+            self._finish(error, final=True)
+            self.ended(error)
+        return True
+
+    def _deliver_checked(self, events: Sequence[Event]) -> None:
+        """Hand on what can be believed of events that do not simply follow one another. Numbers that make no sense are reported and survived."""
+        order, readers = self._order, self._readers.present
+        believed = order.check(events)
+        self._source.counters.events_lost += order.lost
+        if order.nonsense:
+            log.warning(
+                "the gateway has sent %s; its numbers rise by one, so this is a fault of its own", order.nonsense
+            )
+        for reader in readers:
+            if order.rewound is not None:
+                reader.cursor.rewind(order.rewound)
+            if order.hides_events:
+                reader.confused()
+        for reader in self._readers.present:
+            if news := reader.cursor.take(believed, unnumbered=reader.whole):
+                reader.take(news)
+
+    def ended(self, error: MxGatewayError | None) -> None:
+        """Take note of the end of the stream."""
+        self._outcome = (error,)
+        self._changed.set()
+
+    # -- through faults
+
+    async def _recover(self, fault: MxGatewayError) -> None:
+        """Wait until the next attempt may begin; a reader for which there is none ends."""
+        if self.state is PumpState.LIVE and not isinstance(fault.__cause__, RpcStatus):
+            self._may_have_missed = True
+        self._taken_since = (self._taken_since or asyncio.get_running_loop().time()) if is_taken(fault) else None
+        for reader in self._readers.present:
+            care = reader.care
+            if care is None or self._is_refused_for_too_long(reader, care, fault):
+                self._dismiss(reader, fault)
+            elif self._recovery.gives_up(care.recovery):
+                self._dismiss(reader, fault, final=True)
+            elif self._interruption is None:
+                reader.interrupted(copy_of(fault))
+        if not self._readers.wanted:
+            return
+        self._interruption = fault
+        cause = fault.__cause__
+        if self._skips(fault) or (self._proved and isinstance(cause, ConnectionFault) and cause.polite):
+            self._recovery.failed(fault)
+            return
+        self.state = PumpState.PAUSED
+        await self._recovery.pause(fault, self._readers.recovery)
+
+    def _dismiss(self, reader: Reader, fault: MxGatewayError, *, final: bool = False) -> None:
+        reader.end(copy_of(fault), final=final)
+        if reader is not self._completions:
+            self._remove(reader)
+
+    def _is_refused_for_too_long(self, reader: Reader, care: StreamCare, fault: MxGatewayError) -> bool:
+        """Tell whether a refusal ends the stream for a reader. For completions it does when there was no stream before: the write was sent in vain."""
+        if reader is self._completions and not self._served:
+            return isinstance(fault.__cause__, RpcStatus)
+        if self._taken_since is None or care.taken_bound is None:
+            return False
+        return asyncio.get_running_loop().time() - self._taken_since >= care.taken_bound
+
+    def _skips(self, fault: MxGatewayError) -> bool:
+        """Tell whether the stream is opened again at once because a message cannot be taken; when that has happened before, it goes on behind that message."""
+        cause = fault.__cause__
+        if not (isinstance(cause, MessageFault) or is_reply_too_large(cause)) or self.newest is None:
+            return False
+        after, before = self._order.last, self._unreadable_after
+        self._unreadable_after = after
+        if before == after:
+            self._source.counters.events_lost += 1
+            for reader in self._readers.present:
+                if news := reader.cursor.miss(after + 1, LossCause.UNREADABLE):
+                    reader.take(news)
+        return True
+
+    def _finish(self, fault: MxGatewayError | None, *, final: bool = False) -> None:
+        """End every reader: the stream is over."""
+        readers, self._readers.present = self._readers.present, (self._completions,)
+        self._interruption = None
+        for reader in readers:
+            reader.end(None if fault is None else copy_of(fault), final=final)
+        self._turn_away(fault)

@@ -1,0 +1,396 @@
+"""Every event comes once or is told as lost, whoever else reads the session's stream and wherever it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from typing import Any
+
+import pytest
+from grpclib.const import Status
+
+from mxgateway import (
+    EventStream,
+    GapCause,
+    MxGatewayError,
+    MxGatewaySessionError,
+    RecoveryOptions,
+    SubscriptionState,
+    TagUpdate,
+    proto,
+)
+from mxgateway.simulator import Attribute, DataType, Plant, PlantObject, Template
+from tests.client.confirming import accepted
+from tests.client.support import DATA_CHANGE, WRITE_COMPLETE, connect, is_streaming, until
+from tests.events.support import OTHER, TAG, Site, site
+from tests.subscription.rig import consumed, is_connected, options, publish, tags_of
+
+SLOW = RecoveryOptions(initial_backoff=10_000, max_backoff=10_000, stable_after=10_000)
+"""Pauses that nobody waits for."""
+BIGGEST = 2**64 - 1
+PIECE = 500
+"""Events that the tests publish in one turn of the loop."""
+
+
+async def sequences(events: EventStream, last: int) -> list[int]:
+    """Read up to an event and return what came; a gap as the number before which everything is lost, negative."""
+    seen: list[int] = []
+    while not seen or seen[-1] < last:
+        event = await anext(events)
+        gap = event.replay_gap
+        seen.append(event.worker_sequence if gap is None else -gap.oldest_available_sequence)
+    return seen
+
+
+# -- where a stream goes on
+
+
+async def test_a_stream_that_breaks_before_its_first_event_is_opened_again_where_it_was_asked_for(world: Site) -> None:
+    await world.advised()
+    async with world.session.stream_events() as events:
+        publish(world.gateway, [TAG] * 2, 7)
+        assert await sequences(events, 3) == [1, 2, 3]
+    await until(lambda: not is_streaming(world.gateway, world.session))
+    publish(world.gateway, [TAG] * 4, 8)
+    async with connect(world.gateway, endpoint=world.proxy.endpoint) as other:
+        mine = other.attach_session(world.session.session_id)
+        events = mine.stream_events(after_worker_sequence=3, resume=True)
+        world.proxy.to_client.freeze()
+        reading = asyncio.create_task(sequences(events, 7))
+        await until(lambda: is_streaming(world.gateway, world.session))
+        world.lose_connections()
+        assert await reading == [4, 5, 6, 7]
+        await events.aclose()
+
+
+async def test_a_hand_over_whose_first_stream_breaks_loses_nothing(world: Site) -> None:
+    tags = tags_of(3)
+    async with connect(world.gateway) as old:
+        updates = old.subscribe(tags, options())
+        async with updates:
+            async for update in updates:
+                if isinstance(update, TagUpdate) and update.worker_sequence == 3:
+                    break
+            state = json.loads(json.dumps(updates.export_state()))
+            await updates.aclose(keep_session=True)
+    (there,) = [each for key, each in world.gateway.sessions.items() if key != world.session.session_id]
+    await until(lambda: not there.events.is_attached)
+    publish(world.gateway, tags, 7)
+    async with connect(world.gateway, endpoint=world.proxy.endpoint) as new:
+        subscription = new.subscribe(resume_from=state, options=options())
+        world.proxy.to_client.freeze()
+        beginning = asyncio.create_task(subscription.__aenter__())
+        await until(lambda: there.events.is_attached)
+        world.lose_connections()
+        await beginning
+        async with consumed(subscription) as consumer:
+            await until(lambda: consumer.values == dict.fromkeys(tags, 7))
+            assert [update.worker_sequence for update in consumer.updates] == [4, 5, 6]
+            assert consumer.gaps == []
+
+
+async def test_two_iterators_that_resume_at_different_points_both_get_everything(world: Site) -> None:
+    await world.advised()
+    async with world.session.stream_events() as events:
+        publish(world.gateway, [TAG] * 9, 7)
+        await sequences(events, 10)
+    await until(lambda: not is_streaming(world.gateway, world.session))
+    async with (
+        world.session.stream_events(after_worker_sequence=8, resume=True) as late,
+        world.session.stream_events(after_worker_sequence=3, resume=True) as early,
+        world.session.stream_events(after_worker_sequence=5) as middle,
+    ):
+        publish(world.gateway, [TAG] * 2, 8)
+        assert await sequences(late, 12) == list(range(9, 13))
+        assert await sequences(early, 12) == list(range(4, 13))
+        assert await sequences(middle, 12) == list(range(6, 13))
+
+
+# -- whose options a recovery has
+
+
+async def test_an_iterator_does_not_give_up_because_a_subscription_that_has_closed_would(world: Site) -> None:
+    impatient = RecoveryOptions(initial_backoff=0.02, max_backoff=0.02, give_up_after=0.05)
+    item = await world.advised()
+    async with world.session.subscribe([OTHER], recovery=impatient, stale_after=None) as updates:
+        await anext(updates)
+    async with world.session.stream_events(resume=True) as events:
+        publish(world.gateway, [TAG], 1)
+        while (event := await anext(events)).item_handle != item.handle:
+            pass
+        accepted_before = world.proxy.accepted
+        await world.proxy.refuse()
+        world.proxy.reset_all()
+        reading = asyncio.create_task(anext(events))
+        await asyncio.wait([reading], timeout=0.4)  # longer than what the closed subscription would have waited
+        await world.proxy.accept()
+        publish(world.gateway, [TAG], 2)
+        assert (await reading).worker_sequence > event.worker_sequence
+        assert world.proxy.accepted > accepted_before
+
+
+async def test_a_recovery_takes_the_options_of_those_present(world: Site) -> None:
+    await world.confirm(await world.advised(TAG), 1)
+    async with world.session.subscribe([OTHER], recovery=SLOW, stale_after=None) as first:
+        world.gateway.fail_next("StreamEvents", Status.UNAVAILABLE, times=1)
+        await world.blip()
+        await until(lambda: first.state is SubscriptionState.RECOVERING or first.stats().reconnects)
+        await woken(first)
+    async with world.session.subscribe([OTHER], options()) as second:
+        world.gateway.fail_next("StreamEvents", Status.UNAVAILABLE, times=3)
+        await world.blip()
+        await until(lambda: second.stats().reconnects and is_connected(second), patience=5)
+
+
+async def test_waking_a_subscription_ends_its_pause_also_when_another_one_had_recovered_before(world: Site) -> None:
+    await world.confirm(await world.advised(TAG), 1)
+    async with world.session.subscribe([OTHER], options()) as first:
+        await world.blip()
+        await until(lambda: first.stats().reconnects and is_connected(first))
+    async with world.session.subscribe([OTHER], recovery=SLOW, stale_after=None) as second:
+        world.gateway.fail_next("StreamEvents", Status.UNAVAILABLE, times=2)
+        await world.blip()
+        await woken(second)
+
+
+async def test_a_polite_end_of_the_connection_is_no_failure(world: Site) -> None:
+    patient = RecoveryOptions(initial_backoff=10_000, max_backoff=10_000, stable_after=10_000)
+    async with world.session.subscribe([TAG], recovery=patient, stale_after=None) as updates:
+        for time in range(1, 4):
+            await world.blip(lambda: world.gateway.drop_connections(politely=True))
+            await until(lambda time=time: updates.stats().reconnects == time and is_connected(updates), patience=5)
+
+
+async def woken(subscription: Any) -> None:
+    """Wake a subscription until it is back."""
+
+    def is_back() -> bool:
+        subscription.wake()
+        return subscription.stats().reconnects > 0 and is_connected(subscription)
+
+    await until(is_back, patience=5)
+
+
+# -- readers that do not read
+
+
+async def test_an_iterator_that_nobody_reads_ends_by_itself_beside_a_confirmation_that_waits(world: Site) -> None:
+    item = await world.advised()
+    handle = await world.session.add_item(item.server, OTHER)
+    await world.session.advise(item.server, handle)
+    async with world.session.stream_events() as unread:
+        world.gateway.hold_write_completions()
+        writing = asyncio.create_task(world.session.write_confirmed(item.server, handle, 1, timeout=60))
+        await accepted(world.gateway, world.session, 1)
+        await flood(world, 25_000)
+        world.gateway.release_write_completions()
+        assert world.write_of(await writing).value.int32_value == 1
+        await ends_by_itself(unread)
+
+
+async def test_an_iterator_that_nobody_reads_does_not_starve_a_subscription_of_its_session(world: Site) -> None:
+    await world.advised()
+    async with (
+        world.session.stream_events() as unread,
+        consumed(world.session.subscribe([OTHER], options())) as consumer,
+    ):
+        await flood(world, 25_000)
+        publish(world.gateway, [OTHER], 5)
+        await until(lambda: consumer.values == {OTHER: 5})
+        assert consumer.gaps == []
+        await ends_by_itself(unread)
+
+
+async def flood(world: Site, count: int) -> None:
+    """Let a tag change so often, no faster than the gateway can be read from."""
+    for number in range(count):
+        if number % PIECE == 0:
+            await until(lambda: len(world.there.events) < 5_000)
+        world.gateway.set_tag(TAG, number)
+    await until(lambda: not len(world.there.events))
+
+
+async def ends_by_itself(events: EventStream) -> None:
+    """Read an iterator that was given up: what it has queued, in order, and then what it has missed."""
+    seen = []
+    with pytest.raises(MxGatewaySessionError) as caught:
+        async for event in events:
+            seen.append(event.worker_sequence)
+    assert seen == list(range(1, len(seen) + 1))
+    assert 10_000 <= len(seen) < 24_000
+    assert str(len(seen) + 1) in str(caught.value).replace(",", "")
+
+
+# -- silence, handles
+
+
+@pytest.mark.parametrize("iterator_first", [False, True])
+async def test_silence_is_looked_for_whoever_has_opened_the_stream(iterator_first: bool) -> None:
+    silent = Attribute(name="Slow", data_type=DataType.INTEGER, response_time=math.inf)
+    plant = Plant([PlantObject(1, "Unit", Template("$Unit", attributes=(silent,)))])
+    async with site(plant=plant) as world:
+        events = world.session.stream_events()
+        if iterator_first:
+            await events.__aenter__()
+        async with world.session.subscribe(["Unit.Slow"], options(stale_after=0.05, stale_timeout=0.05)) as updates:
+            world.gateway.hold_commands()
+            await until(lambda: updates.state is SubscriptionState.RECOVERING, patience=5)
+            world.gateway.release_commands()
+        await events.aclose()
+
+
+async def test_a_handle_that_is_given_out_again_tells_no_values_of_the_tag_before(world: Site) -> None:
+    async with consumed(world.session.subscribe([TAG], options())) as consumer:
+        await until(lambda: TAG in consumer.values)
+        handle = world.history.events[world.session.session_id][0].item_handle
+        for number in range(5_000):
+            world.gateway.set_tag(TAG, 1_000 + number)
+        await consumer.subscription.remove([TAG])
+        world.there.worker.give_again(handle)
+        await consumer.subscription.add([OTHER])
+        publish(world.gateway, [OTHER], 5)
+        await until(lambda: consumer.values.get(OTHER) == 5)
+        assert [update.value for update in consumer.updates if update.tag == OTHER and update.value >= 1_000] == []
+
+
+# -- nonsense from the wire
+
+
+def an_event(world: Site, sequence: int) -> proto.MxEvent:
+    return proto.MxEvent(
+        session_id=world.session.session_id,
+        family=DATA_CHANGE,
+        server_handle=99,
+        item_handle=99,
+        worker_sequence=sequence,
+        quality=192,
+        on_data_change=proto.OnDataChangeEvent(),
+    )
+
+
+def a_gap(world: Site, requested: int, oldest: int) -> proto.MxEvent:
+    gap = proto.ReplayGap(requested_after_sequence=requested, oldest_available_sequence=oldest)
+    return proto.MxEvent(session_id=world.session.session_id, replay_gap=gap)
+
+
+NONSENSE = {
+    "the greatest number": lambda world: an_event(world, BIGGEST),
+    "a number far ahead": lambda world: an_event(world, 2**63),
+    "no number": lambda world: an_event(world, 0),
+    "an old number": lambda world: an_event(world, 1),
+    "a gap up to nowhere": lambda world: a_gap(world, 3, BIGGEST),
+    "a gap that ends before it begins": lambda world: a_gap(world, 50, 20),
+    "a gap before the first event": lambda world: a_gap(world, 1, 0),
+}
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+async def test_nonsense_from_the_wire_is_survived(world: Site, nonsense: str) -> None:
+    tags = [TAG, OTHER]
+    async with consumed(world.session.subscribe(tags, options())) as consumer:
+        await until(lambda: consumer.values.keys() == set(tags))
+        item = await world.advised("Unit.Tag0002")
+        await world.confirm(item, 1)
+        world.faults.inject(NONSENSE[nonsense](world))
+        for value in range(5):
+            publish(world.gateway, tags, 100 + value)
+        await until(lambda: consumer.values == dict.fromkeys(tags, 104), patience=5)
+        item = await world.confirm_again(item, 4, "Unit.Tag0002")
+        await world.blip()
+        publish(world.gateway, tags, 200)
+        await until(lambda: consumer.values == dict.fromkeys(tags, 200), patience=5)
+        for gap in consumer.gaps:
+            assert gap.last_lost is not None
+            assert 0 < gap.first_lost <= gap.last_lost <= world.there.events.last_sequence
+            assert gap.count is not None
+            assert gap.count > 0
+        assert max(world.streams_asked) <= world.there.events.last_sequence
+        await world.confirm_again(item, 5, "Unit.Tag0002")
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+async def test_an_iterator_survives_nonsense_from_the_wire(world: Site, nonsense: str) -> None:
+    await world.advised()
+    async with world.session.stream_events(resume=True) as events:
+        assert await sequences(events, 1) == [1]
+        world.faults.inject(NONSENSE[nonsense](world))
+        publish(world.gateway, [TAG] * 3, 5)
+        last = world.there.events.last_sequence
+        seen: list[int] = []
+        while last not in seen:
+            event = await asyncio.wait_for(anext(events), 5)
+            seen.append(event.worker_sequence)
+        assert [number for number in seen if 1 < number <= last] == [2, 3, 4]
+        await world.blip()
+        publish(world.gateway, [TAG], 6)
+        while (event := await asyncio.wait_for(anext(events), 5)).worker_sequence != last + 1:
+            assert not 0 < event.worker_sequence <= last
+
+
+async def test_an_event_that_comes_twice_in_one_batch_is_told_once(world: Site) -> None:
+    await world.advised()
+    async with (
+        world.session.stream_events(resume=True) as events,
+        consumed(world.session.subscribe([OTHER], options())) as consumer,
+    ):
+        await until(lambda: OTHER in consumer.values)
+        await sequences(events, 2)
+        world.faults.repeat_next(3)
+        publish(world.gateway, [OTHER, TAG, OTHER], 5)
+        assert await sequences(events, 5) == [3, 4, 5]
+        await until(lambda: consumer.values == {OTHER: 5} and consumer.taken == 3)
+        assert consumer.gaps == []
+
+
+async def test_a_jump_is_a_gap_and_the_values_are_read_again(world: Site) -> None:
+    async with consumed(world.session.subscribe([TAG, OTHER], options())) as consumer:
+        await until(lambda: consumer.values.keys() == {TAG, OTHER})
+        world.faults.lose_next(2)
+        publish(world.gateway, [TAG, TAG, OTHER], 9)
+        await until(lambda: consumer.values == {TAG: 9, OTHER: 9})
+        assert [(gap.first_lost, gap.last_lost, gap.cause) for gap in consumer.gaps] == [(3, 4, GapCause.SEQUENCE)]
+
+
+async def test_an_event_that_cannot_be_decoded_is_a_gap_of_one_and_the_stream_goes_on(world: Site) -> None:
+    async with consumed(world.session.subscribe([TAG, OTHER], options())) as consumer:
+        await until(lambda: consumer.values.keys() == {TAG, OTHER})
+        world.faults.spoil_next()
+        publish(world.gateway, [TAG, OTHER], 9)
+        await until(lambda: consumer.values == {TAG: 9, OTHER: 9}, patience=10)
+        assert [(gap.first_lost, gap.last_lost, gap.count) for gap in consumer.gaps] == [(3, 3, 1)]
+        assert consumer.gaps[0].cause is GapCause.UNREADABLE
+        item = await world.advised("Unit.Tag0002")
+        await world.confirm(item, 1)
+
+
+async def test_a_completion_that_cannot_be_decoded_is_told_as_lost(world: Site) -> None:
+    item = await world.advised()
+    await world.confirm(item, 1)
+    world.faults.spoil_next(family=WRITE_COMPLETE)
+    with pytest.raises(MxGatewayError):
+        await world.session.write_confirmed(*item.pair, 2, timeout=20)
+    await world.confirm_again(item, 3)
+
+
+# -- many at once
+
+
+async def test_batches_give_all_that_has_come(world: Site) -> None:
+    await world.advised()
+    async with world.session.stream_events() as events, world.session.subscribe([OTHER], options()) as updates:
+        publish(world.gateway, [TAG, OTHER] * 50, 3)
+        seen: list[int] = []
+        async for batch in events.batches():
+            assert batch
+            seen += [event.worker_sequence for event in batch]
+            if len(seen) >= 100:
+                break
+        assert seen[:100] == list(range(1, 101))
+        values: list[Any] = []
+        async for items in updates.batches():
+            assert items
+            values += [item for item in items if isinstance(item, TagUpdate)]
+            if len(values) >= 51:
+                break
+        assert [update.worker_sequence for update in values] == sorted({update.worker_sequence for update in values})
