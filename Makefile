@@ -6,7 +6,7 @@ READY     := $(VENV)/.ready
 PROTO_DIR ?= protos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check loops cover bench fuzz soak proto docs-check clean
+.PHONY: help setup demo test check loops cover bench fuzz soak audit proto docs-check clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,12 +40,15 @@ cover: $(READY)  ## run the tests and show what they did not reach
 bench: $(READY)  ## measure the client against its peers, as ratios in one run
 	$(BIN)/python -m tests.benchmarks
 
-fuzz: $(READY)  ## feed the decoder damaged messages for five minutes
-	MXGATEWAY_FUZZ_SECONDS=300 $(BIN)/python -m pytest -q tests/wire/test_hostile_bytes.py
+fuzz: $(READY)  ## feed damaged messages, contracts, profiles and command lines, texts and header values for five minutes each
+	MXGATEWAY_FUZZ_SECONDS=300 $(BIN)/python -m pytest -q tests/wire/test_hostile_bytes.py tests/cli/test_hostile_contract_files.py tests/cli/test_hostile_lines.py tests/secrets/test_hostile_texts.py
 
 soak: $(READY)  ## play schedules of calls and faults for two hours, then keep a subscription to 10,000 tags going through a million events and faults
 	MXGATEWAY_MODEL_SECONDS=1800 $(BIN)/python -m pytest -q -s tests/events/test_model.py tests/events/test_model_of_writes.py tests/events/test_model_of_streams.py tests/events/test_model_of_subscriptions.py
 	MXGATEWAY_SOAK_EVENTS=1000000 $(BIN)/python -m pytest -q -s tests/subscription/test_soak.py
+
+audit: $(READY)  ## look up known vulnerabilities of what is installed in .venv; needs a network
+	@$(BIN)/python -m tests.packaging.audit
 
 proto: $(READY)  ## generate mxgateway/generated from PROTO_DIR
 	$(BIN)/python protos/generate.py --proto-dir $(PROTO_DIR)

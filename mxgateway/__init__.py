@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from mxgateway.errors import MxGatewayAuthenticationError as MxGatewayAuthenticationError
     from mxgateway.errors import MxGatewayAuthorizationError as MxGatewayAuthorizationError
     from mxgateway.errors import MxGatewayCommandError as MxGatewayCommandError
+    from mxgateway.errors import MxGatewayContractError as MxGatewayContractError
     from mxgateway.errors import MxGatewayError as MxGatewayError
     from mxgateway.errors import MxGatewayInvalidRequestError as MxGatewayInvalidRequestError
+    from mxgateway.errors import MxGatewayLimitError as MxGatewayLimitError
     from mxgateway.errors import MxGatewayMalformedReplyError as MxGatewayMalformedReplyError
     from mxgateway.errors import MxGatewayNotFoundError as MxGatewayNotFoundError
     from mxgateway.errors import MxGatewayProtocolError as MxGatewayProtocolError
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from mxgateway.galaxy.options import BrowseOptions as BrowseOptions
     from mxgateway.galaxy.options import HierarchyOptions as HierarchyOptions
     from mxgateway.galaxy.tree import GalaxyTree as GalaxyTree
+    from mxgateway.gate import Gate as Gate
     from mxgateway.options import DEFAULT_ENDPOINT as DEFAULT_ENDPOINT
     from mxgateway.options import ClientOptions as ClientOptions
     from mxgateway.options import Endpoint as Endpoint
@@ -65,13 +68,13 @@ if TYPE_CHECKING:
     from mxgateway.session import Session as Session
     from mxgateway.session import Subscription as Subscription
     from mxgateway.stats import ClientStats as ClientStats
-    from mxgateway.subscription.stats import SubscriptionStats as SubscriptionStats
     from mxgateway.subscription.updates import ConnectionChange as ConnectionChange
     from mxgateway.subscription.updates import Gap as Gap
     from mxgateway.subscription.updates import GapCause as GapCause
     from mxgateway.subscription.updates import Origin as Origin
     from mxgateway.subscription.updates import Outcome as Outcome
     from mxgateway.subscription.updates import SubscriptionState as SubscriptionState
+    from mxgateway.subscription.updates import SubscriptionStats as SubscriptionStats
     from mxgateway.subscription.updates import TagUpdate as TagUpdate
     from mxgateway.subscription_options import Overflow as Overflow
     from mxgateway.subscription_options import RecoveryOptions as RecoveryOptions
@@ -89,6 +92,7 @@ if TYPE_CHECKING:
     from mxgateway.values import UnconvertedValue as UnconvertedValue
     from mxgateway.values import from_mx_value as from_mx_value
     from mxgateway.values import to_mx_value as to_mx_value
+    from mxgateway.versions import CONTRACT_FINGERPRINT as CONTRACT_FINGERPRINT
     from mxgateway.versions import PROTOCOL_VERSION as PROTOCOL_VERSION
     from mxgateway.wire import Timestamp as Timestamp
     from mxgateway.wire import from_json as from_json
@@ -113,8 +117,10 @@ _MODULES: Final = {
         "MxGatewayAuthenticationError",
         "MxGatewayAuthorizationError",
         "MxGatewayCommandError",
+        "MxGatewayContractError",
         "MxGatewayError",
         "MxGatewayInvalidRequestError",
+        "MxGatewayLimitError",
         "MxGatewayMalformedReplyError",
         "MxGatewayNotFoundError",
         "MxGatewayProtocolError",
@@ -133,6 +139,7 @@ _MODULES: Final = {
     "galaxy.hierarchy": ("HierarchyPages",),
     "galaxy.options": ("BrowseOptions", "HierarchyOptions"),
     "galaxy.tree": ("GalaxyTree",),
+    "gate": ("Gate",),
     "options": (
         "DEFAULT_ENDPOINT",
         "ClientOptions",
@@ -144,7 +151,6 @@ _MODULES: Final = {
     ),
     "session": ("Session", "Subscription"),
     "stats": ("ClientStats",),
-    "subscription.stats": ("SubscriptionStats",),
     "subscription.updates": (
         "ConnectionChange",
         "Gap",
@@ -152,6 +158,7 @@ _MODULES: Final = {
         "Origin",
         "Outcome",
         "SubscriptionState",
+        "SubscriptionStats",
         "TagUpdate",
     ),
     "subscription_options": ("Overflow", "RecoveryOptions", "SubscriptionOptions"),
@@ -159,7 +166,7 @@ _MODULES: Final = {
     "tracing": ("CallInfo", "CallTrace", "Tracer"),
     "value_text": ("VALUE_TYPES", "parse_mx_value", "parse_value"),
     "values": ("MxValueInput", "MxValueOutput", "UnconvertedValue", "from_mx_value", "to_mx_value"),
-    "versions": ("PROTOCOL_VERSION",),
+    "versions": ("CONTRACT_FINGERPRINT", "PROTOCOL_VERSION"),
     "wire": ("Timestamp", "from_json", "from_json_dict", "to_json", "to_json_dict"),
 }
 _SUBMODULES: Final = frozenset({"contract", "proto", "simulator", "status", "values"})
@@ -206,6 +213,7 @@ __all__ = [  # noqa: RUF022 - sorted within its groups
     "LazyBrowseNode",
     # options
     "ApiKey",
+    "CONTRACT_FINGERPRINT",
     "ClientOptions",
     "DEFAULT_ENDPOINT",
     "Endpoint",
@@ -243,8 +251,10 @@ __all__ = [  # noqa: RUF022 - sorted within its groups
     "MxGatewayAuthenticationError",
     "MxGatewayAuthorizationError",
     "MxGatewayCommandError",
+    "MxGatewayContractError",
     "MxGatewayError",
     "MxGatewayInvalidRequestError",
+    "MxGatewayLimitError",
     "MxGatewayMalformedReplyError",
     "MxGatewayNotFoundError",
     "MxGatewayProtocolError",
@@ -255,6 +265,8 @@ __all__ = [  # noqa: RUF022 - sorted within its groups
     "MxGatewayTransportError",
     "MxGatewayWorkerError",
     "PartialBulk",
+    # secrets in texts
+    "Gate",
     "redact",
     # modules
     "contract",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +15,8 @@ from mxgateway.alarms.calls import AlarmCalls
 from mxgateway.commands import requests
 from mxgateway.commands.arguments import check_text
 from mxgateway.commands.session import close_session_raw
-from mxgateway.connecting import ClientOptionFields, Opening, connected_channel
+from mxgateway.connecting import ClientOptionFields, Given, Opening
+from mxgateway.logs import logger
 from mxgateway.methods import STREAM_EVENTS
 from mxgateway.options import (
     DEFAULT_ENDPOINT,
@@ -28,6 +28,7 @@ from mxgateway.options import (
 from mxgateway.session import Session, Subscription
 from mxgateway.session_opener import SessionOpener
 from mxgateway.shared_attempt import SharedAttempt
+from mxgateway.speaking import speaking_channel
 from mxgateway.stats import ClientStats
 from mxgateway.subscription_options import SubscriptionFields, SubscriptionOptions
 from mxgateway.transport.channel import Channel
@@ -37,7 +38,7 @@ from mxgateway.transport.server_stream import ServerStream
 if TYPE_CHECKING:
     from mxgateway.galaxy.client import GalaxyRepositoryClient
 
-log = logging.getLogger("mxgateway.client")
+log = logger("mxgateway.client")
 
 CLOSE_BOUND: Final = 5.0
 """Seconds that closing the client spends on sessions that were left open; a dead gateway frees them by their lease."""
@@ -84,8 +85,10 @@ class GatewayClient(AlarmCalls):
                 why, `phase` says where).
         """
 
+        given = Given(endpoint, options, fields)
+
         async def open_it() -> GatewayClient:
-            return GatewayClient(await connected_channel(endpoint, options, fields))
+            return GatewayClient(await speaking_channel(given))
 
         return Opening(open_it)
 
@@ -179,7 +182,10 @@ class GatewayClient(AlarmCalls):
     async def open_session_raw(
         self, request: proto.OpenSessionRequest, *, timeout: float | None = None
     ) -> proto.OpenSessionReply:
-        """Send OpenSession and return the reply; the session stays open until it is closed by its id, or its lease ends."""
+        """Send OpenSession and return the reply; the session stays open until it is closed by its id, or its lease ends.
+
+        When the caller is cancelled or runs out of time meanwhile, the session is closed as soon as it is open.
+        """
         return await self._opener.open_raw(request, timeout)
 
     async def close_session_raw(
@@ -214,22 +220,22 @@ class GatewayClient(AlarmCalls):
     # -- the end
 
     async def close(self) -> None:
-        """Close the sessions that are still open, then the connection; whoever waits for anything is freed at once.
+        """End every call and iterator at once, then close the sessions that are still open, within 5 s, and the connection.
 
+        Nobody else waits for the gateway meanwhile: what was read before is still there, then reads and calls raise that the client is closed.
         Safe to call again and from several tasks; cancelling one stops nothing.
         """
         await self._closing.join(self._close)
 
     async def _close(self) -> None:
         self._channel.begin_closing()
-        self._opener.begin_closing()
         closings = await self._close_sessions()
         await self._channel.aclose()
         while unfinished := self._unfinished(closings):  # these have failed with their connection
             await asyncio.wait(unfinished)
         for task, session in closings.items():
             if (error := task.exception()) is not None:
-                log.warning("%s was left to its lease: %s", session.session_id, error)
+                log.warning("%s was left to its lease: %s", session.shown_id, error)
 
     async def _close_sessions(self) -> _Closings:
         """Close the sessions, those that are just being opened as well, all at once and within `CLOSE_BOUND`."""

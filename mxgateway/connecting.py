@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypedDict, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar
 
 from mxgateway.credentials import ApiKey
 from mxgateway.errors import CallSite, MxGatewayInvalidRequestError, map_fault
 from mxgateway.faults import ClosedFault, ConnectFault
-from mxgateway.options import ClientOptions, Endpoint, HttpProxy, RetryOptions, TlsOptions, merge_options
+from mxgateway.options import (
+    ClientOptions,
+    Endpoint,
+    HttpProxy,
+    RetryOptions,
+    SpokenContract,
+    TlsOptions,
+    merge_options,
+    wrap_secrets,
+)
 from mxgateway.tracing import Tracer
 from mxgateway.transport.channel import Channel
 
@@ -24,6 +33,8 @@ class ClientOptionFields(TypedDict, total=False):
     connect_timeout: float
     call_timeout: float | None
     max_receive_bytes: int
+    max_decoded_elements: int | None
+    max_listed_bytes: int
     max_send_bytes: int
     proxy: HttpProxy | str | None
     metadata: tuple[tuple[str, str], ...]
@@ -31,6 +42,7 @@ class ClientOptionFields(TypedDict, total=False):
     keepalive_timeout: float
     retry: RetryOptions | None
     tracer: Tracer | None
+    contract: SpokenContract | Literal["auto"] | None
 
 
 class _Managed(Protocol):
@@ -63,25 +75,59 @@ class Opening(Generic[T], AbstractAsyncContextManager[T]):
             await self._opened.__aexit__(exc_type, exc, traceback)
 
 
-async def connected_channel(endpoint: str, options: ClientOptions | None, fields: ClientOptionFields) -> Channel:
-    """Return a channel to a gateway that has answered.
+class Given:
+    """What `connect` was given. Keys and passwords are wrapped at once, before anything can fail, and nothing of it shows.
 
     Args:
-        endpoint: Where it is.
+        endpoint: Where the gateway is.
         options: How to talk to it.
-        fields: Fields of `ClientOptions`, instead of `options` or to replace some of them; a key in clear text is wrapped in them.
+        fields: Fields of `ClientOptions`, instead of `options` or to replace some of them.
+    """
+
+    __slots__ = ("_endpoint", "_fields", "_options")
+
+    def __init__(self, endpoint: str, options: ClientOptions | None, fields: ClientOptionFields) -> None:
+        self._endpoint = endpoint
+        self._options = options
+        self._fields = dict(fields)
+        wrap_secrets(self._fields)
+
+    def checked(self) -> tuple[Endpoint, ClientOptions]:
+        """Return the endpoint and the options.
+
+        Raises:
+            MxGatewayInvalidRequestError: One of them is wrong. No frame of its traceback holds what was given.
+            TypeError: `ClientOptions` has no field of a name that was given.
+        """
+        try:
+            place, merged = (
+                Endpoint.parse(self._endpoint),
+                merge_options(ClientOptions, self._options, self._fields),
+            )
+        except Exception as error:  # noqa: BLE001 - it is raised again
+            refusal = error.with_traceback(None)
+        else:
+            _check_scheme(place, merged)
+            return place, merged
+        try:
+            raise refusal from None
+        finally:
+            del refusal  # with its own traceback it would be a cycle
+
+
+async def connected_channel(given: Given) -> Channel:
+    """Return a channel to a gateway that has answered.
 
     Raises:
         MxGatewayInvalidRequestError: The endpoint or an option is wrong; nothing was sent.
         MxGatewayTransportError: No connection came about.
     """
-    _hide_key(fields)
-    channel = Channel(*_checked(endpoint, options, fields))
+    channel = Channel(*given.checked())
     try:
         await channel.ready()
     except (ConnectFault, ClosedFault) as fault:
         await channel.aclose()
-        site = CallSite(endpoint=str(channel.endpoint), timeout=channel.options.connect_timeout)
+        site = CallSite(endpoint=str(channel.endpoint), timeout=channel.options.connect_timeout, gate=channel.gate)
         raise map_fault(fault, site, phase="connect") from fault
     except BaseException:
         await channel.aclose()
@@ -89,28 +135,10 @@ async def connected_channel(endpoint: str, options: ClientOptions | None, fields
     return channel
 
 
-def _hide_key(fields: ClientOptionFields) -> None:
-    """Wrap a key or password in clear text before anything can fail: a traceback may show the variables of its frames."""
-    if isinstance(fields.get("proxy"), str):
-        fields["proxy"] = HttpProxy.parse(str(fields.pop("proxy")))
-    if isinstance(fields.get("api_key"), str):
-        problem = ""
-        try:
-            fields["api_key"] = ApiKey(fields.pop("api_key") or "")
-        except ValueError as error:
-            problem = str(error)
-        if problem:
-            raise MxGatewayInvalidRequestError(problem, phase="request")
-
-
-def _checked(
-    endpoint: str, options: ClientOptions | None, fields: ClientOptionFields
-) -> tuple[Endpoint, ClientOptions]:
-    place, merged = Endpoint.parse(endpoint), merge_options(ClientOptions, options, fields)
-    if (place.scheme == "http") != merged.plaintext and place.scheme:
+def _check_scheme(place: Endpoint, options: ClientOptions) -> None:
+    if (place.scheme == "http") != options.plaintext and place.scheme:
         says, asked = ("no TLS", "TLS") if place.scheme == "http" else ("TLS", "plaintext")
         raise MxGatewayInvalidRequestError(
-            f"the endpoint {endpoint!r} says {says}, the options ask for {asked}",
+            f"the endpoint '{place.scheme}://{place}' says {says}, the options ask for {asked}",
             hint="drop the scheme, or set plaintext to match it", phase="request",
         )  # fmt: skip
-    return place, merged

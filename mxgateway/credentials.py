@@ -1,4 +1,4 @@
-"""The API key: held once, shown never.
+"""Secrets: held once, shown never.
 
 A gateway key reads ``mxgw_<key-id>_<secret>``. The id is no secret and helps to find the key in the gateway's
 configuration, so it stays visible; the secret part is replaced wherever text is made for people.
@@ -6,29 +6,17 @@ configuration, so it stays visible; the secret part is replaced wherever text is
 
 from __future__ import annotations
 
-import re
-from typing import Final, NoReturn, Self
+from typing import NamedTuple, NoReturn, Self
 
-_KEY_IN_TEXT: Final = re.compile(r"(?i)(mxgw_[^_\s\"']+_)[^\s\"',;)\]}]+")
-_BEARER_IN_TEXT: Final = re.compile(r"(?i)\b(bearer\s+)(?!mxgw_)[^\s\"',;)\]}]+")
-_USER_IN_URL: Final = re.compile(
-    r"(?i)\b([a-z][a-z0-9+.-]{0,15}://)(?!user:password@)[^\s\"']{1,512}@"
-)  # bounded: the text may be a peer's
-_REDACTED: Final = "***"
-
-
-def redact(text: str) -> str:
-    """Return `text` with the secret part of every API key and bearer token, and user and password in a URL, replaced by ``***``."""
-    for secret in (_KEY_IN_TEXT, _BEARER_IN_TEXT):
-        text = secret.sub(rf"\1{_REDACTED}", text)
-    return _USER_IN_URL.sub(rf"\1{_REDACTED}@", text)
+from mxgateway.gate import REDACTED, SHORTEST_SECRET
+from mxgateway.gate import redact as redact
 
 
 class Secret:
     """A text that no repr, log line, traceback or pickle shows.
 
     Args:
-        value: The text to hide.
+        value: The text to hide. What is none is hidden as well, and refused where it is used.
     """
 
     __slots__ = ("_value",)
@@ -44,7 +32,7 @@ class Secret:
         return f"{type(self).__name__}({str(self)!r})"
 
     def __str__(self) -> str:
-        return _REDACTED
+        return REDACTED
 
     def __format__(self, spec: str) -> str:
         return format(str(self), spec)
@@ -67,24 +55,59 @@ class Secret:
         return self
 
 
+class SecretText(str):
+    """A text in a message that is about to be sent; the encoder reads it, and no repr, str or format shows it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(REDACTED)
+
+    def __str__(self) -> str:
+        return REDACTED
+
+    def __format__(self, spec: str) -> str:
+        return format(REDACTED, spec)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled: it would leave the process in clear text")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+
+def _text(value: object) -> tuple[str, str]:
+    """Return the text of a secret, and the name of its type when it is none."""
+    held = value.reveal() if isinstance(value, Secret) else value
+    return (held, "") if isinstance(held, str) else ("", type(held).__name__)
+
+
 class ApiKey(Secret):
     """An MXAccess Gateway API key.
 
     Args:
-        value: The key as the gateway issued it, ``mxgw_<key-id>_<secret>``; white space around it (a key file's last
-            newline) is dropped.
+        value: The key as the gateway issued it, ``mxgw_<key-id>_<secret>``, of 8 characters or more; white space around it (a
+            key file's last newline) is dropped.
 
     Raises:
-        ValueError: The key is empty or holds a character that cannot stand in an HTTP header. The text of the error
-            does not show the key.
+        TypeError: It is no text.
+        ValueError: The key is empty, too short to be hidden in a text that repeats it, or holds a character that cannot stand in
+            an HTTP header. The text of the error does not show the key.
     """
 
     __slots__ = ()
 
     def __init__(self, value: str | ApiKey) -> None:
-        super().__init__(value.reveal() if isinstance(value, ApiKey) else value.strip())
+        self._value, wrong = _text(value)
         del value  # a traceback may show local variables
+        if wrong:
+            raise TypeError(f"the API key is a str or an ApiKey, not {wrong}")
+        self._value = self._value.strip()
         if defect := _defect(self._value):
+            self._value = ""
             raise ValueError(f"{defect}; pass the key as the gateway issued it, mxgw_<key-id>_<secret>")
 
     @property
@@ -98,7 +121,14 @@ class ApiKey(Secret):
         return f"Bearer {self._value}"
 
     def __str__(self) -> str:
-        return f"mxgw_{self.key_id}_{_REDACTED}" if self.key_id else _REDACTED
+        return f"mxgw_{self.key_id}_{REDACTED}" if self.key_id else REDACTED
+
+
+class Unusable(NamedTuple):
+    """Stands where something was given that cannot be the secret that is asked for; it says why, and holds nothing of it."""
+
+    defect: str
+    hint: str = ""
 
 
 def _defect(key: str) -> str:
@@ -108,4 +138,6 @@ def _defect(key: str) -> str:
     position = next((i for i, char in enumerate(key) if not "!" <= char <= "~"), None)
     if position is not None:
         return f"the API key holds a character at position {position} that an HTTP header cannot carry"
+    if len(key) < SHORTEST_SECRET:
+        return f"the API key has fewer than {SHORTEST_SECRET} characters"
     return ""

@@ -7,21 +7,22 @@ whether it is worth another try, and what the caller can do about it.
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from mxgateway.credentials import redact
 from mxgateway.faults import CallSite as CallSite
 from mxgateway.faults import (
     CertificateFileFault,
     ClosedFault,
     ConnectFault,
     ConnectionFault,
+    ContractFault,
     Fault,
+    MessageFault,
+    MessageTooLargeFault,
     NotHttp2Fault,
     ProtocolStatusFault,
     ProxyFault,
@@ -31,39 +32,25 @@ from mxgateway.faults import (
     TransportFault,
     in_seconds,
     is_reply_too_large,
-    one_line,
+    pass_gate,
 )
 from mxgateway.faults import GrpcStatus as GrpcStatus
 from mxgateway.faults import Phase as Phase
-from mxgateway.refusals import TLS_HINT, os_text, proxy_refusal, tls_refusal
+from mxgateway.partial_bulk import PartialBulk as PartialBulk
+from mxgateway.refusals import (
+    CONTRACT_HINT,
+    SCOPE,
+    SESSION_HINTS,
+    TLS_HINT,
+    UNREAD,
+    denial_hint,
+    os_text,
+    proxy_refusal,
+    tls_refusal,
+)
 
 if TYPE_CHECKING:
     from mxgateway.proto import MxCommandReply, MxStatusProxy
-
-
-@dataclass(frozen=True, slots=True)
-class PartialBulk:
-    """How far a bulk call had come when one of the calls that it was split into failed. Entries are counted from 0."""
-
-    results: tuple[Any, ...]
-    """The results of the first entries, which the gateway has answered, one for each."""
-    in_doubt: range
-    """Entries that were sent and not answered: they may have been carried out."""
-    not_sent: range
-    """Entries that were surely not carried out."""
-
-    def __str__(self) -> str:
-        total = len(self.results) + len(self.in_doubt) + len(self.not_sent)
-        parts = [
-            (len(self.results), "were answered"),
-            (len(self.in_doubt), f"may have been carried out ({_span(self.in_doubt)})"),
-            (len(self.not_sent), f"were surely not carried out ({_span(self.not_sent)})"),
-        ]
-        return f"of {total} entries " + ", ".join(f"{count} {what}" for count, what in parts if count)
-
-
-def _span(entries: range) -> str:
-    return f"{entries.start} to {entries.stop - 1}" if len(entries) > 1 else f"{entries.start}"
 
 
 class MxGatewayError(Exception):
@@ -92,12 +79,12 @@ class MxGatewayError(Exception):
         retryable: bool = False,
     ) -> None:
         site = site or CallSite()
-        self.message = redact(one_line(message))
-        self.hint = one_line(hint)
+        self.message = site.gate.line(message)
+        self.hint = site.gate.line(hint)
         self.endpoint = site.endpoint
         self.method = site.method
         self.correlation_id = site.correlation_id
-        self.session_id = site.session_id
+        self.session_id = site.gate.hide(site.session_id)
         self.phase: Phase = phase
         self.grpc_status = grpc_status
         self.retryable = retryable
@@ -129,6 +116,10 @@ class MxGatewayProtocolError(MxGatewayTransportError):
     """The peer broke a rule of HTTP/2, gRPC or protobuf, or a limit was exceeded."""
 
 
+class MxGatewayLimitError(MxGatewayProtocolError):
+    """The gateway sends more than this client keeps; the hint names the option that allows more."""
+
+
 class MxGatewayAuthenticationError(MxGatewayError):
     """The gateway does not know the API key (UNAUTHENTICATED)."""
 
@@ -157,6 +148,10 @@ class MxGatewayInvalidRequestError(MxGatewayError, ValueError):
 
 class MxGatewayRedeployError(MxGatewayInvalidRequestError):
     """The galaxy was deployed between two pages: the gateway takes the token for the next one no more."""
+
+
+class MxGatewayContractError(MxGatewayError, ValueError):
+    """The gateway's contract lacks or changes what a call needs, or what was given is no contract."""
 
 
 class MxGatewayMalformedReplyError(MxGatewayError):
@@ -213,7 +208,9 @@ def map_fault(fault: Fault, site: CallSite, *, phase: Phase = "stream") -> MxGat
     if isinstance(fault, ProtocolStatusFault):
         return _from_protocol_status(fault, site)
     if isinstance(fault, ConnectFault):
+        pass_gate(fault, site.gate)
         return map_fault(fault.cause, site, phase=fault.phase)
+    pass_gate(fault, site.gate)
     error = _from_exception(fault, site, phase)
     error.__cause__ = fault
     return error
@@ -272,6 +269,8 @@ def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -
         return MxGatewayInvalidRequestError(
             f"{fault}{_during(site)}", hint="nothing was sent", site=site, phase="request"
         )
+    if isinstance(fault, ContractFault):
+        return MxGatewayContractError(f"{fault}{_during(site)}", hint=fault.remedy, site=site, phase=phase)
     if isinstance(fault, ClosedFault):
         return MxGatewayTransportError(
             f"{fault}{_during(site)}",
@@ -302,8 +301,10 @@ def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -
             f"{site.endpoint} is no gRPC server: {fault}", hint="check the port, and whether the gateway expects TLS there",
             site=site, phase="http2", grpc_status=GrpcStatus.INTERNAL,
         )  # fmt: skip
+    unread = isinstance(fault, MessageFault) and not isinstance(fault, MessageTooLargeFault)
     return MxGatewayProtocolError(
-        f"{fault}{_during(site)} at {site.endpoint}", hint="the peer is no MXAccess gateway, or a proxy between damages the conversation",
+        f"{fault}{_during(site)} at {site.endpoint}",
+        hint=f"the peer is no MXAccess gateway, or a proxy between damages the conversation{f'; otherwise {CONTRACT_HINT}' * unread}",
         site=site, phase=phase, grpc_status=GrpcStatus.INTERNAL,
     )  # fmt: skip
 
@@ -330,7 +331,7 @@ def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
     else:
         text = f"no answer from {site.endpoint}{bound}{_during(site)}"
         hint = "the command may still be carried out; ask for the session's state before repeating it"
-        if site.method.endswith(_ALARM_METHODS):
+        if site.method.endswith(_SESSIONLESS_METHODS):
             hint = "try again later, or allow more time"
     return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
 
@@ -339,9 +340,8 @@ def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
 # gRPC statuses
 
 _GALAXY_SERVICE: Final = "GalaxyRepository/"
-_ALARM_METHODS: Final = ("/StreamAlarms", "/QueryActiveAlarms", "/AcknowledgeAlarm")
-"""The methods of the gateway's own service that need no session."""
-_SCOPE: Final = re.compile(r"required scope '([^']+)'")
+_SESSIONLESS_METHODS: Final = ("/StreamAlarms", "/QueryActiveAlarms", "/AcknowledgeAlarm", "/ServerReflectionInfo")
+"""The methods, galaxy's apart, that need no session."""
 
 
 def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
@@ -350,17 +350,9 @@ def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
     if cls is MxGatewayTimeoutError and site.timeout is not None:
         text += f" (bound {in_seconds(site.timeout)})"
     error = cls(text, hint=hint, site=site, phase="stream", grpc_status=fault.code, retryable=retryable)
-    if isinstance(error, MxGatewayAuthorizationError) and (match := _SCOPE.search(fault.message)):
+    if isinstance(error, MxGatewayAuthorizationError) and (match := SCOPE.search(fault.message)):
         error.required_scope = match[1]
     return error
-
-
-def _denial_hint(fault: RpcStatus) -> str:
-    if fault.synthesised:
-        return "see the log of the gateway, or of the proxy before it"
-    if _SCOPE.search(fault.message):
-        return "use a key with that scope, or have it granted at the gateway"
-    return "use a key that may do this, or have it granted at the gateway"
 
 
 def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], str, bool]:
@@ -370,15 +362,21 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
         case GrpcStatus.UNAUTHENTICATED:
             return MxGatewayAuthenticationError, "pass an API key that this gateway knows", False
         case GrpcStatus.PERMISSION_DENIED:
-            return MxGatewayAuthorizationError, _denial_hint(fault), False
+            return MxGatewayAuthorizationError, denial_hint(fault), False
+        case GrpcStatus.INVALID_ARGUMENT | GrpcStatus.INTERNAL | GrpcStatus.UNKNOWN if (
+            not fault.synthesised and UNREAD.search(fault.message)
+        ):
+            return MxGatewayContractError, f"the gateway cannot read the request; {CONTRACT_HINT}", False
         case GrpcStatus.INVALID_ARGUMENT | GrpcStatus.OUT_OF_RANGE:
             return MxGatewayInvalidRequestError, "correct the request", False
-        case GrpcStatus.DEADLINE_EXCEEDED if site.method.endswith(_ALARM_METHODS):
+        case GrpcStatus.DEADLINE_EXCEEDED if site.method.endswith(_SESSIONLESS_METHODS):
             return MxGatewayTimeoutError, "try again later, or allow more time", False
         case GrpcStatus.DEADLINE_EXCEEDED:
             return MxGatewayTimeoutError, "the command may still be carried out; ask for the session's state", False
         case GrpcStatus.UNIMPLEMENTED:
-            return MxGatewayProtocolError, "the server is no MXAccess gateway, or an older one", False
+            if fault.synthesised:
+                return MxGatewayProtocolError, "the server is no MXAccess gateway, or an older one", False
+            return MxGatewayContractError, f"the gateway has no such call; {CONTRACT_HINT}", False
         case GrpcStatus.RESOURCE_EXHAUSTED if is_reply_too_large(fault):
             return (
                 MxGatewayProtocolError,
@@ -387,25 +385,15 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
             )
         case GrpcStatus.NOT_FOUND if galaxy:
             return MxGatewayNotFoundError, "check the name, or browse from the top level", False
-    sessionless = galaxy or site.method.endswith(_ALARM_METHODS)
-    if fault.synthesised or sessionless or fault.code not in _SESSION_HINTS:
+    sessionless = galaxy or site.method.endswith(_SESSIONLESS_METHODS)
+    if fault.synthesised or sessionless or fault.code not in SESSION_HINTS:
         passing = fault.code in (GrpcStatus.UNAVAILABLE, GrpcStatus.RESOURCE_EXHAUSTED, GrpcStatus.ABORTED)
         return MxGatewayTransportError, "try again later" if passing else "see the gateway's log", passing
     if fault.code is GrpcStatus.UNAVAILABLE:
-        return MxGatewayWorkerError, _SESSION_HINTS[fault.code], True
+        return MxGatewayWorkerError, SESSION_HINTS[fault.code], True
     # An event stream that ends with RESOURCE_EXHAUSTED was too slow, and its session is faulted by then.
     passing = fault.code is GrpcStatus.RESOURCE_EXHAUSTED and not site.method.endswith("/StreamEvents")
-    return MxGatewaySessionError, _SESSION_HINTS[fault.code], passing
-
-
-# What these codes mean when the gateway's own service answers with them.
-_SESSION_HINTS: Final = {
-    GrpcStatus.NOT_FOUND: "the session is over or never was; open a new one",
-    GrpcStatus.FAILED_PRECONDITION: "the session takes no commands in this state; open a new one",
-    GrpcStatus.RESOURCE_EXHAUSTED: "a limit of the gateway is reached; close sessions, or read events faster",
-    GrpcStatus.ALREADY_EXISTS: "another event stream is attached to this session; share it or close it",
-    GrpcStatus.UNAVAILABLE: "the session's worker is gone; open a new session",
-}
+    return MxGatewaySessionError, SESSION_HINTS[fault.code], passing
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -413,11 +401,11 @@ _SESSION_HINTS: Final = {
 
 _PROTOCOL_STATUS: Final[dict[str, tuple[type[MxGatewayError], GrpcStatus, str]]] = {
     "INVALID_REQUEST": (MxGatewayInvalidRequestError, GrpcStatus.INVALID_ARGUMENT, "correct the request"),
-    "SESSION_NOT_FOUND": (MxGatewaySessionError, GrpcStatus.NOT_FOUND, _SESSION_HINTS[GrpcStatus.NOT_FOUND]),
+    "SESSION_NOT_FOUND": (MxGatewaySessionError, GrpcStatus.NOT_FOUND, SESSION_HINTS[GrpcStatus.NOT_FOUND]),
     "SESSION_NOT_READY": (
-        MxGatewaySessionError, GrpcStatus.FAILED_PRECONDITION, _SESSION_HINTS[GrpcStatus.FAILED_PRECONDITION],
+        MxGatewaySessionError, GrpcStatus.FAILED_PRECONDITION, SESSION_HINTS[GrpcStatus.FAILED_PRECONDITION],
     ),
-    "WORKER_UNAVAILABLE": (MxGatewayWorkerError, GrpcStatus.UNAVAILABLE, _SESSION_HINTS[GrpcStatus.UNAVAILABLE]),
+    "WORKER_UNAVAILABLE": (MxGatewayWorkerError, GrpcStatus.UNAVAILABLE, SESSION_HINTS[GrpcStatus.UNAVAILABLE]),
     "TIMEOUT": (
         MxGatewayTimeoutError, GrpcStatus.DEADLINE_EXCEEDED,
         "the command may still be carried out; ask for the session's state",

@@ -8,10 +8,11 @@ from __future__ import annotations
 import enum
 import re
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
-from mxgateway.credentials import redact
+from mxgateway.gate import OPEN_GATE, Gate
+from mxgateway.gate import one_line as one_line
 
 E = TypeVar("E", bound=BaseException)
 
@@ -55,6 +56,8 @@ class CallSite:
     """The session that the request named."""
     timeout: float | None = None
     """The bound that applied, in seconds."""
+    gate: Gate = field(default=OPEN_GATE, repr=False, compare=False)
+    """What the texts of the error pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,12 @@ class TransportFault(Exception):
     """False when the peer says that it did not begin to act on the request: then it may be sent again, whatever it asks for."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(redact(one_line(text)))
+        super().__init__(OPEN_GATE.line(text))
+
+    def pass_gate(self, gate: Gate) -> None:
+        """Hide the secrets of the client that has met the fault: a layer below does not know them, and its frames hold what the peer has sent."""
+        self.args = tuple(gate.line(text) for text in self.args)
+        self.__traceback__ = None
 
 
 class RpcStatus(TransportFault):
@@ -84,9 +92,14 @@ class RpcStatus(TransportFault):
     ) -> None:
         super().__init__(f"{code.name}: {message}")
         self.code = code
-        self.message = redact(one_line(message))
+        self.message = OPEN_GATE.line(message)
         self.synthesised = synthesised
         self.processed = processed
+
+    def pass_gate(self, gate: Gate) -> None:
+        """Hide the secrets of the client in the message as well."""
+        super().pass_gate(gate)
+        self.message = gate.line(self.message)
 
 
 class ConnectFault(TransportFault):
@@ -153,6 +166,21 @@ class MessageFault(PeerFault):
 
 class RequestFault(TransportFault):
     """The request cannot be sent as it is."""
+
+
+CONTRACT_HINT: Final = "bind the client to this gateway's contract: mxgw-py contract --from-gateway --export gateway.binpb, then Contract.load('gateway.binpb')"
+
+
+class ContractFault(TransportFault):
+    """A reply does not fit the contract that is spoken."""
+
+    remedy: str = CONTRACT_HINT
+
+
+class LackingFault(ContractFault):
+    """The gateway's contract has no place for what was to be sent."""
+
+    remedy = "nothing was sent; do without it, or load the gateway's contract anew where the gateway was updated"
 
 
 class ConnectionFault(TransportFault):
@@ -230,11 +258,17 @@ def copy_of(fault: E) -> E:
     return copied
 
 
+def pass_gate(fault: BaseException, gate: Gate) -> None:
+    """Hide the client's secrets in a fault and what it comes from: they stand in the traceback of the error."""
+    seen: set[int] = set()
+    each: BaseException | None = fault
+    while each is not None and id(each) not in seen:
+        seen.add(id(each))
+        if isinstance(each, TransportFault):
+            each.pass_gate(gate)
+        each = each.__cause__ or each.__context__
+
+
 def in_seconds(bound: float) -> str:
     """Return a bound as people read it: what is left of one has no more digits than count."""
     return f"{bound:.3g} s" if bound < 100 else f"{bound:g} s"
-
-
-def one_line(text: str) -> str:
-    """Fold white space and drop control characters: the text may come from the peer."""
-    return " ".join("".join(char for char in text if char.isprintable() or char.isspace()).split())

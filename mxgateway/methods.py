@@ -13,9 +13,11 @@ from mxgateway.transport.method import Method
 _GATEWAY: Final = "mxaccess_gateway.v1.MxAccessGateway"
 _GALAXY: Final = "galaxy_repository.v1.GalaxyRepository"
 
-OPEN_SESSION: Final = Method(_GATEWAY, "OpenSession", proto.OpenSessionRequest, proto.OpenSessionReply)
+OPEN_SESSION: Final = Method(
+    _GATEWAY, "OpenSession", proto.OpenSessionRequest, proto.OpenSessionReply, needed_to_close=True
+)
 CLOSE_SESSION: Final = Method(
-    _GATEWAY, "CloseSession", proto.CloseSessionRequest, proto.CloseSessionReply, repeatable=True
+    _GATEWAY, "CloseSession", proto.CloseSessionRequest, proto.CloseSessionReply, repeatable=True, needed_to_close=True
 )
 INVOKE: Final = Method(_GATEWAY, "Invoke", proto.MxCommandRequest, proto.MxCommandReply)
 STREAM_EVENTS: Final = Method(_GATEWAY, "StreamEvents", proto.StreamEventsRequest, proto.MxEvent)

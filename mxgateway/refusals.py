@@ -1,12 +1,14 @@
-"""What is said, and advised, when TLS or a proxy kept a connection from coming about."""
+"""What is said, and advised, when TLS or a proxy kept a connection from coming about, or when a gateway refuses."""
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from typing import Final
 
-from mxgateway.faults import Phase, PinFault, ProxyFault
+from mxgateway.faults import CONTRACT_HINT as CONTRACT_HINT
+from mxgateway.faults import GrpcStatus, Phase, PinFault, ProxyFault, RpcStatus
 
 TLS_HINT: Final = "check that this port serves TLS, and that both sides share TLS 1.2 or newer"
 
@@ -135,3 +137,30 @@ def os_text(fault: BaseException) -> str:
     """Return the operating system's words for a fault."""
     silent = "closed by the peer" if isinstance(fault, ConnectionError) else type(fault).__name__
     return getattr(fault, "strerror", None) or str(fault) or silent
+
+
+# -- what a gateway says
+
+UNREAD: Final = re.compile(
+    r"request is malformed|deserializing request|parsing (request|message)|InvalidProtocolBuffer", re.IGNORECASE
+)
+"""What servers say of a request that they cannot read."""
+SCOPE: Final = re.compile(r"required scope '([^']+)'")
+"""How a gateway names the scope that a key lacks."""
+SESSION_HINTS: Final = {
+    GrpcStatus.NOT_FOUND: "the session is over or never was; open a new one",
+    GrpcStatus.FAILED_PRECONDITION: "the session takes no commands in this state; open a new one",
+    GrpcStatus.RESOURCE_EXHAUSTED: "a limit of the gateway is reached; close sessions, or read events faster",
+    GrpcStatus.ALREADY_EXISTS: "another event stream is attached to this session; share it or close it",
+    GrpcStatus.UNAVAILABLE: "the session's worker is gone; open a new session",
+}
+"""What these codes mean when the gateway's own service answers with them."""
+
+
+def denial_hint(fault: RpcStatus) -> str:
+    """Return what to do about a key that may not do something."""
+    if fault.synthesised:
+        return "see the log of the gateway, or of the proxy before it"
+    if SCOPE.search(fault.message):
+        return "use a key with that scope, or have it granted at the gateway"
+    return "use a key that may do this, or have it granted at the gateway"

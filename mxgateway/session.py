@@ -58,7 +58,7 @@ class Session(SessionCommands):
         return self._opened.gateway_protocol_version if self._opened is not None else 0
 
     def __repr__(self) -> str:
-        return f"<Session {self.session_id} at {self._channel.endpoint}{', closed' if self.closed else ''}>"
+        return f"<Session {self.shown_id} at {self._channel.endpoint}{', closed' if self.closed else ''}>"
 
     def stream_events(self, after_worker_sequence: int = 0, *, resume: bool = False) -> EventStream:
         """Return the session's events in worker-sequence order: an async iterator and a context manager.

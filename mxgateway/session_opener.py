@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Final, Generic, Protocol, TypeVar
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from mxgateway import proto
 from mxgateway.commands import replies
 from mxgateway.errors import CallSite, GrpcStatus, MxGatewayError, Phase, map_fault
 from mxgateway.faults import ClosedFault, StreamLimitFault, TransportFault
+from mxgateway.logs import logger
 from mxgateway.methods import OPEN_SESSION
 from mxgateway.options import OpenSessionOptions, check_timeout
 from mxgateway.session_requests import open_session_request
 from mxgateway.transport.backoff import Backoff
 from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, Progress, call_site, site_of
+from mxgateway.transport.method import CallOptions, Progress, Site, call_site, site_of
 from mxgateway.transport.unattended import Unattended
 
-log = logging.getLogger("mxgateway.client")
+log = logger("mxgateway.client")
 
 OPENINGS_AT_ONCE: Final = 2
 """Openings of subscriptions that are under way together: the gateway starts a process for each, and six or more at once can exceed its limit."""
@@ -54,12 +55,23 @@ class Closable(Protocol):
     """What an opening results in."""
 
     session_id: str
+    shown_id: str
 
     async def close(self, *, timeout: float | None = None) -> object:
         """Close it; a close that has failed can be tried again."""
 
+    def disown(self) -> None:
+        """Leave it open when the client closes."""
+
 
 S = TypeVar("S", bound=Closable)
+
+
+class _Opened(NamedTuple, Generic[S]):
+    """What an opening has come to."""
+
+    reply: proto.OpenSessionReply
+    session: S
 
 
 class SessionOpener(Generic[S]):
@@ -79,13 +91,11 @@ class SessionOpener(Generic[S]):
         self._calls = Unattended()
         self._turns = asyncio.Semaphore(OPENINGS_AT_ONCE)
         self._next_start = 0.0
-        self._waiters: set[_Waiter] = set()
         self._pauses: dict[object, Callable[[], object]] = {}
         self._has_failed = False
         """True from an opening that has failed until the next one that succeeds."""
         self._connections_seen = channel.counters.connections_opened
         """How many connections there had been at the last success."""
-        self._closing = False
         self.under_way: set[asyncio.Task[Any]] = set()
         """Calls that open a session, and closings of sessions that nobody wants."""
 
@@ -98,9 +108,8 @@ class SessionOpener(Generic[S]):
             MxGatewayError: It could not be opened, or the client is closed.
         """
         request, progress = open_session_request(options), Progress()
-        waiter = _Waiter(asyncio.timeout(None), progress, stays=False)
         site = self._site(request, OPENING_BOUND)
-        return await self._attended(waiter, site, lambda: self._in_turn(request, progress, site))
+        return (await self._attended(math.inf, progress, site, partial(self._in_turn, request, progress, site))).session
 
     async def open_now(self, options: OpenSessionOptions, timeout: float | None) -> S:
         """Return a session for a caller of its own, at once and within its own bound.
@@ -112,51 +121,43 @@ class SessionOpener(Generic[S]):
         Raises:
             MxGatewayError: It could not be opened, or not in time, or the client is closed.
         """
+        return (await self._at_once(open_session_request(options), timeout)).session
+
+    async def open_raw(self, request: proto.OpenSessionRequest, timeout: float | None) -> proto.OpenSessionReply:
+        """Return the reply to a request of the caller's own, like `open_now`; the session is the caller's from then on."""
+        opened = await self._at_once(request, timeout)
+        opened.session.disown()
+        return opened.reply
+
+    async def _at_once(self, request: proto.OpenSessionRequest, timeout: float | None) -> _Opened[S]:
         check_timeout("timeout", timeout)
         patience = self._channel.options.call_timeout if timeout is None else timeout
         if patience is None:
             patience = math.inf
-        request, progress = open_session_request(options), Progress()
-        waiter = _Waiter(asyncio.timeout(None if patience == math.inf else patience), progress, stays=True)
-        bound = max(patience, OPENING_BOUND)
-        return await self._attended(waiter, self._site(request, patience), lambda: self._open(request, bound, progress))
+        progress, bound = Progress(), max(patience, OPENING_BOUND)
+        return await self._attended(
+            patience, progress, self._site(request, patience), partial(self._open, request, bound, progress)
+        )
 
-    async def open_raw(
-        self, request: proto.OpenSessionRequest, timeout: float | None, progress: Progress | None = None
-    ) -> proto.OpenSessionReply:
-        """Send OpenSession and return the reply.
-
-        Raises:
-            MxGatewayError: The call failed, or the gateway reports a protocol failure, or the client is closed.
-        """
-        options = CallOptions(timeout=timeout, correlation_id=request.client_correlation_id, progress=progress)
-        site = site_of(self._channel, OPEN_SESSION, options)
-        self._refuse_when_closing(site())
-        reply = await unary(self._channel, OPEN_SESSION, request, options)
-        replies.check_protocol(reply, site)
-        if not reply.session_id:
-            raise replies.malformed("the OK reply to OpenSession carries no session id", site(), reply)
-        return reply
-
-    async def _attended(self, waiter: _Waiter, site: CallSite, work: Callable[[], Awaitable[S]]) -> S:
-        """Do `work` while the caller waits; when it has gone, the call goes on if it was sent."""
+    async def _attended(
+        self, patience: float, progress: Progress, site: CallSite, work: Callable[[], Awaitable[_Opened[S]]]
+    ) -> _Opened[S]:
+        """Do `work` while the caller waits and the client is open; after that the call goes on if it was sent."""
         self._refuse_when_closing(site)
-        self._waiters.add(waiter)
         try:
-            async with waiter.scope:
-                return await self._calls.run(work, waiter.progress, orphaned=self.give_back)
+            async with asyncio.timeout(None if patience == math.inf else patience) as bound:
+                with self._channel.ended_by_closing(bound):
+                    return await self._calls.run(work, progress, lambda opened: self.give_back(opened.session))
         except TimeoutError as error:
             if isinstance(error, MxGatewayError):
                 raise
-            fault, phase = self._why_in_vain(waiter.progress)
+            fault, phase = self._why_in_vain(progress)
             raise map_fault(fault, site, phase=phase) from fault
-        finally:
-            self._waiters.discard(waiter)
 
     def _why_in_vain(self, progress: Progress) -> tuple[Exception, Phase]:
         """Return why a caller was not let wait any longer, and in which layer it was then."""
-        if self._closing:
-            return ClosedFault("the client is closed"), "request"
+        if self._channel.closing:
+            return ClosedFault("the client is closed"), "stream" if progress.sent else "request"
         if progress.sent:
             return TimeoutError(), "stream"
         connection = self._channel.current
@@ -165,7 +166,7 @@ class SessionOpener(Generic[S]):
         slots = connection.slots
         return StreamLimitFault(slots.limit) if slots.all_taken else TimeoutError(), "stream"
 
-    async def _in_turn(self, request: proto.OpenSessionRequest, progress: Progress, site: CallSite) -> S:
+    async def _in_turn(self, request: proto.OpenSessionRequest, progress: Progress, site: CallSite) -> _Opened[S]:
         looks = CONNECTION_LOOKS
         while True:
             await self._connected(site)  # outside of the turn: all that wait for the connection wait together
@@ -189,16 +190,29 @@ class SessionOpener(Generic[S]):
         self._next_start = start + OPENING_INTERVAL
         await asyncio.sleep(start - now)
 
-    async def _open(self, request: proto.OpenSessionRequest, bound: float, progress: Progress) -> S:
+    async def _open(self, request: proto.OpenSessionRequest, bound: float, progress: Progress) -> _Opened[S]:
+        options = CallOptions(timeout=bound, correlation_id=request.client_correlation_id, progress=progress)
+        site = site_of(self._channel, OPEN_SESSION, options)
         with self._noted():
             try:
-                reply = await self.open_raw(request, bound, progress)
+                reply = await unary(self._channel, OPEN_SESSION, request, options)
+                replies.check_protocol(reply, site)
+                if not reply.session_id:
+                    raise replies.malformed("the OK reply to OpenSession carries no session id", site(), reply)
+                self._check_id(reply, site)
             except MxGatewayError:
                 self._has_failed = True
                 raise
-            session = self._opened(reply)
+            opened = _Opened(reply, self._opened(reply))
             self._note_success()
-            return session
+            return opened
+
+    def _check_id(self, reply: proto.OpenSessionReply, site: Site) -> None:
+        """Refuse a session that is named by the API key: it would stand in every request, and in every frame."""
+        key = self._channel.options.key
+        if key is not None and key.reveal() in reply.session_id:
+            reply.session_id = self._channel.gate.hide(reply.session_id)
+            raise replies.malformed("the OK reply to OpenSession names the session by the API key", site(), reply)
 
     @contextlib.contextmanager
     def _noted(self) -> Iterator[None]:
@@ -250,38 +264,14 @@ class SessionOpener(Generic[S]):
     async def _close_unused(self, session: S) -> None:
         backoff = Backoff(*CLOSE_BACKOFF)
         while (error := await _failed_to_close(session)) is not None:
-            if self._closing or error.grpc_status not in _UNREACHED or backoff.attempt == CLOSE_ATTEMPTS - 1:
-                log.warning("%s, for which nobody waits any more, was left to its lease: %s", session.session_id, error)
+            if self._channel.closing or error.grpc_status not in _UNREACHED or backoff.attempt == CLOSE_ATTEMPTS - 1:
+                log.warning("%s, for which nobody waits any more, was left to its lease: %s", session.shown_id, error)
                 return
             await self._channel.pause(backoff.next())
 
-    # -- the end
-
-    def begin_closing(self) -> None:
-        """Open no further session. Subscriptions that wait for one are freed at once, and so is whoever has sent nothing yet; idempotent."""
-        self._closing = True
-        now = asyncio.get_running_loop().time()
-        for waiter in self._waiters:
-            waiter.free(now)
-
     def _refuse_when_closing(self, site: CallSite) -> None:
-        if self._closing:
+        if self._channel.closing:
             raise map_fault(ClosedFault("the client is closed"), site, phase="request")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiter:
-    """A caller that waits for its session."""
-
-    scope: asyncio.Timeout
-    progress: Progress
-    stays: bool
-    """True when it waits for the reply of what was sent, also while the client closes."""
-
-    def free(self, now: float) -> None:
-        """Let it wait no longer."""
-        if not (self.stays and self.progress.sent) and not self.scope.expired():
-            self.scope.reschedule(now)
 
 
 async def _failed_to_close(session: Closable) -> MxGatewayError | None:

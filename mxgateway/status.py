@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from mxgateway.gate import OPEN_GATE
+
 if TYPE_CHECKING:
     from mxgateway.proto import MxStatusCategory, MxStatusProxy, MxStatusSource
 
@@ -102,7 +104,7 @@ def explain_status(status: MxStatusProxy) -> str:
         parts.append(f"detected by {words}")
     if status.detail:
         parts.append(explain_detail(status.detail))
-    text = " ".join(status.diagnostic_text.split())
+    text = OPEN_GATE.line(status.diagnostic_text)
     return "; ".join([", ".join(parts), text] if text else [", ".join(parts)])
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mxgateway import proto, status
+from mxgateway.gate import OPEN_GATE
 from mxgateway.records import maker
 from mxgateway.values import MxValueOutput, from_mx_value
 from mxgateway.wire import Timestamp, has_field
@@ -110,5 +111,5 @@ def _words(
     reasons = [status.explain_hresult(hresult)] if hresult else []
     reasons += [status.explain_status(each) for each in status.failures(statuses)]
     if message and not status.is_said(message, reasons):
-        reasons.insert(0, " ".join(message.split()))
+        reasons.insert(0, OPEN_GATE.line(message))
     return ", ".join(reasons) or "no reason given"

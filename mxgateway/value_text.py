@@ -186,7 +186,7 @@ def _parse_integer(text: str) -> int:
         raise _unfit(text, "beyond 64 bits", "write a smaller number") from None
 
 
-_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def _parse_decimal(text: str) -> float:

@@ -32,6 +32,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, SupportsIndex, TypeAlias, cast
 
 from mxgateway import proto
+from mxgateway.gate import OPEN_GATE
 from mxgateway.value_kinds import (
     DATA_TYPES,
     ELAPSED,
@@ -68,8 +69,8 @@ class UnconvertedValue:
     """The message as it was received."""
 
     def __str__(self) -> str:
-        reason = self.raw_diagnostic or f"{len(self.raw_value)} bytes"
-        return f"unconverted {self.variant_type or 'value'} of MXAccess type {self.raw_data_type}: {reason}"
+        reason = OPEN_GATE.line(self.raw_diagnostic) or f"{len(self.raw_value)} bytes"
+        return f"unconverted {OPEN_GATE.line(self.variant_type) or 'value'} of MXAccess type {self.raw_data_type}: {reason}"
 
 
 MxScalarInput: TypeAlias = (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import mxgateway
 from mxgateway_cli.output import Output
-from mxgateway_cli.text import clean, json_text
+from mxgateway_cli.text import json_text, pass_through, shown
 
 if TYPE_CHECKING:
     from mxgateway import Secret
@@ -43,34 +43,29 @@ class App:
         self.output: Output = Output("json" if _asks_for_json(arguments) else self.form)
         self.colour: Colour = outer.colour if outer is not None else "auto"
         self.verbose: bool = outer.verbose if outer is not None else False
-        self.secrets: dict[Secret, None] = outer.secrets if outer is not None else {}
-        """The keys and passwords that nothing written to stderr shows."""
+        self.gate = mxgateway.Gate(behind=outer.gate if outer is not None else None)
+        """Knows the keys and passwords that nothing written shows; those of a batch's line are forgotten with it."""
+        pass_through(self.gate)
 
     def keep_secret(self, secret: Secret) -> None:
-        """Remember a key or password, so that nothing written to stderr shows it, whatever its form."""
-        self.secrets[secret] = None
-
-    def redact(self, text: str) -> str:
-        """Return `text` without any secret."""
-        for secret in self.secrets:
-            text = text.replace(secret.reveal(), str(secret))
-        return mxgateway.redact(text)
+        """Let nothing that is written show a key or password from now on."""
+        self.gate.add(secret)
 
     def fail(self, failure: Failure) -> None:
         """Report a failure: one JSON object, or one line and a hint."""
         if self.output.form in _JSON_FORMS:
             self._write(json_text({"error": failure.to_json()}))
             return
-        self._write(f"{self._paint('error:', _RED)} {clean(failure.message)}")
+        self._write(f"{self._paint('error:', _RED)} {shown(failure.message)}")
         if failure.hint:
-            self._write(f"{self._paint('hint:', _CYAN)} {clean(failure.hint)}")
+            self._write(f"{self._paint('hint:', _CYAN)} {shown(failure.hint)}")
 
-    def warn(self, message: str) -> None:
+    def warn(self, text: str) -> None:
         """Report what does not stop the command."""
         if self.output.form in _JSON_FORMS:
-            self._write(json_text({"warning": {"message": message}}))
+            self._write(json_text({"warning": {"message": shown(text)}}))
         else:
-            self._write(f"{self._paint('warning:', _YELLOW)} {clean(message)}")
+            self._write(f"{self._paint('warning:', _YELLOW)} {shown(text)}")
 
     def announce(self, lines: Sequence[str]) -> None:
         """Tell people something of this program's own making as it is, the simulator's public key included."""
@@ -83,11 +78,13 @@ class App:
         if self._traces():
             import traceback
 
-            self._write("".join(traceback.format_exception(error)).rstrip())
+            text = self.gate.hide("".join(traceback.format_exception(error)).rstrip())
+            for line in text.split("\n"):
+                self._write(shown(line))
 
     def note(self, text: str) -> None:
         """Show one line for whoever looks for the cause of something."""
-        self._write(clean(text))
+        self._write(shown(text))
 
     @staticmethod
     def _traces() -> bool:
@@ -95,7 +92,7 @@ class App:
 
     def _write(self, text: str) -> None:
         with suppress(OSError, ValueError):  # stderr is closed: there is nobody left to tell
-            sys.stderr.write(self.redact(text) + "\n")
+            sys.stderr.write(text + "\n")
             sys.stderr.flush()
 
     def _paint(self, word: str, colour: str) -> str:

@@ -23,7 +23,7 @@ from mxgateway_cli.log import start_logging
 from mxgateway_cli.output import ClosedPipe, is_closed_pipe, write_line
 from mxgateway_cli.registry import PROGRAM
 from mxgateway_cli.stdin_lines import LONGEST, StdinLines, TakenStdin
-from mxgateway_cli.text import json_text
+from mxgateway_cli.text import json_text, pass_through
 
 if TYPE_CHECKING:
     from mxgateway import GatewayClient
@@ -97,6 +97,8 @@ class Batch:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a line raises, the next one is run
             self._fail(app, error)
+        finally:
+            pass_through(self.app.gate)
         write_line(END_MARKER)
 
     async def _run(self, app: App, words: list[str]) -> None:
@@ -127,8 +129,7 @@ class Batch:
         failure = describe(error)
         if app.verbose:
             app.fail(failure)
-        message = json_text(app.redact(failure.to_json()["message"]))
-        write_line(f'{{"error": {message}, "type": "error"}}', flush=False)
+        write_line(f'{{"error": {json_text(failure.to_json()["message"])}, "type": "error"}}', flush=False)
 
     def _conclude(self) -> None:
         if self._failed:

@@ -30,7 +30,7 @@ Quality = Literal["good", "uncertain", "any"]
 QUALITIES: Final[tuple[Quality, ...]] = ("good", "uncertain", "any")
 
 ALLOWED: Final = "'== 5', '!= 5', '> 3.2', '>= 3.2', '< 3.2', '<= 3.2', changes or good"
-_COMPARISON: Final = re.compile(r"\s*(==|!=|>=|<=|>|<)(?![=<>])\s*(.*?)\s*", re.DOTALL)
+_COMPARISON: Final = re.compile(r"\s*+(==|!=|>=|<=|>|<)(?![=<>])(.*)", re.DOTALL)
 _WORDS: Final = ("changes", "good")
 _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "==": operator.eq,
@@ -69,9 +69,10 @@ class Condition:
         match = _COMPARISON.fullmatch(text)
         if match is None:
             raise ValueError(f"{text!r} is no condition: write {ALLOWED}")
-        if not match[2]:
+        operand = match[2].strip()
+        if not operand:
             raise ValueError(f"{text!r} compares with nothing: write {ALLOWED}; an empty text is '== \"\"'")
-        return cls(text.strip(), "", match[1], match[2])
+        return cls(text.strip(), "", match[1], operand)
 
     def typed(self, tag: str, found: TagType) -> Callable[[MxValueOutput], bool]:
         """Return the comparison with values of a type.

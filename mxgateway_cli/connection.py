@@ -5,22 +5,25 @@ What each option is taken from, and what becomes of options that exclude each ot
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
 import mxgateway
-from mxgateway_cli.precedence import Choices, Rank, shared_timeout
+from mxgateway.files import read_secret, refusal_text
+from mxgateway_cli.precedence import Choices, Rank, blank_variable, is_blank, scheme_of, shared_timeout
 from mxgateway_cli.settings import ConnectionSettings
 from mxgateway_cli.tls import tls_options
 
 if TYPE_CHECKING:
     from mxgateway import ApiKey, ClientOptions, GatewayClient
+    from mxgateway.contract import Contract
     from mxgateway.simulator import SimulatedGateway
 
 _log = logging.getLogger("mxgateway.cli")
@@ -36,9 +39,11 @@ def take_settings(ctx: click.Context, params: dict[str, Any]) -> ConnectionSetti
         click.UsageError: Options contradict each other, or no key is where one was announced.
     """
     choices = Choices.take(ctx, params)
-    choices.settle()
-    _follow_scheme(choices)
+    for text in choices.settle():
+        _warn(text)
     taken = choices.values
+    if scheme_of(taken["endpoint"]) == "http" and not (taken["plaintext"] or taken["simulator"]):
+        raise click.UsageError(f"The endpoint {taken['endpoint']!r} asks for no TLS, which needs --plaintext as well.")
     timeout = call_timeout = taken["timeout"]
     if choices.ranks["timeout"] is Rank.DEFAULT:
         call_timeout = shared_timeout(ctx) or timeout
@@ -52,6 +57,7 @@ def take_settings(ctx: click.Context, params: dict[str, Any]) -> ConnectionSetti
         timeout=timeout,
         call_timeout=call_timeout,
         simulator=simulator,
+        contract=load_contract(taken["contract"]),
     )
 
 
@@ -61,18 +67,36 @@ async def connected(settings: ConnectionSettings) -> AsyncIterator[GatewayClient
     async with AsyncExitStack() as stack:
         endpoint, options = settings.endpoint, settings.client_options()
         if settings.simulator:
-            gateway = await stack.enter_async_context(simulated_gateway())
+            gateway = await stack.enter_async_context(simulated_gateway(settings.contract))
             endpoint, options = gateway.endpoint, replace(options, api_key=gateway.api_key)
         log_connecting(endpoint, options)
         yield await stack.enter_async_context(mxgateway.GatewayClient.connect(endpoint, options=options))
         _log.debug("closing the connection")
 
 
-def simulated_gateway() -> SimulatedGateway:
-    """Return a simulated gateway, not started yet."""
+def simulated_gateway(contract: Contract | Literal["auto"] | None) -> SimulatedGateway:
+    """Return a simulated gateway that speaks a contract, not started yet."""
     from mxgateway.simulator import SimulatedGateway
 
-    return SimulatedGateway()
+    return SimulatedGateway(contract=contract if contract != "auto" else None)
+
+
+def load_contract(source: str | None) -> Contract | Literal["auto"] | None:
+    """Return what ``--contract`` names.
+
+    Raises:
+        click.UsageError: The file holds no contract.
+    """
+    if source is None or source == "auto":
+        return "auto" if source else None
+    from mxgateway.contract import Contract
+
+    try:
+        contract = Contract.load(source)
+        contract.codec  # noqa: B018 - whether it fits is told before anything is sent
+    except mxgateway.MxGatewayContractError as error:
+        raise click.UsageError(f"The contract {source!r} cannot be spoken: {error}.") from None
+    return contract
 
 
 def log_connecting(endpoint: str, options: ClientOptions) -> None:
@@ -83,28 +107,16 @@ def log_connecting(endpoint: str, options: ClientOptions) -> None:
     _log.debug("connecting to %s %s, %s", endpoint, way, key)
 
 
-def _follow_scheme(choices: Choices) -> None:
-    """Let an endpoint's scheme decide over TLS where it goes before the option that does; never against TLS.
-
-    Raises:
-        click.UsageError: They contradict each other.
-    """
-    endpoint = choices.values["endpoint"] or ""
-    scheme = endpoint.strip().lower().partition("://")[0] if "://" in endpoint else ""
-    if choices.values["simulator"]:
-        return
-    if scheme == "http" and not choices.values["plaintext"]:
-        raise click.UsageError(f"The endpoint {endpoint!r} asks for no TLS, which needs --plaintext as well.")
-    if scheme == "https" and choices.values["plaintext"]:
-        if choices.ranks["endpoint"] <= choices.ranks["plaintext"]:
-            raise click.UsageError(f"The endpoint {endpoint!r} asks for TLS, but --plaintext is given.")
-        choices.drop("plaintext")
+@functools.cache
+def _warn(text: str) -> None:
+    """Say once what counts for every line of a batch."""
+    _log.warning("%s", text)
 
 
 def _api_key(choices: Choices) -> ApiKey | None:
     """Return the key of the option that counts, or of the environment if that goes before it."""
     found = [name for name in ("api_key", "api_key_file", "api_key_env") if choices.values[name]]
-    in_environment = bool(os.environ.get(DEFAULT_KEY_VARIABLE, "").strip())
+    in_environment = DEFAULT_KEY_VARIABLE in os.environ
     if in_environment and not any(choices.ranks[name] > Rank.ENVIRONMENT for name in found):
         return key_from_environment(DEFAULT_KEY_VARIABLE)
     if not found:
@@ -128,18 +140,19 @@ def key_from_environment(variable: str, option_name: str = "") -> ApiKey:
     Raises:
         click.UsageError: It is not set, or holds no key.
     """
-    text = os.environ.get(variable, "")
-    if not text.strip():
+    text = os.environ.get(variable)
+    if text is None:
         raise click.UsageError(f"The environment variable {variable!r} of {option_name} is not set.")
+    if is_blank(variable):
+        raise blank_variable(variable)
     return _key(text, f"The environment variable {variable!r}")
 
 
 def _key_from_file(path: str) -> ApiKey:
     try:
-        with open(path, "rb") as file:
-            text = file.read(_KEY_FILE_LIMIT).decode("utf-8-sig")
+        text = read_secret(path, _KEY_FILE_LIMIT).decode("utf-8-sig")
     except OSError as error:
-        raise click.UsageError(f"The API key file {path!r} cannot be read: {error.strerror or error}.") from None
+        raise click.UsageError(f"The API key file {path!r} cannot be read: {refusal_text(error)}.") from None
     except UnicodeDecodeError:
         raise click.UsageError(f"The API key file {path!r} is no text file.") from None
     return _key(text, f"The API key file {path!r}")

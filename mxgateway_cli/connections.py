@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import mxgateway
 from mxgateway_cli.connection import log_connecting, simulated_gateway
 
 if TYPE_CHECKING:
     from mxgateway import ClientOptions, Endpoint, GatewayClient
+    from mxgateway.contract import Contract
     from mxgateway.simulator import SimulatedGateway
     from mxgateway_cli.settings import ConnectionSettings
 
@@ -34,14 +35,14 @@ class Connections:
 
     def __init__(self) -> None:
         self._connected: dict[_Way, _Connected] = {}
-        self._simulated: SimulatedGateway | None = None
+        self._simulated: dict[Contract | Literal["auto"] | None, SimulatedGateway] = {}
 
     @asynccontextmanager
     async def lend(self, settings: ConnectionSettings) -> AsyncIterator[GatewayClient]:
         """Give the client for these settings; its connection is replaced by the library when it is lost."""
         address, options = settings.endpoint, settings.client_options()
         if settings.simulator:
-            gateway = await self._gateway()
+            gateway = await self._gateway(settings.contract)
             address, options = gateway.endpoint, replace(options, api_key=gateway.api_key)
         client = await self._client(address, options)
         client.call_timeout = options.call_timeout
@@ -54,8 +55,8 @@ class Connections:
         try:
             await asyncio.gather(*(client.close() for client in clients))
         finally:
-            if self._simulated is not None:
-                await self._simulated.stop()
+            for gateway in self._simulated.values():
+                await gateway.stop()
 
     async def _client(self, address: str, options: ClientOptions) -> GatewayClient:
         way = (mxgateway.Endpoint.parse(address), replace(options, connect_timeout=1.0, call_timeout=None))
@@ -70,9 +71,10 @@ class Connections:
             known = self._connected[way] = _Connected(client, options.connect_timeout)
         return known.client
 
-    async def _gateway(self) -> SimulatedGateway:
-        if self._simulated is None:
-            gateway = simulated_gateway()
+    async def _gateway(self, contract: Contract | Literal["auto"] | None) -> SimulatedGateway:
+        gateway = self._simulated.get(contract)
+        if gateway is None:
+            gateway = simulated_gateway(contract)
             await gateway.start()
-            self._simulated = gateway
-        return self._simulated
+            self._simulated[contract] = gateway
+        return gateway

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 import mxgateway
+from mxgateway_cli.text import shown
 
 
 class ExitCode(enum.IntEnum):
@@ -80,9 +81,10 @@ class Failure(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that stands under ``error`` on stderr."""
+        text = f"{self.message.removesuffix('.')}; {self.hint}" if self.hint else self.message
         return {
             "type": self.type,
-            "message": f"{self.message.removesuffix('.')}; {self.hint}" if self.hint else self.message,
+            "message": shown(text),
             "grpcStatus": self.grpc_status,
             "phase": self.phase,
             "endpoint": self.endpoint,

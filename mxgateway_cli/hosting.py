@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     import click
 
-    from mxgateway import GatewayClient, Secret
+    from mxgateway import Gate, GatewayClient
     from mxgateway_cli.output import Output
     from mxgateway_cli.settings import ConnectionSettings
 
@@ -33,8 +33,8 @@ class Invocation(Protocol):
         """Whether the library's log is shown."""
 
     @property
-    def secrets(self) -> dict[Secret, None]:
-        """What nothing that is written to stderr may show."""
+    def gate(self) -> Gate:
+        """What everything that is written passes."""
 
 
 class Host(Protocol):

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 import mxgateway
 from mxgateway_cli.precedence import ConnectionOption
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
     _SecondsBase = click.ParamType[float]
     _KeyBase = click.ParamType[mxgateway.ApiKey]
     _ProxyBase = click.ParamType[mxgateway.HttpProxy]
+    _ContractBase = click.ParamType[str]
 else:  # generic only since click 8.4
-    _SecondsBase = _KeyBase = _ProxyBase = click.ParamType
+    _SecondsBase = _KeyBase = _ProxyBase = _ContractBase = click.ParamType
 
 _INT64_UNSIGNED_MAX: Final = 2**64 - 1
+_FILE: Final = click.Path(exists=True, dir_okay=False)
 
 
 class Seconds(_SecondsBase):
@@ -59,6 +62,27 @@ class KeyText(_KeyBase):
             self.fail(str(error), param, ctx)
 
 
+class ContractText(_ContractBase):
+    """The word ``auto``, or a file with a contract."""
+
+    name = "contract"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word, or the file's name.
+
+        Raises:
+            click.BadParameter: There is no such file.
+        """
+        return "auto" if value == "auto" else str(_FILE.convert(value, param, ctx))
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the word, and files."""
+        return [
+            *([CompletionItem("auto")] if "auto".startswith(incomplete) else ()),
+            CompletionItem(incomplete, "file"),
+        ]
+
+
 class ProxyText(_ProxyBase):
     """The URL of an HTTP proxy; its password is put out of sight as soon as it is read."""
 
@@ -82,8 +106,6 @@ def _connection(*names: str, **attributes: Any) -> Decorator:
     return option(*names, cls=ConnectionOption, section=CONNECTION_SECTION, **attributes)
 
 
-_FILE: Final = click.Path(exists=True, dir_okay=False)
-
 CONNECTION_OPTIONS: Final[tuple[Decorator, ...]] = (
     _connection(
         "--endpoint", metavar="HOST:PORT", envvar="MXGATEWAY_ENDPOINT", show_envvar=True,
@@ -91,9 +113,13 @@ CONNECTION_OPTIONS: Final[tuple[Decorator, ...]] = (
     ),
     _connection("--plaintext", is_flag=True, help="Speak without TLS; the API key then travels in clear text."),
     _connection("--tls", is_flag=True, help="Speak TLS (the default; the first certificate seen is trusted)."),
-    _connection("--ca-file", type=_FILE, metavar="FILE", help="PEM file of the authorities to verify against."),
     _connection(
-        "--require-certificate-validation", is_flag=True, help="Verify against the system's authorities."
+        "--ca-file", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CA_FILE", show_envvar=True,
+        help="PEM file of the authorities to verify against.",
+    ),
+    _connection(
+        "--require-certificate-validation", is_flag=True, envvar="MXGATEWAY_REQUIRE_CERTIFICATE_VALIDATION", show_envvar=True,
+        help="Verify against the system's authorities.",
     ),
     _connection("--server-name-override", metavar="NAME", help="The name that the certificate was made for."),
     _connection(
@@ -127,6 +153,10 @@ CONNECTION_OPTIONS: Final[tuple[Decorator, ...]] = (
         "--profile", metavar="NAME", envvar="MXGATEWAY_PROFILE", show_envvar=True, is_eager=True, expose_value=False,
         callback=use_profile, shell_complete=profile_names,
         help="Take what neither a flag nor the environment says from this profile; see mxgw-py profile.",
+    ),
+    _connection(
+        "--contract", type=ContractText(), metavar="FILE|auto", envvar="MXGATEWAY_CONTRACT", show_envvar=True,
+        help="The gateway's own contract, a FileDescriptorSet; auto asks the gateway for it.  [default: the one of this program]",
     ),
     _connection("--simulator", is_flag=True, help="Use a simulated gateway that lives as long as the command."),
 )  # fmt: skip

@@ -12,7 +12,9 @@ from typing import Final
 import click
 
 import mxgateway
+from mxgateway.files import read_secret, refusal_text
 from mxgateway_cli.app import App
+from mxgateway_cli.precedence import blank_variable
 from mxgateway_cli.sections import Decorator, option
 from mxgateway_cli.text import clean
 
@@ -67,6 +69,8 @@ def _password(ctx: click.Context, flag: str, user: str, variable: str | None, fi
         found = os.environ.get(variable)
         if found is None:
             raise click.UsageError(f"The environment variable {variable!r} of {flag}-env is not set.", ctx)
+        if not found:
+            raise blank_variable(variable)
         return found
     if file is not None:
         return _from_file(ctx, file)
@@ -82,10 +86,12 @@ def _password(ctx: click.Context, flag: str, user: str, variable: str | None, fi
 
 def _from_file(ctx: click.Context, path: str) -> str:
     try:
-        with open(path, "rb") as file:
-            text = file.read(_FILE_LIMIT).decode("utf-8-sig")
+        text = read_secret(path, _FILE_LIMIT).decode("utf-8-sig")
     except OSError as error:
-        raise click.UsageError(f"The password file {path!r} cannot be read: {error.strerror or error}.", ctx) from None
+        raise click.UsageError(f"The password file {path!r} cannot be read: {refusal_text(error)}.", ctx) from None
     except UnicodeDecodeError:
         raise click.UsageError(f"The password file {path!r} is no text file.", ctx) from None
-    return text.removesuffix("\n").removesuffix("\r")
+    password = text.removesuffix("\n").removesuffix("\r")
+    if not password:
+        raise click.UsageError(f"The password file {path!r} is empty.", ctx)
+    return password

@@ -6,19 +6,18 @@ import math
 import os
 import re
 import sys
-import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 import click
 
 import mxgateway
+from mxgateway.files import own_file, refusal_text
 from mxgateway_cli import toml_text
 from mxgateway_cli.failures import CommandFailure, ExitCode
-from mxgateway_cli.precedence import Choices, Rank
+from mxgateway_cli.precedence import Choices, Rank, blank_variable, is_blank
 from mxgateway_cli.text import clean
 
 FILE_VARIABLE: Final = "MXGATEWAY_CONFIG"
@@ -26,12 +25,12 @@ _ROOM: Final = "profile"
 _LIMIT: Final = 1024 * 1024
 """A file of profiles is small; what is larger is another file, or a device that never ends."""
 _LONGEST_NAME: Final = 64
-FILES: Final = ("ca-file", "known-hosts", "client-cert", "client-key", "api-key-file")
+FILES: Final = ("ca-file", "known-hosts", "client-cert", "client-key", "api-key-file", "contract")
 _FLAGS: Final = ("plaintext", "tls", "require-certificate-validation")
 _TEXTS: Final = ("endpoint", "server-name-override", "proxy", "api-key-env")
 OPTIONS: Final = (
     "endpoint", "plaintext", "tls", "ca-file", "require-certificate-validation", "server-name-override", "pin", "known-hosts",
-    "client-cert", "client-key", "proxy", "api-key-env", "api-key-file", "timeout",
+    "client-cert", "client-key", "proxy", "api-key-env", "api-key-file", "contract", "timeout",
 )  # fmt: skip
 """What a profile can hold, in the order in which it is shown."""
 
@@ -42,6 +41,11 @@ _SECRETS: Final = {
     "client-key-password": _NO_PASSWORD.format("the variable MXGATEWAY_CLIENT_KEY_PASSWORD"),
 }
 NO_PROXY_PASSWORD: Final = _NO_PASSWORD.format("the variable MXGATEWAY_PROXY, with the whole URL,")
+
+
+def is_file(key: str, value: Any) -> bool:
+    """Tell whether an option names a file in some folder."""
+    return key in FILES and value not in ((os.devnull, "auto") if key == "contract" else (os.devnull,))
 
 
 class ProfileError(CommandFailure):
@@ -65,8 +69,8 @@ class Profile:
         place = os.path.dirname(self.config.file)
         values = {}
         for key, value in self.options.items():
-            if key in FILES:
-                value = os.path.join(place, os.path.expanduser(value)) if value != os.devnull else value
+            if is_file(key, value):
+                value = os.path.join(place, os.path.expanduser(value))
             values[key.replace("-", "_")] = value
         return values
 
@@ -173,9 +177,12 @@ def default_file() -> str:
     """Return where the profiles are kept.
 
     Raises:
-        ProfileError: There is no home directory.
+        ProfileError: There is no home directory, or the variable that names the file is empty.
     """
-    if named := os.environ.get(FILE_VARIABLE):
+    named = os.environ.get(FILE_VARIABLE)
+    if named is not None:
+        if is_blank(FILE_VARIABLE):
+            raise ProfileError(blank_variable(FILE_VARIABLE).message)
         return os.path.abspath(named)
     if sys.platform == "win32":
         base = os.environ.get("APPDATA") or os.path.expanduser("~/AppData/Roaming")
@@ -196,14 +203,12 @@ def load() -> Config:
     """
     file = default_file()
     try:
-        with open(file, "rb") as stream:
-            data = stream.read(_LIMIT + 1)
+        with own_file(file) as place:
+            data = place.read(_LIMIT)
     except FileNotFoundError:
         return Config(file)
     except OSError as error:
-        raise ProfileError(f"the profiles in {file} cannot be read: {error.strerror or error}") from None
-    if len(data) > _LIMIT:
-        raise ProfileError(f"{file} is larger than {_LIMIT} bytes: this is no file with profiles")
+        raise ProfileError(f"the profiles in {file} cannot be read: {refusal_text(error)}") from None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -292,25 +297,15 @@ def _contradiction(table: Mapping[str, Any]) -> str:
 
 
 def _write(file: str, text: str) -> None:
-    """Put a new file in the place of the old one, for its owner alone."""
-    target = os.path.realpath(file)  # a link stays one: some keep their configuration elsewhere
-    directory = os.path.dirname(target)
-    temporary = ""
+    """Put a new file in the place of the old one; a link to it stays one, as some keep their configuration elsewhere."""
     try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".config-", suffix=".toml", dir=directory)
-        with open(handle, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text.replace("\n", os.linesep))
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, target)
+        with own_file(file, make=True) as place:
+            place.replace(text.replace("\n", os.linesep).encode())
     except (OSError, UnicodeEncodeError) as error:
-        with suppress(OSError):
-            os.unlink(temporary)
         raise CommandFailure(f"the profiles cannot be written to {file}: {_reason(error)}") from None
 
 
 def _reason(error: OSError | UnicodeEncodeError) -> str:
     if isinstance(error, UnicodeEncodeError):
         return "a value cannot be written as UTF-8"
-    return error.strerror or str(error)
+    return refusal_text(error)

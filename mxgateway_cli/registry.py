@@ -32,7 +32,7 @@ COMMANDS: Final = (
     Entry("basics", "version", "Show the versions of this program and of its contract.", "version:version"),
     Entry("basics", "smoke", "Run the main job once, from open to close, and report it.", "smoke:smoke"),
     Entry("basics", "ping", "Send a ping through the session's worker.", "session:ping"),
-    Entry("basics", "contract", "Show, export or compare the contract.", "contract:contract"),
+    Entry("basics", "contract", "Show, compare or export a contract: this program's own, or a gateway's.", "contract:contract"),
     Entry("basics", "completion", "Print the completion script of a shell.", "completion:completion"),
     Entry("session", "open-session", "Open a session and leave it open.", "session:open_session"),
     Entry("session", "close-session", "Close a session.", "session:close_session"),

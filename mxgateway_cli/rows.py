@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Final, Literal, NamedTuple, NoReturn, cast
 
 import click
 
+from mxgateway.files import opened_input, refusal_text
 from mxgateway_cli.failures import CommandFailure, ExitCode
 
 RowFormat = Literal["csv", "jsonl"]
@@ -26,6 +27,10 @@ STDIN: Final = "-"
 _SUFFIXES: Final[dict[str, RowFormat]] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _LONGEST: Final = 32 * 1024 * 1024
 """Bytes of a line; what is longer would not fit into a message to the gateway."""
+_LARGEST: Final = 256 * 1024 * 1024
+"""Bytes of all lines."""
+_MOST: Final = 1_000_000
+"""Rows; each takes a few hundred bytes of memory, or a thousand."""
 _WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _ALIASES: Final = {"tag_address": "tag", "item": "tag"}
@@ -78,12 +83,19 @@ def opened_rows(source: str, form: RowFormat) -> Iterator[Iterator[Row]]:
     read: Callable[[Iterator[str], str], Iterator[Row]] = _csv_rows if form == "csv" else _json_rows
     try:
         if source == STDIN:
-            yield read(_lines(_stdin(), name), name)
+            yield _bounded(read(_lines(_stdin(), name), name), name)
             return
-        with open(source, "rb") as file:
-            yield read(_lines(file, name), name)
+        with opened_input(source) as file:
+            yield _bounded(read(_lines(file, name), name), name)
     except OSError as error:
-        raise BadRows(f"{name} cannot be read: {error.strerror or error}") from None
+        raise BadRows(f"{name} cannot be read: {refusal_text(error)}") from None
+
+
+def _bounded(rows: Iterator[Row], name: str) -> Iterator[Row]:
+    for count, row in enumerate(rows, 1):
+        if count > _MOST:
+            raise BadRows(f"{name} has more than {_MOST} rows; split it")
+        yield row
 
 
 def _stdin() -> BinaryIO:
@@ -94,9 +106,12 @@ def _stdin() -> BinaryIO:
 
 def _lines(stream: BinaryIO, name: str) -> Iterator[str]:
     """Yield lines with their ends; bytes that are no UTF-8 become surrogates, which are refused where their row is known."""
-    number = 0
+    number = size = 0
     while line := stream.readline(_LONGEST + 1):
         number += 1
+        size += len(line)
+        if size > _LARGEST:
+            raise BadRows(f"{name} has more than {_LARGEST} bytes; split it")
         if len(line) > _LONGEST:
             raise BadRows(f"{name}:{number}: the line is longer than {_LONGEST} bytes")
         if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff"):

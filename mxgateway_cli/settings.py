@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import mxgateway
 
 if TYPE_CHECKING:
     from mxgateway import ApiKey, ClientOptions, HttpProxy, Secret, TlsOptions
+    from mxgateway.contract import Contract
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,21 +26,18 @@ class ConnectionSettings:
     call_timeout: float | None
     """Seconds that bound connecting and each call; None takes the library's defaults."""
     simulator: bool
+    contract: Contract | Literal["auto"] | None = None
+    """Whose numbers are spoken."""
 
     @property
     def secrets(self) -> list[Secret]:
         """What nothing that is written may show."""
-        found = [
-            self.api_key,
-            self.proxy.credentials if self.proxy is not None else None,
-            self.tls.key_password if self.tls is not None else None,
-        ]
-        return [secret for secret in found if secret is not None]
+        return list(self.client_options().secrets())
 
     def client_options(self) -> ClientOptions:
         """Return what the library is connected with."""
         options = mxgateway.ClientOptions(
-            api_key=self.api_key, plaintext=self.plaintext, tls=self.tls, proxy=self.proxy
+            api_key=self.api_key, plaintext=self.plaintext, tls=self.tls, proxy=self.proxy, contract=self.contract
         )  # fmt: skip
         if self.call_timeout is None:
             return options

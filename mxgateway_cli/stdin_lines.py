@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 16 * 1024 * 1024
 """Bytes of a line; what is longer would not fit into a message to the gateway."""
+_MOST_SKIPPED: Final = 1024 * 1024 * 1024
+"""Bytes of a line's rest that are read only to find its end; a device never comes to it."""
 _CHUNK: Final = 64 * 1024
 _POLL_SECONDS: Final = 0.05
 
@@ -51,10 +53,13 @@ class StdinLines:
         Of a line that is longer than `LONGEST` one byte more than that is returned.
 
         Raises:
-            CommandFailure: stdin cannot be read.
+            CommandFailure: stdin cannot be read, or its line has no end.
         """
-        searched = 0
+        searched = skipped = 0
         while (end := self._data.find(b"\n", searched)) < 0 and not self._ended:
+            skipped += max(0, len(self._data) - LONGEST - 1)
+            if skipped > _MOST_SKIPPED:
+                raise CommandFailure(f"stdin has a line of more than {_MOST_SKIPPED} bytes: it holds no command lines")
             del self._data[LONGEST + 1 :]
             searched = len(self._data)
             chunk = await self._read()

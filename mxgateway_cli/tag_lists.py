@@ -5,15 +5,18 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, cast
 
 import click
 
+from mxgateway.files import bounded, read_input, refusal_text
 from mxgateway_cli.arguments import argument
 from mxgateway_cli.sections import Decorator, option
 from mxgateway_cli.tag_globs import PATTERN_HINT
 
 _STDIN: Final = "-"
+_LARGEST: Final = 64 * 1024 * 1024
+"""Bytes of a list of tags: more than a million of them."""
 
 
 def _taking_tags(callback: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,25 +44,19 @@ TAG_OPTIONS: Final[tuple[Decorator, ...]] = (
 
 
 def _listed(path: str) -> list[str]:
-    text = _from_stdin() if path == _STDIN else _from_file(path)
+    what = "list of tags on stdin" if path == _STDIN else f"file of tags {path!r}"
+    try:
+        data = _from_stdin() if path == _STDIN else read_input(path, _LARGEST)
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise click.UsageError(f"The {what} cannot be read: {refusal_text(error)}.") from None
+    except UnicodeDecodeError:
+        raise click.UsageError(f"The {what} is no UTF-8 text.") from None
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _from_file(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            return file.read()
-    except OSError as error:
-        raise click.UsageError(f"The file of tags {path!r} cannot be read: {error.strerror or error}.") from None
-    except UnicodeDecodeError:
-        raise click.UsageError(f"The file of tags {path!r} is no UTF-8 text.") from None
-
-
-def _from_stdin() -> str:
+def _from_stdin() -> bytes:
     if sys.stdin is None:
         raise click.UsageError("There is no stdin to take tags from.")
-    try:
-        return sys.stdin.buffer.read().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise click.UsageError("The tags on stdin are no UTF-8 text.") from None
+    return bounded(cast("BinaryIO", sys.stdin.buffer), _LARGEST)

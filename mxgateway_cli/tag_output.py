@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
-from mxgateway_cli.text import clean, value_text
+from mxgateway_cli.text import clean, hidden, value_text
 
 if TYPE_CHECKING:
     from mxgateway import MxValueOutput, TagValue
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 WIDEST: Final = 60
 """Longer values are cut in a table; the other formats show them whole."""
 
+_MOST_MARKS: Final = 8
+"""Characters of a text for each column that it may take; scripts put up to five marks on a letter."""
 _INT32: Final = 2**31
 
 
@@ -99,12 +101,13 @@ def value_cell(value: MxValueOutput) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """Return `text` without what could control a terminal, no wider than `width` of its columns."""
-    shown = clean(text)
-    if shown.isascii():
-        return shown if len(shown) <= width else f"{shown[: max(0, width - 1)]}…"
-    if display_width(shown) <= width:
+    """Return `text` without what could control a terminal, no wider than `width` of its columns, and not much longer."""
+    text, most = hidden(text), _MOST_MARKS * max(1, width)
+    shown, is_whole = clean(text[:most]), len(text) <= most
+    if is_whole and display_width(shown) <= width:
         return shown
+    if shown.isascii():
+        return f"{shown[: max(0, width - 1)]}…"
     kept, used = [], 1
     for char in shown:
         used += display_width(char)
@@ -116,7 +119,7 @@ def cut(text: str, width: int) -> str:
 
 def cut_start(text: str, width: int) -> str:
     """Return `text` like `cut`, but with its end kept: what tells tags apart stands there."""
-    return cut(clean(text)[::-1], width)[::-1]
+    return cut(clean(hidden(text)[-_MOST_MARKS * max(1, width) - 1 :])[::-1], width)[::-1]
 
 
 def pad(text: str, width: int) -> str:

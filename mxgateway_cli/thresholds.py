@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mxgateway import TagValue
 
 RANGE_HINT: Final = "10 (0 to 10 is well), 10:, ~:10, 10:20, or @10:20 (10 to 20 is not)"
-_NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER: Final = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE: Final = re.compile(rf"(@)?(?:({_NUMBER}|~)?:)?({_NUMBER})?", re.ASCII)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.precedence import VERIFYING
+from mxgateway_cli.precedence import VERIFYING, blank_variable, is_blank
 
 if TYPE_CHECKING:
     from mxgateway import TlsOptions
@@ -37,18 +37,17 @@ def tls_options(taken: Mapping[str, Any]) -> TlsOptions:
         taken: The options' values, by name; none excludes another.
 
     Raises:
-        click.UsageError: A key is named without its certificate.
+        click.UsageError: A key is named without its certificate, or its password is empty.
     """
     fields = {name: taken[name] for name in _COPIED if taken[name]}
     if "client_key" in fields and "client_cert" not in fields:
         raise click.UsageError("--client-key means nothing without --client-cert.")
-    if "client_cert" in fields and (password := os.environ.get(KEY_PASSWORD_VARIABLE)):
-        fields["client_key_password"] = mxgateway.Secret(password)
-    known_hosts = taken["known_hosts"]
-    if known_hosts is None and not any(name in fields for name in VERIFYING):
-        known_hosts = _default_known_hosts()
-    if known_hosts is not None and os.path.normcase(known_hosts) != os.path.normcase(os.devnull):
-        fields["known_gateways"] = known_hosts
+    if "client_cert" in fields and KEY_PASSWORD_VARIABLE in os.environ:
+        if is_blank(KEY_PASSWORD_VARIABLE):
+            raise blank_variable(KEY_PASSWORD_VARIABLE)
+        fields["client_key_password"] = mxgateway.Secret(os.environ[KEY_PASSWORD_VARIABLE])
+    if not any(name in fields for name in VERIFYING):
+        fields["known_gateways"] = _known_gateways(taken["known_hosts"])
     return mxgateway.TlsOptions(**fields)
 
 
@@ -63,21 +62,27 @@ def default_file() -> str | None:
     return os.path.join(base, "mxgateway", "known_gateways") if os.path.isabs(base) else None
 
 
-def _default_known_hosts() -> str | None:
+def _known_gateways(named: str | None) -> str | None:
+    """Return the file in which first certificates are kept; None, which is told, when there is none."""
+    if named is not None:
+        if os.path.normcase(named) != os.path.normcase(os.devnull):
+            return named
+        _warn_of_trust_unseen(f"{named} keeps nothing")
+        return None
     file = default_file()
     if file is not None and _can_be_kept(file):
         return file
-    _warn_of_trust_unseen(file)
+    _warn_of_trust_unseen(f"no file can be made at {file or 'the home directory, which is unknown'}")
     return None
 
 
 @functools.cache
-def _warn_of_trust_unseen(file: str | None) -> None:
+def _warn_of_trust_unseen(why: str) -> None:
     """Say once what counts for every line of a batch."""
     _log.warning(
-        "no file can be made at %s: the gateway's certificate is trusted unseen, for this command alone; --pin, --ca-file or --known-hosts help",
-        file or "the home directory, which is unknown",
-    )  # fmt: skip
+        "%s: the gateway's certificate is trusted unseen, for this command alone; --pin, --ca-file or --known-hosts help",
+        why,
+    )
 
 
 def _can_be_kept(file: str) -> bool:

@@ -34,7 +34,7 @@ def pytest_xdist_auto_num_workers() -> int:
 LONGEST = (
     "subscription/test_fault_matrix.py", "docs/test_examples.py", "benchmarks/test_benchmarks_run.py", "packaging/test_wheel.py",
     "contract/test_generated_code.py", "subscription/test_soak.py", "contract/test_replaceable_contract.py", "client/test_many_tasks.py",
-    "events/test_model.py", "events/test_model_of_writes.py", "events/test_model_of_streams.py", "events/test_model_of_subscriptions.py",
+    "contract/test_bound_plants.py", "events/test_model.py", "events/test_model_of_writes.py", "events/test_model_of_streams.py", "events/test_model_of_subscriptions.py",
 )  # fmt: skip
 """Files that take longest. They go first: begun last, one of them would be waited for by idle cores."""
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from mxgateway import proto, status
 from mxgateway.alarms.references import AlarmReference
 from mxgateway.commands.arguments import check_correlation_id, check_text
-from mxgateway.commands.replies import check_protocol, malformed, mxaccess_error
+from mxgateway.commands.replies import check_protocol, hide_secrets, malformed, mxaccess_error
 from mxgateway.commands.requests import new_correlation_id
 from mxgateway.errors import CallSite, GrpcStatus, MxGatewayError
 from mxgateway.faults import is_unprocessed
@@ -82,6 +82,7 @@ async def acknowledge_alarm_raw(
             raise _in_doubt(error) from error.__cause__
         raise
     check_protocol(reply, site_of(channel, ACKNOWLEDGE_ALARM, options))
+    hide_secrets(reply, channel.gate)
     return reply
 
 
@@ -90,6 +91,7 @@ def _check_outcome(reply: proto.AcknowledgeAlarmReply, reference: AlarmReference
     statuses = [reply.status] if has_field(reply, "status") else []
     refused = reply.protocol_status.code == proto.ProtocolStatusCode.MXACCESS_FAILURE
     if refused or reply.hresult or status.failures(statuses):
+        hide_secrets(reply, site.gate, everywhere=True)
         subject = f"the acknowledgement of {reference}"
         diagnostic = reply.diagnostic_message or reply.protocol_status.message
         answer: Any = reply

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Final
 
 from mxgateway import proto
 from mxgateway.alarms.changes import AlarmChange, AlarmChangeKind, is_same_occurrence, kind_between
 from mxgateway.alarms.messages import ActiveAlarm, AlarmTransition
+from mxgateway.alarms.weights import weight
+from mxgateway.gate import OPEN_GATE
+from mxgateway.logs import logger
 from mxgateway.subscription.updates import Origin
 
-log = logging.getLogger("mxgateway.alarms")
+log = logger("mxgateway.alarms")
 
 _Kind = proto.AlarmTransitionKind
 _State = proto.AlarmConditionState
@@ -24,11 +26,18 @@ _OF_ACKNOWLEDGEMENT: Final = ("operator", "comment")
 
 
 class ActiveSet:
-    """The alarms that are active, by full reference."""
+    """The alarms that are active, by full reference.
 
-    def __init__(self) -> None:
+    Args:
+        show: Makes a text of the gateway's fit for the log.
+    """
+
+    def __init__(self, show: Callable[[str], str] = OPEN_GATE.line) -> None:
+        self._show = show
         self.alarms: dict[str, ActiveAlarm] = {}
         """The set; changed in place, so that a view of it stays one."""
+        self.weight = 0
+        """As how many alarms of an ordinary size they count."""
         self._told_unknown = False
 
     def replace(self, snapshot: Iterable[ActiveAlarm]) -> list[AlarmChange]:
@@ -70,10 +79,12 @@ class ActiveSet:
         if alarm == before:
             return None
         self.alarms[alarm.reference] = alarm
+        self.weight += weight(alarm) - (weight(before) if before is not None else 0)
         return _change(kind_between(before, alarm), alarm, before, transition)
 
     def _cleared(self, before: ActiveAlarm, transition: AlarmTransition | None) -> AlarmChange:
         del self.alarms[before.reference]
+        self.weight -= weight(before)
         alarm = replace(before, state=_State.INACTIVE)
         if transition is not None:
             alarm = _after(transition, _State.INACTIVE)
@@ -85,7 +96,7 @@ class ActiveSet:
             self._told_unknown = True
             log.warning(
                 "%s has a transition of kind %d, which this client does not know; it is left out, further ones silently",
-                transition.reference, int(transition.kind),
+                self._show(transition.reference), int(transition.kind),
             )  # fmt: skip
 
 

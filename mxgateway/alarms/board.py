@@ -10,7 +10,8 @@ from typing import Final
 from mxgateway.alarms.changes import BoardChange
 from mxgateway.alarms.messages import ActiveAlarm, AlarmProviderStatus
 from mxgateway.alarms.supervisor import BoardSupervisor
-from mxgateway.commands.arguments import check_text
+from mxgateway.alarms.weights import MOST_ALARMS
+from mxgateway.commands.arguments import UINT32_MAX, check_range, check_text
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.options import check_timeout
 from mxgateway.subscription.states import OVER
@@ -42,6 +43,8 @@ class AlarmBoard:
         stale_after: Seconds without a message after which the gateway is asked for the active alarms: without an answer within `stale_timeout` the feed counts as lost, and
             with another answer than the board it is begun anew. None trusts the connection's keepalive alone, which does not see a gateway whose alarms hang.
         stale_timeout: Seconds that the answer may take.
+        max_alarms: Alarms that the board holds at the most; one counts as another one for each 1,024 characters of its texts and values. With more of them it fails with
+            MxGatewayLimitError: no plant has so many, and a gateway that goes on telling them takes all the memory.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class AlarmBoard:
         recovery: RecoveryOptions | None,
         stale_after: float | None,
         stale_timeout: float,
+        max_alarms: int = MOST_ALARMS,
     ) -> None:
         if recovery is not None and not isinstance(recovery, RecoveryOptions):
             raise MxGatewayInvalidRequestError(
@@ -58,8 +62,9 @@ class AlarmBoard:
             )
         check_timeout("stale_after", stale_after)
         check_timeout("stale_timeout", stale_timeout)
+        check_range("max_alarms", max_alarms, 1, UINT32_MAX)
         self._supervisor = BoardSupervisor(
-            channel, check_text("prefix", prefix), recovery or RecoveryOptions(), stale_after, stale_timeout
+            channel, check_text("prefix", prefix), recovery or RecoveryOptions(), stale_after, stale_timeout, max_alarms
         )
         self._view = MappingProxyType(self._supervisor.active.alarms)
         # The supervisor's task knows nothing of the board, so that the last reference to the board is its consumer's.

@@ -42,19 +42,31 @@ class AlarmCalls:
         recovery: RecoveryOptions | None = None,
         stale_after: float | None = 60.0,
         stale_timeout: float = 10.0,
+        max_alarms: int = 100_000,
     ) -> AlarmBoard:
         """Return a board of the active alarms, which is kept right through every fault; see `AlarmBoard` for the arguments."""
         from mxgateway.alarms.board import AlarmBoard
 
-        return AlarmBoard(self._channel, prefix, recovery, stale_after, stale_timeout)
+        return AlarmBoard(self._channel, prefix, recovery, stale_after, stale_timeout, max_alarms)
 
     async def query_active_alarms(
-        self, prefix: str = "", *, timeout: float | None = None, correlation_id: str = ""
+        self, prefix: str = "", *, timeout: float | None = None, correlation_id: str = "", max_alarms: int = 100_000
     ) -> list[ActiveAlarm]:
-        """Return the alarms that are active and whose full reference starts with `prefix`."""
+        """Return the alarms that are active and whose full reference starts with `prefix`.
+
+        Args:
+            prefix: Empty is all.
+            timeout: Bound in seconds; None takes the client's `call_timeout`.
+            correlation_id: Names the call in the gateway's log.
+            max_alarms: How many there may be; one counts as another one for each 1,024 characters of its texts and values.
+
+        Raises:
+            MxGatewayLimitError: There are more.
+            MxGatewayError: The call failed.
+        """
         from mxgateway.alarms.feed import query_active_alarms
 
-        return await query_active_alarms(self._channel, prefix, timeout, correlation_id)
+        return await query_active_alarms(self._channel, prefix, timeout, correlation_id, max_alarms=max_alarms)
 
     async def acknowledge_alarm(
         self,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Final
 
 from mxgateway.alarms.changes import AlarmChange, BoardChange, merged
+from mxgateway.alarms.weights import weight
+from mxgateway.logs import logger
 from mxgateway.subscription.updates import ConnectionChange
 
-log = logging.getLogger("mxgateway.alarms")
+log = logger("mxgateway.alarms")
 
 QUEUE_LIMIT: Final = 10_000
 """Changes that wait one by one: the length of the gateway's own event queue."""
@@ -20,7 +21,7 @@ QUEUE_LIMIT: Final = 10_000
 class ChangeQueue:
     """The changes that the consumer has not taken.
 
-    Up to a limit each waits by itself. Beyond it, until half of that has been taken, only the last one of each alarm waits and stands for the older ones: what counts
+    Up to a limit each waits by itself; a long one counts as more (see `weights`). Beyond it, until half of that has been taken, only the last one of each alarm waits and stands for the older ones: what counts
     is the set that they lead to. So the queue never holds more than the limit, or one change for each alarm that was or is active.
 
     Args:
@@ -32,6 +33,7 @@ class ChangeQueue:
         self._items: OrderedDict[Hashable, BoardChange] = OrderedDict()
         self._numbers = itertools.count()
         self._slow = False
+        self._weight = 0  # of all that wait, unless the consumer is slow
         self.conflated = 0
         """Changes that a newer one stands for, or that have come to nothing."""
 
@@ -44,7 +46,8 @@ class ChangeQueue:
             self._put_last(change)
             return
         self._items[next(self._numbers)] = change
-        if len(self._items) > self._limit:
+        self._weight += _weight(change)
+        if self._weight > self._limit:
             self._slow = True
             log.warning("the consumer of an alarm board is too slow: of each alarm only the last change is kept")
             items, self._items = self._items, OrderedDict()
@@ -56,14 +59,21 @@ class ChangeQueue:
         if not self._items:
             return None
         _, item = self._items.popitem(last=False)
-        if self._slow and len(self._items) <= self._limit // 2:
-            self._slow = False
+        if not self._slow:
+            self._weight -= _weight(item)
+        elif len(self._items) <= self._limit // 2:
+            self._weigh()
+            self._slow = self._weight > self._limit
         return item
+
+    def _weigh(self) -> None:
+        self._weight = sum(map(_weight, self._items.values()))
 
     def forget_alarms(self) -> None:
         """Drop what the board itself shows."""
         for key in [key for key, item in self._items.items() if not isinstance(item, ConnectionChange)]:
             del self._items[key]
+        self._weigh()
 
     def _put_last(self, change: BoardChange) -> None:
         """Let a change stand for the older one of its kind, behind everything else."""
@@ -78,6 +88,12 @@ class ChangeQueue:
                 return
             change = both
         self._items[key] = change
+
+
+def _weight(change: BoardChange) -> int:
+    if isinstance(change, ConnectionChange):
+        return 1
+    return weight(change.alarm if isinstance(change, AlarmChange) else change)
 
 
 def _subject(change: BoardChange) -> tuple[type, str]:

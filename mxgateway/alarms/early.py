@@ -7,6 +7,7 @@ from typing import Final
 
 from mxgateway import proto
 from mxgateway.alarms.messages import AlarmTransition
+from mxgateway.alarms.weights import weight
 
 _Kind = proto.AlarmTransitionKind
 
@@ -19,10 +20,14 @@ class EarlyTransitions:
 
     Only what still matters is kept: the last time that the alarm was raised or cleared, and the last acknowledgement after it. So the size is bounded by the number of
     alarms, however long the snapshot takes.
+
+    Attributes:
+        weight: As how many alarms of an ordinary size they count.
     """
 
     def __init__(self) -> None:
         self._by_reference: dict[str, list[AlarmTransition]] = {}
+        self.weight = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._by_reference.values()))
@@ -34,10 +39,12 @@ class EarlyTransitions:
     def add(self, transition: AlarmTransition) -> None:
         """Take one more."""
         earlier = self._by_reference.pop(transition.reference, [])
+        before = sum(map(weight, earlier))
         if transition.kind in _DECISIVE:
             earlier = []
         kept = [each for each in earlier if _sort(each) is not _sort(transition)]
         self._by_reference[transition.reference] = [*kept, transition]
+        self.weight += sum(map(weight, kept)) + weight(transition) - before
 
 
 def _sort(transition: AlarmTransition) -> _Kind:

@@ -6,7 +6,8 @@ from collections import deque
 
 from mxgateway import proto
 from mxgateway.alarms.messages import ActiveAlarm, AlarmMessage, read_message, read_snapshot
-from mxgateway.commands.arguments import check_correlation_id, check_text
+from mxgateway.alarms.weights import MOST_ALARMS, too_many, weight
+from mxgateway.commands.arguments import UINT32_MAX, check_correlation_id, check_range, check_text
 from mxgateway.commands.requests import new_correlation_id
 from mxgateway.methods import QUERY_ACTIVE_ALARMS, STREAM_ALARMS
 from mxgateway.transport.channel import Channel
@@ -31,17 +32,27 @@ def query_stream(channel: Channel, request: proto.QueryActiveAlarmsRequest, time
 
 
 async def query_active_alarms(
-    channel: Channel, prefix: str, timeout: float | None, correlation_id: str
+    channel: Channel, prefix: str, timeout: float | None, correlation_id: str, *, max_alarms: int = MOST_ALARMS
 ) -> list[ActiveAlarm]:
-    """Return the active alarms whose full reference starts with `prefix`."""
+    """Return the active alarms whose full reference starts with `prefix`.
+
+    Raises:
+        MxGatewayLimitError: They count as more than `max_alarms`.
+    """
+    check_range("max_alarms", max_alarms, 1, UINT32_MAX)
     request = proto.QueryActiveAlarmsRequest(
         client_correlation_id=check_correlation_id(correlation_id) or new_correlation_id(),
         alarm_filter_prefix=check_text("prefix", prefix),
     )
     alarms: list[ActiveAlarm] = []
+    told = 0
     async with query_stream(channel, request, timeout) as stream:
         while batch := await stream.messages():
-            alarms += map(read_snapshot, batch)
+            found = [read_snapshot(each) for each in batch]
+            told += sum(map(weight, found))
+            if told > max_alarms:
+                raise too_many("active alarms", max_alarms)
+            alarms += found
     return alarms
 
 

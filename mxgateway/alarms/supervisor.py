@@ -20,10 +20,12 @@ from mxgateway.alarms.messages import (
     AlarmTransition,
     SnapshotComplete,
 )
+from mxgateway.alarms.weights import too_many, weight
 from mxgateway.errors import (
     CallSite,
     GrpcStatus,
     MxGatewayError,
+    MxGatewayLimitError,
     MxGatewayTimeoutError,
     MxGatewayTransportError,
     map_fault,
@@ -52,6 +54,7 @@ class BoardSupervisor:
         recovery: How interruptions end.
         stale_after: Seconds of silence after which the gateway is asked for the active alarms.
         stale_timeout: Seconds that the answer may take.
+        max_alarms: Alarms that are held at the most.
     """
 
     def __init__(
@@ -61,8 +64,10 @@ class BoardSupervisor:
         recovery: RecoveryOptions,
         stale_after: float | None,
         stale_timeout: float,
+        max_alarms: int,
     ) -> None:
         self._channel = channel
+        self._max_alarms = max_alarms
         self._prefix = prefix
         self._recovery = Recovery("the alarm feed of a board", recovery, channel)
         self._stale_after = None if stale_after == math.inf else stale_after
@@ -72,11 +77,12 @@ class BoardSupervisor:
         self._arrived = asyncio.Event()
         self._snapshot: list[ActiveAlarm] | None = None
         """What the present feed has told of its snapshot; None when that is complete."""
+        self._snapshot_weight = 0
         self._early = EarlyTransitions()
         """Transitions that have come before the snapshot was complete."""
         self._mode: AlarmProviderStatus | None = None
         """What the present feed has told of the provider."""
-        self.active = ActiveSet()
+        self.active = ActiveSet(channel.gate.line)
         self.queue = ChangeQueue()
         self.board = StateBoard()
         self.settled = asyncio.Event()
@@ -165,15 +171,18 @@ class BoardSupervisor:
         loop = asyncio.get_running_loop()
         turn = max(loop.time(), self._next_reading)
         self._next_reading = turn + READING_INTERVAL
-        await asyncio.sleep(turn - loop.time())
+        await self._channel.pause(turn - loop.time())
 
     def _may_recover(self, fault: MxGatewayError) -> bool:
-        """Tell whether to try again: not the first time, and not when the client itself was closed."""
+        """Tell whether to try again: not the first time, not when the client itself was closed, and not when there are too many alarms."""
+        if isinstance(fault, MxGatewayLimitError):
+            return False
         return self.board.state is not SubscriptionState.CONNECTING and not isinstance(fault.__cause__, ClosedFault)
 
     async def _follow(self) -> MxGatewayError | None:
         """Read one feed to its end, and return why it has ended; None when the active alarms have to be read anew."""
         self._snapshot, self._early, self._mode = [], EarlyTransitions(), None
+        self._snapshot_weight = 0
         try:
             async with AlarmFeed(self._channel, self._prefix, None, "") as feed:
                 while batch := await self._next_batch(feed):
@@ -203,7 +212,9 @@ class BoardSupervisor:
                     raise
             if self._snapshot is not None:
                 raise self._silent()
-            alarms = await query_active_alarms(self._channel, self._prefix, self._stale_timeout, "")
+            alarms = await query_active_alarms(
+                self._channel, self._prefix, self._stale_timeout, "", max_alarms=self._max_alarms
+            )
             if not self.active.agrees_with(alarms):
                 raise _Outdated
 
@@ -217,14 +228,21 @@ class BoardSupervisor:
     # -- what the feed brings
 
     def _take(self, message: AlarmMessage) -> bool:
-        """Take a message; return True when the active alarms have to be read anew."""
+        """Take a message; return True when the active alarms have to be read anew.
+
+        Raises:
+            MxGatewayLimitError: There are more alarms than are held.
+        """
         match message:
             case ActiveAlarm() if self._snapshot is not None:
                 self._snapshot.append(message)
+                self._snapshot_weight += weight(message)
+                self._check(self._snapshot_weight)
             case SnapshotComplete() if self._snapshot is not None:
                 self._complete(self._snapshot)
             case AlarmTransition() if self._snapshot is not None:
                 self._early.add(message)
+                self._check(self._early.weight)
             case AlarmTransition():
                 self._apply(message)
             case AlarmProviderStatus():
@@ -241,6 +259,11 @@ class BoardSupervisor:
     def _apply(self, transition: AlarmTransition) -> None:
         if (change := self.active.apply(transition)) is not None:
             self._put(change)
+            self._check(self.active.weight)
+
+    def _check(self, told: int) -> None:
+        if told > self._max_alarms:
+            raise too_many("alarms of a board", self._max_alarms)
 
     def _take_status(self, told: AlarmProviderStatus) -> bool:
         """Take the provider's status; another provider in mid-feed may know other alarms, and other things of them."""

@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 MARKER_NAME: Final = "mxgateway-marker"
 """As what the marker's registration is listed at MXAccess."""
+PAST_LIMIT: Final = 1_000
+"""Handles of the past that are remembered before a barrier shows that nothing of theirs is on its way."""
 PASSING_BOUND: Final = 10.0
 """Seconds in which the marker's first event comes; a tag that does not exist has one as well."""
 
@@ -35,26 +37,25 @@ class Passage:
     def __init__(self, session: ItemCommands) -> None:
         self._session = session
 
-    async def barrier(self, tag: str = "") -> None:
+    async def barrier(self, tag: str) -> None:
         """Return once every event has come that was raised before this call.
 
         Args:
-            tag: What to advise for that; empty takes the tag that was added last.
+            tag: What to advise for that.
 
         Raises:
             MxGatewayError: The stream has ended, a call failed, or the event did not come in time.
         """
         session = self._session
-        tag = tag or session.last_definition
-        if not tag:
-            raise MxGatewaySessionError("nothing was added in this session", hint="add the item again", phase="request")
-        past = frozenset(session.past_servers)
+        past = dict(session.past_servers)
         servers = [await session.register(MARKER_NAME)]
         try:
             while servers[-1] in past:  # its events may still be on their way
                 servers.append(await session.register(MARKER_NAME))
             await self._first_event(servers[-1], tag)
-            session.past_servers -= past
+            for handle, end in past.items():
+                if session.past_servers.get(handle) is end:  # and not one that has ended since
+                    del session.past_servers[handle]
         finally:
             with contextlib.suppress(MxGatewayError):
                 for server in servers:
@@ -62,7 +63,7 @@ class Passage:
 
     async def _first_event(self, server: int, tag: str) -> None:
         session = self._session
-        marker = _Marker(server, Cursor(session.pump.newest))
+        marker = _Marker(server, Cursor(session.pump.newest, begin=0), session.source.ended_error)
         item = await session.add_item(server, tag)
         try:
             await session.pump.attach(marker)
@@ -79,8 +80,9 @@ class Passage:
             session.pump.detach(marker)
 
     async def of_server(self, server_handle: int, tag: str) -> None:
-        """Wait until no event can be taken for one of a registration that has just been made, if its handle was another one's before."""
-        if server_handle in self._session.past_servers:
+        """Wait until no event can be taken for one of a registration that has just been made, if its handle was another one's before, and from time to time to forget those."""
+        past = self._session.past_servers
+        if server_handle in past or len(past) >= PAST_LIMIT:
             await self.barrier(tag)
 
     async def complete(self, work: Callable[[], Awaitable[T]], undo: Callable[[T], Coroutine[Any, Any, object]]) -> T:
@@ -99,8 +101,9 @@ class _Marker(Reader):
 
     hungry = True
 
-    def __init__(self, server_handle: int, cursor: Cursor) -> None:
+    def __init__(self, server_handle: int, cursor: Cursor, ended_error: Callable[[], MxGatewayError]) -> None:
         self.cursor = cursor
+        self._ended_error = ended_error
         self.seen: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._server_handle = server_handle
 
@@ -114,4 +117,4 @@ class _Marker(Reader):
     def end(self, fault: MxGatewayError | None, *, final: bool = False) -> None:
         """Tell whoever waits."""
         if not self.seen.done():
-            self.seen.set_exception(fault or MxGatewaySessionError("the event stream has ended"))
+            self.seen.set_exception(fault or self._ended_error())

@@ -28,6 +28,8 @@ from mxgateway.wire.betterproto_seam import Message
 T = TypeVar("T")
 
 SERVER_HANDLE: Final = partial(replies.handle, name="server_handle")
+PAST_SERVERS: Final = 50_000
+"""Registrations that have ended and are remembered at most: only 10,000 can have an event in the gateway's queue."""
 ITEM_HANDLE: Final = partial(replies.handle, name="item_handle")
 
 
@@ -47,14 +49,14 @@ class SessionCore:
         self._writes = WriteBook()
         self._book = TagBook()
         # None of these knows the session, which would keep itself alive until the next garbage collection.
-        self._completions = Completions(self._writes, self._source.closed_error)
-        name = f"the event stream of {session_id}"
+        self._completions = Completions(self._writes, self._source.ended_error)
+        self.shown_id = channel.gate.line(session_id)
+        """The session's id as texts show it: a gateway may have named it with anything."""
+        name = f"the event stream of {self.shown_id}"
         self._pump = StreamPump(self._source, self._completions, from_the_first=opened_here, name=name)
         self._writer = Writer(channel, self._writes, self._pump)
-        self.last_definition = ""
-        """The tag that was added last."""
-        self.past_servers: set[int] = set()
-        """Handles of registrations that have ended, whose events may still be on their way."""
+        self.past_servers: dict[int, object] = {}
+        """Handles of registrations that have ended, whose events may still be on their way, the last one last; each with something that stands for this end."""
         self.session_id = session_id
         """The gateway's name of the session, ``session-`` and 32 hex digits."""
 
@@ -92,6 +94,16 @@ class SessionCore:
     def pump(self) -> StreamPump:
         """The session's one event stream."""
         return self._pump
+
+    @property
+    def source(self) -> EventSource:
+        """The session's way to its events."""
+        return self._source
+
+    async def _end_stream(self) -> None:
+        """End the event stream and its readers for good."""
+        self._source.is_left = True
+        await self._pump.aclose()
 
     # -- for the methods of each theme
 
@@ -150,12 +162,10 @@ class SessionCore:
         if arm == "drain_events" and which_one_of(reply, "payload") == arm:
             streaming = self._pump.state is not PumpState.IDLE
             self._completions.take_drained(reply.drain_events.events, streaming=streaming)
-        elif arm in _ADDITIONS:
-            self.last_definition = getattr(command, arm).item_definition
         elif arm in _REMOVALS and not replies.refused(reply):
             body = getattr(command, arm)
             if arm == "unregister":
-                self.past_servers.add(body.server_handle)
+                self._note_past(body.server_handle)
                 self._writes.forget_server(body.server_handle)
                 self._book.forget_server(body.server_handle)
                 return
@@ -163,8 +173,14 @@ class SessionCore:
             self._writes.forget(gone)
             self._book.forget(gone)
 
+    def _note_past(self, server_handle: int) -> None:
+        past = self.past_servers
+        past.pop(server_handle, None)
+        past[server_handle] = object()
+        if len(past) > PAST_SERVERS:
+            del past[next(iter(past))]
 
-_ADDITIONS: Final = frozenset({"add_item", "add_item2", "add_buffered_item"})
+
 _REMOVALS: Final = frozenset({"unregister", "remove_item", "remove_item_bulk", "unsubscribe_bulk"})
 
 

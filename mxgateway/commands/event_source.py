@@ -12,9 +12,12 @@ from mxgateway.errors import (
     GrpcStatus,
     MxAccessError,
     MxGatewayAuthorizationError,
+    MxGatewayError,
     MxGatewaySessionError,
+    map_fault,
 )
-from mxgateway.events.data_change import decode_event
+from mxgateway.events.data_change import event_decoder
+from mxgateway.faults import ClosedFault
 from mxgateway.methods import INVOKE, STREAM_EVENTS
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.method import CallOptions, call_site
@@ -24,14 +27,20 @@ from mxgateway.transport.pushed_stream import PushedStream, Receiver
 class EventCall(PushedStream[proto.StreamEventsRequest, Any]):
     """A StreamEvents call whose events are decoded as far as its readers need them."""
 
+    def __init__(
+        self, channel: Channel, request: proto.StreamEventsRequest, options: CallOptions, receiver: Receiver[Any]
+    ) -> None:
+        super().__init__(channel, STREAM_EVENTS, request, options, receiver)
+        self._decoders = (event_decoder(channel.codec), self.decode)
+
     @property
     def whole(self) -> bool:
         """False while data changes are decoded only as far as subscriptions need them."""
-        return self.decode is not decode_event
+        return self.decode is self._decoders[True]
 
     @whole.setter
     def whole(self, whole: bool) -> None:
-        self.decode = STREAM_EVENTS.decode if whole else decode_event
+        self.decode = self._decoders[whole]
 
 
 class EventSource:
@@ -46,6 +55,8 @@ class EventSource:
         self._channel = channel
         self._session_id = session_id
         self.counters = channel.counters
+        self.is_left = False
+        """True once the stream was ended here, because the session was closed or left."""
 
     @property
     def closing(self) -> bool:
@@ -60,7 +71,7 @@ class EventSource:
         """Return a StreamEvents call after a worker sequence; nothing is sent yet."""
         request = proto.StreamEventsRequest(session_id=self._session_id, after_worker_sequence=after)
         options = CallOptions(session_id=self._session_id)
-        return EventCall(self._channel, STREAM_EVENTS, request, options, receiver)
+        return EventCall(self._channel, request, options, receiver)
 
     async def probe(self, timeout: float) -> None:
         """Ask the worker for a sign of life; any answer of the gateway's that is not about the session's end is one.
@@ -86,6 +97,16 @@ class EventSource:
         site = self.site(correlation_id)
         return MxGatewaySessionError(
             f"{self._session_id} is closed", hint="open a new session", site=site, phase="request"
+        )
+
+    def ended_error(self) -> MxGatewayError:
+        """Return the error for what has ended with the event stream, without a fault of the stream."""
+        if self.closing:
+            return map_fault(ClosedFault("the client is closed"), self.site(""), phase="stream")
+        if self.is_left:
+            return self.closed_error()
+        return MxGatewaySessionError(
+            "the gateway has ended the event stream", hint="open a new session", site=self.site(""), phase="stream"
         )
 
     def site(self, correlation_id: str) -> CallSite:

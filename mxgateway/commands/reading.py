@@ -96,10 +96,10 @@ class ReadCommands(SessionCore):
         try:
             while waiting or sent:
                 await self._send_ahead(read, waiting, sent)
-                arrived = await sent[0].command.arrived()
+                ready = await sent[0].command.ready()
                 if len(sent) < CALLS_AHEAD:
                     await self._send_ahead(read, waiting, sent)
-                await self._take_first(read, sent, take, results, arrived=arrived)
+                await self._take_first(read, sent, take, results, ready=ready)
                 sent.popleft()
         except MxGatewayError as error:
             error.add_partial(_partial(results, error, sent, len(read.tags)))
@@ -116,14 +116,16 @@ class ReadCommands(SessionCore):
         take: Callable[[str, proto.BulkReadResult], R],
         results: list[R],
         *,
-        arrived: bool,
+        ready: bool,
     ) -> None:
         """Add the results of the first part that was sent. A part whose reply is too large is read in halves, which take its place one after another."""
         halves: list[range] = []
         while True:
             part = sent[0].part
             try:
-                results += await self._take_part(read, sent[0], take, arrived=arrived)
+                # What is ready is not waited for, so that nobody else has a turn while the collector is held: until the messages are gone.
+                with collector_held() if ready else contextlib.nullcontext():
+                    results += await self._take_part(read, sent[0], take)
             except MxGatewayError as error:
                 if not is_reply_too_large(error.__cause__):
                     raise
@@ -136,17 +138,13 @@ class ReadCommands(SessionCore):
             if not halves:
                 return
             sent[0] = await self._send_part(read, halves.pop())
-            arrived = await sent[0].command.arrived()
+            ready = await sent[0].command.ready()
 
-    async def _take_part(
-        self, read: Read, sent: _Sent, take: Callable[[str, proto.BulkReadResult], R], *, arrived: bool
-    ) -> list[R]:
+    async def _take_part(self, read: Read, sent: _Sent, take: Callable[[str, proto.BulkReadResult], R]) -> list[R]:
         """Return what `take` makes of each tag of a part; the messages that it is made of are gone then."""
-        # What has arrived is not waited for, so that nobody else has a turn while the collector is held.
-        with collector_held() if arrived else contextlib.nullcontext():
-            found = await self._results_of(sent, read.budget.correlation_id)
-            tags = read.tags[sent.part.start : sent.part.stop]
-            return [take(tag, result) for tag, result in zip(tags, found, strict=True)]
+        found = await self._results_of(sent, read.budget.correlation_id)
+        tags = read.tags[sent.part.start : sent.part.stop]
+        return [take(tag, result) for tag, result in zip(tags, found, strict=True)]
 
     async def _send_ahead(self, read: Read, waiting: deque[range], sent: deque[_Sent]) -> None:
         """Send the next parts as far as the gateway may have them at once; what cannot be sent ahead is sent in its turn, and tells why then."""

@@ -11,14 +11,18 @@ from mxgateway.errors import (
     CallSite,
     GrpcStatus,
     MxAccessError,
+    MxGatewayContractError,
     MxGatewayError,
     MxGatewayMalformedReplyError,
     MxGatewayTimeoutError,
     map_fault,
 )
 from mxgateway.faults import ProtocolStatusFault, in_seconds
+from mxgateway.gate import Gate
+from mxgateway.refusals import CONTRACT_HINT
 from mxgateway.transport.method import Site
-from mxgateway.wire import which_one_of
+from mxgateway.wire import has_strangers, which_one_of
+from mxgateway.wire.schema import is_message
 
 T = TypeVar("T")
 
@@ -50,6 +54,7 @@ def check_protocol(reply: Reply, site: Site) -> None:
     if code == proto.ProtocolStatusCode.UNSPECIFIED:
         raise malformed(f"{type(reply).__name__} carries no protocol status", site(), reply)
     if code not in (proto.ProtocolStatusCode.OK, proto.ProtocolStatusCode.MXACCESS_FAILURE):
+        hide_secrets(reply, site().gate, everywhere=True)
         name = proto.ProtocolStatusCode.try_value(code).name or f"protocol status {int(code)}"
         raise map_fault(ProtocolStatusFault(name, protocol_status.message, reply), site())
 
@@ -66,6 +71,7 @@ def check_mxaccess(reply: proto.MxCommandReply, command: proto.MxCommand, site: 
         MxAccessError: With reply, HRESULT and statuses.
     """
     if refused(reply):
+        hide_secrets(reply, site().gate, everywhere=True)
         diagnostic = reply.diagnostic_message or reply.protocol_status.message
         raise mxaccess_error(describe(command), reply.hresult, reply.statuses, diagnostic, reply, site())
 
@@ -90,6 +96,8 @@ def check_completion(
         MxAccessError: With the reply that accepted the write, and the event's HRESULT and statuses.
     """
     if _reports_failure(event):
+        hide_secrets(event, site.gate)
+        hide_secrets(reply, site.gate, everywhere=True)
         subject = f"{describe(command)} after accepting it"
         raise mxaccess_error(subject, event.hresult, event.statuses, event.raw_status, reply, site)
 
@@ -101,6 +109,17 @@ def unconfirmed(subject: str, site: CallSite) -> MxGatewayTimeoutError:
         hint="the write may still be carried out; read the tag to see",
         site=site,
         phase="stream",
+        grpc_status=GrpcStatus.DEADLINE_EXCEEDED,
+    )
+
+
+def unsent(subject: str, waited_for: str, site: CallSite) -> MxGatewayTimeoutError:
+    """Return the error for a write that was not sent within the bound of `site`."""
+    return MxGatewayTimeoutError(
+        f"{subject} was not sent within {in_seconds(site.timeout or 0.0)}: it has waited for {waited_for}",
+        hint="nothing was carried out; try again, or allow more time",
+        site=site,
+        phase="request",
         grpc_status=GrpcStatus.DEADLINE_EXCEEDED,
     )
 
@@ -176,11 +195,56 @@ def bulk_results(reply: proto.MxCommandReply, command: proto.MxCommand, site: Si
     results: list[Any] = payload(reply, command, site).results
     if len(results) != count:
         raise malformed(f"the OK reply carries {len(results)} results for {count} entries", site(), reply)
+    if failed := [result for result in results if result.error_message or not result.was_successful]:
+        gate = site().gate
+        for result in failed:
+            hide_secrets(result, gate)
     return results
 
 
-def malformed(text: str, site: CallSite, reply: Any) -> MxGatewayMalformedReplyError:
-    """Return the error for a reply that lacks what it must carry."""
+def hide_secrets(message: Any, gate: Gate, *, everywhere: bool = False) -> None:
+    """Hide the client's own secrets in a message of the gateway's, for the caller who has it and the frames that hold it.
+
+    Args:
+        message: What was received; it is changed.
+        gate: Knows the secrets.
+        everywhere: Whether every text is gone through, as of a reply that ends in an error. Otherwise only what a message says about itself: names and
+            values are data and stay as they are.
+    """
+    if gate.is_idle:
+        return
+    for name, value in list(vars(message).items()):
+        if isinstance(value, str):
+            if value and (everywhere or name in _SAYINGS) and (hidden := gate.hide(value)) != value:
+                setattr(message, name, hidden)
+        elif is_message(value):
+            hide_secrets(value, gate, everywhere=everywhere)
+        elif isinstance(value, list) and value:
+            if is_message(value[0]):
+                for each in value:
+                    hide_secrets(each, gate, everywhere=everywhere)
+            elif everywhere and isinstance(value[0], str):
+                value[:] = map(gate.hide, value)
+
+
+_SAYINGS: Final = frozenset(
+    {
+        "message",
+        "diagnostic_message",
+        "diagnostic_text",
+        "error_message",
+        "fault_message",
+        "raw_diagnostic",
+        "raw_status",
+    }
+)
+
+
+def malformed(text: str, site: CallSite, reply: Any) -> MxGatewayMalformedReplyError | MxGatewayContractError:
+    """Return the error for a reply that lacks what it must carry; with fields that are not known here, another contract is spoken."""
+    hide_secrets(reply, site.gate, everywhere=True)
+    if has_strangers(reply):
+        return contract_error(f"{text} but has fields that are not known here", site)
     error = MxGatewayMalformedReplyError(
         f"{text} from {site.endpoint}",
         hint="the gateway speaks another version of the contract; compare the two with mxgw-py contract",
@@ -189,6 +253,11 @@ def malformed(text: str, site: CallSite, reply: Any) -> MxGatewayMalformedReplyE
     )
     error.reply = reply
     return error
+
+
+def contract_error(text: str, site: CallSite) -> MxGatewayContractError:
+    """Return the error for a reply by another contract than the one that is spoken."""
+    return MxGatewayContractError(f"{text} from {site.endpoint}", hint=CONTRACT_HINT, site=site, phase="reply")
 
 
 _TELLING_FIELDS: Final = ("item_definition", "server_handle", "item_handle")

@@ -9,13 +9,14 @@ from typing import Any, Final
 
 from mxgateway import proto
 from mxgateway.commands.replies import check_mxaccess, check_protocol
+from mxgateway.credentials import Secret
 from mxgateway.errors import CallSite, map_fault
-from mxgateway.faults import RequestFault
+from mxgateway.faults import ContractFault, RequestFault
 from mxgateway.methods import INVOKE
 from mxgateway.transport.calls import SentCall, framed, unary
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.method import CallOptions, Progress, Site, site_of
-from mxgateway.wire import WireError, encode, which_one_of
+from mxgateway.wire import WireError, which_one_of
 from mxgateway.wire.betterproto_seam import FieldMetadata, Message
 
 REPEATABLE: Final = frozenset(
@@ -56,7 +57,7 @@ def check_size(channel: Channel, request: proto.MxCommandRequest, site: CallSite
     """
     limit = channel.options.max_send_bytes
     try:
-        size = len(encode(request))
+        size = len(channel.codec.encode(request))
     except WireError:
         return  # sending it will tell
     if size > limit:
@@ -67,8 +68,8 @@ def check_size(channel: Channel, request: proto.MxCommandRequest, site: CallSite
 def framed_ahead(channel: Channel, request: proto.MxCommandRequest) -> bytes:
     """Return a request as it goes out, made before its turn; nothing for one that cannot be sent, of which sending it will tell."""
     try:
-        return framed(request, channel.options.max_send_bytes)
-    except RequestFault:
+        return framed(channel, request)
+    except (RequestFault, ContractFault):
         return b""
 
 
@@ -81,7 +82,11 @@ async def invoke_raw(
         MxGatewayError: The call failed, or the gateway reports a protocol failure.
     """
     options = _options(request, timeout, progress)
-    reply = await unary(channel, INVOKE, request, options)
+    if options.secret:
+        with channel.hiding(_secrets(request.command)):
+            reply = await unary(channel, INVOKE, request, options)
+    else:
+        reply = await unary(channel, INVOKE, request, options)
     check_protocol(reply, site_of(channel, INVOKE, options))
     return reply
 
@@ -93,7 +98,7 @@ class SentCommand:
         self, command: proto.MxCommand, call: SentCall[proto.MxCommandRequest, proto.MxCommandReply], site: Site
     ) -> None:
         self.command = command
-        self.arrived = call.arrived
+        self.ready = call.ready
         self.close = call.close
         self._call = call
         self._site = site
@@ -137,8 +142,26 @@ async def invoke(
 def _options(request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None) -> CallOptions:
     return CallOptions(
         timeout=timeout, correlation_id=request.client_correlation_id, session_id=request.session_id,
-        repeatable=_is_repeatable(request.command), progress=progress,
+        repeatable=_is_repeatable(request.command), secret=_holds_secret(request.command), progress=progress,
     )  # fmt: skip
+
+
+def _holds_secret(command: proto.MxCommand) -> bool:
+    return which_one_of(command, "payload") in _WITH_SECRETS
+
+
+def _secrets(command: proto.MxCommand) -> list[Secret]:
+    """Return the passwords in a command."""
+    if which_one_of(command, "payload") != "authenticate_user":
+        return []
+    password: Any = command.authenticate_user.verify_user_password
+    return [Secret(password)] if isinstance(password, str) and password else []
+
+
+_WITH_SECRETS: Final = frozenset(
+    {"authenticate_user", "write_secured", "write_secured2", "write_secured_bulk", "write_secured2_bulk"}
+)
+"""The arms of commands of which no frame holds a piece."""
 
 
 def _is_repeatable(command: proto.MxCommand) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import MutableSet
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,13 +16,14 @@ from mxgateway.commands.users import UserCommands
 from mxgateway.commands.worker import WorkerCommands
 from mxgateway.commands.writing import WriteCommands
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewaySessionError
+from mxgateway.logs import logger
 from mxgateway.methods import CLOSE_SESSION
 from mxgateway.shared_attempt import SharedAttempt
 from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.method import CallOptions, site_of
 
-log = logging.getLogger("mxgateway.session")
+log = logger("mxgateway.session")
 
 _UNREGISTER_BOUND: Final = 5.0
 """Seconds that leaving somebody else's session takes at most; a dead gateway frees everything by the session's lease."""
@@ -70,7 +70,8 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
 
     async def _close(self, timeout: float | None, correlation_id: str) -> proto.CloseSessionReply:
         self._book.stop()
-        await self._pump.aclose()
+        if not self._channel.closing:  # else the stream has ended with the client, and says so to its readers
+            await self._end_stream()
         try:
             reply = await close_session_raw(self._channel, self.session_id, timeout, correlation_id)
         except MxGatewaySessionError as error:
@@ -79,6 +80,7 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
             reply = proto.CloseSessionReply(session_id=self.session_id, final_state=proto.SessionState.CLOSED)
         finally:
             self._owned_sessions.discard(self)
+            await self._pump.aclose()
         return reply
 
     def own(self) -> None:
@@ -97,17 +99,22 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the session; when the block has failed, a failure to close is noted on its exception and does not take its place."""
+        """Close the session; when the block has failed, a failure to close is noted on its exception and does not take its place.
+
+        A client that is being closed closes its sessions itself; the block does not wait for that.
+        """
         if not self._owned:
             await self._let_go_of_tags()
-            await self._pump.aclose()
+            await self._end_stream()
+            return
+        if self._channel.closing:
             return
         try:
             await self.close()
         except MxGatewayError as error:
             if exc is None:
                 raise
-            log.warning("closing %s failed as well: %s", self.session_id, error)
+            log.warning("closing %s failed as well: %s", self.shown_id, error)
             exc.add_note(f"closing the session failed as well: {error}")
 
     async def _let_go_of_tags(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
@@ -15,9 +14,12 @@ from mxgateway.commands.budget import Budget
 from mxgateway.commands.bulks import BulkCommands
 from mxgateway.commands.items import ItemCommands
 from mxgateway.commands.reading import Read, text_weights
+from mxgateway.commands.replies import hide_secrets
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, PartialBulk
-from mxgateway.events.item_writes import Item, PendingWrite
+from mxgateway.events.item_writes import Completion, Item, forget
 from mxgateway.events.write_book import written_items
+from mxgateway.gate import Gate
+from mxgateway.logs import logger
 from mxgateway.tag_book import LINGER
 from mxgateway.tags import TagValue, TagWrite, completed_write, tag_value, tag_write, unconfirmed_write
 from mxgateway.transport.method import Progress
@@ -25,10 +27,13 @@ from mxgateway.value_kinds import DATA_TYPES
 from mxgateway.values import MxValueInput, to_mx_value
 from mxgateway.wire.betterproto_seam import Message
 
-log = logging.getLogger("mxgateway.session")
+log = logger("mxgateway.session")
 
 OWN_CLIENT_NAME: Final = "mxgateway"
 """As what a session registers for the tags that it reads and writes by name."""
+
+HANDLES: Final = 8
+"""How often an item is added anew because its handle was that of an item whose writes may still be completed."""
 
 _E_INVALIDARG: Final = 0x80070057 - 2**32
 """What MXAccess says of a handle that it does not know, and of an item that is not advised."""
@@ -185,11 +190,15 @@ class TagCommands(BulkCommands, ItemCommands):
         server = await self._own_server(budget)
         async with book.advising:
             refused: dict[str, TagWrite] = {}
-            in_doubt = self._forget_items_in_doubt(server, tags)
+            in_doubt: list[int] = []
             try:
-                if idle := [tag for tag in tags if book.handles.get(tag) is not None and tag not in book.advised]:
-                    await self._advise_again(server, idle, budget)
-                if new := [tag for tag in tags if book.handles.get(tag) is None]:
+                for _ in range(HANDLES):
+                    in_doubt += self._forget_items_in_doubt(server, tags)
+                    if idle := [tag for tag in tags if book.handles.get(tag) is not None and tag not in book.advised]:
+                        await self._advise_again(server, idle, budget)
+                    new = [tag for tag in tags if book.handles.get(tag) is None and tag not in refused]
+                    if not new:
+                        break
                     await self._subscribe(server, new, refused, budget)
                 if in_doubt:  # not before the new ones are there, so that those have other handles
                     await self.unsubscribe_bulk(server, in_doubt, timeout=budget.left())
@@ -279,7 +288,7 @@ class TagCommands(BulkCommands, ItemCommands):
         book, server = self._book, self._book.server_handle
         handles = [book.handles.get(tag) or 0 for tag in tags]
         values = [messages[tag] for tag in tags]
-        sent: list[tuple[Item, PendingWrite | None]] = []
+        completions: list[Completion | None] = []
 
         def build(part: range) -> Message:
             entries = [proto.WriteBulkEntry(item_handle=handles[i], value=values[i], user_id=user_id) for i in part]
@@ -289,8 +298,8 @@ class TagCommands(BulkCommands, ItemCommands):
             request: proto.MxCommandRequest, timeout: float | None, progress: Progress
         ) -> proto.MxCommandReply:
             items = written_items(request.command)
-            reply, pending = await self._writer.write_to_confirm(items, request, timeout, progress)
-            sent.extend(zip(items, pending, strict=True))
+            reply, sent = await self._writer.write_to_confirm(items, request, timeout, progress)
+            completions.extend(sent)
             return reply
 
         try:
@@ -299,16 +308,14 @@ class TagCommands(BulkCommands, ItemCommands):
             )
             writes = [tag_write(tag, result) for tag, result in zip(tags, results, strict=True)]
             if confirm:
-                writes = await self._confirmed(writes, [write for _, write in sent], budget)
+                writes = await self._confirmed(writes, completions, budget)
         except MxGatewayError as error:
             if (partial := error.partial) is not None:
                 done = tuple(tag_write(tag, result) for tag, result in zip(tags, partial.results, strict=False))
                 error.partial = PartialBulk(done, partial.in_doubt, partial.not_sent)
             raise
         finally:
-            for item, pending in sent:
-                if pending is not None:
-                    self._writer.release(item, pending)
+            forget(completions)
         for write in writes:
             if not write.ok:
                 book.types.pop(write.tag, None)
@@ -317,15 +324,16 @@ class TagCommands(BulkCommands, ItemCommands):
         return writes
 
     async def _confirmed(
-        self, writes: list[TagWrite], pending: list[PendingWrite | None], budget: Budget
+        self, writes: list[TagWrite], completions: list[Completion | None], budget: Budget
     ) -> list[TagWrite]:
         """Wait for the completions of the writes that were accepted, and return what they say."""
-        waiting = [each.completion for each in pending if each is not None]
+        waiting = [each for each in completions if each is not None]
         seconds = budget.seconds_left(self._bound(None))
         if waiting:
             await asyncio.wait(waiting, timeout=seconds)
         return [
-            write if each is None else _outcome(write.tag, each) for write, each in zip(writes, pending, strict=True)
+            write if each is None else _outcome(write.tag, each, self._channel.gate)
+            for write, each in zip(writes, completions, strict=True)
         ]
 
 
@@ -345,9 +353,11 @@ def _any_message(name: str, value: MxValueInput) -> proto.MxValue:
         raise
 
 
-def _outcome(tag: str, write: PendingWrite) -> TagWrite:
-    if not write.completion.done():
+def _outcome(tag: str, completion: Completion, gate: Gate) -> TagWrite:
+    if not completion.done():
         return unconfirmed_write(tag, "accepted, but not confirmed in time: the write may still be carried out")
-    if (error := write.completion.exception()) is not None:
+    if (error := completion.exception()) is not None:
         return unconfirmed_write(tag, f"accepted, but its completion was not seen: {error}")
-    return completed_write(tag, write.completion.result())
+    event = completion.result()
+    hide_secrets(event, gate)
+    return completed_write(tag, event)

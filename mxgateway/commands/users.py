@@ -8,7 +8,7 @@ from mxgateway import proto
 from mxgateway.commands import replies
 from mxgateway.commands.arguments import check_guid, check_handle, check_secret, check_text
 from mxgateway.commands.core import SessionCore
-from mxgateway.credentials import Secret
+from mxgateway.credentials import Secret, SecretText
 from mxgateway.transport.method import Site
 
 
@@ -41,7 +41,7 @@ class UserCommands(SessionCore):
         command = proto.AuthenticateUserCommand(
             server_handle=check_handle("server_handle", server_handle),
             verify_user=check_text("user", user),
-            verify_user_password=check_secret("password", password).reveal(),
+            verify_user_password=SecretText(check_secret("password", password).reveal()),
         )
         return await self._ask(command, _user_id, timeout, correlation_id)
 
@@ -76,6 +76,7 @@ def _user_id(reply: proto.MxCommandReply, command: proto.MxCommand, site: Site) 
     found = replies.payload(reply, command, site)
     user_id: int = found.user_id
     if user_id == 0:
+        replies.hide_secrets(reply, site().gate, everywhere=True)
         by_password = isinstance(found, proto.AuthenticateUserReply)
         diagnostic = reply.diagnostic_message or f"no such user{', or a wrong password' if by_password else ''}"
         raise replies.mxaccess_error(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from datetime import datetime
 
 from mxgateway import proto
 from mxgateway.commands import requests
 from mxgateway.commands.arguments import check_int32, check_mapping, check_time, check_user_id
-from mxgateway.commands.barrier import Passage
 from mxgateway.commands.items import ItemCommands, check_item
+from mxgateway.credentials import SecretText
+from mxgateway.errors import MxGatewayError
 from mxgateway.values import MxScalarInput, MxValueInput, to_mx_sparse_array, to_mx_value
 
 
@@ -86,11 +88,19 @@ class WriteCommands(ItemCommands):
             timeout: Bound in seconds.
             correlation_id: For the gateway's log.
         """
+        message = _secured_value(value, data_type)
+        del value  # a traceback may show local variables
+        if isinstance(message, MxGatewayError):
+            try:
+                raise message
+            finally:
+                del message  # with its own traceback it would be a cycle
         command = proto.WriteSecuredCommand(
             **check_item(server_handle, item_handle)._asdict(),
             **_users(current_user_id, verifier_user_id),
-            value=to_mx_value(value, data_type=data_type),
+            value=message,
         )
+        del message
         await self._send(command, timeout, correlation_id)
 
     async def write_secured2(
@@ -107,12 +117,20 @@ class WriteCommands(ItemCommands):
         correlation_id: str = "",
     ) -> None:
         """Write like `write_secured`, with a time of the caller's (a datetime with a time zone)."""
+        message = _secured_value(value, data_type)
+        del value  # a traceback may show local variables
+        if isinstance(message, MxGatewayError):
+            try:
+                raise message
+            finally:
+                del message  # with its own traceback it would be a cycle
         command = proto.WriteSecured2Command(
             **check_item(server_handle, item_handle)._asdict(),
             **_users(current_user_id, verifier_user_id),
-            value=to_mx_value(value, data_type=data_type),
+            value=message,
             timestamp_value=time_value("timestamp", timestamp),
         )
+        del message
         await self._send(command, timeout, correlation_id)
 
     async def write_array_elements(
@@ -174,9 +192,9 @@ class WriteCommands(ItemCommands):
 
         Raises:
             MxAccessError: MXAccess refused the write, at once or later.
-            MxGatewayTimeoutError: No confirmation came in time; the write may still happen.
+            MxGatewayTimeoutError: No confirmation came in time; the write may still happen, unless the error says that it was not sent.
             MxGatewaySessionError: Another event stream is attached to the session, the confirmation was lost, or an earlier write of the item is in
-                doubt: nothing was sent then, and the item can be confirmed again once it is removed and added anew.
+                doubt: nothing was sent then, and the item can be confirmed by another handle: add the tag once more, and remove the item then.
         """
         command = requests.wrap(_write_command(server_handle, item_handle, value, user_id, data_type))
         bound = self._bound(timeout)
@@ -184,7 +202,7 @@ class WriteCommands(ItemCommands):
         site = self._bounded_site(request.client_correlation_id, bound)
         requests.check_size(self._channel, request, site)  # before the event stream is opened
         item = check_item(server_handle, item_handle)
-        return await self._writer.write_confirmed(item, request, bound, site, Passage(self).barrier)
+        return await self._writer.write_confirmed(item, request, bound, site)
 
 
 def time_value(name: str, moment: datetime) -> proto.MxValue:
@@ -200,6 +218,18 @@ def _write_command(
         value=to_mx_value(value, data_type=data_type),
         user_id=check_int32("user_id", user_id),
     )
+
+
+def _secured_value(value: MxValueInput, data_type: proto.MxDataType | None) -> proto.MxValue | MxGatewayError:
+    """Return the message of a value that no repr shows, or the error that refuses it, without the frames that hold it."""
+    try:
+        message = to_mx_value(value, data_type=data_type)
+    except MxGatewayError as error:
+        return error.with_traceback(None)
+    if isinstance(text := vars(message).get("string_value"), str):
+        message = copy.copy(message)  # it may be the caller's own
+        message.string_value = SecretText(text)
+    return message
 
 
 def _users(current_user_id: int, verifier_user_id: int | None) -> dict[str, int]:

@@ -24,24 +24,35 @@ class Backlog(Reader):
     def __init__(self, cursor: Cursor, counters: Counters) -> None:
         self.cursor = cursor
         self._counters = counters
-        self._begin = cursor.position or 0
+        self._begin = cursor.position
+        """Behind which event it begins; None until that is known."""
         self._dropped = 0
         """Up to where events have made room."""
         self._kept: deque[Event | Loss] = deque()
 
     def take(self, news: Sequence[Event | Loss]) -> None:
         """Keep what is news; a loss that was dropped with what stood before it is part of what is missing then."""
+        if self._begin is None:
+            self._begin = next((number - 1 for number in map(_number, news) if number), None)
         self._kept.extend(news)
         while len(self._kept) > KEPT_LIMIT or (self._dropped and self._kept and isinstance(self._kept[0], Loss)):
             oldest = self._kept.popleft()
-            self._dropped = oldest.last if isinstance(oldest, Loss) else oldest.worker_sequence
+            self._dropped = max(self._dropped, _number(oldest))
             self._counters.events_dropped += not isinstance(oldest, Loss)
 
     def covers(self, after: int) -> bool:
         """Tell whether these are all events behind a sequence; 0 asks for whatever there is."""
-        return bool(self._kept) and (not after or after >= max(self._begin, self._dropped))
+        return bool(self._kept) and (not after or after >= max(self._begin or 0, self._dropped))
 
     def behind(self, after: int) -> tuple[Event | Loss, ...]:
         """Return what was kept, behind a loss that stands for what was dropped."""
-        cursor = Cursor(after or self._begin)
-        return (*cursor.miss(self._dropped, LossCause.REPLAY), *cursor.take(self._kept, unnumbered=True))
+        lost, kept = Cursor(after or self._begin).miss(self._dropped, LossCause.REPLAY), list(self._kept)
+        start = next((place for place, each in enumerate(kept) if _number(each) > after), len(kept))
+        if start < len(kept) and isinstance(loss := kept[start], Loss):
+            kept[start] = loss._replace(first=max(loss.first, after + 1))
+        # From there on as they came: what follows a jump that was false has lower numbers.
+        return (*lost, *(each for each in kept[:start] if not _number(each)), *kept[start:])
+
+
+def _number(each: Event | Loss) -> int:
+    return each.last if isinstance(each, Loss) else each.worker_sequence

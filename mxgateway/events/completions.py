@@ -53,26 +53,26 @@ class Completions(Reader):
 
     def take(self, news: Sequence[Event | Loss]) -> None:
         """Give each completion to its write, those that were drained in their place."""
-        if not self._book.records and not self._aside:
+        if not self._book.records and not self._book.stale and not self._aside:
             self._is_first = False
             return
         if self._is_first:
             self._is_first = False
             news = news[isinstance(news[0], Loss) :]
-        for each in news:
+        for each in self._with_drained(news) if self._aside else news:
             if isinstance(each, Loss):
-                self._take_loss(each)
+                lost = f"events between {each.first - 1} and {each.last + 1} were lost"
+                self._doubt(f"{lost}, the write's completion perhaps among them")
             else:
-                self._aside.pop(each.worker_sequence, None)
                 self._complete(each)
-        self._take_aside()
 
     def take_drained(self, events: Sequence[proto.MxEvent], *, streaming: bool) -> None:
         """Take what DrainEvents has brought; the stream may bring it again, and older events later, which come first."""
         news = [event for event in events if self.cursor.is_news(event) and event.worker_sequence not in self._aside]
         if streaming and self.cursor.position is not None:
             self._aside.update((event.worker_sequence, event) for event in news)
-            self._take_aside()
+            for each in self._with_drained():
+                self._complete(each)
             if len(self._aside) > ASIDE_LIMIT:
                 self._aside.clear()
                 self.confused()
@@ -85,26 +85,21 @@ class Completions(Reader):
         if event.family is _WRITE_COMPLETE:
             self._book.complete(event)
 
-    def _take_aside(self) -> None:
-        """Take drained events that are next."""
-        while self._aside and (event := self._aside.pop((self.cursor.position or 0) + 1, None)) is not None:
-            self._complete(event)
+    def _with_drained(self, news: Sequence[Event | Loss] = ()) -> list[Event | Loss]:
+        """Return news with the drained events in their place, and those that are next: what neither the stream nor DrainEvents brings is lost."""
+        aside, merged = self._aside, list[Event | Loss]()
+        for each in news:
+            if isinstance(each, Loss):
+                known = Cursor(each.first - 1)
+                merged += known.take([aside.pop(number) for number in sorted(aside) if number <= each.last])
+                merged += known.miss(each.last, each.cause)
+            else:
+                aside.pop(each.worker_sequence, None)
+                merged.append(each)
+        while (event := aside.pop((self.cursor.position or 0) + 1, None)) is not None:
+            merged.append(event)
             self.cursor.take_all([event])
-
-    def _take_loss(self, loss: Loss) -> None:
-        """Take the drained ones of what the stream does not bring; what neither brings is lost."""
-        expected = loss.first
-        for number in sorted(number for number in self._aside if number <= loss.last):
-            self._lose(expected, number - 1)
-            self._complete(self._aside.pop(number))
-            expected = number + 1
-        self._lose(expected, loss.last)
-
-    def _lose(self, first: int, last: int) -> None:
-        if first <= last:
-            self._doubt(
-                f"events between {first - 1} and {last + 1} were lost, the write's completion perhaps among them"
-            )
+        return merged
 
     def confused(self) -> None:
         """Take note that completions may have been hidden, or taken by somebody else."""

@@ -34,6 +34,8 @@ class LossCause(enum.Enum):
     """The numbers jumped."""
     UNREADABLE = "unreadable"
     """The message is too large, or cannot be decoded."""
+    RESTARTED = "restarted"
+    """The worker has begun to number anew: the first lost one has a number of before, `last` is the number before the first new one, and nobody knows how many there are."""
 
 
 class Loss(NamedTuple):
@@ -54,20 +56,23 @@ class Cursor:
 
     Args:
         position: None until it is known; the first event then sets it.
+        begin: Behind which event it wants any; None where that is its position. 0 for one that joins where the stream stands, for that may be a false place.
     """
 
     __slots__ = ("_begin", "position")
 
-    def __init__(self, position: int | None = None) -> None:
+    def __init__(self, position: int | None = None, *, begin: int | None = None) -> None:
         self.position = position
-        self._begin = position or 0
+        self._begin = (position or 0) if begin is None else begin
 
     def take(self, events: Iterable[Event | Loss], *, unnumbered: bool = False) -> tuple[Event | Loss, ...]:
         """Return what is news of events, in order, with what is lost in its place; those without a number where they are wanted."""
         news: list[Event | Loss] = []
         for event in events:
             if isinstance(event, Loss):
-                news += self.miss(event.last, event.cause)
+                news += (
+                    self._restart(event) if event.cause is LossCause.RESTARTED else self.miss(event.last, event.cause)
+                )
                 continue
             gap = event.replay_gap
             if gap is not None:
@@ -95,6 +100,11 @@ class Cursor:
             return ()
         self.position = last
         return () if position is None else (Loss(position + 1, last, cause),)
+
+    def _restart(self, loss: Loss) -> tuple[Loss, ...]:
+        """Go on behind `loss.last`, wherever this has stood."""
+        position, self.position, self._begin = self.position, loss.last, 0
+        return () if position is None else (loss._replace(first=position + 1),)
 
     def take_all(self, events: Iterable[Event]) -> None:
         """Go on behind events that have come another way."""

@@ -6,12 +6,13 @@ less than half of the time that the whole message takes.
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from collections.abc import Callable
+from typing import ClassVar
 
 from mxgateway import proto
 from mxgateway.values import MxValueOutput, from_mx_value
-from mxgateway.wire import Timestamp, decode, has_field
-from mxgateway.wire.projection import Choice, Plan, Projection, choice_reader, message_reader
+from mxgateway.wire import BUILTIN, Codec, Timestamp, has_field
+from mxgateway.wire.projection import Choice, Decoder, Plan, Projection, choice_reader, message_reader
 from mxgateway.wire.timecodec import check_timestamp, read_timestamp
 
 
@@ -51,19 +52,25 @@ class DataChange:
         return found
 
 
-def decode_event(data: bytes) -> DataChange | proto.MxEvent:
-    """Return what the bytes of an event hold: a `DataChange`, or any other event whole.
+def event_decoder(codec: Codec = BUILTIN) -> Callable[[bytes], DataChange | proto.MxEvent]:
+    """Return the function that decodes events by a contract: a `DataChange`, or any other event whole; it raises WireError for what is no valid event."""
+    projection, decode = data_changes(codec), codec.decoder_of(proto.MxEvent)
 
-    Raises:
-        WireError: The bytes are no valid event.
-    """
-    change: DataChange | None = _DATA_CHANGES.read(data)
-    if change is not None:
-        return change
-    event = decode(proto.MxEvent, data)
-    if event.family == DataChange.family and event.replay_gap is None:
-        return data_change(event)
-    return event
+    def decode_event(data: bytes) -> DataChange | proto.MxEvent:
+        change: DataChange | None = projection.read(data)
+        if change is not None:
+            return change
+        event = decode(data)
+        if event.family == DataChange.family and event.replay_gap is None:
+            return data_change(event)
+        return event
+
+    return decode_event
+
+
+def data_changes(codec: Codec) -> Projection:
+    """Return what reads a `DataChange` of an event's bytes, and nothing of any other event."""
+    return codec.projection(lambda: proto.MxEvent, _plan)
 
 
 def data_change(event: proto.MxEvent) -> DataChange:
@@ -80,8 +87,8 @@ def data_change(event: proto.MxEvent) -> DataChange:
     return change
 
 
-def _plan() -> Plan:
-    whole_value = message_reader(proto.MxValue)
+def _plan(decoder: Decoder) -> Plan:
+    whole_value = message_reader(proto.MxValue, decoder)
     value = choice_reader(
         proto.MxValue,
         Choice(
@@ -91,6 +98,7 @@ def _plan() -> Plan:
             number="data_type", text="variant_type", null="is_null",
         ),
         other=lambda data, pos, stop: from_mx_value(whole_value(data, pos, stop)),
+        decoder=decoder,
     )  # fmt: skip
     return Plan(
         result=DataChange,
@@ -107,9 +115,6 @@ def _plan() -> Plan:
         readers={"value": value, "worker_timestamp": check_timestamp},
         absent={"worker_timestamp": 0.0},
         opening=("family", "session_id", "server_handle"),
-        needs={"family": DataChange.family.value},
+        needs={"family": DataChange.family},
         leaves=("replay_gap",),
     )
-
-
-_DATA_CHANGES: Final = Projection(lambda: proto.MxEvent, _plan)

@@ -6,13 +6,15 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from mxgateway.events.cursor import Event
+from mxgateway.events.cursor import Event, Loss, LossCause
 from mxgateway.events.reader import Reader
 
 MAX_JUMP: Final = 2**40
 """Events that can be missing at once: what a gateway numbers in a year at 30,000 a second. A number beyond that is nonsense."""
 HOLES: Final = 16
 """Jumps that are remembered, in case they prove to be false."""
+RESTART: Final = 8
+"""Refused events, each with the number behind the one before, that show that the worker has begun to number anew: no gateway sends as many twice."""
 
 
 class StreamOrder:
@@ -21,14 +23,21 @@ class StreamOrder:
     Args:
         after: The sequence behind which the stream is read.
         is_known: False when nobody knows where it begins.
+        before: The order of the stream before.
     """
 
-    def __init__(self, after: int, *, is_known: bool = True) -> None:
+    def __init__(self, after: int, *, is_known: bool = True, before: StreamOrder | None = None) -> None:
         self.last = after
         """Up to where the stream has come."""
         self._is_known = is_known
-        self._holes: deque[tuple[int, int]] = deque(maxlen=HOLES)
-        """The last event before each of the last jumps, and the first behind it: an event from between shows that the jump was false."""
+        self._holes: deque[tuple[int, int, int]] = deque(maxlen=HOLES)
+        """Of each of the last jumps the last event before it, the first behind it, and where readers stand then, -1 where that is sure: an event from between shows that it was false."""
+        self._refused: list[Event] = []
+        """The last events that were refused, as far as they follow one another."""
+        self._refused_at = after
+        """Where the stream stood when they came."""
+        self.is_restarted = False
+        """True once the worker has begun to number anew: older numbers say nothing any more."""
         self.nonsense = ""
         """What was wrong with the last delivery, in words; empty when nothing was."""
         self.hides_events = False
@@ -37,10 +46,21 @@ class StreamOrder:
         """Where the stream stands again after a jump that was false."""
         self.lost = 0
         """How many events the gateway has reported as lost with the last delivery."""
+        if before is not None and (holes := before._holes):
+            # What comes once more before a jump that events have followed does not show that it was false.
+            self._holes += (hole for hole in holes if hole[1] <= after + 1 or before.last <= holes[-1][1])
+
+    def sure(self, position: int) -> int:
+        """Return behind which event to ask for those behind `position`: a jump that no mark has told and nothing has followed may be false."""
+        for begin, _, landing in reversed(self._holes):
+            position = begin if position == landing else position
+        return position
 
     def deliver(self, events: Sequence[Event], readers: Sequence[Reader]) -> bool:
         """Hand events to readers, each what is news to it; False when they do not simply follow one another: they are to be checked then."""
         before = expected = self.last
+        if self._holes and self._holes[-1][1] > before + 1:
+            return False
         for event in events:
             expected += 1
             if event.worker_sequence != expected:
@@ -55,16 +75,20 @@ class StreamOrder:
                 reader.take(news)
         return True
 
-    def check(self, events: Iterable[Event]) -> list[Event]:
+    def check(self, events: Iterable[Event]) -> list[Event | Loss]:
         """Return what can be believed of events."""
         self.nonsense, self.hides_events, self.rewound, self.lost = "", False, None, 0
-        believed: list[Event] = []
+        believed: list[Event | Loss] = []
         for event in events:
             before = self.last
             if self._believes(event):
                 if self.last < before:  # what came behind the false jump is no news
                     believed = [each for each in believed if _number(each) < event.worker_sequence]
                 believed.append(event)
+            elif self._restarts(event):
+                first = self._refused[0].worker_sequence
+                believed += [Loss(before + 1, first - 1, LossCause.RESTARTED), *self._refused]
+                self._refused = []
         return believed
 
     def _believes(self, event: Event) -> bool:
@@ -77,16 +101,18 @@ class StreamOrder:
             return True
         if sequence - last > MAX_JUMP:
             return self._refuse(f"event {sequence} after event {last}", hides=True)
-        if sequence <= last:
-            hole = next((hole for hole in self._holes if hole[0] < sequence < hole[1]), None)
-            if hole is None:
-                return self._refuse(f"event {sequence} after event {last}", hides=False)
+        hole = next((hole for hole in self._holes if hole[0] < sequence < hole[1]), None)
+        if hole is None and sequence <= last:
+            return self._refuse(f"event {sequence} after event {last}", hides=False)
+        if hole is not None:
             self._refuse(f"event {sequence} after a jump to {hole[1]}", hides=True)
             self.rewound = sequence - 1 if self.rewound is None else min(self.rewound, sequence - 1)
             while self._holes and self._holes[-1][1] > sequence:
                 self._holes.pop()
-        elif sequence > last + 1 and self._is_known:
-            self._holes.append((last, sequence))
+            if sequence > hole[0] + 1:  # a jump still, which may be false as well
+                self._holes.append((hole[0], sequence, sequence))
+        if sequence > last + 1 and self._is_known:
+            self._jump(sequence, sequence)
         self.last, self._is_known = sequence, True
         return True
 
@@ -95,15 +121,46 @@ class StreamOrder:
             return self._refuse(f"a replay gap from {begin} to {oldest}", hides=True)
         if oldest - 1 > self.last:
             self.lost += oldest - 1 - self.last
-            self._holes.append((self.last, oldest))
+            self._jump(oldest, -1)  # the gateway has said so: it is not asked again
             self.last = oldest - 1
         return True
+
+    def _restarts(self, event: Event) -> bool:
+        """Tell whether an event that was refused is the last one of so many that the worker must have begun to number anew."""
+        sequence, refused = event.worker_sequence, self._refused
+        if not sequence:
+            return False
+        if self._refused_at != self.last or (refused and sequence != refused[-1].worker_sequence + 1):
+            refused.clear()
+        self._refused_at = self.last
+        refused.append(event)
+        self.hides_events = self.hides_events or len(refused) > 1
+        if len(refused) < RESTART:
+            return False
+        self._refuse(f"events that begin again at {refused[0].worker_sequence} after event {self.last}", hides=True)
+        self._holes.clear()
+        self.last, self._is_known, self.is_restarted = sequence, True, True
+        return True
+
+    def pass_over(self) -> None:
+        """Take note that readers go on behind the next event. Should it come all the same, they go back."""
+        begin = self._holes.pop()[0] if self._holes and self._holes[-1][1] == self.last + 1 else self.last
+        self._holes = deque(((*hole[:2], -1) for hole in self._holes), maxlen=HOLES)  # what lies behind is asked for
+        self._holes.append((begin, self.last + 2, -1))
+
+    def _jump(self, first: int, landing: int) -> None:
+        """Remember a jump, in the place of those that are within it."""
+        while self._holes and self._holes[-1][1] > self.last + 1:
+            self._holes.pop()
+        self._holes.append((self.last, first, landing))
 
     def _refuse(self, what: str, *, hides: bool) -> bool:
         self.nonsense, self.hides_events = what, self.hides_events or hides
         return False
 
 
-def _number(event: Event) -> int:
+def _number(event: Event | Loss) -> int:
+    if isinstance(event, Loss):
+        return event.last
     gap = event.replay_gap
     return event.worker_sequence if gap is None else gap.oldest_available_sequence - 1

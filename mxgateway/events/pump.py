@@ -10,6 +10,7 @@ import asyncio
 from mxgateway.events.backlog import Backlog
 from mxgateway.events.reader import Reader
 from mxgateway.events.upkeep import PumpState, StreamUpkeep
+from mxgateway.faults import copy_of
 
 
 class StreamPump(StreamUpkeep):
@@ -19,14 +20,16 @@ class StreamPump(StreamUpkeep):
         """Let `reader` have what comes after its cursor. The stream is open when this returns, or being brought back for a reader that cares; else this raises."""
         self._check_open()
         self._change(*self._readers.present, reader)
-        if self.state is PumpState.PAUSED and self._interruption is not None and reader.care is not None:
-            reader.interrupted(self._interruption)
-            return
-        try:
-            await self._until_open(reader)
-        except BaseException:
-            self.detach(reader)
-            raise
+        if self._is_past(reader.cursor):
+            self._reopen()
+        if self._interruption is not None and reader.care is not None:
+            reader.interrupted(copy_of(self._interruption))
+        else:
+            try:
+                await self._until_open(reader)
+            except BaseException:
+                self.detach(reader)
+                raise
         self.resume()  # what is held for another one may be what this one needs
 
     def here(self) -> int | None:
@@ -48,11 +51,11 @@ class StreamPump(StreamUpkeep):
 
     async def until_live(self) -> None:
         """Keep the stream open from now on, so that completions are seen, and return once it is; a pause ends at once. What no iterator takes is kept for the next one."""
-        while not (self._completions.keeps and self._serves(None)):
+        while not (self._completions.keeps and self._serves):
             self._check_open()
             self._completions.keep()
             self._change(*self._readers.present)
-            await self._until_open(None)
+            await self._until_open(self._completions)
 
     def detach(self, reader: Reader) -> None:
         """Let go of `reader`; the reset of a stream that nobody keeps has been sent when this returns."""
@@ -92,30 +95,29 @@ class StreamPump(StreamUpkeep):
         if self.state is PumpState.OVER:
             raise self._source.closed_error()
 
-    async def _until_open(self, reader: Reader | None) -> None:
-        """Wait until a stream is open that has not gone past `reader`."""
-        behind = reader is not None and self._is_past(reader.cursor)
-        if not behind and self._serves(reader):
-            self._changed.set()  # silence may count from now on
+    async def _until_open(self, reader: Reader) -> None:
+        """Wait until a stream is open for `reader`."""
+        self._changed.set()  # where it is, silence may count from now on
+        if self._serves:
             return
-        if behind:
-            self._reopen()
-        opened = self._openers.enter(reader)
-        if self._task is not None:
-            self._changed.set()
-            self._recovery.wake()
-        else:
+        self._recovery.wake()
+        opened = asyncio.get_running_loop().create_future()
+        self._openers[opened] = reader
+        if self._task is None:
             self.state = PumpState.OPENING
             task = asyncio.create_task(self._run())
             if not task.done():  # an eager one may be
                 self._task = task
-        await opened
+        try:
+            await opened
+        finally:
+            del self._openers[opened]
 
-    def _serves(self, reader: Reader | None) -> bool:
-        """Tell whether the stream is all that `reader` asks for; one that was opened again may still be refused."""
-        if self.state is not PumpState.LIVE or self._outcome is not None:
-            return False
-        return self._interruption is None or (reader is not None and reader.care is not None)
+    @property
+    def _serves(self) -> bool:
+        """True while the stream is there; one that was opened again may still be refused."""
+        is_open = self.state is PumpState.LIVE and self._outcome is None and not self._restart
+        return is_open and self._interruption is None
 
     def _stop(self) -> None:
         """End the stream in whatever state it is: nobody wants it any more."""

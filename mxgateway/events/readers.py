@@ -1,12 +1,10 @@
-"""Those who read one event stream or wait for it, and what they ask for together. It is computed from who is present: nothing is remembered of readers that have left."""
+"""Those who read one event stream, and what they ask for together. It is computed from who is present: nothing is remembered of readers that have left."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
-from mxgateway.errors import MxGatewayError
 from mxgateway.events.backlog import Backlog
 from mxgateway.events.completions import Completions
 from mxgateway.events.cursor import Cursor
@@ -31,7 +29,7 @@ class Readers:
         """Change who reads; where only completions are waited for, the backlog is kept from `newest` on."""
         own = [reader for reader in readers if not isinstance(reader, Backlog)]
         if len(own) == 1 and self._completions.keeps:
-            self.backlog = self.backlog or Backlog(Cursor(newest), self._counters)
+            self.backlog = self.backlog or Backlog(Cursor(newest, begin=0), self._counters)
             own.append(self.backlog)
         self.present = tuple(own)
 
@@ -80,33 +78,3 @@ class Readers:
     def stale_timeout(self) -> float:
         """Seconds that the sign of life may take."""
         return min((care.stale_timeout for care in self._cares()), default=DEFAULT_STALE_TIMEOUT)
-
-
-class Openers:
-    """Those who wait for the stream, each for a reader, or for a write (None). Each is told once, by an exception of its own."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[asyncio.Future[None], Reader | None] = {}
-
-    def enter(self, reader: Reader | None) -> asyncio.Future[None]:
-        """Return what is done once the stream is open for `reader`, or for a write."""
-        opened = asyncio.get_running_loop().create_future()
-        self._waiting[opened] = reader
-        opened.add_done_callback(self._waiting.pop)
-        return opened
-
-    def let_in(self, *, readers_only: bool = False) -> None:
-        """Let them go on. For readers it is enough that the stream was opened, a write wants it proved."""
-        for opened in self._those(readers_only):
-            opened.set_result(None)
-
-    def turn_away(self, failure: Callable[[], MxGatewayError], *, readers_only: bool = False) -> list[Reader]:
-        """Tell them that the stream has not come about, and return the readers among them. A write may wait for the next attempt."""
-        those = self._those(readers_only)
-        for opened in those:
-            opened.set_exception(failure())
-        return [reader for reader in those.values() if reader is not None]
-
-    def _those(self, readers_only: bool) -> dict[asyncio.Future[None], Reader | None]:
-        waiting = self._waiting.items()
-        return {each: reader for each, reader in waiting if not each.done() and (reader or not readers_only)}

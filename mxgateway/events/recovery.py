@@ -17,10 +17,11 @@ from mxgateway.errors import (
     map_fault,
 )
 from mxgateway.faults import ClosedFault
+from mxgateway.logs import logger
 from mxgateway.subscription_options import RecoveryOptions
 from mxgateway.transport.backoff import Backoff
 
-log = logging.getLogger("mxgateway.recovery")
+log = logger("mxgateway.recovery")
 
 _REJECTIONS: Final = (MxGatewayAuthenticationError, MxGatewayAuthorizationError)
 
@@ -90,15 +91,10 @@ class Recovery:
         self._up_since: float | None = None
         self._reported = False
 
-    @property
-    def failing_for(self) -> float | None:
-        """Seconds since the first failure of the series; None before the first and after a success."""
-        return None if self._failing_since is None else asyncio.get_running_loop().time() - self._failing_since
-
     def gives_up(self, options: RecoveryOptions) -> bool:
         """Tell whether the options say not to try any longer."""
-        bound, failing_for = options.give_up_after, self.failing_for
-        return bound is not None and failing_for is not None and failing_for >= bound
+        bound, since = options.give_up_after, self._failing_since
+        return bound is not None and since is not None and asyncio.get_running_loop().time() - since >= bound
 
     @property
     def is_failing(self) -> bool:

@@ -41,6 +41,11 @@ class RawReader(Reader):
         self._session_id = session_id
         self._counters = counters
 
+    @property
+    def hungry(self) -> bool:
+        """True until it is full: an iterator that is not read starves no other."""
+        return not self.full and not self.over
+
     def take(self, news: Sequence[Event | Loss]) -> None:
         """Queue what is news. Lost events show as the gateway's own mark, a jump by the numbers."""
         if self.over:
@@ -90,7 +95,7 @@ class EventStream:
     ``async with`` attaches at once, so that nothing that happens in the block is missed; without it, the first read attaches. Lost events appear as the gateway
     reports them: one event with `replay_gap` set and no body. Leaving the block, `aclose`, or dropping the iterator detaches it; the session lives on.
 
-    At most 10,000 events wait here, then the gateway has to wait. While a subscription or a confirmed write of the same session needs events, 20,000 may wait; an iterator that is
+    At most 10,000 events wait here, then the gateway has to wait. While somebody else of the same session needs events, another iterator as well, 20,000 may wait; an iterator that is
     not read then ends, behind those, with `MxGatewaySessionError`.
     """
 
@@ -102,6 +107,8 @@ class EventStream:
         self._reader = RawReader(session_id, Cursor(after_worker_sequence or None), care, counters)
         self._queue = self._reader.queue
         self._attached = False
+        self._closed = False
+        """True once its owner has closed it."""
         self._finalizer: weakref.finalize[Any, Any] | None = None
 
     @property
@@ -153,6 +160,7 @@ class EventStream:
 
     async def aclose(self) -> None:
         """Detach; when nobody else needs events the gateway's stream is cancelled before this returns. Idempotent."""
+        self._closed = True
         self._reader.clear()
         if self._finalizer is not None:
             self._finalizer.detach()
@@ -164,14 +172,13 @@ class EventStream:
         self._finalizer = when_dropped(self, partial(pump.detach, reader))
         backlog = pump.take_backlog(self._after)
         if backlog is not None:
-            reader.cursor = Cursor(backlog.cursor.position)
+            reader.cursor = Cursor(max(backlog.cursor.position or 0, self._after) or None, begin=self._after)
             reader.take(backlog.behind(self._after))
         elif reader.cursor.position is None:
-            reader.cursor = Cursor(pump.here())
+            reader.cursor = Cursor(pump.here(), begin=0)
         try:
             await pump.attach(reader)
         except BaseException as error:
-            closed = reader.over
             if backlog is not None:
                 pump.give_back(backlog)
             reader.cursor = Cursor(self._after or None)
@@ -181,7 +188,7 @@ class EventStream:
                 reader.waiters.wake()
                 raise
             reader.clear()
-            if not closed:
+            if not self._closed:
                 raise
 
     def __repr__(self) -> str:

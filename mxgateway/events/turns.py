@@ -33,7 +33,7 @@ class Turns(Generic[K]):
     """
 
     def __init__(self) -> None:
-        self._queues: dict[K, list[_Claim]] = {}
+        self._queues: dict[K, tuple[_Claim, ...]] = {}
 
     @property
     def idle(self) -> bool:
@@ -43,19 +43,22 @@ class Turns(Generic[K]):
     @contextlib.asynccontextmanager
     async def of(self, keys: Iterable[K]) -> AsyncIterator[None]:
         """Hold all of `keys` while the block runs."""
-        claim, queues = _Claim(), {key: self._queues.setdefault(key, []) for key in keys}
-        for queue in queues.values():
-            claim.behind += bool(queue)
-            queue.append(claim)
+        claim, things, queues = _Claim(), set(keys), self._queues
+        alone = (claim,)  # nearly all things are asked for by one at a time: they share this
+        for key in things:
+            queue = queues.setdefault(key, alone)
+            if queue is not alone:
+                queues[key] = (*queue, claim)
+                claim.behind += 1
         try:
             if claim.behind:
                 claim.ready = asyncio.get_running_loop().create_future()
                 await claim.ready
             yield
         finally:
-            for key, queue in queues.items():
-                if queue[0] is claim and len(queue) > 1:
-                    queue[1].advance()
-                queue.remove(claim)
-                if not queue:
-                    del self._queues[key]
+            for key in things:
+                queue = queues.pop(key)
+                if queue is not alone and (rest := tuple(each for each in queue if each is not claim)):
+                    queues[key] = rest
+                    if queue[0] is claim:
+                        rest[0].advance()

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from mxgateway.commands.event_source import EventCall, EventSource
@@ -18,13 +17,16 @@ from mxgateway.events.completions import Completions
 from mxgateway.events.cursor import Cursor, Event, LossCause
 from mxgateway.events.order import StreamOrder
 from mxgateway.events.reader import Reader, StreamCare
-from mxgateway.events.readers import Openers, Readers
+from mxgateway.events.readers import Readers
 from mxgateway.events.recovery import GivingUp, Recovery, is_session_lost, is_taken
 from mxgateway.faults import ConnectionFault, MessageFault, RpcStatus, copy_of, is_reply_too_large
+from mxgateway.logs import logger
 from mxgateway.subscription_options import RecoveryOptions
 
-log = logging.getLogger("mxgateway.events")
+log = logger("mxgateway.events")
 
+PASSED_AT_ONCE: Final = 16
+"""Messages in a row that are passed over without a pause; a peer that sends nothing else is to be left in peace."""
 SLICES: Final = 4
 """In how many parts silence is waited for: nothing is noted for each event, so that it is noticed a quarter late at the most."""
 
@@ -66,7 +68,10 @@ class StreamUpkeep:
         self._taken_since: float | None = None
         self._unreadable_after: int | None = None
         """Behind which event a message could not be taken, the last time that this happened."""
-        self._openers = Openers()
+        self._passed = 0
+        """How many messages were passed over since the last delivery."""
+        self._openers: dict[asyncio.Future[None], Reader] = {}
+        """Those who wait for the stream, each for a reader; a write waits for the completions."""
         self._task: asyncio.Task[None] | None = None
         # Of the present stream.
         self._stream: EventCall | None = None
@@ -82,6 +87,8 @@ class StreamUpkeep:
     @property
     def newest(self) -> int | None:
         """Up to where events have come; None when nothing is known."""
+        if self._order.is_restarted:
+            return self._order.last
         return max(self._order.last, self._newest or 0) or self._newest
 
     def _change(self, *readers: Reader) -> None:
@@ -104,20 +111,20 @@ class StreamUpkeep:
             self._changed.set()
 
     def _remove(self, *gone: Reader) -> None:
-        self._change(*(reader for reader in self._readers.present if reader not in gone))
+        self._change(*(reader for reader in self._readers.present if reader not in gone or reader is self._completions))
 
     def _rest(self) -> None:
         """Be without a task."""
         if self.state is not PumpState.OVER:
             self.state = PumpState.IDLE
         self._interruption = self._taken_since = None
-        self._turn_away(None)
+        self._turn_away(None, self._openers.values())
 
     async def _run(self) -> None:
         try:
             await self._keep_up()
         except GivingUp as end:
-            self._finish(end.error)
+            self._finish(end.error, final=True)
         except asyncio.CancelledError:
             if self._task is asyncio.current_task():  # somebody has cancelled every task there is
                 self._finish(self._source.closed_error())
@@ -147,17 +154,9 @@ class StreamUpkeep:
         try:
             await stream.open()
             self.state, self._opened_before = PumpState.LIVE, True
-            if self._interruption is not None:
-                self._openers.let_in(readers_only=True)
-                await self._prove()
-            if self._outcome is None:
-                self._openers.let_in()
-            elif (refusal := self._outcome[0]) is not None:
-                self._turn_away(refusal, readers_only=self._served)
+            self._let_in(writes=self._interruption is None)
             return await self._watch()
         except MxGatewayError as fault:
-            if not self._restart:
-                self._turn_away(fault, readers_only=self._served)
             return fault
         finally:
             stream.close()
@@ -167,7 +166,7 @@ class StreamUpkeep:
     def _begin(self) -> EventCall:
         """Return a stream behind the lowest cursor, to be opened."""
         known = self._readers.resume_points()
-        begin = min(known, default=0)
+        begin = min(map(self._order.sure, known), default=0)
         # 0 asks the gateway for no replay. Where events have come before, a stream from the beginning is opened behind 1, so that only that one may be missing.
         after = 1 if known and not begin and (self._may_have_missed or max(known)) else begin
         self._skips_replay = not after and self._opened_before
@@ -175,7 +174,7 @@ class StreamUpkeep:
         for reader in self._readers.present:
             if reader.cursor.position is None:  # nothing of before is replayed for it, and others may have read that
                 reader.confused()
-        self._order = StreamOrder(begin, is_known=bool(known))
+        self._order = StreamOrder(begin, is_known=bool(known), before=self._order)
         self._proved = self._restart = False
         self._outcome = None
         self._completions.begin(after)
@@ -185,36 +184,39 @@ class StreamUpkeep:
         return self._stream
 
     async def _watch(self) -> MxGatewayError | None:
-        """Wait for the end of the stream. Silence makes the worker be asked for a sign of life."""
-        seen, silent = self._deliveries, 0
+        """Wait for the end of the stream. Silence makes the worker be asked for a sign of life.
+
+        So does an interruption: opening proves nothing, for a refusal comes later, and a gateway without events is silent.
+        """
+        seen, silent = self._deliveries, 0 if self._interruption is None else SLICES
         while self._outcome is None and not self._restart and self._readers.wanted:
+            if silent >= SLICES:
+                await self._prove()
+                silent, seen = 0, self._deliveries
+                continue
             bound = self._readers.stale_after
             try:
                 async with asyncio.timeout(None if bound is None else bound / SLICES):
                     await self._changed.wait()
             except TimeoutError:
                 silent = silent + 1 if seen == self._deliveries else 0
-                if silent >= SLICES:
-                    await self._source.probe(self._readers.stale_timeout)
-                    silent = 0
                 seen = self._deliveries
             self._changed.clear()
         return self._outcome[0] if self._outcome is not None else None
 
     async def _prove(self) -> None:
-        """Wait until the gateway has shown that it serves the stream, by a first event or by an answer of the worker.
-
-        Opening proves nothing: a refusal comes later, and a gateway without events is silent.
-        """
+        """Wait until a first event or an answer of the worker has shown that the stream is served, or until it has ended."""
+        seen = self._deliveries
         asking = asyncio.ensure_future(self._source.probe(self._readers.stale_timeout))
         asking.add_done_callback(lambda _: self._changed.set())
         try:
-            while not (self._proved or self._outcome is not None or self._restart or asking.done()):
+            while not (seen < self._deliveries or self._outcome is not None or self._restart or asking.done()):
                 await self._changed.wait()
                 self._changed.clear()
-            if asking.done() and self._outcome is None and not self._proved:
+            if asking.done() and self._outcome is None and seen == self._deliveries:
                 await asking
-                self._is_back(gap=False)
+                if self._interruption is not None:
+                    self._is_back(gap=False)
         finally:
             asking.cancel()
             await asyncio.wait([asking])
@@ -230,14 +232,21 @@ class StreamUpkeep:
             self._recovery.succeeded()
             for reader in self._readers.present:
                 reader.resumed(gap=gap)
-            self._openers.let_in()
+            self._let_in(writes=True)
             self._changed.set()
 
-    def _turn_away(self, fault: MxGatewayError | None, *, readers_only: bool = False) -> None:
-        """Tell those who wait that the stream has not come about: they are no readers any more. A write waits for a stream that was there before."""
-        failure: Callable[[], MxGatewayError] = self._source.closed_error if fault is None else lambda: copy_of(fault)
-        if gone := self._openers.turn_away(failure, readers_only=readers_only):
-            self._remove(*gone)
+    def _let_in(self, *, writes: bool) -> None:
+        """Let those go on who wait for the stream. For readers it is enough that it was opened, a write wants it proved."""
+        for opened, reader in self._openers.items():
+            if not opened.done() and (writes or reader is not self._completions):
+                opened.set_result(None)
+
+    def _turn_away(self, fault: MxGatewayError | None, readers: Iterable[Reader]) -> None:
+        """Tell those who wait for `readers` that an attempt has failed, or why there is none: they are no readers any more."""
+        for opened, reader in list(self._openers.items()):
+            if reader in readers and not opened.done():
+                opened.set_exception(self._source.ended_error() if fault is None else copy_of(fault))
+                self._remove(reader)
 
     # -- what the stream brings
 
@@ -245,6 +254,7 @@ class StreamUpkeep:
         """Hand a delivery to every reader, as far as it is news to it; False when the gateway has to wait."""
         try:
             self._deliveries += 1
+            self._passed = 0
             if not self._proved:
                 self._is_back(gap=events[0].replay_gap is not None)
             readers = self._readers
@@ -261,14 +271,14 @@ class StreamUpkeep:
 
     def _deliver_checked(self, events: Sequence[Event]) -> None:
         """Hand on what can be believed of events that do not simply follow one another. Numbers that make no sense are reported and survived."""
-        order, readers = self._order, self._readers.present
+        order = self._order
         believed = order.check(events)
         self._source.counters.events_lost += order.lost
         if order.nonsense:
-            log.warning(
-                "the gateway has sent %s; its numbers rise by one, so this is a fault of its own", order.nonsense
-            )
-        for reader in readers:
+            log.warning("the gateway has sent %s; its numbers rise by one, so this is its own fault", order.nonsense)
+        if order.rewound is not None:
+            self._newest = order.rewound if self._newest is None else min(self._newest, order.rewound)
+        for reader in self._readers.present:
             if order.rewound is not None:
                 reader.cursor.rewind(order.rewound)
             if order.hides_events:
@@ -289,6 +299,10 @@ class StreamUpkeep:
         if self.state is PumpState.LIVE and not isinstance(fault.__cause__, RpcStatus):
             self._may_have_missed = True
         self._taken_since = (self._taken_since or asyncio.get_running_loop().time()) if is_taken(fault) else None
+        # A write waits for a stream that was there before.
+        self._turn_away(fault, set(self._openers.values()) - ({self._completions} if self._served else set()))
+        if self._source.closing:
+            self._recovery.failed(fault)  # gives up: nobody is told of an interruption that does not end
         for reader in self._readers.present:
             care = reader.care
             if care is None or self._is_refused_for_too_long(reader, care, fault):
@@ -309,8 +323,8 @@ class StreamUpkeep:
 
     def _dismiss(self, reader: Reader, fault: MxGatewayError, *, final: bool = False) -> None:
         reader.end(copy_of(fault), final=final)
-        if reader is not self._completions:
-            self._remove(reader)
+        self._turn_away(fault, [reader])
+        self._remove(reader)
 
     def _is_refused_for_too_long(self, reader: Reader, care: StreamCare, fault: MxGatewayError) -> bool:
         """Tell whether a refusal ends the stream for a reader. For completions it does when there was no stream before: the write was sent in vain."""
@@ -321,18 +335,23 @@ class StreamUpkeep:
         return asyncio.get_running_loop().time() - self._taken_since >= care.taken_bound
 
     def _skips(self, fault: MxGatewayError) -> bool:
-        """Tell whether the stream is opened again at once because a message cannot be taken; when that has happened before, it goes on behind that message."""
+        """Tell whether the stream is opened again at once because a message cannot be taken; when that has happened before, it goes on behind that message.
+
+        Should the gateway have sent nonsense between two events, the next event comes all the same.
+        """
         cause = fault.__cause__
         if not (isinstance(cause, MessageFault) or is_reply_too_large(cause)) or self.newest is None:
             return False
         after, before = self._order.last, self._unreadable_after
         self._unreadable_after = after
         if before == after:
+            self._passed += 1
+            self._order.pass_over()
             self._source.counters.events_lost += 1
             for reader in self._readers.present:
                 if news := reader.cursor.miss(after + 1, LossCause.UNREADABLE):
                     reader.take(news)
-        return True
+        return self._passed <= PASSED_AT_ONCE
 
     def _finish(self, fault: MxGatewayError | None, *, final: bool = False) -> None:
         """End every reader: the stream is over."""
@@ -340,4 +359,4 @@ class StreamUpkeep:
         self._interruption = None
         for reader in readers:
             reader.end(None if fault is None else copy_of(fault), final=final)
-        self._turn_away(fault)
+        self._turn_away(fault, self._openers.values())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, zip_longest
 from typing import Final
 
 from mxgateway import proto
@@ -17,7 +19,8 @@ from mxgateway.errors import (
     MxGatewayInvalidRequestError,
     MxGatewaySessionError,
 )
-from mxgateway.events.item_writes import Item, ItemWrites, PendingWrite, WriteState, in_doubt
+from mxgateway.events.consuming import Waiters
+from mxgateway.events.item_writes import Completion, Item, ItemWrites, forget, in_doubt
 from mxgateway.events.turns import Turns
 from mxgateway.faults import is_unprocessed
 from mxgateway.transport.method import Progress
@@ -35,13 +38,10 @@ _BULK_WRITES: Final = frozenset(f"{write}_bulk" for write in _WRITES)
 def written_items(command: proto.MxCommand) -> list[Item]:
     """Return the item of each write that a command carries, in order; empty for a command that writes nothing."""
     arm = which_one_of(command, "payload")
-    if arm in _WRITES:
-        body = getattr(command, arm)
-        return [Item(body.server_handle, body.item_handle)]
-    if arm in _BULK_WRITES:
-        body = getattr(command, arm)
-        return [Item(body.server_handle, entry.item_handle) for entry in body.entries]
-    return []
+    if arm not in _WRITES | _BULK_WRITES:
+        return []
+    body = getattr(command, arm)
+    return [Item(body.server_handle, each.item_handle) for each in (body.entries if arm in _BULK_WRITES else [body])]
 
 
 def accepted_writes(reply: proto.MxCommandReply, count: int) -> list[bool]:
@@ -57,15 +57,17 @@ class WriteBook:
 
     def __init__(self) -> None:
         self.records: dict[Item, ItemWrites] = {}
-        self._stale: dict[Item, int] = {}
-        """How many completions may be on their way of items that were removed, and whose handles may be given out again."""
+        self.stale: dict[Item, int] = {}
+        """How many completions may still come of items that were removed, and whose handles may be given out again: nothing shows that a write was forgotten with its item."""
+        self._cleared = Waiters()
+        """Who waits until nothing is in doubt of an item any more."""
         self.turns = Turns[Item]()
         """The writes of one item are sent one after the other."""
 
     @property
     def waiting(self) -> bool:
         """True while a caller waits for a completion."""
-        return any(record.waiting() for record in self.records.values())
+        return any(record.waiting for record in self.records.values())
 
     @property
     def pending(self) -> bool:
@@ -74,74 +76,52 @@ class WriteBook:
 
     def is_in_doubt(self, item: Item) -> bool:
         """Tell whether a completion of an item could not be told from an earlier one's."""
-        return (record := self.records.get(item)) is not None and record.doubtful > 0
-
-    def is_stale(self, item: Item) -> bool:
-        """Tell whether completions may be on their way of another item that had this handle before."""
-        return item in self._stale
+        record = self.records.get(item)
+        return item in self.stale if record is None else record.doubtful > 0
 
     @contextlib.contextmanager
-    def sending(self, items: Sequence[Item], progress: Progress) -> Iterator[list[PendingWrite]]:
-        """Enter the writes of one command while it is sent, before a completion can come.
-
-        A block that ends well hands them to `judge`; of one that fails it is known here whether the writes may have been accepted.
-        """
-        writes = [PendingWrite() for _ in items]
-        with self._entered(items, writes, progress):
-            yield writes
-
-    @contextlib.asynccontextmanager
-    async def counting(self, items: Sequence[Item], progress: Progress) -> AsyncIterator[None]:
-        """Enter writes like `sending`, in their items' turn, whose completions nobody waits for.
-
-        A block that ends well has given those that were not accepted to `discount`.
-        """
-        async with self.turns.of(items):
-            with self._entered(items, [None] * len(items), progress):
-                yield
-
-    @contextlib.contextmanager
-    def _entered(
-        self, items: Sequence[Item], writes: Sequence[PendingWrite | None], progress: Progress
+    def sending(
+        self, items: Sequence[Item], progress: Progress, completions: Sequence[Completion] = ()
     ) -> Iterator[None]:
-        for item, write in zip(items, writes, strict=True):
-            self._record(item).enter(write)
+        """Enter the writes of one command while it is sent, in their items' turn and before a completion can come; without `completions` nobody waits for them.
+
+        A block that ends well has called `judge`; of one that fails it is known here whether the writes may have been accepted.
+        """
+        for item, completion in zip_longest(items, completions):
+            record = self.records.get(item)
+            if record is None:  # what comes of one that had the handle before could be either's
+                record = self.records[item] = ItemWrites(self.stale.pop(item, 0))
+            record.enter(completion)
         try:
             yield
         except BaseException as error:
             refused_surely = isinstance(error, MxGatewayError) and not_accepted(error)
-            for item, write in zip(items, writes, strict=True):
-                self._settle(item, write, possible=progress.sent and not refused_surely)
+            self._strike_out(items, possible=progress.sent and not refused_surely)
+            forget(completions)
             raise
 
-    def _settle(self, item: Item, write: PendingWrite | None, *, possible: bool) -> None:
-        if (record := self.records.get(item)) is not None:
-            record.settle(write, possible=possible)
-            self._tidy(item, record)
-        if write is not None:
-            write.forget()
-
     def judge(
-        self, items: Sequence[Item], writes: Sequence[PendingWrite], accepted: Sequence[bool]
-    ) -> list[PendingWrite | None]:
-        """Take note of which writes MXAccess has accepted, and return those; the others are struck out, with None in their place."""
-        for item, write, is_accepted in zip(items, writes, accepted, strict=True):
-            if not is_accepted:
-                self._settle(item, write, possible=False)
-            elif write.state is WriteState.SENDING:
-                write.state = WriteState.ACCEPTED
-        return [write if is_accepted else None for write, is_accepted in zip(writes, accepted, strict=True)]
+        self, items: Sequence[Item], accepted: Sequence[bool], completions: Sequence[Completion] = ()
+    ) -> list[Completion | None]:
+        """Strike out the writes that MXAccess has not accepted, and return the completions of the others, with None in their place.
 
-    def discount(self, items: Iterable[Item]) -> None:
-        """Strike out counted writes that were surely not accepted, while it is still their items' turn: each is its item's last."""
-        for item in items:
-            self._settle(item, None, possible=False)
+        Those of one item come in its order: where one command writes it several times, the first are those of the writes that were accepted.
+        """
+        if all(accepted):
+            return list(completions)
+        self._strike_out([item for item, each in zip(items, accepted, strict=True) if not each], possible=False)
+        own: dict[Item, deque[Completion]] = {}
+        for item, completion in zip(items, completions, strict=False):
+            own.setdefault(item, deque()).append(completion)
+        found = [own[item].popleft() if each and own else None for item, each in zip(items, accepted, strict=True)]
+        forget(chain(*own.values()))
+        return found
 
-    def release(self, item: Item, write: PendingWrite) -> None:
-        """Stop waiting for a write that was accepted."""
-        if (record := self.records.get(item)) is not None:
-            record.release(write)
-        write.forget()
+    def _strike_out(self, items: Iterable[Item], *, possible: bool) -> None:
+        for item, count in Counter(items).items():
+            if (record := self.records.get(item)) is not None:
+                record.strike_out(count, possible=possible)
+                self._tidy(item, record)
 
     def complete(self, event: proto.MxEvent) -> None:
         """Give an OnWriteComplete to the oldest write of its item."""
@@ -149,10 +129,10 @@ class WriteBook:
         if (record := self.records.get(item)) is not None:
             record.complete(event)
             self._tidy(item, record)
-        elif (count := self._stale.get(item)) is not None:
-            self._stale[item] = count - 1
-            if count <= 1:
-                del self._stale[item]
+        elif (count := self.stale.pop(item, 0)) > 1:
+            self.stale[item] = count - 1
+        elif count:
+            self._cleared.wake()
 
     def lose(self, fault: Callable[[], MxGatewayError]) -> None:
         """Take note that completions may have been lost; `fault` makes what each caller who waits is told."""
@@ -162,42 +142,36 @@ class WriteBook:
     def fail(self, fault: Callable[[], MxGatewayError]) -> None:
         """Tell every caller who waits that the stream has ended. The completions stay expected: a stream that is opened again delivers them."""
         for record in self.records.values():
-            for write in record.waiting():
-                write.fail(fault())
+            record.fail(fault)
 
     def forget(self, items: Iterable[Item]) -> None:
         """Take note that items were removed; whoever still waits is told so. What of theirs is on its way belongs to nobody who writes under the same handle later."""
         for item in items:
             if (record := self.records.pop(item, None)) is not None:
                 record.lose(_item_removed)
-                self._stale[item] = self._stale.pop(item, 0) + record.doubtful
-        for item in list(self._stale)[: max(0, len(self._stale) - STALE_LIMIT)]:
-            del self._stale[item]
+                if record.doubtful:
+                    self.stale[item] = record.doubtful
+        self._cleared.wake()
+        for item in list(self.stale)[: max(0, len(self.stale) - STALE_LIMIT)]:
+            del self.stale[item]
 
     def forget_server(self, server_handle: int) -> None:
         """Take note that a registration has ended, with all its items."""
         self.forget([item for item in self.records if item.server_handle == server_handle])
 
-    def prove_stale(self) -> None:
-        """Take note that nothing of removed items is on its way any more."""
-        self._stale.clear()
-
     async def until_clear(self, item: Item) -> None:
         """Wait a moment for an item whose earlier write is in doubt, and raise when it still is."""
-        if self.is_in_doubt(item):
-            await asyncio.wait([self.records[item].cleared()], timeout=DOUBT_PATIENCE)
-        if self.is_in_doubt(item):
-            raise in_doubt(item)
-
-    def _record(self, item: Item) -> ItemWrites:
-        record = self.records.get(item)
-        if record is None:  # what comes of one that had the handle before could be either's
-            record = self.records[item] = ItemWrites(self._stale.pop(item, 0))
-        return record
+        try:
+            async with asyncio.timeout(DOUBT_PATIENCE):
+                while self.is_in_doubt(item):
+                    await self._cleared.enter()
+        except TimeoutError:
+            raise in_doubt(item) from None
 
     def _tidy(self, item: Item, record: ItemWrites) -> None:
-        if record.is_clear and self.records.get(item) is record:
+        if record.is_clear:
             del self.records[item]
+            self._cleared.wake()
 
 
 def _item_removed() -> MxGatewaySessionError:

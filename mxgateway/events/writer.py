@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+import contextlib
+from collections.abc import Sequence
 
 from mxgateway import proto
 from mxgateway.commands import replies, requests
 from mxgateway.errors import CallSite, MxGatewayError, map_fault
-from mxgateway.events.item_writes import Item, PendingWrite
+from mxgateway.events.item_writes import Completion, Item, forget, in_doubt
 from mxgateway.events.pump import StreamPump
 from mxgateway.events.write_book import WriteBook, accepted_writes
 from mxgateway.transport.channel import Channel
@@ -17,15 +17,8 @@ from mxgateway.transport.method import Progress
 
 Request = proto.MxCommandRequest
 Reply = proto.MxCommandReply
-Barrier = Callable[[], Awaitable[None]]
-
-
-class SentWrites(NamedTuple):
-    """The writes of one command that was answered."""
-
-    reply: Reply
-    pending: list[PendingWrite | None]
-    """One for each write; None for one that was not accepted."""
+Sent = tuple[Reply, list[Completion | None]]
+"""The reply to a command that writes, and a completion for each write; None for one that was not accepted."""
 
 
 class Writer:
@@ -43,10 +36,10 @@ class Writer:
         """Send a command that writes and return the reply; nobody waits for the completions, which count all the same."""
 
         async def send() -> Reply:
-            async with self._book.counting(items, progress):
-                reply = await requests.invoke_raw(self._channel, request, timeout, progress)
-                accepted = accepted_writes(reply, len(items))
-                self._book.discount(item for item, each in zip(items, accepted, strict=True) if not each)
+            async with self._book.turns.of(items):
+                with self._book.sending(items, progress):
+                    reply = await requests.invoke_raw(self._channel, request, timeout, progress)
+                self._book.judge(items, accepted_writes(reply, len(items)))
             return reply
 
         return await self._channel.unattended.run(send, progress)
@@ -57,75 +50,76 @@ class Writer:
         request: Request,
         timeout: float | None,
         progress: Progress,
-        barrier: Barrier | None = None,
-    ) -> SentWrites:
+        *,
+        sure: bool = False,
+    ) -> Sent:
         """Send a command that writes, while the stream that will bring the completions is open; without one it is not sent.
 
-        With a `barrier`, which returns once every event of before has come, the command writes one item, and is not sent while an earlier write of it is in doubt.
-        Whoever calls this waits for the pending writes, and hands them to `release`.
+        A `sure` command writes one item, and is not sent while an earlier write of it is in doubt.
+        Whoever calls this waits for the completions, and hands them to `forget`.
         """
 
-        async def send() -> SentWrites:
+        async def send() -> Sent:
+            progress.waits_for = "the answer to an earlier write"
             async with self._book.turns.of(items):
+                progress.waits_for = "the event stream"
                 await self._pump.until_live()
-                if barrier is not None:
-                    await self._until_clear(items[0], barrier)
-                with self._book.sending(items, progress) as writes:
+                if sure:
+                    await self._until_clear(items[0])
+                progress.waits_for = "a connection"
+                loop = asyncio.get_running_loop()
+                completions: list[Completion] = [loop.create_future() for _ in items]
+                with self._book.sending(items, progress, completions):
                     self._pump.resume()  # a reader that is full holds up no completion
                     reply = await requests.invoke_raw(self._channel, request, timeout, progress)
-                return SentWrites(reply, self._book.judge(items, writes, accepted_writes(reply, len(items))))
+                return reply, self._book.judge(items, accepted_writes(reply, len(items)), completions)
 
-        def release(sent: SentWrites) -> None:
-            for item, write in zip(items, sent.pending, strict=True):
-                self.release(item, write)
+        return await self._channel.unattended.run(send, progress, orphaned=lambda sent: forget(sent[1]))
 
-        return await self._channel.unattended.run(send, progress, orphaned=release)
-
-    async def _until_clear(self, item: Item, barrier: Barrier) -> None:
+    async def _until_clear(self, item: Item) -> None:
         """Wait until a completion of the item can only be that of the next write; raise when an earlier write stays in doubt."""
-        if self._book.is_stale(item):
-            await barrier()
-            self._book.prove_stale()
-        await self._book.until_clear(item)
-
-    def release(self, item: Item, write: PendingWrite | None) -> None:
-        """Stop waiting for the completion of a write, if it was accepted."""
-        if write is not None:
-            self._book.release(item, write)
+        with contextlib.suppress(TimeoutError):  # the client closes, which whoever sends is told
+            async with asyncio.timeout(None) as bound:
+                with self._channel.ended_by_closing(bound):
+                    await self._book.until_clear(item)
 
     async def write_confirmed(
-        self, item: Item, request: Request, timeout: float | None, site: CallSite, barrier: Barrier
+        self, item: Item, request: Request, timeout: float | None, site: CallSite
     ) -> proto.MxEvent:
         """Send a write and return its OnWriteComplete.
 
-        `timeout` bounds write and confirmation together; `barrier` returns once every event of before has come.
+        `timeout` bounds write and confirmation together.
 
         Raises:
             MxAccessError: MXAccess refused the write, at once or later.
-            MxGatewayError: The call failed, or no confirmation came.
+            MxGatewayError: The call failed, no confirmation came, or the write was not sent in time.
         """
-        accepted = False
+        accepted: list[Completion | None] = []
+        progress = Progress()
         try:
             async with asyncio.timeout(timeout):
-                reply, (write,) = await self.write_to_confirm([item], request, timeout, Progress(), barrier)
+                reply, accepted = await self.write_to_confirm([item], request, timeout, progress, sure=True)
                 replies.check_mxaccess(reply, request.command, lambda: site)
-                if write is None:  # the reply says both
+                if accepted[0] is None:  # the reply says both
                     raise replies.malformed("the reply neither accepts nor refuses the write", site, reply)
-                accepted = True
-                event = await self._completion(item, write)
+                event = await _event(accepted[0])
         except MxGatewayError:
             raise
         except TimeoutError as fault:
             if accepted:
                 raise replies.unconfirmed(replies.describe(request.command), site) from fault
+            if not progress.sent:
+                unsent = replies.unsent(replies.describe(request.command), progress.waits_for, site)
+                raise (in_doubt(item) if self._book.is_in_doubt(item) else unsent) from fault
             raise map_fault(fault, site) from fault
+        finally:
+            forget(accepted)
         replies.check_completion(event, reply, request.command, site)
         return event
 
-    async def _completion(self, item: Item, write: PendingWrite) -> proto.MxEvent:
-        try:
-            return await write.completion
-        except MxGatewayError as error:
-            raise replies.unseen(error) from error
-        finally:
-            self._book.release(item, write)
+
+async def _event(completion: Completion) -> proto.MxEvent:
+    try:
+        return await completion
+    except MxGatewayError as error:
+        raise replies.unseen(error) from error

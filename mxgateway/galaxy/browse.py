@@ -73,6 +73,8 @@ class Branches:
                 LazyBrowseNode(self, child, hint, parent)
                 for child, hint in zip(reply.children, reply.child_has_children, strict=True)
             ]
+            if not walk.over:
+                walk.check_kept()
         return found
 
     def _request(self, parent: LazyBrowseNode | None) -> proto.BrowseChildrenRequest:

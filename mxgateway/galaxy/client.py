@@ -11,7 +11,7 @@ from mxgateway.commands.arguments import check_correlation_id, check_message, ch
 from mxgateway.commands.budget import Budget
 from mxgateway.commands.replies import malformed
 from mxgateway.commands.requests import new_correlation_id
-from mxgateway.connecting import ClientOptionFields, Opening, connected_channel
+from mxgateway.connecting import ClientOptionFields, Given, Opening
 from mxgateway.errors import CallSite
 from mxgateway.galaxy import tag_search
 from mxgateway.galaxy.browse import Branches, LazyBrowseNode
@@ -27,6 +27,7 @@ from mxgateway.galaxy.options import (
 from mxgateway.galaxy.tree import GalaxyTree
 from mxgateway.methods import BROWSE_CHILDREN, DISCOVER_HIERARCHY, GET_LAST_DEPLOY_TIME, TEST_CONNECTION
 from mxgateway.options import DEFAULT_ENDPOINT, ClientOptions, check_timeout, merge_options
+from mxgateway.speaking import speaking_channel
 from mxgateway.stats import ClientStats
 from mxgateway.subscription_options import RecoveryOptions
 from mxgateway.transport.calls import unary
@@ -65,8 +66,10 @@ class GalaxyRepositoryClient:
             MxGatewayTransportError: No connection came about.
         """
 
+        given = Given(endpoint, options, fields)
+
         async def open_it() -> GalaxyRepositoryClient:
-            return GalaxyRepositoryClient(await connected_channel(endpoint, options, fields), owned=True)
+            return GalaxyRepositoryClient(await speaking_channel(given), owned=True)
 
         return Opening(open_it)
 

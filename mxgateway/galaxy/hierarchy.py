@@ -113,6 +113,11 @@ class HierarchyPages:
             await asyncio.wait([asking])
             self._asking = None
 
+    def check_kept(self) -> None:
+        """Refuse to keep all pages; raises MxGatewayLimitError when there are further ones and those that have come exceed `max_listed_bytes`."""
+        if not self._over:
+            self._walk.check_kept()
+
     async def next_page(self) -> list[proto.GalaxyObject]:
         """Return what is left of the page that was begun, else the next page; an empty list at the end.
 
@@ -203,7 +208,7 @@ class PagesIterator:
 async def collect(
     walk: HierarchyPages, pick: Callable[[list[proto.GalaxyObject]], Iterable[T]], most: int | None = None
 ) -> list[T]:
-    """Return what `pick` finds on every page, all of one deployment, and close the walk.
+    """Return what `pick` finds on every page, all of one deployment and of `max_listed_bytes` at the most, and close the walk.
 
     Args:
         walk: The pages.
@@ -218,6 +223,7 @@ async def collect(
                 restarts = walk.restarts
                 found.clear()
             found.extend(pick(page))
+            walk.check_kept()
             if most is not None and len(found) > most:
                 break
     return found if walk.restarts == restarts else []

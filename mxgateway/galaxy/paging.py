@@ -9,14 +9,16 @@ from mxgateway import proto
 from mxgateway.commands.replies import malformed
 from mxgateway.errors import (
     GrpcStatus,
+    MxGatewayContractError,
     MxGatewayInvalidRequestError,
+    MxGatewayLimitError,
     MxGatewayMalformedReplyError,
     MxGatewayRedeployError,
 )
 from mxgateway.faults import CallSite
 from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, Method, call_site
+from mxgateway.transport.method import CallOptions, Method, Progress, call_site
 
 Request = TypeVar("Request", bound=proto.DiscoverHierarchyRequest | proto.BrowseChildrenRequest)
 Reply = TypeVar("Reply", bound=proto.DiscoverHierarchyReply | proto.BrowseChildrenReply)
@@ -59,6 +61,7 @@ class PageWalk(Generic[Request, Reply]):
         self._tokens = _TokenCheck()
         self._listed = 0
         self._sequence = 0
+        self._bytes = 0
 
     async def next_page(self) -> Reply:
         """Return the page after the last one.
@@ -68,7 +71,8 @@ class PageWalk(Generic[Request, Reply]):
             MxGatewayMalformedReplyError: The reply cannot be what comes next.
             MxGatewayError: The call failed.
         """
-        options = CallOptions(timeout=self._bound(), correlation_id=self._correlation_id)
+        progress = Progress()
+        options = CallOptions(timeout=self._bound(), correlation_id=self._correlation_id, progress=progress)
         self._request.page_token = self._token
         try:
             reply = await unary(self._channel, self._method, self._request, options)
@@ -78,7 +82,22 @@ class PageWalk(Generic[Request, Reply]):
                 raise self._redeployed(text) from error
             raise
         self._check(reply)
+        self._bytes += progress.received
         return reply
+
+    def check_kept(self) -> None:
+        """Refuse to keep all pages that have come since the first one.
+
+        Raises:
+            MxGatewayLimitError: They take more than `max_listed_bytes`.
+        """
+        limit = self._channel.options.max_listed_bytes
+        if self._bytes > limit:
+            raise MxGatewayLimitError(
+                f"the pages of {self._method} take more than {limit} bytes, and there are further ones",
+                hint="ask for a part, read page by page with iter_hierarchy, or allow more with max_listed_bytes",
+                site=self._site(), phase="stream", grpc_status=GrpcStatus.RESOURCE_EXHAUSTED,
+            )  # fmt: skip
 
     def _check(self, reply: Reply) -> None:
         """Take note of where a page ends; refuse what would never end, or does not belong to the page before."""
@@ -96,7 +115,7 @@ class PageWalk(Generic[Request, Reply]):
             )
         self._token, self._listed, self._sequence, self.over = token, listed, sequence, not token
 
-    def malformed(self, text: str, reply: Reply) -> MxGatewayMalformedReplyError:
+    def malformed(self, text: str, reply: Reply) -> MxGatewayMalformedReplyError | MxGatewayContractError:
         """Return the error for a reply that cannot be meant so."""
         return malformed(text, self._site(), reply)
 

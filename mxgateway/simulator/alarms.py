@@ -15,7 +15,6 @@ from mxgateway.simulator.plant import Target
 from mxgateway.simulator.plant_model import AlarmLimit, Attribute, PlantObject
 from mxgateway.simulator.session_parts import AlarmSubscriber
 from mxgateway.simulator.tags import LivePlant, Sample, Tag
-from mxgateway.wire import encode
 
 # The alarm manager's own answer to an acknowledge of an alarm that is not active.
 _NOT_ACTIVE: Final = 0x80040201 - 2**32
@@ -183,7 +182,7 @@ class AlarmSystem:
         for subscriber in list(self._sessions.values()):
             if subscriber.is_following:
                 change = mx.OnAlarmProviderModeChangedEvent(status=self.provider_status())
-                body = encode(mx.MxEvent(on_alarm_provider_mode_changed=change))
+                body = self._plant.encoding.encode(mx.MxEvent(on_alarm_provider_mode_changed=change))
                 subscriber.session.publish(EventParts(mx.MxEventFamily.ON_ALARM_PROVIDER_MODE_CHANGED, body))
 
     def _watch(self, tag: Tag) -> None:
@@ -246,7 +245,7 @@ class AlarmSystem:
         for subscriber in list(self._sessions.values()):
             mode = subscriber.mode(self._mode, alarm)
             if mode is not None:
-                body = encode(mx.MxEvent(on_alarm_transition=transition(alarm, kind, mode)))
+                body = self._plant.encoding.encode(mx.MxEvent(on_alarm_transition=transition(alarm, kind, mode)))
                 subscriber.session.publish(EventParts(mx.MxEventFamily.ON_ALARM_TRANSITION, body))
 
     def _find(self, name: str) -> Alarm | None:

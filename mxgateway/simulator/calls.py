@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from grpclib import GRPCError
@@ -13,6 +14,7 @@ from grpclib.metadata import decode_timeout, encode_grpc_message
 from grpclib.protocol import Stream
 
 from mxgateway.simulator.auth import SimulatedKey
+from mxgateway.simulator.encoding import Encoding
 from mxgateway.simulator.galaxy_messages import PreparedReply
 from mxgateway.simulator.http2 import (
     CompressedMessageError,
@@ -22,7 +24,7 @@ from mxgateway.simulator.http2 import (
     send_reply,
     turn_away,
 )
-from mxgateway.wire import WireError, decode, encode
+from mxgateway.wire import WireError
 
 _CONTENT_TYPES: Final = ("application/grpc", "application/grpc+proto")
 _HEADERS: Final = [(":status", "200"), ("content-type", "application/grpc+proto")]
@@ -41,12 +43,12 @@ class ReceivedCall:
     """Every header in its order, the pseudo headers included."""
     peer: str
     """The client's address."""
-    _request: tuple[type[Any], bytes] | None = None
+    _request: Callable[[], Any] | None = None
 
     @property
     def request(self) -> Any:
         """The request; None when the call was refused before it was read, or when newer ones needed the room."""
-        return None if self._request is None else decode(*self._request)
+        return None if self._request is None else self._request()
 
     @property
     def method(self) -> str:
@@ -57,9 +59,9 @@ class ReceivedCall:
         """Return the first header of that name, None when there is none."""
         return next((value for key, value in self.metadata if key == name), None)
 
-    def keep(self, message_type: type[Any], data: bytes) -> None:
-        """Keep the request as its bytes: a bulk's message takes many times as much."""
-        self._request = message_type, data
+    def keep(self, request: Callable[[], Any]) -> None:
+        """Keep what makes the request of its bytes: a bulk's message takes many times as much."""
+        self._request = request
 
     def forget_request(self) -> None:
         """Keep the request no more."""
@@ -85,11 +87,11 @@ class CallRecord:
         self._left = size
         self._kept: deque[tuple[ReceivedCall, int]] = deque()
 
-    def keep_request(self, received: ReceivedCall, message_type: type[Any], data: bytes) -> None:
-        """Let a call keep its request; the oldest requests make room."""
-        received.keep(message_type, data)
-        self._kept.append((received, len(data)))
-        self._left -= len(data)
+    def keep_request(self, received: ReceivedCall, request: Callable[[], Any], size: int) -> None:
+        """Let a call keep its request, which has so many bytes; the oldest requests make room."""
+        received.keep(request)
+        self._kept.append((received, size))
+        self._left -= size
         while self._left < 0 or len(self._kept) > self._count:
             oldest, freed = self._kept.popleft()
             oldest.forget_request()
@@ -105,9 +107,13 @@ class Call:
         peer: The client's address.
         limit: Bytes of the largest message, each way.
         record: Where the request is kept.
+        encoding: How messages are encoded.
     """
 
-    def __init__(self, stream: Stream, headers: Headers, peer: str, limit: int, record: CallRecord) -> None:
+    def __init__(
+        self, stream: Stream, headers: Headers, peer: str, limit: int, record: CallRecord, encoding: Encoding
+    ) -> None:
+        self._encoding = encoding
         self.received = ReceivedCall(dict(headers).get(":path", ""), tuple(headers), peer)
         self.names: tuple[str, ...] = (self.received.method,)
         """What switches know the call by."""
@@ -148,7 +154,7 @@ class Call:
             data = await read_message(self._stream, self._limit)
             if data is None:
                 raise GRPCError(Status.INTERNAL, "Incomplete message.")
-            request: M = decode(message_type, data)
+            request: M = self._encoding.decode(message_type, data)
         except CompressedMessageError:
             raise GRPCError(Status.UNIMPLEMENTED, "The message is compressed, which is not supported.") from None
         except WireError as error:
@@ -156,7 +162,8 @@ class Call:
         except ValueError:
             text = "Received message exceeds the maximum configured message size."
             raise GRPCError(Status.RESOURCE_EXHAUSTED, text) from None
-        self._record.keep_request(self.received, message_type, data)
+        kept = partial(self._encoding.decode, message_type, data)
+        self._record.keep_request(self.received, kept, len(data))
         return request
 
     async def reply(self, message: Any) -> None:
@@ -165,7 +172,7 @@ class Call:
         Raises:
             GRPCError: The message is too large.
         """
-        data = self._sendable(message.data if isinstance(message, PreparedReply) else encode(message))
+        data = self._sendable(message.data if isinstance(message, PreparedReply) else self._encoding.encode(message))
         self._started = True
         await send_reply(self._stream, _HEADERS, data, _OK)
 
@@ -192,7 +199,7 @@ class Call:
         Raises:
             GRPCError: A message is too large.
         """
-        await self.send([encode(message) for message in messages])
+        await self.send([self._encoding.encode(message) for message in messages])
 
     async def finish(self, status: Status = Status.OK, message: str | None = None) -> None:
         """Send the status: trailers, or the only headers of a call without messages."""

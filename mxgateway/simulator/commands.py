@@ -22,7 +22,7 @@ def register(worker: Worker, command: Command) -> Outcome:
     handle = worker.next_handle()
     name = command.payload.client_name
     interval = worker.options.buffered_update_interval
-    worker.servers[handle] = MxServer(handle, name, interval, worker.subscriptions)
+    worker.servers[handle] = MxServer(handle, name, interval, worker.subscriptions, worker.encoding)
     return Outcome("register", mx.RegisterReply(server_handle=handle))
 
 

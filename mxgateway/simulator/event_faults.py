@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
-from mxgateway.wire import encode
+from mxgateway.simulator.encoding import Encoding
 
 UNREADABLE: Final = b"\x0a\xff\xff\xff\xff\x0f"
 """A message that nobody can decode: its first field claims to be longer than the whole."""
@@ -33,9 +33,11 @@ class EventFaults:
     Args:
         add: Queues an encoded event that gets no number.
         skip: Uses up so many numbers and returns them.
+        encoding: How events are encoded.
     """
 
-    def __init__(self, add: Callable[[bytes], None], skip: Callable[[int], range]) -> None:
+    def __init__(self, add: Callable[[bytes], None], skip: Callable[[int], range], encoding: Encoding) -> None:
+        self._encode = encoding.encode
         self._add = add
         self._skip = skip
         self._orders: list[_Order] = []
@@ -87,7 +89,7 @@ class EventFaults:
         Args:
             event: The event, such as one with a number that is nonsense or a `replay_gap` that is, or the bytes of one.
         """
-        self._add(event if isinstance(event, bytes) else encode(event))
+        self._add(event if isinstance(event, bytes) else self._encode(event))
 
     def clear(self) -> None:
         """Forget what was ordered."""

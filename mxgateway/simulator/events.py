@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -13,21 +12,14 @@ from grpclib import GRPCError
 from grpclib.const import Status
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
-from mxgateway.simulator.clock import NANOSECONDS, Clock, timestamp
+from mxgateway.simulator.clock import NANOSECONDS, Clock
+from mxgateway.simulator.encoding import Encoding
 from mxgateway.simulator.event_faults import EventFaults
 from mxgateway.simulator.options import SimulatorOptions
-from mxgateway.wire import decode, encode
-from mxgateway.wire.varint import encode_varint
 
 # What is handed to the connection in one go: several HTTP/2 frames, so that a write is worth its cost, and little enough that
 # the queue, not the send buffer, is where a slow reader's events pile up.
 _BATCH_BYTES: Final = 64 * 1024
-
-
-# What stands before a number that takes one byte, and before a moment one nanosecond after 1970.
-_SEQUENCE_TAG: Final = encode(mx.MxEvent(worker_sequence=1))[:-1]
-_WORKER_TIME_TAG: Final = encode(mx.MxEvent(worker_timestamp=timestamp(1)))[:-3]
-_RECEIVE_TIME_TAG: Final = encode(mx.MxEvent(gateway_receive_timestamp=timestamp(1)))[:-3]
 
 
 class QueuedEvent(NamedTuple):
@@ -40,10 +32,7 @@ class QueuedEvent(NamedTuple):
 
 
 class EventParts(NamedTuple):
-    """An event before it has a number: pieces of the encoded MxEvent in the order of their fields.
-
-    A plant tells the same over and over, and tells many what it tells one: each piece is encoded once and kept where it belongs.
-    """
+    """An event before it has a number: pieces of the encoded MxEvent."""
 
     family: mx.MxEventFamily
     body: bytes
@@ -56,19 +45,6 @@ class EventParts(NamedTuple):
     """When it happened; None takes the clock's time."""
 
 
-@lru_cache(maxsize=1024)
-def _head(family: mx.MxEventFamily, session_id: str) -> bytes:
-    return encode(mx.MxEvent(family=family, session_id=session_id))
-
-
-@lru_cache(maxsize=16)
-def _stamps(now_ns: int) -> bytes:
-    parts = zip((b"\x08", b"\x10"), divmod(now_ns, NANOSECONDS), strict=True)  # seconds and nanos of a Timestamp
-    moment = b"".join(tag + encode_varint(number) for tag, number in parts if number)
-    counted = bytes((len(moment),)) + moment
-    return _WORKER_TIME_TAG + counted + _RECEIVE_TIME_TAG + counted
-
-
 class EventQueue:
     """The event queue of one session and its replay ring.
 
@@ -76,10 +52,12 @@ class EventQueue:
         session_id: The session that the events name.
         clock: The time.
         options: The limits.
+        encoding: How events are encoded.
     """
 
-    def __init__(self, session_id: str, clock: Clock, options: SimulatorOptions) -> None:
+    def __init__(self, session_id: str, clock: Clock, options: SimulatorOptions, encoding: Encoding) -> None:
         self._session_id = session_id
+        self._encoding = encoding
         self._clock = clock
         self._limit = options.event_queue_limit
         self._replay_age_ns = int(options.replay_age * NANOSECONDS)
@@ -99,7 +77,7 @@ class EventQueue:
         """Whether a stream reads the queue."""
         self.is_taken = False
         """Whether a reader that is no stream takes every event at once."""
-        self.faults = EventFaults(self._add_copy, self._skip)
+        self.faults = EventFaults(self._add_copy, self._skip, encoding)
         """What a test lets go wrong with the events."""
 
     def __len__(self) -> int:
@@ -114,9 +92,9 @@ class EventQueue:
         """Number an event, stamp it and queue it; the queue is neither full nor closed."""
         now_ns = self._clock.now_ns() if event.now_ns is None else event.now_ns
         sequence = self.last_sequence = self.last_sequence + 1
-        number = _SEQUENCE_TAG + encode_varint(sequence)
-        head = _head(event.family, self._session_id)
-        data = b"".join((head, event.item, event.value, number, _stamps(now_ns), event.body))
+        encoding = self._encoding
+        head, number = encoding.head(event.family, self._session_id), encoding.sequence(sequence)
+        data = b"".join((head, event.item, event.value, number, encoding.stamps(now_ns), event.body))
         if self.faults.are_due:
             self._add(sequence, now_ns, self.faults.copies(sequence, event.family, data))
         else:
@@ -208,7 +186,7 @@ class EventQueue:
             limit: How many at most; 0 for all.
         """
         count = min(limit, len(self._queue)) if limit else len(self._queue)
-        events = [decode(mx.MxEvent, self._take().data) for _ in range(count)]
+        events = [self._encoding.decode(mx.MxEvent, self._take().data) for _ in range(count)]
         self.drained += len(events)
         return events
 
@@ -251,7 +229,7 @@ class EventQueue:
 
     def _sentinel(self, after_sequence: int, oldest: int) -> bytes:
         gap = mx.ReplayGap(requested_after_sequence=after_sequence, oldest_available_sequence=oldest)
-        return encode(mx.MxEvent(session_id=self._session_id, replay_gap=gap))
+        return self._encoding.encode(mx.MxEvent(session_id=self._session_id, replay_gap=gap))
 
     def _wake(self) -> None:
         if self._wakeup is not None and not self._wakeup.done():

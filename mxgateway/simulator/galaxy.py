@@ -17,6 +17,7 @@ from grpclib.const import Status
 from mxgateway.generated.galaxy_repository import v1 as galaxy
 from mxgateway.simulator.auth import SimulatedKey
 from mxgateway.simulator.clock import Clock, timestamp
+from mxgateway.simulator.encoding import Encoding
 from mxgateway.simulator.galaxy_messages import ObjectWriter, PreparedReply
 from mxgateway.simulator.plant import Plant
 from mxgateway.simulator.plant_model import PlantObject
@@ -42,10 +43,12 @@ class GalaxyRepository:
         clock: The time of deployments.
         gate: Watchers are told of deployments while it is open.
         deployed_ns: When the galaxy was deployed, in nanoseconds since 1970; None for a galaxy that never was.
+        encoding: How messages are encoded.
     """
 
-    def __init__(self, plant: Plant, clock: Clock, gate: Gate, deployed_ns: int | None) -> None:
+    def __init__(self, plant: Plant, clock: Clock, gate: Gate, deployed_ns: int | None, encoding: Encoding) -> None:
         self.plant = plant
+        self._encoding = encoding
         self.gate = gate
         self.database_answers = True
         """Whether TestConnection finds the database."""
@@ -58,7 +61,7 @@ class GalaxyRepository:
         self._observed_ns = clock.now_ns()
         self._watchers: set[asyncio.Queue[galaxy.DeployEvent]] = set()
         self._selections: dict[bytes, list[PlantObject]] = {}
-        self._writer = ObjectWriter()
+        self._writer = ObjectWriter(self._encoding)
 
     # What a test can do
 
@@ -72,7 +75,7 @@ class GalaxyRepository:
         self._sequence += 1
         self.deployed_ns = self._observed_ns = self._clock.now_ns()
         self._selections.clear()
-        self._writer = ObjectWriter()
+        self._writer = ObjectWriter(self._encoding)
         event = self.state()
         for watcher in self._watchers:
             if watcher.full():

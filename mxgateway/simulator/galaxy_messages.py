@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from mxgateway.generated.galaxy_repository import v1 as galaxy
+from mxgateway.simulator.encoding import Encoding, tag_of
 from mxgateway.simulator.plant_model import Attribute, PlantObject, Security, Template, reference
-from mxgateway.wire import decode, encode
 from mxgateway.wire.varint import encode_varint
 
 # The repository's codes of an attribute's category: written by clients, and calculated by the object.
 _WRITEABLE: Final = 10
 _CALCULATED: Final = 3
-
-# The tags on the wire: a field's number in the upper bits, and that a length follows.
-_ATTRIBUTES: Final = bytes((10 << 3 | 2,))
-_FULL_TAG_REFERENCE: Final = bytes((2 << 3 | 2,))
-# The objects of a page of either kind are its first field.
-_OBJECTS: Final = bytes((1 << 3 | 2,))
 
 
 class PreparedReply(NamedTuple):
@@ -26,10 +20,11 @@ class PreparedReply(NamedTuple):
 
     message_type: type[Any]
     data: bytes
+    decode: Callable[[type[Any], bytes], Any]
 
     def message(self) -> Any:
         """Return the reply as a message."""
-        return decode(self.message_type, self.data)
+        return self.decode(self.message_type, self.data)
 
 
 class _SharedAttribute(NamedTuple):
@@ -44,7 +39,16 @@ class _SharedAttribute(NamedTuple):
 class ObjectWriter:
     """Writes objects of one plant."""
 
-    def __init__(self) -> None:
+    def __init__(self, encoding: Encoding) -> None:
+        self._encoding = encoding
+        encode = encoding.encode
+        self._attributes_tag = tag_of(encode, galaxy.GalaxyObject(attributes=[galaxy.GalaxyAttribute()]))
+        self._reference_tag = tag_of(encode, galaxy.GalaxyAttribute(full_tag_reference="x"))
+        objects = [galaxy.GalaxyObject()]
+        self._objects_tags = {
+            type(page): tag_of(encode, page)
+            for page in (galaxy.DiscoverHierarchyReply(objects=objects), galaxy.BrowseChildrenReply(children=objects))
+        }
         # By identity: two templates may be equal but for what equality does not see.
         self._shared: dict[int, tuple[Template, list[_SharedAttribute]]] = {}
 
@@ -57,14 +61,15 @@ class ObjectWriter:
             with_attributes: Whether they come with their attributes.
         """
         parts: list[bytes] = []
-        for obj in objects:
+        tag = self._objects_tags[type(reply)]
+        for obj in objects if tag else ():  # a contract may have no place for them
             data = self._object(obj, with_attributes=with_attributes)
-            parts += (_OBJECTS, encode_varint(len(data)), data)
-        parts.append(encode(reply))
-        return PreparedReply(type(reply), b"".join(parts))
+            parts += (tag, encode_varint(len(data)), data)
+        parts.append(self._encoding.encode(reply))
+        return PreparedReply(type(reply), b"".join(parts), self._encoding.decode)
 
     def _object(self, obj: PlantObject, *, with_attributes: bool) -> bytes:
-        head = encode(
+        head = self._encoding.encode(
             galaxy.GalaxyObject(
                 gobject_id=obj.gobject_id,
                 tag_name=obj.tag_name,
@@ -77,35 +82,39 @@ class ObjectWriter:
                 template_chain=list(obj.template.chain),
             )
         )
-        if not with_attributes or not obj.template.attributes:
+        if not (with_attributes and obj.template.attributes and self._attributes_tag):
             return head
         parts = [head]
         for attribute, before, after in self._attributes(obj.template):
             full = reference(obj, attribute).encode()
             size = encode_varint(len(full))
-            length = len(before) + 1 + len(size) + len(full) + len(after)
-            parts += (_ATTRIBUTES, encode_varint(length), before, _FULL_TAG_REFERENCE, size, full, after)
+            tag = self._reference_tag
+            if not tag:
+                parts += (self._attributes_tag, encode_varint(len(before) + len(after)), before, after)
+                continue
+            length = len(before) + len(tag) + len(size) + len(full) + len(after)
+            parts += (self._attributes_tag, encode_varint(length), before, tag, size, full, after)
         return b"".join(parts)
 
     def _attributes(self, template: Template) -> list[_SharedAttribute]:
         known = self._shared.get(id(template))
         if known is None:
-            shared = [_SharedAttribute(each, *_around_reference(each)) for each in template.attributes]
+            shared = [_SharedAttribute(each, *self._around_reference(each)) for each in template.attributes]
             known = self._shared[id(template)] = (template, shared)
         return known[1]
 
-
-def _around_reference(attribute: Attribute) -> tuple[bytes, bytes]:
-    is_calculated = attribute.pattern is not None or attribute.security is Security.VIEW_ONLY
-    after = galaxy.GalaxyAttribute(
-        mx_data_type=attribute.data_type.traits.code,
-        data_type_name=attribute.data_type.traits.title,
-        is_array=attribute.is_array,
-        array_dimension=len(attribute.initial) if attribute.is_array else 0,
-        array_dimension_present=attribute.is_array,
-        mx_attribute_category=_CALCULATED if is_calculated else _WRITEABLE,
-        security_classification=int(attribute.security),
-        is_historized=attribute.historized,
-        is_alarm=bool(attribute.alarms),
-    )
-    return encode(galaxy.GalaxyAttribute(attribute_name=attribute.name)), encode(after)
+    def _around_reference(self, attribute: Attribute) -> tuple[bytes, bytes]:
+        is_calculated = attribute.pattern is not None or attribute.security is Security.VIEW_ONLY
+        after = galaxy.GalaxyAttribute(
+            mx_data_type=attribute.data_type.traits.code,
+            data_type_name=attribute.data_type.traits.title,
+            is_array=attribute.is_array,
+            array_dimension=len(attribute.initial) if attribute.is_array else 0,
+            array_dimension_present=attribute.is_array,
+            mx_attribute_category=_CALCULATED if is_calculated else _WRITEABLE,
+            security_classification=int(attribute.security),
+            is_historized=attribute.historized,
+            is_alarm=bool(attribute.alarms),
+        )
+        encode = self._encoding.encode
+        return encode(galaxy.GalaxyAttribute(attribute_name=attribute.name)), encode(after)

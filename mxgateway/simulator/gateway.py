@@ -8,7 +8,7 @@ import ssl
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from grpclib.const import Status
 
@@ -16,6 +16,7 @@ from mxgateway.simulator.alarms import AlarmSystem
 from mxgateway.simulator.auth import Authenticator, Scope, SimulatedKey
 from mxgateway.simulator.calls import CallRecord, ReceivedCall
 from mxgateway.simulator.clock import Clock, SystemClock, nanoseconds
+from mxgateway.simulator.encoding import Encoding
 from mxgateway.simulator.galaxy import GalaxyRepository
 from mxgateway.simulator.galaxy_service import GalaxyService
 from mxgateway.simulator.gateway_service import GatewayService
@@ -31,8 +32,20 @@ from mxgateway.simulator.sessions import Session, SessionRegistry
 from mxgateway.simulator.statuses import GOOD, OK
 from mxgateway.simulator.switches import Replacement, Switches
 from mxgateway.simulator.tags import LivePlant, Sample, Tag
+from mxgateway.wire import Codec
 
 Path = str | os.PathLike[str]
+
+
+class ServedContract(Protocol):
+    """A contract as far as a gateway needs it; `mxgateway.contract.Contract` is one."""
+
+    @property
+    def serving_codec(self) -> Codec:
+        """Encodes replies and decodes requests by the contract; what it has no place for is left out."""
+
+    def lacks(self, path: str) -> bool:
+        """Tell whether it has no call of a ``:path``."""
 
 
 class SimulatedGateway:
@@ -48,6 +61,7 @@ class SimulatedGateway:
         certificate: PEM file of a certificate: the gateway then speaks TLS.
         private_key: PEM file of its key; None when it is in the certificate's file.
         ssl_context: The server side of TLS, ready made, instead of a certificate.
+        contract: Whose numbers the gateway speaks (`mxgateway.contract.Contract`); None speaks the built-in ones.
 
     Raises:
         ValueError: Both a certificate and an SSL context are given.
@@ -65,6 +79,7 @@ class SimulatedGateway:
         certificate: Path | None = None,
         private_key: Path | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        contract: ServedContract | None = None,
     ) -> None:
         if certificate is not None and ssl_context is not None:
             raise ValueError("give a certificate or an ssl_context, not both")
@@ -79,6 +94,7 @@ class SimulatedGateway:
         self._certificate = certificate
         self._private_key = private_key
         self._ssl_context = ssl_context
+        self._encoding = Encoding() if contract is None else Encoding(contract.serving_codec, contract.lacks)
         self._stopped = asyncio.Event()
         self._earlier_events = 0
         self._deployed_ns: int | None = self.clock.now_ns()
@@ -114,6 +130,7 @@ class SimulatedGateway:
             self._record,
             self._ssl_context,
             self._deployed_ns,
+            self._encoding,
         )
         try:
             self._port = await run.listener.start(self._host, self._port)
@@ -376,14 +393,15 @@ class _Run:
         record: CallRecord,
         ssl_context: ssl.SSLContext | None,
         deployed_ns: int | None,
+        encoding: Encoding,
     ) -> None:
-        self.plant = LivePlant(plant, clock)
+        self.plant = LivePlant(plant, clock, encoding)
         self.alarms = AlarmSystem(self.plant, options.event_queue_limit)
-        self.galaxy = GalaxyRepository(plant, clock, switches.deploy_gate, deployed_ns)
+        self.galaxy = GalaxyRepository(plant, clock, switches.deploy_gate, deployed_ns, encoding)
         self.sessions = SessionRegistry(self.plant, self.alarms, switches, options)
         self._service = GatewayService(self.plant, self.alarms, self.sessions, switches, options)
         table = self._service.methods() | GalaxyService(self.galaxy).methods()
-        router = Router(table, Authenticator(keys), switches, options.message_limit, record)
+        router = Router(table, Authenticator(keys), switches, options.message_limit, record, encoding)
         self.listener = Listener(router.serve, options, ssl_context)
 
     async def stop(self) -> None:

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Protocol
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator import statuses
 from mxgateway.simulator.clock import Clock, Timer
+from mxgateway.simulator.encoding import Encoding
 from mxgateway.simulator.options import SimulatedUser
 from mxgateway.simulator.statuses import MxAccessFailure
 from mxgateway.simulator.tags import Sample, Tag
 from mxgateway.simulator.values import DataType
-from mxgateway.wire import encode
-from mxgateway.wire.varint import encode_varint
-
-# What stands before a handle in an event.
-_ITEM_TAG: Final = encode(mx.MxEvent(item_handle=1))[:-1]
 
 
 class EventSink(Protocol):
     """Where items tell what happened."""
 
     clock: Clock
+    encoding: Encoding
 
     def data_changed(self, item: Item, sample: Sample) -> None:
         """Tell a new value of an advised item."""
@@ -60,7 +57,7 @@ class Item:
         self.is_suspended = False
         self.last: Sample | None = None
         """What the last OnDataChange carried."""
-        self.encoded_handles = server.encoded_handle + (_ITEM_TAG + encode_varint(handle) if handle else b"")
+        self.encoded_handles = server.encoded_handle + sink.encoding.item_handle(handle)
         """What each event of the item begins with, but for its family and the session."""
         self._sink = sink
         self._timer: Timer | None = None
@@ -169,17 +166,23 @@ class MxServer:
         client_name: What the client registered as.
         buffered_update_interval: Seconds between two batches of a buffered item.
         subscriptions: The session's advised items, of its other registrations too.
+        encoding: How events are encoded.
     """
 
     def __init__(
-        self, handle: int, client_name: str, buffered_update_interval: float, subscriptions: Subscriptions
+        self,
+        handle: int,
+        client_name: str,
+        buffered_update_interval: float,
+        subscriptions: Subscriptions,
+        encoding: Encoding,
     ) -> None:
         self.handle = handle
         self.client_name = client_name
         self.buffered_update_interval = buffered_update_interval
         self.subscriptions = subscriptions
         self.items: dict[int, Item] = {}
-        self.encoded_handle = encode(mx.MxEvent(server_handle=handle))
+        self.encoded_handle = encoding.encode(mx.MxEvent(server_handle=handle))
         """What events begin with, but for their family, session and item."""
         self._users: dict[SimulatedUser, int] = {}
 

@@ -15,6 +15,7 @@ from grpclib.protocol import Stream
 
 from mxgateway.simulator.auth import Authenticator, Scope, scope_of_method
 from mxgateway.simulator.calls import Call, CallRecord
+from mxgateway.simulator.encoding import Encoding
 from mxgateway.simulator.http2 import STREAM_GONE, Headers
 from mxgateway.simulator.switches import CallRefused, Switches
 
@@ -65,6 +66,7 @@ class Router:
         switches: What a test has switched.
         message_limit: Bytes of the largest message, each way.
         record: Where each call is noted.
+        encoding: How messages are encoded.
     """
 
     def __init__(
@@ -74,7 +76,9 @@ class Router:
         switches: Switches,
         message_limit: int,
         record: CallRecord,
+        encoding: Encoding,
     ) -> None:
+        self._encoding = encoding
         self._table = table
         self._authenticator = authenticator
         self._switches = switches
@@ -83,7 +87,7 @@ class Router:
 
     async def serve(self, stream: Stream, headers: Headers, peer: str) -> None:
         """Answer one request."""
-        call = Call(stream, headers, peer, self._message_limit, self._record)
+        call = Call(stream, headers, peer, self._message_limit, self._record, self._encoding)
         try:
             if (http_status := call.http_refusal()) is not None:
                 await call.refuse(http_status)
@@ -113,7 +117,7 @@ class Router:
     async def _answer(self, call: Call) -> None:
         call.key = self._authenticator.authenticate(call.received.header("authorization"))
         method = self._table.get(call.received.path)
-        if method is None:
+        if method is None or self._encoding.lacks(call.received.path):
             call.key.require(Scope.ADMIN)
             raise GRPCError(Status.UNIMPLEMENTED, f"The gateway has no method {call.received.path}.")
         request = await call.receive(method.request_type)

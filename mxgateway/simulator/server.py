@@ -13,6 +13,7 @@ import ssl
 from typing import Final, cast
 
 from mxgateway.event_loops import start_tls
+from mxgateway.files import FileRefusal, checked_path, refusal_text
 from mxgateway.simulator.http2 import Connection, ServeStream
 from mxgateway.simulator.options import SimulatorOptions
 
@@ -20,6 +21,8 @@ from mxgateway.simulator.options import SimulatorOptions
 _GOODBYE_TIME: Final = 0.5
 # How long a client may take for its TLS handshake, in seconds, as Kestrel has it.
 _HANDSHAKE_TIME: Final = 10.0
+# Bytes of a PEM file.
+_LARGEST: Final = 16 * 1024 * 1024
 
 # Turns of the loop from the one that takes a connection to the one that tells its protocol, and one to spare.
 _TURNS_OF_ACCEPTING: Final = 4
@@ -181,11 +184,15 @@ def tls_context(certificate: str | os.PathLike[str], key: str | os.PathLike[str]
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        # Without a password of ours OpenSSL asks the terminal for that of an encrypted key.
-        context.load_cert_chain(certificate, key, password="")
-    except ssl.SSLError as error:
+        with checked_path(certificate, _LARGEST) as served, checked_path(key or certificate, _LARGEST) as its_key:
+            # Without a password of ours OpenSSL asks the terminal for that of an encrypted key.
+            context.load_cert_chain(served, its_key, password="")
+    except (ssl.SSLError, FileRefusal) as error:
         files = f"{os.fspath(certificate)} and its key in {os.fspath(key or certificate)}"
-        reason = (error.reason or str(error)).replace("_", " ").lower()
+        if isinstance(error, FileRefusal):
+            reason = refusal_text(error)
+        else:
+            reason = (error.reason or str(error)).replace("_", " ").lower()
         raise ssl.SSLError(error.errno, f"cannot serve the certificate in {files}: {reason}") from error
     context.set_alpn_protocols(["h2"])
     return context

@@ -59,7 +59,7 @@ class Session:
         self.command_timeout = command_timeout
         self.state = mx.SessionState.CREATING
         self.fault_message = ""
-        self.events = EventQueue(self.session_id, plant.clock, options)
+        self.events = EventQueue(self.session_id, plant.clock, options, plant.encoding)
         self._clock = plant.clock
         self._options = options
         self._ended = ended

@@ -11,10 +11,11 @@ from typing import Any, Final
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator import statuses
 from mxgateway.simulator.clock import FILETIME_STEP, NANOSECONDS, Clock, Timer, timestamp
+from mxgateway.simulator.encoding import Encoding
 from mxgateway.simulator.plant import Plant, Target
 from mxgateway.simulator.plant_model import Attribute, PlantObject, reference
 from mxgateway.simulator.values import DataType, UnfitValue, no_value, to_message
-from mxgateway.wire import Timestamp, encode
+from mxgateway.wire import Timestamp
 
 # A ticker that wakes late delivers what it missed, but not hours of it.
 _CATCH_UP: Final = 100
@@ -55,11 +56,10 @@ class Sample:
         self._timestamp: Timestamp | None = None
         self._encoded: bytes | None = None
 
-    @property
-    def encoded(self) -> bytes:
-        """What an event tells of the sample: value, quality, source time and status, encoded."""
+    def encoded(self, encoding: Encoding) -> bytes:
+        """Return what an event tells of the sample: value, quality, source time and status. It is encoded once."""
         if self._encoded is None:
-            self._encoded = encode(
+            self._encoded = encoding.encode(
                 mx.MxEvent(
                     value=self.message, quality=self.quality, source_timestamp=self.timestamp, statuses=[self.status]
                 )
@@ -259,11 +259,13 @@ class LivePlant:
     Args:
         plant: The plant.
         clock: The time.
+        encoding: How what the plant tells is encoded.
     """
 
-    def __init__(self, plant: Plant, clock: Clock) -> None:
+    def __init__(self, plant: Plant, clock: Clock, encoding: Encoding | None = None) -> None:
         self.plant = plant
         self.clock = clock
+        self.encoding = encoding or Encoding()
         self.start_ns = clock.now_ns()
         self.on_new_tag: Callable[[Tag], None] | None = None
         """Told of each tag when somebody first asks for it."""

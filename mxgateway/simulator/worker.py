@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from grpclib import GRPCError
@@ -26,7 +26,6 @@ from mxgateway.simulator.statuses import MxAccessFailure
 from mxgateway.simulator.switches import Switches
 from mxgateway.simulator.tags import LivePlant, Sample, Tag
 from mxgateway.simulator.values import to_array
-from mxgateway.wire import encode
 from mxgateway.wire.collector import collector_held
 
 WORKER_VERSION: Final = "1.0.0-simulated"
@@ -100,6 +99,7 @@ class Worker:
         self.alarms = alarms
         self.options = options
         self.clock: Clock = plant.clock
+        self.encoding = plant.encoding
         self.process_id = process_id
         self.started_at = self.clock.now()
         self.servers: dict[int, MxServer] = {}
@@ -251,7 +251,8 @@ class Worker:
     def _complete_write(self) -> None:
         item, value, carry_out = self._writes.popleft()
         completion = carry_out()
-        body, status = _write_complete(completion.hresult), _encoded_status(completion.status)
+        encoding = self.encoding
+        body, status = encoding.write_complete(completion.hresult), encoding.status(completion.status)
         self._publish(item, mx.MxEventFamily.ON_WRITE_COMPLETE, body, status)
         if (history := self._switches.history) is not None:
             self._note_write(history, item, value, completion)
@@ -268,7 +269,7 @@ class Worker:
 
     def data_changed(self, item: Item, sample: Sample) -> None:
         """Tell a new value of an advised item."""
-        self._publish(item, mx.MxEventFamily.ON_DATA_CHANGE, _DATA_CHANGE, sample.encoded)
+        self._publish(item, mx.MxEventFamily.ON_DATA_CHANGE, self.encoding.data_change, sample.encoded(self.encoding))
 
     def buffered_data_changed(self, item: Item, samples: list[Sample]) -> None:
         """Tell the values that a buffered item collected; samples without a value count by their quality alone."""
@@ -286,12 +287,17 @@ class Worker:
             source_timestamp=samples[-1].timestamp,
             statuses=[samples[-1].status],
         )
-        family = mx.MxEventFamily.ON_BUFFERED_DATA_CHANGE
+        family, encode = mx.MxEventFamily.ON_BUFFERED_DATA_CHANGE, self.encoding.encode
         self._publish(item, family, encode(mx.MxEvent(on_buffered_data_change=body)), encode(last))
 
     def operation_complete(self, item: Item) -> None:
         """Tell that a suspend or an activate is done."""
-        self._publish(item, mx.MxEventFamily.OPERATION_COMPLETE, _OPERATION_COMPLETE, _ENCODED_OK)
+        self._publish(
+            item,
+            mx.MxEventFamily.OPERATION_COMPLETE,
+            self.encoding.operation_complete,
+            self.encoding.status(statuses.OK),
+        )
 
     def _publish(self, item: Item, family: mx.MxEventFamily, body: bytes, value: bytes) -> None:
         session = self.session
@@ -301,17 +307,3 @@ class Worker:
             handles = item.server.handle, item.handle
             event = PublishedEvent(before + 1, family, item.definition, *handles)
             history.note_event(session.session_id, event)
-
-
-_DATA_CHANGE: Final = encode(mx.MxEvent(on_data_change=mx.OnDataChangeEvent()))
-_OPERATION_COMPLETE: Final = encode(mx.MxEvent(hresult=statuses.S_OK, operation_complete=mx.OperationCompleteEvent()))
-_ENCODED_OK: Final = encode(mx.MxEvent(statuses=[statuses.OK]))
-
-
-@lru_cache(maxsize=64)
-def _write_complete(hresult: int) -> bytes:
-    return encode(mx.MxEvent(hresult=hresult, on_write_complete=mx.OnWriteCompleteEvent()))
-
-
-def _encoded_status(status: mx.MxStatusProxy) -> bytes:
-    return _ENCODED_OK if status is statuses.OK else encode(mx.MxEvent(statuses=[status]))

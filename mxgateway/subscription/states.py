@@ -21,21 +21,19 @@ class StateChanges:
     Of what nobody reads the last hundred states are kept.
     """
 
-    def __init__(self, state: SubscriptionState, waiters: Waiters) -> None:
-        self._states = deque([state])
-        self._last = state
-        self._waiters = waiters
+    def __init__(self, board: StateBoard) -> None:
+        self._states = deque([board.state])
+        self._board = board
 
     def __aiter__(self) -> StateChanges:
         return self
 
     async def __anext__(self) -> SubscriptionState:
         while not self._states:
-            if self._last in OVER:
+            if self._board.state in OVER:
                 raise StopAsyncIteration
-            await self._waiters.enter()
-        self._last = self._states.popleft()
-        return self._last
+            await self._board.waiters.enter()
+        return self._states.popleft()
 
     def _put(self, state: SubscriptionState) -> None:
         self._states.append(state)
@@ -51,7 +49,7 @@ class StateBoard:
     def __init__(self) -> None:
         self.state = SubscriptionState.NEW
         self._watches: weakref.WeakSet[StateChanges] = weakref.WeakSet()
-        self._waiters = Waiters()
+        self.waiters = Waiters()
 
     def put(self, state: SubscriptionState) -> None:
         """Change the state, and tell whoever watches; the same state again is no change, and what is over stays so."""
@@ -59,10 +57,10 @@ class StateBoard:
             self.state = state
             for watch in list(self._watches):
                 watch._put(state)
-            self._waiters.wake()
+            self.waiters.wake()
 
     def watch(self) -> StateChanges:
         """Return the present state and every later one."""
-        changes = StateChanges(self.state, self._waiters)
+        changes = StateChanges(self)
         self._watches.add(changes)
         return changes

@@ -15,12 +15,12 @@ from mxgateway.commands.session import SessionCommands
 from mxgateway.errors import MxGatewaySessionError, MxGatewayTimeoutError
 from mxgateway.events.consuming import Batches, when_dropped
 from mxgateway.events.recovery import Pauses
+from mxgateway.faults import copy_of
 from mxgateway.subscription.epoch import SessionEpoch
-from mxgateway.subscription.states import OVER, StateChanges
-from mxgateway.subscription.stats import SubscriptionStats
+from mxgateway.subscription.states import StateChanges
 from mxgateway.subscription.supervisor import SessionSource, Supervisor
 from mxgateway.subscription.transfer import Transfer
-from mxgateway.subscription.updates import SubscriptionState, Update
+from mxgateway.subscription.updates import SubscriptionState, SubscriptionStats, Update
 from mxgateway.subscription_options import SubscriptionOptions
 
 S = TypeVar("S", bound=SessionCommands)
@@ -79,11 +79,9 @@ class TagSubscription(Generic[S]):
 
     def stats(self) -> SubscriptionStats:
         """Return what has happened so far, in numbers."""
-        counts, queue, epoch = vars(self._outlet.counts).copy(), self._outlet.queue, self._supervisor.epoch
-        return SubscriptionStats(
-            conflated=queue.conflated + counts.pop("merged"), queued=len(queue), dropped=queue.dropped,
-            slow_episodes=queue.slow_episodes, lag=epoch.clock.lag if epoch is not None else 0.0, **counts,
-        )  # fmt: skip
+        epoch = self._supervisor.epoch
+        lag = epoch.clock.lag if epoch is not None else 0.0
+        return SubscriptionStats(queued=len(self._outlet), lag=lag, **vars(self._outlet.counts))
 
     def __repr__(self) -> str:
         return f"<Subscription of {len(self._supervisor.wanted)} tags, {self.state.value}>"
@@ -95,7 +93,10 @@ class TagSubscription(Generic[S]):
         while (item := outlet.pop()) is None:
             if outlet.is_over:
                 raise outlet.take_fault() or StopAsyncIteration
-            await (self._begin() if self._finalizer is None else outlet.waiters.enter())
+            if self._finalizer is None:
+                self._begin()
+            else:
+                await outlet.waiters.enter()
         return item
 
     def __aiter__(self) -> Self:
@@ -111,16 +112,17 @@ class TagSubscription(Generic[S]):
             items.append(item)
         return items
 
-    async def _begin(self) -> None:
+    def _begin(self) -> None:
         self._finalizer = when_dropped(self, partial(_end_alone, self._supervisor))
         self._supervisor.start(self._transfer)
 
     async def __aenter__(self) -> Self:
         try:
             if self.state is SubscriptionState.NEW:
-                await self._begin()
-            if self.state not in OVER:
-                await self._supervisor.begun.wait()
+                self._begin()
+            async for state in self.states():
+                if state is not SubscriptionState.CONNECTING:
+                    break
             if (fault := self._outlet.take_fault()) is not None:
                 raise fault
         except BaseException:
@@ -142,21 +144,20 @@ class TagSubscription(Generic[S]):
         Raises:
             MxGatewayError: An interruption did not end within `call_wait`, or a call failed; the tags are not added, but for those of the calls of 1,000 tags before it.
         """
-        names = await _checked_slowly(tags)
-        supervisor = self._supervisor
-        async with self._connected():
-            new = [tag for tag in dict.fromkeys(names) if tag not in supervisor.wanted]
-            again = [tag for tag in dict.fromkeys(names) if tag in supervisor.refused]
-            supervisor.wanted.update(dict.fromkeys(new))
+        names = dict.fromkeys(await _checked_slowly(tags))
+        wanted, refused = self._supervisor.wanted, self._supervisor.refused
+        async with self._connected() as epoch:
+            new = [tag for tag in names if tag not in wanted]
+            due = [*new, *(tag for tag in names if tag in refused)]
+            wanted.update(dict.fromkeys(new))
             try:
-                await supervisor.subscribe([*new, *again])
+                await self._supervisor.subscribe(epoch, due)
             except BaseException:
-                handles = supervisor.epoch.items.handles if supervisor.epoch is not None else {}
                 for tag in new:
-                    if tag not in handles:
-                        supervisor.forget(tag)
+                    if tag not in epoch.items.handles:
+                        self._supervisor.forget(tag)
                 raise
-            return {tag: supervisor.refused[tag] for tag in (*new, *again) if tag in supervisor.refused}
+            return {tag: refused[tag] for tag in due if tag in refused}
 
     async def remove(self, tags: Iterable[str]) -> None:
         """End the subscription to some tags; those that are not subscribed to are ignored. What waits already is still delivered.
@@ -165,11 +166,11 @@ class TagSubscription(Generic[S]):
             MxGatewayError: An interruption did not end within `call_wait`, or the call failed; the tags do not come back all the same.
         """
         names = await _checked_slowly(tags)
-        async with self._connected():
-            await self._supervisor.unsubscribe(names)
+        async with self._connected() as epoch:
+            await self._supervisor.unsubscribe(epoch, names)
 
     @contextlib.asynccontextmanager
-    async def _connected(self) -> AsyncIterator[SessionCommands]:
+    async def _connected(self) -> AsyncIterator[SessionEpoch]:
         """Be connected, and have the items left alone by others, while the block runs."""
         patience = self._options.call_wait
         try:
@@ -181,26 +182,25 @@ class TagSubscription(Generic[S]):
                 hint="call again later, or allow more with call_wait", phase="request",
             ) from None  # fmt: skip
         try:
-            yield epoch.session
+            yield epoch
         finally:
             self._supervisor.editing.release()
 
     async def _acquire(self) -> SessionEpoch:
-        while True:
-            await self._until_connected()
-            await self._supervisor.editing.acquire()
-            if (epoch := self._supervisor.epoch) is not None and self.state is SubscriptionState.CONNECTED:
-                return epoch
-            self._supervisor.editing.release()  # lost again while others edited
-
-    async def _until_connected(self) -> None:
+        supervisor = self._supervisor
         async for state in self.states():
+            if state is SubscriptionState.NEW:
+                break
             if state is SubscriptionState.CONNECTED:
-                return
-            if state in OVER or state is SubscriptionState.NEW:
-                raise MxGatewaySessionError(
-                    f"the subscription is {state.value}", hint="use it inside its async with block", phase="request"
-                )
+                await supervisor.editing.acquire()
+                if supervisor.epoch is not None and self.state is state:
+                    return supervisor.epoch
+                supervisor.editing.release()  # lost again while others edited
+        if (failure := self._outlet.failure) is not None:
+            raise copy_of(failure)
+        raise MxGatewaySessionError(
+            f"the subscription is {self.state.value}", hint="use it inside its async with block", phase="request"
+        )
 
     async def session(self) -> S:
         """Return the session that the tags are in, waiting at most `call_wait` for an interruption to end.
@@ -209,8 +209,8 @@ class TagSubscription(Generic[S]):
             MxGatewaySessionError: The subscription is over, or not begun.
             MxGatewayTimeoutError: The interruption did not end in time.
         """
-        async with self._connected() as session:
-            return cast(S, session)  # the source's own
+        async with self._connected() as epoch:
+            return cast(S, epoch.session)  # the source's own
 
     def wake(self) -> None:
         """Try at once to end an interruption."""
@@ -227,23 +227,18 @@ class TagSubscription(Generic[S]):
         Raises:
             MxGatewaySessionError: There is no session of the subscription's own at the moment.
         """
-        supervisor, queue = self._supervisor, self._outlet.queue
+        supervisor = self._supervisor
         epoch = supervisor.epoch
         if epoch is None or not epoch.server_handle or supervisor.is_shared:
             raise MxGatewaySessionError(
                 f"the subscription is {self.state.value} and has no session of its own to hand over",
                 hint="export a subscription of client.subscribe while it is connected",
             )
-        handles, position = epoch.items.handles, epoch.cursor.position or 0
-        waiting, latest = queue.oldest_sequence(), queue.latest_tags()
-        after = position if waiting is None else waiting - 1
-        unread = epoch.unread_tags()
-        if latest is not None:  # behind the oldest of them stand events of others, whose newer ones were taken
-            after, unread = position, unread | (latest & handles.keys())
-        elif waiting == 1:  # behind 0 nothing is replayed: what the first event has told is read instead
-            after, unread = 1, set(handles)
+        handles = dict(epoch.items.handles)
+        after, unread = self._outlet.resume_point(epoch.cursor.position or 0, handles)
+        unread |= epoch.unread_tags()
         return Transfer(
-            epoch.session.session_id, epoch.server_handle, after, dict(handles), tuple(supervisor.wanted), tuple(unread)
+            epoch.session.session_id, epoch.server_handle, after, handles, tuple(supervisor.wanted), tuple(unread)
         ).to_dict()
 
     async def aclose(self, *, keep_session: bool = False) -> None:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
 from mxgateway import proto
+from mxgateway.commands.barrier import PAST_LIMIT
 from mxgateway.commands.session import SessionCommands
 from mxgateway.errors import CallSite, MxGatewayError, map_fault
 from mxgateway.events.cursor import Cursor
 from mxgateway.events.reader import TAKEN_BOUND, StreamCare
 from mxgateway.events.recovery import GivingUp, Pauses, Recovery, is_session_lost
+from mxgateway.gate import OPEN_GATE
+from mxgateway.logs import logger
 from mxgateway.subscription.epoch import SessionEpoch
 from mxgateway.subscription.outlet import Outlet
 from mxgateway.subscription.transfer import Transfer
 from mxgateway.subscription.updates import Outcome, SubscriptionState
 from mxgateway.subscription_options import SubscriptionOptions
 
-log = logging.getLogger("mxgateway.subscription")
+log = logger("mxgateway.subscription")
 
 CLIENT_NAME: Final = "mxgateway-subscription"
 """As what a subscription registers with MXAccess."""
@@ -65,13 +67,12 @@ class Supervisor:
         """Tags without an item, and why."""
         self._options = options
         self._source = source
+        self._client = client
         self._recovery = Recovery("the session of a subscription", options.recovery, client)
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.outlet = Outlet(options, self._work.set, self._recovery.wake)
         self.epoch: SessionEpoch | None = None
-        self.begun = asyncio.Event()
-        """Set once all tags were subscribed to, or that has failed."""
         self.editing = asyncio.Lock()
         """Held while items are subscribed to or let go."""
 
@@ -83,24 +84,19 @@ class Supervisor:
     # -- the beginning and the end
 
     def start(self, transfer: Transfer | None) -> None:
-        """Begin, unless that was done: open the stream, then subscribe to the tags; or go on where another subscription has stopped."""
-        if self.outlet.state is SubscriptionState.NEW:
-            self.outlet.change(SubscriptionState.CONNECTING)
-            self._task = asyncio.create_task(self._run(transfer))
+        """Open the stream, then subscribe to the tags; or go on where another subscription has stopped."""
+        self.outlet.change(SubscriptionState.CONNECTING)
+        self._task = asyncio.create_task(self._run(transfer))
 
     async def _run(self, transfer: Transfer | None) -> None:
         try:
-            if transfer is None or not await self._take_over(transfer):
-                await self._connect(None)
-            self._epoch().settle()
-            self.begun.set()
+            (await (self._connect() if transfer is None else self._take_over(transfer))).settle(None)
             await self._supervise()
         except GivingUp as end:
             self.outlet.fail(end.error)
         except Exception as error:  # noqa: BLE001 - the consumer is told, who would wait for ever
             self.outlet.fail(map_fault(error, CallSite()))
         await self._let_go()
-        self.begun.set()
 
     async def end(self, *, keep_session: bool = False) -> None:
         """End everything; with `keep_session` the session and its items are left to whoever goes on."""
@@ -129,7 +125,7 @@ class Supervisor:
                     await session.unregister(epoch.server_handle, timeout=CLOSE_BOUND)
             elif not epoch.is_own or keep:
                 session.disown()
-            else:
+            elif not self._client.closing:  # else the client closes it, and nobody waits for that
                 try:
                     await session.close(timeout=CLOSE_BOUND)
                 except MxGatewayError:
@@ -138,80 +134,74 @@ class Supervisor:
 
     # -- sessions
 
-    async def _connect(self, outcome: Outcome | None) -> None:
+    async def _connect(self) -> SessionEpoch:
         """Have a session, the stream open in it, and an item for each tag."""
-        shared = self._source.shared
-        session = await self._source.open() if shared is None else shared
-        epoch = self._begin_epoch(session, outcome, is_own=shared is None)
-        epoch.cursor = Cursor(session.pump.newest)
+        session = await self._source.open()
+        epoch = self._begin_epoch(session, is_own=not self.is_shared)
+        epoch.cursor = Cursor(session.pump.newest, begin=0)
         await session.pump.attach(epoch)
         epoch.server_handle = await session.passage.complete(
             lambda: session.register(CLIENT_NAME), lambda handle: session.unregister(handle, timeout=CLOSE_BOUND)
         )
-        if shared is not None and self.wanted:
+        if self.is_shared and self.wanted:
             await session.passage.of_server(epoch.server_handle, next(iter(self.wanted)))
-        await self.subscribe(list(self.wanted))
+        await self.subscribe(epoch, list(self.wanted))
+        return epoch
 
-    def _begin_epoch(self, session: SessionCommands, outcome: Outcome | None, *, is_own: bool) -> SessionEpoch:
+    def _begin_epoch(self, session: SessionCommands, *, is_own: bool) -> SessionEpoch:
         taken = None if self.is_shared else TAKEN_BOUND
         care = StreamCare(self._options.recovery, self._options.stale_after, self._options.stale_timeout, taken)
-        act = self._work.set
-        self.epoch = SessionEpoch(session, self.outlet, self._options, care, outcome, act, is_own=is_own)
+        self.epoch = SessionEpoch(session, self.outlet, care, self._work.set, is_own=is_own)
         self.outlet.on_room = session.pump.resume
         return self.epoch
 
-    def _epoch(self) -> SessionEpoch:
-        assert self.epoch is not None, "a session is there while its items are changed"
-        return self.epoch
-
-    async def _take_over(self, transfer: Transfer) -> bool:
-        """Go on in the session of another process; False when it is gone. Until all tags are there it stays the other process's."""
+    async def _take_over(self, transfer: Transfer) -> SessionEpoch:
+        """Go on in the session of another process, or in a new one when it is gone. Until all tags are there it stays the other process's."""
         session = self._source.attach(transfer.session_id)
-        epoch = self._begin_epoch(session, None, is_own=False)
+        epoch = self._begin_epoch(session, is_own=False)
         epoch.server_handle = transfer.server_handle
         for tag, handle in transfer.items.items():
             epoch.items.attach(tag, handle)
         unread = transfer.unread if transfer.after_worker_sequence else transfer.items  # nothing of it is replayed
-        epoch.items.unread.update(transfer.items[tag] for tag in unread if tag in transfer.items)
+        epoch.items.unread = {transfer.items[tag]: False for tag in unread if tag in transfer.items}
         epoch.gapped = bool(epoch.items.unread)
         epoch.cursor = Cursor(transfer.after_worker_sequence)
         try:
             await session.pump.attach(epoch)
             await session.ping()
-            await self.subscribe([tag for tag in self.wanted if tag not in epoch.items.handles])
+            await self.subscribe(epoch, [tag for tag in self.wanted if tag not in epoch.items.handles])
         except MxGatewayError as error:
             if not is_session_lost(error):
                 raise
-            log.warning("%s was not handed over, it is gone: %s", transfer.session_id, error)
+            log.warning("%s was not handed over, it is gone: %s", session.shown_id, error)
             epoch.is_settled = True  # the consumer knows of the session
             await self._abandon_epoch()
-            return False
+            return await self._connect()
         session.own()
         epoch.is_own = True
-        return True
+        return epoch
 
     # -- items
 
-    async def subscribe(self, tags: Sequence[str]) -> None:
+    async def subscribe(self, epoch: SessionEpoch, tags: Sequence[str]) -> None:
         """Have an item for each tag, and deliver the events that come ahead of the reply."""
-        epoch = self._epoch()
+        items = epoch.items
         for begin in range(0, len(tags), CHUNK):
             part = tags[begin : begin + CHUNK]
-            epoch.items.begin()
+            if len(items.retired) >= PAST_LIMIT:
+                await self._until_passed(epoch, part[0])
+            items.begin()
             try:
                 for tag, result in zip(part, await self._subscribe_part(epoch, part), strict=True):
                     if result.was_successful:
                         self.refused.pop(tag, None)
-                        epoch.take_ahead(tag, epoch.items.map(tag, result.item_handle))
+                        epoch.take_ahead(tag, items.map(tag, result.item_handle))
                     else:
-                        self.refused[tag] = " ".join(result.error_message.split()) or "refused without a reason"
-                if epoch.items.lost_meanwhile:
-                    handles = epoch.items.handles
-                    epoch.items.unread.update(handles[tag] for tag in part if tag in handles)
-                    epoch.gapped = True
-                    self._work.set()
+                        self.refused[tag] = OPEN_GATE.line(result.error_message) or "refused without a reason"
+                if items.lost_meanwhile:
+                    epoch.doubt_values(items.handles[tag] for tag in part if tag in items.handles)
             finally:
-                self.outlet.counts.other += epoch.items.finish()
+                self.outlet.counts.other += items.finish()
 
     async def _subscribe_part(self, epoch: SessionEpoch, part: Sequence[str]) -> list[proto.SubscribeResult]:
         """Return a result for each tag. A handle that was another tag's before is used only once that tag's events have passed."""
@@ -221,13 +211,17 @@ class Supervisor:
         if reused:
             handles = [results[n].item_handle for n in reused]
             await epoch.session.unsubscribe_bulk(epoch.server_handle, handles)
-            await epoch.session.passage.barrier(part[reused[0]])
-            retired.clear()
-            self.outlet.counts.other += epoch.items.forget_held(handles)
+            await self._until_passed(epoch, part[reused[0]])
+            self.outlet.counts.other += len(epoch.items.take_held(handles))
             again = await self._subscribe_bulk(epoch, [part[n] for n in reused])
             for n, result in zip(reused, again, strict=True):
                 results[n] = result
         return results
+
+    async def _until_passed(self, epoch: SessionEpoch, tag: str) -> None:
+        """Wait until nothing is on its way of items that were let go."""
+        await epoch.session.passage.barrier(tag)
+        epoch.items.retired.clear()
 
     async def _subscribe_bulk(self, epoch: SessionEpoch, tags: Sequence[str]) -> list[proto.SubscribeResult]:
         """Subscribe to tags; when the caller is cancelled nothing stays advised."""
@@ -240,9 +234,9 @@ class Supervisor:
 
         return await session.passage.complete(lambda: session.subscribe_bulk(server, tags), undo)
 
-    async def unsubscribe(self, tags: Iterable[str]) -> None:
+    async def unsubscribe(self, epoch: SessionEpoch, tags: Iterable[str]) -> None:
         """Let go of tags; those that are not wanted are ignored."""
-        epoch, handles = self._epoch(), []
+        handles = []
         for tag in tags:
             self.forget(tag)
             if (handle := epoch.items.drop(tag)) is not None:
@@ -287,15 +281,15 @@ class Supervisor:
         async with self.editing:
             await self._abandon_epoch()
             try:
-                await self._connect(Outcome.REBUILT)
-                if (lost := self._epoch().lost) is not None:
-                    raise lost
+                built = await self._connect()
+                if built.lost is not None:
+                    raise built.lost
             except MxGatewayError:
                 await self._abandon_epoch()
                 raise
             self._recovery.succeeded()
             self.outlet.counts.rebuilds += 1
-            self._epoch().settle()
+            built.settle(Outcome.REBUILT)
 
     async def _abandon_epoch(self) -> None:
         """Let go of a session that is lost; of one that has brought anything the consumer is told."""

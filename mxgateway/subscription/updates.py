@@ -1,10 +1,11 @@
-"""What a subscription yields: new values of tags, gaps, and changes of the connection."""
+"""What a subscription yields: new values of tags, gaps, and changes of the connection; and what it counts."""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from mxgateway import proto, status
 from mxgateway.errors import MxGatewayError
@@ -35,8 +36,14 @@ class GapCause(enum.Enum):
     """The message is larger than `max_receive_bytes` or than the gateway sends, or cannot be decoded; the stream goes on behind it."""
     SESSION_LOST = "session lost"
     """The session is gone, and with it what it had not delivered."""
+    RESTARTED = "restarted"
+    """The worker has begun to number anew within the session; nobody knows how many events are missing, and the numbers behind the gap are others."""
     OVERFLOW = "overflow"
     """The consumer was too slow, and updates were dropped here as the options say."""
+
+
+OTHER_NUMBERS: Final = frozenset({GapCause.SESSION_LOST, GapCause.RESTARTED})
+"""The causes of gaps behind which events are numbered anew."""
 
 
 class SubscriptionState(enum.Enum):
@@ -115,7 +122,7 @@ class Gap:
     first_lost: int
     """The number of the first one, in the session that it belongs to."""
     last_lost: int | None
-    """The number of the last one; None when nobody knows: the session is gone."""
+    """The number of the last one; None when nobody knows: the session is gone, or its numbers have begun anew."""
     cause: GapCause
     count: int | None
     """How many events are missing; None when nobody knows. After an overflow, and where several gaps became one because nobody took them in time, that is not all of the range."""
@@ -136,3 +143,47 @@ class ConnectionChange:
 
 Update = TagUpdate | Gap | ConnectionChange
 """What a subscription yields."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionStats:
+    """A snapshot of one subscription's counts since it began.
+
+    Every event that the gateway has numbered for its sessions is in exactly one of `delivered` (without updates that were read), `queued`, `dropped`, `conflated`, `lost` and `other`,
+    those apart of which nobody knows how many there were: after the loss of a session, and before its numbers have begun anew.
+    """
+
+    received: int
+    """Events that have arrived, without those that had been delivered before."""
+    delivered: int
+    """Updates that the consumer has taken."""
+    queued: int
+    """Updates that wait for the consumer."""
+    dropped: int
+    """Updates that made room; a `Gap` with the cause OVERFLOW stands for them."""
+    conflated: int
+    """Updates that a newer one of the same tag, or a value that was read, stands for."""
+    lost: int
+    """Events that a `Gap` with the cause REPLAY, SEQUENCE or UNREADABLE stands for."""
+    other: int
+    """Events that are no values of the subscribed tags: other items of the session, write completions."""
+    replayed: int
+    """Updates marked as replayed."""
+    snapshots: int
+    """Updates from values that were read after events were lost."""
+    reconnects: int
+    """How often the stream was opened again in the same session."""
+    rebuilds: int
+    """How often a new session took the place of a lost one."""
+    slow_episodes: int
+    """How often the consumer was too slow for a while."""
+    lag: float
+    """Seconds by which the newest event has come later than the quickest one: the worker's clock need not agree with this one."""
+
+
+class Counts:
+    """The running counts of one subscription."""
+
+    def __init__(self) -> None:
+        self.received = self.delivered = self.dropped = self.conflated = self.lost = self.other = 0
+        self.replayed = self.snapshots = self.reconnects = self.rebuilds = self.slow_episodes = 0

@@ -11,8 +11,6 @@ from mxgateway.events.data_change import DataChange
 
 BACK: Final = 1.0
 """Seconds by which the worker's times may go back without its clock having been set back: MXAccess hands over events of several sources."""
-
-
 NOTED_EVERY: Final = 0.1
 """Seconds: how often an event's time is looked at while nothing depends on it."""
 
@@ -39,13 +37,16 @@ class WorkerClock:
     def note(self, event: Any, *, at_once: bool = False) -> bool:
         """Take note of an event that has arrived now; return False when the worker's clock is seen to be set back."""
         now = time.monotonic()
+        self._unnoted = event, now
         if now < self._next and not (at_once or self.is_replaying):
-            self._unnoted = event, now
             return True
-        self._next, self._unnoted = now + NOTED_EVERY, None
-        return self._note(event, now)
+        self._next = now + NOTED_EVERY
+        return self._catch_up()
 
-    def _note(self, event: Any, now: float) -> bool:
+    def _catch_up(self) -> bool:
+        if self._unnoted is None:
+            return True
+        (event, now), self._unnoted = self._unnoted, None
         if (worker_time := _worker_time(event)) is None:
             return True
         self._difference = difference = now - worker_time
@@ -79,11 +80,6 @@ class WorkerClock:
         """Tell whether an event has happened before the stream was opened."""
         self.is_replaying = self.is_replaying and worker_time < self._replay_before
         return self.is_replaying
-
-    def _catch_up(self) -> None:
-        if self._unnoted is not None:
-            (event, now), self._unnoted = self._unnoted, None
-            self._note(event, now)
 
 
 def _worker_time(event: Any) -> float | None:

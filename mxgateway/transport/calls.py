@@ -10,7 +10,16 @@ from dataclasses import replace
 from typing import Final, Generic
 
 from mxgateway.errors import MxGatewayError, Phase, map_fault
-from mxgateway.faults import ConnectFault, ConnectionFault, RequestFault, StreamLimitFault, is_unprocessed
+from mxgateway.faults import (
+    ClosedFault,
+    ConnectFault,
+    ConnectionFault,
+    LackingFault,
+    RequestFault,
+    StreamLimitFault,
+    is_unprocessed,
+)
+from mxgateway.logs import logger
 from mxgateway.tracing import CallInfo, CallTrace
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.connection import Connection
@@ -19,11 +28,11 @@ from mxgateway.transport.open_stream import OpenStream
 from mxgateway.transport.reply_stream import PREFIX_SIZE
 from mxgateway.transport.request_headers import encode_timeout
 from mxgateway.transport.retry import Retries
-from mxgateway.wire import WireError, encode
+from mxgateway.wire import LackingError, WireError
 from mxgateway.wire.betterproto_seam import Message
 
-log = logging.getLogger("mxgateway.transport.calls")
-tracing_log = logging.getLogger("mxgateway.tracing")
+log = logger("mxgateway.transport.calls")
+tracing_log = logger("mxgateway.tracing")
 
 OPEN_ATTEMPTS: Final = 3
 """How often a call looks for a connection when the one it got goes away before anything was sent."""
@@ -78,33 +87,52 @@ class Call(Generic[Request, Reply]):
 
     async def start(self, request: Request) -> OpenStream[Reply]:
         """Send `request`, after the pause that follows a failed attempt, on a stream that ends with the call's bound; the caller closes it."""
-        channel, options = self.channel, self.channel.options
+        channel = self.channel
         self.stream = self._connection = None
-        self._data = self._framed_ahead() or framed(request, options.max_send_bytes)
+        self._check_contract()
+        self._data = self._framed_ahead() or framed(channel, request)
         if (pause := self._not_before - self.loop.time()) > 0:
             await channel.pause(pause)
+        if channel.closing and not self.method.needed_to_close:
+            raise ClosedFault("the client is closed")
         connection = channel.current
         if connection is None or not connection.openable:
             connection = await self._openable_connection()
         self._phase, self._connection = "stream", None
         remaining = b"" if self.deadline is None else encode_timeout(self.deadline - self.loop.time())
-        stream = self.stream = connection.open(
-            # No local variable: the API key stands in it, and this frame may wait.
-            channel.request_headers.block(self.method.path, remaining, self._options.metadata),
-            self._data, self.method.decode, options.max_receive_bytes,
-        )  # fmt: skip
+        try:
+            stream = self.stream = connection.open(
+                # No local variable: the API key stands in it, and this frame may wait.
+                channel.request_headers.block(self.method.path, remaining, self._options.metadata),
+                self._data, channel.codec.decoder_of(self.method.reply_type), channel.reply_limits,
+                channel.codec.steps_of(self.method.reply_type),
+            )  # fmt: skip
+        except Exception as fault:
+            self._drop_frames(fault)
+            raise
+        stream.needed_to_close = self.method.needed_to_close
         if self.deadline is not None:
             stream.expire_at(self.deadline)
         if not stream.sent:
             try:
                 await stream.send()
-            except BaseException:
+            except BaseException as fault:
                 stream.close()
+                self._drop_frames(fault)
                 raise
         if stream.sent:
             self._count_sent(len(self._data) - PREFIX_SIZE)
         self._data = b""
         return stream
+
+    def _check_contract(self) -> None:
+        if self.channel.lacks(self.method.path):
+            raise LackingFault(f"the gateway's contract has no call {self.method}")
+
+    def _drop_frames(self, fault: BaseException) -> None:
+        """Let the frames go in which the sending has failed: they hold pieces of the request, and a secret may stand in it."""
+        if self._options.secret:
+            fault.__traceback__ = None
 
     def _framed_ahead(self) -> bytes:
         """Take what was made of the request before its turn, if anything was."""
@@ -115,20 +143,31 @@ class Call(Generic[Request, Reply]):
 
     async def _openable_connection(self) -> Connection:
         """Return a connection on which a stream can be opened at once, waiting for it within the bound."""
+        try:
+            async with asyncio.timeout_at(self.deadline) as bound:
+                if self.method.needed_to_close:
+                    return await self._look_for_connection()
+                with self.channel.ended_by_closing(bound):
+                    return await self._look_for_connection()
+        except TimeoutError:
+            if self.channel.closing and not self.method.needed_to_close:
+                raise ClosedFault("the client was closed") from None
+            raise
+
+    async def _look_for_connection(self) -> Connection:
         attempt = 1
-        async with asyncio.timeout_at(self.deadline):
-            while True:
-                self._phase, self._connection = "connect", None
-                connection = await self.channel.ready()
-                self._phase, self._connection = "stream", connection
-                try:
-                    await connection.until_openable()
-                except ConnectionFault:
-                    if attempt == OPEN_ATTEMPTS:
-                        raise
-                    attempt += 1
-                else:
-                    return connection
+        while True:
+            self._phase, self._connection = "connect", None
+            connection = await self.channel.ready()
+            self._phase, self._connection = "stream", connection
+            try:
+                await connection.until_openable()
+            except ConnectionFault:
+                if attempt == OPEN_ATTEMPTS:
+                    raise
+                attempt += 1
+            else:
+                return connection
 
     def _count_sent(self, size: int) -> None:
         self.channel.counters.messages_sent += 1
@@ -140,6 +179,8 @@ class Call(Generic[Request, Reply]):
     def received(self, count: int) -> None:
         """Take note of replies."""
         self.channel.counters.messages_received += count
+        if self._options.progress is not None and self.stream is not None:
+            self._options.progress.received = self.stream.taken
         if self._trace is not None:
             self._tell(lambda trace: trace.messages_received(count))
 
@@ -222,7 +263,7 @@ class Call(Generic[Request, Reply]):
     def _begin_trace(self) -> CallTrace | None:
         tracer, options = self.channel.options.tracer, self._options
         info = CallInfo(
-            endpoint=str(self.channel.endpoint), method=str(self.method), session_id=options.session_id,
+            endpoint=str(self.channel.endpoint), method=str(self.method), session_id=self.channel.gate.line(options.session_id),
             correlation_id=options.correlation_id, timeout=self._bound,
         )  # fmt: skip
         try:
@@ -308,6 +349,11 @@ class SentCall(Generic[Request, Reply]):
         assert self._stream is not None, "the request was sent"
         return await self._stream.arrived()
 
+    async def ready(self) -> bool:
+        """Wait as `arrived` does, and tell whether `reply` then returns without a turn for others."""
+        assert self._stream is not None, "the request was sent"
+        return await self._stream.arrived() and self._stream.is_small
+
     async def reply(self) -> Reply:
         """Return the reply; success means that status 0 was read.
 
@@ -344,23 +390,21 @@ class SentCall(Generic[Request, Reply]):
         self._call.cancel()
 
 
-def framed(request: Message, limit: int) -> bytes:
-    """Return `request` as it goes out, with gRPC's prefix.
-
-    Args:
-        request: The message.
-        limit: Bytes of the largest one that may be sent.
+def framed(channel: Channel, request: Message) -> bytes:
+    """Return `request` as it goes out on a channel, with gRPC's prefix.
 
     Raises:
         RequestFault: It cannot be encoded, or exceeds the limit.
+        LackingFault: It says what the gateway's contract has no place for.
     """
-    data, defect = b"", ""
+    data, defect, limit, lacking = b"", "", channel.options.max_send_bytes, False
     try:
-        data = encode(request)
-    except WireError as error:
-        defect = str(
-            error
-        )  # the error itself is left behind: the frames of its traceback show values, and one may be a password
+        data = channel.codec.encode(request)
+    except Exception as error:  # noqa: BLE001 - it is left behind: the frames of its traceback show values, and one may be a password
+        lacking = isinstance(error, LackingError)
+        defect = str(error) if isinstance(error, WireError) else type(error).__name__
+    if lacking:
+        raise LackingFault(defect)
     if defect:
         raise RequestFault(f"the request cannot be encoded: {defect}")
     if (size := len(data)) > limit:

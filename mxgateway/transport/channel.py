@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
+from mxgateway.credentials import Secret
 from mxgateway.faults import ClosedFault, ConnectFault
-from mxgateway.options import ClientOptions, Endpoint
+from mxgateway.gate import Gate
+from mxgateway.logs import logger
+from mxgateway.options import ClientOptions, Endpoint, SpokenContract
 from mxgateway.stats import ClientStats
 from mxgateway.transport.connection import Connection, ConnectionState
 from mxgateway.transport.connector import Connector
 from mxgateway.transport.counters import Counters
+from mxgateway.transport.reply_stream import ReplyLimits
 from mxgateway.transport.request_headers import RequestHeaders
 from mxgateway.transport.unattended import Unattended
+from mxgateway.wire import BUILTIN, Codec
 
-log = logging.getLogger("mxgateway.transport.channel")
+log = logger("mxgateway.transport.channel")
+
+HIDDEN_AFTERWARDS: Final = 60.0
+"""Seconds for which a password is remembered after its call, to be hidden where the gateway repeats it."""
+MOST_REMEMBERED: Final = 16
+"""The most passwords that are remembered so."""
 
 
 class Channel:
@@ -31,6 +43,15 @@ class Channel:
         self.options = options
         scheme = "http" if options.plaintext else "https"
         self.request_headers = RequestHeaders(scheme, str(endpoint), options.key, options.metadata)
+        self.gate = Gate(options.secrets())
+        """What this client's texts pass."""
+        self.codec: Codec = BUILTIN
+        """Encodes requests and decodes replies by the gateway's contract."""
+        self.lacks: Callable[[str], bool] = _nothing
+        """Tells whether the gateway's contract has no call of a ``:path``."""
+        if options.contract is not None and options.contract != "auto":
+            self.speak(options.contract)
+        self.reply_limits = ReplyLimits(options.max_receive_bytes, options.element_limit)
         self.counters = Counters()
         """What is counted over all calls and connections."""
         self.unattended = Unattended()
@@ -41,13 +62,20 @@ class Channel:
         self._current: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
         self._closed = False
-        self._closing = False
-        self._pauses: set[asyncio.Timeout] = set()
-
-    @property
-    def closing(self) -> bool:
+        self._forgetting: deque[tuple[asyncio.TimerHandle, Secret]] = deque()
+        """The passwords that are still hidden, each with what ends that."""
+        self.closing = False
         """True from `begin_closing` on: nobody begins anything that is not part of the closing."""
-        return self._closing
+        self._waits: set[asyncio.Timeout] = set()
+
+    def speak(self, contract: SpokenContract) -> None:
+        """Speak a contract from now on.
+
+        Raises:
+            MxGatewayContractError: It does not fit the messages of this package.
+        """
+        self.codec, self.lacks = contract.codec, contract.lacks
+        log.debug("%s is spoken to by the contract %s", self.endpoint, contract.fingerprint)
 
     @property
     def current(self) -> Connection | None:
@@ -85,6 +113,7 @@ class Channel:
         connection.begin(self.counters, self._keepalive_time, self.options.keepalive_timeout)
         connection.on_too_many_pings = self._ask_less_often
         connection.on_end = self._log_end
+        connection.show = self.gate.line
         log.info("connected to %s", self.endpoint)
         self._connections = {each for each in self._connections if not each.lost.is_set()}
         self._connections.add(connection)
@@ -92,7 +121,7 @@ class Channel:
         return connection
 
     def _log_end(self, fault: BaseException) -> None:
-        log.info("the connection to %s has ended: %s", self.endpoint, fault)
+        log.info("the connection to %s has ended: %s", self.endpoint, self.gate.line(str(fault)))
 
     def _ask_less_often(self) -> None:
         """Double the keepalive time of the connections to come: the gateway has complained (gRPC's rule for GOAWAY too_many_pings)."""
@@ -110,16 +139,46 @@ class Channel:
             seconds: How long at the most.
             awake: Ends the pause when somebody sets it; it stays set.
         """
-        if self._closing:
+        if self.closing:
             return
-        bound = asyncio.timeout(seconds)
         with contextlib.suppress(TimeoutError):
-            async with bound:
-                self._pauses.add(bound)
-                try:
+            async with asyncio.timeout(seconds) as bound:
+                with self.ended_by_closing(bound):
                     await (awake or asyncio.Event()).wait()
-                finally:
-                    self._pauses.discard(bound)
+
+    @contextlib.contextmanager
+    def ended_by_closing(self, bound: asyncio.Timeout) -> Iterator[None]:
+        """Let `bound` expire as soon as the channel is closing, for the time of the block."""
+        self._waits.add(bound)
+        try:
+            yield
+        finally:
+            self._waits.discard(bound)
+
+    @contextlib.contextmanager
+    def hiding(self, secrets: Sequence[Secret]) -> Iterator[None]:
+        """Hide secrets in every text of this client's, while the block runs and for `HIDDEN_AFTERWARDS`: a later answer may repeat them."""
+        for secret in secrets:
+            self.gate.add(secret)
+        try:
+            yield
+        finally:
+            for secret in secrets:
+                self._forget_later(secret)
+
+    def _forget_later(self, secret: Secret) -> None:
+        if self._closed:
+            self.gate.forget(secret)
+        else:
+            timer = asyncio.get_running_loop().call_later(HIDDEN_AFTERWARDS, self._forget_first)
+            self._forgetting.append((timer, secret))
+            if len(self._forgetting) > MOST_REMEMBERED:
+                self._forget_first()
+
+    def _forget_first(self) -> None:
+        timer, secret = self._forgetting.popleft()
+        timer.cancel()
+        self.gate.forget(secret)
 
     def stats(self) -> ClientStats:
         """Return a snapshot of the counts."""
@@ -127,17 +186,24 @@ class Channel:
         return ClientStats(**counted, connected=self.current is not None)
 
     def begin_closing(self) -> None:
-        """End every pause, now and from now on; calls can still be made, as closing the sessions takes some. Idempotent."""
-        self._closing = True
-        now = asyncio.get_running_loop().time() if self._pauses else 0.0
-        for bound in self._pauses:
+        """End every pause and every call, now and from now on, but for the calls that are `needed_to_close`. Idempotent."""
+        self._end_waits()
+        for connection in self._connections:
+            connection.begin_closing(ClosedFault("the client was closed"))
+
+    def _end_waits(self) -> None:
+        self.closing = True
+        now = asyncio.get_running_loop().time() if self._waits else 0.0
+        for bound in self._waits:
             if not bound.expired():
                 bound.reschedule(now)
 
     def end(self) -> None:
         """End every call and every connection, and do not wait until they are gone; idempotent."""
         self._closed = True
-        self.begin_closing()
+        while self._forgetting:
+            self._forget_first()
+        self._end_waits()
         self._current = None
         if self._connecting is not None:
             self._connecting.cancel()
@@ -153,6 +219,10 @@ class Channel:
         connections, self._connections = self._connections, set()
         for connection in connections:
             await connection.lost.wait()
+
+
+def _nothing(_: str) -> bool:
+    return False
 
 
 def _mark_retrieved(attempt: asyncio.Task[Connection]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
-import logging
 import math
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from mxgateway.faults import ConnectionFault, PeerFault, copy_of
+from mxgateway.gate import OPEN_GATE
+from mxgateway.logs import logger
 from mxgateway.transport import frames
 from mxgateway.transport.counters import Counters
 from mxgateway.transport.floods import FloodGuard
@@ -18,12 +19,14 @@ from mxgateway.transport.grpclib_seam import Configuration, ErrorCodes, GrpclibC
 from mxgateway.transport.hand_overs import HandOvers
 from mxgateway.transport.keepalive import Keepalive
 from mxgateway.transport.open_stream import STREAM_WINDOW, OpenStream, grown
+from mxgateway.transport.reply_stream import ReplyLimits
 from mxgateway.transport.request_headers import NO_DYNAMIC_TABLE
 from mxgateway.transport.stream_slots import StreamSlots
+from mxgateway.wire.steps import DecodingSteps
 
 M = TypeVar("M")
 
-log = logging.getLogger("mxgateway.transport.connection")
+log = logger("mxgateway.transport.connection")
 
 CONNECTION_WINDOW: Final = 4 * STREAM_WINDOW
 """Bytes in flight on all calls together. They are credited back on arrival, so an unread stream never starves another."""
@@ -95,6 +98,8 @@ class Connection(GrpclibConnection):
         """True when that GOAWAY was a matter of routine."""
         self.on_end: Callable[[BaseException], None] | None = None
         """Called with the reason when the connection ends."""
+        self.show: Callable[[str], str] = OPEN_GATE.line
+        """Makes a text of the peer's fit for the log."""
         self.guard = FloodGuard(self.last_received)
         self._waiting = 0
         self._socket: asyncio.Transport | None = transport  # until it is gone; grpclib forgets its own when it closes
@@ -148,16 +153,30 @@ class Connection(GrpclibConnection):
         finally:
             self._waiting -= 1
 
-    def open(self, block: bytes, data: bytes, decode: Callable[[bytes], M], limit: int) -> OpenStream[M]:
+    def open(
+        self,
+        block: bytes,
+        data: bytes,
+        decode: Callable[[bytes], M],
+        limits: ReplyLimits,
+        decode_in_steps: Callable[[bytes, int], DecodingSteps[M]],
+    ) -> OpenStream[M]:
         """Open a stream while the connection is `openable`, and send a request on it as far as the peer's windows take it in one frame.
 
         Args:
             block: The request's header block, independent of any dynamic table.
             data: The request's only message with its prefix; where `OpenStream.sent` is False afterwards, `OpenStream.send` sends it.
             decode: Turns the bytes of one reply into the message.
-            limit: Bytes of the largest reply accepted.
+            limits: What the replies may be.
+            decode_in_steps: Begins to decode a large one.
         """
-        stream = self._new_stream(decode, limit)
+        stream_id = self.next_stream_id
+        self.next_stream_id += 2
+        self.slots.take()
+        stream = OpenStream(self, stream_id, self._stream_window, decode, limits, decode_in_steps)
+        self.streams[stream_id] = stream
+        if self.keepalive.asleep:
+            self.keepalive.wake()
         if self._block_prefix:
             block, self._block_prefix = self._block_prefix + block, b""
         self._unsent.append(frames.headers(stream.id, block, self.max_frame_size))
@@ -166,15 +185,6 @@ class Connection(GrpclibConnection):
             self.flush()
         else:
             self.flush_soon()  # other calls may begin in this turn of the loop as well: one write for all of them
-        return stream
-
-    def _new_stream(self, decode: Callable[[bytes], M], limit: int) -> OpenStream[M]:
-        stream_id = self.next_stream_id
-        self.next_stream_id += 2
-        self.slots.take()
-        stream = self.streams[stream_id] = OpenStream(self, stream_id, self._stream_window, decode, limit)
-        if self.keepalive.asleep:
-            self.keepalive.wake()
         return stream
 
     @property
@@ -332,7 +342,7 @@ class Connection(GrpclibConnection):
         fault = ConnectionFault(
             f"the gateway is closing the connection ({self.announced_end})", processed=False, polite=self._ends_politely
         )
-        log.debug("%s; it finishes the calls up to stream %d", fault, last_stream_id)  # the fault's text is clean
+        log.debug("%s; it finishes the calls up to stream %d", self.show(str(fault)), last_stream_id)
         if debug == b"too_many_pings" and self.on_too_many_pings is not None:
             complain, self.on_too_many_pings = self.on_too_many_pings, None
             complain()
@@ -369,6 +379,12 @@ class Connection(GrpclibConnection):
         self.write_ready.set()
         if self.on_end is not None:
             self.on_end(fault)
+
+    def begin_closing(self, fault: Exception) -> None:
+        """End every call with `fault` that is not `needed_to_close`."""
+        for stream in self.streams.values():
+            if not stream.needed_to_close:
+                stream.abandon(copy_of(fault))
 
     def say_goodbye(self, fault: BaseException) -> None:
         """Say GOAWAY and end every call with `fault`; `lost` tells when the transport is gone, after `CLOSE_BOUND` at the most."""

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from mxgateway.files import FileRefusal, own_file
+
 PATIENCE: Final = 5.0
 """Seconds to wait for another process; each holds the lock for a few milliseconds."""
 _PAUSE: Final = 0.01
@@ -27,11 +29,15 @@ def locked(file: Path, *, patience: float = PATIENCE) -> Iterator[None]:
 
     Raises:
         TimeoutError: Another process kept the lock.
+        FileRefusal: It is no file of ours.
         OSError: The file cannot be made, or its file system knows no locks.
     """
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        leave_to_owner(descriptor, file.parent)
+        with own_file(file) as place:
+            descriptor = place.lock_descriptor()
+    except FileRefusal as refusal:
+        raise FileRefusal(f"its lock {file} is none of ours: {refusal.strerror}", refusal.remedy) from None
+    try:
         _acquire(descriptor, file, time.monotonic() + patience)
         try:
             yield
@@ -39,13 +45,6 @@ def locked(file: Path, *, patience: float = PATIENCE) -> Iterator[None]:
             _release(descriptor)
     finally:
         os.close(descriptor)
-
-
-def leave_to_owner(descriptor: int, neighbour: Path) -> None:
-    """Give a file that root has opened to the owner of a file or directory beside it, who will want to use it without being root."""
-    if os.name == "posix" and os.geteuid() == 0:
-        owner = neighbour.stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _acquire(descriptor: int, file: Path, deadline: float) -> None:

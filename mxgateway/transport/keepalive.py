@@ -11,14 +11,14 @@ gives the peer its time once again, because what it had to answer may have left 
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import Final, Protocol
 
 from mxgateway.faults import ConnectionFault
+from mxgateway.logs import logger
 from mxgateway.transport import frames
 from mxgateway.transport.counters import Counters
 
-log = logging.getLogger("mxgateway.transport.connection")
+log = logger("mxgateway.transport.connection")
 
 PING_DATA: Final = b"mxgw-up?"
 LAST_TURNS: Final = 3

@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import logging
 import os
 import re
-import stat
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.faults import CertificateFileFault
+from mxgateway.files import FileRefusal, OwnFile, own_file
+from mxgateway.logs import logger
 from mxgateway.options import Endpoint, read_fingerprint
 from mxgateway.refusals import os_text
-from mxgateway.transport.file_lock import leave_to_owner, locked
+from mxgateway.transport.file_lock import locked
 
-T = TypeVar("T")
-
-log = logging.getLogger("mxgateway.transport.tls")
+log = logger("mxgateway.transport.tls")
 
 HEADER: Final = """\
 # Gateways that are trusted: one line each, host:port and the SHA-256 fingerprint of the certificate.
@@ -36,8 +33,6 @@ HEADER: Final = """\
 _LINE: Final = re.compile(r"(\S+)[ \t]+SHA256:([0-9A-Fa-f:]+)(?:[ \t]+#.*)?")
 _LIMIT: Final = 4 * 1024 * 1024
 """Bytes; no plant has that many gateways."""
-_SHARING_PATIENCE: Final = 1.0
-"""Seconds that Windows may refuse a file because somebody else has it open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +69,12 @@ class KnownGateways:
             CertificateFileFault: The file cannot be read, is damaged, or others may write it.
         """
         try:
-            return self._lines_of(gateway, self._content())
+            with own_file(self.file) as place:
+                return self._lines_of(gateway, self._content(place))
+        except FileNotFoundError:
+            return ()
+        except FileRefusal as error:
+            raise self._refused(error) from None
         except OSError as error:
             raise CertificateFileFault(
                 f"the known-gateways file {self.file} cannot be read: {os_text(error)}",
@@ -91,59 +91,48 @@ class KnownGateways:
             CertificateFileFault: The file cannot be written, is damaged, or others may write it.
         """
         try:
-            return self._add(gateway, fingerprint)
+            with own_file(self.file, make=True) as place:
+                place.check()  # no lock beside what is no file of ours
+                with locked(Path(f"{place.path}.lock")):
+                    return self._add(gateway, fingerprint, place)
+        except FileRefusal as error:
+            raise self._refused(error) from None
         except OSError as error:
             raise CertificateFileFault(
                 f"the certificate of {gateway} (SHA-256 {fingerprint}) cannot be kept in {self.file}: {os_text(error)}",
                 remedy="make file and directory writable, name another file, or give the fingerprint as the pin",
             ) from None
 
-    def _add(self, gateway: str, fingerprint: str) -> tuple[KnownGateway, ...]:
-        target = Path(os.path.realpath(self.file))  # a link to the file stays a link
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with locked(target.with_name(target.name + ".lock")):
-            content = self._content()
-            known = self._lines_of(gateway, content)
-            if known:
-                return known
-            before = content or HEADER
-            before += "" if before.endswith("\n") else "\n"
-            content = f"{before}{gateway} SHA256:{fingerprint}\n"
-            _replace(target, content.encode())
+    def _add(self, gateway: str, fingerprint: str, place: OwnFile) -> tuple[KnownGateway, ...]:
+        content = self._content(place)
+        known = self._lines_of(gateway, content)
+        if known:
+            return known
+        before = content or HEADER
+        before += "" if before.endswith("\n") else "\n"
+        content = f"{before}{gateway} SHA256:{fingerprint}\n"
+        place.replace(content.encode(), is_locked=True, keeps_mode=True)
         log.warning(
             "%s is trusted from now on, its certificate being the first one seen: SHA-256 %s, kept in %s",
             gateway, fingerprint, self.file,
         )  # fmt: skip
         return self._lines_of(gateway, content)
 
-    def _content(self) -> str:
+    def _content(self, place: OwnFile) -> str:
         try:
-            found = os.stat(self.file)
+            data = place.read(_LIMIT)
         except FileNotFoundError:
             return ""
-        self._check(found)
-        data = _patiently(self.file.read_bytes)
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise self._damaged(data[: error.start].count(b"\n") + 1, "it is no UTF-8 text") from None
 
-    def _check(self, found: os.stat_result) -> None:
-        """Refuse what is no file of ours; that others may read it does no harm, a fingerprint is public."""
-        if not stat.S_ISREG(found.st_mode):
-            raise CertificateFileFault(
-                f"the known-gateways file {self.file} is no regular file", remedy="name a file"
-            )  # fmt: skip
-        if found.st_size > _LIMIT:
-            raise CertificateFileFault(
-                f"the known-gateways file {self.file} has {found.st_size} bytes, more than {_LIMIT}",
-                remedy="remove the lines that are not needed",
-            )
-        if os.name == "posix" and found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise CertificateFileFault(
-                f"the known-gateways file {self.file} may be written by others, who could make anybody a trusted gateway",
-                remedy=f"check its lines, then run 'chmod go-w {self.file}'",
-            )
+    def _refused(self, refusal: FileRefusal) -> CertificateFileFault:
+        """Say that the file is none of ours; that others may read it does no harm, a fingerprint is public."""
+        return CertificateFileFault(
+            f"the known-gateways file {self.file} is not trusted: {refusal.strerror}", remedy=refusal.remedy
+        )
 
     def _lines_of(self, gateway: str, content: str) -> tuple[KnownGateway, ...]:
         return tuple(known for known in self._parse(content) if known.gateway == gateway)
@@ -168,40 +157,3 @@ class KnownGateways:
             f"line {line} of the known-gateways file {self.file} is damaged: {why}",
             remedy="correct or remove that line",
         )
-
-
-def _replace(target: Path, content: bytes) -> None:
-    """Put a new file in the place of `target` in one step; nobody ever sees half of it."""
-    new = target.with_name(target.name + ".new")
-    new.unlink(missing_ok=True)  # of a process that was killed: the lock is ours
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            _keep_owner(target, descriptor)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        _patiently(lambda: os.replace(new, target))
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
-
-
-def _keep_owner(target: Path, descriptor: int) -> None:
-    """Give a new file the mode and owner of the old one; a first one gets the directory's owner."""
-    exists = target.exists()
-    if exists and os.name == "posix":
-        os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
-    leave_to_owner(descriptor, target if exists else target.parent)
-
-
-def _patiently(action: Callable[[], T]) -> T:
-    """Do what Windows refuses while another process has the file open."""
-    deadline = time.monotonic() + _SHARING_PATIENCE
-    while True:
-        try:
-            return action()
-        except PermissionError:
-            if os.name != "nt" or time.monotonic() >= deadline:
-                raise
-        time.sleep(0.01)

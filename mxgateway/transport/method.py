@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from mxgateway.faults import CallSite
+from mxgateway.gate import Gate
 from mxgateway.options import Endpoint, check_metadata, check_timeout
-from mxgateway.wire import decode
 from mxgateway.wire.betterproto_seam import Message
 
 Request = TypeVar("Request", bound=Message)
@@ -28,14 +28,13 @@ class Method(Generic[Request, Reply]):
     reply_type: type[Reply]
     repeatable: bool = False
     """True when carrying it out twice does no harm, whatever the request: it is tried again when the gateway is unavailable."""
+    needed_to_close: bool = False
+    """True when it goes on, and may begin, while the client closes: it closes a session, or tells which one is to be closed."""
     path: str = field(init=False)
     """The request's ``:path``."""
-    decode: Callable[[bytes], Reply] = field(init=False, repr=False, compare=False)
-    """Turns the bytes of one reply into the message."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", f"/{self.service}/{self.name}")
-        object.__setattr__(self, "decode", functools.partial(decode, self.reply_type))
 
     def __str__(self) -> str:
         return f"{self.service.rpartition('.')[2]}/{self.name}"
@@ -48,6 +47,10 @@ class Progress:
     sent: bool = False
     """True once the whole request was handed to the connection: from then on the gateway may act on it. False again when it surely did not and the
     request is about to be sent anew."""
+    received: int = 0
+    """Bytes of the reply."""
+    waits_for: str = "a connection"
+    """What a request that was not sent has waited for."""
     frame: bytes = field(default=b"", repr=False)
     """The request as `framed` made it before its turn; the call takes it instead of making it."""
 
@@ -70,6 +73,8 @@ class CallOptions:
     """For errors."""
     repeatable: bool = False
     """True when this request may be carried out twice, though others of its method may not."""
+    secret: bool = False
+    """True when a secret stands in the request: no frame of a traceback holds a piece of it then."""
     progress: Progress | None = None
     """Where the call takes note of how far it has come."""
 
@@ -86,6 +91,10 @@ class Peer(Protocol):
     def endpoint(self) -> Endpoint:
         """Where it listens."""
 
+    @property
+    def gate(self) -> Gate:
+        """What the texts of the client pass."""
+
 
 Site = Callable[[], CallSite]
 """Tells where a call was made, when an error asks for it."""
@@ -100,6 +109,7 @@ def call_site(peer: Peer, method: Method[Any, Any], options: CallOptions, timeou
         correlation_id=options.correlation_id,
         session_id=options.session_id,
         timeout=None if bound is None or math.isinf(bound) else bound,
+        gate=peer.gate,
     )
 
 

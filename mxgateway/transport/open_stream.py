@@ -14,7 +14,8 @@ from mxgateway.transport.hand_overs import HandOvers
 from mxgateway.transport.pushed_reply import PushedReply
 from mxgateway.transport.reply_headers import Headers
 from mxgateway.transport.reply_status import reset_status
-from mxgateway.transport.reply_stream import FEW_AT_ONCE
+from mxgateway.transport.reply_stream import FEW_AT_ONCE, ReplyLimits
+from mxgateway.wire.steps import DecodingSteps
 
 M = TypeVar("M")
 
@@ -66,22 +67,32 @@ class OpenStream(PushedReply[M]):
         stream_id: Its id there.
         send_window: Bytes that the peer takes on it before it says more.
         decode: Turns the bytes of one message into the message.
-        limit: Bytes of the largest message accepted.
+        limits: What the messages may be.
+        decode_in_steps: Begins to decode a large one.
     """
 
     __slots__ = (
-        "_outgoing", "_sendable", "_timer", "_uncredited_step", "connection", "id", "reset", "send_window", "sent",
+        "_outgoing", "_sendable", "_timer", "_uncredited_step", "connection", "id", "needed_to_close", "reset", "send_window",
+        "sent",
     )  # fmt: skip
 
     def __init__(
-        self, connection: Carrier, stream_id: int, send_window: int, decode: Callable[[bytes], M], limit: int
+        self,
+        connection: Carrier,
+        stream_id: int,
+        send_window: int,
+        decode: Callable[[bytes], M],
+        limits: ReplyLimits,
+        decode_in_steps: Callable[[bytes, int], DecodingSteps[M]],
     ) -> None:
-        super().__init__(decode, limit)
+        super().__init__(decode, limits, decode_in_steps)
         self.connection = connection
         self.id = stream_id
         self.send_window = send_window
         self.sent = False
         """True when the request was sent to its end."""
+        self.needed_to_close = False
+        """True when the call goes on while the client closes."""
         self.reset = False
         """True when either side has reset the stream: nothing more is sent on it."""
         self._outgoing = b""
@@ -246,6 +257,7 @@ class OpenStream(PushedReply[M]):
             self._timer.cancel()
             self._timer = None
         self._outgoing = b""
+        self._end_steps()
         self.stop_pushing()
         self.connection.release(self)
         if not self.ended:

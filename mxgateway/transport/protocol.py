@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from typing import Any, Final, cast
 
 from mxgateway.faults import ConnectionFault, NotHttp2Fault, PeerFault
+from mxgateway.logs import logger
 from mxgateway.transport import frames
 from mxgateway.transport.connection import (
     CONNECTION_WINDOW,
@@ -37,7 +37,7 @@ from mxgateway.transport.reply_headers import (
     ReplyHeaderDecoder,
 )
 
-log = logging.getLogger("mxgateway.transport.connection")
+log = logger("mxgateway.transport.connection")
 
 MOST_OF_ONE: Final = 64 * 1024
 """Bytes of a read that is looked at for being a single message."""
@@ -140,7 +140,7 @@ class GatewayProtocol(H2Protocol, asyncio.BufferedProtocol):
             if not kind_and_flags and not compressed and length + _LEAST_OF_ONE == size:
                 stream = connection.streams.get(stream_id)
                 if (
-                    stream is not None and stream.flows and length <= stream.limit
+                    stream is not None and stream.flows and length <= stream.at_once_limit
                     and (high << 8 | low) + frames.HEADER_SIZE == size
                     and connection.uncredited + size < CREDIT_STEP
                 ):  # fmt: skip
@@ -335,7 +335,7 @@ class GatewayProtocol(H2Protocol, asyncio.BufferedProtocol):
         connection = self.connection
         if connection.state is ConnectionState.CONNECTING and isinstance(fault, PeerFault):
             fault = NotHttp2Fault(str(fault))
-        log.debug("connection refused: %s", fault)
+        log.debug("connection refused: %s", connection.show(str(fault)))
         with contextlib.suppress(H2Error):  # h2 has said goodbye by itself when it was the one to object
             connection.h2.close_connection(ErrorCodes.PROTOCOL_ERROR)
         connection.write_h2()

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from mxgateway.transport.counters import Counters
-from mxgateway.transport.reply_stream import ReplyStream
+from mxgateway.transport.reply_stream import MANY_AT_ONCE, ReplyLimits, ReplyStream
+from mxgateway.wire.steps import DecodingSteps
 
 M = TypeVar("M")
 
@@ -24,8 +25,13 @@ class PushedReply(ReplyStream[M]):
 
     __slots__ = ("_counters", "_due", "_held", "_over", "_receive", "flows", "pushed")
 
-    def __init__(self, decode: Callable[[bytes], M], max_message_bytes: int) -> None:
-        super().__init__(decode, max_message_bytes)
+    def __init__(
+        self,
+        decode: Callable[[bytes], M],
+        limits: ReplyLimits,
+        decode_in_steps: Callable[[bytes, int], DecodingSteps[M]] | None = None,
+    ) -> None:
+        super().__init__(decode, limits, decode_in_steps)
         self._receive: Callable[[list[M]], bool] = _take_nothing
         self._over: Callable[[Exception | None], None] = _tell_nobody
         self._counters: Counters
@@ -55,6 +61,12 @@ class PushedReply(ReplyStream[M]):
         if self._held and self.pushed:
             self._held = False
             self._announce()
+
+    def abandon(self, fault: Exception) -> None:
+        """End the call with `fault`. What is held back is dropped: whoever would make room for it may never come back."""
+        if self._held:
+            self._spoil_by(fault)
+        self.fail(fault)
 
     def stop_pushing(self) -> None:
         """Hand over nothing more, not even the end."""
@@ -102,13 +114,15 @@ class PushedReply(ReplyStream[M]):
             self.flows = not self._held and not self._size and self.headers is not None
 
     def _hand_over_messages(self) -> None:
-        most = self.at_once
-        while self._size >= self._need and most > 0 and self.pushed and not self._held:
+        most, least = self.at_once, self._size - MANY_AT_ONCE  # bytes of what is made to take long are few, too
+        while self._need <= self._size > least and most > 0 and self.pushed and not self._held:
             if batch := self._take():
                 most -= len(batch)
                 self._counters.messages_received += len(batch)
                 if not self._receive(batch):
                     self._hold()
+            elif self._steps is not None:  # it goes on in the next turn of the loop
+                return
 
     def _hand_over_end(self) -> None:
         over = self._over

@@ -31,7 +31,8 @@ class Receiver(Protocol[M]):
     def ended(self, error: MxGatewayError | None, /) -> None:
         """Take note that the stream is over: with status OK (None), or with an error.
 
-        Called once, when everything that arrived before was handed over, also during a hold; never after `PushedStream.close`.
+        Called once, when everything that arrived before was handed over, also during a hold; never after `PushedStream.close`. A client that begins
+        to close does not wait for that: what is held is dropped.
         """
 
 
@@ -47,7 +48,8 @@ class PushedStream(Generic[Request, M]):
         request: What is sent.
         options: The bound counts from the opening to the end of the stream.
         receiver: Takes the messages.
-        decode: Turns the bytes of one message into what the receiver takes; the method's own decoder if None.
+        decode: Turns the bytes of one message into what the receiver takes; the method's own decoder if None. A message too large for one go comes as the
+            method's own message whatever this is.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class PushedStream(Generic[Request, M]):
     ) -> None:
         self._start = (channel, method, request, options)
         self._receiver = receiver
-        self._decode: Callable[[bytes], M] = method.decode if decode is None else decode
+        self._decode: Callable[[bytes], M] = decode or channel.codec.decoder_of(method.reply_type)
         self._call: Call[Request, Any] | None = None
         self._stream: OpenStream[M] | None = None
         self._opening: asyncio.Timeout | None = None

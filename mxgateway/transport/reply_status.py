@@ -42,19 +42,13 @@ def check_response(headers: Headers) -> None:
         RpcStatus: The HTTP status is not 200; the gRPC status that stands for it.
         PeerFault: The content type is not gRPC's.
     """
-    if b"grpc-status" in headers:  # the peer speaks gRPC, whatever its HTTP status says
-        return
-    http_status = headers.get(b":status", b"")
-    if http_status != b"200":
-        code = _FROM_HTTP.get(http_status, GrpcStatus.UNKNOWN)
-        raise RpcStatus(
-            code, f"HTTP status {_text(http_status) or 'missing'} instead of a gRPC reply", synthesised=True
-        )
-    content_type = headers.get(b"content-type", b"")
-    if content_type != b"application/grpc" and not content_type.startswith(
-        (b"application/grpc+", b"application/grpc;")
-    ):
-        raise PeerFault(f"the reply's content type is {_text(content_type)!r}, not application/grpc")
+    fault = _fault_of_response(headers)
+    del headers  # a traceback may show local variables, and what a gateway says may repeat a secret
+    if fault is not None:
+        try:
+            raise fault
+        finally:
+            del fault  # with its own traceback it would be a cycle
 
 
 def check_status(trailers: Headers) -> None:
@@ -63,20 +57,42 @@ def check_status(trailers: Headers) -> None:
     Raises:
         RpcStatus: The call failed, or ended without a status that can be read.
     """
-    raw = trailers.get(b"grpc-status")
-    if raw == b"0":
+    if trailers.get(b"grpc-status") == b"0":
         return
+    fault = _fault_of_status(trailers)
+    del trailers  # a traceback may show local variables, and what a gateway says may repeat a secret
+    if fault is not None:
+        try:
+            raise fault
+        finally:
+            del fault  # with its own traceback it would be a cycle
+
+
+def _fault_of_response(headers: Headers) -> RpcStatus | PeerFault | None:
+    if b"grpc-status" in headers:  # the peer speaks gRPC, whatever its HTTP status says
+        return None
+    http_status = headers.get(b":status", b"")
+    if http_status != b"200":
+        code = _FROM_HTTP.get(http_status, GrpcStatus.UNKNOWN)
+        text = f"HTTP status {_text(http_status) or 'missing'} instead of a gRPC reply"
+        return RpcStatus(code, text, synthesised=True)
+    content_type = headers.get(b"content-type", b"")
+    if content_type == b"application/grpc" or content_type.startswith((b"application/grpc+", b"application/grpc;")):
+        return None
+    return PeerFault(f"the reply's content type is {_text(content_type)!r}, not application/grpc")
+
+
+def _fault_of_status(trailers: Headers) -> RpcStatus | None:
+    raw = trailers.get(b"grpc-status")
     if raw is None:
-        raise RpcStatus(GrpcStatus.UNKNOWN, "the reply ended without a gRPC status", synthesised=True)
+        return RpcStatus(GrpcStatus.UNKNOWN, "the reply ended without a gRPC status", synthesised=True)
     from urllib.parse import unquote
 
     message = unquote(_text(trailers.get(b"grpc-message", b"")), errors="replace")
     if len(raw) > 2 or not raw.isdigit() or int(raw) > max(GrpcStatus):
-        raise RpcStatus(
-            GrpcStatus.UNKNOWN, f"the gRPC status {_text(raw[:20])!r} is none; {message}".rstrip("; "), synthesised=True
-        )
-    if int(raw) != 0:
-        raise RpcStatus(GrpcStatus(int(raw)), message)
+        text = f"the gRPC status {_text(raw[:20])!r} is none; {message}".rstrip("; ")
+        return RpcStatus(GrpcStatus.UNKNOWN, text, synthesised=True)
+    return RpcStatus(GrpcStatus(int(raw)), message) if int(raw) else None
 
 
 def reset_status(code: int) -> RpcStatus:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
-from mxgateway.faults import ClosedFault, MessageFault, MessageTooLargeFault, PeerFault, RpcStatus
+from mxgateway.faults import ClosedFault, ContractFault, MessageFault, MessageTooLargeFault, PeerFault, RpcStatus
 from mxgateway.transport.reply_headers import Headers
 from mxgateway.transport.reply_status import check_response, check_status
-from mxgateway.wire import WireError
+from mxgateway.wire import MisfitError, WireError
 from mxgateway.wire.collector import collector_held
+from mxgateway.wire.errors import ElementLimitError
+from mxgateway.wire.steps import AT_ONCE, STEP, DecodingSteps
 
 M = TypeVar("M")
 
@@ -26,6 +29,35 @@ FEW_AT_ONCE: Final = 64
 """The same, a millisecond's work, while other calls are made: a reply may have come behind these messages, and the gateway be idle until its caller goes on."""
 MANY_AT_ONCE: Final = 256 * 1024
 """Bytes that are put together to be split into messages, unless one message is longer: what was taken of them stays in memory until all are."""
+TURN: Final = 0.01
+"""Seconds that are spent on the large messages of a channel in one turn of the loop."""
+
+
+class Decodings:
+    """The large messages of a channel that are being decoded."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+        """How many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyLimits:
+    """What the messages of a reply may be."""
+
+    max_bytes: int
+    """The largest one accepted."""
+    max_elements: int
+    """The most elements of one."""
+    decodings: Decodings = field(default_factory=Decodings)
+    """Those that share a turn of the loop."""
+
+    @property
+    def at_once(self) -> int:
+        """Bytes of the largest message that is decoded in one go, and need not be counted."""
+        return min(self.max_bytes, self.max_elements, STEP)
 
 
 class ReplyStream(Generic[M]):
@@ -36,18 +68,29 @@ class ReplyStream(Generic[M]):
 
     Args:
         decode: Turns the bytes of one message into the message.
-        max_message_bytes: The largest message accepted.
+        limits: What the messages may be.
+        decode_in_steps: Begins to decode a larger message, of which it takes the bytes and the most elements; None decodes every message in one go.
     """
 
     __slots__ = (
-        "_chunks", "_data", "_fault", "_joined", "_more", "_need", "_position", "_size", "_uncredited",
-        "_waiter", "decode", "ended", "failed", "headers", "limit", "trailers",
+        "_chunks", "_data", "_decode_in_steps", "_fault", "_joined", "_more", "_need", "_position", "_size", "_steps", "_steps_size",
+        "_uncredited", "_waiter", "at_once_limit", "decode", "ended", "failed", "headers", "limits", "taken", "trailers",
     )  # fmt: skip
 
-    def __init__(self, decode: Callable[[bytes], M], max_message_bytes: int) -> None:
+    def __init__(
+        self,
+        decode: Callable[[bytes], M],
+        limits: ReplyLimits,
+        decode_in_steps: Callable[[bytes, int], DecodingSteps[M]] | None = None,
+    ) -> None:
         self.decode = decode
         """Applies to the messages that are split from now on."""
-        self.limit = max_message_bytes
+        self.limits = limits
+        self.at_once_limit = limits.max_bytes if decode_in_steps is None else limits.at_once
+        """Bytes of the largest message that is decoded in one go."""
+        self._decode_in_steps = decode_in_steps
+        self._steps: DecodingSteps[M] | None = None  # of the first message that was not taken
+        self._steps_size = 0  # with its prefix
         self._data = b""  # what is being split into messages, from the position on
         self._position = 0
         self._chunks: list[bytes] = []  # what has come after it
@@ -60,6 +103,8 @@ class ReplyStream(Generic[M]):
         self._fault: BaseException | None = None
         self.headers: Headers | None = None
         self.trailers: Headers | None = None
+        self.taken = 0
+        """Bytes of the messages that were asked for and returned, with their prefixes."""
         self.ended = False
         self.failed = False
         """True when a fault has ended the call."""
@@ -95,8 +140,10 @@ class ReplyStream(Generic[M]):
         self._wake()
 
     def fail(self, fault: BaseException) -> None:
-        """End the call with `fault`; what had arrived before it is still delivered. The first fault counts."""
-        if not self.failed and not self.ended:
+        """End the call with `fault`; what had arrived before it is still delivered, but for a message that is not decoded when the time is over. The first
+        fault counts."""
+        is_late = self._steps is not None and isinstance(fault, TimeoutError)
+        if not self.failed and (is_late or not self.ended):
             self.failed, self._fault = True, fault
         self._wake()
 
@@ -119,6 +166,9 @@ class ReplyStream(Generic[M]):
         while True:
             if batch := self._take():
                 return batch
+            if self._steps is not None:
+                await asyncio.sleep(0)
+                continue
             if self.failed:
                 raise self._take_fault()
             if self.ended:
@@ -152,7 +202,7 @@ class ReplyStream(Generic[M]):
             if self._need == PREFIX_SIZE <= self._size:
                 self._gather()
                 length = int.from_bytes(self._data[1:PREFIX_SIZE], "big")
-                if length > self.limit:
+                if length > self.limits.max_bytes:
                     return False  # `only_message` refuses it
                 self._need = PREFIX_SIZE + length
             if self._size > self._need:
@@ -160,6 +210,11 @@ class ReplyStream(Generic[M]):
             self._settle_credit()
             await self._wait()
         return not self.failed and self._last_headers().get(b"grpc-status") == b"0"
+
+    @property
+    def is_small(self) -> bool:
+        """True while what has arrived is decoded in one go, without a turn for others; unless it is irregular."""
+        return self._size <= min(AT_ONCE, self.limits.max_elements)
 
     def _take_fault(self) -> BaseException:
         """Return the fault and let go of it: with the traceback of its reader it would hold this stream in a cycle."""
@@ -169,19 +224,31 @@ class ReplyStream(Generic[M]):
     def _take(self) -> list[M]:
         batch: list[M] = []
         try:
-            if self._size >= MANY_BYTES:
+            if self._steps is None and self._size >= MANY_BYTES:
                 with collector_held():
                     self._fill(batch)
-            else:
+            elif self._steps is None:
                 self._fill(batch)
+            if self._steps is not None and not batch:
+                self._go_on(self._steps, batch)
         except Exception as fault:  # noqa: BLE001 - a decoder's defect ends the call as well, behind the messages before it
             self._spoil(fault)
         self._more = self._size >= self._need
         self._settle_credit()
         return batch
 
+    def _go_on(self, steps: DecodingSteps[M], batch: list[M]) -> None:
+        """Decode a large message for a turn's time; nobody waits for it when the time of the call is over."""
+        if isinstance(self._fault, TimeoutError):
+            raise self._fault
+        if steps.run(TURN / self.limits.decodings.count):
+            batch.append(steps.message)
+            self._end_steps()
+            self._size -= self._steps_size
+            self.taken += self._steps_size
+
     def _fill(self, batch: list[M]) -> None:
-        while self._size >= self._need and not batch:
+        while self._size >= self._need and not batch and self._steps is None:
             if len(self._data) - self._position < self._need:
                 self._gather()
             self._split(batch)
@@ -190,8 +257,18 @@ class ReplyStream(Generic[M]):
         """End the call with what was met while it was read: nothing that follows can be read any more."""
         self._data, self._position, self._chunks, self._joined = b"", 0, [], 0
         self._size, self._need = 0, PREFIX_SIZE
+        self._end_steps()
         self.failed, self.ended = True, False
-        self._fault = MessageFault(f"a reply cannot be read: {fault}") if isinstance(fault, WireError) else fault
+        if isinstance(fault, ElementLimitError):
+            self._fault = MessageTooLargeFault(
+                f"a reply has more elements than the limit of {fault.limit} (max_decoded_elements)"
+            )
+        elif isinstance(fault, MisfitError):
+            self._fault = ContractFault(f"a reply does not fit the contract that is spoken: {fault}")
+        elif isinstance(fault, WireError):
+            self._fault = MessageFault(f"a reply cannot be read: {fault}")
+        else:
+            self._fault = fault
 
     def _gather(self) -> None:
         """Put what has come next behind what is left of the data, so that a message is complete; it is copied once, however many reads it takes to split it."""
@@ -207,29 +284,51 @@ class ReplyStream(Generic[M]):
 
     def _split(self, batch: list[M]) -> None:
         """Move complete messages from the data to `batch`, `at_once` at the most."""
-        data, begin, decode, limit, most = self._data, self._position, self.decode, self.limit, self.at_once
-        position, size, append = begin, len(data), batch.append
+        data, begin, decode, most = self._data, self._position, self.decode, self.at_once
+        position, size, append, limit = begin, len(data), batch.append, self.at_once_limit
         self._need = PREFIX_SIZE
         while (start := position + PREFIX_SIZE) <= size and len(batch) < most:
             if data[position]:
                 raise PeerFault("a reply is marked compressed, though no compression was agreed")
             length = int.from_bytes(data[position + 1 : start], "big")
-            if length > limit:
-                raise MessageTooLargeFault(
-                    f"a reply of {length} bytes exceeds the limit of {limit} bytes (max_receive_bytes)"
-                )
             end = start + length
-            if end > size:
-                self._need = PREFIX_SIZE + length
+            if end > size or length > limit:
+                self._check_size(length)
+                if end > size:
+                    self._need = PREFIX_SIZE + length
+                elif not batch:
+                    self._begin_steps(data[start:end])
+                    data, begin, position = data[end:], 0, 0
                 break
             append(decode(data[start:end]))
             position = end
         self._size -= position - begin
+        self.taken += position - begin
         if (
             len(batch) < most or position == size
         ):  # what was taken is not kept in memory by the beginning of another message
             data, position = data[position:], 0
         self._data, self._position = data, position
+
+    def _check_size(self, length: int) -> None:
+        if length > self.limits.max_bytes:
+            raise MessageTooLargeFault(
+                f"a reply of {length} bytes exceeds the limit of {self.limits.max_bytes} bytes (max_receive_bytes)"
+            )
+
+    def _begin_steps(self, data: bytes) -> None:
+        """Begin to decode a large message; it counts as not taken until it is complete."""
+        assert self._decode_in_steps is not None, "without it no message is large"
+        self._steps = self._decode_in_steps(data, self.limits.max_elements)
+        self._steps_size = PREFIX_SIZE + len(data)
+        self.limits.decodings.count += 1
+
+    def _end_steps(self) -> None:
+        """Decode no further, and let go of what there is of a large message."""
+        if self._steps is not None:
+            self._steps.close()
+            self._steps = None
+            self.limits.decodings.count -= 1
 
     @property
     def at_once(self) -> int:

@@ -10,7 +10,7 @@ import functools
 import math
 import platform
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NoReturn
 
 from mxgateway.credentials import ApiKey
 from mxgateway.transport.grpclib_seam import GRPCLIB_VERSION, HeaderTable
@@ -42,6 +42,9 @@ class SecretBytes(bytes):
         return "b'***'"
 
     __str__ = __repr__
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled: it would leave the process in clear text")
 
 
 class RequestHeaders:

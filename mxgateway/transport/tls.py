@@ -10,17 +10,21 @@ import asyncio
 import functools
 import os
 import ssl
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
 from mxgateway.credentials import Secret
 from mxgateway.faults import CertificateFileFault, NotHttp2Fault
+from mxgateway.files import FileRefusal, bounded, checked_path, opened_input, path_of
 from mxgateway.options import Endpoint, TlsOptions
 from mxgateway.refusals import os_text
 from mxgateway.transport import threads
 from mxgateway.transport.trust import Trust, trust_in, verifies
 
 ALPN_PROTOCOL: Final = "h2"
+_LARGEST: Final = 16 * 1024 * 1024
+"""Bytes of a PEM file; the authorities of a whole system take less than a MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,34 +118,44 @@ def client_context(options: TlsOptions, trust: Trust) -> ssl.SSLContext:
 
 
 def _load_authorities(context: ssl.SSLContext, file: str) -> None:
-    try:
-        context.load_verify_locations(cafile=file)
-    except ssl.SSLError:
-        raise CertificateFileFault(f"the CA file {file} holds no PEM certificate") from None
-    except OSError as error:
-        raise CertificateFileFault(f"the CA file {file} cannot be read: {os_text(error)}") from None
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(opened_input(file, trusted=True))
+            data = bounded(opened, _LARGEST)
+        except OSError as error:
+            raise _unreadable("CA file", file, error) from None
+        try:
+            if opened.seekable():
+                opened.seek(0)
+                context.load_verify_locations(cafile=path_of(opened, file))
+            else:
+                context.load_verify_locations(cadata=data.decode("ascii", "ignore"))
+        except (ssl.SSLError, ValueError):
+            raise CertificateFileFault(f"the CA file {file} holds no PEM certificate") from None
 
 
 def _load_client_certificate(context: ssl.SSLContext, certificate: str, options: TlsOptions) -> None:
     key = os.fspath(options.client_key) if options.client_key is not None else certificate
-    _check_readable("client certificate", certificate)
-    _check_readable("client key", key)
     password = _KeyPassword(key, options.key_password)
-    try:
-        context.load_cert_chain(certificate, key, password)
-    except (ssl.SSLError, ValueError) as error:
-        fault = _unusable(certificate, key, error, asked=password.asked)
-    else:
-        return
+    with ExitStack() as stack:
+        paths = []
+        for what, file in (("client certificate", certificate), ("client key", key)):
+            try:
+                paths.append(stack.enter_context(checked_path(file, _LARGEST, is_secret=file == key)))
+            except OSError as error:
+                raise _unreadable(what, file, error) from None
+        try:
+            context.load_cert_chain(paths[0], paths[1], password)
+        except (ssl.SSLError, ValueError) as error:
+            fault = _unusable(certificate, key, error, asked=password.asked)
+        else:
+            return
     raise fault
 
 
-def _check_readable(what: str, file: str) -> None:
-    try:
-        with open(file, "rb") as opened:
-            opened.read(1)
-    except OSError as error:
-        raise CertificateFileFault(f"the {what} {file} cannot be read: {os_text(error)}") from None
+def _unreadable(what: str, file: str, error: OSError) -> CertificateFileFault:
+    text = f"the {what} {file} cannot be read: {os_text(error)}"
+    return CertificateFileFault(text, **({"remedy": error.remedy} if isinstance(error, FileRefusal) else {}))
 
 
 class _KeyPassword:

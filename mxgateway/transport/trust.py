@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import logging
 from typing import Protocol
 
 from mxgateway.faults import PinFault
+from mxgateway.logs import logger
 from mxgateway.options import Endpoint, TlsOptions
 from mxgateway.transport import threads
 from mxgateway.transport.known_gateways import KnownGateway, KnownGateways, gateway_name
 
-log = logging.getLogger("mxgateway.transport.tls")
+log = logger("mxgateway.transport.tls")
 
 
 class Trust(Protocol):

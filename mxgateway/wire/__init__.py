@@ -21,11 +21,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .codec import WireCodec
+from .codec import BUILTIN, Codec, WireCodec
 from .decoder import decode
 from .durations import Duration
 from .encoder import encode
-from .errors import JsonError, WireError
+from .errors import JsonError, LackingError, MisfitError, WireError
+from .fitting import has_strangers
 from .presence import has_field, which_one_of
 from .times import Timestamp
 
@@ -33,8 +34,12 @@ if TYPE_CHECKING:
     from .json import from_json, from_json_dict, to_json, to_json_dict
 
 __all__ = [
+    "BUILTIN",
+    "Codec",
     "Duration",
     "JsonError",
+    "LackingError",
+    "MisfitError",
     "Timestamp",
     "WireCodec",
     "WireError",
@@ -43,6 +48,7 @@ __all__ = [
     "from_json",
     "from_json_dict",
     "has_field",
+    "has_strangers",
     "to_json",
     "to_json_dict",
     "which_one_of",

@@ -1,14 +1,82 @@
-"""The codec that grpclib's channels and servers use for every message."""
+"""The codec of a contract, and the one that grpclib's channels and servers use for every message."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from grpclib.encoding.base import CodecBase
 
-from .decoder import decode
-from .encoder import encode
-from .schema import SIZE_LIMIT
+from . import decoder as decoding
+from . import encoder as encoding
+from .decoder import Decoder, decode
+from .encoder import Encoder, encode
+from .fitting import check_fit
+from .plans import Plan
+from .projection import Projection
+from .schema import SIZE_LIMIT, Schemas
+from .steps import DecodingSteps
+
+M = TypeVar("M")
+
+
+class Codec:
+    """Bytes on one side, generated messages on the other, by the numbers of one contract.
+
+    Attributes:
+        decode: `wire.decode` by these numbers.
+        encode: `wire.encode` by these numbers.
+    """
+
+    def __init__(self, decoder: Decoder, encoder: Encoder) -> None:
+        self._decoder = decoder
+        self.decode = decoder.decode
+        self.encode = encoder.encode
+        self._decoders: dict[type[Any], Callable[[bytes], Any]] = {}
+        self._steps: dict[type[Any], Callable[[bytes, int], Any]] = {}
+        self._projections: dict[Any, Projection] = {}
+
+    @classmethod
+    def of(cls, schemas: Schemas) -> Codec:
+        """Return the codec of what `schemas` numbers."""
+        return cls(Decoder(schemas), Encoder(schemas))
+
+    def decoder_of(self, message_type: type[M]) -> Callable[[bytes], M]:
+        """Return the function that decodes what a peer sends as messages of one type, and raises `MisfitError` for what another contract has made."""
+        found = self._decoders.get(message_type)
+        if found is None:
+            found = self._decoders[message_type] = self._fitting_decoder(message_type)
+        return found
+
+    def steps_of(self, message_type: type[M]) -> Callable[[bytes, int], DecodingSteps[M]]:
+        """Return what begins to decode large messages of one type: it takes the bytes and the most elements."""
+        found = self._steps.get(message_type)
+        if found is None:
+            found = self._steps[message_type] = partial(DecodingSteps, message_type, decoder=self._decoder)
+        return found
+
+    def _fitting_decoder(self, message_type: type[M]) -> Callable[[bytes], M]:
+        decode, schemas = self.decode, self._decoder.schemas
+
+        def decode_fitting(data: bytes) -> M:
+            message = decode(message_type, data)
+            if message.__dict__.get("_unknown_fields"):
+                check_fit(message, schemas(message_type))
+            return message
+
+        return decode_fitting
+
+    def projection(self, message_type: Callable[[], type[Any]], plan: Callable[[Decoder], Plan]) -> Projection:
+        """Return the projection of a plan; there is one for each."""
+        found = self._projections.get(plan)
+        if found is None:
+            found = self._projections[plan] = Projection(message_type, plan, self._decoder)
+        return found
+
+
+BUILTIN: Final = Codec(decoding.BUILTIN, encoding.BUILTIN)
+"""The codec of the contract that the package was generated from."""
 
 
 class WireCodec(CodecBase):

@@ -12,16 +12,16 @@ then read again by the reference reader, which takes every valid form and says w
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from . import reader
 from .collector import collector_held
-from .decoder_source import message_source, record_source
+from .decoder_source import message_source, piece_source, record_source
 from .errors import IrregularError, WireError
 from .linking import Linker
 from .repeats import may_repeat, remembering
-from .schema import DEPTH_LIMIT, FIXED_FORMATS, MAP, SIZE_LIMIT, FieldSchema, instance_dict, schema_of
+from .schema import DEPTH_LIMIT, FIXED_FORMATS, MAP, SIZE_LIMIT, FieldSchema, Schemas, instance_dict, schema_of
 from .timecodec import read_duration, read_timestamp
 from .varint import encode_varint, more_int32, more_int64, more_size, more_uint32, more_uint64, unzigzag
 from .warming import WarmingFunctions
@@ -32,33 +32,60 @@ MANY_OBJECTS: Final = 8192
 TO_REFERENCE: Final = (IrregularError, IndexError, UnicodeDecodeError, OverflowError, struct.error)
 
 
-def decode(message_type: type[M], data: bytes | bytearray | memoryview, *, size_limit: int = SIZE_LIMIT) -> M:
-    """Return the message that encoded bytes hold.
+class Decoder:
+    """The functions that decode the messages of one contract.
 
     Args:
-        message_type: The generated class.
-        data: The encoded message, all of it.
-        size_limit: The most bytes to accept.
-
-    Raises:
-        WireError: The bytes are no valid message of this type.
-        TypeError: `message_type` is no message class, or `data` is not bytes.
+        schemas: Returns the schema of a message type, with the contract's numbers.
     """
-    if type(data) is not bytes:
-        data = memoryview(data).tobytes()
-    size = len(data)
-    if size > size_limit:
-        reason = f"{size} bytes are more than the limit of {size_limit}"
-        raise WireError(reason, message_name=message_type.__name__, offset=size_limit)
-    function = _DECODERS[message_type]
-    try:
-        if size < MANY_OBJECTS:
-            return function(data, 0, size, DEPTH_LIMIT)  # type: ignore[no-any-return]
-        with collector_held():
-            return function(data, 0, size, DEPTH_LIMIT)  # type: ignore[no-any-return]
-    except TO_REFERENCE:
-        pass  # the error that the reference reader finds is the only one to show
-    return reader.read(message_type, data, DEPTH_LIMIT)  # type: ignore[no-any-return]
+
+    def __init__(self, schemas: Schemas = schema_of) -> None:
+        self.schemas = schemas
+        self.linker = _DecoderLinker(schemas)
+        self.pieces = Pieces(self.linker)
+        self.counted_pieces = Pieces(_CountingLinker(self.linker))
+        """They take a tally behind the depth, a list whose first item counts."""
+        self._functions = WarmingFunctions(
+            self.linker.functions,
+            reference=lambda message_type, data, _pos, _end, depth: reader.read(schemas(message_type), data, depth),
+            size=lambda _type, _data, _pos, end, _depth: end,
+        )
+
+    def decode(self, message_type: type[M], data: bytes | bytearray | memoryview, *, size_limit: int = SIZE_LIMIT) -> M:
+        """Return the message that encoded bytes hold.
+
+        Args:
+            message_type: The generated class.
+            data: The encoded message, all of it.
+            size_limit: The most bytes to accept.
+
+        Raises:
+            WireError: The bytes are no valid message of this type.
+            TypeError: `message_type` is no message class, or `data` is not bytes.
+        """
+        if type(data) is not bytes:
+            data = memoryview(data).tobytes()
+        size = len(data)
+        if size > size_limit:
+            reason = f"{size} bytes are more than the limit of {size_limit}"
+            raise WireError(reason, message_name=message_type.__name__, offset=size_limit)
+        function = self._functions[message_type]
+        try:
+            if size < MANY_OBJECTS:
+                return function(data, 0, size, DEPTH_LIMIT)  # type: ignore[no-any-return]
+            with collector_held():
+                return function(data, 0, size, DEPTH_LIMIT)  # type: ignore[no-any-return]
+        except TO_REFERENCE:
+            pass  # the error that the reference reader finds is the only one to show
+        return reader.read(self.schemas(message_type), data, DEPTH_LIMIT)  # type: ignore[no-any-return]
+
+    def decode_regular(self, message_type: type[M], data: bytes) -> M:
+        """Return the message that encoded bytes hold, as the compiled function alone reads it.
+
+        Raises:
+            Exception: One of `TO_REFERENCE`, when the message is faulty or merely unusual.
+        """
+        return self.linker.functions[message_type](data, 0, len(data), DEPTH_LIMIT)  # type: ignore[no-any-return]
 
 
 def skip_field(data: bytes, pos: int, end: int) -> int:
@@ -105,47 +132,84 @@ def _read_size(data: bytes, pos: int) -> tuple[int, int]:
     return (value, pos + 2) if byte < 128 else more_size(data, pos + 2, value)
 
 
-class _EnumTable(dict[int, Any]):
-    """The members of an enum by number; for an unknown one, a nameless member that is not kept."""
-
-    def __init__(self, enum_type: Any) -> None:
-        super().__init__({member.value: member for member in enum_type})
-        self._enum_type = enum_type
-
-    def __missing__(self, number: int) -> Any:
-        return self._enum_type.try_value(number)
-
-
 class _DecoderLinker(Linker):
+    counted = False
+
+    def __init__(self, schemas: Schemas) -> None:
+        super().__init__(_NAMES)
+        self.schemas = schemas
+
     def source(self, message_type: type[Any]) -> str:
-        return message_source("decode", schema_of(message_type), self)
+        return message_source("decode", self.schemas(message_type), self, counted=self.counted)
+
+    def counts(self, message_type: type[Any]) -> bool:
+        return False
 
     def link(self, name: str, message_type: type[Any]) -> None:
-        super().link(name, message_type)
-        if may_repeat(schema_of(message_type)):
-            plain = self.functions[message_type]
-            self.named(
-                name, remembering(message_type, plain, lambda: super(_DecoderLinker, self).link(name, message_type))
-            )
+        if may_repeat(self.schemas(message_type)):
+            self._remember(name, message_type, self.functions[message_type])
+        else:
+            super().link(name, message_type)
+
+    def _remember(self, name: str, message_type: type[Any], plain: Callable[[bytes, int, int, int], Any]) -> None:
+        def give_up() -> None:
+            self.named(name, plain)
+
+        self.named(name, remembering(message_type, plain, give_up))
 
     def decoder(self, message_type: type[Any]) -> Callable[[bytes, int, int, int], Any]:
         return lambda data, pos, end, depth: self.functions[message_type](data, pos, end, depth)
 
     def record(self, field: FieldSchema) -> str:
         parts = [field.key, field.value] if field.kind == MAP else [field.value]
-        return self.value(self.compile(record_source("record", parts, self)))
-
-    def enum(self, enum_type: type[Any]) -> str:
-        table = _ENUM_TABLES.get(enum_type)
-        if table is None:
-            table = _ENUM_TABLES[enum_type] = _EnumTable(enum_type)
-        return self.value(table)
+        return self.value(self.compile(record_source("record", parts, self, counted=self.counted)))
 
     def unpacker(self, field: FieldSchema) -> str:
-        if field.kind != "enum":
-            return f"unpack_{field.kind}"
-        self.enum(field.python_type)
-        return self.value(_varints_unpacker(more_int32, _ENUM_TABLES[field.python_type].__getitem__))
+        return f"unpack_{field.kind}" if field.take is None else self.value(self.unpack_function(field))
+
+    def unpack_function(self, field: FieldSchema) -> Callable[[bytes, int, int], list[Any]]:
+        """Return the function that reads a packed run."""
+        take = field.take
+        if field.kind == "enum" and take is not None:
+            return _varints_unpacker(more_int32, take)
+        unpack: Callable[[bytes, int, int], list[Any]] = _NAMES[f"unpack_{field.kind}"]
+        return unpack if take is None else lambda data, pos, stop: list(map(take, unpack(data, pos, stop)))
+
+
+class _CountingLinker(_DecoderLinker):
+    """Links functions that count. Messages that have nothing to count in them are read by the others, which know those that come again and again."""
+
+    counted = True
+
+    def __init__(self, plain: _DecoderLinker) -> None:
+        super().__init__(plain.schemas)
+        self._plain = plain
+
+    def counts(self, message_type: type[Any]) -> bool:
+        return not may_repeat(self.schemas(message_type))
+
+    def link(self, name: str, message_type: type[Any]) -> None:
+        if self.counts(message_type):
+            super().link(name, message_type)
+        else:
+            self._remember(name, message_type, self._plain.functions[message_type])
+
+
+class Pieces(dict[type[Any], Callable[..., tuple[dict[str, Any], list[bytes], int]]]):
+    """The functions that read a piece of a message, by its type.
+
+    Args:
+        linker: Links the functions of what is in the message.
+    """
+
+    def __init__(self, linker: _DecoderLinker) -> None:
+        super().__init__()
+        self._linker = linker
+
+    def __missing__(self, message_type: type[Any]) -> Any:
+        source = piece_source("piece", self._linker.schemas(message_type), self._linker, counted=self._linker.counted)
+        function = self[message_type] = self._linker.compile(source)
+        return function
 
 
 def _varints_unpacker(
@@ -185,33 +249,27 @@ def _fixed_unpacker(letter: str) -> Callable[[bytes, int, int], list[Any]]:
     return unpack
 
 
-_ENUM_TABLES: Final[dict[type[Any], _EnumTable]] = {}
-LINKER: Final = _DecoderLinker(
-    {
-        "IrregularError": IrregularError,
-        "instance_dict": instance_dict,
-        "more_int32": more_int32,
-        "more_int64": more_int64,
-        "more_size": more_size,
-        "more_uint32": more_uint32,
-        "more_uint64": more_uint64,
-        "new": object.__new__,
-        "read_duration": read_duration,
-        "read_timestamp": read_timestamp,
-        "skip_field": skip_field,
-        "unpack_bool": _varints_unpacker(more_uint64, bool),
-        "unpack_int32": _varints_unpacker(more_int32),
-        "unpack_int64": _varints_unpacker(more_int64),
-        "unpack_sint32": _varints_unpacker(more_uint32, unzigzag),
-        "unpack_sint64": _varints_unpacker(more_uint64, unzigzag),
-        "unpack_uint32": _varints_unpacker(more_uint32),
-        "unpack_uint64": _varints_unpacker(more_uint64),
-        **{f"unpack_{kind}": _fixed_unpacker(letter) for kind, letter in FIXED_FORMATS.items()},
-        **{f"read_{kind}": struct.Struct(f"<{letter}").unpack_from for kind, letter in FIXED_FORMATS.items()},
-    }
-)
-_DECODERS: Final = WarmingFunctions(
-    LINKER.functions,
-    reference=lambda message_type, data, _pos, _end, depth: reader.read(message_type, data, depth),
-    size=lambda _type, _data, _pos, end, _depth: end,
-)
+_NAMES: Final[Mapping[str, Any]] = {
+    "IrregularError": IrregularError,
+    "instance_dict": instance_dict,
+    "more_int32": more_int32,
+    "more_int64": more_int64,
+    "more_size": more_size,
+    "more_uint32": more_uint32,
+    "more_uint64": more_uint64,
+    "new": object.__new__,
+    "read_duration": read_duration,
+    "read_timestamp": read_timestamp,
+    "skip_field": skip_field,
+    "unpack_bool": _varints_unpacker(more_uint64, bool),
+    "unpack_int32": _varints_unpacker(more_int32),
+    "unpack_int64": _varints_unpacker(more_int64),
+    "unpack_sint32": _varints_unpacker(more_uint32, unzigzag),
+    "unpack_sint64": _varints_unpacker(more_uint64, unzigzag),
+    "unpack_uint32": _varints_unpacker(more_uint32),
+    "unpack_uint64": _varints_unpacker(more_uint64),
+    **{f"unpack_{kind}": _fixed_unpacker(letter) for kind, letter in FIXED_FORMATS.items()},
+    **{f"read_{kind}": struct.Struct(f"<{letter}").unpack_from for kind, letter in FIXED_FORMATS.items()},
+}
+BUILTIN: Final = Decoder()
+decode = BUILTIN.decode

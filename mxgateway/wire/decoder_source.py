@@ -24,11 +24,17 @@ A function has the form
 
 where a tag of two bytes or more is compared as the little-endian number that its bytes make, so that the next byte
 is only read when the fields with shorter tags are behind.
+
+Of a large message there are two more forms. One counts what it finds in `tally[0]`: messages, the elements of lists, the
+entries of maps and fields out of their order, but no scalar for itself. The other one reads a piece: the fields that
+begin before `end`, the last of which may go on behind it, and returns them and where it has stopped. It stops early,
+before a field that is large itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -49,8 +55,15 @@ from .schema import (
 from .source import Source
 from .varint import encode_varint
 
+LARGE = 16 * 1024
+"""Bytes from which on a field that holds others is no part of a piece."""
+PACKED_SHIFT = 4
+"""Sixteen numbers of a packed run count as one element: such a number takes 8 to 40 bytes here, and a message takes 100 and more."""
+
 # From this many payloads of a oneof on, one look into a table is quicker than a comparison with each.
 _TABLE_SIZE = 6
+# From this many on, one comparison that passes all of them over is quicker than one with each.
+_RUN_SIZE = 3
 
 # The function that reads on behind two bytes, and what makes the field's value of the number.
 _VARINTS = {
@@ -61,7 +74,7 @@ _VARINTS = {
     "sint32": ("more_uint32", "(value >> 1) ^ -(value & 1)"),
     "sint64": ("more_uint64", "(value >> 1) ^ -(value & 1)"),
     "bool": ("more_uint64", "value != 0"),
-    "enum": ("more_int32", "{enum}[value]"),
+    "enum": ("more_int32", "value"),
 }
 
 
@@ -71,14 +84,14 @@ class Linker(Protocol):
     def function(self, message_type: type[Any], /) -> str:
         """Return the name of a type's decode function."""
 
+    def counts(self, message_type: type[Any], /) -> bool:
+        """Return whether that function counts what it finds."""
+
     def decoder(self, message_type: type[Any], /) -> Callable[[bytes, int, int, int], Any]:
         """Return a type's decode function itself."""
 
     def record(self, field: FieldSchema, /) -> str:
         """Return the name of the function for a map's entries or for a wrapper."""
-
-    def enum(self, enum_type: type[Any], /) -> str:
-        """Return the name of an enum's table."""
 
     def unpacker(self, field: FieldSchema, /) -> str:
         """Return the name of the function that reads a packed run."""
@@ -87,15 +100,21 @@ class Linker(Protocol):
         """Return the name of a table, a class or a constant."""
 
 
-def message_source(name: str, schema: MessageSchema, link: Linker) -> str:
+def message_source(name: str, schema: MessageSchema, link: Linker, *, counted: bool = False) -> str:
     """Return the source of a message type's decode function."""
-    function = FunctionSource(schema.fields, link, list(schema.groups), stock=not is_lean(schema.message_type))
-    return function.of_message(name, schema.message_type)
+    stock = not is_lean(schema.message_type)
+    function = FunctionSource(schema.fields, link, list(schema.groups), stock=stock, counted=counted)
+    return function.of_message(name, schema)
 
 
-def record_source(name: str, parts: list[FieldSchema], link: Linker) -> str:
+def record_source(name: str, parts: list[FieldSchema], link: Linker, *, counted: bool = False) -> str:
     """Return the source of a function that reads a wrapper's value, or the key and the value of a map's entry."""
-    return FunctionSource(parts, link, [], stock=False).of_record(name)
+    return FunctionSource(parts, link, [], stock=False, counted=counted).of_record(name)
+
+
+def piece_source(name: str, schema: MessageSchema, link: Linker, *, counted: bool = False) -> str:
+    """Return the source of a function that reads a piece of a message."""
+    return FunctionSource(schema.fields, link, list(schema.groups), stock=False, counted=counted).of_piece(name)
 
 
 class FunctionSource(Source):
@@ -106,20 +125,27 @@ class FunctionSource(Source):
         link: Gives what the source refers to a name.
         groups: The names of the oneofs.
         stock: Whether the messages have betterproto's own base class.
+        counted: Whether it counts what it finds.
     """
 
-    def __init__(self, fields: list[FieldSchema], link: Linker, groups: list[str], *, stock: bool) -> None:
+    def __init__(
+        self, fields: list[FieldSchema], link: Linker, groups: list[str], *, stock: bool, counted: bool = False
+    ) -> None:
         super().__init__()
         self._fields = fields
         self._link = link
         self._stock = stock
         self._record = False
+        self._piece = False
+        self._counted = counted
+        self._tally = ", tally" if counted else ""
         self._tag_size = 1
         self._groups = groups
 
-    def of_message(self, name: str, message_type: type[Any]) -> str:
+    def of_message(self, name: str, schema: MessageSchema) -> str:
         """Return the source of a function that makes a message."""
-        with self.block(f"def {name}(data, pos, end, depth):"):
+        message_type = schema.message_type
+        with self.block(f"def {name}(data, pos, end, depth{self._tally}):"):
             self.add("if not depth: raise IrregularError")
             self.add(f"message = new({self._link.value(message_type)})")
             if self._stock:
@@ -134,14 +160,15 @@ class FunctionSource(Source):
             self.add(*(f"group_{place} = False" for place in range(len(self._groups))))
             self.add("unknown = None")
             self._loop()
-            self.add("if unknown is not None: fields['_unknown_fields'] = b''.join(unknown)")
+            kept = "b''.join(unknown)" if schema.keep is None else f"{self._link.value(schema.keep)}(b''.join(unknown))"
+            self.add(f"if unknown is not None: fields['_unknown_fields'] = {kept}")
             self.add("return message")
         return self.text()
 
     def of_record(self, name: str) -> str:
         """Return the source of a function that reads a wrapper's value, or the key and the value of a map's entry."""
         self._record = True
-        with self.block(f"def {name}(data, pos, end, depth):"):
+        with self.block(f"def {name}(data, pos, end, depth{self._tally}):"):
             self.add("if not depth: raise IrregularError")
             for field in self._fields:
                 zero = "None" if field.kind == MESSAGE else self._link.value(field.zero_value())
@@ -149,10 +176,19 @@ class FunctionSource(Source):
             self._loop()
             for field in self._fields:
                 if field.kind == MESSAGE:
-                    decoder = self._link.function(field.python_type)
                     self.add(f"if entry_{field.name} is None:")
-                    self.add(f" entry_{field.name} = {decoder}(data, end, end, depth - 1)")
+                    self.add(f" entry_{field.name} = {self._call(field, 'end, end')}")
             self.add("return " + ", ".join(f"entry_{field.name}" for field in self._fields))
+        return self.text()
+
+    def of_piece(self, name: str) -> str:
+        """Return the source of a function that returns the fields of a piece by name, those that the type does not know, and where it has stopped."""
+        self._piece = True
+        with self.block(f"def {name}(data, pos, end, depth{self._tally}):"):
+            self.add("fields = {}", "unknown = []")
+            self.add(*(f"group_{place} = False" for place in range(len(self._groups))))
+            self._loop()
+            self.add("return fields, unknown, pos")
         return self.text()
 
     def _loop(self) -> None:
@@ -173,7 +209,9 @@ class FunctionSource(Source):
                 else:
                     self.add("start = pos", "pos = skip_field(data, pos, end)")
                     self.add("if unknown is None: unknown = []", "unknown.append(data[start:pos])")
-        self.add("if pos != end: raise IrregularError")
+            self._count("1")
+        if not self._piece:
+            self.add("if pos != end: raise IrregularError")
 
     def _section(self, cases: list[tuple[int, FieldSchema, bool]], known: list[int]) -> None:
         known.extend(raw for raw, _, _ in cases)
@@ -182,9 +220,19 @@ class FunctionSource(Source):
             if in_table and len(arms) >= _TABLE_SIZE:
                 self._table(arms)
                 continue
-            for raw, field, packed in arms:
-                with self.block(f"if tag == {raw}:"):
+            for group, members in groupby(arms, key=lambda case: case[1].group):
+                self._run(group, list(members))
+
+    def _run(self, group: str, cases: list[tuple[int, FieldSchema, bool]]) -> None:
+        """Write cases that stand one behind the other; of those in a oneof one is there at most, and mostly none of the run."""
+        last = max(raw for raw, _, _ in cases)
+        many = bool(group) and len(cases) >= _RUN_SIZE and tag_size(last) == 1
+        with self.block(f"if tag <= {last}:") if many else nullcontext():
+            branch = "if"
+            for raw, field, packed in cases:
+                with self.block(f"{branch} tag == {raw}:"):
                     self._case(raw, field, packed=packed)
+                branch = "elif" if group else "if"
 
     def _case(self, raw: int, field: FieldSchema, *, packed: bool) -> None:
         if packed:
@@ -195,6 +243,8 @@ class FunctionSource(Source):
         else:
             self._claim(field)
             self.add(f"{self._target(field)} = {self._value(field)}")
+            if field.kind in (MESSAGE, WRAPPER):
+                self._count("1")
         self._next_tag()
 
     def _table(self, arms: list[tuple[int, FieldSchema, bool]]) -> None:
@@ -202,9 +252,10 @@ class FunctionSource(Source):
         self.add(f"arm = {self._link.value(table)}.get(tag)")
         with self.block("if arm is not None:"):
             self._claim(arms[0][1], name="arm[0]")
-            self._size()
+            self._part_size()
             self.add("stop = pos + size")
-            self.add("fields[arm[0]] = functions[arm[1]](data, pos, stop, depth - 1)")
+            self.add(f"fields[arm[0]] = functions[arm[1]](data, pos, stop, depth - 1{self._tally})")
+            self._count("1")
             self.add("pos = stop")
             self._next_tag()
 
@@ -234,44 +285,61 @@ class FunctionSource(Source):
         if kind in VARINT_KINDS:
             more, expression = _VARINTS[kind]
             self._varint("value", more, long=kind == "uint64")
-            return expression.format(enum=self._link.enum(field.python_type) if kind == "enum" else "")
+            return f"{self._link.value(field.members)}[value]" if kind == "enum" else self._converted(field, expression)
         if kind in FIXED_FORMATS:
             self.add(f"value, = read_{kind}(data, pos)", f"pos += {8 if wire_type_of(kind) == 1 else 4}")
-            return "value"
-        self._size()
+            return self._converted(field, "value")
         if kind in ("string", "bytes"):
+            self._size()
             self.add("pos += size")
-            return "data[pos - size:pos].decode()" if kind == "string" else "data[pos - size:pos]"
+            expression = "data[pos - size:pos]"
+            return self._converted(field, f"{expression}.decode()" if kind == "string" else expression)
+        self._part_size()
         self.add("stop = pos + size")
-        if kind in (TIMESTAMP, DURATION):
-            self.add(f"value = read_{kind}(data, pos, stop)")
-        else:
-            function = self._link.function(field.python_type) if kind == MESSAGE else self._link.record(field)
-            self.add(f"value = {function}(data, pos, stop, depth - 1)")
-        self.add("pos = stop")
+        read = f"read_{kind}(data, pos, stop)" if kind in (TIMESTAMP, DURATION) else self._call(field, "pos, stop")
+        self.add(f"value = {read}", "pos = stop")
         return "value"
+
+    def _converted(self, field: FieldSchema, expression: str) -> str:
+        return expression if field.take is None else f"{self._link.value(field.take)}({expression})"
+
+    def _call(self, field: FieldSchema, place: str) -> str:
+        """Return the call that reads the message, the wrapper or the entry of a map at a place."""
+        if field.kind == MESSAGE:
+            function, counts = self._link.function(field.python_type), self._link.counts(field.python_type)
+        else:
+            function, counts = self._link.record(field), self._counted
+        return f"{function}(data, {place}, depth - 1{self._tally if counts else ''})"
 
     def _repeated(self, raw: int, field: FieldSchema) -> None:
         """Write the loop over the elements of a list or the entries of a map, which come one after the other."""
         empty = "{}" if field.kind == MAP else "[]"
         self.add(f"items = fields.get({field.name!r})")
         self.add(f"if items is None: items = fields[{field.name!r}] = {empty}")
+        if self._counted:
+            self.add("before = len(items)")
         with self.block(f"while tag == {raw}:"):
             if field.kind == MAP:
-                self._size()
+                self._part_size()
                 self.add("stop = pos + size")
-                self.add(f"key, items[key] = {self._link.record(field)}(data, pos, stop, depth - 1)")
+                self.add(f"key, items[key] = {self._call(field, 'pos, stop')}")
+                self._count("1")
                 self.add("pos = stop")
             else:
                 self.add(f"items.append({self._value(field)})")
             self.add("if pos >= end:", " tag = -1", " break")
             self._read_tag()
+        if field.kind != MAP:
+            self._count("len(items) - before")
         self.add("if tag < 0: break")
 
     def _packed(self, field: FieldSchema) -> None:
-        self._size()
-        self.add("stop = pos + size", "if stop > end: raise IrregularError")
+        self._part_size()
+        self.add("stop = pos + size")
+        if not self._piece:
+            self.add("if stop > end: raise IrregularError")
         self.add(f"items = {self._link.unpacker(field)}(data, pos, stop)", "pos = stop")
+        self._count(f"len(items) >> {PACKED_SHIFT}")
         self.add(f"if {field.name!r} in fields: fields[{field.name!r}] += items")
         self.add(f"else: fields[{field.name!r}] = items")
 
@@ -292,11 +360,23 @@ class FunctionSource(Source):
     def _size(self) -> None:
         self._varint("size", "more_size")
 
+    def _part_size(self) -> None:
+        """Write what reads the size of a field that holds others, and leaves a large one to who reads the pieces."""
+        self._size()
+        if self._piece:
+            self.add(f"if size >= {LARGE}: return fields, unknown, start")
+
+    def _count(self, number: str) -> None:
+        if self._counted:
+            self.add(f"tally[0] += {number}")
+
     def _next_tag(self) -> None:
         self.add("if pos >= end: break")
         self._read_tag()
 
     def _read_tag(self) -> None:
+        if self._piece:
+            self.add("start = pos")
         self.add("tag = data[pos]; pos += 1")
         for size in range(2, self._tag_size + 1):
             self._extend_tag(size)

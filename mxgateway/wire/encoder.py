@@ -8,6 +8,7 @@ message, or says which field cannot be encoded.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from .betterproto_seam import PLACEHOLDER
 from .encoder_source import message_source
 from .errors import IrregularError, WireError
 from .linking import Linker
-from .schema import DEPTH_LIMIT, FIXED_FORMATS, SIZE_LIMIT, FieldSchema, instance_dict, is_message, schema_of
+from .schema import DEPTH_LIMIT, FIXED_FORMATS, SIZE_LIMIT, FieldSchema, Schemas, instance_dict, is_message, schema_of
 from .timecodec import write_duration, write_timestamp
 from .times import EPOCH
 from .warming import ALLOWANCE, WarmingFunctions
@@ -25,32 +26,52 @@ _BYTES_PER_VALUE: Final = 16  # a guess
 _TO_REFERENCE: Final = (IrregularError, AttributeError, OverflowError, TypeError, ValueError, struct.error)
 
 
-def encode(message: Any, *, size_limit: int = SIZE_LIMIT) -> bytes:
-    """Return the bytes of a message.
+class Encoder:
+    """The functions that encode the messages of one contract.
 
     Args:
-        message: A message of any generated class.
-        size_limit: The most bytes to make.
-
-    Raises:
-        WireError: A value does not fit its field, or the message is too large or nested too deeply.
-        TypeError: It is no message.
+        schemas: Returns the schema of a message type, with the contract's numbers.
     """
-    try:
-        data = _ENCODERS[type(message)](message, DEPTH_LIMIT)
-    except _TO_REFERENCE:
-        data = None  # the error that the reference writer finds is the only one to show
-    if data is None:
-        data = writer.write(message, DEPTH_LIMIT)
-    if len(data) > size_limit:
-        reason = f"{len(data)} bytes are more than the limit of {size_limit}"
-        raise WireError(reason, message_name=type(message).__name__)
-    return data  # type: ignore[no-any-return]
+
+    def __init__(self, schemas: Schemas = schema_of) -> None:
+        self.schemas = schemas
+        self.linker = _EncoderLinker(schemas)
+        self._functions = WarmingFunctions(
+            self.linker.functions,
+            reference=lambda message_type, message, depth: writer.write(schemas(message_type), message, depth),
+            size=lambda _type, message, _depth: _BYTES_PER_VALUE * _count_values(message),
+        )
+
+    def encode(self, message: Any, *, size_limit: int = SIZE_LIMIT) -> bytes:
+        """Return the bytes of a message.
+
+        Args:
+            message: A message of any generated class.
+            size_limit: The most bytes to make.
+
+        Raises:
+            WireError: A value does not fit its field, or the message is too large or nested too deeply.
+            TypeError: It is no message.
+        """
+        try:
+            data = self._functions[type(message)](message, DEPTH_LIMIT)
+        except _TO_REFERENCE:
+            data = None  # the error that the reference writer finds is the only one to show
+        if data is None:
+            data = writer.write(self.schemas(type(message)), message, DEPTH_LIMIT)
+        if len(data) > size_limit:
+            reason = f"{len(data)} bytes are more than the limit of {size_limit}"
+            raise WireError(reason, message_name=type(message).__name__)
+        return data  # type: ignore[no-any-return]
 
 
 class _EncoderLinker(Linker):
+    def __init__(self, schemas: Schemas) -> None:
+        super().__init__(_NAMES)
+        self._schemas = schemas
+
     def source(self, message_type: type[Any]) -> str:
-        return message_source("encode", schema_of(message_type), self)
+        return message_source("encode", self._schemas(message_type), self)
 
     def wrapper(self, field: FieldSchema) -> str:
         def write_wrapper(value: Any) -> bytes:
@@ -74,21 +95,16 @@ def _count_values(message: Any) -> int:
     return count
 
 
-_LINKER: Final = _EncoderLinker(
-    {
-        "IrregularError": IrregularError,
-        "PLACEHOLDER": PLACEHOLDER,
-        "instance_dict": instance_dict,
-        "pack": struct.pack,
-        "write_duration": write_duration,
-        "write_timestamp": write_timestamp,
-        "zero_duration": timedelta(0),
-        "zero_timestamp": EPOCH,
-        **{f"pack_{kind}": struct.Struct(f"<{letter}").pack for kind, letter in FIXED_FORMATS.items()},
-    }
-)
-_ENCODERS: Final = WarmingFunctions(
-    _LINKER.functions,
-    reference=lambda _type, message, depth: writer.write(message, depth),
-    size=lambda _type, message, _depth: _BYTES_PER_VALUE * _count_values(message),
-)
+_NAMES: Final[Mapping[str, Any]] = {
+    "IrregularError": IrregularError,
+    "PLACEHOLDER": PLACEHOLDER,
+    "instance_dict": instance_dict,
+    "pack": struct.pack,
+    "write_duration": write_duration,
+    "write_timestamp": write_timestamp,
+    "zero_duration": timedelta(0),
+    "zero_timestamp": EPOCH,
+    **{f"pack_{kind}": struct.Struct(f"<{letter}").pack for kind, letter in FIXED_FORMATS.items()},
+}
+BUILTIN: Final = Encoder()
+encode = BUILTIN.encode

@@ -77,6 +77,9 @@ class _Function(Source):
             if self._stock:
                 self.add("current = state['_group_current']")
             self.add("out = []")
+            if self._schema.lacking:
+                lacking = self._link.value(frozenset(self._schema.lacking))
+                self.add(f"if not {lacking}.isdisjoint(state): raise IrregularError")
             for group, run in groupby(self._schema.fields, key=lambda field: field.group):
                 fields = list(run)
                 if group and len(fields) >= _TABLE_SIZE and all(field.kind == MESSAGE for field in fields):
@@ -108,7 +111,7 @@ class _Function(Source):
                 self.add("if value is PLACEHOLDER: value = None")
             if field.kind == MAP:
                 self._map(field)
-            elif field.packable:
+            elif field.packable and field.packed:
                 self._packed(field)
             elif field.repeated:
                 with self.block("if value:"), self.block("for item in value:"):
@@ -124,7 +127,7 @@ class _Function(Source):
         kind = field.kind
         if kind in ("double", "float"):
             with self.block("if value is not None:"):
-                self.add(f"body = pack_{kind}(value)")
+                self.add(f"body = pack_{kind}({self._given(field, 'value')})")
                 # Minus zero is no zero here, so that the bytes are compared and not the numbers.
                 with self.block(f"if body != {bytes(8 if kind == 'double' else 4)!r}:"):
                     self.add(f"out.append({self._tag(field)!r})", "out.append(body)")
@@ -147,10 +150,11 @@ class _Function(Source):
         """Write one value, zero or not."""
         kind = field.kind
         if kind in VARINT_KINDS:
-            table = self._link.value(VarintTable(kind, self._tag(field)))
+            table = self._link.value(VarintTable(kind, self._tag(field), field.give))
             self.add(f"{sink}.append({table}[{name}])")
         elif kind in FIXED_FORMATS:
-            self.add(f"{sink}.append({self._tag(field)!r})", f"{sink}.append(pack_{kind}({name}))")
+            value = self._given(field, name)
+            self.add(f"{sink}.append({self._tag(field)!r})", f"{sink}.append(pack_{kind}({value}))")
         else:
             self._body(field, name)
             self._append_body(field, sink)
@@ -159,9 +163,9 @@ class _Function(Source):
         """Write what computes the content of a length-delimited value."""
         kind = field.kind
         if kind == "string":
-            self.add(f"body = {name}.encode()")
+            self.add(f"body = {self._given(field, name)}.encode()")
         elif kind == "bytes":
-            self.add(f"body = {name}")
+            self.add(f"body = {self._given(field, name)}")
         elif kind in (TIMESTAMP, DURATION):
             self.add(f"body = write_{kind}({name})")
         elif kind == WRAPPER:
@@ -170,6 +174,9 @@ class _Function(Source):
             self.add(f"if type({name}) is not {self._link.value(field.python_type)}: raise IrregularError")
             self.add(f"body = {self._link.function(field.python_type)}({name}, depth - 1)")
 
+    def _given(self, field: FieldSchema, name: str) -> str:
+        return name if field.give is None else f"{self._link.value(field.give)}({name})"
+
     def _append_body(self, field: FieldSchema, sink: str) -> None:
         prefixes = self._link.value(self._prefixes(field))
         self.add(f"{sink}.append({prefixes}[len(body)])", f"{sink}.append(body)")
@@ -177,9 +184,10 @@ class _Function(Source):
     def _packed(self, field: FieldSchema) -> None:
         with self.block("if value:"):
             if field.kind in FIXED_FORMATS:
-                self.add(f"body = pack(f'<{{len(value)}}{FIXED_FORMATS[field.kind]}', *value)")
+                values = "value" if field.give is None else f"map({self._link.value(field.give)}, value)"
+                self.add(f"body = pack(f'<{{len(value)}}{FIXED_FORMATS[field.kind]}', *{values})")
             else:
-                self.add(f"table = {self._link.value(VarintTable(field.kind))}")
+                self.add(f"table = {self._link.value(VarintTable(field.kind, give=field.give))}")
                 self.add("body = b''.join([table[item] for item in value])")
             self._append_body(field, "out")
 

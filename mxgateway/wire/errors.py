@@ -27,6 +27,29 @@ class WireError(ValueError):
         return (_restore_wire_error, (self.reason, self.message_name, self.field, self.offset))
 
 
+class LackingError(WireError):
+    """A message that says what the peer's contract has no place for."""
+
+
+class ElementLimitError(WireError):
+    """A message that has more elements than are accepted.
+
+    Attributes:
+        limit: The most that are accepted.
+    """
+
+    def __init__(self, message_name: str, limit: int) -> None:
+        super().__init__(f"it has more than {limit} elements", message_name=message_name)
+        self.limit = limit
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.message_name, self.limit))
+
+
+class MisfitError(WireError):
+    """A message that was made by another contract than the one that it is read by."""
+
+
 class JsonError(WireError):
     """A JSON document that is no valid form of a message, or a message without a JSON form.
 

@@ -41,6 +41,9 @@ _TIMESTAMP: Final = re.compile(
 _DURATION: Final = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
 _NONFINITE: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
+_SHOWN: Final = 60
+"""Characters of the document that an error shows."""
+
 
 def read(message_type: type[Any], value: Any) -> Any:
     """Return the message that a JSON object holds.
@@ -68,7 +71,7 @@ def _message(message_type: type[Any], value: Any, depth: int) -> Any:
     for key, item in value.items():
         name = names.fields.get(key)
         if name is None:
-            raise JsonFaultError(f"{names.full_name} has no such field").under(str(key))
+            raise JsonFaultError(f"{names.full_name} has no such field").under(str(key)[:_SHOWN])
         try:
             _take(found, by_name[name], item, depth)
         except JsonFaultError as fault:
@@ -219,7 +222,7 @@ def _enum(field: FieldSchema, item: Any) -> Any:
     number = names.by_name.get(item) if isinstance(item, str) else None
     if number is None:
         if isinstance(item, str) and not _NUMBER.fullmatch(item):
-            raise JsonFaultError(f"{names.full_name} has no value {item!r}")
+            raise JsonFaultError(f"{names.full_name} has no value {_shown(item)}")
         number = _integer(field, item)
     return field.python_type.try_value(number)
 
@@ -263,7 +266,7 @@ def _wrapper(field: FieldSchema, item: Any) -> Any:
 def _shown(item: Any) -> str:
     names = {dict: "an object", list: "an array", type(None): "null", bool: str(item).lower()}
     text = names.get(type(item)) or repr(item)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}…"
 
 
 _FORMS: Final[Mapping[str, Callable[[FieldSchema, Any], Any]]] = {

@@ -19,7 +19,7 @@ from .betterproto_seam import google
 from .durations import fraction_text, timedelta_parts
 from .errors import JsonFaultError
 from .names import enum_names, message_names
-from .schema import DEPTH_LIMIT, MAP, MESSAGE, FieldSchema, instance_dict
+from .schema import DEPTH_LIMIT, MAP, MESSAGE, FieldSchema, UnknownFields, instance_dict
 from .times import Timestamp
 from .writer import checked, set_fields
 
@@ -55,7 +55,15 @@ def _message(message: Any, depth: int) -> Any:
             raise fault.under(name) from fault.__cause__
         except _FAULTS as error:
             raise JsonFaultError(str(error)).under(name) from error
+    unknown = instance_dict(message).get("_unknown_fields")
+    if type(unknown) is UnknownFields:
+        found.update((name, value) for name, value in unknown.in_json().items() if name not in found)
     return found
+
+
+def value_in_json(kind: str, value: Any) -> Any:
+    """Return the JSON form of a value of a scalar kind, a timestamp or a duration."""
+    return _FORMS[kind](_SCALAR, value)
 
 
 def _field(field: FieldSchema, value: Any, depth: int) -> Any:
@@ -88,9 +96,12 @@ def _key(key: Any) -> str:
 
 
 def _enum(field: FieldSchema, value: Any) -> str | int | None:
-    number = index(value)
     if field.python_type is google.NullValue:
         return None
+    number = getattr(value, "wire_number", None)
+    if number is not None:  # of a contract that is bound, and none of our members
+        return value.name or int(number)
+    number = index(value)
     return enum_names(field.python_type).by_number.get(number, number)
 
 
@@ -162,6 +173,10 @@ _FORMS: Final[Mapping[str, Callable[[FieldSchema, Any], Any]]] = {
     "duration": _duration,
     "wrapper": _wrapper,
 }
+
+
+_SCALAR: Final[Any] = None
+"""The field of a value whose kind says it all."""
 
 
 def _struct(message: Any, depth: int) -> dict[str, Any]:

@@ -142,7 +142,7 @@ class Message(LazyDataclass, betterproto.Message):
 
     def __repr__(self) -> str:
         parts = (
-            f"{name}={(_HIDDEN if _is_hidden(name, value) else value)!r}"
+            f"{name}={(_HIDDEN if self._hides(name, value) else value)!r}"
             for name, value in self._raw_items()
             if value is not PLACEHOLDER
         )
@@ -150,7 +150,13 @@ class Message(LazyDataclass, betterproto.Message):
 
     def __rich_repr__(self) -> Iterator[tuple[str, Any, Any]]:
         for name, value in self._raw_items():
-            yield name, _HIDDEN if _is_hidden(name, value) else value, PLACEHOLDER
+            yield name, _HIDDEN if self._hides(name, value) else value, PLACEHOLDER
+
+    def _hides(self, name: str, value: Any) -> bool:
+        """Tell whether a field is shown by nobody: a password, and what is written in the name of a user."""
+        if "password" in name:
+            return isinstance(value, str) and value != ""
+        return name == "value" and "Secured" in type(self).__name__
 
     def __copy__(self, _: Any = None) -> Self:
         made = object.__new__(type(self))
@@ -351,10 +357,6 @@ def _deep_copy(value: Any, memo: Any) -> Any:
         instance_dict(made).update(_deep_copy(instance_dict(value), memo))
         return made
     return deepcopy(value, memo)
-
-
-def _is_hidden(name: str, value: Any) -> bool:
-    return "password" in name and isinstance(value, str) and value != ""
 
 
 def _restore(cls: type[Message], data: bytes) -> Message:

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from .decoder import LINKER, MANY_OBJECTS, TO_REFERENCE
+from .decoder import BUILTIN, MANY_OBJECTS, TO_REFERENCE, Decoder
 from .plans import Choice, Plan, Read
-from .schema import DEPTH_LIMIT, schema_of
+from .schema import DEPTH_LIMIT
 from .timecodec import STAMP_FORMS, STAMP_MASKS, check_timestamp
 from .warming import Warming
 
-__all__ = ["Choice", "Plan", "Projection", "Read", "choice_reader", "message_reader"]
+__all__ = ["Choice", "Decoder", "Plan", "Projection", "Read", "choice_reader", "message_reader"]
 
 _NAMES: Final[dict[str, Any]] = {
     "check_timestamp": check_timestamp,
@@ -33,15 +33,19 @@ class Projection:
 
     Args:
         message_type: Returns the type; asked when the function is written.
-        plan: Returns what is read; asked then, too.
+        plan: Returns what is read, for a decoder; asked then, too.
+        decoder: Decodes by the numbers of a contract.
 
     Attributes:
         read: Returns what the plan makes of a message's bytes, or None: decode the whole message.
     """
 
-    def __init__(self, message_type: Callable[[], type[Any]], plan: Callable[[], Plan]) -> None:
+    def __init__(
+        self, message_type: Callable[[], type[Any]], plan: Callable[[Decoder], Plan], decoder: Decoder = BUILTIN
+    ) -> None:
         self._message_type = message_type
         self._plan = plan
+        self._decoder = decoder
         self._warming = Warming()
         self.read: Callable[[bytes], Any] = self._read_first
 
@@ -53,30 +57,46 @@ class Projection:
         # Not every program sees many messages, and every one pays for what it imports.
         from .projection_source import ProjectionSource
 
+        decoder = self._decoder
+        plan = self._plan(decoder)
+        schema = decoder.schemas(message_type)
+        if not plan.needs.keys() <= schema.by_name.keys():
+            self.read = _nothing
+            return None
         for name, value in _NAMES.items():
-            LINKER.named(name, value)
-        source = ProjectionSource(schema_of(message_type), self._plan(), LINKER)
-        self.read = LINKER.compile(source.of_projection("project", MANY_OBJECTS))
+            decoder.linker.named(name, value)
+        source = ProjectionSource(schema, plan, decoder.linker)
+        self.read = decoder.linker.compile(source.of_projection("project", MANY_OBJECTS))
         return self.read(data)
 
 
-def choice_reader(message_type: type[Any], choice: Choice, other: Read) -> Read:
+def _nothing(_: bytes) -> None:
+    return None
+
+
+def choice_reader(message_type: type[Any], choice: Choice, other: Read, decoder: Decoder = BUILTIN) -> Read:
     """Return a function that reads the one member of a oneof that is set, without the message around it.
 
     Args:
         message_type: The message.
         choice: The oneof, and what comes before it.
         other: Reads every message that is not as simple as the choice says.
+        decoder: Decodes by the numbers of a contract.
     """
-    from .choice_source import ChoiceSource
+    from .choice_source import KINDS_TAKEN, ChoiceSource
 
-    source = ChoiceSource(schema_of(message_type), choice, LINKER)
-    return LINKER.compile(source.of_choice("read_choice", other))
+    by_name = decoder.schemas(message_type).by_name
+    if not {choice.number, choice.text, choice.null, *choice.members} <= by_name.keys() or any(
+        by_name[each].kind not in KINDS_TAKEN for each in choice.members
+    ):
+        return other
+    source = ChoiceSource(decoder.schemas(message_type), choice, decoder.linker)
+    return decoder.linker.compile(source.of_choice("read_choice", other))
 
 
-def message_reader(message_type: type[Any]) -> Read:
+def message_reader(message_type: type[Any], decoder: Decoder = BUILTIN) -> Read:
     """Return a function that reads a message inside of another one; it may raise what a projection takes for unusual."""
-    functions = LINKER.functions
+    functions = decoder.linker.functions
 
     def read_message(data: bytes, pos: int, stop: int) -> Any:
         return functions[message_type](data, pos, stop, DEPTH_LIMIT - 1)

@@ -29,11 +29,11 @@ None asks the caller to decode the whole message: the whole decoder takes every 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import groupby, takewhile
 from types import NoneType
 from typing import Any, Final
 
-from .decoder_source import FunctionSource, Linker, least_tag, tag_cases, tag_size
+from .decoder_source import FunctionSource, Linker, least_tag, raw_tag, tag_cases, tag_size
 from .openings import Opening
 from .plans import Plan
 from .repeats import Repeats, may_repeat
@@ -68,9 +68,14 @@ class ProjectionSource(FunctionSource):
         super().__init__(schema.fields, link, [], stock=False)
         self._schema = schema
         self._plan = plan
-        self._kept = [each for each in plan.opening if each in plan.slots]
+        # What a contract has put elsewhere opens nothing.
+        first = takewhile(
+            lambda case: case[1].name in plan.opening and tag_size(case[0]) == 1, tag_cases(schema.fields)
+        )
+        self._begins = [field.name for _, field, _ in first]
+        self._kept = [each for each in self._begins if each in plan.slots]
         self._opening = Opening()
-        self._last_of_opening = plan.opening[-1] if plan.opening else ""
+        self._last_of_opening = self._begins[-1] if self._begins else ""
 
     def of_projection(self, name: str, many: int) -> str:
         """Return the source.
@@ -84,7 +89,8 @@ class ProjectionSource(FunctionSource):
             with self.block("try:"):
                 self._begin()
                 self._projection_loop()
-                self.add(f"if pos != end{' or known is None' * bool(self._plan.opening)}: return None")
+                self.add(f"if pos != end{' or known is None' * bool(self._begins)}: return None")
+                self._check_needs(each for each in self._plan.needs if each not in self._begins)
             self.add("except irregular: return None")
             self.add(f"made = new({self._link.value(self._plan.result)})")
             self.add(*(f"made.{slot} = of_{name}" for name, slot in self._plan.slots.items()))
@@ -92,23 +98,23 @@ class ProjectionSource(FunctionSource):
         return self.text()
 
     def _begin(self) -> None:
-        for each in self._plan.slots:
-            if each not in self._kept:
+        for each in dict.fromkeys((*self._plan.slots, *self._plan.needs)):
+            if each not in self._begins:
                 self._unset(each)
-        if not self._plan.opening:
+        if not self._begins:
             self.add("pos = 0")
             return
         find, opening = self._link.value(self._opening.find), self._link.value(self._opening)
         self.add(f"pos = {opening}.size", f"known = {find}(data[:pos])")
         with self.block("if known is None:"):
             self.add("pos = 0")
-            for each in self._plan.opening:
+            for each in self._begins:
                 if each in self._plan.slots or each in self._plan.needs:
                     self._unset(each)
         self.add(f"else: {''.join(f'of_{each}, ' for each in self._kept)}_ = known")
 
     def _unset(self, name: str) -> None:
-        schema = self._schema.by_name[name]
+        schema = schema_of(self._schema.message_type).by_name[name]
         plain = None if _comes_once(schema) else () if schema.repeated else schema.zero()
         value = self._plan.absent.get(name, plain)
         self.add(f"of_{name} = {repr(value) if type(value) in _LITERALS else self._link.value(value)}")
@@ -117,7 +123,7 @@ class ProjectionSource(FunctionSource):
 
     def _projection_loop(self) -> None:
         cases = [(raw, schema) for raw, schema, _ in tag_cases(self._fields)]
-        opening = [case for case in cases if case[1].name in self._plan.opening]
+        opening = [case for case in cases if case[1].name in self._begins]
         with self.block("while pos < end:"):
             self._tag_size = 1
             self._read_tag()
@@ -131,7 +137,9 @@ class ProjectionSource(FunctionSource):
                     self._tag_size += 1
                     self._extend_tag(self._tag_size)
                 self._fields_of(run)
-            self.add(f"if tag in {self._link.value(frozenset(raw for raw, _ in cases))}: return None")
+            # Out of order, or a known number with a value of another wire type, which is not for a projection to judge.
+            known = frozenset(raw_tag(field.number, wire_type) for field in self._fields for wire_type in (0, 1, 2, 5))
+            self.add(f"if tag in {self._link.value(known)}: return None")
             self.add("pos -= 1")
             self.add(*(f"if tag >= {least_tag(size)}: pos -= 1" for size in range(2, self._tag_size + 1)))
             self.add("pos = skip_field(data, pos, end)")
@@ -159,9 +167,16 @@ class ProjectionSource(FunctionSource):
             self._next_tag()
 
     def _learn(self) -> None:
-        self.add(*(f"if of_{each} != {number}: return None" for each, number in self._plan.needs.items()))
+        self._check_needs(each for each in self._plan.needs if each in self._begins)
         kept = "".join(f"of_{each}, " for each in self._kept)
-        self.add(f"known = {self._link.value(self._opening)}.learn(data, pos, ({kept}None))")
+        self.add(f"known = {self._link.value(self._opening)}.learn(data, pos, ({kept}None,))")
+
+    def _check_needs(self, names: Iterable[str]) -> None:
+        for each in names:
+            field, number = self._schema.by_name[each], self._plan.needs[each]
+            if field.kind == "enum" and field.give is not None:
+                number = field.give(number)
+            self.add(f"if of_{each} != {int(number)}: return None")
 
     def _taken(self, schema: FieldSchema) -> str:
         reader = self._plan.readers.get(schema.name)

@@ -28,7 +28,6 @@ from .schema import (
     complete,
     instance_dict,
     is_lean,
-    schema_of,
 )
 from .times import Timestamp
 from .varint import MASK_32, MASK_64, encode_varint, signed_32, signed_64, unzigzag
@@ -46,25 +45,24 @@ _CONVERSIONS: Final[dict[str, Any]] = {
 }
 
 
-def read(message_type: type[Any], data: bytes, depth: int) -> Any:
+def read(schema: MessageSchema, data: bytes, depth: int) -> Any:
     """Return the message that encoded bytes hold.
 
     Args:
-        message_type: The generated class.
+        schema: Its type, as the peer numbers it.
         data: The encoded message.
         depth: How many levels of messages may be nested in it.
 
     Raises:
         WireError: The bytes are no valid message of this type.
     """
-    schema = schema_of(message_type)
-    draft = _Draft(schema)
-    _Reader(data).fill(draft, 0, len(data), depth)
+    draft = Draft(schema)
+    Reader(data).fill(draft, 0, len(data), len(data), depth)
     return draft.finish()
 
 
-class _Draft:
-    """A message while it is read: what its fields have so far, sub-messages as drafts."""
+class Draft:
+    """A message while it is read: what its fields have so far, sub-messages that may go on as drafts."""
 
     __slots__ = ("schema", "unknown", "values")
 
@@ -77,11 +75,29 @@ class _Draft:
         """Take a value: the last one of a field wins, and the last member of a oneof."""
         if field.repeated:
             self.values.setdefault(field.name, []).append(value)
-            return
+        else:
+            self._put(field, value)
+
+    def _put(self, field: FieldSchema, value: Any) -> None:
         if field.group:
             for other in self.schema.groups[field.group]:
                 self.values.pop(other, None)
         self.values[field.name] = value
+
+    def absorb(self, values: dict[str, Any], unknown: list[bytes]) -> None:
+        """Take what a piece of the message holds; none of it is to be merged."""
+        for name, value in values.items():
+            field = self.schema.by_name[name]
+            before = self.values.get(name)
+            if field.kind == MAP and not value:
+                continue  # the piece has stopped before the first entry, which may turn out to be none
+            if before is None or not (field.repeated or field.kind == MAP):
+                self._put(field, value)
+            elif field.repeated:
+                before += value
+            else:
+                before.update(value)
+        self.unknown += b"".join(unknown)
 
     def finish(self) -> Any:
         """Return the message."""
@@ -91,7 +107,8 @@ class _Draft:
         state = instance_dict(message)
         state.update(values)
         if self.unknown:
-            state["_unknown_fields"] = bytes(self.unknown)
+            keep = self.schema.keep or bytes
+            state["_unknown_fields"] = keep(bytes(self.unknown))
         complete(message_type, state)
         for name in values:
             if not is_lean(message_type) and (group := self.schema.by_name[name].group):
@@ -99,19 +116,35 @@ class _Draft:
         return message
 
 
-class _Reader:
-    """Reads one input."""
+class Reader:
+    """Reads one input.
 
-    def __init__(self, data: bytes) -> None:
+    Args:
+        data: The input.
+        large: Bytes from which on a field that holds others is left to the caller.
+
+    Attributes:
+        fields: How many fields were read, those of sub-messages among them.
+    """
+
+    def __init__(self, data: bytes, large: int | None = None) -> None:
         self._data = data
+        self._large = large
+        self.fields = 0
 
-    def fill(self, draft: _Draft, pos: int, end: int, depth: int) -> None:
-        """Read the fields of a message into its draft."""
+    def fill(self, draft: Draft, pos: int, stop: int, end: int, depth: int) -> int:
+        """Read fields of a message into its draft: those that begin before `stop`, none of which may go on behind `end`.
+
+        Return where it has stopped: before a field that is left to the caller if that is before `stop`.
+        """
         schema = draft.schema
-        while pos < end:
+        while pos < stop:
             start = pos
             number, wire_type, pos = self._tag(schema, pos, end)
             field = schema.by_number.get(number)
+            if self._large is not None and self._is_large(schema, field, wire_type, pos, end):
+                return start
+            self.fields += 1
             if field is not None and wire_type == field.wire_type:
                 pos = self._field(draft, field, pos, end, depth)
             elif field is not None and wire_type == LENGTH and field.packable:
@@ -119,8 +152,25 @@ class _Reader:
             else:
                 pos = self._value_end(schema, f"field number {number}", wire_type, pos, end)
                 draft.unknown += self._data[start:pos]
+        return pos
 
-    def _field(self, draft: _Draft, field: FieldSchema, pos: int, end: int, depth: int) -> int:
+    def _is_large(self, schema: MessageSchema, field: FieldSchema | None, wire_type: int, pos: int, end: int) -> bool:
+        if field is None or wire_type != LENGTH or not (field.packable or holds_fields(field)):
+            return False
+        stop = self._value_end(schema, field.name, wire_type, pos, end)
+        return stop - self._varint(schema, field.name, pos, end)[1] >= (self._large or 0)
+
+    def open(self, schema: MessageSchema, pos: int, end: int, depth: int) -> tuple[FieldSchema, int, int]:
+        """Return the field that begins at a place and was left to the caller, and from where to where its value goes."""
+        self.fields += 1
+        number, wire_type, pos = self._tag(schema, pos, end)
+        field = schema.by_number[number]
+        stop = self._value_end(schema, field.name, wire_type, pos, end)
+        if holds_fields(field):
+            self._check_depth(schema, field, pos, depth)
+        return field, self._varint(schema, field.name, pos, end)[1], stop
+
+    def _field(self, draft: Draft, field: FieldSchema, pos: int, end: int, depth: int) -> int:
         schema, name = draft.schema, field.name
         stop = self._value_end(schema, name, field.wire_type, pos, end)
         if field.wire_type != LENGTH:
@@ -128,52 +178,49 @@ class _Reader:
             return stop
         start = self._varint(schema, name, pos, end)[1]
         if field.kind == "bytes":
-            draft.store(field, self._data[start:stop])
+            draft.store(field, self._taken(schema, field, self._data[start:stop], start))
         elif field.kind == "string":
-            draft.store(field, self._text(schema, name, start, stop))
-        elif depth < 1:
-            self._fail(schema, name, pos, "messages are nested more than 100 levels deep")
-        elif field.kind == MAP:
-            self._entry(draft, field, start, stop, depth)
+            draft.store(field, self._taken(schema, field, self._text(schema, name, start, stop), start))
         else:
-            part = None if field.repeated else draft.values.get(name)
-            if part is None:
-                part = _Draft(field.body)
-                draft.store(field, part)
-            self.fill(part, start, stop, depth - 1)
+            self._check_depth(schema, field, pos, depth)
+            part = part_of(draft, field)
+            self.fill(part, start, stop, stop, depth - 1)
+            close_part(draft, field, part)
         return stop
 
-    def _entry(self, draft: _Draft, field: FieldSchema, pos: int, stop: int, depth: int) -> None:
-        entry = _Draft(field.body)
-        self.fill(entry, pos, stop, depth - 1)
-        if entry.unknown:
-            # An entry with something unknown in it is kept as it came, and is no entry of the map.
-            values = {name: _finished(field.body.by_name[name], value) for name, value in entry.values.items()}
-            body = writer.write_entry(field, values) + bytes(entry.unknown)
-            draft.unknown += encode_varint(field.number << 3 | LENGTH) + encode_varint(len(body)) + body
-            return
-        key = entry.values.get("key", field.key.zero_value())
-        if "value" not in entry.values and field.value.kind == MESSAGE:
-            entry.values["value"] = _Draft(field.value.body)
-        draft.values.setdefault(field.name, {})[key] = entry.values.get("value", field.value.zero_value())
+    def _check_depth(self, schema: MessageSchema, field: FieldSchema, pos: int, depth: int) -> None:
+        if depth < 1:
+            self._fail(schema, field.name, pos, "messages are nested more than 100 levels deep")
 
-    def _packed(self, draft: _Draft, field: FieldSchema, pos: int, end: int) -> int:
+    def _packed(self, draft: Draft, field: FieldSchema, pos: int, end: int) -> int:
         schema = draft.schema
         stop = self._value_end(schema, field.name, LENGTH, pos, end)
-        pos = self._varint(schema, field.name, pos, end)[1]
+        self.numbers(draft, field, self._varint(schema, field.name, pos, end)[1], stop, stop)
+        return stop
+
+    def numbers(self, draft: Draft, field: FieldSchema, pos: int, stop: int, end: int) -> int:
+        """Read numbers of a packed run that ends at `end`, those that begin before `stop`, and return where it has stopped."""
+        schema = draft.schema
         draft.values.setdefault(field.name, [])
         while pos < stop:
-            end_of_value = self._value_end(schema, field.name, field.wire_type, pos, stop)
-            draft.store(field, self._number(schema, field, pos, stop))
+            end_of_value = self._value_end(schema, field.name, field.wire_type, pos, end)
+            draft.store(field, self._number(schema, field, pos, end))
             pos = end_of_value
-        return stop
+        return pos
 
     def _number(self, schema: MessageSchema, field: FieldSchema, pos: int, end: int) -> Any:
         fixed = _FIXED.get(field.kind)
         if fixed is not None:
-            return fixed.unpack_from(self._data, pos)[0]
-        value = _CONVERSIONS[field.kind](self._varint(schema, field.name, pos, end)[0])
-        return field.python_type.try_value(value) if field.kind == "enum" else value
+            value = fixed.unpack_from(self._data, pos)[0]
+        else:
+            value = _CONVERSIONS[field.kind](self._varint(schema, field.name, pos, end)[0])
+        return self._taken(schema, field, value, pos)
+
+    def _taken(self, schema: MessageSchema, field: FieldSchema, value: Any, pos: int) -> Any:
+        try:
+            return value if field.take is None else field.take(value)
+        except (OverflowError, UnicodeDecodeError) as error:
+            self._fail(schema, field.name, pos, str(error))
 
     def _text(self, schema: MessageSchema, name: str, start: int, stop: int) -> str:
         try:
@@ -221,16 +268,45 @@ class _Reader:
         raise WireError(reason, message_name=schema.name, field=field, offset=offset)
 
 
-def _finished(field: FieldSchema, value: Any) -> Any:
-    if field.repeated:
-        return [_finished_value(field, each) for each in value]
+def holds_fields(field: FieldSchema) -> bool:
+    """Tell whether a field's value has fields of its own."""
+    return field.kind in (MESSAGE, MAP, WRAPPER, TIMESTAMP, DURATION)
+
+
+def part_of(draft: Draft, field: FieldSchema) -> Draft:
+    """Return where to read a field's value that has fields: what there is of it already is gone on with."""
+    if field.repeated or field.kind == MAP:
+        return Draft(field.body)
+    part: Draft | None = draft.values.get(field.name)
+    if part is None:
+        part = Draft(field.body)
+        draft.store(field, part)
+    return part
+
+
+def close_part(draft: Draft, field: FieldSchema, part: Draft) -> None:
+    """Take a value that was read; an element or an entry does not go on any more."""
     if field.kind == MAP:
-        return {key: _finished_value(field.value, each) for key, each in value.items()}
-    return _finished_value(field, value)
+        _close_entry(draft, field, part)
+    elif field.repeated:
+        draft.store(field, _finished(field, part))
 
 
-def _finished_value(field: FieldSchema, value: Any) -> Any:
-    if not isinstance(value, _Draft):
+def _close_entry(draft: Draft, field: FieldSchema, entry: Draft) -> None:
+    values = {name: _finished(field.body.by_name[name], value) for name, value in entry.values.items()}
+    if entry.unknown:
+        # An entry with something unknown in it is kept as it came, and is no entry of the map.
+        body = writer.write_entry(field, values) + bytes(entry.unknown)
+        draft.unknown += encode_varint(field.number << 3 | LENGTH) + encode_varint(len(body)) + body
+        return
+    key = values.get("key", field.key.zero_value())
+    if "value" not in values and field.value.kind == MESSAGE:
+        values["value"] = Draft(field.value.body).finish()
+    draft.values.setdefault(field.name, {})[key] = values.get("value", field.value.zero_value())
+
+
+def _finished(field: FieldSchema, value: Any) -> Any:
+    if not isinstance(value, Draft):
         return value
     if field.kind == TIMESTAMP:
         return Timestamp.from_parts(value.values.get("seconds", 0), value.values.get("nanos", 0))

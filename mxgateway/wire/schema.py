@@ -11,7 +11,7 @@ import dataclasses
 import inspect
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, ForwardRef
@@ -53,7 +53,7 @@ _ZEROS: Final[Mapping[str, Any]] = {"bool": False, "double": 0.0, "float": 0.0, 
 
 
 class FieldSchema:
-    """One field of a message.
+    """One field of a message, as its class declares it, or as a contract that is bound numbers it.
 
     Attributes:
         name: The attribute's name in Python.
@@ -61,14 +61,23 @@ class FieldSchema:
         optional: Whether it was declared `optional`, so that a zero is told from nothing.
         group: The oneof that it belongs to, or an empty string.
         owner: The message class that declares it.
+        schemas: Returns the schema of the field's own message type.
+        packed: Whether a list of numbers is written as one run.
+
+    Raises:
+        TypeError: The name is no identifier: it would be code in the source of a codec.
     """
 
     def __init__(self, owner: type[Any], annotation: Any, name: str, meta: betterproto.FieldMetadata) -> None:
+        if not name.isidentifier():
+            raise TypeError(f"{owner.__name__} has a field {name!r:.100}, which is no identifier")
         self.owner = owner
         self.name = name
         self.number = meta.number
         self.optional = bool(meta.optional)
         self.group = meta.group or ""
+        self.schemas: Schemas = schema_of
+        self.packed = True
         self._meta = meta
         self._annotation = annotation
 
@@ -119,9 +128,26 @@ class FieldSchema:
         if kind == DURATION:
             return DURATION_SCHEMA
         if kind == MESSAGE:
-            return schema_of(self.python_type)
+            return self.schemas(self.python_type)
         parts = [self.key, self.value] if kind == MAP else [self.value]
         return MessageSchema(self.owner, parts, f"{self.owner.__name__}.{self.name}")
+
+    @cached_property
+    def members(self) -> Mapping[int, Any]:
+        """What a number on the wire stands for in an enum field."""
+        enum_type = self.python_type
+        table = _ENUM_TABLES.get(enum_type)
+        if table is None:
+            table = _ENUM_TABLES[enum_type] = EnumTable(enum_type)
+        return table
+
+    @cached_property
+    def take(self) -> Callable[[Any], Any] | None:
+        """Makes the field's value of what was read as `kind`; None where it is the value."""
+        return self.members.__getitem__ if self.kind == "enum" else None
+
+    give: Callable[[Any], Any] | None = None
+    """Makes what is written as `kind` of the field's value; None where it is the value."""
 
     @property
     def packable(self) -> bool:
@@ -180,6 +206,32 @@ class FieldSchema:
         return FieldSchema(self.owner, self.python_type, "value", betterproto.FieldMetadata(1, self._meta.wraps))
 
 
+class EnumTable(dict[int, Any]):
+    """The members of an enum by number; for an unknown one, a nameless member that is not kept."""
+
+    def __init__(self, enum_type: Any) -> None:
+        super().__init__({member.value: member for member in enum_type})
+        self._enum_type = enum_type
+
+    def __missing__(self, number: int) -> Any:
+        return self._enum_type.try_value(number)
+
+
+class UnknownFields(bytes):
+    """The fields of a message that its class does not have, from a peer whose contract does."""
+
+    in_json: Callable[[], dict[str, Any]]
+    """Returns them by their names in JSON, as far as the contract has names for them."""
+    named: Collection[int] = ()
+    """The numbers for which the contract has names."""
+
+    def __deepcopy__(self, memo: object) -> UnknownFields:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return bytes, (bytes(self),)  # the names stay in this process
+
+
 class MessageSchema:
     """A message type: its fields in the order of their numbers, and its oneofs.
 
@@ -191,11 +243,17 @@ class MessageSchema:
         by_number: The fields by number.
         groups: The names of the fields of each oneof, in the order of their declaration.
         group_of: The oneof of each field that is in one.
+        lacking: The fields that the peer's contract does not have; what a message says in one cannot be sent.
+        keep: Makes what a message keeps of the bytes of its unknown fields; None where it keeps the bytes.
     """
 
-    def __init__(self, message_type: type[Any], fields: list[FieldSchema], name: str = "") -> None:
+    def __init__(
+        self, message_type: type[Any], fields: list[FieldSchema], name: str = "", lacking: Sequence[FieldSchema] = ()
+    ) -> None:
         self.message_type = message_type
         self.name = name or message_type.__name__
+        self.lacking = {field.name: field for field in lacking}
+        self.keep: Callable[[bytes], bytes] | None = None
         self.by_name = {field.name: field for field in fields}
         self.fields = sorted(fields, key=lambda field: field.number)
         self.by_number = {field.number: field for field in self.fields}
@@ -206,6 +264,18 @@ class MessageSchema:
 
     def __repr__(self) -> str:
         return f"<schema of {self.name}>"
+
+    @cached_property
+    def is_message(self) -> bool:
+        """Whether this is all of a message class, and not what a time, a wrapper or an entry of a map is made of."""
+        is_class = isinstance(self.message_type, type) and issubclass(self.message_type, betterproto.Message)
+        return is_class and self.name == self.message_type.__name__
+
+    @cached_property
+    def merged(self) -> frozenset[str]:
+        """The names of the fields whose value may come in several parts, which make one together."""
+        composite = (MESSAGE, TIMESTAMP, DURATION, WRAPPER)
+        return frozenset(each.name for each in self.fields if each.kind in composite and not each.repeated)
 
 
 def schema_of(message_type: type[Any]) -> MessageSchema:
@@ -278,7 +348,11 @@ def complete(message_type: type[Any], state: dict[str, Any]) -> None:
 # betterproto's own attribute access is a Python function, and slow: this is the slot below it.
 instance_dict: Callable[[Any], dict[str, Any]] = betterproto.Message.__dict__["__dict__"].__get__
 
+Schemas = Callable[[type[Any]], MessageSchema]
+"""Returns the schema of a message type."""
+
 _SCHEMAS: dict[type[Any], MessageSchema] = {}
+_ENUM_TABLES: Final[dict[type[Any], EnumTable]] = {}
 _EPOCH: Final = Timestamp.from_parts(0, 0)
 _NO_TIME: Final = timedelta(0)
 

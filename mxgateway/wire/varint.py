@@ -7,6 +7,7 @@ data and IrregularError for what is no varint; the reference reader then says wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import index
 from typing import Any, Final
 
@@ -161,15 +162,18 @@ def encode_number(kind: str, number: Any) -> bytes:
 class VarintTable(dict[int, bytes]):
     """The bytes of the numbers of one field, its tag before them: made on first use, then looked up."""
 
-    def __init__(self, kind: str, prefix: bytes = b"") -> None:
+    def __init__(self, kind: str, prefix: bytes = b"", give: Callable[[Any], Any] | None = None) -> None:
         super().__init__()
         self._kind = kind
         self._prefix = prefix
+        self._give = give
         # Below this, a positive number is its own varint.
         self._simple_end = 0 if kind in ("bool", "sint32", "sint64") else _RANGES[kind][1]
 
     def __missing__(self, number: int) -> bytes:
-        if type(number) is int and 0 <= number < self._simple_end:
+        if self._give is not None:
+            encoded = self._prefix + encode_number(self._kind, self._give(number))
+        elif type(number) is int and 0 <= number < self._simple_end:
             encoded = self._prefix + encode_varint(number)
         else:
             encoded = self._prefix + encode_number(self._kind, number)

@@ -14,7 +14,7 @@ from struct import error as struct_error
 from typing import Any, Final
 
 from .betterproto_seam import PLACEHOLDER
-from .errors import WireError
+from .errors import LackingError, WireError
 from .schema import (
     DEPTH_LIMIT,
     DURATION,
@@ -26,6 +26,7 @@ from .schema import (
     VARINT_KINDS,
     WRAPPER,
     FieldSchema,
+    MessageSchema,
     instance_dict,
     is_lean,
     schema_of,
@@ -38,19 +39,20 @@ _FIXED: Final = {kind: Struct(f"<{letter}") for kind, letter in FIXED_FORMATS.it
 _FAULTS: Final = (AttributeError, OverflowError, TypeError, ValueError, struct_error)
 
 
-def write(message: Any, depth: int) -> bytes:
+def write(schema: MessageSchema, message: Any, depth: int) -> bytes:
     """Return the bytes of a message.
 
     Args:
-        message: A message of any generated class.
+        schema: Its type, as the peer numbers it.
+        message: The message.
         depth: How many levels of messages may be nested in it.
 
     Raises:
         WireError: A value does not fit its field.
     """
-    schema = schema_of(type(message))
     encoded = bytearray()
-    for field, value in set_fields(message):
+    check_lacking(schema, message)
+    for field, value in set_fields(message, schema):
         try:
             encoded += _write_field(field, value, depth)
         except WireError:
@@ -61,15 +63,24 @@ def write(message: Any, depth: int) -> bytes:
     return bytes(encoded)
 
 
-def set_fields(message: Any) -> Iterator[tuple[FieldSchema, Any]]:
-    """Yield the fields that hold something, in the order of their numbers.
+def check_lacking(schema: MessageSchema, message: Any) -> None:
+    """Raise `LackingError` when a message says something in a field that the peer's contract does not have."""
+    if schema.lacking:
+        state, stock = instance_dict(message), not is_lean(type(message))
+        for field in schema.lacking.values():
+            if field.name in state and holds_something(field, state, stock=stock):
+                raise LackingError(f"the gateway's contract has no field {schema.name}.{field.name}")
+
+
+def set_fields(message: Any, schema: MessageSchema | None = None) -> Iterator[tuple[FieldSchema, Any]]:
+    """Yield the fields that hold something, in the order of their numbers; `schema` is the type's own unless told.
 
     A scalar without presence that is zero, an empty list, and a sub-message that was only looked at hold nothing.
     """
     message_type = type(message)
     state = instance_dict(message)
     stock = not is_lean(message_type)
-    for field in schema_of(message_type).fields:
+    for field in (schema or schema_of(message_type)).fields:
         if field.name in state and holds_something(field, state, stock=stock):
             yield field, state[field.name]
 
@@ -97,6 +108,8 @@ def write_entry(field: FieldSchema, values: Mapping[str, Any]) -> bytes:
 def write_value(field: FieldSchema, value: Any, depth: int) -> bytes:
     """Return the bytes of one value, without its tag and length."""
     kind = field.kind
+    if field.give is not None:
+        value = field.give(value)
     if kind in VARINT_KINDS:
         return encode_number(kind, value)
     if kind in FIXED_FORMATS:
@@ -115,7 +128,7 @@ def write_value(field: FieldSchema, value: Any, depth: int) -> bytes:
         return write_timestamp(checked(value, datetime))
     if kind == DURATION:
         return write_duration(checked(value, timedelta))
-    return write(checked(value, field.python_type), depth - 1)
+    return write(field.body, checked(value, field.python_type), depth - 1)
 
 
 def _is_not_zero(field: FieldSchema, value: Any, *, stock: bool) -> bool:
@@ -144,7 +157,7 @@ def _write_field(field: FieldSchema, value: Any, depth: int) -> bytes:
         return b"".join(_write_length(field, body) for body in _entries(field, value, depth))
     if not field.repeated:
         return _write_single(field, value, depth)
-    if field.packable:
+    if field.packable and field.packed:
         return _write_length(field, b"".join(write_value(field, each, depth) for each in value))
     return b"".join(_write_single(field, each, depth) for each in value)
 

@@ -40,7 +40,7 @@ def _unknown_when_misused(callback: Callable[..., Any]) -> Callable[..., Any]:
             app = click.get_current_context().find_object(App)
             if app is None or _form(params["form"], app.output.form) != "nagios":
                 raise
-            app.output.text(app.redact(nagios_line(params["tag"], Verdict(State.UNKNOWN, [error.message]))))
+            app.output.text(mxgateway.redact(nagios_line(params["tag"], Verdict(State.UNKNOWN, [error.message]))))
             raise Exit(State.UNKNOWN) from None
 
     return guarded
@@ -91,7 +91,7 @@ async def check(
         raise
     results = [(judge(reading, limits), reading) for reading in readings]
     if written == "nagios":
-        call.output.text(call.app.redact(_nagios(tag, results, limits)))
+        call.output.text(mxgateway.redact(_nagios(tag, results, limits)))
         raise Exit(max((verdict.state for verdict, _ in results), key=GRAVITY.index))
     if written == "prometheus":
         call.output.text(prometheus_text([(reading.tag.tag, verdict, reading) for verdict, reading in results]))
@@ -136,7 +136,7 @@ def _write_failure(call: Call, tag: str, form: str, error: mxgateway.MxGatewayEr
     verdict = judge_failure(error)
     if form == "nagios":
         call.app.trace(error)
-        call.output.text(call.app.redact(nagios_line(tag, verdict)))
+        call.output.text(mxgateway.redact(nagios_line(tag, verdict)))
         raise Exit(verdict.state) from None
     if form == "prometheus":
         call.output.text(prometheus_text([(tag, verdict, None)]))

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 from click.shell_completion import get_completion_class
 
 from mxgateway_cli.app import App
 from mxgateway_cli.local_command import local_command
 from mxgateway_cli.registry import COMPLETION_VARIABLE, PROGRAM
+
+_BASH: Final = r"""
+%(complete_func)s() {
+    local response line value word="${COMP_WORDS[COMP_CWORD]}"
+    response=$(IFS=$'\n'; env COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD="$COMP_CWORD" %(complete_var)s=bash_complete "$1")
+    COMPREPLY=()
+    while IFS= read -r line; do
+        value=${line#*,}
+        case $line in
+            dir,*) compopt -o dirnames ;;
+            file,*) compopt -o default ;;
+            plain,*)
+                case $word in
+                    \'*) value=${value//\'/\'\\\'\'} ;;
+                    \"*) value=${value//\\/\\\\} value=${value//\"/\\\"} value=${value//\$/\\\$} value=${value//\`/\\\`} ;;
+                    *) printf -v value %%q "$value" ;;
+                esac
+                COMPREPLY+=("$value")
+                ;;
+        esac
+    done <<< "$response"
+}
+
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+"""click's own has the shell expand and split what is offered, and offers it unquoted: ``$(command)`` would be run with the line."""
 
 
 @local_command("completion", click.argument("shell", type=click.Choice(("bash", "zsh", "fish"))), logs=False)
@@ -21,5 +49,6 @@ def completion(app: App, shell: str) -> None:
         raise click.UsageError(f"There is no completion for {shell!r}.")
     script = script_class(click.get_current_context().find_root().command, {}, PROGRAM, COMPLETION_VARIABLE)
     # The template is filled in here: `source()` would start a bash to look at its version.
-    text = script.source_template % script.source_vars()
+    template = _BASH if shell == "bash" else script.source_template.replace('split ","', 'split -m1 ","')
+    text = template % script.source_vars()
     app.output.text(text.strip("\n"))

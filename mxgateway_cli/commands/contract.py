@@ -3,74 +3,131 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mxgateway import contract as contracts
+import mxgateway
 from mxgateway_cli.app import App
+from mxgateway_cli.command import connection_settings
 from mxgateway_cli.failures import CommandFailure, ExitCode
 from mxgateway_cli.local_command import local_command
+from mxgateway_cli.options import CALL_TIMEOUT, CONNECTION_OPTIONS
 from mxgateway_cli.sections import option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mxgateway.contract import Contract
+    from mxgateway_cli.settings import ConnectionSettings
+
+_SOURCES = ("from_gateway", "descriptor_set", "protos")
 
 
 @local_command(
     "contract",
-    option("--export", metavar="FILE", type=click.Path(dir_okay=False, writable=True),
-           help="Write this client's contract as a FileDescriptorSet."),
     option("--descriptor-set", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
-           help="Compare with a FileDescriptorSet, such as a gateway publishes or protoc --descriptor_set_out writes."),
+           help="Take a FileDescriptorSet, such as a gateway publishes or protoc --descriptor_set_out writes."),
+    option("--protos", metavar="DIR", type=click.Path(exists=True, file_okay=False),
+           help="Take the .proto files of a folder."),
+    option("--from-gateway", is_flag=True, help="Ask the gateway for its own contract (gRPC server reflection)."),
+    option("--export", metavar="FILE", type=click.Path(dir_okay=False, writable=True),
+           help="Write the contract as a FileDescriptorSet, for --contract of the other commands."),
+    *CONNECTION_OPTIONS, CALL_TIMEOUT,
 )  # fmt: skip
-def contract(app: App, export: str | None, descriptor_set: str | None) -> None:
-    """Show, export or compare the contract.
+def contract(app: App, export: str | None, **params: Any) -> None:
+    """Show, compare or export a contract: this program's own, or a gateway's.
 
-    Without an option: what the contract holds. With --descriptor-set every difference is a line, and the exit code is 0 when
-    both sides understand each other, 1 when they do not.
+    Without an option: what this program's contract holds. Another contract is compared with it: every difference is a line, and the
+    exit code is 0 when both sides understand each other without --contract, 1 when they do not. With --export it is written instead.
     """
-    if export and descriptor_set:
+    given = [name for name in _SOURCES if params[name]]
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join('--' + name.replace('_', '-') for name in given)} name two contracts.")
+    if export and params["descriptor_set"]:
         raise click.UsageError("--export and --descriptor-set are two separate jobs.")
-    if descriptor_set:
-        _compare(app, Path(descriptor_set))
-    elif export:
-        _export(app, Path(export))
+    source = {name: params.pop(name) for name in _SOURCES}
+    settings = connection_settings(click.get_current_context(), app, params)
+
+    def use(other: Contract | None) -> None:
+        if export is not None:
+            _export(app, other or _own(), export)
+        elif other is None:
+            _summarise(app)
+        else:
+            _compare(app, other, _place(source, settings))
+
+    if source["from_gateway"]:
+        _ask(app, settings, use)
+        return
+    try:
+        use(_load(source["descriptor_set"], source["protos"]))
+    except mxgateway.MxGatewayContractError as error:
+        raise CommandFailure(str(error), code=ExitCode.USAGE) from None
+
+
+def _own() -> Contract:
+    from mxgateway.contract import Contract
+
+    return Contract.builtin()
+
+
+def _load(descriptor_set: str | None, protos: str | None) -> Contract | None:
+    from mxgateway.contract import Contract
+
+    if descriptor_set is not None:
+        return Contract.load(descriptor_set)
+    return Contract.from_protos(protos) if protos is not None else None
+
+
+def _ask(app: App, settings: ConnectionSettings, use: Callable[[Contract], None]) -> None:
+    from mxgateway.contract import Contract
+    from mxgateway_cli import runner
+
+    async def main() -> None:
+        options = settings.client_options()
+        use(await Contract.fetch(settings.endpoint, options))
+
+    if app.host is not None:
+        app.host.accept(click.get_current_context(), main)
     else:
-        _summarise(app)
+        runner.run(main)
+
+
+def _place(source: dict[str, Any], settings: ConnectionSettings) -> str:
+    return source["descriptor_set"] or source["protos"] or settings.endpoint
 
 
 def _summarise(app: App) -> None:
-    data = contracts.own_descriptor_set()
+    own = _own()
     packages: list[dict[str, object]] = [
         {"name": package.name, "messages": package.messages, "enums": package.enums, "rpcs": package.rpcs}
-        for package in contracts.summarize(data)
+        for package in own.packages
     ]
-    digest = hashlib.sha256(data).hexdigest()
     if app.output.form == "table":
         for package in packages:
             app.output.pairs({"package": package.pop("name"), **package})
-        app.output.pairs({"sha256": digest})
+        app.output.pairs(_digests(own))
         return
-    app.output.document({"operation": "contract", "packages": packages, "sha256": digest}, value="sha256")
+    app.output.document({"operation": "contract", "packages": packages, **_digests(own)}, value="sha256")
 
 
-def _export(app: App, path: Path) -> None:
-    data = contracts.own_descriptor_set()
+def _digests(found: Contract) -> dict[str, str]:
+    """Return the hash of the file, and that of what it says."""
+    return {"sha256": hashlib.sha256(found.descriptor_set).hexdigest(), "fingerprint": found.fingerprint}
+
+
+def _export(app: App, found: Contract, path: str) -> None:
     try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise CommandFailure(f"{str(path)!r} cannot be written: {error.strerror or error}") from None
-    digest = hashlib.sha256(data).hexdigest()
-    app.output.document(
-        {"operation": "contract", "file": str(path), "bytes": len(data), "sha256": digest}, value="file"
-    )
+        found.export(path)
+    except mxgateway.MxGatewayContractError as error:
+        raise CommandFailure(str(error)) from None
+    size = len(found.descriptor_set)
+    app.output.document({"operation": "contract", "file": path, "bytes": size, **_digests(found)}, value="file")
 
 
-def _compare(app: App, path: Path) -> None:
-    try:
-        found = contracts.compare(contracts.own_descriptor_set(), path.read_bytes())
-    except OSError as error:
-        raise CommandFailure(f"{str(path)!r} cannot be read: {error.strerror or error}") from None
-    except contracts.ContractError as error:
-        raise CommandFailure(f"{str(path)!r}: {error}", code=ExitCode.USAGE) from None
+def _compare(app: App, other: Contract, place: str) -> None:
+    found = _own().compare(other)
     compatible = not any(difference.is_breaking for difference in found)
     if app.output.form == "table":
         for difference in found:
@@ -88,7 +145,13 @@ def _compare(app: App, path: Path) -> None:
             for difference in found
         ]
         app.output.document(
-            {"operation": "contract", "file": str(path), "compatible": compatible, "differences": differences},
+            {
+                "operation": "contract",
+                "file": place,
+                "compatible": compatible,
+                "fingerprint": other.fingerprint,
+                "differences": differences,
+            },
             value="compatible",
         )
     if not compatible:

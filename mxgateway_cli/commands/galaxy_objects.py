@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _Sibling = TypeVar("_Sibling")
 
+_DEEPEST: Final = 200
+"""Objects that one is drawn below; a galaxy has some ten. A line is as long as its object lies deep, and a gateway may list a chain of a million."""
 _REMEDY: Final = "give --on-redeploy restart to begin again by itself"
 
 
@@ -59,6 +61,8 @@ async def _list(call: Call, options: HierarchyOptions, paging: dict[str, Any], w
     with count_progress("galaxy-discover", shown=not results_come_there) as advance:
 
         def take(obj: GalaxyObject, pages: HierarchyPages) -> None:
+            if call.output.form == "json":  # one document, whose texts are kept until the end
+                pages.check_kept()
             writer.add(obj)
             advance(writer.count, pages.total_count)
 
@@ -71,6 +75,7 @@ async def _draw(call: Call, options: HierarchyOptions, paging: dict[str, Any]) -
     with count_progress("galaxy-discover", shown=True) as advance:
 
         def take(obj: GalaxyObject, pages: HierarchyPages) -> None:
+            pages.check_kept()
             objects.append(obj)
             advance(len(objects), pages.total_count)
 
@@ -83,9 +88,11 @@ async def _draw(call: Call, options: HierarchyOptions, paging: dict[str, Any]) -
         children = tree.children(obj)
         writer.write(obj, guides, is_leaf=not children)
         shown += 1
-        waiting += [(child, (*guides, is_last)) for child, is_last in reversed([*_marked(children)])]
+        if len(guides) < _DEEPEST:
+            waiting += [(child, (*guides, is_last)) for child, is_last in reversed([*_marked(children)])]
     if shown < len(tree):
-        call.app.warn(f"{len(tree) - shown} objects are not shown: the gateway says that they contain each other")
+        why = f"the gateway says that they contain each other, or lie below {_DEEPEST} others"
+        call.app.warn(f"{len(tree) - shown} objects are not shown: {why}")
 
 
 async def _each(

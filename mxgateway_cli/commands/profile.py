@@ -48,6 +48,10 @@ def set_profile(app: App, name: str, unset: tuple[str, ...], **params: Any) -> N
     ranks = {**dict.fromkeys(kept, Rank.PROFILE), **dict.fromkeys(given, Rank.FLAG)}
     choices = Choices({**kept, **given}, ranks)
     choices.settle()
+    if refused := [flag(key) for key in given if not choices.values[key]]:
+        raise click.UsageError(
+            f"{', '.join(refused)} says nothing in the profile {name!r}, which verifies the gateway; --unset takes that out of it first."
+        )
     if lost := [flag(key) for key in kept if not choices.values[key] and kept[key]]:
         app.warn(f"{', '.join(lost)} went out of the profile {name!r}: the new options exclude what it said")
     merged = {key: choices.values.get(key.replace("-", "_")) for key in profiles.OPTIONS}
@@ -108,7 +112,7 @@ def _stored(name: str, value: Any) -> Any:
         value = str(value)
     elif isinstance(value, tuple):
         value = list(value) if len(value) > 1 else value[0]
-    elif key in profiles.FILES and value != os.devnull:
+    elif profiles.is_file(key, value):
         value = os.path.abspath(value)
     if why := profiles.defect(key, value):
         raise profiles.ProfileError(f"--{key}: {why}")

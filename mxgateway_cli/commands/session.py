@@ -30,11 +30,6 @@ async def open_session(call: Call, client_name: str, backend: str, command_timeo
     """
     async with call.client() as client:
         reply = await client.open_session_raw(_request(call, client_name, backend, command_timeout))
-    if reply.gateway_protocol_version != mxgateway.PROTOCOL_VERSION:
-        call.app.warn(
-            f"the gateway speaks protocol {reply.gateway_protocol_version}, this client was made for "
-            f"{mxgateway.PROTOCOL_VERSION}; compare the contracts with mxgw-py contract"
-        )
     call.output.document(
         {"operation": "open-session", **mxgateway.to_json_dict(reply), "correlationId": call.correlation_id},
         value="sessionId",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import ssl
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +11,7 @@ import click
 
 from mxgateway_cli import runner
 from mxgateway_cli.app import App
-from mxgateway_cli.connection import key_from_environment
+from mxgateway_cli.connection import key_from_environment, load_contract
 from mxgateway_cli.failures import CommandFailure, ExitCode
 from mxgateway_cli.local_command import local_command
 from mxgateway_cli.sections import option
@@ -30,15 +31,23 @@ DEMO_KEY: Final = "mxgw_simulator_demo"
     option("--port", type=click.IntRange(0, 65535), metavar="N", default=5000, show_default=True,
            help="Where to listen; 0 takes any free port."),
     option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True,
-           help="Which address to listen at; 0.0.0.0 serves other machines too."),
+           help="Which address to listen at; 0.0.0.0 serves other machines too, which should not know the key."),
     option("--api-key-env", metavar="NAME",
            help=f"Environment variable with the key to accept.  [default: the key {DEMO_KEY}]"),
     option("--certificate", type=_FILE, metavar="FILE", help="PEM file of a certificate: serve TLS with it."),
     option("--private-key", type=_FILE, metavar="FILE",
            help="PEM file of its key, unencrypted; unless the certificate's file has it."),
+    option("--contract", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CONTRACT", show_envvar=True,
+           help="Speak by this contract, a FileDescriptorSet."),
 )  # fmt: skip
 def simulate(
-    app: App, port: int, host: str, api_key_env: str | None, certificate: str | None, private_key: str | None
+    app: App,
+    port: int,
+    host: str,
+    api_key_env: str | None,
+    certificate: str | None,
+    private_key: str | None,
+    contract: str | None,
 ) -> None:
     """Run the simulated gateway until Ctrl-C.
 
@@ -50,7 +59,17 @@ def simulate(
     key = key_from_environment(api_key_env, "--api-key-env") if api_key_env is not None else None
     if key is not None:
         app.keep_secret(key)
-    runner.run(lambda: _serve(app, key, host=host, port=port, certificate=certificate, private_key=private_key))
+    runner.run(
+        lambda: _serve(
+            app,
+            key,
+            host=host,
+            port=port,
+            certificate=certificate,
+            private_key=private_key,
+            contract=load_contract(contract),
+        )
+    )
 
 
 async def _serve(app: App, key: ApiKey | None, *, certificate: str | None, **where: Any) -> None:
@@ -62,6 +81,10 @@ async def _serve(app: App, key: ApiKey | None, *, certificate: str | None, **whe
         raise CommandFailure(error.strerror or str(error), hint=hint) from None
     except OSError as error:
         raise CommandFailure(error.strerror or str(error), hint="choose another --port or --host") from None
+    if key is None and not _is_loopback(where["host"]):
+        app.warn(
+            f"other machines can use this gateway: it listens at {where['host']}, and everybody knows its key; --api-key-env takes another"
+        )
     try:
         _announce(app, gateway, DEMO_KEY if key is None else None, is_tls=certificate is not None)
         await gateway.serve_forever()
@@ -77,6 +100,13 @@ def _gateway(key: ApiKey | None, **served: Any) -> SimulatedGateway:
     except ValueError as error:
         raise CommandFailure(str(error), code=ExitCode.USAGE) from None
     return SimulatedGateway(api_keys=[accepted], **served)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _announce(app: App, gateway: SimulatedGateway, open_key: str | None, *, is_tls: bool) -> None:

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import platform
 
 import mxgateway
 from mxgateway_cli.app import App
 from mxgateway_cli.local_command import local_command
+
+
+def _fingerprint() -> str:
+    """Return the fingerprint of the contract in force: the one that MXGATEWAY_CONTRACT names, or this program's own."""
+    source = os.environ.get("MXGATEWAY_CONTRACT")
+    if source is None or source == "auto":
+        return mxgateway.CONTRACT_FINGERPRINT
+    from mxgateway.contract import Contract
+    from mxgateway_cli.failures import CommandFailure, ExitCode
+
+    try:
+        return Contract.load(source).fingerprint
+    except mxgateway.MxGatewayContractError as error:
+        raise CommandFailure(str(error), code=ExitCode.USAGE) from None
 
 
 @local_command("version", logs=False)
@@ -22,6 +37,7 @@ def version(app: App) -> None:
             "pythonImplementation": platform.python_implementation(),
             "platform": platform.system(),
             "gatewayProtocolVersion": mxgateway.PROTOCOL_VERSION,
+            "contractFingerprint": _fingerprint(),
         },
         value="version",
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import mxgateway
-from tests.benchmarks import bulk, codec, galaxy, live, memory, programs, stream, subscribe, unary
+from tests.benchmarks import bulk, codec, contract, galaxy, live, memory, programs, stream, subscribe, unary
 from tests.benchmarks.bindings import StockContract, generate_grpcio_modules
 from tests.benchmarks.harness import QUICK, Figure, Settings, table
 
@@ -54,6 +54,7 @@ class Suite:
         return {
             "codec": lambda: codec.figures(self._settings, self._stock),
             "json": lambda: codec.json_figures(self._settings, self._stock),
+            "contract": lambda: contract.figures(self._settings, self._folder),
             "stream": lambda: stream.figures(self._settings),
             "subscribe": lambda: subscribe.figures(self._settings),
             "live": lambda: live.figures(self._settings),

@@ -8,15 +8,19 @@ from typing import Any, Final
 
 from mxgateway import Gap, GatewayClient, TagUpdate, proto
 from mxgateway.connecting import Opening
+from mxgateway.contract import Contract
 from tests.benchmarks import calls, worker
 from tests.benchmarks.memory import Memory, Peak
 
 PORT: Final = int(sys.argv[1])
+CONTRACT: Final = sys.argv[2] if len(sys.argv) > 2 else ""
+"""The file of the contract that is spoken; none for the built-in one."""
 SESSION_ID: Final = "session-0d9c2b64f5e84f7ab7f0b9a1c2d3e4f5"
 
 
 def connect() -> Opening[GatewayClient]:
-    return GatewayClient.connect(f"127.0.0.1:{PORT}", plaintext=True, api_key=calls.API_KEY)
+    contract = Contract.load(CONTRACT) if CONTRACT else None
+    return GatewayClient.connect(f"127.0.0.1:{PORT}", plaintext=True, api_key=calls.API_KEY, contract=contract)
 
 
 async def stream(events: int) -> dict[str, float]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
+import mxgateway.contract
+from mxgateway import proto, wire
 from tests.peers.grpcio_gateway import ok_status, protocol_status, serialize
 from tests.peers.protobuf_messages import shipped_contract
 
@@ -37,6 +40,12 @@ def events(items: int = ITEMS) -> Iterator[bytes]:
             stamp.seconds = START_SECONDS + sequence // 5000
             stamp.nanos = sequence % 5000 * 200_000 + delay * 23_700
         yield serialize(event)
+
+
+def by_contract(contract_file: Path, events: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield events by another contract of the same names."""
+    bound = mxgateway.contract.Contract.load(contract_file)
+    return (bound.encode(wire.decode(proto.MxEvent, event)) for event in events)
 
 
 def add_item_reply() -> bytes:

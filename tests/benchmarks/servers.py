@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable
 from functools import cache
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -255,12 +256,14 @@ def main() -> None:
     parser.add_argument(
         "--tags", type=int, help="let streams begin when tags are subscribed to: events of so many items"
     )
+    parser.add_argument("--contract", type=Path, help="FileDescriptorSet of the contract that events are sent by")
     parser.add_argument("--interval", type=float, help="seconds from one event to the next; at once unless told")
     options = parser.parse_args()
     threading.Thread(target=_end_with_stdin, daemon=True).start()
 
     def fresh() -> Iterable[bytes]:
-        return islice(samples.events(options.tags or samples.ITEMS), options.events)
+        made = islice(samples.events(options.tags or samples.ITEMS), options.events)
+        return made if options.contract is None else samples.by_contract(options.contract, made)
 
     kept = [] if options.fresh else list(fresh())
     made = fresh if options.fresh else lambda: kept

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from grpclib.const import Status
 
+from mxgateway import proto
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from mxgateway.simulator.plant_catalog import generated_plant
 from tests.cli.gateway import KEY, Gateway
@@ -217,6 +218,18 @@ async def test_a_walk_begins_again_where_that_was_asked_for(gateway: Gateway) ->
     assert (document["restarts"], document["objectCount"], len(document["objects"])) == (1, 16, 16)
     assert found["--tree"].out == TREE
     assert "the galaxy was deployed meanwhile" in found["--tree"].err
+
+
+async def test_a_chain_of_objects_is_drawn_as_deep_as_anybody_reads(gateway: Gateway) -> None:
+    chain = [
+        proto.GalaxyObject(gobject_id=number, parent_gobject_id=number - 1, tag_name="o") for number in range(1, 5001)
+    ]
+    reply = proto.DiscoverHierarchyReply(objects=chain, total_object_count=len(chain))
+    gateway.simulated.reply_override("DiscoverHierarchy", lambda _: reply)
+    outcome = await gateway.mxgw("galaxy-discover", "--tree")
+
+    assert (outcome.code, len(outcome.out.splitlines())) == (0, 201)
+    assert "4799 objects are not shown" in outcome.err
 
 
 # -- large galaxies

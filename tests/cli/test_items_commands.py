@@ -170,6 +170,17 @@ async def test_a_password_file_works_with_the_line_end_that_editors_add(gateway:
     assert outcome.out == "2\n", outcome.err
 
 
+@pytest.mark.parametrize("content", [b"", b"\n", b"\r\n", b"\xef\xbb\xbf\n"])
+async def test_a_password_file_without_a_password_is_refused(gateway: Gateway, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(content)
+
+    outcome = await gateway.mxgw("authenticate-user", "--user", "operator", "--password-file", str(file))
+
+    assert outcome.code == 2
+    assert f"The password file '{file}' is empty" in outcome.err
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a terminal to type on is made with pty")
 async def test_on_a_terminal_the_password_is_asked_for_and_not_echoed() -> None:
     arguments = ("authenticate-user", "--user", "operator", "--simulator", "-o", "value")

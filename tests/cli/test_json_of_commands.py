@@ -213,6 +213,7 @@ async def test_the_version_is_a_document_of_fixed_keys() -> None:
     assert list(outcome.document) == [
         "operation", "name", "version", "language", "pythonVersion", "pythonImplementation", "platform",
         "gatewayProtocolVersion",
+        "contractFingerprint",
     ]  # fmt: skip
     assert outcome.document["version"] == mxgateway.__version__
     assert outcome.document["gatewayProtocolVersion"] == PROTOCOL_VERSION
@@ -228,5 +229,5 @@ async def test_another_protocol_version_of_the_gateway_is_warned_about(gateway: 
     own = await gateway.mxgw("ping", "--json")
 
     assert left_open.code == own.code == 0
-    assert left_open.err.startswith("warning: the gateway speaks protocol 4, this client was made for 3")
+    assert "speaks gateway protocol 4, this client was made for 3" in left_open.err
     assert "gateway protocol 4" in json.loads(own.err)["warning"]["message"]

@@ -93,6 +93,36 @@ async def test_an_option_that_excludes_what_the_profile_said_takes_its_place_and
     assert shell.profiles == {"plant": {"api-key-env": "PLANT_KEY", "plaintext": True}}
 
 
+async def test_an_endpoint_that_asks_for_tls_takes_plaintext_out_of_the_profile_and_says_so(shell: Shell) -> None:
+    await shell.profile("set", "plant", "--plaintext", "--endpoint", "gw:1")
+    outcome = await shell.profile("set", "plant", "--endpoint", "https://gw:1")
+
+    assert outcome.code == 0
+    assert outcome.err.startswith("warning: --plaintext went out of the profile 'plant'")
+    assert shell.profiles == {"plant": {"endpoint": "https://gw:1"}}
+
+
+@pytest.mark.parametrize(
+    "verifying", [("--pin", "aa" * 32), ("--ca-file", __file__), ("--require-certificate-validation",)]
+)
+async def test_a_place_for_first_certificates_takes_nothing_out_of_a_profile_that_verifies(
+    shell: Shell, verifying: tuple[str, ...]
+) -> None:
+    await shell.profile("set", "plant", *verifying)
+    before = shell.profiles
+    refused = await shell.profile("set", "plant", "--known-hosts", "known")
+    after = shell.profiles
+    taken_out = await shell.profile(
+        "set", "plant", "--unset", verifying[0].removeprefix("--"), "--known-hosts", "known"
+    )
+
+    assert refused.code == 2
+    assert "--known-hosts says nothing in the profile 'plant', which verifies the gateway" in refused.err
+    assert after == before
+    assert taken_out.code == 0
+    assert list(shell.profiles["plant"]) == ["known-hosts"]
+
+
 async def test_what_the_environment_says_does_not_get_into_a_profile(shell: Shell) -> None:
     shell.env |= {"MXGATEWAY_ENDPOINT": "env:1", "MXGATEWAY_PROXY": f"http://u:{SECRET}@p:1", "MXGATEWAY_PIN": "bad"}
     outcome = await shell.profile("set", "plant", "--tls")

@@ -8,57 +8,13 @@ from pathlib import Path
 import click
 import pytest
 
-from mxgateway_cli.app import App
-from mxgateway_cli.connection import take_settings
-from mxgateway_cli.options import CALL_TIMEOUT, CONNECTION_OPTIONS, whole_timeout
-from mxgateway_cli.sections import Decorator, SectionedCommand, apply_options
-from mxgateway_cli.settings import ConnectionSettings
+from mxgateway_cli.options import whole_timeout
 from tests.cli.batches import batch
+from tests.cli.choosing import SOURCES, Case
 from tests.cli.gateway import KEY, Gateway
 from tests.cli.process import mxgw
 
-SOURCES = ("flag", "batch", "environment", "profile")
 OTHER_KEY = "mxgw_other_0ther"
-
-
-class Case:
-    """A command line with its environment and its profile, and the connection that it asks for."""
-
-    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._file = tmp_path / "config.toml"
-        self._environment = monkeypatch
-        for variable in ("ENDPOINT", "PIN", "KNOWN_HOSTS", "CLIENT_CERT", "CLIENT_KEY", "PROXY", "API_KEY", "PROFILE"):
-            monkeypatch.delenv(f"MXGATEWAY_{variable}", raising=False)
-        monkeypatch.setenv("MXGATEWAY_CONFIG", str(self._file))
-        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-
-    def settings(
-        self,
-        *flags: str,
-        profile: str = "",
-        lent: dict[str, object] | None = None,
-        timeout: Decorator = CALL_TIMEOUT,
-        **variables: str,
-    ) -> ConnectionSettings:
-        self._file.write_text(f"[profile.plant]\n{profile}\n")
-        for variable, text in variables.items():
-            self._environment.setenv(variable, text)
-        taken: list[ConnectionSettings] = []
-
-        def callback(**params: object) -> None:
-            taken.append(take_settings(click.get_current_context(), params))
-
-        command = click.command("x", cls=SectionedCommand)(apply_options(callback, (*CONNECTION_OPTIONS, timeout)))
-        app = App()
-        if lent is not None:
-            app.host = _Host(app, lent)  # type: ignore[assignment]
-        command.main([*flags, "--profile", "plant"], obj=app, standalone_mode=False)
-        return taken[0]
-
-
-class _Host:
-    def __init__(self, app: App, lent: dict[str, object]) -> None:
-        self.app, self.lent = app, lent
 
 
 @pytest.fixture

@@ -140,3 +140,29 @@ async def test_a_key_without_its_certificate_is_a_usage_error(tmp_path: Path) ->
     outcome = await mxgw("simulate", "--private-key", str(key))
     assert outcome.code == 2
     assert "--private-key means nothing without --certificate" in outcome.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send these signals to one process")
+@pytest.mark.parametrize(
+    ("host", "arguments", "is_warned"),
+    [
+        ("0.0.0.0", (), True), ("0.0.0.0", ("--json",), True), ("localhost", (), False), ("127.0.0.2", (), False),
+        ("0.0.0.0", ("--api-key-env", "MINE"), False),
+    ],
+)  # fmt: skip
+async def test_a_gateway_that_other_machines_reach_says_that_everybody_knows_its_key(
+    host: str, arguments: tuple[str, ...], is_warned: bool
+) -> None:
+    process = await start("simulate", "--port", "0", "--host", host, *arguments, env={"MINE": "mxgw_mine_h1dd3n"})
+    told = process.stdout if arguments[:1] == ("--json",) else process.stderr
+    assert told is not None
+    lines: list[str] = []
+    while not lines or not ("smoke" in lines[-1] or "endpoint" in lines[-1]):
+        lines.append((await told.readline()).decode())
+    process.send_signal(signal.SIGTERM)
+    outcome = await finish(process)
+
+    said = "".join(lines) + outcome.err
+    assert ("it listens at 0.0.0.0, and everybody knows its key; --api-key-env takes another" in said) == is_warned
+    if arguments[:1] == ("--json",):
+        assert json.loads(outcome.err.splitlines()[0])["warning"]["message"].startswith("other machines")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -150,3 +151,22 @@ def test_text_is_cut_and_padded_by_the_columns_that_it_takes() -> None:
     assert cut_start("Obj.測試", 5) == "…測試"
     assert pad("測", 4) == "測  "
     assert cut("a\x1b[2Jb", 20) == "a\\x1b[2Jb"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a" + "\u0301" * 1_000_000, "\u0301" * 1_000_000, "a\u0301" * 500_000, "\u0301\x1b" * 500_000, "測\u0301" * 500_000, "x" * 4_000_000],
+    ids=["marks on one letter", "marks alone", "marks on each letter", "controls", "wide letters", "letters"],
+)  # fmt: skip
+@pytest.mark.parametrize("shorten", [cut, cut_start])
+def test_text_that_takes_no_columns_is_cut_as_well(shorten: Callable[[str, int], str], text: str) -> None:
+    for width in (1, 5, 60):
+        shown = shorten(text, width)
+        assert display_width(shown) <= width
+        assert len(shown) <= 8 * width + 1
+        assert "…" in shown
+
+
+def test_marks_as_scripts_have_them_are_not_cut() -> None:
+    text = "e\u0301\u0302\u0303\u0304\u0305" * 20
+    assert cut(text, 20) == text

@@ -33,8 +33,14 @@ async def _in_a_block(opening: Opening[Any]) -> None:
 
 
 async def _raw_session(stage: Stage) -> None:
-    reply = await stage.client.open_session_raw(proto.OpenSessionRequest())
-    await stage.client.close_session_raw(reply.session_id)
+    stage.prepared = await stage.client.open_session_raw(proto.OpenSessionRequest())
+
+
+async def raw_session_closed(stage: Stage) -> None:
+    """Prove that the session is the caller's, if the call has told of one."""
+    if stage.prepared is not None:
+        await stage.client.close_session_raw(stage.prepared.session_id)
+    await next_call(stage)
 
 
 async def _another_client(stage: Stage) -> GatewayClient:
@@ -78,7 +84,7 @@ CLIENT_CALLS: Final = [
     Call("GatewayClient.__aenter__", lambda s: s.client.__aenter__()),
     Call("GatewayClient.__aexit__", lambda s: s.prepared.__aexit__(None, None, None), close_other_again, _another_client),
     Call("GatewayClient.open_session", lambda s: _and_close(s.client.open_session()), reconnects=True),
-    Call("GatewayClient.open_session_raw", _raw_session, leaves_sessions=True),
+    Call("GatewayClient.open_session_raw", _raw_session, raw_session_closed, reconnects=True),
     Call("GatewayClient.close_session_raw", lambda s: s.client.close_session_raw(s.session.session_id), close_again),
     Call("GatewayClient.invoke", lambda s: s.client.invoke(_ping_request(s))),
     Call("GatewayClient.invoke_raw", lambda s: s.client.invoke_raw(_ping_request(s))),

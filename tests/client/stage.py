@@ -30,6 +30,7 @@ from mxgateway.simulator import SimulatedGateway
 from mxgateway.subscription.states import StateChanges
 from mxgateway.transport.server_stream import ServerStream
 from tests.client.support import TAG, Item, advised, change, connect, is_streaming, until
+from tests.peers.fault_proxy import FaultProxy
 
 AWAITABLE: Final = (
     GatewayClient, Session, EventStream, Subscription, StateChanges, ServerStream, Opening, AlarmFeed, AlarmBoard,
@@ -66,6 +67,10 @@ class Stage:
     """The subscriptions, which the stage closes at its end."""
     feeds: list[AlarmFeed | AlarmBoard] = field(default_factory=list)
     """The alarm feeds and boards, which the stage closes at its end."""
+    others: list[asyncio.Task[Any]] = field(default_factory=list)
+    """Tasks of others than the one that the test looks at."""
+    network: FaultProxy | None = None
+    """What is between client and gateway, where a test needs it."""
     prepared: Any = None
     """What the call's preparation has returned."""
     _timer: asyncio.TimerHandle | None = None
@@ -155,8 +160,6 @@ class Call:
     """Other streams that are open afterwards."""
     reconnects: bool = False
     """True for those that are made once more after the connection was lost: one of each kind, for they all connect alike."""
-    leaves_sessions: bool = False
-    """True when a session of a call that was cancelled is left to its lease."""
 
     @property
     def method(self) -> str:

@@ -82,7 +82,7 @@ async def cancelled_at(
         if stage.session.session_id in gateway.sessions:
             await until(lambda: is_streaming(gateway, stage.session) == (call.streams > 0))
     await stage.close()
-    if call.leaves_sessions or moment in EVERYTHING:
+    if moment in EVERYTHING:
         for session in list(gateway.sessions.values()):
             session.close()
     await until(lambda: not gateway.sessions)

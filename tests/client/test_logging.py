@@ -52,7 +52,8 @@ def loggers_in(folder: Path) -> set[str]:
         for path in folder.rglob("*.py")
         if "simulator" not in path.relative_to(folder).parts
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "getLogger"
+        if isinstance(node, ast.Call)
+        and (getattr(node.func, "id", "") == "logger" or getattr(node.func, "attr", "") == "getLogger")
     ]
     return {arg.value for call in calls for arg in call.args if isinstance(arg, ast.Constant)}
 

@@ -19,6 +19,7 @@ from mxgateway import (
     MxGatewayTransportError,
     OpenSessionOptions,
     Session,
+    proto,
 )
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.support import connect, requests, until
@@ -78,6 +79,41 @@ async def test_a_session_that_is_opened_after_its_caller_ran_out_of_time_is_clos
         assert not gateway.sessions
         assert len(requests(gateway, "CloseSession")) == 1
         assert not client._opener.under_way
+
+
+@pytest.mark.parametrize("end", ["timeout", "cancelled", "client closed"])
+@pytest.mark.parametrize("way", ["open_session", "open_session_raw"])
+def test_no_session_is_left_whose_caller_has_gone(way: str, end: str) -> None:
+    async def go(client: GatewayClient) -> None:
+        bound = 1.0 if end == "timeout" else None
+        if way == "open_session":
+            await client.open_session(timeout=bound)
+        else:
+            await client.open_session_raw(proto.OpenSessionRequest(), timeout=bound)
+
+    async def play() -> None:
+        async with plant(SLOW) as (gateway, client):
+            caller = asyncio.create_task(go(client))
+            await asyncio.sleep(1.1)
+            if end == "cancelled":
+                caller.cancel()
+            elif end == "client closed":
+                await client.close()
+            await asyncio.wait([caller])
+            assert caller.cancelled() or isinstance(caller.exception(), MxGatewayError)
+            await asyncio.sleep(4)
+            assert len(requests(gateway, "OpenSession")) == len(requests(gateway, "CloseSession")) == 1
+            assert not gateway.sessions
+
+    run(play())
+
+
+@in_virtual_time
+async def test_a_session_that_was_opened_raw_is_its_caller_s_alone() -> None:
+    async with plant() as (gateway, client):
+        session_id = (await client.open_session_raw(proto.OpenSessionRequest())).session_id
+        await client.close()
+        assert set(gateway.sessions) == {session_id}
 
 
 @in_virtual_time
@@ -374,23 +410,24 @@ async def test_a_client_that_closes_opens_no_further_session() -> None:
             with pytest.raises(MxGatewayTransportError, match="the client is closed"):
                 await attempt
         await closing
-        assert (await first).closed
+        with pytest.raises(MxGatewayTransportError, match="the client is closed"):
+            await first
         assert not gateway.sessions
         assert len(names(gateway)) == 1
 
 
 @in_virtual_time
-async def test_who_has_sent_nothing_yet_is_freed_at_once_when_the_client_closes() -> None:
+async def test_whoever_opens_a_session_is_freed_at_once_when_the_client_closes_sent_or_not() -> None:
     async with plant(SimulatorOptions(streams_per_connection=1)) as (gateway, client):
         gateway.hold("OpenSession")
         openings = [asyncio.create_task(client.open_session().__aenter__()) for _ in range(3)]
         await asyncio.sleep(1)
         closing = asyncio.create_task(client.close())
         begin = now()
-        await asyncio.wait(openings[1:])
+        await asyncio.wait(openings)
         assert now() == begin
-        assert all(isinstance(each.exception(), MxGatewayTransportError) for each in openings[1:])
+        assert all(isinstance(each.exception(), MxGatewayTransportError) for each in openings)
         gateway.release("OpenSession")
         await closing
-        assert (await openings[0]).closed
+        assert len(names(gateway)) == 1
         assert not gateway.sessions

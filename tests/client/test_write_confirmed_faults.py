@@ -196,7 +196,7 @@ async def test_removing_an_item_ends_whoever_waits_for_its_writes(
     assert not session._writes.waiting
 
 
-async def test_a_handle_that_is_given_out_again_starts_afresh(
+async def test_a_handle_that_is_given_out_again_is_in_doubt_like_the_item_before_and_a_tag_added_anew_is_not(
     gateway: SimulatedGateway, session: Session, item: Item
 ) -> None:
     gateway.hold_write_completions()
@@ -211,4 +211,9 @@ async def test_a_handle_that_is_given_out_again_starts_afresh(
     assert again == item.handle
     await session.advise(item.server, again)
 
-    assert (await session.write_confirmed(item.server, again, 3, timeout=10)).family == WRITE_COMPLETE
+    with pytest.raises(MxGatewaySessionError, match="in doubt"):
+        await session.write_confirmed(item.server, again, 3, timeout=10)
+    anew = await session.add_item(item.server, "TestChildObject.TestInt")
+    await session.remove_item(item.server, again)
+    await session.advise(item.server, anew)
+    assert (await session.write_confirmed(item.server, anew, 3, timeout=10)).family == WRITE_COMPLETE

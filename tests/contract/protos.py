@@ -8,6 +8,8 @@ from pathlib import Path
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
 
+from tests.peers.protobuf_messages import Contract
+
 ROOT = Path(__file__).resolve().parents[2]
 PROTOS = ROOT / "protos"
 GENERATOR = PROTOS / "generate.py"
@@ -21,6 +23,11 @@ def descriptor_set(proto_dir: Path, scratch: Path, *flags: str) -> bytes:
     arguments = [f"-I{proto_dir}", f"-I{well_known}", "--include_imports", *flags, f"--descriptor_set_out={target}"]
     assert protoc.main(["protoc", *arguments, *names]) == 0
     return target.read_bytes()
+
+
+def compiled(proto_dir: Path, scratch: Path) -> Contract:
+    """Return google.protobuf's messages and the methods of what protoc makes of all .proto files of a folder."""
+    return Contract(descriptor_set(proto_dir, scratch))
 
 
 def parsed(proto_dir: Path, scratch: Path) -> FileDescriptorSet:

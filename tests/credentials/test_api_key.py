@@ -109,10 +109,10 @@ def test_white_space_around_a_key_is_dropped_as_from_a_file():
     [
         ("mxgw_a_b", "a"),
         ("MXGW_a_b_c", "a"),
-        ("mxgw__b", ""),
-        ("mxgw_a", ""),
+        ("mxgw__bcd", ""),
+        ("mxgw_abcd", ""),
         ("other_a_b", ""),
-        ("plain", ""),
+        ("plain-key", ""),
     ],
 )
 def test_the_key_id_is_known_only_for_keys_of_the_gateways_form(text: str, key_id: str):

@@ -4,6 +4,7 @@ from mxgateway.errors import (
     CallSite,
     MxGatewayAuthenticationError,
     MxGatewayAuthorizationError,
+    MxGatewayContractError,
     MxGatewayError,
     MxGatewayInvalidRequestError,
     MxGatewayNotFoundError,
@@ -25,7 +26,8 @@ Authentication, Authorization, Session = (
     MxGatewayAuthorizationError,
     MxGatewaySessionError,
 )
-Invalid, NotFound, Protocol = MxGatewayInvalidRequestError, MxGatewayNotFoundError, MxGatewayProtocolError
+Contract, Invalid = MxGatewayContractError, MxGatewayInvalidRequestError
+NotFound, Protocol = MxGatewayNotFoundError, MxGatewayProtocolError
 Timeout, Tls, Transport, Worker = (
     MxGatewayTimeoutError,
     MxGatewayTlsError,

@@ -21,7 +21,9 @@ from mxgateway.faults import (
     ClosedFault,
     ConnectFault,
     ConnectionFault,
+    ContractFault,
     Fault,
+    LackingFault,
     MessageFault,
     MessageTooLargeFault,
     NotHttp2Fault,
@@ -37,6 +39,7 @@ from mxgateway.faults import (
 )
 from tests.errors.places import (
     GATEWAY,
+    Contract,
     Invalid,
     Protocol,
     Session,
@@ -55,6 +58,8 @@ PROXY = "http://proxy.plant:3128"
 FAULTS: list[Row] = [
     # fault; class, phase, status, worth another try, words
     (RequestFault("too large"), Invalid, "request", None, False, "nothing was sent"),
+    (ContractFault("a reply does not fit"), Contract, "stream", None, False, "mxgw-py contract"),
+    (LackingFault("the gateway's contract has no call"), Contract, "stream", None, False, "nothing was sent"),
     (ClosedFault("the client was closed"), Transport, "stream", GrpcStatus.CANCELLED, False, "open a new client"),
     (ConnectionFault("it was lost"), Transport, "stream", UNAVAILABLE, True, "it was lost"),
     (ConnectionFault("gone", processed=False), Transport, "stream", UNAVAILABLE, True, "did not see the request"),

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from mxgateway import MxAccessError, MxGatewayError, proto
+from mxgateway.simulator.event_faults import UNREADABLE
 from tests.client.support import until
 from tests.events.model_judge import NONSENSE_HANDLE, Wanted
 from tests.events.model_readers import IteratorReader, Reader, SubscriptionReader
@@ -148,11 +149,17 @@ async def remove_item(world: World) -> None:
         world.note(f"remove {item.tag} ({item.handle})")
         item.place.items.remove(item)
         item.is_removed = True
-        world.begin("remove", _remove(item))
+        again = world.chance.random() < 0.5
+        if again:  # what is still to come of it puts the next one in doubt
+            world.disturb()
+        world.begin("remove", _remove(item, again=again))
 
 
-async def _remove(item: ModelItem) -> None:
+async def _remove(item: ModelItem, *, again: bool) -> None:
     await item.place.session.remove_item(item.place.server, item.handle)
+    if again:
+        item.place.given_again.add(item.handle)
+        item.place.there.worker.give_again(item.handle)
 
 
 @of(WRITES, 2)
@@ -420,6 +427,37 @@ async def invent_events(world: World) -> None:
         world.note(f"invent {event.worker_sequence or event.replay_gap}")
         world.disturb()
         place.there.events.faults.inject(event)
+
+
+@of(FAULTS, 3)
+async def jump_falsely(world: World) -> None:
+    """A number, or a mark of lost events, that is ahead of the truth."""
+    if (place := world.pick(world.living)) is not None:
+        last = place.there.events.last_sequence
+        number = last + world.chance.choice([2, 3, 30])
+        event = proto.MxEvent(server_handle=NONSENSE_HANDLE, item_handle=NONSENSE_HANDLE)
+        if world.chance.random() < 0.5:
+            event.worker_sequence = number
+            event.family, event.on_data_change = proto.MxEventFamily.ON_DATA_CHANGE, proto.OnDataChangeEvent()
+        else:
+            event.replay_gap = proto.ReplayGap(requested_after_sequence=last, oldest_available_sequence=number + 1)
+        _lie(world, place, event, f"jump to {number} from {last}")
+
+
+@of(FAULTS, 2)
+async def send_nonsense(world: World) -> None:
+    """Messages that nobody can read, and that stand for no event."""
+    for _ in range(world.chance.randint(1, 3)):
+        if (place := world.pick(world.living)) is not None:
+            _lie(world, place, UNREADABLE, "send nonsense")
+            await turns(world)
+
+
+def _lie(world: World, place: Place, event: proto.MxEvent | bytes, what: str) -> None:
+    world.note(what)
+    world.disturb()
+    world.judge.lied_to.add(place.there.session_id)
+    place.there.events.faults.inject(event)
 
 
 @of(FAULTS, 2)

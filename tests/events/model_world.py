@@ -78,6 +78,8 @@ class Place:
     clean: int = -1
     """How much had happened when a completion came here: what was lost before is known by then."""
     is_dead: bool = False
+    given_again: set[int] = field(default_factory=set)
+    """Handles of items that were removed, and that others may have: these may be in doubt."""
 
     @property
     def is_gone(self) -> bool:
@@ -191,10 +193,10 @@ class World:
 
     async def add_item(self, place: Place, tag: str) -> ModelItem:
         """Add an item and advise it."""
-        before = self.disturbances
+        before = self.disturbances - self.unrest
         handle = await place.session.add_item(place.server, tag)
         await place.session.advise(place.server, handle)
-        item = ModelItem(place, handle, tag, before)
+        item = ModelItem(place, handle, tag, -1 if handle in place.given_again else before)
         place.items.append(item)
         return item
 
@@ -217,6 +219,7 @@ class World:
         self.others.close()
         for place in self.places:
             place.there.events.faults.clear()
+            place.there.worker._again.clear()
         self.gateway.release_write_completions()
         self.gateway.switches.clear()
         self.proxy.both.heal()
@@ -346,9 +349,9 @@ class World:
             raise Wrong(f"a write was sent at rest, and nobody knows what became of it: {outcome!r}")
         if isinstance(outcome, MxGatewayError) and not isinstance(outcome, MxAccessError):
             self.judge.outcome(self.wanted(item, value), outcome, disturbed=self.disturbances > item.clean)
-            await item.place.session.remove_item(item.place.server, item.handle)
-            item.place.items.remove(item)
-            item, value = await self.add_item(item.place, item.tag), self.value()
+            doubtful, item, value = item, await self.add_item(item.place, item.tag), self.value()
+            await item.place.session.remove_item(item.place.server, doubtful.handle)
+            item.place.items.remove(doubtful)
             outcome = await self._outcome(item, value)
         self.judge.outcome(self.wanted(item, value), outcome, disturbed=False)
 

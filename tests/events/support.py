@@ -95,9 +95,9 @@ class Site:
 
     async def add_again(self, item: Item, tag: str = TAG) -> Item:
         """Remove an item and add it again, as the hint of a doubt says."""
-        await self.session.remove_item(*item.pair)
         handle = await self.session.add_item(item.server, tag)
         await self.session.advise(item.server, handle)
+        await self.session.remove_item(*item.pair)
         return Item(item.server, handle)
 
     async def advised(self, tag: str = TAG) -> Item:

@@ -9,9 +9,9 @@ import pytest
 
 from mxgateway import proto, wire
 from mxgateway.events import data_change
-from mxgateway.events.data_change import DataChange, decode_event
-from mxgateway.wire import Timestamp, WireError, warming
-from mxgateway.wire.projection import Projection
+from mxgateway.events.data_change import DataChange, event_decoder
+from mxgateway.wire import Codec, Timestamp, WireError, warming
+from mxgateway.wire.schema import schema_of
 
 EVENT = proto.MxEvent(
     family=proto.MxEventFamily.ON_DATA_CHANGE,
@@ -28,13 +28,15 @@ EVENT = proto.MxEvent(
 
 def test_a_program_that_sees_few_events_compiles_nothing_for_them() -> None:
     program = f"""
+from mxgateway import wire
 from mxgateway.events import data_change
-from mxgateway.wire.decoder import LINKER
-reading = data_change._DATA_CHANGES.read
+from mxgateway.wire.decoder import BUILTIN
+changes = data_change.data_changes(wire.BUILTIN)
+reading = changes.read
 for _ in range(10):
-    assert data_change.decode_event({wire.encode(EVENT)!r}).value == 21.5
-assert not LINKER.functions, LINKER.functions
-assert data_change._DATA_CHANGES.read == reading
+    assert data_change.event_decoder()({wire.encode(EVENT)!r}).value == 21.5
+assert not BUILTIN.linker.functions, BUILTIN.linker.functions
+assert changes.read == reading
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -42,8 +44,7 @@ assert data_change._DATA_CHANGES.read == reading
 
 def test_few_and_many_events_are_read_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warming, "ALLOWANCE", 4096)
-    monkeypatch.setattr(data_change, "_DATA_CHANGES", Projection(lambda: proto.MxEvent, data_change._plan))
-    data = wire.encode(EVENT)
+    decode_event, data = event_decoder(Codec.of(schema_of)), wire.encode(EVENT)
     seen = set()
     for _ in range(100):
         change = decode_event(data)
@@ -62,4 +63,4 @@ def test_a_faulty_event_is_refused_with_place_and_reason() -> None:
     data = wire.encode(EVENT)
     for _ in range(100):
         with pytest.raises(WireError, match=r"MxEvent.* at byte \d+: "):
-            decode_event(data[:-1])
+            event_decoder()(data[:-1])

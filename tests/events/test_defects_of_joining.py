@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from mxgateway import MxGatewayError, TagUpdate, proto
+import pytest
+
+from mxgateway import GrpcStatus, MxGatewayError, MxGatewaySessionError, Session, TagUpdate, proto
+from mxgateway.events.backlog import Backlog
+from mxgateway.events.cursor import Cursor, Loss, LossCause
+from mxgateway.events.upkeep import PumpState
+from mxgateway.transport.counters import Counters
 from tests.client.confirming import WRONG, confirm
 from tests.client.support import WRITE_COMPLETE, until
 from tests.events.support import OTHER, TAG, Site, never_confirmed
@@ -108,3 +114,79 @@ async def test_a_state_without_a_registration_is_not_exported(world: Site) -> No
     await asyncio.wait([reading])
     await updates.aclose()
     assert state["serverHandle"] > 0
+
+
+async def test_a_reader_that_cares_and_joins_a_stream_while_it_is_being_opened_again_waits_for_recovery(
+    world: Site,
+) -> None:
+    await world.advised()
+    session = world.session
+    async with session.stream_events(resume=True) as first:
+        await anext(first)
+        world.proxy.to_client.freeze()
+        world.proxy.reset_all()
+        await until(lambda: session._pump.state is PumpState.OPENING)
+        joining = asyncio.create_task(_first_event(session))
+        await asyncio.sleep(0.1)
+        assert session._pump.state is PumpState.OPENING
+        world.lose_connections()  # the attempt fails
+        await until(lambda: world.there.events.is_attached)
+        async with asyncio.timeout(8):
+            while not joining.done():
+                publish(world.gateway, [TAG, OTHER], 5)
+                await asyncio.sleep(0.05)
+        await joining
+
+
+async def _first_event(session: Session) -> None:
+    async with session.stream_events(resume=True) as second:
+        await anext(second)
+
+
+async def test_a_write_whose_stream_is_refused_for_too_long_is_told_what_the_gateway_says(
+    world: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mxgateway.events.completions.TAKEN_BOUND", 0.3)
+    item, session = await world.advised(), world.session
+    async with session.stream_events() as events:
+        await anext(events)
+    await until(lambda: not world.there.events.is_attached)
+    with world.there.another_reader():
+        with pytest.raises(MxGatewaySessionError) as refusal:
+            await session.write_confirmed(*item.pair, 1, timeout=20)
+        assert refusal.value.grpc_status is GrpcStatus.ALREADY_EXISTS
+        with pytest.raises(MxGatewaySessionError) as refusal:
+            await session.write_tags({TAG: 1}, confirm=True, timeout=20)
+        assert refusal.value.grpc_status is GrpcStatus.ALREADY_EXISTS
+    item = await world.confirm_again(item, 2)
+    await world.confirm(item, 3)
+
+
+async def test_an_iterator_that_begins_behind_all_that_was_kept_gets_nothing_from_before(world: Site) -> None:
+    item, session = await world.advised(), world.session
+    await world.confirm(item, 1)
+    publish(world.gateway, [TAG] * 3, 5)
+    await _all_has_come(world)
+    after = world.there.events.last_sequence + 2
+    async with session.stream_events(after) as events, asyncio.timeout(8):
+        publish(world.gateway, [TAG] * 5, 6)
+        assert [(await anext(events)).worker_sequence for _ in range(3)] == [after + 1, after + 2, after + 3]
+
+
+def test_events_that_are_kept_from_an_unknown_place_on_are_preceded_by_no_loss() -> None:
+    backlog = Backlog(Cursor(None), Counters())
+    events = [proto.MxEvent(worker_sequence=number) for number in range(57, 60)]
+    backlog.take(events)
+    assert list(backlog.behind(0)) == events
+    assert not backlog.covers(50)
+    assert list(backlog.behind(57)) == events[1:]
+
+
+def test_what_has_made_room_is_told_also_of_events_that_are_kept_from_an_unknown_place_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mxgateway.events.backlog.KEPT_LIMIT", 2)
+    backlog = Backlog(Cursor(None), Counters())
+    events = [proto.MxEvent(worker_sequence=number) for number in (0, 57, 58, 59)]
+    backlog.take(events)
+    assert list(backlog.behind(0)) == [Loss(57, 57, LossCause.REPLAY), *events[2:]]

@@ -94,7 +94,7 @@ async def test_an_item_in_doubt_refuses_before_anything_is_sent_and_says_what_to
     await world.confirm(item, 1)
     await lose_the_request(world, item, 2)
     received = world.writes_received()
-    with pytest.raises(MxGatewaySessionError, match=r"in doubt.*remove.*add"):
+    with pytest.raises(MxGatewaySessionError, match=r"in doubt.*add.*remove"):
         await world.session.write_confirmed(*item.pair, 3)
     assert world.writes_received() == received
     await world.confirm(await world.add_again(item), 4)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mxgateway import MxGatewayError, proto
 from mxgateway.events.completions import Completions
-from mxgateway.events.item_writes import Item, PendingWrite
+from mxgateway.events.item_writes import Completion, Item
 from mxgateway.events.order import StreamOrder
 from mxgateway.events.write_book import WriteBook
 from mxgateway.transport.method import Progress
@@ -32,10 +32,11 @@ class Session:
         self.order = StreamOrder(0)
         self.writes = [self._accepted() for _ in range(writes)]
 
-    def _accepted(self) -> PendingWrite:
-        with self.book.sending([ITEM], Progress(sent=True)) as (write,):
+    def _accepted(self) -> Completion:
+        write: Completion = asyncio.get_running_loop().create_future()
+        with self.book.sending([ITEM], Progress(sent=True), [write]):
             pass
-        self.book.judge([ITEM], [write], [True])
+        self.book.judge([ITEM], [True], [write])
         return write
 
     def stream(self, *numbers: int) -> None:
@@ -59,9 +60,7 @@ class Session:
     def confirmed(self) -> list[int | None]:
         """Return by which event each write was confirmed; None for one that waits or has failed."""
         return [
-            write.completion.result().worker_sequence
-            if write.completion.done() and write.completion.exception() is None
-            else None
+            write.result().worker_sequence if write.done() and write.exception() is None else None
             for write in self.writes
         ]
 
@@ -90,7 +89,7 @@ async def test_what_is_missing_of_both_is_lost() -> None:
     session.stream(3)
     assert session.confirmed()[1:] == [None, None]
     assert session.book.is_in_doubt(ITEM)
-    assert [isinstance(write.completion.exception(), MxGatewayError) for write in session.writes[1:]] == [True, True]
+    assert [isinstance(write.exception(), MxGatewayError) for write in session.writes[1:]] == [True, True]
 
 
 async def test_a_drained_completion_that_has_overtaken_an_older_one_is_not_given_to_the_older_write() -> None:
@@ -122,6 +121,6 @@ def test_each_write_is_confirmed_by_its_own_completion_whichever_way_it_comes(
             if numbers:
                 (session.drain if way == "drain" else session.stream)(*numbers)
             assert all(each in (None, own) for own, each in enumerate(session.confirmed(), start=1))
-        assert not any(write.is_waited_for for write in session.writes)
+        assert all(write.done() for write in session.writes)
 
     asyncio.run(main())

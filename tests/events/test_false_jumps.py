@@ -137,3 +137,14 @@ def test_two_false_jumps_leave_nobody_blind() -> None:
     stream.deliver(2, 3)
     (reader,) = stream.readers
     assert reader.events[-2:] == [2, 3]
+
+
+def test_a_false_jump_within_a_false_jump_leaves_nobody_blind() -> None:
+    stream = Stream(0)
+    stream.deliver(1)
+    stream.deliver(100)
+    stream.deliver(3)
+    stream.deliver(100)
+    stream.deliver(2, 3, 4)
+    (reader,) = stream.readers
+    assert reader.events[-3:] == [2, 3, 4]

@@ -169,7 +169,7 @@ def update(sequence: int = 1) -> TagUpdate:
 
 def fill(target: Outlet, count: int) -> None:
     for sequence in range(1, count + 1):
-        target.queue.put(update(sequence))
+        target.put(update(sequence))
 
 
 def drained(target: Outlet) -> list[Any]:
@@ -187,7 +187,7 @@ async def test_the_consumer_is_told_of_changes_once_and_in_their_place() -> None
     fault = MxGatewayError("?")
     found.change(RECOVERING, cause=fault)
     found.change(RECOVERING, cause=MxGatewayError("another"))
-    found.put(Gap(2, 3, GapCause.REPLAY, 2))
+    found.put_mark(Gap(2, 3, GapCause.REPLAY, 2))
     found.change(CONNECTED, outcome=Outcome.GAP)
     connected, value, lost, gap, back = drained(found)
     assert (connected.state, lost.state, lost.cause, back.outcome) == (CONNECTED, RECOVERING, fault, Outcome.GAP)
@@ -202,7 +202,7 @@ async def test_what_waits_of_changes_is_bounded() -> None:
     found.change(CONNECTED)
     flap(found, 1_000)
     for sequence in range(1, 1_000):
-        found.put(Gap(sequence, sequence, GapCause.REPLAY, 1))
+        found.put_mark(Gap(sequence, sequence, GapCause.REPLAY, 1))
     assert len(drained(found)) < 6
 
 

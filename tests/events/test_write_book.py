@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
 
 import pytest
 
 from mxgateway import MxAccessError, MxGatewayAuthenticationError, MxGatewayError, MxGatewaySessionError, proto
 from mxgateway.events import write_book
-from mxgateway.events.item_writes import Item, PendingWrite, WriteState
+from mxgateway.events.item_writes import Completion, Item, forget
 from mxgateway.events.write_book import WriteBook
 from mxgateway.faults import ConnectionFault
 from mxgateway.transport.method import Progress
@@ -28,18 +27,25 @@ def lost() -> MxGatewayError:
     return MxGatewayError("events were lost")
 
 
-def enter(book: WriteBook, item: Item = ITEM) -> PendingWrite:
+def completions(count: int) -> list[Completion]:
+    """Return what writes are waited for with."""
+    return [asyncio.get_running_loop().create_future() for _ in range(count)]
+
+
+def enter(book: WriteBook, item: Item = ITEM) -> Completion:
     """Send a write that MXAccess accepts."""
-    with book.sending([item], SENT) as (write,):
+    (write,) = completions(1)
+    with book.sending([item], SENT, [write]):
         pass
-    book.judge([item], [write], [True])
+    assert book.judge([item], [True], [write]) == [write]
     return write
 
 
-async def count(book: WriteBook, item: Item = ITEM) -> None:
+def count(book: WriteBook, item: Item = ITEM) -> None:
     """Send a write that MXAccess accepts, and for which nobody waits."""
-    async with book.counting([item], SENT):
+    with book.sending([item], SENT):
         pass
+    book.judge([item], [True])
 
 
 async def test_a_completion_that_nobody_expects_is_ignored() -> None:
@@ -48,18 +54,19 @@ async def test_a_completion_that_nobody_expects_is_ignored() -> None:
     write = enter(book)
     book.complete(completion(OTHER))
 
-    assert write.is_waited_for
+    assert not write.done()
     assert book.waiting
     assert not book.is_in_doubt(ITEM)
 
 
 async def test_a_completion_may_be_ahead_of_the_reply() -> None:
     book = WriteBook()
-    with book.sending([ITEM], SENT) as (write,):
+    (write,) = completions(1)
+    with book.sending([ITEM], SENT, [write]):
         book.complete(completion(ITEM, 1))
-    book.judge([ITEM], [write], [True])
+    book.judge([ITEM], [True], [write])
 
-    assert write.completion.result().worker_sequence == 1
+    assert write.result().worker_sequence == 1
     assert not book.pending
 
 
@@ -68,7 +75,7 @@ async def test_the_writes_of_one_item_take_turns_and_those_of_another_do_not_wai
     first_may_go_on = asyncio.Event()
 
     async def write(item: Item, name: str, until: asyncio.Event | None = None) -> None:
-        async with book.counting([item], SENT):
+        async with book.turns.of([item]):
             log.append(name)
             if until is not None:
                 await until.wait()
@@ -102,23 +109,15 @@ REFUSALS = (
 )
 
 
-@contextlib.asynccontextmanager
-async def confirming(book: WriteBook, items: list[Item], progress: Progress) -> Any:
-    """Do as `counting` does, for writes that somebody waits for."""
-    with book.sending(items, progress) as writes:
-        yield writes
-
-
-ENTERING = pytest.mark.parametrize("enters", [confirming, WriteBook.counting])
+ENTERING = pytest.mark.parametrize("waits", [True, False])
 
 
 @ENTERING
 @pytest.mark.parametrize("fault", UNKNOWN_ENDS)
-async def test_a_write_of_which_nothing_is_known_leaves_its_item_in_doubt(fault: BaseException, enters: Any) -> None:
+async def test_a_write_of_which_nothing_is_known_leaves_its_item_in_doubt(fault: BaseException, waits: bool) -> None:
     book = WriteBook()
-    with contextlib.suppress(type(fault)):
-        async with enters(book, [ITEM], Progress(sent=True)):
-            raise fault
+    with contextlib.suppress(type(fault)), book.sending([ITEM], Progress(sent=True), completions(waits)):
+        raise fault
     assert book.pending
     assert book.is_in_doubt(ITEM)
     assert not book.waiting
@@ -126,21 +125,19 @@ async def test_a_write_of_which_nothing_is_known_leaves_its_item_in_doubt(fault:
 
 @ENTERING
 @pytest.mark.parametrize("fault", UNKNOWN_ENDS)
-async def test_a_write_that_was_not_sent_is_not_expected(fault: BaseException, enters: Any) -> None:
+async def test_a_write_that_was_not_sent_is_not_expected(fault: BaseException, waits: bool) -> None:
     book = WriteBook()
-    with contextlib.suppress(type(fault)):
-        async with enters(book, [ITEM], Progress()):
-            raise fault
+    with contextlib.suppress(type(fault)), book.sending([ITEM], Progress(), completions(waits)):
+        raise fault
     assert not book.pending
 
 
 @ENTERING
 @pytest.mark.parametrize("fault", REFUSALS)
-async def test_a_write_that_was_surely_refused_is_not_expected(fault: MxGatewayError, enters: Any) -> None:
+async def test_a_write_that_was_surely_refused_is_not_expected(fault: MxGatewayError, waits: bool) -> None:
     book = WriteBook()
-    with pytest.raises(type(fault)):
-        async with enters(book, [ITEM], Progress(sent=True)):
-            raise fault
+    with pytest.raises(type(fault)), book.sending([ITEM], Progress(sent=True), completions(waits)):
+        raise fault
     assert not book.pending
 
 
@@ -148,13 +145,12 @@ async def test_a_write_behind_one_in_doubt_is_told_so_at_once_and_the_next_one_b
     None
 ):
     book = WriteBook()
-    with contextlib.suppress(RuntimeError), book.sending([ITEM], SENT):
+    with contextlib.suppress(RuntimeError), book.sending([ITEM], SENT, completions(1)):
         raise RuntimeError
     behind = enter(book)
     with pytest.raises(MxGatewaySessionError, match="an earlier write of the item is in doubt"):
-        await behind.completion
-    assert behind.state is WriteState.IN_DOUBT
-    book.release(ITEM, behind)
+        await behind
+    forget([behind])
     book.complete(completion(ITEM, 1))
     assert book.is_in_doubt(ITEM)
     book.complete(completion(ITEM, 2))
@@ -162,7 +158,7 @@ async def test_a_write_behind_one_in_doubt_is_told_so_at_once_and_the_next_one_b
     assert not book.pending
     later = enter(book)
     book.complete(completion(ITEM, 3))
-    assert later.completion.result().worker_sequence == 3
+    assert later.result().worker_sequence == 3
 
 
 async def test_a_caller_who_is_cancelled_leaves_a_completion_that_is_nobodys() -> None:
@@ -171,9 +167,9 @@ async def test_a_caller_who_is_cancelled_leaves_a_completion_that_is_nobodys() -
 
     async def wait() -> None:
         try:
-            await first.completion
+            await first
         finally:
-            book.release(ITEM, first)
+            forget([first])
 
     waiting = asyncio.create_task(wait())
     await asyncio.sleep(0)
@@ -181,35 +177,34 @@ async def test_a_caller_who_is_cancelled_leaves_a_completion_that_is_nobodys() -
     with pytest.raises(asyncio.CancelledError):
         await waiting
     book.complete(completion(ITEM, 1))
-    assert second.is_waited_for
+    assert not second.done()
     book.complete(completion(ITEM, 2))
-    assert second.completion.result().worker_sequence == 2
+    assert second.result().worker_sequence == 2
 
 
 async def test_a_fault_reaches_each_who_waits_as_an_exception_of_his_own_and_the_completions_stay_expected() -> None:
     book = WriteBook()
     writes = [enter(book), enter(book)]
     book.fail(lambda: MxGatewayError("the stream has ended"))
-    faults = [write.completion.exception() for write in writes]
+    faults = [write.exception() for write in writes]
     assert faults[0] is not faults[1]
     for write in writes:
-        book.release(ITEM, write)
+        forget([write])
     later = enter(book)
     for number in (1, 2, 3):
-        assert later.is_waited_for
+        assert not later.done()
         book.complete(completion(ITEM, number))
-    assert later.completion.result().worker_sequence == 3
+    assert later.result().worker_sequence == 3
 
 
 async def test_after_a_loss_every_item_that_expected_something_is_in_doubt_and_no_other() -> None:
     book = WriteBook()
     writes = [enter(book), enter(book, OTHER)]
-    await count(book, idle := Item(1, 4))
+    count(book, idle := Item(1, 4))
     book.complete(completion(idle))
     book.lose(lost)
-    faults = [write.completion.exception() for write in writes]
+    faults = [write.exception() for write in writes]
     assert faults[0] is not faults[1]
-    assert [write.state for write in writes] == [WriteState.IN_DOUBT] * 2
     assert [book.is_in_doubt(item) for item in (ITEM, OTHER, idle)] == [True, True, False]
     assert not book.waiting
     book.complete(completion(OTHER))
@@ -218,20 +213,51 @@ async def test_after_a_loss_every_item_that_expected_something_is_in_doubt_and_n
 
 async def test_of_a_command_that_writes_an_item_several_times_each_write_counts() -> None:
     book = WriteBook()
-    async with book.counting([ITEM, OTHER, ITEM, ITEM], SENT):
+    with book.sending([ITEM, OTHER, ITEM, ITEM], SENT):
         book.complete(completion(ITEM))  # of the one that was accepted, ahead of the reply
-        book.discount([ITEM, OTHER])
+    book.judge([ITEM, OTHER, ITEM, ITEM], [True, False, True, False])
     write = enter(book)
     book.complete(completion(ITEM, 1))
-    assert write.is_waited_for
+    assert not write.done()
     book.complete(completion(ITEM, 2))
-    assert write.completion.result().worker_sequence == 2
+    assert write.result().worker_sequence == 2
+    assert not book.pending
+
+
+@pytest.mark.parametrize("early", [0, 1, 2])
+@pytest.mark.parametrize("accepted", [[False, True, True], [True, False, True], [True, True, False]])
+async def test_the_completions_of_an_item_that_one_command_writes_several_times_are_those_of_the_accepted_writes(
+    accepted: list[bool], early: int
+) -> None:
+    book, items, writes = WriteBook(), [ITEM] * 3, completions(3)
+    with book.sending(items, SENT, writes):
+        for number in range(early):
+            book.complete(completion(ITEM, number))  # ahead of the reply
+    found = book.judge(items, accepted, writes)
+    assert [each is not None for each in found] == accepted
+    for number in range(early, 2):
+        book.complete(completion(ITEM, number))
+    assert [each.result().worker_sequence for each in found if each is not None] == [0, 1]
+    assert not book.pending
+
+
+async def test_the_writes_of_one_item_in_a_command_whose_completions_may_be_lost_are_judged_by_what_came_before() -> (
+    None
+):
+    book, items, writes = WriteBook(), [ITEM] * 2, completions(2)
+    with book.sending(items, SENT, writes):
+        book.complete(completion(ITEM, 1))
+        book.lose(lost)
+    found = book.judge(items, [False, True], writes)
+    assert found[0] is None
+    assert found[1] is not None
+    assert found[1].result().worker_sequence == 1
     assert not book.pending
 
 
 async def test_a_bulk_of_unknown_fate_leaves_each_of_its_items_in_doubt_as_often_as_it_writes_it() -> None:
     book = WriteBook()
-    with contextlib.suppress(asyncio.CancelledError), book.sending([ITEM, OTHER, ITEM], SENT):
+    with contextlib.suppress(asyncio.CancelledError), book.sending([ITEM, OTHER, ITEM], SENT, completions(3)):
         raise asyncio.CancelledError
     book.complete(completion(OTHER))
     book.complete(completion(ITEM))
@@ -248,35 +274,34 @@ async def test_the_stale_completions_of_a_removed_item_confirm_nothing_that_is_w
     old = enter(book)
     book.forget([ITEM])
     with pytest.raises(MxGatewaySessionError, match="removed"):
-        await old.completion
-    book.release(ITEM, old)
-    assert book.is_stale(ITEM)
+        await old
+    forget([old])
+    assert book.is_in_doubt(ITEM)
     assert not book.pending
     new = enter(book)
     assert book.is_in_doubt(ITEM)
     book.complete(completion(ITEM, 1))
     book.complete(completion(ITEM, 2))
-    assert isinstance(new.completion.exception(), MxGatewaySessionError)
+    assert isinstance(new.exception(), MxGatewaySessionError)
     assert not book.pending
 
 
-async def test_a_removed_item_stays_stale_until_as_much_has_come_as_can_or_it_is_proved_that_nothing_is_on_its_way() -> (
-    None
-):
+async def test_a_removed_item_stays_in_doubt_until_as_much_has_come_as_can() -> None:
     book = WriteBook()
     for _ in range(2):
-        await count(book)
-        await count(book, OTHER)
+        count(book)
+        count(book, OTHER)
     book.forget([ITEM, OTHER])
     book.complete(completion(ITEM))
-    assert book.is_stale(ITEM)
+    assert book.is_in_doubt(ITEM)
+    clear = asyncio.create_task(book.until_clear(ITEM))
+    await asyncio.sleep(0)
     book.complete(completion(ITEM))
-    assert [book.is_stale(item) for item in (ITEM, OTHER)] == [False, True]
-    book.prove_stale()
-    assert not book.is_stale(OTHER)
-    write = enter(book, OTHER)
-    book.complete(completion(OTHER, 7))
-    assert write.completion.result().worker_sequence == 7
+    await clear
+    assert [book.is_in_doubt(item) for item in (ITEM, OTHER)] == [False, True]
+    write = enter(book)
+    book.complete(completion(ITEM, 7))
+    assert write.result().worker_sequence == 7
 
 
 async def test_forgetting_a_server_keeps_the_items_of_others() -> None:
@@ -284,11 +309,11 @@ async def test_forgetting_a_server_keeps_the_items_of_others() -> None:
     one, two = enter(book), enter(book, elsewhere)
     book.forget_server(1)
     with pytest.raises(MxGatewaySessionError, match="removed"):
-        await one.completion
-    book.release(ITEM, one)
+        await one
+    forget([one])
     assert book.waiting
     book.complete(completion(elsewhere, 1))
-    assert two.completion.result().worker_sequence == 1
+    assert two.result().worker_sequence == 1
     assert not book.pending
 
 
@@ -297,9 +322,9 @@ async def test_removed_items_are_remembered_up_to_a_bound_the_newest_ones(monkey
     book = WriteBook()
     items = [Item(1, number) for number in range(5)]
     for item in items:
-        await count(book, item)
+        count(book, item)
         book.forget([item])
-    assert [book.is_stale(item) for item in items] == [False, False, True, True, True]
+    assert [book.is_in_doubt(item) for item in items] == [False, False, True, True, True]
 
 
 # -- waiting for the end of doubt
@@ -307,7 +332,7 @@ async def test_removed_items_are_remembered_up_to_a_bound_the_newest_ones(monkey
 
 async def doubted(book: WriteBook) -> None:
     """Leave the item in doubt."""
-    await count(book)
+    count(book)
     book.lose(lost)
 
 
@@ -315,7 +340,7 @@ def test_who_waits_for_the_end_of_doubt_goes_on_with_the_last_completion_that_ca
     async def main() -> None:
         book = WriteBook()
         await doubted(book)
-        await count(book)
+        count(book)
         waiting = [asyncio.create_task(book.until_clear(ITEM)) for _ in range(2)]
         await asyncio.sleep(0.1)
         book.complete(completion())
@@ -337,7 +362,7 @@ def test_who_waits_for_the_end_of_doubt_in_vain_is_told_what_to_do() -> None:
             await book.until_clear(ITEM)
         assert asyncio.get_running_loop().time() - began == pytest.approx(write_book.DOUBT_PATIENCE)
         assert refusal.value.hint is not None
-        assert "add it again" in refusal.value.hint
+        assert "add the tag once more" in refusal.value.hint
 
     virtual_time.run(main())
 
@@ -345,5 +370,5 @@ def test_who_waits_for_the_end_of_doubt_in_vain_is_told_what_to_do() -> None:
 async def test_an_item_that_expects_something_for_certain_is_not_waited_for() -> None:
     book = WriteBook()
     await book.until_clear(ITEM)
-    await count(book)
+    count(book)
     await asyncio.wait_for(book.until_clear(ITEM), 0.1)

@@ -48,10 +48,6 @@ class Worlds:
         """Let any of the completions be lost that are on their way."""
         self._keep(World(rest, each.accepted) for each in self._possible for rest in _parts(each.on_its_way))
 
-    def arrive_all(self) -> None:
-        """Let it be known that nothing is on its way."""
-        self._keep([World((), frozenset())])
-
     def _keep(self, worlds: Iterable[World]) -> None:
         self._possible = set(worlds)
         assert self._possible, "the test itself has done what cannot be"

@@ -19,7 +19,7 @@ import pytest
 from mxgateway import GatewayClient, MxGatewayError, Session, proto
 from mxgateway.errors import (
     GrpcStatus,
-    MxGatewayProtocolError,
+    MxGatewayContractError,
     MxGatewayTimeoutError,
     MxGatewayTransportError,
 )
@@ -273,7 +273,7 @@ def unknown(text: str) -> Failure:
 
 
 def unimplemented(text: str) -> Failure:
-    return Failure(MxGatewayProtocolError, GrpcStatus.UNIMPLEMENTED, text)
+    return Failure(MxGatewayContractError, GrpcStatus.UNIMPLEMENTED, text)
 
 
 TOO_LATE: Final = Failure(MxGatewayTimeoutError, GrpcStatus.DEADLINE_EXCEEDED, "0.2 s")

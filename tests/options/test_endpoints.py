@@ -1,10 +1,19 @@
 """An endpoint is what a person writes: host and port, with or without a scheme, and nothing that only looks like it."""
 
+from __future__ import annotations
+
+import re
+import stringprep
+import sys
+import traceback
+import unicodedata
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway import Endpoint
+from mxgateway import Endpoint, HttpProxy, TlsOptions
 from mxgateway.errors import MxGatewayInvalidRequestError
 
 
@@ -115,3 +124,53 @@ def test_what_an_endpoint_shows_is_read_back_as_the_same(host: str, port: int, s
 def test_a_text_that_was_read_shows_itself_the_same_way_for_ever(host: str, port: int):
     once = str(Endpoint.parse(str(Endpoint(host, port))))
     assert str(Endpoint.parse(once)) == once
+
+
+def confusing_characters() -> list[str]:
+    """Return the characters that become something else than letters and digits in a host name, or nothing."""
+    found = []
+    for code in range(0x80, sys.maxunicode + 1):
+        plain = unicodedata.normalize("NFKC", char := chr(code))
+        if any(each.isascii() and not each.isalnum() for each in plain) or stringprep.in_table_b1(char):
+            found.append(char)
+    return found
+
+
+@pytest.mark.parametrize(
+    "read", [lambda text: Endpoint.parse(text).host, lambda text: HttpProxy.parse(f"http://{text}").host]
+)
+def test_no_character_becomes_a_blank_or_a_mark_in_a_host_name(read: Callable[[str], str]):
+    confusing = confusing_characters()
+    assert {"\u00a8", "\uff0f", "\uff20", "\uff1a", "\uff05", "\u2100", "\ufe0f"} <= set(confusing)
+    for char in confusing:
+        for host in (char, f"gw{char}", f"{char}gw", f"gw{char}evil.example"):
+            try:
+                found = read(f"{host}:1")
+            except MxGatewayInvalidRequestError:
+                continue
+            assert re.fullmatch("[a-z0-9_.-]+", found), (host, found)
+
+
+@pytest.mark.parametrize("char", ["\u00a8", "\u2100", "\uff05", "\uff0f", "\uff1a", "\uff20", "\ufe0f"])
+def test_a_server_name_takes_none_of_them_either(char: str):
+    with pytest.raises(MxGatewayInvalidRequestError, match="server_name_override"):
+        TlsOptions(server_name_override=f"gw{char}plant")
+
+
+SECRET = "hunter2SECRET"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"user:{SECRET}@gw:1", f"{SECRET}@gw:1", f"https://user:{SECRET}@gw:1", f"https://user:{SECRET}'x@gw:1",
+        f"http://user:{SECRET} x@gw:1", f"https://{SECRET}@[::1]:1/", "http://u:" + SECRET * 60 + "@h:1", f"gw:1?token={SECRET}",
+        f"https://gw:1/?api_key={SECRET}", f"https://gw:1/#{SECRET}", f"a@{SECRET}:1", f"user:{SECRET}@", f"@{SECRET}",
+    ],
+)  # fmt: skip
+def test_a_password_in_an_endpoint_is_refused_and_not_shown(text: str):
+    with pytest.raises(MxGatewayInvalidRequestError) as caught:
+        Endpoint.parse(text)
+    assert SECRET not in f"{caught.value} {caught.value!r} {caught.value.args}"
+    frames = [frame.f_locals for frame, _ in traceback.walk_tb(caught.tb) if frame.f_code.co_filename != __file__]
+    assert SECRET not in repr(frames)

@@ -28,6 +28,13 @@ def test_the_defaults_are_those_of_the_gateway():
     assert (session.command_timeout, session.correlation_id) == (None, "")
 
 
+def test_a_message_may_have_an_element_for_each_sixteen_of_its_bytes_unless_told_otherwise():
+    assert ClientOptions().element_limit == 1_048_576
+    assert ClientOptions(max_receive_bytes=64 * 1024 * 1024).element_limit == 4_194_304
+    assert ClientOptions(max_receive_bytes=1000).element_limit == 16_384
+    assert ClientOptions(max_decoded_elements=5).element_limit == 5
+
+
 @pytest.mark.parametrize("cls", [ClientOptions, TlsOptions, OpenSessionOptions])
 def test_options_are_frozen_and_given_by_name(cls: type):
     options = cls()
@@ -49,6 +56,10 @@ def test_options_are_frozen_and_given_by_name(cls: type):
         ({"max_receive_bytes": 0}, "max_receive_bytes is 0"),
         ({"max_receive_bytes": 2**32}, "max_receive_bytes is 4294967296"),
         ({"max_send_bytes": -5}, "max_send_bytes is -5"),
+        ({"max_decoded_elements": 0}, "max_decoded_elements is 0"),
+        ({"max_decoded_elements": 2**32}, "max_decoded_elements is 4294967296"),
+        ({"max_decoded_elements": 1.5}, "max_decoded_elements is 1.5"),
+        ({"max_listed_bytes": 0}, "max_listed_bytes is 0"),
         ({"plaintext": True, "tls": TlsOptions()}, "plaintext and tls contradict each other"),
         ({"api_key": ""}, "the API key is empty"),
         ({"api_key": f"{KEY}\r\nx: y"}, "a character at position 22"),

@@ -92,6 +92,12 @@ def test_no_pin_at_all_in_a_list_is_no_way_to_trust_anybody(pins: Any):
         TlsOptions(pin=pins)
 
 
+@pytest.mark.parametrize("pins", [b"", b"x", 5, False, 0, {}, [None], ["", PAIRS], [" "]])
+def test_what_is_no_pin_at_all_is_never_a_pin_that_was_left_out(pins: Any):
+    with pytest.raises(MxGatewayInvalidRequestError, match="pin"):
+        TlsOptions(pin=pins)
+
+
 # -- combinations
 
 
@@ -110,6 +116,17 @@ def test_no_pin_at_all_in_a_list_is_no_way_to_trust_anybody(pins: Any):
         ({"known_gateways": ""}, "known_gateways is empty"),
         ({"client_cert": ""}, "client_cert is empty"),
         ({"client_cert": "c.pem", "client_key": ""}, "client_key is empty"),
+        ({"client_cert": "c.pem", "client_key_password": ""}, "client_key_password is empty"),
+        ({"client_cert": "c.pem", "client_key_password": Secret("")}, "client_key_password is empty"),
+        ({"ca_file": " \t"}, "ca_file is empty"),
+        ({"ca_file": b"ca.pem"}, "ca_file is b'ca.pem'"),
+        ({"ca_file": False}, "ca_file is False"),
+        ({"known_gateways": 0}, "known_gateways is 0"),
+        ({"require_certificate_validation": ""}, "require_certificate_validation is ''"),
+        ({"require_certificate_validation": None}, "require_certificate_validation is None"),
+        ({"require_certificate_validation": 0}, "require_certificate_validation is 0"),
+        ({"server_name_override": ""}, "server_name_override is ''"),
+        ({"server_name_override": 5}, "server_name_override is 5"),
         ({"client_cert": "c.pem", "client_key_password": PASSWORD, "pin": "x"}, "the pin 'x'"),
     ],
 )
@@ -143,6 +160,18 @@ def test_what_goes_together_is_accepted(fields: dict[str, Any]):
 def test_nothing_of_tls_goes_with_plaintext(tls: TlsOptions):
     with pytest.raises(MxGatewayInvalidRequestError, match="plaintext and tls contradict each other"):
         ClientOptions(plaintext=True, tls=tls)
+
+
+@pytest.mark.parametrize("tls", ["", {}, False, 0, "ca.pem"])
+def test_what_is_no_tls_options_is_refused(tls: Any):
+    with pytest.raises(MxGatewayInvalidRequestError, match="tls is"):
+        ClientOptions(tls=tls)
+
+
+@pytest.mark.parametrize("plaintext", ["", "false", "true", None, 0, 1])
+def test_plaintext_is_asked_for_by_a_boolean_alone(plaintext: Any):
+    with pytest.raises(MxGatewayInvalidRequestError, match="plaintext is"):
+        ClientOptions(plaintext=plaintext)
 
 
 # -- proxies

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from mxgateway.contract import Contract
+from tests.contract.permuted import permuted
+
 pytestmark = pytest.mark.packaging
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +72,10 @@ def test_the_metadata_says_what_an_index_shows(wheel: Path) -> None:
     assert metadata["License-File"] == "LICENSE"
     assert metadata["Requires-Python"] == ">=3.11"
     required = {line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line}
-    assert required == {"betterproto==2.0.0b7", "grpclib<0.5,>=0.4.9", "click>=8.1"}
+    assert required == {
+        "betterproto==2.0.0b7", "grpclib<0.5,>=0.4.9", "click>=8.1.7",
+        "h2>=4.3.0", "hpack>=4.2.0", "hyperframe>=6.1.0", "multidict>=6.7.1",
+    }  # fmt: skip
     assert len(metadata.get_all("Project-URL", [])) == 4
 
 
@@ -110,3 +116,23 @@ def test_the_main_job_runs_without_any_compiled_module_of_a_package(pure_install
     )
     report = json.loads(_run(sys.executable, "-I", "-S", "-c", code, pure_installation, *SMOKE))
     assert report["closeStatus"] == "SESSION_STATE_CLOSED"
+
+
+def test_the_wheel_alone_binds_to_a_contract_in_a_file(pure_installation: Path, tmp_path: Path) -> None:
+    """Neither a compiler nor a generated file is there: the contract is data."""
+    contract = tmp_path / "gateway.protoset"
+    contract.write_bytes(permuted(3))
+    before = sorted(pure_installation.rglob("*.py"))
+    program = tmp_path / "bound_main_job.py"
+    program.write_bytes(Path(__file__).with_name("bound_main_job.py").read_bytes())
+    code = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); sys.argv.pop(0); runpy.run_path(sys.argv[0], run_name='__main__')"
+
+    report = json.loads(_run(sys.executable, "-I", "-S", "-c", code, pure_installation, program, contract))
+
+    assert report.pop("objects") > 0
+    assert report.pop("fingerprint") == Contract.load(contract).fingerprint
+    assert report == {"first": 17, "read": 42, "other numbers": True, "compiled": []}
+    assert sorted(pure_installation.rglob("*.py")) == before
+
+
+# Here belongs the same through the command line: `mxgw-py smoke --contract FILE` against `mxgw-py simulate --contract FILE`.

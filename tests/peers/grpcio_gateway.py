@@ -1,8 +1,8 @@
 """A small gateway on grpcio's C core with google.protobuf's messages: nothing of it is ours but the contract.
 
 It knows sessions, register, add, advise, write and events; enough for a client's main job, and an independent opinion
-on every byte. Run as a program (``python -m tests.peers.grpcio_gateway --port 0``) it prints its port and serves until
-it is killed.
+on every byte. It speaks the shipped contract, or any other one of the same names. Run as a program
+(``python -m tests.peers.grpcio_gateway --port 0``) it prints its port and serves until it is killed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
 import grpc
 
 from tests.peers.certificates import ServerCertificate
-from tests.peers.protobuf_messages import Rpc, shipped_contract
+from tests.peers.protobuf_messages import Contract, Rpc, shipped_contract
 
 E_INVALIDARG: Final = -2147024809
 SERVICE: Final = "mxaccess_gateway.v1.MxAccessGateway"
@@ -33,7 +34,6 @@ _OPTIONS: Final = (
     ("grpc.max_send_message_length", 16 * 1024 * 1024),
 )
 
-contract: Any = shipped_contract()
 Context = Any  # grpc.aio.ServicerContext is generic in its stubs only
 
 
@@ -52,11 +52,13 @@ class Exchange:
     """The metadata whose names end in ``-bin``, decoded."""
     cancelled: bool = False
     """True once the server has learned that the client gave the call up, or that its deadline has passed."""
+    contract: Contract = field(default_factory=shipped_contract, repr=False)
+    """What the server speaks."""
 
     @property
     def parsed(self) -> Any:
         """The request as google.protobuf reads it."""
-        return contract.rpcs[self.method].request.FromString(self.request)
+        return self.contract.rpcs[self.method].request.FromString(self.request)
 
     @contextmanager
     def noting_cancellation(self) -> Iterator[None]:
@@ -73,9 +75,14 @@ Answer = Callable[[Exchange, Context], Awaitable[bytes | None]]
 
 
 class GatewaySession:
-    """Handles and events of one session."""
+    """Handles and events of one session.
 
-    def __init__(self) -> None:
+    Args:
+        contract: What the server speaks.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
         self.session_id = f"session-{secrets.token_hex(16)}"
         self.servers: set[int] = set()
         self.items: dict[int, tuple[int, str]] = {}
@@ -93,14 +100,15 @@ class GatewaySession:
 
     def raise_event(self, server: int, item: int, family: str, value: Any = None) -> None:
         """Append an event with the next worker sequence."""
-        event = contract.MxEvent(
+        contract = self.contract
+        event: Any = contract.MxEvent(
             family=contract.number(f"MX_EVENT_FAMILY_{family}"),
             session_id=self.session_id,
             server_handle=server,
             item_handle=item,
             quality=GOOD_QUALITY,
             worker_sequence=len(self.events) + 1,
-            statuses=[ok_status()],
+            statuses=[ok_status(contract)],
         )
         if value is not None:
             event.value.CopyFrom(value)
@@ -133,8 +141,9 @@ def serialize(message: Any) -> bytes:
     return data
 
 
-def ok_status() -> Any:
-    """Return MXAccess's native OK."""
+def ok_status(contract: Contract | None = None) -> Any:
+    """Return MXAccess's native OK; here and below, in the shipped contract unless another one is given."""
+    contract = contract or shipped_contract()
     return contract.MxStatusProxy(
         success=-1,
         category=contract.number("MX_STATUS_CATEGORY_OK"),
@@ -142,25 +151,27 @@ def ok_status() -> Any:
     )
 
 
-def protocol_status(name: str, message: str = "") -> Any:
+def protocol_status(name: str, message: str = "", contract: Contract | None = None) -> Any:
     """Return a ProtocolStatus by its name without the prefix."""
+    contract = contract or shipped_contract()
     return contract.ProtocolStatus(code=contract.number(f"PROTOCOL_STATUS_CODE_{name}"), message=message)
 
 
-def prepared_events(count: int, session_id: str = "session-prepared") -> list[bytes]:
+def prepared_events(count: int, session_id: str = "session-prepared", contract: Contract | None = None) -> list[bytes]:
     """Return serialized OnDataChange events with the worker sequences from 1, as a busy plant sends them."""
+    contract = contract or shipped_contract()
     started = datetime(2026, 3, 1, 12, tzinfo=UTC)
     events = []
     for sequence in range(1, count + 1):
-        event = contract.MxEvent(
+        event: Any = contract.MxEvent(
             family=contract.number("MX_EVENT_FAMILY_ON_DATA_CHANGE"),
             session_id=session_id,
             server_handle=1,
             item_handle=1 + sequence % 100,
             quality=GOOD_QUALITY,
             worker_sequence=sequence,
-            statuses=[ok_status()],
-            value=int32_value(sequence % 2**31),
+            statuses=[ok_status(contract)],
+            value=int32_value(sequence % 2**31, contract),
         )
         at = started + timedelta(microseconds=100 * sequence)
         event.source_timestamp.FromDatetime(at)
@@ -171,8 +182,9 @@ def prepared_events(count: int, session_id: str = "session-prepared") -> list[by
     return events
 
 
-def int32_value(number: int) -> Any:
+def int32_value(number: int, contract: Contract | None = None) -> Any:
     """Return the MxValue of an INTEGER."""
+    contract = contract or shipped_contract()
     return contract.MxValue(data_type=contract.number("MX_DATA_TYPE_INTEGER"), variant_type="VT_I4", int32_value=number)
 
 
@@ -186,6 +198,8 @@ class GrpcioGateway:
         prepared: Serialized events that every event stream delivers before it ends, in place of the session's own.
         recording: Keep an `Exchange` of every call.
         options: Further channel arguments of the C core.
+        contract: What it speaks; the shipped contract by default.
+        services: Handlers of further services.
     """
 
     def __init__(
@@ -197,7 +211,11 @@ class GrpcioGateway:
         prepared: Sequence[bytes] = (),
         recording: bool = True,
         options: Sequence[tuple[str, int]] = (),
+        contract: Contract | None = None,
+        services: Sequence[Any] = (),
     ) -> None:
+        self._services = services
+        self.contract = contract or shipped_contract()
         self._wanted_port = port
         self._options = options
         self._api_key = api_key
@@ -219,8 +237,10 @@ class GrpcioGateway:
 
     async def __aenter__(self) -> GrpcioGateway:
         self._server = grpc.aio.server(options=[*_OPTIONS, *self._options])
-        handlers = {name: self._handler(name, rpc) for name, rpc in contract.rpcs.items() if SERVICE in rpc.path}
-        self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
+        handlers = {name: self._handler(name, rpc) for name, rpc in self.contract.rpcs.items() if SERVICE in rpc.path}
+        self._server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler(SERVICE, handlers), *self._services]
+        )
         address = f"127.0.0.1:{self._wanted_port}"
         if self._certificate is None:
             self.port = self._server.add_insecure_port(address)
@@ -270,7 +290,9 @@ class GrpcioGateway:
         pairs = list(context.invocation_metadata())
         metadata = {key: value for key, value in pairs if isinstance(value, str)}
         binary = {key: value for key, value in pairs if isinstance(value, bytes)}
-        exchange = Exchange(name, metadata, data, timeout=context.time_remaining(), binary_metadata=binary)
+        exchange = Exchange(
+            name, metadata, data, timeout=context.time_remaining(), binary_metadata=binary, contract=self.contract
+        )
         if self._recording:
             self.exchanges.append(exchange)
         if self._api_key is not None and metadata.get("authorization") != f"Bearer {self._api_key}":
@@ -278,16 +300,16 @@ class GrpcioGateway:
         return exchange
 
     async def _open_session(self, request: Any, context: Context) -> Any:
-        session = GatewaySession()
+        session = GatewaySession(self.contract)
         self.sessions[session.session_id] = session
-        reply = contract.OpenSessionReply(
+        reply: Any = self.contract.OpenSessionReply(
             session_id=session.session_id,
             backend_name="mxaccess-worker",
             worker_process_id=4711,
             worker_protocol_version=1,
             gateway_protocol_version=3,
             capabilities=["unary-acknowledge-alarm", "server-stream-active-alarms"],
-            protocol_status=protocol_status("OK"),
+            protocol_status=protocol_status("OK", contract=self.contract),
         )
         reply.default_command_timeout.FromSeconds(30)
         return reply
@@ -296,10 +318,10 @@ class GrpcioGateway:
         session = await self._session(request.session_id, context)
         session.closed = True
         session.wake()
-        return contract.CloseSessionReply(
+        return self.contract.CloseSessionReply(
             session_id=session.session_id,
-            final_state=contract.number("SESSION_STATE_CLOSED"),
-            protocol_status=protocol_status("OK"),
+            final_state=self.contract.number("SESSION_STATE_CLOSED"),
+            protocol_status=protocol_status("OK", contract=self.contract),
         )
 
     async def _stream_events(self, data: bytes, context: Context) -> AsyncIterator[bytes]:
@@ -332,19 +354,19 @@ class GrpcioGateway:
     async def _invoke(self, request: Any, context: Context) -> Any:
         session = await self._session(request.session_id, context)
         arm = request.command.WhichOneof("payload")
-        reply = contract.MxCommandReply(
+        reply: Any = self.contract.MxCommandReply(
             session_id=request.session_id,
             correlation_id=request.client_correlation_id,
             kind=request.command.kind,
-            protocol_status=protocol_status("OK"),
+            protocol_status=protocol_status("OK", contract=self.contract),
         )
         command = _COMMANDS.get(arm)
         if command is None:
             reply.protocol_status.CopyFrom(
-                protocol_status("INVALID_REQUEST", f"Unsupported MXAccess command kind {arm}")
+                protocol_status("INVALID_REQUEST", f"Unsupported MXAccess command kind {arm}", self.contract)
             )
         elif not command(session, getattr(request.command, arm), reply):
-            reply.protocol_status.CopyFrom(protocol_status("MXACCESS_FAILURE"))
+            reply.protocol_status.CopyFrom(protocol_status("MXACCESS_FAILURE", contract=self.contract))
             reply.hresult = E_INVALIDARG
         return reply
 
@@ -383,7 +405,7 @@ def _remove_item(session: GatewaySession, body: Any, reply: Any) -> bool:
 def _advise(session: GatewaySession, body: Any, reply: Any) -> bool:
     if body.item_handle not in session.items:
         return False
-    session.raise_event(body.server_handle, body.item_handle, "ON_DATA_CHANGE", int32_value(42))
+    session.raise_event(body.server_handle, body.item_handle, "ON_DATA_CHANGE", int32_value(42, session.contract))
     return True
 
 
@@ -405,7 +427,7 @@ def _ping(session: GatewaySession, body: Any, reply: Any) -> bool:
 
 def _state(session: GatewaySession, body: Any, reply: Any) -> bool:
     name = "CLOSED" if session.closed else "READY"
-    reply.session_state.state = contract.number(f"SESSION_STATE_{name}")
+    reply.session_state.state = session.contract.number(f"SESSION_STATE_{name}")
     return True
 
 
@@ -426,8 +448,9 @@ _COMMANDS: Final[dict[str, Callable[[GatewaySession, Any, Any], bool]]] = {
 
 
 async def _main(options: argparse.Namespace) -> None:
-    prepared = prepared_events(options.events)
-    async with GrpcioGateway(port=options.port, prepared=prepared, recording=False) as gateway:
+    contract = Contract(options.contract.read_bytes()) if options.contract else shipped_contract()
+    prepared = prepared_events(options.events, contract=contract)
+    async with GrpcioGateway(port=options.port, prepared=prepared, recording=False, contract=contract) as gateway:
         print(gateway.port, flush=True)
         await gateway.wait()
 
@@ -436,6 +459,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Serve the contract with grpcio's C core.")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one and prints it")
     parser.add_argument("--events", type=int, default=0, help="events that every stream delivers before it ends")
+    parser.add_argument("--contract", type=Path, help="FileDescriptorSet of the contract to speak, with its imports")
     try:
         asyncio.run(_main(parser.parse_args()))
     except KeyboardInterrupt:

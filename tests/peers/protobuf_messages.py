@@ -1,4 +1,4 @@
-"""The contract as google.protobuf sees it: message classes made at run time from the descriptor set in the wheel.
+"""The contract as google.protobuf sees it: message classes made at run time from the descriptor set in the wheel, or another one.
 
 Nothing here comes from the project's own bindings, so that what it reads and writes is a second opinion on every byte.
 """

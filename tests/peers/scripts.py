@@ -24,8 +24,8 @@ from tests.peers.sockets import reset
 P = ParamSpec("P")
 Step = Callable[[Http2Peer, Request], Awaitable[None]]
 
-SAMPLE = b"\n\x05hello"
-"""A protobuf message: the text "hello" in field 1."""
+SAMPLE = b"\x12\x05hello"
+"""A protobuf message: the text "hello" in field 2, which is one of any reply and of an event."""
 
 MISBEHAVIOURS: dict[str, Callable[[], Step]] = {}
 """Every misbehaviour by its name. Without arguments each answers one request, in its own way; see `misbehaviours`."""

@@ -65,7 +65,7 @@ class Consumer:
         """Take one thing that the subscription has yielded."""
         if isinstance(item, Gap):
             self.gaps.append(item)
-            if item.cause is GapCause.SESSION_LOST:
+            if item.cause in (GapCause.SESSION_LOST, GapCause.RESTARTED):
                 self._last.clear()
         elif isinstance(item, ConnectionChange):
             self.changes.append(item if self.keep else replace(item, cause=None))

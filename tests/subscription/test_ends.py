@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from mxgateway import (
     MxGatewayError,
     MxGatewayTransportError,
     Overflow,
+    Subscription,
     SubscriptionState,
 )
 from mxgateway.events.order import StreamOrder
@@ -21,9 +23,12 @@ from mxgateway.events.pump import StreamPump
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.subscription.epoch import SessionEpoch
 from mxgateway.subscription.supervisor import Supervisor
-from tests.client.support import connect, until
+from tests.client.confirming import accepted, confirm
+from tests.client.support import advised, connect, kinds, until
 from tests.subscription.rig import consumed, options, publish, quiet_plant, tags_of
 
+CLOSED: Final = re.compile("the client (is|was) closed")
+"""A call that is out says the one, and who comes afterwards the other."""
 TAGS: Final = tags_of(5)
 
 
@@ -161,3 +166,84 @@ async def test_a_subscription_that_is_closed_while_it_fails_leaves_nothing_at_th
                 await asyncio.sleep(0)
         await until(lambda: gateway.sessions.keys() == {session.session_id})
         assert not gateway.sessions[session.session_id].worker.servers
+
+
+# -- who has ended it
+
+
+async def ending(subscription: Subscription) -> str:
+    """Read a subscription until it fails, and return why."""
+    with pytest.raises(MxGatewayError) as caught:
+        async for _ in subscription:
+            pass
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("how", ["closed", "left"])
+async def test_a_session_that_ends_here_ends_its_subscriptions_and_nobody_blames_the_gateway(
+    gateway: SimulatedGateway, client: GatewayClient, how: str
+) -> None:
+    async with client.open_session() as owner, connect(gateway) as other:
+        attached = other.attach_session(owner.session_id)
+        async with attached.subscribe(TAGS, options()) as subscription:
+            if how == "closed":
+                await attached.close()
+            else:
+                async with attached:
+                    pass
+            assert await ending(subscription) == f"{owner.session_id} is closed; open a new session"
+
+
+async def test_a_client_that_is_closed_says_so_to_the_subscriptions_in_its_sessions(gateway: SimulatedGateway) -> None:
+    client = await connect(gateway)
+    session = await client.open_session()
+    async with session.subscribe(TAGS, options()) as shared, client.subscribe(TAGS, options()) as own:
+        item = await advised(session, TAGS[0])
+        gateway.hold_write_completions()
+        writing = confirm(session, item, 5)
+        await accepted(gateway, session, 1)
+        await client.close()
+        for subscription in (shared, own):
+            assert CLOSED.search(await ending(subscription))
+        with pytest.raises(MxGatewayError, match=CLOSED):
+            await writing
+
+
+async def test_the_session_of_a_subscription_that_is_closed_here_is_replaced_and_that_is_told_as_it_is(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    async with consumed(client.subscribe(TAGS, options())) as consumer:
+        session = await consumer.subscription.session()
+        await session.close()
+        await until(lambda: consumer.subscription.stats().rebuilds == 1)
+        (cause,) = [change.cause for change in consumer.changes if change.cause is not None]
+        assert str(cause) == f"{session.session_id} is closed; open a new session"
+
+
+async def test_a_session_that_the_gateway_ends_is_not_said_to_be_closed_here(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    async with client.open_session() as session, session.subscribe(TAGS, options()) as subscription:
+        item = await advised(session, TAGS[0])
+        gateway.hold_write_completions()
+        writing = confirm(session, item, 5)
+        await accepted(gateway, session, 1)
+        await client.close_session_raw(session.session_id)
+        assert "the gateway has ended the event stream" in await ending(subscription)
+        with pytest.raises(MxGatewayError, match="the gateway has ended the event stream"):
+            await writing
+        assert not session.closed
+
+
+async def test_a_barrier_in_a_session_that_is_closed_says_so(gateway: SimulatedGateway, client: GatewayClient) -> None:
+    session = await client.open_session()
+    gateway.hold("Invoke.Advise")
+    waiting = asyncio.create_task(session.passage.barrier(TAGS[0]))
+    await until(lambda: "ADVISE" in kinds(gateway))
+    (marker,) = [reader for reader in session.pump._readers.present if type(reader).__name__ == "_Marker"]
+    await session.close()
+    with pytest.raises(MxGatewayError, match=f"{session.session_id} is closed"):
+        await marker.seen  # type: ignore[attr-defined]
+    gateway.release("Invoke.Advise")
+    with pytest.raises(MxGatewayError):
+        await waiting

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway import Timestamp, proto
+from mxgateway import Origin, TagUpdate, Timestamp, proto
 from mxgateway.events.data_change import DataChange, data_change
-from mxgateway.subscription.items import ReadValue, SessionItems
+from mxgateway.subscription.items import SessionItems
 from tests.wire.profiles import bounded
 
 
@@ -62,17 +64,7 @@ def test_events_that_come_ahead_of_the_reply_are_kept_for_it_in_order() -> None:
     assert items.finish() == 1  # nobody's
     late = event(7)
     assert items.hold(late) is late
-    assert items.fresh == items.unread == {7, 9}
-
-
-def test_two_mappings_at_the_same_time_end_with_the_second() -> None:
-    items = SessionItems(10)
-    items.begin()
-    items.begin()
-    items.hold(event(7))
-    assert items.finish() == 0
-    assert items.hold(event(7)) is None
-    assert items.finish() == 2
+    assert items.unread == {7: True, 9: True}
 
 
 def test_beyond_the_bound_the_oldest_event_makes_room_and_the_first_values_have_to_be_read() -> None:
@@ -85,14 +77,12 @@ def test_beyond_the_bound_the_oldest_event_makes_room_and_the_first_values_have_
     assert sequences(items.map("A", 7)) == [3, 4, 5]
 
 
-def test_a_mapping_that_begins_anew_has_lost_nothing_yet_and_one_that_begins_beside_another_shares_its_losses() -> None:
+def test_a_mapping_that_begins_anew_has_lost_nothing_yet() -> None:
     items = SessionItems(1)
     items.begin()
     items.hold(event(7))
     items.hold(event(8))
-    items.begin()
     assert items.lost_meanwhile
-    items.finish()
     items.finish()
     items.begin()
     assert not items.lost_meanwhile
@@ -103,17 +93,17 @@ def test_held_events_of_some_handles_can_be_let_go_and_the_others_stay() -> None
     items.begin()
     for sequence, handle in enumerate([7, 8, 7, 9], start=1):
         items.hold(event(handle, sequence))
-    assert items.forget_held([7, 9]) == 3
+    assert sequences(items.take_held([7, 9])) == [1, 3, 4]
     assert sequences(items.map("B", 8)) == [2]
     items.hold(event(5))
-    assert items.forget_held() == 1
-    assert items.finish() == 0
+    assert items.finish() == 1
+    assert items.take_held([5]) == []
 
 
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["event", "event", "event", "map", "forget"]), st.integers(1, 4)),
-        st.tuples(st.sampled_from(["begin", "finish", "forget all"]), st.just(0)),
+        st.tuples(st.sampled_from(["begin", "finish"]), st.just(0)),
     ),
     max_size=60,
 )
@@ -125,7 +115,7 @@ class HeldByHand:
     def __init__(self, limit: int) -> None:
         self.kept: dict[int, list[int]] = defaultdict(list)
         self.limit = limit
-        self.begun = 0
+        self.begun = False
 
     def hold(self, handle: int, number: int) -> int | None:
         """Keep an event; return the number of the one that is nobody's."""
@@ -154,15 +144,11 @@ def test_every_held_event_is_somebodys_or_counted_as_nobodys_once(steps: list[An
             assert (gone.worker_sequence if gone else None) == model.hold(handle, number)
         elif what == "map":
             assert sequences(items.map(f"Tag{handle}", handle)) == model.let_go([handle])
-        elif what.startswith("forget"):
-            handles = [handle] if handle else None
-            assert items.forget_held(handles) == len(model.let_go(handles))
-        elif what == "begin":
-            items.begin()
-            model.begun += 1
-        elif model.begun:
-            model.begun -= 1
-            assert items.finish() == (0 if model.begun else len(model.let_go()))
+        elif what == "forget":
+            assert sequences(items.take_held([handle])) == model.let_go([handle])
+        elif (what == "begin") is not model.begun:
+            model.begun = not model.begun
+            assert (items.begin() if model.begun else items.finish()) == (None if model.begun else len(model.let_go()))
 
 
 # -- items that come and go
@@ -174,36 +160,40 @@ def test_an_item_that_is_mapped_is_fresh_and_one_that_is_attached_is_known() -> 
     items.map("B", 8)
     assert items.handles == {"A": 7, "B": 8}
     assert items.tags == {7: "A", 8: "B"}
-    assert items.fresh == items.unread == {8}
+    assert items.unread == {8: True}
 
 
 def test_the_first_event_of_a_fresh_item_is_told_from_the_later_ones_and_from_one_after_a_loss() -> None:
     items = items_of(A=7)
     items.map("B", 8)
     items.events_lost()
-    assert [items.note_event(handle) for handle in (7, 8, 8)] == [False, True, False]
-    assert items.unread == items.fresh == set()
+    assert items.unread == {7: False, 8: True}
+    del items.unread[8]
+    items.events_lost()
+    assert items.unread == {7: False, 8: False}
 
 
 def test_a_dropped_tag_leaves_nothing_but_its_handle_which_is_retired() -> None:
     items = SessionItems(10)
     items.map("A", 7)
     items.map("B", 8)
-    items.read[7] = ReadValue(None, 0.0, 0, math.inf)
+    items.read[7] = READ, math.inf
+    items.swallowed = {7}
     assert items.drop("A") == 7
     assert items.drop("A") is None
     assert items.drop("Never") is None
-    assert (items.handles, items.tags, items.unread, items.fresh, items.read) == ({"B": 8}, {8: "B"}, {8}, {8}, {})
-    assert items.retired == {7}
+    assert (items.handles, items.tags, items.unread, items.read) == ({"B": 8}, {8: "B"}, {8: True}, {})
+    assert (items.retired, items.swallowed) == ({7}, set())
 
 
-def test_after_a_loss_every_item_has_to_be_read() -> None:
+@pytest.mark.parametrize("lost", [None, iter([7, 8])], ids=["all", "those told"])
+def test_after_a_loss_every_item_has_to_be_read(lost: Iterable[int] | None) -> None:
     items = items_of(A=7, B=8)
-    items.read[7] = ReadValue(Timestamp.from_parts(1, 0), 0.0, 0, math.inf)
-    items.events_lost()
-    assert items.unread == {7, 8}
-    assert items.read == {}
-    assert items.fresh == set()
+    items.read[7] = READ, math.inf
+    items.swallowed = {7}
+    items.events_lost(lost)
+    assert items.unread == {7: False, 8: False}
+    assert (items.read, items.swallowed) == ({}, set())
     assert not items.lost_meanwhile
 
 
@@ -218,13 +208,13 @@ def test_a_loss_during_a_mapping_is_noted_for_the_items_that_are_being_subscribe
 # -- values that were read
 
 
-READ = ReadValue(Timestamp.from_parts(10, 0), 1.0, 192, 100.0)
+READ = TagUpdate("A", 1.0, 192, Timestamp.from_parts(10, 0), 0, Origin.SNAPSHOT, ())
 
 
-def read(value: ReadValue = READ) -> SessionItems:
-    """Return an item whose value was read."""
+def read(value: TagUpdate = READ) -> SessionItems:
+    """Return an item whose value was read; what the worker takes after 100 s is newer."""
     items = items_of(A=7)
-    items.read[7] = value
+    items.read[7] = value, 100.0
     return items
 
 
@@ -253,12 +243,36 @@ def test_what_may_be_newer_than_the_value_that_was_read_is_delivered(newer: Data
     assert items.read == {}
 
 
+def test_what_was_swallowed_is_to_be_read_once_more_unless_a_newer_event_has_come() -> None:
+    items = read()
+    assert items.is_stale(event(7, seconds=9))
+    items.doubt_swallowed()
+    assert (items.unread, items.swallowed) == ({7: False}, set())
+    assert items.is_stale(event(7, seconds=9))
+    assert not items.is_stale(event(7, seconds=11))
+    assert items.swallowed == set()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(9, True), (None, True), (10, False), (11, False)], ids=["older", "no time", "same", "newer"]
+)
+def test_of_a_value_that_is_read_once_more_only_one_is_told_that_no_event_brings(
+    seconds: int | None, told: bool
+) -> None:
+    items = read()
+    items.unread[7] = False
+    time = None if seconds is None else Timestamp.from_parts(seconds, 0)
+    assert items.take_read(7, replace(READ, source_time=time), 200.0) is told
+    assert items.unread == {}
+    assert items.read == ({} if told else {7: (READ, 100.0)})
+
+
 def test_a_value_that_is_no_number_is_the_same_as_itself() -> None:
-    items = read(READ._replace(value=math.nan))
+    items = read(replace(READ, value=math.nan))
     assert items.is_stale(event(7, seconds=10, value=math.nan))
 
 
 def test_a_value_that_was_read_without_a_time_makes_no_event_stale() -> None:
-    items = read(READ._replace(time=None))
+    items = read(replace(READ, source_time=None))
     assert not items.is_stale(event(7, value=1.0))
     assert items.read == {}

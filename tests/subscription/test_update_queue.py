@@ -18,12 +18,13 @@ from mxgateway import (
     Origin,
     Outcome,
     Overflow,
+    SubscriptionOptions,
     SubscriptionState,
     TagUpdate,
     UnconvertedValue,
     proto,
 )
-from mxgateway.subscription.update_queue import UpdateQueue
+from mxgateway.subscription.outlet import Outlet
 
 # A shared machine may be slow at any moment: time is no part of what is tested.
 unhurried = settings(deadline=None, max_examples=150)
@@ -72,15 +73,12 @@ class Bench:
     put: int = 0
     taken: list[TagUpdate | Gap | ConnectionChange] = field(default_factory=list)
     marks: list[Gap | ConnectionChange] = field(default_factory=list)
-    signals: int = 0
     connected: bool = True
 
     def __post_init__(self) -> None:
-        self.queue = UpdateQueue(self.overflow, self.max_items, self.max_bytes, self.slow)
-
-    def slow(self) -> None:
-        """Count the signals of a slow consumer."""
-        self.signals += 1
+        options = SubscriptionOptions(overflow=self.overflow, max_items=self.max_items, max_bytes=self.max_bytes)
+        self.queue = Outlet(options)
+        self.counts = self.queue.counts
 
     def step(self, kind: str, tag: str = "A", value: object = 1) -> None:
         """Do one thing with the queue."""
@@ -115,16 +113,16 @@ class Bench:
 
     def check(self) -> None:
         """Hold what the queue says against what was done to it."""
-        assert self.put == len(self.updates) + len(self.queue) + self.queue.dropped + self.queue.conflated
-        assert self.signals == self.queue.slow_episodes
+        assert self.counts.delivered == len(self.updates)
+        assert self.put == len(self.updates) + len(self.queue) + self.counts.dropped + self.counts.conflated
         told = sum(gap.count or 0 for gap in self.overflows)
-        assert told <= self.queue.dropped
+        assert told <= self.counts.dropped
         if self.overflow in MAKING_ROOM:
             assert len(self.queue) <= self.max_items
         else:
-            assert self.queue.dropped == self.queue.conflated == 0
+            assert self.counts.dropped == self.counts.conflated == 0
         if self.overflow is not Overflow.LATEST_PER_TAG:
-            assert self.queue.conflated == 0
+            assert self.counts.conflated == 0
 
     @property
     def updates(self) -> list[TagUpdate]:
@@ -147,10 +145,10 @@ def test_every_update_is_taken_or_waits_or_was_dropped_or_conflated(
 ) -> None:
     bench = Bench(overflow)
     bench.run(steps)
-    assert sum(gap.count or 0 for gap in bench.overflows) == bench.queue.dropped
-    assert sum(each.conflated for each in bench.updates) <= bench.queue.conflated
-    if bench.queue.dropped == 0:
-        assert sum(each.conflated for each in bench.updates) == bench.queue.conflated
+    assert sum(gap.count or 0 for gap in bench.overflows) == bench.counts.dropped
+    assert sum(each.conflated for each in bench.updates) <= bench.counts.conflated
+    if bench.counts.dropped == 0:
+        assert sum(each.conflated for each in bench.updates) == bench.counts.conflated
 
 
 @unhurried
@@ -292,25 +290,27 @@ def test_a_slow_consumer_is_told_once_for_the_time_that_it_lasts(
         for _ in range(pops):
             bench.step("pop")
             slow = slow and len(bench.queue) > bench.max_items // 2
-    assert bench.signals == episodes
+    assert bench.counts.slow_episodes == episodes
 
 
 @pytest.mark.parametrize("overflow", Overflow)
-def test_an_episode_ends_when_half_of_the_room_is_free(overflow: Overflow) -> None:
+def test_an_episode_is_reported_and_ends_when_half_of_the_room_is_free(
+    overflow: Overflow, caplog: pytest.LogCaptureFixture
+) -> None:
     bench = Bench(overflow)
     for number in range(9):
         bench.step("put", f"tag {number}")
-    assert bench.signals == 1
+    assert bench.counts.slow_episodes == len(caplog.records) == 1
     while len(bench.queue) > 3:
         bench.step("pop")
     bench.step("put", "tag 10")
     bench.step("put", "tag 11")
-    assert bench.signals == 1
+    assert bench.counts.slow_episodes == len(caplog.records) == 1
     while len(bench.queue) > 2:
         bench.step("pop")
     for number in range(20, 23):
         bench.step("put", f"tag {number}")
-    assert bench.signals == 2
+    assert bench.counts.slow_episodes == len(caplog.records) == 2
 
 
 def test_only_the_newest_update_of_each_tag_waits_and_says_how_many_it_stands_for() -> None:
@@ -319,7 +319,7 @@ def test_only_the_newest_update_of_each_tag_waits_and_says_how_many_it_stands_fo
         bench.step("put", tag)
     bench.run([])
     assert [(each.tag, each.worker_sequence, each.conflated) for each in bench.updates] == [("A", 5, 2), ("B", 4, 1)]
-    assert bench.signals == 0
+    assert bench.counts.slow_episodes == 0
 
 
 def test_a_value_that_grows_in_its_place_makes_room_among_the_others() -> None:
@@ -337,25 +337,55 @@ def test_a_gap_of_values_that_were_read_alone_has_no_numbers() -> None:
     bench = Bench(Overflow.DROP_OLDEST, max_items=2)
     for _ in range(3):
         bench.step("read")
-    assert bench.queue.oldest_sequence() is None
+    assert bench.queue.resume_point(7, {"A", "B"}) == (7, {"A"})
     for _ in range(3):
         bench.step("put")
     bench.run([])
     assert bench.overflows == [Gap(1, 1, GapCause.OVERFLOW, 4)]
 
 
-def test_the_oldest_number_is_one_of_the_present_session() -> None:
+@pytest.mark.parametrize("cause", [GapCause.SESSION_LOST, GapCause.RESTARTED])
+def test_who_goes_on_elsewhere_knows_no_numbers_from_before_they_began_anew(cause: GapCause) -> None:
     bench = Bench(Overflow.DROP_OLDEST)
+    bench.sequence = 50
+    bench.step("put")
+    bench.queue.put_mark(Gap(52, None, cause, None))
+    bench.queue.put_mark(Gap(8, None, cause, None))
+    bench.sequence = 6
+    bench.step("put")
+    assert bench.queue.resume_point(9, {"A", "B"}) == (6, set())
+    bench.run([])
+    assert [item for item in bench.taken if isinstance(item, Gap)] == [
+        Gap(52, None, cause, None),
+        Gap(8, None, cause, None),
+    ]
+
+
+def test_who_goes_on_elsewhere_begins_before_what_waits_of_the_present_session() -> None:
+    bench = Bench(Overflow.DROP_OLDEST)
+    assert bench.queue.resume_point(0, {"A", "B"}) == (0, set())
     for _ in range(6):
         bench.step("put")
-    assert bench.queue.oldest_sequence() == 1  # in the gap that waits
+    assert bench.queue.resume_point(6, {"A", "B"}) == (
+        1,
+        {"A", "B"},
+    )  # 1 is in the gap that waits, and behind 0 nothing is replayed
     bench.step("pop")
-    assert bench.queue.oldest_sequence() == 3
+    assert bench.queue.resume_point(6, {"A", "B"}) == (2, set())
     bench.queue.put_mark(Gap(7, None, GapCause.SESSION_LOST, None))
-    assert bench.queue.oldest_sequence() is None
+    assert bench.queue.resume_point(7, {"A", "B"}) == (7, set())
     bench.sequence = 10
     bench.step("put")
-    assert bench.queue.oldest_sequence() == 11
+    assert bench.queue.resume_point(11, {"A", "B"}) == (10, set())
+
+
+def test_where_only_the_newest_updates_wait_their_tags_are_read_elsewhere() -> None:
+    bench = Bench(Overflow.LATEST_PER_TAG)
+    for tag in "ABA":
+        bench.step("put", tag)
+    assert bench.queue.resume_point(3, {"A", "B", "C"}) == (3, {"A", "B"})
+    bench.mark(Gap(4, 6, GapCause.REPLAY, 3))
+    assert bench.queue.resume_point(6, {"A", "B", "C"}) == (1, set())
 
 
 @pytest.mark.parametrize(

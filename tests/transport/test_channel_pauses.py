@@ -104,15 +104,17 @@ async def serve(peer: Http2Peer) -> None:
 
 
 @pytest.mark.parametrize("connected", [True, False])
-async def test_calls_can_still_be_made_while_it_is_closing(connected: bool) -> None:
+async def test_sessions_can_still_be_closed_while_it_is_closing_and_nothing_else_be_done(connected: bool) -> None:
     async with Http2Server(serve) as server, channel_to(server) as channel:
         if connected:
             await channel.ready()
         channel.begin_closing()
-        assert (await invoke(channel)).diagnostic_message == "answered"
-        channel.end()
+        assert await call(channel, methods.CLOSE_SESSION)
         with pytest.raises(MxGatewayTransportError, match="client is closed"):
             await invoke(channel)
+        channel.end()
+        with pytest.raises(MxGatewayTransportError, match="client is closed"):
+            await call(channel, methods.CLOSE_SESSION)
 
 
 async def test_a_call_that_waits_for_its_next_attempt_makes_it_when_closing_begins() -> None:

@@ -2,11 +2,11 @@
 
 import tracemalloc
 
-from mxgateway.transport.reply_stream import ReplyStream
+from mxgateway.transport.reply_stream import ReplyLimits, ReplyStream
 
 
 def test_a_million_empty_frames_are_not_kept() -> None:
-    reply: ReplyStream[bytes] = ReplyStream(bytes, 1024)
+    reply: ReplyStream[bytes] = ReplyStream(bytes, ReplyLimits(1024, 1024))
     empty = [b""] * 1000
     tracemalloc.start()
     try:

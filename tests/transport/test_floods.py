@@ -22,7 +22,7 @@ from hyperframe.frame import (
 
 from mxgateway.errors import GrpcStatus, MxGatewayProtocolError
 from mxgateway.transport import floods, frames
-from mxgateway.transport.reply_stream import MOST_AT_ONCE, ReplyStream
+from mxgateway.transport.reply_stream import MOST_AT_ONCE, ReplyLimits, ReplyStream
 from tests.peers.raw_peers import ClientGone, Http2Peer, Http2Server, grpc_message, unknown_frame
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream
 
@@ -189,7 +189,7 @@ class Unlimited(ReplyStream[bytes]):
 
 def test_a_message_in_pieces_of_two_bytes_takes_little_more_than_its_size():
     size = 1 << 18
-    reply = Unlimited(bytes, size)
+    reply = Unlimited(bytes, ReplyLimits(size, size))
     reply.receive_data([b"\0" + size.to_bytes(4, "big")], 5)
     assert reply._take() == []
     with memory_bounded(4 * size):
@@ -200,7 +200,7 @@ def test_a_message_in_pieces_of_two_bytes_takes_little_more_than_its_size():
 
 
 def test_a_million_empty_messages_are_not_made_at_once():
-    reply = Unlimited(bytes, 10)
+    reply = Unlimited(bytes, ReplyLimits(10, 10))
     reply.receive_data([bytes(5 * 10_000)] * 10, 500_000)
     taken = []
     while batch := reply._take():

@@ -254,6 +254,20 @@ async def test_an_error_behind_held_messages_waits_for_them(how: str):
         assert channel.stats().calls_failed == 1
 
 
+async def test_the_beginning_of_the_closing_ends_a_held_stream_at_once():
+    async with fed() as (channel, line, peer):
+        await opened(channel, taker := Taker(lambda _: False))
+        line.feed(peer.headers(line.stream_id).serialize() + data(line.stream_id, messages(1, 1)))
+        line.feed(data(line.stream_id, messages(2, 2)))
+        await turns()
+        channel.begin_closing()
+        await turns()
+        assert taker.taken == [1]
+        (error,) = taker.ends
+        assert isinstance(error, MxGatewayTransportError)
+        assert "the client was closed" in str(error)
+
+
 async def test_a_held_stream_stops_the_peer_at_its_window_and_a_resumed_one_lets_it_go_on():
     size, count = 100_000, 100  # more than two windows
     stopped = asyncio.Event()
@@ -355,6 +369,20 @@ async def test_two_streams_of_one_connection_take_turns():
         while len(order) < 20:
             await asyncio.sleep(0)
         assert order == [0, 1] * 10
+
+
+async def test_one_turn_hands_over_no_more_however_many_reads_wait():
+    async with fed() as (channel, line, peer):
+        await opened(channel, Taker())
+        await opened(channel, taker := Taker())
+        line.feed(peer.headers(line.stream_id).serialize())
+        for first in range(1, 1000, 200):
+            line.feed(data(line.stream_id, messages(first, first + 199)))
+        assert len(taker.taken) == FEW_AT_ONCE
+        while (before := len(taker.taken)) < 1000:
+            await asyncio.sleep(0)
+            assert len(taker.taken) < before + 2 * FEW_AT_ONCE
+        assert taker.taken == list(range(1, 1001))
 
 
 async def test_a_million_empty_messages_are_taken_in_steps():

@@ -137,7 +137,7 @@ async def a_connection_that_ends_finishes_what_it_promised_and_the_rest_is_sent_
 @case(unknown_frames(), altsvc(), origin(), priorities(), informational())
 async def extensions_of_http2_are_passed_over(stage: Stage) -> None:
     for _ in range(5):
-        assert (await invoke(stage.channel)).session_id == "hello"
+        assert (await invoke(stage.channel)).correlation_id == "hello"
     assert stage.server.connections == 1
 
 

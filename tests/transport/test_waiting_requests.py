@@ -10,9 +10,10 @@ from hyperframe.frame import RstStreamFrame, SettingsFrame, WindowUpdateFrame
 from mxgateway import proto
 from mxgateway.commands.requests import wrap
 from mxgateway.methods import INVOKE
-from mxgateway.transport.calls import framed, unary
+from mxgateway.transport.calls import unary
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.method import CallOptions
+from mxgateway.wire import encode
 from tests.peers.raw_peers import Http2Peer, Http2Server
 from tests.peers.tracebacks import told
 from tests.transport.rig import REPLY, channel_to
@@ -36,7 +37,8 @@ async def logs_in(channel: Channel, timeout: float | None = None) -> None:
 async def test_a_request_longer_than_the_window_arrives_whole_as_the_window_grows():
     async def script(peer: Http2Peer) -> None:
         begun = await peer.begun_request()
-        whole = framed(request(), 1 << 20)
+        data = encode(request())
+        whole = len(data).to_bytes(5, "big") + data
         while len(begun.body) < len(whole):
             await peer.send(WindowUpdateFrame(begun.stream_id, window_increment=7))
             size = len(begun.body)

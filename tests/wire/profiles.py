@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 
 from hypothesis import HealthCheck, settings
 
@@ -19,3 +20,25 @@ def bounded(examples: int) -> settings:
         derandomize=True,
         suppress_health_check=list(HealthCheck),
     )
+
+
+def mutated(data: bytes, draw: random.Random) -> bytes:
+    """Return `data` with up to eight damages: bytes changed, taken out, put in, repeated, or the end cut off."""
+    damaged = bytearray(data)
+    for _ in range(draw.randint(1, 8)):
+        place = draw.randrange(len(damaged) + 1)
+        piece = slice(place, place + draw.randint(1, 16))
+        match draw.randrange(6):
+            case 0:
+                damaged[piece] = b""
+            case 1:
+                damaged[place:place] = draw.randbytes(draw.randint(1, 8))
+            case 2:
+                damaged[place:place] = damaged[piece] * draw.randint(1, 4)
+            case 3 if place < len(damaged):
+                damaged[place] = draw.randrange(256)
+            case 4 if place < len(damaged):
+                damaged[place] ^= 1 << draw.randrange(8)
+            case 5 if draw.randrange(10) == 0:
+                del damaged[place:]
+    return bytes(damaged)

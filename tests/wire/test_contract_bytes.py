@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,15 @@ def test_a_message_of_google_protobuf_comes_back_byte_for_byte(
     assert wire.decode(message_type, wire.encode(decoded)) == decoded
 
 
+def hides_something(message: Any) -> bool:
+    """Tell whether a message holds what its repr does not show: a password, or the value of a secured write."""
+    fields = vars(message)
+    if fields.get("verify_user_password") or ("Secured" in type(message).__name__ and "value" in fields):
+        return True
+    held = [each for value in fields.values() for each in (value if isinstance(value, list) else [value])]
+    return any(hides_something(each) for each in held if dataclasses.is_dataclass(each))
+
+
 @pytest.mark.parametrize(("full_name", "message_type"), TYPES, ids=[name for name, _ in TYPES])
 @given(data=st.data())
 @bounded(4)
@@ -38,6 +48,8 @@ def test_a_decoded_message_is_what_betterproto_parses(
     message = as_betterproto_can(data.draw(google_messages(contract_google()(full_name))))
     encoded = message.SerializeToString(deterministic=True)
     parsed = stock_contract(full_name)().parse(encoded)
-    if "verify_user_password" not in vars(parsed):  # which ours does not show
-        assert repr(wire.decode(message_type, encoded)) == repr(parsed)
-    assert wire.decode(type(parsed), encoded) == parsed
+    ours = wire.decode(message_type, encoded)
+    assert repr(ours) == repr(parsed) or hides_something(ours)
+    again = wire.decode(type(parsed), encoded)
+    assert again == parsed
+    assert repr(again) == repr(parsed)

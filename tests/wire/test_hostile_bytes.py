@@ -5,23 +5,22 @@ from __future__ import annotations
 import dataclasses
 import math
 import pickle
-import random
 import time
 import tracemalloc
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from google.protobuf import unknown_fields
 from google.protobuf.message import DecodeError
-from hypothesis import given, seed, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import wire
 from tests.wire.compiling import contract_google, contract_types
 from tests.wire.conftest import Constructs
-from tests.wire.messages import every_message, google_messages
+from tests.wire.corpora import corpus, mutations
+from tests.wire.messages import every_message
 from tests.wire.profiles import FUZZ_SECONDS, bounded
 
 NAMES = ["Scalars", "Optionals", "Lists", "Maps", "Tree", "Choices", "ManyChoices", "WellKnown", "Names"]
@@ -79,7 +78,7 @@ def test_a_faulty_message_is_refused_with_message_field_and_offset(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_truncated_message_is_never_read_as_the_whole_one(constructs: Constructs, name: str) -> None:
-    for encoded in _corpus(constructs.google(name), 12):
+    for encoded in corpus(constructs.google(name), 12):
         google, ours = constructs.google(name), getattr(constructs.ours, name)
         for end in range(len(encoded)):
             _agree(google, ours, encoded[:end])
@@ -88,7 +87,7 @@ def test_a_truncated_message_is_never_read_as_the_whole_one(constructs: Construc
 def test_a_truncated_event_is_refused_unless_it_ends_between_two_fields() -> None:
     google, ours = contract_google()("mxaccess_gateway.v1.MxEvent"), contract_types()["mxaccess_gateway.v1.MxEvent"]
     refused = 0
-    for encoded in _corpus(google, 40):
+    for encoded in corpus(google, 40):
         for end in range(len(encoded)):
             refused += not _agree(google, ours, encoded[:end])
     assert refused > 500
@@ -186,7 +185,7 @@ def test_noise_is_taken_or_refused_as_google_protobuf_does(constructs: Construct
 @pytest.mark.parametrize("name", NAMES)
 def test_a_mutated_message_is_taken_or_refused_as_google_protobuf_does(constructs: Constructs, name: str) -> None:
     google, ours, stock = constructs.google(name), getattr(constructs.ours, name), getattr(constructs.stock, name)
-    for data in _mutations(_corpus(google, 40), count=1000):
+    for data in mutations(corpus(google, 40), count=1000):
         _agree(google, ours, data)
         _agree(google, stock, data)
 
@@ -195,7 +194,7 @@ def test_a_mutated_message_is_taken_or_refused_as_google_protobuf_does(construct
 def test_a_mutated_message_of_the_contract_is_taken_or_refused_as_google_protobuf_does(name: str) -> None:
     full_name = f"mxaccess_gateway.v1.{name}"
     google, ours = contract_google()(full_name), contract_types()[full_name]
-    for data in _mutations(_corpus(google, 40), count=1500):
+    for data in mutations(corpus(google, 40), count=1500):
         _agree(google, ours, data)
 
 
@@ -203,13 +202,13 @@ def test_a_mutated_message_of_the_contract_is_taken_or_refused_as_google_protobu
 def test_a_long_search_finds_no_difference_either(constructs: Constructs) -> None:
     types = [(constructs.google(name), getattr(constructs.ours, name)) for name in NAMES]
     types += [(contract_google()(name), message_type) for name, message_type in contract_types().items()]
-    corpora = [list(_corpus(google, 30)) for google, _ in types]
+    corpora = [list(corpus(google, 30)) for google, _ in types]
     end = time.monotonic() + FUZZ_SECONDS
     run = int(time.time())
     while time.monotonic() < end:
         run += 1
-        for (google, ours), corpus in zip(types, corpora, strict=True):
-            for data in _mutations(corpus, count=20, run=run):
+        for (google, ours), encodings in zip(types, corpora, strict=True):
+            for data in mutations(encodings, count=20, run=run):
                 _agree(google, ours, data)
 
 
@@ -249,48 +248,6 @@ def _is_peculiar(message: Any) -> bool:
             if field.type == field.TYPE_FLOAT and any(math.isnan(number) for number in values):
                 return True
     return False
-
-
-def _corpus(google: Any, count: int) -> list[bytes]:
-    found: list[bytes] = []
-
-    @seed(1)
-    @settings(bounded(count))
-    @given(google_messages(google))
-    def collect(message: Any) -> None:
-        found.append(message.SerializeToString(deterministic=True))
-
-    collect()
-    return found
-
-
-def _mutations(corpus: list[bytes], count: int, run: int = 0) -> Iterator[bytes]:
-    draw = random.Random(run)
-    for _ in range(count):
-        data = bytearray(draw.choice(corpus))
-        if draw.random() < 0.3:
-            data += draw.choice(corpus)
-        for _ in range(draw.randrange(1, 4)):
-            _mutate(draw, data)
-        yield bytes(data)
-
-
-def _mutate(draw: random.Random, data: bytearray) -> None:
-    place = draw.randrange(len(data) + 1)
-    other = draw.randrange(place, min(len(data), place + 9) + 1)
-    match draw.randrange(6):
-        case 0:
-            data[place:place] = draw.randbytes(draw.randrange(1, 4))
-        case 1:
-            data[place:other] = draw.randbytes(other - place)
-        case 2:
-            del data[place:]
-        case 3:
-            del data[place:other]
-        case 4:
-            data[place:place] = data[place:other]
-        case 5 if place < len(data):
-            data[place] ^= 1 << draw.randrange(8)
 
 
 def _field(tag: bytes, body: bytes) -> bytes:

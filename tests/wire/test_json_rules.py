@@ -290,3 +290,27 @@ def test_classes_without_a_descriptor_set_have_the_usual_names() -> None:
     assert written == {"name": "m", "requestTypeUrl": "u", "syntax": "SYNTAX_PROTO3"}
     assert wire.from_json_dict(Method, written) == method
     assert json.loads(wire.to_json(method)) == written
+
+
+HUGE = {
+    "many keys, one twice": "{" + ",".join(f'"k{number}":1' for number in range(200_000)) + ',"k199999":2}',
+    "many unknown keys": "{" + ",".join(f'"k{number}":1' for number in range(200_000)) + "}",
+    "a long key": '{"' + "k" * 1_000_000 + '":1}',
+    "a long key twice": '{"' + "k" * 1_000_000 + '":1,"' + "k" * 1_000_000 + '":1}',
+    "a long enum name": '{"dataType":"' + "K" * 1_000_000 + '"}',
+    "a long number": '{"int32Value":' + "1" * 1_000_000 + "}",
+    "a long number in a text": '{"int64Value":"' + "1" * 1_000_000 + '"}',
+    "a number with a huge exponent": '{"int64Value":"1e999999999"}',
+    "a long time": '{"timestampValue":"2020-01-01T00:00:00.' + "1" * 1_000_000 + 'Z"}',
+    "a long text of base64": '{"rawValue":"' + "A" * 1_000_000 + '!"}',
+    "deep arrays": '{"stringValue":' + "[" * 1_000_000,
+    "deep objects": '{"sparseArrayValue":{"elements":[{"value":' * 50_000,
+    "nested too deep": '{"sparseArrayValue":{"elements":[{"value":' * 60 + "{}" + "}]}}" * 60,
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_a_huge_document_is_refused_in_few_words_and_in_time_in_proportion(name: str) -> None:
+    with pytest.raises(wire.JsonError) as caught:  # with a search of all keys for each key the first one takes a day
+        wire.from_json(proto.MxValue, HUGE[name])
+    assert len(str(caught.value)) < 3000

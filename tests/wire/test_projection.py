@@ -12,7 +12,7 @@ from mxgateway import wire
 from mxgateway.wire import Timestamp, warming
 from mxgateway.wire.errors import IrregularError
 from mxgateway.wire.message import Message, message_type
-from mxgateway.wire.projection import Choice, Plan, Projection, choice_reader, message_reader
+from mxgateway.wire.projection import Choice, Decoder, Plan, Projection, choice_reader, message_reader
 from mxgateway.wire.timecodec import check_timestamp, read_timestamp
 
 
@@ -58,7 +58,7 @@ def other(data: bytes, pos: int, stop: int) -> Any:
     return "other", message_reader(Level)(data, pos, stop)
 
 
-def plan() -> Plan:
+def plan(_: Decoder) -> Plan:
     choice = Choice(members=("exact", "word"), number="unit", text="text", null="empty")
     return Plan(
         result=Seen,
@@ -141,9 +141,9 @@ def test_the_first_messages_are_left_to_the_whole_decoder(monkeypatch: pytest.Mo
     monkeypatch.setattr(warming, "ALLOWANCE", 4096)
     asked: list[str] = []
 
-    def asked_for_plan() -> Plan:
+    def asked_for_plan(decoder: Decoder) -> Plan:
         asked.append("plan")
-        return plan()
+        return plan(decoder)
 
     projection = Projection(lambda: Tank, asked_for_plan)
     data = tank(fine=1.0)

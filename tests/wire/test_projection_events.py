@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,9 +11,10 @@ from hypothesis import strategies as st
 
 from mxgateway import proto, wire
 from mxgateway.events import data_change
-from mxgateway.events.data_change import DataChange, decode_event
+from mxgateway.events.data_change import DataChange, event_decoder
 from mxgateway.values import from_mx_value
-from mxgateway.wire.projection import Projection
+from mxgateway.wire import Codec
+from mxgateway.wire.schema import schema_of
 from tests.wire.compiling import contract_google
 from tests.wire.messages import fill
 from tests.wire.profiles import bounded
@@ -26,12 +26,14 @@ ATTRIBUTES = (
 USUAL = {"server_handle": 1, "item_handle": 2, "quality": 192, "worker_sequence": 3}
 
 
+CODEC = Codec.of(schema_of)
+CHANGES = data_change.data_changes(CODEC)
+decode_event = event_decoder(CODEC)
+
+
 @pytest.fixture(scope="module", autouse=True)
-def fresh(compiled: None) -> Iterator[None]:
+def fresh(compiled: None) -> None:
     """Read with a projection that is compiled at once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data_change, "_DATA_CHANGES", Projection(lambda: proto.MxEvent, data_change._plan))
-        yield
 
 
 def shown(found: DataChange | proto.MxEvent) -> tuple[Any, ...]:
@@ -42,7 +44,7 @@ def shown(found: DataChange | proto.MxEvent) -> tuple[Any, ...]:
 
 
 def by_the_long_way(data: bytes) -> DataChange | proto.MxEvent:
-    event = wire.decode(proto.MxEvent, data)
+    event = CODEC.decoder_of(proto.MxEvent)(data)
     if event.family != proto.MxEventFamily.ON_DATA_CHANGE or event.replay_gap is not None:
         return event
     return data_change.data_change(event)
@@ -56,12 +58,12 @@ def agree(data: bytes) -> bool:
         with pytest.raises(wire.WireError) as caught:
             decode_event(data)
         assert str(caught.value) == str(refusal), data.hex()
-        assert data_change._DATA_CHANGES.read(data) is None, data.hex()
+        assert CHANGES.read(data) is None, data.hex()
         return False
     found = decode_event(data)
     assert type(found) is type(expected), data.hex()
     assert shown(found) == shown(expected), data.hex()
-    return data_change._DATA_CHANGES.read(data) is not None
+    return CHANGES.read(data) is not None
 
 
 @st.composite

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mxgateway import wire
 from mxgateway.wire import reader, writer
-from mxgateway.wire.schema import DEPTH_LIMIT
+from mxgateway.wire.schema import DEPTH_LIMIT, schema_of
 from tests.wire.conftest import Constructs
 from tests.wire.messages import google_messages
 from tests.wire.profiles import bounded
@@ -26,11 +26,11 @@ def test_both_read_and_write_the_same(constructs: Constructs, name: str, data: A
     for classes in (constructs.ours, constructs.stock):
         message_type = getattr(classes, name)
         compiled = wire.decode(message_type, encoded)
-        reference = reader.read(message_type, encoded, DEPTH_LIMIT)
+        reference = reader.read(schema_of(message_type), encoded, DEPTH_LIMIT)
         assert repr(reference) == repr(compiled)
         assert vars(reference).keys() == vars(compiled).keys()
         assert reference._group_current == compiled._group_current
-        assert writer.write(compiled, DEPTH_LIMIT) == wire.encode(reference) == encoded
+        assert writer.write(schema_of(message_type), compiled, DEPTH_LIMIT) == wire.encode(reference) == encoded
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -33,7 +33,7 @@ def fresh_type() -> Any:
 
 def compiled(message_class: Any) -> tuple[bool, bool]:
     """Tell whether a decode and an encode function were compiled."""
-    return message_class in decoder.LINKER.functions, message_class in encoder._LINKER.functions
+    return message_class in decoder.BUILTIN.linker.functions, message_class in encoder.BUILTIN.linker.functions
 
 
 def test_the_first_short_messages_need_no_compiled_function() -> None:

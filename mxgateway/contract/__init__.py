@@ -1,0 +1,10 @@
+"""A gateway's contract as data: what it holds, how another one differs from it, and how a client is bound to it."""
+
+from mxgateway.contract.comparing import Difference as Difference
+from mxgateway.contract.comparing import DifferenceKind as DifferenceKind
+from mxgateway.contract.comparing import PackageSummary as PackageSummary
+from mxgateway.contract.comparing import compare as compare
+from mxgateway.contract.comparing import own_descriptor_set as own_descriptor_set
+from mxgateway.contract.comparing import summarize as summarize
+from mxgateway.contract.contract import Contract as Contract
+from mxgateway.contract.facts import ContractError as ContractError

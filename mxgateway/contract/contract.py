@@ -1,0 +1,223 @@
+"""A gateway's contract as one object: where it comes from, what it says, and how messages are written by it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar, cast
+
+from mxgateway.connecting import ClientOptionFields, Given, connected_channel
+from mxgateway.contract.binding import Binding, enums_of, messages_of
+from mxgateway.contract.comparing import Difference, PackageSummary, differences, own_descriptor_set, summaries
+from mxgateway.contract.extras import Extras
+from mxgateway.contract.facts import SIZE_LIMIT, ContractError, PackageFacts, packages_of
+from mxgateway.contract.proto_files import descriptor_set_of
+from mxgateway.contract.reflection import fetch_descriptor_set
+from mxgateway.errors import MxGatewayAuthorizationError, MxGatewayContractError
+from mxgateway.files import export, read_input, refusal_text
+from mxgateway.logs import logger
+from mxgateway.options import ClientOptions
+from mxgateway.transport.channel import Channel
+from mxgateway.wire import BUILTIN, Codec
+from mxgateway.wire.names import message_names
+from mxgateway.wire.schema import instance_dict
+
+M = TypeVar("M")
+
+log = logger("mxgateway.contract")
+
+
+class Contract:
+    """What messages, fields, enum values and calls a gateway has, and their numbers. Immutable.
+
+    A client that is bound to one (`ClientOptions.contract`) speaks that gateway's numbers; every name that its callers use stays.
+
+    Args:
+        descriptor_set: A serialized FileDescriptorSet, as ``protoc --descriptor_set_out`` writes it, with or without its imports.
+        name: What errors call it.
+
+    Raises:
+        MxGatewayContractError: It is none, or contradicts itself.
+    """
+
+    def __init__(self, descriptor_set: bytes, name: str = "the contract") -> None:
+        self._data = bytes(descriptor_set)
+        self._packages = packages_of(self._data, name)
+
+    @classmethod
+    def load(cls, source: str | os.PathLike[str] | bytes) -> Self:
+        """Return the contract of a FileDescriptorSet.
+
+        Args:
+            source: Its bytes, or the file (``.protoset``, ``.binpb``) that holds them.
+
+        Raises:
+            MxGatewayContractError: The file cannot be read, or is no FileDescriptorSet.
+        """
+        if isinstance(source, bytes):
+            return cls(source)
+        name = repr(os.fspath(source))
+        try:
+            return cls(read_input(source, SIZE_LIMIT), name)
+        except OSError as error:
+            raise ContractError(f"{name} cannot be read: {refusal_text(error)}") from None
+
+    @classmethod
+    def from_protos(cls, folder: str | os.PathLike[str]) -> Self:
+        """Return the contract of a folder of ``.proto`` files. It is read in Python alone.
+
+        Raises:
+            MxGatewayContractError: The files cannot be read; the error names file and line.
+        """
+        return cls(descriptor_set_of(Path(folder)))
+
+    @classmethod
+    async def fetch(cls, endpoint: str, options: ClientOptions | None = None, **fields: Any) -> Self:
+        """Return the contract that a gateway tells by gRPC server reflection; a connection of its own is made for that.
+
+        Args:
+            endpoint: Where the gateway listens.
+            options: How to talk to it.
+            fields: Fields of `ClientOptions`, instead of `options` or to replace some of them.
+
+        Raises:
+            MxGatewayContractError: The gateway has no reflection, or what it tells is no contract.
+            MxGatewayError: It could not be asked.
+        """
+        channel = await connected_channel(Given(endpoint, options, cast(ClientOptionFields, fields)))
+        try:
+            return cls(await fetch_descriptor_set(channel, timeout=channel.options.connect_timeout))
+        finally:
+            await channel.aclose()
+
+    @classmethod
+    def builtin(cls) -> Self:
+        """Return the contract that this package was generated from."""
+        return cls(own_descriptor_set())
+
+    @property
+    def descriptor_set(self) -> bytes:
+        """The contract as a serialized FileDescriptorSet."""
+        return self._data
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 in hex of what the contract says; the order of files and declarations, comments and the splitting into files play no part."""
+        return hashlib.sha256("\n".join(sorted(_statements(self._packages))).encode()).hexdigest()
+
+    @property
+    def packages(self) -> list[PackageSummary]:
+        """How much each package defines, protobuf's own apart."""
+        return summaries(self._packages)
+
+    def compare(self, other: Contract) -> list[Difference]:
+        """Return how another contract differs from this one, what breaks an unbound client first; see `mxgateway.contract.compare`."""
+        return differences(self._packages, other._packages)
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write the contract to a file, as `load` reads it.
+
+        Raises:
+            MxGatewayContractError: The file cannot be written.
+        """
+        try:
+            export(path, self._data)
+        except OSError as error:
+            raise ContractError(f"{os.fspath(path)!r} cannot be written: {refusal_text(error)}") from None
+
+    # -- what a client does with it
+
+    @cached_property
+    def codec(self) -> Codec:
+        """What encodes and decodes this package's messages by this contract.
+
+        Raises:
+            MxGatewayContractError: Some fields have types that cannot be those of this package; all of them are named.
+        """
+        ours = _own_packages()
+        if ours == self._packages:
+            return BUILTIN
+        return Codec.of(Binding(ours, self._packages).schema_of)
+
+    @cached_property
+    def serving_codec(self) -> Codec:
+        """The same for a gateway: what the contract has no place for is left out."""
+        return Codec.of(Binding(_own_packages(), self._packages, leaves_out=True).schema_of)
+
+    def lacks(self, path: str) -> bool:
+        """Tell whether the contract has no such call as this package knows by a ``:path``, or another one of its name."""
+        name = path.removeprefix("/")
+        package = name.rpartition(".")[0]
+        theirs = self._packages.get(package, PackageFacts()).methods.get(name)
+        ours = _own_packages().get(package, PackageFacts()).methods.get(name)
+        return ours is not None and theirs != ours
+
+    def encode(self, message: Any) -> bytes:
+        """Return the bytes of a message by this contract.
+
+        Raises:
+            WireError: A value does not fit its field, or the contract has no place for it.
+        """
+        return self.codec.encode(message)
+
+    def decode(self, message_type: type[M], data: bytes) -> M:
+        """Return the message that encoded bytes hold by this contract.
+
+        Raises:
+            WireError: The bytes are no valid message of this type.
+        """
+        return self.codec.decode(message_type, data)
+
+    def extra(self, message: Any) -> dict[str, Any]:
+        """Return what this contract adds to a message that was decoded by it: the values by the names of the contract's own fields."""
+        data = instance_dict(message).get("_unknown_fields", b"")
+        return self._extras.read(message_names(type(message)).full_name, data)
+
+    @cached_property
+    def _extras(self) -> Extras:
+        return Extras(messages_of(self._packages), enums_of(self._packages))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Contract) and self._packages == other._packages
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        return f"<Contract {self.fingerprint[:16]}>"
+
+
+async def speak_own_contract(channel: Channel) -> None:
+    """Speak the contract that the gateway tells; the one of this package where it tells none."""
+    try:
+        contract = Contract(await fetch_descriptor_set(channel, timeout=channel.options.connect_timeout))
+    except (MxGatewayContractError, MxGatewayAuthorizationError) as error:
+        log.warning("%s does not tell its contract, the built-in one is spoken: %s", channel.endpoint, error)
+    else:
+        channel.speak(contract)
+
+
+def _own_packages() -> Mapping[str, PackageFacts]:
+    if not _OWN:
+        _OWN.update(packages_of(own_descriptor_set(), "the client's own contract"))
+    return _OWN
+
+
+_OWN: Final[dict[str, PackageFacts]] = {}
+
+
+def _statements(packages: Mapping[str, PackageFacts]) -> Iterator[str]:
+    """Yield what a contract says, one fact a line."""
+    for package in packages.values():
+        for message in package.messages.values():
+            yield f"message {message.name} {message.is_map_entry}"
+            for field in message.fields.values():
+                yield f"field {message.name} {field!r}"
+        for enum in package.enums.values():
+            yield f"enum {enum.name}"
+            yield from (f"value {enum.name} {name} {number}" for name, number in enum.numbers.items())
+        for method in package.methods.values():
+            yield f"method {method!r}"

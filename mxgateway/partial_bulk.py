@@ -1,0 +1,31 @@
+"""What became of the entries of a bulk call that was split, and one of whose calls has failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class PartialBulk:
+    """How far a bulk call had come when one of the calls that it was split into failed. Entries are counted from 0."""
+
+    results: tuple[Any, ...]
+    """The results of the first entries, which the gateway has answered, one for each."""
+    in_doubt: range
+    """Entries that were sent and not answered: they may have been carried out."""
+    not_sent: range
+    """Entries that were surely not carried out."""
+
+    def __str__(self) -> str:
+        total = len(self.results) + len(self.in_doubt) + len(self.not_sent)
+        parts = [
+            (len(self.results), "were answered"),
+            (len(self.in_doubt), f"may have been carried out ({_span(self.in_doubt)})"),
+            (len(self.not_sent), f"were surely not carried out ({_span(self.not_sent)})"),
+        ]
+        return f"of {total} entries " + ", ".join(f"{count} {what}" for count, what in parts if count)
+
+
+def _span(entries: range) -> str:
+    return f"{entries.start} to {entries.stop - 1}" if len(entries) > 1 else f"{entries.start}"

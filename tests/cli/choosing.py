@@ -1,0 +1,60 @@
+"""What connection a command line asks for, with its environment, its batch and its profile; nothing is connected."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import click
+import pytest
+
+from mxgateway_cli.app import App
+from mxgateway_cli.connection import take_settings
+from mxgateway_cli.options import CALL_TIMEOUT, CONNECTION_OPTIONS
+from mxgateway_cli.sections import Decorator, SectionedCommand, apply_options
+from mxgateway_cli.settings import ConnectionSettings
+
+SOURCES: Final = ("flag", "batch", "environment", "profile")
+"""Where an option's value may come from, what goes before first."""
+
+
+class Case:
+    """A command line with its environment and its profile, and the connection that it asks for."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._file = tmp_path / "config.toml"
+        self._environment = monkeypatch
+        for variable in [name for name in os.environ if name.startswith("MXGATEWAY_")]:
+            monkeypatch.delenv(variable)
+        monkeypatch.setenv("MXGATEWAY_CONFIG", str(self._file))
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    def settings(
+        self,
+        *flags: str,
+        profile: str = "",
+        lent: dict[str, object] | None = None,
+        timeout: Decorator = CALL_TIMEOUT,
+        **variables: str,
+    ) -> ConnectionSettings:
+        self._file.write_text(f"[profile.plant]\n{profile}\n")
+        taken: list[ConnectionSettings] = []
+
+        def callback(**params: object) -> None:
+            taken.append(take_settings(click.get_current_context(), params))
+
+        command = click.command("x", cls=SectionedCommand)(apply_options(callback, (*CONNECTION_OPTIONS, timeout)))
+        app = App()
+        if lent is not None:
+            app.host = _Host(app, lent)  # type: ignore[assignment]
+        with self._environment.context() as environment:
+            for variable, text in variables.items():
+                environment.setenv(variable, text)
+            command.main([*flags, "--profile", "plant"], obj=app, standalone_mode=False)
+        return taken[0]
+
+
+class _Host:
+    def __init__(self, app: App, lent: dict[str, object]) -> None:
+        self.app, self.lent = app, lent

@@ -1,0 +1,105 @@
+"""A handle that is given out again while writes of the item before may still be completed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from mxgateway import MxGatewayError
+from tests.client.confirming import WRONG, accepted, confirm
+from tests.client.support import Item, in_words
+from tests.events.support import OTHER, TAG, Site, never_confirmed
+
+
+async def _plain(world: Site, item: Item) -> None:
+    await world.session.write(*item.pair, 3)
+
+
+async def _cancelled(world: Site, item: Item) -> None:
+    writing = confirm(world.session, item, 3)
+    await accepted(world.gateway, world.session, 1)
+    writing.cancel()
+    await asyncio.wait([writing])
+
+
+async def _doubted(world: Site, item: Item) -> None:
+    world.proxy.to_client.freeze()
+    writing = confirm(world.session, item, 3)
+    await accepted(world.gateway, world.session, 1)
+    world.lose_connections()
+    await asyncio.wait([writing])
+    assert isinstance(writing.exception(), MxGatewayError)
+
+
+async def _remove(world: Site, item: Item) -> None:
+    await world.session.remove_item(*item.pair)
+
+
+async def _remove_in_bulk(world: Site, item: Item) -> None:
+    await world.session.remove_item_bulk(item.server, [item.handle])
+
+
+async def _unsubscribe(world: Site, item: Item) -> None:
+    await world.session.unsubscribe_bulk(item.server, [item.handle])
+
+
+Act = Callable[[Site, Item], Awaitable[None]]
+
+
+@pytest.mark.parametrize("write", [_plain, _cancelled, _doubted])
+@pytest.mark.parametrize("remove", [_remove, _remove_in_bulk, _unsubscribe])
+async def test_the_completion_of_a_removed_item_confirms_no_write_of_the_next_one(
+    world: Site, write: Act, remove: Act
+) -> None:
+    item = await world.advised()
+    await world.confirm(item, 1)
+    world.gateway.hold_write_completions()
+    await write(world, item)
+    await remove(world, item)
+    world.there.worker._last_handle = item.handle - 1
+    (result,) = await world.session.subscribe_bulk(item.server, [TAG])
+    assert result.item_handle == item.handle
+    refused = confirm(world.session, item, WRONG, timeout=4)
+    await asyncio.sleep(0.2)
+    world.gateway.release_write_completions()
+    await asyncio.wait([refused])
+    never_confirmed(refused.exception() or refused.result())
+    await world.confirm(item, 9)  # the doubt has ended with the completion
+
+
+async def test_a_doubt_that_does_not_end_is_escaped_by_adding_the_tag_before_the_item_is_removed(world: Site) -> None:
+    item = await world.advised()
+    await world.confirm(item, 1)
+    world.gateway.hold_write_completions()
+    await _plain(world, item)
+    await _remove(world, item)
+    world.there.worker._last_handle = item.handle - 1
+    (result,) = await world.session.add_item_bulk(item.server, [TAG])
+    with pytest.raises(MxGatewayError) as doubt:
+        await world.session.write_confirmed(item.server, result.item_handle, 5, timeout=4)
+    assert in_words(doubt.value, "in doubt")
+    item = await world.add_again(item)
+    world.there.worker._writes.clear()
+    world.gateway.release_write_completions()
+    await world.confirm(item, 6)
+
+
+async def test_a_write_by_name_takes_no_handle_whose_completions_may_still_come(world: Site) -> None:
+    session = world.session
+    await session.write_tags({TAG: 1}, confirm=True)
+    server = session._book.server_handle
+    handle = session._book.handles[TAG]
+    world.gateway.hold_write_completions()
+    await session.write(server, handle, 3)
+    await session.remove_item(server, handle)
+    world.there.worker._last_handle = handle - 1
+    writing = asyncio.create_task(session.write_tags({TAG: 5, OTHER: 6}, confirm=True, timeout=10))
+    await accepted(world.gateway, session, 3)
+    world.gateway.release_write_completions()
+    for write, value in zip(await writing, (5, 6), strict=True):
+        assert write.ok
+        assert write.event is not None
+        assert world.write_of(write.event).value.int32_value == value
+        assert write.event.item_handle != handle
