@@ -135,4 +135,29 @@ def test_the_wheel_alone_binds_to_a_contract_in_a_file(pure_installation: Path, 
     assert sorted(pure_installation.rglob("*.py")) == before
 
 
-# Here belongs the same through the command line: `mxgw-py smoke --contract FILE` against `mxgw-py simulate --contract FILE`.
+def test_the_wheel_alone_speaks_a_bound_contract_on_the_command_line(pure_installation: Path, tmp_path: Path) -> None:
+    """Both sides are processes of the installed command line; one that is not bound does not understand the gateway."""
+    contract = tmp_path / "gateway.protoset"
+    contract.write_bytes(permuted(3))
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1))\nfrom mxgateway_cli.main import main\nmain()"
+    mxgw_py = [sys.executable, "-I", "-S", "-c", code, str(pure_installation)]
+    serving = [*mxgw_py, "simulate", "--port", "0", "--contract", str(contract), "-ojsonl"]
+
+    with subprocess.Popen(serving, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as gateway:
+        try:
+            assert gateway.stdout is not None
+            told = json.loads(gateway.stdout.readline())
+            env = os.environ | {"MXGATEWAY_ENDPOINT": told["endpoint"], "MXGATEWAY_API_KEY": told["apiKey"]}
+            smoke = [*mxgw_py, "smoke", "--plaintext", "--type", "int32", "--value", "5", "--json"]
+            bound, unbound = (
+                subprocess.run([*smoke, *more], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+                for more in (["--contract", str(contract)], [])
+            )
+        finally:
+            gateway.terminate()
+
+    assert bound.returncode == 0, bound.stderr
+    report = json.loads(bound.stdout)
+    assert report["closeStatus"] == "SESSION_STATE_CLOSED"
+    assert unbound.returncode != 0
+    assert "mxgw-py contract --from-gateway" in unbound.stderr
