@@ -48,6 +48,8 @@ class Secret:
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"{type(self).__name__} is not pickled: it would leave the process in clear text")
 
+    __getstate__ = __reduce__
+
     def __copy__(self) -> Self:
         return self
 

@@ -21,7 +21,7 @@ _MARGIN: Final = 256
 
 _CLOSING: Final = "\"',;)]}>."
 """What stands behind a secret rather than in it; in the middle of one it belongs to it."""
-_KEY_IN_TEXT: Final = re.compile(r"(?i)(mxgw_[^_\s]*+_)((?:(?![,;]mxgw_)\S)++)")
+_KEY_IN_TEXT: Final = re.compile(r"(?i)(?!mxgw_<key-id>_<secret>)(mxgw_[^_\s]*+_)((?:(?![,;]mxgw_)\S)++)")
 _BEARER_IN_TEXT: Final = re.compile(r"(?i)\b(bearer\s++)(?!mxgw_)(\S++)")
 _LABELLED_KEY: Final = re.compile(r"(?i)\b(api[-_ ]?key(?:\s?[:=]\s?|\s)[\"'])(?!mxgw_)(\S++)")
 _WORD: Final = re.compile(r"\S++")

@@ -75,6 +75,8 @@ def test_no_traceback_shows_it_not_even_with_local_variables():
 def test_it_is_not_pickled(protocol: int):
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(ApiKey(TEXT), protocol)
+    with pytest.raises(TypeError, match="not pickled"):
+        ApiKey(TEXT).__getstate__()
 
 
 def test_it_can_be_copied_within_the_process():

@@ -64,9 +64,9 @@ def test_a_password_in_a_url_shows_no_part_where_the_text_is_cut() -> None:
 
 
 def test_the_words_of_our_own_hints_stay_and_hide_nothing_else_beside_them() -> None:
-    for hint in ("http://user:password@host:port", "http://[user:password@]host:port"):
+    for hint in ("http://user:password@host:port", "http://[user:password@]host:port", "mxgw_<key-id>_<secret>"):
         assert redact(hint) == hint
-    for text in ("http://bob:s3cr3t@h/?user:password@x", "http://s3cr3t-user:password@h"):
+    for text in ("http://bob:s3cr3t@h/?user:password@x", "http://s3cr3t-user:password@h", "mxgw_<key-id>_<s3cr3t>"):
         assert "s3cr3t" not in redact(text)
 
 
