@@ -56,23 +56,24 @@ async def test_an_iterator_that_begins_in_the_moment_in_which_the_session_ends_i
     item = await world.advised()
     await world.confirm(item, 1)
     publish(world.gateway, [TAG], 7)  # what nobody reads is kept
-    pump, reading = world.session._pump, list[asyncio.Task[None]]()
+    pump, begin = world.session._pump, asyncio.Event()
     await until(lambda: pump.newest == world.there.events.last_sequence)
 
     async def read() -> None:
+        await begin.wait()
         async with world.session.stream_events(after, resume=resume) as events:
             async for _ in events:
                 pass
 
     def ended(error: MxGatewayError | None) -> None:
-        reading.append(asyncio.create_task(read()))
+        begin.set()
         type(pump).ended(pump, error)
 
+    reading = asyncio.create_task(read())
     monkeypatch.setattr(pump, "ended", ended)
     if end is None:
         world.there.events.close()
     else:
         world.there.events.interrupt(GRPCError(end, "gone"))
-    await until(lambda: bool(reading))
     with pytest.raises(MxGatewayError):
-        await asyncio.wait_for(reading[0], 5)
+        await asyncio.wait_for(reading, 5)

@@ -42,7 +42,7 @@ async def test_a_false_place_is_found_out_on_the_stream_behind_it(
         await world.confirm(item, 1)
         await _jump(world, false(world))
         await world.blip()
-        await until(lambda: is_connected(consumer.subscription))
+        await until(lambda: world.there.events.is_attached and is_connected(consumer.subscription))
         publish(world.gateway, [TAG], 7)
         await until(lambda: consumer.values[TAG] == 7)
         await world.confirm(item, 2)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from mxgateway.events.upkeep import PASSED_AT_ONCE
+from mxgateway.events.upkeep import PASSED_AT_ONCE, PumpState
 from mxgateway.simulator.event_faults import UNREADABLE
 from mxgateway.subscription_options import RecoveryOptions
 from tests.client.confirming import WRONG, accepted, confirm
@@ -53,7 +53,7 @@ async def test_a_gateway_that_sends_nothing_but_nonsense_is_asked_with_pauses(wo
         await until(lambda: TAG in consumer.values)
         await _spoil(world, 2 * PASSED_AT_ONCE + 1)
         world.faults.inject(UNREADABLE)
-        await until(lambda: not world.there.events.is_attached)
+        await until(lambda: world.session._pump.state is PumpState.PAUSED)
         streams = len(world.streams_asked)
         await asyncio.sleep(0.2)
         assert len(world.streams_asked) == streams
