@@ -101,16 +101,11 @@ class StreamOrder:
             return True
         if sequence - last > MAX_JUMP:
             return self._refuse(f"event {sequence} after event {last}", hides=True)
-        hole = next((hole for hole in self._holes if hole[0] < sequence < hole[1]), None)
+        hole = self._disproves(sequence)
         if hole is None and sequence <= last:
             return self._refuse(f"event {sequence} after event {last}", hides=False)
-        if hole is not None:
-            self._refuse(f"event {sequence} after a jump to {hole[1]}", hides=True)
-            self.rewound = sequence - 1 if self.rewound is None else min(self.rewound, sequence - 1)
-            while self._holes and self._holes[-1][1] > sequence:
-                self._holes.pop()
-            if sequence > hole[0] + 1:  # a jump still, which may be false as well
-                self._holes.append((hole[0], sequence, sequence))
+        if hole is not None and sequence > hole[0] + 1:  # a jump still, which may be false as well
+            self._holes.append((hole[0], sequence, sequence))
         if sequence > last + 1 and self._is_known:
             self._jump(sequence, sequence)
         self.last, self._is_known = sequence, True
@@ -120,10 +115,21 @@ class StreamOrder:
         if oldest <= begin or oldest - 1 - self.last > MAX_JUMP:
             return self._refuse(f"a replay gap from {begin} to {oldest}", hides=True)
         if oldest - 1 > self.last:
+            self._disproves(oldest)
             self.lost += oldest - 1 - self.last
             self._jump(oldest, -1)  # the gateway has said so: it is not asked again
             self.last = oldest - 1
         return True
+
+    def _disproves(self, number: int) -> tuple[int, int, int] | None:
+        """Go back when there is an event of that number within a jump, which was false then; return the jump."""
+        hole = next((hole for hole in self._holes if hole[0] < number < hole[1]), None)
+        if hole is not None:
+            self._refuse(f"event {number} after a jump to {hole[1]}", hides=True)
+            self.rewound = number - 1 if self.rewound is None else min(self.rewound, number - 1)
+            while self._holes and self._holes[-1][1] > number:
+                self._holes.pop()
+        return hole
 
     def _restarts(self, event: Event) -> bool:
         """Tell whether an event that was refused is the last one of so many that the worker must have begun to number anew."""
@@ -144,9 +150,13 @@ class StreamOrder:
 
     def pass_over(self) -> None:
         """Take note that readers go on behind the next event. Should it come all the same, they go back."""
-        begin = self._holes.pop()[0] if self._holes and self._holes[-1][1] == self.last + 1 else self.last
-        self._holes = deque(((*hole[:2], -1) for hole in self._holes), maxlen=HOLES)  # what lies behind is asked for
-        self._holes.append((begin, self.last + 2, -1))
+        last, holes = self.last, self._holes
+        begin = holes.pop()[0] if holes and holes[-1][1] == last + 1 else last
+        ahead = [
+            (last + 1, first, landing) for _, first, landing in holes if first > last + 2
+        ]  # jumps that may still be false
+        behind = [(*hole[:2], -1) for hole in holes if hole[1] <= last + 2]  # what lies behind is asked for
+        self._holes = deque([*behind, (begin, last + 2, -1), *ahead], maxlen=HOLES)
 
     def _jump(self, first: int, landing: int) -> None:
         """Remember a jump, in the place of those that are within it."""

@@ -78,6 +78,11 @@ class Stream:
         known = any(reader.cursor.position is not None for reader in self.readers)
         self.order = StreamOrder(after, is_known=bool(after) or known)
 
+    def break_off(self) -> None:
+        """Lose the stream, and open it where the readers need it."""
+        begin = min(self.order.sure(reader.cursor.position or 0) for reader in self.readers)
+        self.order = StreamOrder(begin, before=self.order)
+
     def deliver(self, *numbers: int | tuple[int, int]) -> None:
         """Let events come at once."""
         events = events_of(*numbers)

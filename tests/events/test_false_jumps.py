@@ -148,3 +148,31 @@ def test_a_false_jump_within_a_false_jump_leaves_nobody_blind() -> None:
     stream.deliver(2, 3, 4)
     (reader,) = stream.readers
     assert reader.events[-3:] == [2, 3, 4]
+
+
+def test_a_mark_from_inside_a_jump_shows_that_it_was_false() -> None:
+    """The stream has broken behind the jump, and the gateway has kept events from within it alone."""
+    stream = Stream(0)
+    stream.deliver(1, 2, 3)
+    stream.deliver(100)
+    stream.break_off()
+    assert stream.order.last == 3
+    stream.deliver((3, 50), 50, 51)
+    (reader,) = stream.readers
+    assert stream.order.rewound == 49
+    assert reader.events[-2:] == [50, 51]
+
+
+@pytest.mark.parametrize("shown_by", [6, 50, 98])
+def test_a_jump_may_still_be_false_when_what_follows_the_event_before_it_cannot_be_read(shown_by: int) -> None:
+    stream = Stream(0)
+    stream.deliver(1, 2, 3)
+    stream.deliver(100)
+    stream.break_off()
+    stream.order.pass_over()
+    stream.break_off()
+    assert stream.order.last == 4
+    stream.deliver(shown_by, shown_by + 1)
+    (reader,) = stream.readers
+    assert reader.events[-2:] == [shown_by, shown_by + 1]
+    assert reader.lost == list(range(4, 100))
