@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from mxgateway import proto
 from mxgateway.alarms.calls import AlarmCalls
-from mxgateway.commands import requests
-from mxgateway.commands.arguments import check_text
-from mxgateway.commands.session import close_session_raw
-from mxgateway.connecting import ClientOptionFields, Given, Opening
-from mxgateway.logs import logger
-from mxgateway.methods import STREAM_EVENTS
+from mxgateway.calling import requests
+from mxgateway.calling.arguments import check_text
+from mxgateway.calling.bound_channel import speaking_channel
+from mxgateway.calling.rpcs import STREAM_EVENTS
+from mxgateway.commands.session.opener import SessionOpener
+from mxgateway.commands.session.session_commands import close_session_raw
+from mxgateway.commands.single_flight import SharedAttempt
+from mxgateway.errors.logs import logger
 from mxgateway.options import (
     DEFAULT_ENDPOINT,
     PROTOCOL_VERSION,
@@ -25,15 +27,13 @@ from mxgateway.options import (
     OpenSessionOptions,
     merge_options,
 )
+from mxgateway.options.subscription import SubscriptionFields, SubscriptionOptions
 from mxgateway.session import Session, Subscription
-from mxgateway.session_opener import SessionOpener
-from mxgateway.shared_attempt import SharedAttempt
-from mxgateway.speaking import speaking_channel
-from mxgateway.stats import ClientStats
-from mxgateway.subscription_options import SubscriptionFields, SubscriptionOptions
+from mxgateway.transport.calls.method import CallOptions
+from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions
-from mxgateway.transport.server_stream import ServerStream
+from mxgateway.transport.connecting.open_channel import ClientOptionFields, Given, Opening
+from mxgateway.transport.stats import ClientStats
 
 if TYPE_CHECKING:
     from mxgateway.galaxy.client import GalaxyRepositoryClient

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Unpack
 
 from mxgateway import proto
-from mxgateway.commands.arguments import check_sequence
-from mxgateway.commands.session import SessionCommands
+from mxgateway.calling.arguments import check_sequence
+from mxgateway.commands.session.session_commands import SessionCommands
 from mxgateway.events.reader import StreamCare
 from mxgateway.events.stream import EventStream
 from mxgateway.options import merge_options
+from mxgateway.options.subscription import RecoveryOptions, SubscriptionFields, SubscriptionOptions
 from mxgateway.subscription.subscription import TagSubscription
-from mxgateway.subscription_options import RecoveryOptions, SubscriptionFields, SubscriptionOptions
 from mxgateway.transport.channel import Channel
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from mxgateway.gate import OPEN_GATE
+from mxgateway.errors.redaction import OPEN_GATE
 
 if TYPE_CHECKING:
     from mxgateway.proto import MxStatusCategory, MxStatusProxy, MxStatusSource

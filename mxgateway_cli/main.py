@@ -13,9 +13,9 @@ import click
 from click.exceptions import Exit
 
 import mxgateway
-from mxgateway_cli.app import App
-from mxgateway_cli.output import ClosedPipe, discard_stdout, is_closed_pipe, prepare_stdout
-from mxgateway_cli.registry import COMPLETION_VARIABLE, PROGRAM, LazyGroup
+from mxgateway_cli.help.registry import COMPLETION_VARIABLE, PROGRAM, LazyGroup
+from mxgateway_cli.running.app import App
+from mxgateway_cli.terminal.stdout import ClosedPipe, discard_stdout, is_closed_pipe, prepare_stdout
 
 _DONE: Final = 0
 _THREAD_GRACE_SECONDS: Final = 0.1
@@ -89,7 +89,7 @@ def _invoke(arguments: Sequence[str], app: App) -> int:
 
 
 def _report(app: App, error: BaseException) -> int:
-    from mxgateway_cli.failures import describe, signal_code
+    from mxgateway_cli.terminal.failures import describe, signal_code
 
     app.trace(error)
     code = signal_code(error)

@@ -49,16 +49,16 @@ FILE_LIMIT = 16 * 1024 * 1024
 PRECEDENCE = ("mxaccess_gateway", "galaxy_repository", "mxaccess_worker")
 
 SERVICE_BASES = ("betterproto.ServiceStub", "ServiceBase")
-BETTERPROTO = "from mxgateway.wire.betterproto_seam import betterproto"
+BETTERPROTO = "from mxgateway.wire.messages.betterproto_seam import betterproto"
 # What the plugin writes, what stands there instead, and the import of that.
 REPLACEMENTS = (
     (
         "@dataclass(eq=False, repr=False)\n",
         "@_message_type\n",
-        "from mxgateway.wire.message import message_type as _message_type",
+        "from mxgateway.wire.messages.message import message_type as _message_type",
     ),
-    ("(betterproto.Message):", "(_Message):", "from mxgateway.wire.message import Message as _Message"),
-    ("(betterproto.Enum):", "(_Enum):", "from mxgateway.wire.enums import Enum as _Enum"),
+    ("(betterproto.Message):", "(_Message):", "from mxgateway.wire.messages.message import Message as _Message"),
+    ("(betterproto.Enum):", "(_Enum):", "from mxgateway.wire.messages.enums import Enum as _Enum"),
 )
 
 
@@ -404,7 +404,7 @@ def _lazy(homes: Mapping[str, Iterable[str]]) -> str:
     )
     return (
         f"if TYPE_CHECKING:\n{textwrap.indent(declared, '    ')}else:\n"
-        "    from mxgateway.wire.lazy_names import lazy_names as _lazy_names\n\n"
+        "    from mxgateway.system.lazy_names import lazy_names as _lazy_names\n\n"
         "    __getattr__, __dir__ = _lazy_names(\n        __name__,\n        {\n" + listed + "        },\n    )\n"
     )
 

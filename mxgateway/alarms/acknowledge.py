@@ -9,15 +9,15 @@ from uuid import UUID
 
 from mxgateway import proto, status
 from mxgateway.alarms.references import AlarmReference
-from mxgateway.commands.arguments import check_correlation_id, check_text
-from mxgateway.commands.replies import check_protocol, hide_secrets, malformed, mxaccess_error
-from mxgateway.commands.requests import new_correlation_id
+from mxgateway.calling.arguments import check_correlation_id, check_text
+from mxgateway.calling.replies import check_protocol, hide_secrets, malformed, mxaccess_error
+from mxgateway.calling.requests import new_correlation_id
+from mxgateway.calling.rpcs import ACKNOWLEDGE_ALARM
 from mxgateway.errors import CallSite, GrpcStatus, MxGatewayError
-from mxgateway.faults import is_unprocessed
-from mxgateway.methods import ACKNOWLEDGE_ALARM
-from mxgateway.transport.calls import unary
+from mxgateway.errors.faults import is_unprocessed
+from mxgateway.transport.calls.call import unary
+from mxgateway.transport.calls.method import CallOptions, Progress, site_of
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, Progress, site_of
 from mxgateway.wire import has_field
 
 _REFUSALS: Final = frozenset(

@@ -10,8 +10,8 @@ from mxgateway import proto
 from mxgateway.alarms.changes import AlarmChange, AlarmChangeKind, is_same_occurrence, kind_between
 from mxgateway.alarms.messages import ActiveAlarm, AlarmTransition
 from mxgateway.alarms.weights import weight
-from mxgateway.gate import OPEN_GATE
-from mxgateway.logs import logger
+from mxgateway.errors.logs import logger
+from mxgateway.errors.redaction import OPEN_GATE
 from mxgateway.subscription.updates import Origin
 
 log = logger("mxgateway.alarms")

@@ -11,12 +11,12 @@ from mxgateway.alarms.changes import BoardChange
 from mxgateway.alarms.messages import ActiveAlarm, AlarmProviderStatus
 from mxgateway.alarms.supervisor import BoardSupervisor
 from mxgateway.alarms.weights import MOST_ALARMS
-from mxgateway.commands.arguments import UINT32_MAX, check_range, check_text
+from mxgateway.calling.arguments import UINT32_MAX, check_range, check_text
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.options import check_timeout
+from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.subscription.states import OVER
 from mxgateway.subscription.updates import SubscriptionState
-from mxgateway.subscription_options import RecoveryOptions
 from mxgateway.transport.channel import Channel
 
 STALE_AFTER: Final = 60.0

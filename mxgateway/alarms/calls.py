@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from mxgateway import proto
+from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.server_stream import ServerStream
 
 if TYPE_CHECKING:
     from mxgateway.alarms.acknowledge import AlarmAcknowledgement
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mxgateway.alarms.feed import AlarmFeed
     from mxgateway.alarms.messages import ActiveAlarm
     from mxgateway.alarms.references import AlarmReference
-    from mxgateway.subscription_options import RecoveryOptions
+    from mxgateway.options.subscription import RecoveryOptions
 
 
 class AlarmCalls:

@@ -9,7 +9,7 @@ from typing import Final
 
 from mxgateway.alarms.changes import AlarmChange, BoardChange, merged
 from mxgateway.alarms.weights import weight
-from mxgateway.logs import logger
+from mxgateway.errors.logs import logger
 from mxgateway.subscription.updates import ConnectionChange
 
 log = logger("mxgateway.alarms")

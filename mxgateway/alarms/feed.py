@@ -7,12 +7,12 @@ from collections import deque
 from mxgateway import proto
 from mxgateway.alarms.messages import ActiveAlarm, AlarmMessage, read_message, read_snapshot
 from mxgateway.alarms.weights import MOST_ALARMS, too_many, weight
-from mxgateway.commands.arguments import UINT32_MAX, check_correlation_id, check_range, check_text
-from mxgateway.commands.requests import new_correlation_id
-from mxgateway.methods import QUERY_ACTIVE_ALARMS, STREAM_ALARMS
+from mxgateway.calling.arguments import UINT32_MAX, check_correlation_id, check_range, check_text
+from mxgateway.calling.requests import new_correlation_id
+from mxgateway.calling.rpcs import QUERY_ACTIVE_ALARMS, STREAM_ALARMS
+from mxgateway.transport.calls.method import CallOptions
+from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions
-from mxgateway.transport.server_stream import ServerStream
 
 FeedStream = ServerStream[proto.StreamAlarmsRequest, proto.AlarmFeedMessage]
 QueryStream = ServerStream[proto.QueryActiveAlarmsRequest, proto.ActiveAlarmSnapshot]

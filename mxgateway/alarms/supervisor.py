@@ -30,11 +30,11 @@ from mxgateway.errors import (
     MxGatewayTransportError,
     map_fault,
 )
+from mxgateway.errors.faults import ClosedFault, copy_of, in_seconds
 from mxgateway.events.recovery import GivingUp, Recovery
-from mxgateway.faults import ClosedFault, copy_of, in_seconds
+from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.subscription.states import OVER, StateBoard
 from mxgateway.subscription.updates import ConnectionChange, Outcome, SubscriptionState
-from mxgateway.subscription_options import RecoveryOptions
 from mxgateway.transport.channel import Channel
 
 READING_INTERVAL: Final = 0.25

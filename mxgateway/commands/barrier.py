@@ -15,7 +15,7 @@ from mxgateway.commands.items import ItemCommands
 from mxgateway.errors import MxGatewayError, MxGatewaySessionError
 from mxgateway.events.cursor import Cursor, Event, Loss
 from mxgateway.events.reader import Reader
-from mxgateway.transport.method import Progress
+from mxgateway.transport.calls.method import Progress
 
 T = TypeVar("T")
 

@@ -7,23 +7,23 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from mxgateway import proto
-from mxgateway.commands import replies, requests
-from mxgateway.commands.arguments import check_correlation_id, check_message
-from mxgateway.commands.event_source import EventSource
+from mxgateway.calling import replies, requests
+from mxgateway.calling.arguments import check_correlation_id, check_message
+from mxgateway.commands.item_cache import TagBook
 from mxgateway.errors import CallSite
-from mxgateway.events.completions import Completions
-from mxgateway.events.item_writes import Item
 from mxgateway.events.pump import StreamPump
+from mxgateway.events.source import EventSource
 from mxgateway.events.upkeep import PumpState
-from mxgateway.events.write_book import WriteBook, written_items
-from mxgateway.events.writer import Writer
+from mxgateway.events.writes.book import WriteBook, written_items
+from mxgateway.events.writes.completions import Completions
+from mxgateway.events.writes.item_writes import Item
+from mxgateway.events.writes.sender import Writer
 from mxgateway.options import check_timeout
-from mxgateway.tag_book import TagBook
+from mxgateway.transport.calls.detached_call import Unattended
+from mxgateway.transport.calls.method import Progress
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import Progress
-from mxgateway.transport.unattended import Unattended
 from mxgateway.wire import which_one_of
-from mxgateway.wire.betterproto_seam import Message
+from mxgateway.wire.messages.betterproto_seam import Message
 
 T = TypeVar("T")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mxgateway import proto
-from mxgateway.commands import replies
-from mxgateway.commands.arguments import check_handle, check_interval, check_text
+from mxgateway.calling import replies
+from mxgateway.calling.arguments import check_handle, check_interval, check_text
 from mxgateway.commands.core import ITEM_HANDLE, SERVER_HANDLE, SessionCore
-from mxgateway.events.item_writes import Item
+from mxgateway.events.writes.item_writes import Item
 
 
 class ItemCommands(SessionCore):

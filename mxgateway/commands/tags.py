@@ -8,24 +8,24 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from mxgateway import proto
-from mxgateway.bulk_parts import for_each, text_weight, write_weight
-from mxgateway.commands.arguments import check_int32, check_list, check_mapping, check_text, check_uint32
-from mxgateway.commands.budget import Budget
-from mxgateway.commands.bulks import BulkCommands
+from mxgateway.calling.arguments import check_int32, check_list, check_mapping, check_text, check_uint32
+from mxgateway.calling.replies import hide_secrets
+from mxgateway.calling.time_budget import Budget
+from mxgateway.commands.bulk.chunks import for_each, text_weight, write_weight
+from mxgateway.commands.bulk.methods import BulkCommands
+from mxgateway.commands.bulk.reading import Read, text_weights
+from mxgateway.commands.item_cache import LINGER
 from mxgateway.commands.items import ItemCommands
-from mxgateway.commands.reading import Read, text_weights
-from mxgateway.commands.replies import hide_secrets
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, PartialBulk
-from mxgateway.events.item_writes import Completion, Item, forget
-from mxgateway.events.write_book import written_items
-from mxgateway.gate import Gate
-from mxgateway.logs import logger
-from mxgateway.tag_book import LINGER
-from mxgateway.tags import TagValue, TagWrite, completed_write, tag_value, tag_write, unconfirmed_write
-from mxgateway.transport.method import Progress
-from mxgateway.value_kinds import DATA_TYPES
+from mxgateway.errors.logs import logger
+from mxgateway.errors.redaction import Gate
+from mxgateway.events.writes.book import written_items
+from mxgateway.events.writes.item_writes import Completion, Item, forget
+from mxgateway.transport.calls.method import Progress
 from mxgateway.values import MxValueInput, to_mx_value
-from mxgateway.wire.betterproto_seam import Message
+from mxgateway.values.kinds import DATA_TYPES
+from mxgateway.values.tag_values import TagValue, TagWrite, completed_write, tag_value, tag_write, unconfirmed_write
+from mxgateway.wire.messages.betterproto_seam import Message
 
 log = logger("mxgateway.session")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 
 from mxgateway import proto
-from mxgateway.commands import replies
-from mxgateway.commands.arguments import check_guid, check_handle, check_secret, check_text
+from mxgateway.calling import replies
+from mxgateway.calling.arguments import check_guid, check_handle, check_secret, check_text
 from mxgateway.commands.core import SessionCore
-from mxgateway.credentials import Secret, SecretText
-from mxgateway.transport.method import Site
+from mxgateway.options.credentials import Secret, SecretText
+from mxgateway.transport.calls.method import Site
 
 
 class UserCommands(SessionCore):

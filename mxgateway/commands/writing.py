@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from mxgateway import proto
-from mxgateway.commands import requests
-from mxgateway.commands.arguments import check_int32, check_mapping, check_time, check_user_id
+from mxgateway.calling import requests
+from mxgateway.calling.arguments import check_int32, check_mapping, check_time, check_user_id
 from mxgateway.commands.items import ItemCommands, check_item
-from mxgateway.credentials import SecretText
 from mxgateway.errors import MxGatewayError
+from mxgateway.options.credentials import SecretText
 from mxgateway.values import MxScalarInput, MxValueInput, to_mx_sparse_array, to_mx_value
 
 

@@ -10,7 +10,7 @@ from mxgateway.contract.extras import Extras
 from mxgateway.contract.facts import PROTOBUF, ContractError, EnumFacts, FieldFacts, MessageFacts, PackageFacts
 from mxgateway.wire.bound_schema import BoundEnum, bound_field, bound_map, converts
 from mxgateway.wire.errors import LackingError
-from mxgateway.wire.names import message_names
+from mxgateway.wire.messages.names import message_names
 from mxgateway.wire.schema import FieldSchema, MessageSchema, UnknownFields, schema_of
 
 Packages = Mapping[str, PackageFacts]

@@ -9,20 +9,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar, cast
 
-from mxgateway.connecting import ClientOptionFields, Given, connected_channel
 from mxgateway.contract.binding import Binding, enums_of, messages_of
 from mxgateway.contract.comparing import Difference, PackageSummary, differences, own_descriptor_set, summaries
 from mxgateway.contract.extras import Extras
 from mxgateway.contract.facts import SIZE_LIMIT, ContractError, PackageFacts, packages_of
-from mxgateway.contract.proto_files import descriptor_set_of
+from mxgateway.contract.proto_files.source import descriptor_set_of
 from mxgateway.contract.reflection import fetch_descriptor_set
 from mxgateway.errors import MxGatewayAuthorizationError, MxGatewayContractError
-from mxgateway.files import export, read_input, refusal_text
-from mxgateway.logs import logger
+from mxgateway.errors.logs import logger
 from mxgateway.options import ClientOptions
+from mxgateway.system.files import export, read_input, refusal_text
 from mxgateway.transport.channel import Channel
+from mxgateway.transport.connecting.open_channel import ClientOptionFields, Given, connected_channel
 from mxgateway.wire import BUILTIN, Codec
-from mxgateway.wire.names import message_names
+from mxgateway.wire.messages.names import message_names
 from mxgateway.wire.schema import instance_dict
 
 M = TypeVar("M")

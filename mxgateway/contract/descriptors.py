@@ -9,8 +9,8 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from mxgateway.wire.betterproto_seam import betterproto
-from mxgateway.wire.message import Message, message_type
+from mxgateway.wire.messages.betterproto_seam import betterproto
+from mxgateway.wire.messages.message import Message, message_type
 
 
 class Label(enum.IntEnum):

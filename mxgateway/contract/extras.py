@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from mxgateway.contract.facts import EnumFacts, FieldFacts, MessageFacts
-from mxgateway.wire.durations import Duration
-from mxgateway.wire.json_writer import value_in_json
+from mxgateway.wire.json.writer import value_in_json
 from mxgateway.wire.schema import DEPTH_LIMIT, FIXED_FORMATS, LENGTH, VARINT, VARINT_KINDS, wire_type_of
-from mxgateway.wire.times import Timestamp
+from mxgateway.wire.times.duration import Duration
+from mxgateway.wire.times.timestamp import Timestamp
 from mxgateway.wire.varint import MASK_32, MASK_64, signed_32, signed_64, unzigzag
 
 _WIDTHS: Final = {1: 8, 5: 4}

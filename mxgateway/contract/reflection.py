@@ -13,13 +13,13 @@ from typing import Any, Final, TypeVar
 
 from mxgateway.contract.facts import ContractError
 from mxgateway.errors import GrpcStatus, MxGatewayError
-from mxgateway.logs import logger
+from mxgateway.errors.logs import logger
+from mxgateway.transport.calls.method import CallOptions, Method
+from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, Method
-from mxgateway.transport.server_stream import ServerStream
 from mxgateway.wire import WireError, decode, encode, has_field
-from mxgateway.wire.betterproto_seam import betterproto
-from mxgateway.wire.message import Message, message_type
+from mxgateway.wire.messages.betterproto_seam import betterproto
+from mxgateway.wire.messages.message import Message, message_type
 
 M = TypeVar("M", bound=Message)
 

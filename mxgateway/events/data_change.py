@@ -12,8 +12,8 @@ from typing import ClassVar
 from mxgateway import proto
 from mxgateway.values import MxValueOutput, from_mx_value
 from mxgateway.wire import BUILTIN, Codec, Timestamp, has_field
-from mxgateway.wire.projection import Choice, Decoder, Plan, Projection, choice_reader, message_reader
-from mxgateway.wire.timecodec import check_timestamp, read_timestamp
+from mxgateway.wire.projection.projection import Choice, Decoder, Plan, Projection, choice_reader, message_reader
+from mxgateway.wire.times.codec import check_timestamp, read_timestamp
 
 
 class DataChange:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 
+from mxgateway.errors.faults import copy_of
 from mxgateway.events.backlog import Backlog
 from mxgateway.events.reader import Reader
 from mxgateway.events.upkeep import PumpState, StreamUpkeep
-from mxgateway.faults import copy_of
 
 
 class StreamPump(StreamUpkeep):

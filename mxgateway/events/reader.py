@@ -8,7 +8,7 @@ from typing import Final
 
 from mxgateway.errors import MxGatewayError
 from mxgateway.events.cursor import Cursor, Event, Loss
-from mxgateway.subscription_options import RecoveryOptions
+from mxgateway.options.subscription import RecoveryOptions
 
 TAKEN_BOUND: Final = 30.0
 """Seconds that a session may be said to have a reader already while it is ours: that is the connection before, of whose end the gateway knows nothing

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from mxgateway.events.backlog import Backlog
-from mxgateway.events.completions import Completions
 from mxgateway.events.cursor import Cursor
 from mxgateway.events.reader import DEFAULT_STALE_TIMEOUT, Reader, StreamCare
-from mxgateway.subscription_options import RecoveryOptions
+from mxgateway.events.writes.completions import Completions
+from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.transport.counters import Counters
 
 _PAUSES: Final = ("initial_backoff", "max_backoff", "stable_after", "rejected_backoff")

@@ -16,10 +16,10 @@ from mxgateway.errors import (
     MxGatewaySessionError,
     map_fault,
 )
-from mxgateway.faults import ClosedFault
-from mxgateway.logs import logger
-from mxgateway.subscription_options import RecoveryOptions
-from mxgateway.transport.backoff import Backoff
+from mxgateway.errors.faults import ClosedFault
+from mxgateway.errors.logs import logger
+from mxgateway.options.subscription import RecoveryOptions
+from mxgateway.transport.calls.backoff import Backoff
 
 log = logger("mxgateway.recovery")
 

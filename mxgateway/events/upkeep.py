@@ -11,17 +11,17 @@ import enum
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from mxgateway.commands.event_source import EventCall, EventSource
 from mxgateway.errors import CallSite, MxGatewayError, map_fault
-from mxgateway.events.completions import Completions
+from mxgateway.errors.faults import ConnectionFault, MessageFault, RpcStatus, copy_of, is_reply_too_large
+from mxgateway.errors.logs import logger
 from mxgateway.events.cursor import Cursor, Event, LossCause
 from mxgateway.events.order import StreamOrder
 from mxgateway.events.reader import Reader, StreamCare
 from mxgateway.events.readers import Readers
 from mxgateway.events.recovery import GivingUp, Recovery, is_session_lost, is_taken
-from mxgateway.faults import ConnectionFault, MessageFault, RpcStatus, copy_of, is_reply_too_large
-from mxgateway.logs import logger
-from mxgateway.subscription_options import RecoveryOptions
+from mxgateway.events.source import EventCall, EventSource
+from mxgateway.events.writes.completions import Completions
+from mxgateway.options.subscription import RecoveryOptions
 
 log = logger("mxgateway.events")
 

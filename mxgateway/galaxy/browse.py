@@ -7,17 +7,17 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from mxgateway import proto
-from mxgateway.commands.arguments import check_correlation_id, check_flag
-from mxgateway.commands.budget import Budget
+from mxgateway.calling.arguments import check_correlation_id, check_flag
+from mxgateway.calling.rpcs import BROWSE_CHILDREN
+from mxgateway.calling.time_budget import Budget
 from mxgateway.errors import CallSite, MxGatewayError, MxGatewayRedeployError
-from mxgateway.faults import copy_of
+from mxgateway.errors.faults import copy_of
 from mxgateway.galaxy.options import BrowseOptions
 from mxgateway.galaxy.paging import PageWalk
 from mxgateway.galaxy.tree import name_of
-from mxgateway.methods import BROWSE_CHILDREN
 from mxgateway.options import check_timeout
+from mxgateway.transport.calls.method import CallOptions, call_site
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, call_site
 
 MOST_RESTARTS: Final = 3
 """Deployments between two pages that the children of one object are asked for again after. Nobody has seen the pages before, so nobody has to know."""

@@ -7,11 +7,12 @@ from types import TracebackType
 from typing import Unpack
 
 from mxgateway import proto
-from mxgateway.commands.arguments import check_correlation_id, check_message, check_range
-from mxgateway.commands.budget import Budget
-from mxgateway.commands.replies import malformed
-from mxgateway.commands.requests import new_correlation_id
-from mxgateway.connecting import ClientOptionFields, Given, Opening
+from mxgateway.calling.arguments import check_correlation_id, check_message, check_range
+from mxgateway.calling.bound_channel import speaking_channel
+from mxgateway.calling.replies import malformed
+from mxgateway.calling.requests import new_correlation_id
+from mxgateway.calling.rpcs import BROWSE_CHILDREN, DISCOVER_HIERARCHY, GET_LAST_DEPLOY_TIME, TEST_CONNECTION
+from mxgateway.calling.time_budget import Budget
 from mxgateway.errors import CallSite
 from mxgateway.galaxy import tag_search
 from mxgateway.galaxy.browse import Branches, LazyBrowseNode
@@ -25,14 +26,13 @@ from mxgateway.galaxy.options import (
     HierarchyOptions,
 )
 from mxgateway.galaxy.tree import GalaxyTree
-from mxgateway.methods import BROWSE_CHILDREN, DISCOVER_HIERARCHY, GET_LAST_DEPLOY_TIME, TEST_CONNECTION
 from mxgateway.options import DEFAULT_ENDPOINT, ClientOptions, check_timeout, merge_options
-from mxgateway.speaking import speaking_channel
-from mxgateway.stats import ClientStats
-from mxgateway.subscription_options import RecoveryOptions
-from mxgateway.transport.calls import unary
+from mxgateway.options.subscription import RecoveryOptions
+from mxgateway.transport.calls.call import unary
+from mxgateway.transport.calls.method import CallOptions, call_site
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, call_site
+from mxgateway.transport.connecting.open_channel import ClientOptionFields, Given, Opening
+from mxgateway.transport.stats import ClientStats
 from mxgateway.wire import Timestamp, has_field
 
 LARGEST_LIMIT = 1_000_000

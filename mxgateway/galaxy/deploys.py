@@ -12,16 +12,16 @@ from types import TracebackType
 from typing import Final
 
 from mxgateway import proto
-from mxgateway.commands.arguments import check_correlation_id, check_time
-from mxgateway.commands.requests import new_correlation_id
+from mxgateway.calling.arguments import check_correlation_id, check_time
+from mxgateway.calling.requests import new_correlation_id
+from mxgateway.calling.rpcs import WATCH_DEPLOY_EVENTS
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayInvalidRequestError, MxGatewayTransportError
+from mxgateway.errors.faults import ClosedFault
 from mxgateway.events.recovery import GivingUp, Recovery
-from mxgateway.faults import ClosedFault
-from mxgateway.methods import WATCH_DEPLOY_EVENTS
-from mxgateway.subscription_options import RecoveryOptions
+from mxgateway.options.subscription import RecoveryOptions
+from mxgateway.transport.calls.method import CallOptions, call_site
+from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, call_site
-from mxgateway.transport.server_stream import ServerStream
 from mxgateway.wire import Timestamp
 
 Deploys = ServerStream[proto.WatchDeployEventsRequest, proto.DeployEvent]

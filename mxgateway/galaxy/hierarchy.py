@@ -9,12 +9,12 @@ from types import TracebackType
 from typing import Any, Final, Literal, TypeVar
 
 from mxgateway import proto
-from mxgateway.commands.arguments import check_correlation_id, check_range
-from mxgateway.commands.requests import new_correlation_id
+from mxgateway.calling.arguments import check_correlation_id, check_range
+from mxgateway.calling.requests import new_correlation_id
+from mxgateway.calling.rpcs import DISCOVER_HIERARCHY
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, MxGatewayRedeployError
 from mxgateway.galaxy.options import HierarchyOptions
 from mxgateway.galaxy.paging import Bound, PageWalk
-from mxgateway.methods import DISCOVER_HIERARCHY
 from mxgateway.transport.channel import Channel
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from mxgateway import proto
-from mxgateway.commands.replies import malformed
+from mxgateway.calling.replies import malformed
 from mxgateway.errors import (
     GrpcStatus,
     MxGatewayContractError,
@@ -15,10 +15,10 @@ from mxgateway.errors import (
     MxGatewayMalformedReplyError,
     MxGatewayRedeployError,
 )
-from mxgateway.faults import CallSite
-from mxgateway.transport.calls import unary
+from mxgateway.errors.faults import CallSite
+from mxgateway.transport.calls.call import unary
+from mxgateway.transport.calls.method import CallOptions, Method, Progress, call_site
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, Method, Progress, call_site
 
 Request = TypeVar("Request", bound=proto.DiscoverHierarchyRequest | proto.BrowseChildrenRequest)
 Reply = TypeVar("Reply", bound=proto.DiscoverHierarchyReply | proto.BrowseChildrenReply)

@@ -12,26 +12,26 @@ from typing import Any, Protocol, Self
 
 from grpclib.const import Status
 
-from mxgateway.simulator.alarms import AlarmSystem
-from mxgateway.simulator.auth import Authenticator, Scope, SimulatedKey
-from mxgateway.simulator.calls import CallRecord, ReceivedCall
+from mxgateway.simulator.alarms.conditions import AlarmSystem
 from mxgateway.simulator.clock import Clock, SystemClock, nanoseconds
-from mxgateway.simulator.encoding import Encoding
-from mxgateway.simulator.galaxy import GalaxyRepository
-from mxgateway.simulator.galaxy_service import GalaxyService
-from mxgateway.simulator.gateway_service import GatewayService
+from mxgateway.simulator.galaxy.repository import GalaxyRepository
 from mxgateway.simulator.history import History
-from mxgateway.simulator.log_guard import hide_headers
+from mxgateway.simulator.mxaccess.sessions import Session, SessionRegistry
+from mxgateway.simulator.mxaccess.statuses import GOOD, OK
 from mxgateway.simulator.options import SimulatorOptions
-from mxgateway.simulator.plant import Plant
-from mxgateway.simulator.plant_catalog import small_plant
-from mxgateway.simulator.plant_model import PlantObject
-from mxgateway.simulator.router import Router
-from mxgateway.simulator.server import Listener, join_host_port, reachable_host, tls_context
-from mxgateway.simulator.sessions import Session, SessionRegistry
-from mxgateway.simulator.statuses import GOOD, OK
+from mxgateway.simulator.plant.catalog import small_plant
+from mxgateway.simulator.plant.live_tags import LivePlant, Sample, Tag
+from mxgateway.simulator.plant.model import PlantObject
+from mxgateway.simulator.plant.objects import Plant
+from mxgateway.simulator.server.calls import CallRecord, ReceivedCall
+from mxgateway.simulator.server.encoding import Encoding
+from mxgateway.simulator.server.galaxy_service import GalaxyService
+from mxgateway.simulator.server.gateway_service import GatewayService
+from mxgateway.simulator.server.keys import Authenticator, Scope, SimulatedKey
+from mxgateway.simulator.server.listener import Listener, join_host_port, reachable_host, tls_context
+from mxgateway.simulator.server.log_guard import hide_headers
+from mxgateway.simulator.server.router import Router
 from mxgateway.simulator.switches import Replacement, Switches
-from mxgateway.simulator.tags import LivePlant, Sample, Tag
 from mxgateway.wire import Codec
 
 Path = str | os.PathLike[str]

@@ -10,7 +10,7 @@ from typing import Any
 from grpclib import GRPCError
 from grpclib.const import Status
 
-from mxgateway.simulator.galaxy_messages import PreparedReply
+from mxgateway.simulator.galaxy.messages import PreparedReply
 from mxgateway.simulator.history import History
 
 Replacement = Callable[[Any], Any]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from mxgateway import proto
-from mxgateway.commands.session import SessionCommands
+from mxgateway.commands.session.session_commands import SessionCommands
 from mxgateway.errors import MxGatewayError
 from mxgateway.events.cursor import Cursor, Event, Loss
 from mxgateway.events.data_change import DataChange, data_change

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from mxgateway.errors import MxGatewayError, MxGatewaySessionError
+from mxgateway.errors.faults import copy_of
+from mxgateway.errors.logs import logger
 from mxgateway.events.consuming import Waiters
-from mxgateway.faults import copy_of
-from mxgateway.logs import logger
+from mxgateway.options.subscription import Overflow, SubscriptionOptions
 from mxgateway.subscription.states import StateBoard
 from mxgateway.subscription.updates import (
     OTHER_NUMBERS,
@@ -25,7 +26,6 @@ from mxgateway.subscription.updates import (
     TagUpdate,
     Update,
 )
-from mxgateway.subscription_options import Overflow, SubscriptionOptions
 from mxgateway.values import UnconvertedValue
 
 log = logger("mxgateway.subscription")

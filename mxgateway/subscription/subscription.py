@@ -9,19 +9,19 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar, cast
 
-from mxgateway.bulk_parts import for_each
-from mxgateway.commands.arguments import check_list, check_text
-from mxgateway.commands.session import SessionCommands
+from mxgateway.calling.arguments import check_list, check_text
+from mxgateway.commands.bulk.chunks import for_each
+from mxgateway.commands.session.session_commands import SessionCommands
 from mxgateway.errors import MxGatewaySessionError, MxGatewayTimeoutError
+from mxgateway.errors.faults import copy_of
 from mxgateway.events.consuming import Batches, when_dropped
 from mxgateway.events.recovery import Pauses
-from mxgateway.faults import copy_of
+from mxgateway.options.subscription import SubscriptionOptions
 from mxgateway.subscription.epoch import SessionEpoch
 from mxgateway.subscription.states import StateChanges
 from mxgateway.subscription.supervisor import SessionSource, Supervisor
 from mxgateway.subscription.transfer import Transfer
 from mxgateway.subscription.updates import SubscriptionState, SubscriptionStats, Update
-from mxgateway.subscription_options import SubscriptionOptions
 
 S = TypeVar("S", bound=SessionCommands)
 

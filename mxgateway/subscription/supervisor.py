@@ -10,18 +10,18 @@ from typing import Any, Final, Protocol
 
 from mxgateway import proto
 from mxgateway.commands.barrier import PAST_LIMIT
-from mxgateway.commands.session import SessionCommands
+from mxgateway.commands.session.session_commands import SessionCommands
 from mxgateway.errors import CallSite, MxGatewayError, map_fault
+from mxgateway.errors.logs import logger
+from mxgateway.errors.redaction import OPEN_GATE
 from mxgateway.events.cursor import Cursor
 from mxgateway.events.reader import TAKEN_BOUND, StreamCare
 from mxgateway.events.recovery import GivingUp, Pauses, Recovery, is_session_lost
-from mxgateway.gate import OPEN_GATE
-from mxgateway.logs import logger
+from mxgateway.options.subscription import SubscriptionOptions
 from mxgateway.subscription.epoch import SessionEpoch
 from mxgateway.subscription.outlet import Outlet
 from mxgateway.subscription.transfer import Transfer
 from mxgateway.subscription.updates import Outcome, SubscriptionState
-from mxgateway.subscription_options import SubscriptionOptions
 
 log = logger("mxgateway.subscription")
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from mxgateway import proto, status
 from mxgateway.errors import MxGatewayError
-from mxgateway.records import maker
 from mxgateway.values import MxValueOutput
+from mxgateway.values.fast_frozen import maker
 from mxgateway.wire import Timestamp
 
 

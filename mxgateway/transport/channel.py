@@ -8,18 +8,18 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from mxgateway.credentials import Secret
-from mxgateway.faults import ClosedFault, ConnectFault
-from mxgateway.gate import Gate
-from mxgateway.logs import logger
+from mxgateway.errors.faults import ClosedFault, ConnectFault
+from mxgateway.errors.logs import logger
+from mxgateway.errors.redaction import Gate
 from mxgateway.options import ClientOptions, Endpoint, SpokenContract
-from mxgateway.stats import ClientStats
-from mxgateway.transport.connection import Connection, ConnectionState
-from mxgateway.transport.connector import Connector
+from mxgateway.options.credentials import Secret
+from mxgateway.transport.calls.detached_call import Unattended
+from mxgateway.transport.connecting.connector import Connector
 from mxgateway.transport.counters import Counters
-from mxgateway.transport.reply_stream import ReplyLimits
-from mxgateway.transport.request_headers import RequestHeaders
-from mxgateway.transport.unattended import Unattended
+from mxgateway.transport.http2.connection import Connection, ConnectionState
+from mxgateway.transport.http2.request_headers import RequestHeaders
+from mxgateway.transport.stats import ClientStats
+from mxgateway.transport.streams.reply_stream import ReplyLimits
 from mxgateway.wire import BUILTIN, Codec
 
 log = logger("mxgateway.transport.channel")

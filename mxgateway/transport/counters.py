@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 
 class Counters:
-    """The running counts of one client, for all its connections and calls. `mxgateway.stats` makes snapshots of them."""
+    """The running counts of one client, for all its connections and calls. `mxgateway.transport.stats` makes snapshots of them."""
 
     __slots__ = (
         "bytes_received", "bytes_sent", "calls_cancelled", "calls_failed", "calls_retried", "calls_started",

@@ -21,17 +21,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mxgateway.wire.decode.decoder import decode
+from mxgateway.wire.decode.fitting import has_strangers
+from mxgateway.wire.encode.encoder import encode
+from mxgateway.wire.messages.presence import has_field, which_one_of
+from mxgateway.wire.times.duration import Duration
+from mxgateway.wire.times.timestamp import Timestamp
+
 from .codec import BUILTIN, Codec, WireCodec
-from .decoder import decode
-from .durations import Duration
-from .encoder import encode
 from .errors import JsonError, LackingError, MisfitError, WireError
-from .fitting import has_strangers
-from .presence import has_field, which_one_of
-from .times import Timestamp
 
 if TYPE_CHECKING:
-    from .json import from_json, from_json_dict, to_json, to_json_dict
+    from mxgateway.wire.json.convert import from_json, from_json_dict, to_json, to_json_dict
 
 __all__ = [
     "BUILTIN",
@@ -58,7 +59,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # Not every program speaks JSON, and every one pays for what it imports.
     if name in ("from_json", "from_json_dict", "to_json", "to_json_dict"):
-        from . import json
+        from .json import convert as json
 
         value = globals()[name] = getattr(json, name)
         return value

@@ -8,15 +8,16 @@ from typing import Any, Final, TypeVar
 
 from grpclib.encoding.base import CodecBase
 
-from . import decoder as decoding
-from . import encoder as encoding
-from .decoder import Decoder, decode
-from .encoder import Encoder, encode
-from .fitting import check_fit
-from .plans import Plan
-from .projection import Projection
+from mxgateway.wire.decode.decoder import Decoder, decode
+from mxgateway.wire.decode.fitting import check_fit
+from mxgateway.wire.decode.steps import DecodingSteps
+from mxgateway.wire.encode.encoder import Encoder, encode
+from mxgateway.wire.projection.plans import Plan
+from mxgateway.wire.projection.projection import Projection
+
+from .decode import decoder as decoding
+from .encode import encoder as encoding
 from .schema import SIZE_LIMIT, Schemas
-from .steps import DecodingSteps
 
 M = TypeVar("M")
 

@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, ForwardRef
 
-from .betterproto_seam import betterproto
-from .durations import Duration
-from .times import Timestamp
+from mxgateway.wire.messages.betterproto_seam import betterproto
+from mxgateway.wire.times.duration import Duration
+from mxgateway.wire.times.timestamp import Timestamp
 
 DEPTH_LIMIT: Final = 100
 """How many levels of messages may be nested in one, as in every implementation of protobuf."""

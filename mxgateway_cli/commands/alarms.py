@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.alarms import DOCUMENT_LIMIT, AlarmWriter
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.failures import WaitedInVain, describe
-from mxgateway_cli.options import whole_timeout
-from mxgateway_cli.sections import option
-from mxgateway_cli.waiting import Deadline
+from mxgateway_cli.connecting.shared_options import whole_timeout
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.output.alarms import DOCUMENT_LIMIT, AlarmWriter
+from mxgateway_cli.running.waiting import Deadline
+from mxgateway_cli.terminal.failures import WaitedInVain, describe
 
 if TYPE_CHECKING:
     _ReferenceBase = click.ParamType[mxgateway.AlarmReference]

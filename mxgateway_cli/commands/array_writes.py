@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.failures import CommandFailure, ExitCode
-from mxgateway_cli.options import USER_ID
-from mxgateway_cli.sections import option
-from mxgateway_cli.typed_text import own_type, read_one
-from mxgateway_cli.write_target import WRITE_TARGET, WriteTarget
+from mxgateway_cli.connecting.shared_options import USER_ID
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.typed_text import own_type, read_one
+from mxgateway_cli.input.write_target import WRITE_TARGET, WriteTarget
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway import Session

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from mxgateway_cli.command import connection_settings
-from mxgateway_cli.local_command import configured_app, make_command
-from mxgateway_cli.log import start_logging
-from mxgateway_cli.options import CALL_TIMEOUT, CONNECTION_OPTIONS
-from mxgateway_cli.precedence import flags
-from mxgateway_cli.sections import OUTPUT_OPTIONS
+from mxgateway_cli.connecting.precedence import flags
+from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
+from mxgateway_cli.declaring.command import connection_settings
+from mxgateway_cli.declaring.local_command import configured_app, make_command
+from mxgateway_cli.help.sections import OUTPUT_OPTIONS
+from mxgateway_cli.running.log import start_logging
 
 
 def _help() -> None:
@@ -26,8 +26,8 @@ def _help() -> None:
 
 @click.pass_context
 def _batch(ctx: click.Context, /, **params: Any) -> None:
-    from mxgateway_cli import runner
-    from mxgateway_cli.batching import Batch
+    from mxgateway_cli.batch.batching import Batch
+    from mxgateway_cli.running import runner
 
     app = configured_app(ctx, params)
     start_logging(app)

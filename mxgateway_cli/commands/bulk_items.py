@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mxgateway_cli.bulk_input import Wanted, read_entries
-from mxgateway_cli.bulk_options import ADDRESS_OPTIONS, HANDLE_OPTIONS, taken
-from mxgateway_cli.bulk_output import SUBSCRIPTIONS
-from mxgateway_cli.bulk_run import Send, on_items, run_bulk
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.tag_globs import tags_of
-from mxgateway_cli.target import Place
+from mxgateway_cli.bulk.input import Wanted, read_entries
+from mxgateway_cli.bulk.options import ADDRESS_OPTIONS, HANDLE_OPTIONS, taken
+from mxgateway_cli.bulk.output import SUBSCRIPTIONS
+from mxgateway_cli.bulk.run import Send, on_items, run_bulk
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.input.tag_globs import tags_of
+from mxgateway_cli.input.target import Place
 
 
 @gateway_command("add-item-bulk", *ADDRESS_OPTIONS)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from mxgateway_cli.bulk_input import Entries, Users, Wanted, read_entries
-from mxgateway_cli.bulk_options import ADDRESS_OPTIONS, TIMESTAMP, USER_ID, WRITE_OPTIONS, taken
-from mxgateway_cli.bulk_output import READS, WRITES
-from mxgateway_cli.bulk_run import Send, on_items, run_bulk
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.sections import option
-from mxgateway_cli.tag_globs import tags_of
-from mxgateway_cli.target import Place
-from mxgateway_cli.users import SECURED_OPTIONS, SecuredUsers
+from mxgateway_cli.bulk.input import Entries, Users, Wanted, read_entries
+from mxgateway_cli.bulk.options import ADDRESS_OPTIONS, TIMESTAMP, USER_ID, WRITE_OPTIONS, taken
+from mxgateway_cli.bulk.output import READS, WRITES
+from mxgateway_cli.bulk.run import Send, on_items, run_bulk
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.tag_globs import tags_of
+from mxgateway_cli.input.target import Place
+from mxgateway_cli.input.users import SECURED_OPTIONS, SecuredUsers
 
 if TYPE_CHECKING:
     from mxgateway.proto import BulkWriteResult, SubscribeResult

@@ -11,18 +11,28 @@ import click
 from click.exceptions import Exit
 
 import mxgateway
-from mxgateway_cli.app import App
-from mxgateway_cli.arguments import argument
-from mxgateway_cli.check_output import check_document, check_summary, nagios_line, nagios_summary, prometheus_text
-from mxgateway_cli.command import Call, gateway_command
 from mxgateway_cli.commands.values import READ_TIMEOUT
-from mxgateway_cli.conditions import QUALITIES, Quality
-from mxgateway_cli.failures import CommandFailure
-from mxgateway_cli.options import Seconds
-from mxgateway_cli.output import OutputFormat
-from mxgateway_cli.sections import option
-from mxgateway_cli.tag_globs import MAX_TAGS, PATTERN_HINT, is_glob, tags_of
-from mxgateway_cli.thresholds import GRAVITY, RANGE_HINT, Limits, Range, Reading, State, Verdict, judge, judge_failure
+from mxgateway_cli.connecting.shared_options import Seconds
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.arguments import argument
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.conditions import QUALITIES, Quality
+from mxgateway_cli.input.tag_globs import MAX_TAGS, PATTERN_HINT, is_glob, tags_of
+from mxgateway_cli.input.thresholds import (
+    GRAVITY,
+    RANGE_HINT,
+    Limits,
+    Range,
+    Reading,
+    State,
+    Verdict,
+    judge,
+    judge_failure,
+)
+from mxgateway_cli.output.check import check_document, check_summary, nagios_line, nagios_summary, prometheus_text
+from mxgateway_cli.running.app import App
+from mxgateway_cli.terminal.failures import CommandFailure
+from mxgateway_cli.terminal.stdout import OutputFormat
 
 _Results = list[tuple[Verdict, Reading]]
 

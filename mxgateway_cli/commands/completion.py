@@ -7,9 +7,9 @@ from typing import Final
 import click
 from click.shell_completion import get_completion_class
 
-from mxgateway_cli.app import App
-from mxgateway_cli.local_command import local_command
-from mxgateway_cli.registry import COMPLETION_VARIABLE, PROGRAM
+from mxgateway_cli.declaring.local_command import local_command
+from mxgateway_cli.help.registry import COMPLETION_VARIABLE, PROGRAM
+from mxgateway_cli.running.app import App
 
 _BASH: Final = r"""
 %(complete_func)s() {

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import mxgateway
-from mxgateway_cli.app import App
-from mxgateway_cli.command import connection_settings
-from mxgateway_cli.failures import CommandFailure, ExitCode
-from mxgateway_cli.local_command import local_command
-from mxgateway_cli.options import CALL_TIMEOUT, CONNECTION_OPTIONS
-from mxgateway_cli.sections import option
+from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
+from mxgateway_cli.declaring.command import connection_settings
+from mxgateway_cli.declaring.local_command import local_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.running.app import App
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mxgateway.contract import Contract
-    from mxgateway_cli.settings import ConnectionSettings
+    from mxgateway_cli.running.settings import ConnectionSettings
 
 _SOURCES = ("from_gateway", "descriptor_set", "protos")
 
@@ -82,7 +82,7 @@ def _load(descriptor_set: str | None, protos: str | None) -> Contract | None:
 
 def _ask(app: App, settings: ConnectionSettings, use: Callable[[Contract], None]) -> None:
     from mxgateway.contract import Contract
-    from mxgateway_cli import runner
+    from mxgateway_cli.running import runner
 
     async def main() -> None:
         options = settings.client_options()

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, cast
 import click
 
 import mxgateway
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.deploy_output import DeployWriter
-from mxgateway_cli.failures import CommandFailure, WaitedInVain, describe
-from mxgateway_cli.options import whole_timeout
-from mxgateway_cli.sections import option
-from mxgateway_cli.tag_output import json_time
+from mxgateway_cli.connecting.shared_options import whole_timeout
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.output.deploys import DeployWriter
+from mxgateway_cli.output.tags import json_time
+from mxgateway_cli.terminal.failures import CommandFailure, WaitedInVain, describe
 
 if TYPE_CHECKING:
     from mxgateway import GatewayClient
@@ -67,7 +67,7 @@ async def watch(call: Call, count: int | None, last_seen_deploy_time: str | None
     after --timeout (exit code 20 if deployments are still missing), or with Ctrl-C. With --json and --count up to 10,000 the result
     is one document, else one JSON object per line.
     """
-    from mxgateway_cli.waiting import Deadline
+    from mxgateway_cli.running.waiting import Deadline
 
     last_seen = _moment(last_seen_deploy_time)
     deadline = Deadline(call.timeout)

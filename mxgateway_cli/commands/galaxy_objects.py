@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 import mxgateway
-from mxgateway_cli.arguments import argument
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.count_progress import count_progress
-from mxgateway_cli.galaxy_options import COUNT, FILTER_OPTIONS, browse_options, hierarchy_options, start_options
-from mxgateway_cli.galaxy_output import Guides, ObjectWriter, TreeWriter
-from mxgateway_cli.sections import option
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.arguments import argument
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.galaxy_options import COUNT, FILTER_OPTIONS, browse_options, hierarchy_options, start_options
+from mxgateway_cli.output.galaxy import Guides, ObjectWriter, TreeWriter
+from mxgateway_cli.terminal.count_progress import count_progress
 
 if TYPE_CHECKING:
     from mxgateway import HierarchyOptions, HierarchyPages, LazyBrowseNode

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import mxgateway
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.failures import CommandFailure, ExitCode
-from mxgateway_cli.options import CLIENT_NAME, SESSION_ID
-from mxgateway_cli.passwords import password_options
-from mxgateway_cli.sections import option
-from mxgateway_cli.target import ITEM_OPTIONS, SERVER_OPTIONS, Place, item_place, server_place
+from mxgateway_cli.connecting.passwords import password_options
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME, SESSION_ID
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.target import ITEM_OPTIONS, SERVER_OPTIONS, Place, item_place, server_place
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway.proto import MxStatusProxy

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import click
 
-from mxgateway_cli.command import Call, gateway_command
 from mxgateway_cli.commands.values import READ_TIMEOUT
-from mxgateway_cli.options import CLIENT_NAME, Seconds
-from mxgateway_cli.output import Output
-from mxgateway_cli.sections import option
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME, Seconds
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.terminal.stdout import Output
 
 DEFAULT_ITEMS: Final = tuple(f"TestMachine_{number:03}.TestChangingInt" for number in range(1, 7))
 """Tags that the simulated gateway has."""
@@ -56,8 +56,8 @@ async def bench_read_bulk(
     Opens a session, registers, subscribes, warms up, calls read_bulk again and again, takes everything back. Exit code 21 when
     some of the calls failed.
     """
-    from mxgateway_cli.benchmarks import ReadBenchmark
-    from mxgateway_cli.time_progress import time_progress
+    from mxgateway_cli.operations.benchmarks import ReadBenchmark
+    from mxgateway_cli.terminal.time_progress import time_progress
 
     benchmark = ReadBenchmark(_tags(items, bulk_size), timeout_ms)
     async with (
@@ -96,8 +96,8 @@ async def bench_stream_events(
     A latency is the time from an event's worker timestamp to its arrival here, so that the clocks of both machines have to agree.
     Gaps are jumps in a session's worker sequence.
     """
-    from mxgateway_cli.benchmarks import EventBenchmark
-    from mxgateway_cli.time_progress import time_progress
+    from mxgateway_cli.operations.benchmarks import EventBenchmark
+    from mxgateway_cli.terminal.time_progress import time_progress
 
     benchmark = EventBenchmark(_tags(items, bulk_size))
     stagger = session_start_stagger_ms / 1000

@@ -8,12 +8,12 @@ from typing import Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli import profiles
-from mxgateway_cli.app import App
-from mxgateway_cli.local_command import local_command
-from mxgateway_cli.options import CALL_TIMEOUT, CONNECTION_OPTIONS
-from mxgateway_cli.precedence import Choices, Rank, flag, flags
-from mxgateway_cli.sections import apply_options, option
+from mxgateway_cli.connecting import profiles
+from mxgateway_cli.connecting.precedence import Choices, Rank, flag, flags
+from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
+from mxgateway_cli.declaring.local_command import local_command
+from mxgateway_cli.help.sections import apply_options, option
+from mxgateway_cli.running.app import App
 
 _NAME: Final = click.argument("name")
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from mxgateway_cli.command import Call, gateway_command
 from mxgateway_cli.commands.values import WRITE_TIME, parse_moment
-from mxgateway_cli.completions import CONFIRM, completion_of_write
-from mxgateway_cli.target import Place
-from mxgateway_cli.users import SECURED_OPTIONS, SecuredUsers
-from mxgateway_cli.write_target import WRITE_TARGET, WRITE_VALUE, NewValue, WriteTarget
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.input.target import Place
+from mxgateway_cli.input.users import SECURED_OPTIONS, SecuredUsers
+from mxgateway_cli.input.write_target import WRITE_TARGET, WRITE_VALUE, NewValue, WriteTarget
+from mxgateway_cli.operations.completions import CONFIRM, completion_of_write
 
 
 @gateway_command("write-secured", *WRITE_TARGET, *WRITE_VALUE, *SECURED_OPTIONS, CONFIRM)

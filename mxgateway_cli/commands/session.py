@@ -9,10 +9,10 @@ from typing import Final
 import click
 
 import mxgateway
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.events import DOCUMENT_LIMIT, EventWriter
-from mxgateway_cli.options import SESSION_ID, Seconds
-from mxgateway_cli.sections import option
+from mxgateway_cli.connecting.shared_options import SESSION_ID, Seconds
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.output.events import DOCUMENT_LIMIT, EventWriter
 
 
 @gateway_command(

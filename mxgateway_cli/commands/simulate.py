@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mxgateway_cli import runner
-from mxgateway_cli.app import App
-from mxgateway_cli.connection import key_from_environment, load_contract
-from mxgateway_cli.failures import CommandFailure, ExitCode
-from mxgateway_cli.local_command import local_command
-from mxgateway_cli.sections import option
+from mxgateway_cli.connecting.connection import key_from_environment, load_contract
+from mxgateway_cli.declaring.local_command import local_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.running import runner
+from mxgateway_cli.running.app import App
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway import ApiKey

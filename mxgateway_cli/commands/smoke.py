@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.failures import CommandFailure, ExitCode, WaitedInVain
-from mxgateway_cli.options import CLIENT_NAME, whole_timeout
-from mxgateway_cli.sections import option
-from mxgateway_cli.waiting import Deadline, undone
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME, whole_timeout
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.running.waiting import Deadline, undone
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, WaitedInVain
 
 if TYPE_CHECKING:
     from mxgateway.proto import MxEvent, MxValue

@@ -7,12 +7,12 @@ from contextlib import aclosing
 import click
 
 import mxgateway
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.events import EventWriter
-from mxgateway_cli.failures import WaitedInVain, describe
-from mxgateway_cli.options import AFTER_WORKER_SEQUENCE, CLIENT_NAME, SESSION_ID, whole_timeout
-from mxgateway_cli.sections import option
-from mxgateway_cli.waiting import Deadline
+from mxgateway_cli.connecting.shared_options import AFTER_WORKER_SEQUENCE, CLIENT_NAME, SESSION_ID, whole_timeout
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.output.events import EventWriter
+from mxgateway_cli.running.waiting import Deadline
+from mxgateway_cli.terminal.failures import WaitedInVain, describe
 
 
 @gateway_command(

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import click
 
 import mxgateway
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.completions import CONFIRM, completion_of_write
-from mxgateway_cli.failures import CommandFailure, ExitCode
-from mxgateway_cli.options import SESSION_ID, USER_ID
-from mxgateway_cli.pattern_writes import TAG_COUNT, write_pattern
-from mxgateway_cli.sections import option
-from mxgateway_cli.tag_globs import MAX_TAGS, tags_of
-from mxgateway_cli.tag_lists import TAG_OPTIONS
-from mxgateway_cli.tag_output import aligned, json_data_type, json_value, tag_fields, value_cell
-from mxgateway_cli.text import value_text
-from mxgateway_cli.typed_text import own_type, read_one
-from mxgateway_cli.write_target import WRITE_TARGET, WRITE_VALUE, NewValue, WriteTarget
+from mxgateway_cli.connecting.shared_options import SESSION_ID, USER_ID
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.tag_globs import MAX_TAGS, tags_of
+from mxgateway_cli.input.tag_lists import TAG_OPTIONS
+from mxgateway_cli.input.typed_text import own_type, read_one
+from mxgateway_cli.input.write_target import WRITE_TARGET, WRITE_VALUE, NewValue, WriteTarget
+from mxgateway_cli.operations.completions import CONFIRM, completion_of_write
+from mxgateway_cli.operations.pattern_writes import TAG_COUNT, write_pattern
+from mxgateway_cli.output.tags import aligned, json_data_type, json_value, tag_fields, value_cell
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,8 +6,8 @@ import os
 import platform
 
 import mxgateway
-from mxgateway_cli.app import App
-from mxgateway_cli.local_command import local_command
+from mxgateway_cli.declaring.local_command import local_command
+from mxgateway_cli.running.app import App
 
 
 def _fingerprint() -> str:
@@ -16,7 +16,7 @@ def _fingerprint() -> str:
     if source is None or source == "auto":
         return mxgateway.CONTRACT_FINGERPRINT
     from mxgateway.contract import Contract
-    from mxgateway_cli.failures import CommandFailure, ExitCode
+    from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
     try:
         return Contract.load(source).fingerprint

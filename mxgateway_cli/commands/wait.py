@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.arguments import argument
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.conditions import ALLOWED, QUALITIES, Condition, ConditionText, Quality, Watcher
-from mxgateway_cli.failures import CommandFailure, ExitCode, WaitedInVain
-from mxgateway_cli.options import CLIENT_NAME, whole_timeout
-from mxgateway_cli.sections import option
-from mxgateway_cli.tag_globs import is_glob
-from mxgateway_cli.tag_output import cut, event_time, event_trouble, json_data_type, json_time, json_value
-from mxgateway_cli.text import value_text
-from mxgateway_cli.typed_text import event_type, unknown_tag
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME, whole_timeout
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.arguments import argument
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.conditions import ALLOWED, QUALITIES, Condition, ConditionText, Quality, Watcher
+from mxgateway_cli.input.tag_globs import is_glob
+from mxgateway_cli.input.typed_text import event_type, unknown_tag
+from mxgateway_cli.output.tags import cut, event_time, event_trouble, json_data_type, json_time, json_value
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, WaitedInVain
+from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:
     from mxgateway import Session
     from mxgateway.proto import MxEvent
-    from mxgateway_cli.waiting import Deadline
+    from mxgateway_cli.running.waiting import Deadline
 
 _DEFAULT_SECONDS: Final = 30
 _WIDEST: Final = 80
@@ -42,7 +42,7 @@ async def wait(call: Call, tag: str, condition: Condition, quality: Quality, cli
     The operand is read as the tag's own type: number, text, true and false, RFC 3339 time. Shows the value that fulfilled the
     condition; exit code 20 when time ran out, 22 when there is no such tag.
     """
-    from mxgateway_cli.waiting import Deadline
+    from mxgateway_cli.running.waiting import Deadline
 
     if is_glob(tag):
         raise click.UsageError(f"wait takes one tag, and {tag!r:.80} is a pattern.")

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.failures import CommandFailure, ExitCode, WaitedInVain, describe
-from mxgateway_cli.live_table import LiveTable, is_live
-from mxgateway_cli.options import CLIENT_NAME, Seconds, whole_timeout
-from mxgateway_cli.sections import option
-from mxgateway_cli.tag_globs import MAX_TAGS, check_patterns, expanded
-from mxgateway_cli.tag_lists import TAG_OPTIONS
-from mxgateway_cli.tag_output import pad, value_cell
-from mxgateway_cli.text import clean, value_text
-from mxgateway_cli.watched_tags import WatchedTag, WatchedTags
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME, Seconds, whole_timeout
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.tag_globs import MAX_TAGS, check_patterns, expanded
+from mxgateway_cli.input.tag_lists import TAG_OPTIONS
+from mxgateway_cli.operations.live_table import LiveTable, is_live
+from mxgateway_cli.operations.watched_tags import WatchedTag, WatchedTags
+from mxgateway_cli.output.tags import pad, value_cell
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, WaitedInVain, describe
+from mxgateway_cli.terminal.text import clean, value_text
 
 if TYPE_CHECKING:
     from mxgateway import EventStream, Session
     from mxgateway.proto import MxEvent
-    from mxgateway_cli.output import Output
+    from mxgateway_cli.terminal.stdout import Output
 
 _REFRESH_SECONDS: Final = 0.2
 """Between two drawings: quicker than people read, and slow enough for a link over a modem."""
@@ -48,7 +48,7 @@ async def watch(
     their highest. Elsewhere it is a line for each update, with --json or -o jsonl a JSON object. Ends after --count,
     --duration, --timeout (exit code 20 if updates are still missing), or with Ctrl-C.
     """
-    from mxgateway_cli.waiting import Deadline
+    from mxgateway_cli.running.waiting import Deadline
 
     check_patterns(tags)
     deadline = Deadline(call.timeout)

@@ -13,11 +13,11 @@ from tests.architecture.imports import PACKAGES, imports, modules
 
 SEAMS = {
     "betterproto": (
-        "mxgateway.wire.betterproto_seam", "mxgateway.wire.names", "mxgateway.generated", "mxgateway.contract",
+        "mxgateway.wire.messages.betterproto_seam", "mxgateway.wire.messages.names", "mxgateway.generated", "mxgateway.contract",
     ),
-    "grpclib": ("mxgateway.generated", "mxgateway.wire.codec", "mxgateway.transport.grpclib_seam", "mxgateway.simulator"),
-    "h2": ("mxgateway.transport.grpclib_seam", "mxgateway.simulator"),
-    "hpack": ("mxgateway.transport.grpclib_seam",),
+    "grpclib": ("mxgateway.generated", "mxgateway.wire.codec", "mxgateway.transport.http2.grpclib_seam", "mxgateway.simulator"),
+    "h2": ("mxgateway.transport.http2.grpclib_seam", "mxgateway.simulator"),
+    "hpack": ("mxgateway.transport.http2.grpclib_seam",),
     "click": ("mxgateway_cli",),
     "pytest_asyncio": ("mxgateway.testing",),
 }  # fmt: skip

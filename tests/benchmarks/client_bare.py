@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any, Final
 
 from mxgateway import proto
-from mxgateway.transport import frames
+from mxgateway.transport.http2 import frames
 from mxgateway.wire import decode
 from tests.benchmarks import http2, worker
 

@@ -7,8 +7,8 @@ import sys
 from typing import Any, Final
 
 from mxgateway import Gap, GatewayClient, TagUpdate, proto
-from mxgateway.connecting import Opening
 from mxgateway.contract import Contract
+from mxgateway.transport.connecting.open_channel import Opening
 from tests.benchmarks import calls, worker
 from tests.benchmarks.memory import Memory, Peak
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from mxgateway.transport import frames
+from mxgateway.transport.http2 import frames
 
 WINDOW: Final = 2**30
 """What a server may send without a word from the client: more than any stream here."""

@@ -10,7 +10,7 @@ import threading
 from typing import Final
 
 from mxgateway.simulator import Plant, SimulatedGateway, SimulatedKey, SimulatorOptions, generated_plant
-from mxgateway.simulator.plant_model import reference
+from mxgateway.simulator.plant.model import reference
 from tests.benchmarks import calls
 
 ATTRIBUTES: Final = 2

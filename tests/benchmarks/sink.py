@@ -6,7 +6,7 @@ import socket
 import sys
 from typing import Final
 
-from mxgateway.transport import frames
+from mxgateway.transport.http2 import frames
 from tests.benchmarks import http2, worker
 
 ADDRESS: Final = ("127.0.0.1", int(sys.argv[1]))

@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from mxgateway.transport import frames
+from mxgateway.transport.http2 import frames
 from tests.benchmarks import http2, samples
 from tests.benchmarks.client_bare import BareStream
 from tests.benchmarks.http2 import Splitter

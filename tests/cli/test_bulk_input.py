@@ -14,8 +14,8 @@ import pytest
 
 import mxgateway
 from mxgateway import proto
-from mxgateway_cli.bulk_input import Entries, Given, Wanted, read_entries
-from mxgateway_cli.rows import BadRows
+from mxgateway_cli.bulk.input import Entries, Given, Wanted, read_entries
+from mxgateway_cli.input.rows import BadRows
 
 TAGS = Wanted(by_handle=False)
 HANDLES = Wanted(by_handle=True, once=True)

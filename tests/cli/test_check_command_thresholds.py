@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import mxgateway
 from mxgateway import TagValue, Timestamp, proto
-from mxgateway_cli.check_output import escaped_label, prometheus_text
-from mxgateway_cli.thresholds import Limits, Range, Reading, State, Verdict, judge, judge_failure
+from mxgateway_cli.input.thresholds import Limits, Range, Reading, State, Verdict, judge, judge_failure
+from mxgateway_cli.output.check import escaped_label, prometheus_text
 
 NONE = Limits(warning=None, critical=None, max_age=None, quality="any")
 ANYTHING = st.floats(allow_nan=False)

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from mxgateway_cli.options import CONNECTION_OPTIONS
-from mxgateway_cli.sections import apply_options
+from mxgateway_cli.connecting.shared_options import CONNECTION_OPTIONS
+from mxgateway_cli.help.sections import apply_options
 from tests.cli.batches import batch
 from tests.cli.gateway import KEY, Gateway
 from tests.cli.process import Outcome, mxgw

@@ -11,7 +11,7 @@ from grpclib.const import Status
 
 from mxgateway import proto
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
-from mxgateway.simulator.plant_catalog import generated_plant
+from mxgateway.simulator.plant.catalog import generated_plant
 from tests.cli.gateway import KEY, Gateway
 from tests.cli.in_process import refused
 from tests.cli.process import PROGRAM, environment, finish, start

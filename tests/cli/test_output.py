@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway_cli.output import Output
-from mxgateway_cli.text import clean, json_text, value_text
+from mxgateway_cli.terminal.stdout import Output
+from mxgateway_cli.terminal.text import clean, json_text, value_text
 
 
 @given(st.text())

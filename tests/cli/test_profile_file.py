@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway_cli.toml_text import line_of, with_table
+from mxgateway_cli.connecting.toml_text import line_of, with_table
 from tests.cli.process import mxgw
 
 SECRET = "v3rysecret"

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from mxgateway_cli.options import whole_timeout
+from mxgateway_cli.connecting.shared_options import whole_timeout
 from tests.cli.batches import batch
 from tests.cli.choosing import SOURCES, Case
 from tests.cli.gateway import KEY, Gateway

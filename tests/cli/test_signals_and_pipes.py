@@ -40,7 +40,8 @@ async def test_a_signal_cancels_the_stream_and_closes_the_session_first(
 
 ANOTHER_THREADS_SIGNAL = """
 import asyncio, signal, threading, time
-from mxgateway_cli import failures, runner
+from mxgateway_cli.running import runner
+from mxgateway_cli.terminal import failures
 
 def send() -> None:
     time.sleep(0.2)

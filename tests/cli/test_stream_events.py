@@ -7,8 +7,8 @@ import pytest
 from grpclib.const import Status
 
 from mxgateway import proto
-from mxgateway_cli.events import EventWriter
-from mxgateway_cli.output import Output
+from mxgateway_cli.output.events import EventWriter
+from mxgateway_cli.terminal.stdout import Output
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.process import finish, start
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mxgateway.simulator import Scope, SimulatedGateway, SimulatedKey
-from mxgateway.simulator.plant_catalog import generated_plant
+from mxgateway.simulator.plant.catalog import generated_plant
 from tests.cli.batches import batch
 from tests.cli.gateway import KEY, TAG, Gateway
 from tests.cli.in_process import refused

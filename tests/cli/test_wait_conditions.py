@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import Timestamp, UnconvertedValue, proto
-from mxgateway_cli.conditions import QUALITIES, Condition, Quality, Watcher, quality_suffices
-from mxgateway_cli.failures import CommandFailure
-from mxgateway_cli.typed_text import tag_type
+from mxgateway_cli.input.conditions import QUALITIES, Condition, Quality, Watcher, quality_suffices
+from mxgateway_cli.input.typed_text import tag_type
+from mxgateway_cli.terminal.failures import CommandFailure
 
 GOOD, UNCERTAIN, BAD = 192, 64, 0
 BOOLEAN, INTEGER, FLOAT, DOUBLE = (proto.MxDataType[name] for name in ("BOOLEAN", "INTEGER", "FLOAT", "DOUBLE"))

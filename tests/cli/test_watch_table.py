@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import Timestamp, proto, to_mx_value
-from mxgateway_cli.live_table import frame, trend
-from mxgateway_cli.tag_output import cut, cut_start, display_width, pad
-from mxgateway_cli.watched_tags import WatchedTags
+from mxgateway_cli.operations.live_table import frame, trend
+from mxgateway_cli.operations.watched_tags import WatchedTags
+from mxgateway_cli.output.tags import cut, cut_start, display_width, pad
 
 GOOD, UNCERTAIN, BAD = 192, 64, 0
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from mxgateway import Session, Timestamp, proto
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
-from mxgateway.wire.betterproto_seam import Message
+from mxgateway.wire.messages.betterproto_seam import Message
 
 CLOCK: Final = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 NOW: Final = Timestamp.from_datetime(CLOCK)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mxgateway import GatewayClient, Session, proto
-from mxgateway.connecting import Opening
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from mxgateway.transport.connecting.open_channel import Opening
 
 TAG: Final = "TestChildObject.TestInt"
 REFUSED_TAG: Final = "TestChildObject.RefusedInt"

@@ -14,8 +14,9 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway import MxGatewayInvalidRequestError, Timestamp, proto, to_mx_value, write_values
-from mxgateway.bulk_parts import (
+from mxgateway import MxGatewayInvalidRequestError, Timestamp, proto, to_mx_value
+from mxgateway.calling.requests import wrap
+from mxgateway.commands.bulk.chunks import (
     HANDLE_WEIGHT,
     PART_LIMIT,
     MadeAhead,
@@ -25,10 +26,9 @@ from mxgateway.bulk_parts import (
     text_weight,
     write_weight,
 )
-from mxgateway.commands.requests import wrap
-from mxgateway.values import to_mx_sparse_array
+from mxgateway.values import to_mx_sparse_array, write_values
+from mxgateway.values.write_values import check_value, message_of
 from mxgateway.wire import decode, encode
-from mxgateway.write_values import check_value, message_of
 from tests.client.support import until
 from tests.wire import compiling
 from tests.wire.messages import google_messages

@@ -8,13 +8,8 @@ from typing import Any
 
 import pytest
 
-from mxgateway import (
-    MxGatewayInvalidRequestError,
-    MxGatewaySessionError,
-    Session,
-    Timestamp,
-    bulk_parts,
-)
+from mxgateway import MxGatewayInvalidRequestError, MxGatewaySessionError, Session, Timestamp
+from mxgateway.commands.bulk import chunks as bulk_parts
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from mxgateway.wire import encode
 from tests.client.bulk_plants import BULKS, COUNT, EVERY, PART, TAGS, Plant, built, entries

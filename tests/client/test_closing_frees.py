@@ -21,10 +21,10 @@ from mxgateway import (
     RetryOptions,
     Subscription,
     SubscriptionOptions,
-    methods,
 )
+from mxgateway.calling import rpcs as methods
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
-from mxgateway.transport.method import Method
+from mxgateway.transport.calls.method import Method
 from tests.client.public_calls import CALLS
 from tests.client.stage import QUICK, Call, Stage, set_stage
 from tests.client.support import TAG, change, connect, until

@@ -19,7 +19,7 @@ from mxgateway import (
 )
 from mxgateway.simulator import ManualClock, SimulatedGateway
 from mxgateway.wire import which_one_of
-from mxgateway.wire.betterproto_seam import FieldMetadata
+from mxgateway.wire.messages.betterproto_seam import FieldMetadata
 from tests.client.command_rows import (
     BULKS,
     CLOCK,

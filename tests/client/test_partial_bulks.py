@@ -25,11 +25,11 @@ from mxgateway import (
     MxGatewayWorkerError,
     PartialBulk,
     Session,
-    bulk_parts,
     proto,
 )
+from mxgateway.commands.bulk import chunks as bulk_parts
+from mxgateway.options.tracing import CallInfo
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
-from mxgateway.tracing import CallInfo
 from mxgateway.wire import encode
 from tests.client.bulk_plants import BULKS, COUNT, PART, TAGS, Plant, built
 from tests.client.command_rows import E_INVALIDARG, title

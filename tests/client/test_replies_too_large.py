@@ -14,10 +14,10 @@ from mxgateway import (
     MxGatewayWorkerError,
     PartialBulk,
     Session,
-    bulk_parts,
     from_mx_value,
     proto,
 )
+from mxgateway.commands.bulk import chunks as bulk_parts
 from mxgateway.errors import GrpcStatus
 from mxgateway.simulator import Attribute, DataType, Plant, PlantObject, SimulatedGateway, SimulatorOptions, Template
 from tests.client.support import commands, connect

@@ -54,7 +54,7 @@ def written(gateway: SimulatedGateway) -> list[proto.MxValue]:
 @pytest.fixture
 def no_linger(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mxgateway.commands.tags.LINGER", 0.01)
-    monkeypatch.setattr("mxgateway.tag_book.LINGER", 0.01)
+    monkeypatch.setattr("mxgateway.commands.item_cache.LINGER", 0.01)
 
 
 # -- reading
@@ -234,7 +234,7 @@ async def test_a_tag_stays_advised_as_long_as_anybody_writes_it(gateway: Simulat
 async def test_more_items_than_are_kept_are_removed(
     gateway: SimulatedGateway, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mxgateway.tag_book.ITEM_LIMIT", 1)
+    monkeypatch.setattr("mxgateway.commands.item_cache.ITEM_LIMIT", 1)
     await session.write_tags({TAG: 1, FLOAT_TAG: 1, DOUBLE_TAG: 1})
     (server,) = gateway.sessions[session.session_id].worker.servers.values()
     await until(lambda: [item.definition for item in server.items.values()] == [DOUBLE_TAG])

@@ -316,7 +316,7 @@ async def test_without_a_tracer_nothing_is_made_for_one(
         raise AssertionError("nobody asked")
 
     for name in ("CallInfo", "Call._begin_trace", "Call._tell"):
-        monkeypatch.setattr(f"mxgateway.transport.calls.{name}", unexpected)
+        monkeypatch.setattr(f"mxgateway.transport.calls.call.{name}", unexpected)
     async with connect(gateway, retry=QUICK) as client, client.open_session() as session:
         gateway.fail_next("Invoke.Ping", Status.UNAVAILABLE)
         await session.ping()

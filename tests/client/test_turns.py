@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway.events.turns import Turns
+from mxgateway.events.keyed_lock import Turns
 from tests.wire.profiles import bounded
 
 PATIENCE = 10.0

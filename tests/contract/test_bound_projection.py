@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mxgateway import proto, wire
 from mxgateway.contract import Contract
 from mxgateway.events.data_change import DataChange, data_change, data_changes, event_decoder
-from mxgateway.wire import warming
+from mxgateway.wire.compiling import warming
 from tests.benchmarks.shuffled import shuffled
 from tests.contract.permuted import permuted
 from tests.wire.compiling import Google

@@ -21,7 +21,7 @@ from mxgateway import MxGatewayContractError, MxGatewayError, proto, to_json
 from mxgateway.contract import Contract, own_descriptor_set
 from mxgateway.contract.facts import MEMBERS_LIMIT, NAME_LIMIT, SIZE_LIMIT, TYPES_LIMIT
 from mxgateway.wire import WireError
-from mxgateway.wire.linking import Linker
+from mxgateway.wire.compiling.linking import Linker
 from mxgateway.wire.varint import encode_varint
 from tests.contract.permuted import permuted
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import ApiKey
-from mxgateway.credentials import Secret
+from mxgateway.options.credentials import Secret
 
 SECRET = "s3cret-Part_with_underscores"
 TEXT = f"mxgw_plant7_{SECRET}"

@@ -16,7 +16,7 @@ from mxgateway.errors import (
     Phase,
     map_fault,
 )
-from mxgateway.faults import (
+from mxgateway.errors.faults import (
     CertificateFileFault,
     ClosedFault,
     ConnectFault,

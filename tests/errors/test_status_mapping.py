@@ -10,10 +10,7 @@ from mxgateway.errors import (
     MxGatewayError,
     map_fault,
 )
-from mxgateway.faults import (
-    ProtocolStatusFault,
-    RpcStatus,
-)
+from mxgateway.errors.faults import ProtocolStatusFault, RpcStatus
 from tests.errors.places import (
     GALAXY,
     GATEWAY,

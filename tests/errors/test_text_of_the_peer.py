@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway.errors import CallSite, GrpcStatus, map_fault
-from mxgateway.faults import (
+from mxgateway.errors.faults import (
     ConnectFault,
     ConnectionFault,
     Fault,

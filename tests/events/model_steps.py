@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from mxgateway import MxAccessError, MxGatewayError, proto
-from mxgateway.simulator.event_faults import UNREADABLE
+from mxgateway.simulator.mxaccess.event_faults import UNREADABLE
 from tests.client.support import until
 from tests.events.model_judge import NONSENSE_HANDLE, Wanted
 from tests.events.model_readers import IteratorReader, Reader, SubscriptionReader

@@ -10,7 +10,7 @@ from typing import Any
 from mxgateway import GatewayClient, MxGatewayError, MxGatewaySessionError, Session, proto
 from mxgateway.simulator import ExecutedWrite, History, Plant, SimulatedGateway, SimulatorOptions, SystemClock
 from mxgateway.simulator import Session as GatewaySession
-from mxgateway.simulator.event_faults import EventFaults
+from mxgateway.simulator.mxaccess.event_faults import EventFaults
 from tests.client.support import Item, advised, connect, in_words, requests, until
 from tests.peers.fault_proxy import FaultProxy
 from tests.subscription.rig import quiet_plant

@@ -146,7 +146,7 @@ async def _first_event(session: Session) -> None:
 async def test_a_write_whose_stream_is_refused_for_too_long_is_told_what_the_gateway_says(
     world: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mxgateway.events.completions.TAKEN_BOUND", 0.3)
+    monkeypatch.setattr("mxgateway.events.writes.completions.TAKEN_BOUND", 0.3)
     item, session = await world.advised(), world.session
     async with session.stream_events() as events:
         await anext(events)

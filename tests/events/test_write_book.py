@@ -8,11 +8,11 @@ import contextlib
 import pytest
 
 from mxgateway import MxAccessError, MxGatewayAuthenticationError, MxGatewayError, MxGatewaySessionError, proto
-from mxgateway.events import write_book
-from mxgateway.events.item_writes import Completion, Item, forget
-from mxgateway.events.write_book import WriteBook
-from mxgateway.faults import ConnectionFault
-from mxgateway.transport.method import Progress
+from mxgateway.errors.faults import ConnectionFault
+from mxgateway.events.writes import book as write_book
+from mxgateway.events.writes.book import WriteBook
+from mxgateway.events.writes.item_writes import Completion, Item, forget
+from mxgateway.transport.calls.method import Progress
 from tests.client import virtual_time
 
 ITEM, OTHER = Item(1, 2), Item(1, 3)

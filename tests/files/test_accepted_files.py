@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mxgateway.files import export, own_file, reading, rules, way
-from mxgateway.files import place as place_of_files
-from mxgateway.transport.known_gateways import KnownGateways
+from mxgateway.system import place as place_of_files
+from mxgateway.system import reading, rules, way
+from mxgateway.system.files import export, own_file
+from mxgateway.transport.connecting.known_gateways import KnownGateways
 from tests.files.users import (
     OTHER,
     ROOT,
@@ -297,9 +298,9 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do what is done on Windows."""
-    import mxgateway.files
+    import mxgateway.system.files
 
-    for module in (mxgateway.files, place_of_files, reading, rules, way):
+    for module in (mxgateway.system.files, place_of_files, reading, rules, way):
         if hasattr(module, "POSIX"):
             monkeypatch.setattr(module, "POSIX", False)
 

@@ -16,12 +16,14 @@ from unittest import mock
 import pytest
 
 from mxgateway import TlsOptions
-from mxgateway.faults import CertificateFileFault
-from mxgateway.files import FileRefusal, bounded, checked_path, opened_input, read_input, read_secret, reading
+from mxgateway.errors.faults import CertificateFileFault
 from mxgateway.simulator import SimulatedGateway
-from mxgateway.transport.tls import client_context
-from mxgateway.transport.trust import PinnedTrust
-from mxgateway_cli import rows, stdin_lines, tag_lists
+from mxgateway.system import reading
+from mxgateway.system.files import FileRefusal, bounded, checked_path, opened_input, read_input, read_secret
+from mxgateway.transport.connecting.tls import client_context
+from mxgateway.transport.connecting.trust import PinnedTrust
+from mxgateway_cli.batch import stdin_lines
+from mxgateway_cli.input import rows, tag_lists
 from mxgateway_cli.main import run
 from tests.cli.process import PROGRAM, Outcome, environment
 from tests.peers.certificates import Authority, self_signed

@@ -17,18 +17,18 @@ import grpc
 import pytest
 
 from mxgateway import GatewayClient, MxGatewayError, Session, proto
+from mxgateway.calling.rpcs import ACKNOWLEDGE_ALARM, CLOSE_SESSION, GET_LAST_DEPLOY_TIME, INVOKE, STREAM_ALARMS
 from mxgateway.errors import (
     GrpcStatus,
     MxGatewayContractError,
     MxGatewayTimeoutError,
     MxGatewayTransportError,
 )
-from mxgateway.methods import ACKNOWLEDGE_ALARM, CLOSE_SESSION, GET_LAST_DEPLOY_TIME, INVOKE, STREAM_ALARMS
 from mxgateway.options import ClientOptions, Endpoint
-from mxgateway.transport.calls import Call, unary
+from mxgateway.transport.calls.call import Call, unary
+from mxgateway.transport.calls.method import CallOptions
+from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions
-from mxgateway.transport.server_stream import ServerStream
 from tests.client.support import until
 from tests.peers.grpcio_gateway import Answer, Context, Exchange, GrpcioGateway
 

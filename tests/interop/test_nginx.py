@@ -28,11 +28,11 @@ from mxgateway import (
     from_mx_value,
     proto,
 )
-from mxgateway.connecting import Opening
 from mxgateway.errors import GrpcStatus
 from mxgateway.options import RetryOptions
 from mxgateway.simulator import SimulatedGateway
-from mxgateway.transport.server_stream import ServerStream
+from mxgateway.transport.calls.server_stream import ServerStream
+from mxgateway.transport.connecting.open_channel import Opening
 from tests.cli.process import mxgw
 from tests.client.support import DATA_CHANGE, TAG, advised, change, is_streaming, until
 from tests.peers.certificates import Authority

@@ -10,7 +10,7 @@ import pytest
 from mxgateway import ApiKey, ClientOptions, OpenSessionOptions, TlsOptions
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.options import check_metadata, check_timeout, merge_options
-from mxgateway.transport.method import CallOptions
+from mxgateway.transport.calls.method import CallOptions
 
 SECRET = "options-secret"
 KEY = f"mxgw_op_{SECRET}"

@@ -20,7 +20,7 @@ from functools import partial
 from types import TracebackType
 from typing import Literal, Self, cast
 
-from mxgateway.simulator.server import stop_accepting
+from mxgateway.simulator.server.listener import stop_accepting
 from tests.peers.fault_pipe import Pipe, Then, Traffic
 from tests.peers.sockets import News
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from mxgateway import ApiKey, ClientOptions, Gate, HttpProxy, Secret, TlsOptions, redact
-from mxgateway.gate import LONGEST_TEXT
+from mxgateway.errors.redaction import LONGEST_TEXT
 from tests.secrets.awkward import ways_out
 
 AWKWARD = "a\"b\\c  d\te+f<g>&'h"

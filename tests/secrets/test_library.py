@@ -189,7 +189,7 @@ async def test_no_api_key_shows_on_any_way_out(monkeypatch: pytest.MonkeyPatch) 
     leaks = []
     for key in KEYS:
         tracer, vault = Told(), Vault(key, "")
-        monkeypatch.setattr("mxgateway.simulator.auth.Authenticator.authenticate", lambda *_: SIMULATED)
+        monkeypatch.setattr("mxgateway.simulator.server.keys.Authenticator.authenticate", lambda *_: SIMULATED)
         with Everything() as log:
             async with SimulatedGateway(api_keys=[SIMULATED]) as gateway:
                 connecting = GatewayClient.connect(

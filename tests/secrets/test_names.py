@@ -12,8 +12,8 @@ import pytest
 from grpclib.const import Status
 
 from mxgateway import GatewayClient, MxGatewayError, MxGatewayMalformedReplyError, proto
-from mxgateway.gate import LONGEST_TEXT
-from mxgateway.logs import logger
+from mxgateway.errors.logs import logger
+from mxgateway.errors.redaction import LONGEST_TEXT
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from mxgateway.transport import channel as channels
 from tests.client.support import until
@@ -29,7 +29,7 @@ async def named(
     name: str, monkeypatch: pytest.MonkeyPatch, key: str = KEY
 ) -> AsyncIterator[tuple[SimulatedGateway, GatewayClient]]:
     """A gateway that names every session so, and takes any key."""
-    monkeypatch.setattr("mxgateway.simulator.auth.Authenticator.authenticate", lambda *_: SIMULATED)
+    monkeypatch.setattr("mxgateway.simulator.server.keys.Authenticator.authenticate", lambda *_: SIMULATED)
 
     def rename(reply: Any) -> Any:
         reply.session_id, reply.gateway_protocol_version = name, 9
@@ -77,7 +77,7 @@ async def test_a_session_is_not_named_by_the_api_key(monkeypatch: pytest.MonkeyP
 async def test_an_alarm_reference_in_the_log_is_one_clean_line_without_a_secret(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from mxgateway.simulator.calls import Call
+    from mxgateway.simulator.server.calls import Call
     from mxgateway.wire import encode
 
     caplog.set_level(logging.DEBUG)

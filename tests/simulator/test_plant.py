@@ -16,7 +16,7 @@ from mxgateway.simulator import (
     Template,
     small_plant,
 )
-from mxgateway.simulator.tags import LivePlant
+from mxgateway.simulator.plant.live_tags import LivePlant
 from tests.simulator.peer import Peer, PeerSession
 
 

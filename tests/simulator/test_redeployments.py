@@ -8,8 +8,8 @@ import grpc
 import pytest
 
 from mxgateway.simulator import Attribute, ManualClock, PlantObject, SimulatedGateway, Template, generated_plant
-from mxgateway.simulator.alarms import AlarmSystem
-from mxgateway.simulator.tags import LivePlant
+from mxgateway.simulator.alarms.conditions import AlarmSystem
+from mxgateway.simulator.plant.live_tags import LivePlant
 from tests.simulator.peer import PATIENCE, Peer, PeerSession, cancelled, ok, take
 
 NEW = Template("$New", attributes=(Attribute(name="Value", value=7),))

@@ -14,7 +14,7 @@ from grpclib.const import Status
 from mxgateway import MxGatewayError, Outcome, RecoveryOptions, Subscription, SubscriptionState, proto
 from mxgateway.events.recovery import Recovery
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
-from mxgateway.simulator.sessions import Session
+from mxgateway.simulator.mxaccess.sessions import Session
 from tests.client.support import connect, until
 from tests.peers.fault_proxy import FaultProxy, Pipe
 from tests.subscription.rig import Consumer, consumed, options, quiet_plant, tags_of, unexplained

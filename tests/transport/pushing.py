@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from mxgateway import proto
+from mxgateway.calling.rpcs import STREAM_EVENTS
 from mxgateway.errors import MxGatewayError
-from mxgateway.methods import STREAM_EVENTS
+from mxgateway.transport.calls.method import CallOptions
+from mxgateway.transport.calls.pushed_stream import PushedStream
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions
-from mxgateway.transport.pushed_stream import PushedStream
 from tests.peers.raw_peers import Http2Peer, grpc_message
 from tests.peers.sockets import PATIENCE
 from tests.transport.rig import event

@@ -6,7 +6,7 @@ import statistics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway.transport.backoff import Backoff
+from mxgateway.transport.calls.backoff import Backoff
 
 seconds = st.floats(min_value=1e-6, max_value=3600.0)
 

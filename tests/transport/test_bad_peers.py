@@ -16,7 +16,7 @@ from mxgateway.errors import (
     MxGatewayTransportError,
     Phase,
 )
-from mxgateway.faults import NotHttp2Fault
+from mxgateway.errors.faults import NotHttp2Fault
 from tests.peers.raw_peers import (
     Http2Peer,
     Http2Server,

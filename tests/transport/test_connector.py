@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from mxgateway import GatewayClient, TlsOptions
-from mxgateway.faults import NotHttp2Fault
-from mxgateway.transport import connector, happy_eyeballs
-from mxgateway.transport.happy_eyeballs import connect_first
-from mxgateway.transport.resolver import interleave
+from mxgateway.errors.faults import NotHttp2Fault
+from mxgateway.transport.connecting import connector, happy_eyeballs
+from mxgateway.transport.connecting.happy_eyeballs import connect_first
+from mxgateway.transport.connecting.resolver import interleave
 from tests.peers.certificates import ServerCertificate
 from tests.peers.connect_proxy import ConnectProxy
 from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, drops_attempts, full_backlog, silent

@@ -6,7 +6,7 @@ import pytest
 
 from mxgateway import proto
 from mxgateway.errors import GrpcStatus, MxGatewayTimeoutError
-from mxgateway.transport.request_headers import encode_timeout
+from mxgateway.transport.http2.request_headers import encode_timeout
 from tests.peers.raw_peers import Http2Peer, Http2Server
 from tests.transport.rig import REPLY, channel_to, invoke, stream
 

@@ -5,7 +5,7 @@ from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, RstStreamFram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway.transport import frames
+from mxgateway.transport.http2 import frames
 
 stream_ids = st.integers(1, 2**31 - 1)
 

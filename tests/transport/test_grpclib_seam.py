@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 import mxgateway
-from mxgateway.transport import grpclib_seam as seam
-from mxgateway.transport.protocol import NoRequests
+from mxgateway.transport.http2 import grpclib_seam as seam
+from mxgateway.transport.http2.protocol import NoRequests
 
 PACKAGE = Path(mxgateway.__file__).parent
 LIBRARIES = {"grpclib", "h2", "hpack", "hyperframe"}
-ALLOWED = ("transport/grpclib_seam.py", "wire/codec.py", "simulator/", "generated/")
+ALLOWED = ("transport/http2/grpclib_seam.py", "wire/codec.py", "simulator/", "generated/")
 
 
 class FakeTransport(asyncio.Transport):
@@ -53,7 +53,7 @@ def test_one_module_of_the_client_imports_grpclib_h2_and_hpack():
         for file in PACKAGE.rglob("*.py")
         if LIBRARIES & {name.partition(".")[0] for name in imports(file)}
     }
-    assert "transport/grpclib_seam.py" in importing
+    assert "transport/http2/grpclib_seam.py" in importing
     assert {name for name in importing if not name.startswith(ALLOWED)} == set()
 
 

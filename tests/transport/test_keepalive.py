@@ -12,7 +12,7 @@ from hyperframe.frame import GoAwayFrame, HeadersFrame, PingFrame, SettingsFrame
 
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayTimeoutError, MxGatewayTransportError
 from mxgateway.transport.counters import Counters
-from mxgateway.transport.keepalive import Keepalive
+from mxgateway.transport.http2.keepalive import Keepalive
 from tests.peers.raw_peers import Http2Peer, Http2Server, grpc_message
 from tests.transport.rig import REPLY, channel_to, event, invoke, stream
 

@@ -18,7 +18,7 @@ from hyperframe.frame import SettingsFrame
 
 from mxgateway import GatewayClient, TlsOptions, proto
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayProtocolError, MxGatewayTlsError
-from mxgateway.transport.known_gateways import HEADER, KnownGateway, KnownGateways
+from mxgateway.transport.connecting.known_gateways import HEADER, KnownGateway, KnownGateways
 from tests.peers.certificates import ServerCertificate, self_signed
 from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, silent
 from tests.peers.tls_peers import StrictTlsServer, TwoFacedServer

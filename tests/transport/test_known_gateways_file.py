@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway.faults import CertificateFileFault
+from mxgateway.errors.faults import CertificateFileFault
 from mxgateway.options import Endpoint
-from mxgateway.transport.file_lock import locked
-from mxgateway.transport.known_gateways import HEADER, KnownGateways, gateway_name
+from mxgateway.system.file_lock import locked
+from mxgateway.transport.connecting.known_gateways import HEADER, KnownGateways, gateway_name
 
 A, B = ":".join(["AA"] * 32), ":".join(["BB"] * 32)
 GATEWAY = "gw.plant:5001"
@@ -302,7 +302,7 @@ def test_what_the_superuser_adds_stays_the_owners(tmp_path: Path):
 
 ADD = """
 import sys
-from mxgateway.transport.known_gateways import KnownGateways
+from mxgateway.transport.connecting.known_gateways import KnownGateways
 file, gateway, fingerprint = sys.argv[1:]
 sys.stdin.readline()
 known = KnownGateways(file)
@@ -356,7 +356,7 @@ def test_threads_of_one_process_exclude_each_other_as_well(file: Path):
 
 HOLD = """
 import sys, pathlib
-from mxgateway.transport.file_lock import locked
+from mxgateway.system.file_lock import locked
 with locked(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()

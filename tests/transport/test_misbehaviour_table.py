@@ -17,10 +17,10 @@ from mxgateway.errors import (
     MxGatewayTimeoutError,
     MxGatewayTransportError,
 )
-from mxgateway.transport import connection as connection_module
-from mxgateway.transport import protocol
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.connection import Connection
+from mxgateway.transport.http2 import connection as connection_module
+from mxgateway.transport.http2 import protocol
+from mxgateway.transport.http2.connection import Connection
 from tests.peers.http2_server import Http2Server
 from tests.peers.misbehaviours import MISBEHAVIOURS
 from tests.peers.scripts import answers, in_turn, on_request, per_connection

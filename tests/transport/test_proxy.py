@@ -22,7 +22,7 @@ from mxgateway.errors import (
     Phase,
 )
 from mxgateway.options import Endpoint
-from mxgateway.transport.proxy import open_tunnel
+from mxgateway.transport.connecting.proxy import open_tunnel
 from tests.peers.certificates import Authority, ServerCertificate
 from tests.peers.connect_proxy import ConnectProxy
 from tests.peers.raw_peers import (

@@ -12,6 +12,7 @@ import pytest
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, RstStreamFrame, WindowUpdateFrame
 
 from mxgateway import proto
+from mxgateway.calling.rpcs import STREAM_EVENTS
 from mxgateway.errors import (
     MxGatewayError,
     MxGatewayProtocolError,
@@ -19,16 +20,15 @@ from mxgateway.errors import (
     MxGatewayTimeoutError,
     MxGatewayTransportError,
 )
-from mxgateway.faults import ConnectionFault, MessageFault
-from mxgateway.methods import STREAM_EVENTS
+from mxgateway.errors.faults import ConnectionFault, MessageFault
 from mxgateway.options import ClientOptions, Endpoint
+from mxgateway.options.tracing import CallInfo, CallTrace
 from mxgateway.simulator import SimulatedGateway
-from mxgateway.tracing import CallInfo, CallTrace
+from mxgateway.transport.calls.method import CallOptions
+from mxgateway.transport.calls.pushed_stream import PushedStream
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.connection import STREAM_WINDOW
-from mxgateway.transport.method import CallOptions
-from mxgateway.transport.pushed_stream import PushedStream
-from mxgateway.transport.reply_stream import FEW_AT_ONCE, MOST_AT_ONCE
+from mxgateway.transport.http2.connection import STREAM_WINDOW
+from mxgateway.transport.streams.reply_stream import FEW_AT_ONCE, MOST_AT_ONCE
 from mxgateway.wire import decode, encode
 from tests.client.support import change, connect, until
 from tests.peers.raw_peers import DEFAULT_WINDOW, Http2Peer, Http2Server, Request, grpc_message

@@ -7,8 +7,8 @@ from hpack import Decoder, Encoder, HPACKError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway.faults import PeerFault
-from mxgateway.transport.reply_headers import MAX_HEADER_LIST, HeaderBlockError, ReplyHeaderDecoder
+from mxgateway.errors.faults import PeerFault
+from mxgateway.transport.http2.reply_headers import MAX_HEADER_LIST, HeaderBlockError, ReplyHeaderDecoder
 
 Pairs = list[tuple[bytes, bytes]]
 

@@ -8,8 +8,8 @@ from hpack import Decoder, NeverIndexedHeaderTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway.credentials import ApiKey
-from mxgateway.transport.request_headers import (
+from mxgateway.options.credentials import ApiKey
+from mxgateway.transport.http2.request_headers import (
     NO_DYNAMIC_TABLE,
     USER_AGENT,
     RequestHeaders,

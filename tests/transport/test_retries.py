@@ -9,8 +9,9 @@ import pytest
 from betterproto import Message
 from betterproto.lib.google.protobuf import FileDescriptorSet
 
-from mxgateway import contract, methods, proto
-from mxgateway.commands import requests
+from mxgateway import contract, proto
+from mxgateway.calling import requests
+from mxgateway.calling import rpcs as methods
 from mxgateway.errors import (
     GrpcStatus,
     MxGatewayError,
@@ -19,8 +20,8 @@ from mxgateway.errors import (
     MxGatewayTlsError,
 )
 from mxgateway.options import ClientOptions, Endpoint, RetryOptions, TlsOptions
+from mxgateway.transport.calls.method import Method
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import Method
 from tests.peers.certificates import Authority, self_signed
 from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, Request, says
 from tests.transport.rig import channel_to

@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
-from mxgateway import methods, proto
+from mxgateway import proto
+from mxgateway.calling import rpcs as methods
 from mxgateway.errors import (
     GrpcStatus,
     MxGatewayError,
     MxGatewayTransportError,
 )
 from mxgateway.options import RetryOptions
-from mxgateway.transport.method import CallOptions, Method
-from mxgateway.transport.server_stream import ServerStream
+from mxgateway.transport.calls.method import CallOptions, Method
+from mxgateway.transport.calls.server_stream import ServerStream
 from tests.peers.raw_peers import Http2Peer, Request, grpc_message
 from tests.transport.rig import channel_to
 from tests.transport.unavailable import (

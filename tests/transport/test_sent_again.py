@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from hyperframe.frame import GoAwayFrame, RstStreamFrame, SettingsFrame
 
-from mxgateway import methods, proto
-from mxgateway.commands import requests
+from mxgateway import proto
+from mxgateway.calling import requests
+from mxgateway.calling import rpcs as methods
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayTimeoutError, MxGatewayTransportError
-from mxgateway.faults import is_unprocessed
+from mxgateway.errors.faults import is_unprocessed
 from mxgateway.options import RetryOptions
-from mxgateway.transport.calls import SentCall, unary
-from mxgateway.transport.method import CallOptions, Method, Progress
+from mxgateway.transport.calls.call import SentCall, unary
+from mxgateway.transport.calls.method import CallOptions, Method, Progress
 from tests.client.test_tracing import Recorder
 from tests.peers.raw_peers import Http2Peer, Http2Server, Request
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream

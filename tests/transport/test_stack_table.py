@@ -18,7 +18,7 @@ from mxgateway.errors import (
     MxGatewayTimeoutError,
 )
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.open_stream import STREAM_WINDOW
+from mxgateway.transport.streams.stream import STREAM_WINDOW
 from tests.peers.bad_ends import goaway, rst
 from tests.peers.bad_replies import (
     connection_header,

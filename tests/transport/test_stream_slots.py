@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mxgateway.transport.stream_slots import StreamSlots
+from mxgateway.transport.streams.stream_slots import StreamSlots
 
 
 async def step() -> None:

@@ -8,11 +8,11 @@ import pytest
 from hyperframe.frame import RstStreamFrame, SettingsFrame, WindowUpdateFrame
 
 from mxgateway import proto
-from mxgateway.commands.requests import wrap
-from mxgateway.methods import INVOKE
-from mxgateway.transport.calls import unary
+from mxgateway.calling.requests import wrap
+from mxgateway.calling.rpcs import INVOKE
+from mxgateway.transport.calls.call import unary
+from mxgateway.transport.calls.method import CallOptions
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions
 from mxgateway.wire import encode
 from tests.peers.raw_peers import Http2Peer, Http2Server
 from tests.peers.tracebacks import told

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from mxgateway import proto
 from mxgateway.errors import MxGatewayInvalidRequestError
-from mxgateway.value_text import VALUE_TYPES, data_type_of, parse_mx_value, parse_value
 from mxgateway.values import from_mx_value
+from mxgateway.values.text import VALUE_TYPES, data_type_of, parse_mx_value, parse_value
 from mxgateway.wire import Timestamp, which_one_of
 
 # A shared machine may be slow at any moment: time is no part of what is tested.
@@ -190,7 +190,7 @@ def test_any_other_text_is_refused_with_the_one_error(type_name: str, text: str)
 
 def test_listing_the_types_loads_no_message_classes() -> None:
     script = (
-        "import sys; from mxgateway.value_text import VALUE_TYPES; "
+        "import sys; from mxgateway.values.text import VALUE_TYPES; "
         "assert VALUE_TYPES; print([m for m in ('betterproto', 'grpclib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

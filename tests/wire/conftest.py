@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from mxgateway.wire import warming
+from mxgateway.wire.compiling import warming
 from tests.wire import compiling
 
 PACKAGE = "wire_constructs.v1"

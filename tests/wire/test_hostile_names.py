@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mxgateway.wire import decode, encode
-from mxgateway.wire.betterproto_seam import betterproto
-from mxgateway.wire.message import Message, message_type
+from mxgateway.wire.messages.betterproto_seam import betterproto
+from mxgateway.wire.messages.message import Message, message_type
 
 RUN = "__import__('builtins').ran.append(1)"
 NAMES = [

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import wire
-from mxgateway.wire.message import Message
+from mxgateway.wire.messages.message import Message
 from tests.wire.compiling import contract_google, contract_types
 from tests.wire.conftest import Constructs
 from tests.wire.messages import google_messages

@@ -12,7 +12,7 @@ import pytest
 from google.protobuf import json_format
 
 from mxgateway import proto, wire
-from mxgateway.wire import names
+from mxgateway.wire.messages import names
 from tests.wire.conftest import Constructs
 
 

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import proto, wire
-from mxgateway.wire import message, warming
-from mxgateway.wire.message import Message, message_type
+from mxgateway.wire.compiling import warming
+from mxgateway.wire.messages import message
+from mxgateway.wire.messages.message import Message, message_type
 from tests.wire.compiling import contract_types
 from tests.wire.conftest import Constructs
 from tests.wire.messages import as_betterproto_can, google_messages

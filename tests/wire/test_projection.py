@@ -9,11 +9,12 @@ import betterproto
 import pytest
 
 from mxgateway import wire
-from mxgateway.wire import Timestamp, warming
+from mxgateway.wire import Timestamp
+from mxgateway.wire.compiling import warming
 from mxgateway.wire.errors import IrregularError
-from mxgateway.wire.message import Message, message_type
-from mxgateway.wire.projection import Choice, Decoder, Plan, Projection, choice_reader, message_reader
-from mxgateway.wire.timecodec import check_timestamp, read_timestamp
+from mxgateway.wire.messages.message import Message, message_type
+from mxgateway.wire.projection.projection import Choice, Decoder, Plan, Projection, choice_reader, message_reader
+from mxgateway.wire.times.codec import check_timestamp, read_timestamp
 
 
 @message_type

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mxgateway import proto, wire
-from mxgateway.wire.repeats import may_repeat, remembering
+from mxgateway.wire.decode.repeats import may_repeat, remembering
 from mxgateway.wire.schema import schema_of
 from tests.wire.conftest import Constructs
 

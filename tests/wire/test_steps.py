@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from mxgateway import proto, wire
-from mxgateway.wire import decoder, decoder_source, steps
+from mxgateway.wire.decode import decoder, steps
+from mxgateway.wire.decode import source as decoder_source
+from mxgateway.wire.decode.steps import DecodingSteps
 from mxgateway.wire.errors import ElementLimitError
-from mxgateway.wire.steps import DecodingSteps
 from tests.wire.compiling import contract_google, contract_types
 from tests.wire.conftest import Constructs
 from tests.wire.corpora import corpus, mutations

@@ -8,8 +8,10 @@ import betterproto
 import pytest
 
 from mxgateway import wire
-from mxgateway.wire import decoder, encoder, warming
-from mxgateway.wire.message import Message, message_type
+from mxgateway.wire.compiling import warming
+from mxgateway.wire.decode import decoder
+from mxgateway.wire.encode import encoder
+from mxgateway.wire.messages.message import Message, message_type
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,1 @@
+"""Calls with many entries: split into chunks, sent one after another, read ahead."""

@@ -1,0 +1,125 @@
+"""Sends the writes of a session: each in its item's turn, entered in the book, and known to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from mxgateway import proto
+from mxgateway.calling import replies, requests
+from mxgateway.errors import CallSite, MxGatewayError, map_fault
+from mxgateway.events.pump import StreamPump
+from mxgateway.events.writes.book import WriteBook, accepted_writes
+from mxgateway.events.writes.item_writes import Completion, Item, forget, in_doubt
+from mxgateway.transport.calls.method import Progress
+from mxgateway.transport.channel import Channel
+
+Request = proto.MxCommandRequest
+Reply = proto.MxCommandReply
+Sent = tuple[Reply, list[Completion | None]]
+"""The reply to a command that writes, and a completion for each write; None for one that was not accepted."""
+
+
+class Writer:
+    """The writes of one session.
+
+    A write that was sent goes on when its caller is cancelled: only the reply tells whether a completion will come.
+    """
+
+    def __init__(self, channel: Channel, book: WriteBook, pump: StreamPump) -> None:
+        self._channel = channel
+        self._book = book
+        self._pump = pump
+
+    async def write(self, items: Sequence[Item], request: Request, timeout: float | None, progress: Progress) -> Reply:
+        """Send a command that writes and return the reply; nobody waits for the completions, which count all the same."""
+
+        async def send() -> Reply:
+            async with self._book.turns.of(items):
+                with self._book.sending(items, progress):
+                    reply = await requests.invoke_raw(self._channel, request, timeout, progress)
+                self._book.judge(items, accepted_writes(reply, len(items)))
+            return reply
+
+        return await self._channel.unattended.run(send, progress)
+
+    async def write_to_confirm(
+        self,
+        items: Sequence[Item],
+        request: Request,
+        timeout: float | None,
+        progress: Progress,
+        *,
+        sure: bool = False,
+    ) -> Sent:
+        """Send a command that writes, while the stream that will bring the completions is open; without one it is not sent.
+
+        A `sure` command writes one item, and is not sent while an earlier write of it is in doubt.
+        Whoever calls this waits for the completions, and hands them to `forget`.
+        """
+
+        async def send() -> Sent:
+            progress.waits_for = "the answer to an earlier write"
+            async with self._book.turns.of(items):
+                progress.waits_for = "the event stream"
+                await self._pump.until_live()
+                if sure:
+                    await self._until_clear(items[0])
+                progress.waits_for = "a connection"
+                loop = asyncio.get_running_loop()
+                completions: list[Completion] = [loop.create_future() for _ in items]
+                with self._book.sending(items, progress, completions):
+                    self._pump.resume()  # a reader that is full holds up no completion
+                    reply = await requests.invoke_raw(self._channel, request, timeout, progress)
+                return reply, self._book.judge(items, accepted_writes(reply, len(items)), completions)
+
+        return await self._channel.unattended.run(send, progress, orphaned=lambda sent: forget(sent[1]))
+
+    async def _until_clear(self, item: Item) -> None:
+        """Wait until a completion of the item can only be that of the next write; raise when an earlier write stays in doubt."""
+        with contextlib.suppress(TimeoutError):  # the client closes, which whoever sends is told
+            async with asyncio.timeout(None) as bound:
+                with self._channel.ended_by_closing(bound):
+                    await self._book.until_clear(item)
+
+    async def write_confirmed(
+        self, item: Item, request: Request, timeout: float | None, site: CallSite
+    ) -> proto.MxEvent:
+        """Send a write and return its OnWriteComplete.
+
+        `timeout` bounds write and confirmation together.
+
+        Raises:
+            MxAccessError: MXAccess refused the write, at once or later.
+            MxGatewayError: The call failed, no confirmation came, or the write was not sent in time.
+        """
+        accepted: list[Completion | None] = []
+        progress = Progress()
+        try:
+            async with asyncio.timeout(timeout):
+                reply, accepted = await self.write_to_confirm([item], request, timeout, progress, sure=True)
+                replies.check_mxaccess(reply, request.command, lambda: site)
+                if accepted[0] is None:  # the reply says both
+                    raise replies.malformed("the reply neither accepts nor refuses the write", site, reply)
+                event = await _event(accepted[0])
+        except MxGatewayError:
+            raise
+        except TimeoutError as fault:
+            if accepted:
+                raise replies.unconfirmed(replies.describe(request.command), site) from fault
+            if not progress.sent:
+                unsent = replies.unsent(replies.describe(request.command), progress.waits_for, site)
+                raise (in_doubt(item) if self._book.is_in_doubt(item) else unsent) from fault
+            raise map_fault(fault, site) from fault
+        finally:
+            forget(accepted)
+        replies.check_completion(event, reply, request.command, site)
+        return event
+
+
+async def _event(completion: Completion) -> proto.MxEvent:
+    try:
+        return await completion
+    except MxGatewayError as error:
+        raise replies.unseen(error) from error

@@ -1,0 +1,241 @@
+"""Where to connect: the gateway's endpoint, and the HTTP proxy on the way to it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from mxgateway.errors import MxGatewayInvalidRequestError
+from mxgateway.options.credentials import Secret
+
+_SCHEME: Final = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*)://(.*)$")
+_SHOWN: Final = 300
+"""Characters of a malformed endpoint that its refusal shows."""
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_HOST: Final = re.compile(r"[A-Za-z0-9_.-]+")
+"""What DNS can be asked for; whether its labels have a length that DNS allows is for the resolver to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a gateway listens."""
+
+    host: str
+    """Host name, IPv4 address, or IPv6 address without brackets."""
+    port: int
+    """TCP port, 1 to 65535."""
+    scheme: str = ""
+    """``http`` or ``https`` when the text named one, else empty."""
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """Read ``host:port``, ``[ipv6]:port``, or either behind ``http://`` or ``https://``.
+
+        Args:
+            text: The endpoint as a person writes it.
+
+        Raises:
+            MxGatewayInvalidRequestError: The text has another form; the message says which part is wrong.
+        """
+        is_text = isinstance(text, str)
+        endpoint = _read_endpoint(text) if is_text else f"it is a {type(text).__name__}, not a str"
+        if isinstance(endpoint, str):
+            refusal = _malformed(text if is_text else "", endpoint)
+            del text  # a traceback may show local variables
+            raise refusal
+        return endpoint
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _read_endpoint(text: str) -> Endpoint | str:
+    """Return the endpoint, or what is wrong with its text, in words that show nothing secret of it."""
+    scheme, rest = "", text.strip()
+    if match := _SCHEME.match(rest):
+        scheme, rest = match[1].lower(), match[2].removesuffix("/")
+        if scheme not in ("http", "https"):
+            return f"the scheme is {scheme!r}, not http or https"
+    if "@" in rest:
+        return "it holds a user or a password before an @, a character that no host name has"
+    host, colon, port = rest.rpartition(":")
+    if not colon or not port or port.endswith("]"):
+        return "the port is missing"
+    if not (_PORT.fullmatch(port) and 1 <= int(port) <= 65535):
+        return (
+            f"the port {port[:_SHOWN]!r} is no number from 1 to 65535" if _is_shown(text) else "the port is no number"
+        )
+    name = host[1:-1] if host.startswith("[") and host.endswith("]") else _ascii_name(host)
+    if why := _host_defect(host, name):
+        return why
+    return Endpoint(name, int(port), scheme)
+
+
+def _host_defect(host: str, name: str) -> str:
+    """Return what is wrong with a host, whose name in ASCII is given as well; empty when nothing is."""
+    if host.startswith("[") and host.endswith("]"):
+        import ipaddress
+
+        try:
+            ipaddress.IPv6Address(name)
+        except ValueError:
+            return "what stands in brackets is no IPv6 address"
+        return ""
+    if ":" in host:
+        return "an IPv6 address stands in brackets"
+    if not host:
+        return "the host is missing"
+    if not name and host.isprintable():
+        return "the host is no host name"
+    return "" if _HOST.fullmatch(name) else "the host holds a character that no host name has"
+
+
+def _ascii_name(host: str) -> str:
+    """Return a host name as DNS carries it; empty when it cannot, or when a character of it would vanish.
+
+    It may still hold what no host name has: a full-width solidus becomes a solidus.
+    """
+    if host.isascii():
+        return host
+    import stringprep
+
+    try:
+        return "" if any(map(stringprep.in_table_b1, host)) else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return ""
+
+
+def _is_shown(text: str) -> bool:
+    """Tell whether an error may show an endpoint: a whole URL may carry a password or a key."""
+    return not any(char in text for char in "@?#")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpProxy:
+    """An HTTP proxy that opens tunnels (CONNECT); it resolves the gateway's name."""
+
+    host: str
+    """Host name, IPv4 address, or IPv6 address without brackets."""
+    port: int
+    """TCP port, 1 to 65535."""
+    credentials: Secret | None = field(default=None, repr=False)
+    """``user:password`` for basic authentication; None sends none."""
+
+    def __post_init__(self) -> None:
+        if self.credentials is not None and not isinstance(self.credentials, Secret):
+            object.__setattr__(self, "credentials", Secret(self.credentials))
+
+    @property
+    def defect(self) -> str:
+        """Why it cannot be used, in words that show nothing secret; empty when it can."""
+        if not (isinstance(self.host, str) and isinstance(self.port, int) and 1 <= self.port <= 65535):
+            return "its host is no str, or its port no number from 1 to 65535"
+        return "" if self.credentials is None else _credentials_defect(self.credentials.reveal())
+
+    @classmethod
+    def parse(cls, url: str) -> HttpProxy:
+        """Read ``http://host:port`` or ``http://user:password@host:port``; what a URL reserves is percent-encoded in user and password.
+
+        Args:
+            url: The proxy as a person writes it.
+
+        Raises:
+            MxGatewayInvalidRequestError: The text has another form. The error does not show it: it may hold a password.
+        """
+        proxy = _read_proxy(url) if isinstance(url, str) else f"it is a {type(url).__name__}, not a str"
+        del url  # a traceback may show local variables
+        if isinstance(proxy, str):
+            raise MxGatewayInvalidRequestError(
+                f"the proxy URL is malformed: {proxy}",
+                hint="write http://host:port or http://user:password@host:port",
+                phase="request",
+            )
+        return proxy
+
+    def __str__(self) -> str:
+        return f"http://{Endpoint(self.host, self.port)}"
+
+    def secrets(self) -> Iterator[Secret]:
+        """Yield the texts that nobody is shown: user and password together, as a URL has them and as they are sent, and the password alone."""
+        if self.credentials is not None:
+            yield self.credentials
+            yield Secret(base64.b64encode(self.credentials.reveal().encode()).decode())
+            if password := self.credentials.reveal().partition(":")[2]:
+                yield Secret(password)
+
+
+def _read_proxy(url: str) -> HttpProxy | str:
+    """Return the proxy, or what is wrong with its URL in words that show nothing of it."""
+    match = _SCHEME.match(url.strip())
+    if match is None or match[1].lower() != "http":
+        return "it does not begin with http://"
+    user_info, at, place = match[2].removesuffix("/").rpartition("@")
+    try:
+        endpoint = Endpoint.parse(place)
+    except MxGatewayInvalidRequestError:
+        return "host and port cannot be read"
+    if "://" in place:
+        return "host and port cannot be read"
+    credentials = _credentials(user_info) if at else None
+    return credentials if isinstance(credentials, str) else HttpProxy(endpoint.host, endpoint.port, credentials)
+
+
+def _credentials(user_info: str) -> Secret | str:
+    from urllib.parse import unquote
+
+    user, _, password = user_info.partition(":")
+    try:
+        user, password = unquote(user, errors="strict"), unquote(password, errors="strict")
+    except UnicodeError:
+        return "user or password is no UTF-8 text"
+    if ":" in user:
+        return "the user name holds a colon, which basic authentication cannot carry"
+    if why := _credentials_defect(f"{user}:{password}"):
+        return why
+    if not (user + password).isprintable():
+        return "user or password holds a control character"
+    return Secret(f"{user}:{password}")
+
+
+def _credentials_defect(given: object) -> str:
+    """Return why basic authentication cannot carry ``user:password``; empty when it can."""
+    if not isinstance(given, str):
+        return f"user and password are of type {type(given).__name__}, not one str"
+    try:
+        given.encode()
+    except UnicodeError:
+        return "user or password is no UTF-8 text"
+    return "" if given.partition(":")[0] else "the user name is missing"
+
+
+def is_server_name(name: str) -> bool:
+    """Tell whether TLS can ask for `name`."""
+    import ipaddress
+
+    try:
+        if ":" in name:
+            return bool(ipaddress.IPv6Address(name))
+        return bool(name.encode("idna")) and bool(_HOST.fullmatch(_ascii_name(name)))
+    except ValueError:  # UnicodeError is one
+        return False
+
+
+def check_host_name(endpoint: Endpoint) -> None:
+    """Refuse a host that DNS could not carry, where nobody here will look it up.
+
+    Raises:
+        MxGatewayInvalidRequestError: It is no host name.
+    """
+    if not is_server_name(endpoint.host):
+        raise _malformed(str(endpoint), "the host is no host name")
+
+
+def _malformed(text: str, why: str) -> MxGatewayInvalidRequestError:
+    return MxGatewayInvalidRequestError(
+        f"the endpoint {f'{text[:_SHOWN]!r} ' * (bool(text) and _is_shown(text))}is malformed: {why}",
+        hint="write host:port, for example localhost:5000",
+        phase="request",
+    )

@@ -1,0 +1,1 @@
+"""What a worker does: registrations, items, commands, writes, events."""

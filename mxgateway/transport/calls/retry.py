@@ -1,0 +1,52 @@
+"""Which failures are worth another attempt, and when it may begin."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mxgateway.errors import GrpcStatus, MxGatewayError
+from mxgateway.options import RetryOptions
+from mxgateway.transport.calls.backoff import Backoff
+from mxgateway.transport.http2.reply_headers import Headers
+
+PUSHBACK: Final = b"grpc-retry-pushback-ms"
+LONGEST_PUSHBACK: Final = 2**31 - 1
+"""Milliseconds: what the header's 32 bits hold."""
+
+
+class Retries:
+    """The further attempts of one call that may be repeated.
+
+    Args:
+        options: How many, and how far apart.
+        deadline: When the call's bound ends, in the loop's time; no attempt begins that could not be waited for.
+    """
+
+    def __init__(self, options: RetryOptions, deadline: float | None) -> None:
+        self._left = options.max_attempts - 1
+        self._backoff = Backoff(options.initial_backoff, options.max_backoff)
+        self._deadline = deadline
+
+    def delay(self, error: MxGatewayError, trailers: Headers | None, now: float) -> float | None:
+        """Return the seconds until the next attempt; None when there is none.
+
+        Args:
+            error: How the last attempt ended.
+            trailers: What it ended with; the gateway may say there when to come back, or not to.
+            now: The loop's time.
+        """
+        if self._left <= 0 or not error.retryable or error.grpc_status is not GrpcStatus.UNAVAILABLE:
+            return None
+        self._left -= 1
+        pushback = (trailers or {}).get(PUSHBACK)
+        delay = self._backoff.next() if pushback is None else self._asked_for(pushback)
+        if delay is None or (self._deadline is not None and now + delay >= self._deadline):
+            return None
+        return delay
+
+    def _asked_for(self, pushback: bytes) -> float | None:
+        """Return the delay in seconds that the gateway asks for, None when it asks for no further attempt or cannot be understood."""
+        if not pushback.isdigit() or len(pushback) > len(str(LONGEST_PUSHBACK)) or int(pushback) > LONGEST_PUSHBACK:
+            return None
+        self._backoff.reset()
+        return int(pushback) / 1000

@@ -1,0 +1,144 @@
+"""Connecting to a gateway: from what a caller gives to a channel whose HTTP/2 greeting has been answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar
+
+from mxgateway.errors import CallSite, MxGatewayInvalidRequestError, map_fault
+from mxgateway.errors.faults import ClosedFault, ConnectFault
+from mxgateway.options import (
+    ClientOptions,
+    Endpoint,
+    HttpProxy,
+    RetryOptions,
+    SpokenContract,
+    TlsOptions,
+    merge_options,
+    wrap_secrets,
+)
+from mxgateway.options.credentials import ApiKey
+from mxgateway.options.tracing import Tracer
+from mxgateway.transport.channel import Channel
+
+
+class ClientOptionFields(TypedDict, total=False):
+    """The fields of `ClientOptions`, as keywords."""
+
+    api_key: ApiKey | str | None
+    plaintext: bool
+    tls: TlsOptions | None
+    connect_timeout: float
+    call_timeout: float | None
+    max_receive_bytes: int
+    max_decoded_elements: int | None
+    max_listed_bytes: int
+    max_send_bytes: int
+    proxy: HttpProxy | str | None
+    metadata: tuple[tuple[str, str], ...]
+    keepalive_time: float | None
+    keepalive_timeout: float
+    retry: RetryOptions | None
+    tracer: Tracer | None
+    contract: SpokenContract | Literal["auto"] | None
+
+
+class _Managed(Protocol):
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+T = TypeVar("T", bound=_Managed)
+
+
+class Opening(Generic[T], AbstractAsyncContextManager[T]):
+    """Something that is opened by ``await`` or by ``async with``; nothing happens before."""
+
+    def __init__(self, open_it: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._open_it = open_it
+        self._opened: T | None = None
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._open_it().__await__()
+
+    async def __aenter__(self) -> T:
+        self._opened = await self._open_it()
+        return self._opened
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._opened is not None:
+            await self._opened.__aexit__(exc_type, exc, traceback)
+
+
+class Given:
+    """What `connect` was given. Keys and passwords are wrapped at once, before anything can fail, and nothing of it shows.
+
+    Args:
+        endpoint: Where the gateway is.
+        options: How to talk to it.
+        fields: Fields of `ClientOptions`, instead of `options` or to replace some of them.
+    """
+
+    __slots__ = ("_endpoint", "_fields", "_options")
+
+    def __init__(self, endpoint: str, options: ClientOptions | None, fields: ClientOptionFields) -> None:
+        self._endpoint = endpoint
+        self._options = options
+        self._fields = dict(fields)
+        wrap_secrets(self._fields)
+
+    def checked(self) -> tuple[Endpoint, ClientOptions]:
+        """Return the endpoint and the options.
+
+        Raises:
+            MxGatewayInvalidRequestError: One of them is wrong. No frame of its traceback holds what was given.
+            TypeError: `ClientOptions` has no field of a name that was given.
+        """
+        try:
+            place, merged = (
+                Endpoint.parse(self._endpoint),
+                merge_options(ClientOptions, self._options, self._fields),
+            )
+        except Exception as error:  # noqa: BLE001 - it is raised again
+            refusal = error.with_traceback(None)
+        else:
+            _check_scheme(place, merged)
+            return place, merged
+        try:
+            raise refusal from None
+        finally:
+            del refusal  # with its own traceback it would be a cycle
+
+
+async def connected_channel(given: Given) -> Channel:
+    """Return a channel to a gateway that has answered.
+
+    Raises:
+        MxGatewayInvalidRequestError: The endpoint or an option is wrong; nothing was sent.
+        MxGatewayTransportError: No connection came about.
+    """
+    channel = Channel(*given.checked())
+    try:
+        await channel.ready()
+    except (ConnectFault, ClosedFault) as fault:
+        await channel.aclose()
+        site = CallSite(endpoint=str(channel.endpoint), timeout=channel.options.connect_timeout, gate=channel.gate)
+        raise map_fault(fault, site, phase="connect") from fault
+    except BaseException:
+        await channel.aclose()
+        raise
+    return channel
+
+
+def _check_scheme(place: Endpoint, options: ClientOptions) -> None:
+    if (place.scheme == "http") != options.plaintext and place.scheme:
+        says, asked = ("no TLS", "TLS") if place.scheme == "http" else ("TLS", "plaintext")
+        raise MxGatewayInvalidRequestError(
+            f"the endpoint '{place.scheme}://{place}' says {says}, the options ask for {asked}",
+            hint="drop the scheme, or set plaintext to match it", phase="request",
+        )  # fmt: skip

@@ -1,0 +1,137 @@
+"""Whom to trust besides what OpenSSL verifies: a pin, or the first certificate seen."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from typing import Protocol
+
+from mxgateway.errors.faults import PinFault
+from mxgateway.errors.logs import logger
+from mxgateway.options import Endpoint, TlsOptions
+from mxgateway.system import daemon_threads as threads
+from mxgateway.transport.connecting.known_gateways import KnownGateway, KnownGateways, gateway_name
+
+log = logger("mxgateway.transport.tls")
+
+
+class Trust(Protocol):
+    """A judgement of its own on the certificate of one gateway."""
+
+    async def prepare(self) -> None:
+        """Read what the judgement needs; before the handshake.
+
+        Raises:
+            CertificateFileFault: A file cannot be used.
+        """
+
+    def check(self, certificate: bytes) -> None:
+        """Judge a certificate (DER); within the handshake, so neither slow nor asynchronous.
+
+        Raises:
+            PinFault: It is not the trusted one.
+        """
+
+    async def keep(self) -> None:
+        """Write down what the handshake taught; before anything is said.
+
+        Raises:
+            CertificateFileFault: The file cannot be used.
+            PinFault: Another process has learnt of another certificate in the same moment.
+        """
+
+
+class PinnedTrust:
+    """Trusts the certificates with given fingerprints, and perhaps whatever else: no pin at all leaves the judgement to OpenSSL.
+
+    Args:
+        pins: SHA-256 fingerprints.
+    """
+
+    def __init__(self, pins: tuple[str, ...]) -> None:
+        self._pins = pins
+
+    async def prepare(self) -> None:
+        """Do nothing: the pins are known."""
+
+    def check(self, certificate: bytes) -> None:
+        """Compare `certificate` with the pins."""
+        presented = fingerprint(certificate)
+        if self._pins and presented not in self._pins:
+            raise PinFault(" or ".join(self._pins), presented, "change the pin")
+
+    async def keep(self) -> None:
+        """Do nothing: nothing is learnt."""
+
+
+class TrustOnFirstUse:
+    """Trusts the first certificate that a gateway presents, and no other from then on.
+
+    Without a file it is remembered for as long as this object lives. With a file, the file decides at each handshake: removing a line makes a client that runs
+    trust the next certificate.
+
+    Args:
+        gateway: The gateway's name in the file.
+        file: Where first certificates are kept.
+    """
+
+    def __init__(self, gateway: str = "", file: KnownGateways | None = None) -> None:
+        self._gateway = gateway
+        self._file = file
+        self._known: tuple[KnownGateway, ...] = ()
+        self._pinned: str | None = None
+
+    async def prepare(self) -> None:
+        """Read the lines of the gateway."""
+        if self._file is not None:
+            self._known = await threads.run(functools.partial(self._file.read, self._gateway))
+
+    def check(self, certificate: bytes) -> None:
+        """Compare `certificate` with what is known, or take note of it as the first one."""
+        presented = fingerprint(certificate)
+        if self._known:
+            self._compare(presented)
+        elif self._pinned is None:
+            self._pinned = presented
+            if self._file is None:
+                log.info(
+                    "%s is trusted, its certificate being the first one seen: SHA-256 %s", self._gateway, presented
+                )
+        elif presented != self._pinned:
+            raise PinFault(self._pinned, presented, "make a new client")
+
+    async def keep(self) -> None:
+        """Write the first certificate into the file, unless another process has written a line by now; that one counts."""
+        presented = self._pinned
+        if self._file is not None and presented is not None:
+            self._known = await threads.run(functools.partial(self._file.add, self._gateway, presented))
+            self._pinned = None  # the file has it now
+            self._compare(presented)
+
+    def _compare(self, presented: str) -> None:
+        if any(known.fingerprint == presented for known in self._known):
+            return
+        lines = " and ".join(str(known.line) for known in self._known)
+        raise PinFault(
+            " or ".join(known.fingerprint for known in self._known),
+            presented,
+            f"remove line {lines} of {self._file.file if self._file else 'the file'}",
+        )
+
+
+def trust_in(endpoint: Endpoint, options: TlsOptions) -> Trust:
+    """Return the judgement that the options ask for."""
+    if options.pins or verifies(options):
+        return PinnedTrust(options.pins)
+    file = KnownGateways(options.known_gateways) if options.known_gateways is not None else None
+    return TrustOnFirstUse(gateway_name(endpoint), file)
+
+
+def verifies(options: TlsOptions) -> bool:
+    """Tell whether OpenSSL verifies chain and host name."""
+    return options.ca_file is not None or options.require_certificate_validation
+
+
+def fingerprint(certificate: bytes) -> str:
+    """Return the SHA-256 fingerprint of a DER certificate as upper-case hex pairs joined by colons."""
+    return hashlib.sha256(certificate).digest().hex(":").upper()

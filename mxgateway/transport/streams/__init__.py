@@ -1,0 +1,1 @@
+"""One HTTP/2 stream: its sending half, its receiving half, its status."""

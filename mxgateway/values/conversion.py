@@ -1,0 +1,427 @@
+"""Python values to MxValue and back.
+
+Writing is strict: a Python value becomes exactly one kind of MxValue, or is refused before anything is sent, in one line
+that says what, where and what to do. Reading never fails: what this client cannot turn into a Python value comes back whole
+as an `UnconvertedValue`.
+
+========================  ==========================================  ==================================================
+Python                    MxValue                                     notes
+========================  ==========================================  ==================================================
+``bool``                  bool_value, BOOLEAN, VT_BOOL
+``int`` of 32 bits        int32_value, INTEGER, VT_I4                 also IntEnum and numpy integers (``__index__``)
+``int`` of 64 bits        int64_value, INTEGER, VT_I8
+``float``                 double_value, DOUBLE, VT_R8                 float_value, VT_R4 when FLOAT is asked for
+``str``                   string_value, STRING, VT_BSTR
+``datetime`` with a zone  timestamp_value, TIME, VT_DATE              in UTC, exact to 100 ns; read as a `Timestamp`
+``timedelta``             double_value, ELAPSED_TIME, VT_R8           in seconds; read back as that number
+``bytes``                 raw_value, UNKNOWN, VT_RECORD               passed through as they are
+sequence of one of them   array_value, VT_ARRAY|…                     read back as a list
+``None``                  is_null, NO_DATA, VT_EMPTY                  whatever data type is asked for
+========================  ==========================================  ==================================================
+
+A ready ``proto.MxValue``, ``proto.MxArray`` or ``proto.MxSparseArray`` is sent as it is.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, SupportsIndex, TypeAlias, cast
+
+from mxgateway import proto
+from mxgateway.errors.redaction import OPEN_GATE
+from mxgateway.values.kinds import (
+    DATA_TYPES,
+    ELAPSED,
+    INFERRED,
+    INT64,
+    KINDS,
+    RAW,
+    Kind,
+    Plain,
+    Rule,
+    fit_value,
+    fit_values,
+    is_array,
+    is_plain,
+    refusal,
+    shown_int,
+)
+from mxgateway.wire import WireError, encode, which_one_of
+
+
+@dataclass(frozen=True, slots=True)
+class UnconvertedValue:
+    """A value that has no Python form here, with all that the gateway told about it."""
+
+    raw_data_type: int
+    """MXAccess's own number of the data type, or of the element type."""
+    variant_type: str
+    """The VARIANT type by name."""
+    raw_diagnostic: str
+    """The gateway's reason why it could not convert the value; may be empty."""
+    raw_value: bytes
+    """The bytes of a scalar that the gateway could not convert; those of an array are in `message`."""
+    message: proto.MxValue | proto.MxArray
+    """The message as it was received."""
+
+    def __str__(self) -> str:
+        reason = OPEN_GATE.line(self.raw_diagnostic) or f"{len(self.raw_value)} bytes"
+        return f"unconverted {OPEN_GATE.line(self.variant_type) or 'value'} of MXAccess type {self.raw_data_type}: {reason}"
+
+
+MxScalarInput: TypeAlias = (
+    bool | int | SupportsIndex | float | str | datetime | timedelta | bytes | bytearray | memoryview
+)
+"""One value that is no array."""
+
+MxArrayInput: TypeAlias = (
+    Sequence[bool] | Sequence[int] | Sequence[float] | Sequence[str]
+    | Sequence[datetime] | Sequence[timedelta] | Sequence[bytes]
+)  # fmt: skip
+"""A sequence of one type."""
+
+MxValueInput: TypeAlias = MxScalarInput | MxArrayInput | proto.MxValue | proto.MxArray | proto.MxSparseArray | None
+"""What can be written."""
+
+MxArrayOutput: TypeAlias = (
+    list[bool] | list[int] | list[float] | list[str] | list[datetime] | list[bytes] | list["MxArrayOutput"]
+)
+"""An array that was read: flat, or lists inside lists when it has several dimensions."""
+
+MxValueOutput: TypeAlias = bool | int | float | str | datetime | bytes | MxArrayOutput | UnconvertedValue | None
+"""What a value that was read becomes."""
+
+# --------------------------------------------------------------------------------------------------------------------
+# Writing
+
+
+_READY_MADE: Final = (proto.MxValue, proto.MxArray, proto.MxSparseArray)
+_OWN_TYPES: Final = {kind.data_type: proto.MxDataType[kind.data_type] for kind in (*KINDS, ELAPSED)}
+
+
+def to_mx_value(
+    value: MxValueInput, *, data_type: proto.MxDataType | None = None, name: str = "value"
+) -> proto.MxValue:
+    """Return the MxValue that carries a Python value.
+
+    Args:
+        value: The value; see the table above.
+        data_type: The MXAccess data type to send it as; None or UNSPECIFIED lets the value's Python type decide.
+        name: What messages call the value.
+
+    Returns:
+        A new message, or `value` itself when it is a ``proto.MxValue``.
+
+    Raises:
+        MxGatewayInvalidRequestError: The value, or one element of it, does not fit.
+    """
+    if data_type is None and is_plain(
+        value
+    ):  # as nearly every value is: none of the questions below takes anything else to be meant
+        return scalar_value(*fit_value(value, INFERRED, name))
+    _check_data_type(data_type)
+    if value is None:
+        return proto.MxValue(data_type=proto.MxDataType.NO_DATA, variant_type="VT_EMPTY", is_null=True)
+    if isinstance(value, _READY_MADE):
+        return _ready_made(value, data_type, name)
+    return mx_value_by_rule(value, _rule(data_type, name), data_type=data_type, name=name)
+
+
+def to_mx_array(
+    values: MxArrayInput,
+    *,
+    data_type: proto.MxDataType | None = None,
+    dimensions: Sequence[int] | None = None,
+    name: str = "value",
+) -> proto.MxArray:
+    """Return the MxArray that carries a list.
+
+    Args:
+        values: The elements, in one row (row-major when there are several dimensions).
+        data_type: The MXAccess data type of the elements; needed when there are none.
+        dimensions: The length of each dimension; one dimension when None.
+        name: What messages call the list.
+
+    Raises:
+        MxGatewayInvalidRequestError: An element does not fit, the elements are of several types, or `dimensions` is wrong.
+    """
+    _check_data_type(data_type)
+    array = _array(values, _rule(data_type, name), data_type, name)
+    if dimensions is not None:
+        _check_dimensions(dimensions, len(values), name)
+        array.dimensions = list(dimensions)
+    return array
+
+
+def to_mx_sparse_array(
+    element_data_type: proto.MxDataType,
+    total_length: int,
+    elements: Mapping[int, MxScalarInput],
+    *,
+    name: str = "value",
+) -> proto.MxSparseArray:
+    """Return an array write that names some slots; the gateway resets the others to the type's default.
+
+    Args:
+        element_data_type: The MXAccess data type of every element.
+        total_length: How many slots the whole array has.
+        elements: The new value per slot, counted from 0.
+        name: What messages call the array.
+
+    Raises:
+        MxGatewayInvalidRequestError: A slot lies outside the array, or a value does not fit the type.
+    """
+    _check_data_type(element_data_type, "element_data_type")
+    rule = _element_rule(element_data_type, name)
+    if not isinstance(elements, Mapping):
+        raise refusal(name, f"is of type {type(elements).__name__}", "pass a mapping, such as {index: value}")
+    slots = list(elements)
+    length = _check_slots(slots, total_length, name)
+    sparse = proto.MxSparseArray(element_data_type=element_data_type, total_length=length)
+    if slots:
+        kind, fitted = fit_values(list(elements.values()), rule, lambda i: f"{name}[{slots[i]}]")
+        sparse.elements = [
+            proto.MxSparseElement(index=operator.index(slot), value=scalar_value(kind, plain, element_data_type))
+            for slot, plain in zip(slots, fitted, strict=True)
+        ]
+    return sparse
+
+
+def mx_value_by_rule(
+    value: object, rule: Rule, *, data_type: proto.MxDataType | None = None, name: str = "value"
+) -> proto.MxValue:
+    """Return the MxValue for a scalar or a list by a rule of `value_kinds`, such as one that always takes 64 bits.
+
+    Args:
+        value: A scalar, or a sequence of them.
+        rule: Which Python types are accepted, and the kind that carries each.
+        data_type: The data type to name in the message; the kind's own when None.
+        name: What messages call the value.
+
+    Raises:
+        MxGatewayInvalidRequestError: The value does not fit the rule.
+    """
+    if is_array(value):
+        return _array_value(_array(value, rule, data_type, name))
+    kind, fitted = fit_value(value, rule, name)
+    return scalar_value(kind, fitted, data_type)
+
+
+def _rule(data_type: proto.MxDataType | None, name: str) -> Rule:
+    if data_type is None or data_type == proto.MxDataType.UNSPECIFIED:
+        return INFERRED
+    asked = _type_name(data_type)
+    rule = DATA_TYPES.get(asked)
+    if rule is None:
+        what = f"cannot be sent as data type {asked}"
+        raise refusal(name, what, "ask for another data type, or pass a proto.MxValue that you built")
+    return rule
+
+
+def _check_data_type(data_type: proto.MxDataType | None, name: str = "data_type") -> None:
+    if data_type is not None and (not isinstance(data_type, int) or isinstance(data_type, bool)):
+        raise refusal(name, f"is of type {type(data_type).__name__}", "pass a proto.MxDataType, such as INTEGER")
+
+
+def _type_name(data_type: proto.MxDataType) -> str:
+    """Return the enum name, or the number of a type that this contract does not name."""
+    return getattr(data_type, "name", None) or f"number {int(data_type)}"
+
+
+def _element_rule(data_type: proto.MxDataType, name: str) -> Rule:
+    rule = _rule(data_type, name)
+    if rule is INFERRED:
+        raise refusal(name, "tells no data type", "name the data type of its elements, such as INTEGER")
+    return rule
+
+
+def scalar_value(kind: Kind, plain: Plain, data_type: proto.MxDataType | None = None) -> proto.MxValue:
+    """Return the message of a scalar that was fitted to a kind; `data_type` is the kind's own when None."""
+    arm: dict[str, Any] = {kind.arm: plain}
+    return proto.MxValue(data_type=data_type or _OWN_TYPES[kind.data_type], variant_type=kind.variant, **arm)
+
+
+def _array(values: Sequence[object], rule: Rule, data_type: proto.MxDataType | None, name: str) -> proto.MxArray:
+    if len(values):
+        kind, fitted = fit_values(values, rule, lambda i: f"{name}[{i}]")
+    elif rule is INFERRED:
+        raise refusal(name, "is an empty list, which tells no type", "name the data type of its elements")
+    else:
+        kind, fitted = next(iter(rule.kinds.values())), []
+    arm: dict[str, Any] = {kind.array_arm: getattr(proto, kind.array_message)(values=fitted)}
+    return proto.MxArray(
+        element_data_type=data_type or _OWN_TYPES[kind.data_type],
+        variant_type=f"VT_ARRAY|{kind.variant}",
+        dimensions=[len(fitted)],
+        **arm,
+    )
+
+
+def _array_value(array: proto.MxArray) -> proto.MxValue:
+    return proto.MxValue(data_type=array.element_data_type, variant_type=array.variant_type, array_value=array)
+
+
+def _ready_made(
+    value: proto.MxValue | proto.MxArray | proto.MxSparseArray, data_type: proto.MxDataType | None, name: str
+) -> proto.MxValue:
+    if isinstance(value, proto.MxArray):
+        value = _array_value(value)
+    elif isinstance(value, proto.MxSparseArray):
+        value = _sparse_value(value, name)
+    if data_type and value.data_type != data_type:
+        what = f"is a message of data type {_type_name(value.data_type)}, but {_type_name(data_type)} was asked for"
+        raise refusal(name, what, "ask for no data type, or pass a Python value")
+    try:
+        encode(value)
+    except WireError as error:
+        raise refusal(name, f"cannot be sent: {error}", "give each field what the contract says") from error
+    return value
+
+
+def _sparse_value(sparse: proto.MxSparseArray, name: str) -> proto.MxValue:
+    rule = _element_rule(sparse.element_data_type, name)
+    _check_slots([element.index for element in sparse.elements], sparse.total_length, name)
+    arms = {kind.arm for kind in rule.kinds.values()} | ({INT64.arm} if rule.widens else set())
+    for element in sparse.elements:
+        arm = which_one_of(element.value, "kind")
+        if arm not in arms:
+            what = f"holds {arm or 'no value'}, which is no scalar of {rule.asked}"
+            raise refusal(f"{name}[{element.index}]", what, "give every element one value of the array's data type")
+    variants = {f"VT_ARRAY|{element.value.variant_type}" for element in sparse.elements}
+    if len(variants) > 1:
+        raise refusal(name, "has elements of several VARIANT types", "give every element a value of one type")
+    variant_type = variants.pop() if variants else ""
+    return proto.MxValue(data_type=sparse.element_data_type, variant_type=variant_type, sparse_array_value=sparse)
+
+
+def _check_slots(slots: Sequence[int], total_length: int, name: str) -> int:
+    """Return the total length, when it is one and the slots lie within it."""
+    length = _whole(total_length)
+    if length is None or not 0 <= length <= _UINT32_MAX:
+        shown = shown_int(total_length) if isinstance(total_length, int) else f"{total_length!r:.100}"
+        raise refusal(name, f"has total length {shown}", "pass a length from 0 to 4294967295")
+    seen: set[int] = set()
+    for slot in slots:
+        index = _whole(slot)
+        if index is None:
+            raise refusal(f"{name}[{slot!r:.100}]", "is no slot", "name slots by whole numbers from 0")
+        if not 0 <= index < length:
+            hint = f"slots are counted from 0; the array has {length}"
+            raise refusal(f"{name}[{shown_int(index)}]", "lies outside the array", hint)
+        if index in seen:
+            raise refusal(f"{name}[{index}]", "is given twice", "give each slot one value")
+        seen.add(index)
+    return length
+
+
+def _whole(value: SupportsIndex) -> int | None:
+    """Return a whole number as an int, None for anything else; a bool is no number."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
+
+
+def _check_dimensions(dimensions: Sequence[int], count: int, name: str) -> None:
+    if not 1 <= len(dimensions) <= _MAX_RANK or any(not 0 <= length <= _UINT32_MAX for length in dimensions):
+        raise refusal(name, f"has dimensions {list(dimensions)[:_MAX_RANK]}", f"pass 1 to {_MAX_RANK} lengths from 0")
+    if math.prod(dimensions) != count:
+        what = f"has {count} elements, but dimensions {list(dimensions)} hold {math.prod(dimensions)}"
+        raise refusal(name, what, "make both agree")
+
+
+_UINT32_MAX: Final = 2**32 - 1
+# .NET's limit on the rank of an array, which the gateway's arrays pass through.
+_MAX_RANK: Final = 32
+
+# --------------------------------------------------------------------------------------------------------------------
+# Reading
+
+_PLAIN_ARMS: Final = frozenset(kind.arm for kind in KINDS if kind is not RAW)
+_ARRAY_ARMS: Final = frozenset(kind.array_arm for kind in KINDS)
+_NO_VALUE_VARIANTS: Final = ("", "VT_EMPTY", "VT_NULL")
+_NO_VALUE_TYPES: Final = (proto.MxDataType.UNSPECIFIED, proto.MxDataType.NO_DATA)
+
+
+def from_mx_value(message: proto.MxValue) -> MxValueOutput:
+    """Return the Python value that a message carries; never raises.
+
+    Args:
+        message: The value as it was received.
+
+    Returns:
+        None for null and for a message that holds nothing; a sparse array, which exists for writes only, counts as nothing.
+        Times as `Timestamp`, a datetime in UTC that keeps its 100 ns digit. Arrays of several dimensions as lists
+        inside lists, row by row. What cannot be converted as an `UnconvertedValue`.
+    """
+    if message.is_null:
+        return None
+    arm = which_one_of(message, "kind")
+    if arm in _PLAIN_ARMS:
+        return cast("MxValueOutput", getattr(message, arm))
+    if arm == "array_value":
+        return _from_array(message.array_value, message)
+    if arm == RAW.arm and not message.raw_diagnostic and not message.raw_data_type:
+        return message.raw_value
+    return None if _holds_nothing(message, arm) else _unconverted(message, None)
+
+
+def from_mx_array(array: proto.MxArray) -> MxArrayOutput | UnconvertedValue:
+    """Return the list that an array message carries; never raises.
+
+    Args:
+        array: The array as it was received.
+
+    Returns:
+        A new list, with lists inside when the array has several dimensions; an `UnconvertedValue` when the gateway could
+        not convert the elements, or when their number does not fill the dimensions.
+    """
+    return _from_array(array, None)
+
+
+def _from_array(array: proto.MxArray, value: proto.MxValue | None) -> MxArrayOutput | UnconvertedValue:
+    arm = which_one_of(array, "values")
+    told = bool(array.raw_diagnostic or array.raw_element_data_type)
+    if not arm:
+        elements_missing = told or (array.dimensions and 0 not in array.dimensions)
+        return _unconverted(value, array) if elements_missing else []
+    if arm not in _ARRAY_ARMS or (arm == RAW.array_arm and told):
+        return _unconverted(value, array)
+    elements: list[object] = list(getattr(array, arm).values)
+    if len(array.dimensions) > 1:
+        if len(array.dimensions) > _MAX_RANK or math.prod(array.dimensions) != len(elements):
+            return _unconverted(value, array)
+        elements = _in_rows(elements, array.dimensions)
+    return cast("MxArrayOutput", elements)
+
+
+def _in_rows(elements: list[object], dimensions: Sequence[int]) -> list[object]:
+    """Return the row of elements as lists inside lists; the last dimension varies fastest."""
+    for length in reversed(dimensions[1:]):
+        elements = [elements[start : start + length] for start in range(0, len(elements), length)] if elements else []
+    return elements
+
+
+def _holds_nothing(message: proto.MxValue, arm: str) -> bool:
+    if message.raw_diagnostic or message.raw_data_type:
+        return False
+    if arm:
+        return arm == "sparse_array_value"
+    return message.data_type in _NO_VALUE_TYPES and message.variant_type in _NO_VALUE_VARIANTS
+
+
+def _unconverted(value: proto.MxValue | None, array: proto.MxArray | None) -> UnconvertedValue:
+    outer = proto.MxValue() if value is None else value
+    inner = proto.MxArray() if array is None else array
+    raw = outer.raw_value if which_one_of(outer, "kind") == RAW.arm else b""
+    return UnconvertedValue(
+        raw_data_type=outer.raw_data_type or inner.raw_element_data_type,
+        variant_type=outer.variant_type or inner.variant_type,
+        raw_diagnostic=outer.raw_diagnostic or inner.raw_diagnostic,
+        raw_value=raw,
+        message=inner if value is None else value,
+    )

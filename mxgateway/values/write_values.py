@@ -1,0 +1,64 @@
+"""Values that are to be written: checked before anything is sent, and messages when their turn has come."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from mxgateway import proto
+from mxgateway.values.conversion import MxValueInput, scalar_value, to_mx_value
+from mxgateway.values.kinds import INFERRED, Kind, Plain, fit_value, is_plain
+from mxgateway.wire import encode
+
+
+class FittedValue(NamedTuple):
+    """A scalar of one of Python's own types, a fifth of its message's size."""
+
+    kind: Kind
+    plain: Plain
+
+
+WriteValue = FittedValue | proto.MxValue
+"""A value that was checked."""
+
+
+def check_value(value: MxValueInput, data_type: proto.MxDataType | None, name: str) -> WriteValue:
+    """Return a value that can be sent.
+
+    Args:
+        value: What `to_mx_value` takes.
+        data_type: The MXAccess type, where the Python type does not tell it.
+        name: What messages call the value.
+
+    Raises:
+        MxGatewayInvalidRequestError: The value, or one element of it, does not fit.
+    """
+    if data_type is None and is_plain(value):
+        return FittedValue(*fit_value(value, INFERRED, name))
+    return to_mx_value(value, data_type=data_type, name=name)
+
+
+def message_of(value: WriteValue) -> proto.MxValue:
+    """Return the message of a value."""
+    return scalar_value(*value) if isinstance(value, FittedValue) else value
+
+
+def value_weight(value: WriteValue) -> int:
+    """Return the most bytes that a value takes."""
+    if isinstance(value, FittedValue):
+        plain = value.plain
+        if isinstance(plain, str):
+            return SCALAR_BYTES + (len(plain) if plain.isascii() else len(plain.encode()))
+        return SCALAR_BYTES + (len(plain) if isinstance(plain, bytes) else 0)
+    variant = value.variant_type
+    if _LARGE_FIELDS.isdisjoint(vars(value)) and len(variant) <= _VARIANT_BYTES and variant.isascii():
+        return SCALAR_BYTES
+    return len(encode(value))
+
+
+SCALAR_BYTES: Final = 64
+"""More than what a scalar takes with its types, whose names are no longer than _VARIANT_BYTES, besides the bytes of a text."""
+_VARIANT_BYTES: Final = 16
+
+_LARGE_FIELDS: Final = frozenset(
+    {"string_value", "array_value", "raw_value", "sparse_array_value", "raw_diagnostic", "_unknown_fields"}
+)

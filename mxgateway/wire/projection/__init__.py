@@ -1,0 +1,1 @@
+"""From bytes to a part of a message."""

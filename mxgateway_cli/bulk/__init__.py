@@ -1,0 +1,1 @@
+"""The bulk commands: their entries, their chunks, their results."""

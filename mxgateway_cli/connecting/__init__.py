@@ -1,0 +1,1 @@
+"""From options, environment and profile to a connected client."""

@@ -1,0 +1,165 @@
+"""From connection options to a connected client.
+
+What each option is taken from, and what becomes of options that exclude each other, is told in `precedence`.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import click
+
+import mxgateway
+from mxgateway.system.files import read_secret, refusal_text
+from mxgateway_cli.connecting.precedence import Choices, Rank, blank_variable, is_blank, scheme_of, shared_timeout
+from mxgateway_cli.connecting.tls import tls_options
+from mxgateway_cli.running.settings import ConnectionSettings
+
+if TYPE_CHECKING:
+    from mxgateway import ApiKey, ClientOptions, GatewayClient
+    from mxgateway.contract import Contract
+    from mxgateway.simulator import SimulatedGateway
+
+_log = logging.getLogger("mxgateway.cli")
+
+DEFAULT_KEY_VARIABLE: Final = "MXGATEWAY_API_KEY"
+_KEY_FILE_LIMIT: Final = 64 * 1024
+
+
+def take_settings(ctx: click.Context, params: dict[str, Any]) -> ConnectionSettings:
+    """Take the connection options out of a command's parameters.
+
+    Raises:
+        click.UsageError: Options contradict each other, or no key is where one was announced.
+    """
+    choices = Choices.take(ctx, params)
+    for text in choices.settle():
+        _warn(text)
+    taken = choices.values
+    if scheme_of(taken["endpoint"]) == "http" and not (taken["plaintext"] or taken["simulator"]):
+        raise click.UsageError(f"The endpoint {taken['endpoint']!r} asks for no TLS, which needs --plaintext as well.")
+    timeout = call_timeout = taken["timeout"]
+    if choices.ranks["timeout"] is Rank.DEFAULT:
+        call_timeout = shared_timeout(ctx) or timeout
+    simulator, plaintext = bool(taken["simulator"]), bool(taken["plaintext"] or taken["simulator"])
+    return ConnectionSettings(
+        endpoint="" if simulator else taken["endpoint"] or mxgateway.DEFAULT_ENDPOINT,
+        plaintext=plaintext,
+        tls=None if plaintext else tls_options(taken),
+        proxy=None if simulator else taken["proxy"],
+        api_key=None if simulator else _api_key(choices),
+        timeout=timeout,
+        call_timeout=call_timeout,
+        simulator=simulator,
+        contract=load_contract(taken["contract"]),
+    )
+
+
+@asynccontextmanager
+async def connected(settings: ConnectionSettings) -> AsyncIterator[GatewayClient]:
+    """Connect for the time of the block, to the gateway or to a simulated one that is started for it."""
+    async with AsyncExitStack() as stack:
+        endpoint, options = settings.endpoint, settings.client_options()
+        if settings.simulator:
+            gateway = await stack.enter_async_context(simulated_gateway(settings.contract))
+            endpoint, options = gateway.endpoint, replace(options, api_key=gateway.api_key)
+        log_connecting(endpoint, options)
+        yield await stack.enter_async_context(mxgateway.GatewayClient.connect(endpoint, options=options))
+        _log.debug("closing the connection")
+
+
+def simulated_gateway(contract: Contract | Literal["auto"] | None) -> SimulatedGateway:
+    """Return a simulated gateway that speaks a contract, not started yet."""
+    from mxgateway.simulator import SimulatedGateway
+
+    return SimulatedGateway(contract=contract if contract != "auto" else None)
+
+
+def load_contract(source: str | None) -> Contract | Literal["auto"] | None:
+    """Return what ``--contract`` names.
+
+    Raises:
+        click.UsageError: The file holds no contract.
+    """
+    if source is None or source == "auto":
+        return "auto" if source else None
+    from mxgateway.contract import Contract
+
+    try:
+        contract = Contract.load(source)
+        contract.codec  # noqa: B018 - whether it fits is told before anything is sent
+    except mxgateway.MxGatewayContractError as error:
+        raise click.UsageError(f"The contract {source!r} cannot be spoken: {error}.") from None
+    return contract
+
+
+def log_connecting(endpoint: str, options: ClientOptions) -> None:
+    """Log where a connection leads, and how."""
+    key = f"API key {options.api_key}" if options.api_key is not None else "no API key"
+    way = "without TLS" if options.plaintext else "with TLS"
+    way += f" through the proxy {options.proxy}" if options.proxy is not None else ""
+    _log.debug("connecting to %s %s, %s", endpoint, way, key)
+
+
+@functools.cache
+def _warn(text: str) -> None:
+    """Say once what counts for every line of a batch."""
+    _log.warning("%s", text)
+
+
+def _api_key(choices: Choices) -> ApiKey | None:
+    """Return the key of the option that counts, or of the environment if that goes before it."""
+    found = [name for name in ("api_key", "api_key_file", "api_key_env") if choices.values[name]]
+    in_environment = DEFAULT_KEY_VARIABLE in os.environ
+    if in_environment and not any(choices.ranks[name] > Rank.ENVIRONMENT for name in found):
+        return key_from_environment(DEFAULT_KEY_VARIABLE)
+    if not found:
+        return None
+    value = choices.values[found[0]]
+    if isinstance(value, mxgateway.ApiKey):
+        return value
+    if found[0] == "api_key_file":
+        return _key_from_file(value)
+    of_profile = choices.ranks["api_key_env"] is Rank.PROFILE
+    return key_from_environment(value, "the profile's api-key-env" if of_profile else "--api-key-env")
+
+
+def key_from_environment(variable: str, option_name: str = "") -> ApiKey:
+    """Return the key in an environment variable.
+
+    Args:
+        variable: Its name.
+        option_name: The option that named it, for the message.
+
+    Raises:
+        click.UsageError: It is not set, or holds no key.
+    """
+    text = os.environ.get(variable)
+    if text is None:
+        raise click.UsageError(f"The environment variable {variable!r} of {option_name} is not set.")
+    if is_blank(variable):
+        raise blank_variable(variable)
+    return _key(text, f"The environment variable {variable!r}")
+
+
+def _key_from_file(path: str) -> ApiKey:
+    try:
+        text = read_secret(path, _KEY_FILE_LIMIT).decode("utf-8-sig")
+    except OSError as error:
+        raise click.UsageError(f"The API key file {path!r} cannot be read: {refusal_text(error)}.") from None
+    except UnicodeDecodeError:
+        raise click.UsageError(f"The API key file {path!r} is no text file.") from None
+    return _key(text, f"The API key file {path!r}")
+
+
+def _key(text: str, place: str) -> ApiKey:
+    try:
+        return mxgateway.ApiKey(text)
+    except ValueError as error:
+        raise click.UsageError(f"{place} holds no usable key: {error}.") from None

@@ -1,0 +1,97 @@
+"""Passwords of MXAccess users: from the environment, a file or a hidden prompt, and never from the command line.
+
+They are taken while the command line is parsed: a prompt must not wait inside an event loop, where Ctrl-C would not end it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+import click
+
+import mxgateway
+from mxgateway.system.files import read_secret, refusal_text
+from mxgateway_cli.connecting.precedence import blank_variable
+from mxgateway_cli.help.sections import Decorator, option
+from mxgateway_cli.running.app import App
+from mxgateway_cli.terminal.text import clean
+
+_FILE_LIMIT: Final = 64 * 1024
+
+
+def password_options(prefix: str = "") -> tuple[Decorator, ...]:
+    """Return the options for the password of the user whom ``--user`` names, in the command's parameter ``password``.
+
+    They stand after that option in a command's declaration. The parameter is None when no user is named.
+
+    Args:
+        prefix: ``verifier-`` for the one whom ``--verifier`` names, in the parameter ``verifier_password``.
+    """
+    user = prefix.removesuffix("-") or "user"
+    return (
+        option(f"--{prefix}password-env", metavar="NAME",
+               help=f"Environment variable with the {user}'s password.  [default: a prompt on a terminal]"),
+        option(f"--{prefix}password-file", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
+               help=f"File that holds the {user}'s password; a line end after it does not count."),
+        option(f"--{prefix}password", hidden=True, callback=_take_password),
+    )  # fmt: skip
+
+
+def _take_password(ctx: click.Context, parameter: click.Parameter, given: str | None) -> mxgateway.Secret | None:
+    """Return the password, and take the options that say where it is out of the command's parameters."""
+    name = str(parameter.name)
+    flag = "--" + name.replace("_", "-")
+    if given is not None:
+        raise click.UsageError(
+            f"{flag} would show the password to everybody in the process list; use {flag}-env or {flag}-file.", ctx
+        )
+    variable, file = ctx.params.pop(f"{name}_env", None), ctx.params.pop(f"{name}_file", None)
+    user_parameter = name.removesuffix("_password") if name != "password" else "user"
+    user = ctx.params.get(user_parameter)
+    if ctx.resilient_parsing:
+        return None
+    if variable is not None and file is not None:
+        raise click.UsageError(f"{flag}-env and {flag}-file contradict each other: there is one password.", ctx)
+    if user is None:
+        if variable is not None or file is not None:
+            raise click.UsageError(f"{flag}-{'env' if file is None else 'file'} goes with --{user_parameter}.", ctx)
+        return None
+    password = mxgateway.Secret(_password(ctx, flag, user, variable, file))
+    if password.reveal():  # an empty one is none to hide
+        ctx.ensure_object(App).keep_secret(password)
+    return password
+
+
+def _password(ctx: click.Context, flag: str, user: str, variable: str | None, file: str | None) -> str:
+    if variable is not None:
+        found = os.environ.get(variable)
+        if found is None:
+            raise click.UsageError(f"The environment variable {variable!r} of {flag}-env is not set.", ctx)
+        if not found:
+            raise blank_variable(variable)
+        return found
+    if file is not None:
+        return _from_file(ctx, file)
+    if not sys.stdin or not sys.stdin.isatty():
+        raise click.UsageError(f"There is no terminal to ask for a password: use {flag}-env or {flag}-file.", ctx)
+    import getpass
+
+    try:
+        return getpass.getpass(f"Password of {clean(user)}: ", stream=sys.stderr)
+    except EOFError:
+        raise click.UsageError("No password was typed.", ctx) from None
+
+
+def _from_file(ctx: click.Context, path: str) -> str:
+    try:
+        text = read_secret(path, _FILE_LIMIT).decode("utf-8-sig")
+    except OSError as error:
+        raise click.UsageError(f"The password file {path!r} cannot be read: {refusal_text(error)}.", ctx) from None
+    except UnicodeDecodeError:
+        raise click.UsageError(f"The password file {path!r} is no text file.", ctx) from None
+    password = text.removesuffix("\n").removesuffix("\r")
+    if not password:
+        raise click.UsageError(f"The password file {path!r} is empty.", ctx)
+    return password

@@ -1,0 +1,201 @@
+"""The options that commands share which talk to a gateway."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from click.shell_completion import CompletionItem
+
+import mxgateway
+from mxgateway_cli.connecting.precedence import ConnectionOption
+from mxgateway_cli.connecting.profile_option import profile_names, use_profile
+from mxgateway_cli.help.sections import CONNECTION_SECTION, Decorator, option
+
+if TYPE_CHECKING:
+    _SecondsBase = click.ParamType[float]
+    _KeyBase = click.ParamType[mxgateway.ApiKey]
+    _ProxyBase = click.ParamType[mxgateway.HttpProxy]
+    _ContractBase = click.ParamType[str]
+else:  # generic only since click 8.4
+    _SecondsBase = _KeyBase = _ProxyBase = _ContractBase = click.ParamType
+
+_INT64_UNSIGNED_MAX: Final = 2**64 - 1
+_FILE: Final = click.Path(exists=True, dir_okay=False)
+
+
+class Seconds(_SecondsBase):
+    """A positive, finite number of seconds."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number.
+
+        Raises:
+            click.BadParameter: It is none, or not positive and finite.
+        """
+        try:
+            seconds = float(value)
+        except (TypeError, ValueError):
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        if not (math.isfinite(seconds) and seconds > 0):
+            self.fail(f"{value} is no positive number of seconds.", param, ctx)
+        return seconds
+
+
+class KeyText(_KeyBase):
+    """An API key, put out of sight as soon as it is read."""
+
+    name = "key"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> mxgateway.ApiKey:
+        """Return the key.
+
+        Raises:
+            click.BadParameter: The text cannot be a key; the message does not show it.
+        """
+        try:
+            return mxgateway.ApiKey(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class ContractText(_ContractBase):
+    """The word ``auto``, or a file with a contract."""
+
+    name = "contract"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word, or the file's name.
+
+        Raises:
+            click.BadParameter: There is no such file.
+        """
+        return "auto" if value == "auto" else str(_FILE.convert(value, param, ctx))
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the word, and files."""
+        return [
+            *([CompletionItem("auto")] if "auto".startswith(incomplete) else ()),
+            CompletionItem(incomplete, "file"),
+        ]
+
+
+class ProxyText(_ProxyBase):
+    """The URL of an HTTP proxy; its password is put out of sight as soon as it is read."""
+
+    name = "proxy"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> mxgateway.HttpProxy:
+        """Return the proxy.
+
+        Raises:
+            click.BadParameter: The text is no proxy's URL; the message does not show it.
+        """
+        if isinstance(value, mxgateway.HttpProxy):
+            return value
+        try:
+            return mxgateway.HttpProxy.parse(value)
+        except mxgateway.MxGatewayInvalidRequestError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _connection(*names: str, **attributes: Any) -> Decorator:
+    return option(*names, cls=ConnectionOption, section=CONNECTION_SECTION, **attributes)
+
+
+CONNECTION_OPTIONS: Final[tuple[Decorator, ...]] = (
+    _connection(
+        "--endpoint", metavar="HOST:PORT", envvar="MXGATEWAY_ENDPOINT", show_envvar=True,
+        help="Where the gateway listens; [ipv6]:port, http:// and https:// are understood.  [default: localhost:5000]",
+    ),
+    _connection("--plaintext", is_flag=True, help="Speak without TLS; the API key then travels in clear text."),
+    _connection("--tls", is_flag=True, help="Speak TLS (the default; the first certificate seen is trusted)."),
+    _connection(
+        "--ca-file", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CA_FILE", show_envvar=True,
+        help="PEM file of the authorities to verify against.",
+    ),
+    _connection(
+        "--require-certificate-validation", is_flag=True, envvar="MXGATEWAY_REQUIRE_CERTIFICATE_VALIDATION", show_envvar=True,
+        help="Verify against the system's authorities.",
+    ),
+    _connection("--server-name-override", metavar="NAME", help="The name that the certificate was made for."),
+    _connection(
+        "--pin", multiple=True, metavar="SHA256", envvar="MXGATEWAY_PIN", show_envvar=True,
+        help="Fingerprint that the certificate must have; given more than once, one of them.",
+    ),
+    _connection(
+        "--known-hosts", type=click.Path(dir_okay=False), metavar="FILE", envvar="MXGATEWAY_KNOWN_HOSTS", show_envvar=True,
+        help="Where the first certificate of each gateway is kept.  [default: mxgateway/known_gateways in the user's state directory]",
+    ),
+    _connection(
+        "--client-cert", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CLIENT_CERT", show_envvar=True,
+        help="PEM file of the certificate to show to the gateway.",
+    ),
+    _connection(
+        "--client-key", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CLIENT_KEY", show_envvar=True,
+        help="PEM file of its key; the password of an encrypted one stands in MXGATEWAY_CLIENT_KEY_PASSWORD.",
+    ),
+    _connection(
+        "--proxy", type=ProxyText(), metavar="URL", envvar="MXGATEWAY_PROXY", show_envvar=True,
+        help="HTTP proxy on the way, http://[user:password@]host:port. HTTPS_PROXY and its like are not looked at.",
+    ),
+    _connection(
+        "--api-key-env", metavar="NAME", help="Environment variable with the API key.  [default: MXGATEWAY_API_KEY]"
+    ),
+    _connection("--api-key-file", type=_FILE, metavar="FILE", help="File that holds the API key."),
+    _connection(
+        "--api-key", type=KeyText(), metavar="KEY", help="The API key itself; the process list shows it to everybody."
+    ),
+    _connection(
+        "--profile", metavar="NAME", envvar="MXGATEWAY_PROFILE", show_envvar=True, is_eager=True, expose_value=False,
+        callback=use_profile, shell_complete=profile_names,
+        help="Take what neither a flag nor the environment says from this profile; see mxgw-py profile.",
+    ),
+    _connection(
+        "--contract", type=ContractText(), metavar="FILE|auto", envvar="MXGATEWAY_CONTRACT", show_envvar=True,
+        help="The gateway's own contract, a FileDescriptorSet; auto asks the gateway for it.  [default: the one of this program]",
+    ),
+    _connection("--simulator", is_flag=True, help="Use a simulated gateway that lives as long as the command."),
+)  # fmt: skip
+
+CALL_TIMEOUT: Final = _connection(
+    "--timeout", type=Seconds(), metavar="SECONDS", help="Bound of connecting and of each call.  [default: 10 and 30]"
+)
+
+
+def whole_timeout(default: float | None = None) -> Decorator:
+    """Return the ``--timeout`` of a command whose waiting it bounds as a whole; that of a profile or a batch bounds its calls alone."""
+    return option(
+        "--timeout", section=CONNECTION_SECTION, type=Seconds(), metavar="SECONDS", default=default, show_default=default is not None,
+        help="Bound of the whole command; exit code 20 when something is still missing then.",
+    )  # fmt: skip
+
+
+SESSION_ID: Final = option(
+    "--session-id", metavar="ID",
+    help="Work in this open session. Without it the command opens a session of its own and closes it at the end.",
+)  # fmt: skip
+CLIENT_NAME: Final = option(
+    "--client-name", metavar="NAME", default="mxgw-py", show_default=True, help="Name to register with MXAccess."
+)
+SERVER_HANDLE: Final = option(
+    "--server-handle", type=int, metavar="N", help="Handle that register gave; needs --session-id."
+)
+ITEM_HANDLE: Final = option("--item-handle", type=int, metavar="N", help="Handle that add-item gave.")
+USER_ID: Final = option(
+    "--user-id", type=int, metavar="N", default=0, show_default=True, help="MXAccess user who writes."
+)
+AFTER_WORKER_SEQUENCE: Final = option(
+    "--after-worker-sequence", type=click.IntRange(0, _INT64_UNSIGNED_MAX), metavar="N", default=0, show_default=True,
+    help="Resume after this event; 0 starts afresh.",
+)  # fmt: skip
+VALUE_TYPE: Final = option(
+    "--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE", required=True,
+    help=f"Type of the value: {', '.join(name for name in mxgateway.VALUE_TYPES if '[' not in name)}; int32[] etc. are arrays.",
+)  # fmt: skip
+VALUE_TEXT: Final = option(
+    "--value", metavar="TEXT", required=True, help="The value; elements of an array between commas, or as a JSON array."
+)

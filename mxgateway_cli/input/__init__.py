@@ -1,0 +1,1 @@
+"""What a command works on: tags, handles, values, files, conditions."""

@@ -1,0 +1,168 @@
+"""Thresholds for a monitoring system: ranges as Nagios plugins write them, and what a reading comes to by them."""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import mxgateway
+from mxgateway_cli.input.conditions import Quality, quality_suffices
+from mxgateway_cli.input.typed_text import unknown_tag
+from mxgateway_cli.terminal.failures import CommandFailure
+
+if TYPE_CHECKING:
+    from mxgateway import TagValue
+
+RANGE_HINT: Final = "10 (0 to 10 is well), 10:, ~:10, 10:20, or @10:20 (10 to 20 is not)"
+_NUMBER: Final = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+_RANGE: Final = re.compile(rf"(@)?(?:({_NUMBER}|~)?:)?({_NUMBER})?", re.ASCII)
+
+
+class State(enum.IntEnum):
+    """How a tag is; the numbers are the exit codes of Nagios plugins."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+
+GRAVITY: Final = (State.OK, State.UNKNOWN, State.WARNING, State.CRITICAL)
+"""The states, the gravest last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A range of values that are well, or with ``@`` of values that are not."""
+
+    text: str
+    low: float
+    high: float
+    inside: bool
+    """Whether values inside of the range are those that alert."""
+
+    @classmethod
+    def parse(cls, text: str) -> Range:
+        """Return the range that a text stands for: ``[@][start:][end]``.
+
+        Without a start it begins at 0, with ``~`` as the start it has none, without an end it has none.
+
+        Raises:
+            ValueError: It stands for none; the text says what is allowed.
+        """
+        match = _RANGE.fullmatch(text.strip())
+        if match is None or not (":" in text or match[3]):
+            raise ValueError(f"{text!r} is no range: write {RANGE_HINT}")
+        low = -math.inf if match[2] == "~" else float(match[2] or 0)
+        high = math.inf if match[3] is None else float(match[3])
+        if low > high:
+            raise ValueError(f"{text!r} begins above its end: write {RANGE_HINT}")
+        return cls(text.strip(), low, high, match[1] is not None)
+
+    def alerts(self, value: float) -> bool:
+        """Tell whether a value is one that alerts; NaN always is."""
+        return math.isnan(value) or (self.low <= value <= self.high) is self.inside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is well."""
+
+    warning: Range | None
+    critical: Range | None
+    max_age: float | None
+    """Seconds that a value may be old."""
+    quality: Quality
+    """The least quality that is well."""
+
+
+class Reading(NamedTuple):
+    """One tag, read."""
+
+    tag: TagValue
+    age: float | None
+    """Seconds since the value was true; None when it does not tell."""
+    round_trip: float
+    """Seconds of a ping through the session's worker."""
+
+    @classmethod
+    def of(cls, tag: TagValue, round_trip: float) -> Reading:
+        """Return what was read just now."""
+        moment = tag.source_time
+        age = None if moment is None or not tag.ok else time.time() - moment.timestamp()
+        return cls(tag, age, round_trip)
+
+    @property
+    def number(self) -> float | None:
+        """The value as a number: true is 1, false is 0; None for one that is none."""
+        value = self.tag.value
+        return value if isinstance(value, int | float) else None
+
+
+class Verdict(NamedTuple):
+    """What a reading comes to."""
+
+    state: State
+    reasons: list[str]
+    """Why it is not OK, the gravest first."""
+
+
+def judge(reading: Reading, limits: Limits) -> Verdict:
+    """Return what a reading comes to."""
+    if not reading.tag.ok:
+        state = State.UNKNOWN if unknown_tag(reading.tag.statuses) else State.CRITICAL
+        return Verdict(state, [f"it cannot be read: {reading.tag.error}"])
+    return combined([*_judge_quality(reading, limits), *_judge_age(reading, limits), *_judge_value(reading, limits)])
+
+
+def judge_failure(error: mxgateway.MxGatewayError | CommandFailure) -> Verdict:
+    """Return what a check that failed comes to: the gateway is not well, or the check was set up wrongly."""
+    setup = (
+        CommandFailure,
+        mxgateway.MxGatewayAuthenticationError,
+        mxgateway.MxGatewayAuthorizationError,
+        mxgateway.MxGatewayInvalidRequestError,
+    )
+    return Verdict(State.UNKNOWN if isinstance(error, setup) else State.CRITICAL, [error.message])
+
+
+def combined(findings: Iterable[tuple[State, str]]) -> Verdict:
+    """Return the gravest of some states, with all reasons."""
+    ordered = sorted(findings, key=lambda finding: -GRAVITY.index(finding[0]))
+    return Verdict(ordered[0][0] if ordered else State.OK, [reason for _, reason in ordered])
+
+
+def _judge_quality(reading: Reading, limits: Limits) -> list[tuple[State, str]]:
+    quality = reading.tag.quality
+    if quality_suffices(quality, limits.quality):
+        return []
+    state = State.WARNING if mxgateway.status.quality_kind(quality) == "uncertain" else State.CRITICAL
+    return [(state, f"its quality is {mxgateway.status.explain_quality(quality)}")]
+
+
+def _judge_age(reading: Reading, limits: Limits) -> list[tuple[State, str]]:
+    if limits.max_age is None:
+        return []
+    if reading.age is None:
+        return [(State.UNKNOWN, "it does not tell how old it is")]
+    if reading.age > limits.max_age:
+        return [(State.CRITICAL, f"it is {reading.age:.1f} s old, more than {limits.max_age:g} s")]
+    return []
+
+
+def _judge_value(reading: Reading, limits: Limits) -> list[tuple[State, str]]:
+    if limits.warning is None and limits.critical is None:
+        return []
+    number = reading.number
+    if number is None:
+        return [(State.UNKNOWN, "it has no number that a range could be for")]
+    for state, limit in ((State.CRITICAL, limits.critical), (State.WARNING, limits.warning)):
+        if limit is not None and limit.alerts(number):
+            place = "inside" if limit.inside else "outside"
+            return [(state, f"its value is {place} of {limit.text.removeprefix('@')}")]
+    return []

@@ -1,0 +1,204 @@
+"""One value for all tags that a pattern stands for: shown first, and written only to as many as were expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+import mxgateway
+from mxgateway_cli.declaring.command import Call
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.tag_globs import tags_of
+from mxgateway_cli.input.typed_text import own_type
+from mxgateway_cli.output.tags import aligned, json_data_type, json_value, value_cell
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.text import value_text
+
+if TYPE_CHECKING:
+    from mxgateway import Session, TagValue, TagWrite
+    from mxgateway.proto import MxValue
+    from mxgateway_cli.input.write_target import NewValue, WriteTarget
+
+TAG_COUNT: Final = option(
+    "--tag-count", type=click.IntRange(1), metavar="N",
+    help="With a pattern: how many tags it must stand for, as --dry-run tells. Without it a pattern writes nothing.",
+)  # fmt: skip
+_PLANNED: Final = ("tag", "old value", "new value", "type", "quality")
+_WRITTEN: Final = ("tag", "outcome")
+_SHOWN_DEFECTS: Final = 10
+
+
+async def write_pattern(
+    call: Call,
+    target: WriteTarget,
+    new: NewValue,
+    *,
+    limit: int,
+    tag_count: int | None,
+    user_id: int,
+    confirm: bool,
+    dry_run: bool,
+) -> None:
+    """Write a value to all tags that a pattern stands for, or show what would be written.
+
+    Nothing is written unless all of them can be read and take the value, and they are as many as the command line says.
+
+    Raises:
+        CommandFailure: They are not, or some of the writes failed.
+    """
+    pattern = target.tag or ""
+    async with tags_of(call, [pattern], limit) as tags:
+        if not dry_run or tag_count is not None:
+            _check_count(pattern, len(tags), tag_count)
+        async with target.session(call) as session:
+            messages = await _Plan(call, session, pattern, new).messages(tags, shown=dry_run)
+            if dry_run:
+                return
+            written = await session.write_tags(
+                messages, confirm=confirm, user_id=user_id, correlation_id=call.correlation_id
+            )  # fmt: skip
+    _report(call, session.session_id, pattern, written)
+
+
+def _check_count(pattern: str, found: int, expected: int | None) -> None:
+    if found == expected:
+        return
+    wanted = "" if expected is None else f", not {expected}"
+    raise CommandFailure(
+        f"{pattern!r:.80} stands for {tags_text(found)}{wanted}: nothing was written",
+        code=ExitCode.USAGE,
+        hint=f"look at them with --dry-run; --tag-count {found} writes them",
+    )
+
+
+class _Plan:
+    """What is to be written where.
+
+    Args:
+        call: The command's run.
+        session: Where the tags are read.
+        pattern: What they are like.
+        new: The value.
+    """
+
+    def __init__(self, call: Call, session: Session, pattern: str, new: NewValue) -> None:
+        self._call = call
+        self._session = session
+        self._pattern = pattern
+        self._new = new
+
+    async def messages(self, tags: Sequence[str], *, shown: bool) -> dict[str, MxValue]:
+        """Return the message for each tag, of the tag's own type unless the command line says another one.
+
+        Raises:
+            CommandFailure: Some cannot be read, or do not take the value.
+        """
+        if self._new.message is not None and not shown:
+            return dict.fromkeys(tags, self._new.message)
+        found = await self._session.read(tags, correlation_id=self._call.correlation_id)
+        messages: dict[str, MxValue] = {}
+        defects: list[str] = []
+        for read in found:
+            try:
+                messages[read.tag] = self._message(read)
+            except (CommandFailure, mxgateway.MxGatewayInvalidRequestError) as error:
+                defects.append(error.message if read.tag in error.message else f"{read.tag}: {error.message}")
+        if defects:
+            more = f"; and {len(defects) - _SHOWN_DEFECTS} more" if len(defects) > _SHOWN_DEFECTS else ""
+            raise CommandFailure(
+                f"{len(defects)} of {tags_text(len(found))} cannot take the value: {'; '.join(defects[:_SHOWN_DEFECTS])}{more}",
+                code=ExitCode.USAGE,
+                hint="nothing was written; make the pattern narrower",
+            )
+        if shown:
+            self._show(found, messages)
+        return messages
+
+    def _message(self, read: TagValue) -> MxValue:
+        if not read.ok:
+            raise CommandFailure(f"{read.tag} cannot be read: {read.error}")
+        return self._new.message if self._new.message is not None else own_type(read).message(self._new.text)
+
+    def _show(self, found: Sequence[TagValue], messages: dict[str, MxValue]) -> None:
+        """Write what would be written where."""
+        output = self._call.output
+        if output.form == "table":
+            for row in aligned([_PLANNED, *(_planned_cells(read, messages[read.tag]) for read in found)]):
+                output.row(row)
+            count = tags_text(len(found))
+            self._call.app.announce([f"{count} would be written; --tag-count {len(found)} writes them"])
+            return
+        results = [_planned_fields(read, messages[read.tag]) for read in found]
+        head = {"operation": "write", "sessionId": self._session.session_id, "dryRun": True, "pattern": self._pattern}
+        _write_all(self._call, head | {"tagCount": len(found)}, results, "newValue")
+
+
+def _planned_cells(read: TagValue, message: MxValue) -> tuple[str, ...]:
+    new = value_cell(mxgateway.from_mx_value(message))
+    quality = mxgateway.status.explain_quality(read.quality)
+    return read.tag, value_cell(read.value), new, message.variant_type, quality
+
+
+def _planned_fields(read: TagValue, message: MxValue) -> dict[str, Any]:
+    return {
+        "tag": read.tag,
+        "oldValue": json_value(read.value),
+        "oldDataType": json_data_type(read.data_type),
+        "newValue": json_value(mxgateway.from_mx_value(message)),
+        "newDataType": json_data_type(message.data_type),
+        "variantType": message.variant_type,
+        "quality": read.quality,
+        "qualityText": mxgateway.status.explain_quality(read.quality),
+    }
+
+
+def _report(call: Call, session_id: str, pattern: str, written: Sequence[TagWrite]) -> None:
+    """Write what became of each tag.
+
+    Raises:
+        CommandFailure: Some of the writes failed.
+    """
+    failed = sum(not each.ok for each in written)
+    if call.output.form == "table":
+        for row in aligned([_WRITTEN, *((each.tag, _outcome(each)) for each in written)]):
+            call.output.row(row)
+    else:
+        head = {"operation": "write", "sessionId": session_id, "pattern": pattern, "tagCount": len(written)}
+        _write_all(call, head | {"failedCount": failed}, [_written_fields(each) for each in written], "ok")
+    if failed:
+        raise CommandFailure(f"{failed} of {tags_text(len(written))} could not be written", code=ExitCode.PARTLY_FAILED)
+
+
+def _outcome(write: TagWrite) -> str:
+    if not write.ok:
+        return write.error
+    return "done" if write.confirmed else "accepted"
+
+
+def _written_fields(write: TagWrite) -> dict[str, Any]:
+    return {
+        "tag": write.tag,
+        "ok": write.ok,
+        "confirmed": write.confirmed,
+        "error": write.error,
+        "hresult": write.hresult,
+        "statuses": [mxgateway.to_json_dict(each) for each in write.statuses],
+        "event": mxgateway.to_json_dict(write.event) if write.event is not None else None,
+    }
+
+
+def _write_all(call: Call, head: dict[str, Any], results: Sequence[dict[str, Any]], value: str) -> None:
+    """Write results in one document, or each as a record."""
+    if call.output.form == "json":
+        document = head | {"results": results, "correlationId": call.correlation_id}
+        call.output.document(document, value="tagCount")
+        return
+    for each in results:
+        call.output.record(each, (), value=value_text(each[value]))
+
+
+def tags_text(count: int) -> str:
+    """Return a number of tags in words."""
+    return "1 tag" if count == 1 else f"{count} tags"

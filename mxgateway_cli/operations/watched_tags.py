@@ -1,0 +1,116 @@
+"""The tags that `watch` shows: what is known of each, as their events come."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import mxgateway
+from mxgateway_cli.input.typed_text import event_type
+from mxgateway_cli.output.tags import event_time, event_trouble, json_data_type, json_time, json_value
+from mxgateway_cli.terminal.text import value_text
+
+if TYPE_CHECKING:
+    from mxgateway import MxValueOutput
+    from mxgateway.proto import MxEvent, SubscribeResult
+
+TREND_LENGTH: Final = 24
+"""Numbers that a tag's trend is made of."""
+
+
+class WatchedTag:
+    """One tag and the last that is known of it.
+
+    Args:
+        tag: Its name.
+        trouble: Why it could not be subscribed to; empty when it could.
+    """
+
+    def __init__(self, tag: str, trouble: str = "") -> None:
+        self.tag = tag
+        self.trouble = trouble
+        self.value: MxValueOutput = None
+        self.quality: int | None = None
+        """None until the first value has come."""
+        self.source_time: mxgateway.Timestamp | None = None
+        self.changes = 0
+        """How often the value has become another one since the first."""
+        self.numbers: deque[float] = deque(maxlen=TREND_LENGTH)
+
+    def update(self, event: MxEvent) -> None:
+        """Take what an event tells."""
+        value = mxgateway.from_mx_value(event.value)
+        if self.quality is not None and value != self.value:
+            self.changes += 1
+        self.value, self.quality, self.source_time = value, event.quality, event_time(event)
+        self.trouble = event_trouble(event)
+        if isinstance(value, int | float) and math.isfinite(value):
+            self.numbers.append(float(value))
+
+    @property
+    def value_text(self) -> str:
+        """The value as people read it."""
+        return value_text(self.value)
+
+    @property
+    def quality_text(self) -> str:
+        """The quality in words; empty before the first value."""
+        return "" if self.quality is None else mxgateway.status.explain_quality(self.quality)
+
+    def record(self, event: MxEvent) -> dict[str, Any]:
+        """Return the tag after `event` as a JSON object."""
+        return {
+            "tag": self.tag,
+            "value": json_value(self.value),
+            "dataType": json_data_type(event_type(event).data_type),
+            "quality": self.quality,
+            "qualityText": self.quality_text,
+            "sourceTimestamp": json_time(self.source_time),
+            "changes": self.changes,
+            "workerSequence": str(event.worker_sequence),
+            "error": self.trouble,
+        }
+
+
+class WatchedTags:
+    """All tags of one command, in order.
+
+    Args:
+        tags: Their names.
+        results: What subscribing to each came to.
+    """
+
+    def __init__(self, tags: Sequence[str], results: Sequence[SubscribeResult]) -> None:
+        self.rows: list[WatchedTag] = []
+        self.updates = 0
+        self.lost = 0
+        """Events that the gateway could not deliver."""
+        self._by_handle: dict[int, WatchedTag] = {}
+        for tag, result in zip(tags, results, strict=True):
+            row = WatchedTag(
+                tag, "" if result.was_successful else result.error_message or "it could not be subscribed to"
+            )
+            self.rows.append(row)
+            if result.was_successful:
+                self._by_handle[result.item_handle] = row
+
+    @property
+    def refused(self) -> list[WatchedTag]:
+        """The tags that could not be subscribed to."""
+        subscribed = set(map(id, self._by_handle.values()))
+        return [row for row in self.rows if id(row) not in subscribed]
+
+    def take(self, event: MxEvent) -> WatchedTag | None:
+        """Update and return the tag that an event is about, None for another event."""
+        if event.replay_gap is not None:
+            gap = event.replay_gap
+            self.lost += max(0, gap.oldest_available_sequence - gap.requested_after_sequence - 1)
+            return None
+        row = self._by_handle.get(event.item_handle)
+        if row is None or event.family != mxgateway.proto.MxEventFamily.ON_DATA_CHANGE:
+            return None
+        self.updates += 1
+        row.update(event)
+        return row

@@ -1,0 +1,1 @@
+"""How one invocation runs: the event loop, signals, logs, its settings."""

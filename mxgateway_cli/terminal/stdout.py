@@ -1,0 +1,143 @@
+"""The one place that writes data: stdout carries a command's result and nothing else."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, Literal
+
+from mxgateway_cli.terminal.text import clean, json_text
+
+OutputFormat = Literal["table", "json", "jsonl", "value"]
+FORMATS: Final[tuple[OutputFormat, ...]] = ("table", "json", "jsonl", "value")
+
+
+class ClosedPipe(Exception):
+    """Whoever read stdout has gone: the command ends quietly, its work no longer wanted."""
+
+
+class Output:
+    """Writes results in the format that was asked for.
+
+    Args:
+        form: How results are written.
+    """
+
+    end_marker: str = ""
+    """In a batch, the line that will end this command's output. No other line is like it, and what is no stream's leaves together with it."""
+
+    def __init__(self, form: OutputFormat = "table") -> None:
+        self.form: OutputFormat = form
+
+    def document(self, fields: Mapping[str, Any], *, value: str) -> None:
+        """Write the one result of a command.
+
+        Args:
+            fields: The JSON object, in the order of its keys.
+            value: The key whose field is the answer, for the format ``value``.
+        """
+        if self.form == "json":
+            self.text(json_text(fields, indent=2))
+        elif self.form == "jsonl":
+            self.text(json_text(fields))
+        elif self.form == "value":
+            self.text(plain(fields[value]))
+        else:
+            self.pairs(fields)
+
+    def record(self, fields: Mapping[str, Any], columns: Sequence[str], *, value: str) -> None:
+        """Write one line of a stream.
+
+        Args:
+            fields: The record as a JSON object (formats ``json`` and ``jsonl``).
+            columns: The cells of a table's row, padded.
+            value: The text that the format ``value`` shows.
+        """
+        if self.form in ("json", "jsonl"):
+            write_line(json_text(fields))
+        elif self.form == "value":
+            write_line(self._apart(clean(value)))
+        else:
+            self.row(columns)
+
+    def row(self, columns: Sequence[str]) -> None:
+        """Write one row of a table whose cells are padded already."""
+        write_line(self._apart("  ".join(clean(column) for column in columns).rstrip()))
+
+    def text(self, text: str) -> None:
+        """Write text of this program's own making as it is."""
+        write_line(self._apart(text), flush=not self.end_marker)
+
+    def pairs(self, fields: Mapping[str, Any]) -> None:
+        """Write the plain fields of an object as two columns; nested ones are JSON's."""
+        shown = {key: plain(field) for key, field in fields.items() if not _is_nested(field)}
+        width = max(map(len, shown), default=0)
+        for key, text in shown.items():
+            self.text(f"{key:<{width}}  {text}".rstrip())
+
+    def _apart(self, line: str) -> str:
+        """Return a line that is not the end marker: a value that reads like it begins with an escape."""
+        if self.end_marker and line.strip() == self.end_marker:
+            return line.replace("_", r"\x5f", 1)
+        return line
+
+
+def plain(field: Any) -> str:
+    """Return a JSON field as people read it, on one line."""
+    if field is None:
+        return ""
+    if isinstance(field, bool):
+        return "true" if field else "false"
+    if isinstance(field, list) and all(isinstance(entry, str) for entry in field):
+        return clean(", ".join(field))
+    return json_text(field) if isinstance(field, list | Mapping) else clean(str(field))
+
+
+def _is_nested(field: Any) -> bool:
+    return isinstance(field, Mapping) or (isinstance(field, list) and not (field and isinstance(field[0], str)))
+
+
+def prepare_stdout() -> None:
+    """Make stdout carry UTF-8 with bare line feeds wherever it goes; a character it cannot carry never ends a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            if stream.isatty():
+                stream.reconfigure(errors="backslashreplace")
+            else:
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def write_line(text: str, *, flush: bool = True) -> None:
+    """Write one line and hand it on at once.
+
+    Args:
+        text: The line, without its end.
+        flush: False lets it wait for the next one.
+
+    Raises:
+        ClosedPipe: Nobody reads stdout any more.
+    """
+    try:
+        sys.stdout.write(text + "\n")
+        if flush:
+            sys.stdout.flush()
+    except OSError as error:
+        if is_closed_pipe(error):
+            raise ClosedPipe from None
+        raise
+
+
+def is_closed_pipe(error: OSError) -> bool:
+    """Tell whether writing failed because the reader has gone (Windows calls it an invalid argument)."""
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
+
+
+def discard_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's last flush finds no closed pipe to complain about."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
