@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mxgateway.errors.faults import CallSite as CallSite
     from mxgateway.errors.faults import GrpcStatus as GrpcStatus
     from mxgateway.errors.faults import Phase as Phase
+    from mxgateway.errors.mapping import map_fault as map_fault
     from mxgateway.errors.partial_bulk import PartialBulk as PartialBulk
     from mxgateway.errors.tree import MxAccessError as MxAccessError
     from mxgateway.errors.tree import MxGatewayAuthenticationError as MxGatewayAuthenticationError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from mxgateway.errors.tree import MxGatewayTlsError as MxGatewayTlsError
     from mxgateway.errors.tree import MxGatewayTransportError as MxGatewayTransportError
     from mxgateway.errors.tree import MxGatewayWorkerError as MxGatewayWorkerError
-    from mxgateway.errors.tree import map_fault as map_fault
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -36,6 +36,7 @@ else:
                 "GrpcStatus",
                 "Phase",
             ),
+            ".mapping": ("map_fault",),
             ".partial_bulk": ("PartialBulk",),
             ".tree": (
                 "MxAccessError",
@@ -55,7 +56,6 @@ else:
                 "MxGatewayTlsError",
                 "MxGatewayTransportError",
                 "MxGatewayWorkerError",
-                "map_fault",
             ),
         },
     )

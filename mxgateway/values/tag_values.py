@@ -7,8 +7,9 @@ from typing import Any
 
 from mxgateway import proto, status
 from mxgateway.errors.redaction import OPEN_GATE
-from mxgateway.values.conversion import MxValueOutput, from_mx_value
 from mxgateway.values.fast_frozen import maker
+from mxgateway.values.from_mx import from_mx_value
+from mxgateway.values.types import MxValueOutput
 from mxgateway.wire import Timestamp, has_field
 
 

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from mxgateway import proto
-    from mxgateway.values.conversion import MxValueInput
     from mxgateway.values.kinds import Rule, Unfit
+    from mxgateway.values.types import MxValueInput
 
 # The message classes are imported where they are needed: a command line that only lists its types must not load them.
 
@@ -82,7 +82,7 @@ def data_type_of(type_name: str) -> proto.MxDataType:
 
 
 def _parse(type_name: str, text: str, name: str) -> tuple[MxValueInput, proto.MxValue]:
-    from mxgateway.values.conversion import mx_value_by_rule, to_mx_value
+    from mxgateway.values.to_mx import mx_value_by_rule, to_mx_value
 
     _check_type(type_name)
     if type_name == "null":

@@ -1,45 +1,19 @@
-"""Python values to MxValue and back.
-
-Writing is strict: a Python value becomes exactly one kind of MxValue, or is refused before anything is sent, in one line
-that says what, where and what to do. Reading never fails: what this client cannot turn into a Python value comes back whole
-as an `UnconvertedValue`.
-
-========================  ==========================================  ==================================================
-Python                    MxValue                                     notes
-========================  ==========================================  ==================================================
-``bool``                  bool_value, BOOLEAN, VT_BOOL
-``int`` of 32 bits        int32_value, INTEGER, VT_I4                 also IntEnum and numpy integers (``__index__``)
-``int`` of 64 bits        int64_value, INTEGER, VT_I8
-``float``                 double_value, DOUBLE, VT_R8                 float_value, VT_R4 when FLOAT is asked for
-``str``                   string_value, STRING, VT_BSTR
-``datetime`` with a zone  timestamp_value, TIME, VT_DATE              in UTC, exact to 100 ns; read as a `Timestamp`
-``timedelta``             double_value, ELAPSED_TIME, VT_R8           in seconds; read back as that number
-``bytes``                 raw_value, UNKNOWN, VT_RECORD               passed through as they are
-sequence of one of them   array_value, VT_ARRAY|…                     read back as a list
-``None``                  is_null, NO_DATA, VT_EMPTY                  whatever data type is asked for
-========================  ==========================================  ==================================================
-
-A ready ``proto.MxValue``, ``proto.MxArray`` or ``proto.MxSparseArray`` is sent as it is.
-"""
+"""Python values to MxValue: a Python value becomes exactly one kind of MxValue, or is refused before anything is sent."""
 
 from __future__ import annotations
 
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, SupportsIndex, TypeAlias, cast
+from typing import Any, Final, SupportsIndex
 
 from mxgateway import proto
-from mxgateway.errors.redaction import OPEN_GATE
 from mxgateway.values.kinds import (
     DATA_TYPES,
     ELAPSED,
     INFERRED,
     INT64,
     KINDS,
-    RAW,
     Kind,
     Plain,
     Rule,
@@ -50,54 +24,8 @@ from mxgateway.values.kinds import (
     refusal,
     shown_int,
 )
+from mxgateway.values.types import MAX_RANK, MxArrayInput, MxScalarInput, MxValueInput
 from mxgateway.wire import WireError, encode, which_one_of
-
-
-@dataclass(frozen=True, slots=True)
-class UnconvertedValue:
-    """A value that has no Python form here, with all that the gateway told about it."""
-
-    raw_data_type: int
-    """MXAccess's own number of the data type, or of the element type."""
-    variant_type: str
-    """The VARIANT type by name."""
-    raw_diagnostic: str
-    """The gateway's reason why it could not convert the value; may be empty."""
-    raw_value: bytes
-    """The bytes of a scalar that the gateway could not convert; those of an array are in `message`."""
-    message: proto.MxValue | proto.MxArray
-    """The message as it was received."""
-
-    def __str__(self) -> str:
-        reason = OPEN_GATE.line(self.raw_diagnostic) or f"{len(self.raw_value)} bytes"
-        return f"unconverted {OPEN_GATE.line(self.variant_type) or 'value'} of MXAccess type {self.raw_data_type}: {reason}"
-
-
-MxScalarInput: TypeAlias = (
-    bool | int | SupportsIndex | float | str | datetime | timedelta | bytes | bytearray | memoryview
-)
-"""One value that is no array."""
-
-MxArrayInput: TypeAlias = (
-    Sequence[bool] | Sequence[int] | Sequence[float] | Sequence[str]
-    | Sequence[datetime] | Sequence[timedelta] | Sequence[bytes]
-)  # fmt: skip
-"""A sequence of one type."""
-
-MxValueInput: TypeAlias = MxScalarInput | MxArrayInput | proto.MxValue | proto.MxArray | proto.MxSparseArray | None
-"""What can be written."""
-
-MxArrayOutput: TypeAlias = (
-    list[bool] | list[int] | list[float] | list[str] | list[datetime] | list[bytes] | list["MxArrayOutput"]
-)
-"""An array that was read: flat, or lists inside lists when it has several dimensions."""
-
-MxValueOutput: TypeAlias = bool | int | float | str | datetime | bytes | MxArrayOutput | UnconvertedValue | None
-"""What a value that was read becomes."""
-
-# --------------------------------------------------------------------------------------------------------------------
-# Writing
-
 
 _READY_MADE: Final = (proto.MxValue, proto.MxArray, proto.MxSparseArray)
 _OWN_TYPES: Final = {kind.data_type: proto.MxDataType[kind.data_type] for kind in (*KINDS, ELAPSED)}
@@ -327,101 +255,11 @@ def _whole(value: SupportsIndex) -> int | None:
 
 
 def _check_dimensions(dimensions: Sequence[int], count: int, name: str) -> None:
-    if not 1 <= len(dimensions) <= _MAX_RANK or any(not 0 <= length <= _UINT32_MAX for length in dimensions):
-        raise refusal(name, f"has dimensions {list(dimensions)[:_MAX_RANK]}", f"pass 1 to {_MAX_RANK} lengths from 0")
+    if not 1 <= len(dimensions) <= MAX_RANK or any(not 0 <= length <= _UINT32_MAX for length in dimensions):
+        raise refusal(name, f"has dimensions {list(dimensions)[:MAX_RANK]}", f"pass 1 to {MAX_RANK} lengths from 0")
     if math.prod(dimensions) != count:
         what = f"has {count} elements, but dimensions {list(dimensions)} hold {math.prod(dimensions)}"
         raise refusal(name, what, "make both agree")
 
 
 _UINT32_MAX: Final = 2**32 - 1
-# .NET's limit on the rank of an array, which the gateway's arrays pass through.
-_MAX_RANK: Final = 32
-
-# --------------------------------------------------------------------------------------------------------------------
-# Reading
-
-_PLAIN_ARMS: Final = frozenset(kind.arm for kind in KINDS if kind is not RAW)
-_ARRAY_ARMS: Final = frozenset(kind.array_arm for kind in KINDS)
-_NO_VALUE_VARIANTS: Final = ("", "VT_EMPTY", "VT_NULL")
-_NO_VALUE_TYPES: Final = (proto.MxDataType.UNSPECIFIED, proto.MxDataType.NO_DATA)
-
-
-def from_mx_value(message: proto.MxValue) -> MxValueOutput:
-    """Return the Python value that a message carries; never raises.
-
-    Args:
-        message: The value as it was received.
-
-    Returns:
-        None for null and for a message that holds nothing; a sparse array, which exists for writes only, counts as nothing.
-        Times as `Timestamp`, a datetime in UTC that keeps its 100 ns digit. Arrays of several dimensions as lists
-        inside lists, row by row. What cannot be converted as an `UnconvertedValue`.
-    """
-    if message.is_null:
-        return None
-    arm = which_one_of(message, "kind")
-    if arm in _PLAIN_ARMS:
-        return cast("MxValueOutput", getattr(message, arm))
-    if arm == "array_value":
-        return _from_array(message.array_value, message)
-    if arm == RAW.arm and not message.raw_diagnostic and not message.raw_data_type:
-        return message.raw_value
-    return None if _holds_nothing(message, arm) else _unconverted(message, None)
-
-
-def from_mx_array(array: proto.MxArray) -> MxArrayOutput | UnconvertedValue:
-    """Return the list that an array message carries; never raises.
-
-    Args:
-        array: The array as it was received.
-
-    Returns:
-        A new list, with lists inside when the array has several dimensions; an `UnconvertedValue` when the gateway could
-        not convert the elements, or when their number does not fill the dimensions.
-    """
-    return _from_array(array, None)
-
-
-def _from_array(array: proto.MxArray, value: proto.MxValue | None) -> MxArrayOutput | UnconvertedValue:
-    arm = which_one_of(array, "values")
-    told = bool(array.raw_diagnostic or array.raw_element_data_type)
-    if not arm:
-        elements_missing = told or (array.dimensions and 0 not in array.dimensions)
-        return _unconverted(value, array) if elements_missing else []
-    if arm not in _ARRAY_ARMS or (arm == RAW.array_arm and told):
-        return _unconverted(value, array)
-    elements: list[object] = list(getattr(array, arm).values)
-    if len(array.dimensions) > 1:
-        if len(array.dimensions) > _MAX_RANK or math.prod(array.dimensions) != len(elements):
-            return _unconverted(value, array)
-        elements = _in_rows(elements, array.dimensions)
-    return cast("MxArrayOutput", elements)
-
-
-def _in_rows(elements: list[object], dimensions: Sequence[int]) -> list[object]:
-    """Return the row of elements as lists inside lists; the last dimension varies fastest."""
-    for length in reversed(dimensions[1:]):
-        elements = [elements[start : start + length] for start in range(0, len(elements), length)] if elements else []
-    return elements
-
-
-def _holds_nothing(message: proto.MxValue, arm: str) -> bool:
-    if message.raw_diagnostic or message.raw_data_type:
-        return False
-    if arm:
-        return arm == "sparse_array_value"
-    return message.data_type in _NO_VALUE_TYPES and message.variant_type in _NO_VALUE_VARIANTS
-
-
-def _unconverted(value: proto.MxValue | None, array: proto.MxArray | None) -> UnconvertedValue:
-    outer = proto.MxValue() if value is None else value
-    inner = proto.MxArray() if array is None else array
-    raw = outer.raw_value if which_one_of(outer, "kind") == RAW.arm else b""
-    return UnconvertedValue(
-        raw_data_type=outer.raw_data_type or inner.raw_element_data_type,
-        variant_type=outer.variant_type or inner.variant_type,
-        raw_diagnostic=outer.raw_diagnostic or inner.raw_diagnostic,
-        raw_value=raw,
-        message=inner if value is None else value,
-    )
