@@ -15,8 +15,8 @@ from mxgateway.calling.requests import new_correlation_id
 from mxgateway.calling.rpcs import ACKNOWLEDGE_ALARM
 from mxgateway.errors import CallSite, GrpcStatus, MxGatewayError
 from mxgateway.errors.faults import is_unprocessed
-from mxgateway.transport.calls.call import unary
 from mxgateway.transport.calls.method import CallOptions, Progress, site_of
+from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
 from mxgateway.wire import has_field
 

@@ -13,8 +13,9 @@ from mxgateway.calling.rpcs import INVOKE
 from mxgateway.errors import CallSite, map_fault
 from mxgateway.errors.faults import ContractFault, RequestFault
 from mxgateway.options.credentials import Secret
-from mxgateway.transport.calls.call import SentCall, framed, unary
+from mxgateway.transport.calls.call import framed
 from mxgateway.transport.calls.method import CallOptions, Progress, Site, site_of
+from mxgateway.transport.calls.unary import SentCall, unary
 from mxgateway.transport.channel import Channel
 from mxgateway.wire import WireError, which_one_of
 from mxgateway.wire.messages.betterproto_seam import FieldMetadata, Message

@@ -23,7 +23,7 @@ from mxgateway.events.writes.book import written_items
 from mxgateway.events.writes.item_writes import Completion, Item, forget
 from mxgateway.transport.calls.method import Progress
 from mxgateway.values import MxValueInput, to_mx_value
-from mxgateway.values.kinds import DATA_TYPES
+from mxgateway.values.rules import DATA_TYPES
 from mxgateway.values.tag_values import TagValue, TagWrite, completed_write, tag_value, tag_write, unconfirmed_write
 from mxgateway.wire.messages.betterproto_seam import Message
 

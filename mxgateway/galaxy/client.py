@@ -28,8 +28,8 @@ from mxgateway.galaxy.options import (
 from mxgateway.galaxy.tree import GalaxyTree
 from mxgateway.options import DEFAULT_ENDPOINT, ClientOptions, check_timeout, merge_options
 from mxgateway.options.subscription import RecoveryOptions
-from mxgateway.transport.calls.call import unary
 from mxgateway.transport.calls.method import CallOptions, call_site
+from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.connecting.open_channel import ClientOptionFields, Given, Opening
 from mxgateway.transport.stats import ClientStats

@@ -16,8 +16,8 @@ from mxgateway.errors import (
     MxGatewayRedeployError,
 )
 from mxgateway.errors.faults import CallSite
-from mxgateway.transport.calls.call import unary
 from mxgateway.transport.calls.method import CallOptions, Method, Progress, call_site
+from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
 
 Request = TypeVar("Request", bound=proto.DiscoverHierarchyRequest | proto.BrowseChildrenRequest)

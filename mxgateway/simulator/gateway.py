@@ -16,21 +16,19 @@ from mxgateway.simulator.alarms.conditions import AlarmSystem
 from mxgateway.simulator.clock import Clock, SystemClock, nanoseconds
 from mxgateway.simulator.galaxy.repository import GalaxyRepository
 from mxgateway.simulator.history import History
-from mxgateway.simulator.mxaccess.sessions import Session, SessionRegistry
+from mxgateway.simulator.mxaccess.sessions import Session
 from mxgateway.simulator.mxaccess.statuses import GOOD, OK
 from mxgateway.simulator.options import SimulatorOptions
 from mxgateway.simulator.plant.catalog import small_plant
-from mxgateway.simulator.plant.live_tags import LivePlant, Sample, Tag
+from mxgateway.simulator.plant.live_tags import Sample, Tag
 from mxgateway.simulator.plant.model import PlantObject
 from mxgateway.simulator.plant.objects import Plant
+from mxgateway.simulator.run import Run
 from mxgateway.simulator.server.calls import CallRecord, ReceivedCall
 from mxgateway.simulator.server.encoding import Encoding
-from mxgateway.simulator.server.galaxy_service import GalaxyService
-from mxgateway.simulator.server.gateway_service import GatewayService
-from mxgateway.simulator.server.keys import Authenticator, Scope, SimulatedKey
-from mxgateway.simulator.server.listener import Listener, join_host_port, reachable_host, tls_context
+from mxgateway.simulator.server.keys import Scope, SimulatedKey
+from mxgateway.simulator.server.listener import join_host_port, reachable_host, tls_context
 from mxgateway.simulator.server.log_guard import hide_headers
-from mxgateway.simulator.server.router import Router
 from mxgateway.simulator.switches import Replacement, Switches
 from mxgateway.wire import Codec
 
@@ -98,7 +96,7 @@ class SimulatedGateway:
         self._stopped = asyncio.Event()
         self._earlier_events = 0
         self._deployed_ns: int | None = self.clock.now_ns()
-        self._run: _Run | None = None
+        self._run: Run | None = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -121,7 +119,7 @@ class SimulatedGateway:
         hide_headers()
         if self._certificate is not None and self._ssl_context is None:
             self._ssl_context = tls_context(self._certificate, self._private_key)
-        run = _Run(
+        run = Run(
             self._plant,
             self.clock,
             self.switches,
@@ -374,41 +372,10 @@ class SimulatedGateway:
         self._running.listener.drop_connections(politely=politely)
 
     @property
-    def _running(self) -> _Run:
+    def _running(self) -> Run:
         if self._run is None:
             raise RuntimeError("the simulated gateway is not running: enter it with `async with`")
         return self._run
-
-
-class _Run:
-    """What lives from one start to the next stop."""
-
-    def __init__(
-        self,
-        plant: Plant,
-        clock: Clock,
-        switches: Switches,
-        options: SimulatorOptions,
-        keys: Sequence[SimulatedKey],
-        record: CallRecord,
-        ssl_context: ssl.SSLContext | None,
-        deployed_ns: int | None,
-        encoding: Encoding,
-    ) -> None:
-        self.plant = LivePlant(plant, clock, encoding)
-        self.alarms = AlarmSystem(self.plant, options.event_queue_limit)
-        self.galaxy = GalaxyRepository(plant, clock, switches.deploy_gate, deployed_ns, encoding)
-        self.sessions = SessionRegistry(self.plant, self.alarms, switches, options)
-        self._service = GatewayService(self.plant, self.alarms, self.sessions, switches, options)
-        table = self._service.methods() | GalaxyService(self.galaxy).methods()
-        router = Router(table, Authenticator(keys), switches, options.message_limit, record, encoding)
-        self.listener = Listener(router.serve, options, ssl_context)
-
-    async def stop(self) -> None:
-        await self.listener.stop()
-        await self._service.close()
-        await self.sessions.close_all()
-        self.plant.stop()
 
 
 def _native(value: Any) -> Any:

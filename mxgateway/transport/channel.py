@@ -16,7 +16,8 @@ from mxgateway.options.credentials import Secret
 from mxgateway.transport.calls.detached_call import Unattended
 from mxgateway.transport.connecting.connector import Connector
 from mxgateway.transport.counters import Counters
-from mxgateway.transport.http2.connection import Connection, ConnectionState
+from mxgateway.transport.http2.connection import Connection
+from mxgateway.transport.http2.connection_state import ConnectionState
 from mxgateway.transport.http2.request_headers import RequestHeaders
 from mxgateway.transport.stats import ClientStats
 from mxgateway.transport.streams.reply_stream import ReplyLimits

@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from mxgateway import proto
-from mxgateway.values.kinds import (
-    KINDS,
-    RAW,
-)
+from mxgateway.values.kinds import KINDS, RAW
 from mxgateway.values.types import MAX_RANK, MxArrayOutput, MxValueOutput, UnconvertedValue
 from mxgateway.wire import which_one_of
 

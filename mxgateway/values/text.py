@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from mxgateway import proto
-    from mxgateway.values.kinds import Rule, Unfit
+    from mxgateway.values.kinds import Unfit
+    from mxgateway.values.rules import Rule
     from mxgateway.values.types import MxValueInput
 
 # The message classes are imported where they are needed: a command line that only lists its types must not load them.
@@ -104,20 +105,21 @@ def _check_type(type_name: str) -> None:
 
 def _rule(scalar: str) -> Rule:
     """Return which Python types, as JSON and the parsers below bring them, a type name accepts."""
-    from mxgateway.values import kinds as kinds
+    from mxgateway.values import kinds
+    from mxgateway.values.rules import Rule
 
     whole = "write a whole number"
     number = "write a number"
     rules = {
-        "bool": kinds.Rule("bool", {"bool": kinds.BOOL}, "write true or false"),
-        "int32": kinds.Rule("int32", {"int": kinds.INT32}, whole),
-        "int64": kinds.Rule("int64", {"int": kinds.INT64}, whole),
-        "float": kinds.Rule("float", {"float": kinds.FLOAT, "int": kinds.FLOAT}, number),
-        "double": kinds.Rule("double", {"float": kinds.DOUBLE, "int": kinds.DOUBLE}, number),
-        "string": kinds.Rule("string", {"str": kinds.STRING}, "write a text in quotes"),
-        "time": kinds.Rule("time", {"datetime": kinds.TIME}, "write a time in quotes"),
-        "elapsed": kinds.Rule("elapsed", {"timedelta": kinds.ELAPSED}, "write seconds"),
-        "bytes": kinds.Rule("bytes", {"bytes": kinds.RAW}, "write hexadecimal digits in quotes"),
+        "bool": Rule("bool", {"bool": kinds.BOOL}, "write true or false"),
+        "int32": Rule("int32", {"int": kinds.INT32}, whole),
+        "int64": Rule("int64", {"int": kinds.INT64}, whole),
+        "float": Rule("float", {"float": kinds.FLOAT, "int": kinds.FLOAT}, number),
+        "double": Rule("double", {"float": kinds.DOUBLE, "int": kinds.DOUBLE}, number),
+        "string": Rule("string", {"str": kinds.STRING}, "write a text in quotes"),
+        "time": Rule("time", {"datetime": kinds.TIME}, "write a time in quotes"),
+        "elapsed": Rule("elapsed", {"timedelta": kinds.ELAPSED}, "write seconds"),
+        "bytes": Rule("bytes", {"bytes": kinds.RAW}, "write hexadecimal digits in quotes"),
     }
     return rules[scalar]
 
@@ -268,7 +270,7 @@ def _unfit(text: str, what: str, hint: str) -> Unfit:
 
 
 def _refused(place: str, what: str, hint: str) -> Exception:
-    from mxgateway.values.kinds import refusal
+    from mxgateway.values.rules import refusal
 
     return refusal(place, what, hint)
 

@@ -25,9 +25,10 @@ from mxgateway.errors import (
     MxGatewayTransportError,
 )
 from mxgateway.options import ClientOptions, Endpoint
-from mxgateway.transport.calls.call import Call, unary
+from mxgateway.transport.calls.call import Call
 from mxgateway.transport.calls.method import CallOptions
 from mxgateway.transport.calls.server_stream import ServerStream
+from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
 from tests.client.support import until
 from tests.peers.grpcio_gateway import Answer, Context, Exchange, GrpcioGateway

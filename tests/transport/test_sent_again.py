@@ -12,8 +12,8 @@ from mxgateway.calling import rpcs as methods
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayTimeoutError, MxGatewayTransportError
 from mxgateway.errors.faults import is_unprocessed
 from mxgateway.options import RetryOptions
-from mxgateway.transport.calls.call import SentCall, unary
 from mxgateway.transport.calls.method import CallOptions, Method, Progress
+from mxgateway.transport.calls.unary import SentCall, unary
 from tests.client.test_tracing import Recorder
 from tests.peers.raw_peers import Http2Peer, Http2Server, Request
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream

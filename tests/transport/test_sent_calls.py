@@ -12,8 +12,8 @@ from hyperframe.frame import DataFrame
 from mxgateway import proto
 from mxgateway.calling.rpcs import INVOKE
 from mxgateway.errors import GrpcStatus, MxGatewayTimeoutError, MxGatewayTransportError
-from mxgateway.transport.calls.call import SentCall
 from mxgateway.transport.calls.method import CallOptions
+from mxgateway.transport.calls.unary import SentCall
 from mxgateway.wire import encode
 from tests.peers.raw_peers import Http2Peer, Http2Server, grpc_message
 from tests.transport.rig import REPLY, channel_to

@@ -10,8 +10,8 @@ from hyperframe.frame import RstStreamFrame, SettingsFrame, WindowUpdateFrame
 from mxgateway import proto
 from mxgateway.calling.requests import wrap
 from mxgateway.calling.rpcs import INVOKE
-from mxgateway.transport.calls.call import unary
 from mxgateway.transport.calls.method import CallOptions
+from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
 from mxgateway.wire import encode
 from tests.peers.raw_peers import Http2Peer, Http2Server

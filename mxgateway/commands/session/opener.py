@@ -19,9 +19,9 @@ from mxgateway.errors.faults import ClosedFault, StreamLimitFault, TransportFaul
 from mxgateway.errors.logs import logger
 from mxgateway.options import OpenSessionOptions, check_timeout
 from mxgateway.transport.calls.backoff import Backoff
-from mxgateway.transport.calls.call import unary
 from mxgateway.transport.calls.detached_call import Unattended
 from mxgateway.transport.calls.method import CallOptions, Progress, Site, call_site, site_of
+from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
 
 log = logger("mxgateway.client")

@@ -19,8 +19,8 @@ from mxgateway.commands.users import UserCommands
 from mxgateway.commands.writing import WriteCommands
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewaySessionError
 from mxgateway.errors.logs import logger
-from mxgateway.transport.calls.call import unary
 from mxgateway.transport.calls.method import CallOptions, site_of
+from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
 
 log = logger("mxgateway.session")

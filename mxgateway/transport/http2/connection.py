@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
 import math
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -14,6 +13,7 @@ from mxgateway.errors.logs import logger
 from mxgateway.errors.redaction import OPEN_GATE
 from mxgateway.transport.counters import Counters
 from mxgateway.transport.http2 import frames
+from mxgateway.transport.http2.connection_state import ConnectionState
 from mxgateway.transport.http2.floods import FloodGuard
 from mxgateway.transport.http2.grpclib_seam import Configuration, ErrorCodes, GrpclibConnection, H2Connection, H2Error
 from mxgateway.transport.http2.keepalive import Keepalive
@@ -39,19 +39,6 @@ DEFAULT_WINDOW: Final = 65_535
 
 CLOSE_BOUND: Final = 1.0
 """Seconds that the peer has to take what is still unsent when the connection closes; a dead peer never does."""
-
-
-class ConnectionState(enum.Enum):
-    """The life of a connection, in order."""
-
-    CONNECTING = "connecting"
-    """The HTTP/2 greeting is under way."""
-    READY = "ready"
-    """Calls can be made."""
-    DRAINING = "draining"
-    """The gateway said GOAWAY: calls under way are finished, new ones go elsewhere."""
-    CLOSED = "closed"
-    """Over; every call on it has ended."""
 
 
 class Connection(GrpclibConnection):

@@ -14,8 +14,8 @@ from mxgateway.transport.http2.connection import (
     CREDIT_STEP,
     DEFAULT_WINDOW,
     Connection,
-    ConnectionState,
 )
+from mxgateway.transport.http2.connection_state import ConnectionState
 from mxgateway.transport.http2.floods import GOAWAY_NOISE, SETTINGS_NOISE
 from mxgateway.transport.http2.grpclib_seam import (
     AbstractHandler,
