@@ -13,9 +13,10 @@ import click
 from click.exceptions import Exit
 
 import mxgateway
+from mxgateway_cli.help.docstrings import described
 from mxgateway_cli.help.registry import COMPLETION_VARIABLE, PROGRAM, LazyGroup
 from mxgateway_cli.running.app import App
-from mxgateway_cli.terminal.stdout import ClosedPipe, discard_stdout, is_closed_pipe, prepare_stdout
+from mxgateway_cli.terminal.stdout import ClosedPipe, discard_stdout, is_closed_pipe, prepare_streams
 
 _DONE: Final = 0
 _THREAD_GRACE_SECONDS: Final = 0.1
@@ -28,11 +29,12 @@ _THREAD_GRACE_SECONDS: Final = 0.1
 )
 @click.version_option(mxgateway.__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 @click.pass_context
+@described
 def cli(ctx: click.Context) -> None:
     """Talk to an MXAccess Gateway.
 
     Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 20 waited in vain, 21 some
-    entries failed, 22 MXAccess refused, 64 + gRPC status when a call failed, 130 and 143 interrupted.
+    entries failed, 22 MXAccess refused, 64 + gRPC status when a call failed, 129, 130 and 143 interrupted.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
@@ -52,7 +54,7 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code. No exception leaves.
     """
-    prepare_stdout()
+    prepare_streams()
     app = App(arguments)
     try:
         code = _invoke(arguments, app)

@@ -12,6 +12,7 @@ from mxgateway_cli.connecting import profiles
 from mxgateway_cli.connecting.precedence import Choices, Rank, flag, flags
 from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
 from mxgateway_cli.declaring.local_command import local_command
+from mxgateway_cli.help.docstrings import described
 from mxgateway_cli.help.sections import apply_options, option
 from mxgateway_cli.running.app import App
 
@@ -19,6 +20,7 @@ _NAME: Final = click.argument("name")
 
 
 @click.group("profile", no_args_is_help=False)
+@described
 def profile() -> None:
     """Keep connection options under a name.
 

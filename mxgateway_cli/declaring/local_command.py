@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from mxgateway_cli.help.docstrings import described
 from mxgateway_cli.help.sections import OUTPUT_OPTIONS, Decorator, SectionedCommand, apply_options
 from mxgateway_cli.running.app import App
 
@@ -42,7 +43,7 @@ def make_command(
     name: str, function: Callable[..., Any], callback: Callable[..., Any], options: tuple[Decorator, ...]
 ) -> click.Command:
     """Return the command of a callback, with the help of the function that the callback calls."""
-    callback.__doc__ = function.__doc__
+    callback.__doc__ = described(function).__doc__
     return click.command(name, cls=SectionedCommand)(apply_options(callback, options))
 
 

@@ -1,6 +1,6 @@
 """Runs one coroutine to its end, signals included.
 
-The first SIGINT or SIGTERM cancels the command, so that its streams are cancelled and its session is closed; the second
+The first SIGINT, SIGTERM or SIGHUP cancels the command, so that its streams are cancelled and its session is closed; the second
 one ends the process at once. `loop.add_signal_handler` is missing on Windows, so the handlers are plain ones that hand
 over to the loop.
 """
@@ -63,6 +63,8 @@ class _Signals:
         watched = [signal.SIGINT, signal.SIGTERM]
         if sys.platform == "win32":  # Ctrl-Break, the only one that another process can send there
             watched.append(signal.SIGBREAK)
+        elif signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
+            watched.append(signal.SIGHUP)
         previous = {number: signal.signal(number, self._handle) for number in watched}
         try:
             with self._awake():

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TextIO
 
 from mxgateway_cli.terminal.text import clean, json_text
 
@@ -100,14 +100,34 @@ def _is_nested(field: Any) -> bool:
     return isinstance(field, Mapping) or (isinstance(field, list) and not (field and isinstance(field[0], str)))
 
 
-def prepare_stdout() -> None:
-    """Make stdout carry UTF-8 with bare line feeds wherever it goes; a character it cannot carry never ends a command."""
+def prepare_streams() -> None:
+    """Open the null device where stdin, stdout or stderr is closed; make stdout and stderr carry UTF-8 with bare line feeds.
+
+    A supervisor may start a program without them. Their numbers must not be given to a socket, into which something would
+    write later. A character that a stream cannot carry never ends a command.
+    """
+    sys.stdin = sys.stdin or _null_device(0, "r")
+    sys.stdout = sys.stdout or _null_device(1, "w")
+    sys.stderr = sys.stderr or _null_device(2, "w")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             if stream.isatty():
                 stream.reconfigure(errors="backslashreplace")
             else:
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def _null_device(number: int, mode: str) -> TextIO:
+    """Return the null device, opened under a standard stream's number when that is free."""
+    try:
+        os.fstat(number)
+    except OSError:
+        opened = os.open(os.devnull, os.O_RDWR)
+        if opened != number:
+            os.dup2(opened, number)
+            os.close(opened)
+        return open(number, mode, encoding="utf-8", closefd=False)
+    return open(os.devnull, mode, encoding="utf-8")  # Windows has no console, but the number is taken
 
 
 def write_line(text: str, *, flush: bool = True) -> None:

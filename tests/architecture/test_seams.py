@@ -20,6 +20,7 @@ SEAMS = {
     "hpack": ("mxgateway.transport.http2.grpclib_seam",),
     "click": ("mxgateway_cli",),
     "pytest_asyncio": ("mxgateway.testing",),
+    "PyInstaller": ("mxgateway.system.pyinstaller",),
 }  # fmt: skip
 """Each package that is not ours, and the modules that may import it."""
 

@@ -120,7 +120,7 @@ async def test_without_a_number_the_time_limit_is_the_end(raised: Gateway) -> No
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send these signals to one process")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 async def test_a_signal_ends_the_feed_first(gateway: Gateway, number: signal.Signals, code: int) -> None:
     async with streaming(gateway) as process:
         assert process.stdout is not None

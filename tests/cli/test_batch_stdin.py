@@ -66,7 +66,7 @@ async def test_the_connection_answers_the_gateway_while_the_batch_waits_for_a_li
 
 
 @posix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 async def test_a_signal_cancels_the_running_line_closes_its_session_and_the_connections(
     gateway: Gateway, number: signal.Signals, code: int
 ) -> None:
@@ -88,7 +88,7 @@ async def test_a_signal_cancels_the_running_line_closes_its_session_and_the_conn
 
 
 @posix
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 async def test_a_signal_ends_a_batch_that_waits_for_a_line(gateway: Gateway, number: signal.Signals, code: int) -> None:
     async with dialogue("--plaintext", env=gateway.env) as talk:
         await talk.ask("ping")
