@@ -208,24 +208,34 @@ def hide_secrets(message: Any, gate: Gate, *, everywhere: bool = False) -> None:
     Args:
         message: What was received; it is changed.
         gate: Knows the secrets.
-        everywhere: Whether every text is gone through, as of a reply that ends in an error. Otherwise only what a message says about itself: names and
-            values are data and stay as they are.
+        everywhere: Whether every text is gone through, as of a reply that ends in an error; of its messages and texts in lists the first `MOST_LOOKED_AT` are
+            kept. Otherwise only what a message says about itself: names and values are data and stay as they are.
     """
-    if gate.is_idle:
-        return
+    if not gate.is_idle:
+        _hide_in(message, gate.hide_in_many(), [MOST_LOOKED_AT] if everywhere else None)
+
+
+def _hide_in(message: Any, hide: Callable[[str], str], left: list[int] | None) -> None:
+    everywhere = left is not None
     for name, value in list(vars(message).items()):
         if isinstance(value, str):
-            if value and (everywhere or name in _SAYINGS) and (hidden := gate.hide(value)) != value:
+            if value and (everywhere or name in _SAYINGS) and (hidden := hide(value)) != value:
                 setattr(message, name, hidden)
         elif is_message(value):
-            hide_secrets(value, gate, everywhere=everywhere)
+            _hide_in(value, hide, left)
         elif isinstance(value, list) and value:
-            if is_message(value[0]):
+            if left is not None and (is_message(value[0]) or isinstance(value[0], str)):
+                del value[left[0] :]
+                left[0] -= len(value)
+            if value and is_message(value[0]):
                 for each in value:
-                    hide_secrets(each, gate, everywhere=everywhere)
-            elif everywhere and isinstance(value[0], str):
-                value[:] = map(gate.hide, value)
+                    _hide_in(each, hide, left)
+            elif everywhere and value and isinstance(value[0], str):
+                value[:] = map(hide, value)
 
+
+MOST_LOOKED_AT: Final = 50_000
+"""Messages and texts in the lists of a reply that ends in an error: a reply of a million would hold the loop for seconds."""
 
 _SAYINGS: Final = frozenset(
     {

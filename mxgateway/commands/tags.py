@@ -14,6 +14,7 @@ from mxgateway.calling.time_budget import Budget
 from mxgateway.commands.bulk.chunks import for_each, text_weight, write_weight
 from mxgateway.commands.bulk.methods import BulkCommands
 from mxgateway.commands.bulk.reading import Read, text_weights
+from mxgateway.commands.hiding import hides_refused_values
 from mxgateway.commands.item_cache import LINGER
 from mxgateway.commands.items import ItemCommands
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, PartialBulk
@@ -73,6 +74,7 @@ class TagCommands(BulkCommands, ItemCommands):
         self._book.note_type(tag, value.data_type)
         return value
 
+    @hides_refused_values
     async def write_tags(
         self,
         values: Mapping[str, MxValueInput],

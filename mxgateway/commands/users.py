@@ -8,7 +8,7 @@ from mxgateway import proto
 from mxgateway.calling import replies
 from mxgateway.calling.arguments import check_guid, check_handle, check_secret, check_text
 from mxgateway.commands.core import SessionCore
-from mxgateway.options.credentials import Secret, SecretText
+from mxgateway.options.credentials import Secret, SecretText, wrapped
 from mxgateway.transport.calls.method import Site
 
 
@@ -36,11 +36,12 @@ class UserCommands(SessionCore):
         Raises:
             MxAccessError: MXAccess does not know the user, or the password is wrong.
         """
-        # Before anything can fail: a traceback may show the variables of its frames.
-        password = password if isinstance(password, Secret) else Secret(password)
+        # Before anything can fail: a traceback may show the variables of its frames. Name and password are easily mixed up.
+        name, password = Secret(user), wrapped(password)
+        del user
         command = proto.AuthenticateUserCommand(
             server_handle=check_handle("server_handle", server_handle),
-            verify_user=check_text("user", user),
+            verify_user=check_text("user", name.reveal()),
             verify_user_password=SecretText(check_secret("password", password).reveal()),
         )
         return await self._ask(command, _user_id, timeout, correlation_id)

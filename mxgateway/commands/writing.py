@@ -9,8 +9,8 @@ from datetime import datetime
 from mxgateway import proto
 from mxgateway.calling import requests
 from mxgateway.calling.arguments import check_int32, check_mapping, check_time, check_user_id
+from mxgateway.commands.hiding import hides_refused_values
 from mxgateway.commands.items import ItemCommands, check_item
-from mxgateway.errors import MxGatewayError
 from mxgateway.options.credentials import SecretText
 from mxgateway.values import MxScalarInput, MxValueInput, to_mx_sparse_array, to_mx_value
 
@@ -18,6 +18,7 @@ from mxgateway.values import MxScalarInput, MxValueInput, to_mx_sparse_array, to
 class WriteCommands(ItemCommands):
     """The four writes, the confirmed one, and the one of some elements of an array."""
 
+    @hides_refused_values
     async def write(
         self,
         server_handle: int,
@@ -43,6 +44,7 @@ class WriteCommands(ItemCommands):
         command = _write_command(server_handle, item_handle, value, user_id, data_type)
         await self._send(command, timeout, correlation_id)
 
+    @hides_refused_values
     async def write2(
         self,
         server_handle: int,
@@ -64,6 +66,7 @@ class WriteCommands(ItemCommands):
         )
         await self._send(command, timeout, correlation_id)
 
+    @hides_refused_values
     async def write_secured(
         self,
         server_handle: int,
@@ -90,11 +93,6 @@ class WriteCommands(ItemCommands):
         """
         message = _secured_value(value, data_type)
         del value  # a traceback may show local variables
-        if isinstance(message, MxGatewayError):
-            try:
-                raise message
-            finally:
-                del message  # with its own traceback it would be a cycle
         command = proto.WriteSecuredCommand(
             **check_item(server_handle, item_handle)._asdict(),
             **_users(current_user_id, verifier_user_id),
@@ -103,6 +101,7 @@ class WriteCommands(ItemCommands):
         del message
         await self._send(command, timeout, correlation_id)
 
+    @hides_refused_values
     async def write_secured2(
         self,
         server_handle: int,
@@ -119,11 +118,6 @@ class WriteCommands(ItemCommands):
         """Write like `write_secured`, with a time of the caller's (a datetime with a time zone)."""
         message = _secured_value(value, data_type)
         del value  # a traceback may show local variables
-        if isinstance(message, MxGatewayError):
-            try:
-                raise message
-            finally:
-                del message  # with its own traceback it would be a cycle
         command = proto.WriteSecured2Command(
             **check_item(server_handle, item_handle)._asdict(),
             **_users(current_user_id, verifier_user_id),
@@ -133,6 +127,7 @@ class WriteCommands(ItemCommands):
         del message
         await self._send(command, timeout, correlation_id)
 
+    @hides_refused_values
     async def write_array_elements(
         self,
         server_handle: int,
@@ -162,6 +157,7 @@ class WriteCommands(ItemCommands):
         command = _write_command(server_handle, item_handle, sparse, user_id, None)
         await self._send(command, timeout, correlation_id)
 
+    @hides_refused_values
     async def write_confirmed(
         self,
         server_handle: int,
@@ -220,12 +216,9 @@ def _write_command(
     )
 
 
-def _secured_value(value: MxValueInput, data_type: proto.MxDataType | None) -> proto.MxValue | MxGatewayError:
-    """Return the message of a value that no repr shows, or the error that refuses it, without the frames that hold it."""
-    try:
-        message = to_mx_value(value, data_type=data_type)
-    except MxGatewayError as error:
-        return error.with_traceback(None)
+def _secured_value(value: MxValueInput, data_type: proto.MxDataType | None) -> proto.MxValue:
+    """Return the message of a value that no repr shows."""
+    message = to_mx_value(value, data_type=data_type)
     if isinstance(text := vars(message).get("string_value"), str):
         message = copy.copy(message)  # it may be the caller's own
         message.string_value = SecretText(text)

@@ -1,19 +1,23 @@
 """The one gate for text: what a peer said, and what goes out, passes here before it is encoded, folded or cut to a width.
 
-A text is cut, freed of control characters, and searched for secrets: those of the client that has asked, in the forms in which a text repeats them, and whatever
-has the shape of anybody's key, token or password in a URL. Every pattern here takes time in proportion to the text.
+A text is cut, freed of control characters, and searched for secrets: those of the client that has asked, escaped or not, and whatever has the shape of anybody's
+key, token or password in a URL. Everything here takes time in proportion to the text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 LONGEST_TEXT: Final = 4096
 """Characters of a text that are shown; a gateway can send megabytes."""
 SHORTEST_SECRET: Final = 8
 """Characters from which on a secret is replaced wherever it stands; a shorter one is a word like others, and is replaced where it is a whole word."""
+LONGEST_ESCAPED: Final = 16 * 1024
+"""Characters of a text, or of all texts of a message, in which escapes are looked at: a plain one costs a hundredth."""
 
 REDACTED: Final = "***"
 _MARGIN: Final = 256
@@ -80,7 +84,7 @@ class Gate:
         TypeError: One of them is no `Secret` with a text.
     """
 
-    __slots__ = ("_behind", "_finds", "_kept", "_margin", "_replacers")
+    __slots__ = ("_behind", "_finders", "_finds", "_kept", "_margin", "_replacers")
 
     def __init__(self, secrets: Iterable[Hidden] = (), *, behind: Gate | None = None) -> None:
         self._behind = behind
@@ -88,6 +92,7 @@ class Gate:
         """The secrets, each with how often it was added."""
         self._replacers: tuple[Callable[[str], str], ...] = ()
         """Functions, so that no repr and no pickle shows what they look for."""
+        self._finders: tuple[_Finder, ...] = ()
         self._finds: Callable[[str], bool] = _finds_nothing
         self._margin = _MARGIN
         found = list(secrets)
@@ -125,9 +130,14 @@ class Gate:
 
     def _learn(self) -> None:
         forms = {form: str(secret) for secret in self._kept for form in _forms(secret.reveal())}
+        # A longer one is not found where escapes are looked at. What is no longer escaped at all may hold a secret of which a piece looked like an escape.
+        shorter = {form: shown for form, shown in forms.items() if len(form) <= LONGEST_ESCAPED}
+        unescaped = {layer.text: shown for form, shown in shorter.items() for layer in _layers(form)} | shorter
         self._replacers = tuple(_replacer(form, forms[form]) for form in sorted(forms, key=len, reverse=True))
-        self._finds = _finder(tuple(forms)) if forms else _finds_nothing
-        self._margin = max(_MARGIN, *map(len, forms)) if forms else _MARGIN
+        self._finders = tuple(_finder(form, shown) for form, shown in unescaped.items())
+        self._finds = _finds_any(tuple(forms)) if forms else _finds_nothing
+        longest = max(map(len, forms), default=0)
+        self._margin = max(_MARGIN, longest, min(_LONGEST_ESCAPE * longest, LONGEST_ESCAPED))
 
     @property
     def is_idle(self) -> bool:
@@ -136,7 +146,13 @@ class Gate:
 
     def may_show(self, text: str) -> bool:
         """Tell whether a text, or one of which this is the JSON, may show a secret; it is looked at and not changed."""
-        return self._finds(text) or (self._behind is not None and self._behind.may_show(text))
+        if self._finds(text) or (self._behind is not None and self._behind.may_show(text)):
+            return True
+        if not self._finders or not _may_be_escaped(text):
+            return False
+        if len(text) > LONGEST_ESCAPED:
+            return True  # its parts may be short enough to tell
+        return any(True for layer in _layers(text) for find in self._finders for _ in find(layer.text))
 
     def _reach(self) -> int:
         """Return how many characters a secret may reach beyond the cut."""
@@ -144,9 +160,41 @@ class Gate:
 
     def hide(self, text: str) -> str:
         """Return `text` without the client's own secrets, and otherwise as it is."""
+        return self._hide(text, LONGEST_ESCAPED)
+
+    def hide_in_many(self) -> Callable[[str], str]:
+        """Return what hides as `hide` does in all texts of one message, and looks no further at escapes there than `hide` does in one."""
+        left = LONGEST_ESCAPED
+
+        def hide(text: str) -> str:
+            nonlocal left
+            looked_at = min(left, len(text)) if _may_be_escaped(text) else 0
+            left -= looked_at
+            return self._hide(text, looked_at)
+
+        return hide
+
+    def _hide(self, text: str, looked_at: int) -> str:
         for replaced in self._replacers:
             text = replaced(text)
-        return text if self._behind is None else self._behind.hide(text)
+        if looked_at and self._finders and _may_be_escaped(text):
+            text = self._hide_escaped(text[:looked_at]) + text[looked_at:]
+        return text if self._behind is None else self._behind._hide(text, looked_at)
+
+    def _hide_escaped(self, text: str) -> str:
+        found = [
+            (*layer.source(begin, end), shown)
+            for layer in _layers(text)
+            for find in self._finders
+            for begin, end, shown in find(layer.text)
+        ]
+        pieces: list[str] = []
+        past = 0
+        for begin, end, shown in sorted(found):
+            if begin >= past:
+                pieces += text[past:begin], shown
+            past = max(past, end)
+        return "".join(pieces) + text[past:]
 
     def line(self, text: str, *, clean: Callable[[str], str] = one_line) -> str:
         """Return `text` as it may be shown: cut, without control characters and without anybody's secrets.
@@ -188,57 +236,152 @@ def _wrong_type(secret: object) -> str:
 
 
 def _forms(secret: str) -> set[str]:
-    """Return the forms in which a text may repeat a secret: as it is, folded, and escaped by another program."""
+    """Return the forms in which a text may repeat a secret, escapes apart: as it is, folded, with quotes doubled, its bytes taken for characters."""
     parts = secret.split("_", 2)
-    whole = {secret}
+    found = {secret}
     if len(parts) == 3 and parts[0].lower() == "mxgw" and len(parts[2]) >= SHORTEST_SECRET:
-        whole.add(parts[2])  # the secret part of an API key
-    forms = set(whole)
-    for text in whole:
-        if not (text.isascii() and text.replace("-", "").replace("_", "").isalnum()):
-            forms |= _escaped(text)
-    return {form for form in forms if form}
+        found.add(parts[2])  # the secret part of an API key
+    for text in tuple(found):
+        found |= {
+            one_line(text), "".join(text.split()), "".join(filter(str.isprintable, text)), text.replace(" ", "+"),
+            text.replace('"', '""'), text.replace("'", "''"), text.encode(errors="surrogatepass").decode("latin-1"),
+        }  # fmt: skip
+    return found - {""}
 
 
-def _escaped(text: str) -> set[str]:
-    import html
-    import json
-    from urllib.parse import quote
+# -- escapes
 
-    in_json, of_others = json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
-    in_dotnet = re.sub(r"(?<=\\u)[0-9a-f]{4}", lambda digits: digits[0].upper(), in_json)
-    for char in _ESCAPED_BY_DOTNET:
-        in_dotnet = in_dotnet.replace("\\" + char if char == '"' else char, f"\\u{ord(char):04X}")
-    in_html = html.escape(text, quote=False).replace('"', "&quot;")
-    in_urls = {quote(text, safe=safe, errors="replace") for safe in ("", "/", " ")}
-    in_urls |= {url.replace(" ", "+") for url in in_urls}
-    return {
-        one_line(text), "".join(text.split()), "".join(filter(str.isprintable, text)), repr(text)[1:-1], ascii(text)[1:-1],
-        repr(text.encode(errors="surrogatepass"))[2:-1], in_json, of_others, in_dotnet, *(form.replace("/", "\\/") for form in (in_json, of_others)),
-        *(json.dumps(form)[1:-1] for form in (in_json, of_others, in_dotnet)),
-        *(in_html.replace("'", quoted) for quoted in ("'", "&#x27;", "&#39;", "&apos;")),
-        re.sub("[\u00a0-\u00ff\U00010000-\U0010ffff]", lambda char: f"&#{ord(char[0])};", in_html.replace("'", "&#39;")),
-        *in_urls, *(re.sub("%..", lambda code: code[0].lower(), url) for url in in_urls),
-    }  # fmt: skip
+_LAYERS: Final = 4
+"""How often a text may have been escaped: JSON in JSON in HTML, and once more."""
+_LONGEST_ESCAPE: Final = 14
+"""Characters that one takes when it is escaped, twice in JSON outside of the basic plane."""
+_ESCAPE: Final = re.compile(
+    r"\\(?:u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|[0-9a-fA-F]{4})"
+    r"|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[0-7]{3}|[\\/\"'abfnrtv])"
+    r"|(?i:%(?:[cd][0-9a-f]%[89ab][0-9a-f]|e[0-9a-f](?:%[89ab][0-9a-f]){2}|f[0-7](?:%[89ab][0-9a-f]){3}|[0-9a-f]{2}))"
+    r"|&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,32});"
+)
+"""One character as JSON, Python, C, .NET, a URL or HTML escapes it; an escape of one of them may stand beside one of another."""
+_LETTERS: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
-_ESCAPED_BY_DOTNET: Final = "\"'&<>+`"
-"""What .NET, which the gateway is made of, writes as an escape in JSON."""
+def _may_be_escaped(text: str) -> bool:
+    return "\\" in text or "%" in text or "&" in text
+
+
+@lru_cache(maxsize=512)
+def _character(escape: str) -> str:
+    if escape[0] == "%":
+        data = bytes.fromhex(escape.replace("%", ""))
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return data.decode("latin-1")
+    if escape[0] == "&":
+        import html
+
+        return html.unescape(escape)
+    kind, digits = escape[1], escape[2:]
+    if not digits:
+        return _LETTERS.get(kind, kind)
+    if kind.isdigit():
+        return chr(int(escape[1:], 8))
+    if "\\" in digits:  # two halves
+        high, low = digits.split("\\u")
+        return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
+    code = int(digits, 16)
+    return chr(code) if code <= 0x10FFFF else escape
+
+
+class _Layer:
+    """A text of which every escape was replaced by its character, once.
+
+    Args:
+        escaped: The text.
+        outer: The layer that it is the text of.
+    """
+
+    def __init__(self, escaped: str, outer: _Layer | None) -> None:
+        self._outer = outer
+        self._begins: list[int] = []
+        """Where the escapes' characters begin in `text`."""
+        self._places: list[tuple[int, int, int]] = []
+        """Where they end there, and where the escapes begin and end in what it was made of."""
+        pieces: list[str] = []
+        past = length = 0
+        for match in _ESCAPE.finditer(escaped):
+            character = _character(match[0])
+            pieces += escaped[past : match.start()], character
+            length += match.start() - past
+            self._begins.append(length)
+            length += len(character)
+            past = match.end()
+            self._places.append((length, match.start(), past))
+        self.text = "".join(pieces) + escaped[past:]
+
+    def source(self, begin: int, end: int) -> tuple[int, int]:
+        """Return where the outermost text holds what stands from `begin` to `end` in this one: whole escapes."""
+        begin, end = self._before(begin)[0], self._before(end - 1)[1]
+        return (begin, end) if self._outer is None else self._outer.source(begin, end)
+
+    def _before(self, index: int) -> tuple[int, int]:
+        at = bisect_right(self._begins, index) - 1
+        if at < 0:
+            return index, index + 1
+        ended, begin, end = self._places[at]
+        return (begin, end) if index < ended else (index - ended + end, index - ended + end + 1)
+
+
+def _layers(text: str) -> Iterator[_Layer]:
+    """Yield what an escaped text stands for, and what that stands for when it is escaped in its turn."""
+    layer = None
+    for _ in range(_LAYERS):
+        layer = _Layer(text, layer)
+        if layer.text == text:
+            return
+        yield layer
+        text = layer.text
 
 
 def _finds_nothing(_text: str) -> bool:
     return False
 
 
-def _finder(forms: tuple[str, ...]) -> Callable[[str], bool]:
-    return lambda text: any(form in text for form in forms)
+def _finds_any(forms: tuple[str, ...]) -> Callable[[str], bool]:
+    import json
+
+    known = {*forms, *(json.dumps(form, ensure_ascii=False)[1:-1] for form in forms)}
+    return lambda text: any(form in text for form in known)
+
+
+_Finder = Callable[[str], Iterator[tuple[int, int, str]]]
+"""Yields where a secret begins and ends in a text, and what is shown instead."""
+
+
+def _finder(form: str, shown: str) -> _Finder:
+    if len(form) < SHORTEST_SECRET:
+        pattern = _pattern(form)
+        return lambda text: ((*match.span(), shown) for match in pattern.finditer(text))
+
+    def find(text: str) -> Iterator[tuple[int, int, str]]:
+        begin = text.find(form)
+        while begin >= 0:
+            yield begin, begin + len(form), shown
+            begin = text.find(form, begin + len(form))
+
+    return find
+
+
+def _pattern(form: str) -> re.Pattern[str]:
+    """Return what finds a short secret: where it is a whole word, white space where it is a whole text."""
+    return re.compile(rf"(?<!\w){re.escape(form)}(?!\w)" if form.strip() else rf"\A{re.escape(form)}\Z")
 
 
 def _replacer(form: str, shown: str) -> Callable[[str], str]:
-    """Return what replaces a secret: a long one wherever it stands, a short one where it is a whole word, white space where it is a whole text."""
+    """Return what replaces a secret: a long one wherever it stands."""
     if len(form) >= SHORTEST_SECRET:
         return lambda text: text.replace(form, shown)
-    pattern = re.compile(rf"(?<!\w){re.escape(form)}(?!\w)" if form.strip() else rf"\A{re.escape(form)}\Z")
+    pattern = _pattern(form)
     return lambda text: pattern.sub(lambda _: shown, text) if form in text else text
 
 

@@ -36,6 +36,7 @@ class Branches:
         self._channel = channel
         self._options = options
         self._page_size = page_size
+        self._kept = 0  # bytes of all pages whose objects are nodes now
         options.to_request(page_size)  # refuses what is wrong
 
     async def children(
@@ -46,6 +47,7 @@ class Branches:
         Raises:
             MxGatewayNotFoundError: The parent is not there.
             MxGatewayRedeployError: The galaxy was deployed again and again meanwhile.
+            MxGatewayLimitError: The nodes of this browsing take more than `max_listed_bytes` of pages.
             MxGatewayError: The call failed.
         """
         check_timeout("timeout", timeout)
@@ -64,17 +66,29 @@ class Branches:
         self, walk: PageWalk[proto.BrowseChildrenRequest, proto.BrowseChildrenReply], parent: LazyBrowseNode | None
     ) -> list[LazyBrowseNode]:
         found: list[LazyBrowseNode] = []
-        while not walk.over:
-            reply = await walk.next_page()
-            if len(reply.child_has_children) != len(reply.children):
-                flags, count = len(reply.child_has_children), len(reply.children)
-                raise walk.malformed(f"child_has_children has {flags} entries for {count} children, in a reply", reply)
-            found += [
-                LazyBrowseNode(self, child, hint, parent)
-                for child, hint in zip(reply.children, reply.child_has_children, strict=True)
-            ]
-            if not walk.over:
-                walk.check_kept()
+        replaced = 0 if parent is None else parent._kept_below()
+        taken = 0
+        try:
+            while not walk.over:
+                walk.check_kept(self._kept - replaced)
+                reply = await walk.next_page()
+                self._kept += walk.bytes - taken
+                taken = walk.bytes
+                if len(reply.child_has_children) != len(reply.children):
+                    flags, count = len(reply.child_has_children), len(reply.children)
+                    raise walk.malformed(
+                        f"child_has_children has {flags} entries for {count} children, in a reply", reply
+                    )
+                found += [
+                    LazyBrowseNode(self, child, hint, parent)
+                    for child, hint in zip(reply.children, reply.child_has_children, strict=True)
+                ]
+        except BaseException:
+            self._kept -= taken
+            raise
+        self._kept -= replaced
+        if parent is not None:
+            parent._pages_size = taken
         return found
 
     def _request(self, parent: LazyBrowseNode | None) -> proto.BrowseChildrenRequest:
@@ -94,7 +108,7 @@ class Branches:
 class LazyBrowseNode:
     """An object of the galaxy whose children are asked for when they are wanted. `GalaxyRepositoryClient.browse` makes them."""
 
-    __slots__ = ("_branches", "_children", "_expansion", "has_children_hint", "object", "parent")
+    __slots__ = ("_branches", "_children", "_expansion", "_pages_size", "has_children_hint", "object", "parent")
 
     def __init__(
         self, branches: Branches, galaxy_object: proto.GalaxyObject, has_children: bool, parent: LazyBrowseNode | None
@@ -102,6 +116,7 @@ class LazyBrowseNode:
         self._branches = branches
         self._children: tuple[LazyBrowseNode, ...] | None = None
         self._expansion: _Expansion | None = None
+        self._pages_size = 0
         self.object = galaxy_object
         """What the galaxy knows about it."""
         self.has_children_hint = has_children
@@ -151,6 +166,7 @@ class LazyBrowseNode:
         Raises:
             MxGatewayNotFoundError: The object is not there any more: the galaxy was deployed.
             MxGatewayRedeployError: The galaxy was deployed again and again meanwhile.
+            MxGatewayLimitError: The pages of all nodes of this browsing together take more than `max_listed_bytes`.
             MxGatewayError: The call failed.
         """
         check_flag("refresh", refresh)
@@ -188,6 +204,15 @@ class LazyBrowseNode:
             shared.waiters -= 1
         self._forget(shared)
         return None if shared.task.cancelled() else shared.task.result()
+
+    def _kept_below(self) -> int:
+        """Return what the pages take whose objects are below this node."""
+        size, nodes = 0, [self]
+        while nodes:
+            node = nodes.pop()
+            size += node._pages_size
+            nodes += node.children
+        return size
 
     def _forget(self, shared: _Expansion) -> None:
         if self._expansion is shared:

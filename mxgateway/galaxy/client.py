@@ -155,6 +155,8 @@ class GalaxyRepositoryClient:
     ) -> HierarchyPages:
         """Return the objects below a root, a parent before its children: an async iterator and context manager. Nothing is sent before the first read.
 
+        It holds one page, so it has no bound of its own: a gateway that names further pages for ever is ended by the caller's loop.
+
         Args:
             options: Which objects.
             page_size: Objects of a page, 1 to 5000.

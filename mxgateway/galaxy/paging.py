@@ -61,7 +61,8 @@ class PageWalk(Generic[Request, Reply]):
         self._tokens = _TokenCheck()
         self._listed = 0
         self._sequence = 0
-        self._bytes = 0
+        self.bytes = 0
+        """What the pages that have come take."""
 
     async def next_page(self) -> Reply:
         """Return the page after the last one.
@@ -82,17 +83,17 @@ class PageWalk(Generic[Request, Reply]):
                 raise self._redeployed(text) from error
             raise
         self._check(reply)
-        self._bytes += progress.received
+        self.bytes += progress.received
         return reply
 
-    def check_kept(self) -> None:
-        """Refuse to keep all pages that have come since the first one.
+    def check_kept(self, kept: int | None = None) -> None:
+        """Refuse to keep so many bytes of pages, all that have come since the first one if None.
 
         Raises:
             MxGatewayLimitError: They take more than `max_listed_bytes`.
         """
         limit = self._channel.options.max_listed_bytes
-        if self._bytes > limit:
+        if (self.bytes if kept is None else kept) > limit:
             raise MxGatewayLimitError(
                 f"the pages of {self._method} take more than {limit} bytes, and there are further ones",
                 hint="ask for a part, read page by page with iter_hierarchy, or allow more with max_listed_bytes",

@@ -291,7 +291,7 @@ class ClientOptions:
     of `max_receive_bytes`, 1,048,576, and 16,384 at the least: a gateway's replies need 20 bytes and more for one. An element takes 100 bytes of memory and a
     microsecond, also where it takes two bytes in the message."""
     max_listed_bytes: int = 256 * 1024 * 1024
-    """The most bytes of the pages that are read for one list: `discover_hierarchy`, `tree`, `find`, `browse` and `expand` of the galaxy. Four times what
+    """The most bytes of the pages that are kept for one list, `discover_hierarchy`, `tree` or `find` of the galaxy, or for all nodes of one `browse`. Four times what
     100,000 objects with ten attributes each take; a gateway may name a next page for ever. In memory they take some ten times as much."""
     max_send_bytes: int = 16 * 1024 * 1024
     """The largest message sent; the gateway refuses more."""

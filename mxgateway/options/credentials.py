@@ -81,6 +81,11 @@ class SecretText(str):
         return self
 
 
+def wrapped(value: Secret | str) -> Secret:
+    """Return what was given as a secret, unless it is one."""
+    return value if isinstance(value, Secret) else Secret(value)
+
+
 def _text(value: object) -> tuple[str, str]:
     """Return the text of a secret, and the name of its type when it is none."""
     held = value.reveal() if isinstance(value, Secret) else value

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from mxgateway.simulator.hidden_text import HiddenText
+
 DEFAULT_USERS: Final = (
     ("operator", "operator-password", "5d2a1c3e-7f40-4b51-9c0a-1f6f1f0f0001"),
     ("supervisor", "supervisor-password", "5d2a1c3e-7f40-4b51-9c0a-1f6f1f0f0002"),
@@ -21,6 +23,12 @@ class SimulatedUser:
     """The password, matched exactly; never shown."""
     guid: str
     """What ArchestrAUserToId takes."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "password", HiddenText(self.password))
+
+    def __deepcopy__(self, memo: object) -> SimulatedUser:
+        return self
 
     def __repr__(self) -> str:
         return f"SimulatedUser(name={self.name!r}, password='***', guid={self.guid!r})"

@@ -106,7 +106,8 @@ def fit_value(value: object, rule: Rule, place: str) -> tuple[Kind, Plain]:
             kind = INT64
         return kind, kind.fit(value)
     except Unfit as unfit:
-        raise refusal(place, unfit.what, unfit.hint) from None
+        refused = refusal(place, unfit.what, unfit.hint)
+    raise refused  # without a context, whose frames hold the value
 
 
 def fit_values(values: Sequence[object], rule: Rule, place: Callable[[int], str]) -> tuple[Kind, list[Plain]]:
@@ -137,8 +138,10 @@ def _each(values: Sequence[object], check: Callable[[Any], T], place: Callable[[
         for value in values:
             checked.append(check(value))
     except Unfit as unfit:
-        raise refusal(place(len(checked)), unfit.what, unfit.hint) from None
-    return checked
+        refused = refusal(place(len(checked)), unfit.what, unfit.hint)
+    else:
+        return checked
+    raise refused
 
 
 def _fits_int32(value: Any) -> bool:

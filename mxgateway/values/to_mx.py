@@ -192,8 +192,10 @@ def _ready_made(
     try:
         encode(value)
     except WireError as error:
-        raise refusal(name, f"cannot be sent: {error}", "give each field what the contract says") from error
-    return value
+        refused = refusal(name, f"cannot be sent: {error}", "give each field what the contract says")
+    else:
+        return value
+    raise refused  # without a context, whose frames hold the value
 
 
 def _sparse_value(sparse: proto.MxSparseArray, name: str) -> proto.MxValue:

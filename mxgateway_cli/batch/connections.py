@@ -43,7 +43,7 @@ class Connections:
         address, options = settings.endpoint, settings.client_options()
         if settings.simulator:
             gateway = await self._gateway(settings.contract)
-            address, options = gateway.endpoint, replace(options, api_key=gateway.api_key)
+            address, options = gateway.endpoint, replace(options, api_key=mxgateway.ApiKey(gateway.api_key))
         client = await self._client(address, options)
         client.call_timeout = options.call_timeout
         yield client

@@ -123,7 +123,7 @@ async def _each(
     "galaxy-browse",
     argument("path", "The object below which to look, by contained names joined with /.", metavar="[PATH]", required=False),
     *start_options("parent", "The object below which to look"),
-    option("--depth", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="Levels to show."),
+    option("--depth", type=click.IntRange(1, _DEEPEST), metavar="N", default=1, show_default=True, help="Levels to show."),
     *FILTER_OPTIONS,
 )  # fmt: skip
 async def browse(call: Call, depth: int, page_size: int, **params: Any) -> None:

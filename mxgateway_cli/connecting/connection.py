@@ -19,10 +19,10 @@ import mxgateway
 from mxgateway.system.files import read_secret, refusal_text
 from mxgateway_cli.connecting.precedence import Choices, Rank, blank_variable, is_blank, scheme_of, shared_timeout
 from mxgateway_cli.connecting.tls import tls_options
-from mxgateway_cli.running.settings import ConnectionSettings
+from mxgateway_cli.running.settings import ConnectionSettings, decoded
 
 if TYPE_CHECKING:
-    from mxgateway import ApiKey, ClientOptions, GatewayClient
+    from mxgateway import ApiKey, ClientOptions, GatewayClient, Secret
     from mxgateway.contract import Contract
     from mxgateway.simulator import SimulatedGateway
 
@@ -68,7 +68,7 @@ async def connected(settings: ConnectionSettings) -> AsyncIterator[GatewayClient
         endpoint, options = settings.endpoint, settings.client_options()
         if settings.simulator:
             gateway = await stack.enter_async_context(simulated_gateway(settings.contract))
-            endpoint, options = gateway.endpoint, replace(options, api_key=gateway.api_key)
+            endpoint, options = gateway.endpoint, replace(options, api_key=mxgateway.ApiKey(gateway.api_key))
         log_connecting(endpoint, options)
         yield await stack.enter_async_context(mxgateway.GatewayClient.connect(endpoint, options=options))
         _log.debug("closing the connection")
@@ -140,26 +140,25 @@ def key_from_environment(variable: str, option_name: str = "") -> ApiKey:
     Raises:
         click.UsageError: It is not set, or holds no key.
     """
-    text = os.environ.get(variable)
-    if text is None:
+    if variable not in os.environ:
         raise click.UsageError(f"The environment variable {variable!r} of {option_name} is not set.")
     if is_blank(variable):
         raise blank_variable(variable)
-    return _key(text, f"The environment variable {variable!r}")
+    return _key(mxgateway.Secret(os.environ[variable]), f"The environment variable {variable!r}")
 
 
 def _key_from_file(path: str) -> ApiKey:
     try:
-        text = read_secret(path, _KEY_FILE_LIMIT).decode("utf-8-sig")
+        text = decoded(read_secret(path, _KEY_FILE_LIMIT))
     except OSError as error:
         raise click.UsageError(f"The API key file {path!r} cannot be read: {refusal_text(error)}.") from None
-    except UnicodeDecodeError:
-        raise click.UsageError(f"The API key file {path!r} is no text file.") from None
+    if text is None:
+        raise click.UsageError(f"The API key file {path!r} is no text file.")
     return _key(text, f"The API key file {path!r}")
 
 
-def _key(text: str, place: str) -> ApiKey:
+def _key(text: Secret, place: str) -> ApiKey:
     try:
-        return mxgateway.ApiKey(text)
+        return mxgateway.ApiKey(text.reveal())
     except ValueError as error:
         raise click.UsageError(f"{place} holds no usable key: {error}.") from None

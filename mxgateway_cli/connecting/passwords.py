@@ -16,6 +16,7 @@ from mxgateway.system.files import read_secret, refusal_text
 from mxgateway_cli.connecting.precedence import blank_variable
 from mxgateway_cli.help.sections import Decorator, option
 from mxgateway_cli.running.app import App
+from mxgateway_cli.running.settings import decoded
 from mxgateway_cli.terminal.text import clean
 
 _FILE_LIMIT: Final = 64 * 1024
@@ -58,20 +59,19 @@ def _take_password(ctx: click.Context, parameter: click.Parameter, given: str | 
         if variable is not None or file is not None:
             raise click.UsageError(f"{flag}-{'env' if file is None else 'file'} goes with --{user_parameter}.", ctx)
         return None
-    password = mxgateway.Secret(_password(ctx, flag, user, variable, file))
+    password = _password(ctx, flag, user, variable, file)
     if password.reveal():  # an empty one is none to hide
         ctx.ensure_object(App).keep_secret(password)
     return password
 
 
-def _password(ctx: click.Context, flag: str, user: str, variable: str | None, file: str | None) -> str:
+def _password(ctx: click.Context, flag: str, user: str, variable: str | None, file: str | None) -> mxgateway.Secret:
     if variable is not None:
-        found = os.environ.get(variable)
-        if found is None:
+        if variable not in os.environ:
             raise click.UsageError(f"The environment variable {variable!r} of {flag}-env is not set.", ctx)
-        if not found:
+        if not os.environ[variable]:
             raise blank_variable(variable)
-        return found
+        return mxgateway.Secret(os.environ[variable])
     if file is not None:
         return _from_file(ctx, file)
     if not sys.stdin or not sys.stdin.isatty():
@@ -79,19 +79,19 @@ def _password(ctx: click.Context, flag: str, user: str, variable: str | None, fi
     import getpass
 
     try:
-        return getpass.getpass(f"Password of {clean(user)}: ", stream=sys.stderr)
+        return mxgateway.Secret(getpass.getpass(f"Password of {clean(user)}: ", stream=sys.stderr))
     except EOFError:
         raise click.UsageError("No password was typed.", ctx) from None
 
 
-def _from_file(ctx: click.Context, path: str) -> str:
+def _from_file(ctx: click.Context, path: str) -> mxgateway.Secret:
     try:
-        text = read_secret(path, _FILE_LIMIT).decode("utf-8-sig")
+        text = decoded(read_secret(path, _FILE_LIMIT))
     except OSError as error:
         raise click.UsageError(f"The password file {path!r} cannot be read: {refusal_text(error)}.", ctx) from None
-    except UnicodeDecodeError:
-        raise click.UsageError(f"The password file {path!r} is no text file.", ctx) from None
-    password = text.removesuffix("\n").removesuffix("\r")
-    if not password:
+    if text is None:
+        raise click.UsageError(f"The password file {path!r} is no text file.", ctx)
+    password = mxgateway.Secret(text.reveal().removesuffix("\n").removesuffix("\r"))
+    if not password.reveal():
         raise click.UsageError(f"The password file {path!r} is empty.", ctx)
     return password

@@ -43,3 +43,11 @@ class ConnectionSettings:
             return options
         connect_timeout = min(options.connect_timeout, self.call_timeout)
         return replace(options, connect_timeout=connect_timeout, call_timeout=self.call_timeout)
+
+
+def decoded(data: bytes) -> Secret | None:
+    """Return the text of a file that holds a secret; None when it is no text."""
+    try:
+        return mxgateway.Secret(data.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        return None

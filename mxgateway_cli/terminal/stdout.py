@@ -117,7 +117,7 @@ def prepare_streams() -> None:
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
-def _null_device(number: int, mode: str) -> TextIO:
+def _null_device(number: int, mode: Literal["r", "w"]) -> TextIO:
     """Return the null device, opened under a standard stream's number when that is free."""
     try:
         os.fstat(number)

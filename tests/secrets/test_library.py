@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -340,11 +341,52 @@ def test_what_is_no_text_is_no_key_and_says_so_cleanly(given: Any) -> None:
     assert repr(Secret(given)) == "Secret('***')"
 
 
+REFUSED: dict[str, Any] = {
+    "a surrogate": MARK + "\ud800",
+    "a set": {MARK},
+    "a list in a list": [[MARK]],
+    "several types": [MARK, 5],
+    "a list with a surrogate": [MARK, MARK + "\ud800"],
+    "a message with a surrogate": proto.MxValue(string_value=MARK + "\ud800"),
+    "a size": MARK * 200,
+}
+
+
+@pytest.mark.parametrize("given", REFUSED.values(), ids=REFUSED.keys())
+async def test_a_value_that_is_refused_shows_in_no_frame(given: Any) -> None:
+    vault = Vault("", given)
+    text, now, users = proto.MxDataType.STRING, datetime.now(UTC), {"current_user_id": 1}
+    async with (
+        SimulatedGateway() as gateway,
+        GatewayClient.connect(gateway.endpoint, api_key=gateway.api_key, plaintext=True, max_send_bytes=1000) as client,
+        client.open_session() as session,
+    ):
+        writes: dict[str, Callable[[], Awaitable[Any]]] = {
+            "write": lambda: session.write(1, 2, vault.password),
+            "write2": lambda: session.write2(1, 2, vault.password, now),
+            "write_confirmed": lambda: session.write_confirmed(1, 2, vault.password),
+            "write_secured": lambda: session.write_secured(1, 2, vault.password, **users),
+            "write_secured2": lambda: session.write_secured2(1, 2, vault.password, now, **users),
+            "write_array_elements": lambda: session.write_array_elements(1, 2, text, 3, {0: vault.password}),
+            "write_bulk": lambda: session.write_bulk(1, [2], [vault.password]),
+            "write2_bulk": lambda: session.write2_bulk(1, [2], [vault.password], now),
+            "write_secured_bulk": lambda: session.write_secured_bulk(1, [2], [vault.password], **users),
+            "write_secured2_bulk": lambda: session.write_secured2_bulk(1, [2], [vault.password], now, **users),
+            "write_tags": lambda: session.write_tags({"TestChildObject.TestInt": vault.password}),
+            "write_tags of a type": lambda: session.write_tags({"A.B": vault.password}, data_type=text),
+            "an argument that does not exist": lambda: session.write(1, 2, vault.password, nonsense=vault.password),  # type: ignore[call-arg]
+        }
+        for name, write in writes.items():
+            with pytest.raises((MxGatewayError, TypeError)) as caught:
+                await write()
+            assert MARK not in told(caught.value), name
+
+
 @pytest.mark.parametrize("given", [MARK.encode(), [MARK], 123, None, MARK + "\0", MARK + "\ud800"])
 async def test_a_password_that_cannot_be_sent_shows_in_no_frame(given: Any) -> None:
     vault = Vault("", given)
     async with stage(SIMULATED, Told()) as (_, _, session):
-        for arguments in ((1, "operator"), ("x", "operator"), (1, 5), (1, "oper\ud800")):
+        for arguments in ((1, "operator"), ("x", "operator"), (1, 5), (1, "oper\ud800"), (1, MARK)):
             with pytest.raises(MxGatewayError) as caught:
                 await session.authenticate_user(*arguments, vault.password)  # type: ignore[arg-type]
             assert MARK not in told(caught.value)

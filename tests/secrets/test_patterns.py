@@ -173,6 +173,12 @@ UNITS = [
     "'\"",
     "@",
     "://",
+    "\\",
+    "\\u0041",
+    "%2541",
+    "&amp;",
+    "&a",
+    "a%",
 ]
 SECRETS = [Secret("e"), Secret("a://a"), Secret("mxgw_a_bbbbbbbb"), Secret("  "), Secret("x" * 9)]
 

@@ -28,6 +28,7 @@ from mxgateway.transport.calls.method import CallOptions
 from mxgateway.transport.calls.pushed_stream import PushedStream
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.http2.connection import STREAM_WINDOW
+from mxgateway.transport.streams import reply_stream
 from mxgateway.transport.streams.reply_stream import FEW_AT_ONCE, MOST_AT_ONCE
 from mxgateway.wire import decode, encode
 from tests.client.support import change, connect, until
@@ -393,6 +394,33 @@ async def test_a_million_empty_messages_are_taken_in_steps():
         assert 0 < len(taker.taken) <= 2 * MOST_AT_ONCE
         await taker.until(lambda: len(taker.taken) == 40_000)
         assert max(map(len, taker.batches)) == MOST_AT_ONCE
+        stream.close()
+
+
+async def test_messages_that_take_long_are_handed_over_in_several_turns(monkeypatch: pytest.MonkeyPatch):
+    now = 0.0
+    monkeypatch.setattr(reply_stream, "thread_time", lambda: now)
+
+    def slow(message: bytes) -> proto.MxEvent:
+        nonlocal now
+        now += reply_stream.LONGEST_TURN / 4
+        return to_event(message)
+
+    body = b"".join(
+        grpc_message(encode(proto.MxEvent(worker_sequence=number, session_id="s" * 2 * reply_stream.BETWEEN_LOOKS)))
+        for number in range(1, 31)
+    )
+    async with fed() as (channel, line, peer):
+        stream = pushed(channel, taker := Taker(), slow)
+        await stream.open()
+        line.feed(peer.headers(line.stream_id).serialize())
+        line.feed(data(line.stream_id, body))
+        before, numbers = 0, list(range(1, 31))
+        while before < 30:
+            assert before < len(taker.taken) <= before + 6
+            before = len(taker.taken)
+            await asyncio.sleep(0)
+        assert taker.taken == numbers
         stream.close()
 
 

@@ -22,6 +22,7 @@ from mxgateway.calling.arguments import (
 from mxgateway.calling.time_budget import Budget
 from mxgateway.commands.bulk.chunks import HANDLE_WEIGHT, MadeAhead, for_each, write_weight
 from mxgateway.commands.bulk.reading import ReadCommands, text_weights
+from mxgateway.commands.hiding import hides_refused_values
 from mxgateway.commands.writing import time_value
 from mxgateway.errors import MxGatewayError, PartialBulk
 from mxgateway.events.writes.book import not_accepted
@@ -95,6 +96,7 @@ class BulkCommands(ReadCommands):
 
     # -- values
 
+    @hides_refused_values
     async def write_bulk(
         self,
         server_handle: int,
@@ -130,6 +132,7 @@ class BulkCommands(ReadCommands):
 
         return await self._write_in_parts(checked, build, timeout, correlation_id)
 
+    @hides_refused_values
     async def write2_bulk(
         self,
         server_handle: int,
@@ -159,6 +162,7 @@ class BulkCommands(ReadCommands):
 
         return await self._write_in_parts(checked, build, timeout, correlation_id)
 
+    @hides_refused_values
     async def write_secured_bulk(
         self,
         server_handle: int,
@@ -190,6 +194,7 @@ class BulkCommands(ReadCommands):
 
         return await self._write_in_parts(checked, build, timeout, correlation_id)
 
+    @hides_refused_values
     async def write_secured2_bulk(
         self,
         server_handle: int,

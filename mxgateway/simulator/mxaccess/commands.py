@@ -113,8 +113,8 @@ def activate(worker: Worker, command: Command) -> Outcome:
 
 def authenticate_user(worker: Worker, command: Command) -> Outcome:
     """Return the id of a user for this server handle; 0 for wrong credentials."""
-    payload = command.payload
-    server = worker.server(payload.server_handle)
+    server = worker.server(command.payload.server_handle)
+    payload = command.payload  # not before anything can fail: it holds a password
     for user in worker.options.users:
         if user.name.casefold() == payload.verify_user.casefold() and user.password == payload.verify_user_password:
             return Outcome(

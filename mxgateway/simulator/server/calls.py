@@ -18,6 +18,7 @@ from mxgateway.simulator.server.encoding import Encoding
 from mxgateway.simulator.server.http2 import (
     CompressedMessageError,
     Headers,
+    ReceivedHeaders,
     read_message,
     send_messages,
     send_reply,
@@ -39,7 +40,7 @@ class ReceivedCall:
 
     path: str
     """``/package.Service/Method``"""
-    metadata: tuple[tuple[str, str], ...]
+    metadata: ReceivedHeaders
     """Every header in its order, the pseudo headers included."""
     peer: str
     """The client's address."""
@@ -111,10 +112,10 @@ class Call:
     """
 
     def __init__(
-        self, stream: Stream, headers: Headers, peer: str, limit: int, record: CallRecord, encoding: Encoding
+        self, stream: Stream, headers: ReceivedHeaders, peer: str, limit: int, record: CallRecord, encoding: Encoding
     ) -> None:
         self._encoding = encoding
-        self.received = ReceivedCall(dict(headers).get(":path", ""), tuple(headers), peer)
+        self.received = ReceivedCall(dict(headers).get(":path", ""), headers, peer)
         self.names: tuple[str, ...] = (self.received.method,)
         """What switches know the call by."""
         self.key: SimulatedKey = SimulatedKey(key_id="nobody", secret="", scopes=frozenset())

@@ -21,9 +21,20 @@ from h2.events import DataReceived, Event
 from h2.exceptions import H2Error
 from h2.settings import SettingCodes
 
+from mxgateway.simulator.hidden_text import REDACTED
 from mxgateway.simulator.options import SimulatorOptions
 
 Headers = list[tuple[str, str]]
+
+
+class ReceivedHeaders(tuple[tuple[str, str], ...]):
+    """The headers of a request, in their order. No repr shows the API key among them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(tuple((name, REDACTED if name == "authorization" else value) for name, value in self))
+
 
 STREAM_GONE: Final = H2Error
 """What sending on a stream raises when the peer has reset it or the connection is lost."""
@@ -52,7 +63,7 @@ class CompressedMessageError(Exception):
 class ServeStream(Protocol):
     """What answers one request."""
 
-    async def __call__(self, stream: Stream, headers: Headers, peer: str) -> None:
+    async def __call__(self, stream: Stream, headers: ReceivedHeaders, peer: str) -> None:
         """Read the request from `stream` and answer it; raises nothing."""
 
 
@@ -176,7 +187,7 @@ class _Requests(AbstractHandler):
         if stream.connection in _leaving:
             release_stream()
             return
-        decoded = [(_text(name), _text(value)) for name, value in headers]
+        decoded = ReceivedHeaders((_text(name), _text(value)) for name, value in headers)
         task = asyncio.get_running_loop().create_task(
             self._serve(stream, decoded, self._connection.peer), name=f"call from {self._connection.peer}"
         )

@@ -15,11 +15,13 @@ from typing import Final
 from grpclib import GRPCError
 from grpclib.const import Status
 
+from mxgateway.simulator.hidden_text import HiddenText
 from mxgateway.simulator.plant.model import Attribute, PlantObject, reference
 from mxgateway.simulator.plant.objects import Plant
 
 _PREFIX: Final = "mxgw_"
-_BEARER: Final = "bearer"
+_KEY: Final = re.compile(r"(?i:mxgw)_([^_\s]+)_(\S+)")
+_BEARER: Final = re.compile(r"(?i:bearer)\s+(?i:mxgw)_(.*\S)", re.DOTALL)
 
 
 class Scope(StrEnum):
@@ -107,6 +109,12 @@ class SimulatedKey:
     browse_subtrees: tuple[str, ...] = ()
     """Objects below which the key sees the galaxy."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "secret", HiddenText(self.secret))
+
+    def __deepcopy__(self, memo: object) -> SimulatedKey:
+        return self
+
     @classmethod
     def parse(cls, key: str, *, scopes: Iterable[Scope] = frozenset(Scope)) -> SimulatedKey:
         """Return the key of that text, ``mxgw_<key-id>_<secret>``.
@@ -114,10 +122,11 @@ class SimulatedKey:
         Raises:
             ValueError: The text has another form. The error does not show it.
         """
-        match = re.fullmatch(r"(?i:mxgw)_([^_\s]+)_(\S+)", key)
-        if match is None:
+        key_id, secret = _parts(key)
+        del key  # a traceback may show local variables
+        if not key_id:
             raise ValueError("an API key reads mxgw_<key-id>_<secret>")
-        return cls(key_id=match[1], secret=match[2], scopes=frozenset(scopes))
+        return cls(key_id=key_id, secret=secret, scopes=frozenset(scopes))
 
     def reveal(self) -> str:
         """Return the whole key, as a client sends it."""
@@ -182,6 +191,12 @@ class SimulatedKey:
         return _is_below(plant, obj, subtrees)
 
 
+def _parts(key: str) -> tuple[str, HiddenText]:
+    """Return the id and the secret of a key; an empty id for what has another form."""
+    match = _KEY.fullmatch(key) if isinstance(key, str) else None
+    return ("", HiddenText()) if match is None else (match[1], HiddenText(match[2]))
+
+
 def _any_of(globs: Sequence[str]) -> re.Pattern[str] | None:
     # A bracket is a bracket in a tag reference, not a set of characters.
     patterns = (translate(glob.replace("[", "[[]")) for glob in globs)
@@ -204,19 +219,24 @@ class Authenticator:
     """
 
     def __init__(self, keys: Iterable[SimulatedKey]) -> None:
-        self._keys = {f"{key.key_id}_{key.secret}".encode(): key for key in keys}
+        self._keys = tuple(keys)
 
-    def authenticate(self, authorization: str | None) -> SimulatedKey:
-        """Return the key of an ``authorization`` entry, ``Bearer mxgw_<key-id>_<secret>``.
+    def authenticate(self, authorization: HiddenText) -> SimulatedKey:
+        """Return the key of an ``authorization`` entry, ``Bearer mxgw_<key-id>_<secret>``; an empty one stands for none.
 
         Raises:
             GRPCError: UNAUTHENTICATED when the entry is missing or names no key.
         """
-        scheme, _, token = (authorization or "").strip().partition(" ")
-        token = token.strip()
-        if scheme.lower() == _BEARER and token[: len(_PREFIX)].lower() == _PREFIX:
-            presented = token[len(_PREFIX) :].encode()
-            for known, key in self._keys.items():
-                if hmac.compare_digest(known, presented):
-                    return key
-        raise GRPCError(Status.UNAUTHENTICATED, "Missing or invalid API key.")
+        key = self._named(authorization)
+        if key is None:
+            raise GRPCError(Status.UNAUTHENTICATED, "Missing or invalid API key.")
+        return key
+
+    def _named(self, authorization: HiddenText) -> SimulatedKey | None:
+        presented = _BEARER.fullmatch(authorization.strip())
+        token = b"" if presented is None else presented[1].encode(errors="surrogatepass")
+        found = None
+        for key in self._keys:
+            if hmac.compare_digest(key.reveal()[len(_PREFIX) :].encode(errors="surrogatepass"), token):
+                found = key
+        return found

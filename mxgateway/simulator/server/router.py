@@ -13,9 +13,10 @@ from grpclib import GRPCError
 from grpclib.const import Handler, Status
 from grpclib.protocol import Stream
 
+from mxgateway.simulator.hidden_text import HiddenText
 from mxgateway.simulator.server.calls import Call, CallRecord
 from mxgateway.simulator.server.encoding import Encoding
-from mxgateway.simulator.server.http2 import STREAM_GONE, Headers
+from mxgateway.simulator.server.http2 import STREAM_GONE, ReceivedHeaders
 from mxgateway.simulator.server.keys import Authenticator, Scope, scope_of_method
 from mxgateway.simulator.switches import CallRefused, Switches
 
@@ -85,7 +86,7 @@ class Router:
         self._message_limit = message_limit
         self._record = record
 
-    async def serve(self, stream: Stream, headers: Headers, peer: str) -> None:
+    async def serve(self, stream: Stream, headers: ReceivedHeaders, peer: str) -> None:
         """Answer one request."""
         call = Call(stream, headers, peer, self._message_limit, self._record, self._encoding)
         try:
@@ -115,7 +116,7 @@ class Router:
             raise GRPCError(Status.DEADLINE_EXCEEDED, "Deadline exceeded.") from None
 
     async def _answer(self, call: Call) -> None:
-        call.key = self._authenticator.authenticate(call.received.header("authorization"))
+        call.key = self._authenticator.authenticate(HiddenText(call.received.header("authorization") or ""))
         method = self._table.get(call.received.path)
         if method is None or self._encoding.lacks(call.received.path):
             call.key.require(Scope.ADMIN)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from mxgateway.transport.counters import Counters
-from mxgateway.transport.streams.reply_stream import MANY_AT_ONCE, ReplyLimits, ReplyStream
+from mxgateway.transport.streams.reply_stream import MANY_AT_ONCE, ReplyLimits, ReplyStream, end_of_turn, is_over
 from mxgateway.wire.decode.steps import DecodingSteps
 
 M = TypeVar("M")
@@ -114,13 +114,15 @@ class PushedReply(ReplyStream[M]):
             self.flows = not self._held and not self._size and self.headers is not None
 
     def _hand_over_messages(self) -> None:
-        most, least = self.at_once, self._size - MANY_AT_ONCE  # bytes of what is made to take long are few, too
+        most, least, over = self.at_once, self._size - MANY_AT_ONCE, end_of_turn(self._size)
         while self._need <= self._size > least and most > 0 and self.pushed and not self._held:
             if batch := self._take():
                 most -= len(batch)
                 self._counters.messages_received += len(batch)
                 if not self._receive(batch):
                     self._hold()
+                if is_over(over):  # messages of few bytes can be made to take long
+                    return
             elif self._steps is not None:  # it goes on in the next turn of the loop
                 return
 

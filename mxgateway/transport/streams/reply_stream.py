@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import thread_time
 from typing import Final, Generic, TypeVar
 
 from mxgateway.errors.faults import ClosedFault, ContractFault, MessageFault, MessageTooLargeFault, PeerFault, RpcStatus
@@ -31,6 +33,10 @@ MANY_AT_ONCE: Final = 256 * 1024
 """Bytes that are put together to be split into messages, unless one message is longer: what was taken of them stays in memory until all are."""
 TURN: Final = 0.01
 """Seconds that are spent on the large messages of a channel in one turn of the loop."""
+LONGEST_TURN: Final = 0.05
+"""Seconds of the processor that are spent on the other messages of a stream, of which few bytes can be made to take long; those of a gateway take some milliseconds."""
+BETWEEN_LOOKS: Final = 4096
+"""Bytes of messages behind which the clock is looked at again: some dozens of a gateway's events."""
 
 
 class Decodings:
@@ -283,11 +289,14 @@ class ReplyStream(Generic[M]):
         self._position, self._joined = 0, max(0, self._joined - count)
 
     def _split(self, batch: list[M]) -> None:
-        """Move complete messages from the data to `batch`, `at_once` at the most."""
+        """Move complete messages from the data to `batch`, `at_once` at the most, and no more than a turn's work."""
         data, begin, decode, most = self._data, self._position, self.decode, self.at_once
         position, size, append, limit = begin, len(data), batch.append, self.at_once_limit
         self._need = PREFIX_SIZE
-        while (start := position + PREFIX_SIZE) <= size and len(batch) < most:
+        step, over = min(size, begin + BETWEEN_LOOKS), end_of_turn(size - begin)
+        while len(batch) < most and (
+            (start := position + PREFIX_SIZE) <= step or start <= (step := _next_step(position, size, over))
+        ):
             if data[position]:
                 raise PeerFault("a reply is marked compressed, though no compression was agreed")
             length = int.from_bytes(data[position + 1 : start], "big")
@@ -368,3 +377,18 @@ class ReplyStream(Generic[M]):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def end_of_turn(size: int) -> float:
+    """Return until when so many bytes of messages may be decoded, in seconds of the processor; few bytes take no time that counts."""
+    return thread_time() + LONGEST_TURN if size > BETWEEN_LOOKS else math.inf
+
+
+def is_over(end: float) -> bool:
+    """Tell whether a turn is over."""
+    return end < math.inf and thread_time() >= end
+
+
+def _next_step(position: int, size: int, over: float) -> int:
+    """Return up to where messages are split before the clock is looked at again; 0 when the time is over."""
+    return 0 if position < size and is_over(over) else min(size, position + BETWEEN_LOOKS)
