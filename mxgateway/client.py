@@ -252,7 +252,7 @@ class GatewayClient(AlarmCalls):
         return closings
 
     def _unfinished(self, closings: _Closings) -> set[asyncio.Task[Any]]:
-        return {task for task in (*closings, *self._opener.under_way) if not task.done()}
+        return {task for task in (*closings, *self._opener.pending) if not task.done()}
 
     async def __aenter__(self) -> GatewayClient:
         return self

@@ -1,4 +1,4 @@
-"""The session's methods for the users in whose name it writes."""
+"""The session's methods for users, for secured writes."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class UserCommands(SessionCore):
         Args:
             server_handle: From `register`; the id is valid for it alone.
             user: The user's name.
-            password: Shown nowhere; a str is wrapped at once.
-            timeout: Bound in seconds.
+            password: Never shown; a str is wrapped at once.
+            timeout: Timeout in seconds.
             correlation_id: For the gateway's log.
 
         Raises:
             MxAccessError: MXAccess does not know the user, or the password is wrong.
         """
-        # Before anything can fail: a traceback may show the variables of its frames.
+        # Before anything can fail: a traceback may show local variables.
         password = password if isinstance(password, Secret) else Secret(password)
         command = proto.AuthenticateUserCommand(
             server_handle=check_handle("server_handle", server_handle),
@@ -58,7 +58,7 @@ class UserCommands(SessionCore):
         Args:
             server_handle: From `register`; the id is valid for it alone.
             user_id_guid: The user's GUID.
-            timeout: Bound in seconds.
+            timeout: Timeout in seconds.
             correlation_id: For the gateway's log.
 
         Raises:
@@ -72,7 +72,7 @@ class UserCommands(SessionCore):
 
 
 def _user_id(reply: proto.MxCommandReply, command: proto.MxCommand, site: Site) -> int:
-    """Return the user id of an OK reply; MXAccess answers 0 when it knows no such user."""
+    """Return the user id of an OK reply; MXAccess returns 0 for an unknown user."""
     found = replies.payload(reply, command, site)
     user_id: int = found.user_id
     if user_id == 0:

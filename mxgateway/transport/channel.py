@@ -13,7 +13,7 @@ from mxgateway.errors.logs import logger
 from mxgateway.errors.redaction import Gate
 from mxgateway.options import ClientOptions, Endpoint, SpokenContract
 from mxgateway.options.credentials import Secret
-from mxgateway.transport.calls.detached_call import Unattended
+from mxgateway.transport.calls.detached_call import DetachedCalls
 from mxgateway.transport.connecting.connector import Connector
 from mxgateway.transport.counters import Counters
 from mxgateway.transport.http2.connection import Connection
@@ -55,7 +55,7 @@ class Channel:
         self.reply_limits = ReplyLimits(options.max_receive_bytes, options.element_limit)
         self.counters = Counters()
         """What is counted over all calls and connections."""
-        self.unattended = Unattended()
+        self.detached_calls = DetachedCalls()
         """Calls that may outlive their caller."""
         self._keepalive_time = options.keepalive_time
         self._connector = Connector(endpoint, options)

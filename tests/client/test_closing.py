@@ -299,7 +299,7 @@ async def test_a_failure_of_the_block_after_the_gateway_has_gone_is_told_and_not
             await gateway.stop()
             await session.ping()
 
-    with pytest.raises(MxGatewayTransportError, match="nothing listens") as caught:
+    with pytest.raises(MxGatewayTransportError, match="nothing is listening") as caught:
         await fail()
     assert caught.value.method == "MxAccessGateway/Invoke"
     assert any("closing the session failed as well" in note for note in caught.value.__notes__)

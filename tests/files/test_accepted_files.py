@@ -87,7 +87,7 @@ def test_a_secret_is_mounted_as_kubernetes_does_it(place: Path) -> None:
 
     for user in (USER, ROOT):
         assert as_user(user, lambda: reads_secret(token)) == "mxgw_id_secret\n"
-        assert "nothing listens" in as_user(
+        assert "nothing is listening" in as_user(
             user, lambda: command("ping", "--api-key-file", str(token), "--plaintext", "--endpoint", "127.0.0.1:1")
         )
 

@@ -66,7 +66,7 @@ def free_port() -> int:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_nothing_listens(host: str):
     error = await refused(f"{host}:{free_port()}", MxGatewayTransportError, "connect")
-    assert "nothing listens" in error.message
+    assert "nothing is listening" in error.message
     assert causes(error)[-1] is ConnectionRefusedError
     assert (error.grpc_status, error.retryable) == (GrpcStatus.UNAVAILABLE, True)
 

@@ -232,7 +232,7 @@ async def test_a_host_that_refuses_connections_and_then_accepts_them_again() -> 
         proxy.reset_all()
         await until_lost(client)
         for _ in range(2):
-            async with raising(unreachable("nothing listens", "connect")):
+            async with raising(unreachable("nothing is listening", "connect")):
                 await client.invoke_raw(proto.MxCommandRequest())
         await proxy.accept()
         assert await answered(client)

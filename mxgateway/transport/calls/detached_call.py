@@ -12,7 +12,7 @@ from mxgateway.transport.calls.method import Progress
 T = TypeVar("T")
 
 
-class Unattended:
+class DetachedCalls:
     """The calls of one client that outlive a cancelled caller.
 
     Cancelling a caller ends its waiting and not the command: once the request has left, the gateway may carry it out. A reset at that moment

@@ -39,7 +39,7 @@ async def open_tunnel(sock: socket.socket, proxy: HttpProxy, target: Endpoint) -
         answer = await _read_answer(sock, left)
         left -= answer.size
         if answer.defect:
-            raise ProxyFault(str(proxy), answer.defect, passing=answer.hung_up)
+            raise ProxyFault(str(proxy), answer.defect, transient=answer.hung_up)
         if 200 <= answer.status < 300:
             return
         if answer.status >= 200 or answer.status == HTTPStatus.SWITCHING_PROTOCOLS:
