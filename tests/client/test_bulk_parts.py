@@ -83,7 +83,7 @@ def test_a_part_has_a_thousand_entries_at_most(count: int, expected: int) -> Non
 def test_an_entry_that_just_fits_is_a_part_and_one_that_does_not_is_refused_by_its_place() -> None:
     assert parts([900, 900, 900], 1_000, FRAME, place) == [range(1), range(1, 2), range(2, 3)]
     with pytest.raises(
-        MxGatewayInvalidRequestError, match=r"^values\[2\] takes 901 bytes, but one message holds 1000,"
+        MxGatewayInvalidRequestError, match=r"^values\[2\] takes 901 bytes, but a message may have 1000,"
     ):
         parts([900, 900, 901], 1_000, FRAME, place)
 

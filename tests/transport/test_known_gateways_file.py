@@ -109,17 +109,17 @@ def test_a_gateway_has_one_name_however_it_is_spelt(endpoint: Endpoint, name: st
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("gw.plant:5001", "does not read host:port SHA256:fingerprint"),
-        (f"gw.plant:5001 {A}", "does not read"),
-        (f"gw.plant:5001 SHA1:{A}", "does not read"),
-        (f"gw.plant:5001 SHA256:{A} more", "does not read"),
+        ("gw.plant:5001", "is not host:port SHA256:fingerprint"),
+        (f"gw.plant:5001 {A}", "is not host:port SHA256:fingerprint"),
+        (f"gw.plant:5001 SHA1:{A}", "is not host:port SHA256:fingerprint"),
+        (f"gw.plant:5001 SHA256:{A} more", "is not host:port SHA256:fingerprint"),
         (f"gw.plant:5001 SHA256:{A[:-3]}", "62 hex digits"),
         (f"gw.plant:5001 SHA256:{A}AA", "66 hex digits"),
-        (f"gw.plant:5001 SHA256:{A[:-1]}G", "does not read"),
-        (f"gw.plant SHA256:{A}", "no host:port"),
-        (f"gw.plant:0 SHA256:{A}", "no host:port"),
-        ("\x00" * 40, "does not read"),
-        ("{'gw': 1}", "does not read"),
+        (f"gw.plant:5001 SHA256:{A[:-1]}G", "is not host:port SHA256:fingerprint"),
+        (f"gw.plant SHA256:{A}", "not host:port"),
+        (f"gw.plant:0 SHA256:{A}", "not host:port"),
+        ("\x00" * 40, "is not host:port SHA256:fingerprint"),
+        ("{'gw': 1}", "is not host:port SHA256:fingerprint"),
     ],
 )
 def test_a_damaged_line_is_named_and_nothing_is_overwritten(file: Path, line: str, why: str):

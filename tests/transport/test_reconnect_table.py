@@ -112,7 +112,7 @@ class Row:
     """How the client judges certificates: "plaintext" not at all, "ca" by an authority, "first use" by the first one."""
 
 
-NO_HTTP2 = "does not begin like HTTP/2"
+NO_HTTP2 = "its answer is not HTTP/2"
 
 ROWS = {
     "a web server that speaks HTTP/1": Row(broken("answered in HTTP/1", phase="http2"), bare(http1)),

@@ -33,10 +33,10 @@ The gateway starts a process for each, and six or more at once can exceed its li
 """
 
 OPEN_INTERVAL: Final = 0.5
-"""Seconds between two opens of subscriptions: at most 2 calls a second, so that a restarted gateway can serve others."""
+"""Seconds between two opens of subscriptions: at most 2 a second, so that a restarted gateway serves others, too."""
 
 OPEN_TIMEOUT: Final = 60.0
-"""Seconds that an open may take: the gateway gives a worker 30 s to start, and the call may have to wait for another."""
+"""Seconds that an open may take: the gateway gives a worker 30 s to start, and the call may wait for another one."""
 
 CONNECT_ATTEMPTS: Final = 3
 """How often an open waits for a connection before it takes a slot.
