@@ -1,6 +1,6 @@
 """Pure-async, fully typed client for the MXAccess Gateway.
 
-Every public name is here; it is loaded when it is first used, so that ``import mxgateway`` costs next to nothing.
+Every public name is here, and is imported on first use, so that ``import mxgateway`` is fast.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ __all__ = [  # noqa: RUF022 - sorted within its groups
     "RetryOptions",
     "Secret",
     "TlsOptions",
-    # looking on
+    # monitoring
     "CallInfo",
     "CallTrace",
     "ClientStats",

@@ -1,1 +1,1 @@
-"""What every command shares: arguments checked, a request sent, a reply judged, within one bound on time."""
+"""What every command shares: checked arguments, sending a request, checking its reply, one time budget."""

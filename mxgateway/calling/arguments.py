@@ -1,4 +1,4 @@
-"""Arguments of commands, checked before anything is sent."""
+"""Checks of command arguments, before anything is sent."""
 
 from __future__ import annotations
 
@@ -22,50 +22,50 @@ UINT32_MAX: Final = 2**32 - 1
 
 
 def check_int32(name: str, value: int) -> int:
-    """Return `value`, refusing what is no 32-bit integer."""
+    """Return `value` if it is a 32-bit integer."""
     return _check_whole(name, value, -(2**31), INT32_MAX, "give an integer of 32 bits")
 
 
 def check_uint32(name: str, value: int) -> int:
-    """Return `value`, refusing what is no unsigned 32-bit integer."""
+    """Return `value` if it is an unsigned 32-bit integer."""
     return _check_whole(name, value, 0, UINT32_MAX, f"give an integer from 0 to {UINT32_MAX}")
 
 
 def check_interval(name: str, milliseconds: int) -> int:
-    """Return an interval in milliseconds, refusing a negative one and what is no 32-bit integer."""
+    """Return an interval in milliseconds if it is a 32-bit integer and not negative."""
     return _check_whole(name, milliseconds, 0, INT32_MAX, f"give milliseconds from 0 to {INT32_MAX}")
 
 
 def check_handle(name: str, value: int) -> int:
-    """Return a handle, refusing what MXAccess never gives out: it numbers handles from 1, in 32 bits."""
-    return _check_whole(name, value, 1, INT32_MAX, f"give a handle that the gateway gave, from 1 to {INT32_MAX}")
+    """Return a handle if MXAccess can have assigned it: it numbers handles from 1, in 32 bits."""
+    return _check_whole(name, value, 1, INT32_MAX, f"give a handle that the gateway returned, from 1 to {INT32_MAX}")
 
 
 def check_user_id(name: str, value: int) -> int:
-    """Return a user id, refusing what MXAccess never gives out: 0 stands for a user who was not authenticated."""
+    """Return a user id if MXAccess can have assigned it: 0 means a user who is not authenticated."""
     return _check_whole(name, value, 1, INT32_MAX, "give the id that authenticate_user returned")
 
 
 def check_sequence(value: int) -> int:
-    """Return a worker sequence, refusing what is no unsigned 64-bit integer."""
+    """Return a worker sequence if it is an unsigned 64-bit integer."""
     hint = "give the worker_sequence of an event, or 0"
     return _check_whole("after_worker_sequence", value, 0, 2**64 - 1, hint)
 
 
 def check_range(name: str, value: int, least: int, most: int) -> int:
-    """Return a whole number, refusing what is none or lies outside of a range."""
+    """Return a whole number if it is within a range."""
     return _check_whole(name, value, least, most, f"give a whole number from {least} to {most}")
 
 
 def check_flag(name: str, value: bool) -> bool:
-    """Return `value`, refusing what is neither True nor False."""
+    """Return `value` if it is True or False."""
     if not isinstance(value, bool):
         _refuse(f"{name} is {_shown(value)}", "give True or False")
     return value
 
 
 def _check_whole(name: str, value: int, least: int, most: int, hint: str) -> int:
-    """Return a whole number as an int; what says of itself that it is one counts, as numpy's integers do, but no bool."""
+    """Return a whole number as an int. Types with `__index__`, such as numpy's integers, are accepted; bool is not."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -76,21 +76,21 @@ def _check_whole(name: str, value: int, least: int, most: int, hint: str) -> int
 
 
 def check_text(name: str, value: str) -> str:
-    """Return `value`, refusing what cannot be carried: no str, a NUL character, a lone surrogate."""
+    """Return `value` if it is a str that can be sent: without NUL characters and lone surrogates."""
     if not _is_text(value):
         _refuse(f"{name} is {_shown(value)}", _TEXT_HINT)
     return value
 
 
 def check_some_text(name: str, value: str) -> str:
-    """Return `value`, refusing what cannot be carried and an empty text."""
+    """Return `value` if it is a str that can be sent and is not empty."""
     if not check_text(name, value):
         _refuse(f"{name} is empty", "give a text, or None for no such condition")
     return value
 
 
 def check_correlation_id(value: str) -> str:
-    """Return a correlation id, refusing what cannot be carried or is no id by its length; empty is one that is still to be made."""
+    """Return a correlation id if it can be sent and is not too long; empty means that one will be generated."""
     if value != "" and len(check_text("correlation_id", value)) > _LONGEST_ID:
         _refuse(f"correlation_id is {_shown(value)}, of {len(value)} characters", f"give at most {_LONGEST_ID}")
     return value
@@ -101,21 +101,21 @@ _LONGEST_ID: Final = 1_000
 
 
 def check_secret(name: str, value: Secret) -> Secret:
-    """Return a secret, refusing one that cannot be carried; the refusal does not show it."""
+    """Return a secret if it can be sent; the error does not show it."""
     if not _is_text(value.reveal()):
         _refuse(f"{name} cannot be sent", _TEXT_HINT)
     return value
 
 
 def check_time(name: str, value: datetime) -> datetime:
-    """Return `value`, refusing what is no datetime with a time zone."""
+    """Return `value` if it is a datetime with a time zone."""
     if not isinstance(value, datetime) or value.utcoffset() is None:
         _refuse(f"{name} is {_shown(value)}", "give a datetime with a time zone")
     return value
 
 
 def check_guid(name: str, value: uuid.UUID | str) -> str:
-    """Return a GUID as text, refusing what is none."""
+    """Return a GUID as text."""
     if isinstance(value, uuid.UUID):
         return str(value)
     try:
@@ -126,7 +126,7 @@ def check_guid(name: str, value: uuid.UUID | str) -> str:
 
 
 def check_message(name: str, value: M, message_type: type[M]) -> M:
-    """Return a message of the contract, refusing anything else."""
+    """Return `value` if it is a message of the given type."""
     if not isinstance(value, message_type):
         _refuse(f"{name} is {_shown(value)}", f"give a proto.{message_type.__name__}")
     return value
@@ -136,7 +136,7 @@ def check_message(name: str, value: M, message_type: type[M]) -> M:
 
 
 def check_handles(name: str, values: Iterable[int]) -> list[int]:
-    """Return handles as a list, refusing none at all, any that MXAccess never gives out, and one that stands twice."""
+    """Return handles as a list if it is not empty, all are possible handles, and none occurs twice."""
     found = check_list(name, values)
     if set(map(type, found)) == {int} and min(found) >= 1 and max(found) <= INT32_MAX and len(set(found)) == len(found):
         return found
@@ -144,14 +144,14 @@ def check_handles(name: str, values: Iterable[int]) -> list[int]:
     first: dict[int, int] = {}
     for index, handle in enumerate(handles):
         if (before := first.setdefault(handle, index)) != index:
-            _refuse(f"{name}[{index}] is {handle}, as {name}[{before}] is", "give each handle once")
+            _refuse(f"{name}[{index}] is {handle}, the same as {name}[{before}]", "give each handle once")
     return handles
 
 
 def check_list(name: str, values: Iterable[T]) -> list[T]:
-    """Return what an iterable yields, refusing a text, which is one value, and nothing at all."""
+    """Return the items of an iterable if it is not empty, and not a single text."""
     if isinstance(values, _TEXTS):
-        _refuse(f"{name} is the one {type(values).__name__} {_shown(values)}", "give a list of them")
+        _refuse(f"{name} is the single {type(values).__name__} {_shown(values)}", "give a list")
     try:
         iterator = iter(values)
     except TypeError:
@@ -163,7 +163,7 @@ def check_list(name: str, values: Iterable[T]) -> list[T]:
 
 
 def check_mapping(name: str, values: Mapping[K, T], example: str = "{tag: value}") -> Mapping[K, T]:
-    """Return a mapping, refusing what is none and an empty one."""
+    """Return `values` if it is a mapping and not empty."""
     if not isinstance(values, Mapping):
         _refuse(f"{name} is {_shown(values)}", f"give a mapping, such as {example}")
     if not values:
@@ -172,13 +172,13 @@ def check_mapping(name: str, values: Mapping[K, T], example: str = "{tag: value}
 
 
 def check_each(name: str, values: T | Iterable[T], count: int, check: Callable[[str, T], T], single: type) -> list[T]:
-    """Return one value for each of `count` entries: the one value that is given for all of them, or one of its own for each.
+    """Return one value for each of `count` entries, from one value for all of them or one for each.
 
     Args:
-        name: What messages call it.
+        name: Its name in error texts.
         values: A value of type `single`, or an iterable of them.
         count: How many entries there are.
-        check: Takes the name and one value, and returns it or refuses it.
+        check: Returns a value, given its name and the value, or refuses it.
         single: The type of one value.
     """
     several: Any = values
@@ -189,18 +189,18 @@ def check_each(name: str, values: T | Iterable[T], count: int, check: Callable[[
 
 
 def check_column(name: str, values: Iterable[T], count: int) -> list[T]:
-    """Return what goes with `count` entries, one for each in their order, refusing any other number and what has no order of its own."""
+    """Return the values for `count` entries, if there is one for each and they have an order."""
     if isinstance(values, set | frozenset | Mapping):
-        kind = "mapping, of which the keys would count" if isinstance(values, Mapping) else "set, which has no order"
+        kind = "mapping, whose keys would be used" if isinstance(values, Mapping) else "set, which has no order"
         _refuse(f"{name} is a {kind}", "give a list in the order of the entries")
     found = check_list(name, values)
     if len(found) != count:
-        _refuse(f"{name} holds {len(found)} values for {count} entries", "give one for each")
+        _refuse(f"{name} has {len(found)} values for {count} entries", "give one for each")
     return found
 
 
 _TEXTS: Final = (str, bytes, bytearray, memoryview)
-_TEXT_HINT: Final = "give a str without NUL characters and lone surrogates"
+_TEXT_HINT: Final = "give a str without NUL characters or lone surrogates"
 
 
 def _is_text(value: object) -> bool:
@@ -213,18 +213,18 @@ def _is_text(value: object) -> bool:
 
 
 def _shown(value: object) -> str:
-    """Return what a message shows of a value: its beginning, however long it is and whatever its repr does."""
+    """Return a value's repr for an error text, truncated; never raises, whatever the repr does."""
     if isinstance(value, int) and not isinstance(value, bool):
         return shown_int(int(value))
     try:
         text = repr(value[:_SHOWN] if isinstance(value, str | bytes | bytearray) else value)
-    except Exception:  # noqa: BLE001 - what it is matters here, not what its repr raises
-        text = f"something of type {type(value).__name__}"
+    except Exception:  # noqa: BLE001 - the repr of a bad value may raise anything
+        text = f"an object of type {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 _SHOWN: Final = 100
-"""Characters of a value that a message shows."""
+"""Characters of a value that an error text shows."""
 
 
 def _refuse(what: str, hint: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""A channel to a gateway that speaks the contract which the options ask for."""
+"""Connects a channel and applies the contract in the options."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from mxgateway.transport.connecting.open_channel import Given, connected_channel
 
 
 async def speaking_channel(given: Given) -> Channel:
-    """Return a channel to a gateway that has answered, and which is spoken to by its contract.
+    """Return a connected channel that uses the contract in the options.
 
     Raises:
-        MxGatewayInvalidRequestError: The endpoint or an option is wrong; nothing was sent.
-        MxGatewayContractError: The contract does not fit, or what the gateway tells is none.
-        MxGatewayTransportError: No connection came about.
+        MxGatewayInvalidRequestError: The endpoint or an option is invalid; nothing was sent.
+        MxGatewayContractError: The contract does not fit, or the gateway returned an invalid one.
+        MxGatewayTransportError: No connection was established.
     """
     channel = await connected_channel(given)
     if channel.options.contract == "auto":
-        from mxgateway.contract.contract import speak_own_contract  # most clients are told theirs, or need none
+        from mxgateway.contract.contract import speak_own_contract  # imported lazily: most clients do not need it
 
         try:
             await speak_own_contract(channel)

@@ -1,4 +1,4 @@
-"""Replies on their way in: protocol failures, MXAccess's own failures, and the payload that an OK reply must carry."""
+"""Checks of replies: protocol failures, MXAccess failures, and the payload that an OK reply must have."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ _REPLY_ARMS: Final = {
 """Reply arms that are not named after their command."""
 
 
-Judge = Callable[[proto.MxCommandReply, proto.MxCommand, Site], T]
-"""Takes what it is asked for out of the reply to a command."""
+ReplyReader = Callable[[proto.MxCommandReply, proto.MxCommand, Site], T]
+"""Extracts the result from the reply to a command."""
 
 
 Reply: TypeAlias = proto.OpenSessionReply | proto.CloseSessionReply | proto.MxCommandReply | proto.AcknowledgeAlarmReply
-"""The replies that carry a protocol status."""
+"""The replies with a protocol status."""
 
 
 def check_protocol(reply: Reply, site: Site) -> None:
-    """Refuse a reply whose protocol status is a protocol failure; an MXAccess failure is none.
+    """Raise if a reply's protocol status is a protocol failure; an MXAccess failure is not one.
 
     Raises:
-        MxGatewayError: The class that stands for the status.
+        MxGatewayError: The error for the status.
         MxGatewayMalformedReplyError: The reply has no status.
     """
     protocol_status = reply.protocol_status
@@ -60,11 +60,11 @@ def check_protocol(reply: Reply, site: Site) -> None:
 
 
 def check_mxaccess(reply: proto.MxCommandReply, command: proto.MxCommand, site: Site) -> None:
-    """Refuse a command reply that reports an MXAccess failure.
+    """Raise if a command reply reports an MXAccess failure.
 
     Args:
-        reply: A reply that `check_protocol` has passed.
-        command: What it answers.
+        reply: A reply that passed `check_protocol`.
+        command: The command that it answers.
         site: For the error.
 
     Raises:
@@ -77,7 +77,7 @@ def check_mxaccess(reply: proto.MxCommandReply, command: proto.MxCommand, site: 
 
 
 def refused(reply: proto.MxCommandReply) -> bool:
-    """Tell whether a command reply reports an MXAccess failure."""
+    """Return whether a command reply reports an MXAccess failure."""
     failed = reply.protocol_status.code == proto.ProtocolStatusCode.MXACCESS_FAILURE
     return failed or _reports_failure(reply)
 
@@ -90,7 +90,7 @@ def _reports_failure(outcome: proto.MxCommandReply | proto.MxEvent) -> bool:
 def check_completion(
     event: proto.MxEvent, reply: proto.MxCommandReply, command: proto.MxCommand, site: CallSite
 ) -> None:
-    """Refuse an OnWriteComplete that reports a failure.
+    """Raise if an OnWriteComplete reports a failure.
 
     Raises:
         MxAccessError: With the reply that accepted the write, and the event's HRESULT and statuses.
@@ -103,7 +103,7 @@ def check_completion(
 
 
 def unconfirmed(subject: str, site: CallSite) -> MxGatewayTimeoutError:
-    """Return the error for a write that was accepted and not confirmed within the bound of `site`."""
+    """Return the error for a write that was accepted, but not confirmed within the timeout of `site`."""
     return MxGatewayTimeoutError(
         f"MXAccess accepted {subject}, but its OnWriteComplete did not come within {in_seconds(site.timeout or 0.0)}",
         hint="the write may still be carried out; read the tag to see",
@@ -114,9 +114,9 @@ def unconfirmed(subject: str, site: CallSite) -> MxGatewayTimeoutError:
 
 
 def unsent(subject: str, waited_for: str, site: CallSite) -> MxGatewayTimeoutError:
-    """Return the error for a write that was not sent within the bound of `site`."""
+    """Return the error for a write that was not sent within the timeout of `site`."""
     return MxGatewayTimeoutError(
-        f"{subject} was not sent within {in_seconds(site.timeout or 0.0)}: it has waited for {waited_for}",
+        f"{subject} was not sent within {in_seconds(site.timeout or 0.0)}: it was waiting for {waited_for}",
         hint="nothing was carried out; try again, or allow more time",
         site=site,
         phase="request",
@@ -125,9 +125,9 @@ def unsent(subject: str, waited_for: str, site: CallSite) -> MxGatewayTimeoutErr
 
 
 def unseen(error: MxGatewayError) -> MxGatewayError:
-    """Return the error for a write that was accepted and whose completion cannot come, because of what `error` says of the stream.
+    """Return the error for an accepted write whose completion cannot come, because the stream failed with `error`.
 
-    It is one of its own: everybody who waits for a completion is told the same error.
+    It is a copy: all who wait for a completion get the same `error`.
     """
     own = copy.copy(error)
     own.message = f"MXAccess accepted the write, but its OnWriteComplete was not seen: {error.message}"
@@ -146,7 +146,7 @@ def mxaccess_error(
     reply: proto.MxCommandReply,
     site: CallSite,
 ) -> MxAccessError:
-    """Return the error for what MXAccess refused, in words."""
+    """Return the error for a command that MXAccess refused, with its reasons in words."""
     reasons = [f"{status.explain_hresult(hresult)}"] if hresult else []
     reasons += [status.explain_status(each) for each in status.failures(statuses)]
     if diagnostic and not status.is_said(diagnostic, reasons):
@@ -162,7 +162,7 @@ def mxaccess_error(
 
 
 def payload(reply: proto.MxCommandReply, command: proto.MxCommand, site: Site) -> Any:
-    """Return the payload that an OK reply to `command` must carry.
+    """Return the payload that an OK reply to `command` must have.
 
     Raises:
         MxGatewayMalformedReplyError: It is missing, or another command's.
@@ -175,7 +175,7 @@ def payload(reply: proto.MxCommandReply, command: proto.MxCommand, site: Site) -
 
 
 def handle(reply: proto.MxCommandReply, command: proto.MxCommand, site: Site, *, name: str) -> int:
-    """Return the handle of that name from the payload of an OK reply; MXAccess numbers handles from 1, so 0 is none.
+    """Return the handle in the field `name` of an OK reply's payload; MXAccess numbers handles from 1, so 0 is invalid.
 
     Raises:
         MxGatewayMalformedReplyError: The payload is missing, or the handle is 0.
@@ -203,13 +203,13 @@ def bulk_results(reply: proto.MxCommandReply, command: proto.MxCommand, site: Si
 
 
 def hide_secrets(message: Any, gate: Gate, *, everywhere: bool = False) -> None:
-    """Hide the client's own secrets in a message of the gateway's, for the caller who has it and the frames that hold it.
+    """Hide the client's own secrets in a received message, for the caller and for the frames that hold it.
 
     Args:
-        message: What was received; it is changed.
+        message: The message; it is changed.
         gate: Knows the secrets.
-        everywhere: Whether every text is gone through, as of a reply that ends in an error; of its messages and texts in lists the first `MOST_LOOKED_AT` are
-            kept. Otherwise only what a message says about itself: names and values are data and stay as they are.
+        everywhere: Check every text, as in a reply that ends in an error; the first `MOST_LOOKED_AT` messages and texts
+            of its lists are kept. Otherwise only the diagnostic texts: names and values are data and stay unchanged.
     """
     if not gate.is_idle:
         _hide_in(message, gate.hide_in_many(), [MOST_LOOKED_AT] if everywhere else None)
@@ -219,7 +219,7 @@ def _hide_in(message: Any, hide: Callable[[str], str], left: list[int] | None) -
     everywhere = left is not None
     for name, value in list(vars(message).items()):
         if isinstance(value, str):
-            if value and (everywhere or name in _SAYINGS) and (hidden := hide(value)) != value:
+            if value and (everywhere or name in _DIAGNOSTIC_FIELDS) and (hidden := hide(value)) != value:
                 setattr(message, name, hidden)
         elif is_message(value):
             _hide_in(value, hide, left)
@@ -237,7 +237,7 @@ def _hide_in(message: Any, hide: Callable[[str], str], left: list[int] | None) -
 MOST_LOOKED_AT: Final = 50_000
 """Messages and texts in the lists of a reply that ends in an error: a reply of a million would hold the loop for seconds."""
 
-_SAYINGS: Final = frozenset(
+_DIAGNOSTIC_FIELDS: Final = frozenset(
     {
         "message",
         "diagnostic_message",
@@ -251,10 +251,10 @@ _SAYINGS: Final = frozenset(
 
 
 def malformed(text: str, site: CallSite, reply: Any) -> MxGatewayMalformedReplyError | MxGatewayContractError:
-    """Return the error for a reply that lacks what it must carry; with fields that are not known here, another contract is spoken."""
+    """Return the error for a reply without a required part; unknown fields in it mean that the contracts differ."""
     hide_secrets(reply, site.gate, everywhere=True)
     if has_strangers(reply):
-        return contract_error(f"{text} but has fields that are not known here", site)
+        return contract_error(f"{text} but has unknown fields", site)
     error = MxGatewayMalformedReplyError(
         f"{text} from {site.endpoint}",
         hint="the gateway speaks another version of the contract; compare the two with mxgw-py contract",
@@ -266,17 +266,17 @@ def malformed(text: str, site: CallSite, reply: Any) -> MxGatewayMalformedReplyE
 
 
 def contract_error(text: str, site: CallSite) -> MxGatewayContractError:
-    """Return the error for a reply by another contract than the one that is spoken."""
+    """Return the error for a reply that follows another contract than the one in use."""
     return MxGatewayContractError(f"{text} from {site.endpoint}", hint=CONTRACT_HINT, site=site, phase="reply")
 
 
-_TELLING_FIELDS: Final = ("item_definition", "server_handle", "item_handle")
+_DESCRIBED_FIELDS: Final = ("item_definition", "server_handle", "item_handle")
 
 
 def describe(command: proto.MxCommand) -> str:
-    """Return what a command asks for, in words; never a value or a credential."""
+    """Return a description of a command for error texts; never a value or a credential."""
     arm = which_one_of(command, "payload")
     body = getattr(command, arm) if arm else None
-    fields = [(name, getattr(body, name, None)) for name in _TELLING_FIELDS]
+    fields = [(name, getattr(body, name, None)) for name in _DESCRIBED_FIELDS]
     details = ", ".join(f"{name.replace('_', ' ')} {value!r}" for name, value in fields if value is not None)
     return f"{arm or 'the command'} ({details})" if details else arm or "the command"

@@ -1,4 +1,4 @@
-"""Commands on their way out: how they are wrapped and sent, and which of them may be sent again."""
+"""Sending commands: how they are wrapped and sent, and which of them may be retried."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from mxgateway.wire.messages.betterproto_seam import FieldMetadata, Message
 REPEATABLE: Final = frozenset(
     {proto.MxCommandKind.PING, proto.MxCommandKind.GET_SESSION_STATE, proto.MxCommandKind.GET_WORKER_INFO}
 )
-"""Commands that change nothing: they may be sent again when the gateway is unavailable. Any other one is sent again only if the gateway surely did not process it."""
+"""Commands that change nothing: they are retried while the gateway is unavailable.
+
+Any other command is sent again only if the gateway certainly did not process it.
+"""
 
 
 def _payload_arms() -> dict[type, str]:
@@ -39,19 +42,19 @@ _ARMS: Final = _payload_arms()
 
 
 def new_correlation_id() -> str:
-    """Return an id that no other call of this or another process has."""
+    """Return an id that is unique across processes."""
     return uuid.uuid4().hex
 
 
 def wrap(payload: Message) -> proto.MxCommand:
-    """Return the command that carries `payload`: the arm and the kind follow from its type."""
+    """Return the command with `payload`: arm and kind follow from its type."""
     arm = _ARMS[type(payload)]
     fields: dict[str, Any] = {"kind": proto.MxCommandKind.from_string(arm.upper()), arm: payload}
     return proto.MxCommand(**fields)
 
 
 def check_size(channel: Channel, request: proto.MxCommandRequest, site: CallSite) -> None:
-    """Refuse a request that cannot be sent: for what happens before it is.
+    """Refuse a request that is too large, before anything else is done for it.
 
     Raises:
         MxGatewayInvalidRequestError: It is larger than the message limit.
@@ -60,14 +63,14 @@ def check_size(channel: Channel, request: proto.MxCommandRequest, site: CallSite
     try:
         size = len(channel.codec.encode(request))
     except WireError:
-        return  # sending it will tell
+        return  # sending it raises the error
     if size > limit:
         fault = RequestFault(f"the request of {size} bytes exceeds the limit of {limit} bytes (max_send_bytes)")
         raise map_fault(fault, site)
 
 
 def framed_ahead(channel: Channel, request: proto.MxCommandRequest) -> bytes:
-    """Return a request as it goes out, made before its turn; nothing for one that cannot be sent, of which sending it will tell."""
+    """Return a request encoded in advance; empty if it cannot be encoded: sending it then raises the error."""
     try:
         return framed(channel, request)
     except (RequestFault, ContractFault):
@@ -77,7 +80,7 @@ def framed_ahead(channel: Channel, request: proto.MxCommandRequest) -> bytes:
 async def invoke_raw(
     channel: Channel, request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None
 ) -> proto.MxCommandReply:
-    """Send a command and return its reply; an MXAccess failure is data here.
+    """Send a command and return its reply; an MXAccess failure does not raise.
 
     Raises:
         MxGatewayError: The call failed, or the gateway reports a protocol failure.
@@ -93,7 +96,7 @@ async def invoke_raw(
 
 
 class SentCommand:
-    """A command that was sent; it is waited for, read and closed as `SentCall` has it."""
+    """A command that was sent; used like a `SentCall`."""
 
     def __init__(
         self, command: proto.MxCommand, call: SentCall[proto.MxCommandRequest, proto.MxCommandReply], site: Site
@@ -105,7 +108,7 @@ class SentCommand:
         self._site = site
 
     async def reply(self) -> proto.MxCommandReply:
-        """Return the reply; an MXAccess failure is data here.
+        """Return the reply; an MXAccess failure does not raise.
 
         Raises:
             MxGatewayError: The call failed, or the gateway reports a protocol failure.
@@ -129,7 +132,7 @@ async def send(channel: Channel, request: proto.MxCommandRequest, timeout: float
 async def invoke(
     channel: Channel, request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None
 ) -> proto.MxCommandReply:
-    """Send a command and return its reply, once MXAccess has accepted it.
+    """Send a command and return its reply, if MXAccess accepted it.
 
     Raises:
         MxAccessError: MXAccess refused it.
@@ -162,11 +165,11 @@ def _secrets(command: proto.MxCommand) -> list[Secret]:
 _WITH_SECRETS: Final = frozenset(
     {"authenticate_user", "write_secured", "write_secured2", "write_secured_bulk", "write_secured2_bulk"}
 )
-"""The arms of commands of which no frame holds a piece."""
+"""The arms of commands with secrets: no traceback frame may hold a part of them."""
 
 
 def _is_repeatable(command: proto.MxCommand) -> bool:
-    """Tell whether a command may be sent again; one whose kind and payload contradict each other may not."""
+    """Return whether a command may be retried; not if its kind and payload contradict each other."""
     if command.kind not in REPEATABLE:
         return False
     arm = which_one_of(command, "payload")

@@ -1,6 +1,6 @@
-"""The RPCs of the contract, as the call layer takes them, and which of them may be repeated.
+"""The RPCs of the contract, and which of them are repeatable.
 
-Reads and CloseSession may. Invoke carries commands of every kind, so `commands` decides it for each request.
+Reads and CloseSession are. Invoke carries commands of every kind, so `calling.requests` decides for each request.
 """
 
 from __future__ import annotations

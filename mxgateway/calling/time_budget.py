@@ -1,4 +1,4 @@
-"""The time that several calls have together."""
+"""The timeout that several calls share."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mxgateway.errors import CallSite, map_fault
 
 
 class Budget:
-    """The bound of an operation that takes several calls, counted from now, and the correlation id that they share.
+    """The timeout of an operation with several calls, counted from now, and the correlation id that they share.
 
     Args:
-        seconds: How long; None leaves each call its own bound.
-        site: Makes the call site of a correlation id, for the error.
-        correlation_id: For the gateway's log; empty makes a fresh one.
+        seconds: The timeout; None leaves each call its own.
+        site: Returns the call site for a correlation id, for the error.
+        correlation_id: For the gateway's log; empty generates one.
 
     Raises:
         MxGatewayInvalidRequestError: The correlation id cannot be sent.
@@ -30,7 +30,7 @@ class Budget:
         self._end = None if seconds is None else asyncio.get_running_loop().time() + seconds
 
     def left(self) -> float | None:
-        """Return the bound of the next call in seconds; None for its own.
+        """Return the timeout of the next call in seconds; None for its own.
 
         Raises:
             MxGatewayTimeoutError: Nothing is left.
@@ -44,7 +44,7 @@ class Budget:
         return left
 
     def seconds_left(self, otherwise: float | None) -> float | None:
-        """Return how long something that is no call may be waited for, which may be 0; `otherwise` where there is no bound."""
+        """Return the seconds left for a wait other than a call, 0 or more; `otherwise` if there is no timeout."""
         if self._end is None:
             return otherwise
         return max(0.0, self._end - asyncio.get_running_loop().time())

@@ -1,4 +1,4 @@
-"""Something that several tasks ask for and that is done once, such as closing; after a failure it can be tried again."""
+"""One shared attempt at something that several tasks request, such as closing; after a failure it can be retried."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 class SharedAttempt(Generic[T]):
-    """An attempt that all callers share. The first success is final; after a failure the next caller makes a new attempt.
+    """An attempt that all callers share. The first success is final; after a failure the next caller starts a new one.
 
     Args:
-        on_cancelled: Called when the attempt itself was cancelled, as every task is at the end of `asyncio.run`.
+        on_cancelled: Called if the attempt itself is cancelled, as every task is at the end of `asyncio.run`.
     """
 
     def __init__(self, on_cancelled: Callable[[], object] = lambda: None) -> None:
@@ -24,13 +24,13 @@ class SharedAttempt(Generic[T]):
         self._outcome: asyncio.Future[_Outcome[T]] | None = None
         self._task: asyncio.Task[T] | None = None
         self.begun = False
-        """True once anybody has asked for it."""
+        """True once `join` was called."""
 
     async def join(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Return the result of the attempt, begun now unless there is one. Cancelling a caller does not stop it.
+        """Return the result of the attempt, which starts now unless there is one. Cancelling a caller does not stop it.
 
         Raises:
-            Exception: What the attempt has failed with; each caller gets an exception object of its own.
+            Exception: The attempt failed; each caller gets its own copy of the exception.
         """
         outcome = self._outcome if self._outcome is not None else self._begin(work)
         await asyncio.wait([outcome])
@@ -46,7 +46,7 @@ class SharedAttempt(Generic[T]):
     def _settle(self, task: asyncio.Task[T]) -> None:
         outcome = self._outcome
         assert outcome is not None
-        self._task = None  # its traceback may hold whoever holds this
+        self._task = None  # its traceback may refer to the owner of this object
         if task.cancelled():
             self._outcome = None
             outcome.cancel()
@@ -60,13 +60,16 @@ class SharedAttempt(Generic[T]):
 
 @dataclass(slots=True)
 class _Outcome(Generic[T]):
-    """How an attempt has ended. It is no exception of the future's: nobody may be left to look at it."""
+    """The outcome of an attempt.
+
+    An error is not set on the future as an exception: nobody may be left to retrieve it.
+    """
 
     value: T | None = None
     error: BaseException | None = None
 
     def take(self) -> T:
-        """Return the result, or raise what the attempt has raised."""
+        """Return the result, or raise the attempt's error."""
         if self.error is not None:
             raise copy_of(self.error)
         return self.value  # type: ignore[return-value]  # None may be the result

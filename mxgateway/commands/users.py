@@ -1,4 +1,4 @@
-"""The session's methods for the users in whose name it writes."""
+"""The session's methods for users, for secured writes."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class UserCommands(SessionCore):
         Args:
             server_handle: From `register`; the id is valid for it alone.
             user: The user's name.
-            password: Shown nowhere; a str is wrapped at once.
-            timeout: Bound in seconds.
+            password: Never shown; a str is wrapped at once.
+            timeout: Timeout in seconds.
             correlation_id: For the gateway's log.
 
         Raises:
@@ -59,7 +59,7 @@ class UserCommands(SessionCore):
         Args:
             server_handle: From `register`; the id is valid for it alone.
             user_id_guid: The user's GUID.
-            timeout: Bound in seconds.
+            timeout: Timeout in seconds.
             correlation_id: For the gateway's log.
 
         Raises:
@@ -73,7 +73,7 @@ class UserCommands(SessionCore):
 
 
 def _user_id(reply: proto.MxCommandReply, command: proto.MxCommand, site: Site) -> int:
-    """Return the user id of an OK reply; MXAccess answers 0 when it knows no such user."""
+    """Return the user id of an OK reply; MXAccess returns 0 for an unknown user."""
     found = replies.payload(reply, command, site)
     user_id: int = found.user_id
     if user_id == 0:

@@ -1,4 +1,4 @@
-"""What goes wrong, and how it is put: the exception tree, the faults below it, and the one mapping from faults to errors."""
+"""The exception tree, the faults below it, and the one mapping from faults to errors."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What can go wrong, in the terms of the layer where it happens; `errors.map_fault` makes the errors of it.
+"""What can go wrong, in the terms of the layer where it happens; `errors.map_fault` turns faults into errors.
 
 Faults never leave the library: a caller sees them at most as the cause of an `MxGatewayError`.
 """
@@ -17,7 +17,7 @@ from mxgateway.errors.redaction import one_line as one_line
 E = TypeVar("E", bound=BaseException)
 
 Phase = Literal["", "request", "resolve", "connect", "proxy", "tls", "http2", "stream", "reply"]
-"""Where a fault was met: before sending, or in which layer of the conversation."""
+"""Where a fault occurred: before sending, or in which layer of the connection."""
 
 
 class GrpcStatus(enum.IntEnum):
@@ -44,7 +44,7 @@ class GrpcStatus(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSite:
-    """Where a fault was met; copied onto the error."""
+    """Where a fault occurred; copied to the error."""
 
     endpoint: str = ""
     """The gateway, as ``host:port``."""
@@ -55,14 +55,14 @@ class CallSite:
     session_id: str = ""
     """The session that the request named."""
     timeout: float | None = None
-    """The bound that applied, in seconds."""
+    """The timeout that applied, in seconds."""
     gate: Gate = field(default=OPEN_GATE, repr=False, compare=False)
-    """What the texts of the error pass."""
+    """Hides secrets in the error's texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProtocolStatusFault:
-    """A gateway reply whose protocol status is no success; `name` is the enum name without its prefix."""
+    """A gateway reply whose protocol status is a failure; `name` is the enum name without its prefix."""
 
     name: str
     message: str = ""
@@ -70,22 +70,25 @@ class ProtocolStatusFault:
 
 
 class TransportFault(Exception):
-    """Root of what the transport raises inside itself. It leaves the library as a cause only, so its text is as clean as an error's."""
+    """Root of the transport's internal exceptions.
+
+    Callers see them as causes only, so their texts are as clean as an error's.
+    """
 
     processed = True
-    """False when the peer says that it did not begin to act on the request: then it may be sent again, whatever it asks for."""
+    """False when the peer says that it did not act on the request: then any request may be sent again."""
 
     def __init__(self, text: str) -> None:
         super().__init__(OPEN_GATE.line(text))
 
     def pass_gate(self, gate: Gate) -> None:
-        """Hide the secrets of the client that has met the fault: a layer below does not know them, and its frames hold what the peer has sent."""
+        """Hide the client's secrets, which the layer that raised the fault does not know, and drop its frames."""
         self.args = tuple(gate.line(text) for text in self.args)
         self.__traceback__ = None
 
 
 class RpcStatus(TransportFault):
-    """A gRPC status other than OK: read from trailers or, when `synthesised`, following from HTTP status or RST_STREAM."""
+    """A gRPC status other than OK: from trailers or, if `synthesised`, derived from an HTTP status or RST_STREAM."""
 
     def __init__(
         self, code: GrpcStatus, message: str = "", *, synthesised: bool = False, processed: bool = True
@@ -103,7 +106,7 @@ class RpcStatus(TransportFault):
 
 
 class ConnectFault(TransportFault):
-    """No connection came about; `cause` is what failed in `phase`."""
+    """No connection was established; `cause` is what failed in `phase`."""
 
     def __init__(self, phase: Phase, cause: BaseException) -> None:
         super().__init__(f"{phase}: {cause}")
@@ -112,16 +115,16 @@ class ConnectFault(TransportFault):
 
 
 class ProxyFault(TransportFault):
-    """The HTTP proxy did not bring us to the gateway.
+    """The HTTP proxy did not connect us to the gateway.
 
     Args:
         proxy: The proxy, without its credentials.
         text: What it did, as the rest of a sentence about it.
-        status: The HTTP status that it answered with; 0 when there is none.
-        schemes: The ways to authenticate that it offers.
+        status: The HTTP status that it answered with; 0 for none.
+        schemes: The authentication schemes that it offers.
         authenticated: Whether credentials were sent.
-        passing: Whether it may do better the next time.
-        cause: The fault that was met, when it was the operating system's or a bound's.
+        transient: Whether the next attempt may succeed.
+        cause: The underlying fault, if it was an OS error or a timeout.
     """
 
     def __init__(
@@ -132,7 +135,7 @@ class ProxyFault(TransportFault):
         status: int = 0,
         schemes: tuple[str, ...] = (),
         authenticated: bool = False,
-        passing: bool = False,
+        transient: bool = False,
         cause: Exception | None = None,
     ) -> None:
         super().__init__(f"the proxy {proxy} {text}")
@@ -140,12 +143,12 @@ class ProxyFault(TransportFault):
         self.status = status
         self.schemes = schemes
         self.authenticated = authenticated
-        self.passing = passing
+        self.transient = transient
         self.cause = self.__cause__ = cause
 
 
 class CertificateFileFault(TransportFault):
-    """A file that TLS needs cannot be used; `remedy` is what helps."""
+    """A file that TLS needs cannot be used; `remedy` says what to do."""
 
     def __init__(self, text: str, *, remedy: str = "give a readable PEM file") -> None:
         super().__init__(text)
@@ -157,11 +160,11 @@ class NotHttp2Fault(TransportFault):
 
 
 class PeerFault(TransportFault):
-    """The peer broke a rule, or a limit of ours was exceeded."""
+    """The peer broke a rule, or exceeded one of our limits."""
 
 
 class MessageFault(PeerFault):
-    """One message of a reply cannot be taken: it exceeds the limit, or cannot be decoded. Those before it were taken."""
+    """One message of a reply is too large or cannot be decoded. The messages before it were delivered."""
 
 
 class RequestFault(TransportFault):
@@ -172,15 +175,15 @@ CONTRACT_HINT: Final = "bind the client to this gateway's contract: mxgw-py cont
 
 
 class ContractFault(TransportFault):
-    """A reply does not fit the contract that is spoken."""
+    """A reply does not match the contract in use."""
 
     remedy: str = CONTRACT_HINT
 
 
 class LackingFault(ContractFault):
-    """The gateway's contract has no place for what was to be sent."""
+    """The gateway's contract has no field or call for what was to be sent."""
 
-    remedy = "nothing was sent; do without it, or load the gateway's contract anew where the gateway was updated"
+    remedy = "nothing was sent; do without it, or reload the gateway's contract if the gateway was updated"
 
 
 class ConnectionFault(TransportFault):
@@ -188,8 +191,8 @@ class ConnectionFault(TransportFault):
 
     Args:
         text: Why.
-        processed: False when the peer surely did not see the request.
-        polite: True when the peer had announced the end as a matter of routine, with GOAWAY NO_ERROR.
+        processed: False when the peer certainly did not see the request.
+        polite: True when the peer announced the end with GOAWAY NO_ERROR.
     """
 
     def __init__(self, text: str, *, processed: bool = True, polite: bool = False) -> None:
@@ -199,7 +202,7 @@ class ConnectionFault(TransportFault):
 
 
 class StreamLimitFault(TransportFault):
-    """Time ran out while the call waited for a stream: the gateway allows only `limit` at once, and all of them were in use."""
+    """The call timed out while waiting for a stream: the gateway allows `limit` at once, and all were in use."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"all {limit} streams that the gateway allows at once were in use")
@@ -215,12 +218,12 @@ class ClosedFault(TransportFault):
 
 
 class PinFault(ssl.SSLCertVerificationError):
-    """The gateway presented another certificate than the one that is trusted (SHA-256 fingerprints).
+    """The gateway presented a certificate other than the trusted one.
 
     Args:
-        expected: What is trusted.
-        presented: What came.
-        remedy: What makes a renewed certificate trusted.
+        expected: The trusted SHA-256 fingerprint.
+        presented: The presented one.
+        remedy: How to trust a renewed certificate.
     """
 
     def __init__(self, expected: str, presented: str, remedy: str = "trust the new fingerprint") -> None:
@@ -234,23 +237,26 @@ Fault = BaseException | ProtocolStatusFault
 
 
 def is_unprocessed(fault: BaseException | None) -> bool:
-    """Tell whether a fault proves that the peer did not begin to act on the request (RFC 9113, sections 6.8 and 8.7)."""
+    """Return whether a fault proves that the peer did not act on the request (RFC 9113, sections 6.8 and 8.7)."""
     return isinstance(fault, TransportFault) and not fault.processed
 
 
 def is_reply_too_large(fault: BaseException | None) -> bool:
-    """Tell whether a reply, which was made, exceeds a limit: ours, or that of what the peer sends. A peer says so in words alone."""
+    """Return whether a finished reply exceeds our receive limit or the peer's send limit.
+
+    A peer says so in words only.
+    """
     if isinstance(fault, RpcStatus):
         return fault.code is GrpcStatus.RESOURCE_EXHAUSTED and bool(_NOT_SENT.search(fault.message))
     return isinstance(fault, MessageTooLargeFault)
 
 
 _NOT_SENT: Final = re.compile(r"\b(sending|sent|send) message (exceeds|larger than)\b", re.IGNORECASE)
-"""What .NET, gRPC's C core and Go say of a message beyond their own limit."""
+"""What .NET, gRPC's C core and Go say about a message beyond their own limit."""
 
 
 def copy_of(fault: E) -> E:
-    """Return another exception that says the same: one that several callers raise would collect the tracebacks of all of them."""
+    """Return a copy of an exception: one that several callers raise would collect the tracebacks of all of them."""
     copied = type(fault).__new__(type(fault), *fault.args)
     copied.args = fault.args
     copied.__dict__.update(fault.__dict__)
@@ -259,7 +265,7 @@ def copy_of(fault: E) -> E:
 
 
 def pass_gate(fault: BaseException, gate: Gate) -> None:
-    """Hide the client's secrets in a fault and what it comes from: they stand in the traceback of the error."""
+    """Hide the client's secrets in a fault and its causes, which the error's traceback shows."""
     seen: set[int] = set()
     each: BaseException | None = fault
     while each is not None and id(each) not in seen:
@@ -269,6 +275,6 @@ def pass_gate(fault: BaseException, gate: Gate) -> None:
         each = each.__cause__ or each.__context__
 
 
-def in_seconds(bound: float) -> str:
-    """Return a bound as people read it: what is left of one has no more digits than count."""
-    return f"{bound:.3g} s" if bound < 100 else f"{bound:g} s"
+def in_seconds(timeout: float) -> str:
+    """Return a timeout as text; what remains of one is rounded to three digits."""
+    return f"{timeout:.3g} s" if timeout < 100 else f"{timeout:g} s"

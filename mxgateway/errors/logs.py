@@ -1,4 +1,4 @@
-"""The library's loggers: each of their records is one clean line, whatever it was made of."""
+"""The library's loggers: each of their records is one clean line, whatever data it contains."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Final
 from mxgateway.errors.redaction import OPEN_GATE
 
 
-class _Lines(logging.Filter):
-    """Lets no record forge a line, or reach a terminal as an escape."""
+class _OneLine(logging.Filter):
+    """Stops records from forging log lines or sending escape sequences to a terminal."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Pass every record on; one that is no clean line becomes one."""
+        """Pass every record on, rewritten as one clean line if needed."""
         text = record.getMessage()
         if (shown := OPEN_GATE.line(text)) != text:
             record.msg, record.args = shown, ()
         return True
 
 
-_LINES: Final = _Lines()
+_ONE_LINE: Final = _OneLine()
 
 
 def logger(name: str) -> logging.Logger:
     """Return the logger of that name."""
     found = logging.getLogger(name)
-    found.addFilter(_LINES)
+    found.addFilter(_ONE_LINE)
     return found

@@ -1,7 +1,7 @@
 """The one mapping from faults to errors.
 
-The transport reports *faults*: what happened, in the terms of the layer where it happened. `map_fault` alone decides which
-class a fault becomes, whether it is worth another try, and what the caller can do about it.
+The transport reports *faults*: what happened, in the terms of the layer where it happened. `map_fault` alone decides
+which error class a fault becomes, whether a retry may help, and what the caller can do about it.
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ from mxgateway.errors.tree import (
 
 
 def map_fault(fault: Fault, site: CallSite, *, phase: Phase = "stream") -> MxGatewayError:
-    """Return the error that stands for `fault`, with its cause set.
+    """Return the error for `fault`, with its cause set.
 
     Args:
-        fault: An exception of a layer below (a gRPC status is one), or a gateway reply's protocol status.
-        site: Where it was met.
-        phase: In which layer it was met; a fault that tells its layer by itself overrides it.
+        fault: An exception of a lower layer (a gRPC status is one), or a gateway reply's protocol status.
+        site: Where it occurred.
+        phase: In which layer it occurred; overridden by a fault that names its own layer.
 
     Returns:
         One exception of the tree. An `MxGatewayError` is returned as it is.
@@ -95,7 +95,7 @@ def _from_exception(fault: BaseException, site: CallSite, phase: Phase) -> MxGat
         return _from_transport_fault(fault, site, phase)
     if isinstance(fault, ssl.SSLError):
         return _from_tls(fault, site)
-    if isinstance(fault, TimeoutError):  # with an errno it is the system's, and the bound has nothing to do with it
+    if isinstance(fault, TimeoutError):  # with an errno it is an OS error, not our timeout
         return _timeout(site if fault.errno is None else replace(site, timeout=None), phase)
     if isinstance(fault, socket.gaierror | UnicodeError):
         return MxGatewayTransportError(
@@ -105,8 +105,8 @@ def _from_exception(fault: BaseException, site: CallSite, phase: Phase) -> MxGat
         )  # fmt: skip
     if isinstance(fault, ConnectionRefusedError):
         return MxGatewayTransportError(
-            f"nothing listens on {site.endpoint} (connection refused)",
-            hint="check host and port, and that the gateway's service runs",
+            f"nothing is listening on {site.endpoint} (connection refused)",
+            hint="check host and port, and that the gateway's service is running",
             site=site, phase="connect", grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
         )  # fmt: skip
     if isinstance(fault, OSError):
@@ -119,7 +119,7 @@ def _from_exception(fault: BaseException, site: CallSite, phase: Phase) -> MxGat
         )  # fmt: skip
     return MxGatewayTransportError(
         f"{type(fault).__name__}{f' while talking to {site.endpoint}' if site.endpoint else ''}{_during(site)}: {fault}",
-        hint="this is a defect of the client; please report it",
+        hint="this is a bug in the client; please report it",
         site=site, phase=phase, grpc_status=GrpcStatus.INTERNAL,
     )  # fmt: skip
 
@@ -142,10 +142,10 @@ def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -
             grpc_status=GrpcStatus.CANCELLED,
         )
     if isinstance(fault, StreamLimitFault):
-        bound = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
+        within = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
         return MxGatewayTimeoutError(
-            f"no free stream for {site.method} on the connection to {site.endpoint}{bound}: {fault}",
-            hint="nothing was sent; end streams that are not needed, or open another client",
+            f"no free stream for {site.method} on the connection to {site.endpoint}{within}: {fault}",
+            hint="nothing was sent; close streams that are not needed, or open another client",
             site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED, retryable=True,
         )  # fmt: skip
     if isinstance(fault, ConnectionFault):
@@ -160,13 +160,13 @@ def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -
         return _from_proxy(fault, site, phase)
     if isinstance(fault, NotHttp2Fault):
         return MxGatewayProtocolError(
-            f"{site.endpoint} is no gRPC server: {fault}", hint="check the port, and whether the gateway expects TLS there",
+            f"{site.endpoint} is not a gRPC server: {fault}", hint="check the port, and whether the gateway expects TLS there",
             site=site, phase="http2", grpc_status=GrpcStatus.INTERNAL,
         )  # fmt: skip
     unread = isinstance(fault, MessageFault) and not isinstance(fault, MessageTooLargeFault)
     return MxGatewayProtocolError(
         f"{fault}{_during(site)} at {site.endpoint}",
-        hint=f"the peer is no MXAccess gateway, or a proxy between damages the conversation{f'; otherwise {CONTRACT_HINT}' * unread}",
+        hint=f"the peer is not an MXAccess gateway, or a proxy in between corrupts the data{f'; otherwise {CONTRACT_HINT}' * unread}",
         site=site, phase=phase, grpc_status=GrpcStatus.INTERNAL,
     )  # fmt: skip
 
@@ -177,22 +177,22 @@ def _from_tls(fault: ssl.SSLError, site: CallSite) -> MxGatewayError:
 
 
 def _from_proxy(fault: ProxyFault, site: CallSite, phase: Phase) -> MxGatewayError:
-    bound = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
-    text, hint, passing = proxy_refusal(fault, site.endpoint, phase, bound)
+    within = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
+    text, hint, transient = proxy_refusal(fault, site.endpoint, phase, within)
     if isinstance(fault.cause, TimeoutError):
         return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
     return MxGatewayTransportError(
-        text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.UNAVAILABLE, retryable=passing
+        text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.UNAVAILABLE, retryable=transient
     )
 
 
 def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
-    bound = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
+    within = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
     if phase in ("resolve", "connect", "tls", "http2"):
-        text, hint = f"no connection to {site.endpoint}{bound}", "check host, port and firewall, or allow more time"
+        text, hint = f"no connection to {site.endpoint}{within}", "check host, port and firewall, or allow more time"
     else:
-        text = f"no answer from {site.endpoint}{bound}{_during(site)}"
-        hint = "the command may still be carried out; ask for the session's state before repeating it"
+        text = f"no answer from {site.endpoint}{within}{_during(site)}"
+        hint = "the command may still be carried out; check the session's state before repeating it"
         if site.method.endswith(_SESSIONLESS_METHODS):
             hint = "try again later, or allow more time"
     return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
@@ -203,14 +203,14 @@ def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
 
 _GALAXY_SERVICE: Final = "GalaxyRepository/"
 _SESSIONLESS_METHODS: Final = ("/StreamAlarms", "/QueryActiveAlarms", "/AcknowledgeAlarm", "/ServerReflectionInfo")
-"""The methods, galaxy's apart, that need no session."""
+"""The methods outside the galaxy service that need no session."""
 
 
 def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
     text = f"{fault.code.name} from {site.endpoint}{_during(site)}: {fault.message or 'no further message'}"
     cls, hint, retryable = _rpc_class(fault, site)
     if cls is MxGatewayTimeoutError and site.timeout is not None:
-        text += f" (bound {in_seconds(site.timeout)})"
+        text += f" (timeout {in_seconds(site.timeout)})"
     error = cls(text, hint=hint, site=site, phase="stream", grpc_status=fault.code, retryable=retryable)
     if isinstance(error, MxGatewayAuthorizationError) and (match := SCOPE.search(fault.message)):
         error.required_scope = match[1]
@@ -218,7 +218,7 @@ def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
 
 
 def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], str, bool]:
-    """Return class, hint and whether another try is worth it."""
+    """Return class, hint and whether a retry may succeed."""
     galaxy = _GALAXY_SERVICE in site.method
     match fault.code:
         case GrpcStatus.UNAUTHENTICATED:
@@ -234,28 +234,28 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
         case GrpcStatus.DEADLINE_EXCEEDED if site.method.endswith(_SESSIONLESS_METHODS):
             return MxGatewayTimeoutError, "try again later, or allow more time", False
         case GrpcStatus.DEADLINE_EXCEEDED:
-            return MxGatewayTimeoutError, "the command may still be carried out; ask for the session's state", False
+            return MxGatewayTimeoutError, "the command may still be carried out; check the session's state", False
         case GrpcStatus.UNIMPLEMENTED:
             if fault.synthesised:
-                return MxGatewayProtocolError, "the server is no MXAccess gateway, or an older one", False
+                return MxGatewayProtocolError, "the server is not an MXAccess gateway, or an older one", False
             return MxGatewayContractError, f"the gateway has no such call; {CONTRACT_HINT}", False
         case GrpcStatus.RESOURCE_EXHAUSTED if is_reply_too_large(fault):
             return (
                 MxGatewayProtocolError,
-                "ask for less at once, or raise the size of the messages that the gateway sends",
+                "request less at once, or raise the gateway's message size limit",
                 False,
             )
         case GrpcStatus.NOT_FOUND if galaxy:
             return MxGatewayNotFoundError, "check the name, or browse from the top level", False
     sessionless = galaxy or site.method.endswith(_SESSIONLESS_METHODS)
     if fault.synthesised or sessionless or fault.code not in SESSION_HINTS:
-        passing = fault.code in (GrpcStatus.UNAVAILABLE, GrpcStatus.RESOURCE_EXHAUSTED, GrpcStatus.ABORTED)
-        return MxGatewayTransportError, "try again later" if passing else "see the gateway's log", passing
+        transient = fault.code in (GrpcStatus.UNAVAILABLE, GrpcStatus.RESOURCE_EXHAUSTED, GrpcStatus.ABORTED)
+        return MxGatewayTransportError, "try again later" if transient else "see the gateway's log", transient
     if fault.code is GrpcStatus.UNAVAILABLE:
         return MxGatewayWorkerError, SESSION_HINTS[fault.code], True
-    # An event stream that ends with RESOURCE_EXHAUSTED was too slow, and its session is faulted by then.
-    passing = fault.code is GrpcStatus.RESOURCE_EXHAUSTED and not site.method.endswith("/StreamEvents")
-    return MxGatewaySessionError, SESSION_HINTS[fault.code], passing
+    # An event stream that ends with RESOURCE_EXHAUSTED was read too slowly, and its session is already faulted.
+    transient = fault.code is GrpcStatus.RESOURCE_EXHAUSTED and not site.method.endswith("/StreamEvents")
+    return MxGatewaySessionError, SESSION_HINTS[fault.code], transient
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ _PROTOCOL_STATUS: Final[dict[str, tuple[type[MxGatewayError], GrpcStatus, str]]]
     "WORKER_UNAVAILABLE": (MxGatewayWorkerError, GrpcStatus.UNAVAILABLE, SESSION_HINTS[GrpcStatus.UNAVAILABLE]),
     "TIMEOUT": (
         MxGatewayTimeoutError, GrpcStatus.DEADLINE_EXCEEDED,
-        "the command may still be carried out; ask for the session's state",
+        "the command may still be carried out; check the session's state",
     ),
     "PROTOCOL_VIOLATION": (MxGatewayProtocolError, GrpcStatus.INTERNAL, "see the gateway's log"),
 }  # fmt: skip

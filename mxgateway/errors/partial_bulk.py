@@ -1,4 +1,4 @@
-"""What became of the entries of a bulk call that was split, and one of whose calls has failed."""
+"""The state of each entry of a split bulk call after one of its calls failed."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class PartialBulk:
-    """How far a bulk call had come when one of the calls that it was split into failed. Entries are counted from 0."""
+    """How far a bulk call got before one of its calls failed. Entries are counted from 0."""
 
     results: tuple[Any, ...]
-    """The results of the first entries, which the gateway has answered, one for each."""
+    """The results of the first entries, which the gateway answered, one for each."""
     in_doubt: range
-    """Entries that were sent and not answered: they may have been carried out."""
+    """Entries that were sent but not answered: they may have been carried out."""
     not_sent: range
-    """Entries that were surely not carried out."""
+    """Entries that were not carried out."""
 
     def __str__(self) -> str:
         total = len(self.results) + len(self.in_doubt) + len(self.not_sent)
         parts = [
             (len(self.results), "were answered"),
             (len(self.in_doubt), f"may have been carried out ({_span(self.in_doubt)})"),
-            (len(self.not_sent), f"were surely not carried out ({_span(self.not_sent)})"),
+            (len(self.not_sent), f"were not carried out ({_span(self.not_sent)})"),
         ]
         return f"of {total} entries " + ", ".join(f"{count} {what}" for count, what in parts if count)
 

@@ -1,4 +1,4 @@
-"""What is said, and advised, when TLS or a proxy kept a connection from coming about, or when a gateway refuses."""
+"""Error texts and hints for failures of TLS, of a proxy, and for a gateway's refusals."""
 
 from __future__ import annotations
 
@@ -16,80 +16,78 @@ _X509_NOT_YET_VALID: Final = 9
 _X509_EXPIRED: Final = 10
 _X509_OTHER_HOST: Final = 62
 _X509_OTHER_ADDRESS: Final = 64
-_OTHER_NAME: Final = (
-    "connect by a name that it carries, or pass the server name that it was made for (server_name_override)"
-)
+_OTHER_NAME: Final = "connect by a name in the certificate, or pass the name it was issued for (server_name_override)"
 _VERIFICATION_HINTS: Final = {
     _X509_NOT_YET_VALID: "check this machine's clock and time zone",
     _X509_EXPIRED: "have the gateway's certificate renewed, or check this machine's clock",
     _X509_OTHER_HOST: _OTHER_NAME,
     _X509_OTHER_ADDRESS: _OTHER_NAME,
 }
-"""By OpenSSL's number of the verification failure."""
+"""Keyed by OpenSSL's number of the verification failure."""
 
-_OUR_CERTIFICATE: Final = frozenset(
+_CLIENT_CERTIFICATE_ALERTS: Final = frozenset(
     {
         "BAD_CERTIFICATE", "CERTIFICATE_UNKNOWN", "CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED", "UNSUPPORTED_CERTIFICATE",
         "UNKNOWN_CA", "ACCESS_DENIED", "DECRYPT_ERROR",
     }
 )  # fmt: skip
-"""The alerts that a server sends about a client's certificate."""
+"""The alerts that a server sends about the client's certificate."""
 
 
 def tls_refusal(fault: ssl.SSLError, endpoint: str) -> tuple[str, str]:
-    """Return what to say about a TLS handshake that failed, and what to do."""
+    """Return the error text and the hint for a failed TLS handshake."""
     if isinstance(fault, PinFault):
         return (
             f"the certificate of {endpoint} is not the trusted one: "
             f"expected SHA-256 {fault.expected}, presented {fault.presented}",
-            f"if the gateway's certificate was renewed, {fault.remedy}; otherwise somebody is in between",
+            f"if the gateway's certificate was renewed, {fault.remedy}; otherwise someone may intercept the connection",
         )
     words = _tls_words(fault)
     if isinstance(fault, ssl.SSLCertVerificationError):
         hint = _VERIFICATION_HINTS.get(getattr(fault, "verify_code", 0))
         return (
             f"the certificate of {endpoint} was refused: {words}",
-            hint or "pass the CA file that signed it, or its fingerprint as the pin",
+            hint or "pass the CA file that signed it, or its fingerprint as a pin",
         )
     alert = words.rpartition("ALERT_")[2] if "ALERT_" in words else ""
     if alert == "CERTIFICATE_REQUIRED":
         return f"{endpoint} asks for a client certificate ({words})", "pass client_cert and client_key"
-    if alert in _OUR_CERTIFICATE:
+    if alert in _CLIENT_CERTIFICATE_ALERTS:
         return (
             f"{endpoint} refused this client's certificate ({words})",
             "pass a client certificate (client_cert, client_key) that the gateway trusts",
         )
     also = ", and whether the gateway asks for a client certificate" if alert == "HANDSHAKE_FAILURE" else ""
-    return f"no TLS connection with {endpoint} came about: {words}", TLS_HINT + also
+    return f"the TLS handshake with {endpoint} failed: {words}", TLS_HINT + also
 
 
-def proxy_refusal(fault: ProxyFault, endpoint: str, phase: Phase, bound: str) -> tuple[str, str, bool]:
-    """Return what to say about a proxy that did not bring us to the gateway, what to do, and whether another try may help.
+def proxy_refusal(fault: ProxyFault, endpoint: str, phase: Phase, within: str) -> tuple[str, str, bool]:
+    """Return the error text and the hint for a failure of the proxy, and whether a retry may help.
 
     Args:
         fault: What happened.
         endpoint: The gateway.
-        phase: Where it was met.
-        bound: The time that applied, in words; empty when none did.
+        phase: Where it occurred.
+        within: The timeout in words; empty if none applied.
     """
     if isinstance(fault.cause, TimeoutError) and fault.cause.errno is None:
         silent = _SILENT.get(phase, "stayed silent").format(fault.proxy)
-        return f"no connection to {endpoint}{bound}: {silent}", "check proxy and firewall, or allow more time", True
+        return f"no connection to {endpoint}{within}: {silent}", "check proxy and firewall, or allow more time", True
     if fault.cause is not None:
         return (*_unreachable(fault, fault.cause, endpoint, phase), True)
     text = f"no connection to {endpoint}: {fault}"
     if fault.status == 407:
         return text, _authentication_hint(fault), False
     if fault.status in (502, 503, 504):
-        return text, "check host and port of the gateway as the proxy's network sees them", True
+        return text, "check the gateway's host and port as seen from the proxy's network", True
     if fault.status == 403:
-        return text, "have the proxy let connections (CONNECT) to this host and port pass", False
-    return text, "check that this is the address of an HTTP proxy that opens tunnels (CONNECT)", fault.passing
+        return text, "have the proxy allow connections (CONNECT) to this host and port", False
+    return text, "check that this is the address of an HTTP proxy that opens tunnels (CONNECT)", fault.transient
 
 
 _SILENT: Final[dict[Phase, str]] = {
     "resolve": "the name of the proxy {} was not resolved",
-    "connect": "the proxy {} was not reached",
+    "connect": "the proxy {} could not be reached",
     "proxy": "the proxy {} did not answer",
     "tls": "nothing came through the tunnel of the proxy {}",
     "http2": "nothing came through the tunnel of the proxy {}",
@@ -101,12 +99,12 @@ def _unreachable(fault: ProxyFault, cause: Exception, endpoint: str, phase: Phas
     if phase == "resolve" or isinstance(cause, socket.gaierror | UnicodeError):
         return (
             f"{way}the host name of the proxy {fault.proxy} cannot be resolved ({os_text(cause)})",
-            "check the spelling of the proxy and this machine's DNS",
+            "check the spelling of the proxy's name, and this machine's DNS",
         )
     if isinstance(cause, ConnectionRefusedError):
         return (
-            f"{way}nothing listens on the proxy {fault.proxy} (connection refused)",
-            "check host and port of the proxy",
+            f"{way}nothing is listening on the proxy {fault.proxy} (connection refused)",
+            "check the proxy's host and port",
         )
     if phase in ("connect", "proxy"):
         return (
@@ -115,42 +113,42 @@ def _unreachable(fault: ProxyFault, cause: Exception, endpoint: str, phase: Phas
         )
     return (
         f"{way}the tunnel of the proxy {fault.proxy} broke ({os_text(cause)})",
-        "check host and port of the gateway as the proxy's network sees them",
+        "check the gateway's host and port as seen from the proxy's network",
     )
 
 
 def _authentication_hint(fault: ProxyFault) -> str:
     if fault.schemes and "Basic" not in fault.schemes:
         offered = ", ".join(fault.schemes)
-        return f"the proxy wants {offered}, this client speaks Basic only; use a proxy that does, or none"
+        return f"the proxy requires {offered}, this client supports Basic only; use a proxy that offers it, or none"
     if fault.authenticated:
         return "the proxy does not accept this user name and password; correct them"
     return "give the proxy's user name and password: http://user:password@host:port"
 
 
 def _tls_words(fault: ssl.SSLError) -> str:
-    """Return OpenSSL's own words; an error that Python raised itself has neither attribute."""
+    """Return OpenSSL's own text; an error that Python raised itself has neither attribute."""
     return getattr(fault, "verify_message", None) or getattr(fault, "reason", None) or str(fault)
 
 
 def os_text(fault: BaseException) -> str:
-    """Return the operating system's words for a fault."""
+    """Return the operating system's text for a fault."""
     silent = "closed by the peer" if isinstance(fault, ConnectionError) else type(fault).__name__
     return getattr(fault, "strerror", None) or str(fault) or silent
 
 
-# -- what a gateway says
+# -- refusals by a gateway
 
 UNREAD: Final = re.compile(
     r"request is malformed|deserializing request|parsing (request|message)|InvalidProtocolBuffer", re.IGNORECASE
 )
-"""What servers say of a request that they cannot read."""
+"""What servers say about a request that they cannot read."""
 SCOPE: Final = re.compile(r"required scope '([^']+)'")
 """How a gateway names the scope that a key lacks."""
 SESSION_HINTS: Final = {
-    GrpcStatus.NOT_FOUND: "the session is over or never was; open a new one",
-    GrpcStatus.FAILED_PRECONDITION: "the session takes no commands in this state; open a new one",
-    GrpcStatus.RESOURCE_EXHAUSTED: "a limit of the gateway is reached; close sessions, or read events faster",
+    GrpcStatus.NOT_FOUND: "the session has ended or never existed; open a new one",
+    GrpcStatus.FAILED_PRECONDITION: "the session accepts no commands in this state; open a new one",
+    GrpcStatus.RESOURCE_EXHAUSTED: "a limit of the gateway was reached; close sessions, or read events faster",
     GrpcStatus.ALREADY_EXISTS: "another event stream is attached to this session; share it or close it",
     GrpcStatus.UNAVAILABLE: "the session's worker is gone; open a new session",
 }
@@ -158,9 +156,9 @@ SESSION_HINTS: Final = {
 
 
 def denial_hint(fault: RpcStatus) -> str:
-    """Return what to do about a key that may not do something."""
+    """Return the hint for a key without the permission."""
     if fault.synthesised:
-        return "see the log of the gateway, or of the proxy before it"
+        return "see the log of the gateway, or of the proxy in front of it"
     if SCOPE.search(fault.message):
         return "use a key with that scope, or have it granted at the gateway"
-    return "use a key that may do this, or have it granted at the gateway"
+    return "use a key that has this permission, or have it granted at the gateway"

@@ -1,4 +1,4 @@
-"""The exception tree: everything that can go wrong between a caller and a plant ends in one class below `MxGatewayError`."""
+"""The exception tree: every failure between a caller and a plant raises one class below `MxGatewayError`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class MxGatewayError(Exception):
         hint: What to do about it; one line, may be empty.
         site: Where it happened.
         phase: In which layer it happened.
-        grpc_status: The gRPC status, when one was received or follows from the fault.
-        retryable: True when the fault is of a passing kind: the same call may succeed later.
+        grpc_status: The gRPC status, if one was received or follows from the fault.
+        retryable: True when the fault is transient: the same call may succeed later.
     """
 
     partial: PartialBulk | None = None
-    """Of a bulk call: what became of its entries."""
+    """For a bulk call: what happened to its entries."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class MxGatewayError(Exception):
         super().__init__(f"{self.message}; {self.hint}" if self.hint else self.message)
 
     def add_partial(self, partial: PartialBulk) -> None:
-        """Tell what became of the entries of a bulk call, in the text as well."""
+        """Add what happened to the entries of a bulk call, also to the text."""
         self.partial = partial
         self.message = f"{self.message}; {partial}"
         self.args = (f"{self.message}; {self.hint}" if self.hint else self.message,)
@@ -60,15 +60,15 @@ class MxGatewayError(Exception):
 
 
 class MxGatewayTransportError(MxGatewayError):
-    """The conversation with the gateway failed: name, connection, TLS, HTTP/2 or stream (see `phase`)."""
+    """The connection to the gateway failed: name, connection, TLS, HTTP/2 or stream (see `phase`)."""
 
 
 class MxGatewayTimeoutError(MxGatewayTransportError, TimeoutError):
-    """Time ran out, here or at the gateway. The command may still be carried out: only the waiting has ended."""
+    """The call timed out, here or at the gateway. The command may still be carried out: only the wait has ended."""
 
 
 class MxGatewayTlsError(MxGatewayTransportError):
-    """The gateway's certificate was refused, or no TLS connection came about; nothing secret was sent."""
+    """The gateway's certificate was refused, or the TLS handshake failed; nothing secret was sent."""
 
 
 class MxGatewayProtocolError(MxGatewayTransportError):
@@ -76,7 +76,7 @@ class MxGatewayProtocolError(MxGatewayTransportError):
 
 
 class MxGatewayLimitError(MxGatewayProtocolError):
-    """The gateway sends more than this client keeps; the hint names the option that allows more."""
+    """The gateway sends more than this client accepts; the hint names the option that allows more."""
 
 
 class MxGatewayAuthenticationError(MxGatewayError):
@@ -84,7 +84,7 @@ class MxGatewayAuthenticationError(MxGatewayError):
 
 
 class MxGatewayAuthorizationError(MxGatewayError):
-    """The API key may not do this (PERMISSION_DENIED); `required_scope` names the scope, when the gateway told it."""
+    """The API key may not do this (PERMISSION_DENIED); `required_scope` is the scope, if the gateway names it."""
 
     required_scope: str = ""
 
@@ -102,15 +102,15 @@ class MxGatewayNotFoundError(MxGatewayError):
 
 
 class MxGatewayInvalidRequestError(MxGatewayError, ValueError):
-    """The request is wrong: refused here before it was sent (`grpc_status` is None), or by the gateway."""
+    """The request is invalid: refused here before it was sent (`grpc_status` is None), or by the gateway."""
 
 
 class MxGatewayRedeployError(MxGatewayInvalidRequestError):
-    """The galaxy was deployed between two pages: the gateway takes the token for the next one no more."""
+    """The galaxy was deployed between two pages: the gateway no longer accepts the token for the next one."""
 
 
 class MxGatewayContractError(MxGatewayError, ValueError):
-    """The gateway's contract lacks or changes what a call needs, or what was given is no contract."""
+    """The gateway's contract lacks or changes what a call needs, or a file is not a contract."""
 
 
 class MxGatewayMalformedReplyError(MxGatewayError):
@@ -131,8 +131,8 @@ class MxAccessError(MxGatewayCommandError):
     """MXAccess refused the command.
 
     Args:
-        message: What MXAccess said, in words.
-        hresult: The HRESULT as a signed 32-bit number; None when the reply carried none.
+        message: What MXAccess reported, in words.
+        hresult: The HRESULT as a signed 32-bit number; None if the reply carried none.
         statuses: The status array of the reply or event.
         reply: The raw reply (None for a write that was accepted and failed later).
     """
@@ -152,7 +152,7 @@ class MxAccessError(MxGatewayCommandError):
 
 
 def _restored(cls: type[MxGatewayError], args: tuple[Any, ...], fields: dict[str, Any]) -> MxGatewayError:
-    """Return an error that was pickled: its text is complete already."""
+    """Return an unpickled error; its text is already complete."""
     error = cls.__new__(cls, *args)
     error.args = args
     error.__dict__.update(fields)

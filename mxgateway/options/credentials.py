@@ -1,7 +1,7 @@
-"""Secrets: held once, shown never.
+"""Secrets that no repr, log or pickle shows.
 
-A gateway key reads ``mxgw_<key-id>_<secret>``. The id is no secret and helps to find the key in the gateway's
-configuration, so it stays visible; the secret part is replaced wherever text is made for people.
+A gateway key has the form ``mxgw_<key-id>_<secret>``. The id is not secret and helps to find the key in the gateway's
+configuration, so it stays visible; the secret part is replaced in every text for people.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Secret:
     """A text that no repr, log line, traceback or pickle shows.
 
     Args:
-        value: The text to hide. What is none is hidden as well, and refused where it is used.
+        value: The text to hide. A value that is not a str is hidden as well, and refused where it is used.
     """
 
     __slots__ = ("_value",)
@@ -46,7 +46,7 @@ class Secret:
         return hash((type(self), self._value))
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} is not pickled: it would leave the process in clear text")
+        raise TypeError(f"{type(self).__name__} cannot be pickled: it would leave the process in clear text")
 
     __getstate__ = __reduce__
 
@@ -58,7 +58,7 @@ class Secret:
 
 
 class SecretText(str):
-    """A text in a message that is about to be sent; the encoder reads it, and no repr, str or format shows it."""
+    """A secret text in a message to be sent; the encoder reads it, but no repr, str or format shows it."""
 
     __slots__ = ()
 
@@ -72,7 +72,7 @@ class SecretText(str):
         return format(REDACTED, spec)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not pickled: it would leave the process in clear text")
+        raise TypeError("a secret cannot be pickled: it would leave the process in clear text")
 
     def __copy__(self) -> Self:
         return self
@@ -87,7 +87,7 @@ def wrapped(value: Secret | str) -> Secret:
 
 
 def _text(value: object) -> tuple[str, str]:
-    """Return the text of a secret, and the name of its type when it is none."""
+    """Return the text of a secret, or an empty text and the name of its type if it is not a str."""
     held = value.reveal() if isinstance(value, Secret) else value
     return (held, "") if isinstance(held, str) else ("", type(held).__name__)
 
@@ -96,13 +96,13 @@ class ApiKey(Secret):
     """An MXAccess Gateway API key.
 
     Args:
-        value: The key as the gateway issued it, ``mxgw_<key-id>_<secret>``, of 8 characters or more; white space around it (a
-            key file's last newline) is dropped.
+        value: The key as the gateway issued it, ``mxgw_<key-id>_<secret>``, of 8 characters or more; surrounding white
+            space (such as a key file's last newline) is dropped.
 
     Raises:
-        TypeError: It is no text.
-        ValueError: The key is empty, too short to be hidden in a text that repeats it, or holds a character that cannot stand in
-            an HTTP header. The text of the error does not show the key.
+        TypeError: It is not a str.
+        ValueError: The key is empty, too short to be hidden in a text that repeats it, or contains a character that is
+            not allowed in an HTTP header. The text of the error does not show the key.
     """
 
     __slots__ = ()
@@ -111,7 +111,7 @@ class ApiKey(Secret):
         self._value, wrong = _text(value)
         del value  # a traceback may show local variables
         if wrong:
-            raise TypeError(f"the API key is a str or an ApiKey, not {wrong}")
+            raise TypeError(f"the API key must be a str or an ApiKey, not {wrong}")
         self._value = self._value.strip()
         if defect := _defect(self._value):
             self._value = ""
@@ -119,7 +119,7 @@ class ApiKey(Secret):
 
     @property
     def key_id(self) -> str:
-        """The public part of the key, empty when the key does not have the gateway's form."""
+        """The public part of the key; empty if the key does not have the gateway's form."""
         parts = self._value.split("_", 2)
         return parts[1] if len(parts) == 3 and parts[0].lower() == "mxgw" else ""
 
@@ -132,19 +132,19 @@ class ApiKey(Secret):
 
 
 class Unusable(NamedTuple):
-    """Stands where something was given that cannot be the secret that is asked for; it says why, and holds nothing of it."""
+    """Replaces a value that cannot be used as the secret; it says why, and contains nothing of the value."""
 
     defect: str
     hint: str = ""
 
 
 def _defect(key: str) -> str:
-    """Return what is wrong with a key, in words that do not show it; empty when nothing is."""
+    """Return what is wrong with a key, in words that do not show it; empty if nothing is."""
     if not key:
         return "the API key is empty"
     position = next((i for i, char in enumerate(key) if not "!" <= char <= "~"), None)
     if position is not None:
-        return f"the API key holds a character at position {position} that an HTTP header cannot carry"
+        return f"the API key has a character at position {position} that is not allowed in an HTTP header"
     if len(key) < SHORTEST_SECRET:
         return f"the API key has fewer than {SHORTEST_SECRET} characters"
     return ""

@@ -1,4 +1,4 @@
-"""Where to connect: the gateway's endpoint, and the HTTP proxy on the way to it."""
+"""Where to connect: the gateway's endpoint, and the HTTP proxy in front of it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mxgateway.options.credentials import Secret
 
 _SCHEME: Final = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*)://(.*)$")
 _SHOWN: Final = 300
-"""Characters of a malformed endpoint that its refusal shows."""
+"""Characters of a malformed endpoint that the error shows."""
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _HOST: Final = re.compile(r"[A-Za-z0-9_.-]+")
-"""What DNS can be asked for; whether its labels have a length that DNS allows is for the resolver to say."""
+"""The characters of a host name; the resolver checks the lengths of its labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Endpoint:
     port: int
     """TCP port, 1 to 65535."""
     scheme: str = ""
-    """``http`` or ``https`` when the text named one, else empty."""
+    """``http`` or ``https`` if the text named one, else empty."""
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
@@ -43,9 +43,9 @@ class Endpoint:
         is_text = isinstance(text, str)
         endpoint = _read_endpoint(text) if is_text else f"it is a {type(text).__name__}, not a str"
         if isinstance(endpoint, str):
-            refusal = _malformed(text if is_text else "", endpoint)
+            error = _malformed(text if is_text else "", endpoint)
             del text  # a traceback may show local variables
-            raise refusal
+            raise error
         return endpoint
 
     def __str__(self) -> str:
@@ -53,20 +53,22 @@ class Endpoint:
 
 
 def _read_endpoint(text: str) -> Endpoint | str:
-    """Return the endpoint, or what is wrong with its text, in words that show nothing secret of it."""
+    """Return the endpoint, or what is wrong with its text, in words that show no secret in it."""
     scheme, rest = "", text.strip()
     if match := _SCHEME.match(rest):
         scheme, rest = match[1].lower(), match[2].removesuffix("/")
         if scheme not in ("http", "https"):
             return f"the scheme is {scheme!r}, not http or https"
     if "@" in rest:
-        return "it holds a user or a password before an @, a character that no host name has"
+        return "it has a user or a password before an @, which is not allowed in a host name"
     host, colon, port = rest.rpartition(":")
     if not colon or not port or port.endswith("]"):
         return "the port is missing"
     if not (_PORT.fullmatch(port) and 1 <= int(port) <= 65535):
         return (
-            f"the port {port[:_SHOWN]!r} is no number from 1 to 65535" if _is_shown(text) else "the port is no number"
+            f"the port {port[:_SHOWN]!r} is not a number from 1 to 65535"
+            if _is_shown(text)
+            else "the port is not a number"
         )
     name = host[1:-1] if host.startswith("[") and host.endswith("]") else _ascii_name(host)
     if why := _host_defect(host, name):
@@ -75,28 +77,28 @@ def _read_endpoint(text: str) -> Endpoint | str:
 
 
 def _host_defect(host: str, name: str) -> str:
-    """Return what is wrong with a host, whose name in ASCII is given as well; empty when nothing is."""
+    """Return what is wrong with a host; empty if nothing is. `name` is its ASCII form."""
     if host.startswith("[") and host.endswith("]"):
         import ipaddress
 
         try:
             ipaddress.IPv6Address(name)
         except ValueError:
-            return "what stands in brackets is no IPv6 address"
+            return "the text in brackets is not an IPv6 address"
         return ""
     if ":" in host:
-        return "an IPv6 address stands in brackets"
+        return "an IPv6 address must be in brackets"
     if not host:
         return "the host is missing"
     if not name and host.isprintable():
-        return "the host is no host name"
-    return "" if _HOST.fullmatch(name) else "the host holds a character that no host name has"
+        return "the host is not a host name"
+    return "" if _HOST.fullmatch(name) else "the host has a character that is not allowed in a host name"
 
 
 def _ascii_name(host: str) -> str:
-    """Return a host name as DNS carries it; empty when it cannot, or when a character of it would vanish.
+    """Return a host name in ASCII (IDNA); empty if that is impossible, or if a character would vanish.
 
-    It may still hold what no host name has: a full-width solidus becomes a solidus.
+    The result may still contain forbidden characters: a full-width solidus becomes a solidus.
     """
     if host.isascii():
         return host
@@ -109,7 +111,7 @@ def _ascii_name(host: str) -> str:
 
 
 def _is_shown(text: str) -> bool:
-    """Tell whether an error may show an endpoint: a whole URL may carry a password or a key."""
+    """Return whether an error may show an endpoint: a whole URL may contain a password or a key."""
     return not any(char in text for char in "@?#")
 
 
@@ -130,20 +132,21 @@ class HttpProxy:
 
     @property
     def defect(self) -> str:
-        """Why it cannot be used, in words that show nothing secret; empty when it can."""
+        """Why it cannot be used, in words that show no secret; empty if it can."""
         if not (isinstance(self.host, str) and isinstance(self.port, int) and 1 <= self.port <= 65535):
-            return "its host is no str, or its port no number from 1 to 65535"
+            return "its host is not a str, or its port is not a number from 1 to 65535"
         return "" if self.credentials is None else _credentials_defect(self.credentials.reveal())
 
     @classmethod
     def parse(cls, url: str) -> HttpProxy:
-        """Read ``http://host:port`` or ``http://user:password@host:port``; what a URL reserves is percent-encoded in user and password.
+        """Read ``http://host:port`` or ``http://user:password@host:port``.
 
         Args:
-            url: The proxy as a person writes it.
+            url: The proxy as a person writes it; reserved characters in user and password are percent-encoded.
 
         Raises:
-            MxGatewayInvalidRequestError: The text has another form. The error does not show it: it may hold a password.
+            MxGatewayInvalidRequestError: The text has another form. The error does not show it: it may contain a
+                password.
         """
         proxy = _read_proxy(url) if isinstance(url, str) else f"it is a {type(url).__name__}, not a str"
         del url  # a traceback may show local variables
@@ -159,7 +162,7 @@ class HttpProxy:
         return f"http://{Endpoint(self.host, self.port)}"
 
     def secrets(self) -> Iterator[Secret]:
-        """Yield the texts that nobody is shown: user and password together, as a URL has them and as they are sent, and the password alone."""
+        """Yield the texts to hide: user and password together, plain and in base64 as sent, and the password alone."""
         if self.credentials is not None:
             yield self.credentials
             yield Secret(base64.b64encode(self.credentials.reveal().encode()).decode())
@@ -168,7 +171,7 @@ class HttpProxy:
 
 
 def _read_proxy(url: str) -> HttpProxy | str:
-    """Return the proxy, or what is wrong with its URL in words that show nothing of it."""
+    """Return the proxy, or what is wrong with its URL, in words that show nothing of it."""
     match = _SCHEME.match(url.strip())
     if match is None or match[1].lower() != "http":
         return "it does not begin with http://"
@@ -190,29 +193,29 @@ def _credentials(user_info: str) -> Secret | str:
     try:
         user, password = unquote(user, errors="strict"), unquote(password, errors="strict")
     except UnicodeError:
-        return "user or password is no UTF-8 text"
+        return "user or password is not UTF-8 text"
     if ":" in user:
-        return "the user name holds a colon, which basic authentication cannot carry"
+        return "the user name has a colon, which basic authentication does not allow"
     if why := _credentials_defect(f"{user}:{password}"):
         return why
     if not (user + password).isprintable():
-        return "user or password holds a control character"
+        return "user or password has a control character"
     return Secret(f"{user}:{password}")
 
 
 def _credentials_defect(given: object) -> str:
-    """Return why basic authentication cannot carry ``user:password``; empty when it can."""
+    """Return why basic authentication cannot send ``user:password``; empty if it can."""
     if not isinstance(given, str):
         return f"user and password are of type {type(given).__name__}, not one str"
     try:
         given.encode()
     except UnicodeError:
-        return "user or password is no UTF-8 text"
+        return "user or password is not UTF-8 text"
     return "" if given.partition(":")[0] else "the user name is missing"
 
 
 def is_server_name(name: str) -> bool:
-    """Tell whether TLS can ask for `name`."""
+    """Return whether `name` can be used as a TLS server name."""
     import ipaddress
 
     try:
@@ -224,13 +227,13 @@ def is_server_name(name: str) -> bool:
 
 
 def check_host_name(endpoint: Endpoint) -> None:
-    """Refuse a host that DNS could not carry, where nobody here will look it up.
+    """Refuse an invalid host name that would not be looked up here.
 
     Raises:
-        MxGatewayInvalidRequestError: It is no host name.
+        MxGatewayInvalidRequestError: It is not a host name.
     """
     if not is_server_name(endpoint.host):
-        raise _malformed(str(endpoint), "the host is no host name")
+        raise _malformed(str(endpoint), "the host is not a host name")
 
 
 def _malformed(text: str, why: str) -> MxGatewayInvalidRequestError:

@@ -140,11 +140,11 @@ class Supervisor:
         epoch = self._begin_epoch(session, is_own=not self.is_shared)
         epoch.cursor = Cursor(session.pump.newest, begin=0)
         await session.pump.attach(epoch)
-        epoch.server_handle = await session.passage.complete(
+        epoch.server_handle = await session.event_barrier.complete(
             lambda: session.register(CLIENT_NAME), lambda handle: session.unregister(handle, timeout=CLOSE_BOUND)
         )
         if self.is_shared and self.wanted:
-            await session.passage.of_server(epoch.server_handle, next(iter(self.wanted)))
+            await session.event_barrier.wait_for_server(epoch.server_handle, next(iter(self.wanted)))
         await self.subscribe(epoch, list(self.wanted))
         return epoch
 
@@ -220,7 +220,7 @@ class Supervisor:
 
     async def _until_passed(self, epoch: SessionEpoch, tag: str) -> None:
         """Wait until nothing is on its way of items that were let go."""
-        await epoch.session.passage.barrier(tag)
+        await epoch.session.event_barrier.wait(tag)
         epoch.items.retired.clear()
 
     async def _subscribe_bulk(self, epoch: SessionEpoch, tags: Sequence[str]) -> list[proto.SubscribeResult]:
@@ -232,7 +232,7 @@ class Supervisor:
             if handles and not session.closed:
                 await session.unsubscribe_bulk(server, handles)
 
-        return await session.passage.complete(lambda: session.subscribe_bulk(server, tags), undo)
+        return await session.event_barrier.complete(lambda: session.subscribe_bulk(server, tags), undo)
 
     async def unsubscribe(self, epoch: SessionEpoch, tags: Iterable[str]) -> None:
         """Let go of tags; those that are not wanted are ignored."""

@@ -10,7 +10,7 @@ from typing import Final
 from mxgateway import proto, status
 from mxgateway.errors import MxGatewayError
 from mxgateway.values import MxValueOutput
-from mxgateway.values.fast_frozen import maker
+from mxgateway.values.fast_frozen import fast_constructor
 from mxgateway.wire import Timestamp
 
 
@@ -111,7 +111,7 @@ class TagUpdate:
         return ", ".join(map(status.explain_status, status.failures(self.statuses)))
 
 
-new_update = maker(TagUpdate)
+new_update = fast_constructor(TagUpdate)
 """Makes a `TagUpdate` quickly: there may be 20,000 in a second."""
 
 

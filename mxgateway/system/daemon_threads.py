@@ -1,7 +1,8 @@
-"""Runs what may block in a daemon thread of its own.
+"""Runs blocking functions, each in its own daemon thread.
 
-asyncio's own executor is waited for when the loop ends, and by the interpreter when it exits: a name server or a network drive that does not answer would hold a
-program far beyond every bound that it set. A daemon thread holds nobody; what it was asked for is dropped when nobody waits any more.
+The loop and the interpreter wait for asyncio's own executor when they end: a name server or a network drive that does
+not answer would delay the program's exit far beyond any timeout. Nothing waits for a daemon thread; its result is
+dropped when no caller is left.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ T = TypeVar("T")
 
 
 def start(function: Callable[[], T]) -> Future[T]:
-    """Start `function` in a thread; the future cannot be cancelled, so that several may wait for it."""
+    """Start `function` in a thread; the future cannot be cancelled, so several callers may wait for it."""
     outcome: Future[T] = Future()
     outcome.set_running_or_notify_cancel()
     threading.Thread(target=_run, args=(function, outcome), name="mxgateway", daemon=True).start()
@@ -24,13 +25,13 @@ def start(function: Callable[[], T]) -> Future[T]:
 
 
 async def run(function: Callable[[], T]) -> T:
-    """Run `function` in a thread and return what it returns; cancelling ends the waiting, not the thread."""
+    """Run `function` in a thread and return its result; cancelling ends the wait, not the thread."""
     return await asyncio.wrap_future(start(function))
 
 
 def _run(function: Callable[[], T], outcome: Future[T]) -> None:
     try:
         outcome.set_result(function())
-    except BaseException as fault:  # noqa: BLE001 - whoever waits gets it
+    except BaseException as fault:  # noqa: BLE001 - the waiter gets it
         outcome.set_exception(fault)
         del outcome  # the fault's traceback holds this frame: no cycle

@@ -1,4 +1,4 @@
-"""What asyncio and other event loops do differently: TLS on a connection that is there already."""
+"""Hides a difference between asyncio and uvloop: starting TLS on an existing connection."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, cast
 async def start_tls(
     transport: asyncio.Transport, protocol: asyncio.Protocol, early: bytes, context: ssl.SSLContext, **options: Any
 ) -> asyncio.Transport | None:
-    """Return the secured transport, as `loop.start_tls` does; None when the connection has ended.
+    """Return the TLS transport, as `loop.start_tls` does; None if the connection ended.
 
     Args:
-        transport: The connection. It was paused from the first, which asyncio heeds; uvloop reads once all the same.
-        protocol: Whom the secured transport serves.
-        early: What that one read has brought: it belongs to TLS.
-        context: How TLS is spoken.
+        transport: The connection, paused since it was made. asyncio respects that; uvloop still reads once.
+        protocol: The protocol on top of TLS.
+        early: The bytes of that one read: they belong to TLS.
+        context: The TLS settings.
         options: The other options of `loop.start_tls`.
 
     Raises:
-        OSError: The handshake has failed.
+        OSError: The handshake failed.
     """
     if transport.is_closing():
         raise ConnectionResetError("the connection was closed before the TLS handshake")
@@ -29,7 +29,8 @@ async def start_tls(
     if not early:
         secured = await securing
     else:
-        # A task of this class begins one turn later, also where tasks are eager, and schedules TLS's `connection_made`. What is scheduled next comes right behind that.
+        # A plain asyncio.Task starts in the next iteration of the loop, even with an eager task factory, and schedules
+        # TLS's `connection_made`. The call scheduled here runs right after that.
         task = asyncio.Task(securing, loop=loop)
         loop.call_soon(loop.call_soon, _feed, transport, early)
         secured = await task
@@ -38,7 +39,7 @@ async def start_tls(
 
 
 def _feed(transport: asyncio.Transport, data: bytes) -> None:
-    """Give bytes to the protocol of a transport as if it had read them."""
+    """Pass bytes to a transport's protocol as if the transport had read them."""
     protocol = cast(asyncio.BufferedProtocol, transport.get_protocol())
     while data and not transport.is_closing():
         buffer = memoryview(protocol.get_buffer(len(data)))

@@ -1,4 +1,7 @@
-"""A lock between processes, held by the operating system: it ends with the process that holds it, so that none is ever left over."""
+"""A lock between processes.
+
+The operating system holds it, and releases it when the process ends: no lock is left over.
+"""
 
 from __future__ import annotations
 
@@ -13,32 +16,32 @@ from typing import Final
 
 from mxgateway.system.files import FileRefusal, own_file
 
-PATIENCE: Final = 5.0
+LOCK_TIMEOUT: Final = 5.0
 """Seconds to wait for another process; each holds the lock for a few milliseconds."""
-_PAUSE: Final = 0.01
+_POLL_INTERVAL: Final = 0.01
 _BUSY: Final = frozenset({errno.EAGAIN, errno.EACCES, errno.EDEADLK})
 
 
 @contextmanager
-def locked(file: Path, *, patience: float = PATIENCE) -> Iterator[None]:
-    """Hold the lock that `file` stands for. Blocks; not for the event loop's thread.
+def locked(file: Path, *, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
+    """Hold the lock on `file` during the block. Blocks: never call it on the event loop.
 
     Args:
-        file: Made when it is missing, and never removed: another process may wait on it.
-        patience: Seconds to wait.
+        file: Created if missing, and never removed: another process may wait on it.
+        timeout: Seconds to wait.
 
     Raises:
-        TimeoutError: Another process kept the lock.
-        FileRefusal: It is no file of ours.
-        OSError: The file cannot be made, or its file system knows no locks.
+        TimeoutError: Another process held the lock.
+        FileRefusal: The file must not be used.
+        OSError: The file cannot be created, or its file system has no locks.
     """
     try:
         with own_file(file) as place:
             descriptor = place.lock_descriptor()
     except FileRefusal as refusal:
-        raise FileRefusal(f"its lock {file} is none of ours: {refusal.strerror}", refusal.remedy) from None
+        raise FileRefusal(f"its lock file {file} is not safe: {refusal.strerror}", refusal.remedy) from None
     try:
-        _acquire(descriptor, file, time.monotonic() + patience)
+        _acquire(descriptor, file, time.monotonic() + timeout)
         try:
             yield
         finally:
@@ -50,18 +53,18 @@ def locked(file: Path, *, patience: float = PATIENCE) -> Iterator[None]:
 def _acquire(descriptor: int, file: Path, deadline: float) -> None:
     while True:
         try:
-            return _try(descriptor)
+            return _try_lock(descriptor)
         except OSError as error:
             if error.errno not in _BUSY:
                 raise
         if time.monotonic() >= deadline:
-            raise TimeoutError(errno.ETIMEDOUT, f"another process keeps the lock {file}")
-        time.sleep(_PAUSE)
+            raise TimeoutError(errno.ETIMEDOUT, f"another process holds the lock {file}")
+        time.sleep(_POLL_INTERVAL)
 
 
 if sys.platform == "win32":
 
-    def _try(descriptor: int) -> None:
+    def _try_lock(descriptor: int) -> None:
         import msvcrt
 
         os.lseek(descriptor, 0, os.SEEK_SET)
@@ -75,7 +78,7 @@ if sys.platform == "win32":
 
 else:
 
-    def _try(descriptor: int) -> None:
+    def _try_lock(descriptor: int) -> None:
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,27 +1,28 @@
-"""Opens every file that this project reads or writes, so that no other user decides what is read or where it is written.
+"""Opens every file that this project reads or writes, so that no other user controls what is read or written where.
 
-Four kinds, by who vouches for a file:
+There are four kinds of files, by how far they are trusted:
 
-- **Files of ours** are written by this program and read back: the known gateways and their lock, the profiles
-  (`own_file`). The way to the file is walked one directory at a time, each held open, and what is judged is what is
-  used. The file is regular, has one name (no hard links) and belongs to the user or to root, and so does its directory;
-  neither may be written by others, group included; a directory further up may not be written by everybody. A sticky directory such as ``/tmp`` will do: others cannot put
-  their file in the place of another one there. A symbolic link on the way is followed only when the user or root has
-  made it, in such a directory. The superuser may also work in somebody's home, which is a directory where only root
-  could put it: there that one user counts beside root, and nobody else; a link of that user's leads nowhere but to what
-  is that user's.
-- **Secrets** are API keys, passwords, private keys (`opened_secret`): the same rules. A pipe will do as well.
-- **Exports** (`export`): the same walk, but others may write the directory; an export is nothing that is trusted later.
-- **Input** is what the user names besides: lists, tables, certificates, contracts (`opened_input`). Links are followed
-  and any owner will do; what everybody may write is still no certificate to trust (`trusted=True`).
+- **Own files** are written by this program and read back: the known gateways and their lock, the profiles (`own_file`).
+  The path is walked one directory at a time, each held open, so the checked file is the file used. The file must be
+  regular, have one name (no hard links) and belong to the user or to root; so must its directory. Neither may be
+  writable by others, group included; no directory above may be world-writable. A sticky directory such as ``/tmp`` is
+  accepted: others cannot replace a file there. A symbolic link on the path is followed only if the user or root made
+  it, in such a directory. The superuser may also work in another user's home, a directory that only root could have
+  put there: in it that user is trusted like root, and nobody else; that user's links may only lead to that user's
+  files.
+- **Secrets** are API keys, passwords, private keys (`opened_secret`): the same rules. A pipe is accepted as well.
+- **Exports** (`export`): the same walk, but others may write the directory; nobody trusts an export later.
+- **Input** is any other file that the user names: lists, tables, certificates, contracts (`opened_input`). Links are
+  followed and any owner is accepted; a world-writable file is still not trusted as a certificate (`trusted=True`).
 
-What is written is a new file, made with O_EXCL under another name, that then takes the place of the old one: no link is
-written through, and nobody sees half of it. The superuser leaves it to the owner of the old file, or of the directory,
-where the system allows that; nothing that was there before ever changes its owner. No device is opened, and each file
-has a bound. A named pipe is given up when nobody writes into it within `PATIENCE`.
+A write creates a new file with O_EXCL under another name and then renames it over the old one: no link is written
+through, and nobody sees half a file. The superuser gives the new file to the owner of the old one, or of the directory,
+where the system allows it; an existing file never changes its owner. No device is opened, and each file has a size
+limit. Reading a named pipe fails if nobody writes into it within `PIPE_TIMEOUT`.
 
-``/dev/stdin`` and ``/dev/fd/N``, which ``<(command)`` is in a shell, are what the program was started with: they are
-read as they are. Windows has neither these owners nor these modes; there a file has to be regular, and within its bound.
+``/dev/stdin`` and ``/dev/fd/N``, which a shell's ``<(command)`` expands to, were opened by whoever started the program:
+they are read without checks. Windows has neither these owners nor these modes; there a file must be regular and within
+its size limit.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from mxgateway.system.place import OwnFile
-from mxgateway.system.reading import await_writer, bounded, inherited, path_of
-from mxgateway.system.rules import POSIX, SAFELY, FileRefusal, check_kind, check_name, refusal_text
-from mxgateway.system.way import located
+from mxgateway.system.file_reading import await_writer, bounded, inherited, path_of
+from mxgateway.system.file_rules import POSIX, SAFELY, FileRefusal, check_kind, check_name, refusal_text
+from mxgateway.system.own_file import OwnFile
+from mxgateway.system.path_walk import located
 
 __all__ = [
     "FileRefusal", "OwnFile", "bounded", "checked_path", "export", "opened_input", "opened_secret", "own_file", "path_of", "read_input",
@@ -45,15 +46,15 @@ __all__ = [
 
 @contextmanager
 def own_file(path: str | os.PathLike[str], *, make: bool = False) -> Iterator[OwnFile]:
-    """Give the place of a file of ours, for the time of the block. Blocks; not for the event loop's thread.
+    """Hold the directory of an own file open during the block. Blocks: never call it on the event loop.
 
     Args:
         path: The file; it may be missing.
-        make: Whether directories that are missing are made, for their owner alone.
+        make: Create missing directories, accessible only to their owner.
 
     Raises:
         FileNotFoundError: A directory is missing.
-        FileRefusal: Others could put another file in its place.
+        FileRefusal: Others could replace the file.
         OSError: A directory cannot be entered.
     """
     with located(os.fspath(path), make=make, strict=True) as place:
@@ -63,11 +64,11 @@ def own_file(path: str | os.PathLike[str], *, make: bool = False) -> Iterator[Ow
 
 @contextmanager
 def opened_secret(path: str | os.PathLike[str], *, pipe: bool = True) -> Iterator[BinaryIO]:
-    """Give a file with a secret, or a pipe that brings one, for the time of the block.
+    """Open a file or a pipe that holds a secret; it is closed when the block ends.
 
     Args:
-        path: Where it is.
-        pipe: Whether a pipe will do.
+        path: Its path.
+        pipe: Accept a pipe.
 
     Raises:
         FileRefusal: Others could have written it, or it is neither a file nor a pipe.
@@ -82,7 +83,7 @@ def opened_secret(path: str | os.PathLike[str], *, pipe: bool = True) -> Iterato
 
 
 def read_secret(path: str | os.PathLike[str], limit: int) -> bytes:
-    """Return all of what `opened_secret` gives.
+    """Return everything that `opened_secret` yields.
 
     Raises:
         FileRefusal: As there; or it is longer than `limit` bytes.
@@ -93,10 +94,10 @@ def read_secret(path: str | os.PathLike[str], limit: int) -> bytes:
 
 
 def export(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file that nobody trusts later, whole or not at all.
+    """Write a file that nobody trusts later; all of it or nothing.
 
     Raises:
-        FileRefusal: A stranger's link leads there, or something else than a file is in its place.
+        FileRefusal: Another user's link leads there, or the path is not a regular file.
         OSError: It cannot be written.
     """
     with located(os.fspath(path)) as place:
@@ -105,12 +106,12 @@ def export(path: str | os.PathLike[str], data: bytes) -> None:
 
 @contextmanager
 def opened_input(path: str | os.PathLike[str], *, trusted: bool = False, pipe: bool = True) -> Iterator[BinaryIO]:
-    """Give what the user names as input, for the time of the block: a regular file or a pipe.
+    """Open an input file that the user named, a regular file or a pipe; it is closed when the block ends.
 
     Args:
-        path: Where it is; links are followed.
-        trusted: Whether a file that anybody may write is refused.
-        pipe: Whether a pipe will do.
+        path: Its path; links are followed.
+        trusted: Refuse a world-writable file.
+        pipe: Accept a pipe.
 
     Raises:
         FileRefusal: It is a device or a directory, or nobody writes into the pipe.
@@ -125,9 +126,7 @@ def opened_input(path: str | os.PathLike[str], *, trusted: bool = False, pipe: b
             found = os.fstat(descriptor)
             check_kind(found, pipe=pipe)
             if trusted and POSIX and found.st_mode & stat.S_IWOTH:
-                raise FileRefusal(
-                    "it may be written by everybody", f"check what it holds, then run 'chmod o-w {os.fspath(path)}'"
-                )
+                raise FileRefusal("it is world-writable", f"check its content, then run 'chmod o-w {os.fspath(path)}'")
             await_writer(descriptor, found)
         except BaseException:
             os.close(descriptor)
@@ -137,7 +136,7 @@ def opened_input(path: str | os.PathLike[str], *, trusted: bool = False, pipe: b
 
 
 def read_input(path: str | os.PathLike[str], limit: int, *, trusted: bool = False) -> bytes:
-    """Return all of what `opened_input` gives.
+    """Return everything that `opened_input` yields.
 
     Raises:
         FileRefusal: As there; or it is longer than `limit` bytes.
@@ -149,20 +148,20 @@ def read_input(path: str | os.PathLike[str], limit: int, *, trusted: bool = Fals
 
 @contextmanager
 def checked_path(path: str | os.PathLike[str], limit: int, *, is_secret: bool = False) -> Iterator[str]:
-    """Give the path of a certificate or a key for OpenSSL, which opens files by itself, for the time of the block.
+    """Yield the path of a certificate or a key for OpenSSL, which opens files itself; valid during the block.
 
     Args:
-        path: The file; no pipe.
-        limit: Bytes that it may have.
-        is_secret: Whether it is one for `opened_secret`, not for `opened_input`.
+        path: The file; not a pipe.
+        limit: Its maximum size in bytes.
+        is_secret: Apply the rules of `opened_secret`, not those of `opened_input`.
 
     Raises:
         FileRefusal: It must not be used.
         OSError: It cannot be opened.
     """
     with opened_secret(path, pipe=False) if is_secret else opened_input(path, trusted=True, pipe=False) as file:
-        if not file.seekable():  # a pipe of the shell's
-            raise FileRefusal("it is no regular file", "name a file: OpenSSL reads it by its name")
+        if not file.seekable():  # a pipe made by the shell
+            raise FileRefusal("it is not a regular file", "name a file: OpenSSL opens it by its path")
         bounded(file, limit)
         file.seek(0)
         yield path_of(file, os.fspath(path))

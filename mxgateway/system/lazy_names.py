@@ -1,4 +1,4 @@
-"""Names of other modules that a module has without loading them before they are used (PEP 562)."""
+"""Names that a module re-exports from other modules, which are imported on first use (PEP 562)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def lazy_names(module: str, homes: Mapping[str, Iterable[str]]) -> tuple[Callabl
 
     Args:
         module: Its name.
-        homes: The names that it has from each other module, which may be named relative to it.
+        homes: For each other module, absolute or relative, the names that come from it.
     """
     home_of = {name: home for home, names in homes.items() for name in names}
     namespace = vars(sys.modules[module])
@@ -22,7 +22,7 @@ def lazy_names(module: str, homes: Mapping[str, Iterable[str]]) -> tuple[Callabl
         home = home_of.get(name)
         if home is None:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        # The next use finds it without coming here.
+        # The next access finds it in the namespace and does not call this.
         value = namespace[name] = getattr(import_module(home, namespace["__package__"]), name)
         return value
 

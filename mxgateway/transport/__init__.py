@@ -1,6 +1,6 @@
-"""From an endpoint to calls: grpclib hardened.
+"""From an endpoint to calls: a hardened grpclib.
 
-`channel` holds the connection to one gateway and replaces it when it has ended; `connecting` makes one; `http2` is one
-connection, used once; `streams` is one RPC's stream on it; `calls` makes one RPC of it, with deadline and retries.
-`counters` and `stats` count all of it. `http2.grpclib_seam` holds every name of grpclib and h2 that is relied on.
+`channel` holds the connection to one gateway and replaces it when it ends; `connecting` makes connections; `http2` is
+one connection, used once; `streams` is one RPC's stream on it; `calls` is one RPC, with deadline and retries.
+`counters` and `stats` count all of it. `http2.grpclib_seam` contains every name of grpclib and h2 that is used.
 """

@@ -1,8 +1,8 @@
 """Python values to MxValue and back.
 
-Writing is strict: a Python value becomes exactly one kind of MxValue, or is refused before anything is sent, in one line
-that says what, where and what to do. Reading never fails: what this client cannot turn into a Python value comes back whole
-as an `UnconvertedValue`.
+Writing is strict: a Python value becomes exactly one kind of MxValue, or is refused before anything is sent, with one
+line that says what, where and what to do. Reading never fails: a value without a Python form is returned complete as an
+`UnconvertedValue`.
 
 ========================  ==========================================  ==================================================
 Python                    MxValue                                     notes

@@ -1,4 +1,4 @@
-"""MxValue to Python values. Reading never fails: what has no Python form comes back whole, as an `UnconvertedValue`."""
+"""MxValue to Python values. Reading never fails: a value without a Python form becomes an `UnconvertedValue`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _NO_VALUE_TYPES: Final = (proto.MxDataType.UNSPECIFIED, proto.MxDataType.NO_DATA
 
 
 def from_mx_value(message: proto.MxValue) -> MxValueOutput:
-    """Return the Python value that a message carries; never raises.
+    """Return the Python value in a message; never raises.
 
     Args:
         message: The value as it was received.
 
     Returns:
-        None for null and for a message that holds nothing; a sparse array, which exists for writes only, counts as nothing.
-        Times as `Timestamp`, a datetime in UTC that keeps its 100 ns digit. Arrays of several dimensions as lists
-        inside lists, row by row. What cannot be converted as an `UnconvertedValue`.
+        None for null and for an empty message; a sparse array, which exists for writes only, counts as empty.
+        Times as `Timestamp`, a datetime in UTC that keeps its 100 ns digit. Arrays of several dimensions as nested
+        lists, row by row. What cannot be converted as an `UnconvertedValue`.
     """
     if message.is_null:
         return None
@@ -37,29 +37,29 @@ def from_mx_value(message: proto.MxValue) -> MxValueOutput:
         return _from_array(message.array_value, message)
     if arm == RAW.arm and not message.raw_diagnostic and not message.raw_data_type:
         return message.raw_value
-    return None if _holds_nothing(message, arm) else _unconverted(message, None)
+    return None if _is_empty(message, arm) else _unconverted(message, None)
 
 
 def from_mx_array(array: proto.MxArray) -> MxArrayOutput | UnconvertedValue:
-    """Return the list that an array message carries; never raises.
+    """Return the list in an array message; never raises.
 
     Args:
         array: The array as it was received.
 
     Returns:
-        A new list, with lists inside when the array has several dimensions; an `UnconvertedValue` when the gateway could
-        not convert the elements, or when their number does not fill the dimensions.
+        A new list, nested if the array has several dimensions; an `UnconvertedValue` if the gateway could not convert
+        the elements, or if their number does not match the dimensions.
     """
     return _from_array(array, None)
 
 
 def _from_array(array: proto.MxArray, value: proto.MxValue | None) -> MxArrayOutput | UnconvertedValue:
     arm = which_one_of(array, "values")
-    told = bool(array.raw_diagnostic or array.raw_element_data_type)
+    is_raw = bool(array.raw_diagnostic or array.raw_element_data_type)
     if not arm:
-        elements_missing = told or (array.dimensions and 0 not in array.dimensions)
+        elements_missing = is_raw or (array.dimensions and 0 not in array.dimensions)
         return _unconverted(value, array) if elements_missing else []
-    if arm not in _ARRAY_ARMS or (arm == RAW.array_arm and told):
+    if arm not in _ARRAY_ARMS or (arm == RAW.array_arm and is_raw):
         return _unconverted(value, array)
     elements: list[object] = list(getattr(array, arm).values)
     if len(array.dimensions) > 1:
@@ -70,13 +70,13 @@ def _from_array(array: proto.MxArray, value: proto.MxValue | None) -> MxArrayOut
 
 
 def _in_rows(elements: list[object], dimensions: Sequence[int]) -> list[object]:
-    """Return the row of elements as lists inside lists; the last dimension varies fastest."""
+    """Return the flat elements as nested lists; the last dimension varies fastest."""
     for length in reversed(dimensions[1:]):
         elements = [elements[start : start + length] for start in range(0, len(elements), length)] if elements else []
     return elements
 
 
-def _holds_nothing(message: proto.MxValue, arm: str) -> bool:
+def _is_empty(message: proto.MxValue, arm: str) -> bool:
     if message.raw_diagnostic or message.raw_data_type:
         return False
     if arm:

@@ -1,9 +1,9 @@
 """What an MxValue can hold, and which Python values fit into which kind.
 
-A *kind* is one arm of the value's oneof: the typed slot that carries it on the wire, with the name of its VARIANT type. A
-*data type* is what MXAccess calls the attribute's type; several data types share a kind (STRING and BIG_STRING are both
-text). The tables here say which Python types a data type accepts and which kind carries them; the functions decide whether
-one value fits, and raise `Unfit` when it does not.
+A *kind* is one arm of the value's oneof: the typed field that carries it on the wire, with the name of its VARIANT
+type. A *data type* is MXAccess's name for the attribute's type; several data types share a kind (STRING and BIG_STRING
+are both text). `mxgateway.values.rules` says which Python types a data type accepts and which kind carries them; the
+functions here check whether one value fits, and raise `Unfit` if it does not.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeGuard, TypeVa
 from mxgateway.wire import Timestamp
 
 Family: TypeAlias = Literal["bool", "int", "float", "str", "datetime", "timedelta", "bytes"]
-"""The Python types that values are told apart by; the name is what messages call them."""
+"""The Python types that values are distinguished by, with the names used in error texts."""
 
 T = TypeVar("T")
 
 Plain: TypeAlias = bool | int | float | str | Timestamp | bytes
-"""What a kind holds after its check."""
+"""A value after the check of its kind."""
 
 INT32_MIN: Final = -(2**31)
 INT32_MAX: Final = 2**31 - 1
@@ -31,14 +31,18 @@ INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
 
 _UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-# A FILETIME counts steps of 100 ns from the year 1601; neither a protobuf Timestamp nor VT_DATE goes beyond the year 9999.
+# A FILETIME counts steps of 100 ns from the year 1601; neither a protobuf Timestamp nor VT_DATE goes beyond the year
+# 9999.
 _FILETIME_STEP_NS: Final = 100
 _FILETIME_BEGIN: Final = -11_644_473_600
 _YEAR_10000: Final = 253_402_300_800
 
 
 class Unfit(Exception):
-    """A value that does not fit. `what` completes the sentence that begins with the value's place; `hint` says what to do."""
+    """A value that does not fit.
+
+    `what` completes a sentence that begins with the value's name; `hint` says what to do.
+    """
 
     def __init__(self, what: str, hint: str) -> None:
         super().__init__(what)
@@ -47,27 +51,27 @@ class Unfit(Exception):
 
 
 class Kind(NamedTuple):
-    """One typed slot of MxValue, and the slot of MxArray that carries a list of the same."""
+    """One typed field of MxValue, and the field of MxArray for a list of the same type."""
 
     arm: str
     """The arm of MxValue's oneof."""
     array_arm: str
     """The arm of MxArray's oneof."""
     array_message: str
-    """The message behind `array_arm`."""
+    """The message type of `array_arm`."""
     variant: str
     """The VARIANT type by name."""
     data_type: str
-    """The data type, by enum name, that this kind has when no other was asked for."""
+    """The default data type of this kind, by enum name."""
     fit: Callable[[Any], Plain]
-    """Return the value as this kind holds it, or raise `Unfit`. The value is of a family that the kind accepts."""
+    """Returns the value as this kind holds it, or raises `Unfit`. The value is of a family that the kind accepts."""
 
 
 def family_of(value: object) -> Family:
-    """Return the family of a scalar; bool is looked for before int, because a Python bool is an int.
+    """Return the family of a scalar; bool comes before int, because a Python bool is an int.
 
     Raises:
-        Unfit: It is of no family; a number type that could lose digits (Decimal, Fraction) is refused with a hint.
+        Unfit: It has no family; a number type that could lose digits (Decimal, Fraction) is refused with a hint.
     """
     family = _EXACT_FAMILIES.get(type(value))
     if family is not None:
@@ -94,21 +98,21 @@ _EXACT_FAMILIES: Final[dict[type, Family]] = {
 
 
 def is_plain(value: object) -> bool:
-    """Tell whether a value is a scalar of one of Python's own types, which answers at once what is asked of others by and by."""
+    """Return whether a value is a scalar of exactly one of Python's own types: its type needs no further checks."""
     return type(value) in _EXACT_FAMILIES
 
 
 def is_array(value: object) -> TypeGuard[Sequence[object]]:
-    """Tell whether a value is a sequence of values, and not one text or one run of bytes."""
+    """Return whether a value is a sequence of values, and not a single text or bytes object."""
     if is_plain(value):
         return False
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview)
 
 
 def _has_index(value: object) -> bool:
-    """Tell whether `value` says of itself that it is a whole number, as numpy's integers do."""
+    """Return whether `value` is a whole number by `__index__`, as numpy's integers are."""
     try:
-        operator.index(value)  # type: ignore[arg-type]  # asking is the purpose
+        operator.index(value)  # type: ignore[arg-type]  # the purpose is to ask
     except TypeError:
         return False
     return True
@@ -122,7 +126,7 @@ def _no_family(value: object) -> Unfit:
         return Unfit("is a list inside a list, but an attribute's array has one dimension", hint)
     name = type(value).__name__
     if isinstance(value, date | time):
-        return Unfit(f"is of type {name}, which is no moment in time", "pass a datetime with a time zone")
+        return Unfit(f"is of type {name}, which is not a point in time", "pass a datetime with a time zone")
     if hasattr(value, "tolist"):
         return Unfit(f"is of type {name}, which MXAccess does not know", "pass value.tolist()")
     if hasattr(value, "__float__"):
@@ -132,7 +136,7 @@ def _no_family(value: object) -> Unfit:
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# One function per kind: the value as the kind holds it, or Unfit
+# One function per kind: returns the value as the kind holds it, or raises Unfit
 
 
 def _fit_bool(value: bool) -> bool:
@@ -192,7 +196,7 @@ def _fit_str(value: str) -> str:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            what = f"has half a surrogate pair at position {error.start}, which is no character"
+            what = f"has half a surrogate pair at position {error.start}, which is not a character"
             raise Unfit(what, "decode the text properly, or replace the character") from None
     return text
 
@@ -202,7 +206,7 @@ def _fit_bytes(value: bytes | bytearray | memoryview) -> bytes:
 
 
 def _fit_time(value: datetime) -> Timestamp:
-    """Return the same moment in UTC."""
+    """Return the same time in UTC."""
     if value.utcoffset() is None:
         raise Unfit("is a datetime without a time zone", "give it one, such as tzinfo=timezone.utc")
     if isinstance(value, Timestamp):
@@ -210,28 +214,28 @@ def _fit_time(value: datetime) -> Timestamp:
     else:
         since_epoch = value - _UNIX_EPOCH
         seconds = since_epoch.days * 86_400 + since_epoch.seconds
-        # pandas has the digits below the microsecond under this name, too.
+        # pandas has the digits below the microsecond in this attribute, too.
         nanos = since_epoch.microseconds * 1000 + int(getattr(value, "nanosecond", 0))
     return fit_moment(seconds + nanos // 1_000_000_000, nanos % 1_000_000_000)
 
 
 def fit_moment(seconds: int, nanos: int) -> Timestamp:
-    """Return a moment as MXAccess time holds it.
+    """Return a point in time as MXAccess holds it.
 
     Args:
         seconds: Whole seconds since 1970-01-01T00:00:00Z, rounded down.
         nanos: The rest, in nanoseconds, 0 to 999,999,999.
 
     Raises:
-        Unfit: It is finer than 100 ns, before FILETIME begins or after the year 9999.
+        Unfit: It is finer than 100 ns, before the start of FILETIME or after the year 9999.
     """
     if nanos % _FILETIME_STEP_NS:
         what = f"ends in {nanos % _FILETIME_STEP_NS} ns, but MXAccess time counts steps of 100 ns"
         raise Unfit(what, "round the time to 100 ns")
     if seconds < _FILETIME_BEGIN:
-        raise Unfit("lies before 1601-01-01T00:00:00Z, where MXAccess time (FILETIME) begins", "send a later time")
+        raise Unfit("is before 1601-01-01T00:00:00Z, where MXAccess time (FILETIME) begins", "send a later time")
     if seconds >= _YEAR_10000:
-        raise Unfit("lies after the year 9999 in UTC, where MXAccess time ends", "send an earlier time")
+        raise Unfit("is after the year 9999 in UTC, where MXAccess time ends", "send an earlier time")
     return Timestamp.from_parts(seconds, nanos)
 
 
@@ -240,7 +244,7 @@ def _fit_elapsed(value: Any) -> float:
 
 
 def shown_int(number: int) -> str:
-    """Return the number's digits, or its size when it is too long for a message."""
+    """Return the number's digits, or its size if it is too long for an error text."""
     return str(number) if number.bit_length() <= 128 else f"an integer of {number.bit_length()} bits"
 
 
@@ -252,7 +256,7 @@ DOUBLE: Final = Kind("double_value", "double_values", "DoubleArray", "VT_R8", "D
 STRING: Final = Kind("string_value", "string_values", "StringArray", "VT_BSTR", "STRING", _fit_str)
 TIME: Final = Kind("timestamp_value", "timestamp_values", "TimestampArray", "VT_DATE", "TIME", _fit_time)
 RAW: Final = Kind("raw_value", "raw_values", "RawArray", "VT_RECORD", "UNKNOWN", _fit_bytes)
-# MXAccess has no duration of its own in a VARIANT: an elapsed time travels as a number of seconds.
+# A VARIANT has no duration type: an elapsed time is sent as a number of seconds.
 ELAPSED: Final = Kind("double_value", "double_values", "DoubleArray", "VT_R8", "ELAPSED_TIME", _fit_elapsed)
 
 KINDS: Final = (BOOL, INT32, INT64, FLOAT, DOUBLE, STRING, TIME, RAW)

@@ -32,13 +32,13 @@ class Rule(NamedTuple):
     """Which values are accepted, and which kind carries them."""
 
     asked: str
-    """The data type by enum name, as messages call it; empty when the value's own type decides."""
+    """The data type by enum name, as used in error texts; empty if the value's own type decides."""
     kinds: Mapping[Family, Kind]
     """The kind per family of Python types."""
     hint: str
     """What to pass instead of a value of another family."""
     widens: bool = False
-    """Whole numbers beyond 32 bits move to INT64."""
+    """Whole numbers beyond 32 bits use INT64."""
 
 
 INFERRED: Final = Rule(
@@ -55,7 +55,7 @@ INFERRED: Final = Rule(
     "pass values of one type",
     widens=True,
 )
-"""The rule when no data type is asked for: the value's own Python type decides."""
+"""The rule if no data type is requested: the value's own Python type decides."""
 
 _TEXT: Final[Mapping[Family, Kind]] = {"str": STRING}
 _OPAQUE: Final[Mapping[Family, Kind]] = {"bytes": RAW}
@@ -95,10 +95,10 @@ DATA_TYPES: Final[Mapping[str, Rule]] = {
 
 
 def fit_value(value: object, rule: Rule, place: str) -> tuple[Kind, Plain]:
-    """Return the kind that carries one scalar, and the scalar as it holds it; `place` is what messages call it.
+    """Return the kind for one scalar, and the scalar as the kind holds it; `place` is its name in error texts.
 
     Raises:
-        MxGatewayInvalidRequestError: The value is of no accepted type, or out of range.
+        MxGatewayInvalidRequestError: The value's type is not accepted, or it is out of range.
     """
     try:
         kind = _kind_of(value, rule)
@@ -111,15 +111,15 @@ def fit_value(value: object, rule: Rule, place: str) -> tuple[Kind, Plain]:
 
 
 def fit_values(values: Sequence[object], rule: Rule, place: Callable[[int], str]) -> tuple[Kind, list[Plain]]:
-    """Return the one kind that carries all values, and the values as it holds them.
+    """Return the one kind for all values, and the values as the kind holds them.
 
     Args:
         values: One value or more.
         rule: What is accepted.
-        place: What messages call the value at an index.
+        place: Returns the name in error texts of the value at an index.
 
     Raises:
-        MxGatewayInvalidRequestError: A value is of no accepted type, of another type than the first, or out of range.
+        MxGatewayInvalidRequestError: A value's type is not accepted or differs from the first, or it is out of range.
     """
     kinds = _each(values, lambda value: _kind_of(value, rule), place)
     kind = kinds[0]
@@ -132,7 +132,7 @@ def fit_values(values: Sequence[object], rule: Rule, place: Callable[[int], str]
 
 
 def _each(values: Sequence[object], check: Callable[[Any], T], place: Callable[[int], str]) -> list[T]:
-    """Return `check` of every value; the refusal of one names its place."""
+    """Return the results of `check` for all values; an error names the value."""
     checked: list[T] = []
     try:
         for value in values:
@@ -152,18 +152,16 @@ def _kind_of(value: object, rule: Rule) -> Kind:
     family = family_of(value)
     kind = rule.kinds.get(family)
     if kind is None:
-        raise Unfit(f"is of type {family}, but {rule.asked} was asked for", rule.hint)
+        raise Unfit(f"is of type {family}, but {rule.asked} was requested", rule.hint)
     return kind
 
 
 def _mixed(family: Family, place: str, first: Family, first_place: str) -> MxGatewayInvalidRequestError:
     numbers = {family, first} == {"int", "float"}
-    hint = "pass floats only, or ask for DOUBLE" if numbers else "pass values of one type"
-    return refusal(
-        place, f"is of type {family}, but {first_place} is of type {first} and an array holds one type", hint
-    )
+    hint = "pass floats only, or request DOUBLE" if numbers else "pass values of one type"
+    return refusal(place, f"is of type {family}, but {first_place} is of type {first}, and an array has one type", hint)
 
 
 def refusal(place: str, what: str, hint: str) -> MxGatewayInvalidRequestError:
-    """Return the error for something at `place` that is refused before anything was sent."""
+    """Return the error for a value that is refused before anything is sent."""
     return MxGatewayInvalidRequestError(f"{place} {what}", hint=hint, phase="request")

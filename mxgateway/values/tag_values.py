@@ -1,4 +1,4 @@
-"""What reading and writing tags by name comes to, tag by tag."""
+"""The results of reading and writing tags by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from mxgateway import proto, status
 from mxgateway.errors.redaction import OPEN_GATE
-from mxgateway.values.fast_frozen import maker
+from mxgateway.values.fast_frozen import fast_constructor
 from mxgateway.values.from_mx import from_mx_value
 from mxgateway.values.types import MxValueOutput
 from mxgateway.wire import Timestamp, has_field
@@ -15,63 +15,63 @@ from mxgateway.wire import Timestamp, has_field
 
 @dataclass(frozen=True, slots=True)
 class TagValue:
-    """What reading one tag came to."""
+    """The result of reading one tag."""
 
     tag: str
-    """The tag as it was asked for."""
+    """The tag as requested."""
     value: MxValueOutput
-    """The value as a Python value; None when there is none."""
+    """The value as a Python value; None if there is none."""
     quality: int
-    """OPC quality; 192 is good. `mxgateway.status.explain_quality` has the words."""
+    """OPC quality; 192 is good. `mxgateway.status.explain_quality` explains it."""
     source_time: Timestamp | None
-    """When the value was true, in UTC, exact to 100 ns; None when the gateway did not tell."""
+    """The source timestamp of the value, in UTC, exact to 100 ns; None if the gateway sent none."""
     data_type: proto.MxDataType
-    """MXAccess's type of the value, of its elements if it is an array."""
+    """MXAccess's type of the value, or of its elements if it is an array."""
     ok: bool
-    """True when the tag was read; its quality may be bad all the same."""
+    """True if the tag was read; its quality may still be bad."""
     was_cached: bool
-    """True when the value comes from a subscription of the session, False when it was read for this call."""
+    """True if the value comes from a subscription of the session, False if it was read for this call."""
     error: str
-    """Why the tag was not read, in words; empty when it was."""
+    """Why the tag was not read, in words; empty if it was."""
     statuses: tuple[proto.MxStatusProxy, ...]
-    """MXAccess's statuses, as they came."""
+    """MXAccess's statuses as received."""
 
     @property
     def is_good(self) -> bool:
-        """True when the tag was read and its quality is good."""
+        """True if the tag was read and its quality is good."""
         return self.ok and status.is_good(self.quality)
 
 
-new_tag_value = maker(TagValue)
+new_tag_value = fast_constructor(TagValue)
 
 
 @dataclass(frozen=True, slots=True)
 class TagWrite:
-    """What writing one tag came to."""
+    """The result of writing one tag."""
 
     tag: str
-    """The tag as it was given."""
+    """The tag as requested."""
     ok: bool
-    """True when MXAccess has accepted the write and, if that was asked for, has confirmed it."""
+    """True if MXAccess accepted the write and, if requested, confirmed it."""
     confirmed: bool
-    """True when the write's OnWriteComplete has come, whatever it says."""
+    """True if the write's OnWriteComplete was received, whatever its status."""
     error: str
-    """What went wrong, in words; empty when nothing did."""
+    """What went wrong, in words; empty if nothing did."""
     hresult: int | None
-    """The HRESULT of the refusal or of the completion, as far as there is one."""
+    """The HRESULT of the refusal or of the completion, if there is one."""
     statuses: tuple[proto.MxStatusProxy, ...]
     """The statuses of the refusal or of the completion."""
     event: proto.MxEvent | None
-    """The OnWriteComplete, when it has come."""
+    """The OnWriteComplete, if it was received."""
 
 
 def tag_value(tag: str, result: proto.BulkReadResult) -> TagValue:
-    """Return what one result of ReadBulk says."""
+    """Return the `TagValue` for one result of ReadBulk."""
     failed = status.failures(result.statuses)
     ok = result.was_successful and not failed
     source_time: Any = result.source_timestamp if result.is_set("source_timestamp") else None
     error = "" if ok else _words(result.error_message, None, result.statuses)
-    # By position: with keywords it takes twice as long, and there may be 100,000 of them.
+    # Positional: keywords take twice as long, and there may be 100,000 results.
     return new_tag_value(
         tag, from_mx_value(result.value), result.quality, source_time, data_type_of(result.value), ok, result.was_cached,
         error, tuple(result.statuses),
@@ -79,7 +79,7 @@ def tag_value(tag: str, result: proto.BulkReadResult) -> TagValue:
 
 
 def tag_write(tag: str, result: proto.BulkWriteResult | proto.SubscribeResult) -> TagWrite:
-    """Return what a result says of a write that nobody waits for, or of an item that could not be had for it."""
+    """Return the `TagWrite` for an unconfirmed write, or for a write whose item could not be added."""
     hresult = result.hresult if isinstance(result, proto.BulkWriteResult) else None
     statuses = tuple(result.statuses) if isinstance(result, proto.BulkWriteResult) else ()
     error = "" if result.was_successful else _words(result.error_message, hresult, statuses)
@@ -87,7 +87,7 @@ def tag_write(tag: str, result: proto.BulkWriteResult | proto.SubscribeResult) -
 
 
 def completed_write(tag: str, event: proto.MxEvent) -> TagWrite:
-    """Return what an OnWriteComplete says of a write."""
+    """Return the `TagWrite` for a write whose OnWriteComplete was received."""
     hresult, statuses = event.hresult, tuple(event.statuses)
     failed = bool(hresult is not None and status.hresult_failed(hresult)) or bool(status.failures(statuses))
     error = _words(event.raw_status, hresult, statuses) if failed else ""
@@ -95,12 +95,12 @@ def completed_write(tag: str, event: proto.MxEvent) -> TagWrite:
 
 
 def unconfirmed_write(tag: str, error: str) -> TagWrite:
-    """Return what there is to say of a write that was accepted and whose completion is missing."""
+    """Return the `TagWrite` for a write that was accepted, but whose completion is missing."""
     return TagWrite(tag, False, False, error, None, (), None)
 
 
 def data_type_of(value: proto.MxValue) -> proto.MxDataType:
-    """Return the type of a value, of its elements if it is an array."""
+    """Return the type of a value, or of its elements if it is an array."""
     return value.data_type or (
         value.array_value.element_data_type if has_field(value, "array_value") else value.data_type
     )

@@ -10,8 +10,8 @@ string            the text as it is
 time              RFC 3339 with a zone and up to seven decimals: ``2026-03-01T08:30:00.1234567Z``, ``…+01:00``
 elapsed           seconds, ``1.5``, or ``[days.]hh:mm:ss[.ffffff]``
 bytes             pairs of hexadecimal digits, or ``base64:`` and base64
-null              nothing, or ``null``
-``int32[]`` etc.  elements between commas, or a JSON array (what begins with ``[``); nothing is the empty array
+null              empty, or ``null``
+``int32[]`` etc.  elements separated by commas, or a JSON array (if it begins with ``[``); empty is the empty array
 ================  ==================================================================================================
 """
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mxgateway.values.rules import Rule
     from mxgateway.values.types import MxValueInput
 
-# The message classes are imported where they are needed: a command line that only lists its types must not load them.
+# The message classes are imported lazily: a command line that only lists its types must not load them.
 
 _SCALARS: Final = ("bool", "int32", "int64", "float", "double", "string", "time", "elapsed", "bytes")
 
@@ -40,35 +40,35 @@ VALUE_TYPES: Final = (*_SCALARS, "null", *(f"{scalar}[]" for scalar in _SCALARS)
 
 
 def parse_value(type_name: str, text: str, *, name: str = "value") -> MxValueInput:
-    """Return the Python value that a text stands for.
+    """Return the Python value of a text.
 
     Args:
         type_name: One of `VALUE_TYPES`.
-        text: The value; see the table above. Space around anything but a string does not count.
-        name: What messages call the value.
+        text: The value; see the table above. Surrounding space is ignored, except in a string.
+        name: The value's name in error texts.
 
     Raises:
-        MxGatewayInvalidRequestError: The type is unknown, or the text is no value of it or out of its range.
+        MxGatewayInvalidRequestError: The type is unknown, or the text is not a value of it or out of range.
     """
     return _parse(type_name, text, name)[0]
 
 
 def parse_mx_value(type_name: str, text: str, *, name: str = "value") -> proto.MxValue:
-    """Return the message that carries a text's value in exactly the named type: int64 takes 64 bits for a small number too.
+    """Return the message for a text's value in exactly the named type: int64 uses 64 bits even for a small number.
 
     Args:
         type_name: One of `VALUE_TYPES`.
         text: The value; see the table above.
-        name: What messages call the value.
+        name: The value's name in error texts.
 
     Raises:
-        MxGatewayInvalidRequestError: The type is unknown, or the text is no value of it or out of its range.
+        MxGatewayInvalidRequestError: The type is unknown, or the text is not a value of it or out of range.
     """
     return _parse(type_name, text, name)[1]
 
 
 def data_type_of(type_name: str) -> proto.MxDataType:
-    """Return the MXAccess data type that a type name stands for; that of the elements for an array.
+    """Return the MXAccess data type for a type name; for an array, that of its elements.
 
     Raises:
         MxGatewayInvalidRequestError: The type is unknown.
@@ -104,7 +104,7 @@ def _check_type(type_name: str) -> None:
 
 
 def _rule(scalar: str) -> Rule:
-    """Return which Python types, as JSON and the parsers below bring them, a type name accepts."""
+    """Return which Python types, from JSON and the parsers below, a type name accepts."""
     from mxgateway.values import kinds
     from mxgateway.values.rules import Rule
 
@@ -116,7 +116,7 @@ def _rule(scalar: str) -> Rule:
         "int64": Rule("int64", {"int": kinds.INT64}, whole),
         "float": Rule("float", {"float": kinds.FLOAT, "int": kinds.FLOAT}, number),
         "double": Rule("double", {"float": kinds.DOUBLE, "int": kinds.DOUBLE}, number),
-        "string": Rule("string", {"str": kinds.STRING}, "write a text in quotes"),
+        "string": Rule("string", {"str": kinds.STRING}, "write a string in quotes"),
         "time": Rule("time", {"datetime": kinds.TIME}, "write a time in quotes"),
         "elapsed": Rule("elapsed", {"timedelta": kinds.ELAPSED}, "write seconds"),
         "bytes": Rule("bytes", {"bytes": kinds.RAW}, "write hexadecimal digits in quotes"),
@@ -141,13 +141,13 @@ def _json_array(text: str, name: str) -> list[object]:
         items = json.loads(text)
     except (ValueError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "a number or its nesting is too large"
-        hint = "what begins with [ is read as a JSON array; put texts in double quotes"
-        raise _refused(name, f"is no JSON array: {reason}", hint) from None
+        hint = "text that begins with [ is read as a JSON array; put strings in double quotes"
+        raise _refused(name, f"is not a JSON array: {reason}", hint) from None
     return cast("list[object]", items)
 
 
 def _from_json(scalar: str, item: object, place: str) -> object:
-    """Return the element of a JSON array as the type's Python value; what does not belong is left for the rule to refuse."""
+    """Return the element of a JSON array as the type's Python value; the rule refuses other types later."""
     if isinstance(item, str) and scalar in ("time", "elapsed", "bytes"):
         return _parse_scalar(scalar, item, place)
     if scalar == "elapsed" and isinstance(item, int | float) and not isinstance(item, bool):
@@ -171,7 +171,7 @@ def _parse_scalar(scalar: str, text: str, place: str) -> object:
 def _parse_bool(text: str) -> bool:
     truth = {"true": True, "1": True, "false": False, "0": False}.get(text.lower())
     if truth is None:
-        raise _unfit(text, "no bool", "write true or false")
+        raise _unfit(text, "not a bool", "write true or false")
     return truth
 
 
@@ -180,11 +180,11 @@ _INTEGER: Final = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|[0-9]+)")
 
 def _parse_integer(text: str) -> int:
     if not _INTEGER.fullmatch(text):
-        raise _unfit(text, "no whole number", "write decimal digits, or hexadecimal ones after 0x")
+        raise _unfit(text, "not a whole number", "write decimal digits, or hexadecimal digits after 0x")
     try:
         return int(text, 16 if "x" in text.lower() else 10)
     except ValueError:
-        # Python refuses to read decimal numbers of several thousand digits.
+        # Python refuses to parse decimal numbers of several thousand digits.
         raise _unfit(text, "beyond 64 bits", "write a smaller number") from None
 
 
@@ -193,7 +193,7 @@ _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?
 
 def _parse_decimal(text: str) -> float:
     if not _DECIMAL.fullmatch(text):
-        raise _unfit(text, "no finite number", "write a number such as 12.5 or -3e8")
+        raise _unfit(text, "not a finite number", "write a number such as 12.5 or -3e8")
     return float(text)
 
 
@@ -208,16 +208,16 @@ def _parse_time(text: str) -> datetime:
 
     match = _TIME.fullmatch(text)
     if match is None:
-        raise _unfit(text, "no RFC 3339 time", "write it as 2026-03-01T08:30:00Z")
+        raise _unfit(text, "not an RFC 3339 time", "write it as 2026-03-01T08:30:00Z")
     day, clock, decimals, zulu, sign, hours, minutes = match.groups()
     if not zulu and not sign:
         raise _unfit(text, "without a time zone", "end it with Z, or with an offset such as +01:00")
     try:
         local = datetime.fromisoformat(f"{day}T{clock}+00:00")
     except ValueError as error:
-        raise _unfit(text, f"no time ({error})", "correct the day or the hour") from None
+        raise _unfit(text, f"not a valid time ({error})", "correct the day or the hour") from None
     if sign and (int(hours) > 23 or int(minutes) > 59):
-        raise _unfit(text, "of no time zone", "offsets go from -23:59 to +23:59")
+        raise _unfit(text, "with an invalid time zone", "offsets go from -23:59 to +23:59")
     offset = 0 if zulu else (int(hours) * 3600 + int(minutes) * 60) * (-1 if sign == "-" else 1)
     since_epoch = local - datetime(1970, 1, 1, tzinfo=UTC)
     seconds = since_epoch.days * 86_400 + since_epoch.seconds - offset
@@ -236,7 +236,7 @@ def _parse_elapsed(text: str) -> timedelta:
         sign, days, hours, minutes, seconds, decimals = match.groups()
         span = timedelta(days=int(days or 0), hours=int(hours), minutes=int(minutes), seconds=int(seconds))
     else:
-        raise _unfit(text, "no elapsed time", "write seconds, such as 1.5, or [days.]hh:mm:ss")
+        raise _unfit(text, "not an elapsed time", "write seconds, such as 1.5, or [days.]hh:mm:ss")
     span += timedelta(microseconds=int((decimals or "").ljust(6, "0")))
     return -span if sign == "-" else span
 
@@ -247,7 +247,7 @@ def _parse_bytes(text: str) -> bytes:
             return base64.b64decode(text.removeprefix("base64:"), validate=True)
         return bytes.fromhex(text)
     except (ValueError, binascii.Error):
-        raise _unfit(text, "no bytes", "write pairs of hexadecimal digits, or base64 after base64:") from None
+        raise _unfit(text, "not bytes", "write pairs of hexadecimal digits, or base64 after base64:") from None
 
 
 _PARSERS: Final[dict[str, Callable[[str], object]]] = {

@@ -1,4 +1,4 @@
-"""Python values to MxValue: a Python value becomes exactly one kind of MxValue, or is refused before anything is sent."""
+"""Python values to MxValue: each becomes exactly one kind of MxValue, or is refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -20,22 +20,20 @@ _OWN_TYPES: Final = {kind.data_type: proto.MxDataType[kind.data_type] for kind i
 def to_mx_value(
     value: MxValueInput, *, data_type: proto.MxDataType | None = None, name: str = "value"
 ) -> proto.MxValue:
-    """Return the MxValue that carries a Python value.
+    """Return the MxValue for a Python value.
 
     Args:
-        value: The value; see the table above.
+        value: The value; see the table in `mxgateway.values`.
         data_type: The MXAccess data type to send it as; None or UNSPECIFIED lets the value's Python type decide.
-        name: What messages call the value.
+        name: The value's name in error texts.
 
     Returns:
-        A new message, or `value` itself when it is a ``proto.MxValue``.
+        A new message, or `value` itself if it is a ``proto.MxValue``.
 
     Raises:
         MxGatewayInvalidRequestError: The value, or one element of it, does not fit.
     """
-    if data_type is None and is_plain(
-        value
-    ):  # as nearly every value is: none of the questions below takes anything else to be meant
+    if data_type is None and is_plain(value):  # the common case: none of the checks below applies to it
         return scalar_value(*fit_value(value, INFERRED, name))
     _check_data_type(data_type)
     if value is None:
@@ -52,16 +50,17 @@ def to_mx_array(
     dimensions: Sequence[int] | None = None,
     name: str = "value",
 ) -> proto.MxArray:
-    """Return the MxArray that carries a list.
+    """Return the MxArray for a list.
 
     Args:
-        values: The elements, in one row (row-major when there are several dimensions).
-        data_type: The MXAccess data type of the elements; needed when there are none.
-        dimensions: The length of each dimension; one dimension when None.
-        name: What messages call the list.
+        values: The elements as a flat list (row-major if there are several dimensions).
+        data_type: The MXAccess data type of the elements; required if there are none.
+        dimensions: The length of each dimension; None for one dimension.
+        name: The list's name in error texts.
 
     Raises:
-        MxGatewayInvalidRequestError: An element does not fit, the elements are of several types, or `dimensions` is wrong.
+        MxGatewayInvalidRequestError: An element does not fit, the elements are of several types, or `dimensions` is
+            wrong.
     """
     _check_data_type(data_type)
     array = _array(values, _rule(data_type, name), data_type, name)
@@ -78,29 +77,29 @@ def to_mx_sparse_array(
     *,
     name: str = "value",
 ) -> proto.MxSparseArray:
-    """Return an array write that names some slots; the gateway resets the others to the type's default.
+    """Return an array write that sets some elements; the gateway resets the others to the type's default.
 
     Args:
         element_data_type: The MXAccess data type of every element.
-        total_length: How many slots the whole array has.
-        elements: The new value per slot, counted from 0.
-        name: What messages call the array.
+        total_length: The number of elements of the whole array.
+        elements: The new values by index, counted from 0.
+        name: The array's name in error texts.
 
     Raises:
-        MxGatewayInvalidRequestError: A slot lies outside the array, or a value does not fit the type.
+        MxGatewayInvalidRequestError: An index is outside the array, or a value does not fit the type.
     """
     _check_data_type(element_data_type, "element_data_type")
     rule = _element_rule(element_data_type, name)
     if not isinstance(elements, Mapping):
         raise refusal(name, f"is of type {type(elements).__name__}", "pass a mapping, such as {index: value}")
-    slots = list(elements)
-    length = _check_slots(slots, total_length, name)
+    indexes = list(elements)
+    length = _check_indexes(indexes, total_length, name)
     sparse = proto.MxSparseArray(element_data_type=element_data_type, total_length=length)
-    if slots:
-        kind, fitted = fit_values(list(elements.values()), rule, lambda i: f"{name}[{slots[i]}]")
+    if indexes:
+        kind, fitted = fit_values(list(elements.values()), rule, lambda i: f"{name}[{indexes[i]}]")
         sparse.elements = [
-            proto.MxSparseElement(index=operator.index(slot), value=scalar_value(kind, plain, element_data_type))
-            for slot, plain in zip(slots, fitted, strict=True)
+            proto.MxSparseElement(index=operator.index(index), value=scalar_value(kind, plain, element_data_type))
+            for index, plain in zip(indexes, fitted, strict=True)
         ]
     return sparse
 
@@ -108,13 +107,13 @@ def to_mx_sparse_array(
 def mx_value_by_rule(
     value: object, rule: Rule, *, data_type: proto.MxDataType | None = None, name: str = "value"
 ) -> proto.MxValue:
-    """Return the MxValue for a scalar or a list by a rule of `value_kinds`, such as one that always takes 64 bits.
+    """Return the MxValue for a scalar or a list by a given rule, such as one that always uses 64 bits.
 
     Args:
         value: A scalar, or a sequence of them.
-        rule: Which Python types are accepted, and the kind that carries each.
-        data_type: The data type to name in the message; the kind's own when None.
-        name: What messages call the value.
+        rule: Which Python types are accepted, and the kind for each.
+        data_type: The data type to put into the message; None uses the kind's own.
+        name: The value's name in error texts.
 
     Raises:
         MxGatewayInvalidRequestError: The value does not fit the rule.
@@ -132,7 +131,7 @@ def _rule(data_type: proto.MxDataType | None, name: str) -> Rule:
     rule = DATA_TYPES.get(asked)
     if rule is None:
         what = f"cannot be sent as data type {asked}"
-        raise refusal(name, what, "ask for another data type, or pass a proto.MxValue that you built")
+        raise refusal(name, what, "request another data type, or pass a proto.MxValue that you built")
     return rule
 
 
@@ -142,19 +141,19 @@ def _check_data_type(data_type: proto.MxDataType | None, name: str = "data_type"
 
 
 def _type_name(data_type: proto.MxDataType) -> str:
-    """Return the enum name, or the number of a type that this contract does not name."""
+    """Return the enum name, or the number of a type without a name in this contract."""
     return getattr(data_type, "name", None) or f"number {int(data_type)}"
 
 
 def _element_rule(data_type: proto.MxDataType, name: str) -> Rule:
     rule = _rule(data_type, name)
     if rule is INFERRED:
-        raise refusal(name, "tells no data type", "name the data type of its elements, such as INTEGER")
+        raise refusal(name, "has no data type", "give the data type of its elements, such as INTEGER")
     return rule
 
 
 def scalar_value(kind: Kind, plain: Plain, data_type: proto.MxDataType | None = None) -> proto.MxValue:
-    """Return the message of a scalar that was fitted to a kind; `data_type` is the kind's own when None."""
+    """Return the message for a scalar that was fitted to a kind; `data_type` None uses the kind's own."""
     arm: dict[str, Any] = {kind.arm: plain}
     return proto.MxValue(data_type=data_type or _OWN_TYPES[kind.data_type], variant_type=kind.variant, **arm)
 
@@ -163,7 +162,7 @@ def _array(values: Sequence[object], rule: Rule, data_type: proto.MxDataType | N
     if len(values):
         kind, fitted = fit_values(values, rule, lambda i: f"{name}[{i}]")
     elif rule is INFERRED:
-        raise refusal(name, "is an empty list, which tells no type", "name the data type of its elements")
+        raise refusal(name, "is an empty list, which has no data type", "give the data type of its elements")
     else:
         kind, fitted = next(iter(rule.kinds.values())), []
     arm: dict[str, Any] = {kind.array_arm: getattr(proto, kind.array_message)(values=fitted)}
@@ -187,12 +186,12 @@ def _ready_made(
     elif isinstance(value, proto.MxSparseArray):
         value = _sparse_value(value, name)
     if data_type and value.data_type != data_type:
-        what = f"is a message of data type {_type_name(value.data_type)}, but {_type_name(data_type)} was asked for"
-        raise refusal(name, what, "ask for no data type, or pass a Python value")
+        what = f"is a message of data type {_type_name(value.data_type)}, but {_type_name(data_type)} was requested"
+        raise refusal(name, what, "request no data type, or pass a Python value")
     try:
         encode(value)
     except WireError as error:
-        refused = refusal(name, f"cannot be sent: {error}", "give each field what the contract says")
+        refused = refusal(name, f"cannot be sent: {error}", "give each field a value of its type in the contract")
     else:
         return value
     raise refused  # without a context, whose frames hold the value
@@ -200,12 +199,12 @@ def _ready_made(
 
 def _sparse_value(sparse: proto.MxSparseArray, name: str) -> proto.MxValue:
     rule = _element_rule(sparse.element_data_type, name)
-    _check_slots([element.index for element in sparse.elements], sparse.total_length, name)
+    _check_indexes([element.index for element in sparse.elements], sparse.total_length, name)
     arms = {kind.arm for kind in rule.kinds.values()} | ({INT64.arm} if rule.widens else set())
     for element in sparse.elements:
         arm = which_one_of(element.value, "kind")
         if arm not in arms:
-            what = f"holds {arm or 'no value'}, which is no scalar of {rule.asked}"
+            what = f"has {arm or 'no value'}, which is not a scalar of {rule.asked}"
             raise refusal(f"{name}[{element.index}]", what, "give every element one value of the array's data type")
     variants = {f"VT_ARRAY|{element.value.variant_type}" for element in sparse.elements}
     if len(variants) > 1:
@@ -214,28 +213,28 @@ def _sparse_value(sparse: proto.MxSparseArray, name: str) -> proto.MxValue:
     return proto.MxValue(data_type=sparse.element_data_type, variant_type=variant_type, sparse_array_value=sparse)
 
 
-def _check_slots(slots: Sequence[int], total_length: int, name: str) -> int:
-    """Return the total length, when it is one and the slots lie within it."""
+def _check_indexes(indexes: Sequence[int], total_length: int, name: str) -> int:
+    """Return the total length if it is valid and all indexes are within it."""
     length = _whole(total_length)
     if length is None or not 0 <= length <= _UINT32_MAX:
         shown = shown_int(total_length) if isinstance(total_length, int) else f"{total_length!r:.100}"
         raise refusal(name, f"has total length {shown}", "pass a length from 0 to 4294967295")
     seen: set[int] = set()
-    for slot in slots:
-        index = _whole(slot)
+    for given in indexes:
+        index = _whole(given)
         if index is None:
-            raise refusal(f"{name}[{slot!r:.100}]", "is no slot", "name slots by whole numbers from 0")
+            raise refusal(f"{name}[{given!r:.100}]", "has no valid index", "give whole numbers from 0 as indexes")
         if not 0 <= index < length:
-            hint = f"slots are counted from 0; the array has {length}"
-            raise refusal(f"{name}[{shown_int(index)}]", "lies outside the array", hint)
+            hint = f"indexes are counted from 0; the array has {length} elements"
+            raise refusal(f"{name}[{shown_int(index)}]", "is outside the array", hint)
         if index in seen:
-            raise refusal(f"{name}[{index}]", "is given twice", "give each slot one value")
+            raise refusal(f"{name}[{index}]", "is given twice", "give each index one value")
         seen.add(index)
     return length
 
 
 def _whole(value: SupportsIndex) -> int | None:
-    """Return a whole number as an int, None for anything else; a bool is no number."""
+    """Return a whole number as an int, None for anything else; a bool is not a number."""
     try:
         return None if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -247,7 +246,7 @@ def _check_dimensions(dimensions: Sequence[int], count: int, name: str) -> None:
         raise refusal(name, f"has dimensions {list(dimensions)[:MAX_RANK]}", f"pass 1 to {MAX_RANK} lengths from 0")
     if math.prod(dimensions) != count:
         what = f"has {count} elements, but dimensions {list(dimensions)} hold {math.prod(dimensions)}"
-        raise refusal(name, what, "make both agree")
+        raise refusal(name, what, "make both match")
 
 
 _UINT32_MAX: Final = 2**32 - 1

@@ -1,4 +1,4 @@
-"""What can be written, and what a value that was read becomes."""
+"""The types of values that can be written, and of values that were read."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from mxgateway import proto
 from mxgateway.errors.redaction import OPEN_GATE
 
 MAX_RANK: Final = 32
-"""The limit of .NET on the rank of an array, which the gateway's arrays pass through."""
+""".NET's limit on the rank of an array, which applies to the gateway's arrays."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnconvertedValue:
-    """A value that has no Python form here, with all that the gateway told about it."""
+    """A value without a Python form, with everything that the gateway sent about it."""
 
     raw_data_type: int
-    """MXAccess's own number of the data type, or of the element type."""
+    """MXAccess's own number of the data type or element type."""
     variant_type: str
     """The VARIANT type by name."""
     raw_diagnostic: str
-    """The gateway's reason why it could not convert the value; may be empty."""
+    """Why the gateway could not convert the value; may be empty."""
     raw_value: bytes
     """The bytes of a scalar that the gateway could not convert; those of an array are in `message`."""
     message: proto.MxValue | proto.MxArray
@@ -37,13 +37,13 @@ class UnconvertedValue:
 MxScalarInput: TypeAlias = (
     bool | int | SupportsIndex | float | str | datetime | timedelta | bytes | bytearray | memoryview
 )
-"""One value that is no array."""
+"""A single value."""
 
 MxArrayInput: TypeAlias = (
     Sequence[bool] | Sequence[int] | Sequence[float] | Sequence[str]
     | Sequence[datetime] | Sequence[timedelta] | Sequence[bytes]
 )  # fmt: skip
-"""A sequence of one type."""
+"""A sequence of values of one type."""
 
 MxValueInput: TypeAlias = MxScalarInput | MxArrayInput | proto.MxValue | proto.MxArray | proto.MxSparseArray | None
 """What can be written."""
@@ -51,7 +51,7 @@ MxValueInput: TypeAlias = MxScalarInput | MxArrayInput | proto.MxValue | proto.M
 MxArrayOutput: TypeAlias = (
     list[bool] | list[int] | list[float] | list[str] | list[datetime] | list[bytes] | list["MxArrayOutput"]
 )
-"""An array that was read: flat, or lists inside lists when it has several dimensions."""
+"""An array that was read: a flat list, or nested lists if it has several dimensions."""
 
 MxValueOutput: TypeAlias = bool | int | float | str | datetime | bytes | MxArrayOutput | UnconvertedValue | None
-"""What a value that was read becomes."""
+"""The Python form of a value that was read."""

@@ -1,4 +1,4 @@
-"""Values that are to be written: checked before anything is sent, and messages when their turn has come."""
+"""Values to be written: all are checked before anything is sent, and each becomes a message just before its call."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from mxgateway.wire import encode
 
 
 class FittedValue(NamedTuple):
-    """A scalar of one of Python's own types, a fifth of its message's size."""
+    """A checked scalar of one of Python's own types; it takes a fifth of its message's memory."""
 
     kind: Kind
     plain: Plain
 
 
 WriteValue = FittedValue | proto.MxValue
-"""A value that was checked."""
+"""A checked value."""
 
 
 def check_value(value: MxValueInput, data_type: proto.MxDataType | None, name: str) -> WriteValue:
     """Return a value that can be sent.
 
     Args:
-        value: What `to_mx_value` takes.
-        data_type: The MXAccess type, where the Python type does not tell it.
-        name: What messages call the value.
+        value: What `to_mx_value` accepts.
+        data_type: The MXAccess type, if the Python type should not decide it.
+        name: The value's name in error texts.
 
     Raises:
         MxGatewayInvalidRequestError: The value, or one element of it, does not fit.
@@ -45,7 +45,7 @@ def message_of(value: WriteValue) -> proto.MxValue:
 
 
 def value_weight(value: WriteValue) -> int:
-    """Return the most bytes that a value takes."""
+    """Return an upper limit on the encoded size of a value, in bytes."""
     if isinstance(value, FittedValue):
         plain = value.plain
         if isinstance(plain, str):
@@ -58,7 +58,7 @@ def value_weight(value: WriteValue) -> int:
 
 
 SCALAR_BYTES: Final = 64
-"""More than what a scalar takes with its types, whose names are no longer than _VARIANT_BYTES, besides the bytes of a text."""
+"""More than a scalar takes with its types, whose names have at most _VARIANT_BYTES; the bytes of a text come on top."""
 _VARIANT_BYTES: Final = 16
 
 _LARGE_FIELDS: Final = frozenset(

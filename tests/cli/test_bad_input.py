@@ -42,14 +42,14 @@ async def test_no_gateway_listens() -> None:
         unused.bind(("127.0.0.1", 0))
         outcome = await mxgw("ping", "--plaintext", "--endpoint", f"127.0.0.1:{unused.getsockname()[1]}")
 
-    assert_one_clear_line(outcome, 78, "nothing listens")
+    assert_one_clear_line(outcome, 78, "nothing is listening")
     assert "hint: " in outcome.err
 
 
 async def test_the_port_speaks_http_1(http1_port: int) -> None:
     outcome = await mxgw("ping", "--plaintext", "--endpoint", f"127.0.0.1:{http1_port}")
 
-    assert_one_clear_line(outcome, 77, "is no gRPC server")
+    assert_one_clear_line(outcome, 77, "is not a gRPC server")
 
 
 async def test_the_host_has_no_address() -> None:

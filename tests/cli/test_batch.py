@@ -53,7 +53,7 @@ async def test_an_empty_stdin_is_an_empty_batch() -> None:
         (b"ping --no-such-option", "No such option"),
         (b"ping --plaintext --tls", "--plaintext and --tls contradict each other"),
         (b"--no-such-option", "No such option"),
-        (b"write --simulator --item T --type int32 --value x", "no whole number"),
+        (b"write --simulator --item T --type int32 --value x", "not a whole number"),
         (b"ping \xff\xfe", "not valid UTF-8 at byte 6"),
         (b"ping \x00", "a NUL character in column 6"),
         (b"batch", "batch cannot run in a batch"),

@@ -109,7 +109,7 @@ async def test_a_gateway_that_is_not_there_costs_a_line_and_is_tried_again(gatew
         second = await talk.ask("ping --timeout 5 --json")
         outcome = await talk.end()
 
-    assert "nothing listens" in json.loads(first)["error"]
+    assert "nothing is listening" in json.loads(first)["error"]
     assert json.loads(second)["operation"] == "ping"
     assert outcome.code == 21
 

@@ -282,7 +282,7 @@ async def test_an_unknown_session_is_told_with_what_became_of_the_entries(gatewa
 
     assert outcome.code == 69
     assert outcome.out == ""
-    assert "of 1 entries 1 were surely not carried out" in outcome.error["message"]
+    assert "of 1 entries 1 were not carried out" in outcome.error["message"]
 
 
 @pytest.mark.parametrize("name", ["write-secured2-bulk", "add-item-bulk", "authenticate-user"])

@@ -104,7 +104,7 @@ async def test_a_call_that_fails_in_the_middle_tells_what_became_of_every_entry(
     ]  # fmt: skip
     assert len(document["results"]) == 1000
     assert "too slow" in outcome.error["message"]
-    told = "of 2500 entries 1000 were answered, 1000 may have been carried out (1000 to 1999), 500 were surely not"
+    told = "of 2500 entries 1000 were answered, 1000 may have been carried out (1000 to 1999), 500 were not"
     assert told in outcome.error["message"]
     assert outcome.error["message"].count(" entries ") == 1
     assert not gateway.simulated.sessions
@@ -122,7 +122,7 @@ async def test_a_session_of_its_own_tells_apart_what_was_not_even_subscribed(gat
 
     assert outcome.code == 68
     assert outcome.out == "true\n" * 1000
-    assert "of 1500 entries 1000 were answered, 500 were surely not carried out (1000 to 1499)" in outcome.err
+    assert "of 1500 entries 1000 were answered, 500 were not carried out (1000 to 1499)" in outcome.err
 
 
 @not_on_windows

@@ -59,7 +59,7 @@ async def test_a_check_that_fails_is_critical_or_unknown_for_nagios(gateway: Gat
     wrong_key = await mxgw("check", TAG, "--plaintext", env={**gateway.env, "MXGATEWAY_API_KEY": f"mxgw_o_{SECRET}"})
     nobody = await mxgw("check", TAG, "--plaintext", "--endpoint", "127.0.0.1:1")
 
-    for outcome, code, says in ((down, 2, "down"), (wrong_key, 3, "API key"), (nobody, 2, "nothing listens")):
+    for outcome, code, says in ((down, 2, "down"), (wrong_key, 3, "API key"), (nobody, 2, "nothing is listening")):
         assert outcome.code == code, outcome.out
         words, data = line_of(outcome)
         assert says in words
@@ -132,7 +132,7 @@ async def test_prometheus_gets_metrics_in_its_text_format(gateway: Gateway) -> N
     assert "tag_value" not in samples(text.out)
     assert samples(unknown.out)["tag_up"] == (r"a\"b\\c\nd", 0)
     assert samples(nobody.out) == {"check_status": (TAG, 2), "tag_up": (TAG, 0)}
-    assert "nothing listens" in nobody.err
+    assert "nothing is listening" in nobody.err
 
 
 async def test_json_tells_state_and_reasons(gateway: Gateway) -> None:

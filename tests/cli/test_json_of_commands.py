@@ -229,5 +229,5 @@ async def test_another_protocol_version_of_the_gateway_is_warned_about(gateway: 
     own = await gateway.mxgw("ping", "--json")
 
     assert left_open.code == own.code == 0
-    assert "speaks gateway protocol 4, this client was made for 3" in left_open.err
+    assert "speaks gateway protocol 4, this client implements 3" in left_open.err
     assert "gateway protocol 4" in json.loads(own.err)["warning"]["message"]

@@ -103,7 +103,7 @@ async def test_a_file_that_cannot_be_read_is_one_clear_line(tmp_path: Path) -> N
 
     assert directory.code == too_large.code == 2
     assert str(tmp_path) in directory.err
-    assert "bytes, more than 1048576" in too_large.err
+    assert "longer than 1048576 bytes" in too_large.err
 
 
 async def test_no_file_is_looked_at_where_no_profile_is_asked_for(tmp_path: Path) -> None:

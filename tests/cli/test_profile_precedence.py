@@ -189,6 +189,6 @@ async def test_the_lines_of_a_batch_take_its_profile_or_their_own(gateway: Gatew
     outcome = await batch(lines, "--profile", "lab", "-ojsonl", env=env)
 
     assert "sessionId" in outcome.documents[0]
-    assert "nothing listens" in outcome.failure(2)
+    assert "nothing is listening" in outcome.failure(2)
     assert "sessionId" in outcome.documents[2]
     assert "there is no profile 'none'" in outcome.failure(4)

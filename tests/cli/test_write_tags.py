@@ -76,7 +76,7 @@ async def test_a_dry_run_shows_what_would_be_written_and_writes_nothing(gateway:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        ((TAG, "--value", "2.5"), 2, "no whole number"),
+        ((TAG, "--value", "2.5"), 2, "not a whole number"),
         ((TAG, "--value", "9223372036854775808"), 2, "9223372036854775808"),
         (("No.Such", "--value", "1"), 22, "unknown tag"),
         (("TestChildObject.BadInt", "--value", "1"), 2, "no value that shows its type (bad)"),

@@ -143,12 +143,12 @@ WRONG_ENTRIES: dict[str, tuple[Callable[[int], dict[str, Any]], str]] = {
     "a naive time as value": (lambda last: {"values": [5] * last + [NAIVE]}, "values[1000]"),
     "a value of another type than was asked for": (
         lambda last: {"values": [5] * last + ["a"], "data_type": proto.MxDataType.INTEGER},
-        "values[1000] is of type str, but INTEGER was asked for",
+        "values[1000] is of type str, but INTEGER was requested",
     ),
     "a message that cannot be encoded": (lambda last: {"values": [5] * last + [UNSENDABLE]}, "values[1000] cannot be"),
     "17 MiB": (lambda last: {"values": [5] * last + ["x" * TOO_LARGE]}, "values[1000] takes"),
     "the handle 0": (lambda last: {"item_handles": [*range(1, last + 1), 0]}, "item_handles[1000] is 0"),
-    "one value too few": (lambda last: {"values": [5] * last}, "values holds 1000 values for 1001 entries"),
+    "one value too few": (lambda last: {"values": [5] * last}, "values has 1000 values for 1001 entries"),
 }
 
 

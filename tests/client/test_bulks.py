@@ -20,7 +20,7 @@ from tests.client.support import commands, connect, opened
 
 @pytest.fixture
 def short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_parts, "PART_LIMIT", PART)
+    monkeypatch.setattr(bulk_parts, "CHUNK_LIMIT", PART)
 
 
 @pytest.fixture

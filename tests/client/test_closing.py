@@ -299,7 +299,7 @@ async def test_a_failure_of_the_block_after_the_gateway_has_gone_is_told_and_not
             await gateway.stop()
             await session.ping()
 
-    with pytest.raises(MxGatewayTransportError, match="nothing listens") as caught:
+    with pytest.raises(MxGatewayTransportError, match="nothing is listening") as caught:
         await fail()
     assert caught.value.method == "MxAccessGateway/Invoke"
     assert any("closing the session failed as well" in note for note in caught.value.__notes__)
@@ -311,8 +311,8 @@ async def test_a_failure_of_the_block_after_the_gateway_has_gone_is_told_and_not
 async def test_closing_on_a_dead_network_is_bounded(
     gateway: SimulatedGateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("mxgateway.client.CLOSE_BOUND", 0.1)
-    monkeypatch.setattr("mxgateway.transport.http2.connection.CLOSE_BOUND", 0.1)
+    monkeypatch.setattr("mxgateway.client.CLOSE_TIMEOUT", 0.1)
+    monkeypatch.setattr("mxgateway.transport.http2.connection.CLOSE_TIMEOUT", 0.1)
     async with FaultProxy(gateway.port) as proxy:
         client = await GatewayClient.connect(proxy.endpoint, api_key=gateway.api_key, plaintext=True)
         sessions = [await client.open_session() for _ in range(3)]

@@ -281,7 +281,7 @@ async def test_a_connection_that_does_not_come_about_is_waited_for_once_and_by_a
 async def test_the_opening_of_a_subscription_s_session_can_be_cancelled_at_every_await(
     monkeypatch: pytest.MonkeyPatch, moment: Moment, lost: bool
 ) -> None:
-    monkeypatch.setattr("mxgateway.commands.session.opener.OPENING_INTERVAL", 0.0)
+    monkeypatch.setattr("mxgateway.commands.session.opener.OPEN_INTERVAL", 0.0)
     async with SimulatedGateway() as gateway, connect(gateway) as client:
         for number in itertools.count(1):
             await client._channel.ready()

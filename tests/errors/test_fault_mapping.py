@@ -69,7 +69,7 @@ FAULTS: list[Row] = [
         "http2",
         INTERNAL,
         False,
-        "is no gRPC server: it answered in HTTP/1",
+        "is not a gRPC server: it answered in HTTP/1",
     ),
     (
         StreamLimitFault(100),
@@ -102,7 +102,14 @@ FAULTS: list[Row] = [
         False,
         "was renewed, remove line 3 of known",
     ),
-    (ProxyFault(PROXY, "hung up", passing=True), Transport, "stream", UNAVAILABLE, True, f"the proxy {PROXY} hung up"),
+    (
+        ProxyFault(PROXY, "hung up", transient=True),
+        Transport,
+        "stream",
+        UNAVAILABLE,
+        True,
+        f"the proxy {PROXY} hung up",
+    ),
     (
         ProxyFault(PROXY, "is none"),
         Transport,
@@ -145,7 +152,7 @@ FAULTS: list[Row] = [
         "stream",
         UNAVAILABLE,
         True,
-        f"nothing listens on the proxy {PROXY}",
+        f"nothing is listening on the proxy {PROXY}",
     ),
     (
         ProxyFault(PROXY, "x", cause=socket.gaierror(-2, "unknown")),
@@ -190,7 +197,7 @@ FAULTS: list[Row] = [
         "connect",
         UNAVAILABLE,
         True,
-        "nothing listens on gw.plant:5001",
+        "nothing is listening on gw.plant:5001",
     ),
     (ConnectionResetError(), Transport, "stream", UNAVAILABLE, True, "closed by the peer"),
     (
@@ -233,7 +240,7 @@ PHASES: list[tuple[BaseException, Phase, type[MxGatewayError], Phase, str]] = [
     (TimeoutError(), "connect", Timeout, "connect", "no connection to gw.plant:5001 within 2.5 s"),
     (TimeoutError(), "tls", Timeout, "tls", "no connection to gw.plant:5001 within 2.5 s"),
     (TimeoutError(), "http2", Timeout, "http2", "no connection to gw.plant:5001 within 2.5 s"),
-    (ConnectionRefusedError(111, "x"), "connect", Transport, "connect", "nothing listens"),
+    (ConnectionRefusedError(111, "x"), "connect", Transport, "connect", "nothing is listening"),
     (socket.gaierror(-2, "x"), "resolve", Transport, "resolve", "cannot be resolved"),
     (OSError(101, "Network is unreachable"), "connect", Transport, "connect", "Network is unreachable"),
     (ConnectionResetError(), "tls", Transport, "tls", "closed by the peer) during the TLS handshake"),
@@ -246,7 +253,13 @@ PHASES: list[tuple[BaseException, Phase, type[MxGatewayError], Phase, str]] = [
         "resolve",
         f"the name of the proxy {PROXY} was not",
     ),
-    (ProxyFault(PROXY, "x", cause=TimeoutError()), "connect", Timeout, "connect", f"the proxy {PROXY} was not reached"),
+    (
+        ProxyFault(PROXY, "x", cause=TimeoutError()),
+        "connect",
+        Timeout,
+        "connect",
+        f"the proxy {PROXY} could not be reached",
+    ),
     (ProxyFault(PROXY, "x", cause=TimeoutError()), "proxy", Timeout, "proxy", f"the proxy {PROXY} did not answer"),
     (ProxyFault(PROXY, "x", cause=TimeoutError()), "tls", Timeout, "tls", f"the tunnel of the proxy {PROXY}"),
     (
@@ -304,7 +317,7 @@ def alert(reason: str) -> ssl.SSLError:
         (verification(62, "Hostname mismatch"), "Hostname mismatch", "server_name_override"),
         (verification(64, "IP address mismatch"), "IP address mismatch", "server_name_override"),
         (verification(18, "self-signed certificate"), "self-signed certificate", "CA file"),
-        (verification(20, "unable to get local issuer"), "unable to get", "or its fingerprint as the pin"),
+        (verification(20, "unable to get local issuer"), "unable to get", "or its fingerprint as a pin"),
         (
             alert("TLSV13_ALERT_CERTIFICATE_REQUIRED"),
             "asks for a client certificate",
@@ -395,5 +408,5 @@ def test_a_reply_beyond_the_gateways_own_limit_is_told_from_its_other_limits(tex
     error = map_fault(fault, GATEWAY)
     assert is_reply_too_large(fault) is too_large
     assert isinstance(error, Protocol) is too_large
-    assert ("ask for less at once" in error.hint) is too_large
+    assert ("request less at once" in error.hint) is too_large
     assert not is_reply_too_large(RpcStatus(GrpcStatus.INTERNAL, text))

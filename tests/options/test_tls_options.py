@@ -59,14 +59,14 @@ def test_a_fingerprint_is_read_however_a_tool_writes_it(text: str):
         ("sha256:", "it has 0 hex digits"),
         (DIGITS[:40], "it has 40 hex digits"),
         (DIGITS + "00", "it has 66 hex digits"),
-        (DIGITS[:-1] + "g", "no hex digit"),
-        ("SHA256:uNiVztksCsDhcc0u9e8BgrJXVGLiFhYkdkcnUSFBW3o", "no hex digit"),
-        (f"sha1:{DIGITS}", "no hex digit"),
-        ("٠" * 64, "no hex digit"),
+        (DIGITS[:-1] + "g", "other than hex digits"),
+        ("SHA256:uNiVztksCsDhcc0u9e8BgrJXVGLiFhYkdkcnUSFBW3o", "other than hex digits"),
+        (f"sha1:{DIGITS}", "other than hex digits"),
+        ("٠" * 64, "other than hex digits"),
     ],
 )
 def test_what_is_no_fingerprint_is_refused_with_the_way_to_get_one(text: str, why: str):
-    with pytest.raises(MxGatewayInvalidRequestError, match="is no SHA-256 fingerprint") as caught:
+    with pytest.raises(MxGatewayInvalidRequestError, match="is not a SHA-256 fingerprint") as caught:
         TlsOptions(pin=text)
     assert why in caught.value.message
     assert "openssl x509" in caught.value.hint
@@ -217,10 +217,10 @@ def test_a_proxys_url_is_read(url: str, host: str, port: int, credentials: str |
         (f"http://op:{PASSWORD}", "host and port cannot be read"),
         (f"http://:{PASSWORD}@proxy:3128", "the user name is missing"),
         ("http://@proxy:3128", "the user name is missing"),
-        (f"http://o%3Ap:{PASSWORD}@proxy:3128", "the user name holds a colon"),
+        (f"http://o%3Ap:{PASSWORD}@proxy:3128", "the user name has a colon"),
         (f"http://op:{PASSWORD}%0D%0AX: y@proxy:3128", "a control character"),
-        (f"http://op:{PASSWORD}%FF@proxy:3128", "no UTF-8 text"),
-        (f"http://op:{PASSWORD}\ud800@proxy:3128", "no UTF-8 text"),
+        (f"http://op:{PASSWORD}%FF@proxy:3128", "not UTF-8 text"),
+        (f"http://op:{PASSWORD}\ud800@proxy:3128", "not UTF-8 text"),
     ],
 )
 def test_what_is_no_proxys_url_is_refused_without_showing_it(url: str, why: str):

@@ -68,7 +68,7 @@ async def test_a_session_id_forges_no_line_and_reaches_no_terminal_as_an_escape(
 async def test_a_session_is_not_named_by_the_api_key(monkeypatch: pytest.MonkeyPatch) -> None:
     with Everything() as log:
         async with named(f"session-{KEY}", monkeypatch) as (_gateway, client):
-            with pytest.raises(MxGatewayMalformedReplyError, match="names the session by the API key") as caught:
+            with pytest.raises(MxGatewayMalformedReplyError, match="has the API key in its session id") as caught:
                 await client.open_session()
     assert [where for where, text in ways_out(caught.value) if KEY in text or repr(KEY)[1:-1] in text] == []
     assert KEY not in log.text
@@ -116,7 +116,7 @@ async def test_each_client_knows_its_own_secrets_and_no_others() -> None:
 async def test_a_password_is_forgotten_a_while_after_its_call_and_with_its_client(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(channels, "HIDDEN_AFTERWARDS", 0.1)
+    monkeypatch.setattr(channels, "HIDE_AFTER_CALL", 0.1)
     async with stage(SIMULATED, Told()) as (gateway, client, session):
         gate = client._channel.gate
         gateway.hold("Invoke.AuthenticateUser")
@@ -129,11 +129,11 @@ async def test_a_password_is_forgotten_a_while_after_its_call_and_with_its_clien
             with pytest.raises(MxGatewayError):
                 await call
         await until(lambda: gate.hide("a-pass-word") == "a-pass-word")
-        monkeypatch.setattr(channels, "HIDDEN_AFTERWARDS", 60.0)
+        monkeypatch.setattr(channels, "HIDE_AFTER_CALL", 60.0)
         with pytest.raises(MxGatewayError):
             await session.authenticate_user(1, "operator", "another-word")
         assert gate.hide("another-word") == "***"
-        for number in range(channels.MOST_REMEMBERED):
+        for number in range(channels.MAX_REMEMBERED):
             with pytest.raises(MxGatewayError):
                 await session.authenticate_user(1, "operator", f"further-word-{number}")
         assert gate.hide("another-word further-word-0") == "another-word ***"

@@ -49,7 +49,7 @@ def test_an_invalid_argument_tells_what_mxaccess_means_by_it() -> None:
 
 def test_an_error_that_the_interface_defines_points_to_the_statuses() -> None:
     assert explain_hresult(-2147220992) == (
-        "0x80040200: failure that the interface itself defines (code 0x0200); see the statuses"
+        "0x80040200: failure defined by the interface itself (code 0x0200); see the statuses"
     )
 
 
@@ -68,7 +68,7 @@ def test_any_other_hresult_is_told_by_outcome_facility_and_code(number: int, tex
 
 @pytest.mark.parametrize("number", [2**32, -(2**31) - 1])
 def test_a_number_beyond_32_bits_is_no_hresult(number: int) -> None:
-    assert explain_hresult(number) == f"{number}, which is no HRESULT"
+    assert explain_hresult(number) == f"{number}, which is not an HRESULT"
 
 
 def test_an_hresult_fails_by_its_top_bit() -> None:

@@ -42,7 +42,7 @@ NO_FAULTS: Final = {
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let sessions be opened without the stagger."""
-    monkeypatch.setattr("mxgateway.commands.session.opener.OPENING_INTERVAL", 0.0)
+    monkeypatch.setattr("mxgateway.commands.session.opener.OPEN_INTERVAL", 0.0)
 
 
 @pytest.fixture(autouse=True)

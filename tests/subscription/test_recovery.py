@@ -293,7 +293,7 @@ async def test_a_subscription_that_gives_up_fails_with_the_last_error_and_tries_
 async def test_a_worker_that_crashes_again_and_again_is_replaced_with_longer_and_longer_pauses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mxgateway.commands.session.opener.OPENING_INTERVAL", 0.0)
+    monkeypatch.setattr("mxgateway.commands.session.opener.OPEN_INTERVAL", 0.0)
     pauses: list[float] = []
     whole = Recovery._delay
 

@@ -34,7 +34,7 @@ SEED: Final = int(os.environ.get("MXGATEWAY_SOAK_SEED", "1"))
 
 def test_a_subscription_survives_a_soak(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("ERROR")  # the long form would keep too many
-    monkeypatch.setattr("mxgateway.commands.session.opener.OPENING_INTERVAL", 0.0)
+    monkeypatch.setattr("mxgateway.commands.session.opener.OPEN_INTERVAL", 0.0)
     monkeypatch.setattr("mxgateway.subscription.supervisor.TAKEN_BOUND", 0.5)
     asyncio.run(soak(random.Random(SEED)))
     assert [record.getMessage() for record in caplog.records] == []

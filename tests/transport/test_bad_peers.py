@@ -66,7 +66,7 @@ def free_port() -> int:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_nothing_listens(host: str):
     error = await refused(f"{host}:{free_port()}", MxGatewayTransportError, "connect")
-    assert "nothing listens" in error.message
+    assert "nothing is listening" in error.message
     assert causes(error)[-1] is ConnectionRefusedError
     assert (error.grpc_status, error.retryable) == (GrpcStatus.UNAVAILABLE, True)
 
@@ -130,11 +130,11 @@ async def test_a_peer_that_resets_at_once():
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        (b"SSH-2.0-OpenSSH_9.6\r\n", "does not begin like HTTP/2"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "its answer is not HTTP/2"),
         (b"\x15\x03\x03\x00\x02\x02\x46", "answered in TLS"),
-        (b"220 mail.plant ESMTP ready\r\n", "does not begin like HTTP/2"),
-        (bytes(range(256)) * 100, "does not begin like HTTP/2"),
-        (b"\0" * 9, "does not begin like HTTP/2"),
+        (b"220 mail.plant ESMTP ready\r\n", "its answer is not HTTP/2"),
+        (bytes(range(256)) * 100, "its answer is not HTTP/2"),
+        (b"\0" * 9, "its answer is not HTTP/2"),
         (b"\xff\xff\xff\x04\0\0\0\0\0", "a frame of 16777215 bytes"),
         (b"\0\0\x05\x04\0\0\0\0\0" + b"x" * 5, "broke HTTP/2"),
         (b"\0\0\x06\x04\0\0\0\0\0" + b"\0\x04\xff\xff\xff\xff", "broke HTTP/2"),

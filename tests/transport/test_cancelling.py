@@ -148,7 +148,7 @@ async def test_a_second_reader_is_refused_also_while_the_stream_is_being_opened(
         reading = asyncio.create_task(call.messages())
         await asyncio.sleep(0)
         for second in (call.messages, call.open):
-            with pytest.raises(MxGatewayInvalidRequestError, match="another task reads this stream already"):
+            with pytest.raises(MxGatewayInvalidRequestError, match="another task is already reading this stream"):
                 await second()
         refused.set()
         assert len(await reading) == 1

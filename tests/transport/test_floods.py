@@ -117,7 +117,7 @@ async def test_a_flood_ends_the_connection_costs_little_and_the_next_call_works(
         assert caught.value.grpc_status is GrpcStatus.INTERNAL
         assert not caught.value.retryable
         if name != "CONTINUATION":
-            assert "floods the connection with frames of no use" in caught.value.message
+            assert "floods the connection with useless frames" in caught.value.message
         assert (await invoke(channel)).diagnostic_message == "answered"
         assert server.connections == 2
 
@@ -157,7 +157,7 @@ async def test_a_peer_that_asks_and_does_not_read_is_given_up(monkeypatch: pytes
         connection = await channel.ready()
         with (
             memory_bounded(TOO_MUCH),
-            pytest.raises(MxGatewayProtocolError, match="asks for answers and does not read them"),
+            pytest.raises(MxGatewayProtocolError, match="requests answers and does not read them"),
         ):
             await invoke(channel)
         assert (await invoke(channel)).diagnostic_message == "answered"

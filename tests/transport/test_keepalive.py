@@ -208,7 +208,9 @@ async def test_a_complaint_about_pings_doubles_the_time_of_the_next_connection_a
         (warning,) = warnings
         assert warning.name == "mxgateway.transport.channel"
         assert "too_many_pings" not in warning.getMessage()
-        assert "complains about keepalive pings: from now on one goes after 60 s of silence" in warning.getMessage()
+        assert (
+            "complains about keepalive pings; from now on they are sent after 60 s of silence" in warning.getMessage()
+        )
         assert (await channel.ready()).keepalive._interval == 60.0
 
 

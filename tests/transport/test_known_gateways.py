@@ -104,7 +104,7 @@ async def test_another_client_refuses_another_certificate_before_anything_is_sai
         assert own_certificate.fingerprint in error.message
         assert changed.fingerprint in error.message
         assert f"remove line {len(HEADER.splitlines()) + 1} of {file}" in error.hint
-        assert "somebody is in between" in error.hint
+        assert "someone may intercept the connection" in error.hint
         assert b"".join(server.decrypted) == b""
     assert file.read_bytes() == before
 

@@ -109,17 +109,17 @@ def test_a_gateway_has_one_name_however_it_is_spelt(endpoint: Endpoint, name: st
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("gw.plant:5001", "does not read host:port SHA256:fingerprint"),
-        (f"gw.plant:5001 {A}", "does not read"),
-        (f"gw.plant:5001 SHA1:{A}", "does not read"),
-        (f"gw.plant:5001 SHA256:{A} more", "does not read"),
+        ("gw.plant:5001", "is not host:port SHA256:fingerprint"),
+        (f"gw.plant:5001 {A}", "is not host:port SHA256:fingerprint"),
+        (f"gw.plant:5001 SHA1:{A}", "is not host:port SHA256:fingerprint"),
+        (f"gw.plant:5001 SHA256:{A} more", "is not host:port SHA256:fingerprint"),
         (f"gw.plant:5001 SHA256:{A[:-3]}", "62 hex digits"),
         (f"gw.plant:5001 SHA256:{A}AA", "66 hex digits"),
-        (f"gw.plant:5001 SHA256:{A[:-1]}G", "does not read"),
-        (f"gw.plant SHA256:{A}", "no host:port"),
-        (f"gw.plant:0 SHA256:{A}", "no host:port"),
-        ("\x00" * 40, "does not read"),
-        ("{'gw': 1}", "does not read"),
+        (f"gw.plant:5001 SHA256:{A[:-1]}G", "is not host:port SHA256:fingerprint"),
+        (f"gw.plant SHA256:{A}", "not host:port"),
+        (f"gw.plant:0 SHA256:{A}", "not host:port"),
+        ("\x00" * 40, "is not host:port SHA256:fingerprint"),
+        ("{'gw': 1}", "is not host:port SHA256:fingerprint"),
     ],
 )
 def test_a_damaged_line_is_named_and_nothing_is_overwritten(file: Path, line: str, why: str):
@@ -134,7 +134,7 @@ def test_a_line_that_is_no_text_is_named(file: Path):
 
 
 def test_a_file_beyond_all_measure_is_not_read(file: Path):
-    assert "bytes, more than" in str(refusal(file, b"#" * (5 * 1024 * 1024)))
+    assert "is longer than" in str(refusal(file, b"#" * (5 * 1024 * 1024)))
 
 
 @given(content=st.binary(max_size=200))
@@ -147,14 +147,14 @@ def test_any_content_is_read_or_refused_in_one_line(content: bytes):
 
 
 def test_a_directory_is_no_file(tmp_path: Path):
-    with pytest.raises(CertificateFileFault, match="no regular file"):
+    with pytest.raises(CertificateFileFault, match="not a regular file"):
         KnownGateways(tmp_path).read(GATEWAY)
 
 
 @posix
 def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(CertificateFileFault, match="no regular file"):
+    with pytest.raises(CertificateFileFault, match="not a regular file"):
         KnownGateways(tmp_path / "pipe").add(GATEWAY, A)
 
 
@@ -164,7 +164,7 @@ def test_a_file_that_others_may_write_is_refused_because_they_could_trust_anybod
     known = written(file, f"{GATEWAY} SHA256:{A}\n")
     file.chmod(mode)
     for use in (lambda: known.read(GATEWAY), lambda: known.add("new:1", B)):
-        with pytest.raises(CertificateFileFault, match="may be written by others") as caught:
+        with pytest.raises(CertificateFileFault, match="others may write it") as caught:
             use()
         assert f"chmod go-w {file}" in caught.value.remedy
 
@@ -370,9 +370,9 @@ def test_a_lock_is_waited_for_within_a_bound_and_ends_with_its_process(tmp_path:
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(TimeoutError, match="another process keeps the lock"), locked(lock, patience=0.05):
+    with pytest.raises(TimeoutError, match="another process holds the lock"), locked(lock, timeout=0.05):
         pass
     holder.kill()
     holder.communicate()
-    with locked(lock, patience=10):
+    with locked(lock, timeout=10):
         pass

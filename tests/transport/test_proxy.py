@@ -215,16 +215,16 @@ async def test_a_proxy_that_does_not_take_basic_authentication():
     async with ConnectProxy(answer=answer) as proxy:
         error = await refused(proxy.url_with(f"op:{PASSWORD}"))
         await proxy.all_gone()
-    assert "wants Negotiate, NTLM, this client speaks Basic only" in error.hint
+    assert "requires Negotiate, NTLM, this client supports Basic only" in error.hint
 
 
 @pytest.mark.parametrize(
     ("status", "hint", "retryable"),
     [
-        ("403 Forbidden", "have the proxy let connections", False),
-        ("502 Bad Gateway", "as the proxy's network sees them", True),
-        ("503 Service Unavailable", "as the proxy's network sees them", True),
-        ("504 Gateway Timeout", "as the proxy's network sees them", True),
+        ("403 Forbidden", "have the proxy allow connections", False),
+        ("502 Bad Gateway", "as seen from the proxy's network", True),
+        ("503 Service Unavailable", "as seen from the proxy's network", True),
+        ("504 Gateway Timeout", "as seen from the proxy's network", True),
         ("400 Bad Request", "HTTP proxy that opens tunnels", False),
         ("405 Method Not Allowed", "HTTP proxy that opens tunnels", False),
         ("302 Found", "HTTP proxy that opens tunnels", False),
@@ -364,7 +364,7 @@ async def test_a_tunnel_that_ends_at_once():
 
 async def test_nobody_listens_where_the_proxy_should():
     error = await refused(f"http://op:{PASSWORD}@127.0.0.1:{free_port()}", "connect")
-    assert "nothing listens on the proxy" in error.message
+    assert "nothing is listening on the proxy" in error.message
     assert error.retryable
 
 
@@ -377,12 +377,12 @@ async def test_the_proxys_name_is_unknown():
 async def test_the_proxy_does_not_answer_to_syn():
     with full_backlog() as (host, port):
         error = await refused(f"http://{host}:{port}", "connect", MxGatewayTimeoutError, connect_timeout=0.6)
-    assert "was not reached" in error.message
+    assert "could not be reached" in error.message
 
 
 async def test_a_name_that_dns_could_not_carry_is_not_asked_of_the_proxy():
     async with RawServer(closes_at_once) as proxy:
-        with pytest.raises(MxGatewayInvalidRequestError, match="is no host name"):
+        with pytest.raises(MxGatewayInvalidRequestError, match="is not a host name"):
             await GatewayClient.connect("a..b:5001", proxy=f"http://{proxy.endpoint}")
         assert proxy.connections == 0
 

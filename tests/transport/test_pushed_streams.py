@@ -526,7 +526,7 @@ async def test_a_request_that_cannot_be_sent_raises_and_tells_no_end():
 
     channel = Channel(Endpoint.parse(endpoint.endpoint), ClientOptions(plaintext=True, retry=None))
     stream = pushed(channel, taker := Taker())
-    with pytest.raises(MxGatewayTransportError, match="nothing listens"):
+    with pytest.raises(MxGatewayTransportError, match="nothing is listening"):
         await stream.open()
     assert taker.ends == []
     assert channel.stats().calls_failed == 1

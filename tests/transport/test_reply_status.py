@@ -201,7 +201,7 @@ async def test_a_reset_stands_for_a_grpc_status(code: int, name: str, grpc_statu
     ("code", "meaning"),
     [
         (0x7, "did not see the request"),
-        (0xB, "asked for more than it allows"),
+        (0xB, "the client exceeds its limits"),
         (0xC, "not secure enough"),
         (0xD, "HTTP/1.1, which gRPC cannot use"),
     ],

@@ -108,7 +108,7 @@ async def test_a_call_that_nobody_takes_any_more_was_surely_not_sent():
 
     async with Gateway(goes_away_for_good) as server, channel_to(server) as channel:
         progress = Progress()
-        with pytest.raises(MxGatewayTransportError, match="nothing listens"):
+        with pytest.raises(MxGatewayTransportError, match="nothing is listening"):
             await requests.invoke_raw(channel, wrapped(WRITE), None, progress)
         assert not progress.sent
 

@@ -120,7 +120,7 @@ async def test_a_ca_file_without_a_certificate_is_named(tmp_path: Path, content:
     file.write_bytes(content)
     error = await refused("127.0.0.1:9", tls=TlsOptions(ca_file=file))
     assert isinstance(error, MxGatewayTlsError)
-    assert "empty.pem holds no PEM certificate" in error.message
+    assert "empty.pem has no PEM certificate" in error.message
 
 
 async def test_a_ca_file_that_is_a_directory_is_named(tmp_path: Path):

@@ -78,12 +78,12 @@ def test_a_mixed_list_is_refused_with_the_index_and_both_types(
 ) -> None:
     text = refusal(values)
     assert text.startswith(
-        f"{place} is of type {types[0]}, but value[0] is of type {types[1]} and an array holds one type;"
+        f"{place} is of type {types[0]}, but value[0] is of type {types[1]}, and an array has one type;"
     )
 
 
 def test_a_list_of_ints_and_floats_is_accepted_when_double_is_asked_for() -> None:
-    assert "or ask for DOUBLE" in refusal([1, 2.5])
+    assert "or request DOUBLE" in refusal([1, 2.5])
     assert to_mx_value([1, 2.5], data_type=T.DOUBLE).array_value.double_values.values == [1.0, 2.5]
 
 
@@ -98,7 +98,7 @@ def test_a_list_inside_a_list_is_refused_with_a_way_out() -> None:
 
 
 def test_an_empty_list_needs_a_data_type() -> None:
-    assert refusal([]) == "value is an empty list, which tells no type; name the data type of its elements"
+    assert refusal([]) == "value is an empty list, which has no data type; give the data type of its elements"
     assert to_mx_value([], data_type=T.TIME).array_value.dimensions == [0]
 
 
@@ -151,7 +151,7 @@ def test_an_array_of_a_numeric_library_is_refused_with_a_way_out() -> None:
 
 @pytest.mark.parametrize("value", [date(2026, 3, 1), time(8, 30)])
 def test_a_date_or_a_clock_time_is_refused_as_no_moment(value: object) -> None:
-    assert "which is no moment in time; pass a datetime with a time zone" in refusal(value)
+    assert "which is not a point in time; pass a datetime with a time zone" in refusal(value)
 
 
 @pytest.mark.parametrize("value", [{}, {1}, object(), uuid.uuid4(), NumpyArrayLike(), iter([1]), int])
@@ -167,19 +167,19 @@ def test_an_unconverted_value_cannot_be_written_back() -> None:
 @pytest.mark.parametrize(
     ("value", "data_type", "said"),
     [
-        (1, T.BOOLEAN, "value is of type int, but BOOLEAN was asked for; pass True or False"),
-        (True, T.INTEGER, "value is of type bool, but INTEGER was asked for; pass an int"),
-        (1.0, T.INTEGER, "value is of type float, but INTEGER was asked for; pass an int"),
-        (1, T.STRING, "value is of type int, but STRING was asked for; pass a str"),
-        ("1", T.DOUBLE, "value is of type str, but DOUBLE was asked for; pass a float or an int"),
-        ("2026-03-01", T.TIME, "value is of type str, but TIME was asked for; pass a datetime with a time zone"),
+        (1, T.BOOLEAN, "value is of type int, but BOOLEAN was requested; pass True or False"),
+        (True, T.INTEGER, "value is of type bool, but INTEGER was requested; pass an int"),
+        (1.0, T.INTEGER, "value is of type float, but INTEGER was requested; pass an int"),
+        (1, T.STRING, "value is of type int, but STRING was requested; pass a str"),
+        ("1", T.DOUBLE, "value is of type str, but DOUBLE was requested; pass a float or an int"),
+        ("2026-03-01", T.TIME, "value is of type str, but TIME was requested; pass a datetime with a time zone"),
         (2**31, T.ENUM, "value is 2147483648, beyond 32 bits; use 64 bits (INTEGER, int64), or a smaller number"),
         (3.5e38, T.FLOAT, "value is 3.5e+38, beyond the range of a 32-bit float; use 64 bits (DOUBLE)"),
         (2**53 + 1, T.DOUBLE, "value is 9007199254740993, which a float cannot hold exactly; pass float(value) to have it rounded"),
         (10**309, T.DOUBLE, "value is an integer of 1027 bits, beyond the range of a float; send a smaller number"),
-        (1, T.STATUS_TYPE, "value is of type int, but STATUS_TYPE was asked for; pass bytes, or a proto.MxValue that you built"),
-        ([1, "a"], T.INTEGER, "value[1] is of type str, but INTEGER was asked for; pass an int"),
-        (["Auto", 1], T.ENUM, "value[1] is of type int, but value[0] is of type str and an array holds one type; pass values of one type"),
+        (1, T.STATUS_TYPE, "value is of type int, but STATUS_TYPE was requested; pass bytes, or a proto.MxValue that you built"),
+        ([1, "a"], T.INTEGER, "value[1] is of type str, but INTEGER was requested; pass an int"),
+        (["Auto", 1], T.ENUM, "value[1] is of type int, but value[0] is of type str, and an array has one type; pass values of one type"),
     ],
 )  # fmt: skip
 def test_a_value_that_does_not_fit_the_asked_type_is_refused(

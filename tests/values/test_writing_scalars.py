@@ -167,5 +167,5 @@ def test_a_ready_message_is_sent_as_it_is() -> None:
 
 def test_a_ready_message_of_another_type_than_asked_for_is_refused() -> None:
     message = proto.MxValue(data_type=T.INTEGER, int32_value=5)
-    with pytest.raises(MxGatewayInvalidRequestError, match="message of data type INTEGER, but STRING was asked for"):
+    with pytest.raises(MxGatewayInvalidRequestError, match="message of data type INTEGER, but STRING was requested"):
         to_mx_value(message, data_type=T.STRING)

@@ -1,1 +1,1 @@
-"""Calls with many entries: split into chunks, sent one after another, read ahead."""
+"""Calls with many entries: split into chunks and sent one after another, with prefetch."""

@@ -1,4 +1,4 @@
-"""How a bulk call of any length becomes calls that the gateway accepts: in order, by number of entries and by bytes."""
+"""Splits a bulk call of any length into calls that the gateway accepts, by number of entries and by size."""
 
 from __future__ import annotations
 
@@ -15,40 +15,43 @@ from mxgateway.wire.collector import collector_held
 T = TypeVar("T")
 R = TypeVar("R")
 
-PART_LIMIT: Final = 1_000
-"""Entries of one call. The gateway's worker carries out one command after another: longer ones would hold up everybody else's."""
+CHUNK_LIMIT: Final = 1_000
+"""The maximum number of entries in one call.
+
+The gateway's worker runs one command after another: longer ones would delay all others.
+"""
 
 _FRAME_BYTES: Final = 64
-"""More than what a request has besides its entries and its ids: kind, server handle, time-out, tags and lengths."""
+"""More than a request takes besides its entries and ids: kind, server handle, timeout, tags and lengths."""
 _ENTRY_BYTES: Final = 128
-"""More than what an entry has besides its text or value: handles, users, time, tags and lengths of its fields."""
+"""More than an entry takes besides its text or value: handles, users, time, tags and lengths of its fields."""
 
 
 async def for_each(values: Iterable[T], act: Callable[[int, T], R]) -> list[R]:
-    """Return what `act` makes of each value and its index, and let others have their turn after each thousand."""
-    made: list[R] = []
+    """Return the results of `act(index, value)` for all values, and yield to the loop after each thousand."""
+    results: list[R] = []
     numbered = enumerate(values)
-    while part := list(islice(numbered, PART_LIMIT)):
-        if made:
+    while chunk := list(islice(numbered, CHUNK_LIMIT)):
+        if results:
             await asyncio.sleep(0)
         with collector_held():
-            made += [act(index, value) for index, value in part]
-    return made
+            results += [act(index, value) for index, value in chunk]
+    return results
 
 
 def frame_weight(*ids: str) -> int:
-    """Return the most bytes that a request takes besides its entries, with these ids in it."""
+    """Return an upper limit on the size of a request with these ids, not counting its entries, in bytes."""
     return _FRAME_BYTES + sum(_size(text) for text in ids)
 
 
-def parts(weights: Sequence[int], limit: int, frame: int, place: Callable[[int], str]) -> list[range]:
-    """Return the parts in which entries are sent, as ranges of their indexes.
+def chunks(weights: Sequence[int], limit: int, frame: int, place: Callable[[int], str]) -> list[range]:
+    """Return the chunks in which entries are sent, as ranges of their indexes.
 
     Args:
-        weights: The most bytes that each entry takes.
+        weights: An upper limit on the size of each entry, in bytes.
         limit: The message limit in bytes.
-        frame: The most bytes that a message takes besides its entries.
-        place: What messages call the entry at an index.
+        frame: An upper limit on the size of a message without its entries, in bytes.
+        place: Returns the name in error texts of the entry at an index.
 
     Raises:
         MxGatewayInvalidRequestError: One entry alone exceeds the limit.
@@ -57,7 +60,7 @@ def parts(weights: Sequence[int], limit: int, frame: int, place: Callable[[int],
     for index, weight in enumerate(weights):
         if weight > room:
             raise MxGatewayInvalidRequestError(
-                f"{place(index)} takes {weight} bytes, but one message holds {limit}, {frame} of them for other things",
+                f"{place(index)} takes {weight} bytes, but a message may have {limit}, {frame} of them for other fields",
                 hint="the gateway's limit is 16 MiB each way (max_send_bytes here); nothing was sent",
                 phase="request",
             )
@@ -67,27 +70,27 @@ def parts(weights: Sequence[int], limit: int, frame: int, place: Callable[[int],
 def _cut(weights: Sequence[int], room: int) -> Iterator[range]:
     begin = used = 0
     for index, weight in enumerate(weights):
-        if index - begin == PART_LIMIT or used + weight > room:
+        if index - begin == CHUNK_LIMIT or used + weight > room:
             yield range(begin, index)
             begin, used = index, 0
         used += weight
     yield range(begin, len(weights))
 
 
-class MadeAhead(Generic[R]):
-    """Parts and what is made of each: of the next one while the gateway carries out the one before, which takes it longer.
+class Prefetch(Generic[R]):
+    """Yields chunks with their requests; builds the next request while the gateway carries out the one before.
 
-    A context manager, and an iterator inside its block.
+    A context manager that returns an iterator.
 
     Args:
-        pieces: The parts.
-        make: Makes something of a part; it is called once for each, in order.
+        chunks: The chunks.
+        build: Builds the request of a chunk; called once for each, in order.
     """
 
-    def __init__(self, pieces: Iterable[range], make: Callable[[range], R]) -> None:
-        self._pieces = deque(pieces)
-        self._make = make
-        self._made: list[R] = []
+    def __init__(self, chunks: Iterable[range], build: Callable[[range], R]) -> None:
+        self._chunks = deque(chunks)
+        self._build = build
+        self._built: list[R] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Iterator[tuple[range, R]]:
@@ -97,19 +100,19 @@ class MadeAhead(Generic[R]):
         self._cancel()
 
     def _pairs(self) -> Iterator[tuple[range, R]]:
-        while self._pieces:
-            self._make_next()
-            pair = self._pieces.popleft(), self._made.pop()
-            if self._pieces:
-                self._timer = asyncio.get_running_loop().call_later(_UNTIL_SENT, self._make_next)
+        while self._chunks:
+            self._build_next()
+            pair = self._chunks.popleft(), self._built.pop()
+            if self._chunks:
+                self._timer = asyncio.get_running_loop().call_later(_PREFETCH_DELAY, self._build_next)
             yield pair
             del pair
 
-    def _make_next(self) -> None:
+    def _build_next(self) -> None:
         self._cancel()
-        if not self._made:
+        if not self._built:
             with collector_held():
-                self._made.append(self._make(self._pieces[0]))
+                self._built.append(self._build(self._chunks[0]))
 
     def _cancel(self) -> None:
         if self._timer is not None:
@@ -117,15 +120,15 @@ class MadeAhead(Generic[R]):
             self._timer = None
 
 
-_UNTIL_SENT: Final = 0.005
-"""Seconds after which a part has left, so that making the next one does not hold it up."""
+_PREFETCH_DELAY: Final = 0.005
+"""Seconds until a request has been sent, so that building the next one does not delay it."""
 
 HANDLE_WEIGHT: Final = 16
-"""More than what an entry of one handle takes."""
+"""More bytes than an entry of one handle takes."""
 
 
 def text_weight(text: str) -> int:
-    """Return the most bytes that an entry with this text takes."""
+    """Return an upper limit on the size of an entry with this text, in bytes."""
     return _ENTRY_BYTES + _size(text)
 
 
@@ -134,5 +137,5 @@ def _size(text: str) -> int:
 
 
 def write_weight(value: WriteValue) -> int:
-    """Return the most bytes that an entry with this value takes."""
+    """Return an upper limit on the size of an entry with this value, in bytes."""
     return _ENTRY_BYTES + value_weight(value)

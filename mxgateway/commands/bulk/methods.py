@@ -20,7 +20,7 @@ from mxgateway.calling.arguments import (
     check_user_id,
 )
 from mxgateway.calling.time_budget import Budget
-from mxgateway.commands.bulk.chunks import HANDLE_WEIGHT, MadeAhead, for_each, write_weight
+from mxgateway.commands.bulk.chunks import HANDLE_WEIGHT, Prefetch, for_each, write_weight
 from mxgateway.commands.bulk.reading import ReadCommands, text_weights
 from mxgateway.commands.hiding import hides_refused_values
 from mxgateway.commands.writing import time_value
@@ -32,16 +32,17 @@ from mxgateway.values.write_values import WriteValue, check_value, message_of
 from mxgateway.wire.messages.betterproto_seam import Message
 
 Transmit = Callable[[proto.MxCommandRequest, float | None, Progress], Awaitable[proto.MxCommandReply]]
-"""Sends the request of one part."""
+"""Sends the request of one chunk."""
 
 
 class BulkCommands(ReadCommands):
     """The bulk commands.
 
-    A list may be any iterable, of any length: what exceeds 1,000 entries or the message limit goes out in several calls, one after another, with one
-    result for each entry, in order. A failed entry is a result whose `was_successful` is False and never an error. Arguments are checked to the
-    last before anything is sent. When one of several calls fails, the error's `partial` tells what became of every entry. `timeout` bounds all calls
-    together (None: the client's `call_timeout` for each).
+    A list may be any iterable, of any length: more than 1,000 entries or the message limit are sent in several calls,
+    one after another, with one result for each entry, in order. A failed entry gives a result whose `was_successful` is
+    False, never an error. All arguments are checked before anything is sent. If one of several calls fails, the error's
+    `partial` says what happened to every entry. `timeout` applies to all calls together (None: the client's
+    `call_timeout` for each).
     """
 
     # -- items
@@ -85,7 +86,10 @@ class BulkCommands(ReadCommands):
         timeout: float | None = None,
         correlation_id: str = "",
     ) -> list[proto.SubscribeResult]:
-        """Add items and subscribe to them. Have an event stream open: without one their first values pile up at the gateway."""
+        """Add items and subscribe to them.
+
+        Keep an event stream open: otherwise their first values pile up at the gateway.
+        """
         return await self._by_address(proto.SubscribeBulkCommand, server_handle, tag_addresses, timeout, correlation_id)
 
     async def unsubscribe_bulk(
@@ -108,29 +112,31 @@ class BulkCommands(ReadCommands):
         timeout: float | None = None,
         correlation_id: str = "",
     ) -> list[proto.BulkWriteResult]:
-        """Write advised items, as `write` does one: a successful result means accepted, and each has its OnWriteComplete.
+        """Write advised items, as `write` does one.
+
+        A successful result means accepted; each has its own OnWriteComplete.
 
         Args:
             server_handle: From `register`.
             item_handles: Of items that are advised, each once.
             values: One Python value for each item.
             user_id: For all items, or one for each.
-            data_type: The MXAccess type of all values, where the Python types do not tell it.
-            timeout: Bound in seconds.
+            data_type: The MXAccess type of all values, if the Python types should not decide it.
+            timeout: Timeout in seconds.
             correlation_id: For the gateway's log.
         """
         server_handle = check_handle("server_handle", server_handle)
         handles, checked = await _checked_writes(item_handles, values, data_type)
         users = check_each("user_id", user_id, len(handles), check_int32, int)
 
-        def build(part: range) -> Message:
+        def build(chunk: range) -> Message:
             entries = [
                 proto.WriteBulkEntry(item_handle=handles[i], value=message_of(checked[i]), user_id=users[i])
-                for i in part
+                for i in chunk
             ]
             return proto.WriteBulkCommand(server_handle=server_handle, entries=entries)
 
-        return await self._write_in_parts(checked, build, timeout, correlation_id)
+        return await self._write_in_chunks(checked, build, timeout, correlation_id)
 
     @hides_refused_values
     async def write2_bulk(
@@ -145,22 +151,22 @@ class BulkCommands(ReadCommands):
         timeout: float | None = None,
         correlation_id: str = "",
     ) -> list[proto.BulkWriteResult]:
-        """Write advised items with the time of all values, or one for each; else like `write_bulk`."""
+        """Write advised items with one timestamp for all values, or one for each; otherwise like `write_bulk`."""
         server_handle = check_handle("server_handle", server_handle)
         handles, checked = await _checked_writes(item_handles, values, data_type)
         users = check_each("user_id", user_id, len(handles), check_int32, int)
         times = await _checked_times(timestamps, len(handles))
 
-        def build(part: range) -> Message:
+        def build(chunk: range) -> Message:
             entries = [
                 proto.Write2BulkEntry(
                     item_handle=handles[i], value=message_of(checked[i]), timestamp_value=times[i], user_id=users[i]
                 )
-                for i in part
+                for i in chunk
             ]
             return proto.Write2BulkCommand(server_handle=server_handle, entries=entries)
 
-        return await self._write_in_parts(checked, build, timeout, correlation_id)
+        return await self._write_in_chunks(checked, build, timeout, correlation_id)
 
     @hides_refused_values
     async def write_secured_bulk(
@@ -175,12 +181,15 @@ class BulkCommands(ReadCommands):
         timeout: float | None = None,
         correlation_id: str = "",
     ) -> list[proto.BulkWriteResult]:
-        """Write advised items in the name of users, as `write_secured` does one; users for all items, or one for each. Else like `write_bulk`."""
+        """Write advised items in the name of users, as `write_secured` does one; otherwise like `write_bulk`.
+
+        Users are given once for all items, or one for each.
+        """
         server_handle = check_handle("server_handle", server_handle)
         handles, checked = await _checked_writes(item_handles, values, data_type)
         current, verifier = _checked_users(current_user_id, verifier_user_id, len(handles))
 
-        def build(part: range) -> Message:
+        def build(chunk: range) -> Message:
             entries = [
                 proto.WriteSecuredBulkEntry(
                     item_handle=handles[i],
@@ -188,11 +197,11 @@ class BulkCommands(ReadCommands):
                     verifier_user_id=verifier[i],
                     value=message_of(checked[i]),
                 )
-                for i in part
+                for i in chunk
             ]
             return proto.WriteSecuredBulkCommand(server_handle=server_handle, entries=entries)
 
-        return await self._write_in_parts(checked, build, timeout, correlation_id)
+        return await self._write_in_chunks(checked, build, timeout, correlation_id)
 
     @hides_refused_values
     async def write_secured2_bulk(
@@ -208,25 +217,25 @@ class BulkCommands(ReadCommands):
         timeout: float | None = None,
         correlation_id: str = "",
     ) -> list[proto.BulkWriteResult]:
-        """Write like `write_secured_bulk`, with the time of all values, or one for each."""
+        """Write like `write_secured_bulk`, with one timestamp for all values, or one for each."""
         server_handle = check_handle("server_handle", server_handle)
         handles, checked = await _checked_writes(item_handles, values, data_type)
         current, verifier = _checked_users(current_user_id, verifier_user_id, len(handles))
         times = await _checked_times(timestamps, len(handles))
 
-        def build(part: range) -> Message:
+        def build(chunk: range) -> Message:
             entries = [
                 proto.WriteSecured2BulkEntry(
                     item_handle=handles[i], current_user_id=current[i], verifier_user_id=verifier[i],
                     value=message_of(checked[i]), timestamp_value=times[i],
                 )
-                for i in part
+                for i in chunk
             ]  # fmt: skip
             return proto.WriteSecured2BulkCommand(server_handle=server_handle, entries=entries)
 
-        return await self._write_in_parts(checked, build, timeout, correlation_id)
+        return await self._write_in_chunks(checked, build, timeout, correlation_id)
 
-    # -- in parts
+    # -- in chunks
 
     async def _by_address(
         self,
@@ -241,10 +250,10 @@ class BulkCommands(ReadCommands):
         tags = check_list(name, tag_addresses)
         weights = await text_weights(name, tags)
 
-        def build(part: range) -> Message:
-            return make(server_handle=server_handle, tag_addresses=tags[part.start : part.stop])
+        def build(chunk: range) -> Message:
+            return make(server_handle=server_handle, tag_addresses=tags[chunk.start : chunk.stop])
 
-        return await self._in_parts(weights, lambda i: f"{name}[{i}]", build, timeout, correlation_id)
+        return await self._in_chunks(weights, lambda i: f"{name}[{i}]", build, timeout, correlation_id)
 
     async def _by_handle(
         self,
@@ -258,13 +267,13 @@ class BulkCommands(ReadCommands):
         name = "item_handles"
         handles = check_handles(name, item_handles)
 
-        def build(part: range) -> Message:
-            return make(server_handle=server_handle, item_handles=handles[part.start : part.stop])
+        def build(chunk: range) -> Message:
+            return make(server_handle=server_handle, item_handles=handles[chunk.start : chunk.stop])
 
         weights = [HANDLE_WEIGHT] * len(handles)
-        return await self._in_parts(weights, lambda i: f"{name}[{i}]", build, timeout, correlation_id)
+        return await self._in_chunks(weights, lambda i: f"{name}[{i}]", build, timeout, correlation_id)
 
-    async def _write_in_parts(
+    async def _write_in_chunks(
         self,
         values: Sequence[WriteValue],
         build: Callable[[range], Message],
@@ -273,9 +282,9 @@ class BulkCommands(ReadCommands):
         transmit: Transmit | None = None,
     ) -> list[proto.BulkWriteResult]:
         weights = await for_each(values, lambda _, value: write_weight(value))
-        return await self._in_parts(weights, lambda i: f"values[{i}]", build, timeout, correlation_id, transmit)
+        return await self._in_chunks(weights, lambda i: f"values[{i}]", build, timeout, correlation_id, transmit)
 
-    async def _in_parts(
+    async def _in_chunks(
         self,
         weights: Sequence[int],
         place: Callable[[int], str],
@@ -284,33 +293,33 @@ class BulkCommands(ReadCommands):
         correlation_id: str,
         transmit: Transmit | None = None,
     ) -> list[Any]:
-        """Send entries in as many calls as it takes, and return one result for each.
+        """Send entries in as many calls as needed, and return one result for each.
 
         Args:
-            weights: The most bytes that each entry takes.
-            place: What messages call the entry at an index.
-            build: Makes the command of the entries with these indexes.
-            timeout: Bound of all calls together in seconds.
+            weights: An upper limit on the size of each entry, in bytes.
+            place: Returns the name in error texts of the entry at an index.
+            build: Builds the command for the entries with these indexes.
+            timeout: Timeout in seconds for all calls together.
             correlation_id: For the gateway's log.
-            transmit: Sends one part.
+            transmit: Sends one chunk.
         """
-        budget = Budget(self._bound(timeout) if timeout is not None else None, self._site, correlation_id)
+        budget = Budget(self._timeout(timeout) if timeout is not None else None, self._site, correlation_id)
         results: list[Any] = []
 
-        def make(part: range) -> tuple[proto.MxCommandRequest, Progress]:
-            request = self._message(requests.wrap(build(part)), budget.correlation_id)
+        def make(chunk: range) -> tuple[proto.MxCommandRequest, Progress]:
+            request = self._message(requests.wrap(build(chunk)), budget.correlation_id)
             return request, Progress(frame=requests.framed_ahead(self._channel, request))
 
-        with MadeAhead(self._parts(weights, place, budget.correlation_id), make) as made:
-            for part, (request, progress) in made:
+        with Prefetch(self._chunks(weights, place, budget.correlation_id), make) as prefetched:
+            for chunk, (request, progress) in prefetched:
                 try:
                     left = budget.left()
                     self._check_open(budget.correlation_id)
                     reply = await (transmit or self._transmit)(request, left, progress)
-                    results += self._results(reply, request.command, len(part), budget.correlation_id)
+                    results += self._results(reply, request.command, len(chunk), budget.correlation_id)
                 except MxGatewayError as error:
-                    done = part.start if not progress.sent or not_accepted(error) else part.stop
-                    in_doubt, not_sent = range(part.start, done), range(done, len(weights))
+                    done = chunk.start if not progress.sent or not_accepted(error) else chunk.stop
+                    in_doubt, not_sent = range(chunk.start, done), range(done, len(weights))
                     error.add_partial(PartialBulk(tuple(results), in_doubt, not_sent))
                     raise
         return results

@@ -1,1 +1,1 @@
-"""A session as a whole: how it is opened, what it is, how it is closed."""
+"""A session as a whole: opening, commands, closing."""

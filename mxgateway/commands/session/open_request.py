@@ -1,4 +1,4 @@
-"""What OpenSession is sent with, made of the options and checked."""
+"""Builds the OpenSession request from the options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.options import OpenSessionOptions
 
 MAX_COMMAND_TIMEOUT: Final = 315_576_000_000
-"""Seconds that protobuf's Duration holds: 10,000 years."""
+"""The maximum of protobuf's Duration in seconds: 10,000 years."""
 
 
 def open_session_request(options: OpenSessionOptions) -> proto.OpenSessionRequest:
@@ -31,11 +31,11 @@ def open_session_request(options: OpenSessionOptions) -> proto.OpenSessionReques
     return request
 
 
-def _command_timeout(bound: timedelta | float) -> timedelta:
-    seconds = bound.total_seconds() if isinstance(bound, timedelta) else bound
+def _command_timeout(timeout: timedelta | float) -> timedelta:
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     if not 0 < seconds <= MAX_COMMAND_TIMEOUT:
         raise MxGatewayInvalidRequestError(
-            f"command_timeout is {bound}", hint=f"give seconds above 0 and up to {MAX_COMMAND_TIMEOUT}, or None",
+            f"command_timeout is {timeout}", hint=f"give seconds above 0 and up to {MAX_COMMAND_TIMEOUT}, or None",
             phase="request",
         )  # fmt: skip
     return timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""A session as a whole: its commands, whose it is, and its end."""
+"""A session as a whole: its commands, its ownership, and its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mxgateway import proto
 from mxgateway.calling import replies, requests
 from mxgateway.calling.arguments import check_correlation_id
 from mxgateway.calling.rpcs import CLOSE_SESSION
-from mxgateway.commands.barrier import Passage
+from mxgateway.commands.barrier import EventBarrier
 from mxgateway.commands.session.worker import WorkerCommands
 from mxgateway.commands.single_flight import SharedAttempt
 from mxgateway.commands.tags import TagCommands
@@ -25,18 +25,18 @@ from mxgateway.transport.channel import Channel
 
 log = logger("mxgateway.session")
 
-_UNREGISTER_BOUND: Final = 5.0
-"""Seconds that leaving somebody else's session takes at most; a dead gateway frees everything by the session's lease."""
+_UNREGISTER_TIMEOUT: Final = 5.0
+"""Seconds for cleaning up an attached session; a dead gateway frees everything when the session's lease ends."""
 
 
 class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
     """All commands of a session, and its closing.
 
     Args:
-        channel: Where to call.
-        session_id: The gateway's name of the session.
-        opened_here: True for a session that was opened by this client, which closes it.
-        owned_sessions: Those that the client closes.
+        channel: The channel to the gateway.
+        session_id: The gateway's id of the session.
+        opened_here: True for a session that this client opened, and closes.
+        owned_sessions: The sessions that the client closes.
     """
 
     def __init__(
@@ -50,27 +50,28 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
 
     @property
     def closed(self) -> bool:
-        """True once `close` was called, also when it has failed."""
+        """True once `close` was called, even if it failed."""
         return self._closing.begun
 
     @property
-    def passage(self) -> Passage:
-        """What waits until events have passed."""
-        return Passage(self)
+    def event_barrier(self) -> EventBarrier:
+        """Waits for pending events."""
+        return EventBarrier(self)
 
     async def close(self, *, timeout: float | None = None, correlation_id: str = "") -> proto.CloseSessionReply:
-        """Close the session at the gateway; its handles, subscriptions and worker go with it.
+        """Close the session at the gateway, with its handles, subscriptions and worker.
 
-        Safe to call again, and at the same time from several tasks: the first call closes, all return its reply. Cancelling a caller does not
-        stop the closing. A closing that has failed can be tried again. A session that the gateway does not know any more counts as closed.
+        Safe to call again, and from several tasks at the same time: the first call closes, all return its reply.
+        Cancelling a caller does not stop the close. A failed close can be retried. A session that the gateway no longer
+        knows counts as closed.
         """
-        self._bound(timeout)  # refused, it must not count as the closing
+        self._timeout(timeout)  # a refused argument must not count as a close
         check_correlation_id(correlation_id)
         return await self._closing.join(lambda: self._close(timeout, correlation_id or requests.new_correlation_id()))
 
     async def _close(self, timeout: float | None, correlation_id: str) -> proto.CloseSessionReply:
-        self._book.stop()
-        if not self._channel.closing:  # else the stream has ended with the client, and says so to its readers
+        self._tag_cache.stop()
+        if not self._channel.closing:  # otherwise the stream already ended with the client, and told its readers so
             await self._end_stream()
         try:
             reply = await close_session_raw(self._channel, self.session_id, timeout, correlation_id)
@@ -84,12 +85,12 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         return reply
 
     def own(self) -> None:
-        """Take over a session that another process has left open: its block and its client close it like one that was opened here."""
+        """Take ownership of a session that another process left open: its block and its client close it."""
         self._owned = True
         self._owned_sessions.add(self)
 
     def disown(self) -> None:
-        """Leave the session open for somebody else: neither its block nor the client closes it any more."""
+        """Give up ownership of the session: neither its block nor the client closes it any more."""
         self._owned = False
         self._owned_sessions.discard(self)
 
@@ -99,12 +100,12 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close the session; when the block has failed, a failure to close is noted on its exception and does not take its place.
+        """Close the session. If the block failed, a failure to close becomes a note on its exception.
 
-        A client that is being closed closes its sessions itself; the block does not wait for that.
+        A closing client closes its sessions itself; the block does not wait for that.
         """
         if not self._owned:
-            await self._let_go_of_tags()
+            await self._release_tags()
             await self._end_stream()
             return
         if self._channel.closing:
@@ -117,12 +118,12 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
             log.warning("closing %s failed as well: %s", self.shown_id, error)
             exc.add_note(f"closing the session failed as well: {error}")
 
-    async def _let_go_of_tags(self) -> None:
-        """Leave no registration of this client's own in a session that goes on."""
-        self._book.stop()
-        if self._book.server_handle and not self.closed:
+    async def _release_tags(self) -> None:
+        """Unregister this client's own registration in a session that stays open."""
+        self._tag_cache.stop()
+        if self._tag_cache.server_handle and not self.closed:
             with contextlib.suppress(MxGatewayError):
-                await self.unregister(self._book.server_handle, timeout=_UNREGISTER_BOUND)
+                await self.unregister(self._tag_cache.server_handle, timeout=_UNREGISTER_TIMEOUT)
 
 
 async def close_session_raw(

@@ -1,4 +1,4 @@
-"""The session's methods that question its worker process, and end it."""
+"""The session's methods that query its worker process, and shut it down."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ class WorkerCommands(SessionCore):
     """The worker process behind the session."""
 
     async def ping(self, *, timeout: float | None = None, correlation_id: str = "") -> None:
-        """Ask the worker for a sign of life; extends the session's lease."""
+        """Ping the worker; this extends the session's lease."""
         await self._send(proto.PingCommand(), timeout, correlation_id)
 
     async def state(self, *, timeout: float | None = None, correlation_id: str = "") -> proto.SessionStateReply:
-        """Return the session's state and, when it is faulted, the gateway's reason."""
+        """Return the session's state and, if it is faulted, the gateway's reason."""
         found: proto.SessionStateReply = await self._ask(
             proto.GetSessionStateCommand(), replies.payload, timeout, correlation_id
         )
         return found
 
     async def worker_info(self, *, timeout: float | None = None, correlation_id: str = "") -> proto.WorkerInfoReply:
-        """Return the worker's process id, its versions, when it started, and how many commands and events wait in it."""
+        """Return the worker's process id, versions, start time, and numbers of pending commands and events."""
         found: proto.WorkerInfoReply = await self._ask(
             proto.GetWorkerInfoCommand(), replies.payload, timeout, correlation_id
         )
@@ -34,11 +34,11 @@ class WorkerCommands(SessionCore):
     ) -> list[proto.MxEvent]:
         """Take events out of the session's queue, without a stream.
 
-        What is drained does not come through an event stream any more; write confirmations see it all the same.
+        An event stream does not deliver drained events any more; confirmed writes still see them.
 
         Args:
-            max_events: How many at most; 0 takes all there are.
-            timeout: Bound in seconds.
+            max_events: The maximum number of events; 0 takes all.
+            timeout: Timeout in seconds.
             correlation_id: For the gateway's log.
         """
         command = proto.DrainEventsCommand(max_events=check_uint32("max_events", max_events))
@@ -46,5 +46,8 @@ class WorkerCommands(SessionCore):
         return found.events
 
     async def shutdown_worker(self, *, timeout: float | None = None, correlation_id: str = "") -> None:
-        """End the worker process; the session takes no command afterwards and wants to be closed. Needs the scope admin."""
+        """Shut down the worker process; the session then accepts no commands and should be closed.
+
+        Needs the scope admin.
+        """
         await self._send(proto.ShutdownWorkerCommand(), timeout, correlation_id)

@@ -42,7 +42,7 @@ class Writer:
                 self._book.judge(items, accepted_writes(reply, len(items)))
             return reply
 
-        return await self._channel.unattended.run(send, progress)
+        return await self._channel.detached_calls.run(send, progress)
 
     async def write_to_confirm(
         self,
@@ -74,7 +74,7 @@ class Writer:
                     reply = await requests.invoke_raw(self._channel, request, timeout, progress)
                 return reply, self._book.judge(items, accepted_writes(reply, len(items)), completions)
 
-        return await self._channel.unattended.run(send, progress, orphaned=lambda sent: forget(sent[1]))
+        return await self._channel.detached_calls.run(send, progress, orphaned=lambda sent: forget(sent[1]))
 
     async def _until_clear(self, item: Item) -> None:
         """Wait until a completion of the item can only be that of the next write; raise when an earlier write stays in doubt."""

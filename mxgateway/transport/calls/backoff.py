@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: exponential back-off with full jitter."""
+"""The delay before the next attempt: exponential backoff with full jitter."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ GROWTH: Final = 2.0
 class Backoff:
     """The delays of one series of attempts.
 
-    Each is drawn evenly from 0 to a bound that doubles: clients that lost the same gateway at the same time do not come back at the same time.
+    Each is random between 0 and a limit that doubles: clients that lost the same gateway at the same time do not
+    reconnect at the same time.
 
     Args:
-        initial: The first bound in seconds.
-        longest: The largest bound in seconds.
-        source: Where chance comes from; a seeded one makes the delays predictable.
+        initial: The first limit in seconds.
+        longest: The largest limit in seconds.
+        source: The random generator; a seeded one makes the delays predictable.
     """
 
     def __init__(self, initial: float, longest: float, source: random.Random | None = None) -> None:
@@ -24,11 +25,11 @@ class Backoff:
         self.longest = longest
         self._random = source or random.Random()
         self.attempt = 0
-        """How many delays were drawn since the last `reset`."""
+        """The number of delays since the last `reset`."""
 
     @property
     def bound(self) -> float:
-        """The largest delay, in seconds, that `next` may return now."""
+        """The limit of the next delay, in seconds."""
         return min(self.longest, self.initial * GROWTH ** min(self.attempt, 60))
 
     def next(self) -> float:
@@ -38,5 +39,5 @@ class Backoff:
         return delay
 
     def reset(self) -> None:
-        """Begin anew: an attempt has succeeded."""
+        """Start over after a successful attempt."""
         self.attempt = 0

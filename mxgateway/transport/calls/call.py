@@ -1,4 +1,4 @@
-"""One RPC: deadline outside, faults mapped, further attempts where they are safe, the stream given back whatever happens."""
+"""One RPC: its deadline, the mapping of its faults, and its retries where they are safe."""
 
 from __future__ import annotations
 
@@ -35,45 +35,52 @@ log = logger("mxgateway.transport.calls")
 tracing_log = logger("mxgateway.tracing")
 
 OPEN_ATTEMPTS: Final = 3
-"""How often a call looks for a connection when the one it got goes away before anything was sent."""
+"""How often a call gets a connection, if the one before is lost before anything was sent."""
 
 
 class Call(Generic[Request, Reply]):
-    """One RPC, from its begin to its end, over all its attempts.
+    """One RPC over all its attempts.
 
     Args:
-        channel: Where to call.
+        channel: The channel to the gateway.
         method: What to call.
         options: How to call it.
-        default_bound: Seconds, where the options have no bound.
+        default_timeout: Seconds, if the options have no timeout.
     """
 
     __slots__ = (
-        "_began", "_bound", "_connection", "_data", "_in_doubt", "_not_before", "_options", "_over", "_phase", "_retries", "_sent_again",
-        "_trace", "channel", "deadline", "loop", "method", "stream",
+        "_began", "_connection", "_data", "_in_doubt", "_not_before", "_options", "_over", "_phase", "_resent", "_retries",
+        "_timeout", "_trace", "channel", "deadline", "loop", "method", "stream",
     )  # fmt: skip
 
     def __init__(
-        self, channel: Channel, method: Method[Request, Reply], options: CallOptions, default_bound: float | None = None
+        self,
+        channel: Channel,
+        method: Method[Request, Reply],
+        options: CallOptions,
+        default_timeout: float | None = None,
     ) -> None:
         self.channel = channel
         self.method = method
         self.loop = asyncio.get_running_loop()
         self._options = options
-        bound = default_bound if options.timeout is None else options.timeout
-        self._bound = None if bound == math.inf else bound
+        timeout = default_timeout if options.timeout is None else options.timeout
+        self._timeout = None if timeout == math.inf else timeout
         self._began = now = self.loop.time()
-        self.deadline = None if self._bound is None else now + self._bound
+        self.deadline = None if self._timeout is None else now + self._timeout
         self._phase: Phase = "connect"
         self._connection: Connection | None = None
-        """Where the call waits for its turn, or has waited."""
+        """The connection on which the call waits, or waited, for a stream."""
         self._data = b""
-        """What is being sent. No local variable: a traceback may show those, and a password stands in it in clear text."""
+        """The request being sent.
+
+        Not a local variable: a traceback may show those, and it may contain a password in clear text.
+        """
         self._retries: Retries | None = None
-        self._sent_again = False
-        """True when the call was sent again because it was surely not processed; that happens once."""
+        self._resent = False
+        """True once the call was sent again because it was certainly not processed; that happens only once."""
         self._in_doubt = False
-        """True when an earlier attempt may have been processed."""
+        """True if an earlier attempt may have been processed."""
         self._not_before = now
         self.stream: OpenStream[Reply] | None = None
         """The stream of the last attempt."""
@@ -86,13 +93,16 @@ class Call(Generic[Request, Reply]):
     # -- an attempt
 
     async def start(self, request: Request) -> OpenStream[Reply]:
-        """Send `request`, after the pause that follows a failed attempt, on a stream that ends with the call's bound; the caller closes it."""
+        """Send `request` on a stream that ends at the deadline; the caller closes it.
+
+        After a failed attempt, this first waits for the delay of the retry.
+        """
         channel = self.channel
         self.stream = self._connection = None
         self._check_contract()
-        self._data = self._framed_ahead() or framed(channel, request)
-        if (pause := self._not_before - self.loop.time()) > 0:
-            await channel.pause(pause)
+        self._data = self._take_encoded() or framed(channel, request)
+        if (delay := self._not_before - self.loop.time()) > 0:
+            await channel.pause(delay)
         if channel.closing and not self.method.needed_to_close:
             raise ClosedFault("the client is closed")
         connection = channel.current
@@ -102,7 +112,7 @@ class Call(Generic[Request, Reply]):
         remaining = b"" if self.deadline is None else encode_timeout(self.deadline - self.loop.time())
         try:
             stream = self.stream = connection.open(
-                # No local variable: the API key stands in it, and this frame may wait.
+                # Not a local variable: it contains the API key, and a traceback may show this frame.
                 channel.request_headers.block(self.method.path, remaining, self._options.metadata),
                 self._data, channel.codec.decoder_of(self.method.reply_type), channel.reply_limits,
                 channel.codec.steps_of(self.method.reply_type),
@@ -130,31 +140,31 @@ class Call(Generic[Request, Reply]):
             raise LackingFault(f"the gateway's contract has no call {self.method}")
 
     def _drop_frames(self, fault: BaseException) -> None:
-        """Let the frames go in which the sending has failed: they hold pieces of the request, and a secret may stand in it."""
+        """Drop the frames in which sending failed, if the request has secrets: they hold parts of it."""
         if self._options.secret:
             fault.__traceback__ = None
 
-    def _framed_ahead(self) -> bytes:
-        """Take what was made of the request before its turn, if anything was."""
+    def _take_encoded(self) -> bytes:
+        """Take the request that was encoded in advance, if there is one."""
         if (progress := self._options.progress) is None:
             return b""
         frame, progress.frame = progress.frame, b""
         return frame
 
     async def _openable_connection(self) -> Connection:
-        """Return a connection on which a stream can be opened at once, waiting for it within the bound."""
+        """Return a connection on which a stream can be opened at once, waiting for it until the deadline."""
         try:
-            async with asyncio.timeout_at(self.deadline) as bound:
+            async with asyncio.timeout_at(self.deadline) as timeout:
                 if self.method.needed_to_close:
-                    return await self._look_for_connection()
-                with self.channel.ended_by_closing(bound):
-                    return await self._look_for_connection()
+                    return await self._find_connection()
+                with self.channel.ended_by_closing(timeout):
+                    return await self._find_connection()
         except TimeoutError:
             if self.channel.closing and not self.method.needed_to_close:
                 raise ClosedFault("the client was closed") from None
             raise
 
-    async def _look_for_connection(self) -> Connection:
+    async def _find_connection(self) -> Connection:
         attempt = 1
         while True:
             self._phase, self._connection = "connect", None
@@ -174,41 +184,41 @@ class Call(Generic[Request, Reply]):
         if self._options.progress is not None:
             self._options.progress.sent = True
         if self._trace is not None:
-            self._tell(lambda trace: trace.message_sent(size))
+            self._notify(lambda trace: trace.message_sent(size))
 
     def received(self, count: int) -> None:
-        """Take note of replies."""
+        """Record replies."""
         self.channel.counters.messages_received += count
         if self._options.progress is not None and self.stream is not None:
             self._options.progress.received = self.stream.taken
         if self._trace is not None:
-            self._tell(lambda trace: trace.messages_received(count))
+            self._notify(lambda trace: trace.messages_received(count))
 
-    def may_be_repeated(self, fault: Exception) -> bool:
-        """Tell whether there is another attempt after a fault; `start` then makes it, when its time has come."""
+    def should_retry(self, fault: Exception) -> bool:
+        """Return whether there is another attempt after a fault; `start` then makes it, after its delay."""
         error, now = self.error(fault), self.loop.time()
-        delay = 0.0 if self._is_sent_again(fault) else self._retry_delay(error, now)
+        delay = 0.0 if self._should_resend(fault) else self._retry_delay(error, now)
         if delay is None:
             return False
         self._not_before = now + delay
         self.channel.counters.calls_retried += 1
-        log.debug("%s is tried again in %.3f s: %s", self.method, delay, error)
+        log.debug("%s is retried in %.3f s: %s", self.method, delay, error)
         if self._trace is not None:
-            self._tell(lambda trace: trace.retrying(error, delay))
+            self._notify(lambda trace: trace.retrying(error, delay))
         return True
 
-    def _is_sent_again(self, fault: Exception) -> bool:
-        """Tell, once, that an attempt may be made anew because the gateway surely did not process it; a reply that has begun says otherwise."""
+    def _should_resend(self, fault: Exception) -> bool:
+        """Return True, once, if the gateway certainly did not process the attempt, and no reply has begun."""
         stream = self.stream
-        if self._sent_again or stream is None or stream.headers is not None or not is_unprocessed(fault):
+        if self._resent or stream is None or stream.headers is not None or not is_unprocessed(fault):
             return False
-        self._sent_again = True
+        self._resent = True
         if self._options.progress is not None:
             self._options.progress.sent = self._in_doubt
         return True
 
     def _retry_delay(self, error: MxGatewayError, now: float) -> float | None:
-        """Return the seconds until a call that may be repeated is tried again; None when it is not."""
+        """Return the seconds until a repeatable call is retried; None if it is not."""
         options = self.channel.options.retry
         if options is None or not (self.method.repeatable or self._options.repeatable):
             return None
@@ -217,46 +227,46 @@ class Call(Generic[Request, Reply]):
         trailers = self.stream.trailers or self.stream.headers if self.stream is not None else None
         return self._retries.delay(error, trailers, now)
 
-    # -- its end; the first one counts
+    # -- its end; only the first counts
 
     def error(self, fault: Exception) -> MxGatewayError:
-        """Return the error for a fault that was met in this call."""
-        site = call_site(self.channel, self.method, self._options, self._bound)
+        """Return the error for a fault in this call."""
+        site = call_site(self.channel, self.method, self._options, self._timeout)
         if isinstance(fault, ConnectFault):
             site = replace(site, timeout=self.channel.options.connect_timeout)
-        waits_at = self._connection.slots if self._connection is not None else None
-        if isinstance(fault, TimeoutError) and waits_at is not None and waits_at.all_taken:
-            fault = StreamLimitFault(waits_at.limit)
+        slots = self._connection.slots if self._connection is not None else None
+        if isinstance(fault, TimeoutError) and slots is not None and slots.all_taken:
+            fault = StreamLimitFault(slots.limit)
         return map_fault(fault, site, phase=self._phase)
 
     def succeed(self) -> None:
-        """Take note that the call has ended with status OK."""
+        """Record that the call ended with status OK."""
         self._over = True
         self.channel.counters.calls_succeeded += 1
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s ended after %.3f s", self.method, self.loop.time() - self._began)
         if self._trace is not None:
-            self._tell(lambda trace: trace.ended(None, cancelled=False))
+            self._notify(lambda trace: trace.ended(None, cancelled=False))
 
     def fail(self, fault: Exception) -> MxGatewayError:
-        """Take note that the call has failed, and return the error to raise."""
+        """Record that the call failed, and return the error to raise."""
         self._over = True
         error = self.error(fault)
         self.channel.counters.fail(error)
         log.debug("%s failed after %.3f s: %s", self.method, self.loop.time() - self._began, error)
         if self._trace is not None:
-            self._tell(lambda trace: trace.ended(error, cancelled=False))
+            self._notify(lambda trace: trace.ended(error, cancelled=False))
         return error
 
     def cancel(self) -> None:
-        """Take note that the caller has given the call up, unless it is over."""
+        """Record that the caller abandoned the call, unless it has already ended."""
         if self._over:
             return
         self._over = True
         self.channel.counters.calls_cancelled += 1
-        log.debug("%s was given up after %.3f s", self.method, self.loop.time() - self._began)
+        log.debug("%s was cancelled after %.3f s", self.method, self.loop.time() - self._began)
         if self._trace is not None:
-            self._tell(lambda trace: trace.ended(None, cancelled=True))
+            self._notify(lambda trace: trace.ended(None, cancelled=True))
 
     # -- tracing
 
@@ -264,35 +274,35 @@ class Call(Generic[Request, Reply]):
         tracer, options = self.channel.options.tracer, self._options
         info = CallInfo(
             endpoint=str(self.channel.endpoint), method=str(self.method), session_id=self.channel.gate.line(options.session_id),
-            correlation_id=options.correlation_id, timeout=self._bound,
+            correlation_id=options.correlation_id, timeout=self._timeout,
         )  # fmt: skip
         try:
             return tracer.call_started(info) if tracer is not None else None
         except Exception:  # noqa: BLE001 - whatever it raises
-            tracing_log.exception("the tracer failed at the start of %s, which goes untraced", self.method)
+            tracing_log.exception("the tracer failed at the start of %s; the call is not traced", self.method)
             return None
 
-    def _tell(self, what: Callable[[CallTrace], None]) -> None:
+    def _notify(self, what: Callable[[CallTrace], None]) -> None:
         if self._trace is None:
             return
         try:
             what(self._trace)
         except Exception:  # noqa: BLE001 - whatever it raises
             self._trace = None
-            tracing_log.exception("the trace of %s failed and is dropped; the call goes on", self.method)
+            tracing_log.exception("the trace of %s failed and is dropped; the call continues", self.method)
 
 
 def framed(channel: Channel, request: Message) -> bytes:
-    """Return `request` as it goes out on a channel, with gRPC's prefix.
+    """Return `request` encoded for a channel, with gRPC's prefix.
 
     Raises:
         RequestFault: It cannot be encoded, or exceeds the limit.
-        LackingFault: It says what the gateway's contract has no place for.
+        LackingFault: It has a field or value that the gateway's contract lacks.
     """
     data, defect, limit, lacking = b"", "", channel.options.max_send_bytes, False
     try:
         data = channel.codec.encode(request)
-    except Exception as error:  # noqa: BLE001 - it is left behind: the frames of its traceback show values, and one may be a password
+    except Exception as error:  # noqa: BLE001 - dropped: its traceback shows values, maybe a password
         lacking = isinstance(error, LackingError)
         defect = str(error) if isinstance(error, WireError) else type(error).__name__
     if lacking:
@@ -300,6 +310,6 @@ def framed(channel: Channel, request: Message) -> bytes:
     if defect:
         raise RequestFault(f"the request cannot be encoded: {defect}")
     if (size := len(data)) > limit:
-        del data  # a traceback may show local variables, and a password stands in it in clear text
+        del data  # a traceback may show local variables, and it may contain a password in clear text
         raise RequestFault(f"the request of {size} bytes exceeds the limit of {limit} bytes (max_send_bytes)")
     return len(data).to_bytes(PREFIX_SIZE, "big") + data

@@ -1,4 +1,4 @@
-"""Calls that go on when their caller is cancelled, because what they change has to be known all the same."""
+"""Calls that continue after their caller is cancelled, because their outcome must be known."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from mxgateway.transport.calls.method import Progress
 T = TypeVar("T")
 
 
-class Unattended:
+class DetachedCalls:
     """The calls of one client that outlive a cancelled caller.
 
-    Cancelling a caller ends its waiting and not the command: once the request has left, the gateway may carry it out. A reset at that moment
-    leaves in doubt whether it does. So such a call goes on alone until it is answered, within its own bound.
+    Cancelling a caller ends its wait, not the command: once the request was sent, the gateway may carry it out. After a
+    reset at that moment nobody would know whether it did. So such a call continues alone until it is answered, within
+    its own timeout.
     """
 
     def __init__(self) -> None:
@@ -25,49 +26,51 @@ class Unattended:
     async def run(
         self, work: Callable[[], Awaitable[T]], progress: Progress, orphaned: Callable[[T], object] | None = None
     ) -> T:
-        """Do `work` and return its result; when the caller is cancelled it goes on, unless its request was not sent.
+        """Do `work` and return its result; if the caller is cancelled it continues, unless its request was not sent.
 
         Args:
             work: Makes the call.
-            progress: What the call takes note of.
-            orphaned: Takes the result that the caller does not take any more.
+            progress: Updated by the call.
+            orphaned: Takes the result if the caller was cancelled.
         """
         outcome = _Outcome[T]()
         task = asyncio.create_task(outcome.fill(work))
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError:
-            task.add_done_callback(functools.partial(self._bury, outcome, orphaned))
+            task.add_done_callback(functools.partial(self._finish_orphan, outcome, orphaned))
             if progress.sent:
                 self._orphans.add(task)
             else:
                 task.cancel()
                 await asyncio.wait([task])
             raise
-        task.result()  # raises when the task was cancelled in its turn
+        task.result()  # raises if the task itself was cancelled
         return outcome.take()
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do `work` that no caller waits for."""
+        """Do `work` in the background."""
         task = asyncio.create_task(work)
         self._orphans.add(task)
         task.add_done_callback(self._orphans.discard)
         return task
 
-    def _bury(self, outcome: _Outcome[T], orphaned: Callable[[T], object] | None, task: asyncio.Task[None]) -> None:
-        """Take note of the end of a call whose caller has gone."""
+    def _finish_orphan(
+        self, outcome: _Outcome[T], orphaned: Callable[[T], object] | None, task: asyncio.Task[None]
+    ) -> None:
+        """Handle the end of a call whose caller was cancelled."""
         self._orphans.discard(task)
         if outcome.succeeded and orphaned is not None:
             orphaned(outcome.take())
 
-    async def aclose(self, patience: float = 0.0) -> None:
-        """End the calls whose caller has gone.
+    async def aclose(self, timeout: float = 0.0) -> None:
+        """Cancel the calls whose caller was cancelled.
 
         Args:
-            patience: Seconds that they may still take to end by themselves.
+            timeout: Seconds to wait for them to end by themselves.
         """
-        if patience and self._orphans:
-            await asyncio.wait(self._orphans, timeout=patience)
+        if timeout and self._orphans:
+            await asyncio.wait(self._orphans, timeout=timeout)
         if orphans := set(self._orphans):
             for task in orphans:
                 task.cancel()
@@ -75,7 +78,10 @@ class Unattended:
 
 
 class _Outcome(Generic[T]):
-    """What a call has come to, until it is taken. The task itself keeps none: an error's traceback may hold the task."""
+    """The outcome of a call, until it is taken.
+
+    The task itself does not keep it: an error's traceback may hold the task.
+    """
 
     def __init__(self) -> None:
         self._values: list[T] = []
@@ -85,16 +91,16 @@ class _Outcome(Generic[T]):
         """Do the work."""
         try:
             self._values.append(await work())
-        except Exception as error:  # noqa: BLE001 - whoever takes it gets it
+        except Exception as error:  # noqa: BLE001 - `take` raises it
             self._error = error
 
     @property
     def succeeded(self) -> bool:
-        """True when there is a result to be taken."""
+        """True if there is a result to take."""
         return bool(self._values)
 
     def take(self) -> T:
-        """Return the result, or raise what the work has raised."""
+        """Return the result, or raise the error of the work."""
         if self._error is not None:
             raise self._take_error(self._error)
         return self._values.pop()

@@ -1,4 +1,4 @@
-"""What is called, and how: a method of the contract, the options of one call, and what errors tell about it."""
+"""A method of the contract, the options of one call, and its call site for errors."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Method(Generic[Request, Reply]):
     request_type: type[Request]
     reply_type: type[Reply]
     repeatable: bool = False
-    """True when carrying it out twice does no harm, whatever the request: it is tried again when the gateway is unavailable."""
+    """True if any request may be carried out twice: it is retried while the gateway is unavailable."""
     needed_to_close: bool = False
-    """True when it goes on, and may begin, while the client closes: it closes a session, or tells which one is to be closed."""
+    """True if it may run while the client closes: it closes a session, or returns one that must be closed."""
     path: str = field(init=False)
     """The request's ``:path``."""
 
@@ -42,41 +42,43 @@ class Method(Generic[Request, Reply]):
 
 @dataclass(slots=True)
 class Progress:
-    """How far a call has come, for those who need to know it when the call ends early."""
+    """How far a call got, for those who need to know when it ends early."""
 
     sent: bool = False
-    """True once the whole request was handed to the connection: from then on the gateway may act on it. False again when it surely did not and the
-    request is about to be sent anew."""
+    """True once the whole request was sent: the gateway may act on it.
+
+    False again before a resend, if it certainly did not.
+    """
     received: int = 0
     """Bytes of the reply."""
     waits_for: str = "a connection"
-    """What a request that was not sent has waited for."""
+    """What a request that was not sent was waiting for."""
     frame: bytes = field(default=b"", repr=False)
-    """The request as `framed` made it before its turn; the call takes it instead of making it."""
+    """The request encoded in advance by `framed`; the call takes it instead of encoding the request."""
 
 
 @dataclass(slots=True, kw_only=True)
 class CallOptions:
-    """What one call adds to the client's options.
+    """The options of one call, in addition to the client's.
 
     Raises:
-        MxGatewayInvalidRequestError: The bound is no positive number, or the metadata cannot be sent.
+        MxGatewayInvalidRequestError: The timeout is not a positive number, or the metadata cannot be sent.
     """
 
     timeout: float | None = None
-    """Bound of the whole call in seconds; infinity means none, and so does None for a stream."""
+    """Timeout of the whole call in seconds; infinity means none, and so does None for a stream."""
     metadata: tuple[tuple[str, str], ...] = ()
-    """Further metadata, beside the API key and the client's own."""
+    """Additional metadata, besides the API key and the client's own."""
     correlation_id: str = ""
     """For errors; the request message carries it too."""
     session_id: str = ""
     """For errors."""
     repeatable: bool = False
-    """True when this request may be carried out twice, though others of its method may not."""
+    """True if this request may be carried out twice, even if others of its method may not."""
     secret: bool = False
-    """True when a secret stands in the request: no frame of a traceback holds a piece of it then."""
+    """True if the request contains a secret: then no frame of a traceback may hold a part of it."""
     progress: Progress | None = None
-    """Where the call takes note of how far it has come."""
+    """Where the call records its progress."""
 
     def __post_init__(self) -> None:
         check_timeout("timeout", self.timeout)
@@ -85,34 +87,34 @@ class CallOptions:
 
 
 class Peer(Protocol):
-    """What errors tell about whom a call was made to."""
+    """The gateway, as far as errors need it."""
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where it listens."""
+        """Its address."""
 
     @property
     def gate(self) -> Gate:
-        """What the texts of the client pass."""
+        """Hides secrets in the client's texts."""
 
 
 Site = Callable[[], CallSite]
-"""Tells where a call was made, when an error asks for it."""
+"""Returns the call site, if an error needs it."""
 
 
 def call_site(peer: Peer, method: Method[Any, Any], options: CallOptions, timeout: float | None = None) -> CallSite:
-    """Return what the errors of a call tell about it; `timeout` is the bound where the options have none."""
-    bound = timeout if options.timeout is None else options.timeout
+    """Return the site of a call for its errors; `timeout` applies if the options have none."""
+    seconds = timeout if options.timeout is None else options.timeout
     return CallSite(
         endpoint=str(peer.endpoint),
         method=str(method),
         correlation_id=options.correlation_id,
         session_id=options.session_id,
-        timeout=None if bound is None or math.isinf(bound) else bound,
+        timeout=None if seconds is None or math.isinf(seconds) else seconds,
         gate=peer.gate,
     )
 
 
 def site_of(peer: Peer, method: Method[Any, Any], options: CallOptions) -> Site:
-    """Return what makes the `call_site` of a call."""
+    """Return a function that returns the `call_site` of a call."""
     return functools.partial(call_site, peer, method, options)

@@ -1,4 +1,4 @@
-"""A server-streaming call whose messages are pushed: handed over in the very call that has read them from the socket."""
+"""A server-streaming call whose messages are pushed: delivered in the same call that read them from the socket."""
 
 from __future__ import annotations
 
@@ -18,38 +18,43 @@ M = TypeVar("M")
 
 
 class Receiver(Protocol[M]):
-    """Takes the messages of a stream as they arrive. Both methods are called from the loop; what they raise ends the stream."""
+    """Takes the messages of a stream as they arrive.
+
+    Both methods are called on the loop; an exception in them ends the stream.
+    """
 
     def receive(self, messages: list[M], /) -> bool:
-        """Take messages, in the very call that has read them from the socket.
+        """Take messages, in the same call that read them from the socket.
 
         Returns:
-            False to hold the stream from now on: nothing more is handed over until `PushedStream.resume`, and the flow-control window then holds
-            the peer back.
+            False to pause the stream: nothing more is delivered until `PushedStream.resume`, and flow control then
+            stops the peer.
         """
 
     def ended(self, error: MxGatewayError | None, /) -> None:
-        """Take note that the stream is over: with status OK (None), or with an error.
+        """Called when the stream has ended: with status OK (None), or with an error.
 
-        Called once, when everything that arrived before was handed over, also during a hold; never after `PushedStream.close`. A client that begins
-        to close does not wait for that: what is held is dropped.
+        Called once, after everything that arrived before was delivered, even while paused; never after
+        `PushedStream.close`. A closing client does not wait for that: undelivered messages are dropped.
         """
 
 
 class PushedStream(Generic[Request, M]):
-    """A server-streaming call that hands its messages to a receiver. Whoever opens it closes it, unless it ends by itself.
+    """A server-streaming call that passes its messages to a receiver.
 
-    A read of the socket first wakes the callers that it answers. Then it hands over what it has brought: all of it while this is the only call
-    of its connection, otherwise in small steps with turns for others in between.
+    Its opener must close it, unless it ends by itself.
+
+    After a read of the socket, callers whose replies arrived are woken first. Then the stream's messages are delivered:
+    all of them if this is the only call of its connection, otherwise in small batches, yielding to the loop in between.
 
     Args:
-        channel: Where to call.
+        channel: The channel to the gateway.
         method: What to call.
-        request: What is sent.
-        options: The bound counts from the opening to the end of the stream.
+        request: The request.
+        options: The timeout counts from the opening to the end of the stream.
         receiver: Takes the messages.
-        decode: Turns the bytes of one message into what the receiver takes; the method's own decoder if None. A message too large for one go comes as the
-            method's own message whatever this is.
+        decode: Decodes one message into what the receiver takes; None uses the method's own decoder. A message too
+            large to be decoded at once is always decoded as the method's own message.
     """
 
     def __init__(
@@ -70,7 +75,7 @@ class PushedStream(Generic[Request, M]):
         self._closed = False
 
     async def open(self) -> None:
-        """Send the request; the answer is not waited for. Done once; to be cancelled is to be closed.
+        """Send the request without waiting for the reply. Call it once; if it is cancelled, the stream is closed.
 
         Raises:
             MxGatewayError: The request could not be sent, or the stream was closed meanwhile.
@@ -87,7 +92,7 @@ class PushedStream(Generic[Request, M]):
         if channel.options.tracer is None:
             receive, counters = self._receiver.receive, channel.counters
         else:
-            receive, counters = self._receive_traced, Counters()  # the call counts what it tells its trace
+            receive, counters = self._receive_traced, Counters()  # the call itself counts what it reports to its trace
         stream.decode = self._decode
         stream.push(receive, self._end, counters)
 
@@ -99,7 +104,7 @@ class PushedStream(Generic[Request, M]):
                     return await call.start(self._start[2])
             except Exception as fault:
                 self._check_open(call)
-                if not call.may_be_repeated(fault):
+                if not call.should_retry(fault):
                     raise call.fail(fault) from fault
             finally:
                 self._opening = None
@@ -114,7 +119,7 @@ class PushedStream(Generic[Request, M]):
         return self._receiver.receive(messages)
 
     def _end(self, fault: Exception | None) -> None:
-        """End the call, which is over, and tell the receiver."""
+        """End the call and notify the receiver."""
         call, stream, self._closed = self._call, self._stream, True
         assert call is not None
         assert stream is not None
@@ -127,13 +132,16 @@ class PushedStream(Generic[Request, M]):
             self._receiver.ended(call.fail(fault))
 
     def resume(self) -> None:
-        """Go on after a hold, in the next turn of the loop. May be called at any time, also when nothing is held."""
+        """Continue after a pause, in the next iteration of the loop. May be called at any time, even if not paused."""
         if self._stream is not None:
             self._stream.resume()
 
     @property
     def decode(self) -> Callable[[bytes], M]:
-        """Turns the bytes of one message into what the receiver takes. May be exchanged at any time; applies to what has not been split yet."""
+        """Decodes one message into what the receiver takes.
+
+        May be replaced at any time; applies to messages not yet split.
+        """
         return self._decode
 
     @decode.setter
@@ -143,7 +151,10 @@ class PushedStream(Generic[Request, M]):
             self._stream.decode = decode
 
     def close(self) -> None:
-        """Give the call up: the stream is reset before this returns, and its receiver hears nothing more. Idempotent."""
+        """Cancel the call: the stream is reset before this returns, and its receiver is not called any more.
+
+        Idempotent.
+        """
         self._closed = True
         if self._opening is not None and not self._opening.expired():
             self._opening.reschedule(asyncio.get_running_loop().time())

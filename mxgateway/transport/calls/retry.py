@@ -1,4 +1,4 @@
-"""Which failures are worth another attempt, and when it may begin."""
+"""Which failures are retried, and when."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from mxgateway.transport.http2.reply_headers import Headers
 
 PUSHBACK: Final = b"grpc-retry-pushback-ms"
 LONGEST_PUSHBACK: Final = 2**31 - 1
-"""Milliseconds: what the header's 32 bits hold."""
+"""Milliseconds: the maximum of the header's 32 bits."""
 
 
 class Retries:
-    """The further attempts of one call that may be repeated.
+    """The retries of one repeatable call.
 
     Args:
-        options: How many, and how far apart.
-        deadline: When the call's bound ends, in the loop's time; no attempt begins that could not be waited for.
+        options: Their number and delays.
+        deadline: The call's deadline, in the loop's time; no retry starts after it.
     """
 
     def __init__(self, options: RetryOptions, deadline: float | None) -> None:
@@ -28,24 +28,24 @@ class Retries:
         self._deadline = deadline
 
     def delay(self, error: MxGatewayError, trailers: Headers | None, now: float) -> float | None:
-        """Return the seconds until the next attempt; None when there is none.
+        """Return the seconds until the next attempt; None if there is none.
 
         Args:
             error: How the last attempt ended.
-            trailers: What it ended with; the gateway may say there when to come back, or not to.
+            trailers: Its trailers, which may say when to retry, or not to.
             now: The loop's time.
         """
         if self._left <= 0 or not error.retryable or error.grpc_status is not GrpcStatus.UNAVAILABLE:
             return None
         self._left -= 1
         pushback = (trailers or {}).get(PUSHBACK)
-        delay = self._backoff.next() if pushback is None else self._asked_for(pushback)
+        delay = self._backoff.next() if pushback is None else self._pushback_delay(pushback)
         if delay is None or (self._deadline is not None and now + delay >= self._deadline):
             return None
         return delay
 
-    def _asked_for(self, pushback: bytes) -> float | None:
-        """Return the delay in seconds that the gateway asks for, None when it asks for no further attempt or cannot be understood."""
+    def _pushback_delay(self, pushback: bytes) -> float | None:
+        """Return the delay in seconds that the gateway requests, None if it requests no retry or is not understood."""
         if not pushback.isdigit() or len(pushback) > len(str(LONGEST_PUSHBACK)) or int(pushback) > LONGEST_PUSHBACK:
             return None
         self._backoff.reset()

@@ -14,15 +14,16 @@ from mxgateway.transport.streams.stream import OpenStream
 
 
 class ServerStream(Generic[Request, Reply]):
-    """A server-streaming call: an async iterator of messages, or of batches by `messages`. Close it, or use it as a context manager.
+    """A server-streaming call: an async iterator of messages, or of batches by `messages`.
 
-    A read that is cancelled, also one that waits for the gateway to be there, leaves the stream to the next read.
+    Close it, or use it as a context manager. A cancelled read, even one that waits for a connection, does not end the
+    stream: the next read continues it.
 
     Args:
-        channel: Where to call.
+        channel: The channel to the gateway.
         method: What to call.
         request: Sent by the first read.
-        options: The bound counts from the first read to the end of the stream.
+        options: The timeout counts from the first read to the end of the stream.
     """
 
     def __init__(
@@ -38,14 +39,14 @@ class ServerStream(Generic[Request, Reply]):
         self._ended = False
 
     def __del__(self) -> None:
-        """Cancel a call whose iterator was dropped in the middle of a loop, in whatever thread it was collected."""
+        """Cancel a call whose iterator was dropped in the middle of a loop, in whichever thread it is collected."""
         call = getattr(self, "_call", None)
         if call is not None and not self._ended:
             with contextlib.suppress(RuntimeError):  # the loop is closed, and everything with it
-                call.loop.call_soon_threadsafe(_give_up, call, self._stream)
+                call.loop.call_soon_threadsafe(_abandon, call, self._stream)
 
     async def open(self) -> None:
-        """Send the request now rather than with the first read; the answer is not waited for.
+        """Send the request now instead of with the first read, without waiting for the reply.
 
         Raises:
             MxGatewayInvalidRequestError: Another task is opening or reading.
@@ -63,7 +64,7 @@ class ServerStream(Generic[Request, Reply]):
 
         Raises:
             MxGatewayInvalidRequestError: Another task is reading.
-            MxGatewayError: The stream failed; what had arrived before was returned by earlier calls.
+            MxGatewayError: The stream failed; earlier calls returned what had arrived before.
         """
         if self._ended:
             return []
@@ -79,12 +80,12 @@ class ServerStream(Generic[Request, Reply]):
         return []
 
     def _begin(self) -> Call[Request, Reply]:
-        """Keep other tasks from reading, and begin the call with the first read."""
+        """Keep other tasks from reading, and start the call with the first read."""
         if self._call is None:
             channel, method, _, options = self._start
             self._call = Call(channel, method, options)
         elif self._busy:
-            raise self._call.error(RequestFault("another task reads this stream already"))
+            raise self._call.error(RequestFault("another task is already reading this stream"))
         self._busy = True
         return self._call
 
@@ -103,7 +104,7 @@ class ServerStream(Generic[Request, Reply]):
             self._stream.close()
 
     async def _read(self, call: Call[Request, Reply], stream: OpenStream[Reply]) -> list[Reply] | None:
-        """Return a batch; None after a failure that is no end."""
+        """Return a batch; None after a failure that does not end the stream."""
         try:
             batch = await stream.messages()
         except Exception as fault:
@@ -122,14 +123,17 @@ class ServerStream(Generic[Request, Reply]):
         return batch
 
     def _is_last(self, call: Call[Request, Reply], fault: Exception) -> bool:
-        """Tell whether a fault ends the stream: what has begun to arrive is not begun anew."""
-        if self._ended:  # closed by another task meanwhile; nobody wants to know
+        """Return whether a fault ends the stream: a stream that has delivered messages is not restarted."""
+        if self._ended:  # closed by another task meanwhile: the fault no longer matters
             return False
-        self._ended = self._received or not call.may_be_repeated(fault)
+        self._ended = self._received or not call.should_retry(fault)
         return self._ended
 
     async def aclose(self) -> None:
-        """End the call: the stream is reset before this returns, and another task that waits on it is freed. Idempotent."""
+        """End the call: the stream is reset before this returns, and a task that waits on it is released.
+
+        Idempotent.
+        """
         self._ended = True
         self._ready.clear()
         if self._opening is not None and not self._opening.expired():
@@ -157,7 +161,7 @@ class ServerStream(Generic[Request, Reply]):
         await self.aclose()
 
 
-def _give_up(call: Call[Request, Reply], stream: OpenStream[Reply] | None) -> None:
+def _abandon(call: Call[Request, Reply], stream: OpenStream[Reply] | None) -> None:
     if stream is not None:
         stream.close()
     call.cancel()

@@ -1,4 +1,4 @@
-"""Unary calls: sent and waited for, or step by step."""
+"""Unary calls: in one step, or in several."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from mxgateway.transport.streams.stream import OpenStream
 
 
 async def unary(channel: Channel, method: Method[Request, Reply], request: Request, options: CallOptions) -> Reply:
-    """Make a unary call and return its reply; success means that status 0 was read.
+    """Make a unary call and return its reply; success means that status 0 was received.
 
-    Without a bound of its own the call has the client's `call_timeout`. Within that bound it is sent again, once, if the gateway surely did not
-    process it, and it is tried again if it is `repeatable` and the gateway is unavailable. No other call is ever sent twice.
+    Without its own timeout the call has the client's `call_timeout`. Within the timeout it is sent again, once, if the
+    gateway certainly did not process it, and it is retried if it is `repeatable` and the gateway is unavailable. No
+    other call is ever sent twice.
 
     Raises:
-        MxGatewayError: The call failed; the class tells how.
+        MxGatewayError: The call failed; the class says how.
     """
     call = Call(channel, method, options, channel.options.call_timeout)
     try:
@@ -26,7 +27,7 @@ async def unary(channel: Channel, method: Method[Request, Reply], request: Reque
             try:
                 reply = await _attempt(call, request)
             except Exception as fault:
-                if not call.may_be_repeated(fault):
+                if not call.should_retry(fault):
                     raise call.fail(fault) from fault
             else:
                 call.succeed()
@@ -46,9 +47,9 @@ async def _attempt(call: Call[Request, Reply], request: Request) -> Reply:
 
 
 class SentCall(Generic[Request, Reply]):
-    """A unary call that is sent, waited for and read step by step, so that there is something to do in between.
+    """A unary call in steps: send, wait, read. Other work can be done in between.
 
-    Whoever has sent one reads its reply or closes it. It is sent again as `unary` does it, while its reply is read.
+    After `send`, either read its reply or close it. It is retried as by `unary`, while its reply is read.
     """
 
     def __init__(self, channel: Channel, method: Method[Request, Reply], options: CallOptions) -> None:
@@ -65,7 +66,7 @@ class SentCall(Generic[Request, Reply]):
         self._request = request
         try:
             self._stream = await self._call.start(request)
-            await asyncio.sleep(0)  # the connection writes what one turn of the loop has brought
+            await asyncio.sleep(0)  # the connection writes at the end of the loop's iteration
         except Exception as fault:
             raise self._call.fail(fault) from fault
         except BaseException:
@@ -74,33 +75,33 @@ class SentCall(Generic[Request, Reply]):
         return self
 
     async def arrived(self) -> bool:
-        """Wait until `reply` has no more to wait for, and tell whether the gateway reports success; the reply is not decoded."""
+        """Wait for the complete reply, without decoding it, and return whether the gateway reports success."""
         assert self._stream is not None, "the request was sent"
         return await self._stream.arrived()
 
     async def ready(self) -> bool:
-        """Wait as `arrived` does, and tell whether `reply` then returns without a turn for others."""
+        """Wait like `arrived`, and return whether `reply` then returns without yielding to the loop."""
         assert self._stream is not None, "the request was sent"
         return await self._stream.arrived() and self._stream.is_small
 
     async def reply(self) -> Reply:
-        """Return the reply; success means that status 0 was read.
+        """Return the reply; success means that status 0 was received.
 
         Raises:
-            MxGatewayError: The call failed; the class tells how.
+            MxGatewayError: The call failed; the class says how.
         """
         while True:
             try:
                 reply = await self._attempt()
             except Exception as fault:
-                if not self._call.may_be_repeated(fault):
+                if not self._call.should_retry(fault):
                     raise self._call.fail(fault) from fault
             else:
                 self._call.succeed()
                 return reply
 
     async def _attempt(self) -> Reply:
-        """Read the reply to what was sent, or to what is sent anew where that has failed."""
+        """Read the reply; send the request again first, if the attempt before failed."""
         assert self._request is not None, "the request was sent"
         if self._stream is None:
             self._stream = await self._call.start(self._request)
@@ -113,7 +114,7 @@ class SentCall(Generic[Request, Reply]):
         return reply
 
     def close(self) -> None:
-        """Give the call up, unless it is over. Idempotent."""
+        """Cancel the call, unless it has ended. Idempotent."""
         if self._stream is not None:
             self._stream.close()
         self._call.cancel()

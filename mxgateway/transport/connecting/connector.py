@@ -1,4 +1,4 @@
-"""From an endpoint to a connection: resolve, connect, proxy, TLS, HTTP/2 greeting; all within one bound."""
+"""From an endpoint to a connection: resolve, connect, proxy, TLS, HTTP/2 greeting; all within one timeout."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 class Connector:
-    """Makes connections to one gateway; what it learns about its certificate lives as long as it does.
+    """Makes connections to one gateway. A certificate trusted on first use stays pinned as long as this object lives.
 
     Args:
-        endpoint: Where the gateway listens.
-        options: Plaintext or TLS, the proxy, and the time that a connection may take.
+        endpoint: The gateway's address.
+        options: Plaintext or TLS, the proxy, and the connect timeout.
 
     Raises:
-        MxGatewayInvalidRequestError: The proxy cannot be asked for this host.
+        MxGatewayInvalidRequestError: The host name is invalid, and a proxy would have to resolve it.
     """
 
     def __init__(self, endpoint: Endpoint, options: ClientOptions) -> None:
@@ -46,7 +46,7 @@ class Connector:
         """Return a connection on which the gateway has answered the HTTP/2 greeting.
 
         Raises:
-            ConnectFault: No connection came about; names the phase and the cause.
+            ConnectFault: No connection was established; has the phase and the cause.
         """
         attempt = _Attempt()
         try:
@@ -70,18 +70,18 @@ class Connector:
             await open_tunnel(attempt.sock, self._proxy, self._endpoint)
         protocol = _GreetedProtocol()
         if handshake is None:
-            await self._speak(attempt, protocol)
+            await self._start_plaintext(attempt, protocol)
         else:
-            await self._speak_through_tls(attempt, protocol, handshake)
+            await self._start_tls(attempt, protocol, handshake)
         return await attempt.greeted(protocol)
 
-    async def _speak(self, attempt: _Attempt, protocol: GatewayProtocol) -> None:
+    async def _start_plaintext(self, attempt: _Attempt, protocol: GatewayProtocol) -> None:
         attempt.phase = "http2"
         gate = await attempt.hand_over()
         gate.open(protocol)
         attempt.transport, attempt.connection = None, protocol.connection
 
-    async def _speak_through_tls(self, attempt: _Attempt, protocol: GatewayProtocol, handshake: Handshake) -> None:
+    async def _start_tls(self, attempt: _Attempt, protocol: GatewayProtocol, handshake: Handshake) -> None:
         attempt.phase = "tls"
         gate = await self._secure(attempt, handshake)
         handshake.check_protocol(gate.transport)
@@ -91,7 +91,7 @@ class Connector:
         attempt.transport, attempt.connection = None, protocol.connection
 
     async def _secure(self, attempt: _Attempt, handshake: Handshake) -> _Gate:
-        """Begin TLS in a second step: when `create_connection` with TLS is cancelled in its first moments, asyncio forgets the transport."""
+        """Start TLS in a second step: asyncio leaks the transport if `create_connection` with TLS is cancelled early."""
         gate = await attempt.hand_over()
         secured = await start_tls(
             gate.transport,
@@ -99,25 +99,25 @@ class Connector:
             gate.take_early(),
             handshake.context,
             server_hostname=handshake.server_name,
-            ssl_handshake_timeout=self._options.connect_timeout,  # asyncio's own bound would cut a longer one short
+            ssl_handshake_timeout=self._options.connect_timeout,  # asyncio's default timeout may be shorter
         )
         if secured is None:
             raise NotHttp2Fault(_HUNG_UP)
-        secured.pause_reading()  # uvloop then keeps back the end of the handshake as well, until `_Gate.open` speaks
+        secured.pause_reading()  # uvloop then also holds back the end of the handshake, until `_Gate.open` writes
         attempt.transport = gate.transport = secured
         return gate
 
     def _blame(self, fault: Exception) -> Exception:
-        """Return a fault of the way to the gateway as the proxy's; what TLS and HTTP/2 have to say is the gateway's own."""
+        """Attribute a fault before TLS to the proxy, if there is one; faults of TLS and HTTP/2 are the gateway's."""
         if self._proxy is None or isinstance(fault, TransportFault | ssl.SSLError):
             return fault
         if not isinstance(fault, OSError | UnicodeError):
             return fault
-        return ProxyFault(str(self._proxy), "did not lead there", cause=fault)
+        return ProxyFault(str(self._proxy), "did not connect to it", cause=fault)
 
 
 class _Attempt:
-    """How far one connection attempt has come, and what is to be thrown away when it fails."""
+    """The state of one connection attempt, and what to clean up if it fails."""
 
     def __init__(self) -> None:
         self.phase: Phase = "tls"
@@ -131,7 +131,7 @@ class _Attempt:
         connection = protocol.connection
         await connection.greeted.wait()
         if isinstance(protocol.lost_by, ssl.SSLError):
-            raise protocol.lost_by  # with TLS 1.3 a server judges our certificate after the handshake
+            raise protocol.lost_by  # with TLS 1.3 a server checks our certificate after the handshake
         if self.secure and protocol.hung_up:
             raise NotHttp2Fault(_HUNG_UP)
         if connection.fault is not None:
@@ -140,30 +140,34 @@ class _Attempt:
         return connection
 
     async def hand_over(self) -> _Gate:
-        """Make a transport of the socket. Nothing is read or written yet: uvloop loses track of a socket whose transport ends while it is being made."""
+        """Make a transport of the socket.
+
+        Nothing is read or written yet: uvloop loses a socket whose transport ends while being made.
+        """
         sock, self.sock = self.sock, None
         assert sock is not None
         loop = asyncio.get_running_loop()
         try:
             self.transport, gate = await loop.create_connection(_Gate, sock=sock)
         except BaseException:
-            # The loop closes what it was given. asyncio does so through this object, one turn later; older uvloops do not, and its number is soon another socket's.
+            # The loop closes the socket. asyncio does so through this object, one iteration later; older uvloops close
+            # only the descriptor, whose number another socket may get soon.
             loop.call_soon(sock.detach)
             raise
         return gate
 
     def clean_up(self) -> None:
-        """Close what has not become a connection."""
+        """Close everything that did not become a connection."""
         if self.sock is not None:
             self.sock.close()
         if self.transport is not None:
             self.transport.abort()
         if self.connection is not None:
-            self.connection.abort(ConnectionAbortedError("the attempt was given up"))
+            self.connection.abort(ConnectionAbortedError("the attempt was abandoned"))
 
 
 class _Gate(asyncio.Protocol):
-    """Holds a connection between the handshake and the first word: until the certificate is written down, nothing is said on it."""
+    """Holds a connection between the handshake and HTTP/2: nothing is sent until the certificate is stored."""
 
     transport: asyncio.Transport
 
@@ -173,12 +177,12 @@ class _Gate(asyncio.Protocol):
         self._lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Known by what it does: the transports of other loops have other ancestors.
+        # A cast: the transports of other loops have other base classes.
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.pause_reading()  # whatever comes belongs to TLS
+        self.transport.pause_reading()  # early bytes belong to TLS
 
     def data_received(self, data: bytes) -> None:
-        self._early.append(data)  # what the gateway said together with the end of its handshake
+        self._early.append(data)  # what the gateway sent together with the end of its handshake
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
@@ -186,15 +190,15 @@ class _Gate(asyncio.Protocol):
             self._successor.connection_lost(exc)
 
     def take_early(self) -> bytes:
-        """Return what has come before anything was said."""
+        """Return the bytes received before anything was sent."""
         early, self._early = b"".join(self._early), []
         return early
 
     def open(self, protocol: GatewayProtocol) -> None:
-        """Let `protocol` speak and hear.
+        """Pass the connection to `protocol`.
 
         Raises:
-            NotHttp2Fault: The connection has ended meanwhile.
+            NotHttp2Fault: The connection ended meanwhile.
         """
         if self._lost:
             raise NotHttp2Fault(_HUNG_UP)
@@ -220,12 +224,12 @@ class _GreetedProtocol(GatewayProtocol):
 
 
 _HUNG_UP: Final = (
-    "it closed the connection right after the TLS handshake, as a gateway may that asks for a client certificate"
+    "it closed the connection right after the TLS handshake, maybe because it requires a client certificate"
 )
 
 
 def _tls(endpoint: Endpoint, options: TlsOptions) -> GatewayTls:
-    """Load what TLS needs only where it is spoken: a program that does without it starts sooner."""
+    """Import the TLS modules only if TLS is used: a program without it starts faster."""
     from mxgateway.transport.connecting.tls import GatewayTls
 
     return GatewayTls(endpoint, options)

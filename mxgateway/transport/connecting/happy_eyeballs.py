@@ -1,4 +1,4 @@
-"""Of several addresses the first one that answers (RFC 8305)."""
+"""Connects to the first of several addresses that answers (RFC 8305)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from mxgateway.transport.connecting.resolver import Address
 
 ATTEMPT_DELAY: Final = 0.25
-"""Seconds before the next address is tried beside the last one (RFC 8305, section 8)."""
+"""Seconds before the next address is tried in parallel (RFC 8305, section 8)."""
 
 _Attempt = asyncio.Task[socket.socket]
 
@@ -18,17 +18,17 @@ async def connect_first(addresses: list[Address]) -> socket.socket:
     """Return a socket connected to the first address that answers, trying the next one after each `ATTEMPT_DELAY`.
 
     Raises:
-        OSError: No address answered; the first address's failure.
+        OSError: No address answered; this is the failure of the first.
     """
     attempts: list[_Attempt] = []
     try:
         winner = await _race(addresses, attempts)
     except BaseException:
-        await _give_up(attempts)
-        attempts.clear()  # one that failed holds its error, whose traceback holds this frame
+        await _abandon(attempts)
+        attempts.clear()  # a failed one holds its error, whose traceback holds this frame
         raise
     try:
-        await _give_up([attempt for attempt in attempts if attempt is not winner])
+        await _abandon([attempt for attempt in attempts if attempt is not winner])
     except BaseException:
         winner.result().close()
         raise
@@ -36,7 +36,7 @@ async def connect_first(addresses: list[Address]) -> socket.socket:
 
 
 async def _race(addresses: list[Address], attempts: list[_Attempt]) -> _Attempt:
-    """Return the first attempt that succeeds; every attempt that was made is in `attempts`."""
+    """Return the first attempt that succeeds; all attempts are added to `attempts`."""
     waiting, running, failed = iter(addresses), set[_Attempt](), list[_Attempt]()
     while True:
         address = next(waiting, None)
@@ -57,7 +57,7 @@ async def _race(addresses: list[Address], attempts: list[_Attempt]) -> _Attempt:
 
 
 def _first(failed: list[_Attempt]) -> BaseException:
-    """Return the first attempt's failure, and forget the attempts: with its traceback it would hold them in a cycle."""
+    """Return the first attempt's failure, and forget the attempts: its traceback would form a cycle with them."""
     error = failed[0].exception() if failed else None
     failed.clear()
     return error or OSError("the host name has no address")
@@ -67,7 +67,7 @@ async def _connect(address: Address) -> socket.socket:
     sock = socket.socket(address[0], socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)  # a request is small and somebody waits for it
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)  # requests are small, and a caller waits
         await asyncio.get_running_loop().sock_connect(sock, address[1])
     except BaseException:
         sock.close()
@@ -75,8 +75,8 @@ async def _connect(address: Address) -> socket.socket:
     return sock
 
 
-async def _give_up(attempts: list[_Attempt]) -> None:
-    """Cancel attempts; what one of them has connected already is closed, also when this is cancelled in its turn."""
+async def _abandon(attempts: list[_Attempt]) -> None:
+    """Cancel attempts; a socket that is already connected is closed, even if this is cancelled itself."""
     for attempt in attempts:
         attempt.cancel()
         attempt.add_done_callback(_close_socket)

@@ -1,7 +1,8 @@
 """The file that keeps the first certificate of each gateway.
 
-One line for each gateway, ``host:port SHA256:fingerprint``; lines that begin with ``#`` are comments. Several lines for one gateway are alternatives, which an
-administrator may write for a roll-over. Everything here blocks and belongs into a thread.
+One line for each gateway, ``host:port SHA256:fingerprint``; lines that begin with ``#`` are comments. Several lines for
+one gateway are alternatives, which an administrator may write for a rollover. Everything here blocks and must run in a
+thread.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from mxgateway.system.files import FileRefusal, OwnFile, own_file
 log = logger("mxgateway.transport.tls")
 
 HEADER: Final = """\
-# Gateways that are trusted: one line each, host:port and the SHA-256 fingerprint of the certificate.
+# Trusted gateways: one line each, host:port and the SHA-256 fingerprint of the certificate.
 # A gateway whose certificate has changed is refused until its line is removed.
 """
 
@@ -45,7 +46,7 @@ class KnownGateway:
 
 
 def gateway_name(endpoint: Endpoint) -> str:
-    """Return how a gateway is called in the file: ``host:port``, the host in lower case, an address in its shortest form."""
+    """Return a gateway's name in the file: ``host:port``, the host in lower case, an address in its shortest form."""
     host = endpoint.host.lower().removesuffix(".")
     with contextlib.suppress(ValueError):
         host = str(ipaddress.ip_address(host))
@@ -53,10 +54,10 @@ def gateway_name(endpoint: Endpoint) -> str:
 
 
 class KnownGateways:
-    """The file; missing it is empty, and it is made when the first gateway is added.
+    """The file. A missing file counts as empty; it is created when the first gateway is added.
 
     Args:
-        file: Where it is; a leading ``~`` is the home directory.
+        file: Its path; a leading ``~`` is the home directory.
     """
 
     def __init__(self, file: str | os.PathLike[str]) -> None:
@@ -82,17 +83,17 @@ class KnownGateways:
             ) from None
 
     def add(self, gateway: str, fingerprint: str) -> tuple[KnownGateway, ...]:
-        """Add a gateway, unless another process has been faster.
+        """Add a gateway, unless another process added it meanwhile.
 
         Returns:
-            The lines of the gateway as they stand in the file now: not necessarily with `fingerprint`.
+            The lines of the gateway that are now in the file: not necessarily with `fingerprint`.
 
         Raises:
             CertificateFileFault: The file cannot be written, is damaged, or others may write it.
         """
         try:
             with own_file(self.file, make=True) as place:
-                place.check()  # no lock beside what is no file of ours
+                place.check()  # no lock file beside a file that is not our own
                 with locked(Path(f"{place.path}.lock")):
                     return self._add(gateway, fingerprint, place)
         except FileRefusal as error:
@@ -100,7 +101,7 @@ class KnownGateways:
         except OSError as error:
             raise CertificateFileFault(
                 f"the certificate of {gateway} (SHA-256 {fingerprint}) cannot be kept in {self.file}: {os_text(error)}",
-                remedy="make file and directory writable, name another file, or give the fingerprint as the pin",
+                remedy="make file and directory writable, name another file, or give the fingerprint as a pin",
             ) from None
 
     def _add(self, gateway: str, fingerprint: str, place: OwnFile) -> tuple[KnownGateway, ...]:
@@ -113,7 +114,7 @@ class KnownGateways:
         content = f"{before}{gateway} SHA256:{fingerprint}\n"
         place.replace(content.encode(), is_locked=True, keeps_mode=True)
         log.warning(
-            "%s is trusted from now on, its certificate being the first one seen: SHA-256 %s, kept in %s",
+            "%s is trusted from now on: its certificate is the first one seen (SHA-256 %s), kept in %s",
             gateway, fingerprint, self.file,
         )  # fmt: skip
         return self._lines_of(gateway, content)
@@ -126,10 +127,10 @@ class KnownGateways:
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise self._damaged(data[: error.start].count(b"\n") + 1, "it is no UTF-8 text") from None
+            raise self._damaged(data[: error.start].count(b"\n") + 1, "it is not UTF-8 text") from None
 
     def _refused(self, refusal: FileRefusal) -> CertificateFileFault:
-        """Say that the file is none of ours; that others may read it does no harm, a fingerprint is public."""
+        """Return the fault for an unsafe file. Others may read it, because fingerprints are public."""
         return CertificateFileFault(
             f"the known-gateways file {self.file} is not trusted: {refusal.strerror}", remedy=refusal.remedy
         )
@@ -144,13 +145,13 @@ class KnownGateways:
                 continue
             match = _LINE.fullmatch(text)
             if match is None:
-                raise self._damaged(number, "it does not read host:port SHA256:fingerprint")
+                raise self._damaged(number, "it is not host:port SHA256:fingerprint")
             try:
                 yield KnownGateway(number, gateway_name(Endpoint.parse(match[1])), read_fingerprint(match[2]))
             except MxGatewayInvalidRequestError:
-                raise self._damaged(number, "its first word is no host:port") from None
+                raise self._damaged(number, "its first word is not host:port") from None
             except ValueError as error:
-                raise self._damaged(number, f"its fingerprint is none: {error}") from None
+                raise self._damaged(number, f"its fingerprint is invalid: {error}") from None
 
     def _damaged(self, line: int, why: str) -> CertificateFileFault:
         return CertificateFileFault(

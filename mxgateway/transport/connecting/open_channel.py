@@ -1,4 +1,4 @@
-"""Connecting to a gateway: from what a caller gives to a channel whose HTTP/2 greeting has been answered."""
+"""Connecting to a gateway: from the caller's arguments to a connected channel."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ T = TypeVar("T", bound=_Managed)
 
 
 class Opening(Generic[T], AbstractAsyncContextManager[T]):
-    """Something that is opened by ``await`` or by ``async with``; nothing happens before."""
+    """An object that is opened by ``await`` or ``async with``; nothing happens before."""
 
     def __init__(self, open_it: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self._open_it = open_it
@@ -76,11 +76,11 @@ class Opening(Generic[T], AbstractAsyncContextManager[T]):
 
 
 class Given:
-    """What `connect` was given. Keys and passwords are wrapped at once, before anything can fail, and nothing of it shows.
+    """The arguments of `connect`. Keys and passwords are wrapped at once, before anything can fail, and never shown.
 
     Args:
-        endpoint: Where the gateway is.
-        options: How to talk to it.
+        endpoint: The gateway's address.
+        options: How to connect to it.
         fields: Fields of `ClientOptions`, instead of `options` or to replace some of them.
     """
 
@@ -96,8 +96,8 @@ class Given:
         """Return the endpoint and the options.
 
         Raises:
-            MxGatewayInvalidRequestError: One of them is wrong. No frame of its traceback holds what was given.
-            TypeError: `ClientOptions` has no field of a name that was given.
+            MxGatewayInvalidRequestError: One of them is invalid. No frame of its traceback holds the arguments.
+            TypeError: `ClientOptions` has no such field.
         """
         try:
             place, merged = (
@@ -112,15 +112,15 @@ class Given:
         try:
             raise refusal from None
         finally:
-            del refusal  # with its own traceback it would be a cycle
+            del refusal  # its own traceback would make a cycle
 
 
 async def connected_channel(given: Given) -> Channel:
-    """Return a channel to a gateway that has answered.
+    """Return a channel to a gateway that has answered the HTTP/2 greeting.
 
     Raises:
-        MxGatewayInvalidRequestError: The endpoint or an option is wrong; nothing was sent.
-        MxGatewayTransportError: No connection came about.
+        MxGatewayInvalidRequestError: The endpoint or an option is invalid; nothing was sent.
+        MxGatewayTransportError: No connection was established.
     """
     channel = Channel(*given.checked())
     try:

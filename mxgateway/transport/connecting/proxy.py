@@ -1,4 +1,4 @@
-"""A tunnel through an HTTP proxy (CONNECT, RFC 9110 section 9.3.6), opened on a socket before anything else is said on it."""
+"""A tunnel through an HTTP proxy (CONNECT, RFC 9110 section 9.3.6), opened on a socket before anything else is sent."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from mxgateway.errors.faults import ProxyFault
 from mxgateway.options import Endpoint, HttpProxy
 
 MAX_ANSWER: Final = 16 * 1024
-"""Bytes that a proxy may answer before the tunnel is open; usual are a hundred."""
+"""The maximum size of a proxy's answers before the tunnel is open, in bytes; a hundred are usual."""
 
 _HTTP_1: Final = b"HTTP/1."
 _NOT_HTTP: Final = "answered something that is not HTTP/1"
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r\n]")
 _SCHEME: Final = re.compile(rb"(?im)^proxy-authenticate[ \t]*:[ \t]*([a-z0-9-]+)")
 _SCHEMES: Final = ("Basic", "Digest", "Negotiate", "NTLM", "Kerberos", "Bearer")
-"""Ways to authenticate that are repeated in an error; what else a proxy says is not, it may be our own credentials."""
+"""The authentication schemes that an error may name; nothing else is repeated: it may contain our own credentials."""
 
 
 async def open_tunnel(sock: socket.socket, proxy: HttpProxy, target: Endpoint) -> None:
-    """Have the proxy on the other end of `sock` connect it with `target`.
+    """Have the proxy on the other end of `sock` open a tunnel to `target`.
 
-    Not a byte beyond the proxy's answer is read: the next one may be the gateway's.
+    No byte beyond the proxy's answer is read: the next one may be the gateway's.
 
     Raises:
-        ProxyFault: It does not.
+        ProxyFault: The proxy did not open it.
         OSError: The connection to the proxy failed.
     """
     await _ask(sock, proxy, target)
@@ -39,7 +39,7 @@ async def open_tunnel(sock: socket.socket, proxy: HttpProxy, target: Endpoint) -
         answer = await _read_answer(sock, left)
         left -= answer.size
         if answer.defect:
-            raise ProxyFault(str(proxy), answer.defect, passing=answer.hung_up)
+            raise ProxyFault(str(proxy), answer.defect, transient=answer.hung_up)
         if 200 <= answer.status < 300:
             return
         if answer.status >= 200 or answer.status == HTTPStatus.SWITCHING_PROTOCOLS:
@@ -47,7 +47,7 @@ async def open_tunnel(sock: socket.socket, proxy: HttpProxy, target: Endpoint) -
 
 
 async def _ask(sock: socket.socket, proxy: HttpProxy, target: Endpoint) -> None:
-    """Send the request; no frame of a traceback holds it, for it holds the password."""
+    """Send the request. It contains the password, so no frame of a traceback may hold it."""
     try:
         await asyncio.get_running_loop().sock_sendall(sock, _request(proxy, target))
     except BaseException as fault:  # noqa: BLE001 - it is raised again
@@ -64,7 +64,7 @@ def _request(proxy: HttpProxy, target: Endpoint) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What is kept of an answer: nothing that the proxy could have made of our credentials."""
+    """The parts of an answer that are kept: nothing that may repeat our credentials."""
 
     size: int = 0
     status: int = 0
@@ -74,9 +74,9 @@ class _Answer:
 
 
 async def _read_answer(sock: socket.socket, limit: int) -> _Answer:
-    """Read what the proxy says up to the empty line.
+    """Read the proxy's answer up to the empty line.
 
-    Byte by byte: a server behind it may speak first, and what is read here cannot be given back to the socket.
+    Byte by byte: a server behind it may send first, and bytes cannot be returned to the socket.
     """
     loop, head = asyncio.get_running_loop(), bytearray()
     try:

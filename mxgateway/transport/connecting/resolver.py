@@ -1,4 +1,4 @@
-"""From a host name to addresses, without holding the loop or the process."""
+"""Resolves a host name without blocking the loop or the end of the process."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Address = tuple[socket.AddressFamily, Any]
 
 
 class Resolver:
-    """Looks up one host, as often as a connection to it is made.
+    """Looks up one host, once for each connection.
 
-    A lookup may hang far longer than a connection may take. It is not started again beside itself: whoever comes meanwhile waits for the one that is under way, so
-    that a name server that is silent for a night leaves one thread and not thousands.
+    A lookup may hang far beyond the connect timeout. There is only one at a time: later callers wait for the one in
+    progress, so that a name server that is silent for a night costs one thread, not thousands.
 
     Args:
         host: Host name or address.
@@ -33,13 +33,13 @@ class Resolver:
         self._lookup: Future[list[Address]] | None = None
 
     async def addresses(self) -> list[Address]:
-        """Return the addresses in the order in which they are to be tried.
+        """Return the addresses in the order in which to try them.
 
         Raises:
             OSError: The name has none, or cannot be looked up.
-            UnicodeError: It is no name that DNS could carry.
+            UnicodeError: It is not a valid DNS name.
         """
-        with contextlib.suppress(socket.gaierror):  # what is an address needs no name server, so it cannot hang
+        with contextlib.suppress(socket.gaierror):  # an address needs no name server, so this cannot hang
             return _look_up(self._host, self._port, socket.AI_NUMERICHOST)
         lookup = self._lookup
         if lookup is None or lookup.done():
@@ -52,12 +52,12 @@ class Resolver:
 
 
 def interleave(addresses: Iterable[Address]) -> list[Address]:
-    """Return addresses with the families taking turns, the resolver's first family first (RFC 8305, section 4)."""
+    """Return addresses with alternating families, starting with the resolver's first (RFC 8305, section 4)."""
     families: dict[socket.AddressFamily, list[Address]] = {}
     for family, address in addresses:
         families.setdefault(family, []).append((family, address))
-    turns = itertools.zip_longest(*families.values())
-    return [address for turn in turns for address in turn if address is not None]
+    rounds = itertools.zip_longest(*families.values())
+    return [address for each in rounds for address in each if address is not None]
 
 
 def _look_up(host: str, port: int, flags: int = 0) -> list[Address]:

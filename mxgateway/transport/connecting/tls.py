@@ -1,7 +1,8 @@
-"""TLS: contexts whose handshake asks for the client's own judgement as well.
+"""TLS: contexts whose handshake also checks the client's own trust (a pin, or the first certificate seen).
 
-The judgement happens in `do_handshake` itself: a certificate that is refused ends the handshake before our side has finished it, so nothing, the API key least of all, is
-sent to a peer that is not trusted, and no second connection is needed to look at the certificate first.
+The check happens in `do_handshake` itself: a refused certificate ends the handshake before our side finishes it. So
+nothing, the API key least of all, is sent to an untrusted peer, and no second connection is needed to look at the
+certificate first.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from mxgateway.system.files import FileRefusal, bounded, checked_path, opened_in
 from mxgateway.transport.connecting.trust import Trust, trust_in, verifies
 
 ALPN_PROTOCOL: Final = "h2"
-_LARGEST: Final = 16 * 1024 * 1024
-"""Bytes of a PEM file; the authorities of a whole system take less than a MiB."""
+_MAX_PEM_SIZE: Final = 16 * 1024 * 1024
+"""The maximum size of a PEM file in bytes; all CAs of a system take less than a MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,10 @@ class Handshake:
     trust: Trust
 
     def check_protocol(self, transport: asyncio.BaseTransport) -> None:
-        """Check that the handshake on `transport` has chosen HTTP/2.
+        """Check that the handshake on `transport` selected HTTP/2.
 
         Raises:
-            NotHttp2Fault: It has not.
+            NotHttp2Fault: It did not.
         """
         chosen = transport.get_extra_info("ssl_object").selected_alpn_protocol()
         if chosen != ALPN_PROTOCOL:
@@ -47,11 +48,11 @@ class Handshake:
 
 
 class GatewayTls:
-    """TLS with one gateway; what is learnt about its certificate lives as long as this object.
+    """TLS with one gateway. A certificate trusted on first use stays pinned as long as this object lives.
 
     Args:
-        endpoint: Where the gateway listens.
-        options: How its certificate is judged.
+        endpoint: The gateway's address.
+        options: How its certificate is verified.
     """
 
     def __init__(self, endpoint: Endpoint, options: TlsOptions) -> None:
@@ -74,12 +75,12 @@ class GatewayTls:
 
 
 class GatewaySslContext(ssl.SSLContext):
-    """A client context that may carry a judgement of its own on the peer's certificate."""
+    """A client context with an additional check of the peer's certificate."""
 
     trust: Trust | None = None
 
 
-class _JudgingSslObject(ssl.SSLObject):
+class _CheckingSslObject(ssl.SSLObject):
     def do_handshake(self) -> None:
         super().do_handshake()
         trust = self.context.trust if isinstance(self.context, GatewaySslContext) else None
@@ -91,19 +92,19 @@ class _JudgingSslObject(ssl.SSLObject):
 
 
 def client_context(options: TlsOptions, trust: Trust) -> ssl.SSLContext:
-    """Return the context for one client. Reads files; not for the event loop's thread.
+    """Return the context for one client. Reads files: never call it on the event loop.
 
     Args:
-        options: What OpenSSL verifies, and the certificate that is shown.
-        trust: The judgement besides.
+        options: What OpenSSL verifies, and the client certificate.
+        trust: The additional check.
 
     Raises:
-        CertificateFileFault: A file cannot be read, or does not hold what it should.
+        CertificateFileFault: A file cannot be read, or has the wrong content.
     """
     context = GatewaySslContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols([ALPN_PROTOCOL])
-    context.sslobject_class = _JudgingSslObject
+    context.sslobject_class = _CheckingSslObject
     context.trust = trust
     if options.ca_file is not None:
         _load_authorities(context, os.fspath(options.ca_file))
@@ -121,7 +122,7 @@ def _load_authorities(context: ssl.SSLContext, file: str) -> None:
     with ExitStack() as stack:
         try:
             opened = stack.enter_context(opened_input(file, trusted=True))
-            data = bounded(opened, _LARGEST)
+            data = bounded(opened, _MAX_PEM_SIZE)
         except OSError as error:
             raise _unreadable("CA file", file, error) from None
         try:
@@ -131,7 +132,7 @@ def _load_authorities(context: ssl.SSLContext, file: str) -> None:
             else:
                 context.load_verify_locations(cadata=data.decode("ascii", "ignore"))
         except (ssl.SSLError, ValueError):
-            raise CertificateFileFault(f"the CA file {file} holds no PEM certificate") from None
+            raise CertificateFileFault(f"the CA file {file} has no PEM certificate") from None
 
 
 def _load_client_certificate(context: ssl.SSLContext, certificate: str, options: TlsOptions) -> None:
@@ -141,7 +142,7 @@ def _load_client_certificate(context: ssl.SSLContext, certificate: str, options:
         paths = []
         for what, file in (("client certificate", certificate), ("client key", key)):
             try:
-                paths.append(stack.enter_context(checked_path(file, _LARGEST, is_secret=file == key)))
+                paths.append(stack.enter_context(checked_path(file, _MAX_PEM_SIZE, is_secret=file == key)))
             except OSError as error:
                 raise _unreadable(what, file, error) from None
         try:
@@ -159,7 +160,7 @@ def _unreadable(what: str, file: str, error: OSError) -> CertificateFileFault:
 
 
 class _KeyPassword:
-    """Answers OpenSSL, which would ask on the terminal otherwise."""
+    """Gives OpenSSL the key's password, which it would otherwise ask for on the terminal."""
 
     def __init__(self, key: str, password: Secret | None) -> None:
         self.asked = False
@@ -180,7 +181,7 @@ def _unusable(certificate: str, key: str, error: Exception, *, asked: bool) -> C
     if "MISMATCH" in reason:
         return CertificateFileFault(
             f"the client key {key} does not belong to the client certificate {certificate}",
-            remedy="give the two that were made together",
+            remedy="give a certificate and its own key",
         )
     if asked:
         return CertificateFileFault(

@@ -1,4 +1,4 @@
-"""Whom to trust besides what OpenSSL verifies: a pin, or the first certificate seen."""
+"""The check of a certificate in addition to OpenSSL's: a pin, or the first certificate seen."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ log = logger("mxgateway.transport.tls")
 
 
 class Trust(Protocol):
-    """A judgement of its own on the certificate of one gateway."""
+    """An additional check of one gateway's certificate."""
 
     async def prepare(self) -> None:
-        """Read what the judgement needs; before the handshake.
+        """Read what the check needs; called before the handshake.
 
         Raises:
             CertificateFileFault: A file cannot be used.
         """
 
     def check(self, certificate: bytes) -> None:
-        """Judge a certificate (DER); within the handshake, so neither slow nor asynchronous.
+        """Check a certificate (DER); called within the handshake, so it is fast and synchronous.
 
         Raises:
             PinFault: It is not the trusted one.
         """
 
     async def keep(self) -> None:
-        """Write down what the handshake taught; before anything is said.
+        """Store a new certificate; called before anything is sent.
 
         Raises:
             CertificateFileFault: The file cannot be used.
-            PinFault: Another process has learnt of another certificate in the same moment.
+            PinFault: Another process stored another certificate at the same time.
         """
 
 
 class PinnedTrust:
-    """Trusts the certificates with given fingerprints, and perhaps whatever else: no pin at all leaves the judgement to OpenSSL.
+    """Trusts the certificates with given fingerprints; without a pin, the check is left to OpenSSL.
 
     Args:
         pins: SHA-256 fingerprints.
@@ -61,14 +61,14 @@ class PinnedTrust:
             raise PinFault(" or ".join(self._pins), presented, "change the pin")
 
     async def keep(self) -> None:
-        """Do nothing: nothing is learnt."""
+        """Do nothing: there is nothing to store."""
 
 
 class TrustOnFirstUse:
-    """Trusts the first certificate that a gateway presents, and no other from then on.
+    """Trusts the first certificate that a gateway presents, and no other after that.
 
-    Without a file it is remembered for as long as this object lives. With a file, the file decides at each handshake: removing a line makes a client that runs
-    trust the next certificate.
+    Without a file, it is remembered as long as this object lives. With a file, the file decides at each handshake:
+    after a line was removed, even a running client trusts the next certificate.
 
     Args:
         gateway: The gateway's name in the file.
@@ -87,21 +87,19 @@ class TrustOnFirstUse:
             self._known = await threads.run(functools.partial(self._file.read, self._gateway))
 
     def check(self, certificate: bytes) -> None:
-        """Compare `certificate` with what is known, or take note of it as the first one."""
+        """Compare `certificate` with the known ones, or remember it as the first."""
         presented = fingerprint(certificate)
         if self._known:
             self._compare(presented)
         elif self._pinned is None:
             self._pinned = presented
             if self._file is None:
-                log.info(
-                    "%s is trusted, its certificate being the first one seen: SHA-256 %s", self._gateway, presented
-                )
+                log.info("%s is trusted: its certificate is the first one seen (SHA-256 %s)", self._gateway, presented)
         elif presented != self._pinned:
-            raise PinFault(self._pinned, presented, "make a new client")
+            raise PinFault(self._pinned, presented, "create a new client")
 
     async def keep(self) -> None:
-        """Write the first certificate into the file, unless another process has written a line by now; that one counts."""
+        """Write the first certificate to the file, unless another process wrote a line meanwhile, which then counts."""
         presented = self._pinned
         if self._file is not None and presented is not None:
             self._known = await threads.run(functools.partial(self._file.add, self._gateway, presented))
@@ -120,7 +118,7 @@ class TrustOnFirstUse:
 
 
 def trust_in(endpoint: Endpoint, options: TlsOptions) -> Trust:
-    """Return the judgement that the options ask for."""
+    """Return the check that the options request."""
     if options.pins or verifies(options):
         return PinnedTrust(options.pins)
     file = KnownGateways(options.known_gateways) if options.known_gateways is not None else None
@@ -128,7 +126,7 @@ def trust_in(endpoint: Endpoint, options: TlsOptions) -> Trust:
 
 
 def verifies(options: TlsOptions) -> bool:
-    """Tell whether OpenSSL verifies chain and host name."""
+    """Return whether OpenSSL verifies chain and host name."""
     return options.ca_file is not None or options.require_certificate_validation
 
 

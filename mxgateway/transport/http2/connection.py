@@ -1,4 +1,4 @@
-"""One HTTP/2 connection to the gateway: used once, never reused after it has ended."""
+"""One HTTP/2 connection to the gateway; it is not reused after it ends."""
 
 from __future__ import annotations
 
@@ -29,20 +29,23 @@ M = TypeVar("M")
 log = logger("mxgateway.transport.connection")
 
 CONNECTION_WINDOW: Final = 4 * STREAM_WINDOW
-"""Bytes in flight on all calls together. They are credited back on arrival, so an unread stream never starves another."""
+"""The connection's flow-control window in bytes.
+
+It is credited on arrival, so an unread stream never blocks another.
+"""
 CREDIT_STEP: Final = CONNECTION_WINDOW // 16
 """A window update for the connection is sent when this many bytes have arrived."""
-CALLS_PAUSE: Final = 0.05
-"""Seconds from the end of a call to the next one of the same work, at the most."""
+CALL_GAP: Final = 0.05
+"""The maximum number of seconds between consecutive calls of the same task."""
 DEFAULT_WINDOW: Final = 65_535
-"""What a peer takes before its first window update (RFC 9113, section 6.9.2)."""
+"""The window before the first window update (RFC 9113, section 6.9.2)."""
 
-CLOSE_BOUND: Final = 1.0
-"""Seconds that the peer has to take what is still unsent when the connection closes; a dead peer never does."""
+CLOSE_TIMEOUT: Final = 1.0
+"""Seconds for the peer to read unsent bytes when the connection closes; a dead peer never does."""
 
 
 class Connection(GrpclibConnection):
-    """What grpclib's connection lacks: a state, streams in a table, slots, and an end that frees every waiter.
+    """A grpclib connection with a state, a table of streams, slots, and an end that releases every waiter.
 
     h2 keeps the settings of both sides; streams, their headers and their windows are kept here.
     """
@@ -52,52 +55,52 @@ class Connection(GrpclibConnection):
         self.h2 = h2
         self.state = ConnectionState.CONNECTING
         self.closed = False
-        """True once every call on it has ended and nothing is sent any more."""
+        """True once every call on it has ended and nothing more is sent."""
         self.loop = asyncio.get_running_loop()
         self.greeted = asyncio.Event()
         self.lost = asyncio.Event()
         self.fault: BaseException | None = None
         self.streams: dict[int, OpenStream[Any]] = {}
         self.send_window = DEFAULT_WINDOW
-        """Bytes that the peer takes on all calls together before it says more."""
+        """Bytes that may be sent on all calls together until the next window update."""
         self.max_frame_size = h2.max_outbound_frame_size
         self._stream_window = DEFAULT_WINDOW
         self.slots = StreamSlots(self.loop, h2.remote_settings.max_concurrent_streams)
         """The peer's limit on concurrent streams."""
         self.next_stream_id = 1
-        """The id of the next call's stream; they are never used twice."""
+        """The id of the next call's stream; ids are never reused."""
         self._block_prefix = NO_DYNAMIC_TABLE
         self._unsent: list[bytes] = []
         self._last_release = -math.inf
         self._flush_is_due = False
         self.uncredited = 0
-        """Bytes that have arrived and are not in a window update yet."""
+        """Bytes that have arrived and were not credited by a window update yet."""
         self.hand_overs = HandOvers(self.loop)
         self.counters = Counters()
         self.last_received = self.loop.time()
         """When the last byte arrived, in the loop's time."""
         self.keepalive = Keepalive(self, None, 0.0)
         self.on_too_many_pings: Callable[[], None] | None = None
-        """Called once, when the peer complains that it is asked too often."""
+        """Called once, if the peer complains about too many pings."""
         self.announced_end = ""
-        """The peer's GOAWAY in words; empty as long as there was none."""
+        """The peer's GOAWAY in words; empty if there was none."""
         self._ends_politely = False
-        """True when that GOAWAY was a matter of routine."""
+        """True if that GOAWAY had NO_ERROR."""
         self.on_end: Callable[[BaseException], None] | None = None
         """Called with the reason when the connection ends."""
         self.show: Callable[[str], str] = OPEN_GATE.line
-        """Makes a text of the peer's fit for the log."""
+        """Cleans a text from the peer for the log."""
         self.guard = FloodGuard(self.last_received)
         self._waiting = 0
         self._socket: asyncio.Transport | None = transport  # until it is gone; grpclib forgets its own when it closes
         self._abort_timer: asyncio.TimerHandle | None = None
 
     def begin(self, counters: Counters, keepalive_time: float | None, keepalive_timeout: float) -> None:
-        """Begin to count for a client and to watch the peer; the greeting is over.
+        """Start counting for a client and watching the peer, after the greeting.
 
         Args:
-            counters: The client's; what the greeting took is added to it.
-            keepalive_time: Seconds of silence after which the peer is asked; None never asks.
+            counters: The client's counters; the bytes of the greeting are added to them.
+            keepalive_time: Seconds of silence after which the peer is pinged; None never pings.
             keepalive_timeout: Seconds that it then has to answer.
         """
         counters.bytes_sent += self.counters.bytes_sent
@@ -110,19 +113,19 @@ class Connection(GrpclibConnection):
 
     @property
     def busy(self) -> bool:
-        """True while calls are open, or wait until they can be."""
+        """True while calls are open, or wait for a stream."""
         return bool(self.streams) or self._waiting > 0
 
     @property
     def openable(self) -> bool:
-        """True while a call can begin at once."""
+        """True while a stream can be opened at once."""
         return self.state is ConnectionState.READY and self.slots.free and self.next_stream_id <= frames.MAX_STREAM_ID
 
     async def until_openable(self) -> None:
         """Wait while the transport is full or the peer's limit on concurrent streams is reached.
 
         Raises:
-            ConnectionFault: The connection takes no more calls.
+            ConnectionFault: The connection accepts no more calls.
         """
         self._waiting += 1
         if self.keepalive.asleep:
@@ -130,9 +133,7 @@ class Connection(GrpclibConnection):
         try:
             while not self.openable:
                 if self.state is ConnectionState.READY and self.next_stream_id > frames.MAX_STREAM_ID:
-                    self._retire(
-                        ConnectionFault("the connection has no stream id left for another call", processed=False)
-                    )
+                    self._retire(ConnectionFault("the connection has no stream ids left", processed=False))
                 if self.state is not ConnectionState.READY:
                     why = str(self.fault or "the gateway is closing the connection")
                     raise ConnectionFault(why, processed=False, polite=self._ends_politely)
@@ -148,14 +149,15 @@ class Connection(GrpclibConnection):
         limits: ReplyLimits,
         decode_in_steps: Callable[[bytes, int], DecodingSteps[M]],
     ) -> OpenStream[M]:
-        """Open a stream while the connection is `openable`, and send a request on it as far as the peer's windows take it in one frame.
+        """Open a stream while `openable`, and send the request if the peer's windows allow it in one frame.
 
         Args:
             block: The request's header block, independent of any dynamic table.
-            data: The request's only message with its prefix; where `OpenStream.sent` is False afterwards, `OpenStream.send` sends it.
-            decode: Turns the bytes of one reply into the message.
-            limits: What the replies may be.
-            decode_in_steps: Begins to decode a large one.
+            data: The request's only message with its prefix. If `OpenStream.sent` is False afterwards,
+                `OpenStream.send` must send it.
+            decode: Decodes one reply.
+            limits: The limits on replies.
+            decode_in_steps: Starts decoding a large reply.
         """
         stream_id = self.next_stream_id
         self.next_stream_id += 2
@@ -171,16 +173,16 @@ class Connection(GrpclibConnection):
         if len(self.streams) == 1:
             self.flush()
         else:
-            self.flush_soon()  # other calls may begin in this turn of the loop as well: one write for all of them
+            self.flush_soon()  # other calls may start in the same iteration of the loop: one write for all of them
         return stream
 
     @property
     def makes_calls(self) -> bool:
-        """True while several calls are under way, and shortly after one has ended: another one may follow it."""
-        return len(self.streams) > 1 or self.loop.time() - self._last_release < CALLS_PAUSE
+        """True while several calls are open, and shortly after one ended: another may follow."""
+        return len(self.streams) > 1 or self.loop.time() - self._last_release < CALL_GAP
 
     def release(self, stream: OpenStream[Any]) -> None:
-        """Forget a stream, resetting it when the peer still works on it."""
+        """Forget a stream, and reset it if the peer still works on it."""
         if self.streams.pop(stream.id, None) is None or self.closed:
             return
         self._last_release = self.loop.time()
@@ -195,20 +197,20 @@ class Connection(GrpclibConnection):
     # -- sending
 
     def write(self, frame: bytes) -> None:
-        """Take a frame to be sent with the next flush."""
+        """Buffer a frame for the next flush."""
         self._unsent.append(frame)
 
     def write_soon(self, frame: bytes) -> None:
-        """Take a frame to be sent before the loop waits again."""
+        """Buffer a frame, and flush before the loop waits again."""
         self._unsent.append(frame)
         self.flush_soon()
 
     def flush(self) -> None:
-        """Send what was written."""
+        """Send what was buffered."""
         self._send()
 
     def write_h2(self) -> None:
-        """Take what h2 has prepared, to be sent with the next flush."""
+        """Buffer h2's output for the next flush."""
         if data := self.h2.data_to_send():
             self._unsent.append(data)
 
@@ -222,24 +224,24 @@ class Connection(GrpclibConnection):
         return len(data)
 
     def flush_answers(self) -> None:
-        """Send what a read has brought about.
+        """Send the answers to a read.
 
         Raises:
-            PeerFault: The peer asks for more than it reads.
+            PeerFault: The peer requests more answers than it reads.
         """
         if self._unsent:
-            unread = not self.write_ready.is_set()  # then no call adds to what is sent here
+            unread = not self.write_ready.is_set()  # then only answers are sent here, no calls
             sent = self._send()
             if unread:
                 self.guard.answer_waits(sent)
 
     def pause_writing(self) -> None:
-        """Hold calls back: the transport is full."""
+        """Pause calls: the transport's buffer is full."""
         super().pause_writing()
         self.slots.paused = True
 
     def resume_writing(self) -> None:
-        """Let those who wait for the transport go on: it has room."""
+        """Resume calls: the transport's buffer has room."""
         super().resume_writing()
         self.guard.peer_reads()
         self.slots.paused = False
@@ -247,7 +249,7 @@ class Connection(GrpclibConnection):
         self._wake_senders()
 
     def flush_soon(self) -> None:
-        """Have everything sent that this turn of the loop brings, in one write."""
+        """Flush at the end of this iteration of the loop, in one write."""
         if not self._flush_is_due:
             self._flush_is_due = True
             self.loop.call_soon(self._flush_now)
@@ -263,11 +265,11 @@ class Connection(GrpclibConnection):
     # -- receiving
 
     def was_opened(self, stream_id: int) -> bool:
-        """Tell whether a call has had this stream id on this connection."""
+        """Return whether a call used this stream id on this connection."""
         return stream_id % 2 == 1 and stream_id < self.next_stream_id
 
     def receive_settings(self) -> None:
-        """Follow the peer's settings, which h2 has taken: greeting over, windows, limits."""
+        """Apply the peer's settings, which h2 has parsed: end of the greeting, windows, limits."""
         settings = self.h2.remote_settings
         self.max_frame_size = self.h2.max_outbound_frame_size
         change, self._stream_window = settings.initial_window_size - self._stream_window, settings.initial_window_size
@@ -280,7 +282,7 @@ class Connection(GrpclibConnection):
         self.slots.set_limit(settings.max_concurrent_streams)
 
     def receive_window_update(self, stream_id: int, increment: int) -> None:
-        """Enlarge a send window and let the senders that it concerns look again."""
+        """Enlarge a send window and wake its senders."""
         if stream_id:
             if (stream := self.streams.get(stream_id)) is not None:
                 stream.receive_window_update(increment)
@@ -291,23 +293,23 @@ class Connection(GrpclibConnection):
         self._wake_senders()
 
     def receive_data(self, stream: OpenStream[Any] | None, payloads: list[bytes], flow_controlled: int) -> None:
-        """Hand the payloads of DATA frames to their stream and credit the connection's window at once."""
+        """Pass the payloads of DATA frames to their stream and credit the connection's window at once."""
         self.uncredited += flow_controlled
         if flow_controlled < len(payloads):  # some are empty
             self.receive_noise(len(payloads) - flow_controlled, "empty DATA")
         elif self.guard.noise and stream is not None:
             self.guard.useful(len(payloads), flow_controlled)
         if stream is None or stream.ended or stream.failed:
-            return  # of a call that was given up; its reset is on the way
+            return  # of a cancelled call; its reset was sent
         if stream.headers is None:
-            stream.fail(PeerFault("the gateway sent data before any headers"))
+            stream.fail(PeerFault("the gateway sent data before headers"))
         elif stream.unread + flow_controlled > STREAM_WINDOW:
             raise PeerFault("the gateway sent more than the flow-control window allows")
         else:
             stream.receive_data(payloads, flow_controlled)
 
     def receive_noise(self, count: int, kind: str) -> None:
-        """Take note of frames that carry nothing for a call.
+        """Count frames that carry nothing for a call.
 
         Raises:
             PeerFault: They are a flood.
@@ -315,13 +317,13 @@ class Connection(GrpclibConnection):
         self.guard.useless(count, kind, self.last_received)
 
     def settle_credit(self) -> None:
-        """Return what has arrived to the connection's window; once for each read."""
+        """Credit received bytes to the connection's window; called once for each read."""
         if self.uncredited >= CREDIT_STEP:
             increment, self.uncredited = self.uncredited, 0
             self.write(frames.window_update(0, increment))
 
     def go_away(self, last_stream_id: int, code: int, debug: bytes) -> None:
-        """Take no more calls; those above `last_stream_id` were surely not processed."""
+        """Accept no more calls; those above `last_stream_id` were certainly not processed."""
         name = ErrorCodes(code).name if code in list(ErrorCodes) else hex(code)
         detail = f", {debug[:200].decode('utf-8', 'replace')}" if debug else ""
         self.announced_end = f"GOAWAY {name}{detail}"
@@ -334,12 +336,12 @@ class Connection(GrpclibConnection):
             complain, self.on_too_many_pings = self.on_too_many_pings, None
             complain()
         for stream in [stream for stream in self.streams.values() if stream.id > last_stream_id]:
-            stream.reset = True  # by the peer, which may have closed the transport by now: no RST_STREAM is due
+            stream.reset = True  # by the peer, which may already have closed the transport: RST_STREAM is not needed
             stream.fail(copy_of(fault))
         self._retire(fault)
 
     def _retire(self, fault: ConnectionFault) -> None:
-        """Take no more calls; the connection ends with the last one that is under way."""
+        """Accept no more calls; the connection ends with the last open one."""
         self.state = ConnectionState.DRAINING
         self.slots.wake_all()
         if not self.streams:
@@ -357,7 +359,7 @@ class Connection(GrpclibConnection):
         self.state, self.closed = ConnectionState.CLOSED, True
         self.fault = fault
         self.keepalive.stop()
-        self._abort_timer = self.loop.call_later(CLOSE_BOUND, self._transport.abort)
+        self._abort_timer = self.loop.call_later(CLOSE_TIMEOUT, self._transport.abort)
         self.close()
         self.greeted.set()
         for stream in self.streams.values():
@@ -368,13 +370,13 @@ class Connection(GrpclibConnection):
             self.on_end(fault)
 
     def begin_closing(self, fault: Exception) -> None:
-        """End every call with `fault` that is not `needed_to_close`."""
+        """End every call with `fault`, except those that are `needed_to_close`."""
         for stream in self.streams.values():
             if not stream.needed_to_close:
                 stream.abandon(copy_of(fault))
 
-    def say_goodbye(self, fault: BaseException) -> None:
-        """Say GOAWAY and end every call with `fault`; `lost` tells when the transport is gone, after `CLOSE_BOUND` at the most."""
+    def shut_down(self, fault: BaseException) -> None:
+        """Send GOAWAY and end every call with `fault`; `lost` is set once the transport is closed (`CLOSE_TIMEOUT`)."""
         if not self.closed:
             with contextlib.suppress(H2Error):
                 self.h2.close_connection()
@@ -382,13 +384,13 @@ class Connection(GrpclibConnection):
             self.end(fault)
 
     def abort(self, fault: BaseException) -> None:
-        """End the connection without waiting for the peer to take what is still unsent."""
+        """End the connection without waiting for the peer to read unsent bytes."""
         self.end(fault)
         if self._socket is not None:
             self._socket.abort()
 
     def transport_lost(self) -> None:
-        """Take note that the transport is gone."""
+        """Record that the transport is closed."""
         self._socket = None
         if self._abort_timer is not None:
             self._abort_timer.cancel()

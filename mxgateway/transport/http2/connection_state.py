@@ -1,4 +1,4 @@
-"""The life of an HTTP/2 connection."""
+"""The states of an HTTP/2 connection."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import enum
 
 
 class ConnectionState(enum.Enum):
-    """The life of a connection, in order."""
+    """The states of a connection, in order."""
 
     CONNECTING = "connecting"
-    """The HTTP/2 greeting is under way."""
+    """The HTTP/2 greeting is in progress."""
     READY = "ready"
     """Calls can be made."""
     DRAINING = "draining"
-    """The gateway said GOAWAY: calls under way are finished, new ones go elsewhere."""
+    """The gateway sent GOAWAY: open calls are finished, new ones use another connection."""
     CLOSED = "closed"
-    """Over; every call on it has ended."""
+    """Every call on it has ended."""

@@ -1,4 +1,4 @@
-"""What a peer may make us do for nothing: frames of no use, and answers that it does not read."""
+"""Limits against floods: useless frames, and answers that the peer does not read."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ from typing import Final
 from mxgateway.errors.faults import PeerFault
 
 MOST_NOISE: Final = 50_000
-"""Frames of no use to any call that a peer may send within `NOISE_PERIOD`, beyond what its useful frames make up for."""
+"""Useless frames that a peer may send within `NOISE_PERIOD`, beyond those that its useful frames offset."""
 NOISE_PERIOD: Final = 10.0
 """Seconds."""
 SETTINGS_NOISE: Final = 20
-"""As how many frames of no use a SETTINGS frame counts: it costs that much more to take. An honest peer sends a few in its life."""
+"""A SETTINGS frame counts as this many useless frames: it costs that much more. An honest peer sends a few in total."""
 INFORMATIONAL_NOISE: Final = 20
-"""The same for 1xx headers: each may have to be decoded anew, and gRPC servers send none."""
+"""The same for 1xx headers: each may have to be decoded, and gRPC servers send none."""
 GOAWAY_NOISE: Final = 500
 """The same for GOAWAY: an honest peer sends two."""
 NOISE_PER_FRAME: Final = 4
-"""Frames of no use that a useful frame makes up for: window updates and pings go with the messages of a busy peer."""
+"""Useless frames that a useful frame offsets: a busy peer's messages come with window updates and pings."""
 BYTES_PER_NOISE: Final = 32
-"""Bytes of replies that make up for one more: a frame may hold many messages."""
+"""Bytes of replies that offset one more: a frame may contain many messages."""
 MOST_UNREAD_ANSWERS: Final = 512 * 1024
-"""Bytes of answers (to pings, to settings) that may wait while the peer does not read. Calls wait meanwhile, so nothing else piles up."""
+"""Bytes of answers (to pings and settings) that may be pending while the peer does not read.
+
+Calls wait then, so nothing else accumulates.
+"""
 
 
 class FloodGuard:
-    """Tells a busy peer from one that only keeps us busy.
+    """Distinguishes a busy peer from one that floods the connection.
 
     Args:
         now: The loop's time.
@@ -37,10 +40,10 @@ class FloodGuard:
         self._since = now
         self._unread_answers = 0
         self.noise = 0
-        """Frames of no use that nothing has made up for yet."""
+        """Useless frames that were not offset yet."""
 
     def useless(self, count: int, kind: str, now: float) -> None:
-        """Take note of frames that carry nothing for a call.
+        """Count frames that carry nothing for a call.
 
         Raises:
             PeerFault: There were more than `MOST_NOISE` within `NOISE_PERIOD`.
@@ -48,24 +51,24 @@ class FloodGuard:
         self.noise += count
         if self.noise > MOST_NOISE:
             if now - self._since < NOISE_PERIOD:
-                raise PeerFault(f"the gateway floods the connection with frames of no use ({kind})")
+                raise PeerFault(f"the gateway floods the connection with useless frames ({kind})")
             self.noise, self._since = 0, now
 
     def useful(self, frames: int, size: int) -> None:
-        """Take note of frames that carry `size` bytes for a call."""
+        """Count frames that carry `size` bytes for a call."""
         if self.noise:
             self.noise = max(0, self.noise - frames * NOISE_PER_FRAME - size // BYTES_PER_NOISE)
 
     def answer_waits(self, size: int) -> None:
-        """Take note of bytes that were sent to a peer that does not read.
+        """Count bytes sent to a peer that does not read.
 
         Raises:
-            PeerFault: More than `MOST_UNREAD_ANSWERS` wait for it.
+            PeerFault: More than `MOST_UNREAD_ANSWERS` are pending.
         """
         self._unread_answers += size
         if self._unread_answers > MOST_UNREAD_ANSWERS:
-            raise PeerFault("the gateway asks for answers and does not read them")
+            raise PeerFault("the gateway requests answers and does not read them")
 
     def peer_reads(self) -> None:
-        """Take note that the peer has read what waited."""
+        """Record that the peer has read the pending bytes."""
         self._unread_answers = 0

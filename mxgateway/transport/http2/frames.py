@@ -1,8 +1,8 @@
-"""HTTP/2 frames (RFC 9113, sections 4 and 6) as far as the transport handles them itself.
+"""HTTP/2 frames (RFC 9113, sections 4 and 6), as far as the transport handles them itself.
 
-h2 keeps the connection's settings. All other frames do not pass it: it spends more time on one of them than decoding the event in it takes,
-and on a unary call half of what the whole call costs. GOAWAY does not either, because h2 closes the connection on it, also for the
-streams that the server still finishes.
+h2 handles SETTINGS only. It would spend more time on any other frame than decoding its event takes, and half of the
+total cost of a unary call. It would also close the connection on GOAWAY, even for streams that the server still
+finishes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from typing import Final
 
 HEADER_SIZE: Final = 9
 MAX_FRAME_SIZE: Final = 256 * 1024
-"""What we accept in one frame. A hierarchy page or a bulk reply then needs few of them; 16 KiB, the default, is the least allowed."""
+"""The largest frame accepted, in bytes.
+
+A hierarchy page or a bulk reply then needs few frames. 16 KiB, the default, is the minimum.
+"""
 
 DATA: Final = 0x0
 HEADERS: Final = 0x1
@@ -35,10 +38,13 @@ MAX_WINDOW: Final = 0x7FFF_FFFF
 MAX_STREAM_ID: Final = 0x7FFF_FFFF
 
 HEADER: Final = struct.Struct("!HBBBL")
-"""Of any frame: the length's upper two bytes and its lowest, type, flags, stream id with a reserved bit."""
+"""A frame header: the length's upper two bytes and its lowest, type, flags, stream id with a reserved bit."""
 HEADER_AND_PREFIX: Final = struct.Struct("!HBHLBL")
-"""Of a DATA frame and of the gRPC message that begins in it: the length's upper two bytes and its lowest, type and flags in one number,
-stream id with a reserved bit; the compressed flag, and the message's length."""
+"""A DATA frame's header and the prefix of the gRPC message in it.
+
+The length's upper two bytes and its lowest, type and flags in one number, stream id with a reserved bit; the compressed
+flag, and the message's length.
+"""
 LOW_31: Final = 0x7FFF_FFFF
 """The top bit of a stream id or an increment is reserved."""
 _NUMBER: Final = struct.Struct("!L")
@@ -54,11 +60,11 @@ FrameHeader = tuple[int, int, int, int]
 
 
 class FrameError(Exception):
-    """The bytes are no valid frame."""
+    """The bytes are not a valid frame."""
 
 
 def parse_header(buffer: bytes, position: int) -> FrameHeader:
-    """Return the frame header that starts at `position`; the buffer holds all of it."""
+    """Return the frame header at `position`; the buffer must contain all of it."""
     high, low, kind, flags, stream_id = HEADER.unpack_from(buffer, position)
     return (high << 8) | low, kind, flags, stream_id & LOW_31
 
@@ -75,10 +81,10 @@ def unpad(payload: bytes) -> bytes:
 
 
 def header_fragment(payload: bytes, flags: int) -> bytes:
-    """Return the piece of a header block in a HEADERS frame: without padding and the obsolete priority.
+    """Return the part of a header block in a HEADERS frame, without padding and the obsolete priority.
 
     Raises:
-        FrameError: The frame is too short for what its flags promise.
+        FrameError: The frame is too short for its flags.
     """
     if flags & PADDED:
         payload = unpad(payload)
@@ -90,7 +96,7 @@ def header_fragment(payload: bytes, flags: int) -> bytes:
 
 
 def parse_number(payload: bytes, name: str) -> int:
-    """Return the number that is all of a frame: RST_STREAM's error code (32 bits).
+    """Return the 32-bit number that is a frame's whole payload, such as RST_STREAM's error code.
 
     Raises:
         FrameError: The frame has another size.
@@ -111,15 +117,15 @@ def parse_increment(payload: bytes) -> int:
 
 
 def check_settings(flags: int, payload: bytes) -> None:
-    """Check that the payload of a SETTINGS frame holds whole settings, and an acknowledgement none.
+    """Check that the payload of a SETTINGS frame has complete settings, and that of an acknowledgement none.
 
     Raises:
         FrameError: It does not.
     """
     if flags & ACK and payload:
-        raise FrameError(f"a SETTINGS frame acknowledges with {len(payload)} bytes of settings")
+        raise FrameError(f"a SETTINGS acknowledgement has {len(payload)} bytes of settings")
     if len(payload) % SETTING_SIZE:
-        raise FrameError(f"a SETTINGS frame has {len(payload)} bytes, no multiple of {SETTING_SIZE}")
+        raise FrameError(f"a SETTINGS frame has {len(payload)} bytes, not a multiple of {SETTING_SIZE}")
 
 
 def parse_goaway(payload: bytes) -> tuple[int, int, bytes]:
@@ -135,13 +141,13 @@ def parse_goaway(payload: bytes) -> tuple[int, int, bytes]:
 
 
 def defined_settings(payload: bytes) -> bytes:
-    """Return the payload of a SETTINGS frame, checked, without identifiers that nobody has defined: they mean nothing, and h2 would keep each for ever."""
+    """Return the checked payload of a SETTINGS frame without undefined identifiers: h2 would keep each forever."""
     settings = (payload[start : start + SETTING_SIZE] for start in range(0, len(payload), SETTING_SIZE))
     return b"".join(setting for setting in settings if int.from_bytes(setting[:2], "big") <= _LAST_SETTING)
 
 
 def headers(stream_id: int, block: bytes, max_frame_size: int) -> bytes:
-    """Return the frames of a request's header block; the stream stays open."""
+    """Return the frames for a request's header block; the stream stays open."""
     if len(block) <= max_frame_size:
         return _frame(len(block), HEADERS, END_HEADERS, stream_id) + block
     pieces = [block[start : start + max_frame_size] for start in range(0, len(block), max_frame_size)]

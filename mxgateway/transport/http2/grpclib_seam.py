@@ -1,7 +1,7 @@
-"""Every name of grpclib, h2 and hpack that the transport relies on.
+"""Every name of grpclib, h2 and hpack that the transport uses.
 
-grpclib's HTTP/2 protocol is subclassed, not patched. A name with a leading underscore, or one that its project does not document, is private to its project;
-a test pins each of them, so that a new release of either library shows here and nowhere else.
+grpclib's HTTP/2 protocol is subclassed, not patched. A name with a leading underscore, or an undocumented one, is
+private to its project; a test pins each of them, so that a new release of a library can break only this module.
 """
 
 from grpclib import __version__ as GRPCLIB_VERSION

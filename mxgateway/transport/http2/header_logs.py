@@ -1,4 +1,4 @@
-"""hpack logs every header that it decodes, at DEBUG level; what a gateway says in one may repeat a key or a password of any form."""
+"""Redacts hpack's DEBUG logs of decoded headers: a gateway's headers may repeat a key or a password in any form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _LOGGERS: Final = ("hpack", "hpack.hpack", "hpack.table")
 
 
 class _WithoutHeaders(logging.Filter):
-    """Passes every record on, with its numbers and without names, values and bytes: what is a secret in them is not known here."""
+    """Passes every record on with its numbers, but without names, values and bytes: any of them may be a secret."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         args = record.args if isinstance(record.args, tuple) else ()
@@ -21,6 +21,6 @@ _FILTER: Final = _WithoutHeaders()
 
 
 def redact_headers() -> None:
-    """Let hpack log no secret in this process, whatever levels are set now or later. May be called again."""
+    """Keep secrets out of hpack's logs in this process, whatever levels are set now or later. Idempotent."""
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_FILTER)

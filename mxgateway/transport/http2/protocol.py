@@ -1,4 +1,4 @@
-"""The asyncio protocol of a connection: what the socket brings, sorted by frame."""
+"""The asyncio protocol of a connection: splits received bytes into frames."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ from mxgateway.transport.streams.stream import STREAM_WINDOW, OpenStream
 
 log = logger("mxgateway.transport.connection")
 
-MOST_OF_ONE: Final = 64 * 1024
-"""Bytes of a read that is looked at for being a single message."""
-_LEAST_OF_ONE: Final = frames.HEADER_AND_PREFIX.size
+FAST_PATH_LIMIT: Final = 64 * 1024
+"""The largest read, in bytes, that is checked for being a single message."""
+_FAST_PATH_MINIMUM: Final = frames.HEADER_AND_PREFIX.size
 _split_one = frames.HEADER_AND_PREFIX.unpack_from
 _split_header = frames.HEADER.unpack_from
 
 
 class NoRequests(AbstractHandler):
-    """What grpclib asks a protocol for: the handler of incoming requests. A client has none."""
+    """The handler of incoming requests that grpclib requires. A client has none."""
 
     closing = False
 
@@ -55,20 +55,21 @@ class NoRequests(AbstractHandler):
         """Never called: only a server receives requests."""
 
     def cancel(self, *_: Any) -> None:
-        """Never called, as `accept`."""
+        """Never called, like `accept`."""
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
 READ_SIZE: Final = 128 * 1024
-"""Bytes that one read of the socket brings at the most."""
+"""The maximum number of bytes in one read of the socket."""
 
 
 class GatewayProtocol(H2Protocol, asyncio.BufferedProtocol):
-    """The asyncio protocol of one connection: splits what arrives into frames and hands each to the one that it concerns.
+    """The asyncio protocol of one connection: splits received bytes into frames and passes each to its handler.
 
-    It has a buffer of its own: without one asyncio takes 256 KiB from the system for each read, and gives most of it back, which costs more than an event does.
+    It has its own buffer: otherwise asyncio allocates 256 KiB for each read and frees most of it again, which costs
+    more than an event.
     """
 
     connection: Connection
@@ -112,15 +113,15 @@ class GatewayProtocol(H2Protocol, asyncio.BufferedProtocol):
         self.connection.flush()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Return where the next read goes."""
+        """Return the buffer for the next read."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Handle what a read has brought."""
+        """Handle a read into the buffer."""
         self.data_received(bytes(self._buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
-        """Handle everything that one read of the socket brought."""
+        """Handle the bytes of one read of the socket."""
         connection = self.connection
         if connection.closed:
             return
@@ -131,13 +132,13 @@ class GatewayProtocol(H2Protocol, asyncio.BufferedProtocol):
             self._pending.append(data)
             self._missing -= size
             if self._missing > 0:
-                return  # a frame in small pieces is put together once
+                return  # a frame in many small reads is joined only once
             data = b"".join(self._pending)
             self._pending = []
-        elif _LEAST_OF_ONE <= size <= MOST_OF_ONE and self._block is None:
-            # The common case of a live plant, made as short as it can be: one event, alone in its frame, alone in its read.
+        elif _FAST_PATH_MINIMUM <= size <= FAST_PATH_LIMIT and self._block is None:
+            # Fast path for the common case of a live plant: one event, alone in its frame and in its read.
             high, low, kind_and_flags, stream_id, compressed, length = _split_one(data)
-            if not kind_and_flags and not compressed and length + _LEAST_OF_ONE == size:
+            if not kind_and_flags and not compressed and length + _FAST_PATH_MINIMUM == size:
                 stream = connection.streams.get(stream_id)
                 if (
                     stream is not None and stream.flows and length <= stream.at_once_limit
@@ -148,12 +149,12 @@ class GatewayProtocol(H2Protocol, asyncio.BufferedProtocol):
                     connection.uncredited += flow_controlled
                     if connection.guard.noise:
                         connection.guard.useful(1, flow_controlled)
-                    stream.receive_one(data[_LEAST_OF_ONE:], flow_controlled)
+                    stream.receive_one(data[_FAST_PATH_MINIMUM:], flow_controlled)
                     return
         self._receive(data)
 
     def _receive(self, data: bytes) -> None:
-        """Sort all frames to their streams, answer those that want an answer, and let the streams hand over what has come."""
+        """Pass all frames to their streams, send the answers, and let the streams deliver their messages."""
         connection = self.connection
         connection.hand_overs.sorting = True
         try:
@@ -172,7 +173,7 @@ class GatewayProtocol(H2Protocol, asyncio.BufferedProtocol):
             connection.hand_overs.run()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """End every call, whatever state it is in."""
+        """End every call, whatever its state."""
         connection = self.connection
         why = f"the connection was lost ({exc})" if exc else "the gateway closed the connection"
         if connection.announced_end:
@@ -203,20 +204,20 @@ class GatewayProtocol(H2Protocol, asyncio.BufferedProtocol):
             handler = handlers.get(kind)
             if handler is not None:
                 handler(flags, stream_id, buffer[start:end])
-            else:  # of an unknown type, or PRIORITY, which has no meaning any more: ignored
+            else:  # of an unknown type, or the obsolete PRIORITY: ignored
                 connection.receive_noise(1, f"type {kind:#x}")
             position = end
         if position < size:
             self._keep(buffer[position:], 1)
 
     def _keep(self, rest: bytes, missing: int) -> None:
-        """Keep the beginning of a frame until `missing` more bytes have come."""
+        """Keep the beginning of a frame until `missing` more bytes arrive."""
         self._pending, self._missing = [rest], missing
 
     def _receive_run(self, stream: OpenStream[Any], buffer: bytes, position: int) -> int:
-        """Hand over the DATA frames without flags of one stream that stand in a row, and return where they end.
+        """Pass consecutive DATA frames of one stream, without flags, to it in one call, and return where they end.
 
-        A busy subscription is little else. Each function call that a frame does not cost counts here.
+        A busy subscription receives little else, so function calls per frame are avoided here.
         """
         payloads: list[bytes] = []
         append, split, stream_id = payloads.append, _split_header, stream.id
@@ -261,7 +262,7 @@ class GatewayProtocol(H2Protocol, asyncio.BufferedProtocol):
     def _continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
         block = self._block
         if block is None or block.stream_id != stream_id:
-            raise PeerFault("the gateway continued a header block that it had not begun")
+            raise PeerFault("the gateway continued a header block that it had not started")
         block.add(payload)
         if flags & frames.END_HEADERS:
             self._block = None
@@ -272,7 +273,7 @@ class GatewayProtocol(H2Protocol, asyncio.BufferedProtocol):
         if stream is None or stream.ended or stream.failed:
             self.connection.receive_noise(1, "HEADERS")
         try:
-            headers = self._decoder.decode(block)  # also of a call that is over: the compression state goes on
+            headers = self._decoder.decode(block)  # even of an ended call: the compression state must follow
         except PeerFault as fault:
             if stream is not None:
                 stream.fail(fault)
@@ -289,7 +290,7 @@ class GatewayProtocol(H2Protocol, asyncio.BufferedProtocol):
             self.connection.receive_noise(1, "RST_STREAM")
 
     def _push_promise(self, flags: int, stream_id: int, payload: bytes) -> None:
-        raise PeerFault("the gateway pushed a reply that nobody asked for, though our settings forbid it")
+        raise PeerFault("the gateway sent PUSH_PROMISE, which our settings forbid")
 
     def _goaway(self, flags: int, stream_id: int, payload: bytes) -> None:
         _check_on_connection(stream_id, "GOAWAY")
@@ -304,14 +305,14 @@ class GatewayProtocol(H2Protocol, asyncio.BufferedProtocol):
         self.connection.receive_window_update(stream_id, increment)
 
     def _known_stream(self, stream_id: int, kind: str) -> OpenStream[Any] | None:
-        """Return the stream that a frame belongs to, None for one of a call that is over."""
+        """Return the stream that a frame belongs to, None if its call has ended."""
         stream = self.connection.streams.get(stream_id)
         if stream is None and not self.connection.was_opened(stream_id):
-            raise PeerFault(f"the gateway sent a {kind} frame on stream {stream_id}, which nobody opened")
+            raise PeerFault(f"the gateway sent a {kind} frame on stream {stream_id}, which was never opened")
         return stream
 
     def _settings(self, flags: int, stream_id: int, payload: bytes) -> None:
-        """Let h2 take the settings of either side: it knows their rules, and answers."""
+        """Pass the settings of either side to h2, which knows their rules and answers them."""
         self.connection.receive_noise(SETTINGS_NOISE + len(payload) // frames.SETTING_SIZE, "SETTINGS")
         _check_on_connection(stream_id, "SETTINGS")
         frames.check_settings(flags, payload)
@@ -331,19 +332,19 @@ class GatewayProtocol(H2Protocol, asyncio.BufferedProtocol):
             self.connection.write(frames.ping(payload, ack=True))
 
     def _refuse(self, fault: NotHttp2Fault | PeerFault) -> None:
-        """End the connection because of what the peer sent; before the greeting it is no gateway at all."""
+        """End the connection because of what the peer sent; before the greeting, the peer is not an HTTP/2 server."""
         connection = self.connection
         if connection.state is ConnectionState.CONNECTING and isinstance(fault, PeerFault):
             fault = NotHttp2Fault(str(fault))
         log.debug("connection refused: %s", connection.show(str(fault)))
-        with contextlib.suppress(H2Error):  # h2 has said goodbye by itself when it was the one to object
+        with contextlib.suppress(H2Error):  # h2 has already sent GOAWAY if it raised the error
             connection.h2.close_connection(ErrorCodes.PROTOCOL_ERROR)
         connection.write_h2()
         connection.end(fault)
 
 
 class _HeaderBlock:
-    """A header block that comes in several frames."""
+    """A header block in several frames."""
 
     def __init__(self, stream_id: int, end: bool, fragment: bytes) -> None:
         self.stream_id = stream_id
@@ -359,7 +360,7 @@ class _HeaderBlock:
 
 
 def _check_on_connection(stream_id: int, kind: str) -> None:
-    """Refuse a frame that concerns the whole connection and yet names a stream."""
+    """Refuse a connection frame with a stream id."""
     if stream_id:
         raise PeerFault(f"the gateway sent a {kind} frame on stream {stream_id} instead of the connection")
 
@@ -371,4 +372,4 @@ def _check_greeting(received: bytes) -> None:
     if received.startswith((b"\x15\x03", b"\x16\x03")):
         raise NotHttp2Fault("it answered in TLS to a plaintext greeting")
     if len(received) >= frames.HEADER_SIZE and frames.parse_header(received, 0)[1] != frames.SETTINGS:
-        raise NotHttp2Fault("its answer does not begin like HTTP/2")
+        raise NotHttp2Fault("its answer is not HTTP/2")

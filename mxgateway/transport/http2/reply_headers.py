@@ -1,4 +1,4 @@
-"""Header blocks of replies: from the wire to a mapping, checked once for each block that differs."""
+"""Decodes and checks the header blocks of replies; equal blocks only once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mxgateway.transport.http2.grpclib_seam import HpackDecoder, HpackError
 from mxgateway.transport.http2.header_logs import redact_headers
 
 Headers = dict[bytes, bytes]
-"""One reply's headers or trailers; of a repeated name the last one counts. Shared between replies: never changed."""
+"""One reply's headers or trailers; the last of a repeated name counts. Shared between replies: never changed."""
 
 MAX_HEADER_LIST: Final = 32 * 1024
 """The largest header list accepted, in bytes; the gateway accepts as much."""
 MAX_FRAMES_OF_BLOCK: Final = 64
-"""The most frames that one header block may take; an empty CONTINUATION costs the peer nothing."""
-MOST_KNOWN_BLOCKS: Final = 64
-"""Blocks that the decoder remembers; a gateway sends two or three."""
+"""The maximum number of frames in one header block; an empty CONTINUATION costs the peer nothing."""
+MAX_CACHED_BLOCKS: Final = 64
+"""The maximum number of blocks in the decoder's cache; a gateway sends two or three."""
 
 _NAME: Final = re.compile(rb":?[!#$%&'*+\-.^_`|~0-9a-z]+")
 _FORBIDDEN_IN_VALUE: Final = re.compile(rb"[\0\r\n]")
@@ -26,14 +26,14 @@ _OF_HTTP1: Final = frozenset({b"connection", b"proxy-connection", b"keep-alive",
 
 
 class HeaderBlockError(Exception):
-    """The block cannot be decoded; the compression state is lost with it."""
+    """The block cannot be decoded; the compression state is lost."""
 
 
 class ReplyHeaderDecoder:
-    """Decodes the header blocks of one connection, the same block only once.
+    """Decodes the header blocks of one connection, each distinct block only once.
 
-    A gateway's replies carry the same few headers. Once they stand in the dynamic table each reply's block is the same handful of index bytes, and
-    stays what it means until the table changes.
+    A gateway's replies have the same few headers. Once these are in the dynamic table, each reply's block is the same
+    few index bytes, whose meaning stays the same until the table changes.
     """
 
     def __init__(self) -> None:
@@ -45,8 +45,8 @@ class ReplyHeaderDecoder:
         """Return the headers of a block.
 
         Raises:
-            PeerFault: They break a rule of HTTP/2; the connection may go on.
-            HeaderBlockError: The block cannot be decoded, or the list is too large; the connection may not go on.
+            PeerFault: They break a rule of HTTP/2; the connection may continue.
+            HeaderBlockError: The block cannot be decoded, or the list is too large; the connection must end.
         """
         result = self._known.get(block)
         if result is None:
@@ -62,12 +62,12 @@ class ReplyHeaderDecoder:
         try:
             pairs = self._hpack.decode(block, raw=True)
         except HpackError as error:
-            text = str(error).partition(": <")[0]  # behind it stands a memory address
+            text = str(error).partition(": <")[0]  # a memory address follows it
             raise HeaderBlockError(f"a header block cannot be decoded ({type(error).__name__}: {text})") from error
         result = _checked([(bytes(name), bytes(value)) for name, value in pairs])
-        # Every entry that is added becomes the first one, so this is the same table only with the same first entry.
+        # A new entry becomes the first one, so the table is unchanged only if its first entry is.
         changed = (entries[0] if entries else None) is not first or len(entries) != count
-        if changed or size != table.maxsize or len(self._known) >= MOST_KNOWN_BLOCKS:
+        if changed or size != table.maxsize or len(self._known) >= MAX_CACHED_BLOCKS:
             self._known.clear()
         else:
             self._known[block] = result
@@ -75,7 +75,7 @@ class ReplyHeaderDecoder:
 
 
 def _checked(pairs: Iterable[tuple[bytes, bytes]]) -> Headers | PeerFault:
-    """Return headers as a mapping, or the rule of RFC 9113, section 8.2 and 8.3, that they break."""
+    """Return headers as a mapping, or the fault if they break a rule of RFC 9113, sections 8.2 and 8.3."""
     headers: Headers = {}
     regular = False
     for name, value in pairs:
@@ -85,7 +85,7 @@ def _checked(pairs: Iterable[tuple[bytes, bytes]]) -> Headers | PeerFault:
             return PeerFault(f"the gateway sent a header of HTTP/1 ({name.decode()})")
         if name.startswith(b":"):
             if regular or name != b":status" or name in headers:
-                return PeerFault(f"the gateway sent the pseudo-header {name.decode()} where none belongs")
+                return PeerFault(f"the gateway sent the pseudo-header {name.decode()} where it is not allowed")
         else:
             regular = True
         headers[name] = value

@@ -1,7 +1,8 @@
-"""Request headers, and how they are put on the wire.
+"""Request headers and their encoding.
 
-hpack's own encoder logs every header that it adds to its table at DEBUG level, the API key among them, and Huffman-codes in Python. This one never logs, keeps no
-dynamic table (RFC 7541, section 6.2.2: literals without indexing; 6.2.3 for the key: never indexed), and encodes what every call of a method has in common once.
+hpack's own encoder logs every header that it adds to its table at DEBUG level, including the API key, and Huffman-codes
+in Python. This one never logs, has no dynamic table (RFC 7541, section 6.2.2: literals without indexing; 6.2.3 for the
+key: never indexed), and encodes the common headers of a method only once.
 """
 
 from __future__ import annotations
@@ -23,18 +24,21 @@ _STATIC_NAMES: Final[dict[bytes, int]] = {
     name: i for (name, _), i in sorted(_STATIC.items(), key=lambda item: -item[1])
 }
 NO_DYNAMIC_TABLE: Final = b"\x20"
-"""Begins a connection's first block: dynamic table size update to 0 (RFC 7541, section 6.3). Whatever size the peer announces later is obeyed already."""
+"""Starts a connection's first block: dynamic table size update to 0 (RFC 7541, section 6.3).
+
+Any size that the peer announces later is respected, too.
+"""
 
 USER_AGENT: Final = f"mxgateway-python grpc-python-grpclib/{GRPCLIB_VERSION} ({platform.system()}; Python {platform.python_version()})".encode()
 
 
 _FINE_TIMEOUT: Final = 0.1
-"""Seconds below which a bound is told in microseconds; above, milliseconds differ from it by less than a hundredth."""
+"""Seconds below which a timeout is sent in microseconds; above, milliseconds are exact to one percent."""
 _TIMEOUT_UNITS: Final = ((b"m", 1e-3), (b"S", 1.0), (b"M", 60.0), (b"H", 3600.0))
 
 
 class SecretBytes(bytes):
-    """Bytes that no repr shows; they are sent never indexed."""
+    """Bytes that no repr shows; sent as never-indexed literals."""
 
     __slots__ = ()
 
@@ -44,17 +48,17 @@ class SecretBytes(bytes):
     __str__ = __repr__
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not pickled: it would leave the process in clear text")
+        raise TypeError("a secret cannot be pickled: it would leave the process in clear text")
 
 
 class RequestHeaders:
-    """The header blocks of one client's requests, in the order that gRPC's PROTOCOL-HTTP2 gives.
+    """The header blocks of one client's requests, in the order of gRPC's PROTOCOL-HTTP2.
 
     Args:
         scheme: ``http`` or ``https``.
         authority: Host and port.
-        key: The API key; nothing replaces it.
-        metadata: What every call carries beside it.
+        key: The API key; metadata cannot override it.
+        metadata: Additional metadata of every call.
     """
 
     def __init__(self, scheme: str, authority: str, key: ApiKey | None, metadata: Metadata) -> None:
@@ -73,12 +77,12 @@ class RequestHeaders:
         Args:
             path: ``/package.Service/Method``.
             timeout: The value of ``grpc-timeout``; empty for none.
-            metadata: What this call adds.
+            metadata: Additional metadata of this call.
         """
         start, rest = self._methods.get(path) or self._encode(path)
-        bound = _encode_header(b"grpc-timeout", timeout) if timeout else b""
-        further = encode_headers(call_metadata(None, metadata)) if metadata else b""
-        return SecretBytes(b"%b%b%b%b" % (start, bound, rest, further))
+        deadline = _encode_header(b"grpc-timeout", timeout) if timeout else b""
+        additional = encode_headers(call_metadata(None, metadata)) if metadata else b""
+        return SecretBytes(b"%b%b%b%b" % (start, deadline, rest, additional))
 
     def _encode(self, path: str) -> tuple[SecretBytes, SecretBytes]:
         start = [(b":method", b"POST"), self._scheme, (b":path", path.encode()), self._authority, (b"te", b"trailers")]
@@ -88,13 +92,13 @@ class RequestHeaders:
 
 
 def encode_timeout(seconds: float) -> bytes:
-    """Return the value of ``grpc-timeout``: at most eight digits, rounded up so that the gateway never gives up first.
+    """Return the value of ``grpc-timeout``: at most eight digits, rounded up so that the gateway never times out first.
 
     Args:
-        seconds: What is left of the call's bound.
+        seconds: The time left until the call's deadline.
 
     Returns:
-        The value; empty for more than eight digits of hours, which is no bound.
+        The value; empty for more than eight digits of hours, which means no timeout.
     """
     if seconds < _FINE_TIMEOUT:
         return b"%du" % max(math.ceil(seconds * 1e6), 1)
@@ -140,7 +144,7 @@ def _string(value: bytes) -> bytes:
 
 
 def _integer(pattern: int, bits: int, value: int) -> bytes:
-    """Return an integer with a prefix of `bits` (RFC 7541, section 5.1) under the pattern of its representation."""
+    """Return an integer with a prefix of `bits` (RFC 7541, section 5.1) and the pattern of its representation."""
     limit = (1 << bits) - 1
     if value < limit:
         return bytes((pattern | value,))

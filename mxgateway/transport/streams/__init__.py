@@ -1,1 +1,1 @@
-"""One HTTP/2 stream: its sending half, its receiving half, its status."""
+"""One HTTP/2 stream: sending, receiving, status."""

@@ -1,4 +1,4 @@
-"""When streams hand over what has arrived: behind the frames of a read, or in turns of the loop."""
+"""Schedules when streams deliver their messages: after the frames of a read, or in the next iteration of the loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mxgateway.transport.streams.pushed_reply import PushedReply
 
 
 class HandOvers:
-    """The streams of one connection that have something to hand over.
+    """The streams of one connection with messages to deliver.
 
     Args:
         loop: The loop of the connection.
@@ -21,25 +21,25 @@ class HandOvers:
         self._loop = loop
         self._queue: list[PushedReply[Any]] = []
         self._later: list[PushedReply[Any]] = []
-        """Those that have had their turn, and wait for the next one however many reads there are until then."""
+        """Streams that were already served, and wait for the loop's next iteration, whatever is read until then."""
         self._running = self._is_due = False
         self.sorting = False
-        """True while the frames of a read are sorted to their streams; whoever sorts them calls `run` afterwards."""
+        """True while the frames of a read are passed to their streams; the caller then calls `run`."""
 
     def queue(self, stream: PushedReply[Any]) -> None:
-        """Let `stream` hand over what has arrived: behind the frames that are being sorted, or in the next turn of the loop."""
+        """Let `stream` deliver its messages: after the current read's frames, or in the loop's next iteration."""
         (self._later if self._running else self._queue).append(stream)
         if not self.sorting and not self._is_due:
             self._is_due = True
-            self._loop.call_soon(self._turn)
+            self._loop.call_soon(self._run_all)
 
-    def _turn(self) -> None:
+    def _run_all(self) -> None:
         self._queue += self._later
         self._later, self._is_due = [], False
         self.run()
 
     def run(self) -> None:
-        """Let the streams hand over; a stream that has more than is due in one turn queues again."""
+        """Let the streams deliver; a stream with more than one batch queues itself again."""
         streams, self._queue = self._queue, []
         self._running = True
         for stream in streams:
@@ -47,6 +47,6 @@ class HandOvers:
                 stream.hand_over()
             except Exception as defect:  # noqa: BLE001 - it must not end the calls of others
                 self._loop.call_exception_handler(
-                    {"message": "whoever had the messages of a stream fails when told of its end", "exception": defect}
+                    {"message": "the receiver of a stream failed when it was notified of the end", "exception": defect}
                 )
         self._running = False

@@ -1,4 +1,4 @@
-"""What a response's headers and trailers say about the outcome (gRPC's PROTOCOL-HTTP2)."""
+"""The outcome of a call from its headers and trailers (gRPC's PROTOCOL-HTTP2)."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _FROM_RESET: Final[dict[int, GrpcStatus]] = {
 
 _RESET_MEANS: Final[dict[int, str]] = {
     ErrorCodes.REFUSED_STREAM: "; the gateway did not see the request",
-    ErrorCodes.ENHANCE_YOUR_CALM: ": it is asked for more than it allows (bandwidth, or load)",
+    ErrorCodes.ENHANCE_YOUR_CALM: ": the client exceeds its limits (bandwidth, or load)",
     ErrorCodes.INADEQUATE_SECURITY: ": the connection is not secure enough for it",
-    ErrorCodes.HTTP_1_1_REQUIRED: ": it wants HTTP/1.1, which gRPC cannot use",
+    ErrorCodes.HTTP_1_1_REQUIRED: ": it requires HTTP/1.1, which gRPC cannot use",
 }
 
 
 def check_response(headers: Headers) -> None:
-    """Refuse a response that is no gRPC response.
+    """Refuse a response that is not a gRPC response.
 
     Raises:
-        RpcStatus: The HTTP status is not 200; the gRPC status that stands for it.
+        RpcStatus: The HTTP status is not 200; this is the corresponding gRPC status.
         PeerFault: The content type is not gRPC's.
     """
     fault = _fault_of_response(headers)
@@ -52,10 +52,10 @@ def check_response(headers: Headers) -> None:
 
 
 def check_status(trailers: Headers) -> None:
-    """Raise unless the trailers carry status 0.
+    """Raise unless the trailers have status 0.
 
     Raises:
-        RpcStatus: The call failed, or ended without a status that can be read.
+        RpcStatus: The call failed, or ended without a valid status.
     """
     if trailers.get(b"grpc-status") == b"0":
         return
@@ -90,13 +90,13 @@ def _fault_of_status(trailers: Headers) -> RpcStatus | None:
 
     message = unquote(_text(trailers.get(b"grpc-message", b"")), errors="replace")
     if len(raw) > 2 or not raw.isdigit() or int(raw) > max(GrpcStatus):
-        text = f"the gRPC status {_text(raw[:20])!r} is none; {message}".rstrip("; ")
+        text = f"the gRPC status {_text(raw[:20])!r} is invalid; {message}".rstrip("; ")
         return RpcStatus(GrpcStatus.UNKNOWN, text, synthesised=True)
     return RpcStatus(GrpcStatus(int(raw)), message) if int(raw) else None
 
 
 def reset_status(code: int) -> RpcStatus:
-    """Return the status that stands for RST_STREAM with an HTTP/2 error code."""
+    """Return the gRPC status for RST_STREAM with an HTTP/2 error code."""
     name = ErrorCodes(code).name if code in set(ErrorCodes) else hex(code)
     return RpcStatus(
         _FROM_RESET.get(code, GrpcStatus.INTERNAL),

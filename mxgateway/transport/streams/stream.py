@@ -1,4 +1,4 @@
-"""One RPC on a connection: its sending half, its windows, and its end."""
+"""One RPC on a connection: sending the request, flow control, and its end."""
 
 from __future__ import annotations
 
@@ -20,55 +20,55 @@ from mxgateway.wire.decode.steps import DecodingSteps
 M = TypeVar("M")
 
 STREAM_WINDOW: Final = 4 * 1024 * 1024
-"""Bytes that one call may have waiting unread: some ten thousand events, the length of the gateway's own queue."""
+"""Bytes that one call may have unread: about ten thousand events, the length of the gateway's own queue."""
 MOST_AT_ONCE: Final = 1024 * 1024
-"""Bytes of a request that are handed to the transport in one go, whatever the peer allows: the rest waits until they have left."""
+"""Bytes of a request written to the transport at once, whatever the peer allows; the rest waits."""
 CREDIT_STEP: Final = STREAM_WINDOW // 4
-"""A window update is sent when this many bytes have been credited: few enough frames, and never an empty window."""
+"""A window update is sent when this many bytes were credited: few frames, and the window never empties."""
 
 
 class Carrier(Protocol):
-    """What a stream needs of the connection that carries it."""
+    """A connection, as far as its streams need it."""
 
     loop: asyncio.AbstractEventLoop
     write_ready: asyncio.Event
-    """Set while the transport takes more."""
+    """Set while the transport's buffer has room."""
     send_window: int
-    """Bytes that the peer takes on all calls together before it says more."""
+    """Bytes that may be sent on all calls together until the next window update."""
     max_frame_size: int
     guard: FloodGuard
     hand_overs: HandOvers
 
     @property
     def makes_calls(self) -> bool:
-        """True while several calls are under way, and shortly after one has ended."""
+        """True while several calls are open, and shortly after one ended."""
 
     def write(self, frame: bytes) -> None:
-        """Take a frame to be sent with the next flush."""
+        """Buffer a frame for the next flush."""
 
     def write_soon(self, frame: bytes) -> None:
-        """Take a frame to be sent before the loop waits again."""
+        """Buffer a frame, and flush before the loop waits again."""
 
     def flush(self) -> None:
-        """Send what was written."""
+        """Send what was buffered."""
 
     def receive_noise(self, count: int, kind: str) -> None:
-        """Take note of frames that carry nothing for a call."""
+        """Count frames that carry nothing for a call."""
 
     def release(self, stream: OpenStream[Any]) -> None:
-        """Forget a stream, resetting it when the peer still works on it."""
+        """Forget a stream, and reset it if the peer still works on it."""
 
 
 class OpenStream(PushedReply[M]):
-    """One RPC on a connection: its sending half, and the reply.
+    """One RPC on a connection: its request and its reply.
 
     Args:
-        connection: What it was opened on.
-        stream_id: Its id there.
-        send_window: Bytes that the peer takes on it before it says more.
-        decode: Turns the bytes of one message into the message.
-        limits: What the messages may be.
-        decode_in_steps: Begins to decode a large one.
+        connection: Its connection.
+        stream_id: Its id.
+        send_window: Bytes that may be sent on it until the next window update.
+        decode: Decodes one message.
+        limits: The limits on messages.
+        decode_in_steps: Starts decoding a large message.
     """
 
     __slots__ = (
@@ -90,35 +90,41 @@ class OpenStream(PushedReply[M]):
         self.id = stream_id
         self.send_window = send_window
         self.sent = False
-        """True when the request was sent to its end."""
+        """True once the request was sent completely."""
         self.needed_to_close = False
-        """True when the call goes on while the client closes."""
+        """True if the call continues while the client closes."""
         self.reset = False
-        """True when either side has reset the stream: nothing more is sent on it."""
+        """True once either side has reset the stream: nothing more is sent on it."""
         self._outgoing = b""
-        """What is still to be sent of the request. No local variable: a traceback may show those, and a password stands in it in clear text."""
+        """The unsent rest of the request.
+
+        Not a local variable: a traceback may show those, and it may contain a password in clear text.
+        """
         self._uncredited_step = 0
         self._timer: asyncio.TimerHandle | None = None
         self._sendable: asyncio.Future[None] | None = None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that the call belongs to."""
+        """The loop of the call."""
         return self.connection.loop
 
     # -- the request
 
     def send_at_once(self, data: bytes) -> None:
-        """Send the request's only message if the peer's windows take all of it in one frame; the caller flushes. Otherwise `send` does it."""
+        """Send the request's only message if the windows allow it in one frame; the caller flushes.
+
+        Otherwise `send` must send it.
+        """
         if len(data) <= self._room():
             self._send_frame(data, end=True)
         else:
             self._outgoing = data
 
     async def send(self) -> None:
-        """Send what `send_at_once` has left of the request and end the sending half, as the peer's windows allow.
+        """Send the request, if `send_at_once` did not, as far as the peer's windows allow, and end the sending half.
 
-        Returns early when the call has ended meanwhile: the reply tells why.
+        Returns early if the call ends meanwhile: the reply says why.
         """
         position = 0
         try:
@@ -133,7 +139,7 @@ class OpenStream(PushedReply[M]):
             self._outgoing = b""
 
     def _room(self) -> int:
-        """Return how many bytes the peer and the transport take in one frame."""
+        """Return how many bytes can be sent in one frame now."""
         connection = self.connection
         return min(self.send_window, connection.send_window, connection.max_frame_size, MOST_AT_ONCE)
 
@@ -156,12 +162,12 @@ class OpenStream(PushedReply[M]):
             self._sendable = None
 
     def wake_sender(self) -> None:
-        """Let a waiting sender look again."""
+        """Wake a waiting sender."""
         if self._sendable is not None and not self._sendable.done():
             self._sendable.set_result(None)
 
     def receive_window_update(self, increment: int) -> None:
-        """Let the sender send more; what is no window ends this call alone (RFC 9113, section 6.9)."""
+        """Let the sender send more; an invalid update ends only this call (RFC 9113, section 6.9)."""
         if increment == 0:
             self._refuse(PeerFault("the gateway sent a window update of 0 for the call"), ErrorCodes.PROTOCOL_ERROR)
             return
@@ -175,7 +181,7 @@ class OpenStream(PushedReply[M]):
     # -- the reply
 
     def receive_block(self, headers: Headers, *, end: bool) -> None:
-        """Take a header block: informational, the headers, or the trailers."""
+        """Handle a header block: informational headers, headers, or trailers."""
         if self.ended or self.failed:
             return
         if self.headers is None:
@@ -190,43 +196,46 @@ class OpenStream(PushedReply[M]):
                 if end:
                     self.receive_end()
         elif not end:
-            self.fail(PeerFault("the gateway sent headers where only data or trailers belong"))
+            self.fail(PeerFault("the gateway sent headers where only data or trailers are allowed"))
         elif b":status" in headers:
-            self.fail(PeerFault("the gateway sent the pseudo-header :status where none belongs"))
+            self.fail(PeerFault("the gateway sent the pseudo-header :status where it is not allowed"))
         else:
             self.connection.guard.useful(1, 0)
             self.receive_end(headers)
 
     @property
     def at_once(self) -> int:
-        """How many messages one read returns at the most: few while other calls are made."""
+        """The maximum number of messages returned by one read: few while other calls are made."""
         return FEW_AT_ONCE if self.connection.makes_calls else super().at_once
 
     def receive_end(self, trailers: Headers | None = None) -> None:
-        """Take END_STREAM; a sender need not go on."""
+        """Handle END_STREAM; a sender can stop."""
         super().receive_end(trailers)
         self.wake_sender()
 
     def receive_reset(self, code: int) -> None:
-        """Take RST_STREAM: the call ends with the status that the code stands for, unless the reply was complete."""
+        """Handle RST_STREAM: the call ends with the status for the code, unless the reply was complete."""
         self.reset = True
         self.fail(reset_status(code))
 
     def credit(self, size: int) -> None:
-        """Send a window update for the stream once a step's worth has been taken."""
+        """Credit bytes to the stream's window; a window update is sent once `CREDIT_STEP` is reached."""
         self._uncredited_step += size
         if self._uncredited_step >= CREDIT_STEP and not (self.ended or self.reset):
             increment, self._uncredited_step = self._uncredited_step, 0
             self.connection.write_soon(frames.window_update(self.id, increment))
 
     def queue_hand_over(self) -> None:
-        """Have `hand_over` called: at the end of the read that is being sorted, or in the next turn of the loop."""
+        """Schedule `hand_over`: after the current read, or in the next iteration of the loop."""
         self.connection.hand_overs.queue(self)
 
     # -- the end
 
     def expire_at(self, deadline: float) -> None:
-        """End the call at `deadline`, in the loop's time, unless it is closed before. Nothing is cancelled: whoever waits finds a fault."""
+        """End the call at `deadline`, in the loop's time, unless it is closed before.
+
+        Waiters get a fault; no task is cancelled.
+        """
         self._timer = self.loop.call_at(deadline, self._expire)
 
     def _expire(self) -> None:
@@ -235,24 +244,24 @@ class OpenStream(PushedReply[M]):
 
     @property
     def over(self) -> bool:
-        """True when the peer works on the call no more: it was reset, or both halves have ended."""
+        """True once the peer no longer works on the call: it was reset, or both halves have ended."""
         return self.reset or (self.ended and self.sent)
 
     def fail(self, fault: BaseException) -> None:
-        """End the call with `fault`; a sender need not go on."""
+        """End the call with `fault`; a sender can stop."""
         super().fail(fault)
         self._outgoing = b""
         self.wake_sender()
 
     def _refuse(self, fault: PeerFault, code: ErrorCodes) -> None:
-        """End the call and tell the peer what it did wrong."""
+        """End the call, and reset the stream with an error code for the peer."""
         if not self.over:
             self.reset = True
             self.connection.write_soon(frames.rst_stream(self.id, code))
         self.fail(fault)
 
     def close(self) -> None:
-        """Give the call up: RST_STREAM CANCEL unless both halves have ended. Idempotent, sends at once."""
+        """Cancel the call: RST_STREAM CANCEL is sent at once, unless both halves have ended. Idempotent."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -261,14 +270,14 @@ class OpenStream(PushedReply[M]):
         self.stop_pushing()
         self.connection.release(self)
         if not self.ended:
-            self.fail(ClosedFault("the call was given up"))  # frees another task that may still wait for it
+            self.fail(ClosedFault("the call was cancelled"))  # releases another task that may still wait for it
 
 
 def grown(window: int, increment: int) -> int:
     """Return a send window after a change.
 
     Raises:
-        PeerFault: It exceeds what HTTP/2 allows.
+        PeerFault: It exceeds HTTP/2's maximum.
     """
     window += increment
     if window > frames.MAX_WINDOW:

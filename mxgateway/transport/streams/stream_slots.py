@@ -1,4 +1,4 @@
-"""Whose turn it is: calls beyond the peer's limit on concurrent streams wait, and all do while the transport is full; first come first served."""
+"""Limits concurrent streams: calls beyond the peer's limit wait in order; all wait while the transport is full."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections import deque
 
 
 class StreamSlots:
-    """As many slots as the peer allows streams at once.
+    """One slot for each concurrent stream that the peer allows.
 
     Args:
         loop: The loop of the connection.
-        limit: How many there are; the peer may change it at any time.
+        limit: The number of slots; the peer may change it at any time.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limit: int) -> None:
@@ -22,11 +22,11 @@ class StreamSlots:
         self._taken = 0
         self.limit = limit
         self.paused = False
-        """True while nobody may take a slot, though there are some."""
+        """True while no slot may be taken, even if some are free."""
 
     @property
     def all_taken(self) -> bool:
-        """True while the limit is reached; a slot that was granted to a waiter is taken."""
+        """True while the limit is reached; a slot granted to a waiter counts as taken."""
         return self._taken + self._granted >= self.limit
 
     @property
@@ -35,26 +35,26 @@ class StreamSlots:
         return self._taken + self._granted < self.limit and not self.paused
 
     def take(self) -> None:
-        """Take a slot that is free."""
+        """Take a free slot."""
         self._taken += 1
 
     def give_back(self) -> None:
-        """Give a slot back; the first waiter has it."""
+        """Release a slot; the first waiter gets it."""
         self._taken -= 1
         self.pass_on()
 
     def set_limit(self, limit: int) -> None:
-        """Change how many slots there are."""
+        """Change the number of slots."""
         self.limit = limit
         self.pass_on()
 
     def pass_on(self) -> None:
-        """Let the first waiters have the slots that are free."""
+        """Grant free slots to the first waiters."""
         while self._waiters and self.free:
             self._wake_first()
 
     async def wait(self) -> None:
-        """Wait until a slot was free; or until `wake_all`: the caller looks again."""
+        """Wait until a slot was granted, or until `wake_all`; the caller then checks again."""
         waiter = self._loop.create_future()
         self._waiters.append(waiter)
         try:
@@ -70,7 +70,7 @@ class StreamSlots:
         self._granted -= 1
 
     def wake_all(self) -> None:
-        """Let every waiter see that there will be no slot."""
+        """Wake every waiter, because no slot will become free."""
         while self._waiters:
             self._wake_first()
 

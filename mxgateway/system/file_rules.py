@@ -1,4 +1,4 @@
-"""Who may decide what is read, and where it is written."""
+"""The rules that a file and its directories must satisfy before they are used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Final
 
 POSIX: Final = os.name == "posix"
-"""Whether files have owners and modes as this is about."""
+"""Whether files have POSIX owners and modes."""
 OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 SAFELY: Final = (
     getattr(os, "O_NOFOLLOW", 0)
@@ -19,7 +19,7 @@ SAFELY: Final = (
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_BINARY", 0)
 )
-"""To open a file itself, no link, and without waiting for anybody."""
+"""Opens the file itself, never a link, and never blocks."""
 
 
 class FileRefusal(OSError):
@@ -27,7 +27,7 @@ class FileRefusal(OSError):
 
     Args:
         why: The reason.
-        remedy: What helps; empty when nothing but another file does.
+        remedy: What to do; empty when only another file helps.
     """
 
     def __init__(self, why: str, remedy: str = "") -> None:
@@ -36,16 +36,16 @@ class FileRefusal(OSError):
 
 
 def refusal_text(error: OSError) -> str:
-    """Return why a file cannot be used, and what helps."""
+    """Return why a file cannot be used, and what to do."""
     remedy = error.remedy if isinstance(error, FileRefusal) else ""
     return f"{error.strerror or error}{'; ' * bool(remedy)}{remedy}"
 
 
 def check_name(path: str) -> None:
-    """Refuse what no file can be called, as what is not there is refused.
+    """Treat a name that no file can have like a missing file.
 
     Raises:
-        FileNotFoundError: It is empty, or holds a character that the system has no way to write.
+        FileNotFoundError: It is empty, or contains a character that the system cannot encode.
     """
     try:
         is_name = bool(path) and b"\0" not in os.fsencode(path)
@@ -56,23 +56,23 @@ def check_name(path: str) -> None:
 
 
 def check_owners(owners: Iterable[int], trusted: AbstractSet[int], what: str) -> None:
-    """Refuse what belongs to somebody who is not trusted.
+    """Refuse owners that are not trusted.
 
     Args:
-        owners: Whose it is.
-        trusted: Whose may be used.
-        what: What is theirs, as the beginning of the sentence.
+        owners: The owners' user ids.
+        trusted: The trusted user ids.
+        what: What they own, as the beginning of the error text.
 
     Raises:
         FileRefusal: An owner is not trusted.
     """
-    if POSIX and (strangers := set(owners) - trusted):
+    if POSIX and (untrusted := set(owners) - trusted):
         who = "neither you nor root" if os.geteuid() else "neither root nor the owner of this home"
-        raise FileRefusal(f"{what} user {min(strangers)}, who is {who}", "name a file that is yours")
+        raise FileRefusal(f"{what} user {min(untrusted)}, who is {who}", "name a file that you own")
 
 
 def check_directory(found: os.stat_result, directory: str) -> None:
-    """Refuse a directory in which others could put their file in the place of another one.
+    """Refuse a directory in which others could replace a file.
 
     Raises:
         FileRefusal: They could.
@@ -80,35 +80,35 @@ def check_directory(found: os.stat_result, directory: str) -> None:
     if POSIX and found.st_mode & OTHERS_WRITE and not found.st_mode & stat.S_ISVTX:
         raise FileRefusal(
             f"others may write its directory {directory}",
-            f"run 'chmod go-w {directory}', or name a file in a directory of its own",
+            f"run 'chmod go-w {directory}', or name a file in a private directory",
         )
 
 
 def check_way(found: os.stat_result, directory: str) -> None:
-    """Refuse a directory in which everybody could put their directory, or none, in the place of the next one on the way.
+    """Refuse a directory in which everybody could replace or remove the next directory of the path.
 
     Raises:
         FileRefusal: They could.
     """
     if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
         raise FileRefusal(
-            f"everybody may write {directory}, which is on the way to it",
+            f"the directory {directory} on the path to it is world-writable",
             f"run 'chmod o-w {directory}', or name a file in another directory",
         )
 
 
 def check_kind(found: os.stat_result, *, pipe: bool = False) -> None:
-    """Refuse a directory, a device, a socket; a pipe as well where it will not do.
+    """Refuse a directory, a device or a socket, and a pipe unless `pipe` is set.
 
     Raises:
         FileRefusal: It is one.
     """
     if not (stat.S_ISREG(found.st_mode) or (pipe and stat.S_ISFIFO(found.st_mode))):
-        raise FileRefusal(f"it is no regular file{' and no pipe' * pipe}", "name a file")
+        raise FileRefusal(f"it is not a regular file{' or a pipe' * pipe}", "name a file")
 
 
-def leave_to(descriptor: int, owner: os.stat_result) -> None:
-    """Give what the superuser has just made to the owner of what is beside it, who will want to use it; not every system allows that."""
+def give_to(descriptor: int, owner: os.stat_result) -> None:
+    """Give what the superuser just created to `owner`'s user, who will want to use it; not every system allows that."""
     if POSIX and os.geteuid() == 0 and owner.st_uid:
         with suppress(OSError):
             os.fchown(descriptor, owner.st_uid, owner.st_gid)

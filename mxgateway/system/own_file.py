@@ -1,4 +1,4 @@
-"""A file of ours in a directory that is held open: what is checked is what is used."""
+"""An own file in a directory that is held open: the checked file is the file used."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-from mxgateway.system.reading import await_writer, bounded, patiently
-from mxgateway.system.rules import (  # fmt: skip
+from mxgateway.system.file_reading import await_writer, bounded, retry_while_shared
+from mxgateway.system.file_rules import (  # fmt: skip
     OTHERS_WRITE,
     POSIX,
     SAFELY,
@@ -18,7 +18,7 @@ from mxgateway.system.rules import (  # fmt: skip
     check_directory,
     check_kind,
     check_owners,
-    leave_to,
+    give_to,
 )
 
 
@@ -29,7 +29,7 @@ class OwnFile:
         descriptor: The directory; None on Windows.
         directory: Its path, without links.
         name: The file's name.
-        trusted: Whose files count there.
+        trusted: The user ids whose files are trusted there.
     """
 
     def __init__(self, descriptor: int | None, directory: str, name: str, trusted: AbstractSet[int]) -> None:
@@ -38,20 +38,20 @@ class OwnFile:
         self._name = name
         self._place = os.fstat(descriptor) if descriptor is not None else os.stat(directory)
         self.path = os.path.join(directory, name)
-        """Where it is, without links."""
+        """Its path, without links."""
         self._trusted = trusted
 
     def check(self) -> None:
-        """Refuse what stands there already and is no file of ours.
+        """Refuse an existing file that is not an own file.
 
         Raises:
-            FileRefusal: There is such a thing.
+            FileRefusal: There is such a file.
         """
         if (found := self._found()) is not None:
             self._check(found)
 
     def check_directory(self) -> None:
-        """Refuse a directory in which others could put another file in this one's place.
+        """Refuse a directory in which others could replace this file.
 
         Raises:
             FileRefusal: They could.
@@ -61,10 +61,10 @@ class OwnFile:
 
     @contextmanager
     def opened(self, *, pipe: bool = False) -> Iterator[BinaryIO]:
-        """Give the file to be read, for the time of the block.
+        """Open the file for reading; it is closed when the block ends.
 
         Args:
-            pipe: Whether a pipe will do.
+            pipe: Accept a pipe.
 
         Raises:
             FileNotFoundError: There is none.
@@ -72,7 +72,7 @@ class OwnFile:
             OSError: It cannot be opened.
         """
         self._check(self._stat(), pipe=pipe)
-        descriptor = patiently(lambda: self._open(os.O_RDONLY))
+        descriptor = retry_while_shared(lambda: self._open(os.O_RDONLY))
         try:
             found = os.fstat(descriptor)
             self._check(found, pipe=pipe)
@@ -84,18 +84,18 @@ class OwnFile:
             yield file
 
     def read(self, limit: int) -> bytes:
-        """Return what the file holds.
+        """Return the content of the file.
 
         Raises:
             FileNotFoundError: There is none.
-            FileRefusal: It must not be used, or has more than `limit` bytes.
+            FileRefusal: It must not be used, or is longer than `limit` bytes.
             OSError: It cannot be read.
         """
         with self.opened() as file:
             return bounded(file, limit)
 
     def lock_descriptor(self) -> int:
-        """Open the file for a lock, and make it where it is missing.
+        """Open the file for locking; create it if missing.
 
         Raises:
             FileRefusal: It must not be used.
@@ -113,16 +113,16 @@ class OwnFile:
         return descriptor
 
     def replace(self, data: bytes, *, is_locked: bool = False, keeps_mode: bool = False) -> None:
-        """Put a new file in the place of the old one in one step, with its owner.
+        """Replace the file atomically; the new one keeps the owner.
 
         Args:
-            data: What it holds.
-            is_locked: Whether a lock keeps other writers away: then what one that was killed has left is removed.
-            keeps_mode: Whether it has the mode of the old file, not that of a file for its owner alone.
+            data: The new content.
+            is_locked: The caller holds the lock, so a file left by a killed writer is removed.
+            keeps_mode: Keep the mode of the old file instead of 0600.
 
         Raises:
-            FileRefusal: The old file is none of ours.
-            OSError: It cannot be written; the old one stays.
+            FileRefusal: The old file is not an own file.
+            OSError: It cannot be written; the old file stays.
         """
         before = self._found()
         if before is not None:
@@ -135,10 +135,10 @@ class OwnFile:
         self._put(data, new, mode, before or self._place)
 
     def export(self, data: bytes) -> None:
-        """Do the same for a file that nobody trusts later: the old one may be anybody's, and others may read the new one.
+        """Replace a file that nobody trusts later: any user may own the old one, and others may read the new one.
 
         Raises:
-            FileRefusal: There is something that is no regular file.
+            FileRefusal: The path is not a regular file.
             OSError: It cannot be written; the old file stays.
         """
         before = self._found()
@@ -162,19 +162,19 @@ class OwnFile:
                 file.write(data)
                 file.flush()
                 os.fsync(descriptor)
-            patiently(lambda: os.replace(self._at(new), self._at(self._name), **self._both()))
+            retry_while_shared(lambda: os.replace(self._at(new), self._at(self._name), **self._both()))
         except BaseException:
             with suppress(OSError):
                 self._remove(new)
             raise
 
     def _make(self, name: str, mode: int | None, owner: os.stat_result) -> int:
-        """Make a file that was not there before; without a mode it has that of any new file."""
+        """Create a file that must not exist yet; without a mode it gets the default mode of new files."""
         descriptor = self._open(os.O_RDWR | os.O_CREAT | os.O_EXCL, name, mode=0o666 if mode is None else 0o600)
         if POSIX and mode is not None:
             with suppress(OSError):
                 os.fchmod(descriptor, mode)
-        leave_to(descriptor, owner)
+        give_to(descriptor, owner)
         return descriptor
 
     def _open(self, flags: int, name: str = "", *, mode: int = 0o600) -> int:
@@ -194,14 +194,14 @@ class OwnFile:
         return {} if fd is None else {"src_dir_fd": fd, "dst_dir_fd": fd}
 
     def _check(self, found: os.stat_result, *, pipe: bool = False) -> None:
-        """Refuse what is no file of ours; that others may read it is for others to judge."""
+        """Refuse what is not an own file. Whether others may read it is not checked here."""
         check_kind(found, pipe=pipe)
         if not POSIX:
             return
         check_owners({found.st_uid}, self._trusted, "it belongs to")
         if found.st_nlink > 1:
             raise FileRefusal(
-                f"it has {found.st_nlink} names (hard links): who made the others is unknown", "make a copy of it"
+                f"it has {found.st_nlink} hard links, and nobody knows who made the others", "make a copy of it"
             )
         if found.st_mode & OTHERS_WRITE:
-            raise FileRefusal("it may be written by others", f"check what it holds, then run 'chmod go-w {self.path}'")
+            raise FileRefusal("others may write it", f"check its content, then run 'chmod go-w {self.path}'")

@@ -1,4 +1,4 @@
-"""The way to a file: walked one directory at a time, so that nobody can bend it between two looks."""
+"""Walks the path to a file one directory at a time, so that nobody can redirect it between a check and its use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from mxgateway.system.place import OwnFile
-from mxgateway.system.rules import (
+from mxgateway.system.file_rules import (
     OTHERS_WRITE,
     POSIX,
     SAFELY,
@@ -19,31 +18,33 @@ from mxgateway.system.rules import (
     check_name,
     check_owners,
     check_way,
-    leave_to,
+    give_to,
 )
+from mxgateway.system.own_file import OwnFile
 
-_MOST_LINKS: Final = 40
-_YOUTH: Final = 2.0
-"""Seconds since a directory was made that is still new."""
+_MAX_LINKS: Final = 40
+_NEW_DIRECTORY_AGE: Final = 2.0
+"""Seconds during which a directory counts as just created."""
 _STEP: Final = (
     getattr(os, "O_PATH", getattr(os, "O_SEARCH", os.O_RDONLY))
     | getattr(os, "O_DIRECTORY", 0)
     | getattr(os, "O_NOFOLLOW", 0)
 )
-"""To step into a directory that may be searched but not listed."""
+"""Opens a directory that may be searched but not listed."""
 
 
 @contextmanager
 def located(path: str, *, make: bool = False, strict: bool = False) -> Iterator[OwnFile]:
-    """Give the place of a file, for the time of the block.
+    """Hold a file's directory open during the block.
 
     Args:
         path: The file.
-        make: Whether directories that are missing are made.
-        strict: Whether a directory on the way is refused that everybody may write: a file that is gone counts as one that was never there.
+        make: Create missing directories.
+        strict: Refuse a world-writable directory on the path. For files whose absence means something: others could
+            make them disappear.
 
     Raises:
-        FileRefusal: Somebody else's link leads there, or everybody could bend the way.
+        FileRefusal: Another user's link leads there, or everybody could redirect the path.
         OSError: A directory cannot be entered.
     """
     if not POSIX:
@@ -52,21 +53,21 @@ def located(path: str, *, make: bool = False, strict: bool = False) -> Iterator[
             os.makedirs(os.path.dirname(real), mode=0o700, exist_ok=True)
         yield OwnFile(None, *os.path.split(real), set())
         return
-    walk = Walk(path, make=make, strict=strict)
+    walk = PathWalk(path, make=make, strict=strict)
     try:
-        name = walk.last()
+        name = walk.to_directory()
         yield OwnFile(walk.descriptor, walk.directory, name, walk.trusted())
     finally:
         os.close(walk.descriptor)
 
 
-class Walk:
-    """Goes to a file one step after the other; each is taken from the directory that the one before has opened.
+class PathWalk:
+    """Walks to a file one directory at a time; each is opened relative to the one before.
 
     Args:
         path: The file.
-        make: Whether to make directories that are missing.
-        strict: Whether to refuse a directory that everybody may write.
+        make: Create missing directories.
+        strict: Refuse world-writable directories.
     """
 
     def __init__(self, path: str, *, make: bool, strict: bool) -> None:
@@ -74,24 +75,27 @@ class Walk:
         self._make = make
         self._strict = strict
         self._links = 0
-        self._strangers: set[int] = set()
-        """Who has made the links on the way, but for the user and root."""
-        self._host = 0
-        """In whose home the superuser is: root, or somebody whose home stands where only root could put it."""
-        self._is_astray = False
-        """Whether the superuser has come into what somebody put in the way."""
+        self._link_owners: set[int] = set()
+        """The users who made links on the path, the user and root apart."""
+        self._home_owner = 0
+        """For the superuser: whose home the walk is in.
+
+        Root's, or that of a user whose home only root could have made.
+        """
+        self._left_home = False
+        """For the superuser: whether the walk has entered something that a user put in the way."""
         if not os.geteuid():
-            path = os.path.join(os.getcwd(), path)  # in whose home that is shows on the way from the root
+            path = os.path.join(os.getcwd(), path)  # walked from the root, to see whose home it is in
         self._steps = _steps(path)
         start = os.sep if path.startswith(os.sep) else os.curdir
         self.directory = os.path.realpath(start)
         self.descriptor = os.open(start, _STEP & ~getattr(os, "O_NOFOLLOW", 0))
 
-    def last(self) -> str:
-        """Go to the file's directory and return its name there.
+    def to_directory(self) -> str:
+        """Walk to the file's directory and return the file's name in it.
 
         Raises:
-            FileRefusal: Somebody else's link leads there.
+            FileRefusal: Another user's link leads there.
             OSError: A directory cannot be entered.
         """
         while self._steps:
@@ -111,26 +115,26 @@ class Walk:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
 
     def trusted(self) -> set[int]:
-        """Return whose files count in the directory that was come to."""
+        """Return the user ids whose files are trusted in the directory reached."""
         user, owner = os.geteuid(), os.fstat(self.descriptor).st_uid
-        return {0, owner} if not user and owner == self._host and not self._is_astray else {0, user}
+        return {0, owner} if not user and owner == self._home_owner and not self._left_home else {0, user}
 
     def _check_links(self) -> None:
-        check_owners(self._strangers, self.trusted(), "it is reached by a link of")
+        check_owners(self._link_owners, self.trusted(), "it is reached through a link owned by")
 
     def _follow(self, step: str, link: os.stat_result) -> None:
-        """Take the steps of a link instead; its owner and its directory's decide where it leads."""
+        """Replace a link by the steps of its target; its owner and its directory's limit where it may lead."""
         self._links += 1
-        if self._links > _MOST_LINKS:
+        if self._links > _MAX_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         place = os.fstat(self.descriptor)
         check_directory(place, self.directory)
-        self._strangers |= {link.st_uid, place.st_uid} - {0, os.geteuid()}
+        self._link_owners |= {link.st_uid, place.st_uid} - {0, os.geteuid()}
         if link.st_uid not in (0, place.st_uid):
-            self._is_astray = True  # it stands where its owner is no host
+            self._left_home = True  # the link is not in its owner's directory
         target = os.readlink(step, dir_fd=self.descriptor)
         if target.startswith(os.sep):
-            self._stand_at(os.open(os.sep, _STEP), os.sep)
+            self._move_to(os.open(os.sep, _STEP), os.sep)
         self._steps += _steps(target)
 
     def _made(self, step: str) -> bool:
@@ -144,22 +148,22 @@ class Walk:
     def _enter(self, step: str, *, is_new: bool) -> None:
         descriptor = os.open(step, _STEP, dir_fd=self.descriptor)
         if is_new:
-            self._leave_new(step, descriptor)
-        self._note_host(os.fstat(self.descriptor), os.fstat(descriptor).st_uid)
+            self._give_new(step, descriptor)
+        self._note_home(os.fstat(self.descriptor), os.fstat(descriptor).st_uid)
         up = os.path.dirname(self.directory)
-        self._stand_at(descriptor, up if step == os.pardir else os.path.join(self.directory, step))
+        self._move_to(descriptor, up if step == os.pardir else os.path.join(self.directory, step))
 
-    def _note_host(self, parent: os.stat_result, owner: int) -> None:
-        """Note whose home is entered: one that only root could have put there, or more of the one that was entered before."""
+    def _note_home(self, parent: os.stat_result, owner: int) -> None:
+        """Note whose home is entered: a directory that only root could have made, or a deeper one of the same user."""
         if not owner:
             return
         if not parent.st_uid and not parent.st_mode & OTHERS_WRITE:
-            self._host = owner
-        elif not owner == parent.st_uid == self._host:
-            self._is_astray = True
+            self._home_owner = owner
+        elif not owner == parent.st_uid == self._home_owner:
+            self._left_home = True
 
-    def _leave_new(self, step: str, entered: int) -> None:
-        """Leave a new directory to its parent's owner: if it is what was just made, and not what that owner has put in its place meanwhile."""
+    def _give_new(self, step: str, entered: int) -> None:
+        """Give a new directory to its parent's owner, if it is the one just created and was not replaced meanwhile."""
         parent, found = os.fstat(self.descriptor), os.fstat(entered)
         if os.geteuid() or not parent.st_uid:
             return
@@ -167,17 +171,17 @@ class Walk:
             descriptor = os.open(step, os.O_RDONLY | os.O_DIRECTORY | SAFELY, dir_fd=self.descriptor)
             try:
                 is_same = os.path.samestat(found, os.fstat(descriptor))
-                is_young = not found.st_uid and abs(time.time() - found.st_mtime) < _YOUTH
-                if is_same and is_young and not os.listdir(descriptor):
-                    leave_to(descriptor, parent)
+                is_new = not found.st_uid and abs(time.time() - found.st_mtime) < _NEW_DIRECTORY_AGE
+                if is_same and is_new and not os.listdir(descriptor):
+                    give_to(descriptor, parent)
             finally:
                 os.close(descriptor)
 
-    def _stand_at(self, descriptor: int, directory: str) -> None:
+    def _move_to(self, descriptor: int, directory: str) -> None:
         os.close(self.descriptor)
         self.descriptor, self.directory = descriptor, directory
 
 
 def _steps(path: str) -> list[str]:
-    """Return the steps of a path, the last one first."""
+    """Return the components of a path, the last one first."""
     return [step for step in reversed(path.split(os.sep)) if step not in ("", os.curdir)]
