@@ -21,7 +21,7 @@ from mxgateway.errors.faults import ProtocolStatusFault, in_seconds
 from mxgateway.errors.redaction import Gate
 from mxgateway.errors.texts import CONTRACT_HINT
 from mxgateway.transport.calls.method import Site
-from mxgateway.wire import has_strangers, which_one_of
+from mxgateway.wire import has_unnamed_fields, which_one_of
 from mxgateway.wire.schema import is_message
 
 T = TypeVar("T")
@@ -243,7 +243,7 @@ _SAYINGS: Final = frozenset(
 def malformed(text: str, site: CallSite, reply: Any) -> MxGatewayMalformedReplyError | MxGatewayContractError:
     """Return the error for a reply that lacks what it must carry; with fields that are not known here, another contract is spoken."""
     hide_secrets(reply, site.gate, everywhere=True)
-    if has_strangers(reply):
+    if has_unnamed_fields(reply):
         return contract_error(f"{text} but has fields that are not known here", site)
     error = MxGatewayMalformedReplyError(
         f"{text} from {site.endpoint}",

@@ -96,10 +96,10 @@ def number_of(message: str, field: str) -> int:
 STRANGE = encode_varint(1999 << 3 | 2) + b"\x05hello"
 REPLIES = {
     "no session id and unknown fields": (open_reply() + STRANGE, "no session id but has fields that are not known here"),
-    "unknown fields and nothing else": (STRANGE, "all of its fields are unknown here, number 1999 among them"),
+    "unknown fields and nothing else": (STRANGE, "all of its fields are unknown, such as number 1999"),
     "a known number of another type": (
         open_reply(session_id="s") + encode_varint(number_of("OpenSessionReply", "capabilities") << 3) + b"\x07",
-        "holds another type than capabilities has",
+        "has another wire type than capabilities",
     ),
     "bytes that are no message": (open_reply(session_id="s") + b"\x0f\x0f\x0f", "a reply cannot be read"),
     "text that is none": (
@@ -190,4 +190,4 @@ async def test_a_gateway_that_does_not_tell_its_contract_is_spoken_to_by_the_bui
             ) as client:
                 assert await main_job(client) == "done"
     (line,) = [each.getMessage() for each in caplog.records if each.name == "mxgateway.contract"]
-    assert line.startswith(f"{gateway.endpoint} does not tell its contract, the built-in one is spoken")
+    assert line.startswith(f"{gateway.endpoint} does not publish its contract, using the built-in one")
