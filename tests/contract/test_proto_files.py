@@ -321,7 +321,7 @@ def test_a_fault_is_told_with_file_and_line(text: str, tmp_path: Path) -> None:
 def test_a_type_of_a_file_that_is_not_imported_is_told_with_the_file(tmp_path: Path) -> None:
     files = {"a.proto": HEAD + "message A {}", "b.proto": HEAD + "message B { A a = 1; }"}
     with pytest.raises(
-        ContractError, match=r"b\.proto:3: 'A' is no type .*; 'a\.proto', which defines it, is not imported"
+        ContractError, match=r"b\.proto:3: 'A' is not a type .*; 'a\.proto', which defines it, is not imported"
     ):
         descriptor_set_of(write(tmp_path, files))
 
@@ -341,7 +341,7 @@ def test_a_circle_of_imports_is_told(tmp_path: Path) -> None:
 def test_what_is_no_folder_of_protos_is_told(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match="is not a folder: name the one that contains"):
         descriptor_set_of(tmp_path / "nowhere")
-    with pytest.raises(ContractError, match=r"holds no \.proto file"):
+    with pytest.raises(ContractError, match=r"contains no \.proto file"):
         descriptor_set_of(str(tmp_path))
 
 

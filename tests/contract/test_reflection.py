@@ -102,7 +102,7 @@ async def test_a_service_that_the_server_lists_and_cannot_define_is_left_out_wit
             found = await fetch_descriptor_set(channel, timeout=10)
     assert not any(difference.is_breaking for difference in compare(own_descriptor_set(), found))
     assert [record.getMessage() for record in caplog.records] == [
-        f"{endpoint} lists the service plant.v1.Handwritten and does not tell its definition"
+        f"{endpoint} lists the service plant.v1.Handwritten but does not define it"
     ]
 
 
@@ -240,8 +240,8 @@ HOSTILE: dict[str, tuple[Play, str]] = {
     "no services": (lambda request: [lists()], "it defines none of its services"),
     "the wrong file": (server({}, tells(file("a.proto", service="T"))), "it answered something else when asked for p.S"),
     "no file": (server({}, tells()), "it answered something else when asked for p.S"),
-    "no descriptor": (server({}, tells(b"\xff\xff")), "what it tells is no descriptor"),
-    "a service of garbage": (server({}, tells(b"\x0a\x01a\x32\x02\xff\xff")), "what it tells is no descriptor"),
+    "no descriptor": (server({}, tells(b"\xff\xff")), "its answer is not a descriptor"),
+    "a service of garbage": (server({}, tells(b"\x0a\x01a\x32\x02\xff\xff")), "its answer is not a descriptor"),
     "a file without a name": (server({}, tells(file("", service="S"))), "it uses the invalid name ''"),
     "a file with a line end": (server({}, tells(file("a\r\n.proto", service="S"))), r"it uses the invalid name 'a\\r\\n.proto'"),
     "an import with a line end": (server({}, tells(file("a.proto", "b\x1b[2J", service="S"))), r"it uses the invalid name 'b\\x1b\[2J'"),
