@@ -1,4 +1,4 @@
-"""Transitions of alarms that come before the snapshot that they belong behind."""
+"""Alarm transitions that arrive before the snapshot is complete."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from mxgateway.alarms.weights import weight
 _Kind = proto.AlarmTransitionKind
 
 _DECISIVE: Final = frozenset({_Kind.RAISE, _Kind.RETRIGGER, _Kind.CLEAR})
-"""After one of these it does not matter how the alarm stood before."""
+"""After one of these, the alarm's earlier state does not matter."""
 
 
 class EarlyTransitions:
-    """What a feed has told of each alarm before its snapshot was complete, in the order of the last word about each.
+    """The transitions that arrive before a feed's snapshot is complete, ordered by the last transition of each alarm.
 
-    Only what still matters is kept: the last time that the alarm was raised or cleared, and the last acknowledgement after it. So the size is bounded by the number of
-    alarms, however long the snapshot takes.
+    It keeps only what still matters: the last raise or clear of an alarm and the last acknowledgement after it. So its
+    size is limited by the number of alarms, however long the snapshot takes.
 
     Attributes:
-        weight: As how many alarms of an ordinary size they count.
+        weight: The size, in alarms of ordinary size.
     """
 
     def __init__(self) -> None:
@@ -37,17 +37,17 @@ class EarlyTransitions:
             yield from transitions
 
     def add(self, transition: AlarmTransition) -> None:
-        """Take one more."""
+        """Add a transition."""
         earlier = self._by_reference.pop(transition.reference, [])
         before = sum(map(weight, earlier))
         if transition.kind in _DECISIVE:
             earlier = []
-        kept = [each for each in earlier if _sort(each) is not _sort(transition)]
+        kept = [each for each in earlier if _category(each) is not _category(transition)]
         self._by_reference[transition.reference] = [*kept, transition]
         self.weight += sum(map(weight, kept)) + weight(transition) - before
 
 
-def _sort(transition: AlarmTransition) -> _Kind:
-    """Return the kind of a transition as far as it matters here: all that this client does not know are alike."""
+def _category(transition: AlarmTransition) -> _Kind:
+    """Return the kind of a transition as far as it matters here; all unknown kinds are equal."""
     kind = transition.kind
     return _Kind.RAISE if kind in _DECISIVE else _Kind.ACKNOWLEDGE if kind == _Kind.ACKNOWLEDGE else _Kind.UNSPECIFIED

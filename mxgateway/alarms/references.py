@@ -1,4 +1,4 @@
-"""References of alarms: a GUID, or provider, group and tag."""
+"""Alarm references: a GUID, or provider, group and tag."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ _GUID: Final = re.compile(
 )
 _BRACKETS: Final = {"{": "}", "(": ")"}
 _SHOWN: Final = 100
-"""Characters of a reference that a refusal shows."""
+"""Characters of a reference that an error shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmReference:
-    """What names an alarm: its GUID, or provider, group and tag. Make one with `parse`; ``str()`` is what the gateway takes."""
+    """Identifies an alarm: by its GUID, or by provider, group and tag.
+
+    Make one with `parse`; ``str()`` returns what the gateway takes.
+    """
 
     guid: UUID | None = None
-    """The GUID; None in the other form."""
+    """The GUID; None for the other form."""
     provider: str = ""
-    """What stands before the first ``!``: the galaxy."""
+    """The part before the first ``!``: the galaxy."""
     group: str = ""
-    """What stands between it and the first ``.`` behind it: the area."""
+    """The part between it and the next ``.``: the area."""
     tag: str = ""
     """The rest: ``<object>.<alarm>``."""
 
     @classmethod
     def parse(cls, text: str) -> AlarmReference:
-        """Return the reference that a text is; white space around it does not count.
+        """Parse a reference; surrounding white space is ignored.
 
         Args:
             text: A GUID, with or without hyphens and brackets, or ``Provider!Group.Tag``.
@@ -50,12 +53,12 @@ class AlarmReference:
         if not text:
             raise _refused(text, "is empty")
         if not mark:
-            raise _refused(text, "is no GUID and has no '!' behind a provider")
-        for part, name in ((provider, "provider before the '!'"), (group, "group behind the '!'")):
+            raise _refused(text, "is not a GUID and has no '!' after a provider")
+        for part, name in ((provider, "provider before the '!'"), (group, "group after the '!'")):
             if not part.strip():
                 raise _refused(text, f"has no {name}")
         if not dot or not tag.strip():
-            raise _refused(text, "has no tag behind the group and a '.'")
+            raise _refused(text, "has no '.' and tag after the group")
         return cls(provider=provider, group=group, tag=tag)
 
     def __str__(self) -> str:
@@ -63,7 +66,7 @@ class AlarmReference:
 
 
 def _is_guid(text: str) -> bool:
-    """Tell whether a text is a GUID as .NET reads one."""
+    """Return whether a text is a GUID that .NET accepts."""
     closing = _BRACKETS.get(text[:1], "")
     return (
         bool(_GUID.fullmatch(text)) and text[-1:] == (closing or text[-1:]) and (bool(closing) or text[-1:] not in ")}")

@@ -1,4 +1,4 @@
-"""How much memory alarms take, counted in alarms of an ordinary size."""
+"""The memory that alarms take, counted in alarms of ordinary size."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from mxgateway.errors import GrpcStatus, MxGatewayLimitError
 from mxgateway.values import UnconvertedValue
 
 ORDINARY: Final = 1024
-"""Characters of an alarm's texts and values that count as one alarm; a gateway's have some hundred."""
+"""Characters of an alarm's texts and values that count as one alarm; a gateway's alarms have a few hundred."""
 MOST_ALARMS: Final = 100_000
-"""Alarms that a board holds unless told: several times those of a large plant, in some 100 MiB."""
+"""Default limit of a board: several times the alarms of a large plant, in about 100 MiB."""
 
 
-def weight(told: ActiveAlarm | AlarmTransition | AlarmProviderStatus) -> int:
-    """Return as how many alarms one counts: one, and another one for each 1,024 characters of its texts and values."""
-    if isinstance(told, AlarmProviderStatus):
-        return 1 + len(told.reason) // ORDINARY
+def weight(item: ActiveAlarm | AlarmTransition | AlarmProviderStatus) -> int:
+    """Return how many alarms one counts as: 1, plus 1 for each 1,024 characters of its texts and values."""
+    if isinstance(item, AlarmProviderStatus):
+        return 1 + len(item.reason) // ORDINARY
     size = (
-        len(told.reference) + len(told.source) + len(told.type_name) + len(told.operator) + len(told.comment) + len(told.category)
-        + len(told.description) + _size(told.value) + _size(told.limit)
+        len(item.reference) + len(item.source) + len(item.type_name) + len(item.operator) + len(item.comment) + len(item.category)
+        + len(item.description) + _size(item.value) + _size(item.limit)
     )  # fmt: skip
     return 1 + size // ORDINARY
 
@@ -29,16 +29,16 @@ def _size(value: Any) -> int:
     if isinstance(value, str | bytes):
         return len(value)
     if isinstance(value, UnconvertedValue):
-        return 2 * len(bytes(value.message))  # as what it was received as, and as what it is
+        return 2 * len(bytes(value.message))  # held twice: as received and as decoded
     if isinstance(value, list | tuple):
         return sum(map(_size, value)) + 32 * len(value)
     return 32
 
 
 def too_many(what: str, limit: int) -> MxGatewayLimitError:
-    """Return the error for a gateway that tells more alarms than are kept."""
+    """Return the error for a gateway that sends more alarms than the limit."""
     return MxGatewayLimitError(
-        f"the gateway tells {what} that count as more than {limit} alarms",
-        hint="narrow the prefix, or allow more with max_alarms",
+        f"the gateway sent {what} that count as more than {limit} alarms",
+        hint="narrow the prefix, or raise max_alarms",
         phase="stream", grpc_status=GrpcStatus.RESOURCE_EXHAUSTED,
     )  # fmt: skip

@@ -21,7 +21,7 @@ from mxgateway.errors.faults import ProtocolStatusFault, in_seconds
 from mxgateway.errors.redaction import Gate
 from mxgateway.errors.texts import CONTRACT_HINT
 from mxgateway.transport.calls.method import Site
-from mxgateway.wire import has_strangers, which_one_of
+from mxgateway.wire import has_unnamed_fields, which_one_of
 from mxgateway.wire.schema import is_message
 
 T = TypeVar("T")
@@ -253,7 +253,7 @@ _DIAGNOSTIC_FIELDS: Final = frozenset(
 def malformed(text: str, site: CallSite, reply: Any) -> MxGatewayMalformedReplyError | MxGatewayContractError:
     """Return the error for a reply without a required part; unknown fields in it mean that the contracts differ."""
     hide_secrets(reply, site.gate, everywhere=True)
-    if has_strangers(reply):
+    if has_unnamed_fields(reply):
         return contract_error(f"{text} but has unknown fields", site)
     error = MxGatewayMalformedReplyError(
         f"{text} from {site.endpoint}",

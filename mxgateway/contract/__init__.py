@@ -1,4 +1,4 @@
-"""A gateway's contract as data: what it holds, how another one differs from it, and how a client is bound to it."""
+"""A gateway's contract as data: loading, comparing, and binding a client to it."""
 
 from mxgateway.contract.comparing import Difference as Difference
 from mxgateway.contract.comparing import DifferenceKind as DifferenceKind

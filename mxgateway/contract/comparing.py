@@ -1,8 +1,8 @@
-"""How two contracts differ.
+"""Compares two contracts.
 
-A gateway publishes its contract as a FileDescriptorSet, which is what `protoc --descriptor_set_out`
-writes. `compare` reads such a set beside the client's own and names every difference. Contracts
-grow by addition only, so what the other side adds is a note; everything else breaks a client that is not bound to it.
+A gateway publishes its contract as a FileDescriptorSet, as written by `protoc --descriptor_set_out`. `compare` compares
+such a set with the client's own and names every difference. Contracts only grow, so an addition on the other side is a
+note; everything else breaks a client that is not bound to it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mxgateway.contract.facts import EnumFacts, FieldFacts, MessageFacts, Method
 
 
 class DifferenceKind(enum.StrEnum):
-    """What is different; the value is what is shown."""
+    """The kind of a difference; the value is the displayed text."""
 
     MISSING_PACKAGE = "missing package"
     MISSING_MESSAGE = "missing message"
@@ -44,7 +44,7 @@ class DifferenceKind(enum.StrEnum):
 
     @property
     def is_note(self) -> bool:
-        """Whether two sides with this difference still understand each other."""
+        """Whether the two sides still understand each other."""
         return self in _NOTES
 
 
@@ -65,13 +65,13 @@ class Difference:
     """One difference between the client's contract and another one."""
 
     kind: DifferenceKind
-    """What is different."""
+    """The kind of the difference."""
     where: str
-    """The full name of what differs, such as ``mxaccess_gateway.v1.MxEvent.family``."""
+    """The full name of the differing element, such as ``mxaccess_gateway.v1.MxEvent.family``."""
     ours: str = ""
-    """What the client's contract says; empty when `kind` says it all."""
+    """The client's side; empty if `kind` says everything."""
     theirs: str = ""
-    """What the other contract says; empty when `kind` says it all."""
+    """The other side; empty if `kind` says everything."""
 
     @property
     def is_breaking(self) -> bool:
@@ -85,7 +85,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class PackageSummary:
-    """How much one proto package of a contract defines."""
+    """The size of one proto package of a contract."""
 
     name: str
     """The package, such as ``mxaccess_gateway.v1``."""
@@ -94,36 +94,36 @@ class PackageSummary:
     enums: int
     """Enums, nested ones included."""
     rpcs: int
-    """Calls of all services."""
+    """RPCs of all services."""
 
 
 def own_descriptor_set() -> bytes:
-    """Return the contract of the client's bindings, with its imports, as a FileDescriptorSet."""
+    """Return the contract of the client's bindings, including imports, as a FileDescriptorSet."""
     return importlib.resources.files(generated).joinpath("contract.binpb").read_bytes()
 
 
 def compare(own: bytes, other: bytes) -> list[Difference]:
     """Compare two contracts, each a serialized FileDescriptorSet.
 
-    Only the packages of `own` are compared; protobuf's own types are not. What a package without a
-    service holds is never spoken by a client, so such a package may be absent from `other`.
+    Only the packages of `own` are compared, without protobuf's own types. A client never sends messages of a package
+    without a service, so such a package may be missing from `other`.
 
     Args:
         own: The client's contract, see `own_descriptor_set`.
         other: The contract to compare it with.
 
     Returns:
-        What breaks a client, in the order of `own`, then the notes. The contracts are compatible
-        when no difference `is_breaking`.
+        The breaking differences in the order of `own`, then the notes. The contracts are compatible if no difference
+        `is_breaking`.
 
     Raises:
-        ContractError: One of the two is no FileDescriptorSet.
+        ContractError: One of the two is not a FileDescriptorSet.
     """
     return differences(packages_of(own, "the client's own contract"), packages_of(other, "the other contract"))
 
 
 def differences(ours: Mapping[str, PackageFacts], theirs: Mapping[str, PackageFacts]) -> list[Difference]:
-    """Do what `compare` does, for contracts that are read already."""
+    """Compare two parsed contracts like `compare`."""
     found = [
         difference
         for name, package in ours.items()
@@ -133,16 +133,16 @@ def differences(ours: Mapping[str, PackageFacts], theirs: Mapping[str, PackageFa
 
 
 def summarize(descriptor_set: bytes) -> list[PackageSummary]:
-    """Count what each package of a serialized FileDescriptorSet defines, protobuf's own apart.
+    """Count the definitions of each package in a serialized FileDescriptorSet, except protobuf's own.
 
     Raises:
-        ContractError: It is no FileDescriptorSet.
+        ContractError: It is not a FileDescriptorSet.
     """
     return summaries(packages_of(descriptor_set))
 
 
 def summaries(packages: Mapping[str, PackageFacts]) -> list[PackageSummary]:
-    """Do what `summarize` does, for a contract that is read already."""
+    """Summarize a parsed contract like `summarize`."""
     return [PackageSummary(name, len(it.messages), len(it.enums), len(it.methods)) for name, it in packages.items()]
 
 
@@ -180,7 +180,7 @@ def _compare_fields(message: str, ours: dict[str, FieldFacts], theirs: dict[str,
 
 
 def _traits(facts: FieldFacts) -> dict[DifferenceKind, str]:
-    """Return what both sides have to agree on about a field."""
+    """Return the properties of a field that must be equal on both sides."""
     return {
         DifferenceKind.FIELD_NUMBER: str(facts.number),
         DifferenceKind.FIELD_TYPE: facts.type,

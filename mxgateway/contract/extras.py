@@ -1,4 +1,4 @@
-"""What a gateway's contract adds to a message, by its own names: read from the bytes that our class has no field for."""
+"""Fields that only a gateway's contract has, read by name from the unknown fields of our messages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WRAPPERS: Final = {
 
 
 class Extras:
-    """Reads fields by the facts of a contract."""
+    """Reads fields by the definitions of a contract."""
 
     def __init__(self, messages: Mapping[str, MessageFacts], enums: Mapping[str, EnumFacts]) -> None:
         self._messages = messages
@@ -43,11 +43,11 @@ class Extras:
         }
 
     def read(self, message: str, data: bytes, depth: int = DEPTH_LIMIT) -> dict[str, Any]:
-        """Return what stands in a message's bytes, by the name of each field. A value that is not what the contract says is given as its bytes."""
+        """Return a message's values by field name; a value that contradicts the contract is returned as bytes."""
         return {facts.name: value for facts, value in self._values(message, data, depth)}
 
     def read_json(self, message: str, data: bytes, depth: int = DEPTH_LIMIT) -> dict[str, Any]:
-        """Return the same as protobuf's JSON has it."""
+        """Return the same in protobuf's JSON form."""
         return {
             facts.json_name or facts.name: self._in_json(facts, value)
             for facts, value in self._values(message, data, depth)
@@ -136,13 +136,13 @@ class Extras:
 def _plain(kind: str, value: Any) -> Any:
     if isinstance(value, Timestamp | Duration):
         return value_in_json("timestamp" if isinstance(value, Timestamp) else "duration", value)
-    if isinstance(value, bytes):  # perhaps what is not as the contract says
+    if isinstance(value, bytes):  # possibly a value that contradicts the contract
         return value_in_json("bytes", value)
     return value if kind in ("enum", "") else value_in_json(kind, value)
 
 
 def _split(data: bytes) -> Iterator[tuple[int, int, Any]]:
-    """Yield number, wire type and raw value of each field: an integer, or bytes. Ends where the bytes make no sense."""
+    """Yield the number, wire type and raw value (an integer or bytes) of each field; stop at invalid bytes."""
     pos, end = 0, len(data)
     while pos < end:
         tag, pos = _varint(data, pos)
@@ -180,7 +180,7 @@ def _packed(data: Any, wire_type: int) -> Iterator[Any]:
 
 
 def _varint(data: bytes, pos: int) -> tuple[int, int]:
-    """Return a number and the position behind it, which is behind the data when the number does not end there."""
+    """Return a number and the position after it; the position is beyond the data if the number is truncated."""
     value = shift = 0
     while pos < len(data) and shift < 70:
         byte = data[pos]

@@ -1,6 +1,7 @@
-"""What a contract says: its messages, enums and methods by their full names, read from a FileDescriptorSet.
+"""The content of a contract: messages, enums and methods by full name, read from a FileDescriptorSet.
 
-A descriptor set is untrusted input: it is bounded in size and in number, every name in it is an identifier, and nothing of it is ever taken for source code.
+A descriptor set is untrusted input: its size and counts are limited, every name is an identifier, and nothing in it is
+ever used as source code.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ from mxgateway.wire import WireError, decode
 from mxgateway.wire.schema import PACKABLE_KINDS
 
 SIZE_LIMIT: Final = 2 * 1024 * 1024
-"""Bytes of a descriptor set; the gateway's own takes some 40 KiB."""
+"""Most bytes of a descriptor set; the gateway's own has some 40 KiB."""
 TYPES_LIMIT: Final = 10_000
-"""Messages, enums and services of a descriptor set; the gateway's own has some 150."""
+"""Most messages, enums and services of a descriptor set; the gateway's own has some 150."""
 MEMBERS_LIMIT: Final = 100_000
-"""Fields, oneofs, values and calls of a descriptor set; the gateway's own has some 900."""
+"""Most fields, oneofs, values and calls of a descriptor set; the gateway's own has some 900."""
 NAME_LIMIT: Final = 1000
-"""Characters of a full name."""
+"""Most characters of a full name."""
 LARGEST_NUMBER: Final = 2**29 - 1
-"""The largest number that a field can have."""
+"""The largest valid field number."""
 
 PROTOBUF: Final = "google.protobuf"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
@@ -46,7 +47,7 @@ _KEY_KINDS: Final = SCALARS.keys() - {"double", "float", "bytes"}
 
 
 ContractError = MxGatewayContractError
-"""What was given is no contract: no FileDescriptorSet, or one that contradicts itself."""
+"""Not a contract: not a FileDescriptorSet, or one that contradicts itself."""
 
 
 class FieldFacts(NamedTuple):
@@ -61,21 +62,21 @@ class FieldFacts(NamedTuple):
     label: str
     """``singular``, ``repeated`` or ``required``."""
     oneof: str
-    """The oneof that it is in; empty for none."""
+    """The oneof that contains it; empty if none."""
     optional: bool
-    """True when it was declared ``optional``."""
+    """True if declared ``optional``."""
     packed: bool
-    """True when a list of numbers is written as one run."""
+    """True if a list of numbers is packed."""
     json_name: str
 
     @property
     def type(self) -> str:
-        """The type in words."""
+        """The type for display."""
         return f"{self.kind} {self.type_name}" if self.type_name else self.kind
 
     @property
     def has_presence(self) -> bool:
-        """True when a zero is told from nothing."""
+        """True if zero differs from unset."""
         return bool(self.oneof or self.optional) or (self.kind == "message" and self.label != "repeated")
 
 
@@ -83,7 +84,7 @@ class MessageFacts(NamedTuple):
     """One message."""
 
     name: str
-    """With its package, as all names of types here."""
+    """Including the package, like all type names here."""
     fields: dict[str, FieldFacts]
     is_map_entry: bool
 
@@ -93,7 +94,7 @@ class EnumFacts(NamedTuple):
 
     name: str
     numbers: dict[str, int]
-    """By the name of the value, in the order of the file."""
+    """By value name, in the order of the file."""
 
 
 class MethodFacts(NamedTuple):
@@ -104,12 +105,12 @@ class MethodFacts(NamedTuple):
     request: str
     reply: str
     streaming: str
-    """Such as ``unary-stream``: how many messages each side sends."""
+    """The call type, such as ``unary-stream``."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackageFacts:
-    """What the files of one proto package define, by full name."""
+    """The definitions of one proto package, by full name."""
 
     messages: dict[str, MessageFacts] = dataclasses.field(default_factory=dict)
     enums: dict[str, EnumFacts] = dataclasses.field(default_factory=dict)
@@ -117,23 +118,23 @@ class PackageFacts:
 
     @property
     def is_empty(self) -> bool:
-        """True when nothing is defined."""
+        """True if nothing is defined."""
         return not (self.messages or self.enums or self.methods)
 
 
 def packages_of(descriptor_set: bytes, what: str = "the contract") -> dict[str, PackageFacts]:
-    """Read a serialized FileDescriptorSet; protobuf's own types are left out.
+    """Read a serialized FileDescriptorSet, without protobuf's own types.
 
     Args:
-        descriptor_set: What ``protoc --descriptor_set_out`` writes.
-        what: What it is, for the error.
+        descriptor_set: As written by ``protoc --descriptor_set_out``.
+        what: Its name in errors.
 
     Raises:
-        ContractError: It is none, or says what no contract says.
+        ContractError: It is not a FileDescriptorSet, or its content is invalid.
     """
     if len(descriptor_set) > SIZE_LIMIT:
         raise ContractError(f"{what} has {len(descriptor_set)} bytes, more than the limit of {SIZE_LIMIT}")
-    none = f"{what} is no FileDescriptorSet, as protoc --descriptor_set_out writes it"
+    none = f"{what} is not a FileDescriptorSet as written by protoc --descriptor_set_out"
     try:
         files = decode(FileSet, descriptor_set).file
     except WireError as error:
@@ -149,13 +150,13 @@ def _usual_json_name(name: str) -> str:
 
 
 class _Reading:
-    """One descriptor set while it is read."""
+    """One descriptor set being read."""
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._packages: dict[str, PackageFacts] = {}
         self._defined: dict[str, str] = {}
-        """What each type is: message, entry (of a map), enum or service."""
+        """The kind of each type: message, entry (of a map), enum or service."""
         self._members = 0
 
     def of_files(self, files: Iterable[File]) -> dict[str, PackageFacts]:
@@ -206,7 +207,7 @@ class _Reading:
 
     def _oneof(self, message: Type, field: Field, where: str) -> str:
         index = field.oneof_index
-        # protobuf keeps `optional` as a oneof of its own making, which nobody sees.
+        # protobuf represents `optional` by a synthetic oneof, which stays hidden.
         if index is None or field.proto3_optional:
             return ""
         if not 0 <= index < len(message.oneof_decl):
@@ -222,7 +223,7 @@ class _Reading:
         return name
 
     def _check_fields(self, message: MessageFacts) -> None:
-        """Refuse fields whose types are not what they are said to be."""
+        """Raise if the kind of a field's type is wrong."""
         if message.is_map_entry:
             key, value = (message.fields.get(name) for name in ("key", "value"))
             if (
@@ -231,7 +232,7 @@ class _Reading:
             ):  # fmt: skip
                 raise ContractError(f"{self._what} defines {message.name} as a map's entry, which it is not")
         for field in message.fields.values():
-            # What is not defined comes from an import that was left out.
+            # An undefined type is from an import that was left out.
             found = self._defined.get(field.type_name, field.kind)
             said = "entry" if found == "entry" and (field.label, field.kind) == ("repeated", "message") else field.kind
             if found != said:
@@ -268,11 +269,11 @@ class _Reading:
                 package.methods[name] = MethodFacts(name, request, reply, streaming)
 
     def _define(self, scope: str, name: str, kind: str) -> str:
-        """Return the full name of a type that is defined in a scope."""
+        """Return the full name of a type defined in a scope."""
         self._check_part(name)
         full_name = f"{scope}.{name}" if scope else name
         if len(full_name) > NAME_LIMIT:
-            raise ContractError(f"{self._what} holds a name of more than {NAME_LIMIT} characters, {name[:40]!r}")
+            raise ContractError(f"{self._what} has a name of more than {NAME_LIMIT} characters, {name[:40]!r}")
         if full_name in self._defined:
             raise ContractError(f"{self._what} defines {full_name} twice")
         if len(self._defined) == TYPES_LIMIT:
@@ -286,11 +287,11 @@ class _Reading:
             raise ContractError(f"{self._what} defines more than {MEMBERS_LIMIT} fields, values and calls")
 
     def _check_part(self, name: str) -> None:
-        """Refuse what is no identifier: names go into messages, logs and paths."""
+        """Raise unless the name is an identifier: names go into messages, logs and paths."""
         if not _NAME.fullmatch(name):
-            raise ContractError(f"{self._what} holds {name[:40]!a}, which is no name")
+            raise ContractError(f"{self._what} contains {name[:40]!a}, which is not a valid name")
 
     def _check_name(self, name: str) -> None:
-        """Refuse what is not identifiers with dots between them."""
+        """Raise unless the name consists of identifiers joined with dots."""
         if len(name) > NAME_LIMIT or not all(map(_NAME.fullmatch, name.split("."))):
-            raise ContractError(f"{self._what} holds {name[:40]!a}, which is no name")
+            raise ContractError(f"{self._what} contains {name[:40]!a}, which is not a valid name")

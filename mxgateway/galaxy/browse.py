@@ -1,4 +1,4 @@
-"""The galaxy as a tree that is asked for branch by branch."""
+"""The galaxy as a tree that is loaded branch by branch."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from mxgateway.transport.calls.method import CallOptions, call_site
 from mxgateway.transport.channel import Channel
 
 MOST_RESTARTS: Final = 3
-"""Deployments between two pages that the children of one object are asked for again after. Nobody has seen the pages before, so nobody has to know."""
+"""Most retries of one listing after deployments between two pages. No caller has seen the earlier pages."""
 
 
 class Branches:
-    """How branches are asked for: everything that all nodes of one browsing share.
+    """How branches are listed: what all nodes of one tree share.
 
     Args:
-        channel: Where to ask.
-        options: Which children.
-        page_size: Objects of a page.
+        channel: The channel to call on.
+        options: Which children to list.
+        page_size: Objects per page.
     """
 
     def __init__(self, channel: Channel, options: BrowseOptions, page_size: int) -> None:
@@ -42,7 +42,7 @@ class Branches:
     async def children(
         self, parent: LazyBrowseNode | None, timeout: float | None, correlation_id: str
     ) -> list[LazyBrowseNode]:
-        """Return the children of a node, or of where browsing begins, in the gateway's order.
+        """Return the children of a node, or of the start of browsing, in the gateway's order.
 
         Raises:
             MxGatewayNotFoundError: The parent is not there.
@@ -98,7 +98,7 @@ class Branches:
         return request
 
     def base_path(self) -> str:
-        """Return the path of where browsing begins, as far as it is known."""
+        """Return the path where browsing started, as far as it is known."""
         return (self._options.parent_contained_path or "").strip("/")
 
     def _site(self, correlation_id: str) -> CallSite:
@@ -106,7 +106,7 @@ class Branches:
 
 
 class LazyBrowseNode:
-    """An object of the galaxy whose children are asked for when they are wanted. `GalaxyRepositoryClient.browse` makes them."""
+    """An object of the galaxy whose children are loaded on demand. Made by `GalaxyRepositoryClient.browse`."""
 
     __slots__ = ("_branches", "_children", "_expansion", "_pages_size", "has_children_hint", "object", "parent")
 
@@ -118,11 +118,11 @@ class LazyBrowseNode:
         self._expansion: _Expansion | None = None
         self._pages_size = 0
         self.object = galaxy_object
-        """What the galaxy knows about it."""
+        """The galaxy's data about the object."""
         self.has_children_hint = has_children
-        """Whether the object had children when it was listed, filters apart."""
+        """Whether the object had children when it was listed, ignoring filters."""
         self.parent = parent
-        """The node that it was expanded from; None where browsing began."""
+        """The node that it was expanded from; None where browsing started."""
 
     def __repr__(self) -> str:
         state = f"{len(self.children)} children" if self.is_expanded else "not expanded"
@@ -130,17 +130,19 @@ class LazyBrowseNode:
 
     @property
     def children(self) -> tuple[LazyBrowseNode, ...]:
-        """The children as of the last expansion: areas first, then by name. Empty before it."""
+        """The children as of the last expansion: areas first, then by name. Empty before the first one."""
         return self._children or ()
 
     @property
     def is_expanded(self) -> bool:
-        """True once the children were asked for."""
+        """True once the children have been loaded."""
         return self._children is not None
 
     @property
     def path(self) -> str:
-        """Names joined with ``/``, from the top level; from the parent that browsing began at when that was given by id or tag name."""
+        """The names joined with ``/``, from the top level.
+
+        If browsing started at a parent given by id or tag name, the path starts below that parent."""
         names = [name_of(self.object)]
         node = self.parent
         while node is not None:
@@ -153,14 +155,15 @@ class LazyBrowseNode:
     async def expand(
         self, refresh: bool = False, *, timeout: float | None = None, correlation_id: str = ""
     ) -> tuple[LazyBrowseNode, ...]:
-        """Ask for the children, all pages of them, unless they are here already, and return them.
+        """Return the children, all pages of them; they are requested on the first call only.
 
-        Callers at the same time share one expansion, and what becomes of it; it goes on as long as one of them waits. One that has failed can be
-        tried again. The filters that browsing began with hold here, too.
+        Concurrent callers share one expansion and its outcome; it is cancelled when the last of them is cancelled. A
+        failed expansion can be retried. The filters of `browse` apply here too.
 
         Args:
-            refresh: Ask again, also when the children are here: the galaxy may have been deployed. They are new nodes then.
-            timeout: Bound of the whole in seconds; that of the first caller counts.
+            refresh: Request the children again even if they are loaded: the galaxy may have been redeployed. This
+                creates new nodes.
+            timeout: Timeout for all pages in seconds; of concurrent callers, the first one's applies.
             correlation_id: For errors and tracers.
 
         Raises:
@@ -174,23 +177,23 @@ class LazyBrowseNode:
         check_correlation_id(correlation_id)
         while self._children is None or refresh:
             shared = self._expansion = self._expansion or _Expansion(self._expand(timeout, correlation_id))
-            outcome = await self._waited_for(shared)
+            outcome = await self._wait_for(shared)
             if isinstance(outcome, MxGatewayError):
-                raise copy_of(outcome)  # one of its own for each caller
+                raise copy_of(outcome)  # a copy for each caller
             if outcome is not None:
                 return outcome
         return self._children
 
     async def _expand(self, timeout: float | None, correlation_id: str) -> Outcome:
-        """Have the children. An error is returned: a task that nobody looks at any more keeps no exception."""
+        """Load the children. Errors are returned: a task that nobody awaits must not keep an exception."""
         try:
             self._children = children = tuple(await self._branches.children(self, timeout, correlation_id))
         except MxGatewayError as error:
             return error.with_traceback(None)
         return children
 
-    async def _waited_for(self, shared: _Expansion) -> Outcome | None:
-        """Return what an expansion has come to; None when it was given up. The last caller that goes away gives it up."""
+    async def _wait_for(self, shared: _Expansion) -> Outcome | None:
+        """Return the outcome of an expansion, None if cancelled. Cancelling the last waiting caller cancels it."""
         shared.waiters += 1
         try:
             await asyncio.wait([shared.task])
@@ -220,11 +223,11 @@ class LazyBrowseNode:
 
 
 Outcome = tuple[LazyBrowseNode, ...] | MxGatewayError
-"""What an expansion comes to."""
+"""The outcome of an expansion."""
 
 
 class _Expansion:
-    """An expansion that is under way, and how many wait for it."""
+    """A running expansion, and the number of callers that wait for it."""
 
     def __init__(self, work: Coroutine[Any, Any, Outcome]) -> None:
         self.task = asyncio.create_task(work)

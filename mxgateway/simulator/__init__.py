@@ -1,4 +1,4 @@
-"""A simulated MXAccess Gateway: the real contract over real TCP, a plant that lives, and switches for what goes wrong."""
+"""A simulated MXAccess Gateway: the real contract over real TCP, a live plant, and switches for faults."""
 
 from mxgateway.simulator.clock import Clock, ManualClock, SystemClock
 from mxgateway.simulator.gateway import SimulatedGateway

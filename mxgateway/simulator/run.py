@@ -1,4 +1,4 @@
-"""What a simulated gateway consists of between one start and the next stop."""
+"""The parts of a simulated gateway between one start and the next stop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Path = str | os.PathLike[str]
 
 
 class Run:
-    """What lives from one start to the next stop."""
+    """Everything that lives from one start to the next stop."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Run:
         self.listener = Listener(router.serve, options, ssl_context)
 
     async def stop(self) -> None:
-        """End the connections, the sessions and the plant."""
+        """Stop the connections, the sessions and the plant."""
         await self.listener.stop()
         await self._service.close()
         await self.sessions.close_all()

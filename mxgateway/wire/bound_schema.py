@@ -1,4 +1,4 @@
-"""The schema of a message whose fields have other numbers and types at the peer: names and Python types are ours, what is on the wire is the peer's."""
+"""Message schemas bound to a peer's contract: our names and Python types, the peer's numbers and wire types."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _BEYOND: Final = 1 << 32
 
 
 def converts(ours: str, theirs: str) -> bool:
-    """Tell whether values of one scalar kind can be those of the other."""
+    """Return whether values of one scalar kind convert to the other."""
     return ours == theirs or any(ours in family and theirs in family for family in _FAMILIES)
 
 
 class BoundEnum(dict[int, Any]):
-    """The members of an enum by the peer's numbers: the same names have the same meaning.
+    """The members of an enum by the peer's numbers: the same name has the same meaning.
 
-    A number whose name is none of ours becomes a member of its own, which equals none of ours, has the peer's name if there is one, and goes back as the number that it
-    came as.
+    A number with an unknown name becomes a separate member: it equals none of ours, carries the peer's name if there is
+    one, and is sent back unchanged.
 
     Args:
         enum_type: Our enum.
@@ -64,7 +64,7 @@ class BoundEnum(dict[int, Any]):
         return member
 
     def number_of(self, member: int) -> int:
-        """Return the peer's number for a member, or for a number that was given for one.
+        """Return the peer's number for a member or for a plain number.
 
         Raises:
             LackingError: The peer has no member of this name.
@@ -72,7 +72,7 @@ class BoundEnum(dict[int, Any]):
         value = index(member)
         if value in self._sent:
             return self._sent[value]
-        if value == 0:  # what is not set
+        if value == 0:  # unset
             return 0
         if value in self._names:
             raise LackingError(f"the gateway's contract has no value {self._names[value]}")
@@ -87,12 +87,12 @@ def bound_field(
     """Return a field with the peer's number and kind.
 
     Args:
-        own: The field as our class declares it; its kind and the peer's are the same or `converts`.
+        own: The field as our class declares it; its kind is the peer's, or converts to it.
         number: The peer's number.
         kind: The peer's kind.
-        packed: Whether the peer writes a list of numbers as one run.
+        packed: Whether the peer writes lists of numbers packed.
         schemas: Returns the schema of the field's own message type.
-        members: The members of the field's enum, where both kinds are enums.
+        members: The members of the field's enum, if both kinds are enums.
     """
     field = copy.copy(own)
     state = vars(field)
@@ -110,7 +110,7 @@ def bound_field(
 
 
 def bound_map(own: FieldSchema, *, number: int, key: FieldSchema, value: FieldSchema) -> FieldSchema:
-    """Return a map with the peer's number, and with a key and a value that are bound already."""
+    """Return a map with the peer's number and an already bound key and value."""
     field = copy.copy(own)
     vars(field).pop("body", None)
     vars(field).update(key=key, value=value)
@@ -119,7 +119,7 @@ def bound_map(own: FieldSchema, *, number: int, key: FieldSchema, value: FieldSc
 
 
 def _taker(own: FieldSchema, kind: str) -> Callable[[Any], Any]:
-    """Return what makes our value of the peer's; it raises OverflowError or UnicodeDecodeError for one that does not fit."""
+    """Return the conversion from the peer's values to ours; it can raise OverflowError or UnicodeDecodeError."""
     ours = own.kind
     if ours == "bool":
         return bool
@@ -134,7 +134,7 @@ def _taker(own: FieldSchema, kind: str) -> Callable[[Any], Any]:
 
 
 def _giver(ours: str, kind: str) -> Callable[[Any], Any]:
-    """Return what makes the peer's value of ours."""
+    """Return the conversion from our values to the peer's."""
     if ours == "string":
         return str.encode
     if ours == "bytes":

@@ -1,4 +1,4 @@
-"""The garbage collector, held while many objects are made that nobody can have dropped yet."""
+"""Pauses the garbage collector while many objects are created that cannot be garbage yet."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_held() -> Iterator[None]:
-    """Make many objects in the block, without an await, and without the collector's going through them again and again.
+    """Pause the garbage collector in the block, which must not await.
 
-    It runs after some hundred new objects, and goes through all there are after some multiples of that, which takes as long as making them.
+    The collector runs after every few hundred new objects, and after some multiples of that it scans all objects. That
+    scan takes as long as creating them.
     """
     if not gc.isenabled():
         yield

@@ -1,4 +1,4 @@
-"""The contract compiled for the others at the time of the benchmark: betterproto's own classes, and grpcio's generated modules."""
+"""Contract bindings for the other contenders, compiled on the fly: plain betterproto classes, and grpcio's modules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class StockContract:
     """The contract as plain betterproto classes, parsed and serialized by betterproto itself.
 
     Args:
-        folder: Where the modules are written; needed for the making only.
+        folder: Where the modules are written; only needed during construction.
     """
 
     def __init__(self, folder: Path) -> None:

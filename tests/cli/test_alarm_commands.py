@@ -227,7 +227,7 @@ async def test_an_alarm_is_acknowledged_by_its_guid(raised: Gateway) -> None:
 
 @pytest.mark.parametrize(
     ("reference", "words"),
-    [("Tank01.HiHi", "has no '!' behind a provider"), ("Galaxy!Area1", "has no tag"), ("", "is empty")],
+    [("Tank01.HiHi", "has no '!' after a provider"), ("Galaxy!Area1", "has no '.' and tag"), ("", "is empty")],
 )
 async def test_a_bad_reference_is_a_usage_error_and_nothing_is_sent(
     gateway: Gateway, reference: str, words: str
@@ -253,7 +253,7 @@ async def test_a_lost_reply_is_told_as_in_doubt_and_not_repeated(raised: Gateway
     outcome = await acknowledge(raised, HIHI)
 
     assert outcome.code == 64 + Status.UNAVAILABLE.value
-    assert "whether the alarm was acknowledged is not known" in outcome.err
+    assert "it is unknown whether the alarm was acknowledged" in outcome.err
     assert len(sent(raised, "AcknowledgeAlarm")) == 1
 
 

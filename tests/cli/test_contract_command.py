@@ -76,7 +76,7 @@ async def test_a_file_that_is_no_contract_is_refused_in_one_line(tmp_path: Path)
     outcome = await mxgw("contract", "--descriptor-set", str(file))
 
     assert outcome.code == 2
-    assert "is no FileDescriptorSet" in outcome.err
+    assert "is not a FileDescriptorSet" in outcome.err
     assert "Traceback" not in outcome.err
 
 

@@ -70,7 +70,7 @@ async def test_a_port_in_use_is_one_clear_line() -> None:
 
     assert outcome.code == 1
     assert outcome.out == ""
-    assert outcome.err.splitlines()[0].startswith(f"error: cannot listen at 127.0.0.1:{port}")
+    assert outcome.err.splitlines()[0].startswith(f"error: cannot listen on 127.0.0.1:{port}")
     assert "Traceback" not in outcome.err
 
 

@@ -174,8 +174,8 @@ async def test_without_reflection_the_built_in_contract_is_spoken_and_the_log_sa
         ):
             await main_job(client)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{gateway.endpoint} does not tell its contract, the built-in one is spoken: "
-        f"{gateway.endpoint} does not tell its contract: the server has no gRPC reflection"
+        f"{gateway.endpoint} does not publish its contract, using the built-in one: "
+        f"{gateway.endpoint} does not publish its contract: the server has no gRPC reflection"
     ]
     async with (
         plant(1, tmp_path) as gateway,

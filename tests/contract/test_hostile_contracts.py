@@ -93,7 +93,7 @@ HUGE: dict[str, tuple[Callable[[], bytes], str]] = {
     "too many bytes": (lambda: bytes(SIZE_LIMIT + 1), f"more than the limit of {SIZE_LIMIT}"),
     "nesting without end": (lambda: nested(5000), "more than 100 levels"),
     "names that grow": (lambda: nested(80, b"M" * 255), f"more than {NAME_LIMIT} characters"),
-    "a package without end": (lambda: block(1, block(1, b"a.proto") + block(2, b"a." * 10_000 + b"a")), "which is no name"),
+    "a package without end": (lambda: block(1, block(1, b"a.proto") + block(2, b"a." * 10_000 + b"a")), "which is not a valid name"),
 }  # fmt: skip
 
 
@@ -196,10 +196,10 @@ WRONG: dict[str, tuple[Hurt, str]] = {
     "a negative oneof": (put("MxValue.int32_value", oneof_index=-1), "MxValue.int32_value in a oneof"),
     "a message that is an enum": (put("MxEvent.family", type=FIELD.TYPE_MESSAGE), "MxEvent.family is .*, which it is not"),
     "an enum that is a message": (put("MxEvent.value", type=FIELD.TYPE_ENUM), "MxEvent.value is .*, which it is not"),
-    "a message without a type": (put("MxEvent.value", type_name=""), "which is no name"),
+    "a message without a type": (put("MxEvent.value", type_name=""), "which is not a valid name"),
     "a type that is missing": (put("MxEvent.value", type_name=f".{GATEWAY}.Nowhere"), r"MxEvent.value is .*MxValue here .*Nowhere there"),
-    "a message that is missing": (lambda files: of(files).message_type.remove(message(files, "MxValue")), r"it uses mxaccess_gateway.v1.MxValue and does not define it"),
-    "an enum that is missing": (lambda files: of(files).enum_type.remove(next(each for each in of(files).enum_type if each.name == "MxEventFamily")), "it uses .*MxEventFamily and does not define it"),
+    "a message that is missing": (lambda files: of(files).message_type.remove(message(files, "MxValue")), r"it uses mxaccess_gateway.v1.MxValue but does not define it"),
+    "an enum that is missing": (lambda files: of(files).enum_type.remove(next(each for each in of(files).enum_type if each.name == "MxEventFamily")), "it uses .*MxEventFamily but does not define it"),
     "a name in JSON that is none": (put("MxEvent.quality", json_name="x\ny"), "MxEvent.quality a name in JSON"),
     "an entry without a key": (entry(value=FIELD.TYPE_INT32), "MarksEntry as a map's entry"),
     "an entry without a value": (entry(key=FIELD.TYPE_INT32), "MarksEntry as a map's entry"),
@@ -215,7 +215,7 @@ WRONG: dict[str, tuple[Hurt, str]] = {
     "members that no longer exclude each other": (lambda files: field(files, "MxValue.int32_value").ClearField("oneof_index"), "MxValue.bool_value and int32_value exclude each other here and not there"),
     "fields that exclude each other": (lambda files: either(message(files, "MxEvent"), "item_handle", "quality"), "MxEvent.item_handle and quality exclude each other there and not here"),
     "a call twice": (lambda files: of(files).service[0].method.add(name="Invoke", input_type=f".{GATEWAY}.MxEvent", output_type=f".{GATEWAY}.MxEvent"), "MxAccessGateway/Invoke twice"),
-    "a call of nothing": (lambda files: of(files).service[0].method.add(name="More"), "which is no name"),
+    "a call of nothing": (lambda files: of(files).service[0].method.add(name="More"), "which is not a valid name"),
     "a file without a name": (lambda files: of(files).ClearField("name"), "names no file"),
 }  # fmt: skip
 

@@ -1,8 +1,8 @@
-"""A small gateway on grpcio's C core with google.protobuf's messages: nothing of it is ours but the contract.
+"""A small gateway on grpcio's C core with google.protobuf's messages: it shares only the contract with this project.
 
-It knows sessions, register, add, advise, write and events; enough for a client's main job, and an independent opinion
-on every byte. It speaks the shipped contract, or any other one of the same names. Run as a program
-(``python -m tests.peers.grpcio_gateway --port 0``) it prints its port and serves until it is killed.
+It supports sessions, register, add, advise, write and events: enough for a client's main job, and an independent check
+of every byte. It speaks the shipped contract, or another one with the same names. Run as a program (``python -m
+tests.peers.grpcio_gateway --port 0``), it prints its port and serves until it is killed.
 """
 
 from __future__ import annotations
@@ -39,30 +39,30 @@ Context = Any  # grpc.aio.ServicerContext is generic in its stubs only
 
 @dataclass
 class Exchange:
-    """One RPC as the server saw it."""
+    """One RPC as seen by the server."""
 
     method: str
     metadata: dict[str, str]
     request: bytes
     replies: list[bytes] = field(default_factory=list)
-    """Every message that was sent back, as it was sent."""
+    """The bytes of every message sent back."""
     timeout: float | None = None
-    """What was left of the client's deadline, in seconds."""
+    """The remaining time of the client's deadline, in seconds."""
     binary_metadata: dict[str, bytes] = field(default_factory=dict)
     """The metadata whose names end in ``-bin``, decoded."""
     cancelled: bool = False
-    """True once the server has learned that the client gave the call up, or that its deadline has passed."""
+    """True once the server knows that the client cancelled the call or its deadline passed."""
     contract: Contract = field(default_factory=shipped_contract, repr=False)
-    """What the server speaks."""
+    """The server's contract."""
 
     @property
     def parsed(self) -> Any:
-        """The request as google.protobuf reads it."""
+        """The request as parsed by google.protobuf."""
         return self.contract.rpcs[self.method].request.FromString(self.request)
 
     @contextmanager
     def noting_cancellation(self) -> Iterator[None]:
-        """Watch the block that serves the call."""
+        """Detect cancellation in the block that serves the call."""
         try:
             yield
         except (asyncio.CancelledError, GeneratorExit):
@@ -71,14 +71,14 @@ class Exchange:
 
 
 Answer = Callable[[Exchange, Context], Awaitable[bytes | None]]
-"""Sees a call first: may send metadata, wait, abort, or return the bytes of the only reply; None lets the gateway answer."""
+"""Gets a call first: may send metadata, wait, abort, or return the only reply's bytes; None: the gateway answers."""
 
 
 class GatewaySession:
-    """Handles and events of one session.
+    """The handles and events of one session.
 
     Args:
-        contract: What the server speaks.
+        contract: The server's contract.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -94,7 +94,7 @@ class GatewaySession:
         self._taken = 0
 
     def handle(self) -> int:
-        """Return a handle that was not given out before."""
+        """Return a new handle."""
         handle, self._next_handle = self._next_handle, self._next_handle + 1
         return handle
 
@@ -119,11 +119,11 @@ class GatewaySession:
         self.wake()
 
     def wake(self) -> None:
-        """Let the stream look again."""
+        """Let the stream check for events."""
         self.changed.set()
 
     async def stream(self, after: int) -> AsyncIterator[bytes]:
-        """Yield events after a sequence, 0 meaning after the last stream's, until the session is closed."""
+        """Yield events after a sequence (0: after the last stream's) until the session is closed."""
         self._taken = after or self._taken
         while True:
             while self._taken < len(self.events):
@@ -136,13 +136,13 @@ class GatewaySession:
 
 
 def serialize(message: Any) -> bytes:
-    """Return google.protobuf's bytes of a message, the same ones every time."""
+    """Serialize a message deterministically with google.protobuf."""
     data: bytes = message.SerializeToString(deterministic=True)
     return data
 
 
 def ok_status(contract: Contract | None = None) -> Any:
-    """Return MXAccess's native OK; here and below, in the shipped contract unless another one is given."""
+    """Return MXAccess's native OK; here and below, in the shipped contract by default."""
     contract = contract or shipped_contract()
     return contract.MxStatusProxy(
         success=-1,
@@ -192,13 +192,13 @@ class GrpcioGateway:
     """The gateway; a context manager that serves on a free port of 127.0.0.1.
 
     Args:
-        port: 0 takes a free one.
-        api_key: The only key that is let in; None lets everybody in.
-        certificate: Serves TLS with it; None serves plaintext.
-        prepared: Serialized events that every event stream delivers before it ends, in place of the session's own.
-        recording: Keep an `Exchange` of every call.
+        port: The port; 0 for a free one.
+        api_key: The only accepted key; None accepts everybody.
+        certificate: The TLS certificate; None for plaintext.
+        prepared: Serialized events that every event stream delivers instead of the session's own.
+        recording: Record an `Exchange` for every call.
         options: Further channel arguments of the C core.
-        contract: What it speaks; the shipped contract by default.
+        contract: The server's contract; by default the shipped one.
         services: Handlers of further services.
     """
 
@@ -226,13 +226,13 @@ class GrpcioGateway:
         self.port = 0
         self.sessions: dict[str, GatewaySession] = {}
         self.exchanges: list[Exchange] = []
-        """Every call so far, in the order of arrival."""
+        """Every call so far, in order of arrival."""
         self.answer: Answer | None = None
-        """Set by a test that wants calls of its own kind."""
+        """Set by a test to answer calls itself."""
 
     @property
     def endpoint(self) -> str:
-        """Where it listens; ``localhost``, so that the name can be verified."""
+        """The address, with ``localhost`` so that the name can be verified."""
         return f"localhost:{self.port}"
 
     async def __aenter__(self) -> GrpcioGateway:
@@ -262,7 +262,7 @@ class GrpcioGateway:
     # -- RPCs
 
     def _handler(self, name: str, rpc: Rpc) -> Any:
-        """Return a handler that sees bytes: requests are recorded as they came, replies as they go."""
+        """Return a handler for bytes, which records requests and replies unchanged."""
         if name == "StreamEvents":
             return grpc.unary_stream_rpc_method_handler(self._stream_events)
         if rpc.is_streaming:

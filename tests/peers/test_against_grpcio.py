@@ -1,4 +1,4 @@
-"""The rig in the eyes of gRPC's own C core: what it makes of misbehaviours and of bad networks, and that it recovers."""
+"""The peers against gRPC's own C core: how it reacts to misbehaviours and bad networks, and that it recovers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.peers.scripts import SAMPLE, Step, answers, body_of, headers, on_head
 METHOD = "/test.Service/Method"
 PATIENT = 10.0
 HASTY = 0.3
-"""Seconds that a call has that nobody answers."""
+"""Timeout in seconds of a call that nobody answers."""
 
 C_CORE_SAYS = {
     "OK": [
@@ -53,7 +53,7 @@ C_CORE_SAYS = {
 
 @asynccontextmanager
 async def channel(endpoint: str) -> AsyncIterator[Any]:
-    """Give a channel of the C core that retries nothing and comes back soon."""
+    """Yield a channel of the C core that never retries calls and reconnects soon."""
     options = [
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.enable_retries", 0),
@@ -128,7 +128,7 @@ async def test_no_more_streams_are_opened_than_the_peer_allows() -> None:
 
 @asynccontextmanager
 async def behind_proxy(**options: Any) -> AsyncIterator[tuple[GrpcioGateway, FaultProxy, Any]]:
-    """Give a gateway of the C core, a proxy in front of it, and a channel of the C core to the proxy."""
+    """Yield a C core gateway, a proxy in front of it, and a C core channel to the proxy."""
     async with (
         GrpcioGateway(**options) as gateway,
         FaultProxy(gateway.port) as proxy,

@@ -73,7 +73,7 @@ async def test_a_page_token_dies_in_a_deployment_between_two_pages(gateway: Simu
         gateway.deploy(remove=["TestMachine_006"] if method == "DiscoverHierarchy" else [])
         failure = await peer.fails(method, page_size=1, page_token=token, **fields)
         assert failure.code() is grpc.StatusCode.INVALID_ARGUMENT
-        assert "start again from the first page" in failure.details()
+        assert "start again at the first page" in failure.details()
         assert (await peer.call(method, page_size=1, **fields)).next_page_token
 
 

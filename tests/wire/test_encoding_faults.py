@@ -101,9 +101,9 @@ def test_a_message_above_the_size_limit_is_refused(constructs: Constructs) -> No
 
 def test_what_is_no_message_is_a_type_error() -> None:
     for thing in (5, None, object()):
-        with pytest.raises(TypeError, match="no betterproto message type"):
+        with pytest.raises(TypeError, match="not a betterproto message type"):
             wire.encode(thing)
-    with pytest.raises(TypeError, match="no betterproto message type"):
+    with pytest.raises(TypeError, match="not a betterproto message type"):
         wire.decode(int, b"")
 
 

@@ -45,7 +45,7 @@ USES: list[Callable[[Any], object]] = [
 def test_a_field_whose_name_is_no_identifier_is_refused(
     ran: list[int], name: str, use: Callable[[Any], object]
 ) -> None:
-    with pytest.raises(TypeError, match="no identifier"):
+    with pytest.raises(TypeError, match="not an identifier"):
         use(declared(name))
     assert ran == []
 

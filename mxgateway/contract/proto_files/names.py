@@ -1,4 +1,4 @@
-"""What the .proto files of a folder define, and which of it a name means."""
+"""The definitions in a folder of .proto files, and the resolution of names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 Kind = Literal["package", "message", "enum", "service", "other"]
-"""What is defined; `other` is what no type name can mean."""
+"""The kind of a definition; `other` cannot be used as a type."""
 
 _WELL_KNOWN_TYPES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "any": (("Any",), ()),
@@ -27,7 +27,7 @@ _WELL_KNOWN_TYPES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] 
         (),
     ),
 }  # fmt: skip
-"""Messages and enums of protobuf's own files."""
+"""Messages and enums in protobuf's own files."""
 WELL_KNOWN: Final[Mapping[str, Mapping[str, Kind]]] = {
     f"google/protobuf/{file}.proto": {
         **{f"google.protobuf.{name}": "message" for name in messages},
@@ -35,28 +35,28 @@ WELL_KNOWN: Final[Mapping[str, Mapping[str, Kind]]] = {
     }
     for file, (messages, enums) in _WELL_KNOWN_TYPES.items()
 }
-"""The types of protobuf's own files, which need not be there, by file."""
+"""The types in protobuf's own files, by file; the files themselves may be missing."""
 
 LONGEST_NAME: Final = 512
-"""Characters, with those of the package and the messages around."""
+"""Most characters of a full name, including package and outer messages."""
 _SCOPES: Final = ("package", "message", "enum", "service")
 _TYPES: Final = ("message", "enum")
 
 
 @dataclass(slots=True)
 class Symbol:
-    """Something that has a name."""
+    """A named definition."""
 
     kind: Kind
     files: set[str] = field(default_factory=set)
-    """Where it is defined: a package in many files, everything else in one."""
+    """Where it is defined: a package can be in many files, everything else is in one."""
 
 
 class Symbols:
     """The names of all files.
 
     Args:
-        limit: The most that may be defined.
+        limit: Most definitions.
     """
 
     def __init__(self, limit: int) -> None:
@@ -64,7 +64,7 @@ class Symbols:
         self._symbols: dict[str, Symbol] = {}
 
     def define(self, name: str, kind: Kind, file: str) -> str:
-        """Take note of what a file defines. Return why it cannot be; empty when it can."""
+        """Add a definition of a file. Return an error text, or an empty string."""
         if len(name) > LONGEST_NAME:
             return f"a full name has more than {LONGEST_NAME} characters"
         known = self._symbols.get(name)
@@ -78,21 +78,21 @@ class Symbols:
         return ""
 
     def define_package(self, package: str, file: str) -> str:
-        """Take note of a package and those around it. Return why it cannot be; empty when it can."""
+        """Add a package and its parent packages. Return an error text, or an empty string."""
         parts = package.split(".")
         names = (".".join(parts[: count + 1]) for count in range(len(parts)))
         return next(filter(None, (self.define(name, "package", file) for name in names)), "")
 
     def resolve(self, name: str, scope: str, visible: frozenset[str]) -> tuple[str, Kind] | None:
-        """Return the full name and kind of the type that a name means; None when there is none.
+        """Return the full name and kind of the type that a name refers to; None if there is none.
 
-        The first part of the name is looked for in `scope` and the scopes around it, the innermost first; what is found
-        decides, whether it holds the rest or not.
+        The first part of the name is looked up in `scope` and its outer scopes, innermost first. The first match
+        decides, whether or not it contains the rest.
 
         Args:
-            name: As it is written; with a leading dot it is a full name.
-            scope: The full name of what the name stands in.
-            visible: The files that count.
+            name: The name as written; with a leading dot it is a full name.
+            scope: The full name of the scope that contains the name.
+            visible: The files to search.
         """
         if name.startswith("."):
             return self._type(name[1:], visible)

@@ -1,4 +1,4 @@
-"""From the text of a .proto file to its descriptor, in which the names of types still stand as they are written."""
+"""Parses a .proto file into a descriptor; type names are not resolved yet."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from mxgateway.contract.proto_files.types import Types
 
 
 def parse(name: str, source: str, symbols: Symbols) -> ParsedFile:
-    """Read a file.
+    """Parse a file.
 
     Args:
-        name: Its path, as an import writes it.
-        source: What it holds.
-        symbols: Takes what it defines.
+        name: The file's path, as used by imports.
+        source: The file's text.
+        symbols: Receives the file's definitions.
 
     Raises:
-        ContractError: It is no valid .proto file, or has something in it that is not read.
+        ContractError: It is not a valid .proto file, or uses something unsupported.
     """
     return _Parser(name, source, symbols).parse()
 
@@ -56,16 +56,16 @@ class _Parser(Types):
     def _syntax(self) -> None:
         tokens = self._tokens
         if tokens.text == "edition":
-            raise tokens.error("editions are not read: syntax proto2 and proto3 are")
+            raise tokens.error("editions are not supported, only syntax proto2 and proto3")
         if tokens.accept("syntax"):
             tokens.expect("=")
             position, syntax = tokens.position, tokens.string("the syntax")
             if syntax not in ("proto2", "proto3"):
-                raise tokens.error(f"the syntax {shown(syntax)} is not read: proto2 and proto3 are", position)
+                raise tokens.error(f"the syntax {shown(syntax)} is not supported, only proto2 and proto3", position)
             tokens.expect(";")
             self._proto3 = syntax == "proto3"
         if self._proto3:
-            self._file.descriptor.syntax = "proto3"  # as protoc writes it: proto2 is said by silence
+            self._file.descriptor.syntax = "proto3"  # as in protoc's output: proto2 is the default
 
     def _import(self) -> None:
         tokens = self._tokens
@@ -76,7 +76,7 @@ class _Parser(Types):
         position, name = tokens.position, tokens.string("the name of a file")
         tokens.expect(";")
         if name in self._file.imports:
-            raise tokens.error(f"{shown(name)} is imported already", position)
+            raise tokens.error(f"{shown(name)} is already imported", position)
         if public:
             self._file.public.add(name)
             self._file.descriptor.public_dependency.append(len(self._file.imports))
@@ -86,9 +86,9 @@ class _Parser(Types):
     def _package(self) -> None:
         tokens = self._tokens
         if self._file.descriptor.package:
-            raise tokens.error("the package is named already")
+            raise tokens.error("the package is already declared")
         if self._file.descriptor.message_type or self._file.descriptor.enum_type or self._file.descriptor.service:
-            raise tokens.error("the package has to be named before what is in it")
+            raise tokens.error("the package must be declared before its contents")
         tokens.advance()
         position, package = tokens.position, tokens.name("the name of a package")
         tokens.expect(";")
@@ -130,7 +130,7 @@ class _Parser(Types):
         return made
 
     def _rpc_type(self, made: Rpc, attribute: Literal["input_type", "output_type"], scope: str) -> bool:
-        """Read the type of a request or reply, and tell whether it is a stream."""
+        """Read the type of a request or reply, and return whether it is a stream."""
         tokens = self._tokens
         tokens.expect("(")
         is_stream = tokens.accept("stream")

@@ -1,4 +1,4 @@
-"""A contract as a folder of .proto files: read in Python alone, for those who have no protoc."""
+"""Reads a contract from a folder of .proto files in pure Python, without protoc."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from mxgateway.wire import encode
 
 MOST_FILES: Final = 256
 MOST_BYTES: Final = 4 * 1024 * 1024
-"""Of all files together; the gateway's own contract has 54 KB."""
+"""Most bytes of all files together; the gateway's own contract has 54 KB."""
 MOST_NAMES: Final = 100_000
-"""Fields, values and all else that the files define."""
+"""Most definitions in all files."""
 MOST_ENTRIES: Final = 10_000
-"""Files and folders that are looked at, in case the folder is the wrong one."""
+"""Most files and folders examined, in case the folder is the wrong one."""
 _MAY_BE_ABSENT: Final = "google/"
-"""Options come from there, and types that everybody knows; such files define names of google's own packages only."""
+"""These files define options and well-known types, only in google's own packages."""
 
 
 def descriptor_set_of(folder: str | os.PathLike[str]) -> bytes:
-    """Read the .proto files in a folder and below it, as `protoc --descriptor_set_out` does.
+    """Read the .proto files in a folder and its subfolders, like `protoc --descriptor_set_out`.
 
-    Syntax proto2 and proto3 are read; editions and groups are refused. Options other than `packed`, `json_name` and
-    `allow_alias`, extensions, default values and reserved numbers are passed over. What lies in `google/` may be missing: of it the types
-    of google/protobuf are known, descriptor.proto's apart. Links are not followed.
+    Syntax proto2 and proto3 are supported; editions and groups are rejected. Options other than `packed`, `json_name`
+    and `allow_alias`, extensions, default values and reserved numbers are skipped. Files in `google/` may be missing:
+    the types of google/protobuf are built in, except those of descriptor.proto. Links are not followed.
 
     Args:
-        folder: What the imports between the files are relative to.
+        folder: The root folder for imports between the files.
 
     Returns:
-        A serialized FileDescriptorSet of the files, each behind its imports, without those that are missing.
+        A serialized FileDescriptorSet of the files, each after its imports, without the missing ones.
 
     Raises:
-        ContractError: A file cannot be read, or is no valid .proto file; the text names it with the line.
+        ContractError: A file cannot be read or is not a valid .proto file; the text names file and line.
     """
     sources = _read(Path(folder))
     symbols = Symbols(MOST_NAMES)
@@ -62,24 +62,24 @@ def descriptor_set_of(folder: str | os.PathLike[str]) -> bytes:
 
 
 def _read(folder: Path) -> dict[str, str]:
-    """Return the text of each .proto file, by its path as an import writes it."""
+    """Return the text of each .proto file, by the path that imports use."""
     if not folder.is_dir():
-        raise ContractError(f"{shown_name(str(folder))} is no folder: name the one that holds the .proto files")
+        raise ContractError(f"{shown_name(str(folder))} is not a folder: name the one that contains the .proto files")
     texts: dict[str, str] = {}
     left = MOST_BYTES
     for path in _proto_paths(folder):
         name = path.relative_to(folder).as_posix()
         if len(texts) == MOST_FILES:
-            raise ContractError(f"{shown_name(str(folder))} holds more than {MOST_FILES} .proto files")
+            raise ContractError(f"{shown_name(str(folder))} contains more than {MOST_FILES} .proto files")
         data = _content(path, name, left)
         left -= len(data)
         try:
             texts[name] = data.decode()
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
-            raise ContractError(f"{shown_name(name)}:{line}: it is not valid UTF-8") from None
+            raise ContractError(f"{shown_name(name)}:{line}: not valid UTF-8") from None
     if not texts:
-        raise ContractError(f"{shown_name(str(folder))} holds no .proto file")
+        raise ContractError(f"{shown_name(str(folder))} contains no .proto file")
     return texts
 
 
@@ -91,25 +91,25 @@ def _proto_paths(folder: Path) -> list[Path]:
         entries += len(folders) + len(names)
         if entries > MOST_ENTRIES:
             raise ContractError(
-                f"{shown_name(str(folder))} holds more than {MOST_ENTRIES} files: name the folder of the .proto files"
+                f"{shown_name(str(folder))} contains more than {MOST_ENTRIES} files: name the folder of the .proto files"
             )
         found += [Path(parent, name) for name in names if name.endswith(".proto")]
     return sorted(found)
 
 
 def _content(path: Path, name: str, limit: int) -> bytes:
-    """Return what a file holds; only a regular one is opened, and never more than `limit` bytes are read."""
+    """Return the content of a file; only a regular file is opened, and at most `limit` bytes are read."""
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
-            raise ContractError(f"{shown_name(name)}: it is no regular file")
-        # A pipe or a link that has taken the file's place meanwhile neither holds us up nor leads elsewhere.
+            raise ContractError(f"{shown_name(name)}: not a regular file")
+        # If a pipe or a link has replaced the file meanwhile, this neither blocks nor follows it.
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         with open(os.open(path, flags), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ContractError(f"{shown_name(name)}: it is no regular file")
+                raise ContractError(f"{shown_name(name)}: not a regular file")
             data = file.read(limit + 1)
     except OSError as error:
-        raise ContractError(f"{shown_name(name)}: it cannot be read: {error.strerror}") from error
+        raise ContractError(f"{shown_name(name)}: cannot be read: {error.strerror}") from error
     if len(data) > limit:
         raise ContractError(f"{shown_name(name)}: the .proto files have more than {MOST_BYTES} bytes")
     return data
@@ -119,7 +119,7 @@ def _content(path: Path, name: str, limit: int) -> bytes:
 
 
 def _in_order(files: Mapping[str, ParsedFile]) -> list[str]:
-    """Return the files' names, each behind its imports."""
+    """Return the files' names, each after its imports."""
     for file in files.values():
         for imported, position in file.imports.items():
             if imported not in files and not imported.startswith(_MAY_BE_ABSENT):
@@ -131,11 +131,11 @@ def _in_order(files: Mapping[str, ParsedFile]) -> list[str]:
         circle = error.args[1][::-1]
         first = files[circle[0]]
         path = " imports ".join(shown_name(name) for name in circle)
-        raise first.error(first.imports[circle[1]], f"the imports form a circle: {path}") from None
+        raise first.error(first.imports[circle[1]], f"circular import: {path}") from None
 
 
 def _visible_from(name: str, files: Mapping[str, ParsedFile]) -> frozenset[str]:
-    """Return the files whose types a file sees: itself, its imports, and what those import publicly."""
+    """Return the files whose types a file sees: itself, its imports, and their public imports."""
     seen = {name, *files[name].imports}
     left = list(files[name].imports)
     while left:
@@ -147,7 +147,7 @@ def _visible_from(name: str, files: Mapping[str, ParsedFile]) -> frozenset[str]:
 
 
 def _resolve(file: ParsedFile, symbols: Symbols, visible: frozenset[str]) -> None:
-    """Put the full names of types in the places of the written ones."""
+    """Replace the type names by full names."""
     for reference in file.references:
         found = symbols.resolve(reference.name, reference.scope, visible)
         if found is None:
@@ -161,7 +161,7 @@ def _resolve(file: ParsedFile, symbols: Symbols, visible: frozenset[str]) -> Non
 
 
 def _why_unresolved(reference: Reference, file: File, symbols: Symbols, visible: frozenset[str]) -> str:
-    reason = f"{shown(reference.name)} is no type that is defined here or in an import"
+    reason = f"{shown(reference.name)} is not a type defined here or in an import"
     scopes = [file.package[: len(file.package) - cut] for cut in _ends(file.package)]
     names = [reference.name.removeprefix("."), *(f"{scope}.{reference.name}" for scope in scopes)]
     elsewhere = next((other for name in names for other in symbols.files_of(name) if other not in visible), None)
@@ -172,7 +172,7 @@ def _why_unresolved(reference: Reference, file: File, symbols: Symbols, visible:
 
 
 def _ends(package: str) -> Iterator[int]:
-    """Yield the lengths to cut off a package for itself and for each one around it."""
+    """Yield the lengths to cut off a package's end, for itself and each of its parents."""
     cut = 0
     for part in reversed(package.split(".")):
         yield cut

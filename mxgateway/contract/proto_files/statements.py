@@ -1,4 +1,4 @@
-"""What the statements of a .proto file are made of: names, options, ranges."""
+"""The parts of .proto statements: names, options, ranges."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ from mxgateway.contract.proto_files.names import Kind, Symbols
 from mxgateway.contract.proto_files.tokens import Tokens, error_at, shown
 
 Options = dict[str, str]
-"""Options by name, of which only plain ones are kept."""
+"""Options by name; only plain ones are kept."""
 
 
 @dataclass(slots=True)
 class Reference:
-    """A type's name that is still to be resolved."""
+    """A type name to be resolved."""
 
     holder: Field | Rpc
     attribute: Literal["type_name", "input_type", "output_type"]
-    """Where in the holder the full name goes."""
+    """The holder's attribute that takes the full name."""
     name: str
     scope: str
-    """The full name of what the name stands in."""
+    """The full name of the scope that contains the name."""
     position: int
 
 
 @dataclass(slots=True)
 class ParsedFile:
-    """A file that was read for itself."""
+    """A parsed file with unresolved references."""
 
     descriptor: File
     source: str
     imports: dict[str, int] = field(default_factory=dict)
     """The position of each import."""
     public: set[str] = field(default_factory=set)
-    """The imports that whoever imports this file sees as well."""
+    """The imports that are visible to importers of this file as well."""
     references: list[Reference] = field(default_factory=list)
 
     def error(self, position: int, reason: str) -> ContractError:
-        """Return the error for a place in the file."""
+        """Return the error for a position in the file."""
         return error_at(self.descriptor.name, self.source, position, reason)
 
 
 class Statements:
-    """Reads the parts that all statements share.
+    """Parses the parts shared by all statements.
 
     Args:
-        name: The file's path, as an import writes it.
-        source: What it holds.
-        symbols: Takes what it defines.
+        name: The file's path, as used by imports.
+        source: The file's text.
+        symbols: Receives the file's definitions.
     """
 
     def __init__(self, name: str, source: str, symbols: Symbols) -> None:
@@ -60,7 +60,7 @@ class Statements:
         self._proto3 = False
 
     def _define(self, outer: str, kind: Kind) -> tuple[str, str]:
-        """Read the name of what is defined; return it, and the full one."""
+        """Read the name of a definition; return it with its full name."""
         position, name = self._tokens.position, self._tokens.word("a name")
         return name, self._add_name(outer, name, kind, position)
 
@@ -112,7 +112,7 @@ class Statements:
 
     def _boolean(self, options: Options, name: str) -> bool:
         if options[name] not in ("true", "false"):
-            raise self._tokens.error(f"{name} is true or false, not {shown(options[name])}")
+            raise self._tokens.error(f"{name} must be true or false, not {shown(options[name])}")
         return options[name] == "true"
 
     def _text(self, options: Options, name: str) -> str:
@@ -121,7 +121,7 @@ class Statements:
         return options[name]
 
     def _skip_braces(self) -> None:
-        """Pass over what stands in braces."""
+        """Skip a block in braces."""
         tokens, depth = self._tokens, 0
         while True:
             if not tokens.text:
@@ -131,7 +131,7 @@ class Statements:
                 return
 
     def _ranges(self) -> None:
-        """Pass over `reserved` and `extensions`, which change nothing on the wire."""
+        """Skip `reserved` and `extensions`, which do not affect the wire format."""
         tokens = self._tokens
         tokens.advance()
         while True:
@@ -147,7 +147,7 @@ class Statements:
         tokens.expect(";")
 
     def _extend(self) -> None:
-        """Pass over extensions: their fields are unknown ones to who does not ask for them."""
+        """Skip extensions: to this client their fields are unknown fields."""
         tokens = self._tokens
         tokens.advance()
         self._type_name()

@@ -1,4 +1,4 @@
-"""The words of a .proto file, one after the other."""
+"""Splits a .proto file into tokens."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _ESCAPE: Final = re.compile(
 )
 _PLAIN_ESCAPES: Final = dict(zip("abfnrtv\\'\"?", "\a\b\f\n\r\t\v\\'\"?", strict=True))
 MOST_PARTS: Final = 32
-"""Words of one name, with dots between them."""
+"""Most parts of a dotted name."""
 _SHOWN: Final = 40
-"""Characters of a file that an error shows."""
+"""Characters of a file shown in an error."""
 
 
 class Tokens:
-    """A cursor over the tokens of a file; comments and space stand between them.
+    """A cursor over the tokens of a file; comments and white space are skipped.
 
     Args:
         file: The file's name, for errors.
-        source: What it holds.
+        source: The file's text.
 
     Attributes:
-        text: The current token as it stands in the file; empty at the end. A string is in its quotes, so that no other token equals it.
-        position: Where the current token begins.
+        text: The current token as written; empty at the end. A string includes its quotes, so no other token equals it.
+        position: The start of the current token.
     """
 
     def __init__(self, file: str, source: str) -> None:
@@ -49,7 +49,7 @@ class Tokens:
         self.advance()
 
     def advance(self) -> str:
-        """Go to the next token and return the one before."""
+        """Move to the next token and return the previous one."""
         before = self.text
         space = _SPACE.match(self._source, self._end)
         self.position = space.end() if space else self._end
@@ -63,25 +63,25 @@ class Tokens:
         return before
 
     def accept(self, text: str) -> bool:
-        """Go on if this is the current token, and tell whether it was."""
+        """Consume the token if it is the current one, and return whether it was."""
         if self.text != text:
             return False
         self.advance()
         return True
 
     def expect(self, text: str) -> None:
-        """Go on; the current token has to be this one."""
+        """Consume the current token, which must be this one."""
         if not self.accept(text):
             raise self.unexpected(f"{text!r}")
 
     def word(self, what: str) -> str:
-        """Go on and return a word."""
+        """Consume and return a word."""
         if self._kind != "word":
             raise self.unexpected(what)
         return self.advance()
 
     def name(self, what: str) -> str:
-        """Go on and return words with dots between them, as the name of a package or a type."""
+        """Consume and return a dotted name of a package or a type."""
         position, words = self.position, [self.word(what)]
         while self.accept("."):
             words.append(self.word(what))
@@ -90,7 +90,7 @@ class Tokens:
         return ".".join(words)
 
     def integer(self, what: str) -> int:
-        """Go on and return a whole number, which may be negative."""
+        """Consume and return an integer, which may be negative."""
         negative = self.accept("-")
         if self._kind != "number" or not _INTEGER.fullmatch(self.text):
             raise self.unexpected(what)
@@ -104,9 +104,9 @@ class Tokens:
         return -number if negative else number
 
     def scalar(self) -> str:
-        """Go on and return the value of an option: what strings say, anything else as it stands in the file.
+        """Consume and return an option's value: the content of strings, anything else as written.
 
-        A string may hold any bytes; those that are no text become surrogates.
+        A string may contain any bytes; bytes that are not text become surrogates.
         """
         if self._kind == "string":
             return self._bytes("a value").decode(errors="surrogateescape")
@@ -116,7 +116,7 @@ class Tokens:
         return sign + self.advance()
 
     def string(self, what: str) -> str:
-        """Go on and return what adjacent strings say."""
+        """Consume and return the content of adjacent strings."""
         try:
             return self._bytes(what).decode()
         except UnicodeDecodeError:
@@ -132,20 +132,20 @@ class Tokens:
         return b"".join(parts)
 
     def error(self, reason: str, position: int | None = None) -> ContractError:
-        """Return the error for a place in the file, the current token's unless it is given."""
+        """Return the error for a position in the file, by default the current token's."""
         return error_at(self.file, self._source, self.position if position is None else position, reason)
 
     def unexpected(self, wanted: str) -> ContractError:
-        """Return the error for a token that stands where another one should."""
+        """Return the error for an unexpected token."""
         found = shown(self.text) if self.text else "the end of the file"
-        return self.error(f"{wanted} is expected, not {found}")
+        return self.error(f"expected {wanted}, not {found}")
 
     def _unescaped(self, body: str) -> bytes:
         parts, end = [], 0
         while (start := body.find("\\", end)) >= 0:
             escape = _ESCAPE.match(body, start)
             if escape is None:
-                raise self.error(f"{shown(body[start : start + 2])} is no escape")
+                raise self.error(f"{shown(body[start : start + 2])} is not a valid escape")
             parts += [body[end:start].encode(), _escaped(escape)]
             end = escape.end()
         return b"".join([*parts, body[end:].encode()])
@@ -153,25 +153,25 @@ class Tokens:
     def _unreadable(self) -> ContractError:
         rest = self._source[self.position : self.position + 2]
         if rest == "/*":
-            return self.error("the comment does not end")
+            return self.error("the comment is not closed")
         if rest[0] in "\"'":
-            return self.error("the string does not end on its line")
-        return self.error(f"{shown(rest[0])} is no part of a .proto file")
+            return self.error("the string is not closed on its line")
+        return self.error(f"{shown(rest[0])} is not valid in a .proto file")
 
 
 def error_at(file: str, source: str, position: int, reason: str) -> ContractError:
-    """Return the error for a place in a file."""
+    """Return the error for a position in a file."""
     line = source.count("\n", 0, position) + 1
     return ContractError(f"{shown_name(file)}:{line}: {reason}")
 
 
 def shown(text: str) -> str:
-    """Return what an error shows of a file: one line of printable characters, not too many."""
+    """Return a text as shown in an error: one line of printable characters, truncated."""
     return ascii(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
 
 
 def shown_name(name: str) -> str:
-    """Return a file's name, quoted where it is unusual."""
+    """Return a file name, quoted if it is unusual."""
     return name if name.isprintable() else ascii(name)
 
 
@@ -183,4 +183,4 @@ def _escaped(escape: re.Match[str]) -> bytes:
     if pair := escape["hex"]:
         return bytes([int(pair, 16)])
     code = int(escape["short"] or escape["long"], 16)
-    return chr(code).encode(errors="surrogatepass") if code <= sys.maxunicode else b"\xff"  # no valid UTF-8
+    return chr(code).encode(errors="surrogatepass") if code <= sys.maxunicode else b"\xff"  # not valid UTF-8

@@ -1,4 +1,4 @@
-"""The messages and enums of a .proto file."""
+"""Parses the messages and enums of a .proto file."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from mxgateway.contract.proto_files.statements import Options, Reference, Statem
 from mxgateway.contract.proto_files.tokens import shown
 
 DEEPEST: Final = 32
-"""Messages within each other; protoc has the same limit."""
+"""Most nested messages; protoc has the same limit."""
 HIGHEST_NUMBER: Final = 2**29 - 1
 RESERVED_NUMBERS: Final = range(19_000, 20_000)
-"""Field numbers that protobuf keeps for itself."""
+"""Field numbers reserved by protobuf."""
 _INT32: Final = range(-(2**31), 2**31)
 _LABELS: Final = {"optional": Label.OPTIONAL, "required": Label.REQUIRED, "repeated": Label.REPEATED}
 _NO_KEYS: Final = ("double", "float", "bytes")
@@ -33,7 +33,7 @@ _NO_KEYS: Final = ("double", "float", "bytes")
 
 @dataclass(slots=True)
 class _Body:
-    """A message while it is read."""
+    """A message being parsed."""
 
     message: Type
     scope: str
@@ -44,12 +44,12 @@ class _Body:
 
 
 class Types(Statements):
-    """Reads messages and enums."""
+    """Parses messages and enums."""
 
     def _message(self, outer: str, depth: int) -> Type:
         tokens = self._tokens
         if depth > DEEPEST:
-            raise tokens.error(f"more than {DEEPEST} messages stand in each other")
+            raise tokens.error(f"messages are nested more than {DEEPEST} levels deep")
         tokens.advance()
         name, full_name = self._define(outer, "message")
         body = _Body(Type(name=name), full_name, depth)
@@ -88,7 +88,7 @@ class Types(Statements):
         body.message.oneof_decl.append(Oneof(name=name))
         tokens.expect("{")
         if tokens.text == "}":
-            raise tokens.error(f"the oneof {name} holds no field")
+            raise tokens.error(f"the oneof {name} has no field")
         while not tokens.accept("}"):
             if tokens.text == "option":
                 self._option_statement()
@@ -127,47 +127,47 @@ class Types(Statements):
         tokens.expect("=")
         position, number = tokens.position, tokens.integer("the number of a field")
         if not 1 <= number <= HIGHEST_NUMBER:
-            raise tokens.error(f"{number} is no field number: 1 to {HIGHEST_NUMBER} are", position)
+            raise tokens.error(f"{number} is not a field number, which is 1 to {HIGHEST_NUMBER}", position)
         if number in RESERVED_NUMBERS:
-            raise tokens.error(f"the numbers 19000 to 19999 are protobuf's own, {number} among them", position)
+            raise tokens.error(f"{number} is reserved: 19000 to 19999 are protobuf's own", position)
         if number in body.numbers:
-            raise tokens.error(f"{made.name} has the number {number} of {body.numbers[number]}", position)
+            raise tokens.error(f"{made.name} reuses the number {number} of {body.numbers[number]}", position)
         body.numbers[number] = made.name or ""
         made.number = number
 
     def _label(self, made: Field, label: Label | None, *, is_plain: bool, position: int) -> None:
-        """Set a field's label; in a oneof, and on a map, none is written."""
+        """Set a field's label; fields in a oneof and maps have none."""
         if label is not None and not is_plain:
-            raise self._tokens.error("in a oneof, and with a map, there is no label", position)
+            raise self._tokens.error("a field in a oneof or a map has no label", position)
         if self._proto3 and label is Label.REQUIRED:
             raise self._tokens.error("proto3 has no required fields", position)
         if not self._proto3 and label is None and is_plain:
-            raise self._tokens.error("proto2 wants optional, required or repeated here", position)
+            raise self._tokens.error("proto2 requires optional, required or repeated here", position)
         made.label = label or Label.OPTIONAL
         if self._proto3 and label is Label.OPTIONAL:
             made.proto3_optional = True
 
     def _set_type(self, made: Field, type_name: str, scope: str, position: int) -> None:
         if type_name == "group":
-            raise self._tokens.error("groups are not read", position)
+            raise self._tokens.error("groups are not supported", position)
         if type_name in SCALARS:
             made.type = SCALARS[type_name]
         else:
             self._file.references.append(Reference(made, "type_name", type_name, scope, position))
 
     def _map_types(self) -> tuple[str, str, int]:
-        """Return the types of key and value, and where the latter stands."""
+        """Return the types of key and value, and the position of the latter."""
         tokens = self._tokens
         position, key = tokens.position, self._type_name()
         if key not in SCALARS or key in _NO_KEYS:
-            raise tokens.error(f"{shown(key)} cannot be the key of a map", position)
+            raise tokens.error(f"{shown(key)} cannot be a map key", position)
         tokens.expect(",")
         position, value = tokens.position, self._type_name()
         tokens.expect(">")
         return key, value, position
 
     def _add_map_entry(self, body: _Body, made: Field, key: str, value: str, position: int) -> None:
-        """Add the message that a map is on the wire: a list of entries."""
+        """Add the message that represents a map on the wire: a list of entries."""
         name = _entry_name(made.name or "")
         scope = self._add_name(body.scope, name, "message", position)
         fields = [
@@ -181,7 +181,7 @@ class Types(Statements):
         self._file.references.append(Reference(made, "type_name", f".{scope}", body.scope, position))
 
     def _add_synthetic_oneofs(self, body: _Body) -> None:
-        """Give each `optional` field of proto3 the oneof that descriptors keep its presence in."""
+        """Give each `optional` field of proto3 the synthetic oneof that represents its presence in descriptors."""
         for each in body.message.field:
             if each.proto3_optional:
                 name = each.name or ""
@@ -216,11 +216,11 @@ class Types(Statements):
 
     def _enum_value(self, outer: str) -> EnumValue:
         tokens = self._tokens
-        name, _ = self._define(outer, "other")  # a value stands beside its enum, not in it
+        name, _ = self._define(outer, "other")  # a value is defined beside its enum, not in it
         tokens.expect("=")
         position, number = tokens.position, tokens.integer("the number of an enum value")
         if number not in _INT32:
-            raise tokens.error(f"{number} does not fit into 32 bits", position)
+            raise tokens.error(f"{number} does not fit in 32 bits", position)
         self._field_options()
         tokens.expect(";")
         return EnumValue(name=name, number=number)
@@ -229,10 +229,10 @@ class Types(Statements):
         if not values:
             return "has no value"
         if self._proto3 and values[0].number != 0:
-            return "does not begin with 0, as proto3 wants it"
+            return "does not start with 0, as proto3 requires"
         numbers = [value.number for value in values]
         if not may_alias and len(set(numbers)) < len(numbers):
-            return "has a number twice, and does not say allow_alias"
+            return "repeats a number without allow_alias"
         return ""
 
 

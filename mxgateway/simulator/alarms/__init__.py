@@ -1,1 +1,1 @@
-"""The alarms of the simulated plant, and who is notified."""
+"""The alarms of the simulated plant, and their subscribers."""

@@ -1,4 +1,4 @@
-"""The plant's alarms: raised and cleared by the values of analog attributes, acknowledged by operators, told to every subscriber."""
+"""The plant's alarms: raised and cleared by analog values, acknowledged by operators, reported to every subscriber."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mxgateway.simulator.plant.live_tags import LivePlant, Sample, Tag
 from mxgateway.simulator.plant.model import AlarmLimit, Attribute, PlantObject
 from mxgateway.simulator.plant.objects import Target
 
-# The alarm manager's own answer to an acknowledge of an alarm that is not active.
+# The alarm manager's result for an acknowledgement of an inactive alarm.
 _NOT_ACTIVE: Final = 0x80040201 - 2**32
 
 
@@ -24,8 +24,8 @@ class AlarmSystem:
     """The alarms of one live plant.
 
     Args:
-        plant: The live plant, whose analog values are watched.
-        feed_limit: Messages of one feed that may wait for its reader.
+        plant: The live plant whose analog values are monitored.
+        feed_limit: Most messages that one feed queues for its reader.
     """
 
     def __init__(self, plant: LivePlant, feed_limit: int) -> None:
@@ -43,7 +43,7 @@ class AlarmSystem:
 
     @staticmethod
     def is_reference(name: str) -> bool:
-        """Say whether `name` can be acknowledged: a GUID or ``Provider!Group.Tag``."""
+        """Return whether `name` has the form of an acknowledgeable reference: a GUID or ``Provider!Group.Tag``."""
         try:
             UUID(name)
         except ValueError:
@@ -53,10 +53,10 @@ class AlarmSystem:
         return True
 
     def watch_plant(self) -> None:
-        """Watch the alarms of the plant as it is now; those that it has no more are forgotten.
+        """Monitor the alarms of the current plant and drop those that no longer exist.
 
-        A galaxy may have a million limits: those of a value that nobody has touched and that does not move are watched once somebody
-        asks for the tag, or for the alarm.
+        A galaxy may have a million limits. Limits of an untouched, constant value are monitored only after somebody
+        asks for the tag or the alarm.
         """
         known, self._alarms, self._by_guid = self._alarms, {}, {}
         for alarm in known.values():
@@ -74,14 +74,14 @@ class AlarmSystem:
 
     @property
     def is_degraded(self) -> bool:
-        """Whether the alarms come from the subtags of the attributes, with fewer fields."""
+        """Whether the alarms come from the attributes' subtags, with fewer fields."""
         return self._mode is mx.AlarmProviderMode.SUBTAG
 
     def alarm(self, reference: str) -> Alarm:
-        """Return the alarm of that full reference.
+        """Return the alarm with a full reference.
 
         Raises:
-            KeyError: There is none.
+            KeyError: There is no such alarm.
         """
         alarm = self._find_by_name(reference)
         if alarm is None:
@@ -97,7 +97,7 @@ class AlarmSystem:
         return [snapshot(alarm, self._mode) for alarm in self.active(prefix)]
 
     def provider_status(self) -> mx.AlarmProviderStatus:
-        """Return where the alarms come from."""
+        """Return the current alarm provider."""
         return mx.AlarmProviderStatus(
             mode=self._mode, degraded=self.is_degraded, reason=self._reason, since=timestamp(self._since_ns)
         )
@@ -105,7 +105,7 @@ class AlarmSystem:
     # Subscribers
 
     def open_feed(self, prefix: str) -> AlarmFeed:
-        """Return a feed that begins with the active alarms, the end of the snapshot and the provider's status."""
+        """Return a feed that starts with the active alarms, the end of the snapshot and the provider's status."""
         first = [mx.AlarmFeedMessage(active_alarm=active) for active in self.snapshots(prefix)]
         first.append(mx.AlarmFeedMessage(snapshot_complete=True))
         first.append(mx.AlarmFeedMessage(provider_status=self.provider_status()))
@@ -114,15 +114,15 @@ class AlarmSystem:
         return feed
 
     def close_feed(self, feed: AlarmFeed) -> None:
-        """Put nothing more into a feed."""
+        """Stop filling a feed."""
         self._feeds.discard(feed)
 
     def subscribe(self, subscriber: SessionAlarms) -> None:
-        """Tell every transition as an event of a session, as it has asked for; what it asked for before holds no more."""
+        """Report transitions as events of a session, with its options; this replaces an earlier subscription."""
         self._sessions[subscriber.session.session_id] = subscriber
 
     def unsubscribe(self, session: AlarmSubscriber) -> None:
-        """Tell the session nothing more."""
+        """Stop reporting to a session."""
         self._sessions.pop(session.session_id, None)
 
     # Changes
@@ -132,11 +132,11 @@ class AlarmSystem:
 
         Args:
             name: Its GUID or its full reference.
-            comment: What the operator says.
-            operator: Who.
+            comment: The operator's comment.
+            operator: The operator.
 
         Returns:
-            The native result: 0, or an HRESULT when there is no such active alarm.
+            The native result: 0, or an HRESULT if there is no such active alarm.
         """
         alarm = self._find(name)
         if alarm is None:
@@ -149,7 +149,7 @@ class AlarmSystem:
         return statuses.S_OK
 
     def raise_alarm(self, reference: str) -> None:
-        """Make an alarm active, whatever its value says; an active one is triggered again.
+        """Make an alarm active, regardless of its value; an active one is retriggered.
 
         Raises:
             KeyError: There is no such alarm.
@@ -158,7 +158,7 @@ class AlarmSystem:
         self._raise(alarm, alarm.value)
 
     def clear_alarm(self, reference: str) -> None:
-        """Make an alarm inactive, whatever its value says; without effect when it is.
+        """Make an alarm inactive, regardless of its value; no effect if it is inactive.
 
         Raises:
             KeyError: There is no such alarm.
@@ -172,7 +172,7 @@ class AlarmSystem:
 
         Args:
             degraded: True for the subtags.
-            reason: Why, as the provider tells it.
+            reason: The reason that the provider reports.
         """
         self._mode = mx.AlarmProviderMode.SUBTAG if degraded else mx.AlarmProviderMode.ALARMMGR
         self._reason = reason
@@ -186,15 +186,15 @@ class AlarmSystem:
                 subscriber.session.publish(EventParts(mx.MxEventFamily.ON_ALARM_PROVIDER_MODE_CHANGED, body))
 
     def _watch(self, tag: Tag) -> None:
-        """Watch the limits of a tag, as far as they are not watched."""
+        """Monitor the limits of a tag that are not monitored yet."""
         for limit in tag.attribute.alarms:
             source = f"{tag.object.tag_name}.{limit.name}"
             reference = self._reference(tag, limit)
             if reference.casefold() not in self._alarms:
                 alarm = Alarm(reference, source, uuid5(NAMESPACE_OID, reference), limit, tag)
                 self._keep(alarm)
-                tag.observe(alarm, self._judge(alarm))
-                self._judge(alarm)(tag.sample)
+                tag.observe(alarm, self._limit_listener(alarm))
+                self._limit_listener(alarm)(tag.sample)
 
     def _watch_object(self, obj: PlantObject) -> None:
         for attribute in obj.template.attributes:
@@ -209,11 +209,11 @@ class AlarmSystem:
         return f"{plant.name}!{plant.area_of(tag.object)}.{tag.object.tag_name}.{limit.name}"
 
     def _is_there(self, alarm: Alarm) -> bool:
-        """Whether the plant as it is now still has the alarm, on the same tag."""
+        """Whether the current plant still has the alarm, on the same tag."""
         return self._plant.has(alarm.tag) and self._reference(alarm.tag, alarm.limit) == alarm.reference
 
-    def _judge(self, alarm: Alarm) -> Callable[[Sample], None]:
-        def judge(sample: Sample) -> None:
+    def _limit_listener(self, alarm: Alarm) -> Callable[[Sample], None]:
+        def check_limit(sample: Sample) -> None:
             if sample.quality < statuses.UNCERTAIN:
                 return
             is_beyond = alarm.limit.is_beyond(sample.native)
@@ -222,7 +222,7 @@ class AlarmSystem:
             elif alarm.is_active and not is_beyond:
                 self._clear(alarm, sample.native)
 
-        return judge
+        return check_limit
 
     def _raise(self, alarm: Alarm, value: float) -> None:
         kind = mx.AlarmTransitionKind.RETRIGGER if alarm.is_active else mx.AlarmTransitionKind.RAISE
@@ -255,10 +255,10 @@ class AlarmSystem:
             return self._find_by_name(name)
 
     def _find_by_name(self, reference: str) -> Alarm | None:
-        """Return the alarm of a full reference; its tag is watched from now on."""
+        """Return the alarm with a full reference; its tag is monitored from now on."""
         alarm = self._alarms.get(reference.casefold())
         if alarm is None:
-            # Galaxy!<area>.<object>.<alarm>, where the alarm's name may have dots of its own.
+            # Galaxy!<area>.<object>.<alarm>, where the alarm's name may contain dots.
             parts = reference.partition("!")[2].split(".", 2)
             obj = self._plant.plant.object_by_tag(parts[1]) if len(parts) == 3 else None
             if obj is not None:

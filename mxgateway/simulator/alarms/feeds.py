@@ -1,4 +1,4 @@
-"""One alarm, the messages that tell of it, and those who are told: alarm feeds, and sessions that have subscribed to alarms."""
+"""An alarm, its messages, and its subscribers: alarm feeds, and sessions subscribed to alarms."""
 
 from __future__ import annotations
 
@@ -41,25 +41,25 @@ class Alarm:
 
 
 class AlarmFeed:
-    """What one StreamAlarms call has not sent yet: bounded, like the event queue of a session.
+    """The unsent messages of one StreamAlarms call: limited, like a session's event queue.
 
     Args:
-        prefix: Which alarms, by the beginning of their full reference.
-        first: The messages that the feed begins with; they do not count.
-        limit: Messages that may wait.
+        prefix: Only alarms whose full reference starts with this.
+        first: The messages at the start of the feed; they do not count.
+        limit: Most queued messages.
     """
 
     def __init__(self, prefix: str, first: list[mx.AlarmFeedMessage], limit: int) -> None:
         self.prefix = prefix
         self.is_over = False
-        """Whether too many messages waited."""
+        """Whether the queue overflowed."""
         self._first = first
         self._limit = limit
         self._messages: deque[mx.AlarmFeedMessage] = deque()
         self._wakeup = asyncio.Event()
 
     def put(self, message: mx.AlarmFeedMessage) -> None:
-        """Queue a message; one too many ends the feed."""
+        """Queue a message; an overflow ends the feed."""
         if len(self._messages) >= self._limit:
             self.is_over = True
             self._messages.clear()
@@ -71,7 +71,7 @@ class AlarmFeed:
         """Wait for messages and take all of them.
 
         Raises:
-            GRPCError: RESOURCE_EXHAUSTED when too many messages waited.
+            GRPCError: RESOURCE_EXHAUSTED after an overflow.
         """
         while not (self._first or self._messages or self.is_over):
             self._wakeup.clear()
@@ -87,41 +87,41 @@ class AlarmFeed:
 
 @dataclass(frozen=True, slots=True)
 class SessionAlarms:
-    """A session that has subscribed to alarms, and what it has asked for."""
+    """A session's subscription to alarms, with its options."""
 
     session: AlarmSubscriber
     forced_mode: mx.AlarmProviderMode = mx.AlarmProviderMode.UNSPECIFIED
-    """The one provider that the session keeps to; unspecified follows the gateway."""
+    """The fixed provider of the session; unspecified follows the gateway."""
     watch_list: frozenset[str] = field(default_factory=frozenset)
-    """The references, without case, that are watched by their subtags; empty for all."""
+    """The references, casefolded, that are monitored by their subtags; empty for all."""
 
     @classmethod
     def of(cls, session: AlarmSubscriber, request: mx.SubscribeAlarmsCommand) -> SessionAlarms:
-        """Return what a SubscribeAlarms asks for."""
+        """Return the subscription that a SubscribeAlarms asks for."""
         watched = (target.alarm_full_reference.casefold() for target in request.watch_list)
         return cls(session, request.forced_mode, frozenset(watched))
 
     @property
     def is_following(self) -> bool:
-        """Whether the session goes along with a failover."""
+        """Whether the session follows a failover."""
         return self.forced_mode == mx.AlarmProviderMode.UNSPECIFIED
 
     def mode(self, present: mx.AlarmProviderMode, alarm: Alarm) -> mx.AlarmProviderMode | None:
-        """Return which provider tells the session of an alarm; None when none does.
+        """Return which provider reports an alarm to the session; None if none does.
 
         Args:
-            present: The gateway's provider now.
+            present: The gateway's current provider.
             alarm: The alarm.
         """
         mode = present if self.is_following else self.forced_mode
         if mode == mx.AlarmProviderMode.SUBTAG:
             return mode if not self.watch_list or alarm.reference.casefold() in self.watch_list else None
-        # The alarm manager that the gateway has left is silent.
+        # After a failover the alarm manager reports nothing.
         return mode if present == mx.AlarmProviderMode.ALARMMGR else None
 
 
 def snapshot(alarm: Alarm, mode: mx.AlarmProviderMode) -> mx.ActiveAlarmSnapshot:
-    """Return an active alarm as it stands."""
+    """Return an active alarm's current state."""
     state = mx.AlarmConditionState.ACTIVE_ACKED if alarm.is_acknowledged else mx.AlarmConditionState.ACTIVE
     return mx.ActiveAlarmSnapshot(
         current_state=state, last_transition_timestamp=timestamp(alarm.changed_ns), **_common(alarm, mode)
@@ -129,14 +129,14 @@ def snapshot(alarm: Alarm, mode: mx.AlarmProviderMode) -> mx.ActiveAlarmSnapshot
 
 
 def transition(alarm: Alarm, kind: mx.AlarmTransitionKind, mode: mx.AlarmProviderMode) -> mx.OnAlarmTransitionEvent:
-    """Return what has just happened to an alarm."""
+    """Return the message for a transition."""
     return mx.OnAlarmTransitionEvent(
         transition_kind=kind, transition_timestamp=timestamp(alarm.changed_ns), **_common(alarm, mode)
     )
 
 
 def _common(alarm: Alarm, mode: mx.AlarmProviderMode) -> dict[str, Any]:
-    """Return what both messages carry; the subtags know less."""
+    """Return the fields of both messages; the subtags have fewer."""
     is_degraded = mode == mx.AlarmProviderMode.SUBTAG
     fields: dict[str, Any] = {
         "alarm_full_reference": alarm.reference,

@@ -1,4 +1,6 @@
-"""Objects of the galaxy as the contract's bytes. What all objects of a template have in common is written once: a galaxy has a million attributes and some dozens of kinds."""
+"""Encodes objects of the galaxy.
+
+What all objects of a template share is encoded once: a galaxy has a million attributes of a few dozen kinds."""
 
 from __future__ import annotations
 
@@ -10,13 +12,13 @@ from mxgateway.simulator.plant.model import Attribute, PlantObject, Security, Te
 from mxgateway.simulator.server.encoding import Encoding, tag_of
 from mxgateway.wire.varint import encode_varint
 
-# The repository's codes of an attribute's category: written by clients, and calculated by the object.
+# The repository's attribute category codes: writable by clients, and calculated by the object.
 _WRITEABLE: Final = 10
 _CALCULATED: Final = 3
 
 
 class PreparedReply(NamedTuple):
-    """A reply that is encoded already."""
+    """An encoded reply."""
 
     message_type: type[Any]
     data: bytes
@@ -28,16 +30,16 @@ class PreparedReply(NamedTuple):
 
 
 class _SharedAttribute(NamedTuple):
-    """What an attribute is in every object of its template."""
+    """The encoded parts of an attribute that are the same in every object of its template."""
 
     attribute: Attribute
     before: bytes
-    """The fields before the full tag reference, which alone is the object's own."""
+    """The fields before the full tag reference, which is the only part specific to an object."""
     after: bytes
 
 
 class ObjectWriter:
-    """Writes objects of one plant."""
+    """Encodes objects of one plant."""
 
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
@@ -49,7 +51,7 @@ class ObjectWriter:
             type(page): tag_of(encode, page)
             for page in (galaxy.DiscoverHierarchyReply(objects=objects), galaxy.BrowseChildrenReply(children=objects))
         }
-        # By identity: two templates may be equal but for what equality does not see.
+        # Keyed by identity: templates can be equal although their encoding differs.
         self._shared: dict[int, tuple[Template, list[_SharedAttribute]]] = {}
 
     def page(self, reply: Any, objects: Iterable[PlantObject], *, with_attributes: bool) -> PreparedReply:
@@ -58,11 +60,11 @@ class ObjectWriter:
         Args:
             reply: The reply without its objects.
             objects: The objects of the page.
-            with_attributes: Whether they come with their attributes.
+            with_attributes: Whether to include the objects' attributes.
         """
         parts: list[bytes] = []
         tag = self._objects_tags[type(reply)]
-        for obj in objects if tag else ():  # a contract may have no place for them
+        for obj in objects if tag else ():  # a contract may lack the field
             data = self._object(obj, with_attributes=with_attributes)
             parts += (tag, encode_varint(len(data)), data)
         parts.append(self._encoding.encode(reply))

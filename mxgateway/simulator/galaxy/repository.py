@@ -1,4 +1,4 @@
-"""The galaxy repository: the plant's objects, filtered and in pages, from a cache that a deployment renews."""
+"""The galaxy repository: the plant's objects, filtered and paged, from a cache that each deployment renews."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from mxgateway.wire import decode, encode, which_one_of
 
 _DEFAULT_PAGE: Final = 500
 _LARGEST_PAGE: Final = 5000
-# Deployments that wait for one slow watcher; a newer one then replaces the oldest, and the sequence shows the gap.
+# Deployments queued for a slow watcher; then a new one replaces the oldest, and the sequence shows the gap.
 _WATCH_QUEUE: Final = 16
 
-# Questions whose selection is kept between two pages.
+# Selections kept between two pages.
 _REMEMBERED: Final = 16
 
 _Filter = Callable[[PlantObject], bool]
 
 
 class GalaxyRepository:
-    """The repository's cache and the questions to it.
+    """The repository's cache, and the queries on it.
 
     Args:
         plant: The plant.
-        clock: The time of deployments.
-        gate: Watchers are told of deployments while it is open.
-        deployed_ns: When the galaxy was deployed, in nanoseconds since 1970; None for a galaxy that never was.
+        clock: The time source for deployments.
+        gate: Watchers are notified of deployments while it is open.
+        deployed_ns: When the galaxy was deployed, in nanoseconds since 1970; None if it never was.
         encoding: How messages are encoded.
     """
 
@@ -51,25 +51,25 @@ class GalaxyRepository:
         self._encoding = encoding
         self.gate = gate
         self.database_answers = True
-        """Whether TestConnection finds the database."""
+        """Whether TestConnection reaches the database."""
         self._clock = clock
         self._loaded = asyncio.Event()
         self._loaded.set()
         self._sequence = 1
         self.deployed_ns = deployed_ns
-        """When the galaxy was deployed, in nanoseconds since 1970; None for a galaxy that never was."""
+        """When the galaxy was deployed, in nanoseconds since 1970; None if it never was."""
         self._observed_ns = clock.now_ns()
         self._watchers: set[asyncio.Queue[galaxy.DeployEvent]] = set()
         self._selections: dict[bytes, list[PlantObject]] = {}
         self._writer = ObjectWriter(self._encoding)
 
-    # What a test can do
+    # Controls for tests
 
     def deploy(self, plant: Plant) -> None:
-        """Deploy the galaxy: page tokens become invalid, watchers are told.
+        """Deploy the galaxy: page tokens become invalid, watchers are notified.
 
         Args:
-            plant: The galaxy from now on.
+            plant: The new galaxy.
         """
         self.plant = plant
         self._sequence += 1
@@ -83,21 +83,21 @@ class GalaxyRepository:
             watcher.put_nowait(event)
 
     def undeploy(self) -> None:
-        """Let the galaxy be one that was never deployed."""
+        """Reset the galaxy to one that was never deployed."""
         self.deployed_ns = None
 
     def chill(self) -> None:
-        """Let the cache be cold, as before its first load."""
+        """Empty the cache, as before its first load."""
         self._loaded.clear()
 
     def load(self) -> None:
-        """Let the cache be loaded."""
+        """Load the cache."""
         self._loaded.set()
 
     # Deployments
 
     def state(self) -> galaxy.DeployEvent:
-        """Return the galaxy as of its last deployment."""
+        """Return the galaxy's state as of its last deployment."""
         event = galaxy.DeployEvent(
             sequence=self._sequence,
             observed_at=timestamp(self._observed_ns),
@@ -178,7 +178,7 @@ class GalaxyRepository:
             return None
         name = getattr(request, arm)
         if arm == f"{group}_gobject_id":
-            # A galaxy has no object 0: it stands for the top level.
+            # A galaxy has no object 0: it means the top level.
             found = self.plant.object_by_id(name)
             if name == 0:
                 return None
@@ -193,7 +193,7 @@ class GalaxyRepository:
     def _page(
         self, request: Any, key: SimulatedKey, objects: Iterable[PlantObject]
     ) -> tuple[list[PlantObject], str, int]:
-        """Return the objects of the page, the next page's token and the number of objects on all pages."""
+        """Return the objects on the page, the next page's token and the number of objects on all pages."""
         if request.page_size < 0:
             raise GRPCError(Status.INVALID_ARGUMENT, f"page_size must not be negative, it is {request.page_size}.")
         size = min(request.page_size or _DEFAULT_PAGE, _LARGEST_PAGE)
@@ -222,11 +222,11 @@ class GalaxyRepository:
                 return int(offset)
         except (binascii.Error, ValueError):
             pass
-        raise GRPCError(Status.INVALID_ARGUMENT, "The page token is not valid here: start again from the first page.")
+        raise GRPCError(Status.INVALID_ARGUMENT, "The page token is not valid here: start again at the first page.")
 
 
 def _digest(request: Any, key: SimulatedKey) -> bytes:
-    """Return what a token is bound to besides the deployment: the question without its page, and who asks."""
+    """Return what a token is bound to besides the deployment: the query without its page, and the caller."""
     question = decode(type(request), encode(request))
     question.page_token, question.page_size = "", 0
     asked = b"\0".join([type(request).__name__.encode(), key.key_id.encode(), encode(question)])
@@ -234,7 +234,7 @@ def _digest(request: Any, key: SimulatedKey) -> bytes:
 
 
 def _filter(request: Any, key: SimulatedKey, plant: Plant) -> _Filter:
-    """Return what says whether an object passes: filters are ANDed, several values of one filter are ORed."""
+    """Return the predicate for a request: filters are ANDed, several values of one filter are ORed."""
     tests: list[_Filter] = []
     if key.browse_subtrees:
         tests.append(lambda obj: key.may_browse(plant, obj))
@@ -255,5 +255,5 @@ def _filter(request: Any, key: SimulatedKey, plant: Plant) -> _Filter:
 
 
 def _glob(text: str) -> re.Pattern[str]:
-    # The repository's globs know * and ? only: a bracket is a bracket.
+    # The repository's globs know only * and ?: a bracket is literal.
     return re.compile(translate(text.replace("[", "[[]")), re.IGNORECASE)

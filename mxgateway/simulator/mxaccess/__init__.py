@@ -1,1 +1,1 @@
-"""What a worker does: registrations, items, commands, writes, events."""
+"""The worker: registrations, items, commands, writes, events."""

@@ -1,4 +1,4 @@
-"""The single-threaded apartment of a worker: it runs one command after another, whoever still waits for the answer."""
+"""A worker's single-threaded apartment: it runs commands one after another, even if nobody waits for the answer."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Outcome:
-    """What a command answers."""
+    """The outcome of a command."""
 
     arm: str = ""
-    """The arm of the reply's payload; empty for a bare reply."""
+    """The field of the reply's payload; empty for a reply without payload."""
     payload: Any = None
-    """The message of that arm."""
+    """The message in that field."""
     code: mx.ProtocolStatusCode = mx.ProtocolStatusCode.OK
     message: str = ""
     hresult: int = statuses.S_OK
@@ -37,7 +37,7 @@ class Outcome:
 
     @classmethod
     def of_failure(cls, failure: MxAccessFailure) -> Outcome:
-        """Return the outcome of a command that MXAccess refused."""
+        """Return the outcome of a command that MXAccess rejected."""
         return cls(
             code=mx.ProtocolStatusCode.MXACCESS_FAILURE,
             message="MXAccess refused the command.",
@@ -53,9 +53,9 @@ Call = Callable[[], "Outcome | Awaitable[Outcome]"]
 class Apartment:
     """Runs commands one after another in a task of its own.
 
-    Args:
-        name: Names the task.
+    name: The name of the task.
         gate: Commands start only while it is open.
+        limit: Most pending commands.
         limit: Commands that may wait or run.
     """
 
@@ -73,10 +73,10 @@ class Apartment:
         return len(self._waiting) + (self._running is not None)
 
     def submit(self, call: Call) -> asyncio.Future[Outcome]:
-        """Queue a command; the future gets its outcome. Cancelling the future does not stop the command.
+        """Queue a command and return a future for its outcome. Cancelling the future does not stop the command.
 
         Raises:
-            GRPCError: RESOURCE_EXHAUSTED when too many commands are pending.
+            GRPCError: RESOURCE_EXHAUSTED if too many commands are pending.
         """
         if len(self) >= self._limit:
             raise GRPCError(Status.RESOURCE_EXHAUSTED, f"{self._name} has {self._limit} pending commands, the limit.")
@@ -91,7 +91,7 @@ class Apartment:
             self._running.set_result(outcome)
 
     def stop(self, reason: GRPCError) -> None:
-        """Run nothing more; what waits or runs and has no answer yet fails with `reason`. The task ends soon."""
+        """Stop: commands without an answer fail with `reason`, and the task ends soon."""
         if self._running is not None:
             _fail(self._running, reason)
         for _, future in self._waiting:

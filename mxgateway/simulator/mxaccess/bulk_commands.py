@@ -20,8 +20,8 @@ from mxgateway.wire.collector import collector_held
 
 _ByHandle = Callable[[Worker, Command, Item], None]
 
-# Entries that are done in one go. After as many, the event stream gets its turn, so that it is the reader's pace and not the
-# length of a list that fills the event queue.
+# Entries executed without a pause. Then the event stream runs, so that the reader's pace and not the length of a list
+# determines whether the event queue fills up.
 _SLICE: Final = 1000
 
 E = TypeVar("E")
@@ -29,7 +29,7 @@ R = TypeVar("R")
 
 
 async def _each(entries: Sequence[E], act: Callable[[E], R]) -> list[R]:
-    """Return what `act` makes of each entry, in order."""
+    """Return the result of `act` for each entry, in order."""
     results: list[R] = []
     for start in range(0, len(entries), _SLICE):
         if start:
@@ -106,9 +106,9 @@ def _for_handles(act: _ByHandle) -> Handler:
 
 
 async def write_bulk(worker: Worker, command: Command) -> Outcome:
-    """Accept the writes of any of the four kinds; each accepted one has its own OnWriteComplete."""
+    """Accept the writes of any of the four kinds; each accepted write has its own OnWriteComplete."""
     handle = command.payload.server_handle
-    # A malformed entry refuses the whole call, before anything is accepted.
+    # A malformed entry rejects the whole call before anything is accepted.
     writes = await _each(command.payload.entries, lambda entry: write_request(entry, handle))
     results = await _each(writes, lambda write: _write(worker, command, write))
     return Outcome(command.arm, mx.BulkWriteReply(results=results))
@@ -139,14 +139,14 @@ class _Read:
     address: str
     sample: Sample | None = None
     item: Item | None = None
-    """Whose last OnDataChange answers; None for a value that was fetched."""
+    """The item whose last OnDataChange is the answer; None for a fetched value."""
     error: str = ""
     first: asyncio.Future[Sample] | None = None
-    """The value that is waited for."""
+    """The awaited value."""
 
 
 async def read_bulk(worker: Worker, command: Command) -> Outcome:
-    """Answer each tag from its subscription where there is one, else from a first value that it waits for."""
+    """Answer each tag from its subscription if there is one, else from an awaited first value."""
     payload = command.payload
     seconds = payload.timeout_ms / 1000 if payload.timeout_ms else worker.options.read_timeout
     reads = await _each(payload.tag_addresses, lambda address: _start_read(worker, command, address))
@@ -179,7 +179,7 @@ def _start_read(worker: Worker, command: Command, address: str) -> _Read:
 
 
 class _Probe(Item):
-    """A subscription of the worker's own, which the session does not see: it ends with its first value."""
+    """The worker's own subscription, invisible to the session: it ends with its first value."""
 
     answers_reads: ClassVar[bool] = False
 
@@ -203,7 +203,7 @@ class _Probe(Item):
 
 
 async def _first_values(worker: Worker, reads: list[_Read], seconds: float) -> None:
-    """Wait until every value is there or the time is over."""
+    """Wait until every value has arrived or the time is up."""
     futures = [read.first for read in reads if read.first is not None]
     if not futures:
         return
@@ -231,7 +231,7 @@ def _read_result(server_handle: int, read: _Read) -> mx.BulkReadResult:
         return mx.BulkReadResult(server_handle=server_handle, tag_address=read.address, error_message=read.error)
     is_known = sample.status is not statuses.UNKNOWN_REFERENCE
     return mx.BulkReadResult(
-        # Another registration of the session may have the item: both handles together name it.
+        # The item may belong to another registration of the session: both handles identify it.
         server_handle=server_handle if item is None else item.server.handle,
         tag_address=read.address,
         item_handle=0 if item is None else item.handle,
@@ -258,4 +258,4 @@ HANDLERS: Final[dict[str, Handler]] = {
     "write_secured2_bulk": write_bulk,
     "read_bulk": read_bulk,
 }
-"""What runs each bulk command, by its name in snake case."""
+"""The handler of each bulk command, by its name in snake case."""

@@ -1,4 +1,4 @@
-"""The commands on one registration or one item, and those on the worker itself."""
+"""The commands on one registration or one item, and those on the worker."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mxgateway.simulator.mxaccess.statuses import MxAccessFailure
 from mxgateway.simulator.mxaccess.worker import MXACCESS_VERSION, WORKER_VERSION, Command, Handler, Worker
 from mxgateway.simulator.mxaccess.writes import accept, write_request
 
-# SetBufferedUpdateInterval rounds up to this many milliseconds.
+# SetBufferedUpdateInterval rounds up to a multiple of this, in milliseconds.
 _BUFFERED_STEP_MS: Final = 100
 
 
 def register(worker: Worker, command: Command) -> Outcome:
-    """Give out a server handle."""
+    """Return a new server handle."""
     handle = worker.next_handle()
     name = command.payload.client_name
     interval = worker.options.buffered_update_interval
@@ -27,27 +27,27 @@ def register(worker: Worker, command: Command) -> Outcome:
 
 
 def unregister(worker: Worker, command: Command) -> Outcome:
-    """Drop a server handle with all of its items."""
+    """Drop a server handle with all its items."""
     worker.server(command.payload.server_handle).remove_all()
     del worker.servers[command.payload.server_handle]
     return Outcome()
 
 
 def add_item(worker: Worker, command: Command) -> Outcome:
-    """Give out an item handle; an unknown reference gets one too."""
+    """Return a new item handle, also for an unknown reference."""
     item = worker.add_item(command.key, command.payload.server_handle, command.payload.item_definition)
     return Outcome("add_item", mx.AddItemReply(item_handle=item.handle))
 
 
 def add_item2(worker: Worker, command: Command) -> Outcome:
-    """Give out an item handle for a reference relative to a context."""
+    """Return a new item handle for a reference relative to a context."""
     payload = command.payload
     item = worker.add_item(command.key, payload.server_handle, payload.item_definition, payload.item_context)
     return Outcome("add_item2", mx.AddItem2Reply(item_handle=item.handle))
 
 
 def add_buffered_item(worker: Worker, command: Command) -> Outcome:
-    """Give out the handle of an item that subscribes by itself."""
+    """Return a new handle of a buffered item, which subscribes by itself."""
     payload = command.payload
     target = worker.plant.find(payload.item_definition, payload.item_context)
     if target is not None and target[0].attribute.is_array and target[1] is None:
@@ -60,7 +60,7 @@ def add_buffered_item(worker: Worker, command: Command) -> Outcome:
 
 
 def remove_item(worker: Worker, command: Command) -> Outcome:
-    """Drop an item handle; its subscription ends."""
+    """Drop an item handle and end its subscription."""
     worker.server(command.payload.server_handle).remove(command.payload.item_handle)
     return Outcome()
 
@@ -72,19 +72,19 @@ def advise(worker: Worker, command: Command) -> Outcome:
 
 
 def advise_supervisory(worker: Worker, command: Command) -> Outcome:
-    """Subscribe an item and let its plain writes record their user."""
+    """Subscribe an item; its plain writes then record their user."""
     _item_to_read(worker, command).advise(supervisory=True)
     return Outcome()
 
 
 def un_advise(worker: Worker, command: Command) -> Outcome:
-    """End the subscription of an item."""
+    """End an item's subscription."""
     worker.item(command.payload.server_handle, command.payload.item_handle).unadvise()
     return Outcome()
 
 
 def set_buffered_update_interval(worker: Worker, command: Command) -> Outcome:
-    """Set how often the buffered items of a registration tell their values."""
+    """Set the update interval of a registration's buffered items."""
     server = worker.server(command.payload.server_handle)
     milliseconds = command.payload.update_interval_milliseconds
     if milliseconds < 0:
@@ -94,7 +94,7 @@ def set_buffered_update_interval(worker: Worker, command: Command) -> Outcome:
 
 
 def suspend(worker: Worker, command: Command) -> Outcome:
-    """Let an item tell nothing; OperationComplete follows."""
+    """Pause an item's updates; OperationComplete follows."""
     item = worker.item(command.payload.server_handle, command.payload.item_handle)
     item.suspend()
     _complete_later(worker, item)
@@ -102,7 +102,7 @@ def suspend(worker: Worker, command: Command) -> Outcome:
 
 
 def activate(worker: Worker, command: Command) -> Outcome:
-    """Let a suspended item tell again; OperationComplete follows. Nothing happens to an item that is not suspended."""
+    """Resume a suspended item's updates; OperationComplete follows. No effect on an item that is not suspended."""
     item = worker.item(command.payload.server_handle, command.payload.item_handle)
     if not item.is_suspended:
         return Outcome("activate", mx.ActivateReply(status=statuses.OK))
@@ -124,7 +124,7 @@ def authenticate_user(worker: Worker, command: Command) -> Outcome:
 
 
 def archestra_user_to_id(worker: Worker, command: Command) -> Outcome:
-    """Return the id of a user, by GUID, for this server handle; 0 for an unknown one."""
+    """Return the id of a user, by GUID, for this server handle; 0 if unknown."""
     server = worker.server(command.payload.server_handle)
     guid = command.payload.user_id_guid.strip("{}").casefold()
     for user in worker.options.users:
@@ -142,18 +142,18 @@ def write(worker: Worker, command: Command) -> Outcome:
 
 
 def ping(worker: Worker, command: Command) -> Outcome:
-    """Show that the apartment takes commands."""
+    """Answer, to show that the apartment runs commands."""
     return Outcome()
 
 
 def get_session_state(worker: Worker, command: Command) -> Outcome:
-    """Tell the session's state; also for a session that takes no other command."""
+    """Report the session's state, even if the session takes no other command."""
     session = worker.session
     return Outcome("session_state", mx.SessionStateReply(state=session.state, fault_message=session.fault_message))
 
 
 def get_worker_info(worker: Worker, command: Command) -> Outcome:
-    """Tell what the worker is and how much waits in it."""
+    """Report the worker's identity and its backlog."""
     worker.session.require_ready()
     info = mx.WorkerInfoReply(
         worker_process_id=worker.process_id,
@@ -167,28 +167,28 @@ def get_worker_info(worker: Worker, command: Command) -> Outcome:
 
 
 def drain_events(worker: Worker, command: Command) -> Outcome:
-    """Hand over queued events without a stream."""
+    """Return queued events without a stream."""
     events = worker.session.events.drain(command.payload.max_events)
     return Outcome("drain_events", mx.DrainEventsReply(events=events))
 
 
 def shutdown_worker(worker: Worker, command: Command) -> Outcome:
-    """End the worker and with it the session."""
+    """End the worker and thereby the session."""
     outcome = Outcome()
-    # The end of the session fails what has no answer yet.
+    # Closing the session fails all pending commands.
     worker.apartment.answer(outcome)
     worker.session.close("the worker was shut down")
     return outcome
 
 
 def subscribe_alarms(worker: Worker, command: Command) -> Outcome:
-    """Let the session's events tell the alarm transitions, of the provider and the alarms that it asks for."""
+    """Report alarm transitions as events of the session, for the requested provider and alarms."""
     worker.alarms.subscribe(SessionAlarms.of(worker.session, command.payload))
     return Outcome()
 
 
 def unsubscribe_alarms(worker: Worker, command: Command) -> Outcome:
-    """Let the session's events tell no more alarm transitions."""
+    """Stop reporting alarm transitions to the session."""
     worker.alarms.unsubscribe(worker.session)
     return Outcome()
 
@@ -255,7 +255,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "query_active_alarms": query_active_alarms,
     **bulk_commands.HANDLERS,
 }
-"""What runs each command, by its name in snake case."""
+"""The handler of each command, by its name in snake case."""
 
 ANSWERED_BY_GATEWAY: Final = frozenset({"get_session_state", "get_worker_info"})
-"""Commands that do not wait for the apartment: they tell about it."""
+"""Commands answered without the apartment: they report on it."""

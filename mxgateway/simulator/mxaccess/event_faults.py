@@ -1,4 +1,4 @@
-"""What a test lets go wrong with the events of one session: numbers that no event has, events that come twice, or not, or as nonsense."""
+"""Faults that a test injects into one session's events: skipped, lost, repeated or corrupted events."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator.server.encoding import Encoding
 
 UNREADABLE: Final = b"\x0a\xff\xff\xff\xff\x0f"
-"""A message that nobody can decode: its first field claims to be longer than the whole."""
+"""A message that cannot be decoded: its first field is longer than the message."""
 
 
 @dataclass(slots=True)
 class _Order:
-    """What is to become of the next events of a family."""
+    """A fault ordered for the next events of a family."""
 
     family: mx.MxEventFamily | None
     becomes: Callable[[bytes], list[bytes]]
     left: int
     loses: bool = True
-    """Whether nobody gets the event as it was."""
+    """Whether the original event is never delivered."""
 
 
 class EventFaults:
-    """The faults of one session's events, ``gateway.sessions[session_id].events.faults``.
+    """The faults of one session's events: ``gateway.sessions[session_id].events.faults``.
 
-    Each order holds for the next events that are published, of one family or of any. Orders of which several fit one event are carried out
-    one after another, the oldest first.
+    Each order applies to the next published events, of one family or of any. If several orders fit an event, they are
+    applied one after another, the oldest first.
 
     Args:
-        add: Queues an encoded event that gets no number.
-        skip: Uses up so many numbers and returns them.
+        add: Queues an encoded event without a number.
+        skip: Consumes sequence numbers and returns them.
         encoding: How events are encoded.
     """
 
@@ -42,19 +42,19 @@ class EventFaults:
         self._skip = skip
         self._orders: list[_Order] = []
         self.missing: set[int] = set()
-        """The numbers that no event has for anybody: skipped, lost or spoiled."""
+        """The sequence numbers that nobody receives an intact event for: skipped, lost or spoiled."""
 
     @property
     def are_due(self) -> bool:
-        """Whether something was ordered for an event to come."""
+        """Whether an order is pending."""
         return bool(self._orders)
 
     def skip(self, count: int = 1) -> None:
-        """Give numbers to no event: the next one comes behind a jump."""
+        """Skip sequence numbers, so that the next event follows a gap."""
         self.missing.update(self._skip(count))
 
     def lose_next(self, count: int = 1, *, family: mx.MxEventFamily | None = None) -> None:
-        """Give the next events their numbers, and lose them: nobody gets them, also not by resuming.
+        """Number the next events and lose them: nobody receives them, not even by resuming.
 
         Args:
             count: How many.
@@ -63,7 +63,7 @@ class EventFaults:
         self._order(family, lambda data: [], count)
 
     def repeat_next(self, count: int = 1, *, family: mx.MxEventFamily | None = None) -> None:
-        """Send the next events twice, with the same number, the second one right behind the first.
+        """Send the next events twice, with the same number and directly after each other.
 
         Args:
             count: How many.
@@ -74,29 +74,29 @@ class EventFaults:
     def spoil_next(
         self, count: int = 1, *, family: mx.MxEventFamily | None = None, becomes: bytes = UNREADABLE
     ) -> None:
-        """Send other bytes instead of the next events, which keep their numbers; a reader that resumes gets these bytes again.
+        """Replace the bytes of the next events, which keep their numbers; a resuming reader gets the same bytes.
 
         Args:
             count: How many.
             family: Events of this family only; None for any.
-            becomes: The bytes; by default no message that can be decoded.
+            becomes: The bytes; by default a message that cannot be decoded.
         """
         self._order(family, lambda data: [becomes], count)
 
     def inject(self, event: mx.MxEvent | bytes) -> None:
-        """Send an event as it is, with the number that it carries, behind those that wait; a reader that resumes does not get it.
+        """Queue an event with the number that it carries; a resuming reader does not get it.
 
         Args:
-            event: The event, such as one with a number that is nonsense or a `replay_gap` that is, or the bytes of one.
+            event: The event or its bytes, for example with an invalid number or `replay_gap`.
         """
         self._add(event if isinstance(event, bytes) else self._encode(event))
 
     def clear(self) -> None:
-        """Forget what was ordered."""
+        """Clear all orders."""
         self._orders.clear()
 
     def copies(self, sequence: int, family: mx.MxEventFamily, data: bytes) -> list[bytes]:
-        """Return what is sent for an event: nothing, the event, or something else, as often as it is sent."""
+        """Return what to send for an event: nothing, the event or something else, once or several times."""
         for order in self._orders:
             if order.family in (None, family):
                 order.left -= 1

@@ -1,4 +1,4 @@
-"""The events of one session: numbered, queued for the reader, kept for a while for a reader that resumes."""
+"""The events of one session: numbered, queued for the reader, and kept for a while for a resuming reader."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from mxgateway.simulator.mxaccess.event_faults import EventFaults
 from mxgateway.simulator.options import SimulatorOptions
 from mxgateway.simulator.server.encoding import Encoding
 
-# What is handed to the connection in one go: several HTTP/2 frames, so that a write is worth its cost, and little enough that
-# the queue, not the send buffer, is where a slow reader's events pile up.
+# Bytes handed to the connection at once: several HTTP/2 frames, so that a write is worth its cost, but few enough that
+# a slow reader's events pile up in the queue and not in the send buffer.
 _BATCH_BYTES: Final = 64 * 1024
 
 
 class QueuedEvent(NamedTuple):
-    """An event as it goes over the wire."""
+    """An encoded event."""
 
     sequence: int
-    """Its number; 0 for a copy that no reader gets who resumes."""
+    """Its number; 0 for a copy that a resuming reader does not get."""
     time_ns: int
     data: bytes
 
 
 class EventParts(NamedTuple):
-    """An event before it has a number: pieces of the encoded MxEvent."""
+    """An event before it is numbered: pieces of the encoded MxEvent."""
 
     family: mx.MxEventFamily
     body: bytes
@@ -42,15 +42,15 @@ class EventParts(NamedTuple):
     value: bytes = b""
     """Value, quality, source time and statuses."""
     now_ns: int | None = None
-    """When it happened; None takes the clock's time."""
+    """When it happened; None for the clock's time."""
 
 
 class EventQueue:
     """The event queue of one session and its replay ring.
 
     Args:
-        session_id: The session that the events name.
-        clock: The time.
+        session_id: The session named in the events.
+        clock: The time source.
         options: The limits.
         encoding: How events are encoded.
     """
@@ -68,28 +68,28 @@ class EventQueue:
         self._closed = False
         self._wakeup: asyncio.Future[None] | None = None
         self.last_sequence = 0
-        """The number of the newest event; events count from 1 without a hole."""
+        """The number of the newest event; events count from 1 without gaps."""
         self.sent = 0
-        """Events handed to a stream, replayed ones counted again."""
+        """Events handed to a stream; replayed events count again."""
         self.drained = 0
         """Events taken by DrainEvents."""
         self.is_attached = False
-        """Whether a stream reads the queue."""
+        """Whether a stream is attached."""
         self.is_taken = False
-        """Whether a reader that is no stream takes every event at once."""
+        """Whether another reader than a stream takes every event at once."""
         self.faults = EventFaults(self._add_copy, self._skip, encoding)
-        """What a test lets go wrong with the events."""
+        """The faults that a test injects."""
 
     def __len__(self) -> int:
         return len(self._queue)
 
     @property
     def is_full(self) -> bool:
-        """Whether the next event overflows the queue."""
+        """Whether the next event would overflow the queue."""
         return len(self._queue) >= self._limit
 
     def publish(self, event: EventParts) -> None:
-        """Number an event, stamp it and queue it; the queue is neither full nor closed."""
+        """Number, stamp and queue an event; the queue must be neither full nor closed."""
         now_ns = self._clock.now_ns() if event.now_ns is None else event.now_ns
         sequence = self.last_sequence = self.last_sequence + 1
         encoding = self._encoding
@@ -99,13 +99,13 @@ class EventQueue:
             self._add(sequence, now_ns, self.faults.copies(sequence, event.family, data))
         else:
             self._queue.append(QueuedEvent(sequence, now_ns, data))
-        self._news()
+        self._notify()
 
     def close(self, end: GRPCError | None = None) -> None:
-        """Drop what is queued and end the stream.
+        """Drop the queued events and end the stream.
 
         Args:
-            end: The status that the stream ends with; None for OK.
+            end: The final status of the stream; None for OK.
         """
         if not self._closed:
             self._closed, self._end = True, end
@@ -114,13 +114,13 @@ class EventQueue:
             self._wake()
 
     def attach(self, after_sequence: int) -> list[bytes]:
-        """Attach a stream and return what it delivers first: the replay, behind a sentinel where events are lost.
+        """Attach a stream and return its first messages: the replay, after a sentinel if events are lost.
 
         Args:
-            after_sequence: The last event that the reader knows; 0 for a fresh stream without replay.
+            after_sequence: The last event the reader has; 0 for a new stream without replay.
 
         Raises:
-            GRPCError: ALREADY_EXISTS when a stream is attached.
+            GRPCError: ALREADY_EXISTS if a stream is attached.
         """
         if self.is_attached or self.is_taken:
             raise GRPCError(Status.ALREADY_EXISTS, f"Session {self._session_id} already has an event subscriber.")
@@ -135,30 +135,30 @@ class EventQueue:
         return first + replay
 
     def detach(self) -> None:
-        """Let another stream attach."""
+        """Detach the stream, so that another one can attach."""
         self.is_attached = False
         self._interruption = None
 
     def interrupt(self, error: GRPCError) -> None:
-        """End the stream that is attached with a status; the queue goes on."""
+        """End the attached stream with a status; the queue continues."""
         if self.is_attached:
             self._interruption = error
             self._wake()
 
     def take_all(self) -> None:
-        """Let a reader that is no stream take what is queued, and every later event, until `leave`."""
+        """Let another reader than a stream take the queued events and all later ones, until `leave`."""
         self.is_taken = True
-        self._news()
+        self._notify()
 
     def leave(self) -> None:
         """Let streams attach again."""
         self.is_taken = False
 
     async def next_batch(self) -> list[bytes]:
-        """Wait for events and take as many as one write should carry; an empty list ends the stream with OK.
+        """Wait for events and return as many as one write should carry; an empty list ends the stream with OK.
 
         Raises:
-            GRPCError: The stream ends with this status.
+            GRPCError: The final status of the stream.
         """
         while self._interruption is not None or not self._queue:
             if self._interruption is not None:
@@ -183,7 +183,7 @@ class EventQueue:
         """Take queued events without a stream.
 
         Args:
-            limit: How many at most; 0 for all.
+            limit: Most events to take; 0 for all.
         """
         count = min(limit, len(self._queue)) if limit else len(self._queue)
         events = [self._encoding.decode(mx.MxEvent, self._take().data) for _ in range(count)]
@@ -191,21 +191,21 @@ class EventQueue:
         return events
 
     def _add(self, sequence: int, now_ns: int, copies: list[bytes]) -> None:
-        """Queue an event as often as a fault wants it; one of the copies is kept for a reader that resumes."""
+        """Queue an event once or, for a fault, several times; one copy is kept for a resuming reader."""
         for place, data in enumerate(copies):
             self._queue.append(QueuedEvent(0 if place else sequence, now_ns, data))
 
     def _add_copy(self, data: bytes) -> None:
-        """Queue an event that has no number of its own."""
+        """Queue an event without a number of its own."""
         if not self._closed:
             self._queue.append(QueuedEvent(0, 0, data))
-            self._news()
+            self._notify()
 
     def _skip(self, count: int) -> range:
         first, self.last_sequence = self.last_sequence + 1, self.last_sequence + count
         return range(first, self.last_sequence + 1)
 
-    def _news(self) -> None:
+    def _notify(self) -> None:
         if self.is_taken:
             while self._queue:
                 self._take()
@@ -222,7 +222,7 @@ class EventQueue:
         return (event for event in self._ring if event.time_ns > expired)
 
     def _oldest(self) -> int:
-        """Return the number of the oldest event that can still be delivered; the next one's when there is none."""
+        """Return the number of the oldest event that can still be delivered; the next event's if there is none."""
         for event in self._kept():
             return event.sequence
         return next((event.sequence for event in self._queue if event.sequence), self.last_sequence + 1)
@@ -237,7 +237,7 @@ class EventQueue:
 
 
 def in_batches(messages: list[bytes]) -> Iterator[list[bytes]]:
-    """Cut a long replay into pieces that one write should carry."""
+    """Split a long replay into pieces for one write each."""
     remaining = iter(messages)
     while batch := list(islice(remaining, 256)):
         yield batch

@@ -1,4 +1,4 @@
-"""What MXAccess keeps in a worker: servers (registrations), their items, and the subscriptions of the items."""
+"""MXAccess state in a worker: servers (registrations), their items, and the items' subscriptions."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from mxgateway.simulator.server.encoding import Encoding
 
 
 class EventSink(Protocol):
-    """Where items tell what happened."""
+    """Receives the items' events."""
 
     clock: Clock
     encoding: Encoding
 
     def data_changed(self, item: Item, sample: Sample) -> None:
-        """Tell a new value of an advised item."""
+        """Report a new value of an advised item."""
 
     def buffered_data_changed(self, item: Item, samples: list[Sample]) -> None:
-        """Tell the values that a buffered item collected."""
+        """Report the collected values of a buffered item."""
 
 
 class Item:
@@ -35,14 +35,14 @@ class Item:
     Args:
         server: The registration that owns it.
         handle: The item handle.
-        definition: The reference as the client gave it.
-        tag: What the reference names; None for an unknown reference.
+        definition: The reference as given by the client.
+        tag: The tag of the reference; None for an unknown reference.
         index: The array element, counted from 1; None for the whole.
-        sink: Where events go.
+        sink: Receives the events.
     """
 
     answers_reads: ClassVar[bool] = True
-    """Whether ReadBulk may answer with what the item told last."""
+    """Whether ReadBulk may answer with the item's last value."""
 
     def __init__(
         self, server: MxServer, handle: int, definition: str, tag: Tag | None, index: int | None, sink: EventSink
@@ -56,16 +56,16 @@ class Item:
         self.is_supervisory = False
         self.is_suspended = False
         self.last: Sample | None = None
-        """What the last OnDataChange carried."""
+        """The sample of the last OnDataChange."""
         self.encoded_handles = server.encoded_handle + sink.encoding.item_handle(handle)
-        """What each event of the item begins with, but for its family and the session."""
+        """The item's encoded handles, which every one of its events contains."""
         self._sink = sink
         self._timer: Timer | None = None
 
     def advise(self, *, supervisory: bool = False) -> None:
-        """Subscribe; the current value is told at once, unless the item is suspended.
+        """Subscribe; the current value is reported at once, unless the item is suspended.
 
-        A second advise changes nothing but the supervisory mark.
+        A second advise only changes the supervisory mark.
         """
         self.is_supervisory = self.is_supervisory or supervisory
         if not self.is_advised:
@@ -76,25 +76,25 @@ class Item:
                 self._await_first_value()
 
     def unadvise(self) -> None:
-        """End the subscription; without effect when there is none."""
+        """End the subscription; no effect if there is none."""
         self.is_advised = self.is_supervisory = self.is_suspended = False
         self.last = None
         self.server.subscriptions.forget(self)
         self._disconnect()
 
     def suspend(self) -> None:
-        """Keep the subscription and tell nothing more."""
+        """Keep the subscription but report nothing."""
         self.is_suspended = True
         self._disconnect()
 
     def activate(self) -> None:
-        """Tell again, from the current value on."""
+        """Report again, starting with the current value."""
         self.is_suspended = False
         if self.is_advised:
             self._await_first_value()
 
     def deliver(self, sample: Sample) -> None:
-        """Tell one sample."""
+        """Report one sample."""
         self.last = sample
         self._sink.data_changed(self, sample)
 
@@ -124,9 +124,9 @@ class Item:
 
 
 class BufferedItem(Item):
-    """An item that subscribes by itself and tells its values in batches, one at each update interval."""
+    """An item that subscribes by itself and reports its values in batches, one per update interval."""
 
-    # It has no OnDataChange, and its newest sample may still wait for its batch.
+    # It has no OnDataChange, and its newest sample may still be in the next batch.
     answers_reads: ClassVar[bool] = False
 
     def __init__(
@@ -144,7 +144,7 @@ class BufferedItem(Item):
             self._flush_timer = self._sink.clock.call_later(self.server.buffered_update_interval, self._flush)
 
     def unadvise(self) -> None:
-        """End the subscription and drop what was collected."""
+        """End the subscription and drop the collected samples."""
         super().unadvise()
         self._samples.clear()
         if self._flush_timer is not None:
@@ -163,9 +163,9 @@ class MxServer:
 
     Args:
         handle: The server handle.
-        client_name: What the client registered as.
+        client_name: The client's name in Register.
         buffered_update_interval: Seconds between two batches of a buffered item.
-        subscriptions: The session's advised items, of its other registrations too.
+        subscriptions: The session's advised items, also of its other registrations.
         encoding: How events are encoded.
     """
 
@@ -183,11 +183,11 @@ class MxServer:
         self.subscriptions = subscriptions
         self.items: dict[int, Item] = {}
         self.encoded_handle = encoding.encode(mx.MxEvent(server_handle=handle))
-        """What events begin with, but for their family, session and item."""
+        """The encoded server handle."""
         self._users: dict[SimulatedUser, int] = {}
 
     def item(self, handle: int) -> Item:
-        """Return the item of that handle.
+        """Return the item with a handle.
 
         Raises:
             MxAccessFailure: The handle is unknown.
@@ -198,7 +198,7 @@ class MxServer:
             raise MxAccessFailure from None
 
     def remove(self, handle: int) -> None:
-        """Unadvise and drop the item of that handle.
+        """Unadvise and drop the item with a handle.
 
         Raises:
             MxAccessFailure: The handle is unknown.
@@ -212,43 +212,43 @@ class MxServer:
             self.remove(handle)
 
     def admit(self, user: SimulatedUser, new_id: Callable[[], int]) -> int:
-        """Return the id that `user` has with this server handle.
+        """Return the user's id for this server handle.
 
         Args:
-            user: Who.
-            new_id: Gives an id, above 0, that no other server handle of the session knows.
+            user: The user.
+            new_id: Returns an id above 0 that no other server handle of the session uses.
         """
         if user not in self._users:
             self._users[user] = new_id()
         return self._users[user]
 
     def knows(self, user_id: int) -> bool:
-        """Say whether a user id belongs to this server handle."""
+        """Return whether a user id belongs to this server handle."""
         return user_id in self._users.values()
 
 
 class Subscriptions:
-    """The advised items of a session, by what they name."""
+    """The advised items of a session, by tag and element."""
 
     def __init__(self) -> None:
         self._items: dict[tuple[Tag, int | None], dict[Item, None]] = {}
 
     def note(self, item: Item) -> None:
-        """Remember an item that was advised."""
+        """Add an advised item."""
         if item.tag is not None:
             self._items.setdefault((item.tag, item.index), {})[item] = None
 
     def forget(self, item: Item) -> None:
-        """Forget an item that is advised no more; without effect for one that is not remembered."""
+        """Remove an item that is no longer advised; no effect if it is not listed."""
         if item.tag is not None and (same := self._items.get((item.tag, item.index))) is not None:
             same.pop(item, None)
             if not same:
                 del self._items[item.tag, item.index]
 
     def answer(self, tag: Tag, index: int | None) -> Item | None:
-        """Return the item of that tag whose last OnDataChange answers a read; None when none has told a value.
+        """Return the item of a tag whose last OnDataChange answers a read; None if none has reported a value.
 
-        A suspended item answers only when no other one does: it may have missed what the others told.
+        A suspended item answers only if no other does: it may have missed values that the others reported.
         """
         suspended = None
         for item in self._items.get((tag, index), ()):
@@ -260,5 +260,5 @@ class Subscriptions:
 
 
 def unknown_reference(clock: Clock) -> Sample:
-    """Return what an item with an unknown reference tells."""
+    """Return the sample of an item with an unknown reference."""
     return Sample(DataType.INTEGER, None, statuses.BAD, clock.now_ns(), statuses.UNKNOWN_REFERENCE)

@@ -1,4 +1,4 @@
-"""What the parts of a session know of it: they stand below it."""
+"""The interfaces of a session for its parts, which are below it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mxgateway.simulator.mxaccess.events import EventParts, EventQueue
 
 
 class AlarmSubscriber(Protocol):
-    """A session that is told of alarms by its events."""
+    """A session that reports alarms as events."""
 
     session_id: str
 
@@ -22,19 +22,19 @@ class WorkerSession(AlarmSubscriber, Protocol):
 
     state: mx.SessionState
     fault_message: str
-    """Why it has failed; empty when it has not."""
+    """Why it failed; empty if it did not."""
     events: EventQueue
 
     def require_ready(self) -> None:
-        """Do nothing when the session takes commands and streams.
+        """Raise unless the session accepts commands and streams.
 
         Raises:
             GRPCError: It does not.
         """
 
     def close(self, reason: str = ...) -> None:
-        """End the session; without effect when it has ended.
+        """End the session; no effect if it has ended.
 
         Args:
-            reason: Why, for those who still wait for an answer.
+            reason: The reason, for callers that wait for an answer.
         """

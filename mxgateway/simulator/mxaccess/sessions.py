@@ -1,4 +1,4 @@
-"""Sessions: one worker each, a state, a lease, and the grace period after an event stream."""
+"""Sessions: each has a worker, a state, a lease, and a grace period after its event stream."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mxgateway.simulator.switches import Switches
 
 BACKEND_NAME: Final = "mxaccess-worker"
 
-# Closed sessions that are remembered so that a second CloseSession gets its CLOSED.
+# Closed sessions kept so that a second CloseSession gets its CLOSED.
 _REMEMBERED: Final = 1000
 _FIRST_PROCESS_ID: Final = 4100
 
@@ -34,11 +34,11 @@ class Session:
     Args:
         plant: The live plant.
         alarms: The plant's alarms.
-        switches: What a test has switched.
+        switches: The switches set by a test.
         options: Limits and times.
         process_id: The worker's process id.
-        name: What the client calls the session.
-        command_timeout: Seconds that a call waits for its command.
+        name: The client's name for the session.
+        command_timeout: Seconds a call waits for its command.
         ended: Called once when the session is closed.
     """
 
@@ -74,7 +74,7 @@ class Session:
 
     @property
     def is_lease_over(self) -> bool:
-        """Whether no call has come for too long, and no event stream holds the session."""
+        """Whether no call has arrived for the lease time, and no event stream holds the session."""
         idle = (self._clock.now_ns() - self._last_call_ns) / NANOSECONDS
         return not self.events.is_attached and idle >= self._options.lease
 
@@ -83,7 +83,7 @@ class Session:
         self._last_call_ns = self._clock.now_ns()
 
     def require_ready(self) -> None:
-        """Do nothing when the session takes commands and streams.
+        """Raise unless the session accepts commands and streams.
 
         Raises:
             GRPCError: FAILED_PRECONDITION.
@@ -92,7 +92,7 @@ class Session:
             raise self._not_ready()
 
     def publish(self, event: EventParts) -> None:
-        """Queue an event; an event too many faults the session."""
+        """Queue an event; an overflow faults the session."""
         if self.state is not mx.SessionState.READY:
             return
         if self.events.is_full:
@@ -102,7 +102,7 @@ class Session:
             self.events.publish(event)
 
     def attach_stream(self, after_sequence: int) -> list[bytes]:
-        """Attach an event stream and return what it delivers first.
+        """Attach an event stream and return its first messages.
 
         Raises:
             GRPCError: The session is not ready, or a stream is attached.
@@ -113,7 +113,7 @@ class Session:
         return first
 
     def detach_stream(self) -> None:
-        """Note that the event stream has ended; the grace period begins."""
+        """Detach the event stream and start the grace period."""
         self.events.detach()
         self.touch()
         if not self.is_closed and not self.events.is_taken:
@@ -124,10 +124,11 @@ class Session:
 
     @contextmanager
     def another_reader(self) -> Iterator[None]:
-        """Let somebody else read the events for the time of the block.
+        """Give the events to another reader while the block runs.
 
-        The stream that is attached ends with UNAVAILABLE, a new one is refused with ALREADY_EXISTS, and every event is delivered to the
-        other reader at once; who resumes later gets it again as far as it is kept.
+        The attached stream ends with UNAVAILABLE, a new one is rejected with ALREADY_EXISTS, and every event is
+        delivered to the other reader at once. A stream that resumes later gets the events again as far as they are
+        kept.
         """
         self.events.interrupt(GRPCError(Status.UNAVAILABLE, f"Session {self.session_id} has another event subscriber."))
         self.events.take_all()
@@ -140,11 +141,11 @@ class Session:
                 self.detach_stream()
 
     def fault(self, status: Status, reason: str) -> None:
-        """Let the session fail: the stream and the pending commands end, nothing but CloseSession works.
+        """Fault the session: the stream and the pending commands end, and only CloseSession works.
 
         Args:
-            status: The status that stream and commands end with.
-            reason: Why, as a clause.
+            status: The final status of stream and commands.
+            reason: The reason, as a clause.
         """
         if self.state is not mx.SessionState.READY:
             return
@@ -155,10 +156,10 @@ class Session:
         self.worker.stop(error)
 
     def close(self, reason: str = "the client closed it") -> None:
-        """End the session; without effect when it has ended.
+        """End the session; no effect if it has ended.
 
         Args:
-            reason: Why, as a clause.
+            reason: The reason, as a clause.
         """
         if self.is_closed:
             return
@@ -184,12 +185,12 @@ class Session:
 
 
 class SessionRegistry(Mapping[str, Session]):
-    """The sessions of a gateway that have not ended, by session id.
+    """The open sessions of a gateway, by session id.
 
     Args:
         plant: The live plant.
         alarms: The plant's alarms.
-        switches: What a test has switched.
+        switches: The switches set by a test.
         options: Limits and times.
     """
 
@@ -217,7 +218,7 @@ class SessionRegistry(Mapping[str, Session]):
 
     @property
     def events_sent(self) -> int:
-        """Events handed to streams, of ended sessions too."""
+        """Events handed to streams, including those of ended sessions."""
         kept = (*self._open.values(), *self._closed.values())
         return self._forgotten_events + sum(session.events.sent for session in kept)
 
@@ -225,11 +226,11 @@ class SessionRegistry(Mapping[str, Session]):
         """Start a worker and return its session, ready.
 
         Args:
-            name: What the client calls the session.
-            command_timeout: Seconds that a call waits for its command; 0 for the gateway's default.
+            name: The client's name for the session.
+            command_timeout: Seconds a call waits for its command; 0 for the gateway's default.
 
         Raises:
-            GRPCError: RESOURCE_EXHAUSTED at the session limit, UNAVAILABLE when the worker starts too late.
+            GRPCError: RESOURCE_EXHAUSTED at the session limit, UNAVAILABLE if the worker starts too late.
         """
         if len(self._open) >= self._options.session_limit:
             raise GRPCError(
@@ -251,7 +252,7 @@ class SessionRegistry(Mapping[str, Session]):
         return session
 
     def find(self, session_id: str) -> Session:
-        """Return a session, also one that has ended.
+        """Return a session, open or ended.
 
         Raises:
             GRPCError: NOT_FOUND.
@@ -262,7 +263,7 @@ class SessionRegistry(Mapping[str, Session]):
         return session
 
     async def close_all(self) -> None:
-        """End every session, with no task left."""
+        """End every session and its tasks."""
         if self._sweep is not None:
             self._sweep.cancel()
         tasks = [session.worker.apartment.task for session in (*self._open.values(), *self._closed.values())]
@@ -296,5 +297,5 @@ class SessionRegistry(Mapping[str, Session]):
     def _end_leases(self) -> None:
         for session in list(self._open.values()):
             if session.is_lease_over:
-                session.close("its lease is over")
+                session.close("its lease expired")
         self._schedule_sweep()

@@ -1,4 +1,4 @@
-"""Expansion of MxSparseArray: the gateway turns it into the whole array before the worker sees it."""
+"""Expands MxSparseArray: the gateway turns it into the whole array before the worker sees it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mxgateway.simulator.clock import nanoseconds
 from mxgateway.simulator.mxaccess.values import DataType, to_message
 from mxgateway.wire import which_one_of
 
-# Longer than any array of a galaxy: a length that only names slots must not be able to exhaust the memory.
+# Longer than any array of a galaxy: a bare length must not be able to exhaust the memory.
 _LONGEST: Final = 1_000_000
 
 _BY_ARM: Final = {
@@ -23,13 +23,13 @@ _BY_ARM: Final = {
 
 
 def expand(value: mx.MxValue) -> mx.MxValue:
-    """Return `value` with a sparse array in it replaced by the whole array; any other value as it is.
+    """Return `value` with a sparse array expanded to the whole array; other values unchanged.
 
-    Slots that the sparse array does not list get the default of the element type.
+    Slots that are not listed get the default of the element type.
 
     Raises:
-        GRPCError: INVALID_ARGUMENT for an index that is too large or repeated, for an element that is no scalar or of
-            another type, and for an element type that no array can have.
+        GRPCError: INVALID_ARGUMENT for an index that is too large or repeated, for an element that is not a scalar or
+            has another type, and for an element type that no array can have.
     """
     if not value.is_set("sparse_array_value"):
         return value
@@ -50,7 +50,7 @@ def expand(value: mx.MxValue) -> mx.MxValue:
 
 
 def _element_type(sparse: mx.MxSparseArray) -> DataType:
-    """Return the plant's type of the elements, after a check that all of them are of that type."""
+    """Return the plant's type of the elements, after checking that all have it."""
     candidates = {arm: dt for (mx_type, arm), dt in _BY_ARM.items() if mx_type == sparse.element_data_type}
     if not candidates:
         raise _refused(f"element_data_type {sparse.element_data_type} has no array")

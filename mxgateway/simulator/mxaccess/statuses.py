@@ -1,4 +1,4 @@
-"""HRESULTs and MXAccess statuses that the simulated gateway answers with."""
+"""HRESULTs and MXAccess statuses of the simulated gateway."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GOOD: Final = 192
 UNCERTAIN: Final = 64
 BAD: Final = 0
 
-# COM's VARIANT_TRUE: what a native OK or PENDING status carries in `success`.
+# COM's VARIANT_TRUE: a native OK or PENDING status has it in `success`.
 _NATIVE_TRUE: Final = -1
 
 OUT_OF_RANGE: Final = "Value does not fall within the expected range"
@@ -65,19 +65,19 @@ VIEW_ONLY: Final = _failure(
 
 
 def wrong_type(text: str) -> mx.MxStatusProxy:
-    """Return the status of a write whose value the attribute cannot take.
+    """Return the status of a write with a value that the attribute cannot take.
 
     Args:
-        text: Why it cannot.
+        text: The reason.
     """
     return _failure(mx.MxStatusCategory.OPERATIONAL_ERROR, mx.MxStatusSource.RESPONDING_AUTOMATION_OBJECT, 1010, text)
 
 
 class MxAccessFailure(Exception):
-    """MXAccess refused: the reply carries it as data.
+    """MXAccess rejected the command: the reply carries this as data.
 
     Args:
-        diagnostic: The text of the failure.
+        diagnostic: The failure's text.
         hresult: The COM result.
         statuses: The status array.
     """
@@ -96,5 +96,5 @@ class MxAccessFailure(Exception):
 
 
 def security_failure(*statuses: mx.MxStatusProxy) -> MxAccessFailure:
-    """Return the failure of a call that the provider's security refuses."""
+    """Return the failure of a call that the provider's security rejects."""
     return MxAccessFailure(statuses[0].diagnostic_text, hresult=E_PROVIDER_SECURITY, statuses=statuses)

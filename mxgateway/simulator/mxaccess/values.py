@@ -1,8 +1,8 @@
-"""Values between the simulated plant and the contract: native Python values and MxValue, in both directions.
+"""Converts values of the simulated plant to and from the contract's MxValue.
 
-A tag holds a native value: bool, int, float, str, bytes, for a time the nanoseconds since 1970, for an array a list of these,
-and None for no value. The attribute's `DataType` says what it is; this module writes it as an MxValue and reads what a
-client writes, converting between the numeric types and text as MXAccess does.
+A tag holds a native value: bool, int, float, str or bytes; nanoseconds since 1970 for a time; a list of these for an
+array; None for no value. The attribute's `DataType` determines its meaning. This module writes it as an MxValue and
+reads written values, converting between numeric types and text as MXAccess does.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from mxgateway.wire import Timestamp, which_one_of
 @dataclass(frozen=True, slots=True)
 class _Traits:
     code: int
-    """The galaxy repository's code of the type."""
+    """The galaxy repository's code for the type."""
     title: str
-    """The galaxy repository's name of the type."""
+    """The galaxy repository's name for the type."""
     mx_type: mx.MxDataType
     variant: str
     arm: str
-    """The arm of MxValue; the arm of MxArray is named after it."""
+    """The field of MxValue; the field of MxArray is named after it."""
     default: Any
 
 
@@ -53,8 +53,8 @@ class DataType(Enum):
 
     @property
     def traits(self) -> _Traits:
-        """What the repository and the contract call the type."""
-        # Not `value`, whose descriptor costs more than the look-up.
+        """How the repository and the contract denote the type."""
+        # Not `value`, whose descriptor costs more than the lookup.
         return self._value_
 
 
@@ -75,7 +75,7 @@ _INTEGER_BITS: Final = {"int32_value": 32, "int64_value": 64}
 
 
 def to_message(data_type: DataType, native: Any) -> mx.MxValue:
-    """Return `native` as the contract's value.
+    """Convert a native value to the contract's message.
 
     Args:
         data_type: The attribute's type.
@@ -93,7 +93,7 @@ def to_message(data_type: DataType, native: Any) -> mx.MxValue:
 
 
 def to_array(data_type: DataType, natives: Sequence[Any]) -> mx.MxArray:
-    """Return `natives` as the contract's array."""
+    """Convert native values to the contract's array."""
     traits = data_type.traits
     elements = _ARRAYS[traits.arm]([_outward(traits, native) for native in natives])
     raw = {
@@ -109,7 +109,7 @@ def to_array(data_type: DataType, natives: Sequence[Any]) -> mx.MxArray:
 
 
 def no_value() -> mx.MxValue:
-    """Return the value of a tag that has none."""
+    """Return the value of a tag without one."""
     return mx.MxValue(data_type=mx.MxDataType.NO_DATA, variant_type="VT_EMPTY", is_null=True)
 
 
@@ -118,7 +118,7 @@ def _outward(traits: _Traits, native: Any) -> Any:
 
 
 def _raw(traits: _Traits) -> dict[str, Any]:
-    """What an unconvertible type keeps beside its bytes."""
+    """Return the fields that an unconvertible type has in addition to its bytes."""
     if traits.arm != "raw_value":
         return {}
     return {"raw_data_type": traits.code, "raw_diagnostic": f"{traits.title} values are passed through as bytes."}
@@ -129,7 +129,7 @@ class UnfitValue(Exception):
 
 
 def from_message(message: mx.MxValue, data_type: DataType, *, is_array: bool) -> Any:
-    """Return what a client writes as the attribute's native value.
+    """Convert a written value to the attribute's native value.
 
     Args:
         message: The written value; a sparse array is already expanded.

@@ -1,4 +1,4 @@
-"""One simulated worker: what MXAccess knows for one session, and the events that it raises."""
+"""A simulated worker: the MXAccess state of one session, and its events."""
 
 from __future__ import annotations
 
@@ -34,35 +34,35 @@ MXACCESS_VERSION: Final = "20.1.000-simulated"
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command with what it may touch."""
+    """A command and its context."""
 
     arm: str
     """The command's name in snake case, such as ``add_item``."""
     payload: Any = field(repr=False)
-    """The command's own message, which can hold a password."""
+    """The command's own message, which may contain a password."""
     key: SimulatedKey
-    """Who asks."""
+    """The caller's key."""
 
 
 Handler = Callable[["Worker", Command], "Outcome | Awaitable[Outcome]"]
 
-# Writes that were accepted within this time are due together, with one timer: a bulk has thousands of them.
+# Writes accepted within this time share one timer: a bulk has thousands of them.
 _TOGETHER_NS: Final = 1_000_000
-# Completions that share one reading of the clock, which is finer than that of a Windows machine.
+# Completions per reading of the clock, which is finer than a Windows machine's.
 _SAME_MOMENT: Final = 64
 
 
 class Completion(NamedTuple):
-    """How an accepted write ends."""
+    """The outcome of an accepted write."""
 
     status: mx.MxStatusProxy
     hresult: int = statuses.S_OK
     sample: Sample | None = None
-    """The tag's new value; None when the write changes nothing."""
+    """The tag's new value; None if the write changes nothing."""
 
 
-CarryOut = Callable[[], Completion]
-"""Decides, when it is a write's turn, how it ends."""
+ExecuteWrite = Callable[[], Completion]
+"""Executes a write when it is due and returns its outcome."""
 
 
 @dataclass(slots=True)
@@ -77,12 +77,12 @@ class Worker:
     """The worker of one session.
 
     Args:
-        session: The session, which takes the events.
+        session: The session, which receives the events.
         plant: The live plant.
         alarms: The plant's alarms.
-        switches: What a test has switched.
+        switches: The switches set by a test.
         options: Limits and times.
-        process_id: The process id that the worker tells.
+        process_id: The process id that the worker reports.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Worker:
         self._last_handle = 0
         self._again: deque[int] = deque()
         self.subscriptions = Subscriptions()
-        self._writes: deque[tuple[Item, mx.MxValue, CarryOut]] = deque()
+        self._writes: deque[tuple[Item, mx.MxValue, ExecuteWrite]] = deque()
         self._writes_due = 0
         self._batch: _Batch | None = None
         self._moment: int | None = None
@@ -116,10 +116,10 @@ class Worker:
         )
 
     def submit(self, handler: Handler, command: Command) -> asyncio.Future[Outcome]:
-        """Queue a command; the future gets its outcome.
+        """Queue a command and return a future for its outcome.
 
         Raises:
-            GRPCError: RESOURCE_EXHAUSTED when too many commands are pending.
+            GRPCError: RESOURCE_EXHAUSTED if too many commands are pending.
         """
         return self.apartment.submit(partial(handler, self, command))
 
@@ -135,9 +135,9 @@ class Worker:
     # Handles
 
     def next_handle(self) -> int:
-        """Return a handle that was not used yet: servers and items share one count, so that a mix-up shows.
+        """Return an unused handle: servers and items share one counter, so that a mix-up shows.
 
-        After `give_again` it is that one.
+        After `give_again` it returns that handle.
         """
         if self._again:
             return self._again.popleft()
@@ -145,11 +145,11 @@ class Worker:
         return self._last_handle
 
     def give_again(self, handle: int) -> None:
-        """Let the next item or registration get a handle that another one had."""
+        """Let the next item or registration get a handle that was already used."""
         self._again.append(handle)
 
     def server(self, handle: int) -> MxServer:
-        """Return the registration of that handle.
+        """Return the registration with a handle.
 
         Raises:
             MxAccessFailure: The handle is unknown.
@@ -160,7 +160,7 @@ class Worker:
             raise MxAccessFailure from None
 
     def item(self, server_handle: int, item_handle: int) -> Item:
-        """Return the item of these handles.
+        """Return the item with these handles.
 
         Raises:
             MxAccessFailure: One of them is unknown.
@@ -170,7 +170,7 @@ class Worker:
     def add_item(
         self, key: SimulatedKey, server_handle: int, definition: str, context: str = "", kind: type[Item] = Item
     ) -> Item:
-        """Add an item to a registration; an unknown reference gets a handle too.
+        """Add an item to a registration; an unknown reference also gets a handle.
 
         Raises:
             MxAccessFailure: The server handle is unknown, or the reference is empty.
@@ -186,49 +186,49 @@ class Worker:
         return item
 
     def check_read(self, key: SimulatedKey, tag: Tag | None) -> None:
-        """Do nothing when the key may read the tag.
+        """Raise unless the key may read the tag.
 
         Raises:
-            AccessDenied: It may not.
+            AccessDenied: The key may not read it.
         """
         if tag is not None and not key.may_read(self.plant.plant, tag.object, tag.attribute):
             raise AccessDenied(f"API key may not read '{tag.reference}'.")
 
     def check_write(self, key: SimulatedKey, tag: Tag | None) -> None:
-        """Do nothing when the key may write the tag.
+        """Raise unless the key may write the tag.
 
         Raises:
-            AccessDenied: It may not.
+            AccessDenied: The key may not write it.
         """
         if tag is not None and not key.may_write(self.plant.plant, tag.object, tag.attribute):
             raise AccessDenied(f"API key may not write '{tag.reference}'.")
 
     # Writes
 
-    def accept_write(self, item: Item, value: mx.MxValue, carry_out: CarryOut) -> None:
-        """Queue an accepted write: one OnWriteComplete per write, in order.
+    def accept_write(self, item: Item, value: mx.MxValue, execute: ExecuteWrite) -> None:
+        """Queue an accepted write. Each write gets one OnWriteComplete, in order.
 
         Args:
             item: The written item.
-            value: What is written.
-            carry_out: Decides, when it is the write's turn, how it ends.
+            value: The written value.
+            execute: Executes the write when it is due.
         """
-        self._writes.append((item, value, carry_out))
+        self._writes.append((item, value, execute))
         batch, write_time = self._batch, self.options.write_time
         if batch is None or (write_time and self.clock.now_ns() - batch.opened_ns >= _TOGETHER_NS):
             batch = self._batch = _Batch(self.clock.now_ns())
             if write_time:
-                self.clock.call_later(write_time, partial(self._writes_are_due, batch))
+                self.clock.call_later(write_time, partial(self._on_writes_due, batch))
             else:
-                asyncio.get_running_loop().call_soon(self._writes_are_due, batch)
+                asyncio.get_running_loop().call_soon(self._on_writes_due, batch)
         batch.count += 1
 
     def release_writes(self) -> None:
-        """Complete the writes that were held."""
+        """Complete the held writes."""
         due, self._writes_due = self._writes_due, 0
         self._complete_writes(due)
 
-    def _writes_are_due(self, batch: _Batch) -> None:
+    def _on_writes_due(self, batch: _Batch) -> None:
         if self._batch is batch:
             self._batch = None
         if self._switches.write_gate.is_open:
@@ -249,8 +249,8 @@ class Worker:
             self._moment = None
 
     def _complete_write(self) -> None:
-        item, value, carry_out = self._writes.popleft()
-        completion = carry_out()
+        item, value, execute = self._writes.popleft()
+        completion = execute()
         encoding = self.encoding
         body, status = encoding.write_complete(completion.hresult), encoding.status(completion.status)
         self._publish(item, mx.MxEventFamily.ON_WRITE_COMPLETE, body, status)
@@ -268,11 +268,11 @@ class Worker:
     # Events
 
     def data_changed(self, item: Item, sample: Sample) -> None:
-        """Tell a new value of an advised item."""
+        """Report a new value of an advised item."""
         self._publish(item, mx.MxEventFamily.ON_DATA_CHANGE, self.encoding.data_change, sample.encoded(self.encoding))
 
     def buffered_data_changed(self, item: Item, samples: list[Sample]) -> None:
-        """Tell the values that a buffered item collected; samples without a value count by their quality alone."""
+        """Report the collected values of a buffered item; a sample without a value contributes only its quality."""
         data_type = samples[-1].data_type
         default = data_type.traits.default
         natives = [default if sample.native is None else sample.native for sample in samples]
@@ -291,7 +291,7 @@ class Worker:
         self._publish(item, family, encode(mx.MxEvent(on_buffered_data_change=body)), encode(last))
 
     def operation_complete(self, item: Item) -> None:
-        """Tell that a suspend or an activate is done."""
+        """Report that a suspend or an activate is done."""
         self._publish(
             item,
             mx.MxEventFamily.OPERATION_COMPLETE,

@@ -1,4 +1,4 @@
-"""The four kinds of write: what is refused at once, what is accepted, and how an accepted write ends."""
+"""The four kinds of write: what is rejected at once, what is accepted, and how an accepted write ends."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _E_FAIL: Final = 0x80004005 - 2**32
 
 
 class WriteRequest(NamedTuple):
-    """One write, whichever of the commands carried it."""
+    """One write, independent of its command."""
 
     server_handle: int
     item_handle: int
     value: mx.MxValue
     time: mx.MxValue | None = None
-    """The time that the value gets; None takes the clock's."""
+    """The time of the value; None for the clock's time."""
     user_id: int = 0
     """The user of a plain write."""
     secured: tuple[int, int] | None = None
@@ -36,10 +36,10 @@ class WriteRequest(NamedTuple):
 
 
 def write_request(message: Any, server_handle: int) -> WriteRequest:
-    """Return the write that a write command, or an entry of a bulk, carries; a sparse array in it is expanded.
+    """Return the write of a write command or of a bulk entry; a sparse array is expanded.
 
     Raises:
-        GRPCError: INVALID_ARGUMENT for a missing value and for a sparse array that cannot be expanded.
+        GRPCError: INVALID_ARGUMENT for a missing value or a sparse array that cannot be expanded.
     """
     if not message.is_set("value"):
         raise GRPCError(Status.INVALID_ARGUMENT, "The write has no value.")
@@ -55,16 +55,16 @@ def write_request(message: Any, server_handle: int) -> WriteRequest:
 
 
 def accept(worker: Worker, command: Command, write: WriteRequest) -> None:
-    """Accept a write; its OnWriteComplete tells the outcome.
+    """Accept a write; its OnWriteComplete reports the outcome.
 
     Args:
         worker: The worker.
-        command: The command that the write came with.
+        command: The command that contains the write.
         write: The write.
 
     Raises:
-        MxAccessFailure: MXAccess refuses at once: unknown handle, item not advised, user unknown, no valid time, or a
-            provider that refuses at once.
+        MxAccessFailure: MXAccess rejects it at once: unknown handle, item not advised, unknown user, invalid time, or a
+            provider that rejects at once.
         AccessDenied: The API key may not write the tag.
     """
     item = worker.item(write.server_handle, write.item_handle)
@@ -76,10 +76,10 @@ def accept(worker: Worker, command: Command, write: WriteRequest) -> None:
     time_ns = worker.clock.now_ns() if write.time is None else _time(write.time)
     if item.tag is not None and item.tag.attribute.refusal is WriteRefusal.AT_ONCE:
         raise security_failure(statuses.PROVIDER_SECURITY)
-    worker.accept_write(item, write.value, partial(_carry_out, item, write, time_ns, item.is_supervisory))
+    worker.accept_write(item, write.value, partial(_execute, item, write, time_ns, item.is_supervisory))
 
 
-def _carry_out(item: Item, write: WriteRequest, time_ns: int, is_supervisory: bool) -> Completion:
+def _execute(item: Item, write: WriteRequest, time_ns: int, is_supervisory: bool) -> Completion:
     tag = item.tag
     if tag is None:
         return Completion(statuses.UNKNOWN_REFERENCE, _E_FAIL)
@@ -99,7 +99,7 @@ def _carry_out(item: Item, write: WriteRequest, time_ns: int, is_supervisory: bo
 
 
 def _refusal(tag: Tag, write: WriteRequest) -> mx.MxStatusProxy | None:
-    """Return why the attribute's security refuses the write; None when it does not."""
+    """Return why the attribute's security rejects the write; None if it does not."""
     if tag.attribute.refusal is WriteRefusal.ON_COMPLETION:
         return statuses.PROVIDER_SECURITY
     security = tag.attribute.security
@@ -116,5 +116,5 @@ def _time(value: mx.MxValue) -> int:
     try:
         time_ns: int = from_message(value, DataType.TIME, is_array=False)
     except UnfitValue:
-        raise MxAccessFailure("The time of the write is no time.") from None
+        raise MxAccessFailure("The time of the write is not a time.") from None
     return time_ns

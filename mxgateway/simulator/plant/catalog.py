@@ -1,4 +1,4 @@
-"""Ready-made plants: the small one that a gateway serves by default, and generated ones of any size."""
+"""Ready-made plants: the small default plant, and generated plants of any size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mxgateway.simulator.plant.model import (
 from mxgateway.simulator.plant.objects import Plant
 from mxgateway.simulator.plant.patterns import counter, cycle, noise, shift, sine, toggle, wall_time
 
-# 2024-01-01T00:00:00.1234567Z: the last digit is a step of 100 ns that a microsecond cannot hold.
+# 2024-01-01T00:00:00.1234567Z: the last digit is a step of 100 ns, too fine for microseconds.
 _A_TIME: Final = 1_704_067_200_123_456_700
 
 # Levels of parts below a unit of a generated plant.
@@ -129,7 +129,7 @@ _PUMP: Final = Template(
 
 @dataclass
 class _Builder:
-    """Collects objects and numbers them."""
+    """Collects and numbers objects."""
 
     objects: list[PlantObject] = field(default_factory=list)
 
@@ -140,14 +140,14 @@ class _Builder:
 
 
 def small_plant(*, seed: int = 0) -> Plant:
-    """Return the plant that a gateway serves by default.
+    """Return the default plant.
 
-    Two areas with six machines (`TestMachine_001` … `TestMachine_006`), tanks with level alarms, a pump; `TestChildObject` with
-    an attribute of every type, some that refuse writes, some with uncertain, bad, late or no values; and `TestSecurity` with
-    an attribute of every security classification.
+    Two areas with six machines (`TestMachine_001` … `TestMachine_006`), tanks with level alarms, a pump;
+    `TestChildObject` with an attribute of every type, some that reject writes, some with uncertain, bad, late or no
+    values; and `TestSecurity` with an attribute of every security classification.
 
     Args:
-        seed: What the random values follow from.
+        seed: The seed of the random values.
     """
     plant = _Builder()
     engine = plant.add("Engine_001", _ENGINE, host=plant.add("Platform_001", _PLATFORM))
@@ -165,16 +165,17 @@ def small_plant(*, seed: int = 0) -> Plant:
 
 
 def generated_plant(objects: int, attributes: int = 10, *, seed: int = 0, interval: float = 1.0) -> Plant:
-    """Return a plant of any size that follows from its seed.
+    """Return a plant of any size, determined by its seed.
 
-    Areas hold areas and units, units hold parts, and parts hold parts, down to four levels below a unit; every tenth object is a unit, and
-    each two thousand have an engine. The attributes go through all types and security classifications, and every other one changes by
-    itself. Half of the templates have alarms on their analog values, from the fourth attribute on; one in four has no history.
+    Areas contain areas and units, units contain parts, and parts contain parts, down to four levels below a unit. Every
+    tenth object is a unit; there is an engine for every two thousand objects. The attributes cycle through all types
+    and security classifications, and every other attribute changes by itself. Half of the templates have alarms on
+    their analog values, from the fourth attribute on; one in four has no history.
 
     Args:
-        objects: How many objects, platform, engines and areas included; at least 4.
-        attributes: How many attributes an object has.
-        seed: What shape and values follow from.
+        objects: Number of objects, including platform, engines and areas; at least 4.
+        attributes: Attributes per object.
+        seed: The seed of shape and values.
         interval: Seconds between two values of a changing attribute.
     """
     rng = random.Random(seed)
@@ -191,7 +192,7 @@ def generated_plant(objects: int, attributes: int = 10, *, seed: int = 0, interv
     ]
     areas: list[int] = []
     for number in range(1, max(1, objects // 100 - len(engines)) + 1):
-        # Every third area lies within another one.
+        # Every third area is inside another one.
         outer = rng.choice(areas) if number % 3 == 0 else 0
         areas.append(plant.add(f"Area_{number:03}", _AREA, outer, host=engines[number % len(engines)]))
     holders: list[int] = []
@@ -201,7 +202,7 @@ def generated_plant(objects: int, attributes: int = 10, *, seed: int = 0, interv
         if number % 10 == 0 or not holders:
             holders = [plant.add(f"Unit_{number:06}", template, rng.choice(areas), host=engine)]
         else:
-            # What holds a part: the unit, or the last part of each level below it.
+            # The parent of a part: the unit, or the last part of each level below it.
             level = rng.randrange(min(len(holders), _DEEPEST))
             part = plant.add(f"Part_{number:06}", template, holders[level], contained=f"Part{number % 10}", host=engine)
             holders[level + 1 :] = [part]

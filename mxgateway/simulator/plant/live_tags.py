@@ -1,4 +1,4 @@
-"""Live tags: the values of the plant's attributes, how they change, and who is told."""
+"""Live tags: the values of the plant's attributes, how they change, and their observers."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from mxgateway.simulator.plant.objects import Plant, Target
 from mxgateway.simulator.server.encoding import Encoding
 from mxgateway.wire import Timestamp
 
-# A ticker that wakes late delivers what it missed, but not hours of it.
+# A late ticker delivers missed ticks, but not hours of them.
 _CATCH_UP: Final = 100
-# Tags that a tick reaches in one go. After as many, the loop turns and sends what they told: a plant of any size changes without
-# filling an event queue that somebody reads.
+# Tags per turn of a tick. After as many, the loop runs and sends the events: a plant of any size changes without
+# overflowing an event queue that is read.
 _SLICE: Final = 500
 
 Listener = Callable[["Sample"], None]
 
 
 class Sample:
-    """A value at one moment. The contract's messages for it are made once, whoever needs them.
+    """A value at a point in time. Its messages are created once, for all users.
 
     Args:
         data_type: The attribute's type.
-        native: The native value; None for none.
+        native: The native value; None for no value.
         quality: The OPC DA quality.
-        time_ns: The source's time in nanoseconds since 1970.
+        time_ns: The source time in nanoseconds since 1970.
         status: The MXAccess status.
     """
 
@@ -57,7 +57,7 @@ class Sample:
         self._encoded: bytes | None = None
 
     def encoded(self, encoding: Encoding) -> bytes:
-        """Return what an event tells of the sample: value, quality, source time and status. It is encoded once."""
+        """Return the sample as encoded in an event: value, quality, source time and status. Encoded once."""
         if self._encoded is None:
             self._encoded = encoding.encode(
                 mx.MxEvent(
@@ -68,20 +68,20 @@ class Sample:
 
     @property
     def message(self) -> mx.MxValue:
-        """The value as the contract carries it."""
+        """The value as the contract's message."""
         if self._message is None:
             self._message = no_value() if self.quality < statuses.UNCERTAIN else to_message(self.data_type, self.native)
         return self._message
 
     @property
     def timestamp(self) -> Timestamp:
-        """The source's time as the contract carries it."""
+        """The source time as in the contract's messages."""
         if self._timestamp is None:
             self._timestamp = timestamp(self.time_ns)
         return self._timestamp
 
     def element(self, index: int | None) -> Sample:
-        """Return the sample of one array element, counted from 1; None is the sample itself."""
+        """Return the sample of one array element, counted from 1; None returns the sample itself."""
         if index is None:
             return self
         native = self.native[index - 1] if self.native is not None and index <= len(self.native) else None
@@ -118,11 +118,11 @@ class Tag:
 
     @property
     def is_driven(self) -> bool:
-        """Whether the provider drives the value, so that a write is not echoed."""
+        """Whether the provider drives the value, so a write is not echoed."""
         return self.attribute.pattern is not None
 
     def is_of(self, target: Target) -> bool:
-        """Whether the tag can stand for that attribute: one of the same name, type, shape and driving."""
+        """Return whether the tag can represent another attribute: same name, type, shape and driving."""
         mine, other = self.attribute, target.attribute
         return self.reference == reference(target.object, other) and (
             (mine.data_type, mine.interval, mine.pattern is None, mine.alarms)
@@ -131,8 +131,8 @@ class Tag:
 
     @property
     def sample(self) -> Sample:
-        """The value now."""
-        # An observed tag is driven by its ticker, so that nobody sees a tick before those that are still due.
+        """The current value."""
+        # An observed tag is driven by its ticker, so that no observer sees a tick before earlier ones.
         if not self._listeners:
             self._catch_up()
         return self._sample
@@ -145,24 +145,24 @@ class Tag:
         self._listeners[key] = listener
 
     def forget(self, key: object) -> None:
-        """Call the listener of that key no more."""
+        """Stop calling the listener with that key."""
         if self._listeners.pop(key, None) is not None and not self._listeners and self.is_driven:
             self._plant.ticker(self.attribute.interval).remove(self)
 
     def publish(self, sample: Sample) -> None:
-        """Make `sample` the value and tell every listener."""
+        """Set the value and notify every listener."""
         self._sample = sample
         for listener in list(self._listeners.values()):
             listener(sample)
 
     def override(self, sample: Sample) -> None:
-        """Publish `sample` on somebody's order; a driven attribute keeps it until its next tick."""
+        """Publish a sample on request; a driven attribute keeps it until its next tick."""
         if self.is_driven:
             self._tick = self._plant.tick(self.attribute.interval)
         self.publish(sample)
 
     def written(self, native: Any, index: int | None, time_ns: int) -> Sample | None:
-        """Return what a client's value makes of the tag; None for a driven attribute, which it does not change.
+        """Return the sample after a client's write; None for a driven attribute, which a write does not change.
 
         Args:
             native: The native value.
@@ -170,18 +170,18 @@ class Tag:
             time_ns: The sample's time.
 
         Raises:
-            UnfitValue: The array has no such element now.
+            UnfitValue: The array has no such element.
         """
         if index is not None:
             whole = list(self._sample.native or ())
             if index > len(whole):
-                raise UnfitValue(f"The array has {len(whole)} elements, element {index} is not there.")
+                raise UnfitValue(f"The array has {len(whole)} elements, there is no element {index}.")
             whole[index - 1] = native
             native = whole
         return None if self.is_driven else Sample(self.attribute.data_type, native, statuses.GOOD, time_ns)
 
     def advance(self, tick: int) -> None:
-        """Publish the pattern's value of that tick, unless a newer one is known."""
+        """Publish the pattern's value of a tick, unless a newer one was published."""
         if tick > self._tick:
             self.publish(self._at(tick))
 
@@ -198,7 +198,7 @@ class Tag:
 
 
 class _Ticker:
-    """Drives the observed tags of one interval, on the wall clock's own grid so that no drift adds up."""
+    """Drives the observed tags of one interval, on a fixed grid of the wall clock, without drift."""
 
     def __init__(self, plant: LivePlant, interval: float) -> None:
         self._plant = plant
@@ -229,37 +229,37 @@ class _Ticker:
         self._timer = self._plant.clock.call_later((due_ns - self._plant.clock.now_ns()) / NANOSECONDS, self._run)
 
     def _run(self) -> None:
-        # One tick per call: when the loop was busy, what was sent goes out before the next one is due.
+        # One tick per call: after a busy loop, events are sent before the next tick runs.
         now = self._plant.tick(self._interval)
         tick = max(self._last + 1, now - _CATCH_UP + 1)
         if tick <= now:
             self._last = tick
             self._due = iter(list(self._tags))
-            self._go_on()
+            self._continue()
         else:
             self._schedule()
 
-    def _go_on(self) -> None:
+    def _continue(self) -> None:
         timer = self._timer
         reached = list(islice(self._due, _SLICE))
         for tag in reached:
             tag.advance(self._last)
         if self._timer is not timer:
-            # What was told made the last listener go.
+            # A listener may have removed the last tag.
             return
         if len(reached) == _SLICE:
-            self._timer = self._plant.clock.call_later(0.0, self._go_on)
+            self._timer = self._plant.clock.call_later(0.0, self._continue)
         else:
             self._schedule()
 
 
 class LivePlant:
-    """The plant with a clock: finds tags and drives those that somebody observes.
+    """A plant with a clock: finds tags and drives observed ones.
 
     Args:
         plant: The plant.
-        clock: The time.
-        encoding: How what the plant tells is encoded.
+        clock: The time source.
+        encoding: How the plant's values are encoded.
     """
 
     def __init__(self, plant: Plant, clock: Clock, encoding: Encoding | None = None) -> None:
@@ -268,17 +268,17 @@ class LivePlant:
         self.encoding = encoding or Encoding()
         self.start_ns = clock.now_ns()
         self.on_new_tag: Callable[[Tag], None] | None = None
-        """Told of each tag when somebody first asks for it."""
+        """Called with each tag when it is first requested."""
         self._tags: dict[str, Tag] = {}
         self._tickers: dict[float, _Ticker] = {}
 
     def find(self, text: str, context: str = "") -> tuple[Tag, int | None] | None:
-        """Return the tag and the element that a reference names, or None for an unknown one."""
+        """Return the tag and element of a reference; None for an unknown one."""
         target = self.plant.find(text, context)
         return None if target is None else (self.tag(target), target.element)
 
     def tag(self, target: Target) -> Tag:
-        """Return the live tag of an attribute; the same one each time."""
+        """Return the live tag of an attribute, always the same object."""
         name = reference(target.object, target.attribute)
         tag = self._tags.get(name)
         if tag is None:
@@ -288,7 +288,7 @@ class LivePlant:
         return tag
 
     def deploy(self, plant: Plant) -> None:
-        """Go on with another plant: a tag that is there as before keeps its value and its observers, any other begins anew."""
+        """Switch to another plant: an unchanged tag keeps its value and observers, any other starts anew."""
         self.plant = plant
         kept = {}
         for name, tag in self._tags.items():
@@ -299,27 +299,27 @@ class LivePlant:
         self._tags = kept
 
     def has(self, tag: Tag) -> bool:
-        """Whether the plant has that very tag."""
+        """Whether the plant has this very tag."""
         return self._tags.get(tag.reference) is tag
 
     def stop(self) -> None:
-        """Let nothing change any more."""
+        """Stop all changes."""
         for ticker in self._tickers.values():
             ticker.stop()
 
     def ticker(self, interval: float) -> _Ticker:
-        """Return what drives the tags of that interval."""
+        """Return the ticker of an interval."""
         if interval not in self._tickers:
             self._tickers[interval] = _Ticker(self, interval)
         return self._tickers[interval]
 
     def tick(self, interval: float) -> int:
-        """Return the number of the interval's current tick, 0 at the plant's start."""
+        """Return the number of an interval's current tick; 0 at the plant's start."""
         step = _step_ns(interval)
         return self.clock.now_ns() // step - self.start_ns // step
 
     def tick_time(self, interval: float, tick: int) -> int:
-        """Return the moment of a tick in nanoseconds since 1970; the first one is the plant's start."""
+        """Return the time of a tick in nanoseconds since 1970; the first tick is the plant's start."""
         step = _step_ns(interval)
         return (tick + self.start_ns // step) * step if tick else self.start_ns
 

@@ -1,4 +1,4 @@
-"""What a plant is made of: objects of templates, attributes, alarm limits. Static; the live values are in `tags`."""
+"""The static parts of a plant: objects, templates, attributes, alarm limits. Live values are in `live_tags`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mxgateway.simulator.plant.patterns import Pattern
 
 
 class Category(IntEnum):
-    """The galaxy repository's code of an object's kind."""
+    """The galaxy repository's code for the kind of an object."""
 
     WIN_PLATFORM = 1
     APP_ENGINE = 3
@@ -22,7 +22,7 @@ class Category(IntEnum):
 
 
 class Security(IntEnum):
-    """The galaxy repository's code of an attribute's security classification."""
+    """The galaxy repository's code for an attribute's security classification."""
 
     FREE_ACCESS = 0
     OPERATE = 1
@@ -34,7 +34,7 @@ class Security(IntEnum):
 
 
 class WriteRefusal(Enum):
-    """When the provider of an attribute refuses every write by its own security."""
+    """When an attribute's provider rejects writes, by its own security."""
 
     AT_ONCE = "the command fails"
     ON_COMPLETION = "the command is accepted, its OnWriteComplete fails"
@@ -45,33 +45,33 @@ class AlarmLimit:
     """An alarm on an analog attribute."""
 
     name: str
-    """The alarm's name within its object, such as HiHi, or Level.HiHi where several attributes have one; the last part is its type."""
+    """The alarm's name in its object: HiHi, or Level.HiHi if several attributes have one. The last part is its type."""
     limit: float
     """The value beyond which the alarm is active."""
     above: bool = True
-    """Whether the alarm is active above the limit, or below it."""
+    """Whether the alarm is active above the limit (True) or below it."""
     severity: int = 500
-    """The native scale, 1 to 999."""
+    """On the native scale, 1 to 999."""
     category: str = "Process"
-    """The alarm's category as operators see it."""
+    """The alarm's category for operators."""
     description: str = ""
-    """The alarm's text as operators see it."""
+    """The alarm's text for operators."""
 
     def is_beyond(self, value: float) -> bool:
-        """Say whether `value` makes the alarm active."""
+        """Return whether a value makes the alarm active."""
         return value > self.limit if self.above else value < self.limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribute:
-    """One attribute of a template; with an object of the template it is a tag."""
+    """An attribute of a template; in an object of the template it is a tag."""
 
     name: str
-    """The attribute's name; it may hold dots."""
+    """The attribute's name, which may contain dots."""
     data_type: DataType = DataType.INTEGER
     """The type of the value, or of the array's elements."""
     value: Any = None
-    """The value at the plant's start, native; a list for an array. None takes the type's default."""
+    """The initial native value; a list for an array. None for the type's default."""
     is_array: bool = False
     """Whether the attribute is an array."""
     pattern: Pattern | None = None
@@ -79,21 +79,21 @@ class Attribute:
     interval: float = 1.0
     """Seconds between two values of the pattern."""
     quality: int = GOOD
-    """The OPC DA quality at the plant's start; a tag with bad quality has no value."""
+    """The initial OPC DA quality; a tag with bad quality has no value."""
     security: Security = Security.FREE_ACCESS
     """Who may write."""
     refusal: WriteRefusal | None = None
-    """How the provider refuses writes; None when it takes them."""
+    """How the provider rejects writes; None if it accepts them."""
     response_time: float = 0.0
     """Seconds from the first advise until the first value; `math.inf` for a provider that never answers."""
     historized: bool = False
-    """Whether the repository says that the attribute is historized."""
+    """Whether the repository lists the attribute as historized."""
     alarms: tuple[AlarmLimit, ...] = ()
     """The limits that raise alarms."""
 
     @property
     def initial(self) -> Any:
-        """The native value at the plant's start."""
+        """The initial native value."""
         if self.value is not None:
             return self.value
         return [] if self.is_array else self.data_type.traits.default
@@ -101,12 +101,12 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Template:
-    """What objects of one kind have in common."""
+    """The common parts of objects of one kind."""
 
     name: str
     """The template's name, with its dollar sign."""
     base: tuple[str, ...] = ()
-    """The names of the templates that it derives from, the nearest first."""
+    """The names of its base templates, nearest first."""
     category: Category = Category.USER_DEFINED
     """The kind of its objects."""
     attributes: tuple[Attribute, ...] = ()
@@ -114,22 +114,22 @@ class Template:
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """The template and its bases, the nearest first."""
+        """The template and its bases, nearest first."""
         return (self.name, *self.base)
 
     @cached_property
     def by_name(self) -> dict[str, Attribute]:
-        """The attributes by name without case."""
+        """The attributes by lower-case name."""
         return {attribute.name.casefold(): attribute for attribute in self.attributes}
 
     @cached_property
     def has_alarms(self) -> bool:
-        """Whether an attribute alarms."""
+        """Whether any attribute has alarms."""
         return any(attribute.alarms for attribute in self.attributes)
 
     @cached_property
     def is_historized(self) -> bool:
-        """Whether an attribute is historized."""
+        """Whether any attribute is historized."""
         return any(attribute.historized for attribute in self.attributes)
 
 
@@ -140,19 +140,19 @@ class PlantObject:
     gobject_id: int
     """Unique in the galaxy, above 0."""
     tag_name: str
-    """Unique in the galaxy without case."""
+    """Unique in the galaxy, ignoring case."""
     template: Template
-    """What it is an instance of."""
+    """Its template."""
     parent_id: int = 0
     """The area or object that contains it; 0 at the top level."""
     contained_name: str = ""
-    """Its name within a containing object; empty when it has none."""
+    """Its name within its parent; empty if it has none."""
     host_id: int = 0
     """The engine or platform that runs it."""
 
     @property
     def browse_name(self) -> str:
-        """What a tree shows."""
+        """The name shown in a tree."""
         return self.contained_name or self.tag_name
 
     @property

@@ -1,4 +1,4 @@
-"""The simulated plant: the objects of one galaxy, and how a reference finds an attribute in it."""
+"""The simulated plant: the objects of one galaxy, and the lookup of references."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Plant:
     Args:
         objects: All objects; tag names and ids are unique, parents exist.
         name: The galaxy's name, the first part of its alarms' references.
-        seed: What the random values of the plant follow from.
+        seed: The seed of the plant's random values.
 
     Raises:
-        ValueError: A tag name or an id is there twice, or a parent is missing.
+        ValueError: A tag name or an id is not unique, or a parent is missing.
     """
 
     def __init__(self, objects: Iterable[PlantObject], *, name: str = "Galaxy", seed: int = 0) -> None:
@@ -41,20 +41,20 @@ class Plant:
         self._by_id = {obj.gobject_id: obj for obj in self.objects}
         self._by_tag = {obj.tag_name.casefold(): obj for obj in self.objects}
         if not len(self._by_id) == len(self._by_tag) == len(self.objects):
-            raise ValueError("a tag name or a gobject id of the plant is there twice")
+            raise ValueError("a tag name or a gobject id of the plant is not unique")
         if missing := {obj.parent_id for obj in self.objects} - self._by_id.keys() - {0}:
             raise ValueError(f"parents of plant objects are missing: {sorted(missing)}")
 
     def object_by_id(self, gobject_id: int) -> PlantObject | None:
-        """Return the object of that id."""
+        """Return the object with an id."""
         return self._by_id.get(gobject_id)
 
     def object_by_tag(self, tag_name: str) -> PlantObject | None:
-        """Return the object of that tag name, without case."""
+        """Return the object with a tag name, ignoring case."""
         return self._by_tag.get(tag_name.casefold())
 
     def object_by_path(self, path: str) -> PlantObject | None:
-        """Return the object at browse names joined with ``/``, without case."""
+        """Return the object at a path of browse names joined with ``/``, ignoring case."""
         found: PlantObject | None = None
         for name in path.strip("/").split("/"):
             found = self._child(found.gobject_id if found else 0, name)
@@ -63,11 +63,11 @@ class Plant:
         return found
 
     def children(self, parent_id: int) -> tuple[PlantObject, ...]:
-        """Return the direct children: areas first, then by browse name without case. Parent 0 is the top level."""
+        """Return the direct children: areas first, then by browse name ignoring case. Parent 0 is the top level."""
         return self._children.get(parent_id, ())
 
     def descendants(self, root: PlantObject, depth: int | None = None) -> Iterator[PlantObject]:
-        """Iterate over `root` and what is below it, a parent before its children.
+        """Iterate over `root` and everything below it, parents before children.
 
         Args:
             root: Where to start.
@@ -83,16 +83,16 @@ class Plant:
     def edited(
         self, *, add: Iterable[PlantObject] = (), remove: Iterable[str] = (), rename: Mapping[str, str] | None = None
     ) -> Plant:
-        """Return the plant after a change; this very one when nothing changes.
+        """Return the changed plant; the same one if nothing changes.
 
         Args:
-            add: Objects that are new.
-            remove: Tag names of objects that are gone, with what they contain.
-            rename: New tag names by the old ones.
+            add: New objects.
+            remove: Tag names of objects to remove together with their contents.
+            rename: New tag names by old tag name.
 
         Raises:
-            LookupError: There is no object of such a tag name.
-            ValueError: Tag names or ids are there twice, or a parent is missing.
+            LookupError: There is no object with such a tag name.
+            ValueError: Tag names or ids are not unique, or a parent is missing.
         """
         gone = {obj.gobject_id for name in remove for obj in self.descendants(self._named(name))}
         renamed = {self._named(old).gobject_id: new for old, new in (rename or {}).items()}
@@ -104,23 +104,23 @@ class Plant:
         return Plant((*objects, *new), name=self.name, seed=self.seed)
 
     def ancestors(self, obj: PlantObject) -> Iterator[PlantObject]:
-        """Iterate over `obj` and what contains it, outwards."""
+        """Iterate over `obj` and its ancestors, outwards."""
         current: PlantObject | None = obj
         while current is not None:
             yield current
             current = self._by_id.get(current.parent_id)
 
     def area_of(self, obj: PlantObject) -> str:
-        """Return the tag name of the area that `obj` is in, empty when it is in none."""
+        """Return the tag name of the object's area; empty if it has none."""
         return next((outer.tag_name for outer in self.ancestors(obj) if outer.is_area), "")
 
     def find(self, text: str, context: str = "") -> Target | None:
-        """Return what a reference names, or None when the galaxy does not know it.
+        """Return what a reference names; None if the galaxy does not know it.
 
         Args:
-            text: ``Object.Attribute`` by tag names or contained names, without case; ``[]`` names the whole array and
+            text: ``Object.Attribute`` by tag names or contained names, ignoring case; ``[]`` names the whole array and
                 ``[n]`` one element, counted from 1.
-            context: Where a relative reference starts, as AddItem2 passes it.
+            context: The start of a relative reference, as in AddItem2.
         """
         found = self._find(text.strip())
         if found is None and context.strip():
@@ -130,7 +130,7 @@ class Plant:
 
     @cached_property
     def attribute_count(self) -> int:
-        """How many attributes the objects have together."""
+        """The number of attributes of all objects."""
         return sum(len(obj.template.attributes) for obj in self.objects)
 
     def _named(self, tag_name: str) -> PlantObject:

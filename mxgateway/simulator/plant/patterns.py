@@ -1,4 +1,4 @@
-"""How the value of a provider-driven attribute follows from the time: a pure function of the tick, so that it can be repeated."""
+"""How a provider-driven value depends on time: a pure function of the tick, hence repeatable."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 Pattern = Callable[[int, int, int], Any]
-"""Takes the tick's number since the plant's start, the tag's own seed and the wall time in nanoseconds; returns the value."""
+"""Takes the tick since the plant's start, the tag's seed and the wall time in nanoseconds; returns the value."""
 
 
 def counter(tick: int, seed: int, time_ns: int) -> int:
-    """Count the ticks, from 1 to the largest 32-bit integer and again."""
+    """Count the ticks, from 1 to the largest 32-bit integer, then again."""
     return tick % 0x7FFFFFFF + 1
 
 
@@ -22,7 +22,7 @@ def toggle(tick: int, seed: int, time_ns: int) -> bool:
 
 
 def wall_time(tick: int, seed: int, time_ns: int) -> int:
-    """Return the tick's own time."""
+    """Return the time of the tick."""
     return time_ns
 
 
@@ -36,7 +36,7 @@ def noise(low: float, high: float) -> Pattern:
 
 
 def sine(low: float, high: float, ticks: int) -> Pattern:
-    """Swing between two limits once in `ticks`, with a phase of the tag's own."""
+    """Oscillate between two limits once in `ticks`, with the tag's own phase."""
 
     def value(tick: int, seed: int, time_ns: int) -> float:
         angle = 2 * math.pi * ((tick + seed % ticks) % ticks) / ticks
@@ -46,7 +46,7 @@ def sine(low: float, high: float, ticks: int) -> Pattern:
 
 
 def cycle(values: Sequence[Any]) -> Pattern:
-    """Go through `values` again and again."""
+    """Repeat `values` in a cycle."""
 
     def value(tick: int, seed: int, time_ns: int) -> Any:
         return values[(tick + seed) % len(values)]
@@ -55,7 +55,7 @@ def cycle(values: Sequence[Any]) -> Pattern:
 
 
 def shift(length: int) -> Pattern:
-    """Return an array of counts that moves up by one with every tick."""
+    """Return an array of counts that shifts by one with every tick."""
 
     def value(tick: int, seed: int, time_ns: int) -> list[int]:
         return [(tick + index) % 0x7FFFFFFF for index in range(length)]

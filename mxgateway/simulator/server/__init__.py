@@ -1,1 +1,1 @@
-"""HTTP/2, gRPC, keys and the two services of the simulated gateway."""
+"""The simulated gateway's server: HTTP/2, gRPC, keys and the two services."""

@@ -1,4 +1,4 @@
-"""One gRPC call on the server's side: its metadata, its request, its messages and its status."""
+"""A gRPC call on the server side: its metadata, its request, its messages and its status."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from mxgateway.simulator.server.http2 import (
     Headers,
     ReceivedHeaders,
     read_message,
+    refuse_unprocessed,
     send_messages,
     send_reply,
-    turn_away,
 )
 from mxgateway.simulator.server.keys import SimulatedKey
 from mxgateway.wire import WireError
@@ -48,7 +48,7 @@ class ReceivedCall:
 
     @property
     def request(self) -> Any:
-        """The request; None when the call was refused before it was read, or when newer ones needed the room."""
+        """The request; None if the call was rejected before it was read, or if newer requests displaced it."""
         return None if self._request is None else self._request()
 
     @property
@@ -57,28 +57,28 @@ class ReceivedCall:
         return self.path.rpartition("/")[2]
 
     def header(self, name: str) -> str | None:
-        """Return the first header of that name, None when there is none."""
+        """Return the first header with a name, None if there is none."""
         return next((value for key, value in self.metadata if key == name), None)
 
     def keep(self, request: Callable[[], Any]) -> None:
-        """Keep what makes the request of its bytes: a bulk's message takes many times as much."""
+        """Keep a function that decodes the request: a decoded bulk message takes many times its bytes."""
         self._request = request
 
     def forget_request(self) -> None:
-        """Keep the request no more."""
+        """Drop the request."""
         self._request = None
 
     def __repr__(self) -> str:
-        # Neither metadata nor request: they hold keys and passwords.
+        # Neither metadata nor request: they contain keys and passwords.
         return f"<ReceivedCall {self.path} from {self.peer}>"
 
 
 class CallRecord:
-    """The last calls, and their requests as far as these are not too large together.
+    """The last calls, with their requests up to a total size.
 
     Args:
-        count: How many calls.
-        size: Bytes of all kept requests.
+        count: Most calls.
+        size: Most bytes of all kept requests.
     """
 
     def __init__(self, count: int, size: int) -> None:
@@ -89,7 +89,7 @@ class CallRecord:
         self._kept: deque[tuple[ReceivedCall, int]] = deque()
 
     def keep_request(self, received: ReceivedCall, request: Callable[[], Any], size: int) -> None:
-        """Let a call keep its request, which has so many bytes; the oldest requests make room."""
+        """Let a call keep its request of `size` bytes; the oldest requests are dropped for it."""
         received.keep(request)
         self._kept.append((received, size))
         self._left -= size
@@ -106,7 +106,7 @@ class Call:
         stream: The call's HTTP/2 stream.
         headers: The request's headers.
         peer: The client's address.
-        limit: Bytes of the largest message, each way.
+        limit: Largest message in bytes, each way.
         record: Where the request is kept.
         encoding: How messages are encoded.
     """
@@ -117,16 +117,16 @@ class Call:
         self._encoding = encoding
         self.received = ReceivedCall(dict(headers).get(":path", ""), headers, peer)
         self.names: tuple[str, ...] = (self.received.method,)
-        """What switches know the call by."""
+        """The names by which switches identify the call."""
         self.key: SimulatedKey = SimulatedKey(key_id="nobody", secret="", scopes=frozenset())
-        """Who calls; set by the authentication."""
+        """The caller's key; set by the authentication."""
         self._stream = stream
         self._limit = limit
         self._record = record
         self._started = False
 
     def http_refusal(self) -> int | None:
-        """Return the HTTP status for a request that is no gRPC call; None for one that is."""
+        """Return the HTTP status for a request that is not a gRPC call; None if it is one."""
         if self.received.header(":method") != "POST":
             return 405
         if self.received.header("content-type") not in _CONTENT_TYPES:
@@ -134,10 +134,10 @@ class Call:
         return None
 
     def timeout(self) -> float | None:
-        """Return the seconds that the client gives the call; None for no limit.
+        """Return the client's timeout in seconds; None for no limit.
 
         Raises:
-            GRPCError: INVALID_ARGUMENT for a malformed limit.
+            GRPCError: INVALID_ARGUMENT if it is malformed.
         """
         text = self.received.header("grpc-timeout")
         try:
@@ -168,7 +168,7 @@ class Call:
         return request
 
     async def reply(self, message: Any) -> None:
-        """Send the one message of a unary call, and the end.
+        """Send the reply of a unary call and end the call.
 
         Raises:
             GRPCError: The message is too large.
@@ -178,7 +178,7 @@ class Call:
         await send_reply(self._stream, _HEADERS, data, _OK)
 
     async def start(self) -> None:
-        """Send the headers of a stream: the client sees that it is open."""
+        """Send the headers of a stream, to show the client that it is open."""
         self._started = True
         await self._stream.send_headers(_HEADERS)
 
@@ -189,7 +189,7 @@ class Call:
             GRPCError: A message is too large.
         """
         for place, message in enumerate(messages):
-            if len(message) > self._limit:  # what stands before it still goes out
+            if len(message) > self._limit:  # the messages before it are still sent
                 await send_messages(self._stream, messages[:place])
                 self._sendable(message)
         await send_messages(self._stream, messages)
@@ -203,7 +203,7 @@ class Call:
         await self.send([self._encoding.encode(message) for message in messages])
 
     async def finish(self, status: Status = Status.OK, message: str | None = None) -> None:
-        """Send the status: trailers, or the only headers of a call without messages."""
+        """Send the status: as trailers, or as the only headers of a call without messages."""
         headers = [] if self._started else list(_HEADERS)
         headers.append(("grpc-status", str(status.value)))
         if message:
@@ -211,16 +211,16 @@ class Call:
         await self._end(headers)
 
     async def refuse(self, http_status: int) -> None:
-        """Answer a request that is no gRPC call."""
+        """Answer a request that is not a gRPC call."""
         await self._end([(":status", str(http_status))])
 
-    def turn_away(self, *, goaway: bool) -> None:
-        """Refuse the call as one that is surely not processed: by the end of its stream, or by that of its connection."""
-        turn_away(self._stream, goaway=goaway)
+    def refuse_unprocessed(self, *, goaway: bool) -> None:
+        """Refuse the call as unprocessed: by resetting its stream, or by closing its connection."""
+        refuse_unprocessed(self._stream, goaway=goaway)
 
     async def _end(self, headers: Headers) -> None:
         await self._stream.send_headers(headers, end_stream=True)
-        # A client that is still sending need not go on.
+        # A client that is still sending may stop.
         if self._stream.closable:
             self._stream.reset_nowait()
 

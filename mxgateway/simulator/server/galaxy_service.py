@@ -1,4 +1,4 @@
-"""The service GalaxyRepository."""
+"""The GalaxyRepository service."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class GalaxyService:
         return methods(galaxy.GalaxyRepositoryBase().__mapping__(), answers)
 
     async def test_connection(self, call: Call, request: galaxy.TestConnectionRequest) -> galaxy.TestConnectionReply:
-        """Say whether the database answers."""
+        """Return whether the database answers."""
         return galaxy.TestConnectionReply(ok=self._repository.database_answers)
 
     async def get_last_deploy_time(
         self, call: Call, request: galaxy.GetLastDeployTimeRequest
     ) -> galaxy.GetLastDeployTimeReply:
-        """Say when the galaxy was deployed."""
+        """Return when the galaxy was deployed."""
         return await self._repository.last_deploy_time()
 
     async def discover_hierarchy(self, call: Call, request: galaxy.DiscoverHierarchyRequest) -> PreparedReply:
@@ -54,7 +54,7 @@ class GalaxyService:
     async def watch_deploy_events(self, call: Call, request: galaxy.WatchDeployEventsRequest) -> None:
         """Deliver the current deployment, unless the client knows it, and then every new one."""
         watcher = self._repository.watch()
-        # Together with the watch: a deployment between the two would be told twice.
+        # Registered together with the watch: a deployment in between would be reported twice.
         state = self._repository.state()
         try:
             await call.start()

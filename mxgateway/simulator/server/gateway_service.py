@@ -1,4 +1,4 @@
-"""The service MxAccessGateway."""
+"""The MxAccessGateway service."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class GatewayService:
         plant: The live plant.
         alarms: The plant's alarms.
         sessions: The sessions.
-        switches: What a test has switched.
+        switches: The switches set by a test.
         options: Limits, times and versions.
     """
 
@@ -69,19 +69,19 @@ class GatewayService:
         return methods(mx.MxAccessGatewayBase().__mapping__(), answers, own_scope=frozenset({"Invoke"}))
 
     async def close(self) -> None:
-        """End what runs without a caller."""
+        """End all tasks without a caller."""
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
 
     async def open_session(self, call: Call, request: mx.OpenSessionRequest) -> mx.OpenSessionReply:
-        """Start a session; it starts also when the caller stops waiting."""
+        """Start a session; the start continues if the caller stops waiting."""
         if request.requested_backend not in ("", BACKEND_NAME):
             raise GRPCError(Status.INVALID_ARGUMENT, f"The backend '{request.requested_backend}' is unknown.")
         command_timeout = request.command_timeout.total_seconds()
         if command_timeout < 0:
             raise GRPCError(Status.INVALID_ARGUMENT, "command_timeout must not be negative.")
-        session = await self._unattended(self._sessions.open(request.client_session_name, command_timeout))
+        session = await self._detached(self._sessions.open(request.client_session_name, command_timeout))
         return mx.OpenSessionReply(
             session_id=session.session_id,
             backend_name=BACKEND_NAME,
@@ -94,7 +94,7 @@ class GatewayService:
         )
 
     async def close_session(self, call: Call, request: mx.CloseSessionRequest) -> mx.CloseSessionReply:
-        """End a session; one that has ended stays so."""
+        """End a session; an ended one stays ended."""
         session = self._sessions.find(request.session_id)
         session.close()
         return mx.CloseSessionReply(
@@ -122,7 +122,7 @@ class GatewayService:
         return _reply(request, await self._run(session, command))
 
     async def stream_events(self, call: Call, request: mx.StreamEventsRequest) -> None:
-        """Deliver a session's events until the session ends or the client goes."""
+        """Deliver a session's events until the session ends or the client disconnects."""
         session = self._sessions.find(request.session_id)
         first = session.attach_stream(request.after_worker_sequence)
         try:
@@ -168,7 +168,7 @@ class GatewayService:
             await call.send_all(snapshots)
 
     async def _run(self, session: Session, command: Command) -> Outcome:
-        """Run a command and wait for its outcome, no longer than the session's command timeout."""
+        """Run a command and wait for its outcome, at most for the session's command timeout."""
         handler = HANDLERS[command.arm]
         if command.arm in ANSWERED_BY_GATEWAY:
             answer = handler(session.worker, command)
@@ -189,8 +189,8 @@ class GatewayService:
 
         return self._clock.call_later(seconds, expire)
 
-    async def _unattended(self, work: Coroutine[Any, Any, Session]) -> Session:
-        """Wait for `work`, which goes on when the caller stops waiting."""
+    async def _detached(self, work: Coroutine[Any, Any, Session]) -> Session:
+        """Wait for `work`, which continues if the caller stops waiting."""
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
         task.add_done_callback(self._forget)
@@ -199,7 +199,7 @@ class GatewayService:
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._background.discard(task)
         if not task.cancelled():
-            # Whoever still waits gets the exception too; without a waiter it needs no complaint.
+            # A remaining waiter gets the exception as well; without one it must not be logged.
             task.exception()
 
 
@@ -218,5 +218,5 @@ def _reply(request: mx.MxCommandRequest, outcome: Outcome) -> mx.MxCommandReply:
 
 
 def _title(kind: mx.MxCommandKind) -> str:
-    """Return a kind as the gateway's messages write it, ``AddItem2``; a number for a kind without a name."""
+    """Return a kind's name as in the gateway's messages, such as ``AddItem2``; the number of a nameless kind."""
     return "".join(part.title() for part in kind.name.split("_")) if kind.name else str(int(kind))

@@ -1,6 +1,6 @@
-"""HTTP/2 for the simulated gateway: grpclib's server protocol, hardened against peers that misbehave or vanish.
+"""HTTP/2 for the simulated gateway: grpclib's server protocol, hardened against misbehaving or vanishing peers.
 
-This is the one module of the simulator that uses names which grpclib and h2 keep to themselves; a test pins them.
+This is the only module of the simulator that uses private names of grpclib and h2; a test pins them.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ class ReceivedHeaders(tuple[tuple[str, str], ...]):
 
 
 STREAM_GONE: Final = H2Error
-"""What sending on a stream raises when the peer has reset it or the connection is lost."""
+"""Raised by sends on a stream that the peer has reset, or whose connection is lost."""
 
-# What waits unsent may grow to this: data stops at the transport's own mark, so that only a peer that provokes answers to
-# its control frames and never reads them comes here.
+# Most unsent bytes: data stops at the transport's own limit, so only a peer that provokes answers to its control frames
+# and never reads them reaches this one.
 _UNSENT_LIMIT: Final = 1024 * 1024
-# The most that is written before that mark is looked at again: a peer may take frames of 16 MiB.
+# Most bytes written before that limit is checked again: a peer may accept frames of 16 MiB.
 _PIECE: Final = 64 * 1024
 
-# Connections that have said GOAWAY and go on with older streams only.
+# Connections that have sent GOAWAY and continue with older streams only.
 _leaving: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
 
-# The frame's head: 8 bytes, type GOAWAY, no flags, stream 0.
+# The frame header: 8 bytes, type GOAWAY, no flags, stream 0.
 _GOAWAY: Final = b"\x00\x00\x08\x07\x00\x00\x00\x00\x00"
 
 _PREFIX: Final = struct.Struct(">BI")
@@ -57,23 +57,23 @@ _logger = logging.getLogger(__name__)
 
 
 class CompressedMessageError(Exception):
-    """A message is marked compressed; no compression was agreed."""
+    """A message is marked as compressed, but no compression was negotiated."""
 
 
 class ServeStream(Protocol):
-    """What answers one request."""
+    """Answers one request."""
 
     async def __call__(self, stream: Stream, headers: ReceivedHeaders, peer: str) -> None:
         """Read the request from `stream` and answer it; raises nothing."""
 
 
 class Connection(H2Protocol):
-    """One connection of a client.
+    """One client connection.
 
     Args:
-        serve: Answers each request, in a task of its own.
+        serve: Answers each request, in its own task.
         options: Limits and times.
-        open_connections: Where the connection stands while it is open.
+        open_connections: The set that contains the connection while it is open.
     """
 
     def __init__(self, serve: ServeStream, options: SimulatorOptions, open_connections: set[Connection]) -> None:
@@ -82,7 +82,7 @@ class Connection(H2Protocol):
             http2_connection_window_size=options.connection_window,
             http2_stream_window_size=options.stream_window,
         )
-        # Headers stay bytes and unchecked: what a peer puts into those of one call must not end the others.
+        # Headers stay bytes and unchecked: bad headers of one call must not end the others.
         http2 = H2Configuration(
             client_side=False,
             header_encoding=None,
@@ -99,11 +99,11 @@ class Connection(H2Protocol):
         self._transport: asyncio.Transport | None = None
         self.peer = ""
         self.closed = asyncio.get_running_loop().create_future()
-        """Done when the connection has ended and its requests with it."""
+        """Done when the connection and its requests have ended."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet the client."""
-        # Known by what it does: the transports of other loops have other ancestors.
+        """Start the connection."""
+        # Check for capabilities: other loops' transports have other base classes.
         self._transport = cast(asyncio.Transport, transport)
         self._open_connections.add(self)
         self.peer = _peer_name(self._transport)
@@ -116,10 +116,10 @@ class Connection(H2Protocol):
         )
         self.connection.flush()
         self.processor = _Events(self.handler, self.connection)
-        self.watch_idleness()
+        self.start_idle_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sent; a peer that breaks the rules loses its connection and nothing else."""
+        """Handle received bytes; a peer that violates the protocol loses its connection and nothing else."""
         if self.connection.is_closing():
             return
         try:
@@ -128,21 +128,21 @@ class Connection(H2Protocol):
             self.connection.flush()
         except Exception as error:  # noqa: BLE001 - h2 and hpack raise many kinds for hostile bytes
             _logger.debug("closing the connection of %s: %s", self.peer, type(error).__name__)
-            self.goodbye()
+            self.close_gracefully()
             return
         if self._transport is not None and self._transport.get_write_buffer_size() > _UNSENT_LIMIT:
             _logger.debug("aborting the connection of %s: it does not read", self.peer)
             self._transport.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """End the requests of the connection."""
+        """Cancel the connection's requests."""
         if self._idle is not None:
             self._idle.cancel()
         super().connection_lost(exc)
         self._requests.when_done(self._finish)
 
-    def goodbye(self) -> None:
-        """Tell the client that the connection ends, and end it."""
+    def close_gracefully(self) -> None:
+        """Send GOAWAY and close the connection."""
         if self.connection.is_closing():
             return
         with suppress(H2Error):
@@ -151,19 +151,19 @@ class Connection(H2Protocol):
         self.processor.close("Connection closed")
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """Close the connection immediately."""
         if self._transport is not None:
             self._transport.abort()
 
-    def watch_idleness(self) -> None:
-        """Count the idle time from now; called when no request is left."""
+    def start_idle_timer(self) -> None:
+        """Start the idle timer; called when no request is left."""
         if self._idle is not None:
             self._idle.cancel()
         self._idle = asyncio.get_running_loop().call_later(self._options.idle_connection_timeout, self._when_idle)
 
     def _when_idle(self) -> None:
         if not self._requests:
-            self.goodbye()
+            self.close_gracefully()
 
     def _finish(self) -> None:
         if not self.closed.done():
@@ -172,7 +172,7 @@ class Connection(H2Protocol):
 
 
 class _Requests(AbstractHandler):
-    """The requests of one connection that are being answered."""
+    """The running requests of one connection."""
 
     def __init__(self, serve: ServeStream, connection: Connection) -> None:
         self._serve = serve
@@ -194,7 +194,7 @@ class _Requests(AbstractHandler):
         self._tasks[stream] = task
 
         def ended(_: asyncio.Task[None]) -> None:
-            # Not in the task itself: one that is cancelled before its first step never runs.
+            # Not in the task itself: one cancelled before its first step never runs.
             with suppress(STREAM_GONE):
                 release_stream()
             self._ended(stream)
@@ -221,11 +221,11 @@ class _Requests(AbstractHandler):
             if self._done is not None:
                 self._done()
             else:
-                self._connection.watch_idleness()
+                self._connection.start_idle_timer()
 
 
 class _Events(EventsProcessor):
-    """Ignores what it does not know, and frames without data: a peer may send both."""
+    """Ignores unknown events, and DATA frames without data: a peer may send both."""
 
     def process(self, event: Event) -> None:
         if type(event) in getattr(self, "processors", ()):
@@ -238,7 +238,7 @@ class _Events(EventsProcessor):
 
 
 async def send_reply(stream: Stream, headers: Headers, message: bytes, trailers: Headers) -> None:
-    """Send headers, one message and trailers, in one write where flow control allows it.
+    """Send headers, one message and trailers, in one write if flow control allows.
 
     Raises:
         STREAM_GONE: The stream has ended.
@@ -259,7 +259,7 @@ async def send_reply(stream: Stream, headers: Headers, message: bytes, trailers:
 
 
 async def send_messages(stream: Stream, messages: Iterable[bytes]) -> None:
-    """Send messages, as many as fit in each frame.
+    """Send messages, as many per frame as fit.
 
     Raises:
         STREAM_GONE: The stream has ended.
@@ -273,29 +273,30 @@ async def _send_data(stream: Stream, data: bytes) -> None:
         await stream.send_data(data[start : start + _PIECE])
 
 
-def turn_away(stream: Stream, *, goaway: bool) -> None:
-    """Refuse a request in a way that tells the client that nothing of it was processed.
+def refuse_unprocessed(stream: Stream, *, goaway: bool) -> None:
+    """Refuse a request in a way that tells the client that nothing was processed.
 
     Args:
         stream: The request's stream.
-        goaway: Send GOAWAY with a last stream before this one: the connection's older streams go on, newer ones are not answered. Only the
-            newest stream can be refused so; otherwise, and for an older one, it is RST_STREAM with REFUSED_STREAM.
+        goaway: Send GOAWAY with a last stream before this one: older streams of the connection continue, newer ones are
+            not answered. Only the newest stream can be refused this way; otherwise the refusal is RST_STREAM with
+            REFUSED_STREAM.
     """
     assert stream.id is not None
     if not goaway or stream.id != stream._h2_connection.highest_inbound_stream_id:
         stream.reset_nowait(ErrorCodes.REFUSED_STREAM)
         return
     _leaving.add(stream.connection)
-    # Not by h2, which would send nothing more on the connection's other streams.
+    # Not through h2, which would then send nothing more on the connection's other streams.
     stream._transport.write(_GOAWAY + struct.pack(">II", max(stream.id - 2, 0), ErrorCodes.NO_ERROR))
 
 
 async def read_message(stream: Stream, limit: int) -> bytes | None:
-    """Read one message; None when the stream ends before or within it.
+    """Read one message; None if the stream ends before or within it.
 
     Args:
         stream: The request's stream.
-        limit: Bytes of the largest message.
+        limit: Largest message in bytes.
 
     Raises:
         ValueError: The message is larger.
@@ -312,7 +313,7 @@ async def read_message(stream: Stream, limit: int) -> bytes | None:
             raise ValueError(length)
         return await stream.recv_data(length)
     except AssertionError:
-        # What grpclib's buffer raises when the stream ends within what was asked for.
+        # Raised by grpclib's buffer if the stream ends within the requested bytes.
         return None
 
 

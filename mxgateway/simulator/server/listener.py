@@ -1,4 +1,4 @@
-"""The listening socket of a simulated gateway and the connections that it accepted."""
+"""The listening socket of a simulated gateway, and its connections."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from mxgateway.simulator.server.http2 import Connection, ServeStream
 from mxgateway.system.event_loops import start_tls
 from mxgateway.system.files import FileRefusal, checked_path, refusal_text
 
-# How long a client may take to hear the goodbye, in seconds, before its connection is cut.
+# Seconds a client has to close after GOAWAY before its connection is aborted.
 _GOODBYE_TIME: Final = 0.5
-# How long a client may take for its TLS handshake, in seconds, as Kestrel has it.
+# Seconds a client has for its TLS handshake, as in Kestrel.
 _HANDSHAKE_TIME: Final = 10.0
-# Bytes of a PEM file.
+# Largest PEM file in bytes.
 _LARGEST: Final = 16 * 1024 * 1024
 
-# Turns of the loop from the one that takes a connection to the one that tells its protocol, and one to spare.
+# Loop iterations from accepting a connection to calling its protocol, and one to spare.
 _TURNS_OF_ACCEPTING: Final = 4
 
 _logger = logging.getLogger(__name__)
@@ -44,100 +44,102 @@ class Listener:
         self._options = options
         self._ssl_context = ssl_context
         self._server: asyncio.Server | None = None
-        self._greetings: set[_TlsGreeting] = set()
+        self._handshakes: set[_TlsHandshake] = set()
         self.connections: set[Connection] = set()
-        """The connections that are open."""
+        """The open connections."""
 
     async def start(self, host: str, port: int) -> int:
-        """Listen and return the port.
+        """Start listening and return the port.
 
         Args:
-            host: The address to listen at; a name is resolved to IPv4.
-            port: The port; 0 for one that is free.
+            host: The address to listen on; a name is resolved to IPv4.
+            port: The port; 0 for a free one.
 
         Raises:
-            OSError: The address cannot be listened at; the text says which and why.
+            OSError: Listening failed; the text says on which address and why.
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(self._accept, host, port, family=family)
         except OSError as error:
-            # asyncio's own text begins with the address again.
+            # asyncio's own text starts with the address.
             reason = re.sub(r"^\[[^\]]*\] *", "", (error.strerror or str(error)).rpartition(": ")[2])
-            raise OSError(error.errno, f"cannot listen at {join_host_port(host, port)}: {reason}") from error
+            raise OSError(error.errno, f"cannot listen on {join_host_port(host, port)}: {reason}") from error
         listening: int = self._server.sockets[0].getsockname()[1]
         return listening
 
     async def stop(self) -> None:
-        """Listen no more and end every connection."""
+        """Stop listening and end every connection."""
         if self._server is None:
             return
         await stop_accepting(self._server)
-        for greeting in list(self._greetings):
-            greeting.abort()
+        for handshake in list(self._handshakes):
+            handshake.abort()
         self.drop_connections()
         if closing := [connection.closed for connection in self.connections]:
             await asyncio.wait(closing, timeout=_GOODBYE_TIME)
         self.drop_connections(politely=False)
         if remaining := [connection.closed for connection in self.connections]:
             await asyncio.wait(remaining)
-        await asyncio.gather(*(greeting.task for greeting in self._greetings), return_exceptions=True)
+        await asyncio.gather(*(handshake.task for handshake in self._handshakes), return_exceptions=True)
         await self._server.wait_closed()
 
     def drop_connections(self, *, politely: bool = True) -> None:
-        """End every connection.
+        """Close every connection.
 
         Args:
-            politely: Say goodbye first; otherwise the client sees a reset.
+            politely: Send GOAWAY first; otherwise the client sees a reset.
         """
         for connection in list(self.connections):
             if politely:
-                connection.goodbye()
+                connection.close_gracefully()
             else:
                 connection.abort()
 
     def _accept(self) -> asyncio.BaseProtocol:
         connection = Connection(self._serve, self._options, self.connections)
-        return connection if self._ssl_context is None else _TlsGreeting(connection, self._ssl_context, self._greetings)
+        return (
+            connection if self._ssl_context is None else _TlsHandshake(connection, self._ssl_context, self._handshakes)
+        )
 
 
 async def stop_accepting(server: asyncio.Server) -> None:
-    """Close the listening sockets of a server, and have no connection half accepted.
+    """Close the listening sockets of a server without leaving a connection half accepted.
 
-    asyncio takes a connection in one turn of the loop and makes its transport in the next ones; one whose server is closed in between would stay
-    open, and its client would wait for a greeting that never comes.
+    asyncio accepts a connection in one iteration of the loop and creates its transport in the next ones. If the server
+    is closed in between, the connection would stay open, and its client would wait for a greeting that never comes.
     """
     loop = asyncio.get_running_loop()
     for listening in server.sockets:
-        with contextlib.suppress(NotImplementedError):  # the loop of Windows takes connections otherwise
+        with contextlib.suppress(NotImplementedError):  # the Windows loop accepts connections differently
             loop.remove_reader(listening.fileno())
     for _ in range(_TURNS_OF_ACCEPTING):
         await asyncio.sleep(0)
     server.close()
 
 
-class _TlsGreeting(asyncio.Protocol):
-    """A connection until its TLS handshake is over: held here, so that one that never ends can be cut."""
+class _TlsHandshake(asyncio.Protocol):
+    """A connection during its TLS handshake, held here so that an endless handshake can be aborted."""
 
-    def __init__(self, connection: Connection, context: ssl.SSLContext, greetings: set[_TlsGreeting]) -> None:
+    def __init__(self, connection: Connection, context: ssl.SSLContext, handshakes: set[_TlsHandshake]) -> None:
         self._connection = connection
         self._context = context
-        self._greetings = greetings
+        self._handshakes = handshakes
         self._transport: asyncio.Transport | None = None
         self._early = bytearray()
         self._is_lost = False
         self.task: asyncio.Task[None]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Known by what it does: the transports of other loops have other ancestors.
+        # Check for capabilities: other loops' transports have other base classes.
         self._transport = cast(asyncio.Transport, transport)
         self._transport.pause_reading()
-        self._greetings.add(self)
-        self.task = asyncio.get_running_loop().create_task(self._greet(self._transport), name="TLS handshake")
+        self._handshakes.add(self)
+        self.task = asyncio.get_running_loop().create_task(self._shake_hands(self._transport), name="TLS handshake")
 
     def data_received(self, data: bytes) -> None:
-        # What the client sends together with the end of its handshake.
+        # Data that the client sends together with the end of its handshake.
         self._early += data
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -148,7 +150,7 @@ class _TlsGreeting(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _greet(self, transport: asyncio.Transport) -> None:
+    async def _shake_hands(self, transport: asyncio.Transport) -> None:
         try:
             hello, self._early = bytes(self._early), bytearray()
             secured = await start_tls(
@@ -160,7 +162,7 @@ class _TlsGreeting(asyncio.Protocol):
         else:
             self._hand_over(secured)
         finally:
-            self._greetings.discard(self)
+            self._handshakes.discard(self)
 
     def _hand_over(self, transport: asyncio.Transport | None) -> None:
         if transport is None or self._is_lost:
@@ -172,20 +174,20 @@ class _TlsGreeting(asyncio.Protocol):
 
 
 def tls_context(certificate: str | os.PathLike[str], key: str | os.PathLike[str] | None) -> ssl.SSLContext:
-    """Return the server side of TLS 1.2 or newer, offering HTTP/2.
+    """Return a server-side context for TLS 1.2 or newer that offers HTTP/2.
 
     Args:
         certificate: PEM file of the certificate and its chain.
-        key: PEM file of the private key; None when it is in the certificate's file.
+        key: PEM file of the private key; None if it is in the certificate's file.
 
     Raises:
-        OSError: A file cannot be read, or is no certificate or no unencrypted key of it.
+        OSError: A file cannot be read, or is not a certificate with its unencrypted key.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         with checked_path(certificate, _LARGEST) as served, checked_path(key or certificate, _LARGEST) as its_key:
-            # Without a password of ours OpenSSL asks the terminal for that of an encrypted key.
+            # Without a password callback, OpenSSL prompts on the terminal for an encrypted key.
             context.load_cert_chain(served, its_key, password="")
     except (ssl.SSLError, FileRefusal) as error:
         files = f"{os.fspath(certificate)} and its key in {os.fspath(key or certificate)}"
@@ -199,7 +201,7 @@ def tls_context(certificate: str | os.PathLike[str], key: str | os.PathLike[str]
 
 
 def reachable_host(host: str) -> str:
-    """Return where a client on this machine finds a gateway that listens at `host`."""
+    """Return the address at which a client on this machine reaches a gateway listening on `host`."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Keeps API keys out of the logs: hpack logs every header that it decodes, the authorization entry included."""
+"""Keeps API keys out of the logs: hpack logs every decoded header, including authorization."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _LOGGERS: Final = ("hpack", "hpack.hpack", "hpack.table")
 
 
 class _NoHeaders(logging.Filter):
-    """Drops what hpack says about headers: all of it is below WARNING."""
+    """Drops hpack's messages about headers: all of them are below WARNING."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.levelno >= logging.WARNING
@@ -19,6 +19,6 @@ _FILTER: Final = _NoHeaders()
 
 
 def hide_headers() -> None:
-    """Let hpack log no headers in this process, whatever levels are set now or later. May be called again."""
+    """Keep hpack from logging headers in this process, whatever levels are set now or later. Idempotent."""
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_FILTER)

@@ -1,4 +1,4 @@
-"""From a request to the method that answers it: authentication, deadline, the record of calls, and the status of a failure."""
+"""Routes a request to its method: authentication, deadline, the record of calls, and the status of a failure."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class Method:
     request_type: type[Any]
     is_streaming: bool
     checks_scope: bool
-    """Whether the scope is checked before `answer`; Invoke's depends on the command."""
+    """Whether the scope is checked before `answer`; Invoke's scope depends on the command."""
 
 
 def methods(
     mapping: Mapping[str, Handler], answers: Mapping[str, Unary | Streaming], *, own_scope: frozenset[str] = frozenset()
 ) -> dict[str, Method]:
-    """Return the RPCs of one service by their paths.
+    """Return the RPCs of one service by path.
 
     Args:
-        mapping: What the generated service base says about each path.
-        answers: What answers each RPC, by its name.
+        mapping: The generated service base's entry for each path.
+        answers: The function that answers each RPC, by its name.
         own_scope: RPCs that check their scope themselves.
     """
     found = {}
@@ -62,11 +62,11 @@ class Router:
     """Answers requests.
 
     Args:
-        table: The RPCs by their paths.
+        table: The RPCs by path.
         authenticator: Finds the key of a call.
-        switches: What a test has switched.
-        message_limit: Bytes of the largest message, each way.
-        record: Where each call is noted.
+        switches: The switches set by a test.
+        message_limit: Largest message in bytes, each way.
+        record: Records each call.
         encoding: How messages are encoded.
     """
 
@@ -99,12 +99,12 @@ class Router:
             except GRPCError as error:
                 await call.finish(error.status, error.message)
             except CallRefused as refusal:
-                call.turn_away(goaway=refusal.goaway)
+                call.refuse_unprocessed(goaway=refusal.goaway)
         except STREAM_GONE:
             _logger.debug("%r: the client has gone", call.received)
         except Exception:
             _logger.exception("%r failed", call.received)
-            await self._apologise(call)
+            await self._report_crash(call)
 
     async def _answer_in_time(self, call: Call) -> None:
         try:
@@ -134,6 +134,6 @@ class Router:
             await call.reply(self._switches.replaced(call.names, reply))
 
     @staticmethod
-    async def _apologise(call: Call) -> None:
+    async def _report_crash(call: Call) -> None:
         with suppress(STREAM_GONE):
-            await call.finish(Status.UNKNOWN, "The simulated gateway failed; its log says why.")
+            await call.finish(Status.UNKNOWN, "The simulated gateway failed; see its log.")

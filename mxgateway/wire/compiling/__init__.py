@@ -1,1 +1,1 @@
-"""Generated source text, and how it becomes functions."""
+"""Generated source text, and its compilation into functions."""

@@ -1,4 +1,4 @@
-"""Where generated source becomes functions: the names it may use, and its compilation on first use."""
+"""Turns generated source into functions: its namespace, and compilation on first use."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Function = Callable[..., Any]
 
 
 class Linker(ABC):
-    """The namespace that the compiled functions of one direction share.
+    """The namespace shared by the compiled functions of one direction.
 
     Attributes:
-        functions: The function of each message type, compiled when it is first asked for.
+        functions: The function of each message type, compiled on first use.
     """
 
     def __init__(self, names: Mapping[str, Any]) -> None:
@@ -26,7 +26,7 @@ class Linker(ABC):
         """Return the source of a message type's function."""
 
     def function(self, message_type: type[Any]) -> str:
-        """Return the name of a type's function, which is compiled when it is first called."""
+        """Return the name of a type's function; the function is compiled on its first call."""
 
         def compile_and_call(*arguments: Any) -> Any:
             self.link(name, message_type)
@@ -37,15 +37,15 @@ class Linker(ABC):
         return name
 
     def link(self, name: str, message_type: type[Any]) -> None:
-        """Give the name of a type's function its meaning."""
+        """Bind the name of a type's function."""
         self._names[name] = self.functions[message_type]
 
     def value(self, value: Any) -> str:
-        """Return the name of an object: a table, a class, a constant."""
+        """Return a name for an object: a table, a class, a constant."""
         return self.named(f"value_{self._number_of(value)}", value)
 
     def named(self, name: str, value: Any) -> str:
-        """Give an object a name of the caller's choice, and return the name."""
+        """Bind an object to a name of the caller's choice, and return the name."""
         self._names[name] = value
         return name
 
@@ -54,14 +54,14 @@ class Linker(ABC):
         return name in self._names
 
     def compile(self, source: str) -> Function:
-        """Return the one function that a source defines."""
+        """Return the single function defined by a source text."""
         made: dict[str, Any] = {}
         exec(compile(source, f"<{type(self).__module__}>", "exec"), self._names, made)
         (function,) = made.values()
         return function  # type: ignore[no-any-return]
 
     def _number_of(self, thing: Any) -> int:
-        # The thing is kept with its number, so that no other one ever has the same identity.
+        # The table keeps the object alive, so its id stays unique.
         return self._numbers.setdefault(id(thing), (len(self._numbers), thing))[0]
 
 

@@ -1,4 +1,4 @@
-"""Python source text while it is written."""
+"""Builds Python source text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class Source:
-    """Lines of Python, with the indentation that the block around them asks for."""
+    """Lines of Python with the indentation of their block."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -19,12 +19,12 @@ class Source:
 
     @contextmanager
     def block(self, header: str) -> Iterator[None]:
-        """Append a header, and what is added meanwhile as its block."""
+        """Append a header, and indent the lines added inside the block."""
         self.add(header)
         self._indent += 1
         yield
         self._indent -= 1
 
     def text(self) -> str:
-        """Return the whole."""
+        """Return the whole text."""
         return "\n".join(self._lines)

@@ -1,8 +1,8 @@
-"""Which message types are worth compiled functions.
+"""Decides which message types are worth a compiled function.
 
-To write and compile a type's function takes as long as the reference code needs for some dozens of short messages. A
-program that ends after its first replies, as most command lines do, would never have that back; so the reference code
-does what each type asks for until an allowance is spent.
+Compiling a type's function takes as long as the reference code needs for a few dozen short messages. A program that
+ends after its first replies, as most command lines do, would never recover that. So the reference code handles each
+type until an allowance is used up.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import Any, Final
 Function = Callable[..., Any]
 
 ALLOWANCE: Final = 4096
-"""The bytes of each type that the reference code reads, or writes, before a function is compiled."""
+"""Bytes per type that the reference code reads or writes before a function is compiled."""
 _PER_MESSAGE: Final = 64
-"""What a message counts beside its bytes."""
+"""Bytes that a message counts as, in addition to its size."""
 
 
 class Warming:
-    """What the reference code has done for each message type."""
+    """Counts the work of the reference code for each message type."""
 
     def __init__(self) -> None:
         self._done: dict[type[Any], int] = {}
 
     def allows(self, message_type: type[Any], size: int = 0) -> bool:
-        """Return whether a message is within the allowance of its type, and count it.
+        """Count a message, and return whether it is within the allowance of its type.
 
         Args:
             message_type: The type.
-            size: The message's bytes, by a rough guess if need be.
+            size: The message's size in bytes; a rough estimate will do.
         """
         done = self._done.get(message_type, 0) + size + _PER_MESSAGE
         if done > ALLOWANCE:
@@ -40,12 +40,12 @@ class Warming:
 
 
 class WarmingFunctions(dict[type[Any], Function]):
-    """The functions of message types: compiled ones, and while a type's allowance lasts one that calls the reference code.
+    """The functions of message types: the reference code until a type's allowance is used up, then compiled ones.
 
     Args:
-        compiled: Compiles what it does not have.
+        compiled: The compiled functions.
         reference: Called with the type and the arguments of a compiled function.
-        size: Called with the same; returns the bytes that the message counts.
+        size: Called with the same arguments; returns the bytes to count.
     """
 
     def __init__(self, compiled: Mapping[type[Any], Function], reference: Function, size: Callable[..., int]) -> None:

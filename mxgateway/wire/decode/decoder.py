@@ -1,12 +1,12 @@
-"""From bytes to messages: one Python function per message type, written from its schema on first use.
+"""Decodes bytes to messages with one Python function per message type, generated from its schema on first use.
 
-A peer writes the fields of a message in the order of their numbers, so the function of a type asks for them in that
-order: it compares the tag that it has read with the first field's, the next one's, and so on, and reads the next tag
-after each field it has taken. Only a tag out of this order makes it start again from the first field.
+Peers write the fields of a message in the order of their numbers, so a type's function expects that order: it compares
+the tag with the first field's, the next one's, and so on, and reads the next tag after each field. Only a tag out of
+order makes it start again at the first field.
 
-The functions check little while they read. A length that points out of its message leaves the position behind the
-message's end, which is tested once, after the last field. Whatever they do not expect raises, and the whole input is
-then read again by the reference reader, which takes every valid form and says what is wrong with the others.
+The functions check little while they read. A length that exceeds its message leaves the position after the message's
+end, which is tested once, after the last field. Anything unexpected raises, and the reference reader then reads the
+whole input again: it accepts every valid form and reports exact errors for the rest.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from .source import message_source, piece_source, record_source
 
 M = TypeVar("M")
 MANY_OBJECTS: Final = 8192
-"""Bytes from which on a message is taken to consist of some hundred objects."""
+"""Bytes from which a message probably consists of several hundred objects."""
 TO_REFERENCE: Final = (IrregularError, IndexError, UnicodeDecodeError, OverflowError, struct.error)
 
 
@@ -54,7 +54,7 @@ class Decoder:
         self.linker = _DecoderLinker(schemas)
         self.pieces = Pieces(self.linker)
         self.counted_pieces = Pieces(_CountingLinker(self.linker))
-        """They take a tally behind the depth, a list whose first item counts."""
+        """These functions take a tally after the depth: a list whose first item is the count."""
         self._functions = WarmingFunctions(
             self.linker.functions,
             reference=lambda message_type, data, _pos, _end, depth: reader.read(schemas(message_type), data, depth),
@@ -62,16 +62,16 @@ class Decoder:
         )
 
     def decode(self, message_type: type[M], data: bytes | bytearray | memoryview, *, size_limit: int = SIZE_LIMIT) -> M:
-        """Return the message that encoded bytes hold.
+        """Return the message decoded from bytes.
 
         Args:
             message_type: The generated class.
-            data: The encoded message, all of it.
-            size_limit: The most bytes to accept.
+            data: The whole encoded message.
+            size_limit: Most bytes to accept.
 
         Raises:
-            WireError: The bytes are no valid message of this type.
-            TypeError: `message_type` is no message class, or `data` is not bytes.
+            WireError: The bytes are not a valid message of this type.
+            TypeError: `message_type` is not a message class, or `data` is not bytes.
         """
         if type(data) is not bytes:
             data = memoryview(data).tobytes()
@@ -86,23 +86,23 @@ class Decoder:
             with collector_held():
                 return function(data, 0, size, DEPTH_LIMIT)  # type: ignore[no-any-return]
         except TO_REFERENCE:
-            pass  # the error that the reference reader finds is the only one to show
+            pass  # only the reference reader's error is shown
         return reader.read(self.schemas(message_type), data, DEPTH_LIMIT)  # type: ignore[no-any-return]
 
     def decode_regular(self, message_type: type[M], data: bytes) -> M:
-        """Return the message that encoded bytes hold, as the compiled function alone reads it.
+        """Return the message decoded by the compiled function alone.
 
         Raises:
-            Exception: One of `TO_REFERENCE`, when the message is faulty or merely unusual.
+            Exception: One of `TO_REFERENCE`, if the message is invalid or merely unusual.
         """
         return self.linker.functions[message_type](data, 0, len(data), DEPTH_LIMIT)  # type: ignore[no-any-return]
 
 
 def skip_field(data: bytes, pos: int, end: int) -> int:
-    """Return the position behind a field that the message type does not know.
+    """Return the position after an unknown field.
 
     Raises:
-        IrregularError: The field is faulty, or its tag is written in more bytes than it needs.
+        IrregularError: The field is invalid, or its tag is longer than necessary.
     """
     start = pos
     tag = data[pos]
@@ -178,7 +178,7 @@ class _DecoderLinker(Linker):
         return f"unpack_{field.kind}" if field.take is None else self.value(self.unpack_function(field))
 
     def unpack_function(self, field: FieldSchema) -> Callable[[bytes, int, int], list[Any]]:
-        """Return the function that reads a packed run."""
+        """Return the function that reads a packed list."""
         take = field.take
         if field.kind == "enum" and take is not None:
             return _varints_unpacker(more_int32, take)
@@ -187,7 +187,7 @@ class _DecoderLinker(Linker):
 
 
 class _CountingLinker(_DecoderLinker):
-    """Links functions that count. Messages that have nothing to count in them are read by the others, which know those that come again and again."""
+    """Links functions that count elements. Messages without anything to count use the plain, caching functions."""
 
     counted = True
 
@@ -206,10 +206,10 @@ class _CountingLinker(_DecoderLinker):
 
 
 class Pieces(dict[type[Any], Callable[..., tuple[dict[str, Any], list[bytes], int]]]):
-    """The functions that read a piece of a message, by its type.
+    """The functions that read a piece of a message, by message type.
 
     Args:
-        linker: Links the functions of what is in the message.
+        linker: Links the functions of the contained messages.
     """
 
     def __init__(self, linker: _DecoderLinker) -> None:

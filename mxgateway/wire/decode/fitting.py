@@ -1,4 +1,4 @@
-"""Whether a message was made by the contract that it was read by, as far as that can be known."""
+"""Detects messages of another contract, as far as possible."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from mxgateway.wire.schema import FIXED_32, FIXED_64, LENGTH, MessageSchema, Unk
 
 
 def check_fit(message: Any, schema: MessageSchema) -> None:
-    """Refuse a message that tells another contract from the one that it was read by.
+    """Reject a message that was evidently encoded by another contract.
 
-    Contracts grow: a field that is not known is none of that. Two things are: a known number with a value of another wire type, and a
-    message that holds something, and nothing that the contract knows.
+    Contracts grow, so an unknown field proves nothing. Two things do: a known number with another wire type, and a
+    message that has fields but none that the contract knows.
 
     Raises:
-        MisfitError: It does.
+        MisfitError: The message is of another contract.
     """
     unknown = instance_dict(message)["_unknown_fields"]
     numbers = set(_numbers(unknown))
     for number in sorted(numbers & schema.by_number.keys()):
         name = schema.by_number[number].name
-        raise MisfitError(f"number {number} holds another type than {name} has", message_name=schema.name)
+        raise MisfitError(f"number {number} has another wire type than {name}", message_name=schema.name)
     if numbers.isdisjoint(_named(unknown)) and not any(True for _ in set_fields(message, schema)):
-        reason = f"all of its fields are unknown here, number {min(numbers)} among them"
+        reason = f"all of its fields are unknown, such as number {min(numbers)}"
         raise MisfitError(reason, message_name=schema.name)
 
 
-def has_strangers(message: Any) -> bool:
-    """Tell whether a message has come with fields for which neither its class nor the contract that is spoken has a name."""
+def has_unnamed_fields(message: Any) -> bool:
+    """Return whether a message has fields that neither its class nor the bound contract can name."""
     unknown = instance_dict(message).get("_unknown_fields", b"")
     return not set(_numbers(unknown)).issubset(_named(unknown))
 
@@ -40,7 +40,7 @@ def _named(unknown: bytes) -> Collection[int]:
 
 
 def _numbers(data: bytes) -> Iterator[int]:
-    """Yield the number of each field in what is kept of unknown fields, which is well-formed."""
+    """Yield the number of each field in the stored unknown fields, which are well-formed."""
     pos = 0
     while pos < len(data):
         tag, pos = _varint(data, pos)

@@ -1,8 +1,8 @@
-"""The reference reader: every valid form of a message, and the place and the reason of every fault.
+"""The reference reader: accepts every valid form of a message, and reports the place and reason of every error.
 
-It follows a message's schema step by step and gathers what it finds before it makes a message of it, so that a
-sub-message that comes in several pieces is merged, and so that no work is done twice however the input is built.
-It is slower than the compiled functions by far, and only sees what they refuse.
+It follows the schema step by step and collects all values before it builds a message. So it merges a sub-message that
+arrives in several pieces, and does no work twice whatever the input. It is far slower than the compiled functions, and
+only gets what they reject.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ _CONVERSIONS: Final[dict[str, Any]] = {
 
 
 def read(schema: MessageSchema, data: bytes, depth: int) -> Any:
-    """Return the message that encoded bytes hold.
+    """Return the message decoded from bytes.
 
     Args:
-        schema: Its type, as the peer numbers it.
+        schema: The message type, with the peer's numbers.
         data: The encoded message.
-        depth: How many levels of messages may be nested in it.
+        depth: Most levels of nested messages.
 
     Raises:
-        WireError: The bytes are no valid message of this type.
+        WireError: The bytes are not a valid message of this type.
     """
     draft = Draft(schema)
     Reader(data).fill(draft, 0, len(data), len(data), depth)
@@ -62,7 +62,7 @@ def read(schema: MessageSchema, data: bytes, depth: int) -> Any:
 
 
 class Draft:
-    """A message while it is read: what its fields have so far, sub-messages that may go on as drafts."""
+    """A message under construction: its field values so far; unfinished sub-messages are drafts too."""
 
     __slots__ = ("schema", "unknown", "values")
 
@@ -72,7 +72,7 @@ class Draft:
         self.unknown = bytearray()
 
     def store(self, field: FieldSchema, value: Any) -> None:
-        """Take a value: the last one of a field wins, and the last member of a oneof."""
+        """Store a value: the last value of a field wins, and the last member of a oneof."""
         if field.repeated:
             self.values.setdefault(field.name, []).append(value)
         else:
@@ -85,12 +85,12 @@ class Draft:
         self.values[field.name] = value
 
     def absorb(self, values: dict[str, Any], unknown: list[bytes]) -> None:
-        """Take what a piece of the message holds; none of it is to be merged."""
+        """Add the values of a piece of the message; none of them needs merging."""
         for name, value in values.items():
             field = self.schema.by_name[name]
             before = self.values.get(name)
             if field.kind == MAP and not value:
-                continue  # the piece has stopped before the first entry, which may turn out to be none
+                continue  # the piece ended before the first entry, which may turn out invalid
             if before is None or not (field.repeated or field.kind == MAP):
                 self._put(field, value)
             elif field.repeated:
@@ -100,7 +100,7 @@ class Draft:
         self.unknown += b"".join(unknown)
 
     def finish(self) -> Any:
-        """Return the message."""
+        """Return the finished message."""
         values = {name: _finished(self.schema.by_name[name], value) for name, value in self.values.items()}
         message_type = self.schema.message_type
         message = object.__new__(message_type)
@@ -121,10 +121,10 @@ class Reader:
 
     Args:
         data: The input.
-        large: Bytes from which on a field that holds others is left to the caller.
+        large: Size in bytes from which fields with inner fields are left to the caller.
 
     Attributes:
-        fields: How many fields were read, those of sub-messages among them.
+        fields: Number of fields read, including those of sub-messages.
     """
 
     def __init__(self, data: bytes, large: int | None = None) -> None:
@@ -133,9 +133,9 @@ class Reader:
         self.fields = 0
 
     def fill(self, draft: Draft, pos: int, stop: int, end: int, depth: int) -> int:
-        """Read fields of a message into its draft: those that begin before `stop`, none of which may go on behind `end`.
+        """Read those fields of a message into its draft that start before `stop`; none may extend past `end`.
 
-        Return where it has stopped: before a field that is left to the caller if that is before `stop`.
+        Return the end position: if it is before `stop`, a field that is left to the caller starts there.
         """
         schema = draft.schema
         while pos < stop:
@@ -161,7 +161,7 @@ class Reader:
         return stop - self._varint(schema, field.name, pos, end)[1] >= (self._large or 0)
 
     def open(self, schema: MessageSchema, pos: int, end: int, depth: int) -> tuple[FieldSchema, int, int]:
-        """Return the field that begins at a place and was left to the caller, and from where to where its value goes."""
+        """Return the large field that starts at a position, and the start and end of its value."""
         self.fields += 1
         number, wire_type, pos = self._tag(schema, pos, end)
         field = schema.by_number[number]
@@ -199,7 +199,7 @@ class Reader:
         return stop
 
     def numbers(self, draft: Draft, field: FieldSchema, pos: int, stop: int, end: int) -> int:
-        """Read numbers of a packed run that ends at `end`, those that begin before `stop`, and return where it has stopped."""
+        """Read a packed list, which ends at `end`, up to the first number at or after `stop`; return its position."""
         schema = draft.schema
         draft.values.setdefault(field.name, [])
         while pos < stop:
@@ -231,13 +231,13 @@ class Reader:
     def _tag(self, schema: MessageSchema, pos: int, end: int) -> tuple[int, int, int]:
         tag, stop = self._varint(schema, "", pos, end)
         if stop - pos > 5 or tag > MASK_32:
-            self._fail(schema, "", pos, "the tag is longer than 32 bits")
+            self._fail(schema, "", pos, "the tag exceeds 32 bits")
         if tag < 8:
             self._fail(schema, "", pos, "the field number is 0")
         if tag & 7 in (3, 4):
-            self._fail(schema, f"field number {tag >> 3}", pos, "it is a group, which proto3 does not have")
+            self._fail(schema, f"field number {tag >> 3}", pos, "groups are not supported in proto3")
         if tag & 7 > 5:
-            self._fail(schema, f"field number {tag >> 3}", pos, f"there is no wire type {tag & 7}")
+            self._fail(schema, f"field number {tag >> 3}", pos, f"invalid wire type {tag & 7}")
         return tag >> 3, tag & 7, stop
 
     def _value_end(self, schema: MessageSchema, name: str, wire_type: int, pos: int, end: int) -> int:
@@ -246,35 +246,35 @@ class Reader:
         if wire_type == LENGTH:
             size, start = self._varint(schema, name, pos, end)
             if start - pos > 5:
-                self._fail(schema, name, pos, "the length is longer than 32 bits")
+                self._fail(schema, name, pos, "the length exceeds 32 bits")
         else:
             size, start = 8 if wire_type == FIXED_64 else 4, pos
         if size > end - start:
-            self._fail(schema, name, start, f"the value has {size} bytes, but only {end - start} are left")
+            self._fail(schema, name, start, f"the value has {size} bytes, but only {end - start} remain")
         return start + size
 
     def _varint(self, schema: MessageSchema, name: str, pos: int, end: int) -> tuple[int, int]:
         value = 0
         for place in range(10):
             if pos + place >= end:
-                self._fail(schema, name, pos, "the message ends inside of a number")
+                self._fail(schema, name, pos, "the message ends inside a varint")
             byte = self._data[pos + place]
             value |= (byte & 127) << 7 * place
             if byte < 128:
                 return value & MASK_64, pos + place + 1
-        return self._fail(schema, name, pos, "a number has more than 10 bytes")
+        return self._fail(schema, name, pos, "a varint has more than 10 bytes")
 
     def _fail(self, schema: MessageSchema, field: str, offset: int, reason: str) -> NoReturn:
         raise WireError(reason, message_name=schema.name, field=field, offset=offset)
 
 
 def holds_fields(field: FieldSchema) -> bool:
-    """Tell whether a field's value has fields of its own."""
+    """Return whether a field's value has inner fields."""
     return field.kind in (MESSAGE, MAP, WRAPPER, TIMESTAMP, DURATION)
 
 
 def part_of(draft: Draft, field: FieldSchema) -> Draft:
-    """Return where to read a field's value that has fields: what there is of it already is gone on with."""
+    """Return the draft for a field value with inner fields; an existing partial value is continued."""
     if field.repeated or field.kind == MAP:
         return Draft(field.body)
     part: Draft | None = draft.values.get(field.name)
@@ -285,7 +285,7 @@ def part_of(draft: Draft, field: FieldSchema) -> Draft:
 
 
 def close_part(draft: Draft, field: FieldSchema, part: Draft) -> None:
-    """Take a value that was read; an element or an entry does not go on any more."""
+    """Store a completed value; elements and entries are never continued."""
     if field.kind == MAP:
         _close_entry(draft, field, part)
     elif field.repeated:
@@ -295,7 +295,7 @@ def close_part(draft: Draft, field: FieldSchema, part: Draft) -> None:
 def _close_entry(draft: Draft, field: FieldSchema, entry: Draft) -> None:
     values = {name: _finished(field.body.by_name[name], value) for name, value in entry.values.items()}
     if entry.unknown:
-        # An entry with something unknown in it is kept as it came, and is no entry of the map.
+        # An entry with unknown fields is kept as raw bytes and is not part of the map.
         body = writer.write_entry(field, values) + bytes(entry.unknown)
         draft.unknown += encode_varint(field.number << 3 | LENGTH) + encode_varint(len(body)) + body
         return

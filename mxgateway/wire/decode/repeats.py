@@ -1,7 +1,7 @@
-"""Messages that come again and again: the status of a good value, byte for byte the same in every event.
+"""Caches messages that recur byte for byte, such as the status of a good value in every event.
 
-The fields of such a message are kept by its bytes, and a message with the same bytes gets a copy of them instead of
-being decoded. Only types whose values are immutable qualify, since every message must stay its receiver's own.
+The cache maps a message's bytes to its fields; equal bytes get a copy of the fields without decoding. Only types with
+immutable values qualify, because every receiver owns its message.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def may_repeat(schema: MessageSchema) -> bool:
 
 
 def remembering(message_type: type[Any], decode: Decode, give_up: Callable[[], None]) -> Decode:
-    """Return a decode function that knows the messages that it has seen.
+    """Return a caching decode function.
 
     Args:
         message_type: The class of the messages.
-        decode: The function that decodes one.
-        give_up: Called once when too few messages repeat, to put `decode` in the place of the new function.
+        decode: The decode function to wrap.
+        give_up: Called once if too few messages repeat, to restore `decode`.
     """
     seen: dict[bytes, dict[str, Any]] = {}
     find = seen.get
@@ -46,31 +46,31 @@ def remembering(message_type: type[Any], decode: Decode, give_up: Callable[[], N
             message.__dict__.update(state)
             return message
         message = decode(data, pos, end, depth)
-        # A length that points behind the data is only refused by the caller: such a message must not be kept, since
-        # what there is of its bytes would be taken for all of them later.
+        # The caller rejects a length that exceeds the data only later: do not cache such a message, or its truncated
+        # bytes would later pass for the whole.
         if end - pos <= _LONGEST and end <= len(data):
             if len(seen) >= _MOST_ENTRIES:
                 seen.clear()
                 if hits < 4 * _MOST_ENTRIES:
                     give_up()
                 hits = 0
-            seen[data[pos:end]] = dict(message.__dict__.items())  # such a dict is the quickest to copy
+            seen[data[pos:end]] = dict(message.__dict__.items())  # a dict made this way is the fastest to copy
         return message
 
     return decode_repeated
 
 
 class Repeats:
-    """The fields of messages by their bytes, for code that looks them up itself and fills a message of its own.
+    """A cache of message fields by bytes, for code that looks them up and fills messages itself.
 
     Args:
-        decode: The function that decodes one.
+        decode: The decode function.
 
     Attributes:
-        find: Returns the fields that were kept for some bytes, or None.
+        find: Returns the cached fields for some bytes, or None.
     """
 
-    # `find` belongs to a dict proper: a subclass's own is slower to call.
+    # `find` is a method of a real dict: a subclass's would be slower to call.
     __slots__ = ("_decode", "_entries", "find")
 
     def __init__(self, decode: Decode) -> None:
@@ -79,10 +79,10 @@ class Repeats:
         self.find = self._entries.get
 
     def learn(self, data: bytes, pos: int, end: int, depth: int) -> Any:
-        """Return a message that is not among these, and keep its fields."""
+        """Decode a message that is not cached, and cache its fields."""
         message = self._decode(data, pos, end, depth)
         if end - pos <= _LONGEST and end <= len(data):
             if len(self._entries) >= _MOST_ENTRIES:
                 self._entries.clear()
-            self._entries[data[pos:end]] = dict(message.__dict__.items())  # such a dict is the quickest to copy
+            self._entries[data[pos:end]] = dict(message.__dict__.items())  # a dict made this way is the fastest to copy
         return message

@@ -1,11 +1,11 @@
-"""Large messages: decoded in steps, so that others have their turn in between, and counted meanwhile.
+"""Decodes large messages in steps, so that other tasks run in between, and counts their elements.
 
-A message of a few bytes becomes an object of a hundred, which takes a microsecond. So what limits the bytes of a message limits neither the memory that
-it becomes nor the time that it takes. Here its elements are counted: messages, whatever stands in a list, entries of maps, and fields that come again or
-are not known. Of numbers in a packed list sixteen count as one, since they take as much less.
+A message of a few bytes becomes an object of a hundred, which takes a microsecond. So a limit on bytes limits neither
+memory nor time. Therefore elements are counted here: messages, list items, map entries, and repeated or unknown fields.
+Sixteen numbers of a packed list count as one, since they take that much less.
 
-What is large is read in pieces by the compiled functions. A piece with something in it that may have to be merged with another piece is left to the
-reference reader, and so is one that the functions refuse.
+The compiled functions read large messages piece by piece. The reference reader takes pieces that may need merging with
+another piece, and pieces that the functions reject.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from .reference_reader import Draft, Reader, close_part, holds_fields, part_of
 M = TypeVar("M")
 
 AT_ONCE: Final = 128 * 1024
-"""Bytes of a message that is decoded in one go, unless it is irregular: some milliseconds' work. The reply to a ReadBulk of 1,000 tags is one."""
+"""Bytes of a message that is decoded at once, unless irregular: a few milliseconds. A ReadBulk reply for 1,000
+tags fits."""
 STEP: Final = decoder_source.LARGE
-"""Bytes that a step reads, and as much again at the most: a millisecond's work, and twenty or thirty of what is made to take long."""
+"""Bytes per step, at most twice as many: a millisecond, or 20 to 30 ms for messages crafted to be slow."""
 _LONGEST_NUMBER: Final = 10  # bytes
 
 
@@ -37,8 +38,8 @@ class DecodingSteps(Generic[M]):
     Args:
         message_type: The generated class.
         data: The encoded message.
-        limit: The most elements to accept.
-        decoder: Decodes by the numbers of a contract.
+        limit: Most elements to accept.
+        decoder: The decoder of a contract.
 
     Attributes:
         message: The message, once `run` has returned True.
@@ -51,7 +52,7 @@ class DecodingSteps(Generic[M]):
         self._decoder = decoder
         self._data = data
         self._limit = limit
-        self._counts = len(data) > limit  # an element has at least a byte
+        self._counts = len(data) > limit  # every element has at least one byte
         self._pieces = decoder.counted_pieces if self._counts else decoder.pieces
         self._reader = Reader(data, decoder_source.LARGE)
         self._elements = 0
@@ -59,10 +60,10 @@ class DecodingSteps(Generic[M]):
         self._steps = self._decode()
 
     def run(self, seconds: float) -> bool:
-        """Go on for so long, a step longer at the most, and return True when the message is complete.
+        """Continue for `seconds`, at most one step longer, and return True when the message is complete.
 
         Raises:
-            WireError: The bytes are no valid message of this type.
+            WireError: The bytes are not a valid message of this type.
             ElementLimitError: It has too many elements.
         """
         end = perf_counter() + seconds
@@ -73,7 +74,7 @@ class DecodingSteps(Generic[M]):
         return True
 
     def close(self) -> None:
-        """Give the decoding up: what there is of the message is gone. Without effect on one that is complete."""
+        """Abandon the decoding and drop the partial message. No effect once complete."""
         self._steps.close()
 
     def _decode(self) -> Generator[None, None, None]:
@@ -106,7 +107,7 @@ class DecodingSteps(Generic[M]):
                 pos = stop
 
     def _read_piece(self, draft: Draft, pos: int, stop: int, end: int, depth: int) -> int:
-        """Read the fields that begin before `stop`, but no large one, and return where the next one begins."""
+        """Read the fields that start before `stop`, except large ones, and return the start of the next."""
         schema = draft.schema
         if depth and schema.is_message:
             tally = [0]
@@ -123,7 +124,7 @@ class DecodingSteps(Generic[M]):
         return self._reader.fill(draft, pos, stop, end, depth)
 
     def _unpack(self, draft: Draft, field: FieldSchema, pos: int, end: int) -> Generator[None, None, None]:
-        """Read a large packed run."""
+        """Read a large packed list."""
         unpack = self._decoder.linker.unpack_function(field)
         numbers: list[Any] = draft.values.setdefault(field.name, [])
         before = len(numbers)
@@ -140,7 +141,7 @@ class DecodingSteps(Generic[M]):
             yield
 
     def _end_of_numbers(self, field: FieldSchema, pos: int, end: int) -> int:
-        """Return where a step's worth of numbers ends."""
+        """Return the end of one step's numbers."""
         stop = min(pos + STEP, end)
         if field.wire_type == VARINT:
             last = min(stop + _LONGEST_NUMBER, end)

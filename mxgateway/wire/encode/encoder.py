@@ -1,8 +1,8 @@
-"""From messages to bytes: one Python function per message type, written from its schema on first use.
+"""Encodes messages to bytes with one Python function per message type, generated from its schema on first use.
 
-The bytes are those of protobuf's deterministic serialization, whatever the order in which fields were set. As in the
-decoder, a function raises when it meets what it does not expect, and the reference writer then does the whole
-message, or says which field cannot be encoded.
+The bytes are protobuf's deterministic serialization, whatever the order in which fields were set. As in the decoder, a
+function raises for anything unexpected; the reference writer then encodes the whole message, or reports the field that
+cannot be encoded.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from mxgateway.wire.times.timestamp import EPOCH
 from . import reference_writer as writer
 from .source import message_source
 
-_BYTES_PER_VALUE: Final = 16  # a guess
+_BYTES_PER_VALUE: Final = 16  # an estimate
 _TO_REFERENCE: Final = (IrregularError, AttributeError, OverflowError, TypeError, ValueError, struct.error)
 
 
@@ -57,16 +57,16 @@ class Encoder:
 
         Args:
             message: A message of any generated class.
-            size_limit: The most bytes to make.
+            size_limit: Most bytes to produce.
 
         Raises:
             WireError: A value does not fit its field, or the message is too large or nested too deeply.
-            TypeError: It is no message.
+            TypeError: It is not a message.
         """
         try:
             data = self._functions[type(message)](message, DEPTH_LIMIT)
         except _TO_REFERENCE:
-            data = None  # the error that the reference writer finds is the only one to show
+            data = None  # only the reference writer's error is shown
         if data is None:
             data = writer.write(self.schemas(type(message)), message, DEPTH_LIMIT)
         if len(data) > size_limit:
@@ -91,7 +91,7 @@ class _EncoderLinker(Linker):
 
 
 def _count_values(message: Any) -> int:
-    """Return how many values there are in a message, or any number that is too large for the reference code."""
+    """Return the number of values in a message; counting stops when they are too many for the reference code."""
     count = 0
     left = [message]
     while left and count * _BYTES_PER_VALUE <= ALLOWANCE:

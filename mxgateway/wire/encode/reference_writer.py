@@ -1,8 +1,7 @@
-"""The reference writer: the bytes of any message, or which field has no bytes and why.
+"""The reference writer: encodes any message, or reports which field cannot be encoded and why.
 
-Its bytes are those of protobuf's deterministic serialization: fields in the order of their numbers, the entries of
-a map in the order of their keys, unknown fields at the end. The compiled functions write the same and are quicker;
-this one sees what they refuse.
+It writes protobuf's deterministic serialization: fields in the order of their numbers, map entries in the order of
+their keys, unknown fields last. The compiled functions write the same bytes faster; this writer gets what they reject.
 """
 
 from __future__ import annotations
@@ -42,10 +41,10 @@ _FAULTS: Final = (AttributeError, OverflowError, TypeError, ValueError, struct_e
 def write(schema: MessageSchema, message: Any, depth: int) -> bytes:
     """Return the bytes of a message.
 
-    Args:
+    schema: The message type, with the peer's numbers.
         schema: Its type, as the peer numbers it.
         message: The message.
-        depth: How many levels of messages may be nested in it.
+        depth: Most levels of nested messages.
 
     Raises:
         WireError: A value does not fit its field.
@@ -64,7 +63,7 @@ def write(schema: MessageSchema, message: Any, depth: int) -> bytes:
 
 
 def check_lacking(schema: MessageSchema, message: Any) -> None:
-    """Raise `LackingError` when a message says something in a field that the peer's contract does not have."""
+    """Raise `LackingError` if a message sets a field that the peer's contract does not have."""
     if schema.lacking:
         state, stock = instance_dict(message), not is_lean(type(message))
         for field in schema.lacking.values():
@@ -73,9 +72,9 @@ def check_lacking(schema: MessageSchema, message: Any) -> None:
 
 
 def set_fields(message: Any, schema: MessageSchema | None = None) -> Iterator[tuple[FieldSchema, Any]]:
-    """Yield the fields that hold something, in the order of their numbers; `schema` is the type's own unless told.
+    """Yield the set fields in the order of their numbers; `schema` defaults to the type's own.
 
-    A scalar without presence that is zero, an empty list, and a sub-message that was only looked at hold nothing.
+    Not set are: a zero scalar without presence, an empty list, and a sub-message that was only read.
     """
     message_type = type(message)
     state = instance_dict(message)
@@ -86,7 +85,7 @@ def set_fields(message: Any, schema: MessageSchema | None = None) -> Iterator[tu
 
 
 def holds_something(field: FieldSchema, state: Mapping[str, Any], *, stock: bool) -> bool:
-    """Return whether a field is set in a message's state; `stock` tells the state of betterproto's own base class."""
+    """Return whether a field is set in a message's state; `stock` marks the state of betterproto's own base class."""
     value = state.get(field.name)
     if value is None or value is PLACEHOLDER:
         return False
@@ -96,7 +95,7 @@ def holds_something(field: FieldSchema, state: Mapping[str, Any], *, stock: bool
 
 
 def write_entry(field: FieldSchema, values: Mapping[str, Any]) -> bytes:
-    """Return the bytes of a map's entry as of any message, without its tag and length: a zero is left out."""
+    """Return the bytes of a map entry, without its tag and length; zeros are left out as in any message."""
     parts = [part for part in (field.key, field.value) if part.name in values]
     return b"".join(
         _write_single(part, values[part.name], DEPTH_LIMIT)
@@ -132,13 +131,13 @@ def write_value(field: FieldSchema, value: Any, depth: int) -> bytes:
 
 
 def _is_not_zero(field: FieldSchema, value: Any, *, stock: bool) -> bool:
-    # What is of a wrong type is no zero, so that it is not passed over but refused.
+    # A value of a wrong type is not zero, so it is rejected and not skipped.
     if field.repeated or field.kind == MAP:
         return not hasattr(value, "__len__") or len(value) > 0
     if field.kind == MESSAGE:
         return not isinstance(value, field.python_type) or _is_sent(value)
     if field.kind in (TIMESTAMP, DURATION):
-        # betterproto's own classes cannot tell such a zero from one that a mere look has created.
+        # betterproto's own classes cannot distinguish such a zero from one created by a read.
         return not (stock and type(value) in (datetime, timedelta) and value in (EPOCH, timedelta(0)))
     if field.kind in ("double", "float"):
         return bool(value) or str(value).startswith("-")
@@ -180,7 +179,7 @@ def _write_length(field: FieldSchema, body: bytes) -> bytes:
 
 
 def checked(value: Any, *types: type[Any]) -> Any:
-    """Return a value that is of one of the types, or raise TypeError."""
+    """Return a value if it is of one of the types, else raise TypeError."""
     if not isinstance(value, types):
         raise TypeError(f"needs a {types[0].__name__}, not a {type(value).__name__}")
     return value

@@ -14,7 +14,7 @@ A function has the form
         if '_unknown_fields' in state: out.append(state['_unknown_fields'])
         return b''.join(out)
 
-with one such paragraph per field, in the order of their numbers.
+with one such block per field, in the order of their numbers.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from mxgateway.wire.schema import (
 )
 from mxgateway.wire.varint import VarintTable, encode_varint
 
-# From this many payloads of a oneof on, it is quicker to look for them in a table than for each in the message.
+# With at least this many payloads in a oneof, a table lookup is faster than a test for each.
 _TABLE_SIZE = 6
 
 
 class Linker(Protocol):
-    """Gives what a source refers to a name."""
+    """Provides names for the objects that a source refers to."""
 
     def function(self, message_type: type[Any], /) -> str:
         """Return the name of a type's encode function."""
@@ -62,7 +62,7 @@ def message_source(name: str, schema: MessageSchema, link: Linker) -> str:
 
 
 class _Function(Source):
-    """One function's source while it is written."""
+    """Builds the source of one function."""
 
     def __init__(self, schema: MessageSchema, link: Linker) -> None:
         super().__init__()
@@ -123,12 +123,12 @@ class _Function(Source):
                 self._unless_zero(field)
 
     def _unless_zero(self, field: FieldSchema) -> None:
-        """Write a field without presence."""
+        """Write code for a field without presence."""
         kind = field.kind
         if kind in ("double", "float"):
             with self.block("if value is not None:"):
                 self.add(f"body = pack_{kind}({self._given(field, 'value')})")
-                # Minus zero is no zero here, so that the bytes are compared and not the numbers.
+                # Minus zero is not zero here, so compare the bytes, not the numbers.
                 with self.block(f"if body != {bytes(8 if kind == 'double' else 4)!r}:"):
                     self.add(f"out.append({self._tag(field)!r})", "out.append(body)")
         elif kind == MESSAGE:
@@ -147,7 +147,7 @@ class _Function(Source):
                 self._always(field, "value", "out")
 
     def _always(self, field: FieldSchema, name: str, sink: str) -> None:
-        """Write one value, zero or not."""
+        """Write code for one value, zero or not."""
         kind = field.kind
         if kind in VARINT_KINDS:
             table = self._link.value(VarintTable(kind, self._tag(field), field.give))
@@ -160,7 +160,7 @@ class _Function(Source):
             self._append_body(field, sink)
 
     def _body(self, field: FieldSchema, name: str) -> None:
-        """Write what computes the content of a length-delimited value."""
+        """Write code that computes the content of a length-delimited value."""
         kind = field.kind
         if kind == "string":
             self.add(f"body = {self._given(field, name)}.encode()")
@@ -193,7 +193,7 @@ class _Function(Source):
 
     def _map(self, field: FieldSchema) -> None:
         with self.block("if value:"):
-            # The entry is a message of its own, one level deeper than this one.
+            # The entry is a message one level deeper.
             self.add("if depth < 2: raise IrregularError", "depth -= 1")
             with self.block("for key in sorted(value):"):
                 self.add("item = value[key]", "entry = []")

@@ -13,9 +13,9 @@ M = TypeVar("M")
 
 
 def to_json_dict(message: Any) -> dict[str, Any]:
-    """Return a message as the object that the json module writes, its keys in the order of the field numbers.
+    """Convert a message to an object for the json module, with keys in the order of the field numbers.
 
-    A time that no datetime can hold is written as the nearest one, since the mapping has no form for it.
+    A time that no datetime can hold is written as the nearest one that can, since the mapping has no form for it.
 
     Raises:
         JsonError: A value does not fit its field, or has no JSON form.
@@ -25,11 +25,11 @@ def to_json_dict(message: Any) -> dict[str, Any]:
 
 
 def to_json(message: Any, *, indent: int | None = None) -> str:
-    """Return a message as JSON text in ASCII; the same message gives the same text.
+    """Convert a message to JSON text in ASCII; equal messages give equal texts.
 
     Args:
         message: A message of any generated class.
-        indent: Spaces for each level; None puts everything on one line.
+        indent: Spaces per level; None for a single line.
 
     Raises:
         JsonError: A value does not fit its field, or has no JSON form.
@@ -38,14 +38,14 @@ def to_json(message: Any, *, indent: int | None = None) -> str:
 
 
 def from_json_dict(message_type: type[M], obj: Any) -> M:
-    """Return the message that a JSON object holds.
+    """Convert a JSON object to a message.
 
     Args:
         message_type: The generated class.
-        obj: What the json module has read.
+        obj: The object as read by the json module.
 
     Raises:
-        JsonError: The object is no JSON form of this type; the error names the path.
+        JsonError: The object does not represent this type; the error names the path.
     """
     from . import reader as json_reader  # most programs only write
 
@@ -54,21 +54,21 @@ def from_json_dict(message_type: type[M], obj: Any) -> M:
 
 
 def from_json(message_type: type[M], text: str | bytes) -> M:
-    """Return the message that a JSON text holds.
+    """Convert a JSON text to a message.
 
     Args:
         message_type: The generated class.
         text: The document; bytes are UTF-8.
 
     Raises:
-        JsonError: The text is no JSON, or no JSON form of this type; the error names the path.
+        JsonError: The text is not JSON, or does not represent this type; the error names the path.
     """
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except RecursionError:
         raise JsonError("the document is nested too deeply", message_name=message_type.__name__) from None
     except ValueError as error:
-        raise JsonError(f"this is no JSON: {error}", message_name=message_type.__name__) from error
+        raise JsonError(f"invalid JSON: {error}", message_name=message_type.__name__) from error
     return from_json_dict(message_type, value)
 
 
@@ -77,9 +77,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {twice!r:.100} stands twice in an object")
+        raise ValueError(f"duplicate key {twice!r:.100} in an object")
     return found
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is written as a string")
+    raise ValueError(f"{name} must be a string")

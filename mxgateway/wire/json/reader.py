@@ -1,8 +1,7 @@
-"""From the objects that the json module reads to messages, as protobuf's JSON mapping says.
+"""Converts objects read by the json module to messages, following protobuf's JSON mapping.
 
-Beside what the writer makes, the mapping admits the field names of the .proto file, null for "not set", numbers in
-strings and integers with an exponent, the numbers of enum values, and base64 in its URL-safe alphabet or without
-padding.
+In addition to the writer's output, the mapping accepts the field names of the .proto file, null for "not set", numbers
+as strings, integers with an exponent, enum values as numbers, and base64 in its URL-safe alphabet or without padding.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _RANGES: Final = {
     **dict.fromkeys(("uint32", "fixed32"), (0, (1 << 32) - 1)),
     **dict.fromkeys(("uint64", "fixed64"), (0, (1 << 64) - 1)),
 }
-# The largest number that rounds to a finite float of 32 bits.
+# The largest number that rounds to a finite 32-bit float.
 _FLOAT_LIMIT: Final = math.ldexp(2 - 2**-24, 127)
 _MAX_DURATION: Final = 315_576_000_000  # seconds; google/protobuf/duration.proto
 
@@ -43,14 +42,14 @@ _DURATION: Final = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
 _NONFINITE: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 _SHOWN: Final = 60
-"""Characters of the document that an error shows."""
+"""Characters of the document shown in an error."""
 
 
 def read(message_type: type[Any], value: Any) -> Any:
-    """Return the message that a JSON object holds.
+    """Convert a JSON object to a message.
 
     Raises:
-        JsonError: The object is no JSON form of this type.
+        JsonError: The object does not represent this type.
     """
     try:
         return _message(message_type, value, DEPTH_LIMIT)
@@ -134,7 +133,7 @@ def _placed(step: str, convert: Callable[..., Any], *arguments: Any) -> Any:
 
 def _element(field: FieldSchema, item: Any, depth: int) -> Any:
     if item is None and not (field.kind in (MESSAGE, "enum") and field.python_type in (google.Value, google.NullValue)):
-        raise JsonFaultError("null is no element")
+        raise JsonFaultError("null is not allowed as an element")
     return _value(field, item, depth)
 
 
@@ -156,7 +155,7 @@ def _integer(field: FieldSchema, item: Any) -> int:
     number: int
     if isinstance(item, str) and _NUMBER.fullmatch(item):
         exact = Decimal(item)
-        # Else a short text such as 1e999999999 would become a number that fills the memory.
+        # Otherwise a short text such as 1e999999999 would become a number that fills the memory.
         number = int(exact) if exact.adjusted() < 20 and exact == exact.to_integral_value() else _no_integer(item)
     elif isinstance(item, bool) or not isinstance(item, (int, float)) or not float(item).is_integer():
         number = _no_integer(item)
@@ -203,7 +202,7 @@ def _string(field: FieldSchema, item: Any) -> str:
         try:
             item.encode()
         except UnicodeEncodeError:
-            raise JsonFaultError("the text has half of a surrogate pair") from None
+            raise JsonFaultError("the text contains a lone surrogate") from None
     return item
 
 
@@ -212,7 +211,7 @@ def _bytes(field: FieldSchema, item: Any) -> bytes:
         raise JsonFaultError(f"expected base64, not {_shown(item)}")
     digits = item.rstrip("=").replace("-", "+").replace("_", "/")
     if len(digits) % 4 == 1:
-        raise JsonFaultError("the base64 text is cut off")
+        raise JsonFaultError("the base64 text is truncated")
     return b64decode(digits + "=" * (-len(digits) % 4))
 
 
@@ -238,7 +237,7 @@ def _timestamp(field: FieldSchema, item: Any) -> Timestamp:
         zone = timezone(-offset if sign == "-" else offset)
         delta = datetime(*map(int, clock), tzinfo=zone) - EPOCH  # type: ignore[arg-type,misc]
     except ValueError as error:
-        raise JsonFaultError(f"there is no time {item!r}: {error}") from None
+        raise JsonFaultError(f"invalid time {item!r}: {error}") from None
     made = Timestamp.from_parts(delta.days * 86_400 + delta.seconds, _nanos(fraction))
     if not made.is_exact:
         raise JsonFaultError(f"the time {item!r} is not in the years 1 to 9999")

@@ -1,8 +1,8 @@
-"""From messages to the objects that the json module writes, as protobuf's JSON mapping says.
+"""Converts messages to objects for the json module, following protobuf's JSON mapping.
 
-Field names are lowerCamelCase, enum values are the names of the .proto file, or the number when it has none, 64-bit
-integers are strings, times are RFC 3339 with every digit, bytes are base64. Fields that hold nothing are left out, and
-the others stand in the order of their numbers.
+Field names are lowerCamelCase, enum values are the names of the .proto file, or numbers if nameless, 64-bit integers
+are strings, times are RFC 3339 with every digit, bytes are base64. Unset fields are left out; the others are in the
+order of their numbers.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _enum(field: FieldSchema, value: Any) -> str | int | None:
     if field.python_type is google.NullValue:
         return None
     number = getattr(value, "wire_number", None)
-    if number is not None:  # of a contract that is bound, and none of our members
+    if number is not None:  # of a bound contract, and not one of our members
         return value.name or int(number)
     number = index(value)
     return enum_names(field.python_type).by_number.get(number, number)
@@ -116,7 +116,7 @@ def _float(field: FieldSchema, value: Any) -> float | str:
     value = as_float32(float(value))
     if not math.isfinite(value):
         return _double(field, value)
-    # The shortest decimal number that stands for this value among the floats of 32 bits.
+    # The shortest decimal number that identifies this value among 32-bit floats.
     for precision in range(6, 9):
         shortest = float(f"{value:.{precision}g}")
         if as_float32(shortest) == value:
@@ -125,7 +125,7 @@ def _float(field: FieldSchema, value: Any) -> float | str:
 
 
 def as_float32(value: float) -> float:
-    """Return the nearest number that has 32 bits; OverflowError when there is none."""
+    """Return the nearest 32-bit float; OverflowError if there is none."""
     rounded: float = _float32.unpack(_float32.pack(value))[0]
     return rounded
 
@@ -176,7 +176,7 @@ _FORMS: Final[Mapping[str, Callable[[FieldSchema, Any], Any]]] = {
 
 
 _SCALAR: Final[Any] = None
-"""The field of a value whose kind says it all."""
+"""For values whose kind needs no field."""
 
 
 def _struct(message: Any, depth: int) -> dict[str, Any]:
@@ -192,9 +192,9 @@ def _list_value(message: Any, depth: int) -> list[Any]:
 def _any_value(message: Any, depth: int) -> Any:
     for field, value in set_fields(message):
         if field.name == "number_value" and not math.isfinite(value):
-            raise JsonFaultError(f"JSON has no number {value!r}")
+            raise JsonFaultError(f"JSON cannot represent {value!r}")
         return _value(field, value, depth)
-    raise JsonFaultError("a google.protobuf.Value must hold something")
+    raise JsonFaultError("a google.protobuf.Value must have a value")
 
 
 def _refused(message: Any, depth: int) -> Any:

@@ -1,13 +1,13 @@
-"""The door through which betterproto comes in, without what only its import needs.
+"""Imports betterproto without its expensive, unused dependencies.
 
-betterproto asks importlib.metadata for its own version, loads json and a date parser that only its own JSON uses,
-typing_extensions for names that `typing` has, and makes dataclasses of google's sixty message types, of which few
-programs meet one; together they cost several times what betterproto itself does. While it is imported here, stand-ins take
-the places of these modules, and the sixty become dataclasses when they are met. Afterwards the stand-ins are gone, so
-that whoever else imports one of these modules gets the real one; what betterproto has kept of them calls the real one.
-Where betterproto has been imported before, nothing is done.
+On import, betterproto asks importlib.metadata for its own version, loads json and a date parser that only its own JSON
+code uses, loads typing_extensions for names that `typing` has, and makes dataclasses of google's sixty message types,
+of which few programs use one. Together this costs several times betterproto's own import. While it is imported here,
+stand-ins replace these modules, and the sixty types become dataclasses on first use. Afterwards the stand-ins are
+removed, so later imports get the real modules; references that betterproto kept call the real ones. If betterproto was
+imported before, nothing is done.
 
-Every module of ours that uses betterproto takes it from here, generated ones too.
+Every module of ours that uses betterproto imports it from here, generated ones too.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from typing import Any, Final
 __all__ = ["PINNED_VERSION", "PLACEHOLDER", "Enum", "FieldMetadata", "Message", "betterproto", "google"]
 
 PINNED_VERSION: Final = "2.0.0b7"
-"""The version that our distribution requires, and whose import is known; nothing is done for another one."""
+"""The version that our distribution requires and whose import is known; other versions are imported normally."""
 
 
 class StandIn(ModuleType):
-    """Takes the place of a module: it has some of its names itself and finds the others in the real one.
+    """Replaces a module: it provides some names itself and gets the others from the real module.
 
     Args:
         name: The module's name.
-        names: What it has itself.
+        names: The names that it provides itself.
     """
 
     def __init__(self, name: str, **names: Any) -> None:
@@ -44,27 +44,27 @@ class StandIn(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         """Load the real module for a name."""
-        # The import system asks every module whether it is a package. For another thread, which may want a module of the
-        # package just now, the answer is the real one's.
+        # The import system asks every module whether it is a package. Another thread may be importing a module of the
+        # package, so give it the real module's answer.
         if name == "__path__" and get_ident() == self._maker:
             raise AttributeError(name)
         self.withdraw()
         return getattr(import_module(self.__name__), name)
 
     def withdraw(self) -> None:
-        """Make room for the real module."""
+        """Remove the stand-in in favour of the real module."""
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
 
 
 class GoogleFinder:
-    """Finds the module of google's message types, and nothing else, for `GoogleLoader`."""
+    """Finds only the module of google's message types, for `GoogleLoader`."""
 
     MODULE: Final = "betterproto.lib.std.google.protobuf"
 
     @classmethod
     def find_spec(cls, name: str, path: Sequence[str] | None = None, _: ModuleType | None = None) -> ModuleSpec | None:
-        """Return the module's spec, None for any other module."""
+        """Return the module's spec; None for any other module."""
         spec = PathFinder.find_spec(name, path) if name == cls.MODULE else None
         if spec is not None and type(spec.loader) is SourceFileLoader:
             spec.loader = GoogleLoader(name, spec.loader.path)
@@ -83,7 +83,7 @@ class GoogleLoader(SourceFileLoader):
 
 @contextmanager
 def stand_ins() -> Iterator[None]:
-    """For the time of the block, put stand-ins in the places of what is not loaded yet."""
+    """Replace what is not loaded yet by stand-ins while the block runs."""
     if "betterproto" in sys.modules or not _is_pinned_version():
         yield
         return
@@ -106,7 +106,7 @@ def _made() -> Iterator[StandIn]:
 
 
 def _is_pinned_version() -> bool:
-    """Tell whether the betterproto that will be imported was installed as the version that we require."""
+    """Return whether the installed betterproto is the version that we require."""
     spec = PathFinder.find_spec("betterproto")
     places = spec.submodule_search_locations if spec is not None else None
     name = f"betterproto-{PINNED_VERSION}.dist-info"

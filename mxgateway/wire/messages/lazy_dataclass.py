@@ -1,7 +1,7 @@
-"""Dataclasses that `dataclasses` works out when something asks what it would have put on them.
+"""Dataclasses whose generated attributes are computed on first use.
 
-A contract has a hundred message types and a program uses ten. What `dataclass` does for each of them is most of what their
-import costs; here it is done for those that are met.
+A contract has a hundred message types, and a program uses ten. `dataclass` accounts for most of their import time; here
+it runs only for the types in use.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 C = TypeVar("C", bound=type[Any])
 
 _DECLARED: Final = "_declared_fields"
-"""The attribute of a class that holds the fields of its own, and what `dataclass` is to be told."""
+"""The class attribute that holds the class's own fields and the options for `dataclass`."""
 
 _MADE: Final = (
     "__dataclass_fields__",
@@ -26,11 +26,11 @@ _MADE: Final = (
 
 
 def declare_fields(cls: type[Any], **options: bool) -> dict[str, dataclasses.Field[Any]]:
-    """Take note of the `dataclasses.field` values in a class's body, and return them.
+    """Record the `dataclasses.field` values in a class's body, and return them.
 
     Args:
         cls: The class; it derives from `LazyDataclass`, or `dataclass` decorates it.
-        options: What `dataclasses.dataclass` is to be told.
+        options: Options for `dataclasses.dataclass`.
     """
     fields = {name: field for name, field in vars(cls).items() if isinstance(field, dataclasses.Field)}
     setattr(cls, _DECLARED, (fields, options))
@@ -43,12 +43,12 @@ def has_fields(cls: type[Any]) -> bool:
 
 
 def dataclass(**options: bool) -> Callable[[C], C]:
-    """Do what `dataclasses.dataclass` does with these options for a class whose bases are no dataclasses, constructor included."""
+    """Replace `dataclasses.dataclass` for a class whose bases are not dataclasses; this includes the constructor."""
 
     def decorate(cls: C) -> C:
         for name, field in declare_fields(cls, **options).items():
             setattr(cls, name, field.default)
-        # `dataclass` describes a class without a docstring by its signature.
+        # `dataclass` uses the signature as docstring of a class without one.
         for name in (*_MADE, "__init__", *(() if cls.__doc__ else ("__doc__",))):
             setattr(cls, name, _OnFirstUse(name))
         return cls
@@ -57,7 +57,7 @@ def dataclass(**options: bool) -> Callable[[C], C]:
 
 
 class _OnFirstUse:
-    """Stands for one of the attributes that `dataclass` makes."""
+    """Placeholder for an attribute that `dataclass` makes."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -71,7 +71,7 @@ class _OnFirstUse:
 
 
 class LazyDataclass:
-    """A base of classes that have constructors of their own and whose fields are declared by `declare_fields`."""
+    """Base of classes with their own constructors, whose fields are declared by `declare_fields`."""
 
     if TYPE_CHECKING:
         __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
@@ -86,7 +86,7 @@ LazyDataclass.__annotations__ = {}
 def _complete(cls: type[Any]) -> None:
     own, options = vars(cls)[_DECLARED]
     annotations = inspect.get_annotations(cls)
-    # What `dataclass` makes of a class like this one is taken from there: another thread finds each attribute whole.
+    # The attributes are copied from a class that `dataclass` completed: other threads never see a partial one.
     body = {name: getattr(cls, name) for name in ("__module__", "__post_init__", "__qualname__")}
     described = not isinstance(vars(cls)["__doc__"], _OnFirstUse)
     body["__doc__"] = cls.__doc__ if described else None

@@ -1,10 +1,9 @@
-"""The base class of the generated messages: betterproto's, without its price for every attribute.
+"""The base class of the generated messages: betterproto's, without its cost for every attribute access.
 
-betterproto computes what an attribute means in a Python function that runs at each read. Here a message's
-`__dict__` holds the fields that are set, and nothing else, so that a read is what it is for any object. What is not
-set is found on the class: a constant for a scalar, and for everything else a descriptor that does what betterproto
-does: it creates the empty message, list or map, or raises AttributeError for an arm of a oneof that is not the
-current one.
+betterproto runs a Python function at each attribute read. Here a message's `__dict__` holds exactly the set fields, so
+a read costs what it costs for any object. Unset fields are found on the class: a constant for a scalar, and for
+everything else a descriptor that does what betterproto does. It creates the empty message, list or map, or raises
+AttributeError for a member of a oneof that is not set.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="type[betterproto.Message]")
 
-# A field whose name says that it is a credential shows these in a repr.
+# A field whose name marks it as a credential shows these in a repr.
 _HIDDEN = "***"
 
 
 @dataclass_transform(eq_default=False)
 def message_type(cls: M) -> M:
-    """Make a class with betterproto fields a message type: the decorator of every generated message."""
+    """Make a class with betterproto fields a message type. Decorates every generated message."""
     cls.__doc__ = cls.__doc__ or f"{cls.__name__} message."
     for name, field in declare_fields(cls, init=False, repr=False, eq=False).items():
         setattr(cls, name, None if field.default is None else _Unset(name))
@@ -50,7 +49,7 @@ def message_type(cls: M) -> M:
 
 
 class _Unset:
-    """Stands on the class for a field; found only while the instance has no value for it."""
+    """The class attribute of a field; found only while the instance has no value for it."""
 
     __slots__ = ("_name",)
 
@@ -68,13 +67,13 @@ class _Unset:
         if isinstance(value, (list, dict)) or is_message(value):
             message.__dict__[field.name] = value
         else:
-            # The next read of this field in any message costs no call.
+            # The next read of this field needs no call, in any message.
             setattr(owner, field.name, value)
         return value
 
 
 class _GroupCurrent:
-    """The name of the set member of each oneof, found in the message's state."""
+    """The name of the set member of each oneof, derived from the message's state."""
 
     def __get__(self, message: Message | None, owner: type[Message]) -> dict[str, str | None]:
         groups = schema_of(owner).groups
@@ -83,7 +82,7 @@ class _GroupCurrent:
 
 
 class _Signature:
-    """The constructor's signature, worked out when something asks for it."""
+    """The constructor's signature, computed on demand."""
 
     def __get__(self, message: Message | None, owner: type[Message]) -> inspect.Signature:
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -96,11 +95,11 @@ class _Signature:
 
 
 class Message(LazyDataclass, betterproto.Message):
-    """A betterproto message whose state is its set fields, and whose codec is compiled."""
+    """A betterproto message whose state is its set fields, with a compiled codec."""
 
     __lean__: ClassVar[bool] = True
 
-    # What a received message has; the instance's own value stands in its `__dict__`.
+    # For received messages; other values are in the instance's `__dict__`.
     _serialized_on_wire = True
     _unknown_fields = b""
     _group_current = typing.cast("dict[str, str]", _GroupCurrent())
@@ -110,7 +109,7 @@ class Message(LazyDataclass, betterproto.Message):
         __getattribute__ = object.__getattribute__
 
     def __post_init__(self) -> None:
-        """Nothing is left to do; the constructors of deprecated messages call this."""
+        """Do nothing; the constructors of deprecated messages call this."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         state = self.__dict__
@@ -155,7 +154,7 @@ class Message(LazyDataclass, betterproto.Message):
             yield name, _HIDDEN if self._hides(name, value) else value, PLACEHOLDER
 
     def _hides(self, name: str, value: Any) -> bool:
-        """Tell whether a field is shown by nobody: a password, and what is written in the name of a user."""
+        """Return whether a field is secret: a password, or the value of a secured write."""
         if "password" in name:
             return isinstance(value, str) and value != ""
         return name == "value" and "Secured" in type(self).__name__
@@ -180,12 +179,12 @@ class Message(LazyDataclass, betterproto.Message):
         return len(encoder.encode(self))
 
     def parse(self, data: bytes) -> Self:
-        """Merge encoded bytes into this message and return it.
+        """Merge encoded bytes into this message and return the message.
 
         Raises:
-            WireError: The bytes are no valid message of this type.
+            WireError: The bytes are not a valid message of this type.
         """
-        # Protobuf defines the merge of two messages as the reading of their bytes one after the other.
+        # Protobuf defines merging as reading the concatenated bytes.
         before = encoder.encode(self)
         merged = decoder.decode(type(self), before + data if before else data)
         self.__dict__.clear()
@@ -194,15 +193,15 @@ class Message(LazyDataclass, betterproto.Message):
 
     @classmethod
     def FromString(cls, data: bytes) -> Self:
-        """Return the message that encoded bytes hold.
+        """Return the message decoded from bytes.
 
         Raises:
-            WireError: The bytes are no valid message of this type.
+            WireError: The bytes are not a valid message of this type.
         """
         return decoder.decode(cls, data)
 
     def dump(self, stream: SupportsWrite[bytes], delimit: bool = False) -> None:
-        """Write the encoded message to a stream, with its length before it when `delimit` is set."""
+        """Write the encoded message to a stream, preceded by its length if `delimit` is set."""
         data = encoder.encode(self)
         stream.write(encode_varint(len(data)) + data if delimit else data)
 
@@ -210,11 +209,11 @@ class Message(LazyDataclass, betterproto.Message):
         """Read a message from a stream, merge it into this one and return it.
 
         Args:
-            stream: Where to read.
-            size: The message's length in bytes, None for all that there is, or betterproto's SIZE_DELIMITED.
+            stream: The stream to read from.
+            size: The message's length in bytes, None to read to the end, or betterproto's SIZE_DELIMITED.
 
         Raises:
-            WireError: The bytes are no valid message of this type, or fewer than `size`.
+            WireError: The bytes are not a valid message of this type, or fewer than `size`.
         """
         if size == betterproto.SIZE_DELIMITED:
             size, _ = betterproto.load_varint(stream)
@@ -225,7 +224,7 @@ class Message(LazyDataclass, betterproto.Message):
         return self.parse(data)
 
     def is_set(self, name: str) -> bool:
-        """Return whether a field was given a value; KeyError when there is no such field."""
+        """Return whether a field is set; KeyError if there is no such field."""
         field = schema_of(type(self)).by_name[name]
         return name in self.__dict__ and not (field.optional and self.__dict__[name] is None)
 
@@ -254,16 +253,16 @@ class Message(LazyDataclass, betterproto.Message):
 # betterproto resolves the annotations of every base class in the module of the generated one.
 Message.__annotations__ = {}
 
-# The message types without fields: assigning one is all that can be said with it.
+# Message types without fields: assigning one is the only way to set it.
 _FIELDLESS: set[type[Any]] = set()
 
-# A compiled constructor takes the time of some twenty constructions without one.
+# Compiling a constructor takes as long as about twenty uncompiled constructions.
 _CONSTRUCTED: Final = Warming()
 _CONSTRUCTOR_SIZE: Final = ALLOWANCE // 20
 
 
 def _first_init(_self: Message, *args: Any, **fields: Any) -> None:
-    """Construct a message slowly, or replace itself by the compiled constructor of the class."""
+    """Construct a message without compiled code, or compile the class's constructor and use it."""
     cls = next(base for base in type(_self).__mro__ if base.__dict__.get("__init__") is _first_init)
     given = dict(zip(schema_of(cls).by_name, args, strict=False))
     regular = len(given) == len(args) and not given.keys() & fields and fields.keys() <= schema_of(cls).by_name.keys()
@@ -275,7 +274,7 @@ def _first_init(_self: Message, *args: Any, **fields: Any) -> None:
 
 
 def _construct(message: Message, cls: type[Message], given: dict[str, Any]) -> None:
-    """Do what the compiled constructor does, for arguments that it would take."""
+    """Do the work of the compiled constructor, for its arguments."""
     state = message.__dict__
     schema = schema_of(cls)
     for name, field in schema.by_name.items():
@@ -294,7 +293,7 @@ def _construct(message: Message, cls: type[Message], given: dict[str, Any]) -> N
 
 
 def _compiled_init(cls: type[Message]) -> Any:
-    # The names of ours begin with an underscore, which betterproto takes off a field's name.
+    # Our own names start with an underscore, which betterproto strips from field names.
     fields = dataclasses.fields(cls)
     groups = list(schema_of(cls).groups)
     parameters = "".join(f", {field.name}={'None' if field.default is None else '_UNSET'}" for field in fields)
@@ -304,7 +303,7 @@ def _compiled_init(cls: type[Message]) -> Any:
         meta = field.metadata["betterproto"]
         lines.append(f" if {field.name} is not {'None' if field.default is None else '_UNSET'}:")
         if meta.group:
-            # Of several members of a oneof the one that is declared last wins, as betterproto has it.
+            # As in betterproto, the last declared of several members of a oneof wins.
             current = f"_group{groups.index(meta.group)}"
             lines.append(f"  if {current}: del _state[{current}]")
             lines.append(f"  {current} = {field.name!r}")
@@ -338,7 +337,7 @@ def _same(field: FieldSchema, mine: Any, other: Any) -> bool:
 
 
 def _same_but_for_nan(mine: Any, other: Any) -> bool:
-    """Compare again, taking two nan for the same: else a message with one would not equal its copy."""
+    """Compare again with NaN equal to NaN: otherwise a message with NaN would not equal its copy."""
     if isinstance(mine, float) and isinstance(other, float):
         return mine == other or (math.isnan(mine) and math.isnan(other))
     if isinstance(mine, list) and isinstance(other, list):
@@ -349,7 +348,7 @@ def _same_but_for_nan(mine: Any, other: Any) -> bool:
 
 
 def _deep_copy(value: Any, memo: Any) -> Any:
-    """Copy a field's value; betterproto's own messages forget when copied that they were set, and unknown fields."""
+    """Copy a field's value; copies of betterproto's own messages lose their presence and unknown fields."""
     if isinstance(value, list):
         return [_deep_copy(each, memo) for each in value]
     if isinstance(value, dict):

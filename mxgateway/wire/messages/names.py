@@ -1,9 +1,8 @@
-"""The names that a contract gives its messages, fields and enum values, which betterproto changes for Python.
+"""The contract's own names of messages, fields and enum values, which betterproto changes for Python.
 
-betterproto takes the prefix off an enum value and writes field names as Python does; JSON wants the names of the
-.proto file. They are in the contract as a FileDescriptorSet, `contract.binpb`, which is generated into the package
-that the generated packages lie in. For a class without one they are made up again by the rules that style guides
-for .proto files agree on.
+betterproto strips the prefix of enum values and converts field names to Python style; JSON needs the names of the
+.proto file. They come from the FileDescriptorSet `contract.binpb` in the parent package of the generated packages.
+Without such a file, they are derived by the usual .proto style rules.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ class MessageNames(NamedTuple):
 
     Attributes:
         full_name: The type's name with its package, such as `mxaccess_gateway.v1.MxEvent`.
-        json_names: The name in JSON of each field, by its name in Python.
-        fields: The name in Python of each field, by its name in JSON and by that in the .proto file.
+        json_names: The JSON name of each field, by its Python name.
+        fields: The Python name of each field, by its JSON name and by its name in the .proto file.
     """
 
     full_name: str
@@ -47,7 +46,7 @@ class EnumNames(NamedTuple):
     Attributes:
         full_name: The type's name with its package.
         by_number: The first name of each number.
-        by_name: The number of each name.
+        by_number: The first name with each number.
     """
 
     full_name: str
@@ -107,7 +106,7 @@ def _read_enum_names(enum_class: type[betterproto.Enum]) -> EnumNames:
     return EnumNames(full_name, by_number, dict(pairs))
 
 
-# The part of google/protobuf/descriptor.proto that names need.
+# The part of google/protobuf/descriptor.proto that contains names.
 
 
 @message_type
@@ -169,7 +168,7 @@ _Described = _DescribedMessage | _DescribedEnum
 
 
 def _find(generated_class: type[Any]) -> _Described | None:
-    """Return a class's descriptor from the set in one of the packages around it."""
+    """Return a class's descriptor from the set in one of its parent packages."""
     root = generated_class.__module__
     while root:
         files = _read_set(root)
@@ -183,7 +182,7 @@ def _find(generated_class: type[Any]) -> _Described | None:
 
 @cache
 def _read_set(package: str) -> list[_File] | None:
-    """Return the files of a package's descriptor set; None when it has no set."""
+    """Return the files of a package's descriptor set; None if it has none."""
     if not hasattr(sys.modules.get(package), "__path__"):
         return None
     try:
@@ -194,7 +193,7 @@ def _read_set(package: str) -> list[_File] | None:
 
 
 def _find_outer(files: list[_File], package: str, python_name: str) -> _Described | None:
-    """Return a type that stands in no other one."""
+    """Return a top-level type."""
     for file in files:
         if file.package == package:
             for encoded in (each for each in file.message_type if _is_called(each, python_name)):
@@ -207,11 +206,11 @@ def _find_outer(files: list[_File], package: str, python_name: str) -> _Describe
 
 
 def _is_called(descriptor: bytes, python_name: str) -> bool:
-    """Tell whether a type has a name in Python."""
-    # The name is field 1, so that every writer begins with it.
+    """Return whether a type has the given Python name."""
+    # The name is field 1, so every writer writes it first.
     begins = descriptor[:1] == b"\x0a" and descriptor[1] < 128
     name = descriptor[2 : 2 + descriptor[1]].decode() if begins else decode(_Named, descriptor).name
-    # Capitals and underscores are all that the other name can differ in.
+    # The names can differ only in capitals and underscores.
     return _folded(name) == _folded(python_name) and pythonize_class_name(name) == python_name
 
 
@@ -221,7 +220,7 @@ def _folded(name: str) -> str:
 
 @cache
 def _inner_types(root: str, package: str) -> Mapping[str, _Described]:
-    """Return the types that stand in others, by their names in Python."""
+    """Return the nested types by their Python names."""
     found: dict[str, _Described] = {}
     for file in _read_set(root) or ():
         if file.package == package:
@@ -232,7 +231,7 @@ def _inner_types(root: str, package: str) -> Mapping[str, _Described]:
 
 
 def _types_in(outer: _Type, scope: str, prefix: str) -> Iterator[tuple[str, _Described]]:
-    # A nested type's name in Python is made of the names around it.
+    # A nested type's Python name includes the names of its outer types.
     for enum in outer.enum_type:
         yield pythonize_class_name(f"{prefix}_{enum.name}"), _DescribedEnum(f"{scope}.{enum.name}", enum)
     for message in outer.nested_type:

@@ -1,4 +1,4 @@
-"""What is set in a message: presence, which betterproto's attributes do not show."""
+"""Field presence, which betterproto's attributes do not show."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from mxgateway.wire.schema import instance_dict, is_lean, schema_of
 
 
 def has_field(message: Any, name: str) -> bool:
-    """Return whether a field with presence is set, be it to its zero.
+    """Return whether a field with presence is set, even to zero.
 
-    These are sub-messages, times and wrappers, the members of oneofs, and `optional` fields. A time that was never
-    set is told from the epoch, and a sub-message that was only looked at from one that will be sent.
+    Such fields are sub-messages, times, wrappers, members of oneofs, and `optional` fields. An unset time differs from
+    the epoch, and a sub-message that was only read from one that will be sent.
 
     Args:
         message: A message of any generated class.
         name: The field's name.
 
     Raises:
-        ValueError: The message type has no such field, or the field has no presence: a plain scalar, a list, a map.
+        ValueError: There is no such field, or it has no presence: a plain scalar, a list, a map.
     """
     schema = schema_of(type(message))
     field = schema.by_name.get(name)
     if field is None:
         raise ValueError(f"{schema.name} has no field {name!r}")
     if not field.has_presence:
-        raise ValueError(f"{schema.name}.{name} has no presence: zero and not set are the same")
+        raise ValueError(f"{schema.name}.{name} has no presence: zero and unset are the same")
     return holds_something(field, instance_dict(message), stock=not is_lean(type(message)))
 
 
 def which_one_of(message: Any, group: str) -> str:
-    """Return the name of the member of a oneof that is set, or an empty string.
+    """Return the name of the set member of a oneof, or an empty string.
 
     Raises:
         ValueError: The message type has no such oneof.
@@ -43,7 +43,7 @@ def which_one_of(message: Any, group: str) -> str:
     if not is_lean(type(message)):
         return state["_group_current"][group] or ""
     group_of = schema.group_of
-    for name in reversed(state):  # a decoded one stands behind the plain fields
+    for name in reversed(state):  # in a decoded message it is after the plain fields
         if group_of.get(name) == group:
             return name
     return ""

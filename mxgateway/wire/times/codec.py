@@ -1,4 +1,4 @@
-"""Timestamps and Durations as bytes: google.protobuf's two messages of seconds and nanos, without the messages."""
+"""Encodes and decodes google.protobuf's Timestamp and Duration without creating those messages."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _NANOS_FIELD: Final = bytes((_NANOS_TAG,))
 
 _number: Final = int.from_bytes
 
-# A Timestamp with a second that is known: the second's field and the tag of nanos, and their four or five bytes.
+# A Timestamp with a known second: that second's field with the tag of nanos, then the four or five bytes of nanos.
 _second_and_four: Final = Struct("<7s4B").unpack_from
 _second_and_five: Final = Struct("<7s5B").unpack_from
-# What the bits that say "goes on" add up to in a varint of four bytes, and of five.
+# The sum of the continuation bits in a varint of four bytes, and of five.
 _FOUR_BYTES_MARKS: Final = 0x20_4080
 _FIVE_BYTES_MARKS: Final = 0x1020_4080
 
-# Nearly every Timestamp has five bytes of seconds and three to five of nanos. Of each size, the bits that say so (the
-# tags, and of each byte whether the number goes on), and what they are then, as one number.
+# Nearly every Timestamp has five bytes of seconds and three to five of nanos. For each size: a mask of the bits that
+# show this (the tags and the continuation bits), and their values, as one number.
 STAMP_MASKS: Final = (*(0,) * 10, *(_number(b"\xff" + b"\x80" * 5 + b"\xff" + b"\x80" * more) for more in (3, 4, 5)))
 STAMP_FORMS: Final = (
     *(-1,) * 10,
@@ -37,9 +37,9 @@ STAMP_FORMS: Final = (
 _new_datetime = cast("Callable[..., Timestamp]", datetime.__new__)
 _subtract = cast("Callable[[datetime, datetime], timedelta]", datetime.__sub__)
 
-# Events come in clusters, and a second's bytes are the same in all of them. From the six bytes of its field (the tag
-# and a varint of five bytes, which spans the years 1978 to 3058) and the tag of nanos to the first seven of the ten
-# bytes that its datetime is pickled as, behind which the microseconds stand; and from the second to its field.
+# Events come in clusters that share the bytes of a second. Cache from the six bytes of its field (the tag and a varint
+# of five bytes, which covers the years 1978 to 3058) and the tag of nanos to the first seven of the ten bytes of a
+# pickled datetime, before the microseconds; and from the second to its field.
 _SECONDS_READ: Final[dict[bytes, bytes]] = {}
 _SECONDS_WRITTEN: Final[dict[int, bytes]] = {}
 _MOST_SECONDS: Final = 1024
@@ -48,19 +48,19 @@ _MOST_SECONDS: Final = 1024
 def read_timestamp(data: bytes, pos: int, stop: int) -> Timestamp:
     """Return the Timestamp in `data[pos:stop]`.
 
-    Raises:
+    IndexError, IrregularError: The bytes are not seconds and nanos, each at most once and in this order.
         IndexError, IrregularError: The bytes are not seconds and nanos, each once at most and in this order.
     """
     size = stop - pos
     if size == 12:
         head, a, b, c, d, last = _second_and_five(data, pos)
-        regular = a & b & c & d  # what is too much in the last byte makes more nanos than a second has
+        regular = a & b & c & d  # excess bits in the last byte give more nanos than a second has
         nanos = a + (b << 7) + (c << 14) + (d << 21) + (last << 28) - _FIVE_BYTES_MARKS
     elif size == 11:
         head, a, b, c, last = _second_and_four(data, pos)
         regular = a & b & c & (last ^ 128)
         nanos = a + (b << 7) + (c << 14) + (last << 21) - _FOUR_BYTES_MARKS
-    elif size == 6:  # a whole second, as some sources count
+    elif size == 6:  # a whole second, as from some sources
         head, regular, nanos = data[pos:stop] + _NANOS_FIELD, 128, 0
     else:
         return Timestamp.from_parts(*_read_parts(data, pos, stop))
@@ -68,14 +68,14 @@ def read_timestamp(data: bytes, pos: int, stop: int) -> Timestamp:
     if second is None or regular < 128 or nanos > 999_999_999:
         return _read_new_second(data, pos, stop)
     micros = nanos // 1000
-    # The quickest of datetime's constructors is the one that pickle uses.
+    # datetime's fastest constructor is the one for unpickling.
     made = _new_datetime(Timestamp, second + micros.to_bytes(3), UTC)
     made._rest = nanos - micros * 1000
     return made
 
 
 def check_timestamp(data: bytes, pos: int, stop: int) -> bytes:
-    """Return the bytes of a Timestamp, `data[pos:stop]`, without making one of them.
+    """Return the bytes of a Timestamp, `data[pos:stop]`, without creating it.
 
     Raises:
         IndexError, IrregularError: As `read_timestamp` does.
@@ -93,10 +93,10 @@ def read_duration(data: bytes, pos: int, stop: int) -> Duration:
 
 
 def write_timestamp(moment: datetime) -> bytes:
-    """Return the bytes of a datetime, without a tag and a length before them.
+    """Return the bytes of a datetime, without tag and length.
 
     Raises:
-        AttributeError, ValueError: It is no datetime, or a naive one.
+        AttributeError, ValueError: It is not a datetime, or is naive.
     """
     if type(moment) is Timestamp and moment.tzinfo is UTC:
         delta = _subtract(moment, EPOCH)
@@ -114,7 +114,7 @@ def write_timestamp(moment: datetime) -> bytes:
 
 
 def write_duration(span: timedelta) -> bytes:
-    """Return the bytes of a timedelta, without a tag and a length before them."""
+    """Return the bytes of a timedelta, without tag and length."""
     seconds, nanos = timedelta_parts(span)
     return _field(_SECONDS_TAG, seconds) + _field(_NANOS_TAG, nanos)
 

@@ -1,4 +1,4 @@
-"""Spans of time as exact as protobuf carries them: a timedelta that keeps what is below a microsecond."""
+"""Durations as exact as in protobuf: a timedelta with nanoseconds."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _new_timedelta = cast("Callable[..., Any]", timedelta.__new__)
 
 
 class Duration(timedelta):
-    """A timedelta with nanoseconds: `.microseconds` as ever, and `.nanosecond` for the rest below it.
+    """A timedelta with nanoseconds: `.microseconds` as in timedelta, and `.nanosecond` for the remainder.
 
-    Like timedelta's own fields the rest counts forward, so minus one nanosecond is minus one microsecond plus 999.
-    Comparison and negation are exact; other arithmetic gives what timedelta gives, in microseconds.
+    Like timedelta's own fields the remainder counts forward, so minus one nanosecond is minus one microsecond plus 999.
+    Comparison and negation are exact; other arithmetic gives timedelta's results, in microseconds.
     """
 
     __slots__ = ("_parts", "_rest")
@@ -27,10 +27,10 @@ class Duration(timedelta):
 
     @classmethod
     def from_parts(cls, seconds: int, nanos: int) -> Duration:
-        """Create one from the two fields of google.protobuf.Duration; any two numbers are taken.
+        """Create one from the fields of google.protobuf.Duration; any two numbers are accepted.
 
         Args:
-            seconds: Whole seconds, negative for a span that points back.
+            seconds: Whole seconds; may be negative.
             nanos: Nanoseconds, of the same sign as `seconds`.
         """
         made = cls.from_nanoseconds(seconds * NANOSECONDS + nanos)
@@ -59,7 +59,7 @@ class Duration(timedelta):
         return seconds * NANOSECONDS + nanos
 
     def parts(self) -> tuple[int, int]:
-        """Return seconds and nanos as google.protobuf.Duration has them: both of one sign."""
+        """Return seconds and nanos as in google.protobuf.Duration: both of one sign."""
         try:
             return self._parts
         except AttributeError:
@@ -113,7 +113,7 @@ def timedelta_nanoseconds(span: timedelta) -> int:
 
 
 def plain_timedelta(span: timedelta) -> timedelta:
-    """Return the same span without what is below a microsecond."""
+    """Return the same duration truncated to microseconds."""
     return timedelta(span.days, span.seconds, span.microseconds)
 
 

@@ -1,7 +1,7 @@
-"""Times as exact as the contract carries them: a datetime that keeps what is below a microsecond.
+"""Times as exact as in the contract: a datetime with nanoseconds.
 
-MXAccess counts time in steps of 100 ns (FILETIME) and protobuf in nanoseconds, but datetime ends at microseconds. A
-`Timestamp` is a datetime for everyone who asks no further, and gives every digit back when it is encoded.
+MXAccess counts time in steps of 100 ns (FILETIME) and protobuf in nanoseconds, but datetime stops at microseconds. A
+`Timestamp` works like any datetime, and keeps every digit when it is encoded.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _new_datetime = cast("Callable[..., Any]", datetime.__new__)
 
 
 class Timestamp(datetime):
-    """An aware datetime with nanoseconds: `.microsecond` as ever, and `.nanosecond` for the rest below it.
+    """An aware datetime with nanoseconds: `.microsecond` as in datetime, and `.nanosecond` for the remainder.
 
-    It equals, hashes and sorts like any datetime of the same instant as long as the rest is zero; a rest counts.
-    A time that no datetime can hold, because a peer sent the year 30828 or a nanosecond count out of its range,
-    shows the nearest one and keeps its exact parts, so that it is passed on unchanged.
+    With a zero remainder it equals, hashes and sorts like any datetime of the same instant; a nonzero remainder counts.
+    A time that no datetime can hold, such as the year 30828 or nanoseconds out of range, shows the nearest datetime and
+    keeps its exact parts, so it is passed on unchanged.
     """
 
     __slots__ = ("_rest",)
@@ -47,10 +47,10 @@ class Timestamp(datetime):
         fold: int = 0,
         nanosecond: int = 0,
     ) -> Self:
-        """Create one as a datetime is created, with UTC as the default time zone.
+        """Create one like a datetime, with UTC as the default time zone.
 
         Raises:
-            ValueError: There is no such date, `tzinfo` is None, or `nanosecond` lies outside of 0 to 999.
+            ValueError: There is no such date, `tzinfo` is None, or `nanosecond` is not in 0 to 999.
         """
         if tzinfo is None:
             raise ValueError("a Timestamp needs a time zone")
@@ -60,7 +60,7 @@ class Timestamp(datetime):
 
     @classmethod
     def from_parts(cls, seconds: int, nanos: int) -> Timestamp:
-        """Create one from the two fields of google.protobuf.Timestamp; any two numbers are taken.
+        """Create one from the fields of google.protobuf.Timestamp; any two numbers are accepted.
 
         Args:
             seconds: Seconds since 1970-01-01T00:00:00Z, negative before it.
@@ -81,8 +81,8 @@ class Timestamp(datetime):
         """Create one from an aware datetime, in UTC.
 
         Args:
-            moment: The time; a Timestamp is returned as it is unless it lies in another time zone.
-            nanosecond: The rest below its microsecond, 0 to 999; ignored for a Timestamp, which has its own.
+            moment: The time; a Timestamp is returned as it is unless it is in another time zone.
+            nanosecond: The remainder below the microsecond, 0 to 999; ignored for a Timestamp, which has its own.
 
         Raises:
             ValueError: `moment` is naive, or `nanosecond` is out of range.
@@ -106,7 +106,7 @@ class Timestamp(datetime):
 
     @property
     def filetime(self) -> int:
-        """The time as a Windows FILETIME, cut to its 100 ns steps."""
+        """The time as a Windows FILETIME, truncated to 100 ns."""
         return self.epoch_nanoseconds // 100 + _FILETIME_EPOCH
 
     @property
@@ -117,26 +117,26 @@ class Timestamp(datetime):
 
     @property
     def is_exact(self) -> bool:
-        """Whether the datetime is the time that was sent; False when that was out of a datetime's range."""
+        """Whether the datetime is the time that was sent; False if that was outside the range of datetime."""
         return True
 
     def parts(self) -> tuple[int, int]:
-        """Return seconds and nanos as google.protobuf.Timestamp has them, exactly as they were received."""
+        """Return seconds and nanos as in google.protobuf.Timestamp, exactly as received."""
         delta = datetime.__sub__(self, EPOCH)
         return delta.days * 86_400 + delta.seconds, delta.microseconds * 1000 + self.nanosecond
 
     def rfc3339(self) -> str:
-        """Return the protobuf JSON text: UTC with a `Z`, and 0, 3, 6 or 9 digits of a second."""
+        """Return the protobuf JSON text: UTC with a `Z`, and 0, 3, 6 or 9 fractional digits."""
         moment = self if self.tzinfo is UTC else Timestamp.from_parts(*self.parts())
         base = f"{moment.year:04}-{moment.month:02}-{moment.day:02}T{moment.hour:02}:{moment.minute:02}"
         return f"{base}:{moment.second:02}{fraction_text(moment.microsecond * 1000 + moment.nanosecond)}Z"
 
     def isoformat(self, sep: str = "T", timespec: str = "auto") -> str:
-        """Return the ISO 8601 text, with nine digits where datetime's six would lose some.
+        """Return the ISO 8601 text, with nine fractional digits if six would lose some.
 
         Args:
-            sep: What stands between date and time.
-            timespec: As for datetime, and `nanoseconds` for nine digits in any case.
+            sep: The separator between date and time.
+            timespec: As for datetime; `nanoseconds` always gives nine digits.
         """
         if timespec == "nanoseconds" or (timespec == "auto" and self.nanosecond):
             text = super().isoformat(sep, "microseconds")
@@ -145,12 +145,12 @@ class Timestamp(datetime):
         return super().isoformat(sep, timespec)
 
     def replace(self, *args: Any, nanosecond: int | None = None, **fields: Any) -> Self:
-        """Return one with some fields replaced, as datetime does.
+        """Return a copy with some fields replaced, as datetime does.
 
-        The rest below the microsecond stays, unless `nanosecond` or a new microsecond is given.
+        The remainder below the microsecond stays, unless `nanosecond` or a new microsecond is given.
 
         Raises:
-            ValueError: There is no such date, the time zone was taken away, or `nanosecond` is out of range.
+            ValueError: There is no such date, the time zone was removed, or `nanosecond` is out of range.
         """
         plain = _from_fields(datetime, self).replace(*args, **fields)
         if plain.tzinfo is None:
@@ -233,7 +233,7 @@ class Timestamp(datetime):
 
 
 class _InexactTimestamp(Timestamp):
-    """A Timestamp whose parts no datetime holds; it shows the nearest one."""
+    """A Timestamp whose parts no datetime can hold; it shows the nearest one."""
 
     __slots__ = ("_parts",)
 
@@ -264,7 +264,7 @@ def datetime_parts(moment: datetime) -> tuple[int, int]:
     """Return seconds and nanos of a datetime or a Timestamp.
 
     Raises:
-        ValueError: The datetime is naive, so it names no instant.
+        ValueError: The datetime is naive, so it identifies no instant.
     """
     if isinstance(moment, Timestamp):
         return moment.parts()
