@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import stat
+import sys
 import time
 from collections.abc import Callable
 from typing import BinaryIO, Final, TypeVar
@@ -57,7 +58,7 @@ def await_writer(descriptor: int, found: os.stat_result) -> None:
 
     The pipe was opened without blocking, because nobody may ever write into it.
     """
-    if not stat.S_ISFIFO(found.st_mode):
+    if sys.platform == "win32" or not stat.S_ISFIFO(found.st_mode):
         return
     import select
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -33,6 +34,13 @@ class FileRefusal(OSError):
     def __init__(self, why: str, remedy: str = "") -> None:
         super().__init__(errno.EPERM, why)
         self.remedy = remedy
+
+
+def acting_user() -> int:
+    """Return the number of the user whose rights this process has, 0 for root and where users have no numbers."""
+    if sys.platform == "win32":
+        return 0
+    return os.geteuid()
 
 
 def refusal_text(error: OSError) -> str:
@@ -67,7 +75,7 @@ def check_owners(owners: Iterable[int], trusted: AbstractSet[int], what: str) ->
         FileRefusal: An owner is not trusted.
     """
     if POSIX and (untrusted := set(owners) - trusted):
-        who = "neither you nor root" if os.geteuid() else "neither root nor the owner of this home"
+        who = "neither you nor root" if acting_user() else "neither root nor the owner of this home"
         raise FileRefusal(f"{what} user {min(untrusted)}, who is {who}", "name a file that you own")
 
 
@@ -109,6 +117,6 @@ def check_kind(found: os.stat_result, *, pipe: bool = False) -> None:
 
 def give_to(descriptor: int, owner: os.stat_result) -> None:
     """Give what the superuser just created to `owner`'s user, who will want to use it; not every system allows that."""
-    if POSIX and os.geteuid() == 0 and owner.st_uid:
+    if sys.platform != "win32" and POSIX and not acting_user() and owner.st_uid:
         with suppress(OSError):
             os.fchown(descriptor, owner.st_uid, owner.st_gid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
@@ -171,7 +172,7 @@ class OwnFile:
     def _make(self, name: str, mode: int | None, owner: os.stat_result) -> int:
         """Create a file that must not exist yet; without a mode it gets the default mode of new files."""
         descriptor = self._open(os.O_RDWR | os.O_CREAT | os.O_EXCL, name, mode=0o666 if mode is None else 0o600)
-        if POSIX and mode is not None:
+        if sys.platform != "win32" and POSIX and mode is not None:
             with suppress(OSError):
                 os.fchmod(descriptor, mode)
         give_to(descriptor, owner)

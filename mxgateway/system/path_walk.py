@@ -14,6 +14,7 @@ from mxgateway.system.file_rules import (
     OTHERS_WRITE,
     POSIX,
     SAFELY,
+    acting_user,
     check_directory,
     check_name,
     check_owners,
@@ -84,7 +85,7 @@ class PathWalk:
         """
         self._left_home = False
         """For the superuser: whether the walk has entered something that a user put in the way."""
-        if not os.geteuid():
+        if not acting_user():
             path = os.path.join(os.getcwd(), path)  # walked from the root, to see whose home it is in
         self._steps = _steps(path)
         start = os.sep if path.startswith(os.sep) else os.curdir
@@ -116,7 +117,7 @@ class PathWalk:
 
     def trusted(self) -> set[int]:
         """Return the user ids whose files are trusted in the directory reached."""
-        user, owner = os.geteuid(), os.fstat(self.descriptor).st_uid
+        user, owner = acting_user(), os.fstat(self.descriptor).st_uid
         return {0, owner} if not user and owner == self._home_owner and not self._left_home else {0, user}
 
     def _check_links(self) -> None:
@@ -129,7 +130,7 @@ class PathWalk:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         place = os.fstat(self.descriptor)
         check_directory(place, self.directory)
-        self._link_owners |= {link.st_uid, place.st_uid} - {0, os.geteuid()}
+        self._link_owners |= {link.st_uid, place.st_uid} - {0, acting_user()}
         if link.st_uid not in (0, place.st_uid):
             self._left_home = True  # the link is not in its owner's directory
         target = os.readlink(step, dir_fd=self.descriptor)
@@ -165,10 +166,10 @@ class PathWalk:
     def _give_new(self, step: str, entered: int) -> None:
         """Give a new directory to its parent's owner, if it is the one just created and was not replaced meanwhile."""
         parent, found = os.fstat(self.descriptor), os.fstat(entered)
-        if os.geteuid() or not parent.st_uid:
+        if acting_user() or not parent.st_uid:
             return
         with suppress(OSError):
-            descriptor = os.open(step, os.O_RDONLY | os.O_DIRECTORY | SAFELY, dir_fd=self.descriptor)
+            descriptor = os.open(step, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | SAFELY, dir_fd=self.descriptor)
             try:
                 is_same = os.path.samestat(found, os.fstat(descriptor))
                 is_new = not found.st_uid and abs(time.time() - found.st_mtime) < _NEW_DIRECTORY_AGE

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import AlarmReference, MxGatewayInvalidRequestError
+from tests.rows import each_row
 
 GUID = UUID("01234567-89ab-cdef-0123-456789abcdef")
 
@@ -71,7 +72,7 @@ BAD: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
+@each_row("name", BAD)
 def test_what_is_neither_is_refused_in_one_line(name: str) -> None:
     text, words = BAD[name]
     with pytest.raises(MxGatewayInvalidRequestError) as caught:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import mxgateway
+from tests.rows import each_row
 
 PUBLIC = [
     "ActiveAlarm",
@@ -111,7 +112,7 @@ def test_the_public_names_are_these() -> None:
     assert len(set(mxgateway.__all__)) == len(mxgateway.__all__)
 
 
-@pytest.mark.parametrize("name", PUBLIC)
+@each_row("name", PUBLIC)
 def test_a_public_name_resolves_and_is_listed(name: str) -> None:
     assert getattr(mxgateway, name) is not None
     assert name in dir(mxgateway)

@@ -24,6 +24,7 @@ class StockContract:
     def __init__(self, folder: Path) -> None:
         descriptors = FileDescriptorSet.FromString(compiling.CONTRACT.read_bytes())
         compiling.generate_stock(descriptors, folder, "stock_contract")
+        compiling.make_importable(folder)
         self.gateway: Any = compiling.import_package("stock_contract", "mxaccess_gateway.v1")
         self.galaxy: Any = compiling.import_package("stock_contract", "galaxy_repository.v1")
 

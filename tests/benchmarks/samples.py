@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import mxgateway.contract
 from mxgateway import proto, wire
-from tests.peers.grpcio_gateway import ok_status, protocol_status, serialize
+from tests.peers.grpcio_sessions import ok_status, protocol_status, serialize
 from tests.peers.protobuf_messages import shipped_contract
 
 SESSION_ID: Final = "session-0d9c2b64f5e84f7ab7f0b9a1c2d3e4f5"

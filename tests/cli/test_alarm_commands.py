@@ -15,7 +15,8 @@ from grpclib.const import Status
 from mxgateway import proto
 from mxgateway.simulator import Scope, SimulatedGateway, SimulatedKey
 from tests.cli.gateway import KEY, Gateway
-from tests.cli.process import Outcome, finish, mxgw, start
+from tests.cli.in_process import mxgw
+from tests.cli.process import Outcome, finish, start
 from tests.client.support import until
 
 HIHI, HI = "Galaxy!Area1.Tank01.HiHi", "Galaxy!Area1.Tank01.Hi"

@@ -11,7 +11,8 @@ from grpclib.const import Status
 
 from mxgateway.simulator import Scope, SimulatedGateway, SimulatedKey
 from tests.cli.gateway import KEY, SECRET, TAG, Gateway
-from tests.cli.process import Outcome, mxgw
+from tests.cli.in_process import mxgw
+from tests.cli.process import Outcome
 
 UNKNOWN_SESSION = "session-00000000000000000000000000000000"
 

@@ -13,9 +13,10 @@ import pytest
 from mxgateway.wire import which_one_of
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.golden import golden
-from tests.cli.in_process import refused
-from tests.cli.process import PROGRAM, Outcome, environment, mxgw
+from tests.cli.in_process import mxgw, refused
+from tests.cli.process import PROGRAM, Outcome, environment
 from tests.cli.test_lazy_imports import loaded_by
+from tests.rows import each_row
 
 TEXT = "TestChildObject.TestString"
 DENIED = "TestChildObject.DeniedInt"
@@ -234,7 +235,7 @@ async def test_values_that_were_read_into_a_file_can_be_written_back(gateway: Ga
     assert after.out.splitlines() == ["17", "Grüße", "2024-01-01T00:00:00.123456700Z", "[0.1, 0.2, 0.3]"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "says"),
     [
         (("read-bulk", "--items", "a", "--session-id", "s"), "--session-id requires --server-handle"),

@@ -16,7 +16,8 @@ from grpclib.const import Status
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from mxgateway.wire import which_one_of
 from tests.cli.gateway import KEY, TAG, Gateway
-from tests.cli.process import PROGRAM, environment, finish, mxgw, start
+from tests.cli.in_process import mxgw
+from tests.cli.process import PROGRAM, environment, finish, start
 
 DENIED = "TestChildObject.DeniedInt"
 not_on_windows = pytest.mark.skipif(os.name == "nt", reason="signals and terminals of this kind do not exist there")

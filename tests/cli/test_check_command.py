@@ -6,8 +6,8 @@ import pytest
 from grpclib.const import Status
 
 from tests.cli.gateway import KEY, SECRET, TAG, Gateway
-from tests.cli.in_process import refused
-from tests.cli.process import Outcome, mxgw
+from tests.cli.in_process import mxgw, refused
+from tests.cli.process import Outcome
 
 NUMBER = r"-?\d+(\.\d+)?(e-\d+)?"
 

@@ -8,7 +8,7 @@ from betterproto.lib.google.protobuf import FileDescriptorSet
 from mxgateway.contract import Contract, own_descriptor_set
 from mxgateway.simulator import SimulatedGateway
 from tests.cli.batches import batch
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw
 from tests.contract.permuted import permuted, write_protos
 from tests.contract.test_reflection import ALPHA, grpcio_server
 

@@ -11,7 +11,8 @@ from mxgateway_cli.connecting.shared_options import CONNECTION_OPTIONS
 from mxgateway_cli.help.sections import apply_options
 from tests.cli.batches import batch
 from tests.cli.gateway import KEY, Gateway
-from tests.cli.process import Outcome, mxgw
+from tests.cli.in_process import mxgw
+from tests.cli.process import Outcome
 from tests.peers.certificates import Authority
 from tests.peers.tls_peers import client_files
 

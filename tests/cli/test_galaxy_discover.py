@@ -16,6 +16,7 @@ from tests.cli.gateway import KEY, Gateway
 from tests.cli.in_process import refused
 from tests.cli.process import PROGRAM, environment, finish, start
 from tests.cli.terminal import terminal
+from tests.rows import each_row
 
 on_posix = pytest.mark.skipif(os.name == "nt", reason="needs a shell and pseudo-terminals")
 
@@ -141,7 +142,7 @@ async def test_an_unknown_root_is_one_line_and_the_exit_code_of_not_found(
     assert root in line
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "says"),
     [
         (("galaxy-discover", "--max-depth", "-1"), "--max-depth"),

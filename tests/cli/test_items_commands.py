@@ -13,9 +13,9 @@ from grpclib.const import Status
 
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.golden import golden
-from tests.cli.in_process import refused
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw, refused
 from tests.cli.terminal import terminal
+from tests.rows import each_row
 
 PASSWORD = "operator-password"
 PASSWORD_ENV = {"PLANT_PASSWORD": PASSWORD}
@@ -107,7 +107,7 @@ async def test_a_buffered_item_tells_and_a_suspended_one_tells_nothing(gateway: 
             wanted -= {(event["itemHandle"], event["family"]) for event in drained.document["events"]}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "says"),
     [
         (("set-buffered-update-interval", "--milliseconds", "-1"), "--milliseconds"),

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.golden import golden
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw
 
 OWN_ITEM = ("--item", TAG)
 HANDLES = ("--server-handle", "1", "--item-handle", "2")

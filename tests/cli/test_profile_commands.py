@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.batches import batch
-from tests.cli.process import Outcome, mxgw
+from tests.cli.in_process import mxgw
+from tests.cli.process import Outcome
 
 SECRET = "v3rysecret"
 BASE = "APPDATA" if sys.platform == "win32" else "XDG_CONFIG_HOME"

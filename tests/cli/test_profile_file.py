@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway_cli.connecting.toml_text import line_of, with_table
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw
 
 SECRET = "v3rysecret"
 

@@ -12,7 +12,7 @@ from mxgateway_cli.connecting.shared_options import whole_timeout
 from tests.cli.batches import batch
 from tests.cli.choosing import SOURCES, Case
 from tests.cli.gateway import KEY, Gateway
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw
 
 OTHER_KEY = "mxgw_other_0ther"
 

@@ -8,7 +8,8 @@ import pytest
 
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.golden import golden
-from tests.cli.process import PROGRAM, Outcome, environment, mxgw
+from tests.cli.in_process import mxgw
+from tests.cli.process import PROGRAM, Outcome, environment
 
 GOOD = {"success": -1, "category": "MX_STATUS_CATEGORY_OK", "detectedBy": "MX_STATUS_SOURCE_RESPONDING_LMX"}
 

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from tests.cli.gateway import TAG, Gateway
-from tests.cli.process import PROGRAM, environment, finish, mxgw, start
+from tests.cli.in_process import mxgw
+from tests.cli.process import PROGRAM, environment, finish, start
 
 CHANGING = "TestMachine_001.TestChangingInt"
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.process import finish, mxgw, start
+from tests.cli.in_process import mxgw
+from tests.cli.process import finish, start
 from tests.peers.certificates import Authority, self_signed
 
 

@@ -5,7 +5,7 @@ from grpclib.const import Status
 from mxgateway.simulator import ReceivedCall
 from mxgateway.wire import which_one_of
 from tests.cli.gateway import TAG, Gateway
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw
 
 KEYS = [
     "language", "operation", "sessionId", "serverHandle", "itemHandle", "eventCount", "events", "eventFamily",

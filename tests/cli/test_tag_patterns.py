@@ -12,9 +12,9 @@ from mxgateway.simulator import Scope, SimulatedGateway, SimulatedKey
 from mxgateway.simulator.plant.catalog import generated_plant
 from tests.cli.batches import batch
 from tests.cli.gateway import KEY, TAG, Gateway
-from tests.cli.in_process import refused
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw, refused
 from tests.peers.fault_proxy import FaultProxy
+from tests.rows import each_row
 
 SETPOINTS = [f"TestMachine_{number:03}.SpeedSetpoint" for number in range(1, 7)]
 
@@ -163,7 +163,7 @@ async def test_a_key_that_may_not_look_into_the_galaxy_is_told_so() -> None:
     assert hint == "hint: patterns are looked up in the galaxy: list the tags, or use a key that may browse it"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "says"),
     [
         (("read", "Tank*"), "The pattern 'Tank*' has no attribute: use 'Tank*.Level'"),

@@ -14,7 +14,8 @@ import pytest
 
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from tests.cli.gateway import KEY, SECRET
-from tests.cli.process import Outcome, mxgw
+from tests.cli.in_process import mxgw
+from tests.cli.process import Outcome
 from tests.peers.certificates import Authority, ServerCertificate, self_signed
 from tests.peers.tls_peers import asks_for_certificate, client_files
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw
 
 KEY = "mxgw_someone_v3rysecret"
 

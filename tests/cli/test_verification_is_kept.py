@@ -18,7 +18,8 @@ from mxgateway_cli.terminal.failures import CommandFailure
 from tests.cli.batches import batch
 from tests.cli.choosing import SOURCES, Case
 from tests.cli.gateway import KEY, SECRET
-from tests.cli.process import Outcome, mxgw
+from tests.cli.in_process import mxgw
+from tests.cli.process import Outcome
 from tests.peers.certificates import Authority, self_signed
 
 PIN = "0F" * 32

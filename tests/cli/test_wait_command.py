@@ -11,8 +11,8 @@ from mxgateway.simulator import ReceivedCall
 from mxgateway.wire import which_one_of
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.golden import golden
-from tests.cli.in_process import refused
-from tests.cli.process import finish, mxgw, start
+from tests.cli.in_process import mxgw, refused
+from tests.cli.process import finish, start
 
 
 async def test_a_condition_that_holds_already_ends_at_once_with_the_value() -> None:

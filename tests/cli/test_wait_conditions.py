@@ -11,6 +11,7 @@ from mxgateway import Timestamp, UnconvertedValue, proto
 from mxgateway_cli.input.conditions import QUALITIES, Condition, Quality, Watcher, quality_suffices
 from mxgateway_cli.input.typed_text import tag_type
 from mxgateway_cli.terminal.failures import CommandFailure
+from tests.rows import each_row
 
 GOOD, UNCERTAIN, BAD = 192, 64, 0
 BOOLEAN, INTEGER, FLOAT, DOUBLE = (proto.MxDataType[name] for name in ("BOOLEAN", "INTEGER", "FLOAT", "DOUBLE"))
@@ -24,7 +25,7 @@ def holds(text: str, *values: Any, data_type: proto.MxDataType = INTEGER, qualit
     return [watcher.holds(value, quality, tag_type(value, data_type)) for value in values][-1]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "value", "data_type", "expected"),
     [
         ("== 5", 5, INTEGER, True),
@@ -91,7 +92,7 @@ def test_what_does_not_fit_the_type_is_told_with_what_does(
     assert failure.value.hint
 
 
-@pytest.mark.parametrize("text", ["", "5", "= 5", "=> 5", "like a", "==", "> ", "change", "good enough", "<> 5"])
+@each_row("text", ["", "5", "= 5", "=> 5", "like a", "==", "> ", "change", "good enough", "<> 5"])
 def test_what_is_no_condition_is_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match=r"use '== 5', '!= 5', .*, changes or good"):
         Condition.parse(text)

@@ -7,8 +7,8 @@ import pytest
 from grpclib.const import Status
 
 from tests.cli.gateway import TAG, Gateway
-from tests.cli.in_process import refused
-from tests.cli.process import finish, mxgw, start
+from tests.cli.in_process import mxgw, refused
+from tests.cli.process import finish, start
 from tests.cli.terminal import terminal
 
 CHANGING = "TestMachine_001.TestChangingInt"

@@ -12,6 +12,7 @@ from mxgateway import Timestamp, proto, to_mx_value
 from mxgateway_cli.operations.live_table import frame, trend
 from mxgateway_cli.operations.watched_tags import WatchedTags
 from mxgateway_cli.output.tags import cut, cut_start, display_width, pad
+from tests.rows import each_row
 
 GOOD, UNCERTAIN, BAD = 192, 64, 0
 
@@ -153,12 +154,11 @@ def test_text_is_cut_and_padded_by_the_columns_that_it_takes() -> None:
     assert cut("a\x1b[2Jb", 20) == "a\\x1b[2Jb"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     ["a" + "\u0301" * 1_000_000, "\u0301" * 1_000_000, "a\u0301" * 500_000, "\u0301\x1b" * 500_000, "測\u0301" * 500_000, "x" * 4_000_000],
-    ids=["marks on one letter", "marks alone", "marks on each letter", "controls", "wide letters", "letters"],
 )  # fmt: skip
-@pytest.mark.parametrize("shorten", [cut, cut_start])
+@each_row("shorten", [cut, cut_start])
 def test_text_that_takes_no_columns_is_cut_as_well(shorten: Callable[[str, int], str], text: str) -> None:
     for width in (1, 5, 60):
         shown = shorten(text, width)

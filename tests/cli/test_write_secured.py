@@ -9,8 +9,8 @@ from mxgateway import from_mx_value
 from mxgateway.simulator.options import DEFAULT_USERS
 from mxgateway.wire import which_one_of
 from tests.cli.gateway import Gateway
-from tests.cli.in_process import refused
-from tests.cli.process import Outcome, mxgw
+from tests.cli.in_process import mxgw, refused
+from tests.cli.process import Outcome
 from tests.cli.terminal import terminal
 
 (OPERATOR, PASSWORD, _), (SUPERVISOR, OTHER_PASSWORD, _) = DEFAULT_USERS

@@ -10,6 +10,7 @@ from mxgateway.wire import which_one_of
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.golden import golden
 from tests.cli.in_process import refused
+from tests.rows import each_row
 
 
 def value_of(gateway: Gateway, tag: str) -> Any:
@@ -132,7 +133,7 @@ async def test_a_write_with_a_time_can_be_confirmed(gateway: Gateway) -> None:
 HANDLES = ("--session-id", "s", "--server-handle", "1", "--item-handle", "2")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "says"),
     [
         (("write", "--value", "1"), "Name the item: TAG"),

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from mxgateway import Secret, proto
-from tests.client.command_rows import NOON
+from tests.client.command_stage import NOON
 
 TOO_LARGE: Final = 17 * 1024 * 1024
 """Bytes that no message of the gateway holds."""

@@ -25,6 +25,7 @@ from tests.client.bad_values import (
 )
 from tests.client.command_rows import BULKS, ROWS
 from tests.client.support import commands, requests
+from tests.rows import each_row
 
 SEND_NOTHING = {"own", "disown", "subscribe"}
 """Methods that send nothing by themselves; the arguments of subscriptions have tests of their own."""
@@ -63,7 +64,7 @@ async def call(session: Session, method: str, **keywords: Any) -> Any:
     return await outcome if inspect.isawaitable(outcome) else outcome
 
 
-@pytest.mark.parametrize("method", METHODS)
+@each_row("method", METHODS)
 def test_every_argument_has_its_wrong_values(method: str) -> None:
     for name, parameter in arguments(method).items():
         assert (method, name) in ANYTHING_GOES or (method, name) in ELSEWHERE or name in BY_NAME, name

@@ -14,7 +14,7 @@ from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from mxgateway.wire import encode
 from tests.client.bulk_plants import BULKS, COUNT, EVERY, PART, TAGS, Plant, built, entries
 from tests.client.command_rows import BULKS as KINDS_OF_BULKS
-from tests.client.command_rows import E_INVALIDARG
+from tests.client.command_stage import E_INVALIDARG
 from tests.client.support import commands, connect, opened
 
 

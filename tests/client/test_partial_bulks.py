@@ -32,7 +32,8 @@ from mxgateway.options.tracing import CallInfo
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from mxgateway.wire import encode
 from tests.client.bulk_plants import BULKS, COUNT, PART, TAGS, Plant, built
-from tests.client.command_rows import E_INVALIDARG, title
+from tests.client.command_rows import title
+from tests.client.command_stage import E_INVALIDARG
 from tests.client.support import advised, commands, connect, opened, until
 from tests.peers.bad_ends import goaway, goaway_then_hang_up, goaway_unseen, refuse_stream
 from tests.peers.http2_peer import Http2Peer, Request

@@ -19,7 +19,8 @@ from mxgateway import GalaxyRepositoryClient, GatewayClient, MxGatewayContractEr
 from mxgateway.contract import Contract
 from tests.contract.permuted import permuted, write_protos
 from tests.contract.protos import compiled
-from tests.peers.grpcio_gateway import SERVICE, GrpcioGateway, serialize
+from tests.peers.grpcio_gateway import SERVICE, GrpcioGateway
+from tests.peers.grpcio_sessions import serialize
 
 SEEDS = (1, 2, 3, 4, 5)
 GALAXY = "galaxy_repository.v1.GalaxyRepository"

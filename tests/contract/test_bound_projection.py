@@ -17,6 +17,7 @@ from mxgateway.events.data_change import DataChange, data_change, data_changes, 
 from mxgateway.wire.compiling import warming
 from tests.benchmarks.shuffled import shuffled
 from tests.contract.permuted import permuted
+from tests.rows import each_row
 from tests.wire.compiling import Google
 from tests.wire.messages import fill
 from tests.wire.profiles import bounded
@@ -90,7 +91,7 @@ def test_any_event_is_read_as_the_whole_message_says(data: Any, place: int) -> N
     agree(contract, event.SerializeToString(deterministic=True))
 
 
-@pytest.mark.parametrize("place", range(len(CONTRACTS)))
+@each_row("place", range(len(CONTRACTS)))
 def test_a_plain_value_is_read_without_the_message_wherever_its_fields_stand(place: int) -> None:
     contract, chance = world(place)[0], random.Random(place)
     arms: dict[str, list[Any]] = {

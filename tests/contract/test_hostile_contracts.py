@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import random
 import re
 import subprocess
 import sys
-import time
-from collections import Counter
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from mxgateway import MxGatewayContractError, MxGatewayError, proto, to_json
+from mxgateway import proto
 from mxgateway.contract import Contract, own_descriptor_set
 from mxgateway.contract.facts import MEMBERS_LIMIT, NAME_LIMIT, SIZE_LIMIT, TYPES_LIMIT
-from mxgateway.wire import WireError
 from mxgateway.wire.compiling.linking import Linker
 from mxgateway.wire.varint import encode_varint
-from tests.contract.permuted import permuted
-
-FIELD = FieldDescriptorProto
-GATEWAY = "mxaccess_gateway.v1"
-LONGEST = 5.0
-"""Seconds of CPU that no set may take; the worst one here takes a tenth of it."""
-MANY = int(os.environ.get("MXGATEWAY_CONTRACT_FUZZ", "600"))
-MESSAGES = (
-    proto.OpenSessionReply(session_id="session-1", capabilities=["a"]),
-    proto.MxEvent(
-        family=proto.MxEventFamily.ON_DATA_CHANGE, session_id="s", item_handle=3, quality=192, statuses=[proto.MxStatusProxy(success=-1)],
-        value=proto.MxValue(data_type=proto.MxDataType.INTEGER, variant_type="VT_I4", int32_value=4),
-    ),
-    proto.MxCommandRequest(
-        session_id="s",
-        command=proto.MxCommand(kind=proto.MxCommandKind.WRITE, write=proto.WriteCommand(value=proto.MxValue(double_value=2.5))),
-    ),
-)  # fmt: skip
-
-
-def refusal(data: bytes) -> MxGatewayContractError:
-    """Return the error for a set that is no contract; it is for one line of a log."""
-    begun = time.process_time()
-    with pytest.raises(MxGatewayContractError) as caught:
-        _ = Contract.load(data).codec
-    assert time.process_time() - begun < LONGEST
-    assert str(caught.value).isprintable()
-    assert len(str(caught.value)) < 2 * NAME_LIMIT
-    return caught.value
-
+from tests.contract.hostile import FIELD, GATEWAY, MESSAGES, refusal
+from tests.rows import each_row
 
 # -- by hand
 
@@ -97,7 +63,7 @@ HUGE: dict[str, tuple[Callable[[], bytes], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HUGE)
+@each_row("name", HUGE)
 def test_what_is_too_much_is_refused_soon(name: str) -> None:
     make, text = HUGE[name]
     assert text in str(refusal(make()))
@@ -220,7 +186,7 @@ WRONG: dict[str, tuple[Hurt, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", WRONG)
+@each_row("name", WRONG)
 def test_what_contradicts_itself_is_refused_by_name(name: str) -> None:
     change, text = WRONG[name]
     error = refusal(hurt(change))
@@ -241,7 +207,7 @@ PLACES: dict[str, Callable[[Any, str], None]] = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
+@each_row("place", PLACES)
 def test_a_name_that_is_no_identifier_gets_nowhere(place: str) -> None:
     for name in NAMES:
         if (place, name) not in (("package", ""), ("package", "x.y"), ("request", "x.y"), ("type", "x.y")):
@@ -266,7 +232,7 @@ WORDS = (
 )
 
 
-@pytest.mark.parametrize("word", WORDS)
+@each_row("word", WORDS)
 def test_a_name_that_means_something_to_python_is_a_name(word: str) -> None:
     def change(files: Any) -> None:
         message(files, "MxEvent").field.add(name=word, number=99, type=FIELD.TYPE_STRING, label=FIELD.LABEL_OPTIONAL)
@@ -326,93 +292,3 @@ def test_imports_in_a_circle_and_files_that_are_missing_are_no_matter_for_the_me
         of(files).dependency.append("../../etc/passwd")
 
     assert Contract.load(hurt(change)).encode(MESSAGES[1]) == bytes(MESSAGES[1])
-
-
-# -- by chance
-
-
-@cache
-def originals() -> tuple[bytes, ...]:
-    return own_descriptor_set(), permuted(1), permuted(2)
-
-
-def damaged(chance: random.Random) -> bytes:
-    """Return a set with some bytes changed."""
-    data = bytearray(chance.choice(originals()))
-    for _ in range(chance.choice((1, 1, 1, 2, 5, 20))):
-        place, other = chance.randrange(len(data)), chance.randrange(len(data))
-        match chance.randrange(5):
-            case 0:
-                data[place] = chance.randrange(256)
-            case 1:
-                data[place] ^= 1 << chance.randrange(8)
-            case 2:
-                del data[place : place + chance.randrange(1, 9)]
-            case 3:
-                data[place:place] = chance.randbytes(chance.randrange(1, 9))
-            case _:
-                data[place : place + chance.randrange(30)] = data[other : other + chance.randrange(30)]
-    return bytes(data[: chance.randrange(len(data))] if chance.random() < 0.03 else data)
-
-
-def changed(chance: random.Random) -> bytes:
-    """Return a set in which some declarations are others."""
-    files = FileDescriptorSet.FromString(chance.choice(originals()))
-    package = [each for each in files.file if each.package == GATEWAY]
-    messages = [each for file in package for each in file.message_type if each.field]
-    enums = [each for file in package for each in file.enum_type]
-    for _ in range(chance.choice((1, 2, 4))):
-        one = chance.choice(chance.choice(messages).field)
-        other = chance.choice(chance.choice(messages).field)
-        match chance.randrange(9):
-            case 0:
-                one.type = chance.randrange(1, 19)
-            case 1:
-                one.label = chance.randrange(1, 4)
-            case 2:
-                one.number = chance.choice((1, 15, 16, 2047, 2048, 2**29 - 1, -1, 0))
-            case 3:
-                one.type, one.type_name = other.type, other.type_name
-            case 4:
-                one.oneof_index = chance.randrange(-1, 3)
-            case 5:
-                one.name, one.json_name = other.name, other.json_name
-            case 6:
-                chance.choice(messages).field.add().CopyFrom(one)
-            case 7:
-                value = chance.choice(chance.choice(enums).value)
-                value.number = chance.choice((0, 1, -1, 2**31 - 1, -(2**31), 7))
-            case _:
-                one.proto3_optional = chance.random() < 0.5
-    return files.SerializeToString()
-
-
-@pytest.mark.parametrize("make", [damaged, changed])
-def test_a_set_that_is_damaged_is_a_contract_or_the_one_error(make: Callable[[random.Random], bytes]) -> None:
-    seen: Counter[str] = Counter()
-    for seed in range(MANY):
-        chance = random.Random(seed)
-        try:
-            contract = Contract.load(make(chance))
-            assert len(contract.fingerprint) == 64
-            assert contract.codec
-            assert contract.serving_codec
-        except MxGatewayContractError as error:
-            assert str(error).isprintable(), (seed, str(error))
-            seen["refused"] += 1
-            continue
-        Contract.builtin().compare(contract)
-        contract.compare(Contract.builtin())
-        for each in MESSAGES:
-            try:
-                data = contract.encode(each)
-                assert contract.decode(type(each), data) == each, seed
-                seen["spoken"] += 1
-                found = contract.decode(type(each), chance.randbytes(chance.randrange(30)) + data)
-                contract.extra(found)
-                to_json(found)
-                contract.encode(found)
-            except (WireError, MxGatewayError) as error:
-                assert str(error).isprintable(), (seed, str(error))
-                seen["not spoken"] += 1
-    assert min(seen.values()) > MANY // 100

@@ -48,6 +48,7 @@ from tests.errors.places import (
     Transport,
     assert_tells_where,
 )
+from tests.rows import each_row
 
 Row = tuple[Fault, type[MxGatewayError], Phase, GrpcStatus | None, bool, str]
 
@@ -215,8 +216,8 @@ FAULTS: list[Row] = [
 ]
 
 
-@pytest.mark.parametrize("row", FAULTS, ids=lambda row: f"{type(row[0]).__name__}-{row[0]}")
-def test_a_fault_becomes_its_class(row: Row):
+@each_row("row", FAULTS)
+def test_a_fault_becomes_its_class(row: Row) -> None:
     fault, error_class, phase, grpc_status, retryable, words = row
     error = map_fault(fault, GATEWAY)
     assert type(error) is error_class
@@ -228,7 +229,7 @@ def test_a_fault_becomes_its_class(row: Row):
     assert_tells_where(error, GATEWAY)
 
 
-def test_every_fault_of_the_transport_has_a_row():
+def test_every_fault_of_the_transport_has_a_row() -> None:
     def below(cls: type) -> set[type]:
         return {cls}.union(*[below(each) for each in cls.__subclasses__()])
 
@@ -283,8 +284,8 @@ PHASES: list[tuple[BaseException, Phase, type[MxGatewayError], Phase, str]] = [
 ]
 
 
-@pytest.mark.parametrize("row", PHASES, ids=lambda row: f"{type(row[0]).__name__}-{row[1]}")
-def test_what_failed_while_connecting_keeps_its_phase_and_its_cause(row):
+@each_row("row", PHASES)
+def test_what_failed_while_connecting_keeps_its_phase_and_its_cause(row) -> None:
     cause, phase, error_class, mapped, words = row
     error = map_fault(ConnectFault(phase, cause), GATEWAY)
     assert (type(error), error.phase) == (error_class, mapped)
@@ -305,7 +306,7 @@ def alert(reason: str) -> ssl.SSLError:
     return fault
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fault", "words", "remedy"),
     [
         (
@@ -333,14 +334,14 @@ def alert(reason: str) -> ssl.SSLError:
         (alert("TLSV1_ALERT_PROTOCOL_VERSION"), "PROTOCOL_VERSION", "TLS 1.2 or newer"),
     ],
 )
-def test_a_tls_failure_has_the_remedy_for_its_reason(fault: ssl.SSLError, words: str, remedy: str):
+def test_a_tls_failure_has_the_remedy_for_its_reason(fault: ssl.SSLError, words: str, remedy: str) -> None:
     error = map_fault(fault, GATEWAY)
     assert type(error) is Tls
     assert words in error.message
     assert remedy in error.hint
 
 
-def test_an_error_of_the_tree_is_returned_as_it_is():
+def test_an_error_of_the_tree_is_returned_as_it_is() -> None:
     error = MxGatewaySessionError("already mapped")
     assert map_fault(error, GATEWAY) is error
     assert map_fault(ConnectFault("connect", error), GATEWAY) is error
@@ -354,7 +355,7 @@ def test_an_error_of_the_tree_is_returned_as_it_is():
         ("No.", ""),
     ],
 )
-def test_a_missing_scope_is_named(message: str, scope: str):
+def test_a_missing_scope_is_named(message: str, scope: str) -> None:
     error = map_fault(RpcStatus(GrpcStatus.PERMISSION_DENIED, message), GATEWAY)
     assert isinstance(error, MxGatewayAuthorizationError)
     assert error.required_scope == scope
@@ -368,7 +369,7 @@ def test_a_missing_scope_is_named(message: str, scope: str):
         TimeoutError,
     ],
 )
-def test_a_deadline_is_a_timeout_error_wherever_it_was_noticed(make: Callable[[], Fault]):
+def test_a_deadline_is_a_timeout_error_wherever_it_was_noticed(make: Callable[[], Fault]) -> None:
     error = map_fault(make(), GATEWAY)
     assert isinstance(error, TimeoutError)
     assert error.grpc_status is GrpcStatus.DEADLINE_EXCEEDED
@@ -376,17 +377,17 @@ def test_a_deadline_is_a_timeout_error_wherever_it_was_noticed(make: Callable[[]
     assert "may still be carried out" in error.hint
 
 
-def test_a_refused_request_is_a_value_error():
+def test_a_refused_request_is_a_value_error() -> None:
     for fault in (RequestFault("x"), RpcStatus(GrpcStatus.INVALID_ARGUMENT), ProtocolStatusFault("INVALID_REQUEST")):
         assert isinstance(map_fault(fault, GATEWAY), ValueError)
 
 
-def test_a_fault_without_words_still_makes_a_sentence():
+def test_a_fault_without_words_still_makes_a_sentence() -> None:
     assert "no further message" in map_fault(RpcStatus(GrpcStatus.ABORTED), GATEWAY).message
     assert "no further message" in map_fault(ProtocolStatusFault("TIMEOUT"), GATEWAY).message
 
 
-def test_an_event_stream_that_was_too_slow_is_not_worth_another_try():
+def test_an_event_stream_that_was_too_slow_is_not_worth_another_try() -> None:
     site = CallSite(endpoint="gw.plant:5001", method="MxAccessGateway/StreamEvents")
     error = map_fault(RpcStatus(GrpcStatus.RESOURCE_EXHAUSTED, "Event queue overflow."), site)
     assert (type(error), error.retryable) == (Session, False)
@@ -403,7 +404,7 @@ def test_an_event_stream_that_was_too_slow_is_not_worth_another_try():
         ("Event queue overflow.", False),
     ],
 )
-def test_a_reply_beyond_the_gateways_own_limit_is_told_from_its_other_limits(text: str, too_large: bool):
+def test_a_reply_beyond_the_gateways_own_limit_is_told_from_its_other_limits(text: str, too_large: bool) -> None:
     fault = RpcStatus(GrpcStatus.RESOURCE_EXHAUSTED, text)
     error = map_fault(fault, GATEWAY)
     assert is_reply_too_large(fault) is too_large

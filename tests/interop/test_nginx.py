@@ -33,7 +33,7 @@ from mxgateway.options import RetryOptions
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.connecting.open_channel import Opening
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw
 from tests.client.support import DATA_CHANGE, TAG, advised, change, is_streaming, until
 from tests.peers.certificates import Authority
 from tests.peers.nginx import NginxProxy, why_not

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from mxgateway import Endpoint, HttpProxy, TlsOptions
 from mxgateway.errors import MxGatewayInvalidRequestError
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "endpoint"),
     [
         ("localhost:5000", Endpoint("localhost", 5000)),
@@ -36,11 +37,11 @@ from mxgateway.errors import MxGatewayInvalidRequestError
         ("zürich.example:5000", Endpoint("xn--zrich-kva.example", 5000)),
     ],
 )
-def test_what_people_write_is_read(text: str, endpoint: Endpoint):
+def test_what_people_write_is_read(text: str, endpoint: Endpoint) -> None:
     assert Endpoint.parse(text) == endpoint
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "why"),
     [
         ("", "the port is missing"),
@@ -80,7 +81,7 @@ def test_what_people_write_is_read(text: str, endpoint: Endpoint):
         ("ü" * 100 + ":5000", "is not a host name"),
     ],
 )
-def test_what_is_no_endpoint_is_refused_with_the_part_that_is_wrong(text: str, why: str):
+def test_what_is_no_endpoint_is_refused_with_the_part_that_is_wrong(text: str, why: str) -> None:
     with pytest.raises(MxGatewayInvalidRequestError) as caught:
         Endpoint.parse(text)
     error = caught.value
@@ -91,7 +92,7 @@ def test_what_is_no_endpoint_is_refused_with_the_part_that_is_wrong(text: str, w
 
 
 @given(st.text())
-def test_any_text_is_an_endpoint_or_refused(text: str):
+def test_any_text_is_an_endpoint_or_refused(text: str) -> None:
     try:
         endpoint = Endpoint.parse(text)
     except MxGatewayInvalidRequestError as refused:
@@ -113,7 +114,7 @@ hosts = st.one_of(
 
 
 @given(hosts, st.integers(1, 65535), st.sampled_from(["", "http", "https"]))
-def test_what_an_endpoint_shows_is_read_back_as_the_same(host: str, port: int, scheme: str):
+def test_what_an_endpoint_shows_is_read_back_as_the_same(host: str, port: int, scheme: str) -> None:
     endpoint = Endpoint(host, port)
     assert Endpoint.parse(str(endpoint)) == endpoint
     if scheme:
@@ -121,7 +122,7 @@ def test_what_an_endpoint_shows_is_read_back_as_the_same(host: str, port: int, s
 
 
 @given(hosts, st.integers(1, 65535))
-def test_a_text_that_was_read_shows_itself_the_same_way_for_ever(host: str, port: int):
+def test_a_text_that_was_read_shows_itself_the_same_way_for_ever(host: str, port: int) -> None:
     once = str(Endpoint.parse(str(Endpoint(host, port))))
     assert str(Endpoint.parse(once)) == once
 
@@ -139,7 +140,7 @@ def confusing_characters() -> list[str]:
 @pytest.mark.parametrize(
     "read", [lambda text: Endpoint.parse(text).host, lambda text: HttpProxy.parse(f"http://{text}").host]
 )
-def test_no_character_becomes_a_blank_or_a_mark_in_a_host_name(read: Callable[[str], str]):
+def test_no_character_becomes_a_blank_or_a_mark_in_a_host_name(read: Callable[[str], str]) -> None:
     confusing = confusing_characters()
     assert {"\u00a8", "\uff0f", "\uff20", "\uff1a", "\uff05", "\u2100", "\ufe0f"} <= set(confusing)
     for char in confusing:
@@ -152,7 +153,7 @@ def test_no_character_becomes_a_blank_or_a_mark_in_a_host_name(read: Callable[[s
 
 
 @pytest.mark.parametrize("char", ["\u00a8", "\u2100", "\uff05", "\uff0f", "\uff1a", "\uff20", "\ufe0f"])
-def test_a_server_name_takes_none_of_them_either(char: str):
+def test_a_server_name_takes_none_of_them_either(char: str) -> None:
     with pytest.raises(MxGatewayInvalidRequestError, match="server_name_override"):
         TlsOptions(server_name_override=f"gw{char}plant")
 
@@ -160,7 +161,7 @@ def test_a_server_name_takes_none_of_them_either(char: str):
 SECRET = "hunter2SECRET"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         f"user:{SECRET}@gw:1", f"{SECRET}@gw:1", f"https://user:{SECRET}@gw:1", f"https://user:{SECRET}'x@gw:1",
@@ -168,7 +169,7 @@ SECRET = "hunter2SECRET"
         f"https://gw:1/?api_key={SECRET}", f"https://gw:1/#{SECRET}", f"a@{SECRET}:1", f"user:{SECRET}@", f"@{SECRET}",
     ],
 )  # fmt: skip
-def test_a_password_in_an_endpoint_is_refused_and_not_shown(text: str):
+def test_a_password_in_an_endpoint_is_refused_and_not_shown(text: str) -> None:
     with pytest.raises(MxGatewayInvalidRequestError) as caught:
         Endpoint.parse(text)
     assert SECRET not in f"{caught.value} {caught.value!r} {caught.value.args}"

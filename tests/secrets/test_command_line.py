@@ -25,7 +25,8 @@ from mxgateway_cli.output.tags import cut, cut_start
 from mxgateway_cli.running.app import App
 from mxgateway_cli.terminal.text import clean, pass_through
 from tests.cli.batches import batch
-from tests.cli.process import Outcome, environment, mxgw
+from tests.cli.in_process import mxgw
+from tests.cli.process import Outcome, environment
 from tests.secrets.awkward import KEYS, PASSWORDS, echo, shown_in, shown_in_document
 
 TAG = "TestChildObject.TestInt"

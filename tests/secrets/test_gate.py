@@ -16,6 +16,7 @@ import pytest
 from mxgateway import ApiKey, ClientOptions, Gate, HttpProxy, Secret, TlsOptions, proto, redact
 from mxgateway.calling.replies import MOST_LOOKED_AT, hide_secrets
 from mxgateway.errors.redaction import LONGEST_ESCAPED, LONGEST_TEXT
+from tests.rows import each_row
 from tests.secrets.awkward import KEYS, PASSWORDS, ways_out
 
 AWKWARD = "a\"b\\c  d\te+f<g>&'h"
@@ -37,7 +38,7 @@ def test_a_secret_is_hidden_in_the_forms_in_which_other_programs_write_it(form: 
 SCRIPTS = "p\u00e4ss/w\u00f6rd \u5bc6\u7801'\U0001f511"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "form",
     [
         r"p\u00E4ss/w\u00F6rd \u5BC6\u7801\u0027\uD83D\uDD11", json.dumps(json.dumps(SCRIPTS)), json.dumps(SCRIPTS).replace("/", "\\/"),
@@ -168,7 +169,7 @@ def test_the_words_of_our_own_hints_stay_and_hide_nothing_else_beside_them() -> 
         assert "s3cr3t" not in redact(text)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("secret", "text", "shown"),
     [
         ("e", "the e of we, e.g. (e) 'e' e", "the *** of we, ***.g. (***) '***' ***"),

@@ -17,6 +17,7 @@ from mxgateway.simulator import (
     small_plant,
 )
 from mxgateway.simulator.plant.live_tags import LivePlant
+from tests.rows import each_row
 from tests.simulator.peer import Peer, PeerSession
 
 
@@ -36,7 +37,7 @@ def test_the_small_plant_has_what_its_users_rely_on() -> None:
     assert plant.area_of(plant.object_by_tag("Engine_001")) == ""
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "context", "found"),
     [
         ("TestChildObject.TestInt", "", "TestInt"),

@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway.status import explain_hresult, hresult_failed
+from tests.rows import each_row
 
 
 def signed(number: int) -> int:
     return number - 2**32 if number >= 2**31 else number
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("number", "name"),
     [
         (0x00000000, "S_OK"),

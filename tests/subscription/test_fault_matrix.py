@@ -13,7 +13,8 @@ from mxgateway import GapCause, Outcome, Overflow
 from mxgateway.simulator import SimulatedGateway
 from tests.client.support import until
 from tests.peers.fault_proxy import Direction, FaultProxy
-from tests.subscription.faults import FAULTS, LOADS, REBUILT, TAGS, Fault, World, under_way
+from tests.subscription.fault_world import LOADS, REBUILT, TAGS, Fault, World
+from tests.subscription.faults import FAULTS, under_way
 from tests.subscription.rig import account, check_books
 
 POLICIES: Final[dict[Overflow, dict[str, Any]]] = {

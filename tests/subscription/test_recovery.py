@@ -27,6 +27,7 @@ from mxgateway import (
 from mxgateway.events.recovery import GivingUp, Recovery, is_rejection, is_session_lost
 from mxgateway.simulator import SimulatedGateway
 from tests.client.support import connect, until
+from tests.rows import each_row
 from tests.subscription.rig import consumed, options, publish, quiet_plant, tags_of
 
 T = TypeVar("T")
@@ -253,7 +254,7 @@ def test_a_pause_can_be_cancelled() -> None:
     run(main)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("error", "lost"),
     [
         (MxGatewaySessionError("unknown", grpc_status=GrpcStatus.NOT_FOUND), True),

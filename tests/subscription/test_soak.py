@@ -18,7 +18,8 @@ from mxgateway import Overflow
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.support import connect, until
 from tests.peers.fault_proxy import FaultProxy
-from tests.subscription.faults import CONTINUOUS, FAULTS, REBUILT, Fault, Load, World, noted
+from tests.subscription.fault_world import CONTINUOUS, REBUILT, Fault, Load, World
+from tests.subscription.faults import FAULTS, noted
 from tests.subscription.rig import account, check_books, consumed, options, quiet_plant, tags_of
 
 EVENTS: Final = int(os.environ.get("MXGATEWAY_SOAK_EVENTS", "8000"))

@@ -30,14 +30,14 @@ def closed_port() -> tuple[str, int]:
         return address
 
 
-def test_the_families_take_turns_and_the_resolvers_first_one_begins():
+def test_the_families_take_turns_and_the_resolvers_first_one_begins() -> None:
     addresses = [(V6, "a"), (V6, "b"), (V6, "c"), (V4, "d"), (V4, "e")]
     assert interleave(addresses) == [(V6, "a"), (V4, "d"), (V6, "b"), (V4, "e"), (V6, "c")]
     assert interleave(reversed(addresses)) == [(V4, "e"), (V6, "c"), (V4, "d"), (V6, "b"), (V6, "a")]
     assert interleave([]) == []
 
 
-async def test_an_address_that_refuses_makes_room_for_the_next_at_once(monkeypatch: pytest.MonkeyPatch):
+async def test_an_address_that_refuses_makes_room_for_the_next_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 3600.0)
     async with RawServer(silent) as server:
         sock = await connect_first([(V4, closed_port()), (V4, closed_port()), (V4, ("127.0.0.1", server.port))])
@@ -47,7 +47,7 @@ async def test_an_address_that_refuses_makes_room_for_the_next_at_once(monkeypat
 
 
 @drops_attempts
-async def test_an_address_that_does_not_answer_does_not_hold_back_the_next():
+async def test_an_address_that_does_not_answer_does_not_hold_back_the_next() -> None:
     async with RawServer(silent) as server:
         with full_backlog() as nowhere:
             sock = await connect_first([(V4, nowhere), (V4, ("127.0.0.1", server.port))])
@@ -56,7 +56,7 @@ async def test_an_address_that_does_not_answer_does_not_hold_back_the_next():
         await server.all_gone()
 
 
-async def test_when_no_address_answers_the_first_ones_failure_is_told():
+async def test_when_no_address_answers_the_first_ones_failure_is_told() -> None:
     with pytest.raises(ConnectionRefusedError):
         await connect_first([(V4, closed_port()), (V4, ("256.0.0.1", 1))])
     with pytest.raises(OSError, match="no address"):
@@ -64,7 +64,7 @@ async def test_when_no_address_answers_the_first_ones_failure_is_told():
 
 
 @drops_attempts
-async def test_cancelling_gives_up_every_attempt():
+async def test_cancelling_gives_up_every_attempt() -> None:
     with full_backlog() as nowhere:
         connecting = asyncio.create_task(connect_first([(V4, nowhere), (V4, nowhere)]))
         await asyncio.sleep(0)
@@ -73,7 +73,9 @@ async def test_cancelling_gives_up_every_attempt():
             await connecting
 
 
-async def test_a_second_cancellation_while_the_losers_are_given_up_closes_the_winner(monkeypatch: pytest.MonkeyPatch):
+async def test_a_second_cancellation_while_the_losers_are_given_up_closes_the_winner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def interrupted(attempts: list[Any]) -> None:
         await give_up(attempts)
         raise asyncio.CancelledError
@@ -86,7 +88,7 @@ async def test_a_second_cancellation_while_the_losers_are_given_up_closes_the_wi
         await server.all_gone()
 
 
-async def test_of_two_addresses_that_answer_at_once_one_is_kept(monkeypatch: pytest.MonkeyPatch):
+async def test_of_two_addresses_that_answer_at_once_one_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 0.0)
     async with RawServer(silent) as one, RawServer(silent) as other:
         sock = await connect_first([(V4, ("127.0.0.1", one.port)), (V4, ("127.0.0.1", other.port))])
@@ -96,7 +98,7 @@ async def test_of_two_addresses_that_answer_at_once_one_is_kept(monkeypatch: pyt
         await other.all_gone()
 
 
-async def test_a_fault_that_is_none_of_the_system_leaves_no_socket_behind(monkeypatch: pytest.MonkeyPatch):
+async def test_a_fault_that_is_none_of_the_system_leaves_no_socket_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     async with RawServer(silent) as server:
         good, bad = ("127.0.0.1", server.port), None
         sock = await connect_first([(V4, bad), (V4, good)])
@@ -106,7 +108,7 @@ async def test_a_fault_that_is_none_of_the_system_leaves_no_socket_behind(monkey
         await connect_first([(V4, bad)])
 
 
-async def test_small_messages_leave_at_once():
+async def test_small_messages_leave_at_once() -> None:
     async with RawServer(silent) as server:
         sock = await connect_first([(V4, ("127.0.0.1", server.port))])
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -133,7 +135,7 @@ async def suspension_points(make: Callable[[], Awaitable[None]]) -> int:
 @pytest.mark.parametrize("way", ["plaintext", "TLS", "TLS and a file", "a proxy", "a proxy and TLS"])
 async def test_a_connection_that_is_given_up_at_any_moment_leaves_nothing_behind(
     way: str, own_certificate: ServerCertificate, tmp_path: Path
-):
+) -> None:
     async def connect() -> None:
         async with GatewayClient.connect(f"localhost:{server.port}", **options):
             pass
@@ -155,7 +157,7 @@ async def test_a_connection_that_is_given_up_at_any_moment_leaves_nothing_behind
         await proxy.all_gone()
 
 
-async def test_a_connection_that_is_lost_in_the_moment_of_its_handing_over_is_lost_to_who_has_it_then():
+async def test_a_connection_that_is_lost_in_the_moment_of_its_handing_over_is_lost_to_who_has_it_then() -> None:
     class Lost(connector.GatewayProtocol):
         def __init__(self) -> None:
             self.told: list[BaseException | None] = []

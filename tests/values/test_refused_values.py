@@ -13,6 +13,7 @@ from mxgateway import proto
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.values import UnconvertedValue, to_mx_array, to_mx_value
 from mxgateway.wire import Timestamp
+from tests.rows import each_row
 
 T = proto.MxDataType
 
@@ -41,8 +42,8 @@ def refusal(value: object, data_type: proto.MxDataType | None = None) -> str:
     return str(error)
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
-@pytest.mark.parametrize("data_type", [None, T.DOUBLE, T.FLOAT, T.ELAPSED_TIME])
+@each_row("number", [float("nan"), float("inf"), float("-inf")])
+@each_row("data_type", [None, T.DOUBLE, T.FLOAT, T.ELAPSED_TIME])
 def test_nan_and_inf_are_refused(number: float, data_type: proto.MxDataType | None) -> None:
     assert refusal(number, data_type) == f"value is {number}, which no attribute can hold; write a finite number"
 
@@ -164,7 +165,7 @@ def test_an_unconverted_value_cannot_be_written_back() -> None:
     assert "UnconvertedValue" in refusal(value)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "data_type", "said"),
     [
         (1, T.BOOLEAN, "value is of type int, but BOOLEAN was requested; pass True or False"),

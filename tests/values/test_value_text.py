@@ -16,6 +16,7 @@ from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.values import from_mx_value
 from mxgateway.values.text import VALUE_TYPES, data_type_of, parse_mx_value, parse_value
 from mxgateway.wire import Timestamp, which_one_of
+from tests.rows import each_row
 
 # A shared machine may be slow at any moment: time is no part of what is tested.
 unhurried = settings(deadline=None, max_examples=150)
@@ -25,7 +26,7 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("type_name", "text", "value"),
     [
         ("bool", "true", True), ("bool", "FALSE", False), ("bool", "1", True), ("bool", " 0 ", False),
@@ -57,7 +58,7 @@ def test_a_text_becomes_the_value_of_the_named_type(type_name: str, text: str, v
         assert [type(item) for item in parsed] == [type(item) for item in value] or type_name == "time[]"  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("type_name", "text", "arm", "variant"),
     [
         ("int64", "5", "int64_value", "VT_I8"),
@@ -84,7 +85,7 @@ def test_seven_decimals_of_a_time_survive() -> None:
     assert parse_value("time", "2026-03-01T08:30:00.123456700Z") == moment
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("type_name", "text", "said"),
     [
         ("bool", "yes", "value is 'yes', not a bool; write true or false"),

@@ -11,12 +11,13 @@ from mxgateway import proto
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.values import to_mx_array, to_mx_sparse_array, to_mx_value
 from mxgateway.wire import which_one_of
+from tests.rows import each_row
 
 T = proto.MxDataType
 MOMENT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("values", "arm", "data_type", "variant"),
     [
         ([True, False], "bool_values", "BOOLEAN", "VT_ARRAY|VT_BOOL"),
@@ -28,7 +29,7 @@ MOMENT = datetime(2026, 3, 1, tzinfo=UTC)
         ([b"a", b""], "raw_values", "UNKNOWN", "VT_ARRAY|VT_RECORD"),
     ],
 )
-@pytest.mark.parametrize("sequence", [list, tuple])
+@each_row("sequence", [list, tuple])
 def test_a_list_or_tuple_of_one_type_takes_the_array_of_its_type(
     values: list[object], arm: str, data_type: str, variant: str, sequence: type
 ) -> None:
@@ -58,7 +59,7 @@ def test_a_float_array_is_asked_for_by_type() -> None:
     assert array.float_values.values == [0.10000000149011612, 2.0]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("data_type", "arm"),
     [
         (T.BOOLEAN, "bool_values"), (T.INTEGER, "int32_values"), (T.FLOAT, "float_values"), (T.DOUBLE, "double_values"),

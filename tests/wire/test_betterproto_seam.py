@@ -15,6 +15,7 @@ import pytest
 
 from mxgateway.wire.messages import betterproto_seam as seam
 from tests.architecture.imports import ROOT
+from tests.rows import each_row
 
 SAVED = ("importlib.metadata", "email", "dateutil", "typing_extensions", "json", "grpclib.server", "grpclib.client")
 ENTRIES = (
@@ -42,7 +43,7 @@ def before_betterproto(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
+@each_row("entry", ENTRIES)
 def test_what_only_the_import_of_betterproto_needs_is_not_loaded(entry: str) -> None:
     assert run(f"import {entry}\nfound = [name for name in {SAVED!r} if name in sys.modules]") == []
 

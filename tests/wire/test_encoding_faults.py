@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from mxgateway import wire
+from tests.rows import each_row
 from tests.wire.conftest import Constructs
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "fields", "message_name", "field", "reason"),
     [
         ("Scalars", {"an_int32": 2**31}, "Scalars", "an_int32", "2147483648 is out of the range of int32"),

@@ -13,6 +13,7 @@ from google.protobuf import json_format
 
 from mxgateway import proto, wire
 from mxgateway.wire.messages import names
+from tests.rows import each_row
 from tests.wire.conftest import Constructs
 
 
@@ -172,7 +173,7 @@ def test_bytes_of_utf_8_are_read(constructs: Constructs) -> None:
     assert wire.from_json(constructs.ours.Tree, '{"label": "é"}'.encode()).label == "é"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "text", "path", "reason"),
     [
         ("Tree", '{"left": {"others": [{}, {"label": 5}]}}', "left.others[1].label", "expected a string, not 5"),
@@ -309,7 +310,7 @@ HUGE = {
 }
 
 
-@pytest.mark.parametrize("name", HUGE)
+@each_row("name", HUGE)
 def test_a_huge_document_is_refused_in_few_words_and_in_time_in_proportion(name: str) -> None:
     with pytest.raises(wire.JsonError) as caught:  # with a search of all keys for each key the first one takes a day
         wire.from_json(proto.MxValue, HUGE[name])

@@ -15,6 +15,7 @@ from mxgateway.wire.errors import IrregularError
 from mxgateway.wire.messages.message import Message, message_type
 from mxgateway.wire.projection.projection import Choice, Decoder, Plan, Projection, choice_reader, message_reader
 from mxgateway.wire.times.codec import check_timestamp, read_timestamp
+from tests.rows import each_row
 
 
 @message_type
@@ -115,7 +116,7 @@ def test_a_message_that_is_not_as_the_plan_needs_it_is_left_to_the_whole_decoder
     assert seen(tank(**{"fine": 1.0, **fields})) is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     "data",
     [
         tank(fine=1.0)[:-1],
@@ -155,8 +156,8 @@ def test_the_first_messages_are_left_to_the_whole_decoder(monkeypatch: pytest.Mo
     assert asked == ["plan"]
 
 
-@pytest.mark.parametrize("nanos", [0, 1000, 2**21, 2**28, 999_999_999, 10**9, -1])
-@pytest.mark.parametrize("seconds", [0, 1_795_000_000, -1, -62135596801, 253402300799, 253402300800, 2**62])
+@each_row("nanos", [0, 1000, 2**21, 2**28, 999_999_999, 10**9, -1])
+@each_row("seconds", [0, 1_795_000_000, -1, -62135596801, 253402300799, 253402300800, 2**62])
 def test_the_bytes_of_a_checked_time_are_read_later(seconds: int, nanos: int) -> None:
     made = Timestamp.from_parts(seconds, nanos)
     data = b"??" + wire.encode(Moment(time=made))[2:] + b"??"
