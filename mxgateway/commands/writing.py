@@ -97,7 +97,7 @@ class WriteCommands(ItemCommands):
             try:
                 raise message
             finally:
-                del message  # with its own traceback it would be a cycle
+                del message  # its own traceback would make a cycle
         command = proto.WriteSecuredCommand(
             **check_item(server_handle, item_handle)._asdict(),
             **_users(current_user_id, verifier_user_id),
@@ -126,7 +126,7 @@ class WriteCommands(ItemCommands):
             try:
                 raise message
             finally:
-                del message  # with its own traceback it would be a cycle
+                del message  # its own traceback would make a cycle
         command = proto.WriteSecured2Command(
             **check_item(server_handle, item_handle)._asdict(),
             **_users(current_user_id, verifier_user_id),

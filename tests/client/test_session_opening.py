@@ -78,7 +78,7 @@ async def test_a_session_that_is_opened_after_its_caller_ran_out_of_time_is_clos
         await asyncio.sleep(4)
         assert not gateway.sessions
         assert len(requests(gateway, "CloseSession")) == 1
-        assert not client._opener.under_way
+        assert not client._opener.pending
 
 
 @pytest.mark.parametrize("end", ["timeout", "cancelled", "client closed"])
@@ -175,7 +175,7 @@ async def test_a_session_that_cannot_be_closed_for_long_is_left_to_its_lease() -
             await client.open_session(timeout=1)
         await asyncio.sleep(100)
         assert len(requests(gateway, "CloseSession")) == 6
-        assert not client._opener.under_way
+        assert not client._opener.pending
 
 
 # -- many at once
@@ -295,7 +295,7 @@ async def test_the_opening_of_a_subscription_s_session_can_be_cancelled_at_every
                 assert outcome is None
                 break
             assert type(outcome) is asyncio.CancelledError
-            await until(lambda: not gateway.sessions and not client._opener.under_way)
+            await until(lambda: not gateway.sessions and not client._opener.pending)
             await client._channel.ready()
             await before.gone()
         assert len(gateway.sessions) == 1
