@@ -86,10 +86,10 @@ class ClientOptions:
     max_decoded_elements: int | None = None
     """The maximum number of elements in one received message.
 
-    Elements are messages and list entries; sixteen numbers of a packed list count as one.
-    None allows one for each 16 bytes of `max_receive_bytes` (1,048,576 by default), but at least 16,384: the gateway's
-    replies need 20 bytes or more for each. An element takes 100 bytes of memory and a microsecond, even if it takes
-    only two bytes in the message.
+    Elements are messages and list entries; sixteen numbers of a packed list count as one. None allows one for each 16
+    bytes of `max_receive_bytes` (1,048,576 by default), but at least 16,384: the gateway's replies need 20 bytes or
+    more for each. An element takes 100 bytes of memory and a microsecond, even if it takes only two bytes in the
+    message.
     """
     max_listed_bytes: int = 256 * 1024 * 1024
     """The maximum size of all pages of one list, in bytes.
@@ -111,8 +111,8 @@ class ClientOptions:
     keepalive_time: float | None = 30.0
     """Seconds without a byte from the gateway, while calls are open, before an HTTP/2 ping is sent.
 
-    The gateway itself never pings. None never pings: then only the system's TCP notices a dead link, after a quarter of
-    an hour or never.
+    The gateway itself never pings. With None the client does not ping either: then only the system's TCP notices a dead
+    link, after a quarter of an hour or never.
     """
     keepalive_timeout: float = 15.0
     """Seconds that the gateway then has to send any byte; otherwise the connection is closed and its calls fail."""

@@ -92,7 +92,7 @@ def check_directory(found: os.stat_result, directory: str) -> None:
         )
 
 
-def check_way(found: os.stat_result, directory: str) -> None:
+def check_ancestor(found: os.stat_result, directory: str) -> None:
     """Refuse a directory in which everybody could replace or remove the next directory of the path.
 
     Raises:

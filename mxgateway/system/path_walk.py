@@ -15,10 +15,10 @@ from mxgateway.system.file_rules import (
     POSIX,
     SAFELY,
     acting_user,
+    check_ancestor,
     check_directory,
     check_name,
     check_owners,
-    check_way,
     give_to,
 )
 from mxgateway.system.own_file import OwnFile
@@ -111,7 +111,7 @@ class PathWalk:
                 return step
             else:
                 if self._strict:
-                    check_way(os.fstat(self.descriptor), self.directory)
+                    check_ancestor(os.fstat(self.descriptor), self.directory)
                 self._enter(step, is_new=found is None and self._made(step))
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
 

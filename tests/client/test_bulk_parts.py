@@ -20,9 +20,9 @@ from mxgateway.commands.bulk.chunks import (
     CHUNK_LIMIT,
     HANDLE_WEIGHT,
     Prefetch,
+    chunks,
     for_each,
     frame_weight,
-    parts,
     text_weight,
     write_weight,
 )
@@ -52,7 +52,7 @@ def test_parts_hold_all_entries_in_order_within_the_limits_and_are_as_few_as_can
     runs: list[tuple[int, int]], limit: int
 ) -> None:
     weights = [weight for weight, count in runs for _ in range(count)]
-    found = parts(weights, limit, FRAME, place)
+    found = chunks(weights, limit, FRAME, place)
 
     assert [index for part in found for index in part] == list(range(len(weights)))
     for part in found:
@@ -77,15 +77,15 @@ def fewest(weights: list[int], room: int) -> int:
 
 @pytest.mark.parametrize(("count", "expected"), [(1, 1), (999, 1), (1_000, 1), (1_001, 2), (2_000, 2), (2_500, 3)])
 def test_a_part_has_a_thousand_entries_at_most(count: int, expected: int) -> None:
-    assert len(parts([1] * count, 10**6, FRAME, place)) == expected
+    assert len(chunks([1] * count, 10**6, FRAME, place)) == expected
 
 
 def test_an_entry_that_just_fits_is_a_part_and_one_that_does_not_is_refused_by_its_place() -> None:
-    assert parts([900, 900, 900], 1_000, FRAME, place) == [range(1), range(1, 2), range(2, 3)]
+    assert chunks([900, 900, 900], 1_000, FRAME, place) == [range(1), range(1, 2), range(2, 3)]
     with pytest.raises(
         MxGatewayInvalidRequestError, match=r"^values\[2\] takes 901 bytes, but a message may have 1000,"
     ):
-        parts([900, 900, 901], 1_000, FRAME, place)
+        chunks([900, 900, 901], 1_000, FRAME, place)
 
 
 async def test_for_each_gives_others_their_turn() -> None:

@@ -35,7 +35,7 @@ async def test_a_session_that_is_opened_after_its_caller_ran_out_of_time_is_clos
         await asyncio.sleep(4)
         assert not gateway.sessions
         assert len(requests(gateway, "CloseSession")) == 1
-        assert not client._opener.under_way
+        assert not client._opener.pending
 
 
 @pytest.mark.parametrize("end", ["timeout", "cancelled", "client closed"])
@@ -125,7 +125,7 @@ async def test_a_session_whose_closing_did_not_reach_the_gateway_is_closed_later
         await asyncio.sleep(later)
         assert len(gateway.sessions) == left
         assert len(requests(gateway, "CloseSession")) == closings
-        assert not client._opener.under_way
+        assert not client._opener.pending
 
 
 # -- the end of the client

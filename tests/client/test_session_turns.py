@@ -138,7 +138,7 @@ async def test_the_opening_of_a_subscription_s_session_can_be_cancelled_at_every
                 assert outcome is None
                 break
             assert type(outcome) is asyncio.CancelledError
-            await until(lambda: not gateway.sessions and not client._opener.under_way)
+            await until(lambda: not gateway.sessions and not client._opener.pending)
             await client._channel.ready()
             await before.gone()
         assert len(gateway.sessions) == 1

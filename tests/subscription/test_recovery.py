@@ -300,7 +300,7 @@ async def test_a_worker_that_crashes_again_and_again_is_replaced_with_longer_and
 
     def noted(self: Recovery, error: MxGatewayError) -> float:
         if self._what.startswith("the session"):
-            pauses.append(self._backoff.bound)
+            pauses.append(self._backoff.limit)
         return min(0.01, whole(self, error))
 
     monkeypatch.setattr(Recovery, "_delay", noted)

@@ -17,7 +17,7 @@ def test_every_delay_lies_within_a_bound_that_doubles_up_to_its_cap(initial, lon
     bound = min(initial, longest)
     for attempt in range(count):
         assert backoff.attempt == attempt
-        assert backoff.bound == bound <= longest
+        assert backoff.limit == bound <= longest
         assert 0.0 <= backoff.next() <= bound
         bound = min(bound * 2, longest)
 
@@ -28,7 +28,7 @@ def test_a_reset_begins_anew_however_long_the_series_was(initial, longest, count
     for _ in range(count):
         backoff.next()
     backoff.reset()
-    assert (backoff.attempt, backoff.bound) == (0, min(initial, longest))
+    assert (backoff.attempt, backoff.limit) == (0, min(initial, longest))
 
 
 def test_delays_fill_the_whole_range_evenly() -> None:

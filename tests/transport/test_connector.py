@@ -80,8 +80,8 @@ async def test_a_second_cancellation_while_the_losers_are_given_up_closes_the_wi
         await give_up(attempts)
         raise asyncio.CancelledError
 
-    give_up = happy_eyeballs._give_up
-    monkeypatch.setattr(happy_eyeballs, "_give_up", interrupted)
+    give_up = happy_eyeballs._abandon
+    monkeypatch.setattr(happy_eyeballs, "_abandon", interrupted)
     async with RawServer(silent) as server:
         with pytest.raises(asyncio.CancelledError):
             await connect_first([(V4, ("127.0.0.1", server.port))])

@@ -98,7 +98,7 @@ FLOODS: dict[str, Flood] = {
 async def test_a_flood_ends_the_connection_costs_little_and_the_next_call_works(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(floods, "MOST_NOISE", 10_000)  # a fifth, to be there sooner
+    monkeypatch.setattr(floods, "MAX_NOISE", 10_000)  # a fifth, to be there sooner
 
     async def script(peer: Http2Peer) -> None:
         await peer.reply(await peer.request(), REPLY)
@@ -137,7 +137,7 @@ async def test_a_flood_between_calls_ends_the_connection_as_well() -> None:
 
 
 async def test_a_peer_that_asks_and_does_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(floods, "MOST_NOISE", 10**9)  # asking alone is not what ends it here
+    monkeypatch.setattr(floods, "MAX_NOISE", 10**9)  # asking alone is not what ends it here
 
     async def script(peer: Http2Peer) -> None:
         await peer.request()
@@ -279,7 +279,7 @@ async def test_what_is_still_on_its_way_of_a_call_that_was_given_up_is_no_flood(
 
 
 async def test_many_small_calls_with_all_that_comes_with_them_are_no_flood(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(floods, "MOST_NOISE", 100)
+    monkeypatch.setattr(floods, "MAX_NOISE", 100)
 
     async def script(peer: Http2Peer) -> None:
         extra = [WindowUpdateFrame(0, window_increment=9), PingFrame(0, b"measure!")]
@@ -329,5 +329,5 @@ async def test_a_peer_that_reads_slowly_what_we_send_is_not_accused_of_asking_to
 def test_noise_counts_within_its_period_only() -> None:
     guard = floods.FloodGuard(0.0)
     for second in range(1000):
-        guard.useless(floods.MOST_NOISE // 11, "PING", float(second))
-    assert guard.noise <= floods.MOST_NOISE
+        guard.useless(floods.MAX_NOISE // 11, "PING", float(second))
+    assert guard.noise <= floods.MAX_NOISE

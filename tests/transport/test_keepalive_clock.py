@@ -245,7 +245,7 @@ async def test_a_blocked_loop_is_no_dead_peer(asked: bool, monkeypatch: pytest.M
                 if blocked < 2:
                     block()
 
-            monkeypatch.setattr(connection.keepalive, "_ask", ask_and_block)
+            monkeypatch.setattr(connection.keepalive, "_ping", ask_and_block)
         else:
             loop.call_later(TIME / 2, block)
         assert (await anext(call)).worker_sequence == 7

@@ -250,7 +250,7 @@ def test_a_directory_that_cannot_be_made_is_told_with_the_fingerprint(tmp_path: 
     with pytest.raises(CertificateFileFault) as caught:
         KnownGateways(tmp_path / "state" / "known_gateways").add(GATEWAY, A)
     assert f"{GATEWAY} (SHA-256 {A}) cannot be kept in" in str(caught.value)
-    assert "as the pin" in caught.value.remedy
+    assert "as a pin" in caught.value.remedy
 
 
 @contextmanager

@@ -152,7 +152,7 @@ async def test_a_gateway_that_hangs_up_without_a_word_may_want_a_certificate(
         error = await refused(server.endpoint)
         await server.all_gone()
         assert isinstance(error, MxGatewayProtocolError)
-        assert "asks for a client certificate" in error.message
+        assert "requires a client certificate" in error.message
 
 
 # -- files that cannot be used: nothing is connected

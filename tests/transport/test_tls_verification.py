@@ -82,7 +82,7 @@ async def test_a_certificate_for_another_host_is_refused(authority: Authority, c
     async with Http2Server(serve, tls=authority.issue("gw.plant").context()) as server:
         error = await refused(server, ca_file=ca_file)
         assert "Hostname mismatch" in error.message
-        assert "server name" in error.hint
+        assert "server_name_override" in error.hint
 
 
 async def test_an_expired_certificate_is_refused_and_the_clock_is_mentioned(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def sparse_message(*elements: tuple[int, proto.MxValue]) -> proto.MxSparseArray:
         (sparse_message((3, to_mx_value(1))), r"value\[3\] is outside the array"),
         (sparse_message((0, to_mx_value([1]))), r"value\[0\] has array_value, which is not a scalar of INTEGER"),
         (sparse_message((0, to_mx_value("a"))), r"value\[0\] has string_value, which is not a scalar of INTEGER"),
-        (sparse_message((0, to_mx_value(None))), r"value\[0\] holds no value"),
+        (sparse_message((0, to_mx_value(None))), r"value\[0\] has no value"),
         (sparse_message((0, to_mx_value(1)), (1, to_mx_value(2**40))), r"value has elements of several VARIANT types"),
     ],
 )

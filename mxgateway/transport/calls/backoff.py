@@ -28,13 +28,13 @@ class Backoff:
         """The number of delays since the last `reset`."""
 
     @property
-    def bound(self) -> float:
+    def limit(self) -> float:
         """The limit of the next delay, in seconds."""
         return min(self.longest, self.initial * GROWTH ** min(self.attempt, 60))
 
     def next(self) -> float:
         """Return the next delay in seconds."""
-        delay = self._random.uniform(0.0, self.bound)
+        delay = self._random.uniform(0.0, self.limit)
         self.attempt += 1
         return delay
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from mxgateway.errors.faults import PeerFault
 
-MOST_NOISE: Final = 50_000
+MAX_NOISE: Final = 50_000
 """Useless frames that a peer may send within `NOISE_PERIOD`, beyond those that its useful frames offset."""
 NOISE_PERIOD: Final = 10.0
 """Seconds."""
@@ -20,7 +20,7 @@ NOISE_PER_FRAME: Final = 4
 """Useless frames that a useful frame offsets: a busy peer's messages come with window updates and pings."""
 BYTES_PER_NOISE: Final = 32
 """Bytes of replies that offset one more: a frame may contain many messages."""
-MOST_UNREAD_ANSWERS: Final = 512 * 1024
+MAX_UNREAD_ANSWERS: Final = 512 * 1024
 """Bytes of answers (to pings and settings) that may be pending while the peer does not read.
 
 Calls wait then, so nothing else accumulates.
@@ -46,10 +46,10 @@ class FloodGuard:
         """Count frames that carry nothing for a call.
 
         Raises:
-            PeerFault: There were more than `MOST_NOISE` within `NOISE_PERIOD`.
+            PeerFault: There were more than `MAX_NOISE` within `NOISE_PERIOD`.
         """
         self.noise += count
-        if self.noise > MOST_NOISE:
+        if self.noise > MAX_NOISE:
             if now - self._since < NOISE_PERIOD:
                 raise PeerFault(f"the gateway floods the connection with useless frames ({kind})")
             self.noise, self._since = 0, now
@@ -63,10 +63,10 @@ class FloodGuard:
         """Count bytes sent to a peer that does not read.
 
         Raises:
-            PeerFault: More than `MOST_UNREAD_ANSWERS` are pending.
+            PeerFault: More than `MAX_UNREAD_ANSWERS` are pending.
         """
         self._unread_answers += size
-        if self._unread_answers > MOST_UNREAD_ANSWERS:
+        if self._unread_answers > MAX_UNREAD_ANSWERS:
             raise PeerFault("the gateway requests answers and does not read them")
 
     def peer_reads(self) -> None:

@@ -48,7 +48,7 @@ def check_response(headers: Headers) -> None:
         try:
             raise fault
         finally:
-            del fault  # with its own traceback it would be a cycle
+            del fault  # its own traceback would make a cycle
 
 
 def check_status(trailers: Headers) -> None:
@@ -65,7 +65,7 @@ def check_status(trailers: Headers) -> None:
         try:
             raise fault
         finally:
-            del fault  # with its own traceback it would be a cycle
+            del fault  # its own traceback would make a cycle
 
 
 def _fault_of_response(headers: Headers) -> RpcStatus | PeerFault | None:

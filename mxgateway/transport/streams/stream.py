@@ -21,7 +21,7 @@ M = TypeVar("M")
 
 STREAM_WINDOW: Final = 4 * 1024 * 1024
 """Bytes that one call may have unread: about ten thousand events, the length of the gateway's own queue."""
-MOST_AT_ONCE: Final = 1024 * 1024
+MAX_WRITE_SIZE: Final = 1024 * 1024
 """Bytes of a request written to the transport at once, whatever the peer allows; the rest waits."""
 CREDIT_STEP: Final = STREAM_WINDOW // 4
 """A window update is sent when this many bytes were credited: few frames, and the window never empties."""
@@ -141,7 +141,7 @@ class OpenStream(PushedReply[M]):
     def _room(self) -> int:
         """Return how many bytes can be sent in one frame now."""
         connection = self.connection
-        return min(self.send_window, connection.send_window, connection.max_frame_size, MOST_AT_ONCE)
+        return min(self.send_window, connection.send_window, connection.max_frame_size, MAX_WRITE_SIZE)
 
     def _send_piece(self, position: int, size: int) -> None:
         end = position + size
