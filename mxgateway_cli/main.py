@@ -1,4 +1,4 @@
-"""Entry point: runs one command line and turns whatever happens into an exit code."""
+"""Entry point: runs one command line and turns the outcome into an exit code."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _THREAD_GRACE_SECONDS: Final = 0.1
 def cli(ctx: click.Context) -> None:
     """Talk to an MXAccess Gateway.
 
-    Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 20 waited in vain, 21 some
-    entries failed, 22 MXAccess refused, 64 + gRPC status when a call failed, 130 and 143 interrupted.
+    Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 usage error, 20 timed out, 21
+    some entries failed, 22 refused by MXAccess, 64 + gRPC status when a call failed, 130 SIGINT, 143 SIGTERM.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
 
 def main() -> NoReturn:
-    """Run the process's command line and end the process with its exit code."""
+    """Run the process's command line and exit with its code."""
     leave(run(sys.argv[1:]))
 
 
@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
         arguments: The words after the program's name.
 
     Returns:
-        The exit code. No exception leaves.
+        The exit code. Never raises.
     """
     prepare_stdout()
     app = App(arguments)
@@ -73,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
 def _invoke(arguments: Sequence[str], app: App) -> int:
     """Answer a shell that asks for completions, or run the command.
 
-    `click.Command.main` would do both, but it ends the process by itself with a code of its own when a pipe is closed.
+    `click.Command.main` does both, but exits the process with a code of its own when a pipe is closed.
     """
     instruction = os.environ.get(COMPLETION_VARIABLE)
     if instruction:
@@ -101,7 +101,7 @@ def _report(app: App, error: BaseException) -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process with `code`, without waiting for a thread that a slow name server holds."""
+    """Exit the process with `code`, without waiting for a thread that hangs in a slow name lookup."""
     for thread in threading.enumerate():
         if thread is threading.current_thread() or thread.daemon:
             continue
@@ -109,6 +109,6 @@ def leave(code: int) -> NoReturn:
         if thread.is_alive():
             sys.stdout.flush()
             os._exit(code)
-    # Nothing is left to be freed: the interpreter's last collections would look at every object for nothing.
+    # Nothing is left to free: this spares the interpreter its final garbage collections.
     gc.freeze()
     sys.exit(code)

@@ -1,7 +1,7 @@
-"""Runs command after command in one event loop, over connections that they share.
+"""Runs commands one after another in one event loop, over shared connections.
 
-Every line of stdin is answered by its command's output and one end marker, an empty line and a comment as well: the n-th
-marker ends the answer to the n-th line.
+Every line of stdin, even an empty one or a comment, is answered by its command's output and one end marker: the n-th
+marker ends the output of the n-th line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from click.exceptions import Exit
 
 from mxgateway_cli.batch import shell_words
 from mxgateway_cli.batch.connections import Connections
-from mxgateway_cli.batch.stdin_lines import LONGEST, StdinLines, TakenStdin
+from mxgateway_cli.batch.stdin_lines import LONGEST, ReservedStdin, StdinLines
 from mxgateway_cli.help.registry import PROGRAM
 from mxgateway_cli.running.app import App
 from mxgateway_cli.running.log import start_logging
@@ -31,86 +31,86 @@ if TYPE_CHECKING:
     from mxgateway_cli.running.settings import ConnectionSettings
 
 END_MARKER: Final = "__MXGW_BATCH_EOR__"
-_REFUSED: Final = {
-    "batch": "A batch is no line of a batch: stdin is being read already.",
-    "simulate": "simulate runs until it is interrupted, so it is no line of a batch; --simulator gives lines a gateway.",
-    "completion": "completion is for a shell; it is no line of a batch.",
+_NOT_IN_BATCH: Final = {
+    "batch": "batch cannot run in a batch: stdin is already being read.",
+    "simulate": "simulate cannot run in a batch, because it runs until it is interrupted; --simulator starts a gateway.",
+    "completion": "completion cannot run in a batch: it is for a shell.",
 }
-_TURNS: Final = 3
-"""Turns of the loop in which a connection's end is read from its socket, told to the connection, and known to its channel."""
+_LOOP_ITERATIONS: Final = 3
+"""Iterations of the loop until a connection's end is read from its socket, reported to it, and known to its channel."""
 
 
 class Batch:
-    """The lines of stdin, run one after the other.
+    """Runs the lines of stdin one after another.
 
     Args:
         app: The batch's own invocation.
         root: The group of all commands.
-        lent: The connection options that the batch was given, for lines that do not say otherwise.
+        inherited: The batch's connection options, for lines that do not override them.
     """
 
-    def __init__(self, app: App, root: click.Command, lent: Mapping[str, Any]) -> None:
+    def __init__(self, app: App, root: click.Command, inherited: Mapping[str, Any]) -> None:
         self.app = app
-        self.lent = lent
+        self.inherited = inherited
         self._root = root
         self._connections = Connections()
         self._count = 0
         self._failed: list[int] = []
         self._work: tuple[click.Context, Work] | None = None
-        self._kept = ExitStack()
+        self._contexts = ExitStack()
 
     async def run(self) -> None:
-        """Answer every line, to the end of stdin.
+        """Run every line until the end of stdin.
 
         Raises:
             CommandFailure: A line failed, or stdin cannot be read.
-            ClosedPipe: Nobody reads stdout any more.
+            ClosedPipe: The reader of stdout has gone.
         """
         lines = StdinLines()
         try:
-            with _stdin_taken():
+            with _stdin_reserved():
                 while (line := await lines.next()) is not None:
                     self._count += 1
-                    await _hear_out_the_loop()
-                    await self._answer(line)
+                    await _run_pending_callbacks()
+                    await self._run_line(line)
         finally:
             await self._connections.close()
-        self._conclude()
+        self._raise_if_failed()
 
     def accept(self, ctx: click.Context, work: Work) -> None:
-        """Take over what the line's command is to do; `ctx` stays open until it is done."""
-        self._kept.enter_context(ctx)
+        """Accept the line's work, to run later; `ctx` stays open until it is done."""
+        self._contexts.enter_context(ctx)
         self._work = (ctx, work)
 
     def connected(self, settings: ConnectionSettings) -> AbstractAsyncContextManager[GatewayClient]:
-        """Give the connection for these settings, which outlives the line."""
-        return self._connections.lend(settings)
+        """Yield the client for these settings; its connection outlives the line."""
+        return self._connections.client(settings)
 
-    async def _answer(self, line: bytes) -> None:
+    async def _run_line(self, line: bytes) -> None:
         app = self.app
         try:
             words = _words(line, first=self._count == 1)
             if words:
                 app = App(words, host=self)
-                await self._run(app, words)
+                await self._run_command(app, words)
         except ClosedPipe:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a line raises, the next one is run
+        except Exception as error:  # noqa: BLE001 - whatever a line raises, the next one runs
             self._fail(app, error)
         finally:
             pass_through(self.app.gate)
         write_line(END_MARKER)
 
-    async def _run(self, app: App, words: list[str]) -> None:
-        if words[0] in _REFUSED:
-            raise click.UsageError(_REFUSED[words[0]])
-        # What a command does before it talks to a gateway is done in the loop, which nothing else is waiting for then: parsing,
-        # reading a key file. Connections that are idle meanwhile have their say between the lines.
+    async def _run_command(self, app: App, words: list[str]) -> None:
+        if words[0] in _NOT_IN_BATCH:
+            raise click.UsageError(_NOT_IN_BATCH[words[0]])
+        # Parsing and reading a key file block the loop, but nothing else needs it then. Idle connections are served
+        # between lines.
         app.output.end_marker = END_MARKER
         self._work = None
         try:
-            with ExitStack() as self._kept:
-                self._root.invoke(self._kept.enter_context(self._root.make_context(PROGRAM, words, obj=app)))
+            with ExitStack() as self._contexts:
+                self._root.invoke(self._contexts.enter_context(self._root.make_context(PROGRAM, words, obj=app)))
                 if self._work is not None:
                     ctx, work = self._work
                     with ctx:
@@ -131,11 +131,11 @@ class Batch:
             app.fail(failure)
         write_line(f'{{"error": {json_text(failure.to_json()["message"])}, "type": "error"}}', flush=False)
 
-    def _conclude(self) -> None:
+    def _raise_if_failed(self) -> None:
         if self._failed:
             lines = "1 line" if self._count == 1 else f"{self._count} lines"
             raise CommandFailure(
-                f"{len(self._failed)} of {lines} failed, the first in line {self._failed[0]}",
+                f"{len(self._failed)} of {lines} failed, first in line {self._failed[0]}",
                 code=ExitCode.PARTLY_FAILED,
             )
 
@@ -144,16 +144,16 @@ def _words(line: bytes, *, first: bool) -> list[str]:
     """Return the words of a command line; none for an empty line or a comment.
 
     Raises:
-        click.UsageError: The line is no text, or no words can be made of it.
+        click.UsageError: The line is not text, or cannot be split into words.
     """
     if len(line) > LONGEST:
-        raise click.UsageError(f"The line is longer than {LONGEST} bytes: more does not fit into a message.")
+        raise click.UsageError(f"The line is longer than {LONGEST} bytes, which exceeds the message limit.")
     try:
         text = line.decode("utf-8-sig" if first else "utf-8")
     except UnicodeDecodeError as error:
-        raise click.UsageError(f"The line is no UTF-8 text: byte {error.start + 1} does not belong there.") from None
+        raise click.UsageError(f"The line is not valid UTF-8 at byte {error.start + 1}.") from None
     if "\0" in text:
-        raise click.UsageError(f"The line holds a NUL character in column {text.index(chr(0)) + 1}.")
+        raise click.UsageError(f"The line contains a NUL character in column {text.index(chr(0)) + 1}.")
     if text.lstrip().startswith("#"):
         return []
     try:
@@ -163,16 +163,16 @@ def _words(line: bytes, *, first: bool) -> list[str]:
     return words[1:] if words[:1] == [PROGRAM] else words
 
 
-async def _hear_out_the_loop() -> None:
-    """Let the loop do what has come for it before the line: a signal, or the end of a connection that the line would take."""
-    for _ in range(_TURNS):
+async def _run_pending_callbacks() -> None:
+    """Let the loop handle pending events before the line runs: a signal, or the loss of a connection it would use."""
+    for _ in range(_LOOP_ITERATIONS):
         await asyncio.sleep(0)
 
 
 @contextmanager
-def _stdin_taken() -> Iterator[None]:
+def _stdin_reserved() -> Iterator[None]:
     stdin = sys.stdin
-    sys.stdin = cast("Any", TakenStdin())
+    sys.stdin = cast("Any", ReservedStdin())
     try:
         yield
     finally:

@@ -1,8 +1,8 @@
-"""Reads stdin line by line beside a running event loop, never further than asked for.
+"""Reads stdin line by line without blocking the event loop, and only on demand.
 
-A thread does the reading, which can take as long as whoever writes wants. It reads what there is and waits for no buffer
-to fill, so that a program can write one line and wait for the answer before it writes the next. No lock of `sys.stdin` is
-held meanwhile: the interpreter would want it at its end, while the thread still waits.
+A thread reads whatever is available and does not wait for a full buffer, so that a program can write one line and wait
+for its output before it writes the next. The thread holds no lock of `sys.stdin`, because the interpreter takes that
+lock at exit while the thread may still be blocked.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from io import RawIOBase
 
 LONGEST: Final = 16 * 1024 * 1024
-"""Bytes of a line; what is longer would not fit into a message to the gateway."""
+"""Bytes of a line; a longer one would not fit into a message to the gateway."""
 _MOST_SKIPPED: Final = 1024 * 1024 * 1024
-"""Bytes of a line's rest that are read only to find its end; a device never comes to it."""
+"""Bytes to skip in search of the end of a line that is too long; an endless device has none."""
 _CHUNK: Final = 64 * 1024
 _POLL_SECONDS: Final = 0.05
 
@@ -40,7 +40,7 @@ class StdinLines:
     def __init__(self) -> None:
         buffer = getattr(sys.stdin, "buffer", None)
         if buffer is None:
-            raise CommandFailure("stdin is closed: it has no lines to run")
+            raise CommandFailure("stdin is closed")
         self._stream: RawIOBase = getattr(buffer, "raw", buffer)
         self._wanted: queue.SimpleQueue[asyncio.Future[bytes]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -48,18 +48,18 @@ class StdinLines:
         self._ended = False
 
     async def next(self) -> bytes | None:
-        """Return the next line without its line feed, None after the last one; that one may lack its line feed.
+        """Return the next line without its line feed, or None after the last one, which may lack its line feed.
 
-        Of a line that is longer than `LONGEST` one byte more than that is returned.
+        A line longer than `LONGEST` is truncated to one byte more than that.
 
         Raises:
-            CommandFailure: stdin cannot be read, or its line has no end.
+            CommandFailure: stdin cannot be read, or the line does not end.
         """
         searched = skipped = 0
         while (end := self._data.find(b"\n", searched)) < 0 and not self._ended:
             skipped += max(0, len(self._data) - LONGEST - 1)
             if skipped > _MOST_SKIPPED:
-                raise CommandFailure(f"stdin has a line of more than {_MOST_SKIPPED} bytes: it holds no command lines")
+                raise CommandFailure(f"stdin has a line of more than {_MOST_SKIPPED} bytes")
             del self._data[LONGEST + 1 :]
             searched = len(self._data)
             chunk = await self._read()
@@ -92,16 +92,16 @@ class StdinLines:
                 result: bytes | OSError = self._read_some()
             except OSError as error:
                 result = error
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                chunk.get_loop().call_soon_threadsafe(_hand_over, chunk, result)
+            with suppress(RuntimeError):  # the loop is closed: nobody is waiting
+                chunk.get_loop().call_soon_threadsafe(_resolve, chunk, result)
 
     def _read_some(self) -> bytes:
         while (data := self._stream.read(_CHUNK)) is None:
-            time.sleep(_POLL_SECONDS)  # another program has made the pipe that both use a non-blocking one
+            time.sleep(_POLL_SECONDS)  # another program has set the shared pipe to non-blocking
         return data
 
 
-def _hand_over(chunk: asyncio.Future[bytes], result: bytes | OSError) -> None:
+def _resolve(chunk: asyncio.Future[bytes], result: bytes | OSError) -> None:
     if chunk.done():
         return
     if isinstance(result, OSError):
@@ -110,14 +110,14 @@ def _hand_over(chunk: asyncio.Future[bytes], result: bytes | OSError) -> None:
         chunk.set_result(result)
 
 
-class TakenStdin:
-    """What the lines of a batch find in the place of stdin: it belongs to the batch."""
+class ReservedStdin:
+    """Replaces `sys.stdin` for the lines of a batch, because the batch itself reads stdin."""
 
     encoding = "utf-8"
     closed = False
 
     def isatty(self) -> bool:
-        """Nobody can be asked anything here."""
+        """Return False: prompts are impossible."""
         return False
 
     def __getattr__(self, name: str) -> Any:
@@ -129,4 +129,4 @@ class TakenStdin:
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        raise click.UsageError("stdin carries the lines of the batch: name a file instead.")
+        raise click.UsageError("stdin is in use by the batch: name a file instead.")

@@ -1,1 +1,1 @@
-"""The bulk commands: their entries, their chunks, their results."""
+"""The bulk commands: entries, chunks, results."""

@@ -1,4 +1,4 @@
-"""How the results of a bulk command are written: each as it comes, or all in one document, and what failed besides."""
+"""Writes the results of a bulk command, each as it arrives or all in one document, and reports failed entries."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from mxgateway_cli.input.target import Place
 
 _WIDEST: Final = 60
-"""Longer values are cut in a table; the other formats show them whole."""
-_WRITTEN_AT_ONCE: Final = 1_000
-"""Results that a document is written in pieces of."""
+"""Longer values are truncated in a table; the other formats show them in full."""
+_RESULTS_PER_WRITE: Final = 1_000
+"""A document is written in chunks of this many results."""
 
 
 class ResultKind(NamedTuple):
-    """What the results of a command are like."""
+    """How a command's kind of results is written."""
 
     headings: tuple[str, ...]
     widths: tuple[str, ...]
     cells: Callable[[Any], tuple[str, ...]]
-    """Makes a row of the table, without the entry's name."""
+    """Returns a result's table row, without the entry's name."""
     value: Callable[[Any], str]
-    """The answer, for the format ``value``."""
+    """Returns the text for the format ``value``."""
     changes: bool = True
-    """Whether the command changes anything; then its work goes on when nobody reads its results any more."""
+    """Whether the command changes anything; if so, it continues after the reader of stdout has gone."""
 
 
 class PartlyFailed(CommandFailure):
-    """Some entries of a bulk command failed, or all of them."""
+    """Some or all entries of a bulk command failed."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code=ExitCode.PARTLY_FAILED, hint="each result says why its entry failed")
@@ -48,8 +48,8 @@ class BulkReport:
     Args:
         call: The command's run.
         operation: The command's name.
-        entries: What it works on.
-        kind: What its results are like.
+        entries: Its entries.
+        kind: The kind of its results.
     """
 
     def __init__(self, call: Call, operation: str, entries: Entries, kind: ResultKind) -> None:
@@ -65,11 +65,11 @@ class BulkReport:
         self._texts: list[str] = []
 
     def start(self, place: Place) -> None:
-        """Begin: the results come from there."""
+        """Set the session and server handle of the results."""
         self._place = place
 
     def sending(self, part: range) -> None:
-        """Note which entries are on their way: if nothing is heard of them, they may have been carried out."""
+        """Note the entries that are being sent: they may be carried out even if no reply arrives."""
         self._in_doubt = len(part)
 
     def add(self, results: Sequence[Any]) -> None:
@@ -80,37 +80,37 @@ class BulkReport:
                 self._write(self._output.row, self._row(("item", *self._kind.headings)))
             self._add(result)
 
-    def break_off(self, error: mxgateway.MxGatewayError) -> None:
-        """Write what came before a call failed, and let its error tell of all entries rather than of that call's alone."""
+    def fail(self, error: mxgateway.MxGatewayError) -> None:
+        """Write the results that arrived before a call failed, and extend its error to cover all entries."""
         partial = error.partial
         self.add(partial.results if partial is not None else ())
         self._in_doubt = len(partial.in_doubt) if partial is not None else 0
         begin, total = self._answered, len(self._entries)
         in_doubt = range(begin, begin + self._in_doubt)
-        # Results are told by their number alone, so they are not held here.
-        tell_partial(error, mxgateway.PartialBulk((None,) * begin, in_doubt, range(in_doubt.stop, total)))
+        # The error reports only the number of results, so they are not held here.
+        replace_partial(error, mxgateway.PartialBulk((None,) * begin, in_doubt, range(in_doubt.stop, total)))
 
     def finish(self) -> None:
-        """Write the document, if there is to be one and anything stands in it."""
+        """Write the document, if the format is ``json`` and there are results."""
         if self._output.form != "json" or not self._texts or self._place is None:
             return
         self._write(self._output.text, self._head(self._place))
-        for begin in range(0, len(self._texts), _WRITTEN_AT_ONCE):
-            texts = self._texts[begin : begin + _WRITTEN_AT_ONCE]
+        for begin in range(0, len(self._texts), _RESULTS_PER_WRITE):
+            texts = self._texts[begin : begin + _RESULTS_PER_WRITE]
             more = begin + len(texts) < len(self._texts)
             self._write(self._output.text, "    " + ",\n    ".join(texts) + ("," if more else ""))
         self._write(self._output.text, "  ]\n}")
 
     def check(self) -> None:
-        """Say how the command ends when all of its calls were answered.
+        """Raise if entries failed, after all calls were answered.
 
         Raises:
-            PartlyFailed: Some did, or all.
-            ClosedPipe: None did, and nobody reads stdout any more.
+            PartlyFailed: Some or all entries failed.
+            ClosedPipe: No entry failed, but the reader of stdout has gone.
         """
         if self._failed:
-            told = f"{self._failed} of {len(self._entries)} entries failed"
-            raise PartlyFailed(f"{told}, the first: {self._first_failure}")
+            count = f"{self._failed} of {len(self._entries)} entries failed"
+            raise PartlyFailed(f"{count}, the first: {self._first_failure}")
         if self._unread:
             raise ClosedPipe
 
@@ -121,7 +121,7 @@ class BulkReport:
         self._answered += 1
         if not result.was_successful:
             self._failed += 1
-            self._first_failure = self._first_failure or f"{name}: {trouble(result)}"
+            self._first_failure = self._first_failure or f"{name}: {failure_text(result)}"
         if self._output.form == "json":
             self._texts.append(json_text(mxgateway.to_json_dict(result), indent=2).replace("\n", "\n    "))
         elif self._output.form == "jsonl":
@@ -135,7 +135,7 @@ class BulkReport:
         return tuple(f"{cell:{width}}" for cell, width in zip(cells, ("<30", *self._kind.widths), strict=True))
 
     def _head(self, place: Place) -> str:
-        """Return the document's text up to its results, which became texts when they came: as objects they would take many times the room."""
+        """Return the document's text up to its results, which are kept as text: objects would take far more memory."""
         head = {
             "operation": self._operation,
             "sessionId": place.session.session_id,
@@ -155,20 +155,20 @@ class BulkReport:
         except ClosedPipe:
             if not self._kind.changes:
                 raise
-            # Half of what was to be changed is worse than results that nobody reads.
+            # A half-done change is worse than results that nobody reads.
             self._unread = True
             discard_stdout()
 
 
-def tell_partial(error: mxgateway.MxGatewayError, partial: mxgateway.PartialBulk) -> None:
-    """Let an error tell this of its entries, instead of what it told so far."""
+def replace_partial(error: mxgateway.MxGatewayError, partial: mxgateway.PartialBulk) -> None:
+    """Replace what an error reports about its entries."""
     if error.partial is not None:
         error.message = error.message.removesuffix(f"; {error.partial}")
     error.add_partial(partial)
 
 
-def trouble(result: SubscribeResult | BulkReadResult | BulkWriteResult) -> str:
-    """Return in words why an entry failed."""
+def failure_text(result: SubscribeResult | BulkReadResult | BulkWriteResult) -> str:
+    """Return why an entry failed, in words."""
     hresult = getattr(result, "hresult", None)
     reasons = [mxgateway.status.explain_hresult(hresult)] if hresult else []
     reasons += map(mxgateway.status.explain_status, mxgateway.status.failures(getattr(result, "statuses", ())))
@@ -179,7 +179,7 @@ def trouble(result: SubscribeResult | BulkReadResult | BulkWriteResult) -> str:
 
 
 def _outcome(result: Any) -> str:
-    return "ok" if result.was_successful else trouble(result)
+    return "ok" if result.was_successful else failure_text(result)
 
 
 def _subscription_cells(result: SubscribeResult) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""How a bulk command runs: in calls of a thousand entries, with a progress bar for people, to the end or to the first call that fails."""
+"""Runs a bulk command in calls of a thousand entries, with a progress bar, until the first call that fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.bulk.output import BulkReport, ResultKind, tell_partial
+from mxgateway_cli.bulk.output import BulkReport, ResultKind, replace_partial
 from mxgateway_cli.input.target import Place, check_pair, server_place
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from mxgateway_cli.declaring.command import Call
     from mxgateway_cli.terminal.stdout import Output
 
-PART: Final = 1_000
-"""Entries of one call, as the library splits them; between two calls progress shows and results are written."""
+CHUNK: Final = 1_000
+"""Entries per call, as the library splits them; progress is shown and results are written between calls."""
 
 Send = Callable[[range], Awaitable[Sequence[Any]]]
 """Sends the entries with these indexes and returns their results."""
@@ -31,7 +31,7 @@ Send = Callable[[range], Awaitable[Sequence[Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the command works: in an open session, or in one of its own."""
+    """The open session that a command uses, or a session of its own."""
 
     session_id: str | None
     server_handle: int | None
@@ -39,14 +39,14 @@ class Target:
 
     @property
     def is_own(self) -> bool:
-        """True for a session of the command's own."""
+        """True if the command opens its own session."""
         return self.session_id is None
 
     def check(self) -> None:
-        """Refuse a handle without its session, and a session without a handle.
+        """Reject a handle without its session, and a session without a handle.
 
         Raises:
-            click.UsageError: One lacks the other.
+            click.UsageError: One is given without the other.
         """
         check_pair(self.session_id, "--server-handle", self.server_handle)
 
@@ -64,20 +64,20 @@ async def run_bulk(
     Args:
         call: The command's run.
         operation: The command's name.
-        kind: What its results are like.
-        target: Where it works.
-        entries: What it works on.
-        prepare: Makes the function that sends entries from that place.
+        kind: The kind of its results.
+        target: The session to use.
+        entries: The entries.
+        prepare: Returns the function that sends entries, for a session and server handle.
 
     Raises:
-        MxGatewayError: A call failed; its text tells what became of the entries.
+        MxGatewayError: A call failed; its message reports what became of the entries.
         PartlyFailed: All calls were answered, and entries failed.
     """
     report = BulkReport(call, operation, entries, kind)
     try:
         async with (
             server_place(call, target.session_id, target.server_handle, target.client_name) as place,
-            _events_taken(place.session, needed=target.is_own and len(entries) > PART),
+            _discarded_events(place.session, needed=target.is_own and len(entries) > CHUNK),
         ):
             report.start(place)
             await _send_all(report, await prepare(place), len(entries), _bar(operation, len(entries), call.output))
@@ -88,13 +88,13 @@ async def run_bulk(
 
 async def _send_all(report: BulkReport, send: Send, total: int, bar: Any) -> None:
     with bar as advance:
-        for begin in range(0, total, PART):
-            part = range(begin, min(begin + PART, total))
+        for begin in range(0, total, CHUNK):
+            part = range(begin, min(begin + CHUNK, total))
             report.sending(part)
             try:
                 results = await send(part)
             except mxgateway.MxGatewayError as error:
-                report.break_off(error)
+                report.fail(error)
                 raise
             report.add(results)
             advance(len(part))
@@ -102,9 +102,9 @@ async def _send_all(report: BulkReport, send: Send, total: int, bar: Any) -> Non
 
 @contextmanager
 def _bar(label: str, total: int, output: Output) -> Iterator[Callable[[int], None]]:
-    """Show progress where somebody looks: on a terminal, for a long list, and not among the results themselves."""
-    results_come_there = output.form != "json" and sys.stdout.isatty()
-    if total <= PART or results_come_there or sys.stderr is None or not sys.stderr.isatty():
+    """Show a progress bar for a long list if stderr is a terminal that does not show the results."""
+    results_on_terminal = output.form != "json" and sys.stdout.isatty()
+    if total <= CHUNK or results_on_terminal or sys.stderr is None or not sys.stderr.isatty():
         yield lambda count: None
         return
     with click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True) as bar:
@@ -112,20 +112,20 @@ def _bar(label: str, total: int, output: Output) -> Iterator[Callable[[int], Non
 
 
 @asynccontextmanager
-async def _events_taken(session: Session, *, needed: bool) -> AsyncIterator[None]:
-    """Take the session's events and drop them: nobody else reads them, and 10,000 that wait end the session."""
+async def _discarded_events(session: Session, *, needed: bool) -> AsyncIterator[None]:
+    """Read and discard the session's events: nobody else reads them, and a backlog of 10,000 ends the session."""
     if not needed:
         yield
         return
 
-    async def drop_all() -> None:
-        # If it fails the session can still carry the calls of a list that is not too long.
+    async def discard() -> None:
+        # If this fails, the session still works for a list that is not too long.
         with suppress(mxgateway.MxGatewayError):
             async with session.stream_events() as events:
                 async for _ in events:
                     pass
 
-    task = asyncio.create_task(drop_all())
+    task = asyncio.create_task(discard())
     try:
         yield
     finally:
@@ -137,7 +137,7 @@ async def _events_taken(session: Session, *, needed: bool) -> AsyncIterator[None
 # Tags instead of handles
 
 OnItems = Callable[[Sequence[int], list[int]], Awaitable[Sequence[Any]]]
-"""Works on the entries with these indexes, whose items have these handles, and returns their results."""
+"""Processes the entries with these indexes, whose items have these handles, and returns their results."""
 
 
 async def on_items(
@@ -150,16 +150,16 @@ async def on_items(
     failed: Callable[[SubscribeResult], Any] = lambda result: result,
     correlation_id: str = "",
 ) -> Sequence[Any]:
-    """Work on items, which in a session of the command's own are tags that are added first.
+    """Process the items of some entries; in a session of the command's own, tags are added as items first.
 
     Args:
-        place: Where.
+        place: The session and server handle.
         entries: All entries.
-        part: Which of them.
-        act: What is done with those that there are items for.
+        part: The entries to process.
+        act: Processes the entries that have items.
         advised: Whether added items are advised as well.
-        failed: Makes a result out of why there is no item for a tag.
-        correlation_id: For the gateway's log.
+        failed: Turns a failed add into the entry's result.
+        correlation_id: Identifies the calls in the gateway's log.
     """
     if entries.handles:
         return await act(part, entries.handles[part.start : part.stop])
@@ -169,7 +169,7 @@ async def on_items(
             place.server_handle, entries.tags[part.start : part.stop], correlation_id=correlation_id
         )  # fmt: skip
     except mxgateway.MxGatewayError as error:
-        tell_partial(error, mxgateway.PartialBulk((), range(0), range(len(part))))
+        replace_partial(error, mxgateway.PartialBulk((), range(0), range(len(part))))
         raise
     usable = [(index, result.item_handle) for index, result in zip(part, found, strict=True) if result.was_successful]
     done: Sequence[Any] = ()
@@ -177,7 +177,7 @@ async def on_items(
         if usable:
             done = await act([index for index, _ in usable], [handle for _, handle in usable])
     except mxgateway.MxGatewayError as error:
-        _count_all(error, found, failed)
+        _include_failed_adds(error, found, failed)
         raise
     return _merged(found, done, failed)
 
@@ -185,7 +185,7 @@ async def on_items(
 def _merged(
     found: Sequence[SubscribeResult], done: Sequence[Any], failed: Callable[[SubscribeResult], Any]
 ) -> list[Any]:
-    """Return one result for each entry, as far as those that have an item are answered."""
+    """Return one result per entry, up to the first entry with an item that was not answered."""
     answers, merged = iter(done), list[Any]()
     for result in found:
         if not result.was_successful:
@@ -197,14 +197,14 @@ def _merged(
     return merged
 
 
-def _count_all(
+def _include_failed_adds(
     error: mxgateway.MxGatewayError, found: Sequence[SubscribeResult], failed: Callable[[SubscribeResult], Any]
 ) -> None:
-    """Let an error that counts entries with an item count those without one, too."""
+    """Extend an error that covers only entries with an item to all entries."""
     if error.partial is None:
         return
     results = _merged(found, error.partial.results, failed)
     indexes = [index for index, result in enumerate(found) if result.was_successful]
     in_doubt = [indexes[index] for index in error.partial.in_doubt]
     end = in_doubt[-1] + 1 if in_doubt else len(results)
-    tell_partial(error, mxgateway.PartialBulk(tuple(results), range(len(results), end), range(end, len(found))))
+    replace_partial(error, mxgateway.PartialBulk(tuple(results), range(len(results), end), range(end, len(found))))

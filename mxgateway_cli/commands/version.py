@@ -11,7 +11,7 @@ from mxgateway_cli.running.app import App
 
 
 def _fingerprint() -> str:
-    """Return the fingerprint of the contract in force: the one that MXGATEWAY_CONTRACT names, or this program's own."""
+    """Return the fingerprint of the contract in use: the one that MXGATEWAY_CONTRACT names, or this program's own."""
     source = os.environ.get("MXGATEWAY_CONTRACT")
     if source is None or source == "auto":
         return mxgateway.CONTRACT_FINGERPRINT

@@ -1,1 +1,1 @@
-"""From options, environment and profile to a connected client."""
+"""Turns options, environment and profile into a connected client."""

@@ -1,6 +1,6 @@
-"""From connection options to a connected client.
+"""Turns connection options into a connected client.
 
-What each option is taken from, and what becomes of options that exclude each other, is told in `precedence`.
+`precedence` defines where each option comes from, and which one wins when options exclude each other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import click
 
 import mxgateway
 from mxgateway.system.files import read_secret, refusal_text
-from mxgateway_cli.connecting.precedence import Choices, Rank, blank_variable, is_blank, scheme_of, shared_timeout
+from mxgateway_cli.connecting.precedence import Choices, Rank, empty_variable_error, is_blank, scheme_of, shared_timeout
 from mxgateway_cli.connecting.tls import tls_options
 from mxgateway_cli.running.settings import ConnectionSettings
 
@@ -36,14 +36,14 @@ def take_settings(ctx: click.Context, params: dict[str, Any]) -> ConnectionSetti
     """Take the connection options out of a command's parameters.
 
     Raises:
-        click.UsageError: Options contradict each other, or no key is where one was announced.
+        click.UsageError: Options contradict each other, or the key is missing where an option says it is.
     """
     choices = Choices.take(ctx, params)
-    for text in choices.settle():
+    for text in choices.resolve():
         _warn(text)
     taken = choices.values
     if scheme_of(taken["endpoint"]) == "http" and not (taken["plaintext"] or taken["simulator"]):
-        raise click.UsageError(f"The endpoint {taken['endpoint']!r} asks for no TLS, which needs --plaintext as well.")
+        raise click.UsageError(f"The endpoint {taken['endpoint']!r} is without TLS: --plaintext is required as well.")
     timeout = call_timeout = taken["timeout"]
     if choices.ranks["timeout"] is Rank.DEFAULT:
         call_timeout = shared_timeout(ctx) or timeout
@@ -63,7 +63,7 @@ def take_settings(ctx: click.Context, params: dict[str, Any]) -> ConnectionSetti
 
 @asynccontextmanager
 async def connected(settings: ConnectionSettings) -> AsyncIterator[GatewayClient]:
-    """Connect for the time of the block, to the gateway or to a simulated one that is started for it."""
+    """Connect while the block runs, to the gateway or to a simulated one that is started for it."""
     async with AsyncExitStack() as stack:
         endpoint, options = settings.endpoint, settings.client_options()
         if settings.simulator:
@@ -75,17 +75,17 @@ async def connected(settings: ConnectionSettings) -> AsyncIterator[GatewayClient
 
 
 def simulated_gateway(contract: Contract | Literal["auto"] | None) -> SimulatedGateway:
-    """Return a simulated gateway that speaks a contract, not started yet."""
+    """Return a simulated gateway that uses a contract; it is not started yet."""
     from mxgateway.simulator import SimulatedGateway
 
     return SimulatedGateway(contract=contract if contract != "auto" else None)
 
 
 def load_contract(source: str | None) -> Contract | Literal["auto"] | None:
-    """Return what ``--contract`` names.
+    """Return the contract that ``--contract`` names.
 
     Raises:
-        click.UsageError: The file holds no contract.
+        click.UsageError: The file does not hold a usable contract.
     """
     if source is None or source == "auto":
         return "auto" if source else None
@@ -93,28 +93,28 @@ def load_contract(source: str | None) -> Contract | Literal["auto"] | None:
 
     try:
         contract = Contract.load(source)
-        contract.codec  # noqa: B018 - whether it fits is told before anything is sent
+        contract.codec  # noqa: B018 - an incompatible contract fails before anything is sent
     except mxgateway.MxGatewayContractError as error:
-        raise click.UsageError(f"The contract {source!r} cannot be spoken: {error}.") from None
+        raise click.UsageError(f"The contract {source!r} cannot be used: {error}.") from None
     return contract
 
 
 def log_connecting(endpoint: str, options: ClientOptions) -> None:
-    """Log where a connection leads, and how."""
+    """Log the endpoint of a connection, TLS, proxy and key."""
     key = f"API key {options.api_key}" if options.api_key is not None else "no API key"
-    way = "without TLS" if options.plaintext else "with TLS"
-    way += f" through the proxy {options.proxy}" if options.proxy is not None else ""
-    _log.debug("connecting to %s %s, %s", endpoint, way, key)
+    route = "without TLS" if options.plaintext else "with TLS"
+    route += f" through the proxy {options.proxy}" if options.proxy is not None else ""
+    _log.debug("connecting to %s %s, %s", endpoint, route, key)
 
 
 @functools.cache
 def _warn(text: str) -> None:
-    """Say once what counts for every line of a batch."""
+    """Warn once, although every line of a batch has the same options."""
     _log.warning("%s", text)
 
 
 def _api_key(choices: Choices) -> ApiKey | None:
-    """Return the key of the option that counts, or of the environment if that goes before it."""
+    """Return the key of the option that wins, or that of the environment if it has precedence."""
     found = [name for name in ("api_key", "api_key_file", "api_key_env") if choices.values[name]]
     in_environment = DEFAULT_KEY_VARIABLE in os.environ
     if in_environment and not any(choices.ranks[name] > Rank.ENVIRONMENT for name in found):
@@ -126,25 +126,25 @@ def _api_key(choices: Choices) -> ApiKey | None:
         return value
     if found[0] == "api_key_file":
         return _key_from_file(value)
-    of_profile = choices.ranks["api_key_env"] is Rank.PROFILE
-    return key_from_environment(value, "the profile's api-key-env" if of_profile else "--api-key-env")
+    from_profile = choices.ranks["api_key_env"] is Rank.PROFILE
+    return key_from_environment(value, "the profile's api-key-env" if from_profile else "--api-key-env")
 
 
 def key_from_environment(variable: str, option_name: str = "") -> ApiKey:
     """Return the key in an environment variable.
 
     Args:
-        variable: Its name.
+        variable: The variable's name.
         option_name: The option that named it, for the message.
 
     Raises:
-        click.UsageError: It is not set, or holds no key.
+        click.UsageError: The variable is not set, or does not hold a key.
     """
     text = os.environ.get(variable)
     if text is None:
-        raise click.UsageError(f"The environment variable {variable!r} of {option_name} is not set.")
+        raise click.UsageError(f"The environment variable {variable!r} named by {option_name} is not set.")
     if is_blank(variable):
-        raise blank_variable(variable)
+        raise empty_variable_error(variable)
     return _key(text, f"The environment variable {variable!r}")
 
 
@@ -154,12 +154,12 @@ def _key_from_file(path: str) -> ApiKey:
     except OSError as error:
         raise click.UsageError(f"The API key file {path!r} cannot be read: {refusal_text(error)}.") from None
     except UnicodeDecodeError:
-        raise click.UsageError(f"The API key file {path!r} is no text file.") from None
+        raise click.UsageError(f"The API key file {path!r} is not a text file.") from None
     return _key(text, f"The API key file {path!r}")
 
 
-def _key(text: str, place: str) -> ApiKey:
+def _key(text: str, source: str) -> ApiKey:
     try:
         return mxgateway.ApiKey(text)
     except ValueError as error:
-        raise click.UsageError(f"{place} holds no usable key: {error}.") from None
+        raise click.UsageError(f"{source} does not hold a usable key: {error}.") from None

@@ -1,6 +1,6 @@
-"""Passwords of MXAccess users: from the environment, a file or a hidden prompt, and never from the command line.
+"""Passwords of MXAccess users: from the environment, a file or a hidden prompt, never from the command line.
 
-They are taken while the command line is parsed: a prompt must not wait inside an event loop, where Ctrl-C would not end it.
+They are read while the command line is parsed: inside an event loop Ctrl-C would not interrupt a prompt.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import click
 
 import mxgateway
 from mxgateway.system.files import read_secret, refusal_text
-from mxgateway_cli.connecting.precedence import blank_variable
+from mxgateway_cli.connecting.precedence import empty_variable_error
 from mxgateway_cli.help.sections import Decorator, option
 from mxgateway_cli.running.app import App
 from mxgateway_cli.terminal.text import clean
@@ -22,30 +22,30 @@ _FILE_LIMIT: Final = 64 * 1024
 
 
 def password_options(prefix: str = "") -> tuple[Decorator, ...]:
-    """Return the options for the password of the user whom ``--user`` names, in the command's parameter ``password``.
+    """Return the options for the password of ``--user``; they set the command's parameter ``password``.
 
-    They stand after that option in a command's declaration. The parameter is None when no user is named.
+    A command declares them after ``--user``. The parameter is None when no user is named.
 
     Args:
-        prefix: ``verifier-`` for the one whom ``--verifier`` names, in the parameter ``verifier_password``.
+        prefix: ``verifier-`` for the password of ``--verifier``, in the parameter ``verifier_password``.
     """
     user = prefix.removesuffix("-") or "user"
     return (
         option(f"--{prefix}password-env", metavar="NAME",
-               help=f"Environment variable with the {user}'s password.  [default: a prompt on a terminal]"),
+               help=f"Environment variable with the {user}'s password.  [default: prompt on a terminal]"),
         option(f"--{prefix}password-file", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
-               help=f"File that holds the {user}'s password; a line end after it does not count."),
+               help=f"File that holds the {user}'s password; a trailing line end is ignored."),
         option(f"--{prefix}password", hidden=True, callback=_take_password),
     )  # fmt: skip
 
 
 def _take_password(ctx: click.Context, parameter: click.Parameter, given: str | None) -> mxgateway.Secret | None:
-    """Return the password, and take the options that say where it is out of the command's parameters."""
+    """Return the password, and remove the options that say where it is from the command's parameters."""
     name = str(parameter.name)
     flag = "--" + name.replace("_", "-")
     if given is not None:
         raise click.UsageError(
-            f"{flag} would show the password to everybody in the process list; use {flag}-env or {flag}-file.", ctx
+            f"{flag} would show the password in the process list; use {flag}-env or {flag}-file.", ctx
         )
     variable, file = ctx.params.pop(f"{name}_env", None), ctx.params.pop(f"{name}_file", None)
     user_parameter = name.removesuffix("_password") if name != "password" else "user"
@@ -53,13 +53,13 @@ def _take_password(ctx: click.Context, parameter: click.Parameter, given: str | 
     if ctx.resilient_parsing:
         return None
     if variable is not None and file is not None:
-        raise click.UsageError(f"{flag}-env and {flag}-file contradict each other: there is one password.", ctx)
+        raise click.UsageError(f"{flag}-env and {flag}-file contradict each other: give one of them.", ctx)
     if user is None:
         if variable is not None or file is not None:
-            raise click.UsageError(f"{flag}-{'env' if file is None else 'file'} goes with --{user_parameter}.", ctx)
+            raise click.UsageError(f"{flag}-{'env' if file is None else 'file'} requires --{user_parameter}.", ctx)
         return None
     password = mxgateway.Secret(_password(ctx, flag, user, variable, file))
-    if password.reveal():  # an empty one is none to hide
+    if password.reveal():  # an empty password cannot be redacted
         ctx.ensure_object(App).keep_secret(password)
     return password
 
@@ -68,20 +68,20 @@ def _password(ctx: click.Context, flag: str, user: str, variable: str | None, fi
     if variable is not None:
         found = os.environ.get(variable)
         if found is None:
-            raise click.UsageError(f"The environment variable {variable!r} of {flag}-env is not set.", ctx)
+            raise click.UsageError(f"The environment variable {variable!r} named by {flag}-env is not set.", ctx)
         if not found:
-            raise blank_variable(variable)
+            raise empty_variable_error(variable)
         return found
     if file is not None:
         return _from_file(ctx, file)
     if not sys.stdin or not sys.stdin.isatty():
-        raise click.UsageError(f"There is no terminal to ask for a password: use {flag}-env or {flag}-file.", ctx)
+        raise click.UsageError(f"No terminal to prompt for a password: use {flag}-env or {flag}-file.", ctx)
     import getpass
 
     try:
-        return getpass.getpass(f"Password of {clean(user)}: ", stream=sys.stderr)
+        return getpass.getpass(f"Password for {clean(user)}: ", stream=sys.stderr)
     except EOFError:
-        raise click.UsageError("No password was typed.", ctx) from None
+        raise click.UsageError("No password was entered.", ctx) from None
 
 
 def _from_file(ctx: click.Context, path: str) -> str:
@@ -90,7 +90,7 @@ def _from_file(ctx: click.Context, path: str) -> str:
     except OSError as error:
         raise click.UsageError(f"The password file {path!r} cannot be read: {refusal_text(error)}.", ctx) from None
     except UnicodeDecodeError:
-        raise click.UsageError(f"The password file {path!r} is no text file.", ctx) from None
+        raise click.UsageError(f"The password file {path!r} is not a text file.", ctx) from None
     password = text.removesuffix("\n").removesuffix("\r")
     if not password:
         raise click.UsageError(f"The password file {path!r} is empty.", ctx)

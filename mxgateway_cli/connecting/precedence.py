@@ -1,12 +1,11 @@
-"""Where the value of a connection option comes from, and which of two options counts that exclude each other.
+"""Where the value of a connection option comes from, and which of two mutually exclusive options wins.
 
-A flag goes before the flags of the batch around the line, those before the environment, the environment before the
-profile, the profile before the default. Of two options that exclude each other the one that goes before counts; if neither
-does, they are refused.
+Precedence: flag > flag of the surrounding batch > environment > profile > default. Of two options that exclude each
+other the one with precedence wins; with equal precedence both are rejected.
 
-Verification of the gateway is never lost on the way: an option that verifies goes before the file of first certificates, wherever the
-two come from, and nothing but a `--plaintext` that goes before it drops it, which is told. What is set but empty is refused: a secret
-that a pipeline forgot to fill in would fall back to less.
+Verification of the gateway is never lost: an option that verifies overrides the known hosts file, wherever the two come
+from. Only a `--plaintext` with precedence drops it, with a warning. An option or variable that is set but empty is
+rejected: a pipeline with a missing secret must not fall back to weaker security.
 """
 
 from __future__ import annotations
@@ -29,20 +28,20 @@ SERVER_OPTIONS: Final = ("endpoint", "api_key", "api_key_file", "api_key_env", "
 OPTIONS: Final = (*SERVER_OPTIONS, *TLS_OPTIONS, "plaintext", "simulator", "contract", "timeout")
 
 _EXCLUSIVE: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
-    "simulator": ((*SERVER_OPTIONS, *TLS_OPTIONS), "the simulated gateway brings its own"),
+    "simulator": ((*SERVER_OPTIONS, *TLS_OPTIONS), "the simulated gateway has its own"),
     "plaintext": (TLS_OPTIONS, "it turns TLS off"),
-    "known_hosts": (VERIFYING, "the file is for certificates that nothing else vouches for"),
-    "api_key": (("api_key_env", "api_key_file"), "one key is sent"),
-    "api_key_env": (("api_key_file",), "one key is sent"),
+    "known_hosts": (VERIFYING, "the file is for certificates that nothing else verifies"),
+    "api_key": (("api_key_env", "api_key_file"), "only one key is sent"),
+    "api_key_env": (("api_key_file",), "only one key is sent"),
 }
-"""An option, those that it cannot stand beside, and why."""
+"""An option, the options that it excludes, and why."""
 
 _PROFILE: Final = "mxgateway.profile"
-_LENT: Final = "mxgateway.lent"
+_INHERITED: Final = "mxgateway.inherited"
 
 
 class Rank(enum.IntEnum):
-    """Where a value comes from; the higher one counts."""
+    """Where a value comes from; the highest rank wins."""
 
     DEFAULT = 0
     PROFILE = 1
@@ -58,42 +57,42 @@ _RANKS: Final = {
 }
 
 
-class LentProfile(Protocol):
-    """The connection options under one name."""
+class AppliedProfile(Protocol):
+    """The profile that a command uses."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The profile's name."""
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The values by the names of the commands' parameters."""
+        """The values by parameter name."""
 
-    def refusal(self, parameter: str | None, why: str) -> Exception:
-        """Return the refusal of a value that a command cannot use."""
+    def value_error(self, parameter: str | None, why: str) -> Exception:
+        """Return the error for a value that a command cannot use."""
 
 
 class ConnectionOption(SectionOption):
-    """An option whose value may also come from the batch that the command is a line of, or from a profile."""
+    """An option whose value may also come from the surrounding batch or from a profile."""
 
     def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
-        """Take the batch's value where the line has none of its own, the profile's where nothing else has one.
+        """Return the line's own value, else the batch's; the profile's if nothing else sets one.
 
         Raises:
             click.UsageError: The value is empty.
         """
         value, source = super().consume_value(ctx, opts)
-        name, lent, profile = self.name or "", _lent(ctx), _profile(ctx)
+        name, inherited, profile = self.name or "", _inherited(ctx), _profile(ctx)
         if source is ParameterSource.COMMANDLINE:
             self._check_flag(ctx, value)
             return value, source
-        if name in lent:
-            ctx.meta.setdefault(_LENT, set()).add(name)
-            return lent[name], ParameterSource.COMMANDLINE
-        if not (ctx.resilient_parsing or _simulated(lent, opts)):
+        if name in inherited:
+            ctx.meta.setdefault(_INHERITED, set()).add(name)
+            return inherited[name], ParameterSource.COMMANDLINE
+        if not (ctx.resilient_parsing or _simulated(inherited, opts)):
             self._check_variable()
         if self.is_flag and source is ParameterSource.ENVIRONMENT and not self.type_cast_value(ctx, value):
-            source = ParameterSource.DEFAULT  # a variable that says no takes nothing away from a profile that says yes
+            source = ParameterSource.DEFAULT  # a false variable does not override a profile's true
         if source is ParameterSource.DEFAULT and name in profile:
             return profile[name], ParameterSource.DEFAULT_MAP
         return value, source
@@ -101,29 +100,29 @@ class ConnectionOption(SectionOption):
     def _check_flag(self, ctx: click.Context, value: Any) -> None:
         texts = value if isinstance(value, list | tuple) else [value]
         if not ctx.resilient_parsing and any(isinstance(text, str) and not text.strip() for text in texts):
-            raise click.UsageError(f"{flag(self.name or '')} is empty: give it a value, or leave it out.", ctx)
+            raise click.UsageError(f"{flag(self.name or '')} is empty: give it a value or omit it.", ctx)
 
     def _check_variable(self) -> None:
         if isinstance(self.envvar, str) and is_blank(self.envvar):
-            raise blank_variable(self.envvar)
+            raise empty_variable_error(self.envvar)
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:
-        """Convert the value; one of a profile that cannot be converted is told with its place in the file."""
+        """Convert the value; an error in a profile's value names its line in the file."""
         try:
             return super().process_value(ctx, value)
         except click.BadParameter as error:
             if ctx.get_parameter_source(self.name or "") is not ParameterSource.DEFAULT_MAP:
                 raise
-            raise ctx.meta[_PROFILE].refusal(self.name, error.message) from None
+            raise ctx.meta[_PROFILE].value_error(self.name, error.message) from None
 
 
-def lend_profile(ctx: click.Context, profile: LentProfile) -> None:
-    """Let a profile supply what neither a flag nor the environment says."""
+def apply_profile(ctx: click.Context, profile: AppliedProfile) -> None:
+    """Use a profile for the options that neither a flag nor the environment sets."""
     ctx.meta[_PROFILE] = profile
 
 
 def flags(ctx: click.Context, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the connection options that stood on the command line, by their parameters' names."""
+    """Return the connection options given on the command line, by parameter name."""
     given = {name: params[name] for name in OPTIONS if name in params and _rank(ctx, name) is Rank.FLAG}
     if _rank(ctx, "profile") is Rank.FLAG:
         given["profile"] = ctx.meta[_PROFILE].name
@@ -132,25 +131,25 @@ def flags(ctx: click.Context, params: Mapping[str, Any]) -> dict[str, Any]:
 
 def shared_timeout(ctx: click.Context) -> float | None:
     """Return the ``timeout`` of the batch or the profile, in seconds; None when neither has one."""
-    return _lent(ctx).get("timeout") or _profile(ctx).get("timeout")
+    return _inherited(ctx).get("timeout") or _profile(ctx).get("timeout")
 
 
 def is_blank(variable: str) -> bool:
-    """Tell whether an environment variable is set, but to nothing or to blanks alone."""
+    """Return whether an environment variable is set, but empty or only white space."""
     return not os.environ.get(variable, "set").strip()
 
 
-def blank_variable(variable: str) -> click.UsageError:
-    """Return the refusal of an environment variable that is set but empty."""
-    return click.UsageError(f"The environment variable {variable!r} is set but empty: give it its value, or unset it.")
+def empty_variable_error(variable: str) -> click.UsageError:
+    """Return the error for an environment variable that is set but empty."""
+    return click.UsageError(f"The environment variable {variable!r} is set but empty: give it a value or unset it.")
 
 
 class Choices:
     """The values of the connection options, and where each comes from.
 
     Args:
-        values: By the options' names.
-        ranks: By the same names.
+        values: Values by option name.
+        ranks: Ranks by option name.
     """
 
     def __init__(self, values: Mapping[str, Any], ranks: Mapping[str, Rank]) -> None:
@@ -163,30 +162,30 @@ class Choices:
         values = {name: params.pop(name) for name in OPTIONS}
         return cls(values, {name: _rank(ctx, name) for name in values})
 
-    def settle(self) -> list[str]:
-        """Drop what an option excludes that goes before it, and what verification excludes.
+    def resolve(self) -> list[str]:
+        """Drop the options that one with precedence excludes, and those that verification excludes.
 
         Returns:
-            What is to be told of it, one line each.
+            Warnings, one line each.
 
         Raises:
-            click.UsageError: Options exclude each other and neither goes before.
+            click.UsageError: Options exclude each other and neither has precedence.
         """
         self._exclude("simulator")
         self._follow_https()
-        told = []
-        if lost := [flag(name) for name in self._exclude("plaintext") if name in VERIFYING]:
-            told.append(
-                f"--plaintext drops {', '.join(lost)}: nothing verifies the gateway, and all is sent in clear text"
+        warnings = []
+        if dropped := [flag(name) for name in self._exclude("plaintext") if name in VERIFYING]:
+            warnings.append(
+                f"--plaintext drops {', '.join(dropped)}: the gateway is not verified, and all data is sent unencrypted"
             )
-        if unused := self._verify():
-            told.append(unused)
+        if unused := self._drop_known_hosts():
+            warnings.append(unused)
         self._exclude("api_key")
         self._exclude("api_key_env")
-        return told
+        return warnings
 
     def _exclude(self, name: str) -> list[str]:
-        """Drop an option or its rivals, and return the rivals that were dropped."""
+        """Drop an option or the ones that it excludes; return the excluded ones that were dropped."""
         others, why = _EXCLUSIVE[name]
         rivals = self._given(others)
         if not self.values.get(name) or not rivals:
@@ -203,19 +202,19 @@ class Choices:
         return list(rivals)
 
     def _follow_https(self) -> None:
-        """Let an endpoint that asks for TLS turn off the plaintext that it goes before.
+        """Drop `plaintext` if an https endpoint has precedence over it.
 
-        It comes before `plaintext` has dropped anything: with TLS what verifies the gateway counts.
+        Runs before `plaintext` drops anything: with TLS the options that verify the gateway apply.
         """
         endpoint, plaintext = self.values.get("endpoint"), self.values.get("plaintext")
         if not plaintext or scheme_of(endpoint) != "https":
             return
         if self.ranks["endpoint"] <= self.ranks["plaintext"]:
-            raise click.UsageError(f"The endpoint {endpoint!r} asks for TLS, but --plaintext is given.")
+            raise click.UsageError(f"The endpoint {endpoint!r} requires TLS, but --plaintext is given.")
         self.drop("plaintext")
 
-    def _verify(self) -> str:
-        """Drop the file of first certificates where something verifies the gateway; return what is to be told of it."""
+    def _drop_known_hosts(self) -> str:
+        """Drop the known hosts file if another option verifies the gateway; return the warning, if any."""
         verifying = self._given(VERIFYING)
         if not verifying or not self.values.get("known_hosts"):
             return ""
@@ -224,53 +223,55 @@ class Choices:
             self._exclude("known_hosts")
             return ""
         self.drop("known_hosts")
-        named = rank >= Rank.BATCH  # a variable is for all gateways, and says nothing of this one
-        return f"--known-hosts is not used: {', '.join(map(flag, verifying))} verifies the gateway" if named else ""
+        is_explicit = rank >= Rank.BATCH  # a variable applies to all gateways, so it was not meant for this one
+        return (
+            f"--known-hosts is ignored: {', '.join(map(flag, verifying))} verifies the gateway" if is_explicit else ""
+        )
 
     def _given(self, names: Collection[str]) -> dict[str, Rank]:
         return {name: self.ranks[name] for name in names if self.values.get(name)}
 
     def drop(self, name: str) -> None:
-        """Go on as if the option had not been given."""
+        """Treat the option as not given."""
         self.values[name] = () if name == "pin" else None
         self.ranks[name] = Rank.DEFAULT
 
 
 def contradiction(name: str, others: Collection[str], why: str) -> click.UsageError:
-    """Return the refusal of options that exclude each other."""
+    """Return the error for options that exclude each other."""
     return click.UsageError(f"{flag(name)} and {', '.join(map(flag, others))} contradict each other: {why}.")
 
 
 def scheme_of(endpoint: str | None) -> str:
-    """Return ``http`` or ``https`` when the endpoint names one, else an empty text.
+    """Return ``http`` or ``https`` if the endpoint has a scheme, else an empty string.
 
     Raises:
-        MxGatewayInvalidRequestError: It is no endpoint. Nothing else looks at it then: it may hold a password.
+        MxGatewayInvalidRequestError: It is not an endpoint. The message does not show it: it may hold a password.
     """
     return mxgateway.Endpoint.parse(endpoint).scheme if endpoint else ""
 
 
 def flag(name: str) -> str:
-    """Return an option as it stands on a command line."""
+    """Return an option as written on a command line."""
     return "--" + name.replace("_", "-")
 
 
 def _rank(ctx: click.Context, name: str) -> Rank:
-    if name in ctx.meta.get(_LENT, ()):
+    if name in ctx.meta.get(_INHERITED, ()):
         return Rank.BATCH
     source = ctx.get_parameter_source(name)
     return _RANKS.get(source, Rank.DEFAULT) if source is not None else Rank.DEFAULT
 
 
-def _simulated(lent: Mapping[str, Any], opts: Mapping[str, Any]) -> bool:
-    """Tell whether the simulated gateway surely counts, for which no variable does."""
+def _simulated(inherited: Mapping[str, Any], opts: Mapping[str, Any]) -> bool:
+    """Return whether the simulated gateway is certain to be used; it ignores the environment."""
     named = any(opts.get(name) for name in (*SERVER_OPTIONS, *TLS_OPTIONS))
-    return bool(opts.get("simulator") or (lent.get("simulator") and not named))
+    return bool(opts.get("simulator") or (inherited.get("simulator") and not named))
 
 
-def _lent(ctx: click.Context) -> Mapping[str, Any]:
+def _inherited(ctx: click.Context) -> Mapping[str, Any]:
     app = ctx.find_object(App)
-    return app.host.lent if app is not None and app.host is not None else {}
+    return app.host.inherited if app is not None and app.host is not None else {}
 
 
 def _profile(ctx: click.Context) -> Mapping[str, Any]:

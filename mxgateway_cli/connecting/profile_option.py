@@ -1,6 +1,6 @@
-"""The option that names a profile: what it does to the command that it stands in, and how a shell completes it.
+"""The ``--profile`` option: how it applies a profile, and how a shell completes it.
 
-The profiles' file, and what reads it, is loaded when a profile is named, and not by every command.
+The module that reads the profiles is imported only when a profile is named.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from contextlib import suppress
 
 import click
 
-from mxgateway_cli.connecting.precedence import lend_profile
+from mxgateway_cli.connecting.precedence import apply_profile
 
 
 def use_profile(ctx: click.Context, _option: click.Parameter, name: str | None) -> None:
-    """Let the profile `name` supply what neither a flag nor the environment says.
+    """Use the profile `name` for the options that neither a flag nor the environment sets.
 
     Raises:
-        ProfileError: There is no such profile, or its file is broken.
+        ProfileError: There is no such profile, or the file is invalid.
     """
     if name is None or ctx.resilient_parsing:
         return
     from mxgateway_cli.connecting import profiles
 
-    lend_profile(ctx, profiles.load().profile(name))
+    apply_profile(ctx, profiles.load().profile(name))
 
 
 def profile_names(_ctx: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
-    """Return the profiles whose names begin so, for a shell that completes them; a file that cannot be read has none."""
+    """Return the profile names that start with `incomplete`, for shell completion; none if the file cannot be read."""
     from mxgateway_cli.connecting import profiles
 
     with suppress(profiles.ProfileError):

@@ -1,4 +1,4 @@
-"""Connection options under a name, in a TOML file of the user's configuration directory; never a key or a password."""
+"""Named sets of connection options in a TOML file in the user's configuration directory; never a key or a password."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import click
 import mxgateway
 from mxgateway.system.files import own_file, refusal_text
 from mxgateway_cli.connecting import toml_text
-from mxgateway_cli.connecting.precedence import Choices, Rank, blank_variable, is_blank
+from mxgateway_cli.connecting.precedence import Choices, Rank, empty_variable_error, is_blank
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 from mxgateway_cli.terminal.text import clean
 
 FILE_VARIABLE: Final = "MXGATEWAY_CONFIG"
-_ROOM: Final = "profile"
+_TABLE: Final = "profile"
 _LIMIT: Final = 1024 * 1024
-"""A file of profiles is small; what is larger is another file, or a device that never ends."""
+"""Bytes of the file; a larger file is not one of profiles, or is an endless device."""
 _LONGEST_NAME: Final = 64
 FILES: Final = ("ca-file", "known-hosts", "client-cert", "client-key", "api-key-file", "contract")
 _FLAGS: Final = ("plaintext", "tls", "require-certificate-validation")
@@ -32,24 +32,24 @@ OPTIONS: Final = (
     "endpoint", "plaintext", "tls", "ca-file", "require-certificate-validation", "server-name-override", "pin", "known-hosts",
     "client-cert", "client-key", "proxy", "api-key-env", "api-key-file", "contract", "timeout",
 )  # fmt: skip
-"""What a profile can hold, in the order in which it is shown."""
+"""The options that a profile can hold, in display order."""
 
-NO_KEY: Final = "a profile holds no key: name the variable or the file that does, with api-key-env or api-key-file"
-_NO_PASSWORD: Final = "a profile holds no password: {0} carries it"  # noqa: S105 - no password, as it says
+NO_KEY: Final = "a profile cannot hold a key: name the variable or file that does, with api-key-env or api-key-file"
+_NO_PASSWORD: Final = "a profile cannot hold a password: use {0}"  # noqa: S105 - not a password
 _SECRETS: Final = {
     "api-key": NO_KEY,
     "client-key-password": _NO_PASSWORD.format("the variable MXGATEWAY_CLIENT_KEY_PASSWORD"),
 }
-NO_PROXY_PASSWORD: Final = _NO_PASSWORD.format("the variable MXGATEWAY_PROXY, with the whole URL,")
+NO_PROXY_PASSWORD: Final = _NO_PASSWORD.format("the variable MXGATEWAY_PROXY, with the whole URL")
 
 
 def is_file(key: str, value: Any) -> bool:
-    """Tell whether an option names a file in some folder."""
+    """Return whether an option's value is a file path."""
     return key in FILES and value not in ((os.devnull, "auto") if key == "contract" else (os.devnull,))
 
 
 class ProfileError(CommandFailure):
-    """A profile, or the file with the profiles, cannot be used."""
+    """A profile, or the file of profiles, cannot be used."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message, code=ExitCode.USAGE, hint=hint)
@@ -65,29 +65,29 @@ class Profile:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The values by the names of the commands' parameters; a relative file stands beside the configuration."""
-        place = os.path.dirname(self.config.file)
+        """The values by parameter name; relative paths are resolved against the file's directory."""
+        directory = os.path.dirname(self.config.file)
         values = {}
         for key, value in self.options.items():
             if is_file(key, value):
-                value = os.path.join(place, os.path.expanduser(value))
+                value = os.path.join(directory, os.path.expanduser(value))
             values[key.replace("-", "_")] = value
         return values
 
-    def refusal(self, parameter: str | None, why: str) -> ProfileError:
-        """Return the refusal of a value that a command cannot use."""
-        return self.config.refusal(self.name, (parameter or "").replace("_", "-"), why)
+    def value_error(self, parameter: str | None, why: str) -> ProfileError:
+        """Return the error for a value that a command cannot use."""
+        return self.config.option_error(self.name, (parameter or "").replace("_", "-"), why)
 
 
 class Config:
-    """The file with the profiles, as it was read.
+    """The content of the file of profiles.
 
     Args:
-        file: Where it stands.
-        text: What it holds.
+        file: Its path.
+        text: Its content.
 
     Raises:
-        ProfileError: It is no TOML, or holds something else than profiles.
+        ProfileError: It is not valid TOML, or holds something other than profiles.
     """
 
     def __init__(self, file: str, text: str = "") -> None:
@@ -96,24 +96,24 @@ class Config:
         try:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise self._broken(str(error)) from None
+            raise self._toml_error(str(error)) from None
         for name in data:
-            if name != _ROOM:
-                raise self._refusal((name,), f"{name!r} is unknown; profiles stand in tables such as [{_ROOM}.plant]")
-        tables = data.get(_ROOM, {})
+            if name != _TABLE:
+                raise self._error((name,), f"{name!r} is unknown; profiles are tables such as [{_TABLE}.plant]")
+        tables = data.get(_TABLE, {})
         if not isinstance(tables, dict):
-            raise self._refusal((_ROOM,), f"{_ROOM!r} is no table; write [{_ROOM}.NAME] above a profile's options")
+            raise self._error((_TABLE,), f"{_TABLE!r} is not a table; write [{_TABLE}.NAME] above a profile's options")
         self._tables: dict[str, dict[str, Any]] = tables
         for name, table in tables.items():
             self._check(name, table)
 
     @property
     def names(self) -> list[str]:
-        """The profiles in the order of the file."""
+        """The profiles' names in file order."""
         return list(self._tables)
 
     def options(self, name: str) -> dict[str, Any]:
-        """Return what a profile holds, in the order in which it is shown; empty when there is none."""
+        """Return a profile's options in display order; empty if there is no such profile."""
         table = self._tables.get(name, {})
         return {key: table[key] for key in OPTIONS if key in table}
 
@@ -121,60 +121,60 @@ class Config:
         """Return a profile.
 
         Raises:
-            ProfileError: There is none of that name.
+            ProfileError: There is no such profile.
         """
         if name not in self._tables:
             known = ", ".join(map(repr, self.names)) or "none"
             raise ProfileError(
-                f"there is no profile {name!r} in {self.file} (there is {known})",
-                hint="'mxgw-py profile set' makes one, 'mxgw-py profile list' shows them",
+                f"there is no profile {name!r} in {self.file} (known: {known})",
+                hint="'mxgw-py profile set' creates a profile, 'mxgw-py profile list' lists them",
             )
         pins = self._tables[name].get("pin")
         options = self.options(name)
         return Profile(name, {**options, "pin": [pins]} if isinstance(pins, str) else options, self)
 
     def write(self, name: str, options: Mapping[str, Any] | None) -> None:
-        """Write the file with one profile changed, whole or not at all.
+        """Change one profile and write the file atomically.
 
         Args:
             name: The profile.
-            options: What it holds from now on; None takes it away.
+            options: Its new options; None removes it.
 
         Raises:
             ProfileError: The profile could not be read back.
             CommandFailure: The file cannot be written.
         """
-        text = toml_text.with_table(self._text, (_ROOM, name), options)
+        text = toml_text.with_table(self._text, (_TABLE, name), options)
         Config(self.file, text)
         _write(self.file, text)
 
-    def refusal(self, name: str, key: str, why: str) -> ProfileError:
-        """Return the refusal of an option of a profile."""
-        return self._refusal((_ROOM, name, key), f"{key!r} of the profile {name!r}: {why}")
+    def option_error(self, name: str, key: str, why: str) -> ProfileError:
+        """Return the error for an option of a profile."""
+        return self._error((_TABLE, name, key), f"{key!r} in the profile {name!r}: {why}")
 
     def _check(self, name: str, table: Any) -> None:
-        if why := name_defect(name):
-            raise self._refusal((_ROOM, name), why)
+        if why := name_error(name):
+            raise self._error((_TABLE, name), why)
         if not isinstance(table, dict):
-            raise self._refusal((_ROOM, name), f"the profile {name!r} is no table; write [{_ROOM}.{name}]")
+            raise self._error((_TABLE, name), f"the profile {name!r} is not a table; write [{_TABLE}.{name}]")
         for key, value in table.items():
-            if why := defect(key, value):
-                raise self.refusal(name, key, why)
+            if why := value_error(key, value):
+                raise self.option_error(name, key, why)
         if why := _contradiction(table):
-            raise self._refusal((_ROOM, name), f"in the profile {name!r} {why}")
+            raise self._error((_TABLE, name), f"in the profile {name!r} {why}")
 
-    def _refusal(self, path: tuple[str, ...], why: str) -> ProfileError:
+    def _error(self, path: tuple[str, ...], why: str) -> ProfileError:
         return ProfileError(f"{self.file}, line {toml_text.line_of(self._text, path)}: {why}")
 
-    def _broken(self, why: str) -> ProfileError:
+    def _toml_error(self, why: str) -> ProfileError:
         place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)", why)
         line = int(place[1]) if place and place[1] else self._text.rstrip("\n").count("\n") + 1
         reason = why.replace(place[0], "") if place else why
-        return ProfileError(f"{self.file}, line {line}: this is no TOML: {clean(reason)}")
+        return ProfileError(f"{self.file}, line {line}: not valid TOML: {clean(reason)}")
 
 
 def default_file() -> str:
-    """Return where the profiles are kept.
+    """Return the path of the file of profiles.
 
     Raises:
         ProfileError: There is no home directory, or the variable that names the file is empty.
@@ -182,24 +182,24 @@ def default_file() -> str:
     named = os.environ.get(FILE_VARIABLE)
     if named is not None:
         if is_blank(FILE_VARIABLE):
-            raise ProfileError(blank_variable(FILE_VARIABLE).message)
+            raise ProfileError(empty_variable_error(FILE_VARIABLE).message)
         return os.path.abspath(named)
     if sys.platform == "win32":
         base = os.environ.get("APPDATA") or os.path.expanduser("~/AppData/Roaming")
     else:
         base = os.environ.get("XDG_CONFIG_HOME", "")
-        if not os.path.isabs(base):  # the specification has a relative one ignored
+        if not os.path.isabs(base):  # the XDG specification says to ignore a relative path
             base = os.path.expanduser("~/.config")
     if not os.path.isabs(base):
-        raise ProfileError("there is no home directory to keep profiles in", hint=f"{FILE_VARIABLE} names a file")
+        raise ProfileError("there is no home directory to keep profiles in", hint=f"set {FILE_VARIABLE} to a file")
     return os.path.join(base, "mxgateway", "config.toml")
 
 
 def load() -> Config:
-    """Read the file with the profiles; a missing one holds none.
+    """Read the file of profiles; a missing file holds none.
 
     Raises:
-        ProfileError: It cannot be read, or is broken.
+        ProfileError: It cannot be read, or is invalid.
     """
     file = default_file()
     try:
@@ -213,19 +213,19 @@ def load() -> Config:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ProfileError(f"{file}, line {line}: this is no UTF-8 text") from None
+        raise ProfileError(f"{file}, line {line}: not valid UTF-8") from None
     return Config(file, text.replace("\r\n", "\n"))
 
 
-def name_defect(name: str) -> str:
-    """Return why a profile cannot have this name; empty when it can."""
+def name_error(name: str) -> str:
+    """Return why a profile cannot have this name; empty if it can."""
     if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable() or name.startswith("-"):
-        return f"{name!r} is no name for a profile: give up to {_LONGEST_NAME} printable characters, a hyphen not first"
+        return f"{name!r} is not a valid profile name: up to {_LONGEST_NAME} printable characters, not starting with -"
     return ""
 
 
-def defect(key: str, value: Any) -> str:
-    """Return why an entry cannot stand in a profile, in words that do not show its value; empty when it can."""
+def value_error(key: str, value: Any) -> str:
+    """Return why a profile cannot hold an option, without showing its value; empty if it can."""
     if why := _SECRETS.get(key.replace("_", "-")):
         return why
     if "password" in key or "secret" in key:
@@ -234,36 +234,36 @@ def defect(key: str, value: Any) -> str:
         import difflib
 
         near = difflib.get_close_matches(key, OPTIONS, n=1)
-        return f"it is unknown; {f'did you mean {near[0]!r}' if near else 'known are ' + ', '.join(OPTIONS)}"
+        return f"unknown option; {f'did you mean {near[0]!r}' if near else 'known options: ' + ', '.join(OPTIONS)}"
     if key in _FLAGS:
         return "" if isinstance(value, bool) else f"it is {_kind(value)}, not true or false"
     if key == "timeout":
-        return _timeout_defect(value)
+        return _timeout_error(value)
     if key == "pin" and isinstance(value, list):
-        return next((why for entry in value if (why := _text_defect("pin", entry))), "" if value else "it is empty")
-    return _text_defect(key, value)
+        return next((why for entry in value if (why := _string_error("pin", entry))), "" if value else "it is empty")
+    return _string_error(key, value)
 
 
 def _kind(value: Any) -> str:
-    names = {bool: "a boolean", str: "a text", int: "a number", float: "a number", list: "a list", dict: "a table"}
-    return names.get(type(value), "a date or a time")
+    names = {bool: "a boolean", str: "a string", int: "a number", float: "a number", list: "a list", dict: "a table"}
+    return names.get(type(value), "a date or time")
 
 
-def _timeout_defect(value: Any) -> str:
+def _timeout_error(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"it is {_kind(value)}, not a number of seconds"
-    return "" if 0 < value < math.inf else "it is no positive number of seconds"
+    return "" if 0 < value < math.inf else "it is not a positive number of seconds"
 
 
-def _text_defect(key: str, value: Any) -> str:
+def _string_error(key: str, value: Any) -> str:
     if not isinstance(value, str):
-        return f"it is {_kind(value)}, not a text"
+        return f"it is {_kind(value)}, not a string"
     if not value.strip():
         return "it is empty"
     if "\0" in value:
         return "it holds a NUL character"
     if key not in FILES and key != "api-key-env" and mxgateway.redact(value) != value:
-        return NO_PROXY_PASSWORD if key == "proxy" else "it shows a key or a password; a profile holds neither"
+        return NO_PROXY_PASSWORD if key == "proxy" else "it contains a key or a password; a profile holds neither"
     try:
         _CHECKS.get(key, str)(value)
     except (mxgateway.MxGatewayInvalidRequestError, ValueError) as error:
@@ -272,9 +272,9 @@ def _text_defect(key: str, value: Any) -> str:
 
 
 def _check_variable(name: str) -> None:
-    """Refuse a key where the name of its variable belongs."""
+    """Reject a key given instead of the name of its variable."""
     if re.match(r"mxgw_[^_]*_", name) or not re.fullmatch(r"[^\s=]+", name):
-        raise ValueError(f"it is no variable's name; {NO_KEY}")
+        raise ValueError(f"it is not the name of a variable; {NO_KEY}")
 
 
 _CHECKS: Final[Mapping[str, Callable[[str], object]]] = {
@@ -287,17 +287,17 @@ _CHECKS: Final[Mapping[str, Callable[[str], object]]] = {
 
 
 def _contradiction(table: Mapping[str, Any]) -> str:
-    """Return which options of a profile exclude each other; empty when none does."""
+    """Return which options of a profile exclude each other; empty if none do."""
     names = {key.replace("-", "_"): value for key, value in table.items()}
     try:
-        Choices(names, dict.fromkeys(names, Rank.PROFILE)).settle()
+        Choices(names, dict.fromkeys(names, Rank.PROFILE)).resolve()
     except click.UsageError as error:
         return error.message
     return ""
 
 
 def _write(file: str, text: str) -> None:
-    """Put a new file in the place of the old one; a link to it stays one, as some keep their configuration elsewhere."""
+    """Replace the file atomically; a symbolic link to it stays a link."""
     try:
         with own_file(file, make=True) as place:
             place.replace(text.replace("\n", os.linesep).encode())

@@ -1,4 +1,4 @@
-"""The options that commands share which talk to a gateway."""
+"""The options shared by commands that talk to a gateway."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ class Seconds(_SecondsBase):
         """Return the number.
 
         Raises:
-            click.BadParameter: It is none, or not positive and finite.
+            click.BadParameter: It is not a number, or not positive and finite.
         """
         try:
             seconds = float(value)
         except (TypeError, ValueError):
-            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
         if not (math.isfinite(seconds) and seconds > 0):
-            self.fail(f"{value} is no positive number of seconds.", param, ctx)
+            self.fail(f"{value} is not a positive number of seconds.", param, ctx)
         return seconds
 
 
 class KeyText(_KeyBase):
-    """An API key, put out of sight as soon as it is read."""
+    """An API key, wrapped in a secret type as soon as it is parsed."""
 
     name = "key"
 
@@ -54,7 +54,7 @@ class KeyText(_KeyBase):
         """Return the key.
 
         Raises:
-            click.BadParameter: The text cannot be a key; the message does not show it.
+            click.BadParameter: The text is not a valid key; the message does not show it.
         """
         try:
             return mxgateway.ApiKey(value)
@@ -63,12 +63,12 @@ class KeyText(_KeyBase):
 
 
 class ContractText(_ContractBase):
-    """The word ``auto``, or a file with a contract."""
+    """The word ``auto``, or a contract file."""
 
     name = "contract"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the word, or the file's name.
+        """Return the word, or the file name.
 
         Raises:
             click.BadParameter: There is no such file.
@@ -76,7 +76,7 @@ class ContractText(_ContractBase):
         return "auto" if value == "auto" else str(_FILE.convert(value, param, ctx))
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Offer the word, and files."""
+        """Complete the word, and files."""
         return [
             *([CompletionItem("auto")] if "auto".startswith(incomplete) else ()),
             CompletionItem(incomplete, "file"),
@@ -84,7 +84,7 @@ class ContractText(_ContractBase):
 
 
 class ProxyText(_ProxyBase):
-    """The URL of an HTTP proxy; its password is put out of sight as soon as it is read."""
+    """The URL of an HTTP proxy; its password is wrapped in a secret type as soon as it is parsed."""
 
     name = "proxy"
 
@@ -92,7 +92,7 @@ class ProxyText(_ProxyBase):
         """Return the proxy.
 
         Raises:
-            click.BadParameter: The text is no proxy's URL; the message does not show it.
+            click.BadParameter: The text is not a proxy URL; the message does not show it.
         """
         if isinstance(value, mxgateway.HttpProxy):
             return value
@@ -109,93 +109,93 @@ def _connection(*names: str, **attributes: Any) -> Decorator:
 CONNECTION_OPTIONS: Final[tuple[Decorator, ...]] = (
     _connection(
         "--endpoint", metavar="HOST:PORT", envvar="MXGATEWAY_ENDPOINT", show_envvar=True,
-        help="Where the gateway listens; [ipv6]:port, http:// and https:// are understood.  [default: localhost:5000]",
+        help="The gateway's address; [ipv6]:port, http:// and https:// are accepted.  [default: localhost:5000]",
     ),
-    _connection("--plaintext", is_flag=True, help="Speak without TLS; the API key then travels in clear text."),
-    _connection("--tls", is_flag=True, help="Speak TLS (the default; the first certificate seen is trusted)."),
+    _connection("--plaintext", is_flag=True, help="Connect without TLS; the API key is then sent unencrypted."),
+    _connection("--tls", is_flag=True, help="Connect with TLS (the default; the first certificate seen is trusted)."),
     _connection(
         "--ca-file", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CA_FILE", show_envvar=True,
-        help="PEM file of the authorities to verify against.",
+        help="PEM file of the CAs to verify the gateway against.",
     ),
     _connection(
         "--require-certificate-validation", is_flag=True, envvar="MXGATEWAY_REQUIRE_CERTIFICATE_VALIDATION", show_envvar=True,
-        help="Verify against the system's authorities.",
+        help="Verify the gateway against the system's CAs.",
     ),
-    _connection("--server-name-override", metavar="NAME", help="The name that the certificate was made for."),
+    _connection("--server-name-override", metavar="NAME", help="Server name to expect in the certificate."),
     _connection(
         "--pin", multiple=True, metavar="SHA256", envvar="MXGATEWAY_PIN", show_envvar=True,
-        help="Fingerprint that the certificate must have; given more than once, one of them.",
+        help="Fingerprint that the certificate must have; if repeated, any one of them.",
     ),
     _connection(
         "--known-hosts", type=click.Path(dir_okay=False), metavar="FILE", envvar="MXGATEWAY_KNOWN_HOSTS", show_envvar=True,
-        help="Where the first certificate of each gateway is kept.  [default: mxgateway/known_gateways in the user's state directory]",
+        help="File that keeps each gateway's first certificate.  [default: mxgateway/known_gateways in the user's state directory]",
     ),
     _connection(
         "--client-cert", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CLIENT_CERT", show_envvar=True,
-        help="PEM file of the certificate to show to the gateway.",
+        help="PEM file of the client certificate to present to the gateway.",
     ),
     _connection(
         "--client-key", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CLIENT_KEY", show_envvar=True,
-        help="PEM file of its key; the password of an encrypted one stands in MXGATEWAY_CLIENT_KEY_PASSWORD.",
+        help="PEM file of its private key; if encrypted, the password is in MXGATEWAY_CLIENT_KEY_PASSWORD.",
     ),
     _connection(
         "--proxy", type=ProxyText(), metavar="URL", envvar="MXGATEWAY_PROXY", show_envvar=True,
-        help="HTTP proxy on the way, http://[user:password@]host:port. HTTPS_PROXY and its like are not looked at.",
+        help="HTTP proxy, http://[user:password@]host:port. HTTPS_PROXY and similar variables are ignored.",
     ),
     _connection(
         "--api-key-env", metavar="NAME", help="Environment variable with the API key.  [default: MXGATEWAY_API_KEY]"
     ),
     _connection("--api-key-file", type=_FILE, metavar="FILE", help="File that holds the API key."),
     _connection(
-        "--api-key", type=KeyText(), metavar="KEY", help="The API key itself; the process list shows it to everybody."
+        "--api-key", type=KeyText(), metavar="KEY", help="The API key itself; it is visible in the process list."
     ),
     _connection(
         "--profile", metavar="NAME", envvar="MXGATEWAY_PROFILE", show_envvar=True, is_eager=True, expose_value=False,
         callback=use_profile, shell_complete=profile_names,
-        help="Take what neither a flag nor the environment says from this profile; see mxgw-py profile.",
+        help="Profile for the options that neither a flag nor the environment sets; see mxgw-py profile.",
     ),
     _connection(
         "--contract", type=ContractText(), metavar="FILE|auto", envvar="MXGATEWAY_CONTRACT", show_envvar=True,
-        help="The gateway's own contract, a FileDescriptorSet; auto asks the gateway for it.  [default: the one of this program]",
+        help="The gateway's own contract, a FileDescriptorSet; auto fetches it from the gateway.  [default: this program's contract]",
     ),
-    _connection("--simulator", is_flag=True, help="Use a simulated gateway that lives as long as the command."),
+    _connection("--simulator", is_flag=True, help="Use a simulated gateway that runs only for this command."),
 )  # fmt: skip
 
 CALL_TIMEOUT: Final = _connection(
-    "--timeout", type=Seconds(), metavar="SECONDS", help="Bound of connecting and of each call.  [default: 10 and 30]"
+    "--timeout", type=Seconds(), metavar="SECONDS", help="Timeout of connecting and of each call.  [default: 10 and 30]"
 )
 
 
 def whole_timeout(default: float | None = None) -> Decorator:
-    """Return the ``--timeout`` of a command whose waiting it bounds as a whole; that of a profile or a batch bounds its calls alone."""
+    """Return a ``--timeout`` that limits the whole command; a profile's or a batch's limits only its calls."""
     return option(
         "--timeout", section=CONNECTION_SECTION, type=Seconds(), metavar="SECONDS", default=default, show_default=default is not None,
-        help="Bound of the whole command; exit code 20 when something is still missing then.",
+        help="Timeout of the whole command; exit code 20 if something is still missing.",
     )  # fmt: skip
 
 
 SESSION_ID: Final = option(
     "--session-id", metavar="ID",
-    help="Work in this open session. Without it the command opens a session of its own and closes it at the end.",
+    help="Use this open session.  [default: a new session, closed at the end]",
 )  # fmt: skip
 CLIENT_NAME: Final = option(
     "--client-name", metavar="NAME", default="mxgw-py", show_default=True, help="Name to register with MXAccess."
 )
 SERVER_HANDLE: Final = option(
-    "--server-handle", type=int, metavar="N", help="Handle that register gave; needs --session-id."
+    "--server-handle", type=int, metavar="N", help="Handle returned by register; requires --session-id."
 )
-ITEM_HANDLE: Final = option("--item-handle", type=int, metavar="N", help="Handle that add-item gave.")
+ITEM_HANDLE: Final = option("--item-handle", type=int, metavar="N", help="Handle returned by add-item.")
 USER_ID: Final = option(
-    "--user-id", type=int, metavar="N", default=0, show_default=True, help="MXAccess user who writes."
+    "--user-id", type=int, metavar="N", default=0, show_default=True, help="MXAccess user id for the write."
 )
 AFTER_WORKER_SEQUENCE: Final = option(
     "--after-worker-sequence", type=click.IntRange(0, _INT64_UNSIGNED_MAX), metavar="N", default=0, show_default=True,
-    help="Resume after this event; 0 starts afresh.",
+    help="Resume after this event; 0 starts from the beginning.",
 )  # fmt: skip
 VALUE_TYPE: Final = option(
     "--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE", required=True,
     help=f"Type of the value: {', '.join(name for name in mxgateway.VALUE_TYPES if '[' not in name)}; int32[] etc. are arrays.",
 )  # fmt: skip
 VALUE_TEXT: Final = option(
-    "--value", metavar="TEXT", required=True, help="The value; elements of an array between commas, or as a JSON array."
+    "--value", metavar="TEXT", required=True, help="The value; an array as comma-separated elements or a JSON array."
 )

@@ -1,4 +1,4 @@
-"""Writes flat TOML tables, and changes one table of a file without touching what people wrote around it."""
+"""Writes flat TOML tables, and changes one table of a file without touching the text around it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Statement(NamedTuple):
-    """A part of a file that is TOML by itself: a header, a key with its value, an empty line or a comment."""
+    """A part of a file that is valid TOML by itself: a header, a key with its value, an empty line or a comment."""
 
     first: int
     """Its first line, counted from 0."""
     end: int
-    """The line after its last one."""
+    """The line after its last line."""
     path: tuple[str, ...]
-    """The table that it opens, or the table and the key that it sets; only the table for an empty line or a comment."""
+    """A header's table; an entry's table and key; for an empty line or a comment, the table it is in."""
     is_header: bool
     is_entry: bool
 
@@ -42,7 +42,7 @@ def statements(text: str) -> Iterator[Statement]:
 
 
 def _next(lines: list[str], first: int) -> tuple[int, dict[str, Any]]:
-    """Take lines until they are TOML by themselves: arrays and some texts go over several."""
+    """Take lines until they are valid TOML by themselves: arrays and strings may span several."""
     for end in range(first + 1, len(lines) + 1):
         try:
             return end, tomllib.loads("\n".join(lines[first:end]))
@@ -60,7 +60,7 @@ def _header_path(parsed: Any) -> tuple[str, ...]:
 
 
 def line_of(text: str, path: tuple[str, ...]) -> int:
-    """Return the line, counted from 1, of the statement that sets `path`, or of the nearest one above it."""
+    """Return the line, counted from 1, of the statement that sets `path` or, failing that, its longest prefix."""
     best, line = 0, 1
     for statement in statements(text):
         shared = _shared(statement.path, path) if statement.is_header or statement.is_entry else 0
@@ -79,12 +79,12 @@ def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:
 
 
 def with_table(text: str, path: tuple[str, ...], entries: Table | None) -> str:
-    """Return `text` with one table changed; its other lines stay as they are, if the text's form allows it.
+    """Return `text` with one table changed; other lines stay unchanged unless the table has no header of its own.
 
     Args:
         text: Valid TOML.
         path: The table.
-        entries: What the table shall hold; None takes it away.
+        entries: The table's new entries; None removes it.
     """
     wanted = _changed({path[0]: {}, **tomllib.loads(text)}, path, entries)
     lines = text.split("\n")
@@ -116,7 +116,7 @@ def _changed(data: Table, path: tuple[str, ...], entries: Table | None) -> dict[
 
 
 def _section(found: list[Statement], header: Statement) -> list[Statement]:
-    """Return the statements of a table; the comment above the next header belongs to that one."""
+    """Return the statements of a table, without a comment above the next header."""
     rest = found[found.index(header) + 1 :]
     length = next((index for index, each in enumerate(rest) if each.is_header), len(rest))
     section = [header, *rest[:length]]
@@ -153,7 +153,7 @@ def _edited(lines: list[str], section: list[Statement], entries: Table) -> list[
 
 
 def _replaced(own: list[str], key: str, value: Any) -> list[str]:
-    """Return an entry with its new value, and the comment that stood behind the old one."""
+    """Return an entry with its new value and the old entry's trailing comment."""
     text = "\n".join(own)
     parsed = tomllib.loads(text)
     if parsed == {key: value}:
@@ -202,6 +202,6 @@ def _value(value: Any) -> str:
 
 def _string(text: str) -> str:
     if "\\" in text and "'" not in text and text.isprintable():
-        return f"'{text}'"  # a path of Windows, readable
-    # What JSON escapes TOML understands; it wants DEL escaped as well.
+        return f"'{text}'"  # keeps a Windows path readable
+    # TOML accepts JSON's escapes; it requires DEL to be escaped as well.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")

@@ -1,1 +1,1 @@
-"""How a command is declared."""
+"""How commands are declared."""

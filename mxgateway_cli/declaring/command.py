@@ -1,4 +1,4 @@
-"""How a command that talks to a gateway is declared: one coroutine, its own options, and the shared ones put around it."""
+"""Declares a command that talks to a gateway: one coroutine, its own options, and the shared options."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Call:
 
     Args:
         app: The invocation.
-        settings: Which gateway, and how.
+        settings: The connection settings.
     """
 
     def __init__(self, app: App, settings: ConnectionSettings) -> None:
         self.app = app
         self.settings = settings
         self.correlation_id = uuid.uuid4().hex
-        """Names the command's own call in the gateway's log; shown in its result."""
+        """Identifies the command's call in the gateway's log; part of the result."""
         self._client: GatewayClient | None = None
 
     @property
@@ -50,14 +50,14 @@ class Call:
 
     @property
     def timeout(self) -> float | None:
-        """``--timeout`` in seconds, None when it was not given."""
+        """``--timeout`` in seconds; None if it was not given."""
         return self.settings.timeout
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[GatewayClient]:
-        """Connect for the time of the block; in a batch the connection outlives it, and the client with it.
+        """Connect while the block runs; in a batch, client and connection outlive the block.
 
-        Within the block it gives the same client again: a command that looks something up first has one connection all the same.
+        A nested call yields the same client, so that a command that first looks something up uses one connection.
         """
         if self._client is not None:
             yield self._client
@@ -72,18 +72,18 @@ class Call:
 
     @asynccontextmanager
     async def session(self, session_id: str | None = None, *, name: str = "mxgw-py") -> AsyncIterator[Session]:
-        """Work in an open session, which stays open, or in a new one that is closed at the end of the block.
+        """Yield an open session, which stays open, or a new one, which is closed after the block.
 
         Args:
-            session_id: The open session; None opens one.
-            name: What a new session is called in the gateway's log.
+            session_id: The open session; None opens a new one.
+            name: The new session's name in the gateway's log.
         """
         async with self.client() as client:
             if session_id is not None:
                 handle = client.attach_session(session_id)
             else:
                 handle = await client.open_session(client_session_name=name)
-            _log.debug("%s %s", "opened" if session_id is None else "working in", handle.session_id)
+            _log.debug("%s %s", "opened" if session_id is None else "using", handle.session_id)
             async with handle as session:
                 yield session
 
@@ -96,7 +96,7 @@ def gateway_command(
     Args:
         name: The command's name.
         options: Its own options, in the order of the help.
-        timeout: What ``--timeout`` is in this command.
+        timeout: The command's ``--timeout`` option.
     """
 
     def declare(function: _GatewayFunction) -> click.Command:
@@ -122,16 +122,16 @@ def gateway_command(
 
 
 def connection_settings(ctx: click.Context, app: App, params: dict[str, Any]) -> ConnectionSettings:
-    """Take the connection options out of a command's parameters, and warn of secrets that others can see.
+    """Take the connection options out of a command's parameters, and warn about secrets in the process list.
 
     Raises:
         click.UsageError: Options contradict each other.
     """
     in_process_list = app.host is None
     if in_process_list and params["api_key"] is not None:
-        app.warn("--api-key is visible in the process list; --api-key-env and --api-key-file are not")
+        app.warn("--api-key is visible in the process list; use --api-key-env or --api-key-file")
     if in_process_list and _shows_password(ctx, params["proxy"]):
-        app.warn("the password in --proxy is visible in the process list; MXGATEWAY_PROXY is not")
+        app.warn("the password in --proxy is visible in the process list; use MXGATEWAY_PROXY")
     settings = take_settings(ctx, params)
     for secret in settings.secrets:
         app.keep_secret(secret)

@@ -1,4 +1,4 @@
-"""How a command that talks to no gateway is declared; nothing that only a connection needs is loaded for it."""
+"""Declares a command that talks to no gateway; importing it loads nothing that only a connection needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def local_command(name: str, *options: Decorator, logs: bool = True) -> Callable
     Args:
         name: The command's name.
         options: Its own options, in the order of the help.
-        logs: Whether it runs anything that logs.
+        logs: Whether it runs code that logs.
     """
 
     def declare(function: _LocalFunction) -> click.Command:
@@ -41,13 +41,13 @@ def local_command(name: str, *options: Decorator, logs: bool = True) -> Callable
 def make_command(
     name: str, function: Callable[..., Any], callback: Callable[..., Any], options: tuple[Decorator, ...]
 ) -> click.Command:
-    """Return the command of a callback, with the help of the function that the callback calls."""
+    """Return a command that runs `callback` and takes its help from the docstring of `function`."""
     callback.__doc__ = function.__doc__
     return click.command(name, cls=SectionedCommand)(apply_options(callback, options))
 
 
 def configured_app(ctx: click.Context, params: dict[str, Any]) -> App:
-    """Return the invocation, set up by the output options, which are taken out of `params`."""
+    """Return the invocation, configured by the output options, which are removed from `params`."""
     app = ctx.find_object(App)
     if app is None:
         app = App()

@@ -1,4 +1,4 @@
-"""Arguments that stand among a command's own options in its help, whatever click's version makes of them."""
+"""Arguments that appear among a command's own options in its help, in every version of click."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from mxgateway_cli.help.sections import Decorator
 
 
 class DescribedArgument(click.Argument):
-    """An argument with a line of its own in the help.
+    """An argument with its own line in the help.
 
     Args:
-        described: What it is.
+        described: That line.
     """
 
     section = ""
@@ -23,7 +23,7 @@ class DescribedArgument(click.Argument):
         self._described = described
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
-        """Return the row of the help."""
+        """Return the argument's row in the help."""
         return self.metavar or self.name or "", self._described
 
 
@@ -33,7 +33,7 @@ def argument(name: str, described: str, *, metavar: str, **attributes: Any) -> D
     Args:
         name: The parameter of the command's function.
         described: The line in the help.
-        metavar: How usage and help show it.
-        attributes: As click has them.
+        metavar: Its name in usage and help.
+        attributes: Passed to click.
     """
     return click.argument(name, cls=DescribedArgument, described=described, metavar=metavar, **attributes)

@@ -1,4 +1,4 @@
-"""The sections of a command's help, and the options that every command has."""
+"""The sections of a command's help, and the options that all commands share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OUTPUT_SECTION: Final = "Output"
 
 
 class SectionOption(click.Option):
-    """An option that stands in a named section of the help.
+    """An option in a named section of the help.
 
     Args:
         section: The section's title; empty for the command's own options.
@@ -50,9 +50,9 @@ def option(*names: str, cls: type[SectionOption] = SectionOption, section: str =
 
 
 def apply_options(function: _Command, decorators: tuple[Decorator, ...]) -> _Command:
-    """Put options on a command's function, in the order of the help."""
+    """Add options to a command's function, in the order of the help."""
     for decorate in reversed(decorators):
-        function = decorate(function)  # type: ignore[assignment]  # click's decorators return what they were given
+        function = decorate(function)  # type: ignore[assignment]  # click's decorators return their argument
     return function
 
 
@@ -62,10 +62,10 @@ def _output(*names: str, **attributes: Any) -> Decorator:
 
 OUTPUT_OPTIONS: Final[tuple[Decorator, ...]] = (
     _output("--json", "as_json", is_flag=True, help="Write JSON; short for -o json."),
-    _output("-o", "--output", type=click.Choice(FORMATS), help="How the result is written.  [default: table]"),
+    _output("-o", "--output", type=click.Choice(FORMATS), help="Format of the result.  [default: table]"),
     _output(
         "--color", "colour", type=click.Choice(("auto", "always", "never")), default="auto",
-        help="Colour the diagnostics; auto: on a terminal, unless NO_COLOR is set.",
+        help="Colour diagnostics; auto: on a terminal, unless NO_COLOR is set.",
     ),
-    _output("-v", "--verbose", is_flag=True, help="Log what the client does to stderr."),
+    _output("-v", "--verbose", is_flag=True, help="Log the client's activity to stderr."),
 )  # fmt: skip

@@ -1,1 +1,1 @@
-"""What a command works on: tags, handles, values, files, conditions."""
+"""A command's input: tags, handles, values, files, conditions."""

@@ -1,7 +1,7 @@
-"""The conditions that `wait` waits for: their grammar, and how a tag's values are compared.
+"""The conditions of `wait`: their grammar, and how a tag's values are compared.
 
-A text is read twice. What it is, is known at once: a bad one is refused before anything is sent. What its operand means is
-known when the tag's first value tells the type.
+A condition is parsed in two steps. Its syntax is checked at once: an invalid one is rejected before anything is sent.
+Its operand is parsed when the tag's first value shows the type.
 """
 
 from __future__ import annotations
@@ -45,58 +45,58 @@ _EQUALITY: Final = ("==", "!=")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a tag is waited for to fulfil."""
+    """The condition that `wait` waits for."""
 
     text: str
-    """As it was given."""
+    """The condition as given."""
     word: str
     """``changes`` or ``good``; empty for a comparison."""
     sign: str = ""
     """The operator of a comparison."""
     operand: str = ""
-    """What the value is compared with."""
+    """The text that the value is compared with."""
 
     @classmethod
     def parse(cls, text: str) -> Condition:
-        """Return the condition that a text stands for.
+        """Parse a condition.
 
         Raises:
-            ValueError: It stands for none; the text says what is allowed.
+            ValueError: It is not a condition; the message lists the allowed forms.
         """
         word = text.strip().casefold()
         if word in _WORDS:
             return cls(text.strip(), word)
         match = _COMPARISON.fullmatch(text)
         if match is None:
-            raise ValueError(f"{text!r} is no condition: write {ALLOWED}")
+            raise ValueError(f"{text!r} is not a condition: use {ALLOWED}")
         operand = match[2].strip()
         if not operand:
-            raise ValueError(f"{text!r} compares with nothing: write {ALLOWED}; an empty text is '== \"\"'")
+            raise ValueError(f"{text!r} has no operand: use {ALLOWED}; an empty string is '== \"\"'")
         return cls(text.strip(), "", match[1], operand)
 
     def typed(self, tag: str, found: TagType) -> Callable[[MxValueOutput], bool]:
-        """Return the comparison with values of a type.
+        """Return a function that compares values of a type with the operand.
 
         Args:
             tag: The tag, for messages.
             found: The type of its values.
 
         Raises:
-            CommandFailure: The operand is no value of that type, or such values have no order.
+            CommandFailure: The operand is not a value of that type, or such values have no order.
         """
         type_name = found.name or getattr(found.data_type, "name", None) or str(int(found.data_type))
         if not found.name:
-            raise self._refused(tag, f"its value, of type {type_name}, cannot be compared", "'changes' and 'good' work")
+            raise self._mismatch(tag, f"values of type {type_name} cannot be compared", "use 'changes' or 'good'")
         if self.sign not in _EQUALITY and not _has_order(found.name):
-            raise self._refused(tag, f"values of type {type_name} have no order", "use == or !=")
+            raise self._mismatch(tag, f"values of type {type_name} have no order", "use == or !=")
         try:
             wanted = found.parse_comparable(_unquoted(self.operand), name="the operand")
         except mxgateway.MxGatewayInvalidRequestError as error:
-            raise self._refused(tag, f"its type is {type_name}, and {error.message}", error.hint) from None
+            raise self._mismatch(tag, f"its type is {type_name}, and {error.message}", error.hint) from None
         compare = _OPERATORS[self.sign]
         return lambda value: _comparable(value, wanted) and compare(cast("Any", value), wanted)
 
-    def _refused(self, tag: str, why: str, hint: str) -> CommandFailure:
+    def _mismatch(self, tag: str, why: str, hint: str) -> CommandFailure:
         return CommandFailure(f"{self.text!r} does not fit {tag}: {why}", code=ExitCode.USAGE, hint=hint)
 
 
@@ -109,7 +109,7 @@ class ConditionText(_ConditionBase):
         """Return the condition.
 
         Raises:
-            click.BadParameter: The text is none.
+            click.BadParameter: The text is not a condition.
         """
         if isinstance(value, Condition):
             return value
@@ -120,18 +120,18 @@ class ConditionText(_ConditionBase):
 
 
 def quality_suffices(quality: int, wanted: Quality) -> bool:
-    """Tell whether a value's quality is at least what is wanted."""
+    """Return whether a value's quality is at least `wanted`."""
     kind = mxgateway.status.quality_kind(quality)
     return wanted == "any" or kind == "good" or kind == wanted
 
 
 class Watcher:
-    """Follows the values of one tag until its condition holds.
+    """Checks one tag's values against a condition.
 
     Args:
         tag: The tag, for messages.
-        condition: What is waited for.
-        quality: Values of a lower quality do not count.
+        condition: The condition.
+        quality: Values of lower quality are ignored.
     """
 
     def __init__(self, tag: str, condition: Condition, quality: Quality) -> None:
@@ -143,7 +143,7 @@ class Watcher:
         self._first: list[MxValueOutput] = []
 
     def holds(self, value: MxValueOutput, quality: int, found: TagType) -> bool:
-        """Tell whether the condition holds with a new value.
+        """Return whether a new value meets the condition.
 
         Raises:
             CommandFailure: The condition does not fit the value's type.
@@ -171,7 +171,7 @@ def _has_order(type_name: str) -> bool:
 
 
 def _comparable(value: MxValueOutput, wanted: MxValueOutput) -> bool:
-    """Tell whether the two can be compared: numbers with numbers, times with times, else values of one Python type."""
+    """Return whether two values are comparable: numbers with numbers, times with times, else values of one type."""
     numbers = (int, float)
     if isinstance(wanted, datetime):
         return isinstance(value, datetime)
@@ -181,7 +181,7 @@ def _comparable(value: MxValueOutput, wanted: MxValueOutput) -> bool:
 
 
 def _unquoted(text: str) -> str:
-    """Return a text without the quotes around it, which a shell's own quotes often leave."""
+    """Return `text` without surrounding quotes, which often remain after the shell's own quoting."""
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
         return text[1:-1]
     return text

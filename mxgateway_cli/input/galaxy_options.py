@@ -1,4 +1,4 @@
-"""Which objects of the galaxy a command asks for."""
+"""The options that select objects of the galaxy."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _GROUPS: Final = ("gobject_id", "tag_name", "contained_path")
 _FILTERS: Final = ("category_ids", "template_chain_contains", "tag_name_glob", "alarm_bearing_only", "historized_only")
 
 COUNT: Final = click.IntRange(min=0)
-"""Ids, codes and depths; the library knows how large they may be."""
+"""Ids, codes and depths; the library checks their maximum."""
 
 FILTER_OPTIONS: Final[tuple[Decorator, ...]] = (
     option("--category-id", "category_ids", type=COUNT, metavar="N", multiple=True,
-           help="Only objects of this category: 1 platform, 3 engine, 10 user-defined object, 13 area. Given more than once, of one of them."),
+           help="Only objects of this category: 1 platform, 3 engine, 10 user-defined object, 13 area; if repeated, of any of them."),
     option("--template-chain-contains", metavar="TEXT", multiple=True,
-           help="Only objects with this text in the name of one of their templates. Given more than once, one of the texts."),
+           help="Only objects with this text in the name of one of their templates; if repeated, with any of the texts."),
     option("--tag-name-glob", metavar="GLOB",
-           help="Only objects whose whole tag name is like this, without case; * is any text, ? any character."),
-    option("--alarm-bearing-only", is_flag=True, help="Only objects with an attribute that alarms."),
-    option("--historized-only", is_flag=True, help="Only objects with an attribute that is historized."),
+           help="Only objects whose whole tag name matches this, ignoring case; * is any text, ? any character."),
+    option("--alarm-bearing-only", is_flag=True, help="Only objects with an alarm attribute."),
+    option("--historized-only", is_flag=True, help="Only objects with a historized attribute."),
     option("--attributes/--no-attributes", "include_attributes", default=None,
-           help="Ask for the objects' attributes as well, or not.  [default: in JSON]"),
+           help="Include the objects' attributes.  [default: only in JSON]"),
     option("--page-size", type=click.IntRange(1, _LARGEST_PAGE), metavar="N", default=500, show_default=True,
-           help="Objects of one call."),
+           help="Objects per call."),
 )  # fmt: skip
 
 
@@ -40,20 +40,20 @@ def start_options(group: str, what: str) -> tuple[Decorator, ...]:
 
     Args:
         group: ``root`` or ``parent``.
-        what: What the object is, for the help.
+        what: The object's role, for the help.
     """
     return (
         option(f"--{group}-gobject-id", type=COUNT, metavar="N", help=f"{what}, by its id; 0 is the top level."),
         option(f"--{group}-tag-name", metavar="NAME", help=f"{what}, by its tag name."),
-        option(f"--{group}-contained-path", metavar="PATH", help=f"{what}, by contained names joined with /."),
+        option(f"--{group}-contained-path", metavar="PATH", help=f"{what}, by contained names separated by /."),
     )
 
 
-def taken_options(group: str, params: dict[str, Any], output: Output) -> dict[str, Any]:
-    """Take the start and the filters out of a command's parameters, as the library's options have them.
+def take_options(group: str, params: dict[str, Any], output: Output) -> dict[str, Any]:
+    """Take the start object and the filters out of a command's parameters, named as in the library's options.
 
     Raises:
-        click.UsageError: More than one start is named.
+        click.UsageError: More than one start object is named.
     """
     names = [f"{group}_{name}" for name in _GROUPS]
     given = {name: found for name in names if (found := params.pop(name)) is not None}
@@ -65,23 +65,23 @@ def taken_options(group: str, params: dict[str, Any], output: Output) -> dict[st
 
 
 def with_attributes(asked: bool | None, output: Output) -> bool:
-    """Return whether attributes are asked for: where nobody says, only for an output that shows them."""
+    """Return whether to request attributes: by default, only for JSON."""
     return output.form in ("json", "jsonl") if asked is None else asked
 
 
 def hierarchy_options(params: dict[str, Any], output: Output) -> mxgateway.HierarchyOptions:
-    """Take what `galaxy-discover` asks for out of its parameters.
+    """Take the options of `galaxy-discover` out of its parameters.
 
     Raises:
         click.UsageError: Options contradict each other.
         MxGatewayInvalidRequestError: One of them cannot be sent.
     """
     max_depth = params.pop("max_depth")
-    return mxgateway.HierarchyOptions(max_depth=max_depth, **taken_options("root", params, output))
+    return mxgateway.HierarchyOptions(max_depth=max_depth, **take_options("root", params, output))
 
 
 def browse_options(params: dict[str, Any], output: Output) -> mxgateway.BrowseOptions:
-    """Take what `galaxy-browse` asks for out of its parameters.
+    """Take the options of `galaxy-browse` out of its parameters.
 
     Raises:
         click.UsageError: Options contradict each other.
@@ -90,6 +90,6 @@ def browse_options(params: dict[str, Any], output: Output) -> mxgateway.BrowseOp
     path = params.pop("path")
     if path is not None:
         if params["parent_contained_path"] is not None:
-            raise click.UsageError("PATH and --parent-contained-path are the same: give one of them.")
+            raise click.UsageError("PATH and --parent-contained-path mean the same: give one of them.")
         params["parent_contained_path"] = path
-    return mxgateway.BrowseOptions(**taken_options("parent", params, output))
+    return mxgateway.BrowseOptions(**take_options("parent", params, output))

@@ -1,4 +1,4 @@
-"""What a command works on: handles of an open session, or a tag in a session of the command's own."""
+"""A command's target: handles of an open session, or a tag in a session of the command's own."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from mxgateway_cli.help.sections import option
 if TYPE_CHECKING:
     from mxgateway import Session
 
-TARGET_ITEM: Final = option("--item", metavar="TAG", help="Without --session-id: the tag to add and work on.")
+TARGET_ITEM: Final = option("--item", metavar="TAG", help="Without --session-id: the tag to add and use.")
 SERVER_OPTIONS: Final = (SESSION_ID, SERVER_HANDLE, CLIENT_NAME)
 ITEM_OPTIONS: Final = (SESSION_ID, SERVER_HANDLE, ITEM_HANDLE, TARGET_ITEM, CLIENT_NAME)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a command works: a session, a server handle in it, an item handle under that (0 where there is none)."""
+    """A session, a server handle in it, and an item handle under that; 0 if there is none."""
 
     session: Session
     server_handle: int = 0
     item_handle: int = 0
 
     def report(self, call: Call, operation: str, *, value: str, **fields: Any) -> None:
-        """Write the result of a command that worked here.
+        """Write the command's result.
 
         Args:
             call: The command's run.
             operation: The command's name.
-            value: The key that is the answer.
-            fields: What the result has besides operation, session and handles.
+            value: The key that the format ``value`` writes.
+            fields: The result's fields besides operation, session and handles.
         """
         document: dict[str, Any] = {"operation": operation, "sessionId": self.session.session_id}
         if self.server_handle:
@@ -50,7 +50,7 @@ class Place:
 async def server_place(
     call: Call, session_id: str | None, server_handle: int | None, client_name: str
 ) -> AsyncIterator[Place]:
-    """Give a server handle: the one that was named, or a new one in a session of the command's own.
+    """Yield a server handle: the named one, or a new one in a session of the command's own.
 
     Raises:
         click.UsageError: A handle without its session, or a session without a handle.
@@ -71,15 +71,15 @@ async def item_place(
     client_name: str,
     advised: bool = True,
 ) -> AsyncIterator[Place]:
-    """Give an item: the one whose handles were named, or a tag that is added in a session of the command's own.
+    """Yield an item: the one named by its handles, or a tag that is added in a session of the command's own.
 
     Args:
         call: The command's run.
-        session_id: The open session, None for one of the command's own.
-        server_handle: In the open session.
-        item_handle: In the open session.
-        item: The tag for a session of the command's own.
-        client_name: Registers there.
+        session_id: The open session; None for one of the command's own.
+        server_handle: A handle of the open session.
+        item_handle: A handle of the open session.
+        item: The tag to add in a session of the command's own.
+        client_name: The name to register with there.
         advised: Whether the tag is advised as well.
 
     Raises:
@@ -88,7 +88,7 @@ async def item_place(
     check_pair(session_id, "--server-handle", server_handle)
     check_pair(session_id, "--item-handle", item_handle)
     if session_id is not None and item is not None:
-        raise click.UsageError("--item goes without --session-id: an open session's items are named by their handles.")
+        raise click.UsageError("--item cannot be used with --session-id: name an open session's item by its handles.")
     if session_id is None and item is None:
         raise click.UsageError("Name the item: --session-id with --server-handle and --item-handle, or --item TAG.")
     async with server_place(call, session_id, server_handle, client_name) as place:
@@ -102,12 +102,12 @@ async def item_place(
 
 
 def check_pair(session_id: str | None, option_name: str, handle: int | None) -> None:
-    """Refuse a handle without its session, and a session without a handle.
+    """Reject a handle without its session, and a session without a handle.
 
     Raises:
-        click.UsageError: One lacks the other.
+        click.UsageError: One is given without the other.
     """
     if session_id is None and handle is not None:
-        raise click.UsageError(f"{option_name} means nothing without --session-id: handles belong to their session.")
+        raise click.UsageError(f"{option_name} requires --session-id: a handle is valid only in its session.")
     if session_id is not None and handle is None:
-        raise click.UsageError(f"--session-id needs {option_name} as well.")
+        raise click.UsageError(f"--session-id requires {option_name}.")

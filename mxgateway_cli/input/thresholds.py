@@ -1,4 +1,4 @@
-"""Thresholds for a monitoring system: ranges as Nagios plugins write them, and what a reading comes to by them."""
+"""Thresholds for a monitoring system: Nagios ranges, and how a reading is judged against them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mxgateway_cli.terminal.failures import CommandFailure
 if TYPE_CHECKING:
     from mxgateway import TagValue
 
-RANGE_HINT: Final = "10 (0 to 10 is well), 10:, ~:10, 10:20, or @10:20 (10 to 20 is not)"
+RANGE_HINT: Final = "10 (0 to 10 is OK), 10:, ~:10, 10:20, or @10:20 (10 to 20 is not OK)"
 _NUMBER: Final = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _RANGE: Final = re.compile(rf"(@)?(?:({_NUMBER}|~)?:)?({_NUMBER})?", re.ASCII)
 
 
 class State(enum.IntEnum):
-    """How a tag is; the numbers are the exit codes of Nagios plugins."""
+    """The state of a tag; the numbers are the exit codes of Nagios plugins."""
 
     OK = 0
     WARNING = 1
@@ -32,88 +32,88 @@ class State(enum.IntEnum):
     UNKNOWN = 3
 
 
-GRAVITY: Final = (State.OK, State.UNKNOWN, State.WARNING, State.CRITICAL)
-"""The states, the gravest last."""
+BY_SEVERITY: Final = (State.OK, State.UNKNOWN, State.WARNING, State.CRITICAL)
+"""The states, most severe last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A range of values that are well, or with ``@`` of values that are not."""
+    """A range of values that are OK, or with ``@`` of values that are not."""
 
     text: str
     low: float
     high: float
     inside: bool
-    """Whether values inside of the range are those that alert."""
+    """Whether values inside the range alert, rather than those outside."""
 
     @classmethod
     def parse(cls, text: str) -> Range:
-        """Return the range that a text stands for: ``[@][start:][end]``.
+        """Parse a range: ``[@][start:][end]``.
 
-        Without a start it begins at 0, with ``~`` as the start it has none, without an end it has none.
+        The start defaults to 0; ``~`` means no lower limit. Without an end there is no upper limit.
 
         Raises:
-            ValueError: It stands for none; the text says what is allowed.
+            ValueError: It is not a range; the message lists the allowed forms.
         """
         match = _RANGE.fullmatch(text.strip())
         if match is None or not (":" in text or match[3]):
-            raise ValueError(f"{text!r} is no range: write {RANGE_HINT}")
+            raise ValueError(f"{text!r} is not a range: use {RANGE_HINT}")
         low = -math.inf if match[2] == "~" else float(match[2] or 0)
         high = math.inf if match[3] is None else float(match[3])
         if low > high:
-            raise ValueError(f"{text!r} begins above its end: write {RANGE_HINT}")
+            raise ValueError(f"{text!r} starts above its end: use {RANGE_HINT}")
         return cls(text.strip(), low, high, match[1] is not None)
 
     def alerts(self, value: float) -> bool:
-        """Tell whether a value is one that alerts; NaN always is."""
+        """Return whether a value alerts; NaN always does."""
         return math.isnan(value) or (self.low <= value <= self.high) is self.inside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What is well."""
+    """The thresholds of a check."""
 
     warning: Range | None
     critical: Range | None
     max_age: float | None
-    """Seconds that a value may be old."""
+    """Maximum age of a value in seconds."""
     quality: Quality
-    """The least quality that is well."""
+    """The lowest quality that is OK."""
 
 
 class Reading(NamedTuple):
-    """One tag, read."""
+    """One tag that was read."""
 
     tag: TagValue
     age: float | None
-    """Seconds since the value was true; None when it does not tell."""
+    """Seconds since the source timestamp; None if there is none."""
     round_trip: float
-    """Seconds of a ping through the session's worker."""
+    """Duration of a ping through the session's worker, in seconds."""
 
     @classmethod
     def of(cls, tag: TagValue, round_trip: float) -> Reading:
-        """Return what was read just now."""
+        """Return the reading of a tag that was read just now."""
         moment = tag.source_time
         age = None if moment is None or not tag.ok else time.time() - moment.timestamp()
         return cls(tag, age, round_trip)
 
     @property
     def number(self) -> float | None:
-        """The value as a number: true is 1, false is 0; None for one that is none."""
+        """The value as a number, true as 1 and false as 0; None if it is not a number."""
         value = self.tag.value
         return value if isinstance(value, int | float) else None
 
 
 class Verdict(NamedTuple):
-    """What a reading comes to."""
+    """The result of a check."""
 
     state: State
     reasons: list[str]
-    """Why it is not OK, the gravest first."""
+    """Why it is not OK, most severe first."""
 
 
 def judge(reading: Reading, limits: Limits) -> Verdict:
-    """Return what a reading comes to."""
+    """Judge a reading."""
     if not reading.tag.ok:
         state = State.UNKNOWN if unknown_tag(reading.tag.statuses) else State.CRITICAL
         return Verdict(state, [f"it cannot be read: {reading.tag.error}"])
@@ -121,7 +121,7 @@ def judge(reading: Reading, limits: Limits) -> Verdict:
 
 
 def judge_failure(error: mxgateway.MxGatewayError | CommandFailure) -> Verdict:
-    """Return what a check that failed comes to: the gateway is not well, or the check was set up wrongly."""
+    """Judge a failed check: the gateway has a problem (critical), or the check is misconfigured (unknown)."""
     setup = (
         CommandFailure,
         mxgateway.MxGatewayAuthenticationError,
@@ -132,8 +132,8 @@ def judge_failure(error: mxgateway.MxGatewayError | CommandFailure) -> Verdict:
 
 
 def combined(findings: Iterable[tuple[State, str]]) -> Verdict:
-    """Return the gravest of some states, with all reasons."""
-    ordered = sorted(findings, key=lambda finding: -GRAVITY.index(finding[0]))
+    """Return the most severe state, with all reasons."""
+    ordered = sorted(findings, key=lambda finding: -BY_SEVERITY.index(finding[0]))
     return Verdict(ordered[0][0] if ordered else State.OK, [reason for _, reason in ordered])
 
 
@@ -149,7 +149,7 @@ def _judge_age(reading: Reading, limits: Limits) -> list[tuple[State, str]]:
     if limits.max_age is None:
         return []
     if reading.age is None:
-        return [(State.UNKNOWN, "it does not tell how old it is")]
+        return [(State.UNKNOWN, "its age is unknown")]
     if reading.age > limits.max_age:
         return [(State.CRITICAL, f"it is {reading.age:.1f} s old, more than {limits.max_age:g} s")]
     return []
@@ -160,9 +160,9 @@ def _judge_value(reading: Reading, limits: Limits) -> list[tuple[State, str]]:
         return []
     number = reading.number
     if number is None:
-        return [(State.UNKNOWN, "it has no number that a range could be for")]
+        return [(State.UNKNOWN, "its value is not a number, so no range applies")]
     for state, limit in ((State.CRITICAL, limits.critical), (State.WARNING, limits.warning)):
         if limit is not None and limit.alerts(number):
             place = "inside" if limit.inside else "outside"
-            return [(state, f"its value is {place} of {limit.text.removeprefix('@')}")]
+            return [(state, f"its value is {place} {limit.text.removeprefix('@')}")]
     return []

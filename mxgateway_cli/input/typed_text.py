@@ -1,4 +1,4 @@
-"""Text that a command line gives for a tag's value, read as the tag's own type."""
+"""Parses a value on the command line as the tag's own type."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _CONFIGURATION_ERROR: Final = "CONFIGURATION_ERROR"
 
 
 class TagType(NamedTuple):
-    """The type of a tag, as a value of it tells."""
+    """The type of a tag, taken from one of its values."""
 
     data_type: MxDataType
     name: str
-    """The name for texts, such as ``double[]``; empty when texts cannot be read as this type."""
+    """The ``--type`` name, such as ``double[]``; empty if text cannot be parsed as this type."""
 
     def parse(self, text: str, *, name: str = "value") -> MxValueInput:
-        """Return the value that a text stands for.
+        """Parse a text as a value of the type.
 
         Raises:
-            MxGatewayInvalidRequestError: The text is no value of the type.
+            MxGatewayInvalidRequestError: The text is not a value of the type.
         """
         if self.data_type.name in _ENUMS and not self.name.endswith("[]"):
             with suppress(mxgateway.MxGatewayInvalidRequestError):
@@ -51,18 +51,18 @@ class TagType(NamedTuple):
         return mxgateway.parse_value(self.name, text, name=name)
 
     def message(self, text: str, *, name: str = "value") -> MxValue:
-        """Return the message that carries a text's value as the tag's own type.
+        """Parse a text and return the message to write it as the tag's own type.
 
         Raises:
-            MxGatewayInvalidRequestError: The text is no value of the type, or out of its range.
+            MxGatewayInvalidRequestError: The text is not a value of the type, or out of its range.
         """
         return mxgateway.to_mx_value(self.parse(text, name=name), data_type=self.data_type, name=name)
 
     def parse_comparable(self, text: str, *, name: str) -> MxValueOutput:
-        """Return the value that a text stands for, as a value of the tag that was read would be: rounded to its bits.
+        """Parse a text into the value that a read of the tag would return: rounded to its precision.
 
         Raises:
-            MxGatewayInvalidRequestError: The text is no value of the type.
+            MxGatewayInvalidRequestError: The text is not a value of the type.
         """
         if self.name == "int64" and not _is_whole(text):
             return float(cast("float", mxgateway.parse_value("double", text, name=name)))
@@ -75,7 +75,7 @@ class TagType(NamedTuple):
 
 
 def tag_type(value: MxValueOutput, data_type: MxDataType) -> TagType:
-    """Return the type that a value was read with."""
+    """Return the type of a value that was read."""
     first = value[0] if isinstance(value, list) and value else value
     suffix = "[]" if isinstance(value, list) else ""
     name = _TYPE_NAMES.get(getattr(data_type, "name", None) or "", "")
@@ -103,12 +103,12 @@ def own_type(read: TagValue) -> TagType:
     """Return the type of a tag that was read.
 
     Raises:
-        CommandFailure: The tag has no value that tells it, or texts cannot be read as it.
+        CommandFailure: The tag has no value that shows its type, or text cannot be parsed as that type.
     """
     found = tag_type(read.value, read.data_type)
     if not found.name:
         raise CommandFailure(
-            f"{read.tag} has no value that tells its type ({mxgateway.status.explain_quality(read.quality)})",
+            f"{read.tag} has no value that shows its type ({mxgateway.status.explain_quality(read.quality)})",
             code=ExitCode.USAGE,
             hint="give --type",
         )
@@ -116,7 +116,7 @@ def own_type(read: TagValue) -> TagType:
 
 
 def unknown_tag(statuses: list[MxStatusProxy] | tuple[MxStatusProxy, ...]) -> bool:
-    """Tell whether statuses say that a tag does not exist, or that its reference cannot be resolved."""
+    """Return whether statuses report that a tag does not exist, or that its reference cannot be resolved."""
     return any(getattr(status.category, "name", None) == _CONFIGURATION_ERROR for status in statuses)
 
 

@@ -1,4 +1,4 @@
-"""In whose name a secured write is done: by user ids, or by names and passwords."""
+"""The users of a secured write: given by id, or by name and password."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from mxgateway_cli.input.target import Place
 
 SECURED_OPTIONS: Final[tuple[Decorator, ...]] = (
-    option("--current-user-id", type=int, metavar="N", help="Id that authenticate-user gave for this server handle."),
-    option("--verifier-user-id", type=int, metavar="N", help="Id of the second user of a verified write.  [default: the same id twice]"),
+    option("--current-user-id", type=int, metavar="N", help="Id that authenticate-user returned for this server handle."),
+    option("--verifier-user-id", type=int, metavar="N", help="Id of the second user of a verified write.  [default: the current user's id]"),
     option("--user", metavar="NAME", help="Instead of an id: authenticate this user first."),
     *password_options(),
-    option("--verifier", metavar="NAME", help="The second user of a verified write; goes with --user."),
+    option("--verifier", metavar="NAME", help="The second user of a verified write; requires --user."),
     *password_options("verifier-"),
 )  # fmt: skip
 
@@ -40,29 +40,29 @@ class SecuredUsers:
         """Take the users out of a command's parameters.
 
         Raises:
-            click.UsageError: They contradict each other, or say nothing in this session.
+            click.UsageError: They contradict each other, or an id is given without its session.
         """
         users = cls(**{name: params.pop(name) for name in cls.__slots__})
         by_id = users.current_user_id is not None or users.verifier_user_id is not None
         if users.verifier is not None and users.user is None:
-            raise click.UsageError("--verifier goes with --user, the first of the two users.")
+            raise click.UsageError("--verifier requires --user, the first of the two users.")
         if users.user is not None and by_id:
-            raise click.UsageError("--user and user ids contradict each other: name the users one way.")
+            raise click.UsageError("--user and user ids contradict each other: use one or the other.")
         if session_id is None and users.user is None:
             raise click.UsageError(
-                "Name the user with --user: an id is valid in the session of its server handle only."
+                "Name the user with --user: an id is valid only in the session of its server handle."
             )
         return users
 
     @property
     def by_name(self) -> bool:
-        """Whether they are named, so that their ids are found out first."""
+        """Whether the users are given by name, so that they must be authenticated for their ids."""
         return self.user is not None
 
     async def authenticate(self, place: Place) -> dict[str, int]:
-        """Return the ids of users that were named, as the session's methods take them."""
+        """Authenticate the named users; return their ids as keyword arguments of the session's methods."""
         if self.user is None or self.password is None:
-            raise TypeError("the users are named by their ids")
+            raise TypeError("the users are given by id")
         session, server = place.session, place.server_handle
         current = await session.authenticate_user(server, self.user, self.password)
         verifier = current

@@ -1,4 +1,4 @@
-"""What a command writes to: a tag, or an item of an open session by its handles; and what it writes."""
+"""The target of a write, a tag or an item of an open session by its handles, and the value."""
 
 from __future__ import annotations
 
@@ -22,25 +22,23 @@ if TYPE_CHECKING:
     from mxgateway import Session
     from mxgateway.proto import MxValue
 
-_UNDO_SECONDS: Final = 5.0
+_CLEANUP_SECONDS: Final = 5.0
 
 WRITE_TARGET: Final[tuple[Decorator, ...]] = (
     argument(
         "tag", "The tag to write, Object.Attribute; Attribute[] is a whole array.", metavar="[TAG]", required=False
     ),
     option("--item", metavar="TAG", help="The same as TAG."),
-    option(
-        "--session-id", metavar="ID", help="Work in this open session. Without it the command opens one of its own."
-    ),
+    option("--session-id", metavar="ID", help="Use this open session.  [default: a new session, closed at the end]"),
     SERVER_HANDLE,
     ITEM_HANDLE,
     CLIENT_NAME,
 )
-"""The command's function gets the `WriteTarget` through `WriteTarget.take`."""
+"""`WriteTarget.take` turns these options into a `WriteTarget`."""
 WRITE_TYPE: Final = option(
     "--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE",
     help=f"Type of the value: {', '.join(name for name in mxgateway.VALUE_TYPES if '[' not in name)}; int32[] etc. are "
-    "arrays.  [default: the tag's own, which is read for it]",
+    "arrays.  [default: the tag's own type, for which the tag is read]",
 )  # fmt: skip
 WRITE_VALUE: Final[tuple[Decorator, ...]] = (WRITE_TYPE, VALUE_TEXT)
 
@@ -50,7 +48,7 @@ class WriteTarget:
     """A tag, or an item of an open session."""
 
     tag: str | None
-    """None for an item that is named by its handles."""
+    """None if the item is named by its handles."""
     session_id: str | None
     server_handle: int | None
     item_handle: int | None
@@ -58,29 +56,29 @@ class WriteTarget:
 
     @classmethod
     def take(cls, params: dict[str, Any], *, patterns: bool = False) -> WriteTarget:
-        """Return what the options name.
+        """Return the target that the options name.
 
         Args:
             params: The command's parameters.
-            patterns: Whether the tag may be a pattern, which stands for several.
+            patterns: Whether the tag may be a pattern.
 
         Raises:
-            click.UsageError: They do not name one item.
+            click.UsageError: They do not name exactly one item.
         """
         tag, item = params.pop("tag"), params.pop("item")
         if tag is not None and item is not None:
-            raise click.UsageError("TAG and --item are the same: give one of them.")
+            raise click.UsageError("TAG and --item mean the same: give one of them.")
         target = cls(tag if item is None else item, **params)
         target._check()
         if not patterns and target.tag is not None and is_glob(target.tag):
             raise click.UsageError(
-                f"Here goes one tag, and {target.tag!r:.80} is a pattern; read, watch and write take those."
+                f"This command takes one tag, and {target.tag!r:.80} is a pattern; read, watch and write take patterns."
             )
         return target
 
     @property
     def is_pattern(self) -> bool:
-        """Whether the tag stands for several."""
+        """Whether the tag is a pattern."""
         return self.tag is not None and is_glob(self.tag)
 
     def _check(self) -> None:
@@ -88,52 +86,52 @@ class WriteTarget:
         if self.tag is None and not by_handles:
             raise click.UsageError("Name the item: TAG, or --session-id with --server-handle and --item-handle.")
         if self.tag is not None and by_handles:
-            raise click.UsageError("Name the item by TAG or by its handles, not by both.")
+            raise click.UsageError("Name the item by TAG or by its handles, not both.")
         if by_handles and self.session_id is None:
-            raise click.UsageError("Handles mean nothing without --session-id: they belong to their session.")
+            raise click.UsageError("Handles require --session-id: a handle is valid only in its session.")
         if by_handles and (self.server_handle is None or self.item_handle is None):
-            raise click.UsageError("An item of an open session has two handles: --server-handle and --item-handle.")
+            raise click.UsageError("An item of an open session needs both --server-handle and --item-handle.")
 
-    def check_typed(self, value_type: str | None, *, reads: str = "") -> None:
-        """Refuse what needs the tag's name for an item that is named by its handles.
+    def check_readable(self, value_type: str | None, *, reads: str = "") -> None:
+        """Reject an item named by its handles if the command must read the tag.
 
         Args:
-            value_type: What ``--type`` says.
-            reads: Another option that reads the tag, if it was given.
+            value_type: The value of ``--type``.
+            reads: Another given option that reads the tag, if any.
 
         Raises:
-            click.UsageError: The name would be needed.
+            click.UsageError: The tag's name is needed.
         """
         if self.tag is None and (reads or value_type is None):
-            missing = f"{reads} reads the tag" if reads else "Without --type the tag is read for its type"
-            raise click.UsageError(f"{missing}, which handles do not name: give TAG instead.")
+            why = f"{reads} reads the tag" if reads else "Without --type the tag is read for its type"
+            raise click.UsageError(f"{why}, which needs its name: give TAG instead of handles.")
 
-    def check_own(self, confirm: bool) -> None:
-        """Refuse to wait for the completion of a write among those that others do to the same item.
+    def check_confirmable(self, confirm: bool) -> None:
+        """Reject ``--confirm`` for an item named by its handles: others may write the same item at the same time.
 
         Raises:
             click.UsageError: The item is not the command's own.
         """
         if confirm and self.tag is None:
-            raise click.UsageError("--confirm needs TAG: others may write the item of these handles at the same time.")
+            raise click.UsageError("--confirm requires TAG: others may write to the item with these handles.")
 
     def session(self, call: Call) -> AbstractAsyncContextManager[Session]:
-        """Give the open session, or one of the command's own, for the time of a block."""
+        """Return a context manager for the open session, or for one of the command's own."""
         return call.session(self.session_id, name=self.client_name)
 
     @asynccontextmanager
     async def place(self, session: Session) -> AsyncIterator[Place]:
-        """Give the item, advised if it is a tag; in an open session nothing of that is left behind."""
+        """Yield the item; a tag is added and advised first. In an open session this is cleaned up afterwards."""
         if self.tag is None:
             yield Place(session, self.server_handle or 0, self.item_handle or 0)
             return
         async with AsyncExitStack() as steps:
             server = await session.register(self.client_name)
             if self.session_id is not None:
-                from mxgateway_cli.running.waiting import undone
+                from mxgateway_cli.running.waiting import cleanup
 
-                undoing = undone(lambda: session.unregister(server, timeout=_UNDO_SECONDS))
-                await steps.enter_async_context(undoing)
+                unregistering = cleanup(lambda: session.unregister(server, timeout=_CLEANUP_SECONDS))
+                await steps.enter_async_context(unregistering)
             item = await session.add_item(server, self.tag)
             await session.advise(server, item)
             yield Place(session, server, item)
@@ -141,21 +139,21 @@ class WriteTarget:
 
 @dataclass(frozen=True, slots=True)
 class NewValue:
-    """The value to write: typed by the command line, or by the tag."""
+    """The value to write; its type comes from the command line or from the tag."""
 
     text: str
     message: MxValue | None
-    """None until the tag was read for its type."""
+    """None if the type comes from the tag."""
 
     @classmethod
     def parse(cls, target: WriteTarget, value_type: str | None, text: str) -> NewValue:
-        """Read the text as far as its type is known, before anything is sent.
+        """Parse the text if the type is known, before anything is sent.
 
         Raises:
-            click.UsageError: The type is not known and cannot be read.
-            MxGatewayInvalidRequestError: The text is no value of the type.
+            click.UsageError: The type is unknown and cannot be read from a tag.
+            MxGatewayInvalidRequestError: The text is not a value of the type.
         """
-        target.check_typed(value_type)
+        target.check_readable(value_type)
         return cls(text, mxgateway.parse_mx_value(value_type, text) if value_type is not None else None)
 
     async def for_tag(self, session: Session, tag: str | None) -> MxValue:
@@ -163,7 +161,7 @@ class NewValue:
 
         Raises:
             CommandFailure: The tag cannot be read for its type.
-            MxGatewayInvalidRequestError: The text is no value of that type.
+            MxGatewayInvalidRequestError: The text is not a value of that type.
         """
         if self.message is not None:
             return self.message

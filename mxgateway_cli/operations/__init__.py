@@ -1,1 +1,1 @@
-"""What single commands do between input and output."""
+"""The work of single commands between input and output."""

@@ -1,4 +1,4 @@
-"""What `bench-read-bulk` and `bench-stream-events` do while they measure."""
+"""The measurements of `bench-read-bulk` and `bench-stream-events`."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
 from mxgateway_cli.operations.latencies import Latencies
-from mxgateway_cli.running.waiting import undone
+from mxgateway_cli.running.waiting import cleanup
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway import EventStream, GatewayClient, Session
     from mxgateway.proto import BulkReadResult
 
-_UNDO_SECONDS: Final = 5.0
+_CLEANUP_SECONDS: Final = 5.0
 _FAILURE_PAUSE: Final = 0.1
-"""Seconds after a call that failed: one that fails at once would else be tried some thousand times a second."""
+"""Seconds to pause after a failed call: one that fails at once would be repeated thousands of times a second."""
 
 
 async def subscribe(session: Session, client_name: str, tags: list[str], warn: Callable[[str], None]) -> list[int]:
     """Register and subscribe to tags.
 
     Returns:
-        The server handle, and behind it the item handles.
+        The server handle, followed by the item handles.
 
     Raises:
         CommandFailure: None of the tags could be subscribed to.
     """
     server = await session.register(client_name)
     results = await session.subscribe_bulk(server, tags)
-    # The same tag may stand there twice, and an item is taken back once.
+    # A tag may be listed twice, but its item is unsubscribed only once.
     handles = list(dict.fromkeys(result.item_handle for result in results if result.was_successful))
-    refused = [result for result in results if not result.was_successful]
-    if refused:
-        reason = f"{refused[0].tag_address}: {refused[0].error_message}"
-        message = f"{len(refused)} of {len(tags)} tags could not be subscribed to, the first one {reason}"
+    failed = [result for result in results if not result.was_successful]
+    if failed:
+        reason = f"{failed[0].tag_address}: {failed[0].error_message}"
+        message = f"{len(failed)} of {len(tags)} tags could not be subscribed to, the first: {reason}"
         if not handles:
             raise CommandFailure(message, code=ExitCode.MXACCESS_REFUSED)
         warn(message)
@@ -46,10 +46,10 @@ async def subscribe(session: Session, client_name: str, tags: list[str], warn: C
 
 
 class ReadBenchmark:
-    """Calls of read_bulk, one after another.
+    """Consecutive calls of read_bulk.
 
     Args:
-        tags: What one call reads.
+        tags: The tags of one call.
         timeout_ms: How long the gateway waits for a first value.
     """
 
@@ -66,20 +66,20 @@ class ReadBenchmark:
 
     @asynccontextmanager
     async def prepared(self, session: Session, client_name: str, warn: Callable[[str], None]) -> AsyncIterator[int]:
-        """Give a server handle under which the tags are subscribed to for the time of the block."""
+        """Yield a server handle under which the tags are subscribed while the block runs."""
         async with _discarded_events(session):
             server, *items = await subscribe(session, client_name, self._tags, warn)
-            async with undone(lambda: session.unsubscribe_bulk(server, items, timeout=_UNDO_SECONDS)):
+            async with cleanup(lambda: session.unsubscribe_bulk(server, items, timeout=_CLEANUP_SECONDS)):
                 yield server
 
     async def warm_up(self, session: Session, server: int, seconds: float) -> None:
-        """Read for a time without counting."""
+        """Read for `seconds` without counting."""
         ends = time.perf_counter() + seconds
         while time.perf_counter() < ends:
             await self._read(session, server)
 
     async def run(self, session: Session, server: int, seconds: float) -> None:
-        """Read for a time, and count."""
+        """Read for `seconds` and count."""
         began = started = time.perf_counter()
         while started < began + seconds:
             found = await self._read(session, server)
@@ -122,27 +122,27 @@ class ReadBenchmark:
         }
 
     def check(self) -> None:
-        """Refuse a run in which calls failed.
+        """Raise if calls failed.
 
         Raises:
-            MxGatewayError: All of them did; this is the last one's error.
-            CommandFailure: Some of them did.
+            MxGatewayError: All calls failed; the error of the last one.
+            CommandFailure: Some calls failed.
         """
         if self.last_error is None or not self.failed:
             return
         if not self.successful:
             raise self.last_error
         calls = self.successful + self.failed
-        message = f"{self.failed} of {calls} calls failed, the last one so: {self.last_error.message}"
+        message = f"{self.failed} of {calls} calls failed, the last: {self.last_error.message}"
         raise CommandFailure(message, code=ExitCode.PARTLY_FAILED)
 
 
 @asynccontextmanager
 async def _discarded_events(session: Session) -> AsyncIterator[None]:
-    """Read the session's events for the time of the block: unread, they would fill the gateway's queue, which then faults the session."""
+    """Read and discard the session's events while the block runs: a full queue at the gateway faults the session."""
 
     async def discard() -> None:
-        # A key that may not read events measures all the same.
+        # A key that may not read events can still measure.
         with suppress(mxgateway.MxGatewayError):
             async with session.stream_events() as events:
                 async for _ in events:
@@ -163,10 +163,10 @@ async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[async
 
 
 class EventBenchmark:
-    """Sessions that are subscribed to the same tags, and the events that they get.
+    """Counts the events of sessions that subscribe to the same tags.
 
     Args:
-        tags: What each session subscribes to.
+        tags: The tags of each session.
     """
 
     def __init__(self, tags: list[str]) -> None:
@@ -188,15 +188,15 @@ class EventBenchmark:
         client_name: str,
         warn: Callable[[str], None],
     ) -> None:
-        """Open the sessions one by one and count for a time.
+        """Open the sessions one by one, then count for `seconds`.
 
         Args:
-            client: The connection.
-            sessions: How many there are to be.
-            stagger: Seconds between the openings of two: their workers start one after another.
-            seconds: How long to count, once all of them are there.
-            client_name: What they are called.
-            warn: Takes what does not stop the run.
+            client: The client.
+            sessions: Number of sessions.
+            stagger: Seconds between two sessions: the gateway starts one worker at a time.
+            seconds: How long to count once all sessions are open.
+            client_name: The sessions' name.
+            warn: Called with problems that do not stop the run.
         """
         async with AsyncExitStack() as stack:
             readers: list[asyncio.Task[None]] = []

@@ -1,4 +1,4 @@
-"""Waits for the completion of a write that the library itself does not confirm."""
+"""Waits for the completion of writes for which the library has no confirming method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
 from mxgateway_cli.help.sections import option
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, WaitedInVain
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, TimedOut
 
 if TYPE_CHECKING:
     from mxgateway import EventStream
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from mxgateway_cli.declaring.command import Call
     from mxgateway_cli.input.target import Place
 
-CONFIRM: Final = option(
-    "--confirm", is_flag=True, help="Wait until MXAccess has carried the write out; for a write to TAG."
-)
+CONFIRM: Final = option("--confirm", is_flag=True, help="Wait until MXAccess has carried out the write; only with TAG.")
 _DEFAULT_SECONDS: Final = 30.0
 
 Completion = Callable[[], Awaitable[dict[str, Any]]]
@@ -26,18 +24,18 @@ Completion = Callable[[], Awaitable[dict[str, Any]]]
 
 @asynccontextmanager
 async def completion_of_write(call: Call, place: Place, *, wanted: bool) -> AsyncIterator[Completion]:
-    """Give what waits for the completion of the one write that the block does to an item of its own.
+    """Yield a function that waits for the completion of the block's only write.
 
     Args:
-        call: The command's run; its time-out bounds the waiting.
-        place: The item. Nobody else writes it: its first completion is that of this write.
-        wanted: Whether there is anything to wait for.
+        call: The command's run; its timeout limits the wait.
+        place: The item. Nobody else writes to it, so its first completion is that of this write.
+        wanted: Whether to wait at all.
 
     Yields:
-        Waits, and returns what the result tells of it: nothing when no completion is wanted.
+        Waits, and returns fields for the command's result; none if no completion is wanted.
     """
     if not wanted:
-        yield _nothing
+        yield _no_fields
         return
     from mxgateway_cli.running.waiting import Deadline
 
@@ -45,7 +43,7 @@ async def completion_of_write(call: Call, place: Place, *, wanted: bool) -> Asyn
 
         async def completed() -> dict[str, Any]:
             deadline = Deadline(call.timeout or _DEFAULT_SECONDS)
-            async with deadline.bound(lambda: _in_vain(deadline)):
+            async with deadline.enforce(lambda: _timed_out(deadline)):
                 event = await _completion(events, place.item_handle)
             _check(event)
             return {"confirmed": True, "event": mxgateway.to_json_dict(event)}
@@ -53,7 +51,7 @@ async def completion_of_write(call: Call, place: Place, *, wanted: bool) -> Asyn
         yield completed
 
 
-async def _nothing() -> dict[str, Any]:
+async def _no_fields() -> dict[str, Any]:
     return {}
 
 
@@ -61,18 +59,18 @@ async def _completion(events: EventStream, item_handle: int) -> MxEvent:
     async for event in events:
         if event.item_handle == item_handle and event.family == mxgateway.proto.MxEventFamily.ON_WRITE_COMPLETE:
             return event
-    raise WaitedInVain("the stream ended before the completion of the write came; it may be carried out all the same")
+    raise TimedOut("the stream ended before the completion of the write arrived; the write may still be carried out")
 
 
-def _in_vain(deadline: Any) -> Exception:
-    return WaitedInVain(
-        f"the completion of the write did not come within {deadline.seconds:g} s",
-        hint="read the tag to see whether the write happened",
+def _timed_out(deadline: Any) -> Exception:
+    return TimedOut(
+        f"the completion of the write did not arrive within {deadline.seconds:g} s",
+        hint="read the tag to see whether the write was carried out",
     )
 
 
 def _check(event: MxEvent) -> None:
-    """Refuse a completion that reports a failure.
+    """Raise if a completion reports a failure.
 
     Raises:
         CommandFailure: The write was not carried out.
@@ -82,5 +80,5 @@ def _check(event: MxEvent) -> None:
         reasons.insert(0, mxgateway.status.explain_hresult(event.hresult))
     if reasons:
         raise CommandFailure(
-            f"MXAccess did not carry the write out: {', '.join(reasons)}", code=ExitCode.MXACCESS_REFUSED
+            f"MXAccess did not carry out the write: {', '.join(reasons)}", code=ExitCode.MXACCESS_REFUSED
         )

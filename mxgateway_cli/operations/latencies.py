@@ -1,4 +1,4 @@
-"""Latencies: collected without a bound on memory that matters, and summed up as percentiles."""
+"""Collects latencies and summarizes them as percentiles."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Latencies:
         self._milliseconds = array("d")
 
     def add(self, milliseconds: float) -> None:
-        """Take one latency."""
+        """Add one latency."""
         self._milliseconds.append(milliseconds)
 
     def summary(self) -> dict[str, float]:
-        """Return percentiles, maximum and mean; zeros when there is nothing to sum up."""
+        """Return percentiles, maximum and mean; zeros if there are no latencies."""
         if not self._milliseconds:
             return {**{name: 0.0 for name, _ in _PERCENTILES}, "max": 0.0, "mean": 0.0}
         ordered = sorted(self._milliseconds)
@@ -35,7 +35,7 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     """Return a percentile, interpolated linearly between the two nearest ranks.
 
     Args:
-        ordered: One number or more, in ascending order.
+        ordered: At least one number, in ascending order.
         percent: From 0, the lowest number, to 100, the highest.
     """
     rank = (len(ordered) - 1) * percent / 100

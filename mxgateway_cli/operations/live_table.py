@@ -1,7 +1,7 @@
-"""A table on a terminal that is redrawn in place.
+"""A table on a terminal, redrawn in place.
 
-It is drawn on the terminal's second screen, from its upper left corner, so that a changed size needs no arithmetic with
-lines that the terminal has wrapped, and so that leaving it brings back what was there before.
+It is drawn on the terminal's alternate screen from the upper left corner, so that a resize needs no arithmetic with
+wrapped lines, and leaving it restores the previous content.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mxgateway_cli.operations.watched_tags import WatchedTag, WatchedTags
     from mxgateway_cli.running.app import App
 
-_ENTER: Final = "\x1b[?1049h\x1b[?25l"  # the second screen, without a cursor
+_ENTER: Final = "\x1b[?1049h\x1b[?25l"  # the alternate screen, without a cursor
 _LEAVE: Final = "\x1b[?25h\x1b[?1049l"
 _HOME: Final = "\x1b[H"
 _END_OF_LINE: Final = "\x1b[K"
@@ -36,24 +36,24 @@ _GAP: Final = "  "
 _QUALITY, _TIME, _CHANGES, _TREND = 9, 8, 7, 8
 _WIDEST_TREND: Final = 24
 _VALUE: Final = 12
-"""Columns that a value wants at least before anything else is shown beside it and its tag."""
+"""Minimum width of the value before columns other than tag and value are shown."""
 _WIDEST_TAG: Final = 40
 
 
 def is_live(app: App) -> bool:
-    """Tell whether a table can be redrawn in place: stdout is a terminal that can, and the command has it for itself."""
+    """Return whether a table can be redrawn in place: on a capable terminal, in table format, outside a batch."""
     in_batch = getattr(app, "host", None) is not None
     return (
         app.output.form == "table"
         and not in_batch
         and sys.stdout.isatty()
         and os.environ.get("TERM") != "dumb"
-        and _takes_escapes()
+        and _enable_escapes()
     )
 
 
-def _takes_escapes() -> bool:
-    """Let a console of Windows follow escape sequences; other terminals do."""
+def _enable_escapes() -> bool:
+    """Make a Windows console interpret escape sequences; return whether it does. Other terminals always do."""
     if sys.platform != "win32":
         return True
     import ctypes
@@ -64,10 +64,10 @@ def _takes_escapes() -> bool:
 
 
 class LiveTable:
-    """The table while it is shown; entered and left with ``with``, it leaves the terminal as it was and the last table on it.
+    """The displayed table, a context manager; on exit it restores the terminal and prints the final table.
 
     Args:
-        tags: What it shows.
+        tags: The tags to show.
         colour: ``auto``, ``always`` or ``never``; auto respects NO_COLOR.
         stream: The terminal.
     """
@@ -90,10 +90,10 @@ class LiveTable:
         self._write(_LEAVE + "".join(f"{line}\n" for line in self._frame(os.terminal_size((size.columns, 2**31)))))
 
     def refresh(self) -> None:
-        """Draw what has changed since the last time: the tags, or the size of the terminal.
+        """Redraw the table if the tags or the terminal's size have changed.
 
         Raises:
-            ClosedPipe: The terminal has gone.
+            ClosedPipe: The terminal is closed.
         """
         size = shutil.get_terminal_size()
         state = (self._tags.updates, self._tags.lost, size)
@@ -116,10 +116,10 @@ class LiveTable:
 
 
 def frame(tags: WatchedTags, size: os.terminal_size, blocks: str = _BLOCKS, *, coloured: bool = False) -> list[str]:
-    """Return the lines of the table, none of them wider than the terminal and no more than it has.
+    """Return the lines of the table; they fit the terminal's width and height.
 
     Args:
-        tags: What to show.
+        tags: The tags to show.
         size: Columns and lines of the terminal.
         blocks: The characters of a trend, from low to high.
         coloured: Whether a bad or uncertain quality is coloured.
@@ -131,13 +131,13 @@ def frame(tags: WatchedTags, size: os.terminal_size, blocks: str = _BLOCKS, *, c
         colour = _COLOURS.get(mxgateway.status.quality_kind(row.quality)) if row.quality is not None else None
         lines.append(_line(_cells(row, widths, blocks), widths, colour if coloured else None))
     hidden = len(tags.rows) - len(shown)
-    told = [f"{tags.updates} updates"]
-    told += [f"{hidden} more tags"] * bool(hidden) + [f"{tags.lost} events lost"] * bool(tags.lost)
-    return [*lines, cut(", ".join(told), size.columns)][: size.lines]
+    counts = [f"{tags.updates} updates"]
+    counts += [f"{hidden} more tags"] * bool(hidden) + [f"{tags.lost} events lost"] * bool(tags.lost)
+    return [*lines, cut(", ".join(counts), size.columns)][: size.lines]
 
 
 def _widths(columns: int, rows: Sequence[WatchedTag]) -> list[int]:
-    """Return the width of each column: tag and value have theirs first, of the others as many as there is room for."""
+    """Return the width of each column: tag and value first, then as many of the others as fit."""
     longest = max((display_width(row.tag) for row in rows), default=0)
     tag = min(max(longest, len(_HEADINGS[0])), _WIDEST_TAG)
     room = columns - tag - len(_GAP) - _VALUE
@@ -155,7 +155,7 @@ def _widths(columns: int, rows: Sequence[WatchedTag]) -> list[int]:
 
 
 def _cells(row: WatchedTag, widths: list[int], blocks: str) -> tuple[str, ...]:
-    value = row.value_text or row.trouble
+    value = row.value_text or row.error
     kind = "" if row.quality is None else mxgateway.status.quality_kind(row.quality)
     if not value and kind != "good":
         value = row.quality_text
@@ -173,19 +173,19 @@ def _line(cells: Iterable[str], widths: list[int], colour: str | None = None) ->
 
 
 def trend(numbers: Sequence[float], blocks: str = _BLOCKS) -> str:
-    """Return numbers as a row of blocks, the lowest of them as the lowest block."""
+    """Return numbers as a row of blocks, scaled from the lowest number to the highest."""
     if not numbers:
         return ""
     low, high = min(numbers), max(numbers)
     if low == high:
         return blocks[len(blocks) // 2] * len(numbers)
-    # Halved, because the distance of two numbers of 64 bits can be too large for one.
+    # Halved, because the difference of two 64-bit floats can overflow.
     steps = [(number / 2 - low / 2) / (high / 2 - low / 2) * (len(blocks) - 1) for number in numbers]
     return "".join(blocks[round(step)] for step in steps)
 
 
 def _blocks(encoding: str) -> str:
-    """Return the characters of a trend that a terminal's encoding has."""
+    """Return the characters of a trend that a terminal's encoding supports."""
     try:
         _BLOCKS.encode(encoding)
     except (UnicodeEncodeError, LookupError):

@@ -1,4 +1,4 @@
-"""One value for all tags that a pattern stands for: shown first, and written only to as many as were expected."""
+"""Writes one value to all tags that match a pattern, if their number is as expected, or shows what would be written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 import mxgateway
 from mxgateway_cli.declaring.command import Call
 from mxgateway_cli.help.sections import option
-from mxgateway_cli.input.tag_globs import tags_of
+from mxgateway_cli.input.tag_globs import expanded_tags
 from mxgateway_cli.input.typed_text import own_type
 from mxgateway_cli.output.tags import aligned, json_data_type, json_value, value_cell
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 TAG_COUNT: Final = option(
     "--tag-count", type=click.IntRange(1), metavar="N",
-    help="With a pattern: how many tags it must stand for, as --dry-run tells. Without it a pattern writes nothing.",
+    help="With a pattern: how many tags it must match; --dry-run shows the number. Without it a pattern writes nothing.",
 )  # fmt: skip
 _PLANNED: Final = ("tag", "old value", "new value", "type", "quality")
 _WRITTEN: Final = ("tag", "outcome")
-_SHOWN_DEFECTS: Final = 10
+_SHOWN_ERRORS: Final = 10
 
 
 async def write_pattern(
@@ -41,15 +41,16 @@ async def write_pattern(
     confirm: bool,
     dry_run: bool,
 ) -> None:
-    """Write a value to all tags that a pattern stands for, or show what would be written.
+    """Write a value to all tags that match a pattern, or show what would be written.
 
-    Nothing is written unless all of them can be read and take the value, and they are as many as the command line says.
+    Nothing is written unless the number of tags is as given on the command line, and the value converts to each tag's
+    type.
 
     Raises:
-        CommandFailure: They are not, or some of the writes failed.
+        CommandFailure: A condition is not met, or some writes failed.
     """
     pattern = target.tag or ""
-    async with tags_of(call, [pattern], limit) as tags:
+    async with expanded_tags(call, [pattern], limit) as tags:
         if not dry_run or tag_count is not None:
             _check_count(pattern, len(tags), tag_count)
         async with target.session(call) as session:
@@ -65,21 +66,21 @@ async def write_pattern(
 def _check_count(pattern: str, found: int, expected: int | None) -> None:
     if found == expected:
         return
-    wanted = "" if expected is None else f", not {expected}"
+    suffix = "" if expected is None else f", not {expected}"
     raise CommandFailure(
-        f"{pattern!r:.80} stands for {tags_text(found)}{wanted}: nothing was written",
+        f"{pattern!r:.80} matches {tags_text(found)}{suffix}: nothing was written",
         code=ExitCode.USAGE,
-        hint=f"look at them with --dry-run; --tag-count {found} writes them",
+        hint=f"--dry-run shows them; --tag-count {found} writes them",
     )
 
 
 class _Plan:
-    """What is to be written where.
+    """The values to write by tag.
 
     Args:
         call: The command's run.
-        session: Where the tags are read.
-        pattern: What they are like.
+        session: The session that reads the tags.
+        pattern: The pattern that the tags match.
         new: The value.
     """
 
@@ -90,27 +91,27 @@ class _Plan:
         self._new = new
 
     async def messages(self, tags: Sequence[str], *, shown: bool) -> dict[str, MxValue]:
-        """Return the message for each tag, of the tag's own type unless the command line says another one.
+        """Return the message for each tag, in the tag's own type unless the command line names one.
 
         Raises:
-            CommandFailure: Some cannot be read, or do not take the value.
+            CommandFailure: Some tags cannot be read, or the value does not fit their type.
         """
         if self._new.message is not None and not shown:
             return dict.fromkeys(tags, self._new.message)
         found = await self._session.read(tags, correlation_id=self._call.correlation_id)
         messages: dict[str, MxValue] = {}
-        defects: list[str] = []
+        errors: list[str] = []
         for read in found:
             try:
                 messages[read.tag] = self._message(read)
             except (CommandFailure, mxgateway.MxGatewayInvalidRequestError) as error:
-                defects.append(error.message if read.tag in error.message else f"{read.tag}: {error.message}")
-        if defects:
-            more = f"; and {len(defects) - _SHOWN_DEFECTS} more" if len(defects) > _SHOWN_DEFECTS else ""
+                errors.append(error.message if read.tag in error.message else f"{read.tag}: {error.message}")
+        if errors:
+            more = f"; and {len(errors) - _SHOWN_ERRORS} more" if len(errors) > _SHOWN_ERRORS else ""
             raise CommandFailure(
-                f"{len(defects)} of {tags_text(len(found))} cannot take the value: {'; '.join(defects[:_SHOWN_DEFECTS])}{more}",
+                f"{len(errors)} of {tags_text(len(found))} cannot take the value: {'; '.join(errors[:_SHOWN_ERRORS])}{more}",
                 code=ExitCode.USAGE,
-                hint="nothing was written; make the pattern narrower",
+                hint="nothing was written; use a narrower pattern",
             )
         if shown:
             self._show(found, messages)
@@ -122,7 +123,7 @@ class _Plan:
         return self._new.message if self._new.message is not None else own_type(read).message(self._new.text)
 
     def _show(self, found: Sequence[TagValue], messages: dict[str, MxValue]) -> None:
-        """Write what would be written where."""
+        """Show the planned writes."""
         output = self._call.output
         if output.form == "table":
             for row in aligned([_PLANNED, *(_planned_cells(read, messages[read.tag]) for read in found)]):
@@ -155,10 +156,10 @@ def _planned_fields(read: TagValue, message: MxValue) -> dict[str, Any]:
 
 
 def _report(call: Call, session_id: str, pattern: str, written: Sequence[TagWrite]) -> None:
-    """Write what became of each tag.
+    """Show the outcome for each tag.
 
     Raises:
-        CommandFailure: Some of the writes failed.
+        CommandFailure: Some writes failed.
     """
     failed = sum(not each.ok for each in written)
     if call.output.form == "table":
@@ -190,7 +191,7 @@ def _written_fields(write: TagWrite) -> dict[str, Any]:
 
 
 def _write_all(call: Call, head: dict[str, Any], results: Sequence[dict[str, Any]], value: str) -> None:
-    """Write results in one document, or each as a record."""
+    """Write results as one document, or each as a record."""
     if call.output.form == "json":
         document = head | {"results": results, "correlationId": call.correlation_id}
         call.output.document(document, value="tagCount")
@@ -200,5 +201,5 @@ def _write_all(call: Call, head: dict[str, Any], results: Sequence[dict[str, Any
 
 
 def tags_text(count: int) -> str:
-    """Return a number of tags in words."""
+    """Return ``1 tag`` or ``N tags``."""
     return "1 tag" if count == 1 else f"{count} tags"

@@ -1,4 +1,4 @@
-"""The tags that `watch` shows: what is known of each, as their events come."""
+"""The current state of the tags that `watch` shows, updated by their events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
 from mxgateway_cli.input.typed_text import event_type
-from mxgateway_cli.output.tags import event_time, event_trouble, json_data_type, json_time, json_value
+from mxgateway_cli.output.tags import event_error, event_time, json_data_type, json_time, json_value
 from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:
@@ -17,46 +17,46 @@ if TYPE_CHECKING:
     from mxgateway.proto import MxEvent, SubscribeResult
 
 TREND_LENGTH: Final = 24
-"""Numbers that a tag's trend is made of."""
+"""Numbers in a tag's trend."""
 
 
 class WatchedTag:
-    """One tag and the last that is known of it.
+    """The current state of one tag.
 
     Args:
         tag: Its name.
-        trouble: Why it could not be subscribed to; empty when it could.
+        error: Why it could not be subscribed to; empty if it could.
     """
 
-    def __init__(self, tag: str, trouble: str = "") -> None:
+    def __init__(self, tag: str, error: str = "") -> None:
         self.tag = tag
-        self.trouble = trouble
+        self.error = error
         self.value: MxValueOutput = None
         self.quality: int | None = None
-        """None until the first value has come."""
+        """None until the first value has arrived."""
         self.source_time: mxgateway.Timestamp | None = None
         self.changes = 0
-        """How often the value has become another one since the first."""
+        """How often the value has changed since the first one."""
         self.numbers: deque[float] = deque(maxlen=TREND_LENGTH)
 
     def update(self, event: MxEvent) -> None:
-        """Take what an event tells."""
+        """Update the tag from an event."""
         value = mxgateway.from_mx_value(event.value)
         if self.quality is not None and value != self.value:
             self.changes += 1
         self.value, self.quality, self.source_time = value, event.quality, event_time(event)
-        self.trouble = event_trouble(event)
+        self.error = event_error(event)
         if isinstance(value, int | float) and math.isfinite(value):
             self.numbers.append(float(value))
 
     @property
     def value_text(self) -> str:
-        """The value as people read it."""
+        """The value for people."""
         return value_text(self.value)
 
     @property
     def quality_text(self) -> str:
-        """The quality in words; empty before the first value."""
+        """The quality in words; empty until the first value."""
         return "" if self.quality is None else mxgateway.status.explain_quality(self.quality)
 
     def record(self, event: MxEvent) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class WatchedTag:
             "sourceTimestamp": json_time(self.source_time),
             "changes": self.changes,
             "workerSequence": str(event.worker_sequence),
-            "error": self.trouble,
+            "error": self.error,
         }
 
 
@@ -79,7 +79,7 @@ class WatchedTags:
 
     Args:
         tags: Their names.
-        results: What subscribing to each came to.
+        results: The result of subscribing to each.
     """
 
     def __init__(self, tags: Sequence[str], results: Sequence[SubscribeResult]) -> None:
@@ -103,7 +103,7 @@ class WatchedTags:
         return [row for row in self.rows if id(row) not in subscribed]
 
     def take(self, event: MxEvent) -> WatchedTag | None:
-        """Update and return the tag that an event is about, None for another event."""
+        """Update and return the tag of an event; None if the event is not a tag's data change."""
         if event.replay_gap is not None:
             gap = event.replay_gap
             self.lost += max(0, gap.oldest_available_sequence - gap.requested_after_sequence - 1)

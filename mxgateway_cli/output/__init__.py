@@ -1,1 +1,1 @@
-"""How results are written: alarms, events, tags, deployments, objects."""
+"""Writes results: alarms, events, tags, deployments, objects."""

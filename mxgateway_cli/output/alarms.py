@@ -1,4 +1,4 @@
-"""How alarms are written: one line each, or one document."""
+"""Writes alarms: one line each, or one document."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from mxgateway.proto import ActiveAlarmSnapshot, AlarmFeedMessage, MxValue, OnAlarmTransitionEvent
 
 DOCUMENT_LIMIT: Final = 10_000
-"""More messages than these are never held in memory for one document."""
+"""At most this many messages are held in memory for one document."""
 
-_HEADINGS: Final = ("time", "what", "severity", "alarm", "value", "limit", "text")
+_HEADINGS: Final = ("time", "kind", "severity", "alarm", "value", "limit", "text")
 _WIDTHS: Final = ("<28", "<12", ">8", "<40", ">12", ">12", "<")
 _STATE_PREFIX: Final = "ALARM_CONDITION_STATE_"
 _KIND_PREFIX: Final = "ALARM_TRANSITION_KIND_"
@@ -23,12 +23,12 @@ _MODE_PREFIX: Final = "ALARM_PROVIDER_MODE_"
 
 
 class AlarmWriter:
-    """Writes the messages of one alarm feed, or the alarms of one query; the feed's failure is a record of its own.
+    """Writes the messages of one alarm feed, or the alarms of one query; a failure of the feed is its own record.
 
     Args:
-        output: Where they go.
-        as_document: Whether the format ``json`` makes one document of them.
-        limit: How many are asked for; None means all.
+        output: The output to write to.
+        as_document: Whether the format ``json`` writes one document.
+        limit: Number of messages requested; None means all.
     """
 
     def __init__(self, output: Output, *, as_document: bool, limit: int | None = None) -> None:
@@ -41,17 +41,17 @@ class AlarmWriter:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all messages that were asked for have come."""
+        """Whether all requested messages have arrived."""
         return self._limit is not None and self.count >= self._limit
 
     def start(self) -> None:
-        """Begin, unless that was done: write the headings of a table."""
+        """Write the headings of a table, once."""
         begun, self._begun = self._begun, True
         if self._output.form == "table" and not begun:
             self._output.row(_columns(_HEADINGS))
 
     def add(self, message: AlarmFeedMessage) -> None:
-        """Write one message of a feed; one that this program does not know stands there as an empty object."""
+        """Write one message of a feed; an unknown message is written as an empty object."""
         record = mxgateway.to_json_dict(message)
         if "activeAlarm" in record:
             self._add(record, _alarm_cells(record["activeAlarm"], message.active_alarm))
@@ -59,11 +59,11 @@ class AlarmWriter:
             self._add(record, _transition_cells(record["transition"], message.transition))
         elif "providerStatus" in record:
             status = record["providerStatus"]
-            what = f"provider {_name(status.get('mode'), _MODE_PREFIX)}"
-            self._add(record, (status.get("since", ""), what, "", "", "", "", status.get("reason", "")))
+            kind = f"provider {_name(status.get('mode'), _MODE_PREFIX)}"
+            self._add(record, (status.get("since", ""), kind, "", "", "", "", status.get("reason", "")))
         else:
-            what = "snapshot complete" if record.get("snapshotComplete") else "unknown message"
-            self._add(record, ("", what, "", "", "", "", ""))
+            kind = "snapshot complete" if record.get("snapshotComplete") else "unknown message"
+            self._add(record, ("", kind, "", "", "", "", ""))
 
     def add_alarm(self, alarm: ActiveAlarmSnapshot) -> None:
         """Write one alarm of a query."""
@@ -71,17 +71,17 @@ class AlarmWriter:
         self._add(record, _alarm_cells(record, alarm), value=alarm.alarm_full_reference)
 
     def disconnect(self, failure: Failure) -> None:
-        """Write that the feed broke off; one that brought nothing leaves no document either."""
+        """Write a record that the feed failed; if no message arrived, write nothing, not even a document."""
         self._begun = self.count > 0
         if self._begun and self._output.form in ("json", "jsonl"):
             self._write({"disconnect": failure.to_json()}, _HEADINGS, "")
 
-    def finish(self, operation: str, prefix: str, correlation_id: str, what: str) -> None:
-        """Write the document, if the records were collected for one; `what` they are, in the plural."""
+    def finish(self, operation: str, prefix: str, correlation_id: str, key: str) -> None:
+        """Write the document, if records were collected for one, with the records under `key`, a plural."""
         if self._begun and self._as_document:
-            count = f"{what.removesuffix('s')}Count"
+            count = f"{key.removesuffix('s')}Count"
             head = {"operation": operation, "filterPrefix": prefix, count: self.count, "correlationId": correlation_id}
-            self._output.document({**head, what: self._records}, value=count)
+            self._output.document({**head, key: self._records}, value=count)
 
     def _add(self, record: dict[str, Any], cells: tuple[str, ...], value: str | None = None) -> None:
         self.count += 1
@@ -95,8 +95,8 @@ class AlarmWriter:
 
 
 def _alarm_cells(record: dict[str, Any], alarm: ActiveAlarmSnapshot) -> tuple[str, ...]:
-    what = _name(record.get("currentState"), _STATE_PREFIX)
-    return _cells(record, "acknowledged" if what == "active acked" else what, "lastTransitionTimestamp", alarm)
+    state = _name(record.get("currentState"), _STATE_PREFIX)
+    return _cells(record, "acknowledged" if state == "active acked" else state, "lastTransitionTimestamp", alarm)
 
 
 def _transition_cells(record: dict[str, Any], transition: OnAlarmTransitionEvent) -> tuple[str, ...]:
@@ -104,17 +104,17 @@ def _transition_cells(record: dict[str, Any], transition: OnAlarmTransitionEvent
 
 
 def _cells(
-    record: dict[str, Any], what: str, time: str, alarm: ActiveAlarmSnapshot | OnAlarmTransitionEvent
+    record: dict[str, Any], kind: str, time: str, alarm: ActiveAlarmSnapshot | OnAlarmTransitionEvent
 ) -> tuple[str, ...]:
-    said = " ".join(filter(None, (alarm.operator_user, alarm.operator_comment and f'"{alarm.operator_comment}"')))
+    operator = " ".join(filter(None, (alarm.operator_user, alarm.operator_comment and f'"{alarm.operator_comment}"')))
     return (
-        record.get(time, ""), what, str(alarm.severity), alarm.alarm_full_reference, _value(alarm.current_value),
-        _value(alarm.limit_value), "; ".join(filter(None, (alarm.description, said))),
+        record.get(time, ""), kind, str(alarm.severity), alarm.alarm_full_reference, _value(alarm.current_value),
+        _value(alarm.limit_value), "; ".join(filter(None, (alarm.description, operator))),
     )  # fmt: skip
 
 
 def _name(canonical: Any, prefix: str) -> str:
-    """Return an enum value as words: ``ALARM_TRANSITION_KIND_RAISE`` is ``raise``; a number that has no name stays one."""
+    """Return an enum value in words: ``ALARM_TRANSITION_KIND_RAISE`` is ``raise``; an unknown number stays a number."""
     return str(canonical or "unspecified").removeprefix(prefix).replace("_", " ").lower()
 
 

@@ -1,4 +1,4 @@
-"""What `check` tells a monitoring system, in the system's own form."""
+"""Writes the result of `check` in the format of a monitoring system."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import mxgateway
-from mxgateway_cli.input.thresholds import GRAVITY, Limits, Reading, State, Verdict
+from mxgateway_cli.input.thresholds import BY_SEVERITY, Limits, Reading, State, Verdict
 from mxgateway_cli.output.tags import cut, json_data_type, json_time, json_value
 from mxgateway_cli.terminal.text import clean, value_text
 
 _WIDEST: Final = 80
 _NAMED: Final = 5
-"""Tags that a line about many names; the other formats have them all."""
+"""Failing tags that a summary line names; the other formats list all of them."""
 
 
 def nagios_line(tag: str, verdict: Verdict, reading: Reading | None = None, limits: Limits | None = None) -> str:
-    """Return the line of a Nagios plugin: state, words, and behind a bar the performance data."""
+    """Return the line of a Nagios plugin: state, text, and after a bar the performance data."""
     words = f"TAG {verdict.state.name} - {_words(tag, verdict, reading)}"
-    line = clean(words).replace("|", "¦")  # a bar begins the performance data
+    line = clean(words).replace("|", "¦")  # a bar starts the performance data
     data = _performance_data(reading, limits) if reading is not None and limits is not None else ""
     return f"{line} | {data}" if data else line
 
@@ -35,7 +35,7 @@ def _words(tag: str, verdict: Verdict, reading: Reading | None) -> str:
 
 
 def _performance_data(reading: Reading, limits: Limits) -> str:
-    """Return ``label=number[unit];warning;critical`` for what can be drawn as a curve."""
+    """Return ``label=number[unit];warning;critical`` for each figure that can be graphed."""
     parts = []
     number = reading.number
     if reading.tag.ok and number is not None and math.isfinite(number):
@@ -48,30 +48,30 @@ def _performance_data(reading: Reading, limits: Limits) -> str:
     return " ".join(parts)
 
 
-Judged = tuple[str, Verdict, Reading | None]
-"""A tag, what it comes to, and what was read of it."""
+Result = tuple[str, Verdict, Reading | None]
+"""A tag, its verdict, and its reading."""
 
 
-def nagios_summary(pattern: str, judged: Sequence[Judged], limits: Limits) -> str:
-    """Return the line of a Nagios plugin for all tags of a pattern: as grave as the gravest, which are named."""
-    ordered = gravest_first(judged)
+def nagios_summary(pattern: str, results: Sequence[Result], limits: Limits) -> str:
+    """Return the line of a Nagios plugin for all tags of a pattern: the worst state, and the tags that are not OK."""
+    ordered = most_severe_first(results)
     bad = [each for each in ordered if each[1].state is not State.OK]
-    words = f"{len(judged)} tags like {pattern} are well"
+    words = f"{len(results)} tags matching {pattern} are OK"
     if bad:
-        told = [f"{tag}: {'; '.join(verdict.reasons)}" for tag, verdict, _ in bad[:_NAMED]]
-        told += [f"and {len(bad) - _NAMED} more"] * (len(bad) > _NAMED)
-        words = f"{len(bad)} of {len(judged)} tags like {pattern} are not well; {'; '.join(told)}"
+        named = [f"{tag}: {'; '.join(verdict.reasons)}" for tag, verdict, _ in bad[:_NAMED]]
+        named += [f"and {len(bad) - _NAMED} more"] * (len(bad) > _NAMED)
+        words = f"{len(bad)} of {len(results)} tags matching {pattern} are not OK; {'; '.join(named)}"
     line = clean(f"TAGS {ordered[0][1].state.name} - {words}").replace("|", "¦")
-    data = " ".join(_value_data(tag, reading, limits) for tag, _, reading in judged if _is_drawn(reading))
+    data = " ".join(_value_data(tag, reading, limits) for tag, _, reading in results if _has_finite_number(reading))
     return f"{line} | {data}" if data else line
 
 
-def gravest_first(judged: Sequence[Judged]) -> list[Judged]:
-    """Return what was judged, the gravest before the others."""
-    return sorted(judged, key=lambda each: -GRAVITY.index(each[1].state))
+def most_severe_first(results: Sequence[Result]) -> list[Result]:
+    """Return the results ordered by severity, most severe first."""
+    return sorted(results, key=lambda each: -BY_SEVERITY.index(each[1].state))
 
 
-def _is_drawn(reading: Reading | None) -> bool:
+def _has_finite_number(reading: Reading | None) -> bool:
     number = reading.number if reading is not None and reading.tag.ok else None
     return number is not None and math.isfinite(number)
 
@@ -83,12 +83,12 @@ def _value_data(label: str, reading: Reading | None, limits: Limits) -> str:
     return f"'{quoted}'={_number(number or 0)};{';'.join(ranges)}".rstrip(";")
 
 
-def prometheus_text(judged: Sequence[Judged]) -> str:
-    """Return metrics in the text format of Prometheus, each with one line for each tag that has it."""
+def prometheus_text(results: Sequence[Result]) -> str:
+    """Return metrics in the Prometheus text format, each with one line per tag that has it."""
     lines = []
     for name, help_text, measure in _METRICS:
         samples = [
-            (tag, number) for tag, verdict, reading in judged if (number := measure(verdict, reading)) is not None
+            (tag, number) for tag, verdict, reading in results if (number := measure(verdict, reading)) is not None
         ]
         if samples:
             lines += [f"# HELP mxgateway_{name} {help_text}", f"# TYPE mxgateway_{name} gauge"]
@@ -97,7 +97,7 @@ def prometheus_text(judged: Sequence[Judged]) -> str:
 
 
 def _of_value(measure: Callable[[Reading], float | None]) -> Callable[[Verdict, Reading | None], float | None]:
-    """Return what measures a tag that could be read."""
+    """Return a measure that applies only to a tag that could be read."""
     return lambda _, reading: measure(reading) if reading is not None and reading.tag.ok else None
 
 
@@ -106,22 +106,22 @@ _METRICS: Final[tuple[tuple[str, str, Callable[[Verdict, Reading | None], float 
     ("tag_up", "Whether the tag could be read.", lambda _, reading: int(reading is not None and reading.tag.ok)),
     ("tag_value", "Value of the tag; true is 1, false is 0.", _of_value(lambda reading: reading.number)),
     ("tag_quality", "OPC quality of the value; 192 is good.", _of_value(lambda reading: reading.tag.quality)),
-    ("tag_age_seconds", "Time since the value was true.", _of_value(lambda reading: reading.age)),
+    ("tag_age_seconds", "Time since the source timestamp.", _of_value(lambda reading: reading.age)),
     (
-        "tag_round_trip_seconds", "Time of a ping through the session's worker.",
+        "tag_round_trip_seconds", "Duration of a ping through the session's worker.",
         lambda _, reading: reading.round_trip if reading is not None else None,
     ),
 )  # fmt: skip
 
 
 def escaped_label(text: str) -> str:
-    """Return a label's value with backslash, quote and line feed escaped as the format wants it, and other controls shown."""
+    """Return a label value: backslash, quote and line feed escaped as Prometheus requires, other controls cleaned."""
     lines = (clean(line).replace("\\", r"\\").replace('"', r"\"") for line in text.split("\n"))
     return r"\n".join(lines)
 
 
 def _number(number: float) -> str:
-    """Return a number as both systems read it."""
+    """Return a number in a form that Nagios and Prometheus both read."""
     if isinstance(number, bool | int):
         return str(int(number))
     if math.isnan(number):
@@ -134,16 +134,16 @@ def check_document(verdict: Verdict, reading: Reading) -> dict[str, Any]:
     return {"operation": "check", **_tag_document(verdict, reading)}
 
 
-def check_summary(pattern: str, judged: Sequence[tuple[Verdict, Reading]]) -> dict[str, Any]:
+def check_summary(pattern: str, results: Sequence[tuple[Verdict, Reading]]) -> dict[str, Any]:
     """Return the results for all tags of a pattern as a JSON object."""
-    states = [verdict.state for verdict, _ in judged]
+    states = [verdict.state for verdict, _ in results]
     return {
         "operation": "check",
         "pattern": pattern,
-        "status": max(states, key=GRAVITY.index).name,
-        "tagCount": len(judged),
+        "status": max(states, key=BY_SEVERITY.index).name,
+        "tagCount": len(results),
         "notOkCount": sum(state is not State.OK for state in states),
-        "results": [_tag_document(verdict, reading) for verdict, reading in judged],
+        "results": [_tag_document(verdict, reading) for verdict, reading in results],
     }
 
 

@@ -1,4 +1,4 @@
-"""How deployments of the galaxy are written: one line each, or one document."""
+"""Writes deployments of the galaxy: one line each, or one document."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _WIDTHS: Final = (8, 30, 30, 8, 10, 0)
 
 
 class DeployWriter:
-    """Writes the deployments that one command is told; gaps and the stream's failure are records of their own.
+    """Writes the deployments of one stream; gaps and a failure of the stream are their own records.
 
     Args:
-        output: Where they go.
-        limit: How many are asked for; None means all.
+        output: The output to write to.
+        limit: Number of deployments requested; None means all.
     """
 
     def __init__(self, output: Output, limit: int | None) -> None:
@@ -36,11 +36,11 @@ class DeployWriter:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that were asked for have come."""
+        """Whether all requested deployments have arrived."""
         return self._limit is not None and self.count >= self._limit
 
     def start(self) -> None:
-        """Begin: write the headings of a table."""
+        """Write the headings of a table."""
         if self._output.form == "table":
             self._output.row(_columns(_HEADINGS))
 
@@ -59,19 +59,19 @@ class DeployWriter:
         self._write(mxgateway.to_json_dict(event), cells, deployed or "")
 
     def gap(self, gap: DeployGap) -> None:
-        """Write that deployments were missed."""
+        """Write a record that deployments were missed."""
         last = None if gap.last_missed is None else str(gap.last_missed)
         record = {"gap": {"cause": gap.cause.value, "firstMissed": str(gap.first_missed), "lastMissed": last}}
         if self._output.form != "value":
             self._write(record, ("", "gap", "", "", "", gap_text(gap)), "")
 
     def disconnect(self, failure: Failure) -> None:
-        """Write that the stream broke off; one that brought nothing leaves no record either."""
+        """Write a record that the stream failed; if no deployment arrived, write nothing."""
         if self.count and self._output.form in ("json", "jsonl"):
             self._write({"disconnect": failure.to_json()}, _HEADINGS, "")
 
     def finish(self, **tail: Any) -> None:
-        """Write the document, if the deployments were collected for one and any came."""
+        """Write the document, if deployments were collected for one and any arrived."""
         if self._as_document and self._records:
             head = {"operation": "galaxy-watch", "eventCount": self.count, **tail}
             self._output.document(head | {"events": self._records}, value="eventCount")
@@ -84,7 +84,7 @@ class DeployWriter:
 
 
 def gap_text(gap: DeployGap) -> str:
-    """Return in words what a gap tells."""
+    """Return a gap in words."""
     if gap.last_missed is None:
         return f"deployments from {gap.first_missed} on may be missing ({gap.cause.value})"
     if gap.first_missed == gap.last_missed:
@@ -93,12 +93,12 @@ def gap_text(gap: DeployGap) -> str:
 
 
 def deploy_time(event: DeployEvent) -> str | None:
-    """Return when the galaxy was deployed, as RFC 3339 with all its digits; None when it never was."""
+    """Return when the galaxy was deployed, as RFC 3339 with full precision; None if it never was."""
     return json_time(_moment(event.time_of_last_deploy)) if event.time_of_last_deploy_present else None
 
 
 def _moment(moment: Any) -> mxgateway.Timestamp | None:
-    """Return a time that was sent; what was never set is the epoch as a plain datetime."""
+    """Return a time if it was sent; an unset one is the epoch as a plain datetime."""
     return moment if isinstance(moment, mxgateway.Timestamp) else None
 
 

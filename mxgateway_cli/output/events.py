@@ -1,4 +1,4 @@
-"""How events are written: one line each, or one document."""
+"""Writes events: one line each, or one document."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from mxgateway.proto import MxEvent
 
 DOCUMENT_LIMIT: Final = 10_000
-"""More events than these are never held in memory for one document."""
+"""At most this many events are held in memory for one document."""
 
 _FAMILY_PREFIX: Final = "MX_EVENT_FAMILY_"
-_HEADINGS: Final = ("sequence", "family", "item", "value", "quality", "source time", "trouble")
+_HEADINGS: Final = ("sequence", "family", "item", "value", "quality", "source time", "error")
 _WIDTHS: Final = (">8", "<20", "<30", "<24", ">7", "<30", "<")
 _WIDEST: Final = 60
-"""Longer values are cut in a table; the other formats show them whole."""
+"""Longer values are truncated in a table; the other formats show them in full."""
 
 
 class EventWriter:
-    """Writes the events of one stream; gaps and the stream's failure are records of their own.
+    """Writes the events of one stream; gaps and a failure of the stream are their own records.
 
     Args:
-        output: Where they go.
-        limit: How many events are asked for; None means all.
-        names: Tag names by server and item handle, where they are known.
+        output: The output to write to.
+        limit: Number of events requested; None means all.
+        names: Tag names by server and item handle, where known.
     """
 
     def __init__(self, output: Output, limit: int | None, names: Mapping[tuple[int, int], str]) -> None:
@@ -44,17 +44,17 @@ class EventWriter:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all events that were asked for have come."""
+        """Whether all requested events have arrived."""
         return self._limit is not None and self.count >= self._limit
 
     def start(self) -> None:
-        """Begin: write the headings of a table."""
+        """Write the headings of a table."""
         self._begun = True
         if self._output.form == "table":
             self._output.row(_columns(_HEADINGS))
 
     def add(self, event: MxEvent) -> None:
-        """Write one event, and before it the gap that its sequence number reveals."""
+        """Write one event, preceded by a gap if its sequence number shows one."""
         gap = event.replay_gap
         if gap is not None:
             self._gap("replay", gap.requested_after_sequence + 1, gap.oldest_available_sequence - 1)
@@ -78,13 +78,13 @@ class EventWriter:
         self._write(record, cells, value)
 
     def disconnect(self, failure: Failure) -> None:
-        """Write that the stream broke off; one that brought nothing leaves no document either."""
+        """Write a record that the stream failed; if no event arrived, write nothing, not even a document."""
         self._begun = self.count > 0
         if self._begun and self._output.form in ("json", "jsonl"):
             self._write({"disconnect": failure.to_json()}, _HEADINGS, "")
 
     def finish(self, session_id: str, operation: str = "stream-events", **more: Any) -> None:
-        """Write the document, if the events were collected for one; `more` stands before its events."""
+        """Write the document, if events were collected for one; the fields of `more` precede its events."""
         if self._begun and self._as_document:
             self._output.document(
                 {
@@ -101,7 +101,7 @@ class EventWriter:
     def _gap(self, cause: str, first: int, last: int) -> None:
         record = {"gap": {"cause": cause, "firstLost": str(first), "lastLost": str(last)}}
         if self._output.form != "value":
-            self._write(record, ("", "gap", f"{first} to {last} are lost ({cause})", "", "", "", ""), "")
+            self._write(record, ("", "gap", f"{first} to {last} lost ({cause})", "", "", "", ""), "")
 
     def _write(self, record: dict[str, Any], cells: tuple[str, ...], value: str) -> None:
         if self._as_document:
@@ -111,7 +111,7 @@ class EventWriter:
 
 
 def family_name(canonical: Any) -> str:
-    """Return MXAccess's own name of an event family: ``MX_EVENT_FAMILY_ON_DATA_CHANGE`` is ``OnDataChange``."""
+    """Return MXAccess's name of an event family: ``MX_EVENT_FAMILY_ON_DATA_CHANGE`` is ``OnDataChange``."""
     return "".join(word.capitalize() for word in str(canonical).removeprefix(_FAMILY_PREFIX).split("_"))
 
 

@@ -1,4 +1,4 @@
-"""How the objects of a galaxy are written: a row or a record each, one document, or a tree."""
+"""Writes the objects of a galaxy: a row or a record each, one document, or a tree."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from mxgateway_cli.terminal.stdout import Output
 
 Guides = tuple[bool, ...]
-"""For each level above an object, from the outermost that has a branch: whether the branch there is the last one of its siblings."""
+"""The branches from the first level below the roots down to an object: whether each is the last of its siblings."""
 
 _CATEGORIES: Final = {1: "platform", 3: "engine", 10: "object", 13: "area"}
 _SECURITY: Final = ("FreeAccess", "Operate", "SecuredWrite", "VerifiedWrite", "Tune", "Configure", "ViewOnly")
 _HEADINGS: Final = ("id", "parent", "tag name", "contained name", "category", "template", "attributes")
 _WIDTHS: Final = (8, 8, 32, 24, 9, 24, 0)
-_WRITTEN_AT_ONCE: Final = 1_000
-"""Records that a document is written in pieces of."""
+_RECORDS_PER_WRITE: Final = 1_000
+"""A document is written in chunks of this many records."""
 
 
 class ObjectWriter:
-    """Writes the objects of one command as they come; only for one JSON document it keeps their texts until the end.
+    """Writes the objects of one command as they arrive; a single JSON document is held until the end.
 
     Args:
-        output: Where they go.
-        references: Whether the format ``value`` shows the references of their attributes rather than their tag names.
+        output: The output to write to.
+        references: Whether the format ``value`` writes attribute references instead of tag names.
     """
 
     def __init__(self, output: Output, *, references: bool) -> None:
@@ -40,7 +40,7 @@ class ObjectWriter:
         self._texts: list[str] = []
 
     def start(self) -> None:
-        """Begin: write the headings of a table."""
+        """Write the headings of a table."""
         if self._output.form == "table":
             self._output.row(_columns(_HEADINGS))
 
@@ -53,7 +53,7 @@ class ObjectWriter:
             self.add_record(mxgateway.to_json_dict(obj) if self._output.form != "value" else {}, obj)
 
     def add_record(self, record: Mapping[str, Any], obj: GalaxyObject) -> None:
-        """Write one object as a record, or as the format ``value`` shows it."""
+        """Write one object as a record, or as ``value`` lines."""
         self.count += 1
         if self._output.form == "json":
             self._texts.append(json_text(record))
@@ -64,16 +64,18 @@ class ObjectWriter:
             self._output.record(record, (), value="")
 
     def restart(self, restarts: int) -> None:
-        """Tell that the objects come again, from the first."""
+        """Report that the listing restarts with the first object."""
         self.count = 0
         self._texts.clear()
         if self._output.form == "jsonl":
             self._output.record({"restart": {"cause": "redeploy", "restarts": restarts}}, (), value="")
         elif self._output.form == "table":
-            self._output.row(_columns(("", "", "the galaxy was deployed: from the first object again", "", "", "", "")))
+            self._output.row(
+                _columns(("", "", "the galaxy was deployed: restarting with the first object", "", "", "", ""))
+            )
 
     def finish(self, **head: Any) -> None:
-        """Write the document, if there is to be one; `head` stands before its objects."""
+        """Write the document if the format is ``json``; the fields of `head` precede its objects."""
         if self._output.form != "json":
             return
         head["objectCount"] = self.count
@@ -81,8 +83,8 @@ class ObjectWriter:
             self._output.text(json_text(head | {"objects": []}, indent=2))
             return
         self._output.text(json_text(head, indent=2).removesuffix("\n}") + ',\n  "objects": [')
-        for begin in range(0, len(self._texts), _WRITTEN_AT_ONCE):
-            texts = self._texts[begin : begin + _WRITTEN_AT_ONCE]
+        for begin in range(0, len(self._texts), _RECORDS_PER_WRITE):
+            texts = self._texts[begin : begin + _RECORDS_PER_WRITE]
             more = begin + len(texts) < len(self._texts)
             self._output.text("    " + ",\n    ".join(texts) + ("," if more else ""))
         self._output.text("  ]\n}")
@@ -118,10 +120,10 @@ def _category(obj: GalaxyObject) -> str:
 
 
 class TreeWriter:
-    """Writes objects as a tree, a line each, with their attributes as leaves where they were asked for.
+    """Writes objects as a tree, one line each, with their attributes as leaves if they were requested.
 
     Args:
-        output: Where it goes.
+        output: The output to write to.
     """
 
     def __init__(self, output: Output) -> None:
@@ -133,9 +135,9 @@ class TreeWriter:
 
         Args:
             obj: The object.
-            guides: Where it hangs; empty at the first level.
-            is_leaf: Whether no other object comes below it; then its last attribute ends its branch.
-            has_more: Whether there is something below that is not shown.
+            guides: Its position in the tree; empty for a root.
+            is_leaf: Whether no object follows below it; its last attribute then ends the branch.
+            has_more: Whether there are objects below it that are not shown.
         """
         words = [obj.browse_name or obj.tag_name]
         if words[0] != obj.tag_name:
@@ -156,7 +158,7 @@ class TreeWriter:
 
 
 def attribute_text(attribute: GalaxyAttribute) -> str:
-    """Return an attribute as a line of the tree tells it."""
+    """Return an attribute as a line of the tree."""
     level = attribute.security_classification
     kind = attribute.data_type_name + ("[]" if attribute.is_array else "")
     words = [f".{attribute.attribute_name}", kind, _SECURITY[level] if 0 <= level < len(_SECURITY) else str(level)]
@@ -165,7 +167,7 @@ def attribute_text(attribute: GalaxyAttribute) -> str:
 
 
 def _glyphs() -> tuple[str, str, str, str]:
-    """Return what the tree is drawn with; plain characters where stdout cannot carry lines."""
+    """Return the characters that draw the tree; ASCII if stdout cannot encode box-drawing characters."""
     glyphs = ("├── ", "└── ", "│   ", "…")
     try:
         "".join(glyphs).encode(getattr(sys.stdout, "encoding", None) or "ascii")

@@ -1,4 +1,4 @@
-"""How tags and their values are written: as JSON fields, and as cells of a table."""
+"""Formats tags and their values as JSON fields and as table cells."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from mxgateway.proto import MxDataType, MxEvent
 
 WIDEST: Final = 60
-"""Longer values are cut in a table; the other formats show them whole."""
+"""Longer values are truncated in a table; the other formats show them in full."""
 
-_MOST_MARKS: Final = 8
-"""Characters of a text for each column that it may take; scripts put up to five marks on a letter."""
+_MAX_CHARS_PER_COLUMN: Final = 8
+"""Scripts put up to five combining marks on a letter."""
 _INT32: Final = 2**31
 
 
 def json_value(value: MxValueOutput) -> Any:
-    """Return a value as JSON, written as protobuf JSON writes it.
+    """Return a value in protobuf JSON.
 
-    Whole numbers beyond 32 bits are texts, because many readers of JSON would round them; so are NaN and the infinities. Times
-    are RFC 3339 with all their digits, bytes are base64.
+    Integers beyond 32 bits are strings, because many JSON parsers would round them; so are NaN and the infinities.
+    Times are RFC 3339 with full precision, bytes are base64.
     """
     if value is None or isinstance(value, bool | str):
         return value
@@ -55,18 +55,18 @@ def _json_object(value: datetime | bytes | mxgateway.UnconvertedValue) -> Any:
 
 
 def json_data_type(data_type: MxDataType) -> str | int:
-    """Return the full enum name of a data type; the number of one that this contract does not know."""
+    """Return the full enum name of a data type; the number if this contract does not know it."""
     name: str | None = getattr(data_type, "name", None)
     return f"MX_DATA_TYPE_{name}" if name else int(data_type)
 
 
 def json_time(moment: mxgateway.Timestamp | None) -> str | None:
-    """Return a time as RFC 3339 with all its digits, None for none."""
+    """Return a time as RFC 3339 with full precision; None for None."""
     return moment.rfc3339() if moment is not None else None
 
 
 def tag_fields(read: TagValue) -> dict[str, Any]:
-    """Return what reading one tag came to as a JSON object."""
+    """Return the result of reading one tag as a JSON object."""
     return {
         "tag": read.tag,
         "ok": read.ok,
@@ -82,13 +82,13 @@ def tag_fields(read: TagValue) -> dict[str, Any]:
 
 
 def event_time(event: MxEvent) -> mxgateway.Timestamp | None:
-    """Return when an event's value was true, None when it does not tell."""
-    moment = event.source_timestamp  # what was never set is the epoch as a plain datetime
+    """Return an event's source timestamp; None if it has none."""
+    moment = event.source_timestamp  # an unset one is the epoch as a plain datetime
     return moment if isinstance(moment, mxgateway.Timestamp) else None
 
 
-def event_trouble(event: MxEvent) -> str:
-    """Return in words what MXAccess reports to be wrong with an event's tag, empty when nothing is."""
+def event_error(event: MxEvent) -> str:
+    """Return the failures that MXAccess reports for an event's tag, in words; empty if there are none."""
     return ", ".join(map(mxgateway.status.explain_status, mxgateway.status.failures(event.statuses)))
 
 
@@ -96,13 +96,13 @@ def event_trouble(event: MxEvent) -> str:
 
 
 def value_cell(value: MxValueOutput) -> str:
-    """Return a value for a table's cell, cut where it is too long for one."""
+    """Return a value for a table cell, truncated if it is too long."""
     return cut(value_text(value), WIDEST)
 
 
 def cut(text: str, width: int) -> str:
-    """Return `text` without what could control a terminal, no wider than `width` of its columns, and not much longer."""
-    text, most = hidden(text), _MOST_MARKS * max(1, width)
+    """Return `text` cleaned and truncated to `width` terminal columns; its number of characters is limited as well."""
+    text, most = hidden(text), _MAX_CHARS_PER_COLUMN * max(1, width)
     shown, is_whole = clean(text[:most]), len(text) <= most
     if is_whole and display_width(shown) <= width:
         return shown
@@ -118,17 +118,17 @@ def cut(text: str, width: int) -> str:
 
 
 def cut_start(text: str, width: int) -> str:
-    """Return `text` like `cut`, but with its end kept: what tells tags apart stands there."""
-    return cut(clean(hidden(text)[-_MOST_MARKS * max(1, width) - 1 :])[::-1], width)[::-1]
+    """Return `text` like `cut`, but truncated at the start: tags differ most at their end."""
+    return cut(clean(hidden(text)[-_MAX_CHARS_PER_COLUMN * max(1, width) - 1 :])[::-1], width)[::-1]
 
 
 def pad(text: str, width: int) -> str:
-    """Return `text` filled up to `width` columns of a terminal."""
+    """Return `text` padded to `width` terminal columns."""
     return text + " " * (width - display_width(text))
 
 
 def display_width(text: str) -> int:
-    """Return how many columns of a terminal a text takes: East Asian characters two, combining ones none."""
+    """Return the terminal columns of a text: two for a wide East Asian character, none for a combining one."""
     if text.isascii():
         return len(text)
     return sum(
@@ -137,7 +137,7 @@ def display_width(text: str) -> int:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return rows whose cells are cleaned and padded to the widest of their column."""
+    """Return rows whose cells are cleaned and padded to the width of their column."""
     cleaned = [[clean(cell) for cell in row] for row in rows]
     widths = [max(map(display_width, column)) for column in zip(*cleaned, strict=True)]
     return [[pad(cell, width) for cell, width in zip(row, widths, strict=True)] for row in cleaned]

@@ -1,1 +1,1 @@
-"""How one invocation runs: the event loop, signals, logs, its settings."""
+"""How one invocation runs: event loop, signals, logs, settings."""

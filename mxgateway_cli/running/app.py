@@ -1,4 +1,4 @@
-"""What one invocation of `mxgw-py` knows: how it reports, and what it must never show."""
+"""The state of one `mxgw-py` invocation: its output, its diagnostics, its secrets."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ class App:
     """One invocation: its output format, its diagnostics on stderr, its secrets.
 
     Args:
-        arguments: The command line. Whether JSON was asked for is read from it at once, because a command line that cannot
-            be parsed is reported in that form too.
-        host: The batch that the command is a line of; None when it has the process to itself.
+        arguments: The command line. It is searched for the JSON options at once, because a command line that cannot be
+            parsed is reported as JSON, too.
+        host: The batch that runs the command; None outside a batch.
     """
 
     def __init__(self, arguments: Sequence[str] = (), *, host: Host | None = None) -> None:
         outer: Invocation | None = host.app if host is not None else None
         self.host = host
         self.form: OutputFormat = outer.output.form if outer is not None else "table"
-        """How results are written when the command line does not say."""
+        """The format of results unless the command line sets one."""
         self.output: Output = Output("json" if _asks_for_json(arguments) else self.form)
         self.colour: Colour = outer.colour if outer is not None else "auto"
         self.verbose: bool = outer.verbose if outer is not None else False
         self.gate = mxgateway.Gate(behind=outer.gate if outer is not None else None)
-        """Knows the keys and passwords that nothing written shows; those of a batch's line are forgotten with it."""
+        """Redacts keys and passwords in all output; those of a batch line are forgotten after the line."""
         pass_through(self.gate)
 
     def keep_secret(self, secret: Secret) -> None:
-        """Let nothing that is written show a key or password from now on."""
+        """Redact a key or password in all output from now on."""
         self.gate.add(secret)
 
     def fail(self, failure: Failure) -> None:
@@ -61,20 +61,20 @@ class App:
             self._write(f"{self._paint('hint:', _CYAN)} {shown(failure.hint)}")
 
     def warn(self, text: str) -> None:
-        """Report what does not stop the command."""
+        """Report a problem that does not stop the command."""
         if self.output.form in _JSON_FORMS:
             self._write(json_text({"warning": {"message": shown(text)}}))
         else:
             self._write(f"{self._paint('warning:', _YELLOW)} {shown(text)}")
 
     def announce(self, lines: Sequence[str]) -> None:
-        """Tell people something of this program's own making as it is, the simulator's public key included."""
+        """Write generated text to stderr without redaction, such as the simulator's public key."""
         with suppress(OSError, ValueError):
             sys.stderr.write("\n".join(lines) + "\n")
             sys.stderr.flush()
 
     def trace(self, error: BaseException) -> None:
-        """Show where `error` comes from, if MXGATEWAY_DEBUG asks for it."""
+        """Write the traceback of `error` if MXGATEWAY_DEBUG is set."""
         if self._traces():
             import traceback
 
@@ -83,7 +83,7 @@ class App:
                 self._write(shown(line))
 
     def note(self, text: str) -> None:
-        """Show one line for whoever looks for the cause of something."""
+        """Write one line of debug output."""
         self._write(shown(text))
 
     @staticmethod
@@ -91,7 +91,7 @@ class App:
         return os.environ.get("MXGATEWAY_DEBUG", "") not in ("", "0")
 
     def _write(self, text: str) -> None:
-        with suppress(OSError, ValueError):  # stderr is closed: there is nobody left to tell
+        with suppress(OSError, ValueError):  # stderr is closed
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
 

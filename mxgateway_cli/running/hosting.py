@@ -1,4 +1,4 @@
-"""What a batch does for the commands that are its lines, in the place of the process that each would have had."""
+"""What a batch provides to the commands it runs, which otherwise have a process of their own."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Invocation(Protocol):
-    """What a line takes over from the batch's own invocation."""
+    """What a line inherits from the batch's own invocation."""
 
     @property
     def output(self) -> Output:
-        """How results are written when the line does not say."""
+        """The format of results unless the line sets one."""
 
     @property
     def colour(self) -> Colour:
@@ -34,22 +34,22 @@ class Invocation(Protocol):
 
     @property
     def gate(self) -> Gate:
-        """What everything that is written passes."""
+        """Redacts all output."""
 
 
 class Host(Protocol):
-    """Where a line of a batch runs."""
+    """The batch that runs a line."""
 
     @property
     def app(self) -> Invocation:
-        """The batch's own invocation: what it was told counts for its lines too."""
+        """The batch's own invocation, whose options apply to its lines too."""
 
     @property
-    def lent(self) -> Mapping[str, Any]:
-        """The connection options that the batch was given, by their parameters' names."""
+    def inherited(self) -> Mapping[str, Any]:
+        """The batch's connection options, by parameter name."""
 
     def accept(self, ctx: click.Context, work: Work) -> None:
-        """Take over what the line's command is to do; `ctx` stays open until it is done."""
+        """Accept the line's work, to run later; `ctx` stays open until it is done."""
 
     def connected(self, settings: ConnectionSettings) -> AbstractAsyncContextManager[GatewayClient]:
-        """Give a connection for the time of a block."""
+        """Yield a connected client while a block runs."""

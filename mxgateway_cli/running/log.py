@@ -1,4 +1,4 @@
-"""The library's log on stderr, where nothing stands unredacted."""
+"""The library's log on stderr, redacted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mxgateway_cli.running.app import App
 
 
 def start_logging(app: App) -> None:
-    """Show the library's warnings, and with ``--verbose`` all that it logs."""
+    """Write the library's warnings to stderr, and with ``--verbose`` its whole log."""
     logger = logging.getLogger("mxgateway")
     for handler in [handler for handler in logger.handlers if isinstance(handler, _StderrHandler)]:
         logger.removeHandler(handler)
@@ -18,17 +18,17 @@ def start_logging(app: App) -> None:
 
 
 class _StderrHandler(logging.Handler):
-    """Hands log records to the invocation, which redacts them."""
+    """Passes log records to the invocation, which redacts them."""
 
     def __init__(self, app: App) -> None:
         super().__init__()
         self._app = app
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write `record` on one line; a record that cannot be formatted says so instead of raising."""
+        """Write `record` as one line; if it cannot be formatted, write that instead."""
         try:
             text = record.getMessage()
-        except Exception as error:  # noqa: BLE001 - whatever formatting raises, logging must not end the command
+        except Exception as error:  # noqa: BLE001 - logging must not end the command, whatever formatting raises
             text = f"a log record could not be formatted: {type(error).__name__}"
         fault = record.exc_info[1] if record.exc_info else None
         if fault is not None:

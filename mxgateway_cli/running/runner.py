@@ -1,8 +1,7 @@
-"""Runs one coroutine to its end, signals included.
+"""Runs one coroutine on a new event loop and handles signals.
 
-The first SIGINT or SIGTERM cancels the command, so that its streams are cancelled and its session is closed; the second
-one ends the process at once. `loop.add_signal_handler` is missing on Windows, so the handlers are plain ones that hand
-over to the loop.
+The first SIGINT or SIGTERM cancels the command, which cancels its streams and closes its session; the second exits the
+process at once. Windows lacks `loop.add_signal_handler`, so plain signal handlers call into the loop.
 """
 
 from __future__ import annotations
@@ -26,10 +25,7 @@ _log = logging.getLogger("mxgateway.cli")
 
 
 def run(main: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-    """Run `main` on a new event loop.
-
-    Returns:
-        What `main` returned.
+    """Run `main` on a new event loop and return its result.
 
     Raises:
         Interrupted: A signal cancelled it.
@@ -61,21 +57,21 @@ class _Signals:
             yield
             return
         watched = [signal.SIGINT, signal.SIGTERM]
-        if sys.platform == "win32":  # Ctrl-Break, the only one that another process can send there
+        if sys.platform == "win32":  # Ctrl-Break, the only signal that another process can send there
             watched.append(signal.SIGBREAK)
         previous = {number: signal.signal(number, self._handle) for number in watched}
         try:
-            with self._awake():
+            with self._wakeup_socket():
                 yield
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
     @contextmanager
-    def _awake(self) -> Iterator[None]:
-        """Let a signal wake the loop: one that comes just before the loop falls asleep, or to another thread, would wait with it.
+    def _wakeup_socket(self) -> Iterator[None]:
+        """Let a signal wake the loop, even one that arrives just before the loop sleeps or in another thread.
 
-        On Windows the loop sees to it by itself.
+        On Windows the loop does this itself.
         """
         if sys.platform == "win32":
             yield
@@ -99,9 +95,9 @@ class _Signals:
 
 
 def _finish(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what the command left behind and close the loop.
+    """Cancel remaining tasks and close the loop.
 
-    The default executor is not waited for: a name server that does not answer would hold the process beyond every bound.
+    It does not wait for the default executor: an unresponsive name server would delay the exit beyond every timeout.
     """
     leftovers = asyncio.all_tasks(loop)
     for leftover in leftovers:
@@ -113,4 +109,4 @@ def _finish(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _log_stray_failure(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    _log.debug("outside the command: %s", context.get("message"), exc_info=context.get("exception"))
+    _log.debug("unhandled in the event loop: %s", context.get("message"), exc_info=context.get("exception"))

@@ -1,4 +1,4 @@
-"""Which gateway a command talks to, and how: what its connection options have come to."""
+"""The connection settings of a command, resolved from its options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionSettings:
-    """Which gateway a command talks to, and how."""
+    """The gateway that a command connects to, and how."""
 
     endpoint: str
     plaintext: bool
@@ -22,20 +22,20 @@ class ConnectionSettings:
     proxy: HttpProxy | None
     api_key: ApiKey | None
     timeout: float | None
-    """Seconds that the command was given; None when it was given none."""
+    """The command's ``--timeout`` in seconds; None if it was not given."""
     call_timeout: float | None
-    """Seconds that bound connecting and each call; None takes the library's defaults."""
+    """Timeout of connecting and of each call, in seconds; None uses the library's defaults."""
     simulator: bool
     contract: Contract | Literal["auto"] | None = None
-    """Whose numbers are spoken."""
+    """The contract to use; None is the program's own."""
 
     @property
     def secrets(self) -> list[Secret]:
-        """What nothing that is written may show."""
+        """The secrets to redact in all output."""
         return list(self.client_options().secrets())
 
     def client_options(self) -> ClientOptions:
-        """Return what the library is connected with."""
+        """Return the library's options."""
         options = mxgateway.ClientOptions(
             api_key=self.api_key, plaintext=self.plaintext, tls=self.tls, proxy=self.proxy, contract=self.contract
         )  # fmt: skip

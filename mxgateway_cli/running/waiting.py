@@ -1,4 +1,4 @@
-"""Waiting within a bound, and undoing what was done."""
+"""Deadlines and clean-up."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import mxgateway
 
 
 class Deadline:
-    """The moment until which a whole command may take, counted from its start.
+    """The deadline of a whole command, counted from its start.
 
     Args:
-        seconds: How long; None sets no bound.
+        seconds: The timeout; None sets no limit.
     """
 
     def __init__(self, seconds: float | None) -> None:
@@ -28,12 +28,12 @@ class Deadline:
         return round((time.monotonic() - self._started) * 1000)
 
     @asynccontextmanager
-    async def bound(self, when_reached: Callable[[], Exception | None]) -> AsyncIterator[None]:
-        """Bound the block by the deadline.
+    async def enforce(self, on_timeout: Callable[[], Exception | None]) -> AsyncIterator[None]:
+        """Cancel the block at the deadline.
 
         Args:
-            when_reached: Called when the deadline cut the block short: returns what to raise, None to go on after the
-                block as if it had ended.
+            on_timeout: Called when the block was cancelled: returns the exception to raise, or None to continue after
+                the block.
         """
         remaining = None if self.seconds is None else self.seconds - (time.monotonic() - self._started)
         scope = asyncio.timeout(remaining)
@@ -41,21 +41,21 @@ class Deadline:
             async with scope:
                 yield
         except TimeoutError as error:
-            # A call that ran into its own bound raises the library's error, which is a TimeoutError too.
+            # A call that hits its own timeout raises the library's error, which is a TimeoutError too.
             if isinstance(error, mxgateway.MxGatewayError) or not scope.expired():
                 raise
-            failure = when_reached()
+            failure = on_timeout()
             if failure is not None:
                 raise failure from None
 
 
 @asynccontextmanager
-async def undone(undo: Callable[[], Awaitable[Any]]) -> AsyncIterator[None]:
-    """Call `undo` after the block. If the block failed, its failure is what counts, whatever undoing says."""
+async def cleanup(action: Callable[[], Awaitable[Any]]) -> AsyncIterator[None]:
+    """Await `action` after the block. If the block failed, an MxGatewayError of `action` is dropped."""
     try:
         yield
     except BaseException:
         with suppress(mxgateway.MxGatewayError):
-            await undo()
+            await action()
         raise
-    await undo()
+    await action()

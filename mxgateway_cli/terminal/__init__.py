@@ -1,1 +1,1 @@
-"""What reaches stdout and stderr: safe text, the one place that writes, failures, progress bars."""
+"""Output to stdout and stderr: safe text, writing, failures, progress bars."""

@@ -1,4 +1,4 @@
-"""A progress bar for work that tells how much there is only once it has begun."""
+"""A progress bar for work whose total becomes known only once it is running."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from typing import Any, Final
 import click
 
 Advance = Callable[[int, int | None], None]
-"""Called with how much is done and with all that there is to do, None as long as that is not known."""
+"""Called with the number done and the total; the total is None until it is known."""
 
 _STEPS: Final = 100
-"""Redrawings, so that a terminal does not slow the work down."""
+"""Redraws at most, so that a slow terminal does not slow down the work."""
 
 
 @contextmanager
 def count_progress(label: str, *, shown: bool) -> Iterator[Advance]:
-    """Show on stderr, if that is a terminal, how much is done.
+    """Show a progress bar on stderr if that is a terminal.
 
     Args:
-        label: What is done.
-        shown: False where results come to the same terminal meanwhile.
+        label: The text beside the bar.
+        shown: False when results go to the same terminal at the same time.
     """
     if not shown or sys.stderr is None or not sys.stderr.isatty():
         yield lambda done, total: None
         return
     with ExitStack() as stack:
         bar: Any = None
-        told = 0
+        drawn = 0
 
         def advance(done: int, total: int | None) -> None:
-            # Work that begins again leaves the bar where it is until it has come as far.
-            nonlocal bar, told
+            # When the work restarts, the bar stays where it is until the work has caught up.
+            nonlocal bar, drawn
             if total is None or total == 0:
                 return
             if bar is None:
                 bar = stack.enter_context(click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True))
-            if done - told >= total / _STEPS or done == total > told:
-                bar.update(done - told)
-                told = done
+            if done - drawn >= total / _STEPS or done == total > drawn:
+                bar.update(done - drawn)
+                drawn = done
 
         yield advance

@@ -1,4 +1,4 @@
-"""What a failure becomes: an exit code, and one line for people or one JSON object for programs."""
+"""Turns a failure into an exit code, and into one line for people or one JSON object for programs."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from mxgateway_cli.terminal.text import shown
 
 
 class ExitCode(enum.IntEnum):
-    """The exit codes besides those of gRPC statuses and signals."""
+    """The exit codes other than those for gRPC statuses and signals."""
 
     DONE = 0
     FAILED = 1
     USAGE = 2
-    WAITED_IN_VAIN = 20
+    TIMED_OUT = 20
     PARTLY_FAILED = 21
     MXACCESS_REFUSED = 22
 
 
 GRPC_STATUS_BASE: Final = 64
-"""An RPC that failed ends the process with this plus its gRPC status."""
+"""The exit code of a failed RPC is this plus its gRPC status."""
 SIGNAL_BASE: Final = 128
-"""A signal ends the process with this plus its number, as shells report it."""
+"""The exit code after a signal is this plus its number, as shells report it."""
 
 
 class CommandFailure(Exception):
@@ -47,7 +47,7 @@ class CommandFailure(Exception):
 
 
 class Interrupted(Exception):
-    """A signal ended the command after its clean-up.
+    """A signal ended the command, which has cleaned up.
 
     Args:
         signal_number: The signal's number.
@@ -58,15 +58,15 @@ class Interrupted(Exception):
         self.signal_number = signal_number
 
 
-class WaitedInVain(CommandFailure):
-    """Time ran out, or the stream ended, before what was asked for had come."""
+class TimedOut(CommandFailure):
+    """The timeout expired, or the stream ended, before everything that was asked for had arrived."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message, code=ExitCode.WAITED_IN_VAIN, hint=hint)
+        super().__init__(message, code=ExitCode.TIMED_OUT, hint=hint)
 
 
 class Failure(NamedTuple):
-    """A failure as it is reported."""
+    """A failure, ready to be reported."""
 
     code: int
     type: str
@@ -80,7 +80,7 @@ class Failure(NamedTuple):
     statuses: Sequence[dict[str, Any]] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object that stands under ``error`` on stderr."""
+        """Return the object that is written under ``error`` on stderr."""
         text = f"{self.message.removesuffix('.')}; {self.hint}" if self.hint else self.message
         return {
             "type": self.type,
@@ -95,7 +95,7 @@ class Failure(NamedTuple):
 
 
 def describe(error: BaseException) -> Failure:
-    """Return how `error` is reported; what is not known here is a defect and says so."""
+    """Return the failure to report for `error`; an unknown exception is reported as a bug."""
     if isinstance(error, click.UsageError):
         return _usage(error)
     if isinstance(error, click.ClickException):
@@ -110,12 +110,12 @@ def describe(error: BaseException) -> Failure:
         code=ExitCode.FAILED,
         type=type(error).__name__,
         message=f"internal error: {type(error).__name__}: {_one_line(str(error))}".removesuffix(": "),
-        hint="this is a defect of mxgw-py; MXGATEWAY_DEBUG=1 shows where",
+        hint="this is a bug in mxgw-py; MXGATEWAY_DEBUG=1 shows the traceback",
     )
 
 
 def signal_code(error: BaseException) -> int | None:
-    """Return the exit code of a command that a signal ended, None for any other failure."""
+    """Return the exit code if a signal ended the command, None for any other failure."""
     if isinstance(error, Interrupted):
         return SIGNAL_BASE + error.signal_number
     if isinstance(error, KeyboardInterrupt | click.Abort):
@@ -126,7 +126,7 @@ def signal_code(error: BaseException) -> int | None:
 def _usage(error: click.UsageError) -> Failure:
     hint = ""
     if error.ctx is not None:
-        hint = f"'{error.ctx.command_path} --help' shows how it is used"
+        hint = f"see '{error.ctx.command_path} --help'"
     message = _one_line(error.format_message())
     return Failure(code=ExitCode.USAGE, type="UsageError", message=message, hint=hint, phase="request")
 

@@ -1,4 +1,4 @@
-"""The one place that writes data: stdout carries a command's result and nothing else."""
+"""The only module that writes to stdout, which carries a command's result and nothing else."""
 
 from __future__ import annotations
 
@@ -16,28 +16,31 @@ FORMATS: Final[tuple[OutputFormat, ...]] = ("table", "json", "jsonl", "value")
 
 
 class ClosedPipe(Exception):
-    """Whoever read stdout has gone: the command ends quietly, its work no longer wanted."""
+    """The reader of stdout has closed the pipe: the command ends quietly."""
 
 
 class Output:
-    """Writes results in the format that was asked for.
+    """Writes results in the chosen format.
 
     Args:
-        form: How results are written.
+        form: The format.
     """
 
     end_marker: str = ""
-    """In a batch, the line that will end this command's output. No other line is like it, and what is no stream's leaves together with it."""
+    """In a batch, the line that ends this command's output.
+
+    No other line equals it. Output that is not a stream is flushed together with it.
+    """
 
     def __init__(self, form: OutputFormat = "table") -> None:
         self.form: OutputFormat = form
 
     def document(self, fields: Mapping[str, Any], *, value: str) -> None:
-        """Write the one result of a command.
+        """Write a command's only result.
 
         Args:
-            fields: The JSON object, in the order of its keys.
-            value: The key whose field is the answer, for the format ``value``.
+            fields: The JSON object; the order of its keys is kept.
+            value: The key of the field that the format ``value`` writes.
         """
         if self.form == "json":
             self.text(json_text(fields, indent=2))
@@ -53,40 +56,40 @@ class Output:
 
         Args:
             fields: The record as a JSON object (formats ``json`` and ``jsonl``).
-            columns: The cells of a table's row, padded.
-            value: The text that the format ``value`` shows.
+            columns: The padded cells of a table row.
+            value: The text that the format ``value`` writes.
         """
         if self.form in ("json", "jsonl"):
             write_line(json_text(fields))
         elif self.form == "value":
-            write_line(self._apart(clean(value)))
+            write_line(self._escape_marker(clean(value)))
         else:
             self.row(columns)
 
     def row(self, columns: Sequence[str]) -> None:
-        """Write one row of a table whose cells are padded already."""
-        write_line(self._apart("  ".join(clean(column) for column in columns).rstrip()))
+        """Write one table row; its cells are already padded."""
+        write_line(self._escape_marker("  ".join(clean(column) for column in columns).rstrip()))
 
     def text(self, text: str) -> None:
-        """Write text of this program's own making as it is."""
-        write_line(self._apart(text), flush=not self.end_marker)
+        """Write text that this program has generated, without cleaning it."""
+        write_line(self._escape_marker(text), flush=not self.end_marker)
 
     def pairs(self, fields: Mapping[str, Any]) -> None:
-        """Write the plain fields of an object as two columns; nested ones are JSON's."""
+        """Write the flat fields of an object as two columns; nested fields appear only in JSON."""
         shown = {key: plain(field) for key, field in fields.items() if not _is_nested(field)}
         width = max(map(len, shown), default=0)
         for key, text in shown.items():
             self.text(f"{key:<{width}}  {text}".rstrip())
 
-    def _apart(self, line: str) -> str:
-        """Return a line that is not the end marker: a value that reads like it begins with an escape."""
+    def _escape_marker(self, line: str) -> str:
+        """Return `line`; one that equals the end marker gets an escape for its first character."""
         if self.end_marker and line.strip() == self.end_marker:
             return line.replace("_", r"\x5f", 1)
         return line
 
 
 def plain(field: Any) -> str:
-    """Return a JSON field as people read it, on one line."""
+    """Return a JSON field as one readable line."""
     if field is None:
         return ""
     if isinstance(field, bool):
@@ -101,7 +104,7 @@ def _is_nested(field: Any) -> bool:
 
 
 def prepare_stdout() -> None:
-    """Make stdout carry UTF-8 with bare line feeds wherever it goes; a character it cannot carry never ends a command."""
+    """Set up stdout and stderr: UTF-8 with LF unless they are terminals; unencodable characters are escaped."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             if stream.isatty():
@@ -111,14 +114,14 @@ def prepare_stdout() -> None:
 
 
 def write_line(text: str, *, flush: bool = True) -> None:
-    """Write one line and hand it on at once.
+    """Write one line.
 
     Args:
-        text: The line, without its end.
-        flush: False lets it wait for the next one.
+        text: The line, without its line feed.
+        flush: False leaves the line in the buffer until the next flush.
 
     Raises:
-        ClosedPipe: Nobody reads stdout any more.
+        ClosedPipe: The reader of stdout has closed the pipe.
     """
     try:
         sys.stdout.write(text + "\n")
@@ -131,13 +134,13 @@ def write_line(text: str, *, flush: bool = True) -> None:
 
 
 def is_closed_pipe(error: OSError) -> bool:
-    """Tell whether writing failed because the reader has gone (Windows calls it an invalid argument)."""
+    """Return whether a write failed because the reader closed the pipe (on Windows: EINVAL)."""
     return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
 
 
 def discard_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush finds no closed pipe to complain about."""
+    """Redirect stdout to the null device, so that the interpreter's final flush does not fail on the closed pipe."""
     with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

@@ -1,7 +1,8 @@
-"""Text on its way out, made safe for a terminal: every text that this program writes passes here before it is cut to a width or encoded.
+"""Makes text safe for a terminal; all output of this program passes here before it is truncated or encoded.
 
-What the running command keeps secret is hidden in it (`mxgateway.Gate`). Tag values, diagnostics and names come from the plant. A control character in them could move the cursor, change the
-window's title or turn the reading direction round, so none reaches a terminal: it is shown by its escape instead.
+The secrets of the running command are redacted (`mxgateway.Gate`). Tag values, diagnostics and names come from the
+plant. A control character in them could move the cursor, change the window title or reverse the reading direction, so
+it is written as an escape.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import Any, Final
 import mxgateway
 
 # C0, DEL and C1 controls, line and paragraph separators, bidirectional overrides and isolates, invisible marks,
-# lone surrogates and the tag block. Zero-width joiners stay: ordinary scripts need them.
+# lone surrogates and the tag block. Zero-width joiners are kept: ordinary scripts need them.
 _CONTROLS: Final = (
     r"\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e0fff"
 )
 _IN_TEXT: Final = rf"[\x00-\x1f{_CONTROLS}]"
-# In JSON text a line feed is layout: inside strings the encoder has escaped it already.
+# In JSON text a line feed is layout: inside strings the encoder has already escaped it.
 _IN_JSON: Final = rf"[{_CONTROLS}]"
 
 
@@ -28,23 +29,23 @@ _gate = mxgateway.Gate()
 
 
 def pass_through(gate: mxgateway.Gate) -> None:
-    """Let every text from now on pass `gate`, which knows the secrets of the command that runs."""
+    """Redact all text from now on with `gate`, which holds the secrets of the running command."""
     global _gate
     _gate = gate
 
 
 def hidden(text: str) -> str:
-    """Return `text` without secrets and otherwise as it is: for a text that is cut before it is cleaned."""
+    """Return `text` with secrets redacted and nothing else changed: for text that is truncated before it is cleaned."""
     return _gate.hide(text)
 
 
 def clean(text: str) -> str:
-    r"""Return `text` on one line without secrets, control characters shown as escapes such as ``\x1b``."""
+    r"""Return `text` as one line: secrets redacted, control characters as escapes such as ``\x1b``."""
     return _escaped(_gate.hide(text))
 
 
 def shown(text: str) -> str:
-    """Return a message to people: like `clean`, and cut, and without what has the shape of anybody's secret."""
+    """Return a message for people: like `clean`, but truncated, and anything that looks like a secret is redacted."""
     return _gate.line(text, clean=_escaped)
 
 
@@ -55,13 +56,17 @@ def _escaped(text: str) -> str:
 
 
 def json_text(document: Any, *, indent: int | None = None) -> str:
-    """Return `document` as JSON: keys in their order, secrets hidden in its values, other scripts readable, control characters escaped."""
+    """Return `document` as JSON.
+
+    The order of keys is kept, secrets in values are redacted, non-ASCII text stays readable, control characters are
+    escaped.
+    """
     import json
 
     separators = (",", ":") if indent is None else None
     encode = functools.partial(json.dumps, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
     text = encode(document)
-    if _gate.may_show(text):  # seldom, so the values are gone through only then
+    if _gate.may_show(text):  # rare, so only then are the values walked
         text = encode(_gate.values(document))
     if text.isascii() and "\x7f" not in text:
         return text
@@ -69,7 +74,7 @@ def json_text(document: Any, *, indent: int | None = None) -> str:
 
 
 def value_text(value: Any) -> str:
-    """Return a tag's value as people read it: what a JSON document would show, without its quotes around a text."""
+    """Return a tag's value for people: as in JSON, but strings without quotes."""
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""A progress bar for work that takes a known time."""
+"""A progress bar for work of known duration."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _TICK_SECONDS: Final = 0.1
 
 @asynccontextmanager
 async def time_progress(label: str, seconds: float) -> AsyncIterator[None]:
-    """Show on stderr, if that is a terminal, how much of the block's time has passed.
+    """Show a progress bar on stderr, if that is a terminal, for as long as the block runs.
 
     Args:
-        label: What takes the time.
-        seconds: How long the block will take.
+        label: The text beside the bar.
+        seconds: The expected duration of the block.
     """
     if sys.stderr is None or not sys.stderr.isatty():
         yield

@@ -57,4 +57,4 @@ class Case:
 
 class _Host:
     def __init__(self, app: App, lent: dict[str, object]) -> None:
-        self.app, self.lent = app, lent
+        self.app, self.inherited = app, lent

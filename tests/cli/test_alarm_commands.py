@@ -88,7 +88,7 @@ async def test_a_table_shows_what_operators_want_to_know(raised: Gateway) -> Non
     outcome = await raised.mxgw("stream-alarms", *AREA1, "--max-messages", "4")
 
     heading, first, second, complete, provider = outcome.out.splitlines()
-    assert heading.split() == ["time", "what", "severity", "alarm", "value", "limit", "text"]
+    assert heading.split() == ["time", "kind", "severity", "alarm", "value", "limit", "text"]
     assert first.split()[1:] == ["active", "900", HIHI, "95.0", "90.0", "Level", "very", "high"]
     assert second.split()[1:4] == ["acknowledged", "500", HI]
     assert second.endswith('me "seen"')
@@ -109,7 +109,7 @@ async def test_missing_messages_at_the_time_limit_are_exit_code_20_with_what_cam
 
     assert outcome.code == 20
     assert outcome.document["messageCount"] == 4
-    assert "4 of 10 messages came within 2 s" in outcome.error["message"]
+    assert "4 of 10 messages arrived within 2 s" in outcome.error["message"]
 
 
 async def test_without_a_number_the_time_limit_is_the_end(raised: Gateway) -> None:
@@ -170,7 +170,7 @@ async def test_the_active_alarms_are_lines_rows_or_references(raised: Gateway) -
     references = await raised.mxgw("query-active-alarms", *AREA1, "-o", "value")
 
     assert [line["alarmFullReference"] for line in lines.lines] == [HIHI, HI]
-    assert [row.split()[1] for row in table.out.splitlines()] == ["what", "active", "acknowledged"]
+    assert [row.split()[1] for row in table.out.splitlines()] == ["kind", "active", "acknowledged"]
     assert references.out == f"{HIHI}\n{HI}\n"
 
 

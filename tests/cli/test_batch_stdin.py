@@ -160,8 +160,8 @@ async def test_a_command_cannot_take_the_lines_of_the_batch() -> None:
 
     outcome = await batch(lines, "--simulator")
 
-    assert "stdin carries the lines of the batch" in outcome.failure(1)
-    assert "no terminal to ask for a password" in outcome.failure(2)
+    assert "stdin is in use by the batch" in outcome.failure(1)
+    assert "No terminal to prompt for a password" in outcome.failure(2)
     assert "error" not in outcome.answers[2]
 
 
@@ -174,7 +174,7 @@ def test_a_closed_stdin_is_one_clear_line() -> None:
 
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr == "error: stdin is closed: it has no lines to run\n"
+    assert done.stderr == "error: stdin is closed\n"
 
 
 @posix

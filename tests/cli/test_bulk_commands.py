@@ -188,7 +188,7 @@ async def test_without_a_session_tags_are_added_first(
 
     if expected is None:
         assert outcome.code == 2
-        assert "--values holds 2 values for 1 entries" in outcome.error["message"]
+        assert "--values has 2 values for 1 entries" in outcome.error["message"]
     else:
         assert_document(outcome, document(arguments[0], expected))
 
@@ -237,24 +237,24 @@ async def test_values_that_were_read_into_a_file_can_be_written_back(gateway: Ga
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("read-bulk", "--items", "a", "--session-id", "s"), "--session-id needs --server-handle"),
-        (("read-bulk", "--items", "a", "--server-handle", "1"), "--server-handle means nothing without --session-id"),
+        (("read-bulk", "--items", "a", "--session-id", "s"), "--session-id requires --server-handle"),
+        (("read-bulk", "--items", "a", "--server-handle", "1"), "--server-handle requires --session-id"),
         (("read-bulk", "--items", "a", "--timeout-ms", "-1"), "--timeout-ms"),
         (("read-bulk", "--from", "no-such-file.csv"), "does not exist"),
-        (("advise-item-bulk", "--item-handles", "1"), "--item-handles means nothing without --session-id"),
+        (("advise-item-bulk", "--item-handles", "1"), "--item-handles requires --session-id"),
         (("remove-item-bulk",), "Name the entries: --items"),
         (("write-bulk", "--items", "a,b", "--type", "int32", "--values", "1,2147483648"), "entry 2: value is 2147483648"),
-        (("write-bulk", "--items", "a,a", "--type", "int32", "--values", "1,2"), "'a' stands in entry 1 already"),
+        (("write-bulk", "--items", "a,a", "--type", "int32", "--values", "1,2"), "'a' is already in entry 1"),
         (("write2-bulk", "--items", "a", "--type", "int32", "--values", "1", "--timestamp", "noon"), "timestamp is 'noon'"),
         (("write-secured-bulk", "--items", "a", "--type", "int32", "--values", "1"), "Name the user with --user"),
         (
             ("write-secured-bulk", "--items", "a", "--current-user-id", "1", "--user", "u", "--password-env", "PATH"),
             "--user and user ids contradict each other",
         ),
-        (("write-secured-bulk", "--items", "a", "--password-env", "PATH"), "--password-env goes with --user"),
+        (("write-secured-bulk", "--items", "a", "--password-env", "PATH"), "--password-env requires --user"),
         (
             ("write-secured-bulk", "--items", "a", "--verifier", "v", "--verifier-password-env", "PATH"),
-            "--verifier goes with --user",
+            "--verifier requires --user",
         ),
     ],
 )  # fmt: skip

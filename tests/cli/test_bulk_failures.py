@@ -184,7 +184,7 @@ async def test_a_bad_row_far_down_is_found_before_anything_is_sent(gateway: Gate
     outcome = await gateway.mxgw("subscribe-bulk", "--from", file, "--json")
 
     assert outcome.code == 2
-    assert outcome.error["message"] == f"{file}:1502: has 2 cells, the header 1; nothing was sent"
+    assert outcome.error["message"] == f"{file}:1502: has 2 cells, but the header has 1; nothing was sent"
     assert not gateway.simulated.received
 
 

@@ -41,7 +41,7 @@ def test_ranges_alert_as_those_of_nagios_plugins(
     text: str, alerts: list[float] | None, well: list[float] | None
 ) -> None:
     if alerts is None or well is None:
-        with pytest.raises(ValueError, match="begins above its end"):
+        with pytest.raises(ValueError, match="starts above its end"):
             Range.parse(text)
         return
     found = Range.parse(text)
@@ -53,7 +53,7 @@ def test_ranges_alert_as_those_of_nagios_plugins(
 
 @pytest.mark.parametrize("text", ["", "@", "a", "1:2:3", "10~", "~", "1,5", "inf", "--1", "1 2", "٣"])
 def test_what_is_no_range_is_refused_with_what_is_one(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no range: write 10 \(0 to 10 is well\)"):
+    with pytest.raises(ValueError, match=r"is not a range: use 10 \(0 to 10 is OK\)"):
         Range.parse(text)
 
 

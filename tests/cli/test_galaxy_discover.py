@@ -161,7 +161,7 @@ async def test_an_unknown_root_is_one_line_and_the_exit_code_of_not_found(
         (("galaxy-discover", "--tree", "-ojsonl"), "--tree and -o jsonl contradict each other"),
         (("galaxy-discover", "--on-redeploy", "ignore"), "--on-redeploy"),
         (("galaxy-browse", "--depth", "0"), "--depth"),
-        (("galaxy-browse", "A", "--parent-contained-path", "B"), "PATH and --parent-contained-path are the same"),
+        (("galaxy-browse", "A", "--parent-contained-path", "B"), "PATH and --parent-contained-path mean the same"),
         (("galaxy-browse", "A", "--parent-tag-name", "B"), "contradict each other"),
         (("galaxy-watch", "--count", "0"), "--count"),
     ],
@@ -196,7 +196,7 @@ async def test_a_deployment_between_two_pages_is_one_line_with_the_remedy(gatewa
     assert outcome.code == document.code == 64 + Status.INVALID_ARGUMENT.value
     error, hint = outcome.err.splitlines()
     assert error.startswith("error: the galaxy was deployed between two pages")
-    assert hint == "hint: give --on-redeploy restart to begin again by itself"
+    assert hint == "hint: --on-redeploy restart restarts the listing automatically"
     assert len(outcome.out.splitlines()) == 5
     assert (document.out, document.error["type"]) == ("", "MxGatewayRedeployError")
 

@@ -33,11 +33,11 @@ def test_a_key_is_found_whatever_an_editor_puts_around_it(tmp_path: Path, data: 
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"", "holds no usable key"),
-        (b" \n", "holds no usable key"),
-        (KEY + b"\nmxgw_t_OTHER\n", "holds no usable key"),
-        (KEY + b"\0", "holds no usable key"),
-        (b"\xff\xfe" + KEY, "is no text file"),
+        (b"", "does not hold a usable key"),
+        (b" \n", "does not hold a usable key"),
+        (KEY + b"\nmxgw_t_OTHER\n", "does not hold a usable key"),
+        (KEY + b"\0", "does not hold a usable key"),
+        (b"\xff\xfe" + KEY, "is not a text file"),
         (KEY + b"\n" * 65536 + b"GARBAGE", "bytes, more than 65536"),
         (b"\n" * 65536 + KEY, "bytes, more than 65536"),
         (b"mxgw_t_" + b"A" * 70000, "bytes, more than 65536"),

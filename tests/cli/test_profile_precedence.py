@@ -79,7 +79,7 @@ def test_a_variable_that_the_profile_names_holds_the_key(case: Case) -> None:
 
     assert settings.api_key is not None
     assert settings.api_key.key_id == "tests"
-    with pytest.raises(click.UsageError, match="'NOT_SET' of the profile's api-key-env is not set"):
+    with pytest.raises(click.UsageError, match="'NOT_SET' named by the profile's api-key-env is not set"):
         case.settings(profile="api-key-env = 'NOT_SET'")
 
 
@@ -121,9 +121,9 @@ def test_of_two_options_that_exclude_each_other_the_one_that_goes_before_counts(
 @pytest.mark.parametrize(
     ("flags", "profile", "says"),
     [
-        (("--endpoint", "http://gw:1"), "tls = true", "needs --plaintext"),
-        (("--plaintext",), "endpoint = 'https://gw:1'", "asks for TLS"),
-        ((), "endpoint = 'http://gw:1'", "needs --plaintext"),
+        (("--endpoint", "http://gw:1"), "tls = true", "--plaintext is required"),
+        (("--plaintext",), "endpoint = 'https://gw:1'", "requires TLS"),
+        ((), "endpoint = 'http://gw:1'", "--plaintext is required"),
     ],
 )
 def test_a_scheme_never_turns_tls_off_by_itself(case: Case, flags: tuple[str, ...], profile: str, says: str) -> None:

@@ -93,7 +93,7 @@ def test_what_does_not_fit_the_type_is_told_with_what_does(
 
 @pytest.mark.parametrize("text", ["", "5", "= 5", "=> 5", "like a", "==", "> ", "change", "good enough", "<> 5"])
 def test_what_is_no_condition_is_refused_with_what_is_allowed(text: str) -> None:
-    with pytest.raises(ValueError, match=r"write '== 5', '!= 5', .*, changes or good"):
+    with pytest.raises(ValueError, match=r"use '== 5', '!= 5', .*, changes or good"):
         Condition.parse(text)
 
 

@@ -218,16 +218,16 @@ def stdin_of(piece: bytes) -> io.TextIOWrapper:
 
 
 def test_a_list_of_tags_on_stdin_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tag_lists, "_LARGEST", 100_000)
+    monkeypatch.setattr(tag_lists, "_MAX_BYTES", 100_000)
     monkeypatch.setattr("sys.stdin", stdin_of(b"A.B\n" * 1000))
     with pytest.raises(Exception, match="bytes, more than 100000"):
         tag_lists._listed("-")
 
 
 @pytest.mark.parametrize(("name", "piece", "why"), [
-    ("_LARGEST", b'{"tag": "A.B"}\n', "more than 100000 bytes; split it"),
-    ("_MOST", b'{"tag": "A.B"}\n', "more than 100000 rows; split it"),
-    ("_LONGEST", b"a", "the line is longer than 100000 bytes"),
+    ("_MAX_BYTES", b'{"tag": "A.B"}\n', "more than 100000 bytes; split it"),
+    ("_MAX_ROWS", b'{"tag": "A.B"}\n', "more than 100000 rows; split it"),
+    ("_MAX_LINE_BYTES", b"a", "the line is longer than 100000 bytes"),
 ])  # fmt: skip
 def test_rows_on_stdin_have_bounds(monkeypatch: pytest.MonkeyPatch, name: str, piece: bytes, why: str) -> None:
     monkeypatch.setattr(rows, name, 100_000)
