@@ -89,7 +89,7 @@ def test_what_is_set_up_wrongly_is_unknown_for_nagios(arguments: tuple[str, ...]
         (("check",), "Missing argument 'TAG'"),
         (("check", TAG, "--max-age", "0"), "not a positive number"),
         (("check", TAG, "--format", "prometheus", "-o", "json"), "contradict each other"),
-        (("check", TAG, "--json", "--warning", "x"), "is no range"),
+        (("check", TAG, "--json", "--warning", "x"), "is not a range"),
     ],
 )
 def test_a_command_line_that_cannot_be_read_is_wrong_usage(arguments: tuple[str, ...], says: str) -> None:

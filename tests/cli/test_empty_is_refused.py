@@ -77,7 +77,7 @@ async def test_a_named_variable_without_a_key_is_refused_whether_it_is_empty_or_
     refused(gateway, await ping(gateway, "--plaintext", "--api-key-env", "PLANT_KEY", PLANT_KEY=empty), says)
     by_profile = ("ping", "--plaintext", "--profile", "plant")
     refused(gateway, await mxgw(*by_profile, env={**without, **config, "PLANT_KEY": empty}), says)
-    not_set = "The environment variable 'PLANT_KEY' of {} is not set."
+    not_set = "The environment variable 'PLANT_KEY' named by {} is not set."
     refused(gateway, await ping(gateway, "--plaintext", "--api-key-env", "PLANT_KEY"), not_set.format("--api-key-env"))
     outcome = await mxgw(*by_profile, env={**without, **config})
     refused(gateway, outcome, not_set.format("the profile's api-key-env"))

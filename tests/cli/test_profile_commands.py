@@ -178,7 +178,7 @@ async def test_a_removed_profile_is_gone_and_the_others_stay(shell: Shell) -> No
     assert shell.profiles == {"lab": {"endpoint": "b:2"}}
     assert again.code == 2
     assert "there is no profile 'plant'" in again.err
-    assert "there is 'lab'" in again.err
+    assert "known: 'lab'" in again.err
 
 
 @pytest.mark.parametrize(

@@ -124,8 +124,8 @@ async def test_a_list_of_no_tags_is_refused_before_anything_is_sent(gateway: Gat
     empty.write_text("# nothing\n\n")
     binary.write_bytes(b"\xff\xfe\x00")
     commands = {
-        ("read",): "Name a tag",
-        ("read", "--from", str(empty)): "Name a tag",
+        ("read",): "Name a TAG",
+        ("read", "--from", str(empty)): "Name a TAG",
         ("read", "--from", str(binary)): "not valid UTF-8",
         ("read", "--from", str(tmp_path / "missing")): "cannot be read",
     }

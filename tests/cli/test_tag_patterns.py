@@ -102,7 +102,7 @@ async def test_more_tags_than_the_bound_are_one_line_before_any_session_is_opene
 
     assert (one.code, one.out) == (2, "")
     assert one.err.splitlines() == [
-        "error: '*.SpeedSetpoint' matches more than 5 tags", "hint: make it narrower, or allow more with --max-tags",
+        "error: '*.SpeedSetpoint' matches more than 5 tags", "hint: use a narrower pattern, or raise --max-tags",
     ]  # fmt: skip
     assert len(enough.out.splitlines()) == 6
     assert [call.method for call in gateway.simulated.received].count("OpenSession") == 1
@@ -211,7 +211,7 @@ async def test_a_check_of_a_pattern_is_as_grave_as_its_gravest_tag(gateway: Gate
     assert data.split()[3] == "'TestMachine_004.SpeedSetpoint'=3000.0;;5000"
     assert bad.out.startswith(
         "TAGS CRITICAL - 6 of 6 tags matching *.SpeedSetpoint are not OK; TestMachine_004.SpeedSetpoint: its value is outside "
-        "of 2000; TestMachine_001.SpeedSetpoint: its value is outside 500; "
+        "2000; TestMachine_001.SpeedSetpoint: its value is outside 500; "
     )
     assert "; and 1 more | " in bad.out
 

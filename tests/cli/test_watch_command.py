@@ -127,4 +127,4 @@ def test_a_watch_of_nothing_is_wrong_usage() -> None:
     outcome = refused("watch", "--count", "1")
 
     assert (outcome.code, outcome.out) == (2, "")
-    assert "Name a tag" in outcome.err
+    assert "Name a TAG" in outcome.err

@@ -45,8 +45,8 @@ async def test_type_and_length_can_be_given_and_the_tag_is_then_not_read(gateway
     ("arguments", "says"),
     [
         ((INTS,), "Missing option '--element'"),
-        ((INTS, "--element", "5"), "no INDEX=VALUE"),
-        ((INTS, "--element", "-1=5"), "no INDEX=VALUE"),
+        ((INTS, "--element", "5"), "not INDEX=VALUE"),
+        ((INTS, "--element", "-1=5"), "not INDEX=VALUE"),
         ((INTS, "--element", "1=5", "--element", "01=6"), "sets index 1 twice"),
         ((INTS, "--type", "int32", "--total-length", "3", "--element", "1=x"), "element[1] is 'x', not a whole number"),
         ((INTS, "--type", "int32", "--total-length", "3", "--element", "3=1"), "3"),

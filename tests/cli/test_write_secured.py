@@ -122,7 +122,7 @@ async def test_an_interrupted_prompt_leaves_the_terminal_as_it_was(gateway: Gate
 
     arguments = ("write-secured", SECURED, "--value", "5", "--user", OPERATOR, "--plaintext")
     async with terminal(*arguments, env=gateway.env) as screen:
-        await screen.shows("Password of")
+        await screen.shows("Password for")
         screen.process.send_signal(signal.SIGINT)
 
         assert await screen.ended() == 130

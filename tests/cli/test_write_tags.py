@@ -138,9 +138,9 @@ HANDLES = ("--session-id", "s", "--server-handle", "1", "--item-handle", "2")
     [
         (("write", "--value", "1"), "Name the item: TAG"),
         (("write", TAG, "--item", TAG, "--value", "1"), "TAG and --item mean the same"),
-        (("write", TAG, *HANDLES, "--value", "1"), "not by both"),
+        (("write", TAG, *HANDLES, "--value", "1"), "not both"),
         (("write", "--server-handle", "1", "--item-handle", "2", "--value", "1"), "Handles require --session-id"),
-        (("write", *HANDLES[:4], "--type", "int32", "--value", "1"), "two handles"),
+        (("write", *HANDLES[:4], "--type", "int32", "--value", "1"), "needs both"),
         (("write", *HANDLES, "--value", "1"), "Without --type the tag is read for its type"),
         (("write", *HANDLES, "--type", "int32", "--value", "1", "--dry-run"), "--dry-run reads the tag"),
         (
