@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import enum
 import importlib.resources
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from mxgateway import generated
 from mxgateway.contract.facts import EnumFacts, FieldFacts, MessageFacts, MethodFacts, PackageFacts, packages_of
+
+F = TypeVar("F")
 
 
 class DifferenceKind(enum.StrEnum):
@@ -151,32 +153,40 @@ def _compare_packages(name: str, ours: PackageFacts, theirs: PackageFacts) -> It
         if not ours.is_empty:
             yield Difference(DifferenceKind.MISSING_PACKAGE if ours.methods else DifferenceKind.ABSENT_PACKAGE, name)
         return
-    yield from _compare_messages(ours.messages, theirs.messages)
-    yield from _compare_enums(ours.enums, theirs.enums)
-    yield from _compare_methods(ours.methods, theirs.methods)
+    kinds = DifferenceKind
+    yield from _compare_each(
+        ours.messages, theirs.messages, _compare_fields, kinds.MISSING_MESSAGE, kinds.ADDED_MESSAGE
+    )
+    yield from _compare_each(ours.enums, theirs.enums, _compare_values, kinds.MISSING_ENUM, kinds.ADDED_ENUM)
+    yield from _compare_each(ours.methods, theirs.methods, _compare_sides, kinds.MISSING_RPC, kinds.ADDED_RPC)
 
 
-def _compare_messages(ours: dict[str, MessageFacts], theirs: dict[str, MessageFacts]) -> Iterator[Difference]:
-    for name, message in ours.items():
+def _compare_each(
+    ours: Mapping[str, F],
+    theirs: Mapping[str, F],
+    compare_both: Callable[[F, F], Iterator[Difference]],
+    missing: DifferenceKind,
+    added: DifferenceKind,
+) -> Iterator[Difference]:
+    """Compare what has the same name, and yield what only one side has."""
+    for name, facts in ours.items():
         if name in theirs:
-            yield from _compare_fields(name, message.fields, theirs[name].fields)
+            yield from compare_both(facts, theirs[name])
         else:
-            yield Difference(DifferenceKind.MISSING_MESSAGE, name)
-    yield from _added(DifferenceKind.ADDED_MESSAGE, ours, theirs)
+            yield Difference(missing, name)
+    yield from _added(added, ours, theirs)
 
 
-def _compare_fields(message: str, ours: dict[str, FieldFacts], theirs: dict[str, FieldFacts]) -> Iterator[Difference]:
-    holders = {facts.number: facts.name for facts in theirs.values()}
-    for facts in ours.values():
-        where = f"{message}.{facts.name}"
-        if facts.name in theirs:
-            yield from _compare_traits(where, _traits(facts), _traits(theirs[facts.name]))
+def _compare_fields(ours: MessageFacts, theirs: MessageFacts) -> Iterator[Difference]:
+    holders = {facts.number: facts.name for facts in theirs.fields.values()}
+    for facts in ours.fields.values():
+        where = f"{ours.name}.{facts.name}"
+        if facts.name in theirs.fields:
+            yield from _compare_traits(where, _traits(facts), _traits(theirs.fields[facts.name]))
             continue
         number, holder = f"number {facts.number}", holders.get(facts.number, "")
         yield Difference(DifferenceKind.MISSING_FIELD, where, number, holder and f"{number} is {holder}")
-    yield from _added(
-        DifferenceKind.ADDED_FIELD, (f"{message}.{name}" for name in ours), (f"{message}.{name}" for name in theirs)
-    )
+    yield from _added_members(DifferenceKind.ADDED_FIELD, ours.name, ours.fields, theirs.fields)
 
 
 def _traits(facts: FieldFacts) -> dict[DifferenceKind, str]:
@@ -196,34 +206,18 @@ def _compare_traits(
     return (Difference(kind, where, ours[kind], theirs[kind]) for kind in ours if ours[kind] != theirs[kind])
 
 
-def _compare_enums(ours: dict[str, EnumFacts], theirs: dict[str, EnumFacts]) -> Iterator[Difference]:
-    for name, facts in ours.items():
-        if name in theirs:
-            yield from _compare_values(name, facts.numbers, theirs[name].numbers)
-        else:
-            yield Difference(DifferenceKind.MISSING_ENUM, name)
-    yield from _added(DifferenceKind.ADDED_ENUM, ours, theirs)
-
-
-def _compare_values(enum_name: str, ours: dict[str, int], theirs: dict[str, int]) -> Iterator[Difference]:
-    for name, number in ours.items():
-        where = f"{enum_name}.{name}"
-        if name not in theirs:
+def _compare_values(ours: EnumFacts, theirs: EnumFacts) -> Iterator[Difference]:
+    for name, number in ours.numbers.items():
+        where = f"{ours.name}.{name}"
+        if name not in theirs.numbers:
             yield Difference(DifferenceKind.MISSING_ENUM_VALUE, where, str(number))
-        elif theirs[name] != number:
-            yield Difference(DifferenceKind.ENUM_VALUE_NUMBER, where, str(number), str(theirs[name]))
-    yield from _added(
-        DifferenceKind.ADDED_ENUM_VALUE, (f"{enum_name}.{name}" for name in ours), (f"{enum_name}.{name}" for name in theirs)
-    )  # fmt: skip
+        elif theirs.numbers[name] != number:
+            yield Difference(DifferenceKind.ENUM_VALUE_NUMBER, where, str(number), str(theirs.numbers[name]))
+    yield from _added_members(DifferenceKind.ADDED_ENUM_VALUE, ours.name, ours.numbers, theirs.numbers)
 
 
-def _compare_methods(ours: dict[str, MethodFacts], theirs: dict[str, MethodFacts]) -> Iterator[Difference]:
-    for name, facts in ours.items():
-        if name in theirs:
-            yield from _compare_traits(name, _sides(facts), _sides(theirs[name]))
-        else:
-            yield Difference(DifferenceKind.MISSING_RPC, name)
-    yield from _added(DifferenceKind.ADDED_RPC, ours, theirs)
+def _compare_sides(ours: MethodFacts, theirs: MethodFacts) -> Iterator[Difference]:
+    return _compare_traits(ours.name, _sides(ours), _sides(theirs))
 
 
 def _sides(facts: MethodFacts) -> dict[DifferenceKind, str]:
@@ -232,6 +226,12 @@ def _sides(facts: MethodFacts) -> dict[DifferenceKind, str]:
         DifferenceKind.RPC_REPLY: facts.reply,
         DifferenceKind.RPC_STREAMING: facts.streaming,
     }
+
+
+def _added_members(
+    kind: DifferenceKind, owner: str, ours: Iterable[str], theirs: Iterable[str]
+) -> Iterator[Difference]:
+    return (Difference(kind, f"{owner}.{each.where}") for each in _added(kind, ours, theirs))
 
 
 def _added(kind: DifferenceKind, ours: Iterable[str], theirs: Iterable[str]) -> Iterator[Difference]:

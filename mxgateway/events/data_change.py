@@ -114,7 +114,14 @@ def _plan(decoder: Decoder) -> Plan:
         },
         readers={"value": value, "worker_timestamp": check_timestamp},
         absent={"worker_timestamp": 0.0},
-        opening=("family", "session_id", "server_handle"),
+        steady=("family", "session_id", "server_handle", "on_data_change"),
         needs={"family": DataChange.family},
-        leaves=("replay_gap",),
+        leaves=(
+            "replay_gap",
+            "on_write_complete",
+            "operation_complete",
+            "on_buffered_data_change",
+            "on_alarm_transition",
+            "on_alarm_provider_mode_changed",
+        ),
     )

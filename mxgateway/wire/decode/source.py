@@ -65,12 +65,12 @@ _TABLE_SIZE = 6
 # From this many on, one comparison that passes all of them over is quicker than one with each.
 _RUN_SIZE = 3
 
-# The function that reads on behind two bytes, and what makes the field's value of the number.
+WHOLE_NUMBERS = {"int32": "more_int32", "int64": "more_int64", "uint32": "more_uint32", "uint64": "more_uint64"}
+"""The function that reads on behind two bytes, of each kind whose value is the number that is read."""
+
+# That function of every kind, and what makes the field's value of the number.
 _VARINTS = {
-    "int32": ("more_int32", "value"),
-    "int64": ("more_int64", "value"),
-    "uint32": ("more_uint32", "value"),
-    "uint64": ("more_uint64", "value"),
+    **{kind: (more, "value") for kind, more in WHOLE_NUMBERS.items()},
     "sint32": ("more_uint32", "(value >> 1) ^ -(value & 1)"),
     "sint64": ("more_uint64", "(value >> 1) ^ -(value & 1)"),
     "bool": ("more_uint64", "value != 0"),
@@ -197,9 +197,7 @@ class FunctionSource(Source):
             self._tag_size = 1
             self._read_tag()
             for size, cases in groupby(tag_cases(self._fields), key=lambda case: tag_size(case[0])):
-                while self._tag_size < size:
-                    self._tag_size += 1
-                    self._extend_tag(self._tag_size)
+                self._extend_tag_to(size)
                 self._section(list(cases), known)
             self.add("pos -= 1")
             self.add(*(f"if tag >= {least_tag(size)}: pos -= 1" for size in range(2, self._tag_size + 1)))
@@ -380,6 +378,12 @@ class FunctionSource(Source):
         self.add("tag = data[pos]; pos += 1")
         for size in range(2, self._tag_size + 1):
             self._extend_tag(size)
+
+    def _extend_tag_to(self, size: int) -> None:
+        """Read the tag on as far as the tags from here on need it."""
+        while self._tag_size < size:
+            self._tag_size += 1
+            self._extend_tag(self._tag_size)
 
     def _extend_tag(self, size: int) -> None:
         # A tag goes on when its last byte so far says so.

@@ -25,10 +25,10 @@ class Plan(NamedTuple):
     """What makes a value of a sub-message's bytes, by field."""
     absent: Mapping[str, Any] = _NOTHING
     """What stands for a field that is not there; None for any other than a plain value or a list."""
-    opening: Sequence[str] = ()
-    """The plain fields that the message begins with, and which are nearly always the same. A message without the last one of them is left to the whole decoder."""
+    steady: Sequence[str] = ()
+    """The fields that are nearly always the same, or not there: plain ones, and others that are passed over."""
     needs: Mapping[str, int] = _NOTHING
-    """The numbers that fields of the opening must have: any other message is left to the whole decoder."""
+    """The numbers that fields must have: any other message is left to the whole decoder."""
     leaves: Sequence[str] = ()
     """The fields that make a message one for the whole decoder."""
 

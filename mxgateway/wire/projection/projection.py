@@ -84,15 +84,12 @@ def choice_reader(message_type: type[Any], choice: Choice, other: Read, decoder:
         other: Reads every message that is not as simple as the choice says.
         decoder: Decodes by the numbers of a contract.
     """
-    from .choice_source import KINDS_TAKEN, ChoiceSource
+    from .choice_source import ChoiceSource, can_read
 
-    by_name = decoder.schemas(message_type).by_name
-    if not {choice.number, choice.text, choice.null, *choice.members} <= by_name.keys() or any(
-        by_name[each].kind not in KINDS_TAKEN for each in choice.members
-    ):
+    schema = decoder.schemas(message_type)
+    if not can_read(choice, schema):
         return other
-    source = ChoiceSource(decoder.schemas(message_type), choice, decoder.linker)
-    return decoder.linker.compile(source.of_choice("read_choice", other))
+    return decoder.linker.compile(ChoiceSource(schema, choice, decoder.linker).of_choice("read_choice", other))
 
 
 def message_reader(message_type: type[Any], decoder: Decoder = BUILTIN) -> Read:

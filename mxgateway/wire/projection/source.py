@@ -6,17 +6,22 @@ names, and what nobody asks for is checked and passed over:
     def project(data):
         try:
             …
-            pos = opening.size; known = find(data[:pos])            # the fields that nearly every message begins with
-            if known is None: pos = 0
-            else: of_handle, _ = known
+            pos = run.size; known_0 = find(data[:pos])          # the fields that nearly every message begins with
+            if known_0 is None: pos = 0
+            else: of_handle, = known_0
             while pos < end:
                 tag = data[pos]; pos += 1
-                if known is None:
-                    …                                               # the fields of the opening, one by one
-                    known = opening.learn(data, pos, (of_handle, None))
+                if known_0 is None and tag <= 24:               # a run of fields that are nearly always the same
+                    start = pos - 1; stop = start + run.size; known_0 = find(data[start:stop])
+                    if known_0 is None:
+                        …                                       # its fields, one by one, up to `stop`
+                        known_0 = run.learn(data, start, stop, (of_handle,))
+                    else: of_handle, = known_0
+                    pos = stop; tag = data[pos]; pos += 1
                 if tag == …:
                     …
-                if tag in (…): return None                          # out of order
+                …                                               # fields of a run that come behind it
+                if tag in (…): return None                      # out of order
                 pos = skip_field(data, pos, end)
             made = new(type)
             made.slot = …
@@ -29,13 +34,13 @@ None asks the caller to decode the whole message: the whole decoder takes every 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby, takewhile
+from itertools import groupby
 from types import NoneType
 from typing import Any, Final
 
-from mxgateway.wire.decode.openings import Opening
 from mxgateway.wire.decode.repeats import Repeats, may_repeat
-from mxgateway.wire.decode.source import FunctionSource, Linker, least_tag, raw_tag, tag_cases, tag_size
+from mxgateway.wire.decode.source import WHOLE_NUMBERS, FunctionSource, Linker, least_tag, raw_tag, tag_cases, tag_size
+from mxgateway.wire.runs import Run
 from mxgateway.wire.schema import (
     DEPTH_LIMIT,
     DURATION,
@@ -55,6 +60,28 @@ from .plans import Plan
 _DEPTH_INSIDE: Final = DEPTH_LIMIT - 1
 _LITERALS: Final = (NoneType, bool, int, str)
 
+Case = tuple[int, FieldSchema]
+"""A tag and its field."""
+
+
+class _Steady:
+    """A run of steady fields: no other one comes between them.
+
+    Args:
+        place: Its place in the message.
+        cases: Their tags and fields.
+        plan: What is read of the message.
+    """
+
+    def __init__(self, place: int, cases: list[Case], plan: Plan) -> None:
+        self.cases = cases
+        self.known = f"known_{place}"
+        names = [field.name for _, field in cases]
+        self.needs = [each for each in names if each in plan.needs]
+        self.kept = [each for each in names if each in plan.slots]
+        self.values = "".join(f"of_{each}, " for each in self.kept)
+        self.run = Run()
+
 
 class ProjectionSource(FunctionSource):
     """The source of one projection while it is written.
@@ -69,14 +96,10 @@ class ProjectionSource(FunctionSource):
         super().__init__(schema.fields, link, [], stock=False)
         self._schema = schema
         self._plan = plan
-        # What a contract has put elsewhere opens nothing.
-        first = takewhile(
-            lambda case: case[1].name in plan.opening and tag_size(case[0]) == 1, tag_cases(schema.fields)
-        )
-        self._begins = [field.name for _, field, _ in first]
-        self._kept = [each for each in self._begins if each in plan.slots]
-        self._opening = Opening()
-        self._last_of_opening = self._begins[-1] if self._begins else ""
+        self._parts = _parts(schema, plan)
+        self._runs = [part for part in self._parts if isinstance(part, _Steady)]
+        self._head = self._runs[0] if self._runs and self._parts[0] is self._runs[0] else None
+        self._needs_apart = [each for each in plan.needs if not any(each in run.needs for run in self._runs)]
 
     def of_projection(self, name: str, many: int) -> str:
         """Return the source.
@@ -90,8 +113,9 @@ class ProjectionSource(FunctionSource):
             with self.block("try:"):
                 self._begin()
                 self._projection_loop()
-                self.add(f"if pos != end{' or known is None' * bool(self._begins)}: return None")
-                self._check_needs(each for each in self._plan.needs if each not in self._begins)
+                missed = [f"{run.known} is None" for run in self._runs if run.needs]
+                self.add(f"if {' or '.join(('pos != end', *missed))}: return None")
+                self._check(self._needs_apart)
             self.add("except irregular: return None")
             self.add(f"made = new({self._link.value(self._plan.result)})")
             self.add(*(f"made.{slot} = of_{name}" for name, slot in self._plan.slots.items()))
@@ -99,20 +123,25 @@ class ProjectionSource(FunctionSource):
         return self.text()
 
     def _begin(self) -> None:
-        for each in dict.fromkeys((*self._plan.slots, *self._plan.needs)):
-            if each not in self._begins:
+        head = self._head
+        in_head = head.kept if head is not None else []
+        for each in self._plan.slots:
+            if each not in in_head:
                 self._unset(each)
-        if not self._begins:
+        self.add(*(f"of_{each} = 0" for each in self._needs_apart if each not in self._plan.slots))
+        self.add(*(f"{run.known} = None" for run in self._runs if run is not head))
+        if head is None:
             self.add("pos = 0")
             return
-        find, opening = self._link.value(self._opening.find), self._link.value(self._opening)
-        self.add(f"pos = {opening}.size", f"known = {find}(data[:pos])")
-        with self.block("if known is None:"):
+        self.add(
+            f"pos = {self._link.value(head.run)}.size", f"{head.known} = {self._link.value(head.run.find)}(data[:pos])"
+        )
+        with self.block(f"if {head.known} is None:"):
             self.add("pos = 0")
-            for each in self._begins:
-                if each in self._plan.slots or each in self._plan.needs:
-                    self._unset(each)
-        self.add(f"else: {''.join(f'of_{each}, ' for each in self._kept)}_ = known")
+            for each in in_head:
+                self._unset(each)
+        if in_head:
+            self.add(f"else: {head.values} = {head.known}")
 
     def _unset(self, name: str) -> None:
         schema = schema_of(self._schema.message_type).by_name[name]
@@ -123,21 +152,17 @@ class ProjectionSource(FunctionSource):
             self.add(f"has_{name} = False")
 
     def _projection_loop(self) -> None:
-        cases = [(raw, schema) for raw, schema, _ in tag_cases(self._fields)]
-        opening = [case for case in cases if case[1].name in self._begins]
         with self.block("while pos < end:"):
             self._tag_size = 1
             self._read_tag()
-            if opening:
-                with self.block("if known is None:"):
-                    self._fields_of(opening)
-                    self.add("if known is None: return None")
-            others = [case for case in cases if case not in opening]
-            for size, run in groupby(others, key=lambda case: tag_size(case[0])):
-                while self._tag_size < size:
-                    self._tag_size += 1
-                    self._extend_tag(self._tag_size)
-                self._fields_of(run)
+            for part in self._parts:
+                if isinstance(part, _Steady):
+                    self._steady(part)
+                else:
+                    self._field(*part)
+            self._extend_tag_to(max((tag_size(raw) for raw, _, _ in tag_cases(self._fields)), default=1))
+            for steady in self._runs:
+                self._late(steady)
             # Out of order, or a known number with a value of another wire type, which is not for a projection to judge.
             known = frozenset(raw_tag(field.number, wire_type) for field in self._fields for wire_type in (0, 1, 2, 5))
             self.add(f"if tag in {self._link.value(known)}: return None")
@@ -145,58 +170,108 @@ class ProjectionSource(FunctionSource):
             self.add(*(f"if tag >= {least_tag(size)}: pos -= 1" for size in range(2, self._tag_size + 1)))
             self.add("pos = skip_field(data, pos, end)")
 
-    def _fields_of(self, cases: Iterable[tuple[int, FieldSchema]]) -> None:
-        for raw, schema in cases:
-            with self.block(f"if tag == {raw}:"):
-                self._one(raw, schema)
-
-    def _one(self, raw: int, schema: FieldSchema) -> None:
-        name, plan = schema.name, self._plan
-        if name in plan.leaves or (schema.repeated and schema.kind != MESSAGE) or schema.kind in (MAP, WRAPPER):
-            self.add("return None")
-        elif schema.repeated:
-            self._elements(raw, schema)
-        else:
-            if name in plan.slots or name in plan.needs:
-                if _comes_once(schema):
-                    self.add(f"if has_{name}: return None", f"has_{name} = True")
-                self.add(f"of_{name} = {self._taken(schema)}")
-            else:
-                self._checked(schema)
-            if name == self._last_of_opening:
-                self._learn()
+    def _steady(self, steady: _Steady) -> None:
+        """Write what recognizes a run, and otherwise reads those of its fields that are there."""
+        size, known, run = self._tag_size, steady.known, self._link.value(steady.run)
+        with self.block(f"if {known} is None{self._may_begin(steady)}:"):
+            self.add(f"start = pos - {size}", f"stop = start + {run}.size")
+            self.add(f"{known} = {self._link.value(steady.run.find)}(data[start:stop])")
+            with self.block(f"if {known} is None:"):
+                self._learn(steady, run)
+            if steady.kept:
+                self.add(f"else: {steady.values} = {known}")
+            self.add("pos = stop")
+            self._tag_size = size
             self._next_tag()
 
-    def _learn(self) -> None:
-        self._check_needs(each for each in self._plan.needs if each in self._begins)
-        kept = "".join(f"of_{each}, " for each in self._kept)
-        self.add(f"known = {self._link.value(self._opening)}.learn(data, pos, ({kept}None,))")
+    def _may_begin(self, steady: _Steady) -> str:
+        """Return the condition that the tag, as far as it is read, is none of a field behind the run, and long enough to be one of its own."""
+        size, first, last = self._tag_size, steady.cases[0][0], steady.cases[-1][0]
+        conditions = [f"tag >= {least_tag(min(tag_size(first), size + 1))}"] if tag_size(first) > 1 else []
+        if tag_size(last) == size:
+            conditions.append(f"tag <= {last}")
+        return "".join(f" and {each}" for each in conditions)
 
-    def _check_needs(self, names: Iterable[str]) -> None:
+    def _learn(self, steady: _Steady, run: str) -> None:
+        self.add("mark = start", *(f"of_{each} = 0" for each in steady.needs))
+        with self.block("while True:"):
+            for raw, schema in steady.cases:
+                self._extend_tag_to(tag_size(raw))
+                with self.block(f"if tag == {raw}:"):
+                    self._plain(schema)
+                    self.add("mark = pos")
+                    self._next_tag()
+            self.add("break")
+        self.add("stop = mark")
+        with self.block("if stop > start:"):
+            self._check(steady.needs)
+            self.add(f"{steady.known} = {run}.learn(data, start, stop, ({steady.values}))")
+
+    def _late(self, steady: _Steady) -> None:
+        """Write what meets a field of a run behind the run that was known: what is passed over is, and the next message shall be learned anew."""
+        forget = f"{self._link.value(steady.run)}.size = 0"
+        for raw, schema in steady.cases:
+            with self.block(f"if tag == {raw}:"):
+                self.add(forget)
+                if schema.name in (*steady.kept, *steady.needs):
+                    self.add("return None")
+                else:
+                    self._checked(schema)
+                    self.add("continue")
+
+    def _field(self, raw: int, schema: FieldSchema) -> None:
+        self._extend_tag_to(tag_size(raw))
+        with self.block(f"if tag == {raw}:"):
+            if schema.repeated:
+                self._elements(raw, schema)
+            else:
+                self._plain(schema)
+                self._next_tag()
+
+    def _plain(self, schema: FieldSchema) -> None:
+        """Read a value that is no list, or pass over it."""
+        name, plan = schema.name, self._plan
+        if name not in plan.slots and name not in plan.needs:
+            self._checked(schema)
+            return
+        if _comes_once(schema):
+            self.add(f"if has_{name}: return None", f"has_{name} = True")
+        self._read(schema, f"of_{name}")
+        if name in plan.needs:
+            self._check([name])
+
+    def _check(self, names: Iterable[str]) -> None:
         for each in names:
             field, number = self._schema.by_name[each], self._plan.needs[each]
             if field.kind == "enum" and field.give is not None:
                 number = field.give(number)
             self.add(f"if of_{each} != {int(number)}: return None")
 
-    def _taken(self, schema: FieldSchema) -> str:
-        reader = self._plan.readers.get(schema.name)
-        if reader is None:
-            # The number of an enum is enough: it is not worth a look for the member.
-            return self._number() if schema.kind == "enum" else self._value(schema)
-        self._size()
-        self.add("stop = pos + size", f"value = {self._link.value(reader)}(data, pos, stop)", "pos = stop")
-        return "value"
-
-    def _number(self) -> str:
-        self._varint("value", "more_int32")
-        return "value"
+    def _read(self, schema: FieldSchema, target: str) -> None:
+        """Write what gives a name the field's value; of an enum the number is enough, it is not worth a look for the member."""
+        kind, reader = schema.kind, self._plan.readers.get(schema.name)
+        if reader is not None or kind == TIMESTAMP:
+            read = "read_timestamp" if reader is None else self._link.value(reader)
+            self._size()
+            self.add("stop = pos + size", f"{target} = {read}(data, pos, stop)", "pos = stop")
+        elif kind == "enum":
+            self._varint(target, "more_int32")
+        elif kind in WHOLE_NUMBERS and schema.take is None:
+            self._varint(target, WHOLE_NUMBERS[kind], long=kind == "uint64")
+        else:
+            self.add(f"{target} = {self._value(schema)}")
 
     def _checked(self, schema: FieldSchema) -> None:
         """Pass over a value that is valid."""
         kind = schema.kind
+        if kind == "enum":
+            self._varint("value", "more_int32")
+            return
+        if schema.take is not None:
+            self.add(self._value(schema))  # it may be out of the range that the field has here
+            return
         if kind in VARINT_KINDS or kind in FIXED_FORMATS:
-            self._value(schema) if kind != "enum" else self._number()
+            self._value(schema)
             return
         self._size()
         if kind == "string":
@@ -236,6 +311,40 @@ class ProjectionSource(FunctionSource):
         self.add(f"if known_fields is None: value = {learn}(data, pos, stop, {_DEPTH_INSIDE})")
         with self.block("else:"):
             self.add(f"value = new({self._link.value(message_type)})", "value.__dict__.update(known_fields)")
+
+
+def _parts(schema: MessageSchema, plan: Plan) -> list[_Steady | Case]:
+    """Return the tags to expect and their fields, in their order, or the runs that steady fields are.
+
+    What makes a message one for the whole decoder is not expected.
+    """
+    expected = [
+        (raw, field) for raw, field, _ in tag_cases(schema.fields) if field.name not in plan.leaves and _is_taken(field)
+    ]
+    parts: list[_Steady | Case] = []
+    for in_run, group in groupby(expected, key=lambda case: _may_stand_in_run(case[1], plan)):
+        cases = list(group)
+        places = [place for place, case in enumerate(cases) if case[1].name in plan.steady] if in_run else []
+        if places:
+            first, last = places[0], places[-1] + 1
+            # A number alone is read as quickly, but where the message begins.
+            if last - first > 1 or cases[first][1].kind not in VARINT_KINDS or not (parts or first):
+                run = _Steady(len(parts) + first, cases[first:last], plan)
+                parts += [*cases[:first], run, *cases[last:]]
+                continue
+        parts += cases
+    return parts
+
+
+def _may_stand_in_run(schema: FieldSchema, plan: Plan) -> bool:
+    """Tell whether a field is steady, or a plain one that nobody asks for: between steady ones it does no harm."""
+    asked_for = schema.name in plan.slots or schema.name in plan.needs or schema.repeated or _comes_once(schema)
+    return schema.name in plan.steady or not asked_for
+
+
+def _is_taken(schema: FieldSchema) -> bool:
+    """Tell whether a projection can read the field, or at least pass over it."""
+    return schema.kind == MESSAGE if schema.repeated else schema.kind not in (MAP, WRAPPER)
 
 
 def _comes_once(schema: FieldSchema) -> bool:
