@@ -33,7 +33,7 @@ before a field that is large itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import groupby
 from typing import Any, Protocol
@@ -42,7 +42,6 @@ from mxgateway.wire.compiling.text import Source
 from mxgateway.wire.schema import (
     DURATION,
     FIXED_FORMATS,
-    LENGTH,
     MAP,
     MESSAGE,
     TIMESTAMP,
@@ -53,7 +52,7 @@ from mxgateway.wire.schema import (
     is_lean,
     wire_type_of,
 )
-from mxgateway.wire.varint import encode_varint
+from mxgateway.wire.tags import least_tag, tag_cases, tag_size
 
 LARGE = 16 * 1024
 """Bytes from which on a field that holds others is no part of a piece."""
@@ -388,32 +387,3 @@ class FunctionSource(Source):
     def _extend_tag(self, size: int) -> None:
         # A tag goes on when its last byte so far says so.
         self.add(f"if tag >= {least_tag(size)}: tag |= data[pos] << {8 * (size - 1)}; pos += 1")
-
-
-def tag_cases(fields: Iterable[FieldSchema]) -> list[tuple[int, FieldSchema, bool]]:
-    """Return the tags to expect, in the order to ask for them: each with its field, and whether a packed run follows.
-
-    The form of a list that protobuf does not write by itself comes last.
-    """
-    cases = []
-    for field in fields:
-        if field.packable:
-            cases.append((False, raw_tag(field.number, LENGTH), field, True))
-        cases.append((field.packable, raw_tag(field.number, field.wire_type), field, False))
-    cases.sort(key=lambda case: (tag_size(case[1]), case[0]))
-    return [(raw, field, packed) for _, raw, field, packed in cases]
-
-
-def raw_tag(number: int, wire_type: int) -> int:
-    """Return the number that a tag's bytes make, the first one as the lowest."""
-    return int.from_bytes(encode_varint(number << 3 | wire_type), "little")
-
-
-def tag_size(raw: int) -> int:
-    """Return how many bytes a tag has."""
-    return (raw.bit_length() + 7) // 8
-
-
-def least_tag(size: int) -> int:
-    """Return the least number that a tag's first bytes make when there are this many of them."""
-    return 128 << 8 * (size - 2)

@@ -23,9 +23,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from mxgateway.wire.decode.source import FunctionSource, Linker, raw_tag, tag_size
-from mxgateway.wire.runs import Passed
+from mxgateway.wire.decode.source import FunctionSource, Linker
+from mxgateway.wire.projection.runs import Passed
 from mxgateway.wire.schema import VARINT_KINDS, FieldSchema, MessageSchema
+from mxgateway.wire.tags import raw_tag, tag_size
 
 from .plans import Choice, Read
 

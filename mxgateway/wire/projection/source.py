@@ -39,8 +39,8 @@ from types import NoneType
 from typing import Any, Final
 
 from mxgateway.wire.decode.repeats import Repeats, may_repeat
-from mxgateway.wire.decode.source import WHOLE_NUMBERS, FunctionSource, Linker, least_tag, raw_tag, tag_cases, tag_size
-from mxgateway.wire.runs import Run
+from mxgateway.wire.decode.source import WHOLE_NUMBERS, FunctionSource, Linker
+from mxgateway.wire.projection.runs import Run
 from mxgateway.wire.schema import (
     DEPTH_LIMIT,
     DURATION,
@@ -54,6 +54,7 @@ from mxgateway.wire.schema import (
     MessageSchema,
     schema_of,
 )
+from mxgateway.wire.tags import least_tag, raw_tag, tag_cases, tag_size
 
 from .plans import Plan
 
