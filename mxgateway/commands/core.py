@@ -115,7 +115,7 @@ class SessionCore:
     ) -> proto.MxCommandReply:
         """Send a request and return its reply; `progress` says whether it was sent, if this fails."""
         if items := written_items(request.command):
-            return await self._writer.write(items, request, timeout, progress)
+            return (await self._writer.send(items, request, timeout, progress, confirm=False))[0]
         reply = await requests.invoke_raw(self._channel, request, timeout, progress)
         self._record(request.command, reply)
         return reply

@@ -302,7 +302,7 @@ class TagCommands(BulkCommands, ItemCommands):
             request: proto.MxCommandRequest, timeout: float | None, progress: Progress
         ) -> proto.MxCommandReply:
             items = written_items(request.command)
-            reply, sent = await self._writer.write_to_confirm(items, request, timeout, progress)
+            reply, sent = await self._writer.send(items, request, timeout, progress, confirm=True)
             completions.extend(sent)
             return reply
 

@@ -22,14 +22,12 @@ class StreamOrder:
 
     Args:
         after: The sequence behind which the stream is read.
-        is_known: False when nobody knows where it begins.
         before: The order of the stream before.
     """
 
-    def __init__(self, after: int, *, is_known: bool = True, before: StreamOrder | None = None) -> None:
+    def __init__(self, after: int, before: StreamOrder | None = None) -> None:
         self.last = after
         """Up to where the stream has come."""
-        self._is_known = is_known
         self._holes: deque[tuple[int, int, int]] = deque(maxlen=HOLES)
         """Of each of the last jumps the last event before it, the first behind it, and where readers stand then, -1 where that is sure: an event from between shows that it was false."""
         self._refused: list[Event] = []
@@ -47,13 +45,16 @@ class StreamOrder:
         self.lost = 0
         """How many events the gateway has reported as lost with the last delivery."""
         if before is not None and (holes := before._holes):
-            # What comes once more before a jump that events have followed does not show that it was false.
-            self._holes += (hole for hole in holes if hole[1] <= after + 1 or before.last <= holes[-1][1])
+            # What comes once more before a jump that events have followed does not show that it was false, nor does what somebody else has read before the first event.
+            self._holes += (hole for hole in holes if hole[1] <= after + 1 or (hole[0] and before.last <= holes[-1][1]))
 
     def sure(self, position: int) -> int:
-        """Return behind which event to ask for those behind `position`: a jump that no mark has told and nothing has followed may be false."""
+        """Return behind which event to ask for those behind `position`: a jump that nothing has followed may be false.
+
+        One from the very beginning is none: somebody else has read what is before it, and a replay of that would come behind what readers have.
+        """
         for begin, _, landing in reversed(self._holes):
-            position = begin if position == landing else position
+            position = begin if begin and position == landing else position
         return position
 
     def deliver(self, events: Sequence[Event], readers: Sequence[Reader]) -> bool:
@@ -65,7 +66,7 @@ class StreamOrder:
             expected += 1
             if event.worker_sequence != expected:
                 return False
-        self.last, self._is_known = expected, True
+        self.last = expected
         for reader in readers:
             cursor = reader.cursor
             if cursor.position == before or cursor.position is None:
@@ -106,9 +107,9 @@ class StreamOrder:
             return self._refuse(f"event {sequence} after event {last}", hides=False)
         if hole is not None and sequence > hole[0] + 1:  # a jump still, which may be false as well
             self._holes.append((hole[0], sequence, sequence))
-        if sequence > last + 1 and self._is_known:
+        if sequence > last + 1:
             self._jump(sequence, sequence)
-        self.last, self._is_known = sequence, True
+        self.last = sequence
         return True
 
     def _believes_gap(self, begin: int, oldest: int) -> bool:
@@ -116,10 +117,20 @@ class StreamOrder:
             return self._refuse(f"a replay gap from {begin} to {oldest}", hides=True)
         if oldest - 1 > self.last:
             self._disproves(oldest)
-            self.lost += oldest - 1 - self.last
-            self._jump(oldest, -1)  # the gateway has said so: it is not asked again
+            missing = oldest - 1 - self._told()
+            self.lost += max(0, missing)
+            self._jump(oldest, oldest - 1)
             self.last = oldest - 1
+            return missing > 0  # else it was asked for once more
         return True
+
+    def tells_loss(self, event: Event) -> bool:
+        """Tell whether an event that comes next is a mark of events of which nobody knows yet that they are lost."""
+        return event.replay_gap is not None and event.replay_gap.oldest_available_sequence - 1 > self._told()
+
+    def _told(self) -> int:
+        """Return up to where events behind `last` were told as lost on a stream before."""
+        return max([self.last, *(landing for begin, _, landing in self._holes if begin == self.last)])
 
     def _disproves(self, number: int) -> tuple[int, int, int] | None:
         """Go back when there is an event of that number within a jump, which was false then; return the jump."""
@@ -145,7 +156,7 @@ class StreamOrder:
             return False
         self._refuse(f"events that begin again at {refused[0].worker_sequence} after event {self.last}", hides=True)
         self._holes.clear()
-        self.last, self._is_known, self.is_restarted = sequence, True, True
+        self.last, self.is_restarted = sequence, True
         return True
 
     def pass_over(self) -> None:
@@ -160,9 +171,9 @@ class StreamOrder:
 
     def _jump(self, first: int, landing: int) -> None:
         """Remember a jump, in the place of those that are within it."""
-        while self._holes and self._holes[-1][1] > self.last + 1:
-            self._holes.pop()
-        self._holes.append((self.last, first, landing))
+        behind = [hole for hole in self._holes if hole[1] <= self.last + 1]
+        ahead = [hole for hole in self._holes if hole[0] >= first - 1]
+        self._holes = deque([*behind, (self.last, first, landing), *ahead], maxlen=HOLES)
 
     def _refuse(self, what: str, *, hides: bool) -> bool:
         self.nonsense, self.hides_events = what, self.hides_events or hides

@@ -20,7 +20,7 @@ class StreamPump(StreamUpkeep):
         """Let `reader` have what comes after its cursor. The stream is open when this returns, or being brought back for a reader that cares; else this raises."""
         self._check_open()
         self._change(*self._readers.present, reader)
-        if self._is_past(reader.cursor):
+        if reader.cursor.needs(self._order.last):
             self._reopen()
         if self._interruption is not None and reader.care is not None:
             reader.interrupted(copy_of(self._interruption))

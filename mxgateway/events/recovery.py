@@ -23,8 +23,6 @@ from mxgateway.transport.calls.backoff import Backoff
 
 log = logger("mxgateway.recovery")
 
-_REJECTIONS: Final = (MxGatewayAuthenticationError, MxGatewayAuthorizationError)
-
 _SESSION_GONE: Final = frozenset({GrpcStatus.NOT_FOUND, GrpcStatus.FAILED_PRECONDITION})
 """What says of a session that no stream of it can be opened any more: it is unknown, or not ready. One whose queue has overflowed says so at the next attempt."""
 
@@ -46,7 +44,7 @@ def is_taken(error: MxGatewayError) -> bool:
 
 def is_rejection(error: MxGatewayError) -> bool:
     """Tell whether the gateway has refused the API key."""
-    return isinstance(error, _REJECTIONS)
+    return isinstance(error, MxGatewayAuthenticationError | MxGatewayAuthorizationError)
 
 
 class GivingUp(Exception):

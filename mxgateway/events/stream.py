@@ -106,10 +106,10 @@ class EventStream:
         self._after = after_worker_sequence
         self._reader = RawReader(session_id, Cursor(after_worker_sequence or None), care, counters)
         self._queue = self._reader.queue
-        self._attached = False
         self._closed = False
         """True once its owner has closed it."""
         self._finalizer: weakref.finalize[Any, Any] | None = None
+        """There while it is attached, and afterwards."""
 
     @property
     def last_worker_sequence(self) -> int:
@@ -123,7 +123,7 @@ class EventStream:
     async def __anext__(self) -> proto.MxEvent:
         queue, reader = self._queue, self._reader
         while not queue:
-            if reader.over or reader.full or not self._attached:
+            if reader.over or reader.full or self._finalizer is None:
                 await self._prepare()
             else:
                 await reader.waiters.enter()
@@ -144,14 +144,14 @@ class EventStream:
         if reader.over:
             fault, reader.fault = reader.fault, None
             raise fault or StopAsyncIteration
-        if not self._attached:
+        if self._finalizer is None:
             await self._attach()
         elif reader.full:
             reader.full = False
             self._pump.resume()
 
     async def __aenter__(self) -> EventStream:
-        if not self._attached and not self._reader.over:
+        if self._finalizer is None and not self._reader.over:
             await self._attach()
         return self
 
@@ -168,8 +168,8 @@ class EventStream:
 
     async def _attach(self) -> None:
         """Become a reader of the stream, behind what nobody has read so far."""
-        pump, reader, self._attached = self._pump, self._reader, True
-        self._finalizer = when_dropped(self, partial(pump.detach, reader))
+        pump, reader = self._pump, self._reader
+        self._finalizer = finalizer = when_dropped(self, partial(pump.detach, reader))
         backlog = pump.take_backlog(self._after)
         if backlog is not None:
             reader.cursor = Cursor(max(backlog.cursor.position or 0, self._after) or None, begin=self._after)
@@ -184,7 +184,8 @@ class EventStream:
             reader.cursor = Cursor(self._after or None)
             reader.queue.clear()
             if not isinstance(error, MxGatewayError):
-                self._attached = False  # the next read tries again
+                finalizer.detach()
+                self._finalizer = None  # the next read tries again
                 reader.waiters.wake()
                 raise
             reader.clear()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -27,6 +28,8 @@ log = logger("mxgateway.events")
 
 PASSED_AT_ONCE: Final = 16
 """Messages in a row that are passed over without a pause; a peer that sends nothing else is to be left in peace."""
+FIRST_EVENT: Final = 0.5
+"""Seconds after which a stream that has brought nothing has nothing to bring of what nobody has read."""
 SLICES: Final = 4
 """In how many parts silence is waited for: nothing is noted for each event, so that it is noticed a quarter late at the most."""
 
@@ -76,8 +79,8 @@ class StreamUpkeep:
         # Of the present stream.
         self._stream: EventCall | None = None
         self._order = StreamOrder(0)
-        self._skips_replay = False
-        """True when it was opened for what comes from then on, and not for what has come before."""
+        self._is_fresh = False
+        """True when it brings what nobody has read so far, and nothing is replayed."""
         self._proved = self._restart = False
         self._deliveries = 0
         self._outcome: tuple[MxGatewayError | None] | None = None
@@ -97,12 +100,13 @@ class StreamUpkeep:
         if self._stream is not None:
             self._stream.whole = self._readers.whole
         backlog = self._readers.backlog
-        if backlog in self._readers.present and backlog is not None and self._is_past(backlog.cursor):
+        if backlog in self._readers.present and backlog is not None and backlog.cursor.needs(self._order.last):
             self._reopen()  # others have read meanwhile
 
-    def _is_past(self, cursor: Cursor) -> bool:
-        """Tell whether the stream does not bring all that is behind a cursor."""
-        return cursor.needs(self._order.last) or (self._skips_replay and not self._order.last and bool(cursor.position))
+    def _lacks(self, first: float) -> bool:
+        """Tell whether the stream has to replay what is before its first event, which somebody else may have read; who joined it wants that."""
+        is_new = self._is_fresh and not self._order.last
+        return is_new and any(0 < position < first - 1 for position in self._readers.resume_points())
 
     def _reopen(self) -> None:
         if self._stream is not None:
@@ -110,8 +114,8 @@ class StreamUpkeep:
             self._stream.close()  # what it still brings would seem to follow what the new reader has taken
             self._changed.set()
 
-    def _remove(self, *gone: Reader) -> None:
-        self._change(*(reader for reader in self._readers.present if reader not in gone or reader is self._completions))
+    def _remove(self, gone: Reader) -> None:
+        self._change(*(reader for reader in self._readers.present if reader is not gone or reader is self._completions))
 
     def _rest(self) -> None:
         """Be without a task."""
@@ -169,12 +173,12 @@ class StreamUpkeep:
         begin = min(map(self._order.sure, known), default=0)
         # 0 asks the gateway for no replay. Where events have come before, a stream from the beginning is opened behind 1, so that only that one may be missing.
         after = 1 if known and not begin and (self._may_have_missed or max(known)) else begin
-        self._skips_replay = not after and self._opened_before
+        self._is_fresh = not after
         self._newest = self.newest
         for reader in self._readers.present:
             if reader.cursor.position is None:  # nothing of before is replayed for it, and others may have read that
                 reader.confused()
-        self._order = StreamOrder(begin, is_known=bool(known), before=self._order)
+        self._order = StreamOrder(begin, self._order)
         self._proved = self._restart = False
         self._outcome = None
         self._completions.begin(after)
@@ -194,11 +198,13 @@ class StreamUpkeep:
                 await self._prove()
                 silent, seen = 0, self._deliveries
                 continue
-            bound = self._readers.stale_after
+            bound, lacks = self._readers.stale_after, self._lacks(math.inf)
             try:
-                async with asyncio.timeout(None if bound is None else bound / SLICES):
+                async with asyncio.timeout(FIRST_EVENT if lacks else None if bound is None else bound / SLICES):
                     await self._changed.wait()
             except TimeoutError:
+                if lacks and self._lacks(math.inf):
+                    self._reopen()
                 silent = silent + 1 if seen == self._deliveries else 0
                 seen = self._deliveries
             self._changed.clear()
@@ -256,7 +262,7 @@ class StreamUpkeep:
             self._deliveries += 1
             self._passed = 0
             if not self._proved:
-                self._is_back(gap=events[0].replay_gap is not None)
+                self._is_back(gap=self._order.tells_loss(events[0]))
             readers = self._readers
             if not self._order.deliver(events, readers.present):
                 self._deliver_checked(events)
@@ -272,6 +278,9 @@ class StreamUpkeep:
     def _deliver_checked(self, events: Sequence[Event]) -> None:
         """Hand on what can be believed of events that do not simply follow one another. Numbers that make no sense are reported and survived."""
         order = self._order
+        if self._lacks(min((event.worker_sequence for event in events if event.worker_sequence), default=0)):
+            self._reopen()
+            return
         believed = order.check(events)
         self._source.counters.events_lost += order.lost
         if order.nonsense:

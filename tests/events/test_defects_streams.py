@@ -11,11 +11,14 @@ import pytest
 from grpclib.const import Status
 
 from mxgateway import (
+    ConnectionChange,
     EventStream,
     GapCause,
     MxGatewayError,
     MxGatewaySessionError,
+    Outcome,
     RecoveryOptions,
+    Subscription,
     SubscriptionState,
     TagUpdate,
     proto,
@@ -62,6 +65,48 @@ async def test_a_stream_that_breaks_before_its_first_event_is_opened_again_where
         world.lose_connections()
         assert await reading == [4, 5, 6, 7]
         await events.aclose()
+
+
+async def test_a_stream_that_breaks_behind_its_first_event_brings_nothing_of_before_that_another_process_has_read(
+    world: Site,
+) -> None:
+    await world.advised()
+    with world.there.another_reader():
+        publish(world.gateway, [TAG] * 5, 7)
+    async with asyncio.timeout(8), world.session.stream_events(resume=True) as events:
+        publish(world.gateway, [TAG], 8)
+        assert await sequences(events, 7) == [7]
+        await world.blip()
+        publish(world.gateway, [TAG] * 2, 9)
+        assert await sequences(events, 9) == [8, 9]
+
+
+async def test_a_loss_that_nothing_has_followed_is_told_once_however_often_the_stream_breaks(world: Site) -> None:
+    outcomes: list[Outcome | None] = []
+
+    async def watch(updates: Subscription) -> None:
+        async for update in updates:
+            if isinstance(update, ConnectionChange) and update.state is SubscriptionState.CONNECTED:
+                outcomes.append(update.outcome)
+
+    await world.advised()
+    async with (
+        world.session.stream_events(resume=True) as events,
+        world.session.subscribe([OTHER], options()) as updates,
+    ):
+        watching = asyncio.create_task(watch(updates))
+        assert await sequences(events, 2) == [1, 2]
+        await world.lose_events(lambda: publish(world.gateway, [TAG] * 3, 7), 3)
+        world.clock.step(3600)  # nothing is kept
+        assert (await anext(events)).replay_gap == proto.ReplayGap(2, 6)
+        for _ in range(2):
+            await world.blip()
+            await until(lambda: world.there.events.is_attached and is_connected(updates))
+        publish(world.gateway, [TAG], 8)
+        assert await sequences(events, 6) == [6]
+        watching.cancel()
+        await asyncio.wait([watching])
+    assert outcomes[1:] == [Outcome.GAP, Outcome.CONTINUOUS, Outcome.CONTINUOUS]
 
 
 async def test_a_hand_over_whose_first_stream_breaks_loses_nothing(world: Site) -> None:

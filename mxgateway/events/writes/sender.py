@@ -32,45 +32,37 @@ class Writer:
         self._book = book
         self._pump = pump
 
-    async def write(self, items: Sequence[Item], request: Request, timeout: float | None, progress: Progress) -> Reply:
-        """Send a command that writes and return the reply; nobody waits for the completions, which count all the same."""
-
-        async def send() -> Reply:
-            async with self._book.turns.of(items):
-                with self._book.sending(items, progress):
-                    reply = await requests.invoke_raw(self._channel, request, timeout, progress)
-                self._book.judge(items, accepted_writes(reply, len(items)))
-            return reply
-
-        return await self._channel.detached_calls.run(send, progress)
-
-    async def write_to_confirm(
+    async def send(
         self,
         items: Sequence[Item],
         request: Request,
         timeout: float | None,
         progress: Progress,
         *,
+        confirm: bool,
         sure: bool = False,
     ) -> Sent:
-        """Send a command that writes, while the stream that will bring the completions is open; without one it is not sent.
+        """Send a command that writes. To `confirm` it, the stream that will bring the completions is open meanwhile; else they count, and nobody waits for them.
 
         A `sure` command writes one item, and is not sent while an earlier write of it is in doubt.
-        Whoever calls this waits for the completions, and hands them to `forget`.
+        Whoever waits for the completions hands them to `forget`.
         """
 
         async def send() -> Sent:
+            completions: list[Completion] = []
             progress.waits_for = "the answer to an earlier write"
             async with self._book.turns.of(items):
-                progress.waits_for = "the event stream"
-                await self._pump.until_live()
-                if sure:
-                    await self._until_clear(items[0])
+                if confirm:
+                    progress.waits_for = "the event stream"
+                    await self._pump.until_live()
+                    if sure:
+                        await self._until_clear(items[0])
+                    loop = asyncio.get_running_loop()
+                    completions = [loop.create_future() for _ in items]
                 progress.waits_for = "a connection"
-                loop = asyncio.get_running_loop()
-                completions: list[Completion] = [loop.create_future() for _ in items]
                 with self._book.sending(items, progress, completions):
-                    self._pump.resume()  # a reader that is full holds up no completion
+                    if confirm:
+                        self._pump.resume()  # a reader that is full holds up no completion
                     reply = await requests.invoke_raw(self._channel, request, timeout, progress)
                 return reply, self._book.judge(items, accepted_writes(reply, len(items)), completions)
 
@@ -98,7 +90,7 @@ class Writer:
         progress = Progress()
         try:
             async with asyncio.timeout(timeout):
-                reply, accepted = await self.write_to_confirm([item], request, timeout, progress, sure=True)
+                reply, accepted = await self.send([item], request, timeout, progress, confirm=True, sure=True)
                 replies.check_mxaccess(reply, request.command, lambda: site)
                 if accepted[0] is None:  # the reply says both
                     raise replies.malformed("the reply neither accepts nor refuses the write", site, reply)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator
-from itertools import islice
+from itertools import dropwhile, islice
 from typing import Final, NamedTuple
 
 from grpclib import GRPCError
@@ -219,7 +219,9 @@ class EventQueue:
 
     def _kept(self) -> Iterator[QueuedEvent]:
         expired = self._clock.now_ns() - self._replay_age_ns
-        return (event for event in self._ring if event.time_ns > expired)
+        return dropwhile(
+            lambda event: event.time_ns <= expired, self._ring
+        )  # the oldest go first, whatever the clock does
 
     def _oldest(self) -> int:
         """Return the number of the oldest event that can still be delivered; the next event's if there is none."""
