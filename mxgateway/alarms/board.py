@@ -139,6 +139,6 @@ class AlarmBoard:
         self._supervisor.wake()
 
     async def aclose(self) -> None:
-        """Close the board; `active` stays as it is. Idempotent. If cancelled, closing goes on."""
+        """Close the board; `active` stays as it is. Idempotent. If cancelled, closing continues."""
         self._supervisor.end()
         await self._supervisor.ended()

@@ -45,12 +45,12 @@ async def query_active_alarms(
         alarm_filter_prefix=check_text("prefix", prefix),
     )
     alarms: list[ActiveAlarm] = []
-    told = 0
+    total = 0
     async with query_stream(channel, request, timeout) as stream:
         while batch := await stream.messages():
             found = [read_snapshot(each) for each in batch]
-            told += sum(map(weight, found))
-            if told > max_alarms:
+            total += sum(map(weight, found))
+            if total > max_alarms:
                 raise too_many("active alarms", max_alarms)
             alarms += found
     return alarms

@@ -51,14 +51,14 @@ class AlarmReference:
         provider, mark, rest = text.partition("!")
         group, dot, tag = rest.partition(".")
         if not text:
-            raise _refused(text, "is empty")
+            raise _invalid(text, "is empty")
         if not mark:
-            raise _refused(text, "is not a GUID and has no '!' after a provider")
+            raise _invalid(text, "is not a GUID and has no '!' after a provider")
         for part, name in ((provider, "provider before the '!'"), (group, "group after the '!'")):
             if not part.strip():
-                raise _refused(text, f"has no {name}")
+                raise _invalid(text, f"has no {name}")
         if not dot or not tag.strip():
-            raise _refused(text, "has no '.' and tag after the group")
+            raise _invalid(text, "has no '.' and tag after the group")
         return cls(provider=provider, group=group, tag=tag)
 
     def __str__(self) -> str:
@@ -73,6 +73,6 @@ def _is_guid(text: str) -> bool:
     )
 
 
-def _refused(text: str, why: str) -> MxGatewayInvalidRequestError:
+def _invalid(text: str, why: str) -> MxGatewayInvalidRequestError:
     shown = repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
     return MxGatewayInvalidRequestError(f"the alarm reference {shown} {why}", hint=_HINT, phase="request")

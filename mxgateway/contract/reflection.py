@@ -63,14 +63,14 @@ async def fetch_descriptor_set(channel: Channel, *, timeout: float) -> bytes:
     """
     deadline = asyncio.get_running_loop().time() + timeout
     for version in ("v1", "v1alpha"):
-        inquiry = _Inquiry(channel, version, deadline)
+        queries = _Queries(channel, version, deadline)
         try:
-            services = await inquiry.services()
+            services = await queries.services()
         except MxGatewayError as error:
             if error.grpc_status is not GrpcStatus.UNIMPLEMENTED:
                 raise
         else:
-            return await inquiry.files_of(services)
+            return await queries.files_of(services)
     raise NoReflectionError(f"{channel.endpoint} does not publish its contract: the server has no gRPC reflection")
 
 
@@ -93,16 +93,16 @@ class _Services(Message):
 
 
 @message_type
-class _Refusal(Message):
+class _ErrorResponse(Message):
     error_code: int = betterproto.int32_field(1)
     error_message: str = betterproto.string_field(2)
 
 
 @message_type
-class _Answer(Message):
+class _Response(Message):
     file_descriptor_response: _Files = betterproto.message_field(4, group="message_response")
     list_services_response: _Services = betterproto.message_field(6, group="message_response")
-    error_response: _Refusal = betterproto.message_field(7, group="message_response")
+    error_response: _ErrorResponse = betterproto.message_field(7, group="message_response")
 
 
 @message_type
@@ -123,7 +123,7 @@ class _FileSet(Message):
     file: list[bytes] = betterproto.bytes_field(1)
 
 
-class _Inquiry:
+class _Queries:
     """The queries to one server.
 
     Args:
@@ -134,7 +134,7 @@ class _Inquiry:
 
     def __init__(self, channel: Channel, version: str, deadline: float) -> None:
         service = f"grpc.reflection.{version}.ServerReflection"
-        self._method = Method(service, "ServerReflectionInfo", _Request, _Answer, repeatable=True)
+        self._method = Method(service, "ServerReflectionInfo", _Request, _Response, repeatable=True)
         self._channel = channel
         self._deadline = deadline
         self._encoded: dict[str, bytes] = {}
@@ -186,7 +186,7 @@ class _Inquiry:
         if name not in self._encoded:
             raise self._fault(f"it answered something else when asked for the file {name}")
 
-    async def _ask(self, **question: str) -> _Answer:
+    async def _ask(self, **question: str) -> _Response:
         """Return the only answer to a query."""
         bound = max(self._deadline - asyncio.get_running_loop().time(), _SHORTEST_BOUND)
         found = None
@@ -199,7 +199,7 @@ class _Inquiry:
             raise self._fault("it ended a call without an answer")
         return found
 
-    def _part(self, answer: _Answer, name: str) -> Any:
+    def _part(self, answer: _Response, name: str) -> Any:
         """Return the requested part of an answer."""
         if has_field(answer, name):
             return getattr(answer, name)
@@ -255,7 +255,7 @@ class _Inquiry:
         return ContractError(f"{self._channel.endpoint} does not publish its contract by gRPC reflection: {what}")
 
 
-def _is_not_found(answer: _Answer) -> bool:
+def _is_not_found(answer: _Response) -> bool:
     return has_field(answer, "error_response") and answer.error_response.error_code == GrpcStatus.NOT_FOUND
 
 

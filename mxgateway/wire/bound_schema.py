@@ -39,7 +39,7 @@ class BoundEnum(dict[int, Any]):
     def __init__(self, enum_type: Any, ours: Mapping[str, int], theirs: Mapping[str, int]) -> None:
         super().__init__()
         self._enum_type = enum_type
-        self._taken = frozenset(ours.values())
+        self._our_numbers = frozenset(ours.values())
         self._sent = {number: theirs[name] for name, number in reversed(list(ours.items())) if name in theirs}
         self._names = {number: name for name, number in reversed(list(ours.items()))}
         for name, number in theirs.items():
@@ -55,9 +55,9 @@ class BoundEnum(dict[int, Any]):
     def _foreign(self, number: int, name: str | None) -> Any:
         """Return a member that equals none of ours."""
         value = number
-        if number in self._taken:
+        if number in self._our_numbers:
             value = number ^ _SHIFT
-        elif number ^ _SHIFT in self._taken:
+        elif number ^ _SHIFT in self._our_numbers:
             value = number + _BEYOND
         member = self._enum_type.__new__(self._enum_type, name=name, value=value)
         object.__setattr__(member, "wire_number", number)
@@ -78,7 +78,7 @@ class BoundEnum(dict[int, Any]):
             raise LackingError(f"the gateway's contract has no value {self._names[value]}")
         if value >= _BEYOND - (1 << 31):
             return value - _BEYOND
-        return value ^ _SHIFT if value ^ _SHIFT in self._taken else value
+        return value ^ _SHIFT if value ^ _SHIFT in self._our_numbers else value
 
 
 def bound_field(
@@ -104,8 +104,8 @@ def bound_field(
         state["members"], field.give = members, members.number_of
     elif kind != ours:
         kind = "int32" if kind == "enum" else kind
-        state.update(kind=kind, wire_type=wire_type_of(kind), take=_taker(own, kind), zero_value=own.zero_value)
-        field.give = _giver(ours, kind)
+        state.update(kind=kind, wire_type=wire_type_of(kind), take=_from_peer(own, kind), zero_value=own.zero_value)
+        field.give = _to_peer(ours, kind)
     return field
 
 
@@ -118,7 +118,7 @@ def bound_map(own: FieldSchema, *, number: int, key: FieldSchema, value: FieldSc
     return field
 
 
-def _taker(own: FieldSchema, kind: str) -> Callable[[Any], Any]:
+def _from_peer(own: FieldSchema, kind: str) -> Callable[[Any], Any]:
     """Return the conversion from the peer's values to ours; it can raise OverflowError or UnicodeDecodeError."""
     ours = own.kind
     if ours == "bool":
@@ -133,7 +133,7 @@ def _taker(own: FieldSchema, kind: str) -> Callable[[Any], Any]:
     return bytes.decode if ours == "string" else str.encode
 
 
-def _giver(ours: str, kind: str) -> Callable[[Any], Any]:
+def _to_peer(ours: str, kind: str) -> Callable[[Any], Any]:
     """Return the conversion from our values to the peer's."""
     if ours == "string":
         return str.encode

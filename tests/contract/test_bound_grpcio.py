@@ -151,7 +151,7 @@ async def test_a_gateway_that_denies_reflection_is_spoken_to_by_the_built_in_con
             GatewayClient.connect(gateway.endpoint, plaintext=True, contract="auto") as client,
         ):
             await main_job(client)
-    assert "the built-in one is spoken: PERMISSION_DENIED" in caplog.text
+    assert "using the built-in one: PERMISSION_DENIED" in caplog.text
 
 
 async def test_a_contract_that_is_told_and_does_not_fit_is_an_error_and_no_other_one_is_spoken() -> None:

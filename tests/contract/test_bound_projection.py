@@ -121,7 +121,7 @@ def test_a_plain_value_is_read_without_the_message_wherever_its_fields_stand(pla
     assert quick > 150
 
 
-def with_kinds(**kinds: FieldDescriptorProto.Type) -> tuple[Contract, Google]:
+def with_kinds(**kinds: FieldDescriptorProto.Type.ValueType) -> tuple[Contract, Google]:
     """Return the shipped contract with other types of some fields of events and values."""
     files = FileDescriptorSet.FromString(own_descriptor_set())
     for file in files.file:
@@ -150,7 +150,7 @@ def with_kinds(**kinds: FieldDescriptorProto.Type) -> tuple[Contract, Google]:
     ],
 )
 def test_a_value_of_another_type_is_taken_or_refused_as_the_whole_message_is(
-    name: str, kind: FieldDescriptorProto.Type, values: list[Any]
+    name: str, kind: FieldDescriptorProto.Type.ValueType, values: list[Any]
 ) -> None:
     contract, google = with_kinds(**{name: kind})
     for value in values * 2:

@@ -131,6 +131,7 @@ async def jump_falsely(world: World) -> None:
         if world.chance.random() < 0.5:
             event.worker_sequence = number
             event.family, event.on_data_change = proto.MxEventFamily.ON_DATA_CHANGE, proto.OnDataChangeEvent()
+            world.judge.false_numbers.add((place.there.session_id, last, number))
         else:
             event.replay_gap = proto.ReplayGap(requested_after_sequence=last, oldest_available_sequence=number + 1)
         _lie(world, place, event, f"jump to {number} from {last}")

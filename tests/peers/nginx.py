@@ -142,7 +142,7 @@ class NginxProxy:
             return await asyncio.create_subprocess_exec(
                 program, "-p", str(self._directory), "-c", "nginx.conf", *arguments,
                 stdin=asyncio.subprocess.DEVNULL, stdout=stderr, stderr=stderr,
-                env={name: text for name, text in os.environ.items() if name != "NGINX"},  # which would contain inherited sockets
+                env={name: text for name, text in os.environ.items() if name != "NGINX"},  # has sockets to inherit
             )  # fmt: skip
 
     async def _until_it_listens(self, process: asyncio.subprocess.Process) -> None:

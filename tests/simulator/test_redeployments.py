@@ -39,7 +39,7 @@ async def test_an_object_that_is_not_there_is_neither_removed_nor_renamed(
 ) -> None:
     with pytest.raises(LookupError, match="Nobody"):
         gateway.deploy(**change)
-    with pytest.raises(ValueError, match="twice"):
+    with pytest.raises(ValueError, match="not unique"):
         gateway.deploy(rename={"Tank01": "TANK02"})
     assert [event.sequence for event in await take(peer.stream("WatchDeployEvents"), 1)] == [1]
 

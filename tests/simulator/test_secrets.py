@@ -44,7 +44,7 @@ async def test_no_log_shows_a_key_or_a_password_even_at_the_lowest_level(everyth
             )
         )
         gateway.reply_override("OpenSession", lambda reply: "not a message")
-        assert "log says why" in (await peer.fails("OpenSession")).details()
+        assert "see its log" in (await peer.fails("OpenSession")).details()
         logging.getLogger("elsewhere").debug("the log works")
     shown = everything_logged.getvalue()
     assert "the log works" in shown

@@ -35,15 +35,15 @@ def expand(value: mx.MxValue) -> mx.MxValue:
         return value
     sparse = value.sparse_array_value
     if sparse.total_length > _LONGEST:
-        raise _refused(f"total_length {sparse.total_length} is above the limit of {_LONGEST}")
+        raise _rejected(f"total_length {sparse.total_length} is above the limit of {_LONGEST}")
     data_type = _element_type(sparse)
     slots: list[Any] = [data_type.traits.default] * sparse.total_length
     seen: set[int] = set()
     for element in sparse.elements:
         if element.index >= sparse.total_length:
-            raise _refused(f"index {element.index} is outside of the total_length {sparse.total_length}")
+            raise _rejected(f"index {element.index} is outside of the total_length {sparse.total_length}")
         if element.index in seen:
-            raise _refused(f"index {element.index} is repeated")
+            raise _rejected(f"index {element.index} is repeated")
         seen.add(element.index)
         slots[element.index] = _native(element)
     return to_message(data_type, slots)
@@ -53,14 +53,14 @@ def _element_type(sparse: mx.MxSparseArray) -> DataType:
     """Return the plant's type of the elements, after checking that all have it."""
     candidates = {arm: dt for (mx_type, arm), dt in _BY_ARM.items() if mx_type == sparse.element_data_type}
     if not candidates:
-        raise _refused(f"element_data_type {sparse.element_data_type} has no array")
+        raise _rejected(f"element_data_type {sparse.element_data_type} has no array")
     chosen = next(iter(candidates.values()))
     for element in sparse.elements:
         arm = which_one_of(element.value, "kind")
         if arm in ("array_value", "sparse_array_value") or not arm:
-            raise _refused(f"the element at index {element.index} is no scalar")
+            raise _rejected(f"the element at index {element.index} is not a scalar")
         if arm not in candidates:
-            raise _refused(f"the element at index {element.index} is a {arm}, not of the element_data_type")
+            raise _rejected(f"the element at index {element.index} is a {arm}, not of the element_data_type")
         # One wide integer makes the whole array wide.
         if arm == "int64_value":
             chosen = candidates[arm]
@@ -73,5 +73,5 @@ def _native(element: mx.MxSparseElement) -> Any:
     return nanoseconds(native) if arm == "timestamp_value" else native
 
 
-def _refused(why: str) -> GRPCError:
+def _rejected(why: str) -> GRPCError:
     return GRPCError(Status.INVALID_ARGUMENT, f"Sparse array refused: {why}.")

@@ -309,7 +309,7 @@ def _any_value(message_type: type[Any], value: Any, depth: int) -> Any:
     return _built(message_type, {name: _FORMS[field.kind](field, value)})
 
 
-def _refused(message_type: type[Any], value: Any, depth: int) -> Any:
+def _unsupported(message_type: type[Any], value: Any, depth: int) -> Any:
     raise JsonFaultError(f"the JSON form of google.protobuf.{message_type.__name__} is not supported")
 
 
@@ -317,6 +317,6 @@ _SPECIAL: Final[Mapping[type[Any], Callable[[type[Any], Any, int], Any]]] = {
     google.Struct: _struct,
     google.ListValue: _list_value,
     google.Value: _any_value,
-    google.Any: _refused,
-    google.FieldMask: _refused,
+    google.Any: _unsupported,
+    google.FieldMask: _unsupported,
 }

@@ -197,7 +197,7 @@ def _any_value(message: Any, depth: int) -> Any:
     raise JsonFaultError("a google.protobuf.Value must have a value")
 
 
-def _refused(message: Any, depth: int) -> Any:
+def _unsupported(message: Any, depth: int) -> Any:
     raise JsonFaultError(f"the JSON form of google.protobuf.{type(message).__name__} is not supported")
 
 
@@ -205,6 +205,6 @@ _SPECIAL: Final[Mapping[type[Any], Callable[[Any, int], Any]]] = {
     google.Struct: _struct,
     google.ListValue: _list_value,
     google.Value: _any_value,
-    google.Any: _refused,
-    google.FieldMask: _refused,
+    google.Any: _unsupported,
+    google.FieldMask: _unsupported,
 }
