@@ -166,15 +166,13 @@ async def test_a_command_cannot_take_the_lines_of_the_batch() -> None:
 
 
 @posix
-def test_a_closed_stdin_is_one_clear_line() -> None:
+def test_a_closed_stdin_is_an_empty_batch() -> None:
     done = subprocess.run(
         ["sh", "-c", '"$0" -m mxgateway_cli batch <&-', sys.executable],
         env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
 
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr == "error: stdin is closed\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @posix

@@ -189,7 +189,7 @@ async def test_a_removed_profile_is_gone_and_the_others_stay(shell: Shell) -> No
         (("--proxy", f"http://op:{SECRET}@proxy:3128"), "a profile cannot hold a password"),
         (("--endpoint", f"http://op:{SECRET}@gw:1"), "a key or a password"),
         (("--endpoint", "gw"), "the port is missing"),
-        (("--pin", "00"), "no SHA-256 fingerprint"),
+        (("--pin", "00"), "not a SHA-256 fingerprint"),
         (("--timeout", "0"), "not a positive number"),
         (("--server-name-override", "a b"), "server_name_override"),
         (("--ca-file", "no-such-file.pem"), "does not exist"),

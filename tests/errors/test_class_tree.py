@@ -36,8 +36,8 @@ SITE = CallSite(
 def test_the_tree_is_the_documented_one() -> None:
     found = {
         name: {base.__name__ for base in each.__bases__}
-        for name, each in vars(errors).items()
-        if isinstance(each, type) and issubclass(each, MxGatewayError)
+        for name in dir(errors)
+        if isinstance(each := getattr(errors, name), type) and issubclass(each, MxGatewayError)
     }
     assert found == TREE
 

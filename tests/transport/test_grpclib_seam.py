@@ -62,7 +62,7 @@ def test_the_seam_exports_what_it_imports_and_nothing_is_left_over() -> None:
     taken = set(seam.__all__)
     assert taken == {name for name in vars(seam) if not name.startswith("_")}
     users = "".join(
-        file.read_text("utf-8") for file in (PACKAGE / "transport").glob("*.py") if file.name != "grpclib_seam.py"
+        file.read_text("utf-8") for file in (PACKAGE / "transport").rglob("*.py") if file.name != "grpclib_seam.py"
     )
     assert {name for name in taken if name not in users} == set()
 

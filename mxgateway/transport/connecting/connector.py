@@ -91,7 +91,7 @@ class Connector:
         attempt.transport, attempt.connection = None, protocol.connection
 
     async def _secure(self, attempt: _Attempt, handshake: Handshake) -> _Gate:
-        """Start TLS in a second step: asyncio leaks the transport if `create_connection` with TLS is cancelled early."""
+        """Start TLS separately: asyncio leaks the transport if `create_connection` with TLS is cancelled early."""
         gate = await attempt.hand_over()
         secured = await start_tls(
             gate.transport,
