@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from mxgateway import proto
 from mxgateway.alarms.changes import AlarmChange, AlarmChangeKind, is_same_occurrence, kind_between
+from mxgateway.alarms.memory_limits import weight
 from mxgateway.alarms.messages import ActiveAlarm, AlarmTransition
-from mxgateway.alarms.weights import weight
 from mxgateway.errors.logs import logger
 from mxgateway.errors.redaction import OPEN_GATE
 from mxgateway.subscription.updates import Origin

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from typing import Final
 
 from mxgateway.alarms.changes import AlarmChange, BoardChange, merged
-from mxgateway.alarms.weights import weight
+from mxgateway.alarms.memory_limits import weight
 from mxgateway.errors.logs import logger
 from mxgateway.subscription.updates import ConnectionChange
 

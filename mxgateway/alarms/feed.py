@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 from mxgateway import proto
+from mxgateway.alarms.memory_limits import MOST_ALARMS, too_many, weight
 from mxgateway.alarms.messages import ActiveAlarm, AlarmMessage, read_message, read_snapshot
-from mxgateway.alarms.weights import MOST_ALARMS, too_many, weight
 from mxgateway.calling.arguments import UINT32_MAX, check_correlation_id, check_range, check_text
 from mxgateway.calling.requests import new_correlation_id
 from mxgateway.calling.rpcs import QUERY_ACTIVE_ALARMS, STREAM_ALARMS

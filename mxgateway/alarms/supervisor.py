@@ -11,8 +11,9 @@ from typing import Final
 from mxgateway.alarms.active_set import ActiveSet
 from mxgateway.alarms.change_queue import ChangeQueue
 from mxgateway.alarms.changes import BoardChange
-from mxgateway.alarms.early import EarlyTransitions
+from mxgateway.alarms.early_transitions import EarlyTransitions
 from mxgateway.alarms.feed import AlarmFeed, query_active_alarms
+from mxgateway.alarms.memory_limits import too_many, weight
 from mxgateway.alarms.messages import (
     ActiveAlarm,
     AlarmMessage,
@@ -20,7 +21,6 @@ from mxgateway.alarms.messages import (
     AlarmTransition,
     SnapshotComplete,
 )
-from mxgateway.alarms.weights import too_many, weight
 from mxgateway.errors import (
     CallSite,
     GrpcStatus,

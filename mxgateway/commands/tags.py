@@ -14,9 +14,9 @@ from mxgateway.calling.time_budget import Budget
 from mxgateway.commands.bulk.chunks import for_each, text_weight, write_weight
 from mxgateway.commands.bulk.methods import BulkCommands
 from mxgateway.commands.bulk.reading import Read, text_weights
-from mxgateway.commands.hiding import hides_refused_values
 from mxgateway.commands.item_cache import LINGER
 from mxgateway.commands.items import ItemCommands
+from mxgateway.commands.refused_values import hides_refused_values
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, PartialBulk
 from mxgateway.errors.logs import logger
 from mxgateway.errors.redaction import Gate

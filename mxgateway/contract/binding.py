@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from mxgateway.contract.extras import Extras
-from mxgateway.contract.facts import PROTOBUF, ContractError, EnumFacts, FieldFacts, MessageFacts, PackageFacts
+from mxgateway.contract.definitions import PROTOBUF, ContractError, EnumFacts, FieldFacts, MessageFacts, PackageFacts
+from mxgateway.contract.extra_fields import Extras
 from mxgateway.wire.bound_schema import BoundEnum, bound_field, bound_map, converts
 from mxgateway.wire.errors import LackingError
 from mxgateway.wire.messages.names import message_names

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from mxgateway import generated
-from mxgateway.contract.facts import EnumFacts, FieldFacts, MessageFacts, MethodFacts, PackageFacts, packages_of
+from mxgateway.contract.definitions import EnumFacts, FieldFacts, MessageFacts, MethodFacts, PackageFacts, packages_of
 
 F = TypeVar("F")
 

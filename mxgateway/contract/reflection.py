@@ -10,7 +10,7 @@ import asyncio
 import graphlib
 from typing import Any, Final, TypeVar
 
-from mxgateway.contract.facts import ContractError
+from mxgateway.contract.definitions import ContractError
 from mxgateway.errors import GrpcStatus, MxGatewayError
 from mxgateway.errors.logs import logger
 from mxgateway.transport.calls.method import CallOptions, Method

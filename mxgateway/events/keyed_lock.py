@@ -1,4 +1,4 @@
-"""Keyed locks: who needs the same thing comes one after the other, in the order of asking."""
+"""Keyed locks: callers that need the same key run one after another, in the order of asking."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ class _Claim:
             self.ready.set_result(None)
 
 
-class Turns(Generic[K]):
-    """Who has each thing, and who comes next.
+class KeyedLocks(Generic[K]):
+    """Holds and queues of each key.
 
-    A claim enters the queues of all its things in one step, so that of two claims the same one is first everywhere, and none waits for ever.
+    A claim enters the queues of all its keys in one step. So of two claims the same one is first in every queue, and none
+    waits forever.
     """
 
     def __init__(self) -> None:
@@ -41,7 +42,7 @@ class Turns(Generic[K]):
         return not self._queues
 
     @contextlib.asynccontextmanager
-    async def of(self, keys: Iterable[K]) -> AsyncIterator[None]:
+    async def held(self, keys: Iterable[K]) -> AsyncIterator[None]:
         """Hold all of `keys` while the block runs."""
         claim, things, queues = _Claim(), set(keys), self._queues
         alone = (claim,)  # nearly all things are asked for by one at a time: they share this

@@ -16,7 +16,7 @@ from mxgateway.events.cursor import Cursor, Event, Loss
 from mxgateway.events.data_change import DataChange, data_change
 from mxgateway.events.reader import Reader, StreamCare
 from mxgateway.subscription.items import SessionItems
-from mxgateway.subscription.outlet import Outlet
+from mxgateway.subscription.update_queue import UpdateQueue
 from mxgateway.subscription.updates import Gap, GapCause, Origin, Outcome, SubscriptionState, TagUpdate, new_update
 from mxgateway.subscription.worker_clock import WorkerClock
 from mxgateway.values import from_mx_value
@@ -41,7 +41,7 @@ class SessionEpoch(Reader):
     blocks = True
 
     def __init__(
-        self, session: SessionCommands, outlet: Outlet, care: StreamCare, act: Callable[[], None], *, is_own: bool
+        self, session: SessionCommands, outlet: UpdateQueue, care: StreamCare, act: Callable[[], None], *, is_own: bool
     ) -> None:
         self.session, self.is_own = session, is_own
         self.cursor = Cursor()

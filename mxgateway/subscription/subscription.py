@@ -18,9 +18,9 @@ from mxgateway.events.consuming import Batches, when_dropped
 from mxgateway.events.recovery import Pauses
 from mxgateway.options.subscription import SubscriptionOptions
 from mxgateway.subscription.epoch import SessionEpoch
+from mxgateway.subscription.hand_over import Transfer
 from mxgateway.subscription.states import StateChanges
 from mxgateway.subscription.supervisor import SessionSource, Supervisor
-from mxgateway.subscription.transfer import Transfer
 from mxgateway.subscription.updates import SubscriptionState, SubscriptionStats, Update
 
 S = TypeVar("S", bound=SessionCommands)

@@ -19,8 +19,8 @@ from mxgateway.events.reader import TAKEN_BOUND, StreamCare
 from mxgateway.events.recovery import GivingUp, Pauses, Recovery, is_session_lost
 from mxgateway.options.subscription import SubscriptionOptions
 from mxgateway.subscription.epoch import SessionEpoch
-from mxgateway.subscription.outlet import Outlet
-from mxgateway.subscription.transfer import Transfer
+from mxgateway.subscription.hand_over import Transfer
+from mxgateway.subscription.update_queue import UpdateQueue
 from mxgateway.subscription.updates import Outcome, SubscriptionState
 
 log = logger("mxgateway.subscription")
@@ -71,7 +71,7 @@ class Supervisor:
         self._recovery = Recovery("the session of a subscription", options.recovery, client)
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self.outlet = Outlet(options, self._work.set, self._recovery.wake)
+        self.outlet = UpdateQueue(options, self._work.set, self._recovery.wake)
         self.epoch: SessionEpoch | None = None
         self.editing = asyncio.Lock()
         """Held while items are subscribed to or let go."""

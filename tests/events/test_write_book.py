@@ -75,7 +75,7 @@ async def test_the_writes_of_one_item_take_turns_and_those_of_another_do_not_wai
     first_may_go_on = asyncio.Event()
 
     async def write(item: Item, name: str, until: asyncio.Event | None = None) -> None:
-        async with book.turns.of([item]):
+        async with book.locks.held([item]):
             log.append(name)
             if until is not None:
                 await until.wait()

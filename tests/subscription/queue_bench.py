@@ -19,7 +19,7 @@ from mxgateway import (
     SubscriptionState,
     TagUpdate,
 )
-from mxgateway.subscription.outlet import Outlet
+from mxgateway.subscription.update_queue import UpdateQueue
 
 # A shared machine may be slow at any moment: time is no part of what is tested.
 unhurried = settings(deadline=None, max_examples=150)
@@ -72,7 +72,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         options = SubscriptionOptions(overflow=self.overflow, max_items=self.max_items, max_bytes=self.max_bytes)
-        self.queue = Outlet(options)
+        self.queue = UpdateQueue(options)
         self.counts = self.queue.counts
 
     def step(self, kind: str, tag: str = "A", value: object = 1) -> None:

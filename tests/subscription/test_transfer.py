@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mxgateway import MxGatewayInvalidRequestError
-from mxgateway.subscription.transfer import Transfer
+from mxgateway.subscription.hand_over import Transfer
 from tests.rows import each_row
 
 TRANSFER = Transfer("session-1", 3, 4711, {"A.Füllstand": 7, "B": 8}, ("B", "A.Füllstand", "Refused"), ("B",))

@@ -11,7 +11,7 @@ import pytest
 from mxgateway import proto
 from mxgateway.transport.streams.reply_stream import ReplyLimits, ReplyStream
 from mxgateway.wire import decode, encode
-from mxgateway.wire.collector import collector_held
+from mxgateway.wire.garbage_collection import collector_held
 
 
 @pytest.fixture(autouse=True)

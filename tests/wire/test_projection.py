@@ -15,7 +15,7 @@ from mxgateway.wire.compiling import warming
 from mxgateway.wire.errors import IrregularError
 from mxgateway.wire.messages.message import Message, message_type
 from mxgateway.wire.projection.projection import Choice, Decoder, Plan, Projection, choice_reader, message_reader
-from mxgateway.wire.projection.runs import Run
+from mxgateway.wire.projection.steady_fields import Run
 from mxgateway.wire.times.codec import check_timestamp, read_timestamp
 from tests.rows import each_row
 

@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.values.write_values import WriteValue, value_weight
-from mxgateway.wire.collector import collector_held
+from mxgateway.wire.garbage_collection import collector_held
 
 T = TypeVar("T")
 R = TypeVar("R")

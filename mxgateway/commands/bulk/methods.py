@@ -22,7 +22,7 @@ from mxgateway.calling.arguments import (
 from mxgateway.calling.time_budget import Budget
 from mxgateway.commands.bulk.chunks import HANDLE_WEIGHT, Prefetch, for_each, write_weight
 from mxgateway.commands.bulk.reading import ReadCommands, text_weights
-from mxgateway.commands.hiding import hides_refused_values
+from mxgateway.commands.refused_values import hides_refused_values
 from mxgateway.commands.writing import time_value
 from mxgateway.errors import MxGatewayError, PartialBulk
 from mxgateway.events.writes.book import not_accepted

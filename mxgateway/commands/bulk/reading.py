@@ -18,7 +18,7 @@ from mxgateway.commands.core import SessionCore
 from mxgateway.errors import MxGatewayError, PartialBulk
 from mxgateway.errors.faults import is_reply_too_large
 from mxgateway.events.writes.book import not_accepted
-from mxgateway.wire.collector import collector_held
+from mxgateway.wire.garbage_collection import collector_held
 
 R = TypeVar("R")
 

@@ -21,7 +21,7 @@ from mxgateway.errors import (
 )
 from mxgateway.errors.faults import is_unprocessed
 from mxgateway.events.consuming import Waiters
-from mxgateway.events.keyed_lock import Turns
+from mxgateway.events.keyed_lock import KeyedLocks
 from mxgateway.events.writes.item_writes import Completion, Item, ItemWrites, forget, in_doubt
 from mxgateway.transport.calls.method import Progress
 from mxgateway.wire import which_one_of
@@ -61,7 +61,7 @@ class WriteBook:
         """How many completions may still come of items that were removed, and whose handles may be given out again: nothing shows that a write was forgotten with its item."""
         self._cleared = Waiters()
         """Who waits until nothing is in doubt of an item any more."""
-        self.turns = Turns[Item]()
+        self.locks = KeyedLocks[Item]()
         """The writes of one item are sent one after the other."""
 
     @property

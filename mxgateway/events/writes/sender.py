@@ -51,7 +51,7 @@ class Writer:
         async def send() -> Sent:
             completions: list[Completion] = []
             progress.waits_for = "the answer to an earlier write"
-            async with self._book.turns.of(items):
+            async with self._book.locks.held(items):
                 if confirm:
                     progress.waits_for = "the event stream"
                     await self._pump.until_live()

@@ -16,7 +16,7 @@ from mxgateway.simulator.mxaccess.worker import Command, Handler, Worker
 from mxgateway.simulator.mxaccess.writes import WriteRequest, accept, write_request
 from mxgateway.simulator.plant.live_tags import Sample, Tag
 from mxgateway.simulator.server.keys import AccessDenied
-from mxgateway.wire.collector import collector_held
+from mxgateway.wire.garbage_collection import collector_held
 
 _ByHandle = Callable[[Worker, Command, Item], None]
 

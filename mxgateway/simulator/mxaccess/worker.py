@@ -26,7 +26,7 @@ from mxgateway.simulator.options import SimulatorOptions
 from mxgateway.simulator.plant.live_tags import LivePlant, Sample, Tag
 from mxgateway.simulator.server.keys import AccessDenied, SimulatedKey
 from mxgateway.simulator.switches import Switches
-from mxgateway.wire.collector import collector_held
+from mxgateway.wire.garbage_collection import collector_held
 
 WORKER_VERSION: Final = "1.0.0-simulated"
 MXACCESS_VERSION: Final = "20.1.000-simulated"

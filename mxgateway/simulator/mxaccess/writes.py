@@ -11,7 +11,7 @@ from grpclib.const import Status
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator.mxaccess import statuses
 from mxgateway.simulator.mxaccess.items import Item
-from mxgateway.simulator.mxaccess.sparse import expand
+from mxgateway.simulator.mxaccess.sparse_arrays import expand
 from mxgateway.simulator.mxaccess.statuses import MxAccessFailure, security_failure
 from mxgateway.simulator.mxaccess.values import DataType, UnfitValue, from_message
 from mxgateway.simulator.mxaccess.worker import Command, Completion, Worker

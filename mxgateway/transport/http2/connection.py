@@ -18,7 +18,7 @@ from mxgateway.transport.http2.floods import FloodGuard
 from mxgateway.transport.http2.grpclib_seam import Configuration, ErrorCodes, GrpclibConnection, H2Connection, H2Error
 from mxgateway.transport.http2.keepalive import Keepalive
 from mxgateway.transport.http2.request_headers import NO_DYNAMIC_TABLE
-from mxgateway.transport.streams.hand_overs import HandOvers
+from mxgateway.transport.streams.delivery_schedule import HandOvers
 from mxgateway.transport.streams.reply_stream import ReplyLimits
 from mxgateway.transport.streams.stream import STREAM_WINDOW, OpenStream, grown
 from mxgateway.transport.streams.stream_slots import StreamSlots

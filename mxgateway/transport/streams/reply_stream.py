@@ -13,9 +13,9 @@ from mxgateway.errors.faults import ClosedFault, ContractFault, MessageFault, Me
 from mxgateway.transport.http2.reply_headers import Headers
 from mxgateway.transport.streams.reply_status import check_response, check_status
 from mxgateway.wire import MisfitError, WireError
-from mxgateway.wire.collector import collector_held
 from mxgateway.wire.decode.steps import AT_ONCE, STEP, DecodingSteps
 from mxgateway.wire.errors import ElementLimitError
+from mxgateway.wire.garbage_collection import collector_held
 
 M = TypeVar("M")
 

@@ -11,7 +11,7 @@ from mxgateway.transport.http2 import frames
 from mxgateway.transport.http2.floods import INFORMATIONAL_NOISE, FloodGuard
 from mxgateway.transport.http2.grpclib_seam import ErrorCodes
 from mxgateway.transport.http2.reply_headers import Headers
-from mxgateway.transport.streams.hand_overs import HandOvers
+from mxgateway.transport.streams.delivery_schedule import HandOvers
 from mxgateway.transport.streams.pushed_reply import PushedReply
 from mxgateway.transport.streams.reply_status import reset_status
 from mxgateway.transport.streams.reply_stream import FEW_AT_ONCE, ReplyLimits

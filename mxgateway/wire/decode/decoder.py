@@ -15,10 +15,10 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from mxgateway.wire.collector import collector_held
 from mxgateway.wire.compiling.linking import Linker
 from mxgateway.wire.compiling.warming import WarmingFunctions
 from mxgateway.wire.errors import IrregularError, WireError
+from mxgateway.wire.garbage_collection import collector_held
 from mxgateway.wire.schema import (
     DEPTH_LIMIT,
     FIXED_FORMATS,

@@ -14,8 +14,8 @@ from collections.abc import Generator
 from time import perf_counter
 from typing import Any, Final, Generic, TypeVar
 
-from mxgateway.wire.collector import collector_held
 from mxgateway.wire.errors import ElementLimitError
+from mxgateway.wire.garbage_collection import collector_held
 from mxgateway.wire.schema import DEPTH_LIMIT, FIXED_64, VARINT, FieldSchema
 
 from . import source as decoder_source

@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import Final
 
 from mxgateway.wire.decode.source import FunctionSource, Linker
-from mxgateway.wire.projection.runs import Passed
+from mxgateway.wire.projection.steady_fields import Passed
 from mxgateway.wire.schema import VARINT_KINDS, FieldSchema, MessageSchema
 from mxgateway.wire.tags import raw_tag, tag_size
 

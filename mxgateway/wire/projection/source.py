@@ -40,7 +40,7 @@ from typing import Any, Final
 
 from mxgateway.wire.decode.repeats import Repeats, may_repeat
 from mxgateway.wire.decode.source import WHOLE_NUMBERS, FunctionSource, Linker
-from mxgateway.wire.projection.runs import Run
+from mxgateway.wire.projection.steady_fields import Run
 from mxgateway.wire.schema import (
     DEPTH_LIMIT,
     DURATION,

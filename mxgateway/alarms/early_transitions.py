@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from mxgateway import proto
+from mxgateway.alarms.memory_limits import weight
 from mxgateway.alarms.messages import AlarmTransition
-from mxgateway.alarms.weights import weight
 
 _Kind = proto.AlarmTransitionKind
 

@@ -1,4 +1,4 @@
-"""Turns: who claims the same thing has it one after the other, in the order of asking, and nobody waits for ever."""
+"""KeyedLocks: who claims the same thing has it one after the other, in the order of asking, and nobody waits for ever."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway.events.keyed_lock import Turns
+from mxgateway.events.keyed_lock import KeyedLocks
 from tests.wire.profiles import bounded
 
 PATIENCE = 10.0
@@ -20,7 +20,7 @@ PATIENCE = 10.0
 class Stage:
     """Claims that are begun one after another and held until they are told to leave."""
 
-    turns: Turns[str] = field(default_factory=Turns)
+    locks: KeyedLocks[str] = field(default_factory=KeyedLocks)
     inside: list[str] = field(default_factory=list)
     """Who is in his block, in the order of coming in."""
     held: dict[str, set[str]] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Stage:
         await settle()
 
     async def _hold(self, name: str, keys: list[str]) -> None:
-        async with self.turns.of(keys):
+        async with self.locks.held(keys):
             for others in self.held.values():
                 assert not others & set(keys)
             self.inside.append(name)
@@ -69,7 +69,7 @@ async def test_the_same_thing_is_had_in_the_order_of_asking() -> None:
     await stage.end("B")
     await stage.end("C")
     assert stage.inside == ["A", "B", "C"]
-    assert stage.turns.idle
+    assert stage.locks.idle
 
 
 async def test_different_things_are_had_at_the_same_time() -> None:
@@ -80,7 +80,7 @@ async def test_different_things_are_had_at_the_same_time() -> None:
     assert set(stage.held) == {"A", "B", "C"}
     for name in "ABC":
         await stage.end(name)
-    assert stage.turns.idle
+    assert stage.locks.idle
 
 
 async def test_claims_that_overlap_crosswise_do_not_block_each_other() -> None:
@@ -103,7 +103,7 @@ async def test_a_thing_that_is_named_twice_is_one() -> None:
     await stage.end("A")
     await stage.end("B")
     assert stage.inside == ["A", "B"]
-    assert stage.turns.idle
+    assert stage.locks.idle
 
 
 async def test_a_claim_waits_for_the_last_of_its_things() -> None:
@@ -141,35 +141,35 @@ async def test_a_claim_that_is_cancelled_makes_room_for_the_next_one(name: str) 
     for other in "ABC":
         await stage.end(other)
     assert stage.inside == ["A", *(other for other in "BC" if other != name)]
-    assert stage.turns.idle
+    assert stage.locks.idle
 
 
 async def test_a_claim_may_be_cancelled_in_the_moment_of_its_turn() -> None:
-    turns = Turns[str]()
+    locks = KeyedLocks[str]()
     order: list[str] = []
 
     async def hold(name: str) -> None:
-        async with turns.of(["x"]):
+        async with locks.held(["x"]):
             order.append(name)
 
-    async with turns.of(["x"]):
+    async with locks.held(["x"]):
         second, third = asyncio.create_task(hold("B")), asyncio.create_task(hold("C"))
         await settle()
     second.cancel()  # it has its turn already and does not know it yet
     await asyncio.wait([second, third])
     assert second.cancelled()
     assert order == ["C"]
-    assert turns.idle
+    assert locks.idle
 
 
 async def test_an_error_in_the_block_gives_the_turn_on() -> None:
-    turns = Turns[str]()
+    locks = KeyedLocks[str]()
     with pytest.raises(RuntimeError):
-        async with turns.of(["x"]):
+        async with locks.held(["x"]):
             raise RuntimeError
-    async with asyncio.timeout(PATIENCE), turns.of(["x"]):
+    async with asyncio.timeout(PATIENCE), locks.held(["x"]):
         pass
-    assert turns.idle
+    assert locks.idle
 
 
 keys = st.lists(st.sampled_from("wxyz"), max_size=4)
@@ -212,7 +212,7 @@ async def play(script: list[tuple[str, object]]) -> None:
             await stage.end(name)
         await asyncio.gather(*stage.tasks.values(), return_exceptions=True)
 
-    assert stage.turns.idle
+    assert stage.locks.idle
     assert {name for name in claims if name not in stage.inside} <= cancelled
     assert all(task.cancelled() or task.exception() is None for task in stage.tasks.values())
     place = {name: index for index, name in enumerate(stage.inside)}

@@ -44,7 +44,7 @@ Items = deque[Update | list[TagUpdate]]
 """What waits, in order. A list has the newest update of a tag, which a newer one may replace."""
 
 
-class Outlet:
+class UpdateQueue:
     """The consumer's end of a subscription. It outlives every session.
 
     Args:

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from mxgateway.contract.facts import EnumFacts, FieldFacts, MessageFacts
+from mxgateway.contract.definitions import EnumFacts, FieldFacts, MessageFacts
 from mxgateway.wire.json.writer import value_in_json
 from mxgateway.wire.schema import DEPTH_LIMIT, FIXED_FORMATS, LENGTH, VARINT, VARINT_KINDS, wire_type_of
 from mxgateway.wire.times.duration import Duration
