@@ -12,10 +12,11 @@ import math
 import operator
 import struct
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from mxgateway.wire import Timestamp
+from mxgateway.wire.times.timestamp import datetime_parts
 
 Family: TypeAlias = Literal["bool", "int", "float", "str", "datetime", "timedelta", "bytes"]
 """The Python types that values are distinguished by, with the names used in error texts."""
@@ -30,7 +31,6 @@ INT32_MAX: Final = 2**31 - 1
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
 
-_UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # A FILETIME counts steps of 100 ns from the year 1601; neither a protobuf Timestamp nor VT_DATE goes beyond the year
 # 9999.
 _FILETIME_STEP_NS: Final = 100
@@ -209,13 +209,7 @@ def _fit_time(value: datetime) -> Timestamp:
     """Return the same time in UTC."""
     if value.utcoffset() is None:
         raise Unfit("is a datetime without a time zone", "give it one, such as tzinfo=timezone.utc")
-    if isinstance(value, Timestamp):
-        seconds, nanos = value.parts()
-    else:
-        since_epoch = value - _UNIX_EPOCH
-        seconds = since_epoch.days * 86_400 + since_epoch.seconds
-        # pandas has the digits below the microsecond in this attribute, too.
-        nanos = since_epoch.microseconds * 1000 + int(getattr(value, "nanosecond", 0))
+    seconds, nanos = datetime_parts(value)
     return fit_moment(seconds + nanos // 1_000_000_000, nanos % 1_000_000_000)
 
 
