@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mxgateway.values.types import MxValueInput as MxValueInput
     from mxgateway.values.types import MxValueOutput as MxValueOutput
     from mxgateway.values.types import UnconvertedValue as UnconvertedValue
+    from mxgateway.wire.equality import same_value as same_value
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -63,5 +64,6 @@ else:
                 "MxValueOutput",
                 "UnconvertedValue",
             ),
+            "mxgateway.wire.equality": ("same_value",),
         },
     )

@@ -163,7 +163,7 @@ class Watcher:
     def _changed(self, value: MxValueOutput) -> bool:
         if not self._first:
             self._first.append(value)
-        return value != self._first[0]
+        return not mxgateway.values.same_value(value, self._first[0])
 
 
 def _has_order(type_name: str) -> bool:

@@ -42,7 +42,7 @@ class WatchedTag:
     def update(self, event: MxEvent) -> None:
         """Update the tag from an event."""
         value = mxgateway.from_mx_value(event.value)
-        if self.quality is not None and value != self.value:
+        if self.quality is not None and not mxgateway.values.same_value(value, self.value):
             self.changes += 1
         self.value, self.quality, self.source_time = value, event.quality, event_time(event)
         self.error = event_error(event)
