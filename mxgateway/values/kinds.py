@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 import operator
-import struct
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from mxgateway.wire import Timestamp
+from mxgateway.wire.float32 import as_float32
 from mxgateway.wire.times.timestamp import datetime_parts
 
 Family: TypeAlias = Literal["bool", "int", "float", "str", "datetime", "timedelta", "bytes"]
@@ -180,10 +180,9 @@ def _fit_double(value: Any) -> float:
 def _fit_float(value: Any) -> float:
     number = _fit_double(value)
     try:
-        (rounded,) = struct.unpack("<f", struct.pack("<f", number))
+        return as_float32(number)
     except OverflowError:
         raise Unfit(f"is {number!r}, beyond the range of a 32-bit float", "use 64 bits (DOUBLE)") from None
-    return float(rounded)
 
 
 def _as_float(value: Any) -> float:

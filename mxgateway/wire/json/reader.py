@@ -14,13 +14,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 from mxgateway.wire.errors import JsonFaultError
+from mxgateway.wire.float32 import as_float32
 from mxgateway.wire.messages.betterproto_seam import google
 from mxgateway.wire.messages.names import enum_names, message_names
 from mxgateway.wire.schema import DEPTH_LIMIT, MAP, MESSAGE, FieldSchema, complete, instance_dict, is_lean, schema_of
 from mxgateway.wire.times.duration import NANOSECONDS, Duration
 from mxgateway.wire.times.timestamp import Timestamp
-
-from .writer import as_float32
 
 _RANGES: Final = {
     **dict.fromkeys(("int32", "sint32", "sfixed32", "enum"), (-(1 << 31), (1 << 31) - 1)),
