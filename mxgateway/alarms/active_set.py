@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from mxgateway import proto
-from mxgateway.alarms.changes import AlarmChange, AlarmChangeKind, is_same_occurrence, kind_between
+from mxgateway.alarms.changes import AlarmChange, AlarmChangeKind, is_same_occurrence, is_same_state, kind_between
 from mxgateway.alarms.memory_limits import weight
 from mxgateway.alarms.messages import ActiveAlarm, AlarmTransition
 from mxgateway.errors.logs import logger
@@ -78,7 +78,7 @@ class ActiveSet:
         before = self.alarms.get(alarm.reference)
         if before is not None and alarm.degraded:
             alarm = _filled_from(before, alarm)
-        if alarm == before:
+        if is_same_state(alarm, before):
             return None
         self.alarms[alarm.reference] = alarm
         self.weight += weight(alarm) - (weight(before) if before is not None else 0)

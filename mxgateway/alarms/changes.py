@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from mxgateway.alarms.messages import ActiveAlarm, AlarmProviderStatus, AlarmTransition
 from mxgateway.subscription.updates import ConnectionChange, Origin
+from mxgateway.values import same_value
 
 
 class AlarmChangeKind(enum.Enum):
@@ -65,10 +66,18 @@ def is_same_occurrence(before: ActiveAlarm, alarm: ActiveAlarm) -> bool:
     return not comparable or before.raised_at == alarm.raised_at
 
 
+def is_same_state(one: ActiveAlarm | None, other: ActiveAlarm | None) -> bool:
+    """Return whether nothing has changed between two states of an alarm."""
+    if one is None or other is None or one == other:
+        return one == other
+    same = same_value(one.value, other.value) and same_value(one.limit, other.limit)
+    return same and replace(one, value=None, limit=None) == replace(other, value=None, limit=None)
+
+
 def merged(older: AlarmChange, newer: AlarmChange) -> AlarmChange | None:
     """Return one change that replaces two of one alarm; None if they cancel out."""
     before, alarm = older.before, newer.alarm
-    if alarm == before or (before is None and not alarm.is_active):
+    if is_same_state(alarm, before) or (before is None and not alarm.is_active):
         return None
     kind = kind_between(before, alarm)
     if kind is AlarmChangeKind.CHANGED and older.kind is AlarmChangeKind.CLEARED:

@@ -109,7 +109,11 @@ def check_secret(name: str, value: Secret) -> Secret:
 
 def check_time(name: str, value: datetime) -> datetime:
     """Return `value` if it is a datetime with a time zone."""
-    if not isinstance(value, datetime) or value.utcoffset() is None:
+    try:
+        is_aware = isinstance(value, datetime) and value.utcoffset() is not None
+    except Exception:  # noqa: BLE001 - a foreign subclass, such as pandas' NaT, may raise anything
+        is_aware = False
+    if not is_aware:
         _refuse(f"{name} is {_shown(value)}", "give a datetime with a time zone")
     return value
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable
-from typing import Any
 
 from mxgateway.events.data_change import DataChange
 from mxgateway.subscription.updates import TagUpdate
+from mxgateway.values import same_value
 
 
 class SessionItems:
@@ -111,15 +111,10 @@ class SessionItems:
         """Tell whether an event is no newer than the value of its item that was read; the first that may be newer ends the question."""
         (read, until), time = self.read[change.item_handle], change.source_time
         if read.source_time is not None and time is not None and change.worker_time <= until:
-            same = time == read.source_time and _same(change.value, read.value) and change.quality == read.quality
+            same = time == read.source_time and same_value(change.value, read.value) and change.quality == read.quality
             if same or time < read.source_time:
                 self.swallowed.add(change.item_handle)
                 return True
         del self.read[change.item_handle]
         self.swallowed.discard(change.item_handle)
         return False
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Tell whether two values are the same; NaN is the same as NaN."""
-    return bool(one == other) or (one != one and other != other)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 import operator
-import struct
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from mxgateway.wire import Timestamp
+from mxgateway.wire.float32 import as_float32
+from mxgateway.wire.times.timestamp import datetime_parts
 
 Family: TypeAlias = Literal["bool", "int", "float", "str", "datetime", "timedelta", "bytes"]
 """The Python types that values are distinguished by, with the names used in error texts."""
@@ -30,7 +31,6 @@ INT32_MAX: Final = 2**31 - 1
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
 
-_UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # A FILETIME counts steps of 100 ns from the year 1601; neither a protobuf Timestamp nor VT_DATE goes beyond the year
 # 9999.
 _FILETIME_STEP_NS: Final = 100
@@ -113,7 +113,7 @@ def _has_index(value: object) -> bool:
     """Return whether `value` is a whole number by `__index__`, as numpy's integers are."""
     try:
         operator.index(value)  # type: ignore[arg-type]  # the purpose is to ask
-    except TypeError:
+    except Exception:  # noqa: BLE001 - a foreign type may raise anything
         return False
     return True
 
@@ -124,15 +124,28 @@ def _no_family(value: object) -> Unfit:
     if is_array(value):
         hint = "pass a flat list; for several dimensions to_mx_array(flat, dimensions=...)"
         return Unfit("is a list inside a list, but an attribute's array has one dimension", hint)
-    name = type(value).__name__
+    name = _type_name(value)
     if isinstance(value, date | time):
         return Unfit(f"is of type {name}, which is not a point in time", "pass a datetime with a time zone")
-    if hasattr(value, "tolist"):
-        return Unfit(f"is of type {name}, which MXAccess does not know", "pass value.tolist()")
-    if hasattr(value, "__float__"):
-        return Unfit(f"is of type {name}, which MXAccess does not know", "pass float(value), int(value) or str(value)")
     hint = "pass a bool, int, float, str, datetime with time zone, timedelta, bytes, or a list of one of them"
+    if hasattr(value, "tolist"):
+        hint = _NUMPY_TIMES.get(getattr(getattr(value, "dtype", None), "kind", ""), "pass value.tolist()")
+    elif hasattr(value, "__float__"):
+        hint = "pass float(value), int(value) or str(value)"
     return Unfit(f"is of type {name}, which MXAccess does not know", hint)
+
+
+def _type_name(value: object) -> str:
+    """Return the type's name with its module, as other libraries have a `bool` and a `Timestamp` as well."""
+    of = type(value)
+    return of.__qualname__ if of.__module__ == "builtins" else f"{of.__module__}.{of.__qualname__}"
+
+
+# By numpy's letter for the type. `tolist()` of a time in nanoseconds returns plain numbers.
+_NUMPY_TIMES: Final = {
+    "m": "pass a timedelta, such as value.astype('timedelta64[us]').tolist()",
+    "M": "pass a datetime with a time zone; value.tolist() gives numbers, or datetimes without one",
+}
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -167,10 +180,9 @@ def _fit_double(value: Any) -> float:
 def _fit_float(value: Any) -> float:
     number = _fit_double(value)
     try:
-        (rounded,) = struct.unpack("<f", struct.pack("<f", number))
+        return as_float32(number)
     except OverflowError:
         raise Unfit(f"is {number!r}, beyond the range of a 32-bit float", "use 64 bits (DOUBLE)") from None
-    return float(rounded)
 
 
 def _as_float(value: Any) -> float:
@@ -207,15 +219,14 @@ def _fit_bytes(value: bytes | bytearray | memoryview) -> bytes:
 
 def _fit_time(value: datetime) -> Timestamp:
     """Return the same time in UTC."""
-    if value.utcoffset() is None:
+    try:
+        parts = None if value.utcoffset() is None else datetime_parts(value)
+    except Exception:  # noqa: BLE001 - a foreign subclass, such as pandas' NaT, may raise anything
+        what = f"is of type {_type_name(value)} and not a point in time"
+        raise Unfit(what, "leave it out, or pass a datetime with a time zone") from None
+    if parts is None:
         raise Unfit("is a datetime without a time zone", "give it one, such as tzinfo=timezone.utc")
-    if isinstance(value, Timestamp):
-        seconds, nanos = value.parts()
-    else:
-        since_epoch = value - _UNIX_EPOCH
-        seconds = since_epoch.days * 86_400 + since_epoch.seconds
-        # pandas has the digits below the microsecond in this attribute, too.
-        nanos = since_epoch.microseconds * 1000 + int(getattr(value, "nanosecond", 0))
+    seconds, nanos = parts
     return fit_moment(seconds + nanos // 1_000_000_000, nanos % 1_000_000_000)
 
 

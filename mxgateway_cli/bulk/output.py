@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import mxgateway
+from mxgateway_cli.input.typed_text import message_value
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 from mxgateway_cli.terminal.stdout import ClosedPipe, Output, discard_stdout
 from mxgateway_cli.terminal.text import json_text, value_text
@@ -197,7 +198,7 @@ def _read_cells(result: BulkReadResult) -> tuple[str, ...]:
 
 
 def _value(result: BulkReadResult) -> str:
-    return value_text(mxgateway.from_mx_value(result.value))
+    return value_text(message_value(result.value))
 
 
 SUBSCRIPTIONS: Final = ResultKind(

@@ -12,7 +12,7 @@ from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.tag_globs import MAX_TAGS, expanded_tags
 from mxgateway_cli.input.tag_lists import TAG_OPTIONS
-from mxgateway_cli.input.typed_text import own_type, read_one
+from mxgateway_cli.input.typed_text import message_value, own_type, read_one, shown_value
 from mxgateway_cli.input.write_target import WRITE_TARGET, WRITE_VALUE, NewValue, WriteTarget
 from mxgateway_cli.operations.completions import CONFIRM, completion_of_write
 from mxgateway_cli.operations.pattern_writes import TAG_COUNT, write_pattern
@@ -65,13 +65,13 @@ def _write_read(call: Call, session_id: str, found: list[TagValue], failed: int)
             call.output.row(row)
     else:
         for each in found:
-            call.output.record(tag_fields(each), (), value=value_text(each.value))
+            call.output.record(tag_fields(each), (), value=value_text(shown_value(each.value, each.data_type)))
 
 
 def _cells(read: TagValue) -> tuple[str, ...]:
     time = value_text(read.source_time)
     quality = mxgateway.status.explain_quality(read.quality) if read.ok else ""
-    return read.tag, value_cell(read.value), quality, time, read.error
+    return read.tag, value_cell(shown_value(read.value, read.data_type)), quality, time, read.error
 
 
 @gateway_command(
@@ -142,9 +142,9 @@ async def _show_write(call: Call, session: Session, tag: str, new: NewValue) -> 
         "sessionId": session.session_id,
         "dryRun": True,
         "tag": tag,
-        "oldValue": shown(read.value),
+        "oldValue": shown(shown_value(read.value, read.data_type)),
         "oldDataType": json_data_type(read.data_type),
-        "newValue": shown(mxgateway.from_mx_value(message)),
+        "newValue": shown(message_value(message)),
         "newDataType": json_data_type(message.data_type),
         "variantType": message.variant_type,
         "quality": read.quality,

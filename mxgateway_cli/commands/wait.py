@@ -13,7 +13,7 @@ from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.conditions import ALLOWED, QUALITIES, Condition, ConditionText, Quality, Watcher
 from mxgateway_cli.input.tag_globs import is_glob
-from mxgateway_cli.input.typed_text import event_type, unknown_tag
+from mxgateway_cli.input.typed_text import event_type, message_value, unknown_tag
 from mxgateway_cli.output.tags import cut, event_error, event_time, json_data_type, json_time, json_value
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, TimedOut
 from mxgateway_cli.terminal.text import value_text
@@ -100,14 +100,14 @@ class _Job:
         if self._last is None:
             return f"{expected}: no value arrived"
         quality = mxgateway.status.explain_quality(self._last.quality)
-        value = mxgateway.from_mx_value(self._last.value)
+        value = message_value(self._last.value)
         if value is None:
             return f"{expected}: it had no value ({quality})"
         return f"{expected}: its last value was {cut(value_text(value), _WIDEST)} ({quality})"
 
     def report(self, session_id: str, event: MxEvent) -> dict[str, Any]:
         """Return the result."""
-        value = mxgateway.from_mx_value(event.value)
+        value = message_value(event.value)
         return {
             "operation": "wait",
             "sessionId": session_id,

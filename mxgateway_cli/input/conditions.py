@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 import click
 
 import mxgateway
+from mxgateway_cli.input.typed_text import shown_value
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
@@ -158,12 +159,12 @@ class Watcher:
             return False
         if self._compare is None or found != self._type:
             self._type, self._compare = found, self._condition.typed(self._tag, found)
-        return self._compare(value)
+        return self._compare(shown_value(value, found.data_type))
 
     def _changed(self, value: MxValueOutput) -> bool:
         if not self._first:
             self._first.append(value)
-        return value != self._first[0]
+        return not mxgateway.values.same_value(value, self._first[0])
 
 
 def _has_order(type_name: str) -> bool:

@@ -7,16 +7,17 @@ import math
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import mxgateway
 from mxgateway_cli.input.conditions import Quality, quality_suffices
-from mxgateway_cli.input.typed_text import unknown_tag
+from mxgateway_cli.input.typed_text import rounded, shown_value, unknown_tag
 from mxgateway_cli.terminal.failures import CommandFailure
 
 if TYPE_CHECKING:
     from mxgateway import TagValue
+    from mxgateway.proto import MxDataType
 
 RANGE_HINT: Final = "10 (0 to 10 is OK), 10:, ~:10, 10:20, or @10:20 (10 to 20 is not OK)"
 _NUMBER: Final = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
@@ -68,6 +69,10 @@ class Range:
         """Return whether a value alerts; NaN always does."""
         return math.isnan(value) or (self.low <= value <= self.high) is self.inside
 
+    def of_type(self, data_type: MxDataType) -> Range:
+        """Return the range with limits as precise as values of a type are."""
+        return replace(self, low=rounded(self.low, data_type), high=rounded(self.high, data_type))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -100,7 +105,7 @@ class Reading(NamedTuple):
     @property
     def number(self) -> float | None:
         """The value as a number, true as 1 and false as 0; None if it is not a number."""
-        value = self.tag.value
+        value = shown_value(self.tag.value, self.tag.data_type)
         return value if isinstance(value, int | float) else None
 
 
@@ -162,7 +167,7 @@ def _judge_value(reading: Reading, limits: Limits) -> list[tuple[State, str]]:
     if number is None:
         return [(State.UNKNOWN, "its value is not a number, so no range applies")]
     for state, limit in ((State.CRITICAL, limits.critical), (State.WARNING, limits.warning)):
-        if limit is not None and limit.alerts(number):
+        if limit is not None and limit.of_type(reading.tag.data_type).alerts(number):
             place = "inside" if limit.inside else "outside"
             return [(state, f"its value is {place} {limit.text.removeprefix('@')}")]
     return []

@@ -69,9 +69,9 @@ class TagType(NamedTuple):
         value = self.parse(text, name=name)
         if isinstance(value, timedelta):
             return value.total_seconds()
-        if self.name.startswith("float"):
-            return [_float32(each) for each in value] if isinstance(value, list) else _float32(cast("float", value))
-        return cast("MxValueOutput", value)
+        if self.name == "float[]":
+            return [rounded(each, self.data_type) for each in cast("list[float]", value)]
+        return rounded(cast("float", value), self.data_type) if self.name == "float" else cast("MxValueOutput", value)
 
 
 def tag_type(value: MxValueOutput, data_type: MxDataType) -> TagType:
@@ -135,9 +135,32 @@ def _is_whole(text: str) -> bool:
     return True
 
 
-def _float32(number: float) -> float:
+def rounded(number: float, data_type: MxDataType) -> float:
+    """Return a number as a tag of a type would show it; a FLOAT has 32 bits."""
+    if not _is_float32(data_type):
+        return number
     try:
-        rounded: float = struct.unpack("<f", struct.pack("<f", number))[0]
+        exact: float = struct.unpack("<f", struct.pack("<f", number))[0]
     except OverflowError:
         return number
-    return rounded
+    return mxgateway.values.shortest_floats(exact)
+
+
+def shown_value(value: MxValueOutput, data_type: MxDataType) -> MxValueOutput:
+    """Return a value that was read as it is shown and compared: a FLOAT as the shortest number that is the same one."""
+    return mxgateway.values.shortest_floats(value) if _is_float32(data_type) else value
+
+
+def message_value(message: MxValue) -> MxValueOutput:
+    """Return the value of a message as it is shown and compared."""
+    value = mxgateway.from_mx_value(message)
+    data_type = message.array_value.element_data_type if isinstance(value, list) else message.data_type
+    return (
+        mxgateway.values.shortest_floats(value)
+        if message.variant_type.endswith("VT_R4")
+        else shown_value(value, data_type)
+    )
+
+
+def _is_float32(data_type: MxDataType) -> bool:
+    return getattr(data_type, "name", None) == "FLOAT"

@@ -11,7 +11,7 @@ import mxgateway
 from mxgateway_cli.declaring.command import Call
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.tag_globs import expanded_tags
-from mxgateway_cli.input.typed_text import own_type
+from mxgateway_cli.input.typed_text import message_value, own_type, shown_value
 from mxgateway_cli.output.tags import aligned, json_data_type, json_value, value_cell
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 from mxgateway_cli.terminal.text import value_text
@@ -137,17 +137,17 @@ class _Plan:
 
 
 def _planned_cells(read: TagValue, message: MxValue) -> tuple[str, ...]:
-    new = value_cell(mxgateway.from_mx_value(message))
+    new = value_cell(message_value(message))
     quality = mxgateway.status.explain_quality(read.quality)
-    return read.tag, value_cell(read.value), new, message.variant_type, quality
+    return read.tag, value_cell(shown_value(read.value, read.data_type)), new, message.variant_type, quality
 
 
 def _planned_fields(read: TagValue, message: MxValue) -> dict[str, Any]:
     return {
         "tag": read.tag,
-        "oldValue": json_value(read.value),
+        "oldValue": json_value(shown_value(read.value, read.data_type)),
         "oldDataType": json_data_type(read.data_type),
-        "newValue": json_value(mxgateway.from_mx_value(message)),
+        "newValue": json_value(message_value(message)),
         "newDataType": json_data_type(message.data_type),
         "variantType": message.variant_type,
         "quality": read.quality,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
-from mxgateway_cli.input.typed_text import event_type
+from mxgateway_cli.input.typed_text import event_type, message_value
 from mxgateway_cli.output.tags import event_error, event_time, json_data_type, json_time, json_value
 from mxgateway_cli.terminal.text import value_text
 
@@ -41,8 +41,8 @@ class WatchedTag:
 
     def update(self, event: MxEvent) -> None:
         """Update the tag from an event."""
-        value = mxgateway.from_mx_value(event.value)
-        if self.quality is not None and value != self.value:
+        value = message_value(event.value)
+        if self.quality is not None and not mxgateway.values.same_value(value, self.value):
             self.changes += 1
         self.value, self.quality, self.source_time = value, event.quality, event_time(event)
         self.error = event_error(event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
+from mxgateway_cli.input.typed_text import message_value
 from mxgateway_cli.terminal.failures import Failure
 from mxgateway_cli.terminal.stdout import Output
 from mxgateway_cli.terminal.text import value_text
@@ -119,7 +120,7 @@ def _name(canonical: Any, prefix: str) -> str:
 
 
 def _value(value: MxValue) -> str:
-    return value_text(mxgateway.from_mx_value(value))
+    return value_text(message_value(value))
 
 
 def _columns(cells: tuple[str, ...]) -> tuple[str, ...]:

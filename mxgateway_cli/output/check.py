@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import mxgateway
 from mxgateway_cli.input.thresholds import BY_SEVERITY, Limits, Reading, State, Verdict
+from mxgateway_cli.input.typed_text import shown_value
 from mxgateway_cli.output.tags import cut, json_data_type, json_time, json_value
 from mxgateway_cli.terminal.text import clean, value_text
 
@@ -27,7 +28,7 @@ def nagios_line(tag: str, verdict: Verdict, reading: Reading | None = None, limi
 def _words(tag: str, verdict: Verdict, reading: Reading | None) -> str:
     if reading is None or not reading.tag.ok:
         return f"{tag}: {'; '.join(verdict.reasons)}"
-    value = cut(value_text(reading.tag.value), _WIDEST) or "without a value"
+    value = cut(value_text(shown_value(reading.tag.value, reading.tag.data_type)), _WIDEST) or "without a value"
     words = f"{tag} is {value} ({mxgateway.status.explain_quality(reading.tag.quality)})"
     if reading.age is not None:
         words += f", {reading.age:.1f} s old"
@@ -153,7 +154,7 @@ def _tag_document(verdict: Verdict, reading: Reading) -> dict[str, Any]:
         "tag": tag.tag,
         "status": verdict.state.name,
         "reasons": verdict.reasons,
-        "value": json_value(tag.value),
+        "value": json_value(shown_value(tag.value, tag.data_type)),
         "dataType": json_data_type(tag.data_type),
         "quality": tag.quality,
         "qualityText": mxgateway.status.explain_quality(tag.quality),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
+from mxgateway_cli.input.typed_text import message_value
 from mxgateway_cli.terminal.failures import Failure
 from mxgateway_cli.terminal.stdout import Output
 from mxgateway_cli.terminal.text import value_text
@@ -120,4 +121,4 @@ def _columns(cells: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _value_text(event: MxEvent) -> str:
-    return value_text(mxgateway.from_mx_value(event.value))
+    return value_text(message_value(event.value))

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
+from mxgateway_cli.input.typed_text import shown_value
 from mxgateway_cli.terminal.text import clean, hidden, value_text
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def tag_fields(read: TagValue) -> dict[str, Any]:
     return {
         "tag": read.tag,
         "ok": read.ok,
-        "value": json_value(read.value),
+        "value": json_value(shown_value(read.value, read.data_type)),
         "dataType": json_data_type(read.data_type),
         "quality": read.quality,
         "qualityText": mxgateway.status.explain_quality(read.quality),

@@ -113,6 +113,9 @@ def test_changes_means_another_value_than_the_first() -> None:
     assert holds("changes", 5, 6)
     assert not holds("Changes", 5, 6, 5)
     assert holds("changes", None, 5)
+    assert not holds("changes", float("nan"), float("nan"))
+    assert not holds("changes", [1.5, float("nan")], [1.5, float("nan")])
+    assert holds("changes", float("nan"), 5)
 
 
 def test_good_means_the_quality_alone() -> None:

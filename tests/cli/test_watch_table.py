@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 import unicodedata
 from collections.abc import Callable
@@ -53,6 +54,17 @@ def test_a_row_shows_what_is_known_of_a_tag() -> None:
     assert wrong.split() == ["Wrong", "no", "such", "thing", "0"]
     assert foot == "4 updates"
     assert [row.tag for row in tags.refused] == ["Wrong"]
+
+
+def test_a_nan_that_stays_is_no_change() -> None:
+    tags = watched("A")
+    for number in (math.nan, math.inf - math.inf, 1.5, math.nan):
+        tags.take(proto.MxEvent(family=proto.MxEventFamily.ON_DATA_CHANGE, item_handle=1, value=double(number)))
+    assert tags.rows[0].changes == 2
+
+
+def double(number: float) -> proto.MxValue:
+    return proto.MxValue(double_value=number, data_type=proto.MxDataType.DOUBLE)
 
 
 def test_events_of_other_items_and_families_are_no_updates_and_lost_ones_are_counted() -> None:

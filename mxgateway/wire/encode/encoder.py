@@ -27,7 +27,7 @@ from mxgateway.wire.schema import (
     schema_of,
 )
 from mxgateway.wire.times.codec import write_duration, write_timestamp
-from mxgateway.wire.times.timestamp import EPOCH
+from mxgateway.wire.times.parsing import EPOCH
 
 from . import reference_writer as writer
 from .source import message_source

@@ -31,7 +31,7 @@ from mxgateway.wire.schema import (
     schema_of,
 )
 from mxgateway.wire.times.codec import write_duration, write_timestamp
-from mxgateway.wire.times.timestamp import EPOCH
+from mxgateway.wire.times.parsing import EPOCH
 from mxgateway.wire.varint import check_range, encode_number, encode_varint
 
 _FIXED: Final = {kind: Struct(f"<{letter}") for kind, letter in FIXED_FORMATS.items()}

@@ -10,18 +10,16 @@ import math
 import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final
 
 from mxgateway.wire.errors import JsonFaultError
+from mxgateway.wire.float32 import as_float32
 from mxgateway.wire.messages.betterproto_seam import google
 from mxgateway.wire.messages.names import enum_names, message_names
 from mxgateway.wire.schema import DEPTH_LIMIT, MAP, MESSAGE, FieldSchema, complete, instance_dict, is_lean, schema_of
 from mxgateway.wire.times.duration import NANOSECONDS, Duration
-from mxgateway.wire.times.timestamp import EPOCH, Timestamp
-
-from .writer import as_float32
+from mxgateway.wire.times.timestamp import Timestamp
 
 _RANGES: Final = {
     **dict.fromkeys(("int32", "sint32", "sfixed32", "enum"), (-(1 << 31), (1 << 31) - 1)),
@@ -35,9 +33,6 @@ _MAX_DURATION: Final = 315_576_000_000  # seconds; google/protobuf/duration.prot
 
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d{1,9})?", re.ASCII)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]*={0,2}", re.ASCII)
-_TIMESTAMP: Final = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
-)
 _DURATION: Final = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
 _NONFINITE: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -228,20 +223,12 @@ def _enum(field: FieldSchema, item: Any) -> Any:
 
 
 def _timestamp(field: FieldSchema, item: Any) -> Timestamp:
-    found = _TIMESTAMP.fullmatch(item) if isinstance(item, str) else None
-    if found is None:
+    if not isinstance(item, str):
         raise JsonFaultError(f"expected an RFC 3339 time, not {_shown(item)}")
-    *clock, fraction, sign, hours, minutes = found.groups()
     try:
-        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
-        zone = timezone(-offset if sign == "-" else offset)
-        delta = datetime(*map(int, clock), tzinfo=zone) - EPOCH  # type: ignore[arg-type,misc]
+        return Timestamp.parse(item)
     except ValueError as error:
-        raise JsonFaultError(f"invalid time {item!r}: {error}") from None
-    made = Timestamp.from_parts(delta.days * 86_400 + delta.seconds, _nanos(fraction))
-    if not made.is_exact:
-        raise JsonFaultError(f"the time {item!r} is not in the years 1 to 9999")
-    return made
+        raise JsonFaultError(str(error)) from None
 
 
 def _duration(field: FieldSchema, item: Any) -> Duration:

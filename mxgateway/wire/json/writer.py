@@ -12,11 +12,11 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from operator import index
-from struct import Struct
 from typing import Any, Final
 
 from mxgateway.wire.encode.reference_writer import checked, set_fields
 from mxgateway.wire.errors import JsonFaultError
+from mxgateway.wire.float32 import as_float32, shortest_float32
 from mxgateway.wire.messages.betterproto_seam import google
 from mxgateway.wire.messages.names import enum_names, message_names
 from mxgateway.wire.schema import DEPTH_LIMIT, MAP, MESSAGE, FieldSchema, UnknownFields, instance_dict
@@ -24,7 +24,6 @@ from mxgateway.wire.times.duration import fraction_text, timedelta_parts
 from mxgateway.wire.times.timestamp import Timestamp
 
 _FAULTS: Final = (AttributeError, OverflowError, TypeError, ValueError)
-_float32: Final = Struct("<f")
 
 
 def write(message: Any) -> Any:
@@ -113,21 +112,7 @@ def _double(field: FieldSchema, value: Any) -> float | str:
 
 
 def _float(field: FieldSchema, value: Any) -> float | str:
-    value = as_float32(float(value))
-    if not math.isfinite(value):
-        return _double(field, value)
-    # The shortest decimal number that identifies this value among 32-bit floats.
-    for precision in range(6, 9):
-        shortest = float(f"{value:.{precision}g}")
-        if as_float32(shortest) == value:
-            return shortest
-    return float(f"{value:.9g}")
-
-
-def as_float32(value: float) -> float:
-    """Return the nearest 32-bit float; OverflowError if there is none."""
-    rounded: float = _float32.unpack(_float32.pack(value))[0]
-    return rounded
+    return _double(field, shortest_float32(as_float32(float(value))))
 
 
 def _timestamp(field: FieldSchema, value: Any) -> str:

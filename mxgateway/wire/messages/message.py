@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import math
 import typing
 from collections.abc import Iterator
 from copy import deepcopy
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar, dataclass
 from mxgateway.wire.compiling.warming import ALLOWANCE, Warming
 from mxgateway.wire.decode import decoder
 from mxgateway.wire.encode import encoder
+from mxgateway.wire.equality import same_value
 from mxgateway.wire.errors import WireError
 from mxgateway.wire.schema import MESSAGE, FieldSchema, instance_dict, is_lean, is_message, schema_of
 from mxgateway.wire.varint import encode_varint
@@ -333,18 +333,7 @@ def _same(field: FieldSchema, mine: Any, other: Any) -> bool:
         mine = field.zero()
     elif other is PLACEHOLDER:
         other = field.zero()
-    return mine == other or _same_but_for_nan(mine, other)
-
-
-def _same_but_for_nan(mine: Any, other: Any) -> bool:
-    """Compare again with NaN equal to NaN: otherwise a message with NaN would not equal its copy."""
-    if isinstance(mine, float) and isinstance(other, float):
-        return mine == other or (math.isnan(mine) and math.isnan(other))
-    if isinstance(mine, list) and isinstance(other, list):
-        return len(mine) == len(other) and all(map(_same_but_for_nan, mine, other))
-    if isinstance(mine, dict) and isinstance(other, dict):
-        return mine.keys() == other.keys() and all(_same_but_for_nan(mine[key], other[key]) for key in mine)
-    return bool(mine == other)
+    return bool(mine == other) or same_value(mine, other)
 
 
 def _deep_copy(value: Any, memo: Any) -> Any:

@@ -11,7 +11,8 @@ from mxgateway.wire.errors import IrregularError
 from mxgateway.wire.varint import MASK_64, encode_varint, more_int32, more_int64
 
 from .duration import Duration, timedelta_parts
-from .timestamp import EPOCH, Timestamp, datetime_parts
+from .parsing import EPOCH
+from .timestamp import Timestamp, datetime_parts
 
 _SECONDS_TAG: Final = 0x08
 _NANOS_TAG: Final = 0x10

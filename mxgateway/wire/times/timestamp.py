@@ -7,16 +7,17 @@ MXAccess counts time in steps of 100 ns (FILETIME) and protobuf in nanoseconds, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, Self, SupportsIndex, cast, overload
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any, ClassVar, Self, SupportsIndex, cast, overload
 
 from .duration import NANOSECONDS, Duration, fraction_text, plain_timedelta, timedelta_nanoseconds
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from .parsing import EPOCH, parse_iso8601, parse_rfc3339, shown
 
 _FILETIME_EPOCH = 116_444_736_000_000_000  # 1970-01-01 in 100 ns steps since 1601-01-01
 _MIN_SECONDS = -62_135_596_800  # 0001-01-01T00:00:00Z
 _MAX_SECONDS = 253_402_300_799  # 9999-12-31T23:59:59Z
+
+_THE_TIMES_OWN: Any = object()  # a default: the time zone of the clock time
 
 _new_datetime = cast("Callable[..., Any]", datetime.__new__)
 
@@ -25,6 +26,7 @@ class Timestamp(datetime):
     """An aware datetime with nanoseconds: `.microsecond` as in datetime, and `.nanosecond` for the remainder.
 
     With a zero remainder it equals, hashes and sorts like any datetime of the same instant; a nonzero remainder counts.
+    Where a datetime's methods take a time zone, the default is UTC. A result without one is a plain datetime.
     A time that no datetime can hold, such as the year 30828 or nanoseconds out of range, shows the nearest datetime and
     keeps its exact parts, so it is passed on unchanged.
     """
@@ -32,6 +34,8 @@ class Timestamp(datetime):
     __slots__ = ("_rest",)
 
     _rest: int
+    min: ClassVar[Timestamp]
+    max: ClassVar[Timestamp]
 
     def __new__(
         cls,
@@ -98,6 +102,59 @@ class Timestamp(datetime):
         seconds, steps = divmod(ticks - _FILETIME_EPOCH, 10_000_000)
         return cls.from_parts(seconds, steps * 100)
 
+    @classmethod
+    def parse(cls, text: str) -> Timestamp:
+        """Create one from an RFC 3339 text with up to nine fractional digits, in UTC; the inverse of `rfc3339`.
+
+        Raises:
+            ValueError: It is no such text, or outside the years 1 to 9999 in UTC.
+        """
+        made = cls.from_parts(*parse_rfc3339(text))
+        if not made.is_exact:
+            raise ValueError(f"the time {shown(text)} is not in the years 1 to 9999")
+        return made
+
+    @classmethod
+    def fromisoformat(cls, date_string: str) -> Self:
+        """Create one from an ISO 8601 text, as datetime does, with up to nine fractional digits.
+
+        Raises:
+            ValueError: It is no such text, has no time zone, or more digits than a Timestamp can keep.
+        """
+        return cast("Self", _with_rest(*parse_iso8601(date_string)))
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        """Return the current time, in UTC unless another time zone is given."""
+        return cast("Self", _with_rest(datetime.now(UTC if tz is None else tz)))
+
+    @classmethod
+    def utcnow(cls) -> Self:
+        """Return the current time in UTC."""
+        return cls.now()
+
+    @classmethod
+    def fromtimestamp(cls, timestamp: float, tz: tzinfo | None = None) -> Self:
+        """Create one from a POSIX timestamp, in UTC unless another time zone is given."""
+        return cast("Self", _with_rest(datetime.fromtimestamp(timestamp, UTC if tz is None else tz)))
+
+    @classmethod
+    def utcfromtimestamp(cls, t: float, /) -> Self:
+        """Create one from a POSIX timestamp, in UTC."""
+        return cls.fromtimestamp(t)
+
+    @classmethod
+    def fromordinal(cls, n: int, /) -> Self:
+        """Create one from the ordinal of a day: its midnight in UTC."""
+        return cast("Self", _with_rest(datetime.fromordinal(n)))
+
+    @classmethod
+    def combine(cls, date: date, time: time, tzinfo: tzinfo | None = _THE_TIMES_OWN) -> Self:
+        """Combine a day and a clock time: in a given zone, else in the time's or in UTC; a plain datetime for None."""
+        zone = (time.tzinfo or UTC) if tzinfo is _THE_TIMES_OWN else tzinfo
+        plain = datetime.combine(date, time, zone)
+        return cast("Self", plain if zone is None else _with_rest(plain))
+
     @property
     def nanosecond(self) -> int:
         """The nanoseconds below the microsecond, 0 to 999."""
@@ -140,24 +197,33 @@ class Timestamp(datetime):
         """
         if timespec == "nanoseconds" or (timespec == "auto" and self.nanosecond):
             text = super().isoformat(sep, "microseconds")
-            digits = text.index(".") + 7
+            digits = len("0001-01-01T00:00:00.000000")
             return f"{text[:digits]}{self.nanosecond:03}{text[digits:]}"
         return super().isoformat(sep, timespec)
 
-    def replace(self, *args: Any, nanosecond: int | None = None, **fields: Any) -> Self:
+    @overload
+    def replace(self, *args: Any, tzinfo: None, **fields: Any) -> datetime: ...
+    @overload
+    def replace(self, *args: Any, nanosecond: int | None = None, **fields: Any) -> Self: ...
+    def replace(self, *args: Any, nanosecond: int | None = None, **fields: Any) -> datetime:
         """Return a copy with some fields replaced, as datetime does.
 
-        The remainder below the microsecond stays, unless `nanosecond` or a new microsecond is given.
+        The remainder below the microsecond stays, unless `nanosecond` or a new microsecond is given. Without a time
+        zone (`tzinfo=None`) the result is a plain datetime, which has no remainder.
 
         Raises:
-            ValueError: There is no such date, the time zone was removed, or `nanosecond` is out of range.
+            ValueError: There is no such date, or `nanosecond` is out of range or given for a plain datetime.
         """
-        plain = _from_fields(datetime, self).replace(*args, **fields)
+        plain: datetime = _from_fields(datetime, self).replace(*args, **fields)
         if plain.tzinfo is None:
-            raise ValueError("a Timestamp needs a time zone")
+            if nanosecond is not None:
+                raise ValueError("without a time zone it is a plain datetime, which has no nanosecond")
+            return plain
         if nanosecond is None:
             nanosecond = 0 if "microsecond" in fields or len(args) > 6 else self.nanosecond
-        return cast("Self", _with_rest(plain, _checked_rest(nanosecond)))
+        return _with_rest(plain, _checked_rest(nanosecond))
+
+    __replace__ = replace  # for copy.replace
 
     def astimezone(self, tz: tzinfo | None = None) -> Self:
         """Return the same instant in another time zone, or in the local one."""
@@ -182,8 +248,12 @@ class Timestamp(datetime):
             return self + -other
         if not isinstance(other, datetime):
             return NotImplemented
-        delta = _from_fields(datetime, self) - _from_fields(datetime, other)
-        rest = self.nanosecond - getattr(other, "_rest", 0)
+        try:
+            plain = _from_fields(datetime, other)
+        except (TypeError, ValueError):  # a subclass without fields, such as pandas' NaT
+            return NotImplemented
+        delta = _from_fields(datetime, self) - plain
+        rest = self.nanosecond - _rest_of(other)
         return Duration.from_nanoseconds(timedelta_nanoseconds(delta) + rest) if rest else delta
 
     def __rsub__(self, other: datetime, /) -> timedelta:
@@ -192,27 +262,34 @@ class Timestamp(datetime):
         return Duration.from_nanoseconds(timedelta_nanoseconds(delta) - rest) if rest else delta
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, datetime):
-            return NotImplemented
-        return other.utcoffset() is not None and self.epoch_nanoseconds == _nanoseconds_of(other)
+        try:
+            compared = self._compared(other)
+        except TypeError:
+            return False
+        return NotImplemented if compared is None else compared == 0
 
     def __ne__(self, other: object) -> bool:
-        return not self == other if isinstance(other, datetime) else NotImplemented
+        is_equal = self.__eq__(other)
+        return is_equal if is_equal is NotImplemented else not is_equal
 
     def __hash__(self) -> int:
         return hash(self.epoch_nanoseconds) if self.nanosecond else super().__hash__()
 
     def __lt__(self, other: datetime, /) -> bool:  # type: ignore[override]
-        return self._compared(other) < 0 if isinstance(other, datetime) else NotImplemented
+        compared = self._compared(other)
+        return NotImplemented if compared is None else compared < 0
 
     def __le__(self, other: datetime, /) -> bool:  # type: ignore[override]
-        return self._compared(other) <= 0 if isinstance(other, datetime) else NotImplemented
+        compared = self._compared(other)
+        return NotImplemented if compared is None else compared <= 0
 
     def __gt__(self, other: datetime, /) -> bool:  # type: ignore[override]
-        return self._compared(other) > 0 if isinstance(other, datetime) else NotImplemented
+        compared = self._compared(other)
+        return NotImplemented if compared is None else compared > 0
 
     def __ge__(self, other: datetime, /) -> bool:  # type: ignore[override]
-        return self._compared(other) >= 0 if isinstance(other, datetime) else NotImplemented
+        compared = self._compared(other)
+        return NotImplemented if compared is None else compared >= 0
 
     def __repr__(self) -> str:
         text = repr(_from_fields(datetime, self))
@@ -226,10 +303,21 @@ class Timestamp(datetime):
     def __reduce__(self) -> tuple[Any, ...]:
         return self.__reduce_ex__(2)
 
-    def _compared(self, other: datetime) -> int:
-        if other.utcoffset() is None:
+    def _compared(self, other: object) -> int | None:
+        """Return the difference to another time in nanoseconds; None if the other one must decide.
+
+        Raises:
+            TypeError: The other one is a naive datetime.
+        """
+        if not isinstance(other, datetime):
+            return None
+        try:
+            nanoseconds = None if other.utcoffset() is None else _nanoseconds_of(other)
+        except Exception:  # noqa: BLE001 - a subclass that is no point in time, such as pandas' NaT
+            return None
+        if nanoseconds is None:
             raise TypeError("can't compare offset-naive and offset-aware datetimes")
-        return self.epoch_nanoseconds - _nanoseconds_of(other)
+        return self.epoch_nanoseconds - nanoseconds
 
 
 class _InexactTimestamp(Timestamp):
@@ -253,6 +341,9 @@ class _InexactTimestamp(Timestamp):
     def parts(self) -> tuple[int, int]:
         return self._parts
 
+    def astimezone(self, tz: tzinfo | None = None) -> Self:
+        return cast("Self", self.showing(_from_fields(datetime, self).astimezone(tz), self._rest, self._parts))
+
     def __repr__(self) -> str:
         return f"Timestamp.from_parts({self._parts[0]}, {self._parts[1]})"
 
@@ -261,7 +352,7 @@ class _InexactTimestamp(Timestamp):
 
 
 def datetime_parts(moment: datetime) -> tuple[int, int]:
-    """Return seconds and nanos of a datetime or a Timestamp.
+    """Return seconds and nanos of a datetime or a Timestamp, or of pandas' Timestamp, which has nanoseconds as well.
 
     Raises:
         ValueError: The datetime is naive, so it identifies no instant.
@@ -271,7 +362,12 @@ def datetime_parts(moment: datetime) -> tuple[int, int]:
     if moment.utcoffset() is None:
         raise ValueError("the datetime has no time zone")
     delta = moment - EPOCH
-    return delta.days * 86_400 + delta.seconds, delta.microseconds * 1000
+    return delta.days * 86_400 + delta.seconds, delta.microseconds * 1000 + _rest_of(moment)
+
+
+def _rest_of(moment: datetime) -> int:
+    # pandas has the digits below the microsecond in this attribute, too.
+    return int(getattr(moment, "nanosecond", 0))
 
 
 def _from_fields(made: type[Any], moment: datetime) -> Any:
@@ -282,7 +378,7 @@ def _from_fields(made: type[Any], moment: datetime) -> Any:
     return _new_datetime(made, *fields, zone, fold=moment.fold)
 
 
-def _with_rest(moment: datetime, rest: int) -> Timestamp:
+def _with_rest(moment: datetime, rest: int = 0) -> Timestamp:
     made: Timestamp = _from_fields(Timestamp, moment)
     made._rest = rest
     return made
@@ -297,3 +393,7 @@ def _checked_rest(nanosecond: int) -> int:
 def _nanoseconds_of(moment: datetime) -> int:
     seconds, nanos = datetime_parts(moment)
     return seconds * NANOSECONDS + nanos
+
+
+Timestamp.min = Timestamp(1, 1, 1)
+Timestamp.max = Timestamp(9999, 12, 31, 23, 59, 59, 999999, nanosecond=999)
