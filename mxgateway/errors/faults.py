@@ -201,6 +201,13 @@ class ConnectionFault(TransportFault):
         self.polite = polite
 
 
+class UnansweredFault(ConnectionFault):
+    """The peer closed a new connection without a byte: as forwarders do while the gateway behind them restarts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, processed=False)
+
+
 class StreamLimitFault(TransportFault):
     """The call timed out while waiting for a stream: the gateway allows `limit` at once, and all were in use."""
 

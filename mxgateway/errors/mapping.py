@@ -30,15 +30,18 @@ from mxgateway.errors.faults import (
     RpcStatus,
     StreamLimitFault,
     TransportFault,
+    UnansweredFault,
     in_seconds,
     is_reply_too_large,
     pass_gate,
 )
 from mxgateway.errors.texts import (
     CONTRACT_HINT,
+    DROPPED,
     SCOPE,
     SESSION_HINTS,
     TLS_HINT,
+    UNANSWERED,
     UNREAD,
     denial_hint,
     os_text,
@@ -151,7 +154,7 @@ def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -
     if isinstance(fault, ConnectionFault):
         unseen = "" if fault.processed else "; the gateway did not see the request"
         return MxGatewayTransportError(
-            f"{fault}{_during(site)} at {site.endpoint}{unseen}", hint="the gateway or the network dropped the connection",
+            f"{fault}{_during(site)} at {site.endpoint}{unseen}", hint=UNANSWERED if isinstance(fault, UnansweredFault) else DROPPED,
             site=site, phase=phase, grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
         )  # fmt: skip
     if isinstance(fault, CertificateFileFault):

@@ -10,6 +10,8 @@ from typing import Final
 from mxgateway.errors.faults import CONTRACT_HINT as CONTRACT_HINT
 from mxgateway.errors.faults import GrpcStatus, Phase, PinFault, ProxyFault, RpcStatus
 
+DROPPED: Final = "the gateway or the network dropped the connection"
+UNANSWERED: Final = "the gateway may be starting behind a forwarder; otherwise check the port, and whether the gateway expects TLS there"
 TLS_HINT: Final = "check that this port serves TLS, and that both sides share TLS 1.2 or newer"
 
 _X509_NOT_YET_VALID: Final = 9
