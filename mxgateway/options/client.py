@@ -79,6 +79,13 @@ class ClientOptions:
     """How the certificate is verified; None means trust on first use."""
     connect_timeout: float = 10.0
     """Seconds for resolving, connecting, TLS and the HTTP/2 greeting together; beyond it, a plant's network is down."""
+    wait: float | None = 0.0
+    """Seconds within which `connect` starts further attempts while the gateway is not up yet; None waits forever.
+
+    With 0 there is one attempt: a person who mistyped the host wants to know at once. The pauses are those of
+    `RecoveryOptions`. What waiting does not mend, such as a refused certificate, ends it at once. Reconnecting later is
+    a matter of each call and subscription.
+    """
     call_timeout: float | None = 30.0
     """Default timeout of a unary call in seconds: the gateway's own command timeout. None waits forever."""
     max_receive_bytes: int = 16 * 1024 * 1024
@@ -140,6 +147,8 @@ class ClientOptions:
             raise refused(f"contract is {self.contract!r}", 'give a Contract, such as Contract.load(FILE), or "auto"')
         check_timeout("connect_timeout", self.connect_timeout)
         check_timeout("call_timeout", self.call_timeout)
+        if self.wait != 0 or isinstance(self.wait, bool):
+            check_timeout("wait", self.wait)
         check_switch("plaintext", self.plaintext)
         if self.tls is not None and not isinstance(self.tls, TlsOptions):
             raise refused(f"tls is {self.tls!r:.100}", "give TlsOptions, or None for trust on first use")
