@@ -91,9 +91,17 @@ class RpcStatus(TransportFault):
     """A gRPC status other than OK: from trailers or, if `synthesised`, derived from an HTTP status or RST_STREAM."""
 
     def __init__(
-        self, code: GrpcStatus, message: str = "", *, synthesised: bool = False, processed: bool = True
+        self,
+        code: GrpcStatus,
+        message: str = "",
+        *,
+        synthesised: bool = False,
+        processed: bool = True,
+        misdirected: bool = False,
     ) -> None:
         super().__init__(f"{code.name}: {message}")
+        self.misdirected = misdirected
+        """True for HTTP status 421: the server does not answer for the name in ``:authority`` on this connection."""
         self.code = code
         self.message = OPEN_GATE.line(message)
         self.synthesised = synthesised

@@ -38,6 +38,7 @@ from mxgateway.errors.faults import (
 from mxgateway.errors.texts import (
     CONTRACT_HINT,
     DROPPED,
+    MISDIRECTED,
     SCOPE,
     SESSION_HINTS,
     TLS_HINT,
@@ -223,6 +224,8 @@ def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
 def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], str, bool]:
     """Return class, hint and whether a retry may succeed."""
     galaxy = _GALAXY_SERVICE in site.method
+    if fault.misdirected:
+        return MxGatewayTransportError, MISDIRECTED, False
     match fault.code:
         case GrpcStatus.UNAUTHENTICATED:
             return MxGatewayAuthenticationError, "pass an API key that this gateway knows", False

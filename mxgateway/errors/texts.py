@@ -141,6 +141,10 @@ def os_text(fault: BaseException) -> str:
 
 # -- refusals by a gateway
 
+MISDIRECTED: Final = (
+    "connect by a name for which it answers, or set authority or server_name_override to one; "
+    "the name in TLS (SNI) and that in :authority must be the same"
+)
 UNREAD: Final = re.compile(
     r"request is malformed|deserializing request|parsing (request|message)|InvalidProtocolBuffer", re.IGNORECASE
 )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
 from mxgateway.options.checks import check_metadata, check_switch, check_timeout, is_whole, refuse_unusable, refused
 from mxgateway.options.credentials import ApiKey, Secret
-from mxgateway.options.endpoints import HttpProxy
+from mxgateway.options.endpoints import Endpoint, HttpProxy
+from mxgateway.options.hosts import authority_defect, peer_name
 from mxgateway.options.secret_fields import hide_arguments
 from mxgateway.options.tls import TlsOptions
 from mxgateway.options.tracing import Tracer
@@ -113,6 +114,12 @@ class ClientOptions:
     Never taken from the environment: a proxy set there for a browser seldom leads into a plant, and the API key's route
     must be an explicit choice.
     """
+    authority: str | None = None
+    """The ``:authority`` of every call, ``host`` or ``host:port``, for a reverse proxy that routes by it.
+
+    None sends the name that TLS verifies (`TlsOptions.server_name_override`, else the endpoint's host) and the port: a
+    server may refuse a call whose name differs from that of the connection.
+    """
     metadata: tuple[tuple[str, str], ...] = ()
     """Additional metadata of every call (names in lower case, without ``authorization``)."""
     keepalive_time: float | None = 30.0
@@ -147,6 +154,10 @@ class ClientOptions:
             raise refused(f"contract is {self.contract!r}", 'give a Contract, such as Contract.load(FILE), or "auto"')
         check_timeout("connect_timeout", self.connect_timeout)
         check_timeout("call_timeout", self.call_timeout)
+        if self.authority is not None:
+            why = authority_defect(self.authority) if isinstance(self.authority, str) else "it is not a str"
+            if why:
+                raise refused(f"authority is {self.authority!r:.100}: {why}", "give host or host:port")
         if self.wait != 0 or isinstance(self.wait, bool):
             check_timeout("wait", self.wait)
         check_switch("plaintext", self.plaintext)
@@ -180,6 +191,15 @@ class ClientOptions:
     def http_proxy(self) -> HttpProxy | None:
         """The proxy in its parsed form."""
         return self.proxy if isinstance(self.proxy, HttpProxy) else None
+
+    def peer_name(self, endpoint: Endpoint) -> str:
+        """Return the name by which a gateway is verified and addressed: the same in SNI and in ``:authority``."""
+        override = self.tls.server_name_override if self.tls is not None else None
+        return peer_name(override or endpoint.host)
+
+    def authority_of(self, endpoint: Endpoint) -> str:
+        """Return the ``:authority`` of calls to a gateway."""
+        return self.authority or str(Endpoint(self.peer_name(endpoint), endpoint.port))
 
     def secrets(self) -> Iterator[Secret]:
         """Yield the secrets to hide in texts: the API key, the password of the proxy and that of the client key."""

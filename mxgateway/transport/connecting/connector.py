@@ -38,7 +38,7 @@ class Connector:
             check_host_name(endpoint)  # the proxy resolves it
         first = self._proxy or endpoint
         self._resolver = Resolver(first.host, first.port)
-        self._tls = None if options.plaintext else _tls(endpoint, options.tls or TlsOptions())
+        self._tls = None if options.plaintext else _tls(endpoint, options)
 
     async def connect(self) -> Connection:
         """Return a connection on which the gateway has answered the HTTP/2 greeting.
@@ -119,8 +119,8 @@ def _rank(attempt: Attempt) -> int:
     return len(_WAY) if isinstance(attempt.fault, ssl.SSLError) else _WAY.index(attempt.phase)
 
 
-def _tls(endpoint: Endpoint, options: TlsOptions) -> GatewayTls:
+def _tls(endpoint: Endpoint, options: ClientOptions) -> GatewayTls:
     """Import the TLS modules only if TLS is used: a program without it starts faster."""
     from mxgateway.transport.connecting.tls import GatewayTls
 
-    return GatewayTls(endpoint, options)
+    return GatewayTls(endpoint, options.peer_name(endpoint), options.tls or TlsOptions())

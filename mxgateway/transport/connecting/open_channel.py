@@ -52,6 +52,7 @@ class ClientOptionFields(TypedDict, total=False):
     max_listed_bytes: int
     max_send_bytes: int
     proxy: HttpProxy | str | None
+    authority: str | None
     metadata: tuple[tuple[str, str], ...]
     keepalive_time: float | None
     keepalive_timeout: float

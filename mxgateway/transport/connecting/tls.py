@@ -54,11 +54,12 @@ class GatewayTls:
 
     Args:
         endpoint: The gateway's address.
+        server_name: The name to send and to verify.
         options: How its certificate is verified.
     """
 
-    def __init__(self, endpoint: Endpoint, options: TlsOptions) -> None:
-        self._server_name = options.server_name_override or endpoint.host
+    def __init__(self, endpoint: Endpoint, server_name: str, options: TlsOptions) -> None:
+        self._server_name = server_name
         self._trust = trust_in(endpoint, options)
         self._options = options
         self._handshake: Handshake | None = None
