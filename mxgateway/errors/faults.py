@@ -91,9 +91,17 @@ class RpcStatus(TransportFault):
     """A gRPC status other than OK: from trailers or, if `synthesised`, derived from an HTTP status or RST_STREAM."""
 
     def __init__(
-        self, code: GrpcStatus, message: str = "", *, synthesised: bool = False, processed: bool = True
+        self,
+        code: GrpcStatus,
+        message: str = "",
+        *,
+        synthesised: bool = False,
+        processed: bool = True,
+        misdirected: bool = False,
     ) -> None:
         super().__init__(f"{code.name}: {message}")
+        self.misdirected = misdirected
+        """True for HTTP status 421: the server does not answer for the name in ``:authority`` on this connection."""
         self.code = code
         self.message = OPEN_GATE.line(message)
         self.synthesised = synthesised
@@ -199,6 +207,13 @@ class ConnectionFault(TransportFault):
         super().__init__(text)
         self.processed = processed
         self.polite = polite
+
+
+class UnansweredFault(ConnectionFault):
+    """The peer closed a new connection without a byte: as forwarders do while the gateway behind them restarts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, processed=False)
 
 
 class StreamLimitFault(TransportFault):

@@ -30,15 +30,19 @@ from mxgateway.errors.faults import (
     RpcStatus,
     StreamLimitFault,
     TransportFault,
+    UnansweredFault,
     in_seconds,
     is_reply_too_large,
     pass_gate,
 )
 from mxgateway.errors.texts import (
     CONTRACT_HINT,
+    DROPPED,
+    MISDIRECTED,
     SCOPE,
     SESSION_HINTS,
     TLS_HINT,
+    UNANSWERED,
     UNREAD,
     denial_hint,
     os_text,
@@ -151,7 +155,7 @@ def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -
     if isinstance(fault, ConnectionFault):
         unseen = "" if fault.processed else "; the gateway did not see the request"
         return MxGatewayTransportError(
-            f"{fault}{_during(site)} at {site.endpoint}{unseen}", hint="the gateway or the network dropped the connection",
+            f"{fault}{_during(site)} at {site.endpoint}{unseen}", hint=UNANSWERED if isinstance(fault, UnansweredFault) else DROPPED,
             site=site, phase=phase, grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
         )  # fmt: skip
     if isinstance(fault, CertificateFileFault):
@@ -220,6 +224,8 @@ def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
 def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], str, bool]:
     """Return class, hint and whether a retry may succeed."""
     galaxy = _GALAXY_SERVICE in site.method
+    if fault.misdirected:
+        return MxGatewayTransportError, MISDIRECTED, False
     match fault.code:
         case GrpcStatus.UNAUTHENTICATED:
             return MxGatewayAuthenticationError, "pass an API key that this gateway knows", False

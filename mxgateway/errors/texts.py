@@ -10,6 +10,8 @@ from typing import Final
 from mxgateway.errors.faults import CONTRACT_HINT as CONTRACT_HINT
 from mxgateway.errors.faults import GrpcStatus, Phase, PinFault, ProxyFault, RpcStatus
 
+DROPPED: Final = "the gateway or the network dropped the connection"
+UNANSWERED: Final = "the gateway may be starting behind a forwarder; otherwise check the port, and whether the gateway expects TLS there"
 TLS_HINT: Final = "check that this port serves TLS, and that both sides share TLS 1.2 or newer"
 
 _X509_NOT_YET_VALID: Final = 9
@@ -139,6 +141,10 @@ def os_text(fault: BaseException) -> str:
 
 # -- refusals by a gateway
 
+MISDIRECTED: Final = (
+    "connect by a name for which it answers, or set authority or server_name_override to one; "
+    "the name in TLS (SNI) and that in :authority must be the same"
+)
 UNREAD: Final = re.compile(
     r"request is malformed|deserializing request|parsing (request|message)|InvalidProtocolBuffer", re.IGNORECASE
 )

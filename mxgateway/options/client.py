@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
 from mxgateway.options.checks import check_metadata, check_switch, check_timeout, is_whole, refuse_unusable, refused
 from mxgateway.options.credentials import ApiKey, Secret
-from mxgateway.options.endpoints import HttpProxy
+from mxgateway.options.endpoints import Endpoint, HttpProxy
+from mxgateway.options.hosts import authority_defect, peer_name
 from mxgateway.options.secret_fields import hide_arguments
 from mxgateway.options.tls import TlsOptions
 from mxgateway.options.tracing import Tracer
@@ -79,6 +80,13 @@ class ClientOptions:
     """How the certificate is verified; None means trust on first use."""
     connect_timeout: float = 10.0
     """Seconds for resolving, connecting, TLS and the HTTP/2 greeting together; beyond it, a plant's network is down."""
+    wait: float | None = 0.0
+    """Seconds within which `connect` starts further attempts while the gateway is not up yet; None waits forever.
+
+    With 0 there is one attempt: a person who mistyped the host wants to know at once. The pauses are those of
+    `RecoveryOptions`. What waiting does not mend, such as a refused certificate, ends it at once. Reconnecting later is
+    a matter of each call and subscription.
+    """
     call_timeout: float | None = 30.0
     """Default timeout of a unary call in seconds: the gateway's own command timeout. None waits forever."""
     max_receive_bytes: int = 16 * 1024 * 1024
@@ -105,6 +113,12 @@ class ClientOptions:
 
     Never taken from the environment: a proxy set there for a browser seldom leads into a plant, and the API key's route
     must be an explicit choice.
+    """
+    authority: str | None = None
+    """The ``:authority`` of every call, ``host`` or ``host:port``, for a reverse proxy that routes by it.
+
+    None sends the name that TLS verifies (`TlsOptions.server_name_override`, else the endpoint's host) and the port: a
+    server may refuse a call whose name differs from that of the connection.
     """
     metadata: tuple[tuple[str, str], ...] = ()
     """Additional metadata of every call (names in lower case, without ``authorization``)."""
@@ -140,6 +154,12 @@ class ClientOptions:
             raise refused(f"contract is {self.contract!r}", 'give a Contract, such as Contract.load(FILE), or "auto"')
         check_timeout("connect_timeout", self.connect_timeout)
         check_timeout("call_timeout", self.call_timeout)
+        if self.authority is not None:
+            why = authority_defect(self.authority) if isinstance(self.authority, str) else "it is not a str"
+            if why:
+                raise refused(f"authority is {self.authority!r:.100}: {why}", "give host or host:port")
+        if self.wait != 0 or isinstance(self.wait, bool):
+            check_timeout("wait", self.wait)
         check_switch("plaintext", self.plaintext)
         if self.tls is not None and not isinstance(self.tls, TlsOptions):
             raise refused(f"tls is {self.tls!r:.100}", "give TlsOptions, or None for trust on first use")
@@ -171,6 +191,15 @@ class ClientOptions:
     def http_proxy(self) -> HttpProxy | None:
         """The proxy in its parsed form."""
         return self.proxy if isinstance(self.proxy, HttpProxy) else None
+
+    def peer_name(self, endpoint: Endpoint) -> str:
+        """Return the name by which a gateway is verified and addressed: the same in SNI and in ``:authority``."""
+        override = self.tls.server_name_override if self.tls is not None else None
+        return peer_name(override or endpoint.host)
+
+    def authority_of(self, endpoint: Endpoint) -> str:
+        """Return the ``:authority`` of calls to a gateway."""
+        return self.authority or str(Endpoint(self.peer_name(endpoint), endpoint.port))
 
     def secrets(self) -> Iterator[Secret]:
         """Yield the secrets to hide in texts: the API key, the password of the proxy and that of the client key."""

@@ -10,13 +10,12 @@ from typing import Final
 
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.options.credentials import Secret
+from mxgateway.options.hosts import ascii_name, host_defect, is_server_name
 
 _SCHEME: Final = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*)://(.*)$")
 _SHOWN: Final = 300
 """Characters of a malformed endpoint that the error shows."""
 _PORT: Final = re.compile(r"[0-9]{1,5}")
-_HOST: Final = re.compile(r"[A-Za-z0-9_.-]+")
-"""The characters of a host name; the resolver checks the lengths of its labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,44 +69,9 @@ def _read_endpoint(text: str) -> Endpoint | str:
             if _is_shown(text)
             else "the port is not a number"
         )
-    name = host[1:-1] if host.startswith("[") and host.endswith("]") else _ascii_name(host)
-    if why := _host_defect(host, name):
+    if why := host_defect(host):
         return why
-    return Endpoint(name, int(port), scheme)
-
-
-def _host_defect(host: str, name: str) -> str:
-    """Return what is wrong with a host; empty if nothing is. `name` is its ASCII form."""
-    if host.startswith("[") and host.endswith("]"):
-        import ipaddress
-
-        try:
-            ipaddress.IPv6Address(name)
-        except ValueError:
-            return "the text in brackets is not an IPv6 address"
-        return ""
-    if ":" in host:
-        return "an IPv6 address must be in brackets"
-    if not host:
-        return "the host is missing"
-    if not name and host.isprintable():
-        return "the host is not a host name"
-    return "" if _HOST.fullmatch(name) else "the host has a character that is not allowed in a host name"
-
-
-def _ascii_name(host: str) -> str:
-    """Return a host name in ASCII (IDNA); empty if that is impossible, or if a character would vanish.
-
-    The result may still contain forbidden characters: a full-width solidus becomes a solidus.
-    """
-    if host.isascii():
-        return host
-    import stringprep
-
-    try:
-        return "" if any(map(stringprep.in_table_b1, host)) else host.encode("idna").decode("ascii")
-    except UnicodeError:
-        return ""
+    return Endpoint(host[1:-1] if host.startswith("[") else ascii_name(host), int(port), scheme)
 
 
 def _is_shown(text: str) -> bool:
@@ -135,6 +99,8 @@ class HttpProxy:
         """Why it cannot be used, in words that show no secret; empty if it can."""
         if not (isinstance(self.host, str) and isinstance(self.port, int) and 1 <= self.port <= 65535):
             return "its host is not a str, or its port is not a number from 1 to 65535"
+        if not ascii_name(self.host):
+            return "its host is not a host name"
         return "" if self.credentials is None else _credentials_defect(self.credentials.reveal())
 
     @classmethod
@@ -212,18 +178,6 @@ def _credentials_defect(given: object) -> str:
     except UnicodeError:
         return "user or password is not UTF-8 text"
     return "" if given.partition(":")[0] else "the user name is missing"
-
-
-def is_server_name(name: str) -> bool:
-    """Return whether `name` can be used as a TLS server name."""
-    import ipaddress
-
-    try:
-        if ":" in name:
-            return bool(ipaddress.IPv6Address(name))
-        return bool(name.encode("idna")) and bool(_HOST.fullmatch(_ascii_name(name)))
-    except ValueError:  # UnicodeError is one
-        return False
 
 
 def check_host_name(endpoint: Endpoint) -> None:

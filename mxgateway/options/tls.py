@@ -10,7 +10,7 @@ from typing import Final
 
 from mxgateway.options.checks import check_file, check_switch, refuse_unusable, refused
 from mxgateway.options.credentials import Secret
-from mxgateway.options.endpoints import is_server_name
+from mxgateway.options.hosts import is_server_name
 from mxgateway.options.secret_fields import hide_arguments
 
 _FINGERPRINT: Final = re.compile(r"(?i)(?:sha-?256(?:\s+fingerprint)?\s*[:=])?\s*+([0-9a-f:\s]*+)")
@@ -30,7 +30,7 @@ class TlsOptions:
     require_certificate_validation: bool = False
     """Verify against the system's roots instead of trusting the first certificate seen."""
     server_name_override: str | None = None
-    """The server name to send (SNI) and to verify, if it differs from the endpoint's host."""
+    """The server name to send (in SNI and in ``:authority``) and to verify, if it differs from the endpoint's host."""
     pin: str | Sequence[str] | None = None
     """SHA-256 fingerprint of the certificate, as hex with or without colons; of several, one must match (a rollover).
 

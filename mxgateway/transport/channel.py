@@ -43,7 +43,7 @@ class Channel:
         self.endpoint = endpoint
         self.options = options
         scheme = "http" if options.plaintext else "https"
-        self.request_headers = RequestHeaders(scheme, str(endpoint), options.key, options.metadata)
+        self.request_headers = RequestHeaders(scheme, options.authority_of(endpoint), options.key, options.metadata)
         self.gate = Gate(options.secrets())
         """Hides secrets in this client's texts."""
         self.codec: Codec = BUILTIN

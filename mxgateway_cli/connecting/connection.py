@@ -53,6 +53,7 @@ def take_settings(ctx: click.Context, params: dict[str, Any]) -> ConnectionSetti
         plaintext=plaintext,
         tls=None if plaintext else tls_options(taken),
         proxy=None if simulator else taken["proxy"],
+        authority=None if simulator else taken["authority"],
         api_key=None if simulator else _api_key(choices),
         timeout=timeout,
         call_timeout=call_timeout,

@@ -24,7 +24,7 @@ from mxgateway_cli.running.app import App
 
 VERIFYING: Final = ("ca_file", "require_certificate_validation", "pin")
 TLS_OPTIONS: Final = ("tls", *VERIFYING, "server_name_override", "known_hosts", "client_cert", "client_key")
-SERVER_OPTIONS: Final = ("endpoint", "api_key", "api_key_file", "api_key_env", "proxy")
+SERVER_OPTIONS: Final = ("endpoint", "api_key", "api_key_file", "api_key_env", "proxy", "authority")
 OPTIONS: Final = (*SERVER_OPTIONS, *TLS_OPTIONS, "plaintext", "simulator", "contract", "timeout")
 
 _EXCLUSIVE: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {

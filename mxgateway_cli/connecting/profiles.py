@@ -27,10 +27,10 @@ _LIMIT: Final = 1024 * 1024
 _LONGEST_NAME: Final = 64
 FILES: Final = ("ca-file", "known-hosts", "client-cert", "client-key", "api-key-file", "contract")
 _FLAGS: Final = ("plaintext", "tls", "require-certificate-validation")
-_TEXTS: Final = ("endpoint", "server-name-override", "proxy", "api-key-env")
+_TEXTS: Final = ("endpoint", "server-name-override", "authority", "proxy", "api-key-env")
 OPTIONS: Final = (
-    "endpoint", "plaintext", "tls", "ca-file", "require-certificate-validation", "server-name-override", "pin", "known-hosts",
-    "client-cert", "client-key", "proxy", "api-key-env", "api-key-file", "contract", "timeout",
+    "endpoint", "plaintext", "tls", "ca-file", "require-certificate-validation", "server-name-override", "authority", "pin",
+    "known-hosts", "client-cert", "client-key", "proxy", "api-key-env", "api-key-file", "contract", "timeout",
 )  # fmt: skip
 """The options that a profile can hold, in display order."""
 
@@ -279,6 +279,7 @@ def _check_variable(name: str) -> None:
 
 _CHECKS: Final[Mapping[str, Callable[[str], object]]] = {
     "api-key-env": _check_variable,
+    "authority": lambda text: mxgateway.ClientOptions(authority=text),
     "endpoint": lambda text: mxgateway.Endpoint.parse(text),
     "pin": lambda text: mxgateway.TlsOptions(pin=text),
     "proxy": lambda text: mxgateway.HttpProxy.parse(text),

@@ -121,7 +121,10 @@ CONNECTION_OPTIONS: Final[tuple[Decorator, ...]] = (
         "--require-certificate-validation", is_flag=True, envvar="MXGATEWAY_REQUIRE_CERTIFICATE_VALIDATION", show_envvar=True,
         help="Verify the gateway against the system's CAs.",
     ),
-    _connection("--server-name-override", metavar="NAME", help="Server name to expect in the certificate."),
+    _connection(
+        "--server-name-override", metavar="NAME", help="Server name to expect in the certificate, and to name in calls."
+    ),
+    _connection("--authority", metavar="HOST[:PORT]", help="Name of the gateway in calls (:authority)."),
     _connection(
         "--pin", multiple=True, metavar="SHA256", envvar="MXGATEWAY_PIN", show_envvar=True,
         help="Fingerprint that the certificate must have; if repeated, any one of them.",

@@ -26,6 +26,8 @@ class ConnectionSettings:
     call_timeout: float | None
     """Timeout of connecting and of each call, in seconds; None uses the library's defaults."""
     simulator: bool
+    authority: str | None = None
+    """The ``:authority`` of calls; None derives it from the endpoint."""
     contract: Contract | Literal["auto"] | None = None
     """The contract to use; None is the program's own."""
 
@@ -37,7 +39,8 @@ class ConnectionSettings:
     def client_options(self) -> ClientOptions:
         """Return the library's options."""
         options = mxgateway.ClientOptions(
-            api_key=self.api_key, plaintext=self.plaintext, tls=self.tls, proxy=self.proxy, contract=self.contract
+            api_key=self.api_key, plaintext=self.plaintext, tls=self.tls, proxy=self.proxy, contract=self.contract,
+            authority=self.authority,
         )  # fmt: skip
         if self.call_timeout is None:
             return options

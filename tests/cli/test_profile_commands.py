@@ -54,7 +54,7 @@ async def test_every_option_is_written_and_shown(shell: Shell, tmp_path: Path) -
     paths = {name: str(tmp_path / name) for name in ("cert.pem", "key.pem", "api.key", "known")}
     outcome = await shell.profile(
         "set", "plant", "--endpoint", "gw.plant:5001", "--tls", "--pin", "aa" * 32, "--pin", "bb" * 32,
-        "--server-name-override", "gw", "--client-cert", paths["cert.pem"], "--client-key", paths["key.pem"],
+        "--server-name-override", "gw", "--authority", "gw:1", "--client-cert", paths["cert.pem"], "--client-key", paths["key.pem"],
         "--proxy", "http://proxy:3128", "--api-key-file", paths["api.key"], "--timeout", "2.5", "--json",
     )  # fmt: skip
 
@@ -64,6 +64,7 @@ async def test_every_option_is_written_and_shown(shell: Shell, tmp_path: Path) -
         "endpoint": "gw.plant:5001",
         "tls": True,
         "server-name-override": "gw",
+        "authority": "gw:1",
         "pin": ["aa" * 32, "bb" * 32],
         "client-cert": paths["cert.pem"],
         "client-key": paths["key.pem"],
@@ -192,6 +193,7 @@ async def test_a_removed_profile_is_gone_and_the_others_stay(shell: Shell) -> No
         (("--pin", "00"), "not a SHA-256 fingerprint"),
         (("--timeout", "0"), "not a positive number"),
         (("--server-name-override", "a b"), "server_name_override"),
+        (("--authority", "a b"), "authority is"),
         (("--ca-file", "no-such-file.pem"), "does not exist"),
         (("--plaintext", "--tls"), "--plaintext and --tls contradict each other"),
         (("--api-key-env", "A", "--api-key-file", __file__), "--api-key-env and --api-key-file contradict each other"),

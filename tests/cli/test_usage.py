@@ -21,6 +21,7 @@ KEY = "mxgw_someone_v3rysecret"
         (("ping", "--plaintext", "--known-hosts", "f"), "--plaintext and --known-hosts contradict each other"),
         (("ping", "--plaintext", "--client-cert", __file__), "--plaintext and --client-cert contradict each other"),
         (("ping", "--simulator", "--proxy", "http://p:1"), "--simulator and --proxy contradict each other"),
+        (("ping", "--simulator", "--authority", "gw"), "--simulator and --authority contradict each other"),
         (("ping", "--simulator", "--pin", "00" * 32), "--simulator and --pin contradict each other"),
         (("ping", "--known-hosts", "f", "--ca-file", __file__), "--known-hosts and --ca-file contradict each other"),
         (("ping", "--known-hosts", "f", "--pin", "00" * 32), "--known-hosts and --pin contradict each other"),

@@ -35,6 +35,7 @@ from mxgateway.errors.faults import (
     RpcStatus,
     StreamLimitFault,
     TransportFault,
+    UnansweredFault,
     is_reply_too_large,
 )
 from tests.errors.places import (
@@ -64,6 +65,7 @@ FAULTS: list[Row] = [
     (ClosedFault("the client was closed"), Transport, "stream", GrpcStatus.CANCELLED, False, "open a new client"),
     (ConnectionFault("it was lost"), Transport, "stream", UNAVAILABLE, True, "it was lost"),
     (ConnectionFault("gone", processed=False), Transport, "stream", UNAVAILABLE, True, "did not see the request"),
+    (UnansweredFault("it closed"), Transport, "stream", UNAVAILABLE, True, "the gateway may be starting"),
     (
         NotHttp2Fault("it answered in HTTP/1"),
         Protocol,

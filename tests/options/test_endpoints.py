@@ -9,6 +9,7 @@ import traceback
 import unicodedata
 from collections.abc import Callable
 
+import idna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +36,12 @@ from tests.rows import each_row
         ("  localhost:5000\n", Endpoint("localhost", 5000)),
         ("localhost:00080", Endpoint("localhost", 80)),
         ("zürich.example:5000", Endpoint("xn--zrich-kva.example", 5000)),
+        ("ZÜRICH.example.:5000", Endpoint("xn--zrich-kva.example.", 5000)),
+        ("straße.example:5000", Endpoint("xn--strae-oqa.example", 5000)),
+        ("STRAẞE.example:5000", Endpoint("xn--strae-oqa.example", 5000)),
+        ("βόλος.example:5000", Endpoint("xn--nxasmm1c.example", 5000)),
+        ("ΒΌΛΟΣ.example:5000", Endpoint("xn--nxasmq6b.example", 5000)),
+        ("ｇｗ。plant:5000", Endpoint("gw.plant", 5000)),
     ],
 )
 def test_what_people_write_is_read(text: str, endpoint: Endpoint) -> None:
@@ -79,6 +86,13 @@ def test_what_people_write_is_read(text: str, endpoint: Endpoint) -> None:
         ("a\x00b:5000", "not allowed in a host name"),
         ("\ud800:5000", "not allowed in a host name"),
         ("ü" * 100 + ":5000", "is not a host name"),
+        ("ß" * 60 + ":5000", "is not a host name"),
+        ("zürich..example:5000", "is not a host name"),
+        (".:5000", "the host is missing"),
+        ("ﬁlter.example:5000", "is not allowed in IDNA 2008"),
+        ("gw①.example:5000", "is not allowed in IDNA 2008"),
+        ("gw\u200d.example:5000", "not allowed in a host name"),
+        ("xn--ß.example:5000", "is not allowed in IDNA 2008"),
     ],
 )
 def test_what_is_no_endpoint_is_refused_with_the_part_that_is_wrong(text: str, why: str) -> None:
@@ -102,6 +116,16 @@ def test_any_text_is_an_endpoint_or_refused(text: str) -> None:
         assert endpoint.host.isascii()
         shown = str(endpoint)
     assert shown.isprintable()
+
+
+@given(st.text(st.sampled_from("aZ09-_.äÖßẞςΣσé\u0301日本ｇ。①ﬁ\u200dאİıK☃"), min_size=1, max_size=12))
+def test_a_name_is_never_made_another_one_than_in_idna_2008(host: str) -> None:
+    try:
+        found = Endpoint.parse(f"{host}:1").host
+        expected = idna.encode(host, uts46=True, transitional=False).decode()
+    except (MxGatewayInvalidRequestError, idna.IDNAError):
+        return
+    assert found.lower() == expected
 
 
 hosts = st.one_of(

@@ -17,7 +17,9 @@ from mxgateway.errors import (
     Phase,
 )
 from mxgateway.errors.faults import NotHttp2Fault
+from tests.peers.certificates import ServerCertificate
 from tests.peers.raw_peers import (
+    HALF_GREETING,
     Http2Peer,
     Http2Server,
     RawServer,
@@ -109,8 +111,32 @@ async def test_a_peer_that_accepts_no_connection() -> None:
         assert "within 0.3 s" in error.message
 
 
-async def test_a_peer_that_closes_at_once() -> None:
+@pytest.mark.parametrize("tls", [False, True], ids=["plaintext", "TLS"])
+async def test_a_peer_that_closes_without_a_byte_may_be_a_forwarder_whose_gateway_restarts(tls: bool) -> None:
     async with RawServer(closes_at_once) as server:
+        phase: Phase = "tls" if tls else "http2"
+        error = await refused(server.endpoint, MxGatewayTransportError, phase, plaintext=not tls)
+        assert (error.grpc_status, error.retryable) == (GrpcStatus.UNAVAILABLE, True)
+        assert tls or "closed the connection instead of answering" in error.message
+        await server.all_gone()
+
+
+async def test_a_peer_that_closes_after_the_tls_handshake_may_be_a_forwarder_as_well(
+    own_certificate: ServerCertificate,
+) -> None:
+    async with RawServer(closes_at_once, tls=own_certificate.context()) as server:
+        error = await refused(server.endpoint, MxGatewayTransportError, "http2", plaintext=False)
+        assert (error.grpc_status, error.retryable) == (GrpcStatus.UNAVAILABLE, True)
+        assert "maybe because it requires a client certificate" in error.message
+        await server.all_gone()
+
+
+async def test_a_peer_that_closes_in_the_middle_of_its_greeting_is_no_gateway() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65536)
+        writer.write(HALF_GREETING)
+
+    async with RawServer(script) as server:
         error = await refused(server.endpoint, MxGatewayProtocolError, "http2")
         assert "closed the connection instead of answering" in error.message
         await server.all_gone()

@@ -1,4 +1,4 @@
-"""Of a host's addresses the first one that answers is taken; the others are given up without a trace."""
+"""Of a host's addresses the first one that greets is taken; the others are given up without a trace."""
 
 import asyncio
 import itertools
@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from mxgateway import GatewayClient, TlsOptions
-from mxgateway.errors.faults import NotHttp2Fault
-from mxgateway.transport.connecting import connector, happy_eyeballs
-from mxgateway.transport.connecting.happy_eyeballs import connect_first
-from mxgateway.transport.connecting.resolver import interleave
+from mxgateway.errors.faults import UnansweredFault
+from mxgateway.transport.connecting import attempt, happy_eyeballs
+from mxgateway.transport.connecting.resolver import Address, interleave
 from tests.peers.certificates import ServerCertificate
 from tests.peers.connect_proxy import ConnectProxy
 from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, drops_attempts, full_backlog, silent
@@ -21,6 +20,11 @@ from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, drops_attem
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
+
+
+async def connect_first(addresses: list[Address]) -> socket.socket:
+    """Race for a connected socket."""
+    return await happy_eyeballs.connect_first(addresses, happy_eyeballs.open_socket, socket.socket.close)
 
 
 def closed_port() -> tuple[str, int]:
@@ -76,8 +80,8 @@ async def test_cancelling_gives_up_every_attempt() -> None:
 async def test_a_second_cancellation_while_the_losers_are_given_up_closes_the_winner(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def interrupted(attempts: list[Any]) -> None:
-        await give_up(attempts)
+    async def interrupted(attempts: list[Any], close: Any) -> None:
+        await give_up(attempts, close)
         raise asyncio.CancelledError
 
     give_up = happy_eyeballs._abandon
@@ -158,7 +162,7 @@ async def test_a_connection_that_is_given_up_at_any_moment_leaves_nothing_behind
 
 
 async def test_a_connection_that_is_lost_in_the_moment_of_its_handing_over_is_lost_to_who_has_it_then() -> None:
-    class Lost(connector.GatewayProtocol):
+    class Lost(attempt.GatewayProtocol):
         def __init__(self) -> None:
             self.told: list[BaseException | None] = []
 
@@ -174,10 +178,10 @@ async def test_a_connection_that_is_lost_in_the_moment_of_its_handing_over_is_lo
 
         pause_reading = resume_reading = lambda self: None
 
-    gate, protocol, fault = connector._Gate(), Lost(), ConnectionResetError()
+    gate, protocol, fault = attempt._Gate(), Lost(), ConnectionResetError()
     gate.connection_made(Transport())
     gate.open(protocol)
     gate.connection_lost(fault)
     assert protocol.told == [fault]
-    with pytest.raises(NotHttp2Fault, match="right after the TLS handshake"):
+    with pytest.raises(UnansweredFault, match="right after the TLS handshake"):
         gate.open(protocol)

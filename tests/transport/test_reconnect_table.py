@@ -122,7 +122,9 @@ ROWS = {
     "TLS where plaintext is expected": Row(
         broken("answered in TLS to a plaintext greeting", phase="http2"), bare(says(b"\x15\3\3\0\2\2\x46"))
     ),
-    "a server that closes at once": Row(broken("closed the connection instead of", phase="http2"), bare(closes_at_once)),
+    "a server that closes at once": Row(
+        unreachable("closed the connection instead of", "http2"), bare(closes_at_once)
+    ),
     "a server that resets at once": Row(unreachable("connection", "http2"), bare(resets_at_once)),
     "a server that says nothing": Row(too_late("http2"), bare(silent)),
     "half a greeting": Row(too_late("http2"), bare(says(HALF_GREETING))),

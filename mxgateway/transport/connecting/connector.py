@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from mxgateway.errors import Phase
-from mxgateway.errors.faults import ConnectFault, NotHttp2Fault, ProxyFault, TransportFault
+from mxgateway.errors.faults import ConnectFault, ProxyFault, TransportFault
 from mxgateway.options import ClientOptions, Endpoint, TlsOptions
 from mxgateway.options.endpoints import check_host_name
-from mxgateway.system.event_loops import start_tls
+from mxgateway.transport.connecting.attempt import Attempt, drop
 from mxgateway.transport.connecting.happy_eyeballs import connect_first
-from mxgateway.transport.connecting.resolver import Resolver
+from mxgateway.transport.connecting.resolver import Address, Resolver
 from mxgateway.transport.http2.connection import Connection
-from mxgateway.transport.http2.protocol import GatewayProtocol
 
 if TYPE_CHECKING:
-    from mxgateway.transport.connecting.tls import GatewayTls, Handshake
+    from mxgateway.transport.connecting.tls import GatewayTls
 
 
 class Connector:
@@ -40,7 +38,7 @@ class Connector:
             check_host_name(endpoint)  # the proxy resolves it
         first = self._proxy or endpoint
         self._resolver = Resolver(first.host, first.port)
-        self._tls = None if options.plaintext else _tls(endpoint, options.tls or TlsOptions())
+        self._tls = None if options.plaintext else _tls(endpoint, options)
 
     async def connect(self) -> Connection:
         """Return a connection on which the gateway has answered the HTTP/2 greeting.
@@ -48,64 +46,31 @@ class Connector:
         Raises:
             ConnectFault: No connection was established; has the phase and the cause.
         """
-        attempt = _Attempt()
+        progress = _Progress()
         try:
             async with asyncio.timeout(self._options.connect_timeout):
-                return await self._connect(attempt)
-        except Exception as fault:
-            raise ConnectFault(attempt.phase, self._blame(fault)) from fault
+                return await self._connect(progress)
+        except Exception as fault:  # noqa: BLE001 - it is raised, as the cause of another
+            raise self._told(progress, fault)  # noqa: B904
         finally:
-            attempt.clean_up()
+            progress.clear()
 
-    async def _connect(self, attempt: _Attempt) -> Connection:
+    async def _connect(self, progress: _Progress) -> Connection:
         handshake = await self._tls.prepare() if self._tls is not None else None
-        attempt.phase = "resolve"
+        progress.phase = "resolve"
         addresses = await self._resolver.addresses()
-        attempt.phase = "connect"
-        attempt.sock = await connect_first(addresses)
-        if self._proxy is not None:
-            from mxgateway.transport.connecting.proxy import open_tunnel
+        progress.phase = "connect"
 
-            attempt.phase = "proxy"
-            await open_tunnel(attempt.sock, self._proxy, self._endpoint)
-        protocol = _GreetedProtocol()
-        if handshake is None:
-            await self._start_plaintext(attempt, protocol)
-        else:
-            await self._start_tls(attempt, protocol, handshake)
-        return await attempt.greeted(protocol)
+        async def attempt(address: Address) -> Connection:
+            return await progress.add(Attempt(self._endpoint, self._options, handshake)).connect(address)
 
-    async def _start_plaintext(self, attempt: _Attempt, protocol: GatewayProtocol) -> None:
-        attempt.phase = "http2"
-        gate = await attempt.hand_over()
-        gate.open(protocol)
-        attempt.transport, attempt.connection = None, protocol.connection
+        return await connect_first(addresses, attempt, drop)
 
-    async def _start_tls(self, attempt: _Attempt, protocol: GatewayProtocol, handshake: Handshake) -> None:
-        attempt.phase = "tls"
-        gate = await self._secure(attempt, handshake)
-        handshake.check_protocol(gate.transport)
-        await handshake.trust.keep()
-        attempt.phase, attempt.secure = "http2", True
-        gate.open(protocol)
-        attempt.transport, attempt.connection = None, protocol.connection
-
-    async def _secure(self, attempt: _Attempt, handshake: Handshake) -> _Gate:
-        """Start TLS separately: asyncio leaks the transport if `create_connection` with TLS is cancelled early."""
-        gate = await attempt.hand_over()
-        secured = await start_tls(
-            gate.transport,
-            gate,
-            gate.take_early(),
-            handshake.context,
-            server_hostname=handshake.server_name,
-            ssl_handshake_timeout=self._options.connect_timeout,  # asyncio's default timeout may be shorter
-        )
-        if secured is None:
-            raise NotHttp2Fault(_HUNG_UP)
-        secured.pause_reading()  # uvloop then also holds back the end of the handshake, until `_Gate.open` writes
-        attempt.transport = gate.transport = secured
-        return gate
+    def _told(self, progress: _Progress, fault: Exception) -> ConnectFault:
+        phase, cause = progress.farthest(fault)
+        told = ConnectFault(phase, self._blame(cause))
+        told.__cause__ = cause
+        return told
 
     def _blame(self, fault: Exception) -> Exception:
         """Attribute a fault before TLS to the proxy, if there is one; faults of TLS and HTTP/2 are the gateway's."""
@@ -116,120 +81,46 @@ class Connector:
         return ProxyFault(str(self._proxy), "did not connect to it", cause=fault)
 
 
-class _Attempt:
-    """The state of one connection attempt, and what to clean up if it fails."""
+_WAY: Final[tuple[Phase, ...]] = ("connect", "proxy", "tls", "http2")
+
+
+class _Progress:
+    """How far a connection has come: the phase before the attempts, then the attempts."""
 
     def __init__(self) -> None:
         self.phase: Phase = "tls"
-        self.secure = False
-        self.sock: socket.socket | None = None
-        self.transport: asyncio.Transport | None = None
-        self.connection: Connection | None = None
+        self._attempts: list[Attempt] = []
 
-    async def greeted(self, protocol: _GreetedProtocol) -> Connection:
-        """Return the connection once the gateway has answered the greeting."""
-        connection = protocol.connection
-        await connection.greeted.wait()
-        if isinstance(protocol.lost_by, ssl.SSLError):
-            raise protocol.lost_by  # with TLS 1.3 a server checks our certificate after the handshake
-        if self.secure and protocol.hung_up:
-            raise NotHttp2Fault(_HUNG_UP)
-        if connection.fault is not None:
-            raise connection.fault
-        self.connection = None
-        return connection
+    def add(self, attempt: Attempt) -> Attempt:
+        self._attempts.append(attempt)
+        return attempt
 
-    async def hand_over(self) -> _Gate:
-        """Make a transport of the socket.
+    def farthest(self, fault: Exception) -> tuple[Phase, Exception]:
+        """Return phase and fault of the attempt that came farthest, which says most.
 
-        Nothing is read or written yet: uvloop loses a socket whose transport ends while being made.
+        A refused certificate counts as farthest. Of equals the first one counts.
+
+        Args:
+            fault: What ended the whole: the fault of attempts that have none of their own.
         """
-        sock, self.sock = self.sock, None
-        assert sock is not None
-        loop = asyncio.get_running_loop()
-        try:
-            self.transport, gate = await loop.create_connection(_Gate, sock=sock)
-        except BaseException:
-            # The loop closes the socket. asyncio does so through this object, one iteration later; older uvloops close
-            # only the descriptor, whose number another socket may get soon.
-            loop.call_soon(sock.detach)
-            raise
-        return gate
+        if not self._attempts:
+            return self.phase, fault
+        attempt = max(self._attempts, key=_rank)
+        return attempt.phase, attempt.fault or fault
 
-    def clean_up(self) -> None:
-        """Close everything that did not become a connection."""
-        if self.sock is not None:
-            self.sock.close()
-        if self.transport is not None:
-            self.transport.abort()
-        if self.connection is not None:
-            self.connection.abort(ConnectionAbortedError("the attempt was abandoned"))
+    def clear(self) -> None:
+        """Forget the attempts: the tracebacks of their faults hold them."""
+        for attempt in self._attempts:
+            attempt.fault = None
+        self._attempts.clear()
 
 
-class _Gate(asyncio.Protocol):
-    """Holds a connection between the handshake and HTTP/2: nothing is sent until the certificate is stored."""
-
-    transport: asyncio.Transport
-
-    def __init__(self) -> None:
-        self._successor: asyncio.Protocol | None = None
-        self._early: list[bytes] = []
-        self._lost = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # A cast: the transports of other loops have other base classes.
-        self.transport = cast(asyncio.Transport, transport)
-        self.transport.pause_reading()  # early bytes belong to TLS
-
-    def data_received(self, data: bytes) -> None:
-        self._early.append(data)  # what the gateway sent together with the end of its handshake
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._lost = True
-        if self._successor is not None:
-            self._successor.connection_lost(exc)
-
-    def take_early(self) -> bytes:
-        """Return the bytes received before anything was sent."""
-        early, self._early = b"".join(self._early), []
-        return early
-
-    def open(self, protocol: GatewayProtocol) -> None:
-        """Pass the connection to `protocol`.
-
-        Raises:
-            NotHttp2Fault: The connection ended meanwhile.
-        """
-        if self._lost:
-            raise NotHttp2Fault(_HUNG_UP)
-        self._successor = protocol
-        self.transport.set_protocol(protocol)
-        protocol.connection_made(self.transport)
-        for data in self._early:
-            protocol.data_received(data)
-        self.transport.resume_reading()
+def _rank(attempt: Attempt) -> int:
+    return len(_WAY) if isinstance(attempt.fault, ssl.SSLError) else _WAY.index(attempt.phase)
 
 
-class _GreetedProtocol(GatewayProtocol):
-    """Remembers how the connection was lost."""
-
-    lost_by: BaseException | None = None
-    hung_up = False
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """End every call."""
-        self.lost_by = exc
-        self.hung_up = exc is None and not self.connection.closed
-        super().connection_lost(exc)
-
-
-_HUNG_UP: Final = (
-    "it closed the connection right after the TLS handshake, maybe because it requires a client certificate"
-)
-
-
-def _tls(endpoint: Endpoint, options: TlsOptions) -> GatewayTls:
+def _tls(endpoint: Endpoint, options: ClientOptions) -> GatewayTls:
     """Import the TLS modules only if TLS is used: a program without it starts faster."""
     from mxgateway.transport.connecting.tls import GatewayTls
 
-    return GatewayTls(endpoint, options)
+    return GatewayTls(endpoint, options.peer_name(endpoint), options.tls or TlsOptions())

@@ -7,8 +7,6 @@ thread.
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import os
 import re
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ from mxgateway.errors.faults import CertificateFileFault
 from mxgateway.errors.logs import logger
 from mxgateway.errors.texts import os_text
 from mxgateway.options import Endpoint, read_fingerprint
+from mxgateway.options.hosts import canonical_host
 from mxgateway.system.file_lock import locked
 from mxgateway.system.files import FileRefusal, OwnFile, own_file
 
@@ -46,11 +45,8 @@ class KnownGateway:
 
 
 def gateway_name(endpoint: Endpoint) -> str:
-    """Return a gateway's name in the file: ``host:port``, the host in lower case, an address in its shortest form."""
-    host = endpoint.host.lower().removesuffix(".")
-    with contextlib.suppress(ValueError):
-        host = str(ipaddress.ip_address(host))
-    return str(Endpoint(host, endpoint.port))
+    """Return a gateway's name in the file: ``host:port`` with the canonical host, and its zone if it has one."""
+    return str(Endpoint(canonical_host(endpoint.host), endpoint.port))
 
 
 class KnownGateways:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import math
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar
 
-from mxgateway.errors import CallSite, MxGatewayInvalidRequestError, map_fault
+from mxgateway.errors import (
+    CallSite,
+    MxGatewayError,
+    MxGatewayInvalidRequestError,
+    MxGatewayTimeoutError,
+    map_fault,
+)
 from mxgateway.errors.faults import ClosedFault, ConnectFault
+from mxgateway.errors.logs import logger
 from mxgateway.options import (
     ClientOptions,
     Endpoint,
@@ -20,8 +30,12 @@ from mxgateway.options import (
     wrap_secrets,
 )
 from mxgateway.options.credentials import ApiKey
+from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.options.tracing import Tracer
+from mxgateway.transport.calls.backoff import Backoff
 from mxgateway.transport.channel import Channel
+
+log = logger("mxgateway.transport.channel")
 
 
 class ClientOptionFields(TypedDict, total=False):
@@ -31,12 +45,14 @@ class ClientOptionFields(TypedDict, total=False):
     plaintext: bool
     tls: TlsOptions | None
     connect_timeout: float
+    wait: float | None
     call_timeout: float | None
     max_receive_bytes: int
     max_decoded_elements: int | None
     max_listed_bytes: int
     max_send_bytes: int
     proxy: HttpProxy | str | None
+    authority: str | None
     metadata: tuple[tuple[str, str], ...]
     keepalive_time: float | None
     keepalive_timeout: float
@@ -124,15 +140,51 @@ async def connected_channel(given: Given) -> Channel:
     """
     channel = Channel(*given.checked())
     try:
-        await channel.ready()
-    except (ConnectFault, ClosedFault) as fault:
-        await channel.aclose()
-        site = CallSite(endpoint=str(channel.endpoint), timeout=channel.options.connect_timeout, gate=channel.gate)
-        raise map_fault(fault, site, phase="connect") from fault
+        await _connect(channel)
     except BaseException:
         await channel.aclose()
         raise
     return channel
+
+
+async def _connect(channel: Channel) -> None:
+    """Connect, in further attempts while `ClientOptions.wait` allows it."""
+    wait, loop, pauses = channel.options.wait, asyncio.get_running_loop(), RecoveryOptions()
+    end = math.inf if wait is None else loop.time() + wait
+    backoff = Backoff(pauses.initial_backoff, pauses.max_backoff)
+    while (error := await _refusal(channel)) is not None:
+        left = end - loop.time()
+        if left <= 0 or not _may_come_up(error):
+            try:
+                raise error
+            finally:
+                del error  # its own traceback would make a cycle
+        delay = min(backoff.next(), left)
+        level = logging.WARNING if backoff.attempt == 1 else logging.DEBUG
+        log.log(level, "waiting for %s, next attempt in %.1f s: %s", channel.endpoint, delay, error)
+        del error
+        await channel.pause(delay)
+
+
+async def _refusal(channel: Channel) -> MxGatewayError | None:
+    """Return why an attempt failed, None if it succeeded."""
+    try:
+        await channel.ready()
+    except (ConnectFault, ClosedFault) as fault:
+        return _error_of(fault, channel)
+    return None
+
+
+def _error_of(fault: Exception, channel: Channel) -> MxGatewayError:
+    site = CallSite(endpoint=str(channel.endpoint), timeout=channel.options.connect_timeout, gate=channel.gate)
+    error = map_fault(fault, site, phase="connect")
+    error.__cause__ = fault
+    return error
+
+
+def _may_come_up(error: MxGatewayError) -> bool:
+    """Return whether waiting may help. A timeout is one that may: a machine that boots answers nothing."""
+    return error.retryable or isinstance(error, MxGatewayTimeoutError)
 
 
 def _check_scheme(place: Endpoint, options: ClientOptions) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from mxgateway.errors.faults import ProxyFault
 from mxgateway.options import Endpoint, HttpProxy
+from mxgateway.options.hosts import without_zone
 
 MAX_ANSWER: Final = 16 * 1024
 """The maximum size of a proxy's answers before the tunnel is open, in bytes; a hundred are usual."""
@@ -55,7 +56,8 @@ async def _ask(sock: socket.socket, proxy: HttpProxy, target: Endpoint) -> None:
 
 
 def _request(proxy: HttpProxy, target: Endpoint) -> bytes:
-    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    place = Endpoint(without_zone(target.host), target.port)  # the dot of an absolute name tells the proxy's resolver
+    lines = [f"CONNECT {place} HTTP/1.1", f"Host: {place}"]
     if proxy.credentials is not None:
         token = base64.b64encode(proxy.credentials.reveal().encode()).decode()
         lines.append(f"Proxy-Authorization: Basic {token}")

@@ -13,7 +13,7 @@ import os
 import ssl
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from mxgateway.errors.faults import CertificateFileFault, NotHttp2Fault
 from mxgateway.errors.texts import os_text
@@ -36,15 +36,17 @@ class Handshake:
     server_name: str
     trust: Trust
 
-    def check_protocol(self, transport: asyncio.BaseTransport) -> None:
-        """Check that the handshake on `transport` selected HTTP/2.
+    def checked(self, transport: asyncio.BaseTransport) -> bytes:
+        """Check that the handshake on `transport` selected HTTP/2, and return the gateway's certificate (DER).
 
         Raises:
             NotHttp2Fault: It did not.
         """
-        chosen = transport.get_extra_info("ssl_object").selected_alpn_protocol()
+        secured = transport.get_extra_info("ssl_object")
+        chosen = secured.selected_alpn_protocol()
         if chosen != ALPN_PROTOCOL:
             raise NotHttp2Fault(f"its TLS offers {chosen or 'no protocol'} instead of HTTP/2 (ALPN)")
+        return cast(bytes, secured.getpeercert(binary_form=True))
 
 
 class GatewayTls:
@@ -52,11 +54,12 @@ class GatewayTls:
 
     Args:
         endpoint: The gateway's address.
+        server_name: The name to send and to verify.
         options: How its certificate is verified.
     """
 
-    def __init__(self, endpoint: Endpoint, options: TlsOptions) -> None:
-        self._server_name = options.server_name_override or endpoint.host
+    def __init__(self, endpoint: Endpoint, server_name: str, options: TlsOptions) -> None:
+        self._server_name = server_name
         self._trust = trust_in(endpoint, options)
         self._options = options
         self._handshake: Handshake | None = None

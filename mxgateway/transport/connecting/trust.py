@@ -32,12 +32,19 @@ class Trust(Protocol):
             PinFault: It is not the trusted one.
         """
 
-    async def keep(self) -> None:
+    async def keep(self, certificate: bytes) -> None:
         """Store a new certificate; called before anything is sent.
 
         Raises:
             CertificateFileFault: The file cannot be used.
             PinFault: Another process stored another certificate at the same time.
+        """
+
+    def greeted(self, certificate: bytes) -> None:
+        """Trust the certificate of a gateway that has answered the HTTP/2 greeting.
+
+        Raises:
+            PinFault: Another address of the gateway was first, with another certificate.
         """
 
 
@@ -60,8 +67,11 @@ class PinnedTrust:
         if self._pins and presented not in self._pins:
             raise PinFault(" or ".join(self._pins), presented, "change the pin")
 
-    async def keep(self) -> None:
+    async def keep(self, certificate: bytes) -> None:
         """Do nothing: there is nothing to store."""
+
+    def greeted(self, certificate: bytes) -> None:
+        """Do nothing: the pins stay."""
 
 
 class TrustOnFirstUse:
@@ -87,24 +97,26 @@ class TrustOnFirstUse:
             self._known = await threads.run(functools.partial(self._file.read, self._gateway))
 
     def check(self, certificate: bytes) -> None:
-        """Compare `certificate` with the known ones, or remember it as the first."""
+        """Compare `certificate` with the known ones, if there are any."""
         presented = fingerprint(certificate)
         if self._known:
             self._compare(presented)
-        elif self._pinned is None:
-            self._pinned = presented
-            if self._file is None:
-                log.info("%s is trusted: its certificate is the first one seen (SHA-256 %s)", self._gateway, presented)
-        elif presented != self._pinned:
+        elif self._pinned is not None and presented != self._pinned:
             raise PinFault(self._pinned, presented, "create a new client")
 
-    async def keep(self) -> None:
+    async def keep(self, certificate: bytes) -> None:
         """Write the first certificate to the file, unless another process wrote a line meanwhile, which then counts."""
-        presented = self._pinned
-        if self._file is not None and presented is not None:
+        if self._file is not None and not self._known:
+            presented = fingerprint(certificate)
             self._known = await threads.run(functools.partial(self._file.add, self._gateway, presented))
-            self._pinned = None  # the file has it now
             self._compare(presented)
+
+    def greeted(self, certificate: bytes) -> None:
+        """Without a file, remember the first certificate: of several addresses, that of the first one that greets."""
+        self.check(certificate)
+        if self._file is None and self._pinned is None:
+            self._pinned = fingerprint(certificate)
+            log.info("%s is trusted: its certificate is the first one seen (SHA-256 %s)", self._gateway, self._pinned)
 
     def _compare(self, presented: str) -> None:
         if any(known.fingerprint == presented for known in self._known):

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import Any, Final, cast
 
-from mxgateway.errors.faults import ConnectionFault, NotHttp2Fault, PeerFault
+from mxgateway.errors.faults import ConnectionFault, NotHttp2Fault, PeerFault, UnansweredFault
 from mxgateway.errors.logs import logger
 from mxgateway.transport.http2 import frames
 from mxgateway.transport.http2.connection import (
@@ -179,7 +179,9 @@ class GatewayProtocol(H2Protocol, asyncio.BufferedProtocol):
         if connection.announced_end:
             why += f" after {connection.announced_end}"
         if connection.state is ConnectionState.CONNECTING and exc is None:
-            connection.end(NotHttp2Fault("it closed the connection instead of answering the HTTP/2 greeting"))
+            what = "closed the connection instead of answering the HTTP/2 greeting"
+            heard = connection.counters.bytes_received > 0
+            connection.end(NotHttp2Fault(f"it {what}") if heard else UnansweredFault(f"the gateway {what}"))
         connection.end(ConnectionFault(why))
         connection.transport_lost()
 

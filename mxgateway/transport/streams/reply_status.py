@@ -75,7 +75,9 @@ def _fault_of_response(headers: Headers) -> RpcStatus | PeerFault | None:
     if http_status != b"200":
         code = _FROM_HTTP.get(http_status, GrpcStatus.UNKNOWN)
         text = f"HTTP status {_text(http_status) or 'missing'} instead of a gRPC reply"
-        return RpcStatus(code, text, synthesised=True)
+        if misdirected := http_status == b"421":
+            text += ": the server does not answer for this host name (Misdirected Request)"
+        return RpcStatus(code, text, synthesised=True, misdirected=misdirected)
     content_type = headers.get(b"content-type", b"")
     if content_type == b"application/grpc" or content_type.startswith((b"application/grpc+", b"application/grpc;")):
         return None
