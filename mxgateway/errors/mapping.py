@@ -36,6 +36,7 @@ from mxgateway.errors.faults import (
 )
 from mxgateway.errors.texts import (
     CONTRACT_HINT,
+    DEFECT_HINT,
     SCOPE,
     SESSION_HINTS,
     TLS_HINT,
@@ -43,6 +44,7 @@ from mxgateway.errors.texts import (
     denial_hint,
     os_text,
     proxy_refusal,
+    stray_hint,
     tls_refusal,
 )
 from mxgateway.errors.tree import (
@@ -119,7 +121,7 @@ def _from_exception(fault: BaseException, site: CallSite, phase: Phase) -> MxGat
         )  # fmt: skip
     return MxGatewayTransportError(
         f"{type(fault).__name__}{f' while talking to {site.endpoint}' if site.endpoint else ''}{_during(site)}: {fault}",
-        hint="this is a bug in the client; please report it",
+        hint=stray_hint(fault) if isinstance(fault, RuntimeError) else DEFECT_HINT,
         site=site, phase=phase, grpc_status=GrpcStatus.INTERNAL,
     )  # fmt: skip
 
