@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mxgateway.errors import MxGatewayTimeoutError as MxGatewayTimeoutError
     from mxgateway.errors import MxGatewayTlsError as MxGatewayTlsError
     from mxgateway.errors import MxGatewayTransportError as MxGatewayTransportError
+    from mxgateway.errors import MxGatewayUsageError as MxGatewayUsageError
     from mxgateway.errors import MxGatewayWorkerError as MxGatewayWorkerError
     from mxgateway.errors import PartialBulk as PartialBulk
     from mxgateway.errors.redaction import Gate as Gate
@@ -129,6 +130,7 @@ _MODULES: Final = {
         "MxGatewayTimeoutError",
         "MxGatewayTlsError",
         "MxGatewayTransportError",
+        "MxGatewayUsageError",
         "MxGatewayWorkerError",
         "PartialBulk",
     ),
@@ -263,6 +265,7 @@ __all__ = [  # noqa: RUF022 - sorted within its groups
     "MxGatewayTimeoutError",
     "MxGatewayTlsError",
     "MxGatewayTransportError",
+    "MxGatewayUsageError",
     "MxGatewayWorkerError",
     "PartialBulk",
     # secrets in texts

@@ -234,6 +234,7 @@ class GatewayClient(AlarmCalls):
         raise that the client is closed. Safe to call again and from several tasks; cancelling one of them does not stop
         the close.
         """
+        self._channel.home.check()
         await self._closing.join(self._close)
 
     async def _close(self) -> None:
@@ -264,6 +265,7 @@ class GatewayClient(AlarmCalls):
         return {task for task in (*closings, *self._opener.pending) if not task.done()}
 
     async def __aenter__(self) -> GatewayClient:
+        self._channel.home.check()
         return self
 
     async def __aexit__(

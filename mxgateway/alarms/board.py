@@ -72,9 +72,10 @@ class AlarmBoard:
         self._supervisor = BoardSupervisor(
             channel, check_text("prefix", prefix), recovery or RecoveryOptions(), stale_after, stale_timeout, max_alarms
         )
+        self._home = channel.home
         self._view = MappingProxyType(self._supervisor.active.alarms)
         # The supervisor's task does not reference the board, so the consumer holds the last reference to it.
-        weakref.finalize(self, self._supervisor.end_from_anywhere).atexit = False
+        weakref.finalize(self, channel.home.call_soon, self._supervisor.end).atexit = False
 
     # -- current state
 
@@ -107,6 +108,7 @@ class AlarmBoard:
     # -- changes
 
     async def __anext__(self) -> BoardChange:
+        self._home.check()
         supervisor, has_waited = self._supervisor, False
         while (change := supervisor.queue.pop()) is None:
             supervisor.raise_fault(again=has_waited)
@@ -121,6 +123,7 @@ class AlarmBoard:
         return self
 
     async def __aenter__(self) -> AlarmBoard:
+        self._home.check()
         try:
             self._supervisor.start()
             await self._supervisor.settled.wait()
@@ -136,9 +139,11 @@ class AlarmBoard:
 
     def wake(self) -> None:
         """Try to reconnect now."""
+        self._home.check()
         self._supervisor.wake()
 
     async def aclose(self) -> None:
         """Close the board; `active` stays as it is. Idempotent. If cancelled, closing continues."""
+        self._home.check()
         self._supervisor.end()
         await self._supervisor.ended()

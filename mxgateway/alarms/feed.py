@@ -75,6 +75,7 @@ class AlarmFeed:
             client_correlation_id=check_correlation_id(correlation_id) or new_correlation_id(),
             alarm_filter_prefix=check_text("prefix", prefix),
         )
+        self._home = channel.home
         self._stream = feed_stream(channel, request, timeout)
         self._ready: deque[AlarmMessage] = deque()
 
@@ -85,6 +86,7 @@ class AlarmFeed:
             MxGatewayInvalidRequestError: Another task is reading.
             MxGatewayError: The feed failed; earlier calls returned everything that arrived before.
         """
+        self._home.check()
         if self._ready:
             arrived, self._ready = list(self._ready), deque()
             return arrived
@@ -97,6 +99,7 @@ class AlarmFeed:
         return self
 
     async def __anext__(self) -> AlarmMessage:
+        self._home.check()
         if not self._ready:
             self._ready.extend(await self.messages())
             if not self._ready:
@@ -105,10 +108,12 @@ class AlarmFeed:
 
     async def aclose(self) -> None:
         """Close the call: the stream is reset before this returns, and a task waiting on it is released. Idempotent."""
+        self._home.check()
         self._ready.clear()
         await self._stream.aclose()
 
     async def __aenter__(self) -> AlarmFeed:
+        self._home.check()
         try:
             await self._stream.open()
         except BaseException:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 from datetime import UTC, datetime
 from typing import Final
@@ -131,12 +130,6 @@ class BoardSupervisor:
         """Wait until the feed is reset and the task is done."""
         if self._task is not None:
             await asyncio.wait([self._task])
-
-    def end_from_anywhere(self) -> None:
-        """Close everything, in whatever thread the board was collected."""
-        if (task := self._task) is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed, and everything with it
-                task.get_loop().call_soon_threadsafe(self.end)
 
     # -- through faults
 

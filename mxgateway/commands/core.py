@@ -125,6 +125,7 @@ class SessionCore:
         return self._message(command, correlation_id)
 
     def _check_open(self, correlation_id: str) -> None:
+        self._channel.home.check()
         if self.closed:
             raise self._source.closed_error(correlation_id)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mxgateway.errors.tree import MxGatewayTimeoutError as MxGatewayTimeoutError
     from mxgateway.errors.tree import MxGatewayTlsError as MxGatewayTlsError
     from mxgateway.errors.tree import MxGatewayTransportError as MxGatewayTransportError
+    from mxgateway.errors.tree import MxGatewayUsageError as MxGatewayUsageError
     from mxgateway.errors.tree import MxGatewayWorkerError as MxGatewayWorkerError
 else:
     __getattr__, __dir__ = lazy_names(
@@ -55,6 +56,7 @@ else:
                 "MxGatewayTimeoutError",
                 "MxGatewayTlsError",
                 "MxGatewayTransportError",
+                "MxGatewayUsageError",
                 "MxGatewayWorkerError",
             ),
         },

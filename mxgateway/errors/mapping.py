@@ -37,6 +37,7 @@ from mxgateway.errors.faults import (
 )
 from mxgateway.errors.texts import (
     CONTRACT_HINT,
+    DEFECT_HINT,
     DROPPED,
     MISDIRECTED,
     SCOPE,
@@ -47,6 +48,7 @@ from mxgateway.errors.texts import (
     denial_hint,
     os_text,
     proxy_refusal,
+    stray_hint,
     tls_refusal,
 )
 from mxgateway.errors.tree import (
@@ -123,7 +125,7 @@ def _from_exception(fault: BaseException, site: CallSite, phase: Phase) -> MxGat
         )  # fmt: skip
     return MxGatewayTransportError(
         f"{type(fault).__name__}{f' while talking to {site.endpoint}' if site.endpoint else ''}{_during(site)}: {fault}",
-        hint="this is a bug in the client; please report it",
+        hint=stray_hint(fault) if isinstance(fault, RuntimeError) else DEFECT_HINT,
         site=site, phase=phase, grpc_status=GrpcStatus.INTERNAL,
     )  # fmt: skip
 

@@ -139,6 +139,26 @@ def os_text(fault: BaseException) -> str:
     return getattr(fault, "strerror", None) or str(fault) or silent
 
 
+# -- faults of the program
+
+DEFECT_HINT: Final = "this is a bug in the client; please report it"
+
+
+def stray_hint(fault: RuntimeError) -> str:
+    """Return the hint for a RuntimeError: the client's own defect only if the client's own code raised it.
+
+    The event loop and the interpreter raise it as well: when the loop is closed, when no thread can be started, when
+    the program's stack is too deep.
+    """
+    trace = fault.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    own = trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("mxgateway.")
+    if own and not isinstance(fault, RecursionError):
+        return DEFECT_HINT
+    return "the event loop or the interpreter refused it; see how the program runs the loop, its threads and its stack"
+
+
 # -- refusals by a gateway
 
 MISDIRECTED: Final = (

@@ -59,6 +59,10 @@ class MxGatewayError(Exception):
         return _restored, (type(self), self.args, self.__dict__)
 
 
+class MxGatewayUsageError(MxGatewayError):
+    """The client was used in another event loop, thread or process than the one that connected it; nothing was sent."""
+
+
 class MxGatewayTransportError(MxGatewayError):
     """The connection to the gateway failed: name, connection, TLS, HTTP/2 or stream (see `phase`)."""
 

@@ -7,6 +7,8 @@ import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
+from mxgateway.transport.home import Home
+
 T = TypeVar("T")
 
 
@@ -42,14 +44,8 @@ class Batches(Generic[T]):
         return await self._read()
 
 
-def when_dropped(owner: object, end: Callable[[], object]) -> weakref.finalize[Any, Any]:
-    """Have `end` called by the running loop when `owner` is collected, in whatever thread that happens."""
-    loop = asyncio.get_running_loop()
-
-    def dropped() -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(end)
-
-    finalizer = weakref.finalize(owner, dropped)
+def when_dropped(owner: object, home: Home, end: Callable[[], object]) -> weakref.finalize[Any, Any]:
+    """Have `end` called by the client's loop when `owner` is collected, in whatever thread that happens."""
+    finalizer = weakref.finalize(owner, home.call_soon, end)
     finalizer.atexit = False
     return finalizer

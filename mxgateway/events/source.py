@@ -54,6 +54,7 @@ class EventSource:
     def __init__(self, channel: Channel, session_id: str) -> None:
         self._channel = channel
         self._session_id = session_id
+        self.home = channel.home
         self.counters = channel.counters
         self.is_left = False
         """True once the stream was ended here, because the session was closed or left."""

@@ -103,6 +103,7 @@ class EventStream:
         self, pump: StreamPump, session_id: str, after_worker_sequence: int, care: StreamCare | None, counters: Counters
     ) -> None:
         self._pump = pump
+        self._home = pump.home
         self._after = after_worker_sequence
         self._reader = RawReader(session_id, Cursor(after_worker_sequence or None), care, counters)
         self._queue = self._reader.queue
@@ -121,6 +122,7 @@ class EventStream:
         return Batches(self._next_batch)
 
     async def __anext__(self) -> proto.MxEvent:
+        self._home.check()
         queue, reader = self._queue, self._reader
         while not queue:
             if reader.over or reader.full or self._finalizer is None:
@@ -151,6 +153,7 @@ class EventStream:
             self._pump.resume()
 
     async def __aenter__(self) -> EventStream:
+        self._home.check()
         if self._finalizer is None and not self._reader.over:
             await self._attach()
         return self
@@ -160,6 +163,7 @@ class EventStream:
 
     async def aclose(self) -> None:
         """Detach; when nobody else needs events the gateway's stream is cancelled before this returns. Idempotent."""
+        self._home.check()
         self._closed = True
         self._reader.clear()
         if self._finalizer is not None:
@@ -169,7 +173,7 @@ class EventStream:
     async def _attach(self) -> None:
         """Become a reader of the stream, behind what nobody has read so far."""
         pump, reader = self._pump, self._reader
-        self._finalizer = finalizer = when_dropped(self, partial(pump.detach, reader))
+        self._finalizer = finalizer = when_dropped(self, self._home, partial(pump.detach, reader))
         backlog = pump.take_backlog(self._after)
         if backlog is not None:
             reader.cursor = Cursor(max(backlog.cursor.position or 0, self._after) or None, begin=self._after)

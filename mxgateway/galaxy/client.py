@@ -343,10 +343,12 @@ class GalaxyRepositoryClient:
         """Close every call and the connection. Idempotent.
 
         Does nothing for `GatewayClient.galaxy`, whose connection belongs to the gateway client."""
+        self._channel.home.check()
         if self._owned:
             await self._channel.aclose()
 
     async def __aenter__(self) -> GalaxyRepositoryClient:
+        self._channel.home.check()
         return self
 
     async def __aexit__(

@@ -103,6 +103,7 @@ class DeployWatch:
         return self
 
     async def __anext__(self) -> proto.DeployEvent | DeployGap:
+        self._channel.home.check()
         if not self._ready:
             await self._read()
             if not self._ready:
@@ -110,6 +111,7 @@ class DeployWatch:
         return self._ready.popleft()
 
     async def __aenter__(self) -> DeployWatch:
+        self._channel.home.check()
         return self
 
     async def __aexit__(
@@ -119,6 +121,7 @@ class DeployWatch:
 
     async def aclose(self) -> None:
         """Close the watch; a task that reads it is released. Idempotent."""
+        self._channel.home.check()
         self._over = True
         self._ready.clear()
         self._recovery.wake()

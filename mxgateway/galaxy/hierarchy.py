@@ -72,6 +72,7 @@ class HierarchyPages:
         request = options.to_request(page_size)
         correlation_id = check_correlation_id(correlation_id) or new_correlation_id()
         self._walk = PageWalk(channel, DISCOVER_HIERARCHY, request, next_timeout, correlation_id)
+        self._home = channel.home
         self._begun = 0
         self._request: asyncio.Task[_Page | MxGatewayError] | None = None
         self._page: list[proto.GalaxyObject] = []
@@ -90,6 +91,7 @@ class HierarchyPages:
         return self
 
     async def __anext__(self) -> proto.GalaxyObject:
+        self._home.check()
         if not self._page:
             self._page = await self.next_page()
             self._page.reverse()
@@ -98,6 +100,7 @@ class HierarchyPages:
         return self._page.pop()
 
     async def __aenter__(self) -> HierarchyPages:
+        self._home.check()
         return self
 
     async def __aexit__(
@@ -107,6 +110,7 @@ class HierarchyPages:
 
     async def aclose(self) -> None:
         """Request no more pages and cancel the pending request; the iterator ends. Idempotent."""
+        self._home.check()
         self._over = True
         self._page.clear()
         if (request := self._request) is not None:
@@ -126,6 +130,7 @@ class HierarchyPages:
             MxGatewayRedeployError: The galaxy was deployed since the last page.
             MxGatewayError: The request failed; the next read requests the page again.
         """
+        self._home.check()
         if self._page:
             rest, self._page = self._page[::-1], []
             return rest

@@ -8,6 +8,7 @@ from typing import Final
 
 from mxgateway.events.consuming import Waiters
 from mxgateway.subscription.updates import SubscriptionState
+from mxgateway.transport.home import Home
 
 OVER: Final = frozenset({SubscriptionState.CLOSED, SubscriptionState.FAILED})
 """The states that no other one follows."""
@@ -21,7 +22,8 @@ class StateChanges:
     Of what nobody reads the last hundred states are kept.
     """
 
-    def __init__(self, board: StateBoard) -> None:
+    def __init__(self, board: StateBoard, home: Home | None) -> None:
+        self._home = home
         self._states = deque([board.state])
         self._board = board
 
@@ -29,6 +31,8 @@ class StateChanges:
         return self
 
     async def __anext__(self) -> SubscriptionState:
+        if self._home is not None:
+            self._home.check()
         while not self._states:
             if self._board.state in OVER:
                 raise StopAsyncIteration
@@ -59,8 +63,8 @@ class StateBoard:
                 watch._put(state)
             self.waiters.wake()
 
-    def watch(self) -> StateChanges:
-        """Return the present state and every later one."""
-        changes = StateChanges(self)
+    def watch(self, home: Home | None = None) -> StateChanges:
+        """Return the present state and every later one, for readers in the client's loop."""
+        changes = StateChanges(self, home)
         self._watches.add(changes)
         return changes

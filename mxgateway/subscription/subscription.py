@@ -15,13 +15,13 @@ from mxgateway.commands.session.session_commands import SessionCommands
 from mxgateway.errors import MxGatewaySessionError, MxGatewayTimeoutError
 from mxgateway.errors.faults import copy_of
 from mxgateway.events.consuming import Batches, when_dropped
-from mxgateway.events.recovery import Pauses
 from mxgateway.options.subscription import SubscriptionOptions
 from mxgateway.subscription.epoch import SessionEpoch
 from mxgateway.subscription.hand_over import Transfer
 from mxgateway.subscription.states import StateChanges
 from mxgateway.subscription.supervisor import SessionSource, Supervisor
 from mxgateway.subscription.updates import SubscriptionState, SubscriptionStats, Update
+from mxgateway.transport.channel import Channel
 
 S = TypeVar("S", bound=SessionCommands)
 
@@ -33,7 +33,7 @@ class TagSubscription(Generic[S]):
         tags: What to subscribe to.
         options: How it deals with a slow consumer and with interruptions.
         source: Where its sessions come from.
-        client: Ends its pauses when it is closed.
+        client: Says where it may be used, and ends its pauses when it is closed.
         resume_from: What `export_state` of another subscription has returned.
     """
 
@@ -42,7 +42,7 @@ class TagSubscription(Generic[S]):
         tags: Iterable[str],
         options: SubscriptionOptions,
         source: SessionSource,
-        client: Pauses,
+        client: Channel,
         *,
         resume_from: Mapping[str, Any] | None = None,
     ) -> None:
@@ -53,6 +53,7 @@ class TagSubscription(Generic[S]):
         # The supervisor and its tasks know nothing of the subscription, so that the last reference to it is its consumer's.
         self._supervisor = Supervisor(wanted, options, source, client)
         self._outlet = self._supervisor.outlet
+        self._home = client.home
         self._ending: asyncio.Task[None] | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
 
@@ -75,7 +76,7 @@ class TagSubscription(Generic[S]):
 
     def states(self) -> StateChanges:
         """Return the present state and every later one: an async iterator. Of what nobody reads the last hundred are kept."""
-        return self._outlet.board.watch()
+        return self._outlet.board.watch(self._home)
 
     def stats(self) -> SubscriptionStats:
         """Return what has happened so far, in numbers."""
@@ -89,6 +90,7 @@ class TagSubscription(Generic[S]):
     # -- updates
 
     async def __anext__(self) -> Update:
+        self._home.check()
         outlet = self._outlet
         while (item := outlet.pop()) is None:
             if outlet.is_over:
@@ -113,10 +115,11 @@ class TagSubscription(Generic[S]):
         return items
 
     def _begin(self) -> None:
-        self._finalizer = when_dropped(self, partial(_end_alone, self._supervisor))
+        self._finalizer = when_dropped(self, self._home, partial(_end_alone, self._supervisor))
         self._supervisor.start(self._transfer)
 
     async def __aenter__(self) -> Self:
+        self._home.check()
         try:
             if self.state is SubscriptionState.NEW:
                 self._begin()
@@ -172,6 +175,7 @@ class TagSubscription(Generic[S]):
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[SessionEpoch]:
         """Be connected, and have the items left alone by others, while the block runs."""
+        self._home.check()
         patience = self._options.call_wait
         try:
             async with asyncio.timeout(patience or 1e-9):
@@ -214,6 +218,7 @@ class TagSubscription(Generic[S]):
 
     def wake(self) -> None:
         """Try at once to end an interruption."""
+        self._home.check()
         self._supervisor.wake()
 
     # -- the end
@@ -247,6 +252,7 @@ class TagSubscription(Generic[S]):
         Args:
             keep_session: Leave the session open for another process that has its state.
         """
+        self._home.check()
         if self._finalizer is not None:
             self._finalizer.detach()
         if self._ending is None or self._ending.cancelled():

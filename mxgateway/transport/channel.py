@@ -16,6 +16,7 @@ from mxgateway.options.credentials import Secret
 from mxgateway.transport.calls.detached_call import DetachedCalls
 from mxgateway.transport.connecting.connector import Connector
 from mxgateway.transport.counters import Counters
+from mxgateway.transport.home import Home
 from mxgateway.transport.http2.connection import Connection
 from mxgateway.transport.http2.connection_state import ConnectionState
 from mxgateway.transport.http2.request_headers import RequestHeaders
@@ -42,6 +43,8 @@ class Channel:
     def __init__(self, endpoint: Endpoint, options: ClientOptions) -> None:
         self.endpoint = endpoint
         self.options = options
+        self.home = Home(str(endpoint))
+        """The loop and the process that this channel belongs to."""
         scheme = "http" if options.plaintext else "https"
         self.request_headers = RequestHeaders(scheme, options.authority_of(endpoint), options.key, options.metadata)
         self.gate = Gate(options.secrets())
@@ -120,6 +123,7 @@ class Channel:
         log.info("connected to %s", self.endpoint)
         self._connections = {each for each in self._connections if not each.lost.is_set()}
         self._connections.add(connection)
+        self.home.add(connection)
         self._current = connection
         return connection
 
@@ -164,6 +168,7 @@ class Channel:
 
         A later reply may repeat them.
         """
+        self.home.check()
         for secret in secrets:
             self.gate.add(secret)
         try:

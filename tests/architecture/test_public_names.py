@@ -63,6 +63,7 @@ PUBLIC = [
     "MxGatewayTimeoutError",
     "MxGatewayTlsError",
     "MxGatewayTransportError",
+    "MxGatewayUsageError",
     "MxGatewayWorkerError",
     "MxValueInput",
     "MxValueOutput",

@@ -10,6 +10,7 @@ from tests.rows import each_row
 
 TREE = {
     "MxGatewayError": {"Exception"},
+    "MxGatewayUsageError": {"MxGatewayError"},
     "MxGatewayTransportError": {"MxGatewayError"},
     "MxGatewayTimeoutError": {"MxGatewayTransportError", "TimeoutError"},
     "MxGatewayTlsError": {"MxGatewayTransportError"},

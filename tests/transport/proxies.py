@@ -48,7 +48,7 @@ async def refused(
     assert GATEWAY in error.message
     assert f"the proxy http://{proxy.rpartition('@')[2].removeprefix('http://')}" in error.message
     assert error.hint
-    assert "defect" not in str(error)
+    assert "report it" not in str(error)
     assert_discreet(error)
     return error
 

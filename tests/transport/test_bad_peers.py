@@ -49,7 +49,7 @@ async def refused(endpoint: str, error_class: type[MxGatewayError], phase: Phase
     assert str(error).isprintable()
     assert endpoint in error.message
     assert error.hint
-    assert "defect" not in str(error)
+    assert "report it" not in str(error)
     return error
 
 

@@ -95,7 +95,7 @@ async def failure(call: Awaitable[Any]) -> MxGatewayError:
     """Return the error that a call ends with."""
     with pytest.raises(MxGatewayError) as caught:
         await call
-    assert "defect" not in str(caught.value)
+    assert "report it" not in str(caught.value)
     return caught.value
 
 

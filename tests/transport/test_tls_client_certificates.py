@@ -36,7 +36,7 @@ async def refused(endpoint: str, **tls: Any) -> MxGatewayError:
         await connect(endpoint, **tls)
     error = caught.value
     assert str(error).isprintable()
-    assert "defect" not in str(error)
+    assert "report it" not in str(error)
     assert PASSWORD not in told(error)
     assert WRONG_PASSWORD not in told(error)
     return error

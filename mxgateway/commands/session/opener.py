@@ -152,6 +152,7 @@ class SessionOpener(Generic[S]):
         self, wait: float, progress: Progress, site: CallSite, work: Callable[[], Awaitable[_Opened[S]]]
     ) -> _Opened[S]:
         """Do `work` while the caller waits and the client is open; after that, the call continues if it was sent."""
+        self._channel.home.check()
         self._refuse_when_closing(site)
         try:
             async with asyncio.timeout(None if wait == math.inf else wait) as timeout:

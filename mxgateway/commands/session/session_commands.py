@@ -65,6 +65,7 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         Cancelling a caller does not stop the close. A failed close can be retried. A session that the gateway no longer
         knows counts as closed.
         """
+        self._channel.home.check()
         self._timeout(timeout)  # a refused argument must not count as a close
         check_correlation_id(correlation_id)
         return await self._closing.join(lambda: self._close(timeout, correlation_id or requests.new_correlation_id()))
@@ -95,6 +96,7 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         self._owned_sessions.discard(self)
 
     async def __aenter__(self) -> Self:
+        self._channel.home.check()
         return self
 
     async def __aexit__(
@@ -104,14 +106,13 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
 
         A closing client closes its sessions itself; the block does not wait for that.
         """
-        if not self._owned:
-            await self._release_tags()
-            await self._end_stream()
-            return
-        if self._channel.closing:
-            return
         try:
-            await self.close()
+            self._channel.home.check()
+            if not self._owned:
+                await self._release_tags()
+                await self._end_stream()
+            elif not self._channel.closing:
+                await self.close()
         except MxGatewayError as error:
             if exc is None:
                 raise

@@ -62,7 +62,7 @@ class Call(Generic[Request, Reply]):
     ) -> None:
         self.channel = channel
         self.method = method
-        self.loop = asyncio.get_running_loop()
+        self.loop = channel.home.check()
         self._options = options
         timeout = default_timeout if options.timeout is None else options.timeout
         self._timeout = None if timeout == math.inf else timeout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from functools import partial
 from typing import Generic
 
 from mxgateway.errors.faults import RequestFault
@@ -30,6 +30,7 @@ class ServerStream(Generic[Request, Reply]):
         self, channel: Channel, method: Method[Request, Reply], request: Request, options: CallOptions
     ) -> None:
         self._start = (channel, method, request, options)
+        self._home = channel.home
         self._call: Call[Request, Reply] | None = None
         self._stream: OpenStream[Reply] | None = None
         self._opening: asyncio.Timeout | None = None
@@ -42,8 +43,7 @@ class ServerStream(Generic[Request, Reply]):
         """Cancel a call whose iterator was dropped in the middle of a loop, in whichever thread it is collected."""
         call = getattr(self, "_call", None)
         if call is not None and not self._ended:
-            with contextlib.suppress(RuntimeError):  # the loop is closed, and everything with it
-                call.loop.call_soon_threadsafe(_abandon, call, self._stream)
+            call.channel.home.call_soon(partial(_abandon, call, self._stream))
 
     async def open(self) -> None:
         """Send the request now instead of with the first read, without waiting for the reply.
@@ -52,6 +52,7 @@ class ServerStream(Generic[Request, Reply]):
             MxGatewayInvalidRequestError: Another task is opening or reading.
             MxGatewayError: The request could not be sent.
         """
+        self._home.check()
         if self._stream is None and not self._ended:
             call = self._begin()
             try:
@@ -66,6 +67,7 @@ class ServerStream(Generic[Request, Reply]):
             MxGatewayInvalidRequestError: Another task is reading.
             MxGatewayError: The stream failed; earlier calls returned what had arrived before.
         """
+        self._home.check()
         if self._ended:
             return []
         call = self._begin()
@@ -134,6 +136,7 @@ class ServerStream(Generic[Request, Reply]):
 
         Idempotent.
         """
+        self._home.check()
         self._ended = True
         self._ready.clear()
         if self._opening is not None and not self._opening.expired():
@@ -147,6 +150,7 @@ class ServerStream(Generic[Request, Reply]):
         return self
 
     async def __anext__(self) -> Reply:
+        self._home.check()
         if not self._ready:
             self._ready = await self.messages()
             self._ready.reverse()
@@ -155,6 +159,7 @@ class ServerStream(Generic[Request, Reply]):
         return self._ready.pop()
 
     async def __aenter__(self) -> ServerStream[Request, Reply]:
+        self._home.check()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Protocol, TypedDict, TypeVar
 
 from mxgateway.errors import (
     CallSite,
@@ -76,6 +76,16 @@ class Opening(Generic[T], AbstractAsyncContextManager[T]):
     def __init__(self, open_it: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self._open_it = open_it
         self._opened: T | None = None
+
+    if not TYPE_CHECKING:  # a type checker names the missing await by itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise AttributeError(
+                f"{name!r} is used on the result of connect() or open_session() before it is opened: await that first, "
+                "or use it with async with",
+                name=name,
+                obj=self,
+            )
 
     def __await__(self) -> Generator[Any, None, T]:
         return self._open_it().__await__()
