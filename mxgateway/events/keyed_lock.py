@@ -11,13 +11,13 @@ K = TypeVar("K", bound=Hashable)
 
 
 class _Claim:
-    """One who asks for several things."""
+    """A request for the locks of several keys."""
 
     __slots__ = ("behind", "ready")
 
     def __init__(self) -> None:
         self.behind = 0
-        """With how many of the things somebody else comes first."""
+        """How many of the keys another claim holds or gets first."""
         self.ready: asyncio.Future[None] | None = None
 
     def advance(self) -> None:
@@ -27,10 +27,10 @@ class _Claim:
 
 
 class KeyedLocks(Generic[K]):
-    """Holds and queues of each key.
+    """A lock for each key, with a queue.
 
-    A claim enters the queues of all its keys in one step. So of two claims the same one is first in every queue, and none
-    waits forever.
+    A claim enters the queues of all its keys in one step. So of two claims the same one is first in every queue, and
+    there is no deadlock.
     """
 
     def __init__(self) -> None:
@@ -38,15 +38,15 @@ class KeyedLocks(Generic[K]):
 
     @property
     def idle(self) -> bool:
-        """True while nobody has anything or waits for it."""
+        """True while no lock is held or awaited."""
         return not self._queues
 
     @contextlib.asynccontextmanager
     async def held(self, keys: Iterable[K]) -> AsyncIterator[None]:
-        """Hold all of `keys` while the block runs."""
-        claim, things, queues = _Claim(), set(keys), self._queues
-        alone = (claim,)  # nearly all things are asked for by one at a time: they share this
-        for key in things:
+        """Hold the locks of all `keys` while the block runs."""
+        claim, own_keys, queues = _Claim(), set(keys), self._queues
+        alone = (claim,)  # nearly every key has one claim at a time: its keys share this tuple
+        for key in own_keys:
             queue = queues.setdefault(key, alone)
             if queue is not alone:
                 queues[key] = (*queue, claim)
@@ -57,7 +57,7 @@ class KeyedLocks(Generic[K]):
                 await claim.ready
             yield
         finally:
-            for key in things:
+            for key in own_keys:
                 queue = queues.pop(key)
                 if queue is not alone and (rest := tuple(each for each in queue if each is not claim)):
                     queues[key] = rest

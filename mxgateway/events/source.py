@@ -1,4 +1,4 @@
-"""The gateway, as far as the event stream of one session goes."""
+"""The calls that the event stream of one session needs of the gateway."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mxgateway.transport.channel import Channel
 
 
 class EventCall(PushedStream[proto.StreamEventsRequest, Any]):
-    """A StreamEvents call whose events are decoded as far as its readers need them."""
+    """A StreamEvents call that decodes of its events only what its readers need."""
 
     def __init__(
         self, channel: Channel, request: proto.StreamEventsRequest, options: CallOptions, receiver: Receiver[Any]
@@ -35,7 +35,7 @@ class EventCall(PushedStream[proto.StreamEventsRequest, Any]):
 
     @property
     def whole(self) -> bool:
-        """False while data changes are decoded only as far as subscriptions need them."""
+        """False while of data changes only what subscriptions need is decoded."""
         return self.decode is self._decoders[True]
 
     @whole.setter
@@ -44,11 +44,11 @@ class EventCall(PushedStream[proto.StreamEventsRequest, Any]):
 
 
 class EventSource:
-    """A session's way to its events.
+    """Makes the calls of one session's event stream.
 
     Args:
         channel: Where to call.
-        session_id: The gateway's name of the session.
+        session_id: The gateway's id of the session.
     """
 
     def __init__(self, channel: Channel, session_id: str) -> None:
@@ -57,25 +57,25 @@ class EventSource:
         self.home = channel.home
         self.counters = channel.counters
         self.is_left = False
-        """True once the stream was ended here, because the session was closed or left."""
+        """True once this client has closed or left the session, which ended the stream."""
 
     @property
     def closing(self) -> bool:
-        """True once the client is being closed."""
+        """True once the client is closing."""
         return self._channel.closing
 
     async def pause(self, seconds: float, awake: asyncio.Event | None = None) -> None:
-        """Sleep, until `awake` is set or the client is closed at the latest."""
+        """Sleep for `seconds`, or until `awake` is set or the client closes."""
         await self._channel.pause(seconds, awake)
 
     def open_stream(self, after: int, receiver: Receiver[Any]) -> EventCall:
-        """Return a StreamEvents call after a worker sequence; nothing is sent yet."""
+        """Return a StreamEvents call for the events after a worker sequence; nothing is sent yet."""
         request = proto.StreamEventsRequest(session_id=self._session_id, after_worker_sequence=after)
         options = CallOptions(session_id=self._session_id)
         return EventCall(self._channel, request, options, receiver)
 
     async def probe(self, timeout: float) -> None:
-        """Ask the worker for a sign of life; any answer of the gateway's that is not about the session's end is one.
+        """Ping the worker. Any answer of the gateway is a sign of life, unless it reports the end of the session.
 
         Raises:
             MxGatewayError: The session is gone, or nobody answers.
@@ -90,18 +90,18 @@ class EventSource:
         except (MxAccessError, MxGatewayAuthorizationError):
             return
         except MxGatewaySessionError as error:
-            if error.grpc_status is not GrpcStatus.RESOURCE_EXHAUSTED:  # too many commands are pending: it lives
+            if error.grpc_status is not GrpcStatus.RESOURCE_EXHAUSTED:  # too many pending commands: the worker lives
                 raise
 
     def closed_error(self, correlation_id: str = "") -> MxGatewaySessionError:
-        """Return the error for a call in a session that was closed here."""
+        """Return the error for a call in a session that this client has closed."""
         site = self.site(correlation_id)
         return MxGatewaySessionError(
             f"{self._session_id} is closed", hint="open a new session", site=site, phase="request"
         )
 
     def ended_error(self) -> MxGatewayError:
-        """Return the error for what has ended with the event stream, without a fault of the stream."""
+        """Return the error for whatever ended because the event stream ended without a fault."""
         if self.closing:
             return map_fault(ClosedFault("the client is closed"), self.site(""), phase="stream")
         if self.is_left:
@@ -111,5 +111,5 @@ class EventSource:
         )
 
     def site(self, correlation_id: str) -> CallSite:
-        """Return where a command of the session is sent, for its error."""
+        """Return the call site of a command of the session, for its error."""
         return call_site(self._channel, INVOKE, CallOptions(session_id=self._session_id, correlation_id=correlation_id))

@@ -362,7 +362,7 @@ def test_who_waits_for_the_end_of_doubt_in_vain_is_told_what_to_do() -> None:
             await book.until_clear(ITEM)
         assert asyncio.get_running_loop().time() - began == pytest.approx(write_book.DOUBT_PATIENCE)
         assert refusal.value.hint is not None
-        assert "add the tag once more" in refusal.value.hint
+        assert "add the tag again" in refusal.value.hint
 
     virtual_time.run(main())
 

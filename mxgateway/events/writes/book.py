@@ -1,4 +1,4 @@
-"""The records of all items of a session, and whose turn it is to write."""
+"""The write records of all items of a session, and the locks that order their writes."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ from mxgateway.transport.calls.method import Progress
 from mxgateway.wire import which_one_of
 
 STALE_LIMIT: Final = 10_000
-"""Removed items whose completions may still be on their way, and which are remembered for that."""
+"""The most removed items that are remembered because their completions may still come."""
 DOUBT_PATIENCE: Final = 1.0
-"""Seconds that a confirmed write waits for the completion of an earlier write in doubt: where it comes at all, it comes soon."""
+"""Seconds that a confirmed write waits for the completion of an earlier write in doubt: if it comes at all, it comes
+soon."""
 
 _WRITES: Final = frozenset({"write", "write2", "write_secured", "write_secured2"})
 _BULK_WRITES: Final = frozenset(f"{write}_bulk" for write in _WRITES)
@@ -45,7 +46,7 @@ def written_items(command: proto.MxCommand) -> list[Item]:
 
 
 def accepted_writes(reply: proto.MxCommandReply, count: int) -> list[bool]:
-    """Tell of each of `count` writes of one command whether MXAccess has accepted it; one of which nothing is known counts as accepted."""
+    """Return for each of `count` writes of one command whether MXAccess has accepted it; unknown counts as accepted."""
     arm = which_one_of(reply, "payload")
     if arm in _BULK_WRITES and len(results := getattr(reply, arm).results) == count:
         return [result.was_successful for result in results]
@@ -53,16 +54,17 @@ def accepted_writes(reply: proto.MxCommandReply, count: int) -> list[bool]:
 
 
 class WriteBook:
-    """The writes of one session whose completion is expected."""
+    """The writes of one session whose completions are expected."""
 
     def __init__(self) -> None:
         self.records: dict[Item, ItemWrites] = {}
         self.stale: dict[Item, int] = {}
-        """How many completions may still come of items that were removed, and whose handles may be given out again: nothing shows that a write was forgotten with its item."""
+        """How many completions may still come for each removed item. Its handle may be reused, and nothing shows
+        whether MXAccess has dropped a write with its item."""
         self._cleared = Waiters()
-        """Who waits until nothing is in doubt of an item any more."""
+        """The writes that wait until their item is no longer in doubt."""
         self.locks = KeyedLocks[Item]()
-        """The writes of one item are sent one after the other."""
+        """The writes of one item are sent one after another."""
 
     @property
     def waiting(self) -> bool:
@@ -71,11 +73,11 @@ class WriteBook:
 
     @property
     def pending(self) -> bool:
-        """True while a completion is expected, waited for or not."""
+        """True while a completion is expected, even if no caller waits for it."""
         return bool(self.records)
 
     def is_in_doubt(self, item: Item) -> bool:
-        """Tell whether a completion of an item could not be told from an earlier one's."""
+        """Return whether a completion of an item could belong to an earlier write in doubt."""
         record = self.records.get(item)
         return item in self.stale if record is None else record.doubtful > 0
 
@@ -83,13 +85,14 @@ class WriteBook:
     def sending(
         self, items: Sequence[Item], progress: Progress, completions: Sequence[Completion] = ()
     ) -> Iterator[None]:
-        """Enter the writes of one command while it is sent, in their items' turn and before a completion can come; without `completions` nobody waits for them.
+        """Enter the writes of one command, then run the block that sends it; without `completions` no caller waits.
 
-        A block that ends well has called `judge`; of one that fails it is known here whether the writes may have been accepted.
+        The caller holds the items' locks. A block that succeeds has to be followed by `judge`; if it fails, the writes
+        are struck out, and are in doubt unless they certainly were not accepted.
         """
         for item, completion in zip_longest(items, completions):
             record = self.records.get(item)
-            if record is None:  # what comes of one that had the handle before could be either's
+            if record is None:  # stale completions of an earlier item with this handle could be this one's
                 record = self.records[item] = ItemWrites(self.stale.pop(item, 0))
             record.enter(completion)
         try:
@@ -103,9 +106,10 @@ class WriteBook:
     def judge(
         self, items: Sequence[Item], accepted: Sequence[bool], completions: Sequence[Completion] = ()
     ) -> list[Completion | None]:
-        """Strike out the writes that MXAccess has not accepted, and return the completions of the others, with None in their place.
+        """Strike out the writes that MXAccess did not accept. Return the completion of each other one, None for those.
 
-        Those of one item come in its order: where one command writes it several times, the first are those of the writes that were accepted.
+        Completions of one item come in the order of its writes: if one command writes it several times, the first
+        completions belong to the accepted writes.
         """
         if all(accepted):
             return list(completions)
@@ -135,17 +139,19 @@ class WriteBook:
             self._cleared.wake()
 
     def lose(self, fault: Callable[[], MxGatewayError]) -> None:
-        """Take note that completions may have been lost; `fault` makes what each caller who waits is told."""
+        """Put all writes in doubt: completions may have been lost. `fault` makes the error of each waiting caller."""
         for record in self.records.values():
             record.lose(fault)
 
     def fail(self, fault: Callable[[], MxGatewayError]) -> None:
-        """Tell every caller who waits that the stream has ended. The completions stay expected: a stream that is opened again delivers them."""
+        """Fail every waiting caller: the stream has ended. The completions stay expected: a reopened stream delivers
+        them."""
         for record in self.records.values():
             record.fail(fault)
 
     def forget(self, items: Iterable[Item]) -> None:
-        """Take note that items were removed; whoever still waits is told so. What of theirs is on its way belongs to nobody who writes under the same handle later."""
+        """Fail the callers that wait for removed items. Completions that still come belong to no later write of the
+        same handle."""
         for item in items:
             if (record := self.records.pop(item, None)) is not None:
                 record.lose(_item_removed)
@@ -156,11 +162,11 @@ class WriteBook:
             del self.stale[item]
 
     def forget_server(self, server_handle: int) -> None:
-        """Take note that a registration has ended, with all its items."""
+        """Forget all items of a registration that has ended."""
         self.forget([item for item in self.records if item.server_handle == server_handle])
 
     async def until_clear(self, item: Item) -> None:
-        """Wait a moment for an item whose earlier write is in doubt, and raise when it still is."""
+        """Wait for a moment while an item has a write in doubt; raise if it still has."""
         try:
             async with asyncio.timeout(DOUBT_PATIENCE):
                 while self.is_in_doubt(item):
@@ -181,11 +187,11 @@ def _item_removed() -> MxGatewaySessionError:
 
 
 def not_accepted(error: MxGatewayError) -> bool:
-    """Tell whether an error proves that a command did not reach MXAccess or was refused by it, so that nothing was carried out."""
-    return isinstance(error, _REFUSALS) or is_unprocessed(error.__cause__)
+    """Return whether an error proves that a command did not reach MXAccess or was refused: nothing was executed."""
+    return isinstance(error, _NOT_ACCEPTED) or is_unprocessed(error.__cause__)
 
 
-_REFUSALS: Final = (
+_NOT_ACCEPTED: Final = (
     MxAccessError,
     MxGatewayInvalidRequestError,
     MxGatewayAuthenticationError,

@@ -15,11 +15,11 @@ from mxgateway.options.subscription import RecoveryOptions
 
 _WRITE_COMPLETE: Final = proto.MxEventFamily.ON_WRITE_COMPLETE
 ASIDE_LIMIT: Final = 10_000
-"""Numbers that are remembered of events that DrainEvents has brought ahead of the stream."""
+"""The most events that are remembered because DrainEvents has returned them ahead of the stream."""
 
 
 class Completions(Reader):
-    """A reader that is always there. From the first confirmed write on it keeps the stream open, so that completions are seen."""
+    """A reader that is always present. From the first confirmed write on it keeps the stream open."""
 
     keeps = False
     full = False
@@ -29,9 +29,9 @@ class Completions(Reader):
         self._book = book
         self._closed_error = closed_error
         self._is_first = False
-        """True until the first event of a stream that nothing was expected of when it was opened."""
+        """True until the first event of a stream that was opened while no completion was expected."""
         self._aside: dict[int, proto.MxEvent] = {}
-        """Events that DrainEvents has brought and the stream may bring again."""
+        """Events that DrainEvents has returned and the stream may deliver again."""
 
     def keep(self) -> None:
         """Keep the stream open from now on, through interruptions as well."""
@@ -39,20 +39,20 @@ class Completions(Reader):
 
     @property
     def pins(self) -> bool:
-        """True while the stream may not be opened behind what is expected."""
+        """True while the stream must not be opened after an expected completion."""
         return self.keeps or self._book.pending
 
     @property
     def hungry(self) -> bool:
-        """True while somebody waits for a completion."""
+        """True while a caller waits for a completion."""
         return self._book.waiting
 
     def begin(self, after: int) -> None:
-        """Take note that a stream is opened. What others have read before a first one is no loss for writes that follow."""
+        """Note that a stream is opened. Events that others read before the first stream are no loss for later writes."""
         self._is_first = after == 0 and not self._book.records
 
     def take(self, news: Sequence[Event | Loss]) -> None:
-        """Give each completion to its write, those that were drained in their place."""
+        """Give each completion to its write, drained ones in their place by number."""
         if not self._book.records and not self._book.stale and not self._aside:
             self._is_first = False
             return
@@ -67,7 +67,8 @@ class Completions(Reader):
                 self._complete(each)
 
     def take_drained(self, events: Sequence[proto.MxEvent], *, streaming: bool) -> None:
-        """Take what DrainEvents has brought; the stream may bring it again, and older events later, which come first."""
+        """Take the events of DrainEvents. The stream may deliver them again, and may still deliver older ones: those
+        are handled first."""
         news = [event for event in events if self.cursor.is_news(event) and event.worker_sequence not in self._aside]
         if streaming and self.cursor.position is not None:
             self._aside.update((event.worker_sequence, event) for event in news)
@@ -86,7 +87,10 @@ class Completions(Reader):
             self._book.complete(event)
 
     def _with_drained(self, news: Sequence[Event | Loss] = ()) -> list[Event | Loss]:
-        """Return news with the drained events in their place, and those that are next: what neither the stream nor DrainEvents brings is lost."""
+        """Merge drained events into `news`, and append those that come next by number.
+
+        Only what neither the stream nor DrainEvents delivers counts as lost.
+        """
         aside, merged = self._aside, list[Event | Loss]()
         for each in news:
             if isinstance(each, Loss):
@@ -102,7 +106,7 @@ class Completions(Reader):
         return merged
 
     def confused(self) -> None:
-        """Take note that completions may have been hidden, or taken by somebody else."""
+        """Put all writes in doubt: completions may have been hidden, or taken by another reader."""
         self._doubt("the write's completion may have been brought to somebody else, or be missing among the events")
 
     def _doubt(self, why: str) -> None:
@@ -110,6 +114,6 @@ class Completions(Reader):
         self._book.lose(lambda: MxGatewaySessionError(why, hint=hint))
 
     def end(self, fault: MxGatewayError | None, *, final: bool = False) -> None:
-        """Tell whoever waits that the stream is over."""
+        """Fail every waiting caller: the stream is over."""
         self.keeps, self.care = False, None
         self._book.fail(self._closed_error if fault is None else lambda: copy_of(fault))

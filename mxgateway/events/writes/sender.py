@@ -1,4 +1,4 @@
-"""Sends the writes of a session: each in its item's turn, entered in the book, and known to its end."""
+"""Sends the writes of a session, one after another for each item, and enters each in the book."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Sent = tuple[Reply, list[Completion | None]]
 class Writer:
     """The writes of one session.
 
-    A write that was sent goes on when its caller is cancelled: only the reply tells whether a completion will come.
+    A write that was sent continues when its caller is cancelled: only the reply shows whether a completion will come.
     """
 
     def __init__(self, channel: Channel, book: WriteBook, pump: StreamPump) -> None:
@@ -42,10 +42,11 @@ class Writer:
         confirm: bool,
         sure: bool = False,
     ) -> Sent:
-        """Send a command that writes. To `confirm` it, the stream that will bring the completions is open meanwhile; else they count, and nobody waits for them.
+        """Send a command that writes.
 
-        A `sure` command writes one item, and is not sent while an earlier write of it is in doubt.
-        Whoever waits for the completions hands them to `forget`.
+        With `confirm`, the event stream is opened first, so that the completions arrive. Without it they are counted,
+        but no caller waits for them. A `sure` command writes one item, and is not sent while an earlier write of it is
+        in doubt. The caller passes the completions to `forget` when it no longer waits.
         """
 
         async def send() -> Sent:
@@ -62,17 +63,17 @@ class Writer:
                 progress.waits_for = "a connection"
                 with self._book.sending(items, progress, completions):
                     if confirm:
-                        self._pump.resume()  # a reader that is full holds up no completion
+                        self._pump.resume()  # a full reader must not hold up completions
                     reply = await requests.invoke_raw(self._channel, request, timeout, progress)
                 return reply, self._book.judge(items, accepted_writes(reply, len(items)), completions)
 
         return await self._channel.detached_calls.run(send, progress, orphaned=lambda sent: forget(sent[1]))
 
     async def _until_clear(self, item: Item) -> None:
-        """Wait until a completion of the item can only be that of the next write; raise when an earlier write stays in doubt."""
-        with contextlib.suppress(TimeoutError):  # the client closes, which whoever sends is told
-            async with asyncio.timeout(None) as bound:
-                with self._channel.ended_by_closing(bound):
+        """Wait until the item's next completion can only be the next write's; raise if a write stays in doubt."""
+        with contextlib.suppress(TimeoutError):  # the client is closing; sending then raises
+            async with asyncio.timeout(None) as deadline:
+                with self._channel.ended_by_closing(deadline):
                     await self._book.until_clear(item)
 
     async def write_confirmed(
@@ -80,7 +81,7 @@ class Writer:
     ) -> proto.MxEvent:
         """Send a write and return its OnWriteComplete.
 
-        `timeout` bounds write and confirmation together.
+        `timeout` covers write and confirmation together.
 
         Raises:
             MxAccessError: MXAccess refused the write, at once or later.
