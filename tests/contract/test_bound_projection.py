@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from mxgateway import proto, wire
 from mxgateway.contract import Contract, own_descriptor_set
 from mxgateway.events.data_change import DataChange, data_change, data_changes, event_decoder
-from mxgateway.wire import runs
 from mxgateway.wire.compiling import warming
+from mxgateway.wire.projection import steady_fields
 from tests.benchmarks import samples
 from tests.benchmarks.shuffled import shuffled
 from tests.contract.permuted import permuted
@@ -176,8 +176,8 @@ def test_what_is_the_same_in_all_events_is_learned_once(seed: int, monkeypatch: 
 
         monkeypatch.setattr(of, "learn", count)
 
-    counted(runs.Run)
-    counted(runs.Passed)
+    counted(steady_fields.Run)
+    counted(steady_fields.Passed)
     contract = Contract.load(shuffled(seed))
     for sequence, data in enumerate(islice(samples.events(), 50)):
         if sequence == 3:

@@ -96,7 +96,7 @@ def number_of(message: str, field: str) -> int:
 STRANGE = encode_varint(1999 << 3 | 2) + b"\x05hello"
 REPLIES = {
     "no session id and unknown fields": (open_reply() + STRANGE, "no session id but has unknown fields"),
-    "unknown fields and nothing else": (STRANGE, "all of its fields are unknown here, number 1999 among them"),
+    "unknown fields and nothing else": (STRANGE, "all of its fields are unknown, such as number 1999"),
     "a known number of another type": (
         open_reply(session_id="s") + encode_varint(number_of("OpenSessionReply", "capabilities") << 3) + b"\x07",
         "has another wire type than capabilities",

@@ -343,7 +343,7 @@ async def test_a_server_that_forbids_frequent_pings_is_asked_less_often_until_it
     assert "Too many pings" in str(complaints[0])  # the server says so in the trailers, then in GOAWAY
     warnings = [record.getMessage() for record in caplog.records if record.name == "mxgateway.transport.channel"]
     assert len(warnings) == len(complaints)
-    assert "from now on one goes after 0.2 s of silence" in warnings[0]
+    assert "from now on they are sent after 0.2 s of silence" in warnings[0]
 
 
 async def complaint_during(rig: Rig, *, pings: int) -> MxGatewayError | None:

@@ -12,7 +12,8 @@ PROGRAM = "from mxgateway_cli.main import main\nmain()\n"
 
 
 def test_pyinstaller_finds_the_hooks_by_the_entry_point() -> None:
-    (entry,) = importlib.metadata.entry_points(group="pyinstaller40", name="hook-dirs")
+    package = importlib.metadata.distribution("mxaccess-gateway-client")
+    (entry,) = package.entry_points.select(group="pyinstaller40", name="hook-dirs")
     (folder,) = map(Path, entry.load()())
     assert {path.name for path in folder.glob("hook-*.py")} == {"hook-mxgateway.py", "hook-mxgateway_cli.py"}
 
