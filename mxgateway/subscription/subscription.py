@@ -15,11 +15,10 @@ from mxgateway.commands.session.session_commands import SessionCommands
 from mxgateway.errors import MxGatewaySessionError, MxGatewayTimeoutError
 from mxgateway.errors.faults import copy_of
 from mxgateway.events.consuming import Batches, when_dropped
-from mxgateway.events.recovery import Pauses
 from mxgateway.options.subscription import SubscriptionOptions
 from mxgateway.subscription.epoch import SessionEpoch
 from mxgateway.subscription.states import StateChanges
-from mxgateway.subscription.supervisor import SessionSource, Supervisor
+from mxgateway.subscription.supervisor import Gateway, SessionSource, Supervisor
 from mxgateway.subscription.transfer import Transfer
 from mxgateway.subscription.updates import SubscriptionState, SubscriptionStats, Update
 
@@ -42,7 +41,7 @@ class TagSubscription(Generic[S]):
         tags: Iterable[str],
         options: SubscriptionOptions,
         source: SessionSource,
-        client: Pauses,
+        client: Gateway,
         *,
         resume_from: Mapping[str, Any] | None = None,
     ) -> None:

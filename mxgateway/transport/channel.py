@@ -1,4 +1,4 @@
-"""The channel to one gateway: holds a connection, and makes a new one when it ends."""
+"""The channel to a gateway: holds a connection, and makes a new one when it ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mxgateway.errors.redaction import Gate
 from mxgateway.options import ClientOptions, Endpoint, SpokenContract
 from mxgateway.options.credentials import Secret
 from mxgateway.transport.calls.detached_call import DetachedCalls
-from mxgateway.transport.connecting.connector import Connector
+from mxgateway.transport.connecting.places import Places
 from mxgateway.transport.counters import Counters
 from mxgateway.transport.http2.connection import Connection
 from mxgateway.transport.http2.connection_state import ConnectionState
@@ -32,20 +32,20 @@ MAX_REMEMBERED: Final = 16
 
 
 class Channel:
-    """One gateway. At most one connection takes new calls; others may still finish theirs.
+    """One gateway, or several of which one is in use. At most one connection takes new calls; others finish theirs.
 
     Args:
-        endpoint: The gateway's address.
+        endpoints: The gateway's address; of several, the preferred one first.
         options: How to connect.
     """
 
-    def __init__(self, endpoint: Endpoint, options: ClientOptions) -> None:
-        self.endpoint = endpoint
+    def __init__(self, endpoints: Endpoint | Sequence[Endpoint], options: ClientOptions) -> None:
         self.options = options
-        scheme = "http" if options.plaintext else "https"
-        self.request_headers = RequestHeaders(scheme, options.authority_of(endpoint), options.key, options.metadata)
         self.gate = Gate(options.secrets())
         """Hides secrets in this client's texts."""
+        self._places = Places(
+            [endpoints] if isinstance(endpoints, Endpoint) else endpoints, options, lambda text: self.gate.line(text)
+        )
         self.codec: Codec = BUILTIN
         """Encodes requests and decodes replies by the gateway's contract."""
         self.lacks: Callable[[str], bool] = _nothing
@@ -58,7 +58,6 @@ class Channel:
         self.detached_calls = DetachedCalls()
         """Calls that may outlive their caller."""
         self._keepalive_time = options.keepalive_time
-        self._connector = Connector(endpoint, options)
         self._connections: set[Connection] = set()
         self._current: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
@@ -77,6 +76,16 @@ class Channel:
         """
         self.codec, self.lacks = contract.codec, contract.lacks
         log.debug("using the contract %s for %s", contract.fingerprint, self.endpoint)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint in use, or the one that the last failure is about."""
+        return self._places.current.endpoint
+
+    @property
+    def request_headers(self) -> RequestHeaders:
+        """The headers of requests on the `current` connection."""
+        return self._places.current.request_headers
 
     @property
     def current(self) -> Connection | None:
@@ -112,7 +121,7 @@ class Channel:
         return attempt.result()
 
     async def _connect(self) -> Connection:
-        connection = await self._connector.connect()
+        connection = await self._places.connect()
         connection.begin(self.counters, self._keepalive_time, self.options.keepalive_timeout)
         connection.on_too_many_pings = self._ping_less_often
         connection.on_end = self._log_end
