@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from mxgateway.errors.faults import ClosedFault, ConnectFault
+from mxgateway.errors.faults import ClosedFault, ConnectFault, ConnectionFault
 from mxgateway.errors.logs import logger
 from mxgateway.errors.redaction import Gate
 from mxgateway.options import ClientOptions, Endpoint, SpokenContract
@@ -43,9 +43,7 @@ class Channel:
         self.options = options
         self.gate = Gate(options.secrets())
         """Hides secrets in this client's texts."""
-        self._places = Places(
-            [endpoints] if isinstance(endpoints, Endpoint) else endpoints, options, lambda text: self.gate.line(text)
-        )
+        self._places = Places([endpoints] if isinstance(endpoints, Endpoint) else endpoints, options, self.gate)
         self.codec: Codec = BUILTIN
         """Encodes requests and decodes replies by the gateway's contract."""
         self.lacks: Callable[[str], bool] = _nothing
@@ -119,6 +117,24 @@ class Channel:
         if fault is not None:
             raise fault
         return attempt.result()
+
+    def turn_from(self, connection: object) -> bool:
+        """Make new calls at another endpoint than this connection's, which refuses the API key.
+
+        Returns:
+            Whether there is another one that has not failed a moment ago.
+        """
+        if not self._places.several:
+            return False
+        current = self._current
+        if current is None or connection is not current:
+            return True
+        if not self._places.avoid_current():
+            return False
+        log.warning("%s refuses the API key, so another gateway is tried", self.endpoint)
+        self._current = None
+        current.retire(ConnectionFault("the gateway refused the API key", processed=False))
+        return True
 
     async def _connect(self) -> Connection:
         connection = await self._places.connect()

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from mxgateway import GapCause, GatewayClient, MxGatewaySessionError, Outcome
+from mxgateway import GapCause, GatewayClient, MxGatewayAuthenticationError, MxGatewaySessionError, Outcome
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from mxgateway.transport.connecting import places
 from tests.client.support import until
@@ -97,7 +97,12 @@ async def change_certificate(both: Pair) -> None:
     await both.lead_to((await both.stack.enter_async_context(stranger)).port)
 
 
-FAULTS: Final = [kill, hang, refuse, speak_http1, forward_to_nothing, change_certificate]
+async def refuse_the_key(both: Pair) -> None:
+    stranger = SimulatedGateway(plant=quiet_plant(20))
+    await both.lead_to((await both.stack.enter_async_context(stranger)).port)
+
+
+FAULTS: Final = [refuse_the_key, kill, hang, refuse, speak_http1, forward_to_nothing, change_certificate]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda each: each.__name__)
@@ -170,3 +175,25 @@ async def test_a_session_of_the_lost_gateway_is_unknown_at_the_other_one() -> No
         assert caught.value.endpoint == both.second.endpoint
         async with client.open_session() as other:
             await other.ping()
+
+
+async def test_a_gateway_that_refuses_the_key_leaves_its_calls_to_the_other_one() -> None:
+    async with pair() as both:
+        async with SimulatedGateway() as stranger, both.connect([stranger.endpoint, both.second.endpoint]) as client:
+            assert client.endpoint == stranger.endpoint
+            async with client.open_session() as session:
+                await session.ping()
+            assert client.endpoint == both.second.endpoint
+            assert len(stranger.received) == 1
+            await until(lambda: stranger.connections == 0)
+
+
+async def test_a_key_that_every_gateway_refuses_is_told() -> None:
+    async with SimulatedGateway() as one, SimulatedGateway() as other:
+        endpoints = [one.endpoint, other.endpoint]
+        async with GatewayClient.connect(endpoints, plaintext=True, api_key="mxgw_op_of-nobody") as client:
+            for _ in range(2):
+                with pytest.raises(MxGatewayAuthenticationError) as caught:
+                    await client.open_session()
+                assert caught.value.endpoint == other.endpoint
+            assert (len(one.received), len(other.received)) == (1, 2)
