@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -70,7 +70,9 @@ class GatewayClient(AlarmCalls):
 
     @staticmethod
     def connect(
-        endpoint: str = DEFAULT_ENDPOINT, options: ClientOptions | None = None, **fields: Unpack[ClientOptionFields]
+        endpoint: str | Sequence[str] = DEFAULT_ENDPOINT,
+        options: ClientOptions | None = None,
+        **fields: Unpack[ClientOptionFields],
     ) -> Opening[GatewayClient]:
         """Connect to a gateway: ``await`` the result, or use it with ``async with``.
 
@@ -78,6 +80,7 @@ class GatewayClient(AlarmCalls):
 
         Args:
             endpoint: ``host:port`` or ``[ipv6]:port``, optionally after ``http://`` (with `plaintext`) or ``https://``.
+                Of several, in a sequence or with commas between them, the first that can be reached is used.
             options: How to connect to the gateway.
             fields: Fields of `ClientOptions`, instead of `options` or to replace some of them.
 
@@ -96,7 +99,7 @@ class GatewayClient(AlarmCalls):
 
     @property
     def endpoint(self) -> str:
-        """The gateway, as ``host:port``."""
+        """The gateway, as ``host:port``; of several, the one in use."""
         return str(self._channel.endpoint)
 
     @property

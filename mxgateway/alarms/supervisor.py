@@ -281,7 +281,7 @@ class BoardSupervisor:
         self, state: SubscriptionState, cause: MxGatewayError | None = None, outcome: Outcome | None = None
     ) -> None:
         if state is not self.board.state and self.board.state not in OVER:
-            self._put(ConnectionChange(state, cause, outcome, datetime.now(UTC)))
+            self._put(ConnectionChange(state, cause, outcome, datetime.now(UTC), str(self._channel.endpoint)))
             self.board.put(state)
 
     def _put(self, change: BoardChange) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar, cast
@@ -76,7 +76,7 @@ class Contract:
         return cls(descriptor_set_of(Path(folder)))
 
     @classmethod
-    async def fetch(cls, endpoint: str, options: ClientOptions | None = None, **fields: Any) -> Self:
+    async def fetch(cls, endpoint: str | Sequence[str], options: ClientOptions | None = None, **fields: Any) -> Self:
         """Fetch a gateway's contract by gRPC server reflection, over a separate connection.
 
         Args:

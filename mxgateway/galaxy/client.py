@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Unpack
@@ -52,13 +53,15 @@ class GalaxyRepositoryClient:
 
     @staticmethod
     def connect(
-        endpoint: str = DEFAULT_ENDPOINT, options: ClientOptions | None = None, **fields: Unpack[ClientOptionFields]
+        endpoint: str | Sequence[str] = DEFAULT_ENDPOINT,
+        options: ClientOptions | None = None,
+        **fields: Unpack[ClientOptionFields],
     ) -> Opening[GalaxyRepositoryClient]:
         """Connect to a gateway for its galaxy only: ``await`` the result, or use it with ``async with``.
 
         Args:
             endpoint: ``host:port``, ``[ipv6]:port``, or either after ``http://`` (which requires `plaintext`) or
-                ``https://``.
+                ``https://``; of several, the first that can be reached is used.
             options: Connection options.
             fields: Fields of `ClientOptions`, instead of `options` or overriding it.
 

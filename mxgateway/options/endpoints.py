@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -47,8 +47,34 @@ class Endpoint:
             raise error
         return endpoint
 
+    @classmethod
+    def parse_all(cls, given: str | Iterable[str]) -> tuple[Endpoint, ...]:
+        """Read several endpoints: texts, or one text with commas between them. Each is kept once.
+
+        Raises:
+            MxGatewayInvalidRequestError: One of them has another form, or there is none.
+        """
+        try:
+            texts = _split(given) if isinstance(given, str) or not isinstance(given, Iterable) else [*given]
+            endpoints = tuple(dict.fromkeys(map(cls.parse, texts)))
+            if endpoints:
+                return endpoints
+            refusal = _malformed("", "there is none")
+        except MxGatewayInvalidRequestError as error:
+            refusal = error.with_traceback(None)
+        given, texts = "", []  # a traceback may show local variables
+        try:
+            raise refusal from None
+        finally:
+            del refusal  # its own traceback would make a cycle
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _split(text: str) -> list[str]:
+    """Split a text at its commas, unless one of them may be in a password."""
+    return text.split(",") if isinstance(text, str) and _is_shown(text) else [text]
 
 
 def _read_endpoint(text: str) -> Endpoint | str:

@@ -55,11 +55,19 @@ class SessionSource(Protocol):
         """Have `wake` called when the gateway opens sessions again, for the time of the block."""
 
 
+class Gateway(Pauses, Protocol):
+    """The client, as far as a subscription goes."""
+
+    @property
+    def endpoint(self) -> Any:
+        """The gateway in use, whose text is ``host:port``."""
+
+
 class Supervisor:
     """What keeps one subscription alive."""
 
     def __init__(
-        self, tags: Iterable[str], options: SubscriptionOptions, source: SessionSource, client: Pauses
+        self, tags: Iterable[str], options: SubscriptionOptions, source: SessionSource, client: Gateway
     ) -> None:
         self.wanted: dict[str, None] = dict.fromkeys(tags)
         """The tags, in order."""
@@ -72,6 +80,7 @@ class Supervisor:
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.outlet = UpdateQueue(options, self._work.set, self._recovery.wake)
+        self.outlet.where = lambda: str(client.endpoint)
         self.epoch: SessionEpoch | None = None
         self.editing = asyncio.Lock()
         """Held while items are subscribed to or let go."""

@@ -65,6 +65,8 @@ class UpdateQueue:
         self.counts = Counts()
         self.on_room: Callable[[], None] = _nobody
         """Called when a consumer that has held up the gateway has made room."""
+        self.where: Callable[[], str] = str
+        """Returns the gateway in use."""
         self.waiters = Waiters()
         """Who waits for anything new: the subscription holds them by this."""
         self._patience: asyncio.TimerHandle | None = None
@@ -208,7 +210,7 @@ class UpdateQueue:
     ) -> None:
         """Go over to another state and tell the consumer."""
         if state is not self.state and not self.is_over:
-            self.put_mark(ConnectionChange(state, cause, outcome, datetime.now(UTC)))
+            self.put_mark(ConnectionChange(state, cause, outcome, datetime.now(UTC), self.where()))
             self.board.put(state)
 
     def fail(self, error: MxGatewayError) -> None:

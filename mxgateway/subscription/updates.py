@@ -139,6 +139,8 @@ class ConnectionChange:
     """What the interruption came to; None while it lasts, and for the first connection."""
     time: datetime
     """When that was noticed (UTC)."""
+    endpoint: str = ""
+    """The gateway that was lost or is there, as ``host:port``."""
 
 
 Update = TagUpdate | Gap | ConnectionChange

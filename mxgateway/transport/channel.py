@@ -1,4 +1,4 @@
-"""The channel to one gateway: holds a connection, and makes a new one when it ends."""
+"""The channel to a gateway: holds a connection, and makes a new one when it ends."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from mxgateway.errors.faults import ClosedFault, ConnectFault
+from mxgateway.errors.faults import ClosedFault, ConnectFault, ConnectionFault
 from mxgateway.errors.logs import logger
 from mxgateway.errors.redaction import Gate
 from mxgateway.options import ClientOptions, Endpoint, SpokenContract
 from mxgateway.options.credentials import Secret
 from mxgateway.transport.calls.detached_call import DetachedCalls
-from mxgateway.transport.connecting.connector import Connector
+from mxgateway.transport.connecting.places import Places
 from mxgateway.transport.counters import Counters
 from mxgateway.transport.home import Home
 from mxgateway.transport.http2.connection import Connection
@@ -33,22 +33,20 @@ MAX_REMEMBERED: Final = 16
 
 
 class Channel:
-    """One gateway. At most one connection takes new calls; others may still finish theirs.
+    """One gateway, or several of which one is in use. At most one connection takes new calls; others finish theirs.
 
     Args:
-        endpoint: The gateway's address.
+        endpoints: The gateway's address; of several, the preferred one first.
         options: How to connect.
     """
 
-    def __init__(self, endpoint: Endpoint, options: ClientOptions) -> None:
-        self.endpoint = endpoint
+    def __init__(self, endpoints: Endpoint | Sequence[Endpoint], options: ClientOptions) -> None:
         self.options = options
-        self.home = Home(str(endpoint))
-        """The loop and the process that this channel belongs to."""
-        scheme = "http" if options.plaintext else "https"
-        self.request_headers = RequestHeaders(scheme, options.authority_of(endpoint), options.key, options.metadata)
         self.gate = Gate(options.secrets())
         """Hides secrets in this client's texts."""
+        self._places = Places([endpoints] if isinstance(endpoints, Endpoint) else endpoints, options, self.gate)
+        self.home = Home(str(self.endpoint))
+        """The loop and the process that this channel belongs to."""
         self.codec: Codec = BUILTIN
         """Encodes requests and decodes replies by the gateway's contract."""
         self.lacks: Callable[[str], bool] = _nothing
@@ -61,7 +59,6 @@ class Channel:
         self.detached_calls = DetachedCalls()
         """Calls that may outlive their caller."""
         self._keepalive_time = options.keepalive_time
-        self._connector = Connector(endpoint, options)
         self._connections: set[Connection] = set()
         self._current: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
@@ -80,6 +77,16 @@ class Channel:
         """
         self.codec, self.lacks = contract.codec, contract.lacks
         log.debug("using the contract %s for %s", contract.fingerprint, self.endpoint)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint in use, or the one that the last failure is about."""
+        return self._places.current.endpoint
+
+    @property
+    def request_headers(self) -> RequestHeaders:
+        """The headers of requests on the `current` connection."""
+        return self._places.current.request_headers
 
     @property
     def current(self) -> Connection | None:
@@ -114,8 +121,26 @@ class Channel:
             raise fault
         return attempt.result()
 
+    def turn_from(self, connection: object) -> bool:
+        """Make new calls at another endpoint than this connection's, which refuses the API key.
+
+        Returns:
+            Whether there is another one that has not failed a moment ago.
+        """
+        if not self._places.several:
+            return False
+        current = self._current
+        if current is None or connection is not current:
+            return True
+        if not self._places.avoid_current():
+            return False
+        log.warning("%s refuses the API key, so another gateway is tried", self.endpoint)
+        self._current = None
+        current.retire(ConnectionFault("the gateway refused the API key", processed=False))
+        return True
+
     async def _connect(self) -> Connection:
-        connection = await self._connector.connect()
+        connection = await self._places.connect()
         connection.begin(self.counters, self._keepalive_time, self.options.keepalive_timeout)
         connection.on_too_many_pings = self._ping_less_often
         connection.on_end = self._log_end

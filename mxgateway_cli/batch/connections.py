@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mxgateway.simulator import SimulatedGateway
     from mxgateway_cli.running.settings import ConnectionSettings
 
-    _Key = tuple[Endpoint, ClientOptions]
+    _Key = tuple[tuple[Endpoint, ...], ClientOptions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Connections:
                 await gateway.stop()
 
     async def _shared_client(self, address: str, options: ClientOptions) -> GatewayClient:
-        key = (mxgateway.Endpoint.parse(address), replace(options, connect_timeout=1.0, call_timeout=None))
+        key = (mxgateway.Endpoint.parse_all(address), replace(options, connect_timeout=1.0, call_timeout=None))
         shared = self._shared.get(key)
         if (
             shared is not None

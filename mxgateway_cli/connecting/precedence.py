@@ -248,7 +248,8 @@ def scheme_of(endpoint: str | None) -> str:
     Raises:
         MxGatewayInvalidRequestError: It is not an endpoint. The message does not show it: it may hold a password.
     """
-    return mxgateway.Endpoint.parse(endpoint).scheme if endpoint else ""
+    schemes = {each.scheme for each in mxgateway.Endpoint.parse_all(endpoint)} if endpoint else {""}
+    return max(schemes) if "http" not in schemes else "http"
 
 
 def flag(name: str) -> str:

@@ -280,7 +280,7 @@ def _check_variable(name: str) -> None:
 _CHECKS: Final[Mapping[str, Callable[[str], object]]] = {
     "api-key-env": _check_variable,
     "authority": lambda text: mxgateway.ClientOptions(authority=text),
-    "endpoint": lambda text: mxgateway.Endpoint.parse(text),
+    "endpoint": lambda text: mxgateway.Endpoint.parse_all(text),
     "pin": lambda text: mxgateway.TlsOptions(pin=text),
     "proxy": lambda text: mxgateway.HttpProxy.parse(text),
     "server-name-override": lambda text: mxgateway.TlsOptions(server_name_override=text),

@@ -102,14 +102,24 @@ class ProxyText(_ProxyBase):
             self.fail(str(error), param, ctx)
 
 
+class EndpointOption(ConnectionOption):
+    """The endpoints, of which several make one text with commas between them."""
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        """Return the text; None without an endpoint."""
+        given = (value,) if isinstance(value, str) else value
+        return ",".join(super().process_value(ctx, given)) or None
+
+
 def _connection(*names: str, **attributes: Any) -> Decorator:
-    return option(*names, cls=ConnectionOption, section=CONNECTION_SECTION, **attributes)
+    return option(*names, **{"cls": ConnectionOption, "section": CONNECTION_SECTION, **attributes})
 
 
 CONNECTION_OPTIONS: Final[tuple[Decorator, ...]] = (
     _connection(
-        "--endpoint", metavar="HOST:PORT", envvar="MXGATEWAY_ENDPOINT", show_envvar=True,
-        help="The gateway's address; [ipv6]:port, http:// and https:// are accepted.  [default: localhost:5000]",
+        "--endpoint", cls=EndpointOption, multiple=True, metavar="HOST:PORT", envvar="MXGATEWAY_ENDPOINT", show_envvar=True,
+        help="The gateway's address; [ipv6]:port, http:// and https:// are accepted. If repeated, or of several with commas between "
+        "them, the first that can be reached.  [default: localhost:5000]",
     ),
     _connection("--plaintext", is_flag=True, help="Connect without TLS; the API key is then sent unencrypted."),
     _connection("--tls", is_flag=True, help="Connect with TLS (the default; the first certificate seen is trusted)."),

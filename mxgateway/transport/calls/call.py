@@ -9,13 +9,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Generic
 
-from mxgateway.errors import MxGatewayError, Phase, map_fault
+from mxgateway.errors import GrpcStatus, MxGatewayError, Phase, map_fault
 from mxgateway.errors.faults import (
     ClosedFault,
     ConnectFault,
     ConnectionFault,
     LackingFault,
     RequestFault,
+    RpcStatus,
     StreamLimitFault,
     is_unprocessed,
 )
@@ -210,12 +211,20 @@ class Call(Generic[Request, Reply]):
     def _should_resend(self, fault: Exception) -> bool:
         """Return True, once, if the gateway certainly did not process the attempt, and no reply has begun."""
         stream = self.stream
-        if self._resent or stream is None or stream.headers is not None or not is_unprocessed(fault):
+        if self._resent or stream is None:
+            return False
+        if not (self._is_turned_away(fault) or (stream.headers is None and is_unprocessed(fault))):
             return False
         self._resent = True
         if self._options.progress is not None:
             self._options.progress.sent = self._in_doubt
         return True
+
+    def _is_turned_away(self, fault: Exception) -> bool:
+        """Return whether the gateway refuses the API key, and another gateway can be asked instead."""
+        if not isinstance(fault, RpcStatus) or fault.code is not GrpcStatus.UNAUTHENTICATED or self.stream is None:
+            return False
+        return not fault.synthesised and self.channel.turn_from(self.stream.connection)
 
     def _retry_delay(self, error: MxGatewayError, now: float) -> float | None:
         """Return the seconds until a repeatable call is retried; None if it is not."""
@@ -251,6 +260,8 @@ class Call(Generic[Request, Reply]):
     def fail(self, fault: Exception) -> MxGatewayError:
         """Record that the call failed, and return the error to raise."""
         self._over = True
+        if not self._resent and self._is_turned_away(fault):
+            fault = ConnectionFault("the gateway refuses the API key, and another one is tried", processed=False)
         error = self.error(fault)
         self.channel.counters.fail(error)
         log.debug("%s failed after %.3f s: %s", self.method, self.loop.time() - self._began, error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Protocol, TypedDict, TypeVar
@@ -105,36 +105,39 @@ class Given:
     """The arguments of `connect`. Keys and passwords are wrapped at once, before anything can fail, and never shown.
 
     Args:
-        endpoint: The gateway's address.
+        endpoint: The gateway's address; several addresses in a sequence, or with commas between them.
         options: How to connect to it.
         fields: Fields of `ClientOptions`, instead of `options` or to replace some of them.
     """
 
     __slots__ = ("_endpoint", "_fields", "_options")
 
-    def __init__(self, endpoint: str, options: ClientOptions | None, fields: ClientOptionFields) -> None:
+    def __init__(
+        self, endpoint: str | Sequence[str], options: ClientOptions | None, fields: ClientOptionFields
+    ) -> None:
         self._endpoint = endpoint
         self._options = options
         self._fields = dict(fields)
         wrap_secrets(self._fields)
 
-    def checked(self) -> tuple[Endpoint, ClientOptions]:
-        """Return the endpoint and the options.
+    def checked(self) -> tuple[tuple[Endpoint, ...], ClientOptions]:
+        """Return the endpoints and the options.
 
         Raises:
             MxGatewayInvalidRequestError: One of them is invalid. No frame of its traceback holds the arguments.
             TypeError: `ClientOptions` has no such field.
         """
         try:
-            place, merged = (
-                Endpoint.parse(self._endpoint),
+            places, merged = (
+                Endpoint.parse_all(self._endpoint),
                 merge_options(ClientOptions, self._options, self._fields),
             )
         except Exception as error:  # noqa: BLE001 - it is raised again
             refusal = error.with_traceback(None)
         else:
-            _check_scheme(place, merged)
-            return place, merged
+            for place in places:
+                _check_scheme(place, merged)
+            return places, merged
         try:
             raise refusal from None
         finally:

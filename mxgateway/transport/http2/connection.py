@@ -133,7 +133,7 @@ class Connection(GrpclibConnection):
         try:
             while not self.openable:
                 if self.state is ConnectionState.READY and self.next_stream_id > frames.MAX_STREAM_ID:
-                    self._retire(ConnectionFault("the connection has no stream ids left", processed=False))
+                    self.retire(ConnectionFault("the connection has no stream ids left", processed=False))
                 if self.state is not ConnectionState.READY:
                     why = str(self.fault or "the gateway is closing the connection")
                     raise ConnectionFault(why, processed=False, polite=self._ends_politely)
@@ -338,9 +338,9 @@ class Connection(GrpclibConnection):
         for stream in [stream for stream in self.streams.values() if stream.id > last_stream_id]:
             stream.reset = True  # by the peer, which may already have closed the transport: RST_STREAM is not needed
             stream.fail(copy_of(fault))
-        self._retire(fault)
+        self.retire(fault)
 
-    def _retire(self, fault: ConnectionFault) -> None:
+    def retire(self, fault: ConnectionFault) -> None:
         """Accept no more calls; the connection ends with the last open one."""
         self.state = ConnectionState.DRAINING
         self.slots.wake_all()
