@@ -86,11 +86,11 @@ class Gate:
         TypeError: One of them is not a `Secret` that holds a text.
     """
 
-    __slots__ = ("_behind", "_finders", "_finds", "_kept", "_margin", "_replacers")
+    __slots__ = ("_behind", "_finders", "_finds", "_margin", "_replacers", "_secrets")
 
     def __init__(self, secrets: Iterable[Hidden] = (), *, behind: Gate | None = None) -> None:
         self._behind = behind
-        self._kept: dict[Hidden, int] = {}
+        self._secrets: dict[Hidden, int] = {}
         """The secrets, each with the number of times it was added."""
         self._replacers: tuple[Callable[[str], str], ...] = ()
         """Functions, so that no repr or pickle shows what they search for."""
@@ -107,7 +107,7 @@ class Gate:
             self.add(secret)
 
     def __repr__(self) -> str:
-        return f"<Gate of {len(self._kept)} secrets>"
+        return f"<Gate of {len(self._secrets)} secrets>"
 
     def add(self, secret: Hidden) -> None:
         """Hide a secret from now on.
@@ -118,20 +118,20 @@ class Gate:
         if wrong := _wrong_type(secret):
             del secret  # a traceback may show local variables
             raise TypeError(_REFUSAL.format(wrong))
-        self._kept[secret] = self._kept.get(secret, 0) + 1
-        if self._kept[secret] == 1:
-            self._learn()
+        self._secrets[secret] = self._secrets.get(secret, 0) + 1
+        if self._secrets[secret] == 1:
+            self._rebuild()
 
     def forget(self, secret: Hidden) -> None:
         """Stop hiding a secret once it was forgotten as often as it was added."""
-        left = self._kept.pop(secret, 1) - 1
+        left = self._secrets.pop(secret, 1) - 1
         if left:
-            self._kept[secret] = left
+            self._secrets[secret] = left
         else:
-            self._learn()
+            self._rebuild()
 
-    def _learn(self) -> None:
-        forms = {form: str(secret) for secret in self._kept for form in _forms(secret.reveal())}
+    def _rebuild(self) -> None:
+        forms = {form: str(secret) for secret in self._secrets for form in _forms(secret.reveal())}
         # A secret longer than the escape search cannot be found by it. A part of a secret may itself look like an
         # escape: in the unescaped text the secret is then found in its unescaped form.
         shorter = {form: shown for form, shown in forms.items() if len(form) <= LONGEST_ESCAPED}
@@ -145,7 +145,7 @@ class Gate:
     @property
     def is_idle(self) -> bool:
         """True while there is no secret to hide."""
-        return not self._kept and (self._behind is None or self._behind.is_idle)
+        return not self._secrets and (self._behind is None or self._behind.is_idle)
 
     def may_show(self, text: str) -> bool:
         """Return whether a text, or a text of which this is the JSON, may show a secret; nothing is changed."""
@@ -330,10 +330,10 @@ class _Layer:
 
     def source(self, begin: int, end: int) -> tuple[int, int]:
         """Return the range of the outermost text, in whole escapes, for the range `begin` to `end` of this one."""
-        begin, end = self._before(begin)[0], self._before(end - 1)[1]
+        begin, end = self._locate(begin)[0], self._locate(end - 1)[1]
         return (begin, end) if self._outer is None else self._outer.source(begin, end)
 
-    def _before(self, index: int) -> tuple[int, int]:
+    def _locate(self, index: int) -> tuple[int, int]:
         at = bisect_right(self._begins, index) - 1
         if at < 0:
             return index, index + 1

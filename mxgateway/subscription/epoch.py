@@ -115,7 +115,7 @@ class SessionEpoch(Reader):
             elif tag is None:
                 other += items.hold(change) is not None
             elif items.unread or items.read or self.clock.is_replaying:
-                self._take_closely(tag, change)
+                self._take_checked(tag, change)
             else:
                 put(
                     new_update(
@@ -131,10 +131,10 @@ class SessionEpoch(Reader):
     def take_ahead(self, tag: str, changes: Sequence[DataChange]) -> None:
         """Take events that overtook the reply which maps their item to `tag`."""
         for change in changes:
-            self._take_closely(tag, change)
+            self._take_checked(tag, change)
         self._outlet.waiters.wake()
 
-    def _take_closely(self, tag: str, change: DataChange) -> None:
+    def _take_checked(self, tag: str, change: DataChange) -> None:
         """Take an event that may be replayed, the first of its item, or older than the value that was read."""
         items, handle, origin = self.items, change.item_handle, Origin.LIVE
         if handle in items.read and items.is_stale(change):

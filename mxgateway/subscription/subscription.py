@@ -113,7 +113,7 @@ class TagSubscription(Generic[S]):
         return items
 
     def _begin(self) -> None:
-        self._finalizer = when_dropped(self, partial(_end_alone, self._supervisor))
+        self._finalizer = when_dropped(self, partial(_end_in_background, self._supervisor))
         self._supervisor.start(self._transfer)
 
     async def __aenter__(self) -> Self:
@@ -145,7 +145,7 @@ class TagSubscription(Generic[S]):
             MxGatewayError: An interruption did not end within `call_wait`, or a call failed. Only tags of earlier
                 calls, of 1,000 tags each, were added.
         """
-        names = dict.fromkeys(await _checked_slowly(tags))
+        names = dict.fromkeys(await _checked_in_chunks(tags))
         wanted, refused = self._supervisor.wanted, self._supervisor.refused
         async with self._connected() as epoch:
             new = [tag for tag in names if tag not in wanted]
@@ -167,7 +167,7 @@ class TagSubscription(Generic[S]):
             MxGatewayError: An interruption did not end within `call_wait`, or the call failed. If the call failed, the
                 tags are removed all the same.
         """
-        names = await _checked_slowly(tags)
+        names = await _checked_in_chunks(tags)
         async with self._connected() as epoch:
             await self._supervisor.unsubscribe(epoch, names)
 
@@ -260,7 +260,7 @@ _ENDINGS: Final[set[asyncio.Task[None]]] = set()
 """Clean-up tasks of garbage-collected subscriptions: only this set keeps them alive."""
 
 
-def _end_alone(supervisor: Supervisor) -> None:
+def _end_in_background(supervisor: Supervisor) -> None:
     task = asyncio.ensure_future(supervisor.end())
     _ENDINGS.add(task)
     task.add_done_callback(_ENDINGS.discard)
@@ -270,6 +270,6 @@ def _checked(tags: Iterable[str]) -> list[str]:
     return [check_text(f"tags[{index}]", tag) for index, tag in enumerate(check_list("tags", tags))]
 
 
-async def _checked_slowly(tags: Iterable[str]) -> list[str]:
+async def _checked_in_chunks(tags: Iterable[str]) -> list[str]:
     """Check tags without blocking the event loop for long."""
     return await for_each(check_list("tags", tags), lambda index, tag: check_text(f"tags[{index}]", tag))

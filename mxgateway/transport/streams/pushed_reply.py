@@ -23,7 +23,7 @@ class PushedReply(ReplyStream[M]):
     news, or `receive_one` if the read contained a single message and nothing else.
     """
 
-    __slots__ = ("_counters", "_due", "_held", "_over", "_receive", "flows", "pushed")
+    __slots__ = ("_counters", "_held", "_over", "_receive", "_scheduled", "flows", "pushed")
 
     def __init__(
         self,
@@ -33,10 +33,10 @@ class PushedReply(ReplyStream[M]):
     ) -> None:
         super().__init__(decode, limits, decode_in_steps)
         self._receive: Callable[[list[M]], bool] = _take_nothing
-        self._over: Callable[[Exception | None], None] = _tell_nobody
+        self._over: Callable[[Exception | None], None] = _ignore_end
         self._counters: Counters
         self._held = False
-        self._due = False  # the connection will call `hand_over`
+        self._scheduled = False  # the connection will call `hand_over`
         self.pushed = False
         """True while messages are handed over as they arrive."""
         self.flows = False
@@ -54,13 +54,13 @@ class PushedReply(ReplyStream[M]):
         """
         self._receive, self._over, self._counters = receive, over, counters
         self.pushed = True
-        self._announce()
+        self._schedule()
 
     def resume(self) -> None:
         """Continue after `receive` has returned False, in the next iteration of the event loop."""
         if self._held and self.pushed:
             self._held = False
-            self._announce()
+            self._schedule()
 
     def abandon(self, fault: Exception) -> None:
         """End the call with `fault`. Held messages are dropped: the receiver may never make room for them."""
@@ -71,7 +71,7 @@ class PushedReply(ReplyStream[M]):
     def stop_pushing(self) -> None:
         """Hand over nothing more, not even the end of the call."""
         self.pushed = self.flows = False
-        self._receive, self._over = _take_nothing, _tell_nobody
+        self._receive, self._over = _take_nothing, _ignore_end
 
     # -- fed by the connection
 
@@ -87,7 +87,7 @@ class PushedReply(ReplyStream[M]):
                 self._hold()
         except (Exception, asyncio.CancelledError) as defect:  # noqa: BLE001 - in a callback nobody is cancelled
             self._spoil_by(defect)
-            self._announce()
+            self._schedule()
 
     def receive_data(self, payloads: list[bytes], flow_controlled: int) -> None:
         """Take the payloads of DATA frames; `flow_controlled` counts their padding as well."""
@@ -96,7 +96,7 @@ class PushedReply(ReplyStream[M]):
 
     def hand_over(self) -> None:
         """Hand over what has arrived, as much as one iteration of the loop allows, and then the end of the call."""
-        self._due = False
+        self._scheduled = False
         if not self.pushed:
             return
         try:
@@ -107,7 +107,7 @@ class PushedReply(ReplyStream[M]):
             return
         if self._size >= self._need:
             if not self._held:
-                self._announce()
+                self._schedule()
         elif self.failed or self.ended:
             self._hand_over_end()
         else:
@@ -155,11 +155,11 @@ class PushedReply(ReplyStream[M]):
         super()._wake()
         if self.pushed:
             self.flows = False
-            self._announce()
+            self._schedule()
 
-    def _announce(self) -> None:
-        if not self._due:
-            self._due = True
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
             self.queue_hand_over()
 
     def queue_hand_over(self) -> None:
@@ -171,5 +171,5 @@ def _take_nothing(_: list[Any]) -> bool:
     return False
 
 
-def _tell_nobody(_: Exception | None) -> None:
+def _ignore_end(_: Exception | None) -> None:
     """Notifies nobody."""

@@ -240,14 +240,14 @@ class ReplyStream(Generic[M]):
             elif self._steps is None:
                 self._fill(batch)
             if self._steps is not None and not batch:
-                self._go_on(self._steps, batch)
+                self._continue_steps(self._steps, batch)
         except Exception as fault:  # noqa: BLE001 - a decoder's defect ends the call too, after the messages before it
             self._spoil(fault)
         self._more = self._size >= self._need
         self._settle_credit()
         return batch
 
-    def _go_on(self, steps: DecodingSteps[M], batch: list[M]) -> None:
+    def _continue_steps(self, steps: DecodingSteps[M], batch: list[M]) -> None:
         """Decode a large message for one iteration's time; after a timeout of the call nobody waits for it."""
         if isinstance(self._fault, TimeoutError):
             raise self._fault

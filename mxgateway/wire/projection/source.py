@@ -65,7 +65,7 @@ Case = tuple[int, FieldSchema]
 """A tag and its field."""
 
 
-class _Steady:
+class _SteadyRun:
     """A run of steady fields, with no other field between them.
 
     Args:
@@ -98,7 +98,7 @@ class ProjectionSource(FunctionSource):
         self._schema = schema
         self._plan = plan
         self._parts = _parts(schema, plan)
-        self._runs = [part for part in self._parts if isinstance(part, _Steady)]
+        self._runs = [part for part in self._parts if isinstance(part, _SteadyRun)]
         self._head = self._runs[0] if self._runs and self._parts[0] is self._runs[0] else None
         self._needs_apart = [each for each in plan.needs if not any(each in run.needs for run in self._runs)]
 
@@ -157,7 +157,7 @@ class ProjectionSource(FunctionSource):
             self._tag_size = 1
             self._read_tag()
             for part in self._parts:
-                if isinstance(part, _Steady):
+                if isinstance(part, _SteadyRun):
                     self._steady(part)
                 else:
                     self._field(*part)
@@ -171,7 +171,7 @@ class ProjectionSource(FunctionSource):
             self.add(*(f"if tag >= {least_tag(size)}: pos -= 1" for size in range(2, self._tag_size + 1)))
             self.add("pos = skip_field(data, pos, end)")
 
-    def _steady(self, steady: _Steady) -> None:
+    def _steady(self, steady: _SteadyRun) -> None:
         """Write the code that recognizes a run, or else reads those of its fields that are present."""
         size, known, run = self._tag_size, steady.known, self._link.value(steady.run)
         with self.block(f"if {known} is None{self._may_begin(steady)}:"):
@@ -185,7 +185,7 @@ class ProjectionSource(FunctionSource):
             self._tag_size = size
             self._next_tag()
 
-    def _may_begin(self, steady: _Steady) -> str:
+    def _may_begin(self, steady: _SteadyRun) -> str:
         """Return the condition that the tag, as far as it was read, may belong to the run: it is long enough, and it is
         not of a field after the run."""
         size, first, last = self._tag_size, steady.cases[0][0], steady.cases[-1][0]
@@ -194,7 +194,7 @@ class ProjectionSource(FunctionSource):
             conditions.append(f"tag <= {last}")
         return "".join(f" and {each}" for each in conditions)
 
-    def _learn(self, steady: _Steady, run: str) -> None:
+    def _learn(self, steady: _SteadyRun, run: str) -> None:
         self.add("mark = start", *(f"of_{each} = 0" for each in steady.needs))
         with self.block("while True:"):
             for raw, schema in steady.cases:
@@ -209,7 +209,7 @@ class ProjectionSource(FunctionSource):
             self._check(steady.needs)
             self.add(f"{steady.known} = {run}.learn(data, start, stop, ({steady.values}))")
 
-    def _late(self, steady: _Steady) -> None:
+    def _late(self, steady: _SteadyRun) -> None:
         """Write the code for a field of a run that comes after the recognized bytes: skip it if it is not in the plan,
         and learn the run anew with the next message."""
         forget = f"{self._link.value(steady.run)}.size = 0"
@@ -317,7 +317,7 @@ class ProjectionSource(FunctionSource):
             self.add(f"value = new({self._link.value(message_type)})", "value.__dict__.update(known_fields)")
 
 
-def _parts(schema: MessageSchema, plan: Plan) -> list[_Steady | Case]:
+def _parts(schema: MessageSchema, plan: Plan) -> list[_SteadyRun | Case]:
     """Return the expected tags with their fields, in order, with steady fields grouped into runs.
 
     Fields that leave a message to the full decoder are not expected.
@@ -325,7 +325,7 @@ def _parts(schema: MessageSchema, plan: Plan) -> list[_Steady | Case]:
     expected = [
         (raw, field) for raw, field, _ in tag_cases(schema.fields) if field.name not in plan.leaves and _is_taken(field)
     ]
-    parts: list[_Steady | Case] = []
+    parts: list[_SteadyRun | Case] = []
     for in_run, group in groupby(expected, key=lambda case: _may_stand_in_run(case[1], plan)):
         cases = list(group)
         places = [place for place, case in enumerate(cases) if case[1].name in plan.steady] if in_run else []
@@ -333,7 +333,7 @@ def _parts(schema: MessageSchema, plan: Plan) -> list[_Steady | Case]:
             first, last = places[0], places[-1] + 1
             # Reading a single number is as fast as a run, except at the beginning of the message.
             if last - first > 1 or cases[first][1].kind not in VARINT_KINDS or not (parts or first):
-                run = _Steady(len(parts) + first, cases[first:last], plan)
+                run = _SteadyRun(len(parts) + first, cases[first:last], plan)
                 parts += [*cases[:first], run, *cases[last:]]
                 continue
         parts += cases
