@@ -1,4 +1,4 @@
-"""Values that are refused are nobody's to see but the caller's: they may be passwords that are written to tags."""
+"""Keeps refused values out of tracebacks: they may be passwords to be written to tags."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ T = TypeVar("T")
 
 
 def hides_refused_values(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Let no frame of a refusal's traceback hold the values that `method` was given; its text says which one was wrong and why."""
+    """Keep the arguments of `method` out of every frame of an error's traceback when it refuses them.
+
+    The error's text still says which argument is wrong and why.
+    """
 
     @functools.wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
         refusal: Exception
         try:
             running = method(*args, **kwargs)
-        except TypeError as error:  # it has no such arguments
+        except TypeError as error:  # wrong arguments
             refusal = error.with_traceback(None)
             del args, kwargs  # a traceback may show local variables
         else:
@@ -34,6 +37,6 @@ def hides_refused_values(method: Callable[P, Coroutine[Any, Any, T]]) -> Callabl
         try:
             raise refusal
         finally:
-            del refusal  # with its own traceback it would be a cycle
+            del refusal  # else it would form a reference cycle with its traceback
 
     return call

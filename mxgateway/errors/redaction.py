@@ -1,7 +1,7 @@
-"""The one gate for text: what a peer said, and what goes out, passes here before it is encoded, folded or cut to a width.
+"""The one gate for text: what a peer sends and what is shown passes it before encoding, folding or cutting to a width.
 
-A text is cut, freed of control characters, and searched for secrets: those of the client that has asked, escaped or not, and whatever has the shape of anybody's
-key, token or password in a URL. Everything here takes time in proportion to the text.
+A text is cut, freed of control characters, and searched for secrets: the client's own, escaped or not, and whatever
+looks like a key, a token or a password in a URL. Everything here takes linear time.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from functools import lru_cache
 from typing import Any, Final, Protocol
 
 LONGEST_TEXT: Final = 4096
-"""Characters of a text that are shown; a gateway can send megabytes."""
+"""The most characters of a text that are shown; a gateway can send megabytes."""
 SHORTEST_SECRET: Final = 8
-"""Characters from which on a secret is replaced wherever it stands; a shorter one is a word like others, and is replaced where it is a whole word."""
+"""The length from which a secret is replaced anywhere in a text; a shorter one looks like an ordinary word, and is
+replaced only as a whole word."""
 LONGEST_ESCAPED: Final = 16 * 1024
-"""Characters of a text, or of all texts of a message, in which escapes are looked at: a plain one costs a hundredth."""
+"""The most characters of a text, or of all texts of a message, that are searched for escapes: that costs a hundred
+times as much as a plain search."""
 
 REDACTED: Final = "***"
 _MARGIN: Final = 256
-"""Characters beyond the cut that are looked at all the same: what begins before it may be a secret that ends behind it."""
+"""Characters after the cut that are searched too: a secret may begin before the cut and end after it."""
 
 _CLOSING: Final = "\"',;)]}>."
-"""What stands behind a secret rather than in it; in the middle of one it belongs to it."""
+"""Characters that do not belong to a secret at its end; in the middle they do."""
 _KEY_IN_TEXT: Final = re.compile(r"(?i)(?!mxgw_<key-id>_<secret>)(mxgw_[^_\s]*+_)((?:(?![,;]mxgw_)\S)++)")
 _BEARER_IN_TEXT: Final = re.compile(r"(?i)\b(bearer\s++)(?!mxgw_)(\S++)")
 _LABELLED_KEY: Final = re.compile(r"(?i)\b(api[-_ ]?key(?:\s?[:=]\s?|\s)[\"'])(?!mxgw_)(\S++)")
@@ -32,14 +34,14 @@ _WORD: Final = re.compile(r"\S++")
 
 
 class Hidden(Protocol):
-    """A secret as `credentials` has it: its text is asked for, its str shows nothing."""
+    """A secret like those of `credentials`: only `reveal` shows its text."""
 
     def reveal(self) -> str:
         """Return the text."""
 
 
 def redact(text: str) -> str:
-    """Return `text` with the secret part of every API key and bearer token, and user and password in a URL, replaced by ``***``."""
+    """Replace the secret part of every API key and bearer token, and user and password in a URL, by ``***``."""
     lowered = text.lower() if not text.islower() else text
     if "mxgw_" in lowered:
         text = _KEY_IN_TEXT.sub(_without_tail, text)
@@ -53,7 +55,7 @@ def redact(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Fold white space and drop control characters: the text may come from the peer."""
+    """Fold white space and drop control characters, which a peer may have sent."""
     if not text.isprintable():
         text = "".join(char for char in text if char.isprintable() or char.isspace())
     return " ".join(text.split())
@@ -68,30 +70,30 @@ def _without_tail(match: re.Match[str]) -> str:
 def _without_user(match: re.Match[str]) -> str:
     scheme, slashes, rest = match[0].partition("://")
     user, at, place = rest.rpartition("@")
-    if not at or not user or user.lstrip("[") == "user:password":  # as our own hints have it
+    if not at or not user or user.lstrip("[") == "user:password":  # the example in our own hints
         return match[0]
     return f"{scheme}{slashes}{REDACTED}{at}{place}"
 
 
 class Gate:
-    """What one client's texts pass; it knows that client's secrets and no other's.
+    """Hides one client's secrets in texts; it knows no other client's secrets.
 
     Args:
-        secrets: What is hidden, for as long as the gate lasts.
+        secrets: What to hide, for the lifetime of the gate.
         behind: A gate whose secrets are hidden as well.
 
     Raises:
-        TypeError: One of them is no `Secret` with a text.
+        TypeError: One of them is not a `Secret` that holds a text.
     """
 
-    __slots__ = ("_behind", "_finders", "_finds", "_kept", "_margin", "_replacers")
+    __slots__ = ("_behind", "_finders", "_finds", "_margin", "_replacers", "_secrets")
 
     def __init__(self, secrets: Iterable[Hidden] = (), *, behind: Gate | None = None) -> None:
         self._behind = behind
-        self._kept: dict[Hidden, int] = {}
-        """The secrets, each with how often it was added."""
+        self._secrets: dict[Hidden, int] = {}
+        """The secrets, each with the number of times it was added."""
         self._replacers: tuple[Callable[[str], str], ...] = ()
-        """Functions, so that no repr and no pickle shows what they look for."""
+        """Functions, so that no repr or pickle shows what they search for."""
         self._finders: tuple[_Finder, ...] = ()
         self._finds: Callable[[str], bool] = _finds_nothing
         self._margin = _MARGIN
@@ -105,32 +107,33 @@ class Gate:
             self.add(secret)
 
     def __repr__(self) -> str:
-        return f"<Gate of {len(self._kept)} secrets>"
+        return f"<Gate of {len(self._secrets)} secrets>"
 
     def add(self, secret: Hidden) -> None:
         """Hide a secret from now on.
 
         Raises:
-            TypeError: It is no `Secret` with a text.
+            TypeError: It is not a `Secret` that holds a text.
         """
         if wrong := _wrong_type(secret):
             del secret  # a traceback may show local variables
             raise TypeError(_REFUSAL.format(wrong))
-        self._kept[secret] = self._kept.get(secret, 0) + 1
-        if self._kept[secret] == 1:
-            self._learn()
+        self._secrets[secret] = self._secrets.get(secret, 0) + 1
+        if self._secrets[secret] == 1:
+            self._rebuild()
 
     def forget(self, secret: Hidden) -> None:
-        """Hide it no more, once it was forgotten as often as it was added."""
-        left = self._kept.pop(secret, 1) - 1
+        """Stop hiding a secret once it was forgotten as often as it was added."""
+        left = self._secrets.pop(secret, 1) - 1
         if left:
-            self._kept[secret] = left
+            self._secrets[secret] = left
         else:
-            self._learn()
+            self._rebuild()
 
-    def _learn(self) -> None:
-        forms = {form: str(secret) for secret in self._kept for form in _forms(secret.reveal())}
-        # A longer one is not found where escapes are looked at. What is no longer escaped at all may hold a secret of which a piece looked like an escape.
+    def _rebuild(self) -> None:
+        forms = {form: str(secret) for secret in self._secrets for form in _forms(secret.reveal())}
+        # A secret longer than the escape search cannot be found by it. A part of a secret may itself look like an
+        # escape: in the unescaped text the secret is then found in its unescaped form.
         shorter = {form: shown for form, shown in forms.items() if len(form) <= LONGEST_ESCAPED}
         unescaped = {layer.text: shown for form, shown in shorter.items() for layer in _layers(form)} | shorter
         self._replacers = tuple(_replacer(form, forms[form]) for form in sorted(forms, key=len, reverse=True))
@@ -141,29 +144,32 @@ class Gate:
 
     @property
     def is_idle(self) -> bool:
-        """True when there is no secret to hide."""
-        return not self._kept and (self._behind is None or self._behind.is_idle)
+        """True while there is no secret to hide."""
+        return not self._secrets and (self._behind is None or self._behind.is_idle)
 
     def may_show(self, text: str) -> bool:
-        """Tell whether a text, or one of which this is the JSON, may show a secret; it is looked at and not changed."""
+        """Return whether a text, or a text of which this is the JSON, may show a secret; nothing is changed."""
         if self._finds(text) or (self._behind is not None and self._behind.may_show(text)):
             return True
         if not self._finders or not _may_be_escaped(text):
             return False
         if len(text) > LONGEST_ESCAPED:
-            return True  # its parts may be short enough to tell
+            return True  # undecided: its parts may be short enough to check
         return any(True for layer in _layers(text) for find in self._finders for _ in find(layer.text))
 
     def _reach(self) -> int:
-        """Return how many characters a secret may reach beyond the cut."""
+        """Return how many characters after the cut a secret may end."""
         return max(self._margin, self._behind._reach() if self._behind is not None else 0)
 
     def hide(self, text: str) -> str:
-        """Return `text` without the client's own secrets, and otherwise as it is."""
+        """Return `text` with the client's own secrets hidden, otherwise unchanged."""
         return self._hide(text, LONGEST_ESCAPED)
 
     def hide_in_many(self) -> Callable[[str], str]:
-        """Return what hides as `hide` does in all texts of one message, and looks no further at escapes there than `hide` does in one."""
+        """Return a function that works like `hide` for all texts of one message.
+
+        The limit of characters that are searched for escapes applies to all of them together.
+        """
         left = LONGEST_ESCAPED
 
         def hide(text: str) -> str:
@@ -197,23 +203,23 @@ class Gate:
         return "".join(pieces) + text[past:]
 
     def line(self, text: str, *, clean: Callable[[str], str] = one_line) -> str:
-        """Return `text` as it may be shown: cut, without control characters and without anybody's secrets.
+        """Return `text` in a form that may be shown: cut, without control characters, with all secrets hidden.
 
         Args:
-            text: What is to be shown.
-            clean: Makes one line of it, without control characters.
+            text: The text to show.
+            clean: Turns it into one line without control characters.
         """
         is_cut = len(text) > LONGEST_TEXT
         if is_cut:
             margin = self._reach()
-            # What ends behind the cut is looked for as well; the last characters may then be a piece of a secret.
+            # Secrets that end after the cut are searched for as well; the last characters may then be part of a secret.
             text = redact(self.hide(text[: LONGEST_TEXT + margin]))[:-margin]
-        # The forms of a secret differ before and after cleaning; hiding twice finds both.
+        # A secret has different forms before and after cleaning; hiding twice finds both.
         text = redact(self.hide(clean(self.hide(text))))
         return text[: LONGEST_TEXT - len(_CUT)] + _CUT if is_cut or len(text) > LONGEST_TEXT else text
 
     def values(self, document: Any) -> Any:
-        """Return a document with the own secrets hidden in the texts among its values; its keys and everything else stay as they are."""
+        """Return a document with the client's secrets hidden in its text values; keys and all else are unchanged."""
         if isinstance(document, str):
             return self.hide(document)
         if isinstance(document, Mapping):
@@ -228,7 +234,7 @@ _REFUSAL: Final = "a gate hides a Secret that holds a str, not one of type {}"
 
 
 def _wrong_type(secret: object) -> str:
-    """Return the name of the type of what cannot be hidden; empty when it can."""
+    """Return the name of the type that cannot be hidden; empty for a valid secret."""
     if not callable(reveal := getattr(secret, "reveal", None)):
         return type(secret).__name__
     held = reveal()
@@ -236,7 +242,10 @@ def _wrong_type(secret: object) -> str:
 
 
 def _forms(secret: str) -> set[str]:
-    """Return the forms in which a text may repeat a secret, escapes apart: as it is, folded, with quotes doubled, its bytes taken for characters."""
+    """Return the unescaped forms in which a text may repeat a secret.
+
+    As it is, folded, without white space, with quotes doubled, and its UTF-8 bytes read as Latin-1.
+    """
     parts = secret.split("_", 2)
     found = {secret}
     if len(parts) == 3 and parts[0].lower() == "mxgw" and len(parts[2]) >= SHORTEST_SECRET:
@@ -252,16 +261,16 @@ def _forms(secret: str) -> set[str]:
 # -- escapes
 
 _LAYERS: Final = 4
-"""How often a text may have been escaped: JSON in JSON in HTML, and once more."""
+"""How many times a text may have been escaped: JSON in JSON in HTML, and once more."""
 _LONGEST_ESCAPE: Final = 14
-"""Characters that one takes when it is escaped, twice in JSON outside of the basic plane."""
+"""The most characters of an escaped character: outside the basic plane, escaped twice as JSON."""
 _ESCAPE: Final = re.compile(
     r"\\(?:u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|[0-9a-fA-F]{4})"
     r"|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[0-7]{3}|[\\/\"'abfnrtv])"
     r"|(?i:%(?:[cd][0-9a-f]%[89ab][0-9a-f]|e[0-9a-f](?:%[89ab][0-9a-f]){2}|f[0-7](?:%[89ab][0-9a-f]){3}|[0-9a-f]{2}))"
     r"|&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,32});"
 )
-"""One character as JSON, Python, C, .NET, a URL or HTML escapes it; an escape of one of them may stand beside one of another."""
+"""One character, escaped as in JSON, Python, C, .NET, a URL or HTML; a text may mix these."""
 _LETTERS: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
@@ -286,7 +295,7 @@ def _character(escape: str) -> str:
         return _LETTERS.get(kind, kind)
     if kind.isdigit():
         return chr(int(escape[1:], 8))
-    if "\\" in digits:  # two halves
+    if "\\" in digits:  # a surrogate pair
         high, low = digits.split("\\u")
         return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
     code = int(digits, 16)
@@ -294,19 +303,19 @@ def _character(escape: str) -> str:
 
 
 class _Layer:
-    """A text of which every escape was replaced by its character, once.
+    """A text after one round of unescaping.
 
     Args:
-        escaped: The text.
-        outer: The layer that it is the text of.
+        escaped: The text with escapes.
+        outer: The layer whose result `escaped` is.
     """
 
     def __init__(self, escaped: str, outer: _Layer | None) -> None:
         self._outer = outer
         self._begins: list[int] = []
-        """Where the escapes' characters begin in `text`."""
+        """Where the unescaped characters begin in `text`."""
         self._places: list[tuple[int, int, int]] = []
-        """Where they end there, and where the escapes begin and end in what it was made of."""
+        """Where they end in `text`, and where their escapes begin and end in `escaped`."""
         pieces: list[str] = []
         past = length = 0
         for match in _ESCAPE.finditer(escaped):
@@ -320,11 +329,11 @@ class _Layer:
         self.text = "".join(pieces) + escaped[past:]
 
     def source(self, begin: int, end: int) -> tuple[int, int]:
-        """Return where the outermost text holds what stands from `begin` to `end` in this one: whole escapes."""
-        begin, end = self._before(begin)[0], self._before(end - 1)[1]
+        """Return the range of the outermost text, in whole escapes, for the range `begin` to `end` of this one."""
+        begin, end = self._locate(begin)[0], self._locate(end - 1)[1]
         return (begin, end) if self._outer is None else self._outer.source(begin, end)
 
-    def _before(self, index: int) -> tuple[int, int]:
+    def _locate(self, index: int) -> tuple[int, int]:
         at = bisect_right(self._begins, index) - 1
         if at < 0:
             return index, index + 1
@@ -333,7 +342,7 @@ class _Layer:
 
 
 def _layers(text: str) -> Iterator[_Layer]:
-    """Yield what an escaped text stands for, and what that stands for when it is escaped in its turn."""
+    """Yield a text unescaped once, then again as long as the result still has escapes."""
     layer = None
     for _ in range(_LAYERS):
         layer = _Layer(text, layer)
@@ -373,12 +382,12 @@ def _finder(form: str, shown: str) -> _Finder:
 
 
 def _pattern(form: str) -> re.Pattern[str]:
-    """Return what finds a short secret: where it is a whole word, white space where it is a whole text."""
+    """Return a pattern that finds a short secret as a whole word, or white space as a whole text."""
     return re.compile(rf"(?<!\w){re.escape(form)}(?!\w)" if form.strip() else rf"\A{re.escape(form)}\Z")
 
 
 def _replacer(form: str, shown: str) -> Callable[[str], str]:
-    """Return what replaces a secret: a long one wherever it stands."""
+    """Return a function that replaces a secret: a long one anywhere, a short one as a whole word."""
     if len(form) >= SHORTEST_SECRET:
         return lambda text: text.replace(form, shown)
     pattern = _pattern(form)
@@ -386,4 +395,4 @@ def _replacer(form: str, shown: str) -> Callable[[str], str]:
 
 
 OPEN_GATE: Final = Gate()
-"""The gate of what belongs to no client: it knows no secret, and only shapes."""
+"""The gate for texts of no client: it knows no secrets, but recognizes what looks like one."""

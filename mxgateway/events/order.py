@@ -12,7 +12,7 @@ from mxgateway.events.reader import Reader
 MAX_JUMP: Final = 2**40
 """The most events that can be missing at once: a gateway numbers fewer in a year at 30,000 a second. A larger jump is
 nonsense."""
-HOLES: Final = 16
+KEPT_JUMPS: Final = 16
 """Jumps that are remembered, in case they prove to be false."""
 RESTART: Final = 8
 """Refused events in a row, numbered one after another, that prove that the worker has restarted its numbers: no gateway
@@ -30,7 +30,7 @@ class StreamOrder:
     def __init__(self, after: int, before: StreamOrder | None = None) -> None:
         self.last = after
         """The sequence up to which the stream has come."""
-        self._holes: deque[tuple[int, int, int]] = deque(maxlen=HOLES)
+        self._jumps: deque[tuple[int, int, int]] = deque(maxlen=KEPT_JUMPS)
         """The last jumps. Of each: the last event before it, the first event after it, and the readers' position after
         it, -1 where that position is certain. An event from within a jump proves that the jump was false."""
         self._refused: list[Event] = []
@@ -47,10 +47,10 @@ class StreamOrder:
         """The position to which a false jump has set the stream back."""
         self.lost = 0
         """How many events the gateway has reported as lost with the last delivery."""
-        if before is not None and (holes := before._holes):
+        if before is not None and (jumps := before._jumps):
             # An event from within a jump is no proof if it is replayed and other events have followed the jump, or if
             # somebody else may have read it before the first event.
-            self._holes += (hole for hole in holes if hole[1] <= after + 1 or (hole[0] and before.last <= holes[-1][1]))
+            self._jumps += (jump for jump in jumps if jump[1] <= after + 1 or (jump[0] and before.last <= jumps[-1][1]))
 
     def sure(self, position: int) -> int:
         """Return the sequence after which to open a stream for the events after `position`.
@@ -58,7 +58,7 @@ class StreamOrder:
         It lies before a jump that no event has followed, for that may be false. A jump from the very beginning does not
         count: somebody else has read what is before it, and its replay would come after newer events.
         """
-        for begin, _, landing in reversed(self._holes):
+        for begin, _, landing in reversed(self._jumps):
             position = begin if begin and position == landing else position
         return position
 
@@ -69,7 +69,7 @@ class StreamOrder:
             False when the events do not simply follow one another; then nothing was delivered, and `check` is needed.
         """
         before = expected = self.last
-        if self._holes and self._holes[-1][1] > before + 1:
+        if self._jumps and self._jumps[-1][1] > before + 1:
             return False
         for event in events:
             expected += 1
@@ -91,7 +91,7 @@ class StreamOrder:
         believed: list[Event | Loss] = []
         for event in events:
             before = self.last
-            if self._believes(event):
+            if self._accepts(event):
                 if self.last < before:  # what came after the false jump is dropped
                     believed = [each for each in believed if _number(each) < event.worker_sequence]
                 believed.append(event)
@@ -101,34 +101,34 @@ class StreamOrder:
                 self._refused = []
         return believed
 
-    def _believes(self, event: Event) -> bool:
+    def _accepts(self, event: Event) -> bool:
         gap = event.replay_gap
         if gap is not None:
-            return self._believes_gap(gap.requested_after_sequence, gap.oldest_available_sequence)
+            return self._accepts_gap(gap.requested_after_sequence, gap.oldest_available_sequence)
         sequence, last = event.worker_sequence, self.last
         if not sequence:
             self.nonsense = "an event without a number"
             return True
         if sequence - last > MAX_JUMP:
             return self._refuse(f"event {sequence} after event {last}", hides=True)
-        hole = self._disproves(sequence)
-        if hole is None and sequence <= last:
+        jump = self._disproves(sequence)
+        if jump is None and sequence <= last:
             return self._refuse(f"event {sequence} after event {last}", hides=False)
-        if hole is not None and sequence > hole[0] + 1:  # still a jump, which may be false as well
-            self._holes.append((hole[0], sequence, sequence))
+        if jump is not None and sequence > jump[0] + 1:  # still a jump, which may be false as well
+            self._jumps.append((jump[0], sequence, sequence))
         if sequence > last + 1:
-            self._jump(sequence, sequence)
+            self._remember_jump(sequence, sequence)
         self.last = sequence
         return True
 
-    def _believes_gap(self, begin: int, oldest: int) -> bool:
+    def _accepts_gap(self, begin: int, oldest: int) -> bool:
         if oldest <= begin or oldest - 1 - self.last > MAX_JUMP:
             return self._refuse(f"a replay gap from {begin} to {oldest}", hides=True)
         if oldest - 1 > self.last:
             self._disproves(oldest)
             missing = oldest - 1 - self._reported_up_to()
             self.lost += max(0, missing)
-            self._jump(oldest, oldest - 1)
+            self._remember_jump(oldest, oldest - 1)
             self.last = oldest - 1
             return missing > 0  # else an earlier stream has reported it
         return True
@@ -139,17 +139,17 @@ class StreamOrder:
 
     def _reported_up_to(self) -> int:
         """Return the sequence up to which an earlier stream has reported the events after `last` as lost."""
-        return max([self.last, *(landing for begin, _, landing in self._holes if begin == self.last)])
+        return max([self.last, *(landing for begin, _, landing in self._jumps if begin == self.last)])
 
     def _disproves(self, number: int) -> tuple[int, int, int] | None:
         """If `number` lies within a remembered jump, that jump was false: go back before it, and return it."""
-        hole = next((hole for hole in self._holes if hole[0] < number < hole[1]), None)
-        if hole is not None:
-            self._refuse(f"event {number} after a jump to {hole[1]}", hides=True)
+        jump = next((jump for jump in self._jumps if jump[0] < number < jump[1]), None)
+        if jump is not None:
+            self._refuse(f"event {number} after a jump to {jump[1]}", hides=True)
             self.rewound = number - 1 if self.rewound is None else min(self.rewound, number - 1)
-            while self._holes and self._holes[-1][1] > number:
-                self._holes.pop()
-        return hole
+            while self._jumps and self._jumps[-1][1] > number:
+                self._jumps.pop()
+        return jump
 
     def _restarts(self, event: Event) -> bool:
         """Take a refused event; return whether so many prove that the worker has restarted its numbers."""
@@ -164,25 +164,25 @@ class StreamOrder:
         if len(refused) < RESTART:
             return False
         self._refuse(f"events that begin again at {refused[0].worker_sequence} after event {self.last}", hides=True)
-        self._holes.clear()
+        self._jumps.clear()
         self.last, self.is_restarted = sequence, True
         return True
 
     def pass_over(self) -> None:
         """Skip the next event. If it arrives after all, readers go back to it."""
-        last, holes = self.last, self._holes
-        begin = holes.pop()[0] if holes and holes[-1][1] == last + 1 else last
+        last, jumps = self.last, self._jumps
+        begin = jumps.pop()[0] if jumps and jumps[-1][1] == last + 1 else last
         ahead = [
-            (last + 1, first, landing) for _, first, landing in holes if first > last + 2
+            (last + 1, first, landing) for _, first, landing in jumps if first > last + 2
         ]  # jumps that may still be false
-        behind = [(*hole[:2], -1) for hole in holes if hole[1] <= last + 2]  # the next stream begins after these
-        self._holes = deque([*behind, (begin, last + 2, -1), *ahead], maxlen=HOLES)
+        behind = [(*jump[:2], -1) for jump in jumps if jump[1] <= last + 2]  # the next stream begins after these
+        self._jumps = deque([*behind, (begin, last + 2, -1), *ahead], maxlen=KEPT_JUMPS)
 
-    def _jump(self, first: int, landing: int) -> None:
+    def _remember_jump(self, first: int, landing: int) -> None:
         """Remember a jump; it replaces those within it."""
-        behind = [hole for hole in self._holes if hole[1] <= self.last + 1]
-        ahead = [hole for hole in self._holes if hole[0] >= first - 1]
-        self._holes = deque([*behind, (self.last, first, landing), *ahead], maxlen=HOLES)
+        behind = [jump for jump in self._jumps if jump[1] <= self.last + 1]
+        ahead = [jump for jump in self._jumps if jump[0] >= first - 1]
+        self._jumps = deque([*behind, (self.last, first, landing), *ahead], maxlen=KEPT_JUMPS)
 
     def _refuse(self, what: str, *, hides: bool) -> bool:
         self.nonsense, self.hides_events = what, self.hides_events or hides

@@ -81,7 +81,7 @@ class StreamUpkeep:
         self._taken_since: float | None = None
         self._unreadable_after: int | None = None
         """The sequence after which the last unreadable message came."""
-        self._passed = 0
+        self._skipped = 0
         """How many messages were skipped since the last delivery."""
         self._openers: dict[asyncio.Future[None], Reader] = {}
         """The callers that wait for the stream, each with its reader; a write waits with the completions."""
@@ -113,7 +113,7 @@ class StreamUpkeep:
         if backlog in self._readers.present and backlog is not None and backlog.cursor.needs(self._order.last):
             self._reopen()  # others have read in the meantime
 
-    def _lacks(self, first: float) -> bool:
+    def _needs_replay(self, first: float) -> bool:
         """Return whether a reader needs events before `first`, the stream's first event.
 
         Another process may have read them, so the stream has to be reopened to replay them.
@@ -135,7 +135,7 @@ class StreamUpkeep:
         if self.state is not PumpState.OVER:
             self.state = PumpState.IDLE
         self._interruption = self._taken_since = None
-        self._turn_away(None, self._openers.values())
+        self._fail_openers(None, self._openers.values())
 
     async def _run(self) -> None:
         try:
@@ -171,7 +171,7 @@ class StreamUpkeep:
         try:
             await stream.open()
             self.state, self._opened_before = PumpState.LIVE, True
-            self._let_in(writes=self._interruption is None)
+            self._release_openers(writes=self._interruption is None)
             return await self._watch()
         except MxGatewayError as fault:
             return fault
@@ -213,12 +213,12 @@ class StreamUpkeep:
                 await self._prove()
                 silent, seen = 0, self._deliveries
                 continue
-            bound, lacks = self._readers.stale_after, self._lacks(math.inf)
+            bound, lacks = self._readers.stale_after, self._needs_replay(math.inf)
             try:
                 async with asyncio.timeout(FIRST_EVENT if lacks else None if bound is None else bound / SLICES):
                     await self._changed.wait()
             except TimeoutError:
-                if lacks and self._lacks(math.inf):
+                if lacks and self._needs_replay(math.inf):
                     self._reopen()
                 silent = silent + 1 if seen == self._deliveries else 0
                 seen = self._deliveries
@@ -253,16 +253,16 @@ class StreamUpkeep:
             self._recovery.succeeded()
             for reader in self._readers.present:
                 reader.resumed(gap=gap)
-            self._let_in(writes=True)
+            self._release_openers(writes=True)
             self._changed.set()
 
-    def _let_in(self, *, writes: bool) -> None:
+    def _release_openers(self, *, writes: bool) -> None:
         """Release the callers that wait for the stream. Readers need it open; a write needs proof that it is served."""
         for opened, reader in self._openers.items():
             if not opened.done() and (writes or reader is not self._completions):
                 opened.set_result(None)
 
-    def _turn_away(self, fault: MxGatewayError | None, readers: Iterable[Reader]) -> None:
+    def _fail_openers(self, fault: MxGatewayError | None, readers: Iterable[Reader]) -> None:
         """Fail the callers that wait with `readers`, and remove these readers."""
         for opened, reader in list(self._openers.items()):
             if reader in readers and not opened.done():
@@ -275,7 +275,7 @@ class StreamUpkeep:
         """Hand each reader the events that are new to it. Return False when the gateway has to wait."""
         try:
             self._deliveries += 1
-            self._passed = 0
+            self._skipped = 0
             if not self._proved:
                 self._is_back(gap=self._order.tells_loss(events[0]))
             readers = self._readers
@@ -293,7 +293,7 @@ class StreamUpkeep:
     def _deliver_checked(self, events: Sequence[Event]) -> None:
         """Deliver what can be believed of events that do not simply follow one another; log nonsense."""
         order = self._order
-        if self._lacks(min((event.worker_sequence for event in events if event.worker_sequence), default=0)):
+        if self._needs_replay(min((event.worker_sequence for event in events if event.worker_sequence), default=0)):
             self._reopen()
             return
         believed = order.check(events)
@@ -324,30 +324,30 @@ class StreamUpkeep:
             self._may_have_missed = True
         self._taken_since = (self._taken_since or asyncio.get_running_loop().time()) if is_taken(fault) else None
         # A write keeps waiting for a stream that was served before.
-        self._turn_away(fault, set(self._openers.values()) - ({self._completions} if self._served else set()))
+        self._fail_openers(fault, set(self._openers.values()) - ({self._completions} if self._served else set()))
         if self._source.closing:
             self._recovery.failed(fault)  # gives up: an interruption that will not end is not reported
         for reader in self._readers.present:
             care = reader.care
             if care is None or self._is_refused_for_too_long(reader, care, fault):
-                self._dismiss(reader, fault)
+                self._end_reader(reader, fault)
             elif self._recovery.gives_up(care.recovery):
-                self._dismiss(reader, fault, final=True)
+                self._end_reader(reader, fault, final=True)
             elif self._interruption is None:
                 reader.interrupted(copy_of(fault))
         if not self._readers.wanted:
             return
         self._interruption = fault
         cause = fault.__cause__
-        if self._skips(fault) or (self._proved and isinstance(cause, ConnectionFault) and cause.polite):
+        if self._reopens_at_once(fault) or (self._proved and isinstance(cause, ConnectionFault) and cause.polite):
             self._recovery.failed(fault)
             return
         self.state = PumpState.PAUSED
         await self._recovery.pause(fault, self._readers.recovery)
 
-    def _dismiss(self, reader: Reader, fault: MxGatewayError, *, final: bool = False) -> None:
+    def _end_reader(self, reader: Reader, fault: MxGatewayError, *, final: bool = False) -> None:
         reader.end(copy_of(fault), final=final)
-        self._turn_away(fault, [reader])
+        self._fail_openers(fault, [reader])
         self._remove(reader)
 
     def _is_refused_for_too_long(self, reader: Reader, care: StreamCare, fault: MxGatewayError) -> bool:
@@ -361,7 +361,7 @@ class StreamUpkeep:
             return False
         return asyncio.get_running_loop().time() - self._taken_since >= care.taken_bound
 
-    def _skips(self, fault: MxGatewayError) -> bool:
+    def _reopens_at_once(self, fault: MxGatewayError) -> bool:
         """Return whether the stream is reopened at once because a message is unreadable.
 
         At the second time at the same place, that message is skipped. If it was nonsense between two events, the next
@@ -373,13 +373,13 @@ class StreamUpkeep:
         after, before = self._order.last, self._unreadable_after
         self._unreadable_after = after
         if before == after:
-            self._passed += 1
+            self._skipped += 1
             self._order.pass_over()
             self._source.counters.events_lost += 1
             for reader in self._readers.present:
                 if news := reader.cursor.miss(after + 1, LossCause.UNREADABLE):
                     reader.take(news)
-        return self._passed <= PASSED_AT_ONCE
+        return self._skipped <= PASSED_AT_ONCE
 
     def _finish(self, fault: MxGatewayError | None, *, final: bool = False) -> None:
         """End every reader and every waiting caller: the stream is over."""
@@ -387,4 +387,4 @@ class StreamUpkeep:
         self._interruption = None
         for reader in readers:
             reader.end(None if fault is None else copy_of(fault), final=final)
-        self._turn_away(fault, self._openers.values())
+        self._fail_openers(fault, self._openers.values())

@@ -1,4 +1,4 @@
-"""Texts that are secret: whoever asks for them has them, and nothing shows them by itself."""
+"""Secret texts that code can use as a str, but that no repr, pickle or copy shows."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ class HiddenText(str):
         raise TypeError("a secret is not pickled: it would leave the process in clear text")
 
     def __deepcopy__(self, memo: Any) -> str:
-        return REDACTED  # as asdict makes them of the fields
+        return REDACTED  # asdict copies fields with deepcopy

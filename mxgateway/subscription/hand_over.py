@@ -1,4 +1,4 @@
-"""A subscription on its way from one process to another, while its session lives."""
+"""The state that hands a subscription over to another process while its session lives."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """What another process needs to go on where this one has stopped."""
+    """What another process needs to continue where this one stopped."""
 
     session_id: str
     server_handle: int
     after_worker_sequence: int
-    """The newest event that the consumer has taken with all before it."""
+    """The newest event up to which the consumer has taken all."""
     items: dict[str, int]
     """The item handles by tag."""
     tags: tuple[str, ...]
-    """All tags, those without an item as well."""
+    """All tags, including those without an item."""
     unread: tuple[str, ...] = ()
-    """Those whose value has to be read: events were lost, and the value that was read since, if any, was not taken."""
+    """The tags whose values have to be read: events were lost, and the consumer has taken no value since."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return it in JSON types."""
         return {
             "version": _VERSION,
             "sessionId": self.session_id,
@@ -40,10 +40,10 @@ class Transfer:
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Transfer:
-        """Take what `to_dict` has made.
+        """Read the result of `to_dict`.
 
         Raises:
-            MxGatewayInvalidRequestError: It is something else.
+            MxGatewayInvalidRequestError: `state` is something else.
         """
         try:
             version, items, tags, unread = state["version"], state["items"], state["tags"], state["unread"]

@@ -1,4 +1,4 @@
-"""What a subscription has for its consumer: what waits for it, bounded and exact about what is dropped, its state, its counts, and how it ends."""
+"""The consumer's end of a subscription: a limited queue that reports what it drops, the state and the counts."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ from mxgateway.values import UnconvertedValue
 log = logger("mxgateway.subscription")
 
 _UPDATE_BYTES: Final = 512
-"""About what an update takes besides a long value."""
+"""About how much memory an update takes, without a long value."""
 _ELEMENT_BYTES: Final = 64
-"""What an element of an array takes."""
+"""About how much memory an element of an array takes."""
 _OUTCOMES: Final[list[Outcome | None]] = [None, Outcome.CONTINUOUS, Outcome.GAP, Outcome.REBUILT]
-"""What interruptions come to, the gravest last."""
+"""The outcomes of interruptions, the gravest last."""
 GAPS_IN_A_ROW: Final = 100
-"""Gaps that a consumer is told of one by one, with no update between them."""
+"""The most gaps in a row, without an update between them, that are reported one by one."""
 _LONG_TYPES: Final = frozenset({str, bytes, list, UnconvertedValue})
 
 Items = deque[Update | list[TagUpdate]]
-"""What waits, in order. A list has the newest update of a tag, which a newer one may replace."""
+"""The queue, in order. A list of one holds the newest update of a tag, which a newer one may replace."""
 
 
 class UpdateQueue:
     """The consumer's end of a subscription. It outlives every session.
 
     Args:
-        options: How a slow consumer is dealt with.
+        options: How a slow consumer is handled.
         over: Called when the subscription has failed.
     """
 
@@ -59,25 +59,25 @@ class UpdateQueue:
         self.is_over = False
         """True when it has ended."""
         self.fault: MxGatewayError | None = None
-        """What has ended the subscription, until the consumer has been told."""
+        """The error that ended the subscription; None once it was raised to the consumer."""
         self.failure: MxGatewayError | None = None
-        """The same, for whoever else asks for it."""
+        """A copy of it for other callers."""
         self.counts = Counts()
         self.on_room: Callable[[], None] = _nobody
-        """Called when a consumer that has held up the gateway has made room."""
+        """Called when a consumer that held up the gateway has made room."""
         self.where: Callable[[], str] = str
         """Returns the gateway in use."""
         self.waiters = Waiters()
-        """Who waits for anything new: the subscription holds them by this."""
-        self._patience: asyncio.TimerHandle | None = None
+        """The readers that wait for news; this keeps them alive."""
+        self._block_timer: asyncio.TimerHandle | None = None
         self._keeps_latest = options.overflow is Overflow.LATEST_PER_TAG
         self._makes_room = options.overflow in (Overflow.DROP_OLDEST, Overflow.LATEST_PER_TAG)
         self._max_items, self._max_bytes = options.max_items, options.max_bytes
         self._items: Items = deque()
         self._first: Items = deque()
-        """What is delivered before all else: what was there before a dropped update, and the gap that stands for those."""
+        """Delivered first: marks that were queued before dropped updates, and the gaps that report those."""
         self._latest: dict[str, list[TagUpdate]] = {}
-        """Where a newer update of each tag goes, when only the newest is kept."""
+        """The queued entry of each tag, which a newer update replaces when only the newest is kept."""
         self._bytes = self._updates = 0
         self._slow = False
 
@@ -90,14 +90,15 @@ class UpdateQueue:
         return self._updates >= self._max_items or self._bytes >= self._max_bytes
 
     def put_mark(self, mark: Gap | ConnectionChange) -> None:
-        """Queue what is never dropped. Behind a gap no update takes the place of one before it: the consumer forgets those."""
+        """Queue a mark, which is never dropped. An update after a gap does not replace one before it: the consumer
+        discards those."""
         if isinstance(mark, Gap):
             self._latest = {}
         _append_mark(self._items, mark)
         self.waiters.wake()
 
     def put(self, update: TagUpdate) -> None:
-        """Queue an update; what then exceeds a limit makes room, where the policy says so."""
+        """Queue an update. If a limit is exceeded, the oldest ones are dropped, if the policy says so."""
         if not self._keeps_latest:
             self._items.append(update)
             self._updates += 1
@@ -110,7 +111,7 @@ class UpdateQueue:
                 self._drop_oldest(update.tag)
 
     def _put_latest(self, update: TagUpdate) -> None:
-        """Let an update take the place of the one of its tag that waits; it says how many it stands for."""
+        """Queue an update in place of the tag's queued one, if any; it counts how many it has replaced."""
         if (place := self._latest.get(update.tag)) is None:
             self._latest[update.tag] = place = [update]
             self._items.append(place)
@@ -121,7 +122,7 @@ class UpdateQueue:
             place[0] = replace(update, conflated=place[0].conflated + 1)
 
     def _note_slow(self) -> None:
-        """Tell, once for the time that it lasts, that the consumer is too slow."""
+        """Report once per episode that the consumer is too slow."""
         if self._slow:
             return
         self._slow = True
@@ -132,13 +133,13 @@ class UpdateQueue:
             self.fail(_too_slow(f"{waiting} updates wait for the consumer"))
 
     def pop(self) -> Update | None:
-        """Take what comes next; None when nothing waits."""
+        """Take the next item; None when nothing is queued."""
         if not (items := self._first or self._items):
             return None
         item = self._taken(items.popleft())
         self.counts.delivered += type(item) is TagUpdate
-        if self._patience is not None and not self.is_full:
-            self._end_patience()
+        if self._block_timer is not None and not self.is_full:
+            self._stop_block_timer()
             self.on_room()
         return item
 
@@ -155,37 +156,40 @@ class UpdateQueue:
         return item
 
     def resume_point(self, position: int, tags: Collection[str]) -> tuple[int, set[str]]:
-        """Return behind which event of the present session somebody else goes on with all that waits here, and the tags that are to be read for that.
+        """Return where another process resumes the current session to get all that is queued here.
 
         Args:
-            position: Behind which event the stream goes on here.
-            tags: All there are.
+            position: The sequence after which the stream continues here.
+            tags: All tags.
+
+        Returns:
+            The sequence after which to resume, and the tags that have to be read.
         """
         waiting = [item[0] if isinstance(item, list) else item for item in (*self._first, *self._items)]
         updates = [item for item in waiting if isinstance(item, TagUpdate)]
         if self._keeps_latest and not any(isinstance(item, Gap) for item in waiting):
-            # Behind the oldest of them stand events of other tags, whose newer ones were taken.
+            # After the oldest of them come events of other tags whose newer ones were already taken.
             return position, {update.tag for update in updates}
         read = {update.tag for update in updates if not update.worker_sequence}  # no stream brings them again
         numbers = list[int]()
         for item in waiting:
             if isinstance(item, Gap) and item.cause in OTHER_NUMBERS:
-                numbers.clear()  # what stands before it was numbered otherwise
+                numbers.clear()  # earlier items have other numbers
             elif not isinstance(item, ConnectionChange):
                 numbers.append(item.first_lost if isinstance(item, Gap) else item.worker_sequence)
         oldest = min(filter(None, numbers), default=None)
-        if oldest == 1:  # behind 0 nothing is replayed: what the first event has told is read instead
+        if oldest == 1:  # after 0 nothing is replayed: the value of event 1 is read instead
             return 1, set(tags)
         return position if oldest is None else oldest - 1, read
 
     def _drop_oldest(self, newest: str) -> None:
-        """Drop updates until what waits is within the limits; that of the tag `newest` stays in any case."""
+        """Drop updates until the queue is within the limits; the update of the tag `newest` always stays."""
         while self._updates > 1 and (self._updates > self._max_items or self._bytes > self._max_bytes):
             item = self._items.popleft()
             if isinstance(item, Gap | ConnectionChange):
                 _append_mark(self._first, item)
             elif item is self._latest.get(newest):
-                self._items.append(item)  # the place that it has taken is the oldest one
+                self._items.append(item)  # it has replaced the oldest update: move it to the end
             else:
                 update = self._taken(item)
                 assert isinstance(update, TagUpdate)
@@ -193,28 +197,28 @@ class UpdateQueue:
                 sequence = update.worker_sequence
                 _append_mark(self._first, Gap(sequence, sequence, GapCause.OVERFLOW, 1))
 
-    # -- its state and its end
+    # -- state and end
 
     @property
     def state(self) -> SubscriptionState:
-        """How the subscription stands."""
+        """The current state."""
         return self.board.state
 
     def take_fault(self) -> MxGatewayError | None:
-        """Return what has ended the subscription, once."""
+        """Return the error that ended the subscription, once."""
         fault, self.fault = self.fault, None
         return fault
 
     def change(
         self, state: SubscriptionState, cause: MxGatewayError | None = None, outcome: Outcome | None = None
     ) -> None:
-        """Go over to another state and tell the consumer."""
+        """Change the state and notify the consumer."""
         if state is not self.state and not self.is_over:
             self.put_mark(ConnectionChange(state, cause, outcome, datetime.now(UTC), self.where()))
             self.board.put(state)
 
     def fail(self, error: MxGatewayError) -> None:
-        """End the subscription with an error, behind what waits."""
+        """End the subscription with an error, after the queued updates."""
         if not self.is_over:
             self.fault, self.failure = error, copy_of(error)
             self._end(SubscriptionState.FAILED)
@@ -226,34 +230,34 @@ class UpdateQueue:
         self._end(SubscriptionState.CLOSED)
 
     def _end(self, state: SubscriptionState) -> None:
-        self._end_patience()
+        self._stop_block_timer()
         self.board.put(state)
         self.is_over = True
         self.waiters.wake()
 
     @property
     def is_blocked(self) -> bool:
-        """True while the gateway is to wait for the consumer. Its patience begins with the first question."""
+        """True while the gateway has to wait for the consumer. The first time it is True starts `block_timeout`."""
         if self.options.overflow is not Overflow.BLOCK or not self.is_full or self.is_over:
             return False
-        if self._patience is None:
+        if self._block_timer is None:
             loop = asyncio.get_running_loop()
-            self._patience = loop.call_later(self.options.block_timeout, self._patience_ends)
+            self._block_timer = loop.call_later(self.options.block_timeout, self._block_timed_out)
             self._note_slow()
         return True
 
-    def _patience_ends(self) -> None:
+    def _block_timed_out(self) -> None:
         self.fail(_too_slow(f"the consumer has made no room within {self.options.block_timeout:g} s"))
         self.on_room()
 
-    def _end_patience(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _stop_block_timer(self) -> None:
+        if self._block_timer is not None:
+            self._block_timer.cancel()
+            self._block_timer = None
 
 
 def _nobody() -> None:
-    """Nobody is told any more."""
+    """Notifies nobody."""
 
 
 def _too_slow(what: str) -> MxGatewaySessionError:
@@ -265,7 +269,7 @@ def _too_slow(what: str) -> MxGatewaySessionError:
 
 
 def _append_mark(items: Items, mark: Gap | ConnectionChange) -> None:
-    """Put a mark behind the others. With no update between them those of a kind become one: a link that flaps for hours fills no memory."""
+    """Append a mark. Marks of a kind without an update between them are merged: a flapping link fills no memory."""
     if isinstance(mark, Gap):
         _append_gap(items, mark)
         return
@@ -273,15 +277,15 @@ def _append_mark(items: Items, mark: Gap | ConnectionChange) -> None:
         before = [(place, each) for place, each in _marks(items) if isinstance(each, ConnectionChange)][:2]
         if len(before) == 2 and (there := before[1][1]).state is SubscriptionState.CONNECTED:
             mark = replace(mark, outcome=max(mark.outcome, there.outcome, key=_OUTCOMES.index))
-            for place, _ in before:  # that it was lost, and that it had been there
+            for place, _ in before:  # the earlier CONNECTED, and the RECOVERING after it
                 del items[place]
     items.append(mark)
 
 
 def _append_gap(items: Items, gap: Gap) -> None:
-    """Put a gap behind the others, or into the last one if that has the same cause; where a hundred stand in a row, into any of its cause.
+    """Append a gap, or merge it into the last one of the same cause; after a hundred in a row, into any of its cause.
 
-    What stands between numbers of two kinds stands for itself.
+    A gap after which the numbers restart is never merged.
     """
     present = [(place, each) for place, each in _marks(items) if isinstance(each, Gap)]
     many, stands_alone = len(present) >= GAPS_IN_A_ROW, gap.cause in OTHER_NUMBERS
@@ -294,13 +298,13 @@ def _append_gap(items: Items, gap: Gap) -> None:
 
 
 def _merged(one: Gap, other: Gap) -> Gap:
-    first = min(filter(None, (one.first_lost, other.first_lost)), default=0)  # a value that was read has no number
+    first = min(filter(None, (one.first_lost, other.first_lost)), default=0)  # values that were read have number 0
     last, count = max(one.last_lost or 0, other.last_lost or 0), (one.count or 0) + (other.count or 0)
     return Gap(first, last, one.cause, count)
 
 
 def _marks(items: Items) -> Iterator[tuple[int, Gap | ConnectionChange]]:
-    """Yield the marks behind the last update, each with its place, from the last one on."""
+    """Yield the marks after the last update with their places, the last one first."""
     for place in range(len(items) - 1, -1, -1):
         item = items[place]
         if isinstance(item, TagUpdate | list):
@@ -309,12 +313,12 @@ def _marks(items: Items) -> Iterator[tuple[int, Gap | ConnectionChange]]:
 
 
 def _size(update: TagUpdate) -> int:
-    """Return about how many bytes an update takes."""
+    """Return about how much memory an update takes, in bytes."""
     return _UPDATE_BYTES if type(update.value) not in _LONG_TYPES else _UPDATE_BYTES + _extent(update.value)
 
 
 def _extent(value: Any) -> int:
-    """Return about how many bytes a long value takes."""
+    """Return about how much memory a long value takes, in bytes."""
     if isinstance(value, UnconvertedValue):
         return len(value.raw_value)
     if isinstance(value, list):

@@ -48,7 +48,7 @@ class Completions(Reader):
         return self._book.waiting
 
     def begin(self, after: int) -> None:
-        """Note that a stream is opened. Events that others read before the first stream are no loss for later writes."""
+        """Note that a stream is opened. What others read before the first stream is no loss for later writes."""
         self._is_first = after == 0 and not self._book.records
 
     def take(self, news: Sequence[Event | Loss]) -> None:

@@ -111,6 +111,6 @@ def in_doubt(item: Item | None = None) -> MxGatewaySessionError:
     where = f"item {item.item_handle}" if item is not None else "the item"
     return MxGatewaySessionError(
         f"an earlier write of {where} is in doubt: a late completion of it would look like this write's",
-        hint="add the tag again before removing this item, so that it gets another handle; write_tags does that itself",
+        hint="add the tag again, then remove this item, so that the handle differs; write_tags does that itself",
         phase="request",
     )

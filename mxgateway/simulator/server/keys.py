@@ -25,7 +25,7 @@ _BEARER: Final = re.compile(r"(?i:bearer)\s+(?i:mxgw)_(.*\S)", re.DOTALL)
 
 
 class Scope(StrEnum):
-    """What an API key allows."""
+    """A permission of an API key."""
 
     SESSION_OPEN = "session:open"
     SESSION_CLOSE = "session:close"
@@ -66,7 +66,7 @@ _COMMANDS: Final = {
 
 
 def scope_of_method(name: str) -> Scope:
-    """Return the scope that an RPC other than Invoke needs; what is not known needs admin."""
+    """Return the scope that an RPC other than Invoke needs; an unknown one needs admin."""
     return _METHODS.get(name, Scope.ADMIN)
 
 
@@ -75,7 +75,7 @@ def scope_of_command(arm: str, *, is_known: bool) -> Scope:
 
     Args:
         arm: The command's name in snake case.
-        is_known: Whether the gateway knows the command; what is not known needs admin.
+        is_known: Whether the gateway knows the command; an unknown one needs admin.
     """
     return _COMMANDS.get(arm, Scope.INVOKE_READ) if is_known else Scope.ADMIN
 
@@ -86,18 +86,18 @@ class AccessDenied(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedKey:
-    """An API key that the gateway accepts, with what it allows. The secret never shows.
+    """An API key that the gateway accepts, with its permissions. The secret never shows.
 
-    The constraints narrow a key further; an empty constraint allows everything. A subtree is an object, by tag name, with all that
-    it contains; a glob knows ``*`` and ``?`` and is matched with the whole tag reference without case.
+    Constraints restrict a key further; an empty constraint allows everything. A subtree is an object, by tag name, with
+    all that it contains. A glob supports ``*`` and ``?``, and is matched with the whole tag reference, ignoring case.
     """
 
     key_id: str = "simulator"
-    """The public part of the key; without an underscore."""
+    """The public part of the key, without an underscore."""
     secret: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     """The secret part; random when not given."""
     scopes: frozenset[Scope] = frozenset(Scope)
-    """What the key allows; all by default."""
+    """The key's permissions; all by default."""
     read_subtrees: tuple[str, ...] = ()
     """Objects below which the key may read."""
     read_globs: tuple[str, ...] = ()
@@ -117,10 +117,10 @@ class SimulatedKey:
 
     @classmethod
     def parse(cls, key: str, *, scopes: Iterable[Scope] = frozenset(Scope)) -> SimulatedKey:
-        """Return the key of that text, ``mxgw_<key-id>_<secret>``.
+        """Parse a key in the form ``mxgw_<key-id>_<secret>``.
 
         Raises:
-            ValueError: The text has another form. The error does not show it.
+            ValueError: The text has another form. The error does not show the text.
         """
         key_id, secret = _parts(key)
         del key  # a traceback may show local variables
@@ -136,24 +136,24 @@ class SimulatedKey:
         return f"SimulatedKey(key_id={self.key_id!r}, secret='***', scopes={sorted(map(str, self.scopes))})"
 
     def require(self, scope: Scope) -> None:
-        """Do nothing when the key has `scope`.
+        """Check that the key has `scope`.
 
         Raises:
-            GRPCError: PERMISSION_DENIED.
+            GRPCError: PERMISSION_DENIED: it has not.
         """
         if scope not in self.scopes:
             raise GRPCError(Status.PERMISSION_DENIED, f"API key is missing required scope '{scope}'.")
 
     def may_read(self, plant: Plant, obj: PlantObject, attribute: Attribute) -> bool:
-        """Say whether the key may read that tag."""
+        """Return whether the key may read a tag."""
         return self._allows(self._read_names, self._read_pattern, plant, obj, attribute)
 
     def may_write(self, plant: Plant, obj: PlantObject, attribute: Attribute) -> bool:
-        """Say whether the key may write that tag."""
+        """Return whether the key may write a tag."""
         return self._allows(self._write_names, self._write_pattern, plant, obj, attribute)
 
     def may_browse(self, plant: Plant, obj: PlantObject) -> bool:
-        """Say whether the key sees that object."""
+        """Return whether the key may see an object."""
         return not self.browse_subtrees or _is_below(plant, obj, self._browse_names)
 
     @cached_property
@@ -192,13 +192,13 @@ class SimulatedKey:
 
 
 def _parts(key: str) -> tuple[str, HiddenText]:
-    """Return the id and the secret of a key; an empty id for what has another form."""
+    """Return the id and the secret of a key; an empty id if the text has another form."""
     match = _KEY.fullmatch(key) if isinstance(key, str) else None
     return ("", HiddenText()) if match is None else (match[1], HiddenText(match[2]))
 
 
 def _any_of(globs: Sequence[str]) -> re.Pattern[str] | None:
-    # A bracket is a bracket in a tag reference, not a set of characters.
+    # In a tag reference a bracket is literal, not a set of characters.
     patterns = (translate(glob.replace("[", "[[]")) for glob in globs)
     return re.compile("|".join(patterns), re.IGNORECASE) if globs else None
 
@@ -222,10 +222,10 @@ class Authenticator:
         self._keys = tuple(keys)
 
     def authenticate(self, authorization: HiddenText) -> SimulatedKey:
-        """Return the key of an ``authorization`` entry, ``Bearer mxgw_<key-id>_<secret>``; an empty one stands for none.
+        """Return the key of an ``authorization`` header, ``Bearer mxgw_<key-id>_<secret>``; an empty text is no header.
 
         Raises:
-            GRPCError: UNAUTHENTICATED when the entry is missing or names no key.
+            GRPCError: UNAUTHENTICATED: the header is missing or names no key.
         """
         key = self._named(authorization)
         if key is None:

@@ -1,4 +1,4 @@
-"""The receiving half of an RPC whose messages are handed over as they arrive, instead of being asked for."""
+"""The receiving half of an RPC that pushes its messages to a receiver as they arrive."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mxgateway.wire.decode.steps import DecodingSteps
 M = TypeVar("M")
 
 SETTLED_AT: Final = 64 * 1024
-"""Bytes of messages that come one by one after which they are credited to the window, all at once."""
+"""Bytes of single messages after which their window credit is returned, all at once."""
 
 
 class PushedReply(ReplyStream[M]):
-    """A reply that is asked for its messages until somebody takes them as they arrive.
+    """A reply that callers read, until `push` sets a receiver for its messages.
 
-    The connection sorts all frames of a read to their streams. Then it lets each stream that has something new hand it over, by `hand_over`, or by
-    `receive_one` where the read has brought a single message and nothing else.
+    The connection distributes all frames of a read to their streams. Then it calls `hand_over` of each stream with
+    news, or `receive_one` if the read contained a single message and nothing else.
     """
 
-    __slots__ = ("_counters", "_due", "_held", "_over", "_receive", "flows", "pushed")
+    __slots__ = ("_counters", "_held", "_over", "_receive", "_scheduled", "flows", "pushed")
 
     def __init__(
         self,
@@ -33,50 +33,50 @@ class PushedReply(ReplyStream[M]):
     ) -> None:
         super().__init__(decode, limits, decode_in_steps)
         self._receive: Callable[[list[M]], bool] = _take_nothing
-        self._over: Callable[[Exception | None], None] = _tell_nobody
+        self._over: Callable[[Exception | None], None] = _ignore_end
         self._counters: Counters
         self._held = False
-        self._due = False  # the connection will let this stream hand over what is there
+        self._scheduled = False  # the connection will call `hand_over`
         self.pushed = False
         """True while messages are handed over as they arrive."""
         self.flows = False
-        """True while the next message can be handed over as it comes: it is wanted, and nothing is before it."""
+        """True while the next message can be handed over at once: it is wanted, and none is queued before it."""
 
     def push(
         self, receive: Callable[[list[M]], bool], over: Callable[[Exception | None], None], counters: Counters
     ) -> None:
-        """Hand over messages from now on, those included that are there already.
+        """Hand over messages from now on, including those that have already arrived.
 
         Args:
-            receive: Takes messages; returns False to have no more of them until `resume`.
-            over: Takes what has ended the call, None for status OK, once all messages before it were handed over.
-            counters: Where the messages are counted.
+            receive: Takes messages; returns False to get no more until `resume`.
+            over: Called with the fault that ended the call, None for status OK, after all messages.
+            counters: Count the messages.
         """
         self._receive, self._over, self._counters = receive, over, counters
         self.pushed = True
-        self._announce()
+        self._schedule()
 
     def resume(self) -> None:
-        """Go on after a hold, in the next turn of the loop."""
+        """Continue after `receive` has returned False, in the next iteration of the event loop."""
         if self._held and self.pushed:
             self._held = False
-            self._announce()
+            self._schedule()
 
     def abandon(self, fault: Exception) -> None:
-        """End the call with `fault`. What is held back is dropped: whoever would make room for it may never come back."""
+        """End the call with `fault`. Held messages are dropped: the receiver may never make room for them."""
         if self._held:
             self._spoil_by(fault)
         self.fail(fault)
 
     def stop_pushing(self) -> None:
-        """Hand over nothing more, not even the end."""
+        """Hand over nothing more, not even the end of the call."""
         self.pushed = self.flows = False
-        self._receive, self._over = _take_nothing, _tell_nobody
+        self._receive, self._over = _take_nothing, _ignore_end
 
     # -- fed by the connection
 
     def receive_one(self, data: bytes, flow_controlled: int) -> None:
-        """Take one whole message that came alone, and hand it over. Only while the reply `flows`."""
+        """Hand over one whole message that arrived alone. Only while the reply `flows`."""
         self._uncredited += flow_controlled
         if self._uncredited >= SETTLED_AT:
             self._settle_credit()
@@ -87,7 +87,7 @@ class PushedReply(ReplyStream[M]):
                 self._hold()
         except (Exception, asyncio.CancelledError) as defect:  # noqa: BLE001 - in a callback nobody is cancelled
             self._spoil_by(defect)
-            self._announce()
+            self._schedule()
 
     def receive_data(self, payloads: list[bytes], flow_controlled: int) -> None:
         """Take the payloads of DATA frames; `flow_controlled` counts their padding as well."""
@@ -95,19 +95,19 @@ class PushedReply(ReplyStream[M]):
         super().receive_data(payloads, flow_controlled)
 
     def hand_over(self) -> None:
-        """Hand over what is there, as much as is due in one turn of the loop, and then the end if the call has ended."""
-        self._due = False
+        """Hand over what has arrived, as much as one iteration of the loop allows, and then the end of the call."""
+        self._scheduled = False
         if not self.pushed:
             return
         try:
             self._hand_over_messages()
         except (Exception, asyncio.CancelledError) as defect:  # noqa: BLE001 - in a callback nobody is cancelled
             self._spoil_by(defect)
-        if not self.pushed:  # closed by whoever has received them
+        if not self.pushed:  # closed by the receiver
             return
         if self._size >= self._need:
             if not self._held:
-                self._announce()
+                self._schedule()
         elif self.failed or self.ended:
             self._hand_over_end()
         else:
@@ -121,9 +121,9 @@ class PushedReply(ReplyStream[M]):
                 self._counters.messages_received += len(batch)
                 if not self._receive(batch):
                     self._hold()
-                if is_over(over):  # messages of few bytes can be made to take long
+                if is_over(over):  # a peer can make small messages slow to decode
                     return
-            elif self._steps is not None:  # it goes on in the next turn of the loop
+            elif self._steps is not None:  # continued in the next iteration of the loop
                 return
 
     def _hand_over_end(self) -> None:
@@ -137,7 +137,7 @@ class PushedReply(ReplyStream[M]):
             return fault if isinstance(fault, Exception) else RuntimeError(repr(fault))
         try:
             self._check_end()
-        except Exception as fault:  # noqa: BLE001 - handed to whoever has the messages
+        except Exception as fault:  # noqa: BLE001 - handed to the receiver
             return fault
         return None
 
@@ -155,15 +155,15 @@ class PushedReply(ReplyStream[M]):
         super()._wake()
         if self.pushed:
             self.flows = False
-            self._announce()
+            self._schedule()
 
-    def _announce(self) -> None:
-        if not self._due:
-            self._due = True
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
             self.queue_hand_over()
 
     def queue_hand_over(self) -> None:
-        """Have `hand_over` called: at the end of the read that is being sorted, or in the next turn of the loop."""
+        """Schedule `hand_over` for the end of the current read, or for the next iteration of the event loop."""
         raise TypeError(f"{type(self).__name__} has no connection to hand over for it")
 
 
@@ -171,5 +171,5 @@ def _take_nothing(_: list[Any]) -> bool:
     return False
 
 
-def _tell_nobody(_: Exception | None) -> None:
-    """Nobody wants to know of the end any more."""
+def _ignore_end(_: Exception | None) -> None:
+    """Notifies nobody."""

@@ -22,66 +22,70 @@ M = TypeVar("M")
 PREFIX_SIZE = 5
 """Bytes before each gRPC message: the compressed flag and the length as 32 bits."""
 MOST_PIECES: Final = 1024
-"""Pieces of a message that are kept as they came; more are joined, because a piece of two bytes takes forty here."""
+"""The most chunks of a message that are kept apart; more are joined, because a chunk of two bytes takes forty here."""
 MANY_BYTES: Final = 8192
-"""Bytes from which on messages are taken to become some hundred objects."""
+"""Bytes from which messages are expected to become some hundred objects."""
 MOST_AT_ONCE: Final = 4096
-"""Messages that one read returns, more than one read of the socket brings of a gateway's events, so that none pile up here; a window holds a million empty ones, and each becomes an object."""
+"""The most messages that one read returns: more than a socket read holds of a gateway's events, so that none pile up;
+but a window holds a million empty messages, and each becomes an object."""
 FEW_AT_ONCE: Final = 64
-"""The same, a millisecond's work, while other calls are made: a reply may have come behind these messages, and the gateway be idle until its caller goes on."""
+"""The same limit while other calls are pending: about a millisecond's work. A reply may have arrived after these
+messages, and the gateway may be idle until its caller continues."""
 MANY_AT_ONCE: Final = 256 * 1024
-"""Bytes that are put together to be split into messages, unless one message is longer: what was taken of them stays in memory until all are."""
+"""Bytes that are joined to be split into messages, unless one is longer: they stay in memory until all are taken."""
 TURN: Final = 0.01
-"""Seconds that are spent on the large messages of a channel in one turn of the loop."""
+"""Seconds for a channel's large messages in one iteration of the event loop."""
 LONGEST_TURN: Final = 0.05
-"""Seconds of the processor that are spent on the other messages of a stream, of which few bytes can be made to take long; those of a gateway take some milliseconds."""
+"""Seconds of CPU time for the other messages of a stream in one iteration. A peer can make small messages slow to
+decode; those of a gateway take some milliseconds."""
 BETWEEN_LOOKS: Final = 4096
-"""Bytes of messages behind which the clock is looked at again: some dozens of a gateway's events."""
+"""Bytes of messages between two looks at the clock: some dozens of a gateway's events."""
 
 
 class Decodings:
-    """The large messages of a channel that are being decoded."""
+    """Counts the large messages of a channel that are being decoded."""
 
     __slots__ = ("count",)
 
     def __init__(self) -> None:
         self.count = 0
-        """How many there are."""
+        """Their number."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyLimits:
-    """What the messages of a reply may be."""
+    """The limits of a reply's messages."""
 
     max_bytes: int
-    """The largest one accepted."""
+    """The size limit of a message."""
     max_elements: int
-    """The most elements of one."""
+    """The most elements of a message."""
     decodings: Decodings = field(default_factory=Decodings)
-    """Those that share a turn of the loop."""
+    """The large messages that share the time of an iteration."""
 
     @property
     def at_once(self) -> int:
-        """Bytes of the largest message that is decoded in one go, and need not be counted."""
+        """The size up to which a message is decoded in one go, without counting its elements."""
         return min(self.max_bytes, self.max_elements, STEP)
 
 
 class ReplyStream(Generic[M]):
-    """What has arrived of one RPC, and the task that waits for more.
+    """The received data of one RPC, and the task that waits for more.
 
-    The connection feeds it synchronously; the caller takes everything that is complete in one go. Bytes count against the stream's flow-control
-    window until they are taken, so that a slow caller holds back the gateway and nobody else.
+    The connection feeds it synchronously; the caller takes all complete messages at once. Bytes count against the
+    stream's flow-control window until they are taken, so that a slow caller slows down the gateway on this stream only.
 
     Args:
-        decode: Turns the bytes of one message into the message.
-        limits: What the messages may be.
-        decode_in_steps: Begins to decode a larger message, of which it takes the bytes and the most elements; None decodes every message in one go.
+        decode: Decodes one message.
+        limits: The limits of the messages.
+        decode_in_steps: Starts decoding a larger message, given its bytes and the most elements; None decodes every
+            message in one go.
     """
 
     __slots__ = (
-        "_chunks", "_data", "_decode_in_steps", "_fault", "_joined", "_more", "_need", "_position", "_size", "_steps", "_steps_size",
-        "_uncredited", "_waiter", "at_once_limit", "decode", "ended", "failed", "headers", "limits", "taken", "trailers",
-    )  # fmt: skip
+        "_chunks", "_data", "_decode_in_steps", "_fault", "_joined", "_more", "_need", "_position", "_size", "_steps",
+        "_steps_size", "_uncredited", "_waiter", "at_once_limit", "decode", "ended", "failed", "headers", "limits",
+    "taken", "trailers", )  # fmt: skip
 
     def __init__(
         self,
@@ -90,27 +94,27 @@ class ReplyStream(Generic[M]):
         decode_in_steps: Callable[[bytes, int], DecodingSteps[M]] | None = None,
     ) -> None:
         self.decode = decode
-        """Applies to the messages that are split from now on."""
+        """May be replaced; applies to messages that are not split yet."""
         self.limits = limits
         self.at_once_limit = limits.max_bytes if decode_in_steps is None else limits.at_once
-        """Bytes of the largest message that is decoded in one go."""
+        """The size up to which a message is decoded in one go."""
         self._decode_in_steps = decode_in_steps
         self._steps: DecodingSteps[M] | None = None  # of the first message that was not taken
         self._steps_size = 0  # with its prefix
-        self._data = b""  # what is being split into messages, from the position on
+        self._data = b""  # being split into messages, from the position on
         self._position = 0
-        self._chunks: list[bytes] = []  # what has come after it
-        self._joined = 0  # how many of the chunks were joined already
+        self._chunks: list[bytes] = []  # received after it
+        self._joined = 0  # how many of the chunks are already joined ones
         self._size = 0  # of what was not taken
         self._need = PREFIX_SIZE
         self._uncredited = 0
-        self._more = False  # the last read has left complete messages
+        self._more = False  # the last read left complete messages
         self._waiter: asyncio.Future[None] | None = None
         self._fault: BaseException | None = None
         self.headers: Headers | None = None
         self.trailers: Headers | None = None
         self.taken = 0
-        """Bytes of the messages that were asked for and returned, with their prefixes."""
+        """Bytes of the returned messages, with their prefixes."""
         self.ended = False
         self.failed = False
         """True when a fault has ended the call."""
@@ -118,7 +122,7 @@ class ReplyStream(Generic[M]):
     # -- fed by the connection
 
     def receive_headers(self, headers: Headers) -> None:
-        """Take the response's headers; a response that is no gRPC response ends the call."""
+        """Take the response headers; if it is not a gRPC response, the call ends."""
         self.headers = headers
         try:
             check_response(headers)
@@ -129,7 +133,7 @@ class ReplyStream(Generic[M]):
         """Take the payloads of DATA frames; `flow_controlled` counts their padding as well."""
         self._uncredited += flow_controlled
         if not self.failed:
-            self._chunks += filter(None, payloads)  # empty frames cost the peer nothing and must not cost us memory
+            self._chunks += filter(None, payloads)  # empty frames are free for the peer and must not cost us memory
             self._size += sum(map(len, payloads))
             if len(self._chunks) - self._joined > MOST_PIECES:
                 self._chunks[self._joined :] = [b"".join(self._chunks[self._joined :])]
@@ -137,17 +141,17 @@ class ReplyStream(Generic[M]):
             if self._size >= self._need:
                 self._wake()
             elif self._is_awaited():
-                self._settle_credit()  # the caller wants more of this message, whatever its size
+                self._settle_credit()  # the caller needs the rest of this message, whatever its size
 
     def receive_end(self, trailers: Headers | None = None) -> None:
-        """Take END_STREAM, with the trailers when it came with some."""
+        """Take END_STREAM, with trailers if there were any."""
         self.trailers = trailers
         self.ended = True
         self._wake()
 
     def fail(self, fault: BaseException) -> None:
-        """End the call with `fault`; what had arrived before it is still delivered, but for a message that is not decoded when the time is over. The first
-        fault counts."""
+        """End the call with `fault`; the first one counts. Messages that arrived before it are still delivered, except
+        one that is not fully decoded at a timeout."""
         is_late = self._steps is not None and isinstance(fault, TimeoutError)
         if not self.failed and (is_late or not self.ended):
             self.failed, self._fault = True, fault
@@ -161,7 +165,7 @@ class ReplyStream(Generic[M]):
     # -- used by the caller
 
     async def messages(self) -> list[M]:
-        """Return the complete messages that have arrived, waiting for the first; an empty list when the call has ended with OK.
+        """Return the complete messages that have arrived, waiting for the first; an empty list after status OK.
 
         Raises:
             BaseException: The fault that ended the call, or the status.
@@ -203,7 +207,7 @@ class ReplyStream(Generic[M]):
         return messages[0]
 
     async def arrived(self) -> bool:
-        """Wait until the only message of a unary call and its status are here, and tell whether the status is OK; nothing is decoded."""
+        """Wait for the only message of a unary call and its status; return whether it is OK. Nothing is decoded."""
         while not (self.ended or self.failed):
             if self._need == PREFIX_SIZE <= self._size:
                 self._gather()
@@ -212,18 +216,18 @@ class ReplyStream(Generic[M]):
                     return False  # `only_message` refuses it
                 self._need = PREFIX_SIZE + length
             if self._size > self._need:
-                return False  # and so it does another message
+                return False  # it refuses a second message as well
             self._settle_credit()
             await self._wait()
         return not self.failed and self._last_headers().get(b"grpc-status") == b"0"
 
     @property
     def is_small(self) -> bool:
-        """True while what has arrived is decoded in one go, without a turn for others; unless it is irregular."""
+        """True while the received data, unless irregular, is decoded in one go, without yielding to other tasks."""
         return self._size <= min(AT_ONCE, self.limits.max_elements)
 
     def _take_fault(self) -> BaseException:
-        """Return the fault and let go of it: with the traceback of its reader it would hold this stream in a cycle."""
+        """Return the fault and drop it: with its reader's traceback it would form a cycle with this stream."""
         fault, self._fault = self._fault, None
         return fault or ClosedFault("the call is over")
 
@@ -236,15 +240,15 @@ class ReplyStream(Generic[M]):
             elif self._steps is None:
                 self._fill(batch)
             if self._steps is not None and not batch:
-                self._go_on(self._steps, batch)
-        except Exception as fault:  # noqa: BLE001 - a decoder's defect ends the call as well, behind the messages before it
+                self._continue_steps(self._steps, batch)
+        except Exception as fault:  # noqa: BLE001 - a decoder's defect ends the call too, after the messages before it
             self._spoil(fault)
         self._more = self._size >= self._need
         self._settle_credit()
         return batch
 
-    def _go_on(self, steps: DecodingSteps[M], batch: list[M]) -> None:
-        """Decode a large message for a turn's time; nobody waits for it when the time of the call is over."""
+    def _continue_steps(self, steps: DecodingSteps[M], batch: list[M]) -> None:
+        """Decode a large message for one iteration's time; after a timeout of the call nobody waits for it."""
         if isinstance(self._fault, TimeoutError):
             raise self._fault
         if steps.run(TURN / self.limits.decodings.count):
@@ -260,7 +264,7 @@ class ReplyStream(Generic[M]):
             self._split(batch)
 
     def _spoil(self, fault: Exception) -> None:
-        """End the call with what was met while it was read: nothing that follows can be read any more."""
+        """End the call with a fault of its data: nothing after it can be read."""
         self._data, self._position, self._chunks, self._joined = b"", 0, [], 0
         self._size, self._need = 0, PREFIX_SIZE
         self._end_steps()
@@ -277,7 +281,8 @@ class ReplyStream(Generic[M]):
             self._fault = fault
 
     def _gather(self) -> None:
-        """Put what has come next behind what is left of the data, so that a message is complete; it is copied once, however many reads it takes to split it."""
+        """Append chunks to the rest of the data until a message is complete; each is copied once, whatever the number
+        of reads."""
         rest = self._data[self._position :]
         size, enough, count = len(rest), max(self._need, MANY_AT_ONCE), 0
         while size < enough and count < len(self._chunks):
@@ -289,7 +294,7 @@ class ReplyStream(Generic[M]):
         self._position, self._joined = 0, max(0, self._joined - count)
 
     def _split(self, batch: list[M]) -> None:
-        """Move complete messages from the data to `batch`, `at_once` at the most, and no more than a turn's work."""
+        """Move complete messages from the data to `batch`, at most `at_once`, and within an iteration's time."""
         data, begin, decode, most = self._data, self._position, self.decode, self.at_once
         position, size, append, limit = begin, len(data), batch.append, self.at_once_limit
         self._need = PREFIX_SIZE
@@ -313,9 +318,7 @@ class ReplyStream(Generic[M]):
             position = end
         self._size -= position - begin
         self.taken += position - begin
-        if (
-            len(batch) < most or position == size
-        ):  # what was taken is not kept in memory by the beginning of another message
+        if len(batch) < most or position == size:  # the beginning of another message must not keep taken data in memory
             data, position = data[position:], 0
         self._data, self._position = data, position
 
@@ -326,14 +329,14 @@ class ReplyStream(Generic[M]):
             )
 
     def _begin_steps(self, data: bytes) -> None:
-        """Begin to decode a large message; it counts as not taken until it is complete."""
+        """Start decoding a large message; it counts as not taken until it is complete."""
         assert self._decode_in_steps is not None, "without it no message is large"
         self._steps = self._decode_in_steps(data, self.limits.max_elements)
         self._steps_size = PREFIX_SIZE + len(data)
         self.limits.decodings.count += 1
 
     def _end_steps(self) -> None:
-        """Decode no further, and let go of what there is of a large message."""
+        """Stop decoding a large message, and drop it."""
         if self._steps is not None:
             self._steps.close()
             self._steps = None
@@ -341,7 +344,7 @@ class ReplyStream(Generic[M]):
 
     @property
     def at_once(self) -> int:
-        """How many messages one read returns at the most."""
+        """The most messages that one read returns."""
         return MOST_AT_ONCE
 
     def _check_end(self) -> None:
@@ -353,14 +356,14 @@ class ReplyStream(Generic[M]):
         return self.trailers if self.trailers is not None else self.headers or {}
 
     def _settle_credit(self) -> None:
-        """Let the peer send as much as was taken: everything but complete messages that nobody has taken yet."""
+        """Return window credit to the peer for all bytes except complete messages that were not taken yet."""
         complete = self._size if self._size >= self._need else 0
         if self._uncredited > complete:
             size, self._uncredited = self._uncredited - complete, complete
             self.credit(size)
 
     def credit(self, size: int) -> None:
-        """Tell the peer that it may send `size` more bytes on this stream."""
+        """Allow the peer to send `size` more bytes on this stream."""
         raise TypeError(f"{type(self).__name__} has no peer to credit {size} bytes to")
 
     async def _wait(self) -> None:
@@ -371,7 +374,7 @@ class ReplyStream(Generic[M]):
             self._waiter = None
 
     def _is_awaited(self) -> bool:
-        """Tell whether the caller waits for more."""
+        """Return whether the caller waits for more."""
         return self._waiter is not None
 
     def _wake(self) -> None:
@@ -380,15 +383,15 @@ class ReplyStream(Generic[M]):
 
 
 def end_of_turn(size: int) -> float:
-    """Return until when so many bytes of messages may be decoded, in seconds of the processor; few bytes take no time that counts."""
+    """Return the CPU time until which `size` bytes of messages may be decoded; for few bytes there is no limit."""
     return thread_time() + LONGEST_TURN if size > BETWEEN_LOOKS else math.inf
 
 
 def is_over(end: float) -> bool:
-    """Tell whether a turn is over."""
+    """Return whether an iteration's time is over."""
     return end < math.inf and thread_time() >= end
 
 
 def _next_step(position: int, size: int, over: float) -> int:
-    """Return up to where messages are split before the clock is looked at again; 0 when the time is over."""
+    """Return the position up to which messages are split before the next look at the clock; 0 when the time is over."""
     return 0 if position < size and is_over(over) else min(size, position + BETWEEN_LOOKS)

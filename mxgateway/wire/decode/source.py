@@ -17,18 +17,18 @@ A function has the form
             if tag == …:                    # the next one
                 …
             …                               # none of them:
-            pos -= 1                        # back to the tag, and either start again from the first field
-            if tag not in (…): …            # or keep what the type does not know
+            pos -= 1                        # back to the tag: start again from the first field,
+            if tag not in (…): …            # or keep a field that the type does not know
         if pos != end: raise IrregularError
         return message
 
-where a tag of two bytes or more is compared as the little-endian number that its bytes make, so that the next byte
-is only read when the fields with shorter tags are behind.
+where a tag of two bytes or more is compared as the little-endian number of its bytes, so that the next byte is only
+read after the fields with shorter tags.
 
-Of a large message there are two more forms. One counts what it finds in `tally[0]`: messages, the elements of lists, the
-entries of maps and fields out of their order, but no scalar for itself. The other one reads a piece: the fields that
-begin before `end`, the last of which may go on behind it, and returns them and where it has stopped. It stops early,
-before a field that is large itself.
+There are two more forms for large messages. One counts what it finds in `tally[0]`: messages, the elements of lists,
+the entries of maps and fields out of order, but no single scalar. The other one reads a piece: the fields that begin
+before `end`, the last of which may reach beyond it; it returns them and its position. It stops early before a field
+that is itself large.
 """
 
 from __future__ import annotations
@@ -55,19 +55,20 @@ from mxgateway.wire.schema import (
 from mxgateway.wire.tags import least_tag, tag_cases, tag_size
 
 LARGE = 16 * 1024
-"""Bytes from which on a field that holds others is no part of a piece."""
+"""Bytes from which on a field with sub-fields is not part of a piece."""
 PACKED_SHIFT = 4
-"""Sixteen numbers of a packed run count as one element: such a number takes 8 to 40 bytes here, and a message takes 100 and more."""
+"""Sixteen numbers of a packed run count as one element: such a number takes 8 to 40 bytes of memory, a message 100 and
+more."""
 
-# From this many payloads of a oneof on, one look into a table is quicker than a comparison with each.
+# From this many members of a oneof on, a table lookup is faster than a comparison with each.
 _TABLE_SIZE = 6
-# From this many on, one comparison that passes all of them over is quicker than one with each.
+# From this many on, one comparison that skips all of them is faster than one with each.
 _RUN_SIZE = 3
 
 WHOLE_NUMBERS = {"int32": "more_int32", "int64": "more_int64", "uint32": "more_uint32", "uint64": "more_uint64"}
-"""The function that reads on behind two bytes, of each kind whose value is the number that is read."""
+"""The function that reads the bytes after the second one, for each kind whose value is the raw number."""
 
-# That function of every kind, and what makes the field's value of the number.
+# That function for every kind, and the expression that converts the number to the field's value.
 _VARINTS = {
     **{kind: (more, "value") for kind, more in WHOLE_NUMBERS.items()},
     "sint32": ("more_uint32", "(value >> 1) ^ -(value & 1)"),
@@ -78,7 +79,7 @@ _VARINTS = {
 
 
 class Linker(Protocol):
-    """Gives what a source refers to a name."""
+    """Names the objects that a source refers to."""
 
     def function(self, message_type: type[Any], /) -> str:
         """Return the name of a type's decode function."""
@@ -117,11 +118,11 @@ def piece_source(name: str, schema: MessageSchema, link: Linker, *, counted: boo
 
 
 class FunctionSource(Source):
-    """One function's source while it is written.
+    """Writes the source of one function.
 
     Args:
-        fields: What is read, in the order of the numbers.
-        link: Gives what the source refers to a name.
+        fields: The fields to read, in the order of their numbers.
+        link: Names the objects that the source refers to.
         groups: The names of the oneofs.
         stock: Whether the messages have betterproto's own base class.
         counted: Whether it counts what it finds.
@@ -148,13 +149,13 @@ class FunctionSource(Source):
             self.add("if not depth: raise IrregularError")
             self.add(f"message = new({self._link.value(message_type)})")
             if self._stock:
-                # betterproto's own base class wants its state complete, and reads it slowly.
+                # betterproto's own base class needs its full state, and reads it slowly.
                 self.add("fields = instance_dict(message)")
                 self.add(f"fields['_group_current'] = current = dict.fromkeys({self._groups!r})")
                 self.add("fields['_unknown_fields'] = b''")
                 self.add("fields['_serialized_on_wire'] = True")
             else:
-                # An empty message makes do without a dict, which is several times its size.
+                # An empty message needs no dict, which is several times its size.
                 self.add("if pos == end: return message", "fields = message.__dict__")
             self.add(*(f"group_{place} = False" for place in range(len(self._groups))))
             self.add("unknown = None")
@@ -181,7 +182,10 @@ class FunctionSource(Source):
         return self.text()
 
     def of_piece(self, name: str) -> str:
-        """Return the source of a function that returns the fields of a piece by name, those that the type does not know, and where it has stopped."""
+        """Return the source of a function that reads a piece.
+
+        It returns the fields by name, those that the type does not know, and its position.
+        """
         self._piece = True
         with self.block(f"def {name}(data, pos, end, depth{self._tally}):"):
             self.add("fields = {}", "unknown = []")
@@ -221,7 +225,7 @@ class FunctionSource(Source):
                 self._run(group, list(members))
 
     def _run(self, group: str, cases: list[tuple[int, FieldSchema, bool]]) -> None:
-        """Write cases that stand one behind the other; of those in a oneof one is there at most, and mostly none of the run."""
+        """Write consecutive cases; of a oneof at most one is present, and mostly none of the run."""
         last = max(raw for raw, _, _ in cases)
         many = bool(group) and len(cases) >= _RUN_SIZE and tag_size(last) == 1
         with self.block(f"if tag <= {last}:") if many else nullcontext():
@@ -257,7 +261,7 @@ class FunctionSource(Source):
             self._next_tag()
 
     def _claim(self, field: FieldSchema, name: str = "") -> None:
-        """Leave to the reference reader what must be merged, or take the place of another member of a oneof."""
+        """Write the check that leaves to the reference reader what must be merged, or replaces another oneof member."""
         if field.group:
             place = self._groups.index(field.group)
             self.add(f"if group_{place}: raise IrregularError", f"group_{place} = True")
@@ -265,7 +269,7 @@ class FunctionSource(Source):
                 self.add(f"current[{field.group!r}] = {name or repr(field.name)}")
         elif field.kind in (MESSAGE, TIMESTAMP, DURATION, WRAPPER):
             if self._record:
-                # A second time or wrapper in one entry is as unheard of as a second message.
+                # A second time or wrapper in one entry is as unusual as a second message.
                 self.add(f"if entry_{field.name} is not {self._seen(field)}: raise IrregularError")
             else:
                 self.add(f"if {field.name!r} in fields: raise IrregularError")
@@ -277,7 +281,7 @@ class FunctionSource(Source):
         return f"entry_{field.name}" if self._record else f"fields[{field.name!r}]"
 
     def _value(self, field: FieldSchema) -> str:
-        """Write what reads one value; return the expression that is the value then."""
+        """Write the code that reads one value; return the expression for the value."""
         kind = field.kind
         if kind in VARINT_KINDS:
             more, expression = _VARINTS[kind]
@@ -309,7 +313,7 @@ class FunctionSource(Source):
         return f"{function}(data, {place}, depth - 1{self._tally if counts else ''})"
 
     def _repeated(self, raw: int, field: FieldSchema) -> None:
-        """Write the loop over the elements of a list or the entries of a map, which come one after the other."""
+        """Write the loop over consecutive elements of a list or entries of a map."""
         empty = "{}" if field.kind == MAP else "[]"
         self.add(f"items = fields.get({field.name!r})")
         self.add(f"if items is None: items = fields[{field.name!r}] = {empty}")
@@ -347,7 +351,7 @@ class FunctionSource(Source):
             if not long:
                 self.add(f"if byte > 127: {name}, pos = {more}(data, pos, {name})")
                 return
-            # The number of an event has four bytes for most of a busy session.
+            # In a busy session most worker sequences have four bytes.
             with self.block("if byte > 127:"):
                 self.add("byte = data[pos]")
                 with self.block("if byte > 127 and data[pos + 1] < 128:"):
@@ -358,7 +362,7 @@ class FunctionSource(Source):
         self._varint("size", "more_size")
 
     def _part_size(self) -> None:
-        """Write what reads the size of a field that holds others, and leaves a large one to who reads the pieces."""
+        """Write the code that reads the size of a field with sub-fields; a piece ends before a large one."""
         self._size()
         if self._piece:
             self.add(f"if size >= {LARGE}: return fields, unknown, start")
@@ -379,11 +383,11 @@ class FunctionSource(Source):
             self._extend_tag(size)
 
     def _extend_tag_to(self, size: int) -> None:
-        """Read the tag on as far as the tags from here on need it."""
+        """Read further bytes of the tag up to `size`."""
         while self._tag_size < size:
             self._tag_size += 1
             self._extend_tag(self._tag_size)
 
     def _extend_tag(self, size: int) -> None:
-        # A tag goes on when its last byte so far says so.
+        # The last byte so far shows whether the tag continues.
         self.add(f"if tag >= {least_tag(size)}: tag |= data[pos] << {8 * (size - 1)}; pos += 1")

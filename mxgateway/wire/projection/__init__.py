@@ -1,1 +1,1 @@
-"""From bytes to a part of a message."""
+"""Decodes parts of messages from bytes."""

@@ -1,22 +1,23 @@
-"""The source text of functions that read the member of a oneof that is set, without the message around it.
+"""The source text of functions that read the set member of a oneof, without the message around it.
 
 Such a function has the form
 
     def read_choice(data, pos, end):
         start = pos
-        mark = pos + data[pos + 3] + 4                          # behind a number and a text, which mostly come first
-        if data[pos:mark] in heads: pos = mark                  # that were seen before
+        mark = pos + data[pos + 3] + 4                          # after a number and a text, which mostly come first
+        if data[pos:mark] in heads: pos = mark                  # already seen
         else: pos = learn(data, pos, end)
         if pos >= end: return other(data, start, end)
         tag = data[pos]; pos += 1
         if tag == …: value = …                                  # the members, one by one
         elif …
         else: return other(data, start, end)
-        if pos != end and data[pos:end] not in tails:           # the number and the text where they come last
+        if pos != end and data[pos:end] not in tails:           # the number and the text if they come last
             if pos > end or learn(data, pos, end) != end: return other(data, start, end)
         return value
 
-The order is that of the contract's numbers. Where the number and the text stand before or behind the first member decides what is looked for first.
+The order is that of the contract's field numbers. Whether the number and the text come before or after the first member
+decides what is checked first.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _LONGEST_NUMBER: Final = 10  # bytes
 
 
 def can_read(choice: Choice, schema: MessageSchema) -> bool:
-    """Tell whether a message has the fields of a choice, and of kinds that such a function reads."""
+    """Return whether a message has the fields of a choice, in kinds that such a function reads."""
     fields = schema.by_name
     return (
         {choice.number, choice.text, choice.null, *choice.members} <= fields.keys()
@@ -48,12 +49,12 @@ def can_read(choice: Choice, schema: MessageSchema) -> bool:
 
 
 class ChoiceSource(FunctionSource):
-    """The source of one function while it is written.
+    """Writes the source of one function.
 
     Args:
         schema: The message.
-        choice: What is read of it.
-        link: Gives what the source refers to a name.
+        choice: What to read of it.
+        link: Names the objects that the source refers to.
     """
 
     def __init__(self, schema: MessageSchema, choice: Choice, link: Linker) -> None:
@@ -63,7 +64,7 @@ class ChoiceSource(FunctionSource):
         )
 
     def of_choice(self, name: str, other: Read) -> str:
-        """Return the source; `other` reads every message that is not as simple as the choice says."""
+        """Return the source; `other` reads every message that is not as simple as the choice requires."""
         leave = f"{self._link.value(other)}(data, start, end)"
         with self.block(f"def {name}(data, pos, end):"):
             self.add("start = pos")
@@ -80,11 +81,11 @@ class ChoiceSource(FunctionSource):
 
     def _passed(self) -> Passed:
         number, text = (_tag(each).to_bytes(tag_size(_tag(each)), "little") for each in (self._number, self._text))
-        # What is not an enum's may be out of the range that the field has here.
+        # A number that is no enum may be outside the range of our field's type.
         return Passed(number, text, _LONGEST_NUMBER if self._number.kind == "enum" else 1)
 
     def _head(self) -> None:
-        """Pass over what stands before the first member, or before another one."""
+        """Skip the number and the text before the first member."""
         heads = self._passed()
         beside = sorted((self._number, self._text), key=lambda field: field.number)
         first = [field for field in beside if field.number < self._members[0].number]
@@ -102,7 +103,7 @@ class ChoiceSource(FunctionSource):
         self.add(f"if data[pos:mark] in {self._link.value(heads.seen)}: pos = mark", f"else: {learn}")
 
     def _one_of(self, members: list[FieldSchema], leave: str) -> None:
-        """Write a branch for each member; a tag is read on when the shorter ones are behind."""
+        """Write a branch for each member; another byte of the tag is read after the shorter tags."""
         branch = "if"
         for place, each in enumerate(members):
             if (size := tag_size(_tag(each))) > self._tag_size:

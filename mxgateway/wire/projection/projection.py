@@ -1,9 +1,8 @@
-"""Messages of which only a part is wanted: one Python function per plan, written from the schema when it is worth it.
+"""Projections decode only a part of a message: one Python function per plan, generated from the schema when it pays.
 
-A projection makes an object of a message's bytes, without the message and without its sub-messages. It knows the
-shapes that real peers produce, and says None to everything else, be it a fault or merely unusual: the caller decodes
-the whole message then, and has the value or the error from there. So a projection never has to be right about what is
-wrong.
+A projection makes an object from a message's bytes, without the message and its sub-messages. It knows the forms that
+real peers produce, and returns None for everything else, invalid or merely unusual. The caller then decodes the whole
+message, which gives the value or the error. So a projection never has to diagnose a fault.
 """
 
 from __future__ import annotations
@@ -30,15 +29,15 @@ _NAMES: Final[dict[str, Any]] = {
 
 
 class Projection:
-    """A function that reads what a plan says of a message type.
+    """Reads the fields of a plan from a message's bytes.
 
     Args:
-        message_type: Returns the type; asked when the function is written.
-        plan: Returns what is read, for a decoder; asked then, too.
+        message_type: Returns the message type; called when the function is generated.
+        plan: Returns the plan for a decoder; called then as well.
         decoder: Decodes by the numbers of a contract.
 
     Attributes:
-        read: Returns what the plan makes of a message's bytes, or None: decode the whole message.
+        read: Returns the plan's result for a message's bytes; None means: decode the whole message.
     """
 
     def __init__(
@@ -51,11 +50,11 @@ class Projection:
         self.read: Callable[[bytes], Any] = self._read_first
 
     def _read_first(self, data: bytes) -> Any:
-        """Leave the first messages to the whole decoder: to write the function takes as long as some dozens of them."""
+        """Leave the first messages to the full decoder: generating the function takes as long as dozens of them."""
         message_type = self._message_type()
         if self._warming.allows(message_type, len(data)):
             return None
-        # Not every program sees many messages, and every one pays for what it imports.
+        # Imported here, so that programs that see few messages do not pay for it.
         from .source import ProjectionSource
 
         decoder = self._decoder
@@ -76,12 +75,12 @@ def _nothing(_: bytes) -> None:
 
 
 def choice_reader(message_type: type[Any], choice: Choice, other: Read, decoder: Decoder = BUILTIN) -> Read:
-    """Return a function that reads the one member of a oneof that is set, without the message around it.
+    """Return a function that reads the set member of a oneof, without the message around it.
 
     Args:
         message_type: The message.
-        choice: The oneof, and what comes before it.
-        other: Reads every message that is not as simple as the choice says.
+        choice: The oneof, and the fields before it.
+        other: Reads every message that is not as simple as the choice requires.
         decoder: Decodes by the numbers of a contract.
     """
     from .choice_source import ChoiceSource, can_read
@@ -93,7 +92,7 @@ def choice_reader(message_type: type[Any], choice: Choice, other: Read, decoder:
 
 
 def message_reader(message_type: type[Any], decoder: Decoder = BUILTIN) -> Read:
-    """Return a function that reads a message inside of another one; it may raise what a projection takes for unusual."""
+    """Return a function that reads a message within another one; its errors make a projection return None."""
     functions = decoder.linker.functions
 
     def read_message(data: bytes, pos: int, stop: int) -> Any:

@@ -1,7 +1,7 @@
 """The source text of functions that read only a part of a message.
 
-Such a function has the straight-line form of the decode functions (see `decoder_source`), but its fields go to local
-names, and what nobody asks for is checked and passed over:
+Such a function has the straight-line form of the decode functions (see `wire/decode/source.py`), but its fields go to
+local names, and fields that are not in the plan are validated and skipped:
 
     def project(data):
         try:
@@ -20,7 +20,7 @@ names, and what nobody asks for is checked and passed over:
                     pos = stop; tag = data[pos]; pos += 1
                 if tag == …:
                     …
-                …                                               # fields of a run that come behind it
+                …                                               # fields of a run that come after it
                 if tag in (…): return None                      # out of order
                 pos = skip_field(data, pos, end)
             made = new(type)
@@ -28,7 +28,7 @@ names, and what nobody asks for is checked and passed over:
             return made
         except irregular: return None
 
-None asks the caller to decode the whole message: the whole decoder takes every valid form, and names every fault.
+None asks the caller to decode the whole message: the full decoder accepts every valid form, and names every fault.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ Case = tuple[int, FieldSchema]
 """A tag and its field."""
 
 
-class _Steady:
-    """A run of steady fields: no other one comes between them.
+class _SteadyRun:
+    """A run of steady fields, with no other field between them.
 
     Args:
         place: Its place in the message.
         cases: Their tags and fields.
-        plan: What is read of the message.
+        plan: What to read of the message.
     """
 
     def __init__(self, place: int, cases: list[Case], plan: Plan) -> None:
@@ -85,12 +85,12 @@ class _Steady:
 
 
 class ProjectionSource(FunctionSource):
-    """The source of one projection while it is written.
+    """Writes the source of one projection.
 
     Args:
         schema: The message.
-        plan: What is read of it.
-        link: Gives what the source refers to a name.
+        plan: What to read of it.
+        link: Names the objects that the source refers to.
     """
 
     def __init__(self, schema: MessageSchema, plan: Plan, link: Linker) -> None:
@@ -98,7 +98,7 @@ class ProjectionSource(FunctionSource):
         self._schema = schema
         self._plan = plan
         self._parts = _parts(schema, plan)
-        self._runs = [part for part in self._parts if isinstance(part, _Steady)]
+        self._runs = [part for part in self._parts if isinstance(part, _SteadyRun)]
         self._head = self._runs[0] if self._runs and self._parts[0] is self._runs[0] else None
         self._needs_apart = [each for each in plan.needs if not any(each in run.needs for run in self._runs)]
 
@@ -107,7 +107,7 @@ class ProjectionSource(FunctionSource):
 
         Args:
             name: The function's name.
-            many: The bytes from which on a message is left to the whole decoder.
+            many: The size in bytes from which a message is left to the full decoder.
         """
         with self.block(f"def {name}(data):"):
             self.add("end = len(data)", f"if end >= {many} or data.__class__ is not bytes: return None")
@@ -157,22 +157,22 @@ class ProjectionSource(FunctionSource):
             self._tag_size = 1
             self._read_tag()
             for part in self._parts:
-                if isinstance(part, _Steady):
+                if isinstance(part, _SteadyRun):
                     self._steady(part)
                 else:
                     self._field(*part)
             self._extend_tag_to(max((tag_size(raw) for raw, _, _ in tag_cases(self._fields)), default=1))
             for steady in self._runs:
                 self._late(steady)
-            # Out of order, or a known number with a value of another wire type, which is not for a projection to judge.
+            # Out of order, or a known number with another wire type: left to the full decoder.
             known = frozenset(raw_tag(field.number, wire_type) for field in self._fields for wire_type in (0, 1, 2, 5))
             self.add(f"if tag in {self._link.value(known)}: return None")
             self.add("pos -= 1")
             self.add(*(f"if tag >= {least_tag(size)}: pos -= 1" for size in range(2, self._tag_size + 1)))
             self.add("pos = skip_field(data, pos, end)")
 
-    def _steady(self, steady: _Steady) -> None:
-        """Write what recognizes a run, and otherwise reads those of its fields that are there."""
+    def _steady(self, steady: _SteadyRun) -> None:
+        """Write the code that recognizes a run, or else reads those of its fields that are present."""
         size, known, run = self._tag_size, steady.known, self._link.value(steady.run)
         with self.block(f"if {known} is None{self._may_begin(steady)}:"):
             self.add(f"start = pos - {size}", f"stop = start + {run}.size")
@@ -185,15 +185,16 @@ class ProjectionSource(FunctionSource):
             self._tag_size = size
             self._next_tag()
 
-    def _may_begin(self, steady: _Steady) -> str:
-        """Return the condition that the tag, as far as it is read, is none of a field behind the run, and long enough to be one of its own."""
+    def _may_begin(self, steady: _SteadyRun) -> str:
+        """Return the condition that the tag, as far as it was read, may belong to the run: it is long enough, and it is
+        not of a field after the run."""
         size, first, last = self._tag_size, steady.cases[0][0], steady.cases[-1][0]
         conditions = [f"tag >= {least_tag(min(tag_size(first), size + 1))}"] if tag_size(first) > 1 else []
         if tag_size(last) == size:
             conditions.append(f"tag <= {last}")
         return "".join(f" and {each}" for each in conditions)
 
-    def _learn(self, steady: _Steady, run: str) -> None:
+    def _learn(self, steady: _SteadyRun, run: str) -> None:
         self.add("mark = start", *(f"of_{each} = 0" for each in steady.needs))
         with self.block("while True:"):
             for raw, schema in steady.cases:
@@ -208,8 +209,9 @@ class ProjectionSource(FunctionSource):
             self._check(steady.needs)
             self.add(f"{steady.known} = {run}.learn(data, start, stop, ({steady.values}))")
 
-    def _late(self, steady: _Steady) -> None:
-        """Write what meets a field of a run behind the run that was known: what is passed over is, and the next message shall be learned anew."""
+    def _late(self, steady: _SteadyRun) -> None:
+        """Write the code for a field of a run that comes after the recognized bytes: skip it if it is not in the plan,
+        and learn the run anew with the next message."""
         forget = f"{self._link.value(steady.run)}.size = 0"
         for raw, schema in steady.cases:
             with self.block(f"if tag == {raw}:"):
@@ -230,7 +232,7 @@ class ProjectionSource(FunctionSource):
                 self._next_tag()
 
     def _plain(self, schema: FieldSchema) -> None:
-        """Read a value that is no list, or pass over it."""
+        """Read a value that is no list, or skip it."""
         name, plan = schema.name, self._plan
         if name not in plan.slots and name not in plan.needs:
             self._checked(schema)
@@ -249,7 +251,8 @@ class ProjectionSource(FunctionSource):
             self.add(f"if of_{each} != {int(number)}: return None")
 
     def _read(self, schema: FieldSchema, target: str) -> None:
-        """Write what gives a name the field's value; of an enum the number is enough, it is not worth a look for the member."""
+        """Write the code that assigns the field's value; for an enum its number, without the costly lookup of the
+        member."""
         kind, reader = schema.kind, self._plan.readers.get(schema.name)
         if reader is not None or kind == TIMESTAMP:
             read = "read_timestamp" if reader is None else self._link.value(reader)
@@ -263,13 +266,13 @@ class ProjectionSource(FunctionSource):
             self.add(f"{target} = {self._value(schema)}")
 
     def _checked(self, schema: FieldSchema) -> None:
-        """Pass over a value that is valid."""
+        """Validate and skip a value."""
         kind = schema.kind
         if kind == "enum":
             self._varint("value", "more_int32")
             return
         if schema.take is not None:
-            self.add(self._value(schema))  # it may be out of the range that the field has here
+            self.add(self._value(schema))  # it may be outside the range of our field's type
             return
         if kind in VARINT_KINDS or kind in FIXED_FORMATS:
             self._value(schema)
@@ -314,23 +317,23 @@ class ProjectionSource(FunctionSource):
             self.add(f"value = new({self._link.value(message_type)})", "value.__dict__.update(known_fields)")
 
 
-def _parts(schema: MessageSchema, plan: Plan) -> list[_Steady | Case]:
-    """Return the tags to expect and their fields, in their order, or the runs that steady fields are.
+def _parts(schema: MessageSchema, plan: Plan) -> list[_SteadyRun | Case]:
+    """Return the expected tags with their fields, in order, with steady fields grouped into runs.
 
-    What makes a message one for the whole decoder is not expected.
+    Fields that leave a message to the full decoder are not expected.
     """
     expected = [
         (raw, field) for raw, field, _ in tag_cases(schema.fields) if field.name not in plan.leaves and _is_taken(field)
     ]
-    parts: list[_Steady | Case] = []
+    parts: list[_SteadyRun | Case] = []
     for in_run, group in groupby(expected, key=lambda case: _may_stand_in_run(case[1], plan)):
         cases = list(group)
         places = [place for place, case in enumerate(cases) if case[1].name in plan.steady] if in_run else []
         if places:
             first, last = places[0], places[-1] + 1
-            # A number alone is read as quickly, but where the message begins.
+            # Reading a single number is as fast as a run, except at the beginning of the message.
             if last - first > 1 or cases[first][1].kind not in VARINT_KINDS or not (parts or first):
-                run = _Steady(len(parts) + first, cases[first:last], plan)
+                run = _SteadyRun(len(parts) + first, cases[first:last], plan)
                 parts += [*cases[:first], run, *cases[last:]]
                 continue
         parts += cases
@@ -338,16 +341,16 @@ def _parts(schema: MessageSchema, plan: Plan) -> list[_Steady | Case]:
 
 
 def _may_stand_in_run(schema: FieldSchema, plan: Plan) -> bool:
-    """Tell whether a field is steady, or a plain one that nobody asks for: between steady ones it does no harm."""
+    """Return whether a field is steady, or one that is skipped: between steady fields it does no harm."""
     asked_for = schema.name in plan.slots or schema.name in plan.needs or schema.repeated or _comes_once(schema)
     return schema.name in plan.steady or not asked_for
 
 
 def _is_taken(schema: FieldSchema) -> bool:
-    """Tell whether a projection can read the field, or at least pass over it."""
+    """Return whether a projection can read the field, or at least skip it."""
     return schema.kind == MESSAGE if schema.repeated else schema.kind not in (MAP, WRAPPER)
 
 
 def _comes_once(schema: FieldSchema) -> bool:
-    """Tell whether a second part of the field would have to be merged with the first one."""
+    """Return whether a second occurrence of the field would have to be merged with the first one."""
     return not schema.repeated and schema.kind in (MESSAGE, TIMESTAMP, DURATION, WRAPPER)

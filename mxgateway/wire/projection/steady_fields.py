@@ -1,6 +1,6 @@
-"""Fields that are nearly always the same, and stand one behind the other: the session of an event, the type of a value.
+"""Consecutive fields that are nearly always the same: the session of an event, the type of a value.
 
-They are recognized by their bytes, and need not be read again.
+They are recognized by their bytes and not read again.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ _LONGEST: Final = 256  # bytes
 
 
 class Run:
-    """What a run of fields holds, by its bytes.
+    """A cache of the values of a run of fields, by its bytes.
 
     Attributes:
-        size: How many bytes those of the newest entry are; the next message will have as many.
-        find: Returns the values that were kept for some bytes, or None.
+        size: The size of the newest entry in bytes; the next message will probably have the same.
+        find: Returns the cached values for some bytes, or None.
     """
 
-    # `find` belongs to a dict proper: a subclass's own is slower to call.
+    # `find` is the method of a plain dict: that of a subclass is slower to call.
     __slots__ = ("_entries", "find", "size")
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Run:
         self.size = 0
 
     def learn(self, data: bytes, start: int, stop: int, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Keep what `data[start:stop]` holds: whole fields, each once and in order. Return the values."""
+        """Cache the values of `data[start:stop]`: whole fields, each once and in order. Return the values."""
         size = stop - start
         if size <= _LONGEST:
             _make_room(self._entries)
@@ -38,7 +38,7 @@ class Run:
 
 
 class Passed:
-    """Numbers and texts that are passed over: runs of them that were seen before.
+    """A cache of runs of numbers and texts that are skipped.
 
     Args:
         number_tag: The bytes of the number's tag.
@@ -46,7 +46,7 @@ class Passed:
         longest: The most bytes of a number.
 
     Attributes:
-        seen: The runs.
+        seen: The cached runs.
     """
 
     __slots__ = ("_longest", "_number", "_size", "_text", "seen")
@@ -59,7 +59,7 @@ class Passed:
         self.seen: set[bytes] = set()
 
     def learn(self, data: bytes, pos: int, end: int) -> int:
-        """Keep the run that begins at a position, and return where it ends."""
+        """Cache the run that begins at a position, and return its end."""
         start = pos
         if data[pos : pos + self._size] in self.seen:  # the newest one again
             pos += self._size
@@ -75,7 +75,7 @@ class Passed:
             elif data.startswith(self._text, pos):
                 size = pos + len(self._text)
                 stop = size + 1 + data[size]
-                if not data[size:stop].isascii():  # its size has one byte, too
+                if not data[size:stop].isascii():  # includes the size, which must be one byte
                     break
             else:
                 break
@@ -90,6 +90,6 @@ class Passed:
 
 
 def _make_room(table: dict[Any, Any] | set[Any]) -> None:
-    """Empty a table that has as many entries as it may have."""
+    """Empty a table that has reached its limit."""
     if len(table) >= _MOST_ENTRIES:
         table.clear()
