@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mxgateway import proto
@@ -37,9 +37,9 @@ class ActiveAlarm:
     """The operator's comment at the acknowledgement."""
     category: str
     description: str
-    value: MxValueOutput
+    value: MxValueOutput = field(hash=False)
     """The value that raised the alarm; None if not reported."""
-    limit: MxValueOutput
+    limit: MxValueOutput = field(hash=False)
     """The limit that the value crossed; None if not reported."""
     degraded: bool
     """True if it comes from the subtags, which provide less."""
@@ -81,9 +81,9 @@ class AlarmTransition:
     """The operator's comment at the acknowledgement."""
     category: str
     description: str
-    value: MxValueOutput
+    value: MxValueOutput = field(hash=False)
     """The value that raised the alarm; None if not reported."""
-    limit: MxValueOutput
+    limit: MxValueOutput = field(hash=False)
     """The limit that the value crossed; None if not reported."""
     degraded: bool
     """True if it comes from the subtags, which provide less."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -10,7 +10,7 @@ from typing import Any
 class PartialBulk:
     """How far a bulk call got before one of its calls failed. Entries are counted from 0."""
 
-    results: tuple[Any, ...]
+    results: tuple[Any, ...] = field(hash=False)
     """The results of the first entries, which the gateway answered, one for each."""
     in_doubt: range
     """Entries that were sent but not answered: they may have been carried out."""

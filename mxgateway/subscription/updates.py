@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -80,7 +80,7 @@ class TagUpdate:
 
     tag: str
     """The tag as it was subscribed to."""
-    value: MxValueOutput
+    value: MxValueOutput = field(hash=False)
     """The value as a Python value; None when there is none."""
     quality: int
     """OPC quality; 192 is good."""
@@ -90,7 +90,7 @@ class TagUpdate:
     """The number of the event in its session; 0 for a value that was read."""
     origin: Origin
     """Live, replayed or a snapshot."""
-    statuses: tuple[proto.MxStatusProxy, ...]
+    statuses: tuple[proto.MxStatusProxy, ...] = field(hash=False)
     """MXAccess's statuses, as they came."""
     conflated: int = 0
     """How many older updates of the tag this one stands for as well, because the consumer did not take them in time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mxgateway import proto, status
@@ -19,7 +19,7 @@ class TagValue:
 
     tag: str
     """The tag as requested."""
-    value: MxValueOutput
+    value: MxValueOutput = field(hash=False)
     """The value as a Python value; None if there is none."""
     quality: int
     """OPC quality; 192 is good. `mxgateway.status.explain_quality` explains it."""
@@ -33,7 +33,7 @@ class TagValue:
     """True if the value comes from a subscription of the session, False if it was read for this call."""
     error: str
     """Why the tag was not read, in words; empty if it was."""
-    statuses: tuple[proto.MxStatusProxy, ...]
+    statuses: tuple[proto.MxStatusProxy, ...] = field(hash=False)
     """MXAccess's statuses as received."""
 
     @property
@@ -59,9 +59,9 @@ class TagWrite:
     """What went wrong, in words; empty if nothing did."""
     hresult: int | None
     """The HRESULT of the refusal or of the completion, if there is one."""
-    statuses: tuple[proto.MxStatusProxy, ...]
+    statuses: tuple[proto.MxStatusProxy, ...] = field(hash=False)
     """The statuses of the refusal or of the completion."""
-    event: proto.MxEvent | None
+    event: proto.MxEvent | None = field(hash=False)
     """The OnWriteComplete, if it was received."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, SupportsIndex, TypeAlias
 
@@ -26,7 +26,7 @@ class UnconvertedValue:
     """Why the gateway could not convert the value; may be empty."""
     raw_value: bytes
     """The bytes of a scalar that the gateway could not convert; those of an array are in `message`."""
-    message: proto.MxValue | proto.MxArray
+    message: proto.MxValue | proto.MxArray = field(hash=False)
     """The message as it was received."""
 
     def __str__(self) -> str:

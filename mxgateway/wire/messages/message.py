@@ -228,6 +228,11 @@ class Message(LazyDataclass, betterproto.Message):
         field = schema_of(type(self)).by_name[name]
         return name in self.__dict__ and not (field.optional and self.__dict__[name] is None)
 
+    def _unreadable(self) -> set[str]:
+        state = self.__dict__
+        groups = schema_of(type(self)).groups.values()
+        return {name for members in groups for name in members if name not in state} if groups else set()
+
     def _raw_items(self) -> Iterator[tuple[str, Any]]:
         for field in schema_of(type(self)).fields:
             yield field.name, self.__dict__.get(field.name, None if field.optional else PLACEHOLDER)
