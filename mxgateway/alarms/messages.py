@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from mxgateway import proto
 from mxgateway.values import MxValueOutput, from_mx_value
+from mxgateway.values.types import PYDANTIC
 from mxgateway.wire import Timestamp, has_field, which_one_of
 
 _INACTIVE: Final = proto.AlarmConditionState.INACTIVE
@@ -16,6 +17,8 @@ _ACKED: Final = proto.AlarmConditionState.ACTIVE_ACKED
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveAlarm:
     """The state of an alarm. While the provider is degraded to subtags, fewer fields are filled."""
+
+    __pydantic_config__: ClassVar = PYDANTIC
 
     reference: str
     """``Galaxy!<area>.<object>.<alarm>``: what `acknowledge_alarm` takes."""
@@ -60,6 +63,8 @@ class ActiveAlarm:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmTransition:
     """An alarm was raised, acknowledged or cleared, or raised again before it was cleared."""
+
+    __pydantic_config__: ClassVar = PYDANTIC
 
     reference: str
     """``Galaxy!<area>.<object>.<alarm>``"""

@@ -17,6 +17,10 @@ class PartialBulk:
     not_sent: range
     """Entries that were not carried out."""
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
+        return text_schema(cls)
+
     def __str__(self) -> str:
         total = len(self.results) + len(self.in_doubt) + len(self.not_sent)
         parts = [
@@ -29,3 +33,9 @@ class PartialBulk:
 
 def _span(entries: range) -> str:
     return f"{entries.start} to {entries.stop - 1}" if len(entries) > 1 else f"{entries.start}"
+
+
+def text_schema(cls: type[Any]) -> dict[str, Any]:
+    """Return pydantic's schema of a class whose JSON form is its text."""
+    text = {"type": "function-plain", "function": str, "when_used": "json"}
+    return {"type": "is-instance", "cls": cls, "serialization": text}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import ClassVar, Final
 
 from mxgateway import proto, status
 from mxgateway.errors import MxGatewayError
 from mxgateway.values import MxValueOutput
 from mxgateway.values.fast_frozen import fast_constructor
+from mxgateway.values.types import PYDANTIC
 from mxgateway.wire import Timestamp
 
 
@@ -77,6 +78,8 @@ class Outcome(enum.Enum):
 @dataclass(frozen=True, slots=True)
 class TagUpdate:
     """A new value of a tag."""
+
+    __pydantic_config__: ClassVar = PYDANTIC
 
     tag: str
     """The tag as it was subscribed to."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from mxgateway import proto, status
 from mxgateway.errors.redaction import OPEN_GATE
 from mxgateway.values.fast_frozen import fast_constructor
 from mxgateway.values.from_mx import from_mx_value
-from mxgateway.values.types import MxValueOutput
+from mxgateway.values.types import PYDANTIC, MxValueOutput
 from mxgateway.wire import Timestamp, has_field
 
 
 @dataclass(frozen=True, slots=True)
 class TagValue:
     """The result of reading one tag."""
+
+    __pydantic_config__: ClassVar = PYDANTIC
 
     tag: str
     """The tag as requested."""

@@ -100,8 +100,13 @@ def _enum(field: FieldSchema, value: Any) -> str | int | None:
     number = getattr(value, "wire_number", None)
     if number is not None:  # of a bound contract, and not one of our members
         return value.name or int(number)
+    return enum_in_json(value, field.python_type)
+
+
+def enum_in_json(value: Any, enum_class: type[Any] | None = None) -> str | int:
+    """Return the JSON form of an enum's member, or of a number of the enum."""
     number = index(value)
-    return enum_names(field.python_type).by_number.get(number, number)
+    return enum_names(enum_class or type(value)).by_number.get(number, number)
 
 
 def _double(field: FieldSchema, value: Any) -> float | str:
