@@ -20,7 +20,7 @@ from mxgateway.wire.float32 import as_float32, shortest_float32
 from mxgateway.wire.messages.betterproto_seam import google
 from mxgateway.wire.messages.names import enum_names, message_names
 from mxgateway.wire.schema import DEPTH_LIMIT, MAP, MESSAGE, FieldSchema, UnknownFields, instance_dict
-from mxgateway.wire.times.duration import fraction_text, timedelta_parts
+from mxgateway.wire.times.duration import MAX_DURATION, NANOSECONDS, fraction_text, timedelta_parts
 from mxgateway.wire.times.timestamp import Timestamp
 
 _FAULTS: Final = (AttributeError, OverflowError, TypeError, ValueError)
@@ -126,6 +126,8 @@ def _timestamp(field: FieldSchema, value: Any) -> str:
 
 def _duration(field: FieldSchema, value: Any) -> str:
     seconds, nanos = timedelta_parts(checked(value, timedelta))
+    if abs(seconds) > MAX_DURATION or abs(nanos) >= NANOSECONDS or seconds * nanos < 0:
+        raise JsonFaultError(f"a duration of {seconds} s and {nanos} ns has no JSON form")
     sign = "-" if seconds < 0 or nanos < 0 else ""
     return f"{sign}{abs(seconds)}{fraction_text(abs(nanos))}s"
 
