@@ -29,6 +29,7 @@ from mxgateway.options import (
 )
 from mxgateway.options.subscription import SubscriptionFields, SubscriptionOptions
 from mxgateway.session import Session, Subscription
+from mxgateway.system.lazy_names import LazyModule
 from mxgateway.transport.calls.method import CallOptions
 from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
@@ -36,7 +37,9 @@ from mxgateway.transport.connecting.open_channel import ClientOptionFields, Give
 from mxgateway.transport.stats import ClientStats
 
 if TYPE_CHECKING:
-    from mxgateway.galaxy.client import GalaxyRepositoryClient
+    import mxgateway.galaxy.client as galaxy_client
+else:
+    galaxy_client = LazyModule("mxgateway.galaxy.client")
 
 log = logger("mxgateway.client")
 
@@ -119,11 +122,9 @@ class GatewayClient(AlarmCalls):
         return self._channel.stats()
 
     @property
-    def galaxy(self) -> GalaxyRepositoryClient:
+    def galaxy(self) -> galaxy_client.GalaxyRepositoryClient:
         """A galaxy client over this client's connection; closing it closes nothing."""
-        from mxgateway.galaxy.client import GalaxyRepositoryClient
-
-        return GalaxyRepositoryClient(self._channel)
+        return galaxy_client.GalaxyRepositoryClient(self._channel)
 
     # -- sessions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
@@ -41,7 +41,7 @@ class AlarmAcknowledgement:
     """The gateway's diagnostic text, for the log; often empty."""
     correlation_id: str
     """Identifies the call in the gateway's log."""
-    reply: proto.AcknowledgeAlarmReply
+    reply: proto.AcknowledgeAlarmReply = field(hash=False)
     """The raw reply."""
 
 

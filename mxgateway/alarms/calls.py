@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from mxgateway import proto
+from mxgateway.system.lazy_names import LazyModule
 from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
 
 if TYPE_CHECKING:
-    from mxgateway.alarms.acknowledge import AlarmAcknowledgement
-    from mxgateway.alarms.board import AlarmBoard
-    from mxgateway.alarms.feed import AlarmFeed
-    from mxgateway.alarms.messages import ActiveAlarm
-    from mxgateway.alarms.references import AlarmReference
-    from mxgateway.options.subscription import RecoveryOptions
+    from mxgateway.alarms import acknowledge, board, feed, messages, references
+    from mxgateway.options import subscription
+else:
+    acknowledge = LazyModule("mxgateway.alarms.acknowledge")
+    board = LazyModule("mxgateway.alarms.board")
+    feed = LazyModule("mxgateway.alarms.feed")
+    messages = LazyModule("mxgateway.alarms.messages")
+    references = LazyModule("mxgateway.alarms.references")
+    subscription = LazyModule("mxgateway.options.subscription")
 
 
 class AlarmCalls:
@@ -23,7 +27,9 @@ class AlarmCalls:
 
     _channel: Channel
 
-    def stream_alarms(self, prefix: str = "", *, timeout: float | None = None, correlation_id: str = "") -> AlarmFeed:
+    def stream_alarms(
+        self, prefix: str = "", *, timeout: float | None = None, correlation_id: str = ""
+    ) -> feed.AlarmFeed:
         """Return the alarm feed: active alarms, end of snapshot, provider status, then every transition.
 
         The feed ends with the first fault.
@@ -33,27 +39,23 @@ class AlarmCalls:
             timeout: Limit for the whole feed in seconds; None for no limit.
             correlation_id: Identifies the call in the gateway's log.
         """
-        from mxgateway.alarms.feed import AlarmFeed
-
-        return AlarmFeed(self._channel, prefix, timeout, correlation_id)
+        return feed.AlarmFeed(self._channel, prefix, timeout, correlation_id)
 
     def alarm_board(
         self,
         prefix: str = "",
         *,
-        recovery: RecoveryOptions | None = None,
+        recovery: subscription.RecoveryOptions | None = None,
         stale_after: float | None = 60.0,
         stale_timeout: float = 10.0,
         max_alarms: int = 100_000,
-    ) -> AlarmBoard:
+    ) -> board.AlarmBoard:
         """Return a board of the active alarms that survives faults; see `AlarmBoard` for the arguments."""
-        from mxgateway.alarms.board import AlarmBoard
-
-        return AlarmBoard(self._channel, prefix, recovery, stale_after, stale_timeout, max_alarms)
+        return board.AlarmBoard(self._channel, prefix, recovery, stale_after, stale_timeout, max_alarms)
 
     async def query_active_alarms(
         self, prefix: str = "", *, timeout: float | None = None, correlation_id: str = "", max_alarms: int = 100_000
-    ) -> list[ActiveAlarm]:
+    ) -> list[messages.ActiveAlarm]:
         """Return the active alarms whose full reference starts with `prefix`.
 
         Args:
@@ -67,19 +69,17 @@ class AlarmCalls:
             MxGatewayLimitError: There are more than `max_alarms`.
             MxGatewayError: The call failed.
         """
-        from mxgateway.alarms.feed import query_active_alarms
-
-        return await query_active_alarms(self._channel, prefix, timeout, correlation_id, max_alarms=max_alarms)
+        return await feed.query_active_alarms(self._channel, prefix, timeout, correlation_id, max_alarms=max_alarms)
 
     async def acknowledge_alarm(
         self,
-        reference: AlarmReference | UUID | str,
+        reference: references.AlarmReference | UUID | str,
         *,
         comment: str = "",
         operator: str = "",
         timeout: float | None = None,
         correlation_id: str = "",
-    ) -> AlarmAcknowledgement:
+    ) -> acknowledge.AlarmAcknowledgement:
         """Acknowledge an alarm. The request is sent once and never retried.
 
         Args:
@@ -94,30 +94,22 @@ class AlarmCalls:
             MxGatewayInvalidRequestError: The reference has neither form; nothing was sent.
             MxGatewayError: The call failed; the text says so if the alarm may have been acknowledged all the same.
         """
-        from mxgateway.alarms.acknowledge import acknowledge_alarm
-
-        return await acknowledge_alarm(self._channel, reference, comment, operator, timeout, correlation_id)
+        return await acknowledge.acknowledge_alarm(self._channel, reference, comment, operator, timeout, correlation_id)
 
     def stream_alarms_raw(
         self, request: proto.StreamAlarmsRequest, *, timeout: float | None = None
     ) -> ServerStream[proto.StreamAlarmsRequest, proto.AlarmFeedMessage]:
         """Return a StreamAlarms call: an async iterator and context manager of the generated messages."""
-        from mxgateway.alarms.feed import feed_stream
-
-        return feed_stream(self._channel, request, timeout)
+        return feed.feed_stream(self._channel, request, timeout)
 
     def query_active_alarms_raw(
         self, request: proto.QueryActiveAlarmsRequest, *, timeout: float | None = None
     ) -> ServerStream[proto.QueryActiveAlarmsRequest, proto.ActiveAlarmSnapshot]:
         """Return a QueryActiveAlarms call: an async iterator and context manager of the generated messages."""
-        from mxgateway.alarms.feed import query_stream
-
-        return query_stream(self._channel, request, timeout)
+        return feed.query_stream(self._channel, request, timeout)
 
     async def acknowledge_alarm_raw(
         self, request: proto.AcknowledgeAlarmRequest, *, timeout: float | None = None
     ) -> proto.AcknowledgeAlarmReply:
         """Send AcknowledgeAlarm once and return the reply; only protocol failures raise."""
-        from mxgateway.alarms.acknowledge import acknowledge_alarm_raw
-
-        return await acknowledge_alarm_raw(self._channel, request, timeout)
+        return await acknowledge.acknowledge_alarm_raw(self._channel, request, timeout)

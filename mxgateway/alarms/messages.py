@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
 
 from mxgateway import proto
 from mxgateway.values import MxValueOutput, from_mx_value
+from mxgateway.values.types import PYDANTIC
 from mxgateway.wire import Timestamp, has_field, which_one_of
 
 _INACTIVE: Final = proto.AlarmConditionState.INACTIVE
@@ -16,6 +17,8 @@ _ACKED: Final = proto.AlarmConditionState.ACTIVE_ACKED
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveAlarm:
     """The state of an alarm. While the provider is degraded to subtags, fewer fields are filled."""
+
+    __pydantic_config__: ClassVar = PYDANTIC
 
     reference: str
     """``Galaxy!<area>.<object>.<alarm>``: what `acknowledge_alarm` takes."""
@@ -37,9 +40,9 @@ class ActiveAlarm:
     """The operator's comment at the acknowledgement."""
     category: str
     description: str
-    value: MxValueOutput
+    value: MxValueOutput = field(hash=False)
     """The value that raised the alarm; None if not reported."""
-    limit: MxValueOutput
+    limit: MxValueOutput = field(hash=False)
     """The limit that the value crossed; None if not reported."""
     degraded: bool
     """True if it comes from the subtags, which provide less."""
@@ -61,6 +64,8 @@ class ActiveAlarm:
 class AlarmTransition:
     """An alarm was raised, acknowledged or cleared, or raised again before it was cleared."""
 
+    __pydantic_config__: ClassVar = PYDANTIC
+
     reference: str
     """``Galaxy!<area>.<object>.<alarm>``"""
     source: str
@@ -81,9 +86,9 @@ class AlarmTransition:
     """The operator's comment at the acknowledgement."""
     category: str
     description: str
-    value: MxValueOutput
+    value: MxValueOutput = field(hash=False)
     """The value that raised the alarm; None if not reported."""
-    limit: MxValueOutput
+    limit: MxValueOutput = field(hash=False)
     """The limit that the value crossed; None if not reported."""
     degraded: bool
     """True if it comes from the subtags, which provide less."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -10,12 +10,16 @@ from typing import Any
 class PartialBulk:
     """How far a bulk call got before one of its calls failed. Entries are counted from 0."""
 
-    results: tuple[Any, ...]
+    results: tuple[Any, ...] = field(hash=False)
     """The results of the first entries, which the gateway answered, one for each."""
     in_doubt: range
     """Entries that were sent but not answered: they may have been carried out."""
     not_sent: range
     """Entries that were not carried out."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
+        return text_schema(cls)
 
     def __str__(self) -> str:
         total = len(self.results) + len(self.in_doubt) + len(self.not_sent)
@@ -29,3 +33,9 @@ class PartialBulk:
 
 def _span(entries: range) -> str:
     return f"{entries.start} to {entries.stop - 1}" if len(entries) > 1 else f"{entries.start}"
+
+
+def text_schema(cls: type[Any]) -> dict[str, Any]:
+    """Return pydantic's schema of a class whose JSON form is its text."""
+    text = {"type": "function-plain", "function": str, "when_used": "json"}
+    return {"type": "is-instance", "cls": cls, "serialization": text}

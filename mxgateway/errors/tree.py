@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mxgateway.errors.faults import CallSite, GrpcStatus, Phase
-from mxgateway.errors.partial_bulk import PartialBulk
+from mxgateway.errors.partial_bulk import PartialBulk, text_schema
+from mxgateway.system.lazy_names import LazyModule
 
 if TYPE_CHECKING:
-    from mxgateway.proto import MxCommandReply, MxStatusProxy
+    from mxgateway import proto
+else:
+    proto = LazyModule("mxgateway.proto")
 
 
 class MxGatewayError(Exception):
@@ -57,6 +60,10 @@ class MxGatewayError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), self.args, self.__dict__)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
+        return text_schema(cls)
 
 
 class MxGatewayUsageError(MxGatewayError):
@@ -126,7 +133,7 @@ class MxGatewayMalformedReplyError(MxGatewayError):
 class MxGatewayCommandError(MxGatewayError):
     """The gateway answered the command with a failure; `reply` is the raw reply."""
 
-    def __init__(self, message: str, *, reply: MxCommandReply, **fields: Any) -> None:
+    def __init__(self, message: str, *, reply: proto.MxCommandReply, **fields: Any) -> None:
         super().__init__(message, **fields)
         self.reply = reply
 
@@ -145,9 +152,9 @@ class MxAccessError(MxGatewayCommandError):
         self,
         message: str,
         *,
-        reply: MxCommandReply,
+        reply: proto.MxCommandReply,
         hresult: int | None = None,
-        statuses: Sequence[MxStatusProxy] = (),
+        statuses: Sequence[proto.MxStatusProxy] = (),
         **fields: Any,
     ) -> None:
         super().__init__(message, reply=reply, **fields)

@@ -10,8 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from mxgateway.system.lazy_names import LazyModule
+
 if TYPE_CHECKING:
-    from mxgateway.errors import MxGatewayError
+    from mxgateway import errors
+else:
+    errors = LazyModule("mxgateway.errors")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +43,10 @@ class CallTrace(Protocol):
     def messages_received(self, count: int) -> None:
         """Record replies: as many as were read at once, one for a unary call."""
 
-    def retrying(self, error: MxGatewayError, delay: float) -> None:
+    def retrying(self, error: errors.MxGatewayError, delay: float) -> None:
         """Record a failed attempt; the next one starts after `delay` seconds."""
 
-    def ended(self, error: MxGatewayError | None, *, cancelled: bool) -> None:
+    def ended(self, error: errors.MxGatewayError | None, *, cancelled: bool) -> None:
         """Record the end: an error, a cancellation by the caller, or neither for success."""
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import ClassVar, Final
 
 from mxgateway import proto, status
 from mxgateway.errors import MxGatewayError
 from mxgateway.values import MxValueOutput
 from mxgateway.values.fast_frozen import fast_constructor
+from mxgateway.values.types import PYDANTIC
 from mxgateway.wire import Timestamp
 
 
@@ -80,9 +81,11 @@ class Outcome(enum.Enum):
 class TagUpdate:
     """A new value of a tag."""
 
+    __pydantic_config__: ClassVar = PYDANTIC
+
     tag: str
     """The tag as it was subscribed to."""
-    value: MxValueOutput
+    value: MxValueOutput = field(hash=False)
     """The value as a Python value; None when there is none."""
     quality: int
     """OPC quality; 192 is good."""
@@ -92,7 +95,7 @@ class TagUpdate:
     """The number of the event in its session; 0 for a value that was read."""
     origin: Origin
     """Live, replayed or a snapshot."""
-    statuses: tuple[proto.MxStatusProxy, ...]
+    statuses: tuple[proto.MxStatusProxy, ...] = field(hash=False)
     """MXAccess's statuses, unchanged."""
     conflated: int = 0
     """How many older updates of the tag this one replaced, because the consumer did not take them in time."""

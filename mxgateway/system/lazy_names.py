@@ -1,4 +1,4 @@
-"""Names that a module re-exports from other modules, which are imported on first use (PEP 562)."""
+"""Names and modules that are imported on first use (PEP 562)."""
 
 from __future__ import annotations
 
@@ -30,3 +30,18 @@ def lazy_names(module: str, homes: Mapping[str, Iterable[str]]) -> tuple[Callabl
         return sorted({*namespace, *home_of})
 
     return get, list_names
+
+
+class LazyModule:
+    """A module that is imported on first use. Annotations refer to it, so that `typing.get_type_hints` can resolve them.
+
+    Args:
+        name: The module's full name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the module."""
+        return getattr(import_module(self._name), name)

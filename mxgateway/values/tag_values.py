@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from mxgateway import proto, status
 from mxgateway.errors.redaction import OPEN_GATE
 from mxgateway.values.fast_frozen import fast_constructor
 from mxgateway.values.from_mx import from_mx_value
-from mxgateway.values.types import MxValueOutput
+from mxgateway.values.types import PYDANTIC, MxValueOutput
 from mxgateway.wire import Timestamp, has_field
 
 
@@ -17,9 +17,11 @@ from mxgateway.wire import Timestamp, has_field
 class TagValue:
     """The result of reading one tag."""
 
+    __pydantic_config__: ClassVar = PYDANTIC
+
     tag: str
     """The tag as requested."""
-    value: MxValueOutput
+    value: MxValueOutput = field(hash=False)
     """The value as a Python value; None if there is none."""
     quality: int
     """OPC quality; 192 is good. `mxgateway.status.explain_quality` explains it."""
@@ -33,7 +35,7 @@ class TagValue:
     """True if the value comes from a subscription of the session, False if it was read for this call."""
     error: str
     """Why the tag was not read, in words; empty if it was."""
-    statuses: tuple[proto.MxStatusProxy, ...]
+    statuses: tuple[proto.MxStatusProxy, ...] = field(hash=False)
     """MXAccess's statuses as received."""
 
     @property
@@ -59,9 +61,9 @@ class TagWrite:
     """What went wrong, in words; empty if nothing did."""
     hresult: int | None
     """The HRESULT of the refusal or of the completion, if there is one."""
-    statuses: tuple[proto.MxStatusProxy, ...]
+    statuses: tuple[proto.MxStatusProxy, ...] = field(hash=False)
     """The statuses of the refusal or of the completion."""
-    event: proto.MxEvent | None
+    event: proto.MxEvent | None = field(hash=False)
     """The OnWriteComplete, if it was received."""
 
 

@@ -25,11 +25,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, cast
 
+from mxgateway.system.lazy_names import LazyModule
+
 if TYPE_CHECKING:
     from mxgateway import proto
+    from mxgateway.values import types
     from mxgateway.values.kinds import Unfit
     from mxgateway.values.rules import Rule
-    from mxgateway.values.types import MxValueInput
+else:
+    proto = LazyModule("mxgateway.proto")
+    types = LazyModule("mxgateway.values.types")
 
 # The message classes are imported lazily: a command line that only lists its types must not load them.
 
@@ -39,7 +44,7 @@ VALUE_TYPES: Final = (*_SCALARS, "null", *(f"{scalar}[]" for scalar in _SCALARS)
 """Every type name that `parse_value` knows."""
 
 
-def parse_value(type_name: str, text: str, *, name: str = "value") -> MxValueInput:
+def parse_value(type_name: str, text: str, *, name: str = "value") -> types.MxValueInput:
     """Return the Python value of a text.
 
     Args:
@@ -73,8 +78,6 @@ def data_type_of(type_name: str) -> proto.MxDataType:
     Raises:
         MxGatewayInvalidRequestError: The type is unknown.
     """
-    from mxgateway import proto
-
     _check_type(type_name)
     scalar = type_name.removesuffix("[]")
     if scalar == "null":
@@ -82,7 +85,7 @@ def data_type_of(type_name: str) -> proto.MxDataType:
     return proto.MxDataType[next(iter(_rule(scalar).kinds.values())).data_type]
 
 
-def _parse(type_name: str, text: str, name: str) -> tuple[MxValueInput, proto.MxValue]:
+def _parse(type_name: str, text: str, name: str) -> tuple[types.MxValueInput, proto.MxValue]:
     from mxgateway.values.to_mx import mx_value_by_rule, to_mx_value
 
     _check_type(type_name)
@@ -95,7 +98,7 @@ def _parse(type_name: str, text: str, name: str) -> tuple[MxValueInput, proto.Mx
     message = mx_value_by_rule(value, _rule(scalar), name=name)
     if scalar in ("float", "double") and isinstance(value, list):
         value = [float(item) for item in value]
-    return cast("MxValueInput", value), message
+    return cast("types.MxValueInput", value), message
 
 
 def _check_type(type_name: str) -> None:

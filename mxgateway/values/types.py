@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, SupportsIndex, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, SupportsIndex, TypeAlias
 
 from mxgateway import proto
 from mxgateway.errors.redaction import OPEN_GATE
+from mxgateway.wire import Timestamp
+
+PYDANTIC: Final = {"ser_json_bytes": "base64"}
+"""How pydantic writes a record as JSON: by default it refuses bytes that are no text."""
 
 MAX_RANK: Final = 32
 """.NET's limit on the rank of an array, which applies to the gateway's arrays."""
@@ -18,6 +22,8 @@ MAX_RANK: Final = 32
 class UnconvertedValue:
     """A value without a Python form, with everything that the gateway sent about it."""
 
+    __pydantic_config__: ClassVar = PYDANTIC
+
     raw_data_type: int
     """MXAccess's own number of the data type or element type."""
     variant_type: str
@@ -26,7 +32,7 @@ class UnconvertedValue:
     """Why the gateway could not convert the value; may be empty."""
     raw_value: bytes
     """The bytes of a scalar that the gateway could not convert; those of an array are in `message`."""
-    message: proto.MxValue | proto.MxArray
+    message: proto.MxValue | proto.MxArray = field(hash=False)
     """The message as it was received."""
 
     def __str__(self) -> str:
@@ -48,10 +54,24 @@ MxArrayInput: TypeAlias = (
 MxValueInput: TypeAlias = MxScalarInput | MxArrayInput | proto.MxValue | proto.MxArray | proto.MxSparseArray | None
 """What can be written."""
 
-MxArrayOutput: TypeAlias = (
-    list[bool] | list[int] | list[float] | list[str] | list[datetime] | list[bytes] | list["MxArrayOutput"]
-)
+if TYPE_CHECKING:
+    MxArrayOutput: TypeAlias = (
+        list[bool] | list[int] | list[float] | list[str] | list[datetime] | list[bytes] | list["MxArrayOutput"]
+    )
+else:  # libraries that read type hints cannot resolve a name that refers to itself
+    MxArrayOutput = (
+        list[bool]
+        | list[int]
+        | list[float]
+        | list[str]
+        | list[Timestamp]
+        | list[datetime]
+        | list[bytes]
+        | list[list[Any]]
+    )
 """An array that was read: a flat list, or nested lists if it has several dimensions."""
 
-MxValueOutput: TypeAlias = bool | int | float | str | datetime | bytes | MxArrayOutput | UnconvertedValue | None
+MxValueOutput: TypeAlias = (
+    bool | int | float | str | Timestamp | datetime | bytes | MxArrayOutput | UnconvertedValue | None
+)
 """The Python form of a value that was read."""

@@ -129,6 +129,28 @@ def test_durations_are_seconds(constructs: Constructs) -> None:
     assert wire.from_json_dict(ours.WellKnown, {"aDuration": "1.5s"}).a_duration == timedelta(seconds=1.5)
 
 
+@each_row(
+    ("seconds", "nanos"),
+    [
+        (1, 1_000_000_000), (1, -1), (-1, 1), (0, 2_000_000_000), (2, -500_000_000), (0, -1_000_000_000),
+        (315_576_000_001, 0), (-315_576_000_001, 0), (2**62, 5), (315_576_000_000, 999_999_999), (0, -1), (0, 0),
+        (-315_576_000_000, -999_999_999), (1, 999_999_999),
+    ],
+)  # fmt: skip
+def test_a_duration_is_written_and_refused_as_google_does(constructs: Constructs, seconds: int, nanos: int) -> None:
+    google = constructs.google("WellKnown")()
+    google.a_duration.seconds, google.a_duration.nanos = seconds, nanos
+    message = wire.decode(constructs.ours.WellKnown, google.SerializeToString())
+    try:
+        expected = json_format.MessageToDict(google)
+    except (ValueError, json_format.Error):
+        with pytest.raises(wire.JsonError, match=f"a duration of {seconds} s and {nanos} ns has no JSON form"):
+            wire.to_json_dict(message)
+        return
+    assert wire.to_json_dict(message) == expected
+    assert wire.from_json_dict(constructs.ours.WellKnown, expected) == message
+
+
 @pytest.mark.parametrize("text", ["+/8=", "-_8=", "+/8", "-_8"])
 def test_bytes_are_read_in_both_alphabets_and_without_padding(constructs: Constructs, text: str) -> None:
     read = wire.from_json_dict(constructs.ours.Scalars, {"someBytes": text})

@@ -6,6 +6,7 @@ import copy
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -199,7 +200,8 @@ def test_copy_replace_keeps_the_remainder() -> None:
 def test_sqlite_keeps_every_digit_with_an_adapter() -> None:
     sqlite3.register_adapter(Timestamp, Timestamp.isoformat)
     try:
-        [stored] = sqlite3.connect(":memory:").execute("select ?", (twice,)).fetchone()
+        with closing(sqlite3.connect(":memory:")) as database:
+            [stored] = database.execute("select ?", (twice,)).fetchone()
     finally:
         del sqlite3.adapters[Timestamp, sqlite3.PrepareProtocol]
     assert Timestamp.fromisoformat(stored) == twice

@@ -18,7 +18,7 @@ from mxgateway.wire.float32 import as_float32
 from mxgateway.wire.messages.betterproto_seam import google
 from mxgateway.wire.messages.names import enum_names, message_names
 from mxgateway.wire.schema import DEPTH_LIMIT, MAP, MESSAGE, FieldSchema, complete, instance_dict, is_lean, schema_of
-from mxgateway.wire.times.duration import NANOSECONDS, Duration
+from mxgateway.wire.times.duration import MAX_DURATION, NANOSECONDS, Duration
 from mxgateway.wire.times.timestamp import Timestamp
 
 _RANGES: Final = {
@@ -29,7 +29,6 @@ _RANGES: Final = {
 }
 # The largest number that rounds to a finite 32-bit float.
 _FLOAT_LIMIT: Final = math.ldexp(2 - 2**-24, 127)
-_MAX_DURATION: Final = 315_576_000_000  # seconds; google/protobuf/duration.proto
 
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d{1,9})?", re.ASCII)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]*={0,2}", re.ASCII)
@@ -236,9 +235,9 @@ def _duration(field: FieldSchema, item: Any) -> Duration:
     if found is None:
         raise JsonFaultError(f'expected seconds such as "1.5s", not {_shown(item)}')
     sign, seconds, fraction = found.groups()
-    nanoseconds = int(seconds) * NANOSECONDS + _nanos(fraction)
-    if nanoseconds > _MAX_DURATION * NANOSECONDS:
+    if int(seconds) > MAX_DURATION:
         raise JsonFaultError(f"{item!r} is longer than 10,000 years")
+    nanoseconds = int(seconds) * NANOSECONDS + _nanos(fraction)
     return Duration.from_nanoseconds(-nanoseconds if sign else nanoseconds)
 
 

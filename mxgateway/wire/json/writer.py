@@ -20,7 +20,7 @@ from mxgateway.wire.float32 import as_float32, shortest_float32
 from mxgateway.wire.messages.betterproto_seam import google
 from mxgateway.wire.messages.names import enum_names, message_names
 from mxgateway.wire.schema import DEPTH_LIMIT, MAP, MESSAGE, FieldSchema, UnknownFields, instance_dict
-from mxgateway.wire.times.duration import fraction_text, timedelta_parts
+from mxgateway.wire.times.duration import MAX_DURATION, NANOSECONDS, fraction_text, timedelta_parts
 from mxgateway.wire.times.timestamp import Timestamp
 
 _FAULTS: Final = (AttributeError, OverflowError, TypeError, ValueError)
@@ -100,8 +100,13 @@ def _enum(field: FieldSchema, value: Any) -> str | int | None:
     number = getattr(value, "wire_number", None)
     if number is not None:  # of a bound contract, and not one of our members
         return value.name or int(number)
+    return enum_in_json(value, field.python_type)
+
+
+def enum_in_json(value: Any, enum_class: type[Any] | None = None) -> str | int:
+    """Return the JSON form of an enum's member, or of a number of the enum."""
     number = index(value)
-    return enum_names(field.python_type).by_number.get(number, number)
+    return enum_names(enum_class or type(value)).by_number.get(number, number)
 
 
 def _double(field: FieldSchema, value: Any) -> float | str:
@@ -121,6 +126,8 @@ def _timestamp(field: FieldSchema, value: Any) -> str:
 
 def _duration(field: FieldSchema, value: Any) -> str:
     seconds, nanos = timedelta_parts(checked(value, timedelta))
+    if abs(seconds) > MAX_DURATION or abs(nanos) >= NANOSECONDS or seconds * nanos < 0:
+        raise JsonFaultError(f"a duration of {seconds} s and {nanos} ns has no JSON form")
     sign = "-" if seconds < 0 or nanos < 0 else ""
     return f"{sign}{abs(seconds)}{fraction_text(abs(nanos))}s"
 

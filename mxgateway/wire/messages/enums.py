@@ -26,6 +26,8 @@ if TYPE_CHECKING:
             ...
 
 else:
+    from mxgateway.wire.pydantic_schema import instance_schema, json_form
+
     from .betterproto_seam import Enum as _Enum
 
     class Enum(_Enum):
@@ -33,3 +35,7 @@ else:
 
         def __reduce__(self) -> tuple[Any, ...]:
             return type(self).try_value, (int(self),)
+
+        @classmethod
+        def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
+            return instance_schema(cls, json_form("enum_in_json"))

@@ -6,11 +6,12 @@ it runs only for the types in use.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from collections.abc import Callable, Container
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 C = TypeVar("C", bound=type[Any])
 
@@ -76,8 +77,33 @@ class LazyDataclass:
     if TYPE_CHECKING:
         __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
+    def _unreadable(self) -> Container[str]:
+        """Return the names of fields that raise AttributeError when they are read: members of a oneof that are not set."""
+        return ()
 
-for _name in _MADE:
+    def __replace__(self, /, **changes: Any) -> Self:
+        """Return a copy with some fields changed; a changed member of a oneof unsets the others."""
+        made = copy.copy(self)
+        for name, value in changes.items():
+            if name not in type(self).__dataclass_fields__:
+                raise TypeError(f"{type(self).__name__} has no field {name!r}")
+            setattr(made, name, value)
+        return made
+
+
+class _Fields:
+    """The fields of a class, for `dataclasses`; of an instance those that can be read."""
+
+    def __init__(self, fields: dict[str, dataclasses.Field[Any]]) -> None:
+        self._fields = fields
+
+    def __get__(self, instance: LazyDataclass | None, owner: type[Any]) -> dict[str, dataclasses.Field[Any]]:
+        if instance is None or not (unreadable := instance._unreadable()):
+            return self._fields
+        return {name: field for name, field in self._fields.items() if name not in unreadable}
+
+
+for _name in {*_MADE} - {"__replace__"}:
     setattr(LazyDataclass, _name, _OnFirstUse(_name))
 # betterproto resolves the annotations of every base class in the module of the generated one.
 LazyDataclass.__annotations__ = {}
@@ -103,5 +129,8 @@ def _complete(cls: type[Any]) -> None:
         made["__init__"] = plain.__init__
     if not described:
         made["__doc__"] = plain.__doc__
+    if issubclass(cls, LazyDataclass):
+        made["__dataclass_fields__"] = _Fields(fields)
+        made.pop("__replace__", None)
     for name, value in made.items():
         setattr(cls, name, value)

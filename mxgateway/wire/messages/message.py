@@ -20,6 +20,7 @@ from mxgateway.wire.decode import decoder
 from mxgateway.wire.encode import encoder
 from mxgateway.wire.equality import same_value
 from mxgateway.wire.errors import WireError
+from mxgateway.wire.pydantic_schema import instance_schema, json_form
 from mxgateway.wire.schema import MESSAGE, FieldSchema, instance_dict, is_lean, is_message, schema_of
 from mxgateway.wire.varint import encode_varint
 
@@ -227,6 +228,15 @@ class Message(LazyDataclass, betterproto.Message):
         """Return whether a field is set; KeyError if there is no such field."""
         field = schema_of(type(self)).by_name[name]
         return name in self.__dict__ and not (field.optional and self.__dict__[name] is None)
+
+    def _unreadable(self) -> set[str]:
+        state = self.__dict__
+        groups = schema_of(type(self)).groups.values()
+        return {name for members in groups for name in members if name not in state} if groups else set()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
+        return instance_schema(cls, json_form("write"))
 
     def _raw_items(self) -> Iterator[tuple[str, Any]]:
         for field in schema_of(type(self)).fields:

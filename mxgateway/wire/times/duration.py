@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any, cast
 
 NANOSECONDS = 1_000_000_000
+MAX_DURATION = 315_576_000_000
+"""The most seconds of a duration that has a JSON form; google/protobuf/duration.proto."""
 
 _LONGEST = 999_999_999 * 86_400 * NANOSECONDS  # of a timedelta
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, ClassVar, Self, SupportsIndex, cast, overload
 
+from mxgateway.wire.pydantic_schema import instance_schema
+
 from .duration import NANOSECONDS, Duration, fraction_text, plain_timedelta, timedelta_nanoseconds
 from .parsing import EPOCH, parse_iso8601, parse_rfc3339, shown
 
@@ -303,6 +305,10 @@ class Timestamp(datetime):
     def __reduce__(self) -> tuple[Any, ...]:
         return self.__reduce_ex__(2)
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
+        return instance_schema(cls, cls.rfc3339)
+
     def _compared(self, other: object) -> int | None:
         """Return the difference to another time in nanoseconds; None if the other one must decide.
 
@@ -312,12 +318,12 @@ class Timestamp(datetime):
         if not isinstance(other, datetime):
             return None
         try:
-            nanoseconds = None if other.utcoffset() is None else _nanoseconds_of(other)
+            parts = None if other.utcoffset() is None else datetime_parts(other)
         except Exception:  # noqa: BLE001 - a subclass that is no point in time, such as pandas' NaT
             return None
-        if nanoseconds is None:
+        if parts is None:
             raise TypeError("can't compare offset-naive and offset-aware datetimes")
-        return self.epoch_nanoseconds - nanoseconds
+        return self.epoch_nanoseconds - parts[0] * NANOSECONDS - parts[1]
 
 
 class _InexactTimestamp(Timestamp):
@@ -388,11 +394,6 @@ def _checked_rest(nanosecond: int) -> int:
     if not 0 <= nanosecond <= 999:
         raise ValueError(f"nanosecond must be in 0..999, not {nanosecond!r}")
     return nanosecond
-
-
-def _nanoseconds_of(moment: datetime) -> int:
-    seconds, nanos = datetime_parts(moment)
-    return seconds * NANOSECONDS + nanos
 
 
 Timestamp.min = Timestamp(1, 1, 1)
