@@ -20,6 +20,7 @@ from mxgateway.transport.home import Home
 from mxgateway.transport.http2.connection import Connection
 from mxgateway.transport.http2.connection_state import ConnectionState
 from mxgateway.transport.http2.request_headers import RequestHeaders
+from mxgateway.transport.keys import Keys
 from mxgateway.transport.stats import ClientStats
 from mxgateway.transport.streams.reply_stream import ReplyLimits
 from mxgateway.wire import BUILTIN, Codec
@@ -45,10 +46,12 @@ class Channel:
         self.options = options
         self.home = Home(str(endpoint))
         """The loop and the process that this channel belongs to."""
-        scheme = "http" if options.plaintext else "https"
-        self.request_headers = RequestHeaders(scheme, str(endpoint), options.key, options.metadata)
         self.gate = Gate(options.secrets())
         """Hides secrets in this client's texts."""
+        self.keys = Keys(options.key, options.key_source, self.gate)
+        """The API key that calls send."""
+        scheme = "http" if options.plaintext else "https"
+        self.request_headers = RequestHeaders(scheme, str(endpoint), self.keys, options.metadata)
         self.codec: Codec = BUILTIN
         """Encodes requests and decodes replies by the gateway's contract."""
         self.lacks: Callable[[str], bool] = _nothing
@@ -215,6 +218,7 @@ class Channel:
         while self._forgetting:
             self._forget_first()
         self._end_waits()
+        self.keys.end()
         self._current = None
         if self._connecting is not None:
             self._connecting.cancel()

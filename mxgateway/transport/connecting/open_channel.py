@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
@@ -19,7 +20,7 @@ from mxgateway.options import (
     merge_options,
     wrap_secrets,
 )
-from mxgateway.options.credentials import ApiKey
+from mxgateway.options.credentials import ApiKey, KeySource
 from mxgateway.options.tracing import Tracer
 from mxgateway.transport.channel import Channel
 
@@ -27,7 +28,7 @@ from mxgateway.transport.channel import Channel
 class ClientOptionFields(TypedDict, total=False):
     """The fields of `ClientOptions`, as keywords."""
 
-    api_key: ApiKey | str | None
+    api_key: ApiKey | str | KeySource | None
     plaintext: bool
     tls: TlsOptions | None
     connect_timeout: float
@@ -134,8 +135,10 @@ async def connected_channel(given: Given) -> Channel:
     """
     channel = Channel(*given.checked())
     try:
+        async with asyncio.timeout(channel.options.connect_timeout):
+            await channel.keys.ask()
         await channel.ready()
-    except (ConnectFault, ClosedFault) as fault:
+    except (ConnectFault, ClosedFault, TimeoutError) as fault:
         await channel.aclose()
         site = CallSite(endpoint=str(channel.endpoint), timeout=channel.options.connect_timeout, gate=channel.gate)
         raise map_fault(fault, site, phase="connect") from fault
