@@ -263,6 +263,8 @@ class Call(Generic[Request, Reply]):
     def error(self, fault: Exception) -> MxGatewayError:
         """Return the error for a fault in this call."""
         site = call_site(self.channel, self.method, self._options, self._timeout)
+        if self.channel.keys.current is None:
+            site = replace(site, keyless=True)
         if isinstance(fault, ConnectFault):
             site = replace(site, timeout=self.channel.options.connect_timeout)
         slots = self._connection.slots if self._connection is not None else None
