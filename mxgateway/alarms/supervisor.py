@@ -30,7 +30,7 @@ from mxgateway.errors import (
     map_fault,
 )
 from mxgateway.errors.faults import ClosedFault, copy_of, in_seconds
-from mxgateway.events.recovery import GivingUp, Recovery
+from mxgateway.events.recovery import GivingUp, Recovery, is_other_cause
 from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.subscription.states import OVER, StateBoard
 from mxgateway.subscription.updates import ConnectionChange, Outcome, SubscriptionState
@@ -87,6 +87,8 @@ class BoardSupervisor:
         self.settled = asyncio.Event()
         """Set once the first snapshot is complete, or there will be none."""
         self.provider: AlarmProviderStatus | None = None
+        self._cause: MxGatewayError | None = None
+        """The last cause of the present outage that was told."""
         self._fault: MxGatewayError | None = None
         """The error that ended the board."""
         self._fault_was_raised = False
@@ -280,7 +282,10 @@ class BoardSupervisor:
     def _change(
         self, state: SubscriptionState, cause: MxGatewayError | None = None, outcome: Outcome | None = None
     ) -> None:
-        if state is not self.board.state and self.board.state not in OVER:
+        if self.board.state in OVER:
+            return
+        if state is not self.board.state or (cause is not None and is_other_cause(self._cause, cause)):
+            self._cause = cause
             self._put(ConnectionChange(state, cause, outcome, datetime.now(UTC), str(self._channel.endpoint)))
             self.board.put(state)
 

@@ -56,6 +56,8 @@ class CallSite:
     """The session that the request named."""
     timeout: float | None = None
     """The timeout that applied, in seconds."""
+    keyless: bool = False
+    """True if the call carried no API key."""
     gate: Gate = field(default=OPEN_GATE, repr=False, compare=False)
     """Hides secrets in the error's texts."""
 

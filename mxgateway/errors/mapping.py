@@ -40,12 +40,18 @@ from mxgateway.errors.texts import (
     DEFECT_HINT,
     DROPPED,
     MISDIRECTED,
+    NO_KEY_HINT,
+    NO_WORKER_HINT,
     SCOPE,
     SESSION_HINTS,
     TLS_HINT,
+    TOO_LARGE,
+    TOO_LARGE_HINT,
     UNANSWERED,
+    UNKNOWN_KEY_HINT,
     UNREAD,
     denial_hint,
+    is_out_of_descriptors,
     os_text,
     proxy_refusal,
     stray_hint,
@@ -115,6 +121,8 @@ def _from_exception(fault: BaseException, site: CallSite, phase: Phase) -> MxGat
             hint="check host and port, and that the gateway's service is running",
             site=site, phase="connect", grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
         )  # fmt: skip
+    if is_out_of_descriptors(fault):
+        return _out_of_descriptors(fault, site, phase)
     if isinstance(fault, OSError):
         in_handshake = phase == "tls"
         where = " during the TLS handshake" if in_handshake else _during(site)
@@ -182,8 +190,18 @@ def _from_tls(fault: ssl.SSLError, site: CallSite) -> MxGatewayError:
     return MxGatewayTlsError(text, hint=hint, site=site, phase="tls", grpc_status=GrpcStatus.UNAVAILABLE)
 
 
+def _out_of_descriptors(fault: BaseException | None, site: CallSite, phase: Phase) -> MxGatewayError:
+    return MxGatewayTransportError(
+        f"no connection to {site.endpoint}: this machine gives the program no more file descriptors ({os_text(fault)})",
+        hint="close what is not needed, or raise the limit of open files (ulimit -n)",
+        site=site, phase=phase, grpc_status=GrpcStatus.RESOURCE_EXHAUSTED, retryable=True,
+    )  # fmt: skip
+
+
 def _from_proxy(fault: ProxyFault, site: CallSite, phase: Phase) -> MxGatewayError:
     within = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
+    if is_out_of_descriptors(fault.cause):
+        return _out_of_descriptors(fault.cause, site, phase)
     text, hint, transient = proxy_refusal(fault, site.endpoint, phase, within)
     if isinstance(fault.cause, TimeoutError):
         return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
@@ -230,7 +248,7 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
         return MxGatewayTransportError, MISDIRECTED, False
     match fault.code:
         case GrpcStatus.UNAUTHENTICATED:
-            return MxGatewayAuthenticationError, "pass an API key that this gateway knows", False
+            return MxGatewayAuthenticationError, NO_KEY_HINT if site.keyless else UNKNOWN_KEY_HINT, False
         case GrpcStatus.PERMISSION_DENIED:
             return MxGatewayAuthorizationError, denial_hint(fault), False
         case GrpcStatus.INVALID_ARGUMENT | GrpcStatus.INTERNAL | GrpcStatus.UNKNOWN if (
@@ -260,10 +278,20 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
         transient = fault.code in (GrpcStatus.UNAVAILABLE, GrpcStatus.RESOURCE_EXHAUSTED, GrpcStatus.ABORTED)
         return MxGatewayTransportError, "try again later" if transient else "see the gateway's log", transient
     if fault.code is GrpcStatus.UNAVAILABLE:
-        return MxGatewayWorkerError, SESSION_HINTS[fault.code], True
+        return MxGatewayWorkerError, _worker_hint(site), True
     # An event stream that ends with RESOURCE_EXHAUSTED was read too slowly, and its session is already faulted.
     transient = fault.code is GrpcStatus.RESOURCE_EXHAUSTED and not site.method.endswith("/StreamEvents")
-    return MxGatewaySessionError, SESSION_HINTS[fault.code], transient
+    too_large = fault.code is GrpcStatus.RESOURCE_EXHAUSTED and TOO_LARGE.search(fault.message)
+    return (
+        MxGatewaySessionError,
+        TOO_LARGE_HINT if too_large else SESSION_HINTS[fault.code],
+        transient and not too_large,
+    )
+
+
+def _worker_hint(site: CallSite) -> str:
+    """Return the hint for a worker that is not there; while a session is opened, there is none yet."""
+    return NO_WORKER_HINT if site.method.endswith("/OpenSession") else SESSION_HINTS[GrpcStatus.UNAVAILABLE]
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -289,6 +317,8 @@ def _from_protocol_status(fault: ProtocolStatusFault, site: CallSite) -> MxGatew
     if fault.name not in _PROTOCOL_STATUS:
         return MxGatewayCommandError(text, reply=fault.reply, hint="see the gateway's log", site=site, phase="reply")
     cls, code, hint = _PROTOCOL_STATUS[fault.name]
+    if cls is MxGatewayWorkerError:
+        hint = _worker_hint(site)
     return cls(text, hint=hint, site=site, phase="reply", grpc_status=code, retryable=code is GrpcStatus.UNAVAILABLE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 import ssl
@@ -58,6 +59,11 @@ def tls_refusal(fault: ssl.SSLError, endpoint: str) -> tuple[str, str]:
         return (
             f"{endpoint} refused this client's certificate ({words})",
             "pass a client certificate (client_cert, client_key) that the gateway trusts",
+        )
+    if "WRONG_VERSION_NUMBER" in words or "HTTP_REQUEST" in words:
+        return (
+            f"the TLS handshake with {endpoint} failed: {words}",
+            "check that this port serves TLS; for a gateway without it pass plaintext=True (--plaintext)",
         )
     also = ", and whether the gateway asks for a client certificate" if alert == "HANDSHAKE_FAILURE" else ""
     return f"the TLS handshake with {endpoint} failed: {words}", TLS_HINT + also
@@ -133,7 +139,12 @@ def _tls_words(fault: ssl.SSLError) -> str:
     return getattr(fault, "verify_message", None) or getattr(fault, "reason", None) or str(fault)
 
 
-def os_text(fault: BaseException) -> str:
+def is_out_of_descriptors(fault: BaseException | None) -> bool:
+    """Return whether this process, or this machine, has no file descriptor left."""
+    return isinstance(fault, OSError) and fault.errno in (errno.EMFILE, errno.ENFILE)
+
+
+def os_text(fault: BaseException | None) -> str:
     """Return the operating system's text for a fault."""
     silent = "closed by the peer" if isinstance(fault, ConnectionError) else type(fault).__name__
     return getattr(fault, "strerror", None) or str(fault) or silent
@@ -171,6 +182,16 @@ UNREAD: Final = re.compile(
 """What servers say about a request that they cannot read."""
 SCOPE: Final = re.compile(r"required scope '([^']+)'")
 """How a gateway names the scope that a key lacks."""
+NO_KEY_HINT: Final = "no API key was sent: pass api_key=; on the command line set MXGATEWAY_API_KEY, or use --api-key-env or --api-key-file"
+UNKNOWN_KEY_HINT: Final = "pass an API key that this gateway knows"
+NO_WORKER_HINT: Final = "the gateway has no worker for a new session; try again later, or see its log"
+TOO_LARGE: Final = re.compile(
+    r"\b(message|reply|response) (exceeds|larger than|(is )?too (large|big))\b", re.IGNORECASE
+)
+"""What servers say about a message beyond their limit."""
+TOO_LARGE_HINT: Final = (
+    "the message is too large for the gateway; send or request less, or raise its message size limit"
+)
 SESSION_HINTS: Final = {
     GrpcStatus.NOT_FOUND: "the session has ended or never existed; open a new one",
     GrpcStatus.FAILED_PRECONDITION: "the session accepts no commands in this state; open a new one",

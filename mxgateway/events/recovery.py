@@ -14,6 +14,7 @@ from mxgateway.errors import (
     MxGatewayAuthorizationError,
     MxGatewayError,
     MxGatewaySessionError,
+    MxGatewayTimeoutError,
     map_fault,
 )
 from mxgateway.errors.faults import ClosedFault
@@ -46,6 +47,21 @@ def is_taken(error: MxGatewayError) -> bool:
 def is_rejection(error: MxGatewayError) -> bool:
     """Return whether the gateway has refused the API key."""
     return isinstance(error, MxGatewayAuthenticationError | MxGatewayAuthorizationError)
+
+
+def is_other_cause(told: MxGatewayError | None, now: MxGatewayError) -> bool:
+    """Tell whether an outage that was told of has another cause now.
+
+    What passes by itself is one cause, whatever it looks like. Another one is what somebody has to see to, such as a
+    refused API key, and that nobody has to any more.
+    """
+    if type(told) is type(now) or isinstance(now, MxGatewaySessionError):  # a session that is gone is rebuilt at once
+        return False
+    return any(each is not None and not each.retryable and not isinstance(each, _PASSING) for each in (told, now))
+
+
+_PASSING: Final = (MxGatewaySessionError, MxGatewayTimeoutError)
+"""Errors that no retry of the same call helps, and that pass all the same."""
 
 
 class GivingUp(Exception):

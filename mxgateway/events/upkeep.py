@@ -20,7 +20,7 @@ from mxgateway.events.cursor import Cursor, Event, LossCause
 from mxgateway.events.order import StreamOrder
 from mxgateway.events.reader import Reader, StreamCare
 from mxgateway.events.readers import Readers
-from mxgateway.events.recovery import GivingUp, Recovery, is_session_lost, is_taken
+from mxgateway.events.recovery import GivingUp, Recovery, is_other_cause, is_session_lost, is_taken
 from mxgateway.events.source import EventCall, EventSource
 from mxgateway.events.writes.completions import Completions
 from mxgateway.options.subscription import RecoveryOptions
@@ -333,7 +333,7 @@ class StreamUpkeep:
                 self._end_reader(reader, fault)
             elif self._recovery.gives_up(care.recovery):
                 self._end_reader(reader, fault, final=True)
-            elif self._interruption is None:
+            elif self._interruption is None or is_other_cause(self._interruption, fault):
                 reader.interrupted(copy_of(fault))
         if not self._readers.wanted:
             return

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
 from mxgateway.options.checks import check_metadata, check_switch, check_timeout, is_whole, refuse_unusable, refused
-from mxgateway.options.credentials import ApiKey, Secret
+from mxgateway.options.credentials import ApiKey, KeySource, Secret
 from mxgateway.options.endpoints import Endpoint, HttpProxy
 from mxgateway.options.hosts import authority_defect, peer_name
 from mxgateway.options.secret_fields import hide_arguments
@@ -69,8 +69,12 @@ class SpokenContract(Protocol):
 class ClientOptions:
     """How a client connects to one gateway. `GatewayClient.connect` takes these, or the fields as keywords."""
 
-    api_key: ApiKey | str | None = field(default=None, repr=False)
-    """The key sent with every call; None sends none (a gateway may run without authentication)."""
+    api_key: ApiKey | str | KeySource | None = field(default=None, repr=False)
+    """The key sent with every call; None sends none (a gateway may run without authentication).
+
+    A function, or a coroutine function, returns the key: it is asked at the connect, and once after each refusal
+    (UNAUTHENTICATED). If the key has changed, the refused call is sent again, and everything goes on with the new key.
+    """
     plaintext: bool = False
     """Use HTTP/2 without TLS.
 
@@ -184,8 +188,13 @@ class ClientOptions:
 
     @property
     def key(self) -> ApiKey | None:
-        """The API key in its redacted form."""
+        """The API key in its redacted form; None if a function returns it."""
         return self.api_key if isinstance(self.api_key, ApiKey) else None
+
+    @property
+    def key_source(self) -> KeySource | None:
+        """The function that returns the API key."""
+        return self.api_key if callable(self.api_key) else None
 
     @property
     def http_proxy(self) -> HttpProxy | None:

@@ -6,6 +6,7 @@ configuration, so it stays visible; the secret part is replaced in every text fo
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, NoReturn, Self
 
 from mxgateway.errors.redaction import REDACTED, SHORTEST_SECRET
@@ -129,6 +130,10 @@ class ApiKey(Secret):
 
     def __str__(self) -> str:
         return f"mxgw_{self.key_id}_{REDACTED}" if self.key_id else REDACTED
+
+
+KeySource = Callable[[], ApiKey | str | Awaitable[ApiKey | str]]
+"""Returns the API key to send, now or when awaited."""
 
 
 class Unusable(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from mxgateway.errors import MxGatewayInvalidRequestError
-from mxgateway.options.credentials import ApiKey, Secret, Unusable
+from mxgateway.options.credentials import ApiKey, KeySource, Secret, Unusable
 from mxgateway.options.endpoints import HttpProxy
 
 _Hidden = TypeVar("_Hidden")
@@ -23,11 +23,16 @@ def wrap_secrets(fields: dict[str, Any]) -> None:
             fields[name] = wrap(fields.pop(name))
 
 
-def _wrapped_key(given: Any) -> ApiKey | Unusable:
+def wrapped_key(given: Any) -> ApiKey | Unusable:
+    """Return a key as an `ApiKey`, or what is wrong with it."""
     try:
         return given if isinstance(given, ApiKey | Unusable) else ApiKey(given)
     except (TypeError, ValueError) as error:
         return Unusable(str(error))
+
+
+def _wrapped_key_or_source(given: Any) -> ApiKey | KeySource | Unusable:
+    return given if callable(given) else wrapped_key(given)
 
 
 def _wrapped_proxy(given: Any) -> HttpProxy | Unusable:
@@ -54,7 +59,7 @@ def _wrapped_password(given: Any) -> Secret | Unusable:
 
 
 _SECRET_FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
-    "api_key": _wrapped_key,
+    "api_key": _wrapped_key_or_source,
     "proxy": _wrapped_proxy,
     "client_key_password": _wrapped_password,
 }

@@ -12,6 +12,7 @@ from mxgateway import proto
 from mxgateway.commands.barrier import PAST_LIMIT
 from mxgateway.commands.session.session_commands import SessionCommands
 from mxgateway.errors import CallSite, MxGatewayError, map_fault
+from mxgateway.errors.faults import copy_of
 from mxgateway.errors.logs import logger
 from mxgateway.errors.redaction import OPEN_GATE
 from mxgateway.events.cursor import Cursor
@@ -275,6 +276,8 @@ class Supervisor:
                 else:
                     await self._work.wait()
             except MxGatewayError as error:
+                if self.outlet.state is SubscriptionState.RECOVERING:
+                    self.outlet.change(SubscriptionState.RECOVERING, cause=copy_of(error))
                 await self._pause(error)
 
     async def _pause(self, error: MxGatewayError) -> None:

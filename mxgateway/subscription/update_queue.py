@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ from mxgateway.errors import MxGatewayError, MxGatewaySessionError
 from mxgateway.errors.faults import copy_of
 from mxgateway.errors.logs import logger
 from mxgateway.events.consuming import Waiters
+from mxgateway.events.recovery import is_other_cause
 from mxgateway.options.subscription import Overflow, SubscriptionOptions
 from mxgateway.subscription.states import StateBoard
 from mxgateway.subscription.updates import (
@@ -67,6 +69,8 @@ class UpdateQueue:
         """Called when a consumer that held up the gateway has made room."""
         self.where: Callable[[], str] = str
         """Returns the gateway in use."""
+        self._cause: MxGatewayError | None = None
+        """The last reported cause of the current outage."""
         self.waiters = Waiters()
         """The readers that wait for news; this keeps them alive."""
         self._block_timer: asyncio.TimerHandle | None = None
@@ -212,10 +216,12 @@ class UpdateQueue:
     def change(
         self, state: SubscriptionState, cause: MxGatewayError | None = None, outcome: Outcome | None = None
     ) -> None:
-        """Change the state and notify the consumer."""
-        if state is not self.state and not self.is_over:
-            self.put_mark(ConnectionChange(state, cause, outcome, datetime.now(UTC), self.where()))
-            self.board.put(state)
+        """Change the state and notify the consumer. Within an outage, only another cause is reported."""
+        if self.is_over or (state is self.state and (cause is None or not is_other_cause(self._cause, cause))):
+            return
+        self._cause = cause
+        self.put_mark(ConnectionChange(state, cause, outcome, datetime.now(UTC), self.where()))
+        self.board.put(state)
 
     def fail(self, error: MxGatewayError) -> None:
         """End the subscription with an error, after the queued updates."""
@@ -273,11 +279,15 @@ def _append_mark(items: Items, mark: Gap | ConnectionChange) -> None:
     if isinstance(mark, Gap):
         _append_gap(items, mark)
         return
-    if mark.state is SubscriptionState.CONNECTED:
-        before = [(place, each) for place, each in _marks(items) if isinstance(each, ConnectionChange)][:2]
-        if len(before) == 2 and (there := before[1][1]).state is SubscriptionState.CONNECTED:
+    before = [(place, each) for place, each in _marks(items) if isinstance(each, ConnectionChange)][:3]
+    lost = list(itertools.takewhile(lambda each: each[1].state is SubscriptionState.RECOVERING, before))
+    if mark.state is SubscriptionState.RECOVERING and len(lost) > 1:
+        del items[lost[0][0]]  # of the causes of one outage the first and the last
+    elif mark.state is SubscriptionState.CONNECTED and 0 < len(lost) < len(before):
+        there = before[len(lost)][1]
+        if there.state is SubscriptionState.CONNECTED:
             mark = replace(mark, outcome=max(mark.outcome, there.outcome, key=_OUTCOMES.index))
-            for place, _ in before:  # the earlier CONNECTED, and the RECOVERING after it
+            for place, _ in before[: len(lost) + 1]:  # the earlier CONNECTED, and the RECOVERING after it
                 del items[place]
     items.append(mark)
 

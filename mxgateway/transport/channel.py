@@ -20,6 +20,7 @@ from mxgateway.transport.home import Home
 from mxgateway.transport.http2.connection import Connection
 from mxgateway.transport.http2.connection_state import ConnectionState
 from mxgateway.transport.http2.request_headers import RequestHeaders
+from mxgateway.transport.keys import Keys
 from mxgateway.transport.stats import ClientStats
 from mxgateway.transport.streams.reply_stream import ReplyLimits
 from mxgateway.wire import BUILTIN, Codec
@@ -44,7 +45,11 @@ class Channel:
         self.options = options
         self.gate = Gate(options.secrets())
         """Hides secrets in this client's texts."""
-        self._places = Places([endpoints] if isinstance(endpoints, Endpoint) else endpoints, options, self.gate)
+        self.keys = Keys(options.key, options.key_source, self.gate)
+        """The API key that calls send."""
+        self._places = Places(
+            [endpoints] if isinstance(endpoints, Endpoint) else endpoints, options, self.keys, self.gate
+        )
         self.home = Home(str(self.endpoint))
         """The loop and the process that this channel belongs to."""
         self.codec: Codec = BUILTIN
@@ -240,6 +245,7 @@ class Channel:
         while self._forgetting:
             self._forget_first()
         self._end_waits()
+        self.keys.end()
         self._current = None
         if self._connecting is not None:
             self._connecting.cancel()

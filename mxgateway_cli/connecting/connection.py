@@ -17,6 +17,7 @@ import click
 
 import mxgateway
 from mxgateway.system.files import read_secret, refusal_text
+from mxgateway_cli.connecting.key_file import KeyFile
 from mxgateway_cli.connecting.precedence import Choices, Rank, empty_variable_error, is_blank, scheme_of, shared_timeout
 from mxgateway_cli.connecting.tls import tls_options
 from mxgateway_cli.running.settings import ConnectionSettings, decoded
@@ -48,13 +49,15 @@ def take_settings(ctx: click.Context, params: dict[str, Any]) -> ConnectionSetti
     if choices.ranks["timeout"] is Rank.DEFAULT:
         call_timeout = shared_timeout(ctx) or timeout
     simulator, plaintext = bool(taken["simulator"]), bool(taken["plaintext"] or taken["simulator"])
+    key = None if simulator else _api_key(choices)
     return ConnectionSettings(
         endpoint="" if simulator else taken["endpoint"] or mxgateway.DEFAULT_ENDPOINT,
         plaintext=plaintext,
         tls=None if plaintext else tls_options(taken),
         proxy=None if simulator else taken["proxy"],
         authority=None if simulator else taken["authority"],
-        api_key=None if simulator else _api_key(choices),
+        api_key=key,
+        key_source=_key_file(choices, key),
         timeout=timeout,
         call_timeout=call_timeout,
         simulator=simulator,
@@ -114,11 +117,19 @@ def _warn(text: str) -> None:
     _log.warning("%s", text)
 
 
+def _key_options(choices: Choices) -> list[str]:
+    return [name for name in ("api_key", "api_key_file", "api_key_env") if choices.values[name]]
+
+
+def _is_from_environment(choices: Choices) -> bool:
+    ranks = [choices.ranks[name] for name in _key_options(choices)]
+    return DEFAULT_KEY_VARIABLE in os.environ and not any(rank > Rank.ENVIRONMENT for rank in ranks)
+
+
 def _api_key(choices: Choices) -> ApiKey | None:
     """Return the key of the option that wins, or that of the environment if it has precedence."""
-    found = [name for name in ("api_key", "api_key_file", "api_key_env") if choices.values[name]]
-    in_environment = DEFAULT_KEY_VARIABLE in os.environ
-    if in_environment and not any(choices.ranks[name] > Rank.ENVIRONMENT for name in found):
+    found = _key_options(choices)
+    if _is_from_environment(choices):
         return key_from_environment(DEFAULT_KEY_VARIABLE)
     if not found:
         return None
@@ -129,6 +140,14 @@ def _api_key(choices: Choices) -> ApiKey | None:
         return _key_from_file(value)
     from_profile = choices.ranks["api_key_env"] is Rank.PROFILE
     return key_from_environment(value, "the profile's api-key-env" if from_profile else "--api-key-env")
+
+
+def _key_file(choices: Choices, key: ApiKey | None) -> KeyFile | None:
+    """Return the file that the key is from."""
+    path = choices.values["api_key_file"]
+    if key is None or not path or choices.values["api_key"] or _is_from_environment(choices):
+        return None
+    return KeyFile(path, key, _key_from_file)
 
 
 def key_from_environment(variable: str, option_name: str = "") -> ApiKey:

@@ -10,6 +10,7 @@ import mxgateway
 if TYPE_CHECKING:
     from mxgateway import ApiKey, ClientOptions, HttpProxy, Secret, TlsOptions
     from mxgateway.contract import Contract
+    from mxgateway.options.credentials import KeySource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,8 @@ class ConnectionSettings:
     tls: TlsOptions | None
     proxy: HttpProxy | None
     api_key: ApiKey | None
+    key_source: KeySource | None
+    """What returns the key again after the gateway has refused it; None if there is only this one."""
     timeout: float | None
     """The command's ``--timeout`` in seconds; None if it was not given."""
     call_timeout: float | None
@@ -34,13 +37,14 @@ class ConnectionSettings:
     @property
     def secrets(self) -> list[Secret]:
         """The secrets to redact in all output."""
-        return list(self.client_options().secrets())
+        known = [] if self.key_source is None or self.api_key is None else [self.api_key]
+        return [*known, *self.client_options().secrets()]
 
     def client_options(self) -> ClientOptions:
         """Return the library's options."""
         options = mxgateway.ClientOptions(
-            api_key=self.api_key, plaintext=self.plaintext, tls=self.tls, proxy=self.proxy, contract=self.contract,
-            authority=self.authority,
+            api_key=self.key_source or self.api_key, plaintext=self.plaintext, tls=self.tls, proxy=self.proxy,
+            contract=self.contract, authority=self.authority,
         )  # fmt: skip
         if self.call_timeout is None:
             return options

@@ -34,6 +34,11 @@ def pass_through(gate: mxgateway.Gate) -> None:
     _gate = gate
 
 
+def hide_from_now_on(secret: mxgateway.Secret) -> None:
+    """Redact a secret that became known while the command runs."""
+    _gate.add(secret)
+
+
 def hidden(text: str) -> str:
     """Return `text` with secrets redacted and nothing else changed: for text that is truncated before it is cleaned."""
     return _gate.hide(text)

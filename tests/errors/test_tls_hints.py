@@ -49,6 +49,8 @@ def alert(reason: str) -> ssl.SSLError:
             "HANDSHAKE_FAILURE",
             "whether the gateway asks for a client certificate",
         ),
+        (alert("WRONG_VERSION_NUMBER"), "WRONG_VERSION_NUMBER", "pass plaintext=True (--plaintext)"),
+        (alert("HTTP_REQUEST"), "HTTP_REQUEST", "pass plaintext=True (--plaintext)"),
         (alert("TLSV1_ALERT_PROTOCOL_VERSION"), "PROTOCOL_VERSION", "TLS 1.2 or newer"),
     ],
 )

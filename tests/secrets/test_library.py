@@ -274,7 +274,7 @@ WRONG: dict[str, Callable[[], dict[str, Any]]] = {
     "a key that is bytes": lambda: {"api_key": KEY.encode()},
     "a key that is a list": lambda: {"api_key": [KEY]},
     "a key that is a dict": lambda: {"api_key": {"key": KEY}},
-    "a key that is a function": lambda: {"api_key": lambda: KEY},
+    "a function beside what is wrong": lambda: {"api_key": lambda: KEY, "connect_timeout": -1},
     "a key that is a number": lambda: {"api_key": 123},
     "a key with a line feed": lambda: {"api_key": KEY + "\nx"},
     "metadata that repeats the key": lambda: {"api_key": KEY, "metadata": (("x-key", KEY + "\n"),)},

@@ -8,6 +8,7 @@ from hpack import Decoder, NeverIndexedHeaderTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mxgateway.errors.redaction import Gate
 from mxgateway.options.credentials import ApiKey
 from mxgateway.transport.http2.request_headers import (
     NO_DYNAMIC_TABLE,
@@ -17,6 +18,7 @@ from mxgateway.transport.http2.request_headers import (
     call_metadata,
     encode_headers,
 )
+from mxgateway.transport.keys import Keys
 
 SECRET = "the-secret-part"
 KEY = ApiKey(f"mxgw_op_{SECRET}")
@@ -32,7 +34,7 @@ def decode(block: bytes, decoder: Decoder | None = None) -> list[tuple[bytes, by
 
 
 def request(key: ApiKey | None = KEY, metadata: tuple[tuple[str, str], ...] = ()) -> RequestHeaders:
-    return RequestHeaders("https", "gw:5001", key, metadata)
+    return RequestHeaders("https", "gw:5001", Keys(key, None, Gate()), metadata)
 
 
 @given(headers)

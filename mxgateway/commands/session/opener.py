@@ -219,7 +219,7 @@ class SessionOpener(Generic[S]):
 
     def _check_id(self, reply: proto.OpenSessionReply, site: Site) -> None:
         """Refuse a session id that contains the API key: every request and every traceback frame would contain it."""
-        key = self._channel.options.key
+        key = self._channel.keys.current
         if key is not None and key.reveal() in reply.session_id:
             reply.session_id = self._channel.gate.hide(reply.session_id)
             raise replies.malformed("the OK reply to OpenSession has the API key in its session id", site(), reply)

@@ -51,7 +51,7 @@ class Call(Generic[Request, Reply]):
 
     __slots__ = (
         "_began", "_connection", "_data", "_in_doubt", "_not_before", "_options", "_over", "_phase", "_resent", "_retries",
-        "_timeout", "_trace", "channel", "deadline", "loop", "method", "stream",
+        "_sent_key", "_timeout", "_trace", "_with_new_key", "channel", "deadline", "loop", "method", "stream",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +80,10 @@ class Call(Generic[Request, Reply]):
         self._retries: Retries | None = None
         self._resent = False
         """True once the call was sent again because it was certainly not processed; that happens only once."""
+        self._with_new_key = False
+        """True once the call was sent again because there is another API key; that happens only once."""
+        self._sent_key = (0, 0)
+        """The number of the API key of the last attempt, and how often the key had been asked for."""
         self._in_doubt = False
         """True if an earlier attempt may have been processed."""
         self._not_before = now
@@ -111,6 +115,7 @@ class Call(Generic[Request, Reply]):
             connection = await self._openable_connection()
         self._phase, self._connection = "stream", None
         remaining = b"" if self.deadline is None else encode_timeout(self.deadline - self.loop.time())
+        self._sent_key = (channel.keys.number, channel.keys.asked)
         try:
             stream = self.stream = connection.open(
                 # Not a local variable: it contains the API key, and a traceback may show this frame.
@@ -208,6 +213,31 @@ class Call(Generic[Request, Reply]):
             self._notify(lambda trace: trace.retrying(error, delay))
         return True
 
+    def may_renew_key(self, fault: Exception) -> bool:
+        """Return whether the gateway has refused the API key, and there may be another."""
+        refused = isinstance(fault, RpcStatus) and fault.code is GrpcStatus.UNAUTHENTICATED
+        return refused and not self.channel.keys.is_fixed and not self._with_new_key
+
+    async def renews_key(self, fault: Exception) -> bool:
+        """Return whether the call is sent again with another API key: once, after the gateway has refused the key.
+
+        A call that was refused so was not processed.
+        """
+        if not self.may_renew_key(fault):
+            return False
+        try:
+            async with asyncio.timeout_at(self.deadline) as timeout:
+                with self.channel.ended_by_closing(timeout):
+                    self._with_new_key = await self.channel.keys.replaced(*self._sent_key)
+        except TimeoutError:
+            return False
+        if self._with_new_key:
+            self._not_before = self.loop.time()
+            self.channel.counters.calls_retried += 1
+            if self._options.progress is not None:
+                self._options.progress.sent = self._in_doubt
+        return self._with_new_key
+
     def _should_resend(self, fault: Exception) -> bool:
         """Return True, once, if the gateway certainly did not process the attempt, and no reply has begun."""
         stream = self.stream
@@ -241,6 +271,8 @@ class Call(Generic[Request, Reply]):
     def error(self, fault: Exception) -> MxGatewayError:
         """Return the error for a fault in this call."""
         site = call_site(self.channel, self.method, self._options, self._timeout)
+        if self.channel.keys.current is None:
+            site = replace(site, keyless=True)
         if isinstance(fault, ConnectFault):
             site = replace(site, timeout=self.channel.options.connect_timeout)
         slots = self._connection.slots if self._connection is not None else None

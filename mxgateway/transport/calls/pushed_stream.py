@@ -73,6 +73,8 @@ class PushedStream(Generic[Request, M]):
         self._stream: OpenStream[M] | None = None
         self._opening: asyncio.Timeout | None = None
         self._closed = False
+        self._renewing: asyncio.Task[None] | None = None
+        """Asks for another API key, after the gateway has refused the stream for it."""
 
     async def open(self) -> None:
         """Send the request without waiting for the reply. Call it once; if it is cancelled, the stream is closed.
@@ -82,13 +84,17 @@ class PushedStream(Generic[Request, M]):
         """
         assert self._call is None, "a pushed stream is opened once"
         channel, method, _, options = self._start
-        call = self._call = Call(channel, method, options)
+        self._call = Call(channel, method, options)
         try:
-            self._stream = stream = await self._sent(call)
-            self._check_open(call)
+            await self._begin(self._call)
         except BaseException:
             self.close()
             raise
+
+    async def _begin(self, call: Call[Request, Any]) -> None:
+        channel = call.channel
+        self._stream = stream = await self._sent(call)
+        self._check_open(call)
         if channel.options.tracer is None:
             receive, counters = self._receiver.receive, channel.counters
         else:
@@ -120,16 +126,35 @@ class PushedStream(Generic[Request, M]):
 
     def _end(self, fault: Exception | None) -> None:
         """End the call and notify the receiver."""
-        call, stream, self._closed = self._call, self._stream, True
+        call, stream = self._call, self._stream
         assert call is not None
         assert stream is not None
         self._stream = None
         stream.close()
+        if fault is not None and not stream.taken and call.may_renew_key(fault):
+            self._renewing = asyncio.create_task(self._begin_again(call, fault))
+            return
+        self._closed = True
         if fault is None:
             call.succeed()
             self._receiver.ended(None)
         else:
             self._receiver.ended(call.fail(fault))
+
+    async def _begin_again(self, call: Call[Request, Any], fault: Exception) -> None:
+        """Begin anew with another API key, or notify the receiver that there is none."""
+        try:
+            if await call.renews_key(fault):
+                await self._begin(call)
+                return
+            error = call.fail(fault)
+        except MxGatewayError as failed:
+            error = failed.with_traceback(None)  # its frames hold this stream
+        finally:
+            self._renewing = None
+        if not self._closed:
+            self._closed = True
+            self._receiver.ended(error)
 
     def resume(self) -> None:
         """Continue after a pause, in the next iteration of the loop. May be called at any time, even if not paused."""
@@ -156,6 +181,8 @@ class PushedStream(Generic[Request, M]):
         Idempotent.
         """
         self._closed = True
+        if self._renewing is not None:
+            self._renewing.cancel()
         if self._opening is not None and not self._opening.expired():
             self._opening.reschedule(asyncio.get_running_loop().time())
         stream, self._stream = self._stream, None

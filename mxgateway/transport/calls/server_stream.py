@@ -98,7 +98,7 @@ class ServerStream(Generic[Request, Reply]):
                 async with asyncio.timeout_at(call.deadline) as self._opening:
                     self._stream = await call.start(self._start[2])
             except Exception as fault:
-                if self._is_last(call, fault):
+                if await self._is_last(call, fault):
                     raise call.fail(fault) from fault
             finally:
                 self._opening = None
@@ -112,7 +112,7 @@ class ServerStream(Generic[Request, Reply]):
         except Exception as fault:
             stream.close()
             self._stream = None
-            if self._is_last(call, fault):
+            if await self._is_last(call, fault):
                 raise call.fail(fault) from fault
             return None
         if batch:
@@ -124,12 +124,13 @@ class ServerStream(Generic[Request, Reply]):
             call.succeed()
         return batch
 
-    def _is_last(self, call: Call[Request, Reply], fault: Exception) -> bool:
+    async def _is_last(self, call: Call[Request, Reply], fault: Exception) -> bool:
         """Return whether a fault ends the stream: a stream that has delivered messages is not restarted."""
         if self._ended:  # closed by another task meanwhile: the fault no longer matters
             return False
-        self._ended = self._received or not call.should_retry(fault)
-        return self._ended
+        again = not self._received and (call.should_retry(fault) or await call.renews_key(fault))
+        self._ended = self._ended or not again
+        return not again
 
     async def aclose(self) -> None:
         """End the call: the stream is reset before this returns, and a task that waits on it is released.

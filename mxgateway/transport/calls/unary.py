@@ -27,7 +27,7 @@ async def unary(channel: Channel, method: Method[Request, Reply], request: Reque
             try:
                 reply = await _attempt(call, request)
             except Exception as fault:
-                if not call.should_retry(fault):
+                if not call.should_retry(fault) and not await call.renews_key(fault):
                     raise call.fail(fault) from fault
             else:
                 call.succeed()
@@ -94,7 +94,7 @@ class SentCall(Generic[Request, Reply]):
             try:
                 reply = await self._attempt()
             except Exception as fault:
-                if not self._call.should_retry(fault):
+                if not self._call.should_retry(fault) and not await self._call.renews_key(fault):
                     raise self._call.fail(fault) from fault
             else:
                 self._call.succeed()

@@ -29,7 +29,7 @@ from mxgateway.options import (
     merge_options,
     wrap_secrets,
 )
-from mxgateway.options.credentials import ApiKey
+from mxgateway.options.credentials import ApiKey, KeySource
 from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.options.tracing import Tracer
 from mxgateway.transport.calls.backoff import Backoff
@@ -41,7 +41,7 @@ log = logger("mxgateway.transport.channel")
 class ClientOptionFields(TypedDict, total=False):
     """The fields of `ClientOptions`, as keywords."""
 
-    api_key: ApiKey | str | None
+    api_key: ApiKey | str | KeySource | None
     plaintext: bool
     tls: TlsOptions | None
     connect_timeout: float
@@ -153,11 +153,20 @@ async def connected_channel(given: Given) -> Channel:
     """
     channel = Channel(*given.checked())
     try:
+        await _ask_for_key(channel)
         await _connect(channel)
     except BaseException:
         await channel.aclose()
         raise
     return channel
+
+
+async def _ask_for_key(channel: Channel) -> None:
+    try:
+        async with asyncio.timeout(channel.options.connect_timeout):
+            await channel.keys.ask()
+    except TimeoutError as fault:
+        raise _error_of(fault, channel) from fault
 
 
 async def _connect(channel: Channel) -> None:

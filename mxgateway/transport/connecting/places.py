@@ -16,6 +16,7 @@ from mxgateway.options import ClientOptions, Endpoint
 from mxgateway.transport.connecting.connector import Connector
 from mxgateway.transport.http2.connection import Connection
 from mxgateway.transport.http2.request_headers import RequestHeaders
+from mxgateway.transport.keys import Keys
 
 log = logger("mxgateway.transport.channel")
 
@@ -29,12 +30,13 @@ class Place:
     Args:
         endpoint: The address.
         options: How to connect.
+        keys: The API key that calls send.
     """
 
-    def __init__(self, endpoint: Endpoint, options: ClientOptions) -> None:
+    def __init__(self, endpoint: Endpoint, options: ClientOptions, keys: Keys) -> None:
         scheme = "http" if options.plaintext else "https"
         self.endpoint = endpoint
-        self.request_headers = RequestHeaders(scheme, options.authority_of(endpoint), options.key, options.metadata)
+        self.request_headers = RequestHeaders(scheme, options.authority_of(endpoint), keys, options.metadata)
         self.connector = Connector(endpoint, options)
         self.failed_at = -math.inf
 
@@ -45,12 +47,13 @@ class Places:
     Args:
         endpoints: The addresses, the preferred one first.
         options: How to connect.
+        keys: The API key that calls send, at whichever endpoint.
         gate: Hides secrets in the log.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], options: ClientOptions, gate: Gate) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], options: ClientOptions, keys: Keys, gate: Gate) -> None:
         self._gate = gate
-        self._all = [Place(endpoint, options) for endpoint in endpoints]
+        self._all = [Place(endpoint, options, keys) for endpoint in endpoints]
         self.current = self._all[0]
         """The endpoint in use, or the one that the last failure is about."""
 

@@ -11,7 +11,7 @@ import functools
 import math
 import platform
 from collections.abc import Iterable
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 
 from mxgateway.options.credentials import ApiKey
 from mxgateway.transport.http2.grpclib_seam import GRPCLIB_VERSION, HeaderTable
@@ -51,24 +51,34 @@ class SecretBytes(bytes):
         raise TypeError("a secret cannot be pickled: it would leave the process in clear text")
 
 
+class KeyInUse(Protocol):
+    """The API key of a client, which may be replaced."""
+
+    @property
+    def current(self) -> ApiKey | None:
+        """The key that calls send; None for none."""
+
+    @property
+    def number(self) -> int:
+        """Rises with each other key."""
+
+
 class RequestHeaders:
     """The header blocks of one client's requests, in the order of gRPC's PROTOCOL-HTTP2.
 
     Args:
         scheme: ``http`` or ``https``.
         authority: Host and port.
-        key: The API key; metadata cannot override it.
+        keys: The API key in use; metadata cannot override it.
         metadata: Additional metadata of every call.
     """
 
-    def __init__(self, scheme: str, authority: str, key: ApiKey | None, metadata: Metadata) -> None:
+    def __init__(self, scheme: str, authority: str, keys: KeyInUse, metadata: Metadata) -> None:
         self._scheme = (b":scheme", scheme.encode())
         self._authority = (b":authority", authority.encode("ascii"))
-        self._common = [
-            (b"content-type", b"application/grpc"),
-            (b"user-agent", USER_AGENT),
-            *call_metadata(key, metadata),
-        ]
+        self._keys = keys
+        self._number = keys.number
+        self._metadata = metadata
         self._methods: dict[str, tuple[SecretBytes, SecretBytes]] = {}
 
     def block(self, path: str, timeout: bytes, metadata: Metadata = ()) -> SecretBytes:
@@ -79,6 +89,9 @@ class RequestHeaders:
             timeout: The value of ``grpc-timeout``; empty for none.
             metadata: Additional metadata of this call.
         """
+        if self._keys.number != self._number:
+            self._number = self._keys.number
+            self._methods.clear()
         start, rest = self._methods.get(path) or self._encode(path)
         deadline = _encode_header(b"grpc-timeout", timeout) if timeout else b""
         additional = encode_headers(call_metadata(None, metadata)) if metadata else b""
@@ -86,7 +99,12 @@ class RequestHeaders:
 
     def _encode(self, path: str) -> tuple[SecretBytes, SecretBytes]:
         start = [(b":method", b"POST"), self._scheme, (b":path", path.encode()), self._authority, (b"te", b"trailers")]
-        blocks = SecretBytes(encode_headers(start)), SecretBytes(encode_headers(self._common))
+        rest = [
+            (b"content-type", b"application/grpc"),
+            (b"user-agent", USER_AGENT),
+            *call_metadata(self._keys.current, self._metadata),
+        ]
+        blocks = SecretBytes(encode_headers(start)), SecretBytes(encode_headers(rest))
         self._methods[path] = blocks
         return blocks
 
