@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.options.credentials import Secret
@@ -55,7 +55,8 @@ class Endpoint:
             MxGatewayInvalidRequestError: One of them has another form, or there is none.
         """
         try:
-            texts = _split(given) if isinstance(given, str) or not isinstance(given, Iterable) else [*given]
+            one = isinstance(given, str | bytes | bytearray | Mapping) or not isinstance(given, Iterable)
+            texts = _split(cast("str", given)) if one else [*given]
             endpoints = tuple(dict.fromkeys(map(cls.parse, texts)))
             if endpoints:
                 return endpoints

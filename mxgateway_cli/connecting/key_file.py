@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -34,6 +33,8 @@ class KeyFile:
         if not self._was_asked:
             self._was_asked = True
             return self._first
+        import asyncio  # shells that complete words load this module, and no event loop
+
         key = await asyncio.to_thread(self._read, self._path)
         hide_from_now_on(key)
         return key

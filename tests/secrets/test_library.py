@@ -297,11 +297,18 @@ def told(error: BaseException) -> str:
 
 @pytest.mark.parametrize(
     "given",
-    [KEY.encode(), bytearray(KEY.encode()), [KEY], (KEY,), {KEY: KEY}, Secret(KEY), 123, None],
+    [KEY.encode(), bytearray(KEY.encode()), {KEY: KEY}, Secret(KEY), 123, None],
     ids=lambda given: type(given).__name__,
 )
 async def test_an_endpoint_of_another_type_is_refused_and_shows_in_no_frame(given: Any) -> None:
     with pytest.raises(MxGatewayInvalidRequestError, match=f"{type(given).__name__}, not a str") as caught:
+        await GatewayClient.connect(given, api_key=KEY)
+    assert MARK not in told(caught.value)
+
+
+@pytest.mark.parametrize("given", [[KEY], (KEY,), [KEY, "localhost:1"], ["localhost:1", KEY.encode()], [123, KEY], []])
+async def test_endpoints_of_another_form_are_refused_and_show_in_no_frame(given: Any) -> None:
+    with pytest.raises(MxGatewayInvalidRequestError, match="malformed") as caught:
         await GatewayClient.connect(given, api_key=KEY)
     assert MARK not in told(caught.value)
 
