@@ -72,6 +72,7 @@ async def test_every_public_call_is_refused_elsewhere_and_works_on_at_home(
 ) -> None:
     stage: Stage = await set_stage(gateway, client)
     stage.prepared = await call.prepare(stage)
+    await asyncio.sleep(0.01)
     await client.galaxy.test_connection()  # behind everything that the preparation sends
     kept = [(each, len(each)) for each in (stage.streams, stage.subscriptions, stage.feeds)]
     before = len(gateway.received)
