@@ -225,7 +225,7 @@ async def test_a_stream_that_nginx_cuts_after_a_reload_is_resumed_by_its_reader_
     faults: list[MxGatewayError] = []
     received: list[int] = []
     async with (
-        behind_nginx(tmp_path, shutdown_timeout=0.2) as site,
+        behind_nginx(tmp_path, shutdown_timeout=1) as site,
         site.client() as client,
         client.open_session() as session,
         Plant(site.gateway),
