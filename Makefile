@@ -6,7 +6,14 @@ READY     := $(VENV)/.ready
 PROTO_DIR ?= protos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check loops cover bench fuzz soak audit proto docs-check clean
+.PHONY: help setup demo quick test check format build loops cover bench fuzz soak audit proto docs-check clean
+
+# Units of every layer and the main job; what takes long is in `make test`.
+QUICK     := tests/test_rows.py tests/architecture tests/options tests/credentials tests/errors tests/status tests/values tests/fixtures \
+             $(addprefix tests/events/test_,cursor.py data_change.py write_book.py written_items.py outlet_and_states.py) \
+             $(addprefix tests/wire/test_,times.py durations.py json_rules.py projection.py) \
+             $(addprefix tests/transport/test_,backoff.py deadlines.py frames.py request_headers.py retries.py) \
+             tests/subscription/test_subscription.py tests/client/test_main_job.py tests/cli/test_smoke.py tests/cli/test_usage.py
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -22,20 +29,33 @@ demo: $(READY)  ## run the main job against the simulated gateway
 	$(BIN)/mxgw-py smoke --simulator --item TestChildObject.TestInt --type int32 --value 123 --json
 	@echo 'Next: run "$(BIN)/mxgw-py simulate --port 5000" and, in another terminal, "$(BIN)/mxgw-py smoke --endpoint localhost:5000 --plaintext --item TestMachine_001.TestChangingInt"; the README goes on from there.'
 
+quick: $(READY)  ## run the units and the main job, in less than 40 seconds
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder --deselect tests/architecture/test_type_checking.py $(QUICK)
+
 test: $(READY)  ## run the tests
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
-check: $(READY)  ## lint, types, and generated code that matches the contract
+check: $(READY)  ## lint, types of the packages on each platform and of the tests, and generated code that matches the contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
+	$(BIN)/mypy --config-file tests/mypy.toml --cache-dir .mypy_cache/tests
 	$(BIN)/python protos/generate.py --check
+
+format: $(READY)  ## format the code and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+build: $(READY)  ## build the wheel and the source distribution into dist
+	$(BIN)/python -m build
 
 loops: $(READY)  ## run the tests of the core on uvloop, and with eager tasks on each newer Python that is here
 	PYTHONDONTWRITEBYTECODE= tests/loops/run $(BIN)/python
 
-cover: $(READY)  ## run the tests and show what they did not reach
-	$(BIN)/python -m pytest -q --cov=mxgateway --cov=mxgateway_cli --cov-branch --cov-report=term-missing:skip-covered
+cover: $(READY)  ## run the tests and show what neither they nor the processes that they start reach
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term-missing:skip-covered
 
 bench: $(READY)  ## measure the client against its peers, as ratios in one run
 	$(BIN)/python -m tests.benchmarks
@@ -57,4 +77,4 @@ docs-check: $(READY)  ## run every example of the README and docs
 	$(BIN)/python -m pytest -q tests/docs
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) $(VENV)-3.* dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(VENV)-3.* dist build .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

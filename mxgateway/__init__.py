@@ -1,6 +1,6 @@
 """Pure-async, fully typed client for the MXAccess Gateway.
 
-Every public name is here; it is loaded when it is first used, so that ``import mxgateway`` costs next to nothing.
+Every public name is here, and is imported on first use, so that ``import mxgateway`` is fast.
 """
 
 from __future__ import annotations
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from mxgateway.alarms.messages import SnapshotComplete as SnapshotComplete
     from mxgateway.alarms.references import AlarmReference as AlarmReference
     from mxgateway.client import GatewayClient as GatewayClient
-    from mxgateway.credentials import ApiKey as ApiKey
-    from mxgateway.credentials import Secret as Secret
-    from mxgateway.credentials import redact as redact
     from mxgateway.errors import GrpcStatus as GrpcStatus
     from mxgateway.errors import MxAccessError as MxAccessError
     from mxgateway.errors import MxGatewayAuthenticationError as MxGatewayAuthenticationError
@@ -45,8 +42,10 @@ if TYPE_CHECKING:
     from mxgateway.errors import MxGatewayTimeoutError as MxGatewayTimeoutError
     from mxgateway.errors import MxGatewayTlsError as MxGatewayTlsError
     from mxgateway.errors import MxGatewayTransportError as MxGatewayTransportError
+    from mxgateway.errors import MxGatewayUsageError as MxGatewayUsageError
     from mxgateway.errors import MxGatewayWorkerError as MxGatewayWorkerError
     from mxgateway.errors import PartialBulk as PartialBulk
+    from mxgateway.errors.redaction import Gate as Gate
     from mxgateway.events.stream import EventStream as EventStream
     from mxgateway.galaxy.browse import LazyBrowseNode as LazyBrowseNode
     from mxgateway.galaxy.client import GalaxyRepositoryClient as GalaxyRepositoryClient
@@ -57,7 +56,6 @@ if TYPE_CHECKING:
     from mxgateway.galaxy.options import BrowseOptions as BrowseOptions
     from mxgateway.galaxy.options import HierarchyOptions as HierarchyOptions
     from mxgateway.galaxy.tree import GalaxyTree as GalaxyTree
-    from mxgateway.gate import Gate as Gate
     from mxgateway.options import DEFAULT_ENDPOINT as DEFAULT_ENDPOINT
     from mxgateway.options import ClientOptions as ClientOptions
     from mxgateway.options import Endpoint as Endpoint
@@ -65,9 +63,19 @@ if TYPE_CHECKING:
     from mxgateway.options import OpenSessionOptions as OpenSessionOptions
     from mxgateway.options import RetryOptions as RetryOptions
     from mxgateway.options import TlsOptions as TlsOptions
+    from mxgateway.options.credentials import ApiKey as ApiKey
+    from mxgateway.options.credentials import Secret as Secret
+    from mxgateway.options.credentials import redact as redact
+    from mxgateway.options.protocol_version import CONTRACT_FINGERPRINT as CONTRACT_FINGERPRINT
+    from mxgateway.options.protocol_version import PROTOCOL_VERSION as PROTOCOL_VERSION
+    from mxgateway.options.subscription import Overflow as Overflow
+    from mxgateway.options.subscription import RecoveryOptions as RecoveryOptions
+    from mxgateway.options.subscription import SubscriptionOptions as SubscriptionOptions
+    from mxgateway.options.tracing import CallInfo as CallInfo
+    from mxgateway.options.tracing import CallTrace as CallTrace
+    from mxgateway.options.tracing import Tracer as Tracer
     from mxgateway.session import Session as Session
     from mxgateway.session import Subscription as Subscription
-    from mxgateway.stats import ClientStats as ClientStats
     from mxgateway.subscription.updates import ConnectionChange as ConnectionChange
     from mxgateway.subscription.updates import Gap as Gap
     from mxgateway.subscription.updates import GapCause as GapCause
@@ -76,24 +84,17 @@ if TYPE_CHECKING:
     from mxgateway.subscription.updates import SubscriptionState as SubscriptionState
     from mxgateway.subscription.updates import SubscriptionStats as SubscriptionStats
     from mxgateway.subscription.updates import TagUpdate as TagUpdate
-    from mxgateway.subscription_options import Overflow as Overflow
-    from mxgateway.subscription_options import RecoveryOptions as RecoveryOptions
-    from mxgateway.subscription_options import SubscriptionOptions as SubscriptionOptions
-    from mxgateway.tags import TagValue as TagValue
-    from mxgateway.tags import TagWrite as TagWrite
-    from mxgateway.tracing import CallInfo as CallInfo
-    from mxgateway.tracing import CallTrace as CallTrace
-    from mxgateway.tracing import Tracer as Tracer
-    from mxgateway.value_text import VALUE_TYPES as VALUE_TYPES
-    from mxgateway.value_text import parse_mx_value as parse_mx_value
-    from mxgateway.value_text import parse_value as parse_value
+    from mxgateway.transport.stats import ClientStats as ClientStats
     from mxgateway.values import MxValueInput as MxValueInput
     from mxgateway.values import MxValueOutput as MxValueOutput
     from mxgateway.values import UnconvertedValue as UnconvertedValue
     from mxgateway.values import from_mx_value as from_mx_value
     from mxgateway.values import to_mx_value as to_mx_value
-    from mxgateway.versions import CONTRACT_FINGERPRINT as CONTRACT_FINGERPRINT
-    from mxgateway.versions import PROTOCOL_VERSION as PROTOCOL_VERSION
+    from mxgateway.values.tag_values import TagValue as TagValue
+    from mxgateway.values.tag_values import TagWrite as TagWrite
+    from mxgateway.values.text import VALUE_TYPES as VALUE_TYPES
+    from mxgateway.values.text import parse_mx_value as parse_mx_value
+    from mxgateway.values.text import parse_value as parse_value
     from mxgateway.wire import Timestamp as Timestamp
     from mxgateway.wire import from_json as from_json
     from mxgateway.wire import from_json_dict as from_json_dict
@@ -110,7 +111,7 @@ _MODULES: Final = {
     "alarms.messages": ("ActiveAlarm", "AlarmProviderStatus", "AlarmTransition", "SnapshotComplete"),
     "alarms.references": ("AlarmReference",),
     "client": ("GatewayClient",),
-    "credentials": ("ApiKey", "Secret", "redact"),
+    "options.credentials": ("ApiKey", "Secret", "redact"),
     "errors": (
         "GrpcStatus",
         "MxAccessError",
@@ -129,6 +130,7 @@ _MODULES: Final = {
         "MxGatewayTimeoutError",
         "MxGatewayTlsError",
         "MxGatewayTransportError",
+        "MxGatewayUsageError",
         "MxGatewayWorkerError",
         "PartialBulk",
     ),
@@ -139,7 +141,7 @@ _MODULES: Final = {
     "galaxy.hierarchy": ("HierarchyPages",),
     "galaxy.options": ("BrowseOptions", "HierarchyOptions"),
     "galaxy.tree": ("GalaxyTree",),
-    "gate": ("Gate",),
+    "errors.redaction": ("Gate",),
     "options": (
         "DEFAULT_ENDPOINT",
         "ClientOptions",
@@ -150,7 +152,7 @@ _MODULES: Final = {
         "TlsOptions",
     ),
     "session": ("Session", "Subscription"),
-    "stats": ("ClientStats",),
+    "transport.stats": ("ClientStats",),
     "subscription.updates": (
         "ConnectionChange",
         "Gap",
@@ -161,12 +163,12 @@ _MODULES: Final = {
         "SubscriptionStats",
         "TagUpdate",
     ),
-    "subscription_options": ("Overflow", "RecoveryOptions", "SubscriptionOptions"),
-    "tags": ("TagValue", "TagWrite"),
-    "tracing": ("CallInfo", "CallTrace", "Tracer"),
-    "value_text": ("VALUE_TYPES", "parse_mx_value", "parse_value"),
+    "options.subscription": ("Overflow", "RecoveryOptions", "SubscriptionOptions"),
+    "values.tag_values": ("TagValue", "TagWrite"),
+    "options.tracing": ("CallInfo", "CallTrace", "Tracer"),
+    "values.text": ("VALUE_TYPES", "parse_mx_value", "parse_value"),
     "values": ("MxValueInput", "MxValueOutput", "UnconvertedValue", "from_mx_value", "to_mx_value"),
-    "versions": ("CONTRACT_FINGERPRINT", "PROTOCOL_VERSION"),
+    "options.protocol_version": ("CONTRACT_FINGERPRINT", "PROTOCOL_VERSION"),
     "wire": ("Timestamp", "from_json", "from_json_dict", "to_json", "to_json_dict"),
 }
 _SUBMODULES: Final = frozenset({"contract", "proto", "simulator", "status", "values"})
@@ -223,7 +225,7 @@ __all__ = [  # noqa: RUF022 - sorted within its groups
     "RetryOptions",
     "Secret",
     "TlsOptions",
-    # looking on
+    # monitoring
     "CallInfo",
     "CallTrace",
     "ClientStats",
@@ -263,6 +265,7 @@ __all__ = [  # noqa: RUF022 - sorted within its groups
     "MxGatewayTimeoutError",
     "MxGatewayTlsError",
     "MxGatewayTransportError",
+    "MxGatewayUsageError",
     "MxGatewayWorkerError",
     "PartialBulk",
     # secrets in texts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from mxgateway import proto
 from mxgateway.alarms.calls import AlarmCalls
-from mxgateway.commands import requests
-from mxgateway.commands.arguments import check_text
-from mxgateway.commands.session import close_session_raw
-from mxgateway.connecting import ClientOptionFields, Given, Opening
-from mxgateway.logs import logger
-from mxgateway.methods import STREAM_EVENTS
+from mxgateway.calling import requests
+from mxgateway.calling.arguments import check_text
+from mxgateway.calling.bound_channel import speaking_channel
+from mxgateway.calling.rpcs import STREAM_EVENTS
+from mxgateway.commands.session.opener import SessionOpener
+from mxgateway.commands.session.session_commands import close_session_raw
+from mxgateway.commands.single_flight import SharedAttempt
+from mxgateway.errors.logs import logger
 from mxgateway.options import (
     DEFAULT_ENDPOINT,
     PROTOCOL_VERSION,
@@ -25,23 +27,24 @@ from mxgateway.options import (
     OpenSessionOptions,
     merge_options,
 )
+from mxgateway.options.subscription import SubscriptionFields, SubscriptionOptions
 from mxgateway.session import Session, Subscription
-from mxgateway.session_opener import SessionOpener
-from mxgateway.shared_attempt import SharedAttempt
-from mxgateway.speaking import speaking_channel
-from mxgateway.stats import ClientStats
-from mxgateway.subscription_options import SubscriptionFields, SubscriptionOptions
+from mxgateway.system.lazy_names import LazyModule
+from mxgateway.transport.calls.method import CallOptions
+from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions
-from mxgateway.transport.server_stream import ServerStream
+from mxgateway.transport.connecting.open_channel import ClientOptionFields, Given, Opening
+from mxgateway.transport.stats import ClientStats
 
 if TYPE_CHECKING:
-    from mxgateway.galaxy.client import GalaxyRepositoryClient
+    import mxgateway.galaxy.client as galaxy_client
+else:
+    galaxy_client = LazyModule("mxgateway.galaxy.client")
 
 log = logger("mxgateway.client")
 
-CLOSE_BOUND: Final = 5.0
-"""Seconds that closing the client spends on sessions that were left open; a dead gateway frees them by their lease."""
+CLOSE_TIMEOUT: Final = 5.0
+"""Seconds that closing the client spends on open sessions; a dead gateway frees them when their leases end."""
 
 _Closings = dict[asyncio.Task[proto.CloseSessionReply], Session]
 
@@ -56,10 +59,10 @@ class OpenSessionFields(TypedDict, total=False):
 
 
 class GatewayClient(AlarmCalls):
-    """A client of one gateway. Make one with `connect`, and sessions with `open_session`.
+    """A client of one gateway. `connect` creates one, `open_session` opens its sessions.
 
-    One client serves any number of sessions and tasks over one HTTP/2 connection, which is replaced when it ends. The `*_raw` methods return the
-    generated messages and raise for protocol failures only, never for an MXAccess failure.
+    One client serves any number of sessions and tasks over one HTTP/2 connection, which is replaced when it ends. The
+    `*_raw` methods return the generated messages and raise for protocol failures only, never for an MXAccess failure.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -70,19 +73,24 @@ class GatewayClient(AlarmCalls):
 
     @staticmethod
     def connect(
-        endpoint: str = DEFAULT_ENDPOINT, options: ClientOptions | None = None, **fields: Unpack[ClientOptionFields]
+        endpoint: str | Sequence[str] = DEFAULT_ENDPOINT,
+        options: ClientOptions | None = None,
+        **fields: Unpack[ClientOptionFields],
     ) -> Opening[GatewayClient]:
-        """Connect to a gateway: ``await`` the result, or use it with ``async with``. The HTTP/2 greeting has been answered then.
+        """Connect to a gateway: ``await`` the result, or use it with ``async with``.
+
+        The gateway has then answered the HTTP/2 greeting.
 
         Args:
-            endpoint: ``host:port``, ``[ipv6]:port``, or either behind ``http://`` (which goes with `plaintext`) or ``https://``.
-            options: How to talk to the gateway.
+            endpoint: ``host:port`` or ``[ipv6]:port``, optionally after ``http://`` (with `plaintext`) or ``https://``.
+                Of several, in a sequence or with commas between them, the first that can be reached is used.
+            options: How to connect to the gateway.
             fields: Fields of `ClientOptions`, instead of `options` or to replace some of them.
 
         Raises:
-            MxGatewayInvalidRequestError: The endpoint or an option is wrong; nothing was sent.
-            MxGatewayTransportError: No connection came about (`MxGatewayTlsError`, `MxGatewayTimeoutError` and `MxGatewayProtocolError` say
-                why, `phase` says where).
+            MxGatewayInvalidRequestError: The endpoint or an option is invalid; nothing was sent.
+            MxGatewayTransportError: No connection was established (`MxGatewayTlsError`, `MxGatewayTimeoutError` and
+                `MxGatewayProtocolError` say why, `phase` says where).
         """
 
         given = Given(endpoint, options, fields)
@@ -94,12 +102,12 @@ class GatewayClient(AlarmCalls):
 
     @property
     def endpoint(self) -> str:
-        """The gateway, as ``host:port``."""
+        """The gateway, as ``host:port``; of several, the one in use."""
         return str(self._channel.endpoint)
 
     @property
     def call_timeout(self) -> float | None:
-        """Default bound in seconds of the calls to come, None for none; `ClientOptions.call_timeout` until another one is set."""
+        """Default timeout of later calls in seconds, None for none; initially `ClientOptions.call_timeout`."""
         return self._channel.options.call_timeout
 
     @call_timeout.setter
@@ -110,15 +118,13 @@ class GatewayClient(AlarmCalls):
         return f"<GatewayClient of {self.endpoint}{', closed' if self._closing.begun else ''}>"
 
     def stats(self) -> ClientStats:
-        """Return what this client has done so far, in numbers: a snapshot."""
+        """Return a snapshot of this client's statistics."""
         return self._channel.stats()
 
     @property
-    def galaxy(self) -> GalaxyRepositoryClient:
-        """What the galaxy holds, asked over this client's connection; closing it closes nothing."""
-        from mxgateway.galaxy.client import GalaxyRepositoryClient
-
-        return GalaxyRepositoryClient(self._channel)
+    def galaxy(self) -> galaxy_client.GalaxyRepositoryClient:
+        """A galaxy client over this client's connection; closing it closes nothing."""
+        return galaxy_client.GalaxyRepositoryClient(self._channel)
 
     # -- sessions
 
@@ -129,13 +135,13 @@ class GatewayClient(AlarmCalls):
         timeout: float | None = None,
         **fields: Unpack[OpenSessionFields],
     ) -> Opening[Session]:
-        """Open a session: ``await`` the result, or use it with ``async with``, which closes the session at the end of the block.
+        """Open a session: ``await`` the result, or use it with ``async with``, which closes the session at its end.
 
-        Opening starts a worker process at the gateway and takes seconds there; six or more at once can exceed the gateway's limit. When the caller is
-        cancelled or runs out of time meanwhile, the session is closed as soon as it is open.
+        Opening starts a worker process at the gateway and takes seconds; six or more at once can exceed the gateway's
+        limit. If the caller is cancelled or times out meanwhile, the session is closed as soon as it is open.
 
         Args:
-            options: What to open the session with.
+            options: The session's options.
             timeout: Seconds to wait for it.
             fields: Fields of `OpenSessionOptions`, instead of `options` or to replace some of them.
 
@@ -151,7 +157,10 @@ class GatewayClient(AlarmCalls):
         return Opening(open_it)
 
     def attach_session(self, session_id: str) -> Session:
-        """Return a handle for a session that is open already; nothing is sent. Leaving its ``async with`` block does not close it."""
+        """Return a handle for a session that is already open; nothing is sent.
+
+        Leaving its ``async with`` block does not close it.
+        """
         return Session(self._channel, check_text("session_id", session_id), owned_sessions=self._sessions)
 
     # -- subscriptions
@@ -164,13 +173,13 @@ class GatewayClient(AlarmCalls):
         resume_from: Mapping[str, Any] | None = None,
         **fields: Unpack[SubscriptionFields],
     ) -> Subscription:
-        """Return a subscription to tags in a session of its own: it lasts as long as it is wanted, through every fault, and says what was lost.
+        """Return a subscription to tags in its own session: it recovers from every fault, and reports what was lost.
 
         Args:
             tags: ``Object.Attribute``, any number of them.
-            options: How it deals with a slow consumer and with interruptions.
-            resume_from: What `Subscription.export_state` of another process has returned: the subscription goes on in that session if it lives; `tags` may
-                name further ones.
+            options: How it handles a slow consumer and interruptions.
+            resume_from: The result of `Subscription.export_state` in another process: the subscription continues in
+                that session if it still exists; `tags` may add more tags.
             fields: Fields of `SubscriptionOptions`, instead of `options` or to replace some of them.
         """
         merged = merge_options(SubscriptionOptions, options, fields)
@@ -182,9 +191,9 @@ class GatewayClient(AlarmCalls):
     async def open_session_raw(
         self, request: proto.OpenSessionRequest, *, timeout: float | None = None
     ) -> proto.OpenSessionReply:
-        """Send OpenSession and return the reply; the session stays open until it is closed by its id, or its lease ends.
+        """Send OpenSession and return the reply; the session stays open until it is closed by its id or its lease ends.
 
-        When the caller is cancelled or runs out of time meanwhile, the session is closed as soon as it is open.
+        If the caller is cancelled or times out meanwhile, the session is closed as soon as it is open.
         """
         return await self._opener.open_raw(request, timeout)
 
@@ -196,7 +205,7 @@ class GatewayClient(AlarmCalls):
         return await close_session_raw(self._channel, session_id, timeout, correlation_id)
 
     async def invoke(self, request: proto.MxCommandRequest, *, timeout: float | None = None) -> proto.MxCommandReply:
-        """Send a command of any session and return the reply, once MXAccess has accepted it.
+        """Send a command of any session and return the reply, if MXAccess accepted it.
 
         Raises:
             MxAccessError: MXAccess refused the command.
@@ -206,13 +215,16 @@ class GatewayClient(AlarmCalls):
     async def invoke_raw(
         self, request: proto.MxCommandRequest, *, timeout: float | None = None
     ) -> proto.MxCommandReply:
-        """Send a command of any session and return the reply; an MXAccess failure is data, only protocol failures raise."""
+        """Send a command of any session and return the reply; only protocol failures raise, not MXAccess failures."""
         return await requests.invoke_raw(self._channel, request, timeout)
 
     def stream_events_raw(
         self, request: proto.StreamEventsRequest, *, timeout: float | None = None
     ) -> ServerStream[proto.StreamEventsRequest, proto.MxEvent]:
-        """Return a StreamEvents call of its own: an async iterator and context manager that shares nothing with the session's consumers."""
+        """Return a separate StreamEvents call: an async iterator and context manager.
+
+        It is independent of the session's other consumers.
+        """
         return ServerStream(
             self._channel, STREAM_EVENTS, request, CallOptions(timeout=timeout, session_id=request.session_id)
         )
@@ -220,27 +232,29 @@ class GatewayClient(AlarmCalls):
     # -- the end
 
     async def close(self) -> None:
-        """End every call and iterator at once, then close the sessions that are still open, within 5 s, and the connection.
+        """End every call and iterator at once, then close the open sessions, within 5 s, and the connection.
 
-        Nobody else waits for the gateway meanwhile: what was read before is still there, then reads and calls raise that the client is closed.
-        Safe to call again and from several tasks; cancelling one stops nothing.
+        No other task waits for the gateway meanwhile: iterators deliver what was already received, then reads and calls
+        raise that the client is closed. Safe to call again and from several tasks; cancelling one of them does not stop
+        the close.
         """
+        self._channel.home.check()
         await self._closing.join(self._close)
 
     async def _close(self) -> None:
         self._channel.begin_closing()
         closings = await self._close_sessions()
         await self._channel.aclose()
-        while unfinished := self._unfinished(closings):  # these have failed with their connection
+        while unfinished := self._unfinished(closings):  # these fail with their connection
             await asyncio.wait(unfinished)
         for task, session in closings.items():
             if (error := task.exception()) is not None:
                 log.warning("%s was left to its lease: %s", session.shown_id, error)
 
     async def _close_sessions(self) -> _Closings:
-        """Close the sessions, those that are just being opened as well, all at once and within `CLOSE_BOUND`."""
+        """Close all sessions concurrently within `CLOSE_TIMEOUT`, including those that are being opened."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + CLOSE_BOUND
+        end = loop.time() + CLOSE_TIMEOUT
         closings: _Closings = {}
         while (left := end - loop.time()) > 0:
             sessions = set(self._sessions)
@@ -252,9 +266,10 @@ class GatewayClient(AlarmCalls):
         return closings
 
     def _unfinished(self, closings: _Closings) -> set[asyncio.Task[Any]]:
-        return {task for task in (*closings, *self._opener.under_way) if not task.done()}
+        return {task for task in (*closings, *self._opener.pending) if not task.done()}
 
     async def __aenter__(self) -> GatewayClient:
+        self._channel.home.check()
         return self
 
     async def __aexit__(
@@ -264,12 +279,12 @@ class GatewayClient(AlarmCalls):
 
 
 class OwnSessions:
-    """The sessions of a subscription that has its own.
+    """The session source of a subscription with its own sessions.
 
     Args:
         opener: Opens them.
-        name: What they are called in the gateway's log.
-        attach: Makes a handle for a session that is open already.
+        name: Their name in the gateway's log.
+        attach: Returns a handle for a session that is already open.
     """
 
     shared: None = None
@@ -282,15 +297,15 @@ class OwnSessions:
         self.attach = attach
 
     async def open(self) -> Session:
-        """Open one, in its turn."""
+        """Open a session, at the limited rate."""
         return await self._opener.open(self._options)
 
 
 def _opened(channel: Channel, sessions: set[Session], reply: proto.OpenSessionReply) -> Session:
-    """Return the session of a reply, as one of the client's own."""
+    """Return the session for a reply, owned by the client."""
     if reply.gateway_protocol_version != PROTOCOL_VERSION:
         log.warning(
-            "%s speaks gateway protocol %d, this client was made for %d; compare the contracts with mxgw-py contract",
+            "%s speaks gateway protocol %d, this client implements %d; compare the contracts with mxgw-py contract",
             channel.endpoint, reply.gateway_protocol_version, PROTOCOL_VERSION,
         )  # fmt: skip
     return Session(channel, reply.session_id, opened=reply, owned_sessions=sessions)

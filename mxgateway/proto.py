@@ -14,6 +14,6 @@ from mxgateway.generated._flat import __all__ as __all__
 if TYPE_CHECKING:
     from mxgateway.generated._flat import *
 else:
-    from mxgateway.wire.lazy_names import lazy_names
+    from mxgateway.system.lazy_names import lazy_names
 
     __getattr__, __dir__ = lazy_names(__name__, {_flat.__name__: __all__})

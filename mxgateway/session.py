@@ -7,33 +7,36 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Unpack
 
 from mxgateway import proto
-from mxgateway.commands.arguments import check_sequence
-from mxgateway.commands.session import SessionCommands
+from mxgateway.calling.arguments import check_sequence
+from mxgateway.commands.session.session_commands import SessionCommands
 from mxgateway.events.reader import StreamCare
 from mxgateway.events.stream import EventStream
 from mxgateway.options import merge_options
+from mxgateway.options.subscription import RecoveryOptions, SubscriptionFields, SubscriptionOptions
 from mxgateway.subscription.subscription import TagSubscription
-from mxgateway.subscription_options import RecoveryOptions, SubscriptionFields, SubscriptionOptions
 from mxgateway.transport.channel import Channel
 
 
 class Subscription(TagSubscription["Session"]):
     """The values of tags: an async iterator and a context manager of `TagUpdate`, `Gap` and `ConnectionChange`.
 
-    `GatewayClient.subscribe` makes one with a session of its own, `Session.subscribe` one that shares a session. ``async with`` begins it: the event stream is open and the tags are subscribed to
-    when the block is entered; without it, the first read begins. Each tag's updates come in the order of their events and without duplicates. A subscription that is dropped ends as if it were
-    closed; one that a task waits on lives for as long as the task does.
+    `GatewayClient.subscribe` makes one with its own session, `Session.subscribe` one that shares a session. ``async
+    with`` starts it: when the block is entered, the event stream is open and the tags are subscribed. Without it, the
+    first read starts it. Each tag's updates come in the order of their events and without duplicates. A subscription
+    that is dropped ends as if it were closed; while a task waits on it, it stays alive.
     """
 
 
 class Session(SessionCommands):
     """One MXAccess session: a worker process at the gateway with one MXAccess object in it.
 
-    Every method takes `timeout`, the bound of the call in seconds (None: the client's `call_timeout`), and `correlation_id`, which the gateway writes
-    to its log (empty: a fresh one; 1,000 characters at most). A timeout or a cancellation ends the waiting and not the command.
+    Every method takes `timeout`, in seconds (None: the client's `call_timeout`), and `correlation_id`, which the
+    gateway writes to its log (empty: a generated one; 1,000 characters at most). A timeout or a cancellation ends the
+    wait, not the command.
 
-    Every method raises below `MxGatewayError`: `MxAccessError` when MXAccess refuses the command, `MxGatewaySessionError` when the
-    session is over, `MxGatewayTimeoutError` and `MxGatewayTransportError` for the way there and back.
+    Every method raises subclasses of `MxGatewayError`: `MxAccessError` if MXAccess refuses the command,
+    `MxGatewaySessionError` if the session has ended, `MxGatewayTimeoutError` and `MxGatewayTransportError` for faults
+    of the connection.
     """
 
     def __init__(
@@ -49,12 +52,12 @@ class Session(SessionCommands):
 
     @property
     def capabilities(self) -> tuple[str, ...]:
-        """What the gateway said that it can do; empty for a session that was attached by its id."""
+        """The capabilities that the gateway reported; empty for a session attached by its id."""
         return tuple(self._opened.capabilities) if self._opened is not None else ()
 
     @property
     def gateway_protocol_version(self) -> int:
-        """The gateway's protocol version; 0 for a session that was attached by its id."""
+        """The gateway's protocol version; 0 for a session attached by its id."""
         return self._opened.gateway_protocol_version if self._opened is not None else 0
 
     def __repr__(self) -> str:
@@ -64,9 +67,10 @@ class Session(SessionCommands):
         """Return the session's events in worker-sequence order: an async iterator and a context manager.
 
         Args:
-            after_worker_sequence: Resume after this sequence; 0 takes what comes, the backlog of a session without a subscriber first.
-            resume: Go on through faults of the stream for as long as the session lives; events that the gateway does not have any more show as
-                its own mark, `replay_gap`.
+            after_worker_sequence: Resume after this sequence; 0 takes what comes, starting with the backlog of a
+                session without a subscriber.
+            resume: Recover from faults of the stream for as long as the session lives; events that the gateway no
+                longer has are marked by its `replay_gap`.
         """
         care = StreamCare(RecoveryOptions()) if resume else None
         after = check_sequence(after_worker_sequence)
@@ -78,11 +82,13 @@ class Session(SessionCommands):
         options: SubscriptionOptions | None = None,
         **fields: Unpack[SubscriptionFields],
     ) -> Subscription:
-        """Return a subscription to tags that shares this session and ends with it; `GatewayClient.subscribe` outlives sessions.
+        """Return a subscription to tags that shares this session and ends with it.
+
+        One from `GatewayClient.subscribe` outlives sessions.
 
         Args:
             tags: ``Object.Attribute``, any number of them.
-            options: How it deals with a slow consumer and with interruptions.
+            options: How it handles a slow consumer and interruptions.
             fields: Fields of `SubscriptionOptions`, instead of `options` or to replace some of them.
         """
         merged = merge_options(SubscriptionOptions, options, fields)
@@ -90,7 +96,7 @@ class Session(SessionCommands):
 
 
 class SharedSession:
-    """The sessions of a subscription that shares one: that one.
+    """The session source of a subscription that shares a session: always that session.
 
     Args:
         session: The session.
@@ -104,13 +110,13 @@ class SharedSession:
         return self.shared
 
     def attach(self, session_id: str) -> Session:
-        """Return the session: nothing is handed over to one that is shared."""
+        """Return the session: a shared one is never taken over."""
         return self.shared
 
     def give_back(self, session: Session) -> None:
-        """Leave the session to whoever shares it."""
+        """Do nothing: the session belongs to its owner."""
 
     @contextlib.contextmanager
     def waiting(self, wake: Callable[[], None]) -> Iterator[None]:
-        """Wait for nothing: no other session is opened."""
+        """Do nothing: no other session is opened."""
         yield

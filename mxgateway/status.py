@@ -1,7 +1,7 @@
 """What an MxStatusProxy, an HRESULT and an OPC quality mean, in words.
 
-Nothing here needs the generated messages: a status is anything with the attributes of MxStatusProxy, and its enums are read
-by name, so that bindings made from a gateway's own files work as well.
+Nothing here needs the generated messages: a status is anything with the attributes of MxStatusProxy, and its enums are
+read by name, so that bindings generated from a gateway's own files work as well.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from mxgateway.gate import OPEN_GATE
+from mxgateway.errors.redaction import OPEN_GATE
 
 if TYPE_CHECKING:
     from mxgateway.proto import MxStatusCategory, MxStatusProxy, MxStatusSource
@@ -36,7 +36,7 @@ _CATEGORIES: Final = {
     "OTHER_ERROR": "other error",
 }
 
-# A WARNING completed; PENDING and an unset category say nothing bad yet.
+# A WARNING completed; PENDING and an unset category report no failure yet.
 _NO_FAILURE: Final = frozenset({"UNSPECIFIED", "OK", "PENDING", "WARNING"})
 
 # LMX is the in-process part of Message Exchange, NMX its network part (ArchestrA Object Toolkit, MxStatusSource).
@@ -50,7 +50,7 @@ _SOURCES: Final = {
     "RESPONDING_AUTOMATION_OBJECT": "the responding automation object",
 }
 
-# The members of the vendor's MxStatusDetail whose numbers are public, and what was observed on live systems.
+# The members of the vendor's MxStatusDetail whose numbers are public, and some observed on live systems.
 _DETAILS: Final = {
     1: "the request timed out",
     2: "communication error with the platform",
@@ -66,14 +66,14 @@ _DETAILS: Final = {
 
 @lru_cache(maxsize=64, typed=True)
 def is_failure(category: MxStatusCategory | str | None) -> bool:
-    """Tell whether a status category means that the operation failed.
+    """Return whether a status category means that the operation failed.
 
     Args:
         category: The enum value, or its name with or without the enum's prefix. None counts as unset.
 
     Returns:
-        False for OK, PENDING, WARNING and an unset category; True for every other, one without a name included. The COM
-        number `success` of a status is no boolean (native OK is −1) and is not looked at.
+        False for OK, PENDING, WARNING and an unset category; True for every other, including one without a name. The
+        COM number `success` of a status is not a boolean (native OK is −1) and is ignored.
     """
     return _name(category, "MX_STATUS_CATEGORY_") not in _NO_FAILURE
 
@@ -90,7 +90,7 @@ def explain_status(status: MxStatusProxy) -> str:
         status: An MxStatusProxy, or anything with its attributes.
 
     Returns:
-        Category, source, detail and the gateway's own text, as far as they are set; numbers where there is no name.
+        Category, source, detail and the gateway's own text, as far as they are set; a number if there is no name.
     """
     category = _name(status.category, "MX_STATUS_CATEGORY_")
     parts = [_CATEGORIES.get(category) or _spelled(category) or f"status category {status.raw_category}"]
@@ -109,13 +109,13 @@ def explain_status(status: MxStatusProxy) -> str:
 
 
 def is_said(text: str, reasons: Iterable[str]) -> bool:
-    """Tell whether one of several reasons says a text already; case and a full stop make no difference."""
-    told = text.strip().rstrip(".").casefold()
-    return any(told in reason.casefold() for reason in reasons)
+    """Return whether one of the reasons already contains a text, ignoring case and a final full stop."""
+    needle = text.strip().rstrip(".").casefold()
+    return any(needle in reason.casefold() for reason in reasons)
 
 
 def explain_detail(detail: int) -> str:
-    """Return what a detail number of a status means, or the number alone where its meaning is not public.
+    """Return what a detail number of a status means, or the number alone if its meaning is not public.
 
     Args:
         detail: `detail` of an MxStatusProxy.
@@ -125,7 +125,7 @@ def explain_detail(detail: int) -> str:
 
 
 def _name(value: MxStatusCategory | MxStatusSource | str | None, prefix: str) -> str:
-    """Return the enum name without prefix; "UNSPECIFIED" for what is unset, "" for a number without a name."""
+    """Return the enum name without its prefix; "UNSPECIFIED" if unset, "" for a number without a name."""
     name = value if isinstance(value, str) else getattr(value, "name", None)
     if name is None:
         return "" if value else "UNSPECIFIED"
@@ -133,7 +133,7 @@ def _name(value: MxStatusCategory | MxStatusSource | str | None, prefix: str) ->
 
 
 def _spelled(name: str) -> str:
-    """Return a name that a newer contract has as words."""
+    """Return a name from a newer contract as words."""
     return name.replace("_", " ").lower()
 
 
@@ -146,23 +146,24 @@ class _Meaning(NamedTuple):
     words: str
 
 
-# Windows SDK, winerror.h and corerror.h. Only what a COM server such as MXAccess, or the .NET gateway around it, returns.
+# Windows SDK, winerror.h and corerror.h. Only what a COM server such as MXAccess, or the .NET gateway around it,
+# returns.
 _HRESULTS: Final = {
     0x00000000: _Meaning("S_OK", "success"),
-    0x00000001: _Meaning("S_FALSE", "success, with a negative answer"),
+    0x00000001: _Meaning("S_FALSE", "success, but the answer is false"),
     0x80004001: _Meaning("E_NOTIMPL", "not implemented"),
     0x80004002: _Meaning("E_NOINTERFACE", "no such interface; also a failed cast"),
     0x80004003: _Meaning("E_POINTER", "invalid pointer"),
     0x80004004: _Meaning("E_ABORT", "aborted"),
     0x80004005: _Meaning("E_FAIL", "unspecified failure"),
-    0x8000000A: _Meaning("E_PENDING", "the data are not yet available"),
+    0x8000000A: _Meaning("E_PENDING", "the data is not yet available"),
     0x8000FFFF: _Meaning("E_UNEXPECTED", "catastrophic failure"),
     0x80010001: _Meaning("RPC_E_CALL_REJECTED", "the callee rejected the call"),
     0x80010007: _Meaning("RPC_E_SERVER_DIED", "the callee is gone; the call may have been carried out"),
     0x80010012: _Meaning("RPC_E_SERVER_DIED_DNE", "the callee is gone; the call was not carried out"),
     0x80010100: _Meaning("RPC_E_SYS_CALL_FAILED", "system call failed"),
     0x80010105: _Meaning("RPC_E_SERVERFAULT", "the server threw an exception"),
-    0x80010106: _Meaning("RPC_E_CHANGED_MODE", "the thread's apartment is of another kind"),
+    0x80010106: _Meaning("RPC_E_CHANGED_MODE", "the thread already has another apartment kind"),
     0x80010108: _Meaning("RPC_E_DISCONNECTED", "the object has disconnected from its clients"),
     0x8001010A: _Meaning("RPC_E_SERVERCALL_RETRYLATER", "the server is busy; try again later"),
     0x8001010B: _Meaning("RPC_E_SERVERCALL_REJECTED", "the server rejected the call"),
@@ -226,7 +227,7 @@ _FIRST_INTERFACE_CODE: Final = 0x0200
 
 
 def hresult_failed(hresult: int) -> bool:
-    """Tell whether an HRESULT is a failure: its top bit is set, however the number is written.
+    """Return whether an HRESULT is a failure, that is, whether its top bit is set.
 
     Args:
         hresult: Signed or unsigned.
@@ -241,10 +242,10 @@ def explain_hresult(hresult: int) -> str:
         hresult: Signed (as the contract carries it) or unsigned.
 
     Returns:
-        The number in hexadecimal, then its name and meaning, or its facility and code when it has no well-known name.
+        The number in hexadecimal, then its name and meaning, or its facility and code if it has no well-known name.
     """
     if not -(2**31) <= hresult < 2**32:
-        return f"{hresult}, which is no HRESULT"
+        return f"{hresult}, which is not an HRESULT"
     number = hresult & 0xFFFFFFFF
     known = _HRESULTS.get(number)
     if known is not None:
@@ -252,7 +253,7 @@ def explain_hresult(hresult: int) -> str:
     outcome = "failure" if hresult_failed(number) else "success"
     facility, code = number >> 16 & 0x1FFF, number & 0xFFFF
     if facility == _INTERFACE_FACILITY and code >= _FIRST_INTERFACE_CODE:
-        return f"0x{number:08X}: {outcome} that the interface itself defines (code 0x{code:04X}); see the statuses"
+        return f"0x{number:08X}: {outcome} defined by the interface itself (code 0x{code:04X}); see the statuses"
     where = f", facility {_FACILITIES.get(facility, facility)}" if facility else " without a facility"
     return f"0x{number:08X}: {outcome}{where}, code {code}"
 
@@ -290,16 +291,16 @@ def quality_kind(quality: int) -> QualityKind:
     """Return the class of an OPC quality: the upper two bits of its low byte.
 
     Args:
-        quality: As an event or a read carries it; 192 is good, 64 uncertain, 0 bad.
+        quality: From an event or a read; 192 is good, 64 uncertain, 0 bad.
 
     Returns:
-        The class. The bit pattern that OPC reserves counts as bad.
+        The class. The reserved bit pattern of OPC counts as bad.
     """
     return _QUALITY_KINDS[quality >> 6 & 0b11]
 
 
 def is_good(quality: int) -> bool:
-    """Tell whether an OPC quality is of the good class, whatever its sub-status."""
+    """Return whether an OPC quality is good, whatever its sub-status."""
     return quality_kind(quality) == "good"
 
 
@@ -307,10 +308,10 @@ def explain_quality(quality: int) -> str:
     """Return one line that says what an OPC quality means.
 
     Args:
-        quality: As an event or a read carries it.
+        quality: From an event or a read.
 
     Returns:
-        Class, sub-status, limit and the vendor's own byte, as far as they say something: ``bad: out of service``.
+        Class, sub-status, limit and the vendor's byte, as far as they are set: ``bad: out of service``.
     """
     kind = quality_kind(quality)
     substatus = quality >> 2 & 0b1111

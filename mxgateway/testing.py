@@ -1,6 +1,6 @@
 """A pytest plugin: a simulated gateway as a fixture.
 
-Name it in the top-level ``conftest.py``, or in a test module::
+Load it in the top-level ``conftest.py``, or in a test module::
 
     pytest_plugins = ["mxgateway.testing"]
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @pytest_asyncio.fixture
 async def simulated_gateway() -> AsyncIterator[SimulatedGateway]:
-    """A gateway of the test's own, with the small plant, at a free port of this machine."""
+    """A simulated gateway for this test, with the small plant, on a free local port."""
     from mxgateway.simulator import SimulatedGateway
 
     async with SimulatedGateway() as gateway:

@@ -1,1 +1,1 @@
-"""The `mxgw-py` command: the MXAccess Gateway for pipelines, commissioning and looking."""
+"""The `mxgw-py` command: the MXAccess Gateway for pipelines, commissioning and inspection."""

@@ -1,4 +1,4 @@
-"""Entry point: runs one command line and turns whatever happens into an exit code."""
+"""Entry point: runs one command line and turns the outcome into an exit code."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import click
 from click.exceptions import Exit
 
 import mxgateway
-from mxgateway_cli.app import App
-from mxgateway_cli.output import ClosedPipe, discard_stdout, is_closed_pipe, prepare_stdout
-from mxgateway_cli.registry import COMPLETION_VARIABLE, PROGRAM, LazyGroup
+from mxgateway_cli.help.docstrings import described
+from mxgateway_cli.help.registry import COMPLETION_VARIABLE, PROGRAM, LazyGroup
+from mxgateway_cli.running.app import App
+from mxgateway_cli.terminal.stdout import ClosedPipe, discard_stdout, is_closed_pipe, prepare_streams
 
 _DONE: Final = 0
 _THREAD_GRACE_SECONDS: Final = 0.1
@@ -28,18 +29,19 @@ _THREAD_GRACE_SECONDS: Final = 0.1
 )
 @click.version_option(mxgateway.__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 @click.pass_context
+@described
 def cli(ctx: click.Context) -> None:
     """Talk to an MXAccess Gateway.
 
-    Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 20 waited in vain, 21 some
-    entries failed, 22 MXAccess refused, 64 + gRPC status when a call failed, 130 and 143 interrupted.
+    Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 usage error, 20 timed out, 21
+    some entries failed, 22 refused by MXAccess, 64 + gRPC status when a call failed, 129 SIGHUP, 130 SIGINT, 143 SIGTERM.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
 
 def main() -> NoReturn:
-    """Run the process's command line and end the process with its exit code."""
+    """Run the process's command line and exit with its code."""
     leave(run(sys.argv[1:]))
 
 
@@ -50,9 +52,9 @@ def run(arguments: Sequence[str]) -> int:
         arguments: The words after the program's name.
 
     Returns:
-        The exit code. No exception leaves.
+        The exit code. Never raises.
     """
-    prepare_stdout()
+    prepare_streams()
     app = App(arguments)
     try:
         code = _invoke(arguments, app)
@@ -73,7 +75,7 @@ def run(arguments: Sequence[str]) -> int:
 def _invoke(arguments: Sequence[str], app: App) -> int:
     """Answer a shell that asks for completions, or run the command.
 
-    `click.Command.main` would do both, but it ends the process by itself with a code of its own when a pipe is closed.
+    `click.Command.main` does both, but exits the process with a code of its own when a pipe is closed.
     """
     instruction = os.environ.get(COMPLETION_VARIABLE)
     if instruction:
@@ -89,7 +91,7 @@ def _invoke(arguments: Sequence[str], app: App) -> int:
 
 
 def _report(app: App, error: BaseException) -> int:
-    from mxgateway_cli.failures import describe, signal_code
+    from mxgateway_cli.terminal.failures import describe, signal_code
 
     app.trace(error)
     code = signal_code(error)
@@ -101,7 +103,7 @@ def _report(app: App, error: BaseException) -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process with `code`, without waiting for a thread that a slow name server holds."""
+    """Exit the process with `code`, without waiting for a thread that hangs in a slow name lookup."""
     for thread in threading.enumerate():
         if thread is threading.current_thread() or thread.daemon:
             continue
@@ -109,6 +111,6 @@ def leave(code: int) -> NoReturn:
         if thread.is_alive():
             sys.stdout.flush()
             os._exit(code)
-    # Nothing is left to be freed: the interpreter's last collections would look at every object for nothing.
+    # Nothing is left to free: this spares the interpreter its final garbage collections.
     gc.freeze()
     sys.exit(code)

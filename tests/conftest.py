@@ -8,6 +8,7 @@ import gc
 import inspect
 import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ PATIENCE = 60.0
 
 def pytest_configure(config: pytest.Config) -> None:
     use_named_loop()
+    _keep_no_examples_where_none_can_be_written()
     config.addinivalue_line(
         "markers", "packaging: builds and installs the distribution; deselect with -m 'not packaging'"
     )
@@ -29,6 +31,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """Use one worker more than there are cores: a third of a test's time is waiting for timers and for other processes."""
     return (os.cpu_count() or 1) + 1
+
+
+def _keep_no_examples_where_none_can_be_written() -> None:
+    """Let hypothesis do without a folder in somebody else's checkout: its warning about it would be an error here."""
+    kept = Path.cwd() / ".hypothesis"
+    if not os.access(kept if kept.exists() else kept.parent, os.W_OK | os.X_OK):
+        from hypothesis import settings
+
+        settings.register_profile("read-only", database=None)
+        settings.load_profile("read-only")
 
 
 LONGEST = (

@@ -1,1 +1,1 @@
-"""Alarms: the feed, the active ones, their acknowledgement, and the board that keeps them right."""
+"""Alarms: the feed, the active alarms, acknowledgements, and the board that survives faults."""

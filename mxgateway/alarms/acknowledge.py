@@ -1,47 +1,47 @@
-"""Acknowledging an alarm: sent once, and what became of it is told exactly."""
+"""Acknowledges an alarm: sends the request once and reports the outcome exactly."""
 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
 from mxgateway import proto, status
 from mxgateway.alarms.references import AlarmReference
-from mxgateway.commands.arguments import check_correlation_id, check_text
-from mxgateway.commands.replies import check_protocol, hide_secrets, malformed, mxaccess_error
-from mxgateway.commands.requests import new_correlation_id
+from mxgateway.calling.arguments import check_correlation_id, check_text
+from mxgateway.calling.replies import check_protocol, hide_secrets, malformed, mxaccess_error
+from mxgateway.calling.requests import new_correlation_id
+from mxgateway.calling.rpcs import ACKNOWLEDGE_ALARM
 from mxgateway.errors import CallSite, GrpcStatus, MxGatewayError
-from mxgateway.faults import is_unprocessed
-from mxgateway.methods import ACKNOWLEDGE_ALARM
-from mxgateway.transport.calls import unary
+from mxgateway.errors.faults import is_unprocessed
+from mxgateway.transport.calls.method import CallOptions, Progress, site_of
+from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, Progress, site_of
 from mxgateway.wire import has_field
 
-_REFUSALS: Final = frozenset(
+_NOTHING_DONE: Final = frozenset(
     {
         GrpcStatus.UNAUTHENTICATED, GrpcStatus.PERMISSION_DENIED, GrpcStatus.INVALID_ARGUMENT, GrpcStatus.OUT_OF_RANGE,
         GrpcStatus.NOT_FOUND, GrpcStatus.FAILED_PRECONDITION, GrpcStatus.UNIMPLEMENTED,
     }
 )  # fmt: skip
-"""The statuses that say that nothing was done."""
+"""Statuses that mean nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmAcknowledgement:
-    """The alarm provider has accepted an acknowledgement."""
+    """An acknowledgement that the alarm provider accepted."""
 
     reference: AlarmReference
-    """What was acknowledged."""
+    """The acknowledged alarm."""
     hresult: int | None
-    """What the provider returned: 0; None when the gateway told its success by a status alone."""
+    """The provider's result: 0; None when the gateway reported success by a status alone."""
     diagnostic: str
-    """What the gateway says to it, for the log; often empty."""
+    """The gateway's diagnostic text, for the log; often empty."""
     correlation_id: str
-    """Names the call in the gateway's log."""
-    reply: proto.AcknowledgeAlarmReply
+    """Identifies the call in the gateway's log."""
+    reply: proto.AcknowledgeAlarmReply = field(hash=False)
     """The raw reply."""
 
 
@@ -72,7 +72,7 @@ async def acknowledge_alarm(
 async def acknowledge_alarm_raw(
     channel: Channel, request: proto.AcknowledgeAlarmRequest, timeout: float | None
 ) -> proto.AcknowledgeAlarmReply:
-    """Send AcknowledgeAlarm once and return the reply; what the alarm provider says is data here."""
+    """Send AcknowledgeAlarm once and return the reply; the alarm provider's result is data here."""
     progress = Progress()
     options = CallOptions(timeout=timeout, correlation_id=request.client_correlation_id, progress=progress)
     try:
@@ -87,7 +87,7 @@ async def acknowledge_alarm_raw(
 
 
 def _check_outcome(reply: proto.AcknowledgeAlarmReply, reference: AlarmReference, site: CallSite) -> None:
-    """Refuse what is no success: a native failure, and a reply that does not tell the native outcome."""
+    """Raise for a native failure, and for a reply without a native outcome."""
     statuses = [reply.status] if has_field(reply, "status") else []
     refused = reply.protocol_status.code == proto.ProtocolStatusCode.MXACCESS_FAILURE
     if refused or reply.hresult or status.failures(statuses):
@@ -97,18 +97,18 @@ def _check_outcome(reply: proto.AcknowledgeAlarmReply, reference: AlarmReference
         answer: Any = reply
         raise mxaccess_error(subject, reply.hresult, statuses, diagnostic, answer, site)
     if reply.hresult is None and not statuses:
-        raise malformed("the OK reply to AcknowledgeAlarm does not tell what the alarm provider returned", site, reply)
+        raise malformed("the OK reply to AcknowledgeAlarm has no result from the alarm provider", site, reply)
 
 
 def _leaves_doubt(error: MxGatewayError) -> bool:
-    """Tell whether the gateway may have acknowledged the alarm although the call failed."""
-    return not is_unprocessed(error.__cause__) and error.grpc_status not in _REFUSALS
+    """Return whether the gateway may have acknowledged the alarm although the call failed."""
+    return not is_unprocessed(error.__cause__) and error.grpc_status not in _NOTHING_DONE
 
 
 def _in_doubt(error: MxGatewayError) -> MxGatewayError:
-    """Return the error for an acknowledgement whose outcome nobody has told."""
+    """Return the error for an acknowledgement with an unknown outcome."""
     own = copy.copy(error)
-    own.message = f"{error.message}; whether the alarm was acknowledged is not known"
-    own.hint = "look at the alarm's state before acknowledging again; the client has not repeated it"
+    own.message = f"{error.message}; it is unknown whether the alarm was acknowledged"
+    own.hint = "check the alarm's state before you acknowledge again; the client did not retry"
     own.args = (f"{own.message}; {own.hint}",)
     return own

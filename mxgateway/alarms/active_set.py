@@ -1,4 +1,4 @@
-"""The set of active alarms, from snapshots and transitions. It knows nothing of connections."""
+"""The set of active alarms, built from snapshots and transitions. Independent of connections."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from mxgateway import proto
-from mxgateway.alarms.changes import AlarmChange, AlarmChangeKind, is_same_occurrence, kind_between
+from mxgateway.alarms.changes import AlarmChange, AlarmChangeKind, is_same_occurrence, is_same_state, kind_between
+from mxgateway.alarms.memory_limits import weight
 from mxgateway.alarms.messages import ActiveAlarm, AlarmTransition
-from mxgateway.alarms.weights import weight
-from mxgateway.gate import OPEN_GATE
-from mxgateway.logs import logger
+from mxgateway.errors.logs import logger
+from mxgateway.errors.redaction import OPEN_GATE
 from mxgateway.subscription.updates import Origin
 
 log = logger("mxgateway.alarms")
@@ -20,7 +20,7 @@ _Kind = proto.AlarmTransitionKind
 _State = proto.AlarmConditionState
 
 _CONFIGURED: Final = ("type_name", "category", "description", "limit")
-"""What is configured for an alarm, whoever tells it."""
+"""Configuration of an alarm: the same from every provider."""
 _OF_OCCURRENCE: Final = ("raised_at", "value")
 _OF_ACKNOWLEDGEMENT: Final = ("operator", "comment")
 
@@ -29,54 +29,56 @@ class ActiveSet:
     """The alarms that are active, by full reference.
 
     Args:
-        show: Makes a text of the gateway's fit for the log.
+        show: Redacts a gateway's text for the log.
     """
 
     def __init__(self, show: Callable[[str], str] = OPEN_GATE.line) -> None:
         self._show = show
         self.alarms: dict[str, ActiveAlarm] = {}
-        """The set; changed in place, so that a view of it stays one."""
+        """The set; changed in place, so that a view of it stays valid."""
         self.weight = 0
-        """As how many alarms of an ordinary size they count."""
-        self._told_unknown = False
+        """The size of the set, in alarms of ordinary size."""
+        self._warned_unknown = False
 
     def replace(self, snapshot: Iterable[ActiveAlarm]) -> list[AlarmChange]:
-        """Take a whole snapshot, and return how the set differs from it; alarms that are gone come first."""
-        told = {alarm.reference: alarm for alarm in snapshot if alarm.is_active}
+        """Replace the set with a snapshot and return the changes, cleared alarms first."""
+        reported = {alarm.reference: alarm for alarm in snapshot if alarm.is_active}
         changes = [
-            self._cleared(alarm, None) for reference, alarm in list(self.alarms.items()) if reference not in told
+            self._cleared(alarm, None) for reference, alarm in list(self.alarms.items()) if reference not in reported
         ]
-        changes += filter(None, [self._put(alarm, None) for alarm in told.values()])
+        changes += filter(None, [self._put(alarm, None) for alarm in reported.values()])
         return changes
 
     def apply(self, transition: AlarmTransition) -> AlarmChange | None:
-        """Take a transition, and return the change of the set; None when there is none."""
+        """Apply a transition and return the resulting change; None if there is none."""
         before = self.alarms.get(transition.reference)
         match transition.kind:
             case _Kind.RAISE:
-                return self._put(_after(transition, _State.ACTIVE), transition)
+                return self._put(_alarm_after(transition, _State.ACTIVE), transition)
             case _Kind.RETRIGGER:
-                change = self._put(_after(transition, _State.ACTIVE), transition)
+                change = self._put(_alarm_after(transition, _State.ACTIVE), transition)
                 if change is None or before is None:
                     return change
                 return replace(change, kind=AlarmChangeKind.RETRIGGERED)
             case _Kind.ACKNOWLEDGE:  # of an alarm that was cleared before it was acknowledged: it is not active
-                return self._put(_after(transition, _State.ACTIVE_ACKED), transition) if before is not None else None
+                return (
+                    self._put(_alarm_after(transition, _State.ACTIVE_ACKED), transition) if before is not None else None
+                )
             case _Kind.CLEAR:
                 return self._cleared(before, transition) if before is not None else None
         self._note_unknown(transition)
         return None
 
     def agrees_with(self, alarms: Iterable[ActiveAlarm]) -> bool:
-        """Tell whether the same alarms are active, in the same states, as somebody else says."""
-        told = {alarm.reference: alarm.state for alarm in alarms if alarm.is_active}
-        return told == {reference: alarm.state for reference, alarm in self.alarms.items()}
+        """Return whether `alarms` has the same active alarms in the same states."""
+        reported = {alarm.reference: alarm.state for alarm in alarms if alarm.is_active}
+        return reported == {reference: alarm.state for reference, alarm in self.alarms.items()}
 
     def _put(self, alarm: ActiveAlarm, transition: AlarmTransition | None) -> AlarmChange | None:
         before = self.alarms.get(alarm.reference)
         if before is not None and alarm.degraded:
-            alarm = _with_what_is_known(before, alarm)
-        if alarm == before:
+            alarm = _filled_from(before, alarm)
+        if is_same_state(alarm, before):
             return None
         self.alarms[alarm.reference] = alarm
         self.weight += weight(alarm) - (weight(before) if before is not None else 0)
@@ -87,15 +89,15 @@ class ActiveSet:
         self.weight -= weight(before)
         alarm = replace(before, state=_State.INACTIVE)
         if transition is not None:
-            alarm = _after(transition, _State.INACTIVE)
-            alarm = _with_what_is_known(before, alarm) if alarm.degraded else alarm
+            alarm = _alarm_after(transition, _State.INACTIVE)
+            alarm = _filled_from(before, alarm) if alarm.degraded else alarm
         return _change(AlarmChangeKind.CLEARED, alarm, before, transition)
 
     def _note_unknown(self, transition: AlarmTransition) -> None:
-        if not self._told_unknown:
-            self._told_unknown = True
+        if not self._warned_unknown:
+            self._warned_unknown = True
             log.warning(
-                "%s has a transition of kind %d, which this client does not know; it is left out, further ones silently",
+                "%s has a transition of kind %d, which this client does not know; it is ignored, further ones silently",
                 self._show(transition.reference), int(transition.kind),
             )  # fmt: skip
 
@@ -107,8 +109,8 @@ def _change(
     return AlarmChange(kind=kind, alarm=alarm, before=before, origin=origin, transition=transition)
 
 
-def _after(transition: AlarmTransition, state: proto.AlarmConditionState) -> ActiveAlarm:
-    """Return how an alarm stands after a transition."""
+def _alarm_after(transition: AlarmTransition, state: proto.AlarmConditionState) -> ActiveAlarm:
+    """Return an alarm's state after a transition."""
     return ActiveAlarm(
         reference=transition.reference, source=transition.source, type_name=transition.type_name, state=state,
         severity=transition.severity, raised_at=transition.raised_at, changed_at=transition.time,
@@ -118,8 +120,8 @@ def _after(transition: AlarmTransition, state: proto.AlarmConditionState) -> Act
     )  # fmt: skip
 
 
-def _with_what_is_known(before: ActiveAlarm, alarm: ActiveAlarm) -> ActiveAlarm:
-    """Return an alarm that subtags tell, with what they do not know as it was told before."""
+def _filled_from(before: ActiveAlarm, alarm: ActiveAlarm) -> ActiveAlarm:
+    """Return an alarm reported by subtags, with the fields they lack filled from the earlier state."""
     names = list(_CONFIGURED)
     if is_same_occurrence(before, alarm):
         names += _OF_OCCURRENCE

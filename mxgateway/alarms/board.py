@@ -1,4 +1,4 @@
-"""The alarm board as its consumer sees it."""
+"""The alarm board, as its consumer sees it."""
 
 from __future__ import annotations
 
@@ -8,43 +8,49 @@ from types import MappingProxyType
 from typing import Final
 
 from mxgateway.alarms.changes import BoardChange
+from mxgateway.alarms.memory_limits import MOST_ALARMS
 from mxgateway.alarms.messages import ActiveAlarm, AlarmProviderStatus
 from mxgateway.alarms.supervisor import BoardSupervisor
-from mxgateway.alarms.weights import MOST_ALARMS
-from mxgateway.commands.arguments import UINT32_MAX, check_range, check_text
+from mxgateway.calling.arguments import UINT32_MAX, check_range, check_text
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.options import check_timeout
+from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.subscription.states import OVER
 from mxgateway.subscription.updates import SubscriptionState
-from mxgateway.subscription_options import RecoveryOptions
 from mxgateway.transport.channel import Channel
 
 STALE_AFTER: Final = 60.0
-"""Seconds of silence after which a board asks the gateway what is active."""
+"""Seconds of silence after which a board queries the active alarms."""
 STALE_TIMEOUT: Final = 10.0
-"""Seconds that the answer may take."""
+"""Timeout of that query, in seconds."""
 
 
 class AlarmBoard:
-    """The active alarms, kept right through every fault: an async iterator and a context manager of `AlarmChange`, `AlarmProviderStatus` and `ConnectionChange`.
+    """The active alarms, kept current through faults.
 
-    ``async with`` begins it: every active alarm is in `active` when the block is entered, and the iterator yields what changes from then on. Without the block the first read
-    begins it, and the alarms that are active come as changes, too.
+    An async iterator and context manager; it yields `AlarmChange`, `AlarmProviderStatus` and `ConnectionChange`.
 
-    After a fault, and when the alarms come from another provider, the active alarms are read anew and the differences are yielded as changes; an alarm that has stayed as it was
-    yields none. What was raised and cleared within an interruption is never known.
+    ``async with`` starts the board: every active alarm is in `active` when the block is entered, and the iterator
+    yields later changes. Without the block the first read starts it, and the alarms already active are yielded as
+    changes too.
 
-    A board that is dropped ends as if it were closed; one that a task waits on lives for as long as the task does.
+    After a fault, and when the alarm provider changes, the board reads the active alarms again and yields the
+    differences as changes. An unchanged alarm yields none. Alarms raised and cleared during an interruption are never
+    seen.
+
+    A board that is garbage collected is closed. A board that a task waits on lives as long as the task.
 
     Args:
         channel: Where to call.
-        prefix: Only alarms whose full reference starts with this; empty is all.
-        recovery: How interruptions end; None takes the defaults.
-        stale_after: Seconds without a message after which the gateway is asked for the active alarms: without an answer within `stale_timeout` the feed counts as lost, and
-            with another answer than the board it is begun anew. None trusts the connection's keepalive alone, which does not see a gateway whose alarms hang.
-        stale_timeout: Seconds that the answer may take.
-        max_alarms: Alarms that the board holds at the most; one counts as another one for each 1,024 characters of its texts and values. With more of them it fails with
-            MxGatewayLimitError: no plant has so many, and a gateway that goes on telling them takes all the memory.
+        prefix: Only alarms whose full reference starts with this; empty for all.
+        recovery: How to recover from interruptions; None for the defaults.
+        stale_after: Seconds without a message after which the board queries the active alarms. Without an answer within
+            `stale_timeout` the feed counts as lost; if the answer differs from the board, the feed is restarted. None
+            relies on the connection's keepalive alone, which does not detect a gateway whose alarms hang.
+        stale_timeout: Timeout of that query, in seconds.
+        max_alarms: Most alarms on the board; every 1,024 characters of an alarm's texts and values count as another
+            alarm. More raise MxGatewayLimitError: no plant has so many, and a gateway that keeps sending them would use
+            up the memory.
     """
 
     def __init__(
@@ -66,33 +72,34 @@ class AlarmBoard:
         self._supervisor = BoardSupervisor(
             channel, check_text("prefix", prefix), recovery or RecoveryOptions(), stale_after, stale_timeout, max_alarms
         )
+        self._home = channel.home
         self._view = MappingProxyType(self._supervisor.active.alarms)
-        # The supervisor's task knows nothing of the board, so that the last reference to the board is its consumer's.
-        weakref.finalize(self, self._supervisor.end_from_anywhere).atexit = False
+        # The supervisor's task does not reference the board, so the consumer holds the last reference to it.
+        weakref.finalize(self, channel.home.call_soon, self._supervisor.end).atexit = False
 
-    # -- what is known
+    # -- current state
 
     @property
     def active(self) -> Mapping[str, ActiveAlarm]:
-        """The active alarms by full reference: a view of the present set, which may be ahead of the changes that the iterator has yielded.
+        """The active alarms by full reference: a live view, which may be ahead of the changes yielded by the iterator.
 
-        While `state` is not CONNECTED it is what was known last.
+        While `state` is not CONNECTED it holds the last known alarms.
         """
         return self._view
 
     @property
     def provider(self) -> AlarmProviderStatus | None:
-        """Where the alarms come from; None before the gateway has told."""
+        """Where the alarms come from; None until the gateway reports it."""
         return self._supervisor.provider
 
     @property
     def state(self) -> SubscriptionState:
-        """How the board stands."""
+        """The state of the board."""
         return self._supervisor.board.state
 
     @property
     def conflated(self) -> int:
-        """How many changes the consumer did not take in time, so that a newer one of the same alarm stands for them."""
+        """How many changes were replaced by a newer one of the same alarm because the consumer was too slow."""
         return self._supervisor.queue.conflated
 
     def __repr__(self) -> str:
@@ -101,12 +108,13 @@ class AlarmBoard:
     # -- changes
 
     async def __anext__(self) -> BoardChange:
+        self._home.check()
         supervisor, has_waited = self._supervisor, False
         while (change := supervisor.queue.pop()) is None:
             supervisor.raise_fault(again=has_waited)
             if self.state in OVER:
                 raise StopAsyncIteration
-            if not supervisor.start():  # a task that is eager may have ended what it has begun: look first, then wait
+            if not supervisor.start():  # an eager task may already have ended what it started: check first, then wait
                 await supervisor.arrival()
                 has_waited = True
         return change
@@ -115,12 +123,13 @@ class AlarmBoard:
         return self
 
     async def __aenter__(self) -> AlarmBoard:
+        self._home.check()
         try:
             self._supervisor.start()
             await self._supervisor.settled.wait()
             self._supervisor.raise_fault(again=True)
         except BaseException:
-            await self.aclose()  # a block that was not entered is not left, either
+            await self.aclose()  # __aexit__ does not run when __aenter__ fails
             raise
         self._supervisor.queue.forget_alarms()  # `active` has them
         return self
@@ -129,10 +138,12 @@ class AlarmBoard:
         await self.aclose()
 
     def wake(self) -> None:
-        """Try at once to end an interruption."""
+        """Try to reconnect now."""
+        self._home.check()
         self._supervisor.wake()
 
     async def aclose(self) -> None:
-        """End the board; `active` stays as it is. Idempotent, and safe to be cancelled: the end goes on."""
+        """Close the board; `active` stays as it is. Idempotent. If cancelled, closing continues."""
+        self._home.check()
         self._supervisor.end()
         await self._supervisor.ended()

@@ -1,4 +1,4 @@
-"""What waits for the consumer of an alarm board: every change, and for a slow consumer the last one of each alarm."""
+"""The queue of an alarm board's consumer: every change, or for a slow consumer the last change of each alarm."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from collections.abc import Hashable
 from typing import Final
 
 from mxgateway.alarms.changes import AlarmChange, BoardChange, merged
-from mxgateway.alarms.weights import weight
-from mxgateway.logs import logger
+from mxgateway.alarms.memory_limits import weight
+from mxgateway.errors.logs import logger
 from mxgateway.subscription.updates import ConnectionChange
 
 log = logger("mxgateway.alarms")
 
 QUEUE_LIMIT: Final = 10_000
-"""Changes that wait one by one: the length of the gateway's own event queue."""
+"""Changes queued one by one: the length of the gateway's own event queue."""
 
 
 class ChangeQueue:
     """The changes that the consumer has not taken.
 
-    Up to a limit each waits by itself; a long one counts as more (see `weights`). Beyond it, until half of that has been taken, only the last one of each alarm waits and stands for the older ones: what counts
-    is the set that they lead to. So the queue never holds more than the limit, or one change for each alarm that was or is active.
+    Up to a limit, changes are queued one by one; a long one counts as several (see `weights`). Beyond the limit, the
+    queue conflates until it has drained to half of it: it keeps only the last change of each alarm, because only the
+    resulting set matters. So the queue never holds more than the limit, or one change for each alarm that is or was
+    active.
 
     Args:
-        limit: How many wait one by one.
+        limit: Most changes queued one by one.
     """
 
     def __init__(self, limit: int = QUEUE_LIMIT) -> None:
@@ -33,9 +35,9 @@ class ChangeQueue:
         self._items: OrderedDict[Hashable, BoardChange] = OrderedDict()
         self._numbers = itertools.count()
         self._slow = False
-        self._weight = 0  # of all that wait, unless the consumer is slow
+        self._weight = 0  # of all queued changes; not maintained while conflating
         self.conflated = 0
-        """Changes that a newer one stands for, or that have come to nothing."""
+        """Changes that were replaced by a newer one or cancelled out."""
 
     def __len__(self) -> int:
         return len(self._items)
@@ -49,13 +51,13 @@ class ChangeQueue:
         self._weight += _weight(change)
         if self._weight > self._limit:
             self._slow = True
-            log.warning("the consumer of an alarm board is too slow: of each alarm only the last change is kept")
+            log.warning("the consumer of an alarm board is too slow: only the last change of each alarm is kept")
             items, self._items = self._items, OrderedDict()
             for item in items.values():
                 self._put_last(item)
 
     def pop(self) -> BoardChange | None:
-        """Take what comes next; None when nothing waits."""
+        """Take the next change; None if the queue is empty."""
         if not self._items:
             return None
         _, item = self._items.popitem(last=False)
@@ -70,13 +72,13 @@ class ChangeQueue:
         self._weight = sum(map(_weight, self._items.values()))
 
     def forget_alarms(self) -> None:
-        """Drop what the board itself shows."""
+        """Drop the changes that `active` already reflects."""
         for key in [key for key, item in self._items.items() if not isinstance(item, ConnectionChange)]:
             del self._items[key]
         self._weigh()
 
     def _put_last(self, change: BoardChange) -> None:
-        """Let a change stand for the older one of its kind, behind everything else."""
+        """Replace the queued change of the same subject, and move to the end of the queue."""
         key = _subject(change)
         older = self._items.pop(key, None)
         if older is not None:
@@ -97,5 +99,5 @@ def _weight(change: BoardChange) -> int:
 
 
 def _subject(change: BoardChange) -> tuple[type, str]:
-    """Return what a change is about."""
+    """Return the subject of a change."""
     return type(change), change.alarm.reference if isinstance(change, AlarmChange) else ""

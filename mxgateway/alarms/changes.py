@@ -1,4 +1,4 @@
-"""What changes on an alarm board, and how two states of an alarm differ."""
+"""The changes of an alarm board, and how two states of an alarm differ."""
 
 from __future__ import annotations
 
@@ -7,39 +7,40 @@ from dataclasses import dataclass, replace
 
 from mxgateway.alarms.messages import ActiveAlarm, AlarmProviderStatus, AlarmTransition
 from mxgateway.subscription.updates import ConnectionChange, Origin
+from mxgateway.values import same_value
 
 
 class AlarmChangeKind(enum.Enum):
     """What has happened to an alarm."""
 
     RAISED = "raised"
-    """It is on the board now and was not before."""
+    """It is new on the board."""
     ACKNOWLEDGED = "acknowledged"
-    """Somebody has acknowledged it."""
+    """An operator acknowledged it."""
     RETRIGGERED = "retriggered"
-    """It was raised again: this is another occurrence."""
+    """It was raised again: a new occurrence."""
     CHANGED = "changed"
-    """The same occurrence, told with other details: another severity, or by another provider."""
+    """The same occurrence with other details, such as another severity or another provider."""
     CLEARED = "cleared"
-    """It is not on the board any more."""
+    """It is no longer on the board."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmChange:
-    """An alarm on the board has changed."""
+    """A change of one alarm on the board."""
 
     kind: AlarmChangeKind
-    """What has happened, from `before` to `alarm`."""
+    """What happened between `before` and `alarm`."""
     alarm: ActiveAlarm
-    """How it stands now; one that was cleared as it stood last, with the state INACTIVE."""
+    """The alarm now; for a cleared one its last state, with the state INACTIVE."""
     before: ActiveAlarm | None
-    """How it stood when the consumer was told last; None when it was not on the board."""
+    """The alarm as last reported to the consumer; None if it was not on the board."""
     origin: Origin
-    """LIVE for a transition that was told, SNAPSHOT for a difference that was found when the active alarms were read anew."""
+    """LIVE for a reported transition, SNAPSHOT for a difference found when the active alarms were read again."""
     transition: AlarmTransition | None
-    """What the gateway has told; None for a difference that was found."""
+    """The gateway's transition; None for a difference that was found."""
     conflated: int = 0
-    """How many older changes of the alarm this one stands for as well, because the consumer did not take them in time."""
+    """How many older changes of the alarm this one replaces because the consumer was too slow."""
 
 
 BoardChange = AlarmChange | AlarmProviderStatus | ConnectionChange
@@ -47,7 +48,7 @@ BoardChange = AlarmChange | AlarmProviderStatus | ConnectionChange
 
 
 def kind_between(before: ActiveAlarm | None, alarm: ActiveAlarm) -> AlarmChangeKind:
-    """Return what has happened between two states of an alarm."""
+    """Return what happened between two states of an alarm."""
     if before is None:
         return AlarmChangeKind.RAISED
     if not alarm.is_active:
@@ -60,15 +61,23 @@ def kind_between(before: ActiveAlarm | None, alarm: ActiveAlarm) -> AlarmChangeK
 
 
 def is_same_occurrence(before: ActiveAlarm, alarm: ActiveAlarm) -> bool:
-    """Tell whether two states are of one occurrence: the time at which it was raised says so, where one provider tells both."""
+    """Return whether two states are of one occurrence, by their raise times if both are from one provider."""
     comparable = before.provider == alarm.provider and None not in (before.raised_at, alarm.raised_at)
     return not comparable or before.raised_at == alarm.raised_at
 
 
+def is_same_state(one: ActiveAlarm | None, other: ActiveAlarm | None) -> bool:
+    """Return whether nothing has changed between two states of an alarm."""
+    if one is None or other is None or one == other:
+        return one == other
+    same = same_value(one.value, other.value) and same_value(one.limit, other.limit)
+    return same and replace(one, value=None, limit=None) == replace(other, value=None, limit=None)
+
+
 def merged(older: AlarmChange, newer: AlarmChange) -> AlarmChange | None:
-    """Return the change that stands for two of one alarm; None when they come to nothing."""
+    """Return one change that replaces two of one alarm; None if they cancel out."""
     before, alarm = older.before, newer.alarm
-    if alarm == before or (before is None and not alarm.is_active):
+    if is_same_state(alarm, before) or (before is None and not alarm.is_active):
         return None
     kind = kind_between(before, alarm)
     if kind is AlarmChangeKind.CHANGED and older.kind is AlarmChangeKind.CLEARED:

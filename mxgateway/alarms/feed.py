@@ -1,18 +1,18 @@
-"""The alarm feed as it comes, and the active alarms at once."""
+"""The raw alarm feed, and the query for the active alarms."""
 
 from __future__ import annotations
 
 from collections import deque
 
 from mxgateway import proto
+from mxgateway.alarms.memory_limits import MOST_ALARMS, too_many, weight
 from mxgateway.alarms.messages import ActiveAlarm, AlarmMessage, read_message, read_snapshot
-from mxgateway.alarms.weights import MOST_ALARMS, too_many, weight
-from mxgateway.commands.arguments import UINT32_MAX, check_correlation_id, check_range, check_text
-from mxgateway.commands.requests import new_correlation_id
-from mxgateway.methods import QUERY_ACTIVE_ALARMS, STREAM_ALARMS
+from mxgateway.calling.arguments import UINT32_MAX, check_correlation_id, check_range, check_text
+from mxgateway.calling.requests import new_correlation_id
+from mxgateway.calling.rpcs import QUERY_ACTIVE_ALARMS, STREAM_ALARMS
+from mxgateway.transport.calls.method import CallOptions
+from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions
-from mxgateway.transport.server_stream import ServerStream
 
 FeedStream = ServerStream[proto.StreamAlarmsRequest, proto.AlarmFeedMessage]
 QueryStream = ServerStream[proto.QueryActiveAlarmsRequest, proto.ActiveAlarmSnapshot]
@@ -25,7 +25,7 @@ def feed_stream(channel: Channel, request: proto.StreamAlarmsRequest, timeout: f
 
 
 def query_stream(channel: Channel, request: proto.QueryActiveAlarmsRequest, timeout: float | None) -> QueryStream:
-    """Return a QueryActiveAlarms call; it ends by itself, so the client's `call_timeout` bounds it where nothing else does."""
+    """Return a QueryActiveAlarms call; it is finite, so it uses the client's `call_timeout` by default."""
     bound = channel.options.call_timeout if timeout is None else timeout
     options = CallOptions(timeout=bound, correlation_id=request.client_correlation_id)
     return ServerStream(channel, QUERY_ACTIVE_ALARMS, request, options)
@@ -45,28 +45,29 @@ async def query_active_alarms(
         alarm_filter_prefix=check_text("prefix", prefix),
     )
     alarms: list[ActiveAlarm] = []
-    told = 0
+    total = 0
     async with query_stream(channel, request, timeout) as stream:
         while batch := await stream.messages():
             found = [read_snapshot(each) for each in batch]
-            told += sum(map(weight, found))
-            if told > max_alarms:
+            total += sum(map(weight, found))
+            if total > max_alarms:
                 raise too_many("active alarms", max_alarms)
             alarms += found
     return alarms
 
 
 class AlarmFeed:
-    """The alarms as the gateway tells them: an async iterator and a context manager.
+    """The alarms as the gateway reports them: an async iterator and a context manager.
 
-    One `ActiveAlarm` for each alarm that is active, one `SnapshotComplete`, one `AlarmProviderStatus`, then an `AlarmTransition` for each change and another
-    status at each failover. What a newer gateway tells beyond that is left out. It ends with the first fault; an `AlarmBoard` goes on.
+    It yields an `ActiveAlarm` for each active alarm, one `SnapshotComplete`, one `AlarmProviderStatus`, then an
+    `AlarmTransition` for each change and another status at each failover. Unknown messages of newer gateways are
+    skipped. The feed ends with the first fault; an `AlarmBoard` recovers.
 
     Args:
         channel: Where to call.
-        prefix: Only alarms whose full reference starts with this; empty is all.
-        timeout: Bound of the whole feed in seconds, counted from the first read.
-        correlation_id: Names the call in the gateway's log.
+        prefix: Only alarms whose full reference starts with this; empty for all.
+        timeout: Limit for the whole feed in seconds, from the first read.
+        correlation_id: Identifies the call in the gateway's log.
     """
 
     def __init__(self, channel: Channel, prefix: str, timeout: float | None, correlation_id: str) -> None:
@@ -74,16 +75,18 @@ class AlarmFeed:
             client_correlation_id=check_correlation_id(correlation_id) or new_correlation_id(),
             alarm_filter_prefix=check_text("prefix", prefix),
         )
+        self._home = channel.home
         self._stream = feed_stream(channel, request, timeout)
         self._ready: deque[AlarmMessage] = deque()
 
     async def messages(self) -> list[AlarmMessage]:
-        """Return everything that has arrived, waiting for the first; an empty list at the end of the feed.
+        """Return everything that has arrived, waiting for the first message; an empty list at the end of the feed.
 
         Raises:
             MxGatewayInvalidRequestError: Another task is reading.
-            MxGatewayError: The feed failed; what had arrived before was returned by earlier calls.
+            MxGatewayError: The feed failed; earlier calls returned everything that arrived before.
         """
+        self._home.check()
         if self._ready:
             arrived, self._ready = list(self._ready), deque()
             return arrived
@@ -96,6 +99,7 @@ class AlarmFeed:
         return self
 
     async def __anext__(self) -> AlarmMessage:
+        self._home.check()
         if not self._ready:
             self._ready.extend(await self.messages())
             if not self._ready:
@@ -103,15 +107,17 @@ class AlarmFeed:
         return self._ready.popleft()
 
     async def aclose(self) -> None:
-        """End the call: the stream is reset before this returns, and another task that waits on it is freed. Idempotent."""
+        """Close the call: the stream is reset before this returns, and a task waiting on it is released. Idempotent."""
+        self._home.check()
         self._ready.clear()
         await self._stream.aclose()
 
     async def __aenter__(self) -> AlarmFeed:
+        self._home.check()
         try:
             await self._stream.open()
         except BaseException:
-            await self._stream.aclose()  # a block that was not entered is not left, either
+            await self._stream.aclose()  # __aexit__ does not run when __aenter__ fails
             raise
         return self
 

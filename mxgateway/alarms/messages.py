@@ -1,12 +1,13 @@
-"""What the alarm feed brings, as Python has it; what a provider does not tell is empty or None."""
+"""The messages of the alarm feed in Python; a field that the provider does not report is empty or None."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
 
 from mxgateway import proto
 from mxgateway.values import MxValueOutput, from_mx_value
+from mxgateway.values.types import PYDANTIC
 from mxgateway.wire import Timestamp, has_field, which_one_of
 
 _INACTIVE: Final = proto.AlarmConditionState.INACTIVE
@@ -15,7 +16,9 @@ _ACKED: Final = proto.AlarmConditionState.ACTIVE_ACKED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveAlarm:
-    """An alarm as it stands. While the provider is degraded to subtags, fewer fields are filled."""
+    """The state of an alarm. While the provider is degraded to subtags, fewer fields are filled."""
+
+    __pydantic_config__: ClassVar = PYDANTIC
 
     reference: str
     """``Galaxy!<area>.<object>.<alarm>``: what `acknowledge_alarm` takes."""
@@ -24,7 +27,7 @@ class ActiveAlarm:
     type_name: str
     """The kind of limit or condition, such as ``HiHi``."""
     state: proto.AlarmConditionState
-    """Active, or active and acknowledged; a number without a name where the gateway knows further states."""
+    """Active, or active and acknowledged; a number without a name if the gateway reports a state unknown here."""
     severity: int
     """On the native scale, 1 to 999."""
     raised_at: Timestamp | None
@@ -34,21 +37,21 @@ class ActiveAlarm:
     operator: str
     """Who acknowledged."""
     comment: str
-    """What was said while acknowledging."""
+    """The operator's comment at the acknowledgement."""
     category: str
     description: str
-    value: MxValueOutput
-    """The value that the alarm is about; None when it is not told."""
-    limit: MxValueOutput
-    """The limit that it has crossed; None when it is not told."""
+    value: MxValueOutput = field(hash=False)
+    """The value that raised the alarm; None if not reported."""
+    limit: MxValueOutput = field(hash=False)
+    """The limit that the value crossed; None if not reported."""
     degraded: bool
-    """True when it is told by the subtags, which know less."""
+    """True if it comes from the subtags, which provide less."""
     provider: proto.AlarmProviderMode
-    """Who tells it."""
+    """The provider that reported it."""
 
     @property
     def is_acknowledged(self) -> bool:
-        """True when somebody has acknowledged this occurrence."""
+        """True if an operator acknowledged this occurrence."""
         return self.state == _ACKED
 
     @property
@@ -59,7 +62,9 @@ class ActiveAlarm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmTransition:
-    """An alarm was raised, acknowledged, cleared, or raised again before it was cleared."""
+    """An alarm was raised, acknowledged or cleared, or raised again before it was cleared."""
+
+    __pydantic_config__: ClassVar = PYDANTIC
 
     reference: str
     """``Galaxy!<area>.<object>.<alarm>``"""
@@ -68,7 +73,7 @@ class AlarmTransition:
     type_name: str
     """The kind of limit or condition, such as ``HiHi``."""
     kind: proto.AlarmTransitionKind
-    """What has happened; a number without a name where the gateway knows further kinds."""
+    """What happened; a number without a name if the gateway reports a kind unknown here."""
     severity: int
     """On the native scale, 1 to 999."""
     raised_at: Timestamp | None
@@ -78,22 +83,22 @@ class AlarmTransition:
     operator: str
     """Who acknowledged."""
     comment: str
-    """What was said while acknowledging."""
+    """The operator's comment at the acknowledgement."""
     category: str
     description: str
-    value: MxValueOutput
-    """The value that the alarm is about; None when it is not told."""
-    limit: MxValueOutput
-    """The limit that it has crossed; None when it is not told."""
+    value: MxValueOutput = field(hash=False)
+    """The value that raised the alarm; None if not reported."""
+    limit: MxValueOutput = field(hash=False)
+    """The limit that the value crossed; None if not reported."""
     degraded: bool
-    """True when it is told by the subtags, which know less."""
+    """True if it comes from the subtags, which provide less."""
     provider: proto.AlarmProviderMode
-    """Who tells it."""
+    """The provider that reported it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotComplete:
-    """Every alarm that was active when the feed began has been told."""
+    """Every alarm that was active when the feed started has been reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,13 +106,13 @@ class AlarmProviderStatus:
     """Where the alarms come from."""
 
     mode: proto.AlarmProviderMode
-    """The platform's alarm manager, or the subtags that stand in for it."""
+    """The platform's alarm manager, or the subtags that replace it."""
     degraded: bool
-    """True while subtags stand in for the alarm manager: fewer fields are filled."""
+    """True while subtags replace the alarm manager: fewer fields are filled."""
     reason: str
-    """Why the mode is what it is."""
+    """The reason for the mode."""
     since: Timestamp | None
-    """Since when the mode holds (UTC, exact to 100 ns)."""
+    """When the mode began (UTC, exact to 100 ns)."""
 
 
 AlarmMessage = ActiveAlarm | SnapshotComplete | AlarmProviderStatus | AlarmTransition
@@ -115,7 +120,7 @@ AlarmMessage = ActiveAlarm | SnapshotComplete | AlarmProviderStatus | AlarmTrans
 
 
 def read_message(message: proto.AlarmFeedMessage) -> AlarmMessage | None:
-    """Return what a message of the feed brings; None when this client does not know it."""
+    """Convert a message of the feed; None if this client does not know its kind."""
     match which_one_of(message, "payload"):
         case "active_alarm":
             return read_snapshot(message.active_alarm)
@@ -129,7 +134,7 @@ def read_message(message: proto.AlarmFeedMessage) -> AlarmMessage | None:
 
 
 def read_snapshot(message: proto.ActiveAlarmSnapshot) -> ActiveAlarm:
-    """Return the alarm that a snapshot tells."""
+    """Convert an alarm of a snapshot."""
     return ActiveAlarm(
         state=message.current_state, changed_at=_time(message, "last_transition_timestamp"), **_common(message)
     )
@@ -148,7 +153,7 @@ def _provider_status(message: proto.AlarmProviderStatus) -> AlarmProviderStatus:
 
 
 def _common(message: proto.ActiveAlarmSnapshot | proto.OnAlarmTransitionEvent) -> dict[str, Any]:
-    """Return what both messages tell of an alarm."""
+    """Return the fields that both messages have."""
     return {
         "reference": message.alarm_full_reference,
         "source": message.source_object_reference,
@@ -167,7 +172,7 @@ def _common(message: proto.ActiveAlarmSnapshot | proto.OnAlarmTransitionEvent) -
 
 
 def _time(message: Any, name: str) -> Timestamp | None:
-    """Return a time; None when it is not set, which is another thing than the epoch."""
+    """Return a time; None if it is not set, which differs from the epoch."""
     time: Timestamp | None = getattr(message, name) if has_field(message, name) else None
     return time
 

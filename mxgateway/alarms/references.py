@@ -1,4 +1,4 @@
-"""References of alarms: a GUID, or provider, group and tag."""
+"""Alarm references: a GUID, or provider, group and tag."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from mxgateway.commands.arguments import check_text
+from mxgateway.calling.arguments import check_text
 from mxgateway.errors import MxGatewayInvalidRequestError
 
 _HINT: Final = "give a GUID, or Provider!Group.Tag such as Galaxy!Area1.Tank01.HiHi; nothing was sent"
@@ -16,25 +16,28 @@ _GUID: Final = re.compile(
 )
 _BRACKETS: Final = {"{": "}", "(": ")"}
 _SHOWN: Final = 100
-"""Characters of a reference that a refusal shows."""
+"""Characters of a reference that an error shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmReference:
-    """What names an alarm: its GUID, or provider, group and tag. Make one with `parse`; ``str()`` is what the gateway takes."""
+    """Identifies an alarm: by its GUID, or by provider, group and tag.
+
+    Make one with `parse`; ``str()`` returns what the gateway takes.
+    """
 
     guid: UUID | None = None
-    """The GUID; None in the other form."""
+    """The GUID; None for the other form."""
     provider: str = ""
-    """What stands before the first ``!``: the galaxy."""
+    """The part before the first ``!``: the galaxy."""
     group: str = ""
-    """What stands between it and the first ``.`` behind it: the area."""
+    """The part between it and the next ``.``: the area."""
     tag: str = ""
     """The rest: ``<object>.<alarm>``."""
 
     @classmethod
     def parse(cls, text: str) -> AlarmReference:
-        """Return the reference that a text is; white space around it does not count.
+        """Parse a reference; surrounding white space is ignored.
 
         Args:
             text: A GUID, with or without hyphens and brackets, or ``Provider!Group.Tag``.
@@ -48,14 +51,14 @@ class AlarmReference:
         provider, mark, rest = text.partition("!")
         group, dot, tag = rest.partition(".")
         if not text:
-            raise _refused(text, "is empty")
+            raise _invalid(text, "is empty")
         if not mark:
-            raise _refused(text, "is no GUID and has no '!' behind a provider")
-        for part, name in ((provider, "provider before the '!'"), (group, "group behind the '!'")):
+            raise _invalid(text, "is not a GUID and has no '!' after a provider")
+        for part, name in ((provider, "provider before the '!'"), (group, "group after the '!'")):
             if not part.strip():
-                raise _refused(text, f"has no {name}")
+                raise _invalid(text, f"has no {name}")
         if not dot or not tag.strip():
-            raise _refused(text, "has no tag behind the group and a '.'")
+            raise _invalid(text, "has no '.' and tag after the group")
         return cls(provider=provider, group=group, tag=tag)
 
     def __str__(self) -> str:
@@ -63,13 +66,13 @@ class AlarmReference:
 
 
 def _is_guid(text: str) -> bool:
-    """Tell whether a text is a GUID as .NET reads one."""
+    """Return whether a text is a GUID that .NET accepts."""
     closing = _BRACKETS.get(text[:1], "")
     return (
         bool(_GUID.fullmatch(text)) and text[-1:] == (closing or text[-1:]) and (bool(closing) or text[-1:] not in ")}")
     )
 
 
-def _refused(text: str, why: str) -> MxGatewayInvalidRequestError:
+def _invalid(text: str, why: str) -> MxGatewayInvalidRequestError:
     shown = repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
     return MxGatewayInvalidRequestError(f"the alarm reference {shown} {why}", hint=_HINT, phase="request")

@@ -1,9 +1,8 @@
-"""Keeps an alarm board right: reads the feed, begins it anew after a fault, and finds what has changed meanwhile."""
+"""Keeps an alarm board current: reads the feed, restarts it after a fault, and finds what changed in between."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 from datetime import UTC, datetime
 from typing import Final
@@ -11,8 +10,9 @@ from typing import Final
 from mxgateway.alarms.active_set import ActiveSet
 from mxgateway.alarms.change_queue import ChangeQueue
 from mxgateway.alarms.changes import BoardChange
-from mxgateway.alarms.early import EarlyTransitions
+from mxgateway.alarms.early_transitions import EarlyTransitions
 from mxgateway.alarms.feed import AlarmFeed, query_active_alarms
+from mxgateway.alarms.memory_limits import too_many, weight
 from mxgateway.alarms.messages import (
     ActiveAlarm,
     AlarmMessage,
@@ -20,7 +20,6 @@ from mxgateway.alarms.messages import (
     AlarmTransition,
     SnapshotComplete,
 )
-from mxgateway.alarms.weights import too_many, weight
 from mxgateway.errors import (
     CallSite,
     GrpcStatus,
@@ -30,31 +29,31 @@ from mxgateway.errors import (
     MxGatewayTransportError,
     map_fault,
 )
-from mxgateway.events.recovery import GivingUp, Recovery
-from mxgateway.faults import ClosedFault, copy_of, in_seconds
+from mxgateway.errors.faults import ClosedFault, copy_of, in_seconds
+from mxgateway.events.recovery import GivingUp, Recovery, is_other_cause
+from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.subscription.states import OVER, StateBoard
 from mxgateway.subscription.updates import ConnectionChange, Outcome, SubscriptionState
-from mxgateway.subscription_options import RecoveryOptions
 from mxgateway.transport.channel import Channel
 
 READING_INTERVAL: Final = 0.25
-"""Seconds between two readings that no fault has asked for: a provider that flaps does not keep the gateway busy."""
+"""Seconds between two reads without a fault, so that a flapping provider does not keep the gateway busy."""
 
 
 class _Outdated(Exception):
-    """The active alarms have to be read anew, though the feed is there."""
+    """The active alarms must be read again although the feed still works."""
 
 
 class BoardSupervisor:
-    """What keeps one alarm board right.
+    """Keeps one alarm board current.
 
     Args:
         channel: Where to call.
         prefix: Only alarms whose full reference starts with this.
-        recovery: How interruptions end.
-        stale_after: Seconds of silence after which the gateway is asked for the active alarms.
-        stale_timeout: Seconds that the answer may take.
-        max_alarms: Alarms that are held at the most.
+        recovery: How to recover from interruptions.
+        stale_after: Seconds of silence after which the active alarms are queried.
+        stale_timeout: Timeout of that query, in seconds.
+        max_alarms: Most alarms held.
     """
 
     def __init__(
@@ -76,26 +75,28 @@ class BoardSupervisor:
         self._next_reading = 0.0
         self._arrived = asyncio.Event()
         self._snapshot: list[ActiveAlarm] | None = None
-        """What the present feed has told of its snapshot; None when that is complete."""
+        """The current feed's snapshot so far; None once it is complete."""
         self._snapshot_weight = 0
         self._early = EarlyTransitions()
-        """Transitions that have come before the snapshot was complete."""
+        """Transitions that arrived before the snapshot was complete."""
         self._mode: AlarmProviderStatus | None = None
-        """What the present feed has told of the provider."""
+        """The provider's status as the current feed reported it."""
         self.active = ActiveSet(channel.gate.line)
         self.queue = ChangeQueue()
         self.board = StateBoard()
         self.settled = asyncio.Event()
         """Set once the first snapshot is complete, or there will be none."""
         self.provider: AlarmProviderStatus | None = None
+        self._cause: MxGatewayError | None = None
+        """The last cause of the present outage that was told."""
         self._fault: MxGatewayError | None = None
-        """What has ended the board."""
-        self._fault_was_told = False
+        """The error that ended the board."""
+        self._fault_was_raised = False
 
     # -- the consumer's side
 
     def start(self) -> bool:
-        """Begin, and return True; return False when that was done before."""
+        """Start and return True; return False if already started."""
         if self._task is not None or self.board.state in OVER:
             return False
         self._task = asyncio.create_task(self._run())
@@ -103,48 +104,42 @@ class BoardSupervisor:
         return True
 
     def _forget_task(self, task: asyncio.Task[None]) -> None:
-        """Let go of the task: the traceback of its cancellation holds this supervisor."""
+        """Drop the task: the traceback of its cancellation references this supervisor."""
         self._task = None
 
     async def arrival(self) -> None:
-        """Wait for anything new."""
+        """Wait for news."""
         self._arrived.clear()
         await self._arrived.wait()
 
     def wake(self) -> None:
-        """Try at once to end an interruption."""
+        """Try to reconnect now."""
         self._recovery.wake()
 
     def raise_fault(self, *, again: bool) -> None:
-        """Raise what has ended the board, an exception of its own each time; `again` tells it to more than one reader."""
-        if self._fault is not None and (again or not self._fault_was_told):
-            self._fault_was_told = True
+        """Raise a copy of the error that ended the board: once, or at every call with `again`."""
+        if self._fault is not None and (again or not self._fault_was_raised):
+            self._fault_was_raised = True
             raise copy_of(self._fault)
 
     def end(self) -> None:
-        """End everything; `ended` waits for that. Idempotent."""
+        """Close everything; `ended` waits for that. Idempotent."""
         self._finish(SubscriptionState.CLOSED)
         if self._task is not None and not self._task.cancelling():
             self._task.cancel()
 
     async def ended(self) -> None:
-        """Wait until the feed is reset and the task is over."""
+        """Wait until the feed is reset and the task is done."""
         if self._task is not None:
             await asyncio.wait([self._task])
-
-    def end_from_anywhere(self) -> None:
-        """End everything, in whatever thread the board was collected."""
-        if (task := self._task) is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed, and everything with it
-                task.get_loop().call_soon_threadsafe(self.end)
 
     # -- through faults
 
     async def _run(self) -> None:
         self._change(SubscriptionState.CONNECTING)
         try:
-            fault = await self._follow_on()
-        except Exception as defect:  # noqa: BLE001 - the consumer would take it for the end
+            fault = await self._read_feeds()
+        except Exception as defect:  # noqa: BLE001 - to the consumer it would look like a normal end
             fault = map_fault(defect, CallSite())
         except BaseException:
             self._finish(SubscriptionState.CLOSED)
@@ -153,11 +148,11 @@ class BoardSupervisor:
             self._fault = fault
             self._finish(SubscriptionState.FAILED)
 
-    async def _follow_on(self) -> MxGatewayError:
-        """Read one feed after the other, and return what is not mended."""
-        while (fault := await self._follow()) is None or self._may_recover(fault):
+    async def _read_feeds(self) -> MxGatewayError:
+        """Read one feed after another, and return the fault that cannot be recovered."""
+        while (fault := await self._read_feed()) is None or self._may_recover(fault):
             if fault is None:
-                await self._take_turn()
+                await self._wait_for_interval()
                 continue
             self._change(SubscriptionState.RECOVERING, cause=fault)
             try:
@@ -166,27 +161,27 @@ class BoardSupervisor:
                 return end.error
         return fault
 
-    async def _take_turn(self) -> None:
-        """Wait until the active alarms may be read anew; at once, unless they have been just now."""
+    async def _wait_for_interval(self) -> None:
+        """Wait for the minimum interval between two reads of the active alarms."""
         loop = asyncio.get_running_loop()
         turn = max(loop.time(), self._next_reading)
         self._next_reading = turn + READING_INTERVAL
         await self._channel.pause(turn - loop.time())
 
     def _may_recover(self, fault: MxGatewayError) -> bool:
-        """Tell whether to try again: not the first time, not when the client itself was closed, and not when there are too many alarms."""
+        """Return whether to retry: not on the first attempt, after the client was closed, or with too many alarms."""
         if isinstance(fault, MxGatewayLimitError):
             return False
         return self.board.state is not SubscriptionState.CONNECTING and not isinstance(fault.__cause__, ClosedFault)
 
-    async def _follow(self) -> MxGatewayError | None:
-        """Read one feed to its end, and return why it has ended; None when the active alarms have to be read anew."""
+    async def _read_feed(self) -> MxGatewayError | None:
+        """Read one feed to its end and return why it ended; None if the active alarms must be read again."""
         self._snapshot, self._early, self._mode = [], EarlyTransitions(), None
         self._snapshot_weight = 0
         try:
             async with AlarmFeed(self._channel, self._prefix, None, "") as feed:
                 while batch := await self._next_batch(feed):
-                    outdated = sum(map(self._take, batch)) > 0  # every one is taken
+                    outdated = sum(map(self._take, batch)) > 0  # sum, not any: take every message
                     if self._snapshot is None:
                         self._connected()
                     self._arrived.set()
@@ -195,14 +190,14 @@ class BoardSupervisor:
         except _Outdated:
             return None
         except MxGatewayError as error:
-            return error.with_traceback(None)  # it stands in the queue, and its traceback holds this supervisor
+            return error.with_traceback(None)  # the error is queued, and its traceback references this supervisor
         return MxGatewayTransportError(
-            f"{self._channel.endpoint} has ended the alarm feed", hint="see the gateway's log",
+            f"{self._channel.endpoint} closed the alarm feed", hint="see the gateway's log",
             phase="stream", grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
         )  # fmt: skip
 
     async def _next_batch(self, feed: AlarmFeed) -> list[AlarmMessage]:
-        """Return the next messages. Silence makes the gateway be asked what is active, and the feed be left when that is something else."""
+        """Return the next messages. After a silence, query the active alarms and restart the feed if they differ."""
         while True:
             try:
                 async with asyncio.timeout(self._stale_after):
@@ -220,18 +215,19 @@ class BoardSupervisor:
 
     def _silent(self) -> MxGatewayTimeoutError:
         return MxGatewayTimeoutError(
-            f"{self._channel.endpoint} has not told all active alarms, and nothing for {in_seconds(self._stale_after or 0.0)}",
-            hint="see the gateway's log, or allow more with stale_after",
+            f"{self._channel.endpoint} has not sent the whole snapshot of active alarms, "
+            f"and nothing for {in_seconds(self._stale_after or 0.0)}",
+            hint="see the gateway's log, or raise stale_after",
             phase="stream", grpc_status=GrpcStatus.DEADLINE_EXCEEDED,
         )  # fmt: skip
 
-    # -- what the feed brings
+    # -- messages of the feed
 
     def _take(self, message: AlarmMessage) -> bool:
-        """Take a message; return True when the active alarms have to be read anew.
+        """Handle a message; return True if the active alarms must be read again.
 
         Raises:
-            MxGatewayLimitError: There are more alarms than are held.
+            MxGatewayLimitError: There are more alarms than the limit.
         """
         match message:
             case ActiveAlarm() if self._snapshot is not None:
@@ -261,22 +257,22 @@ class BoardSupervisor:
             self._put(change)
             self._check(self.active.weight)
 
-    def _check(self, told: int) -> None:
-        if told > self._max_alarms:
+    def _check(self, weight_so_far: int) -> None:
+        if weight_so_far > self._max_alarms:
             raise too_many("alarms of a board", self._max_alarms)
 
-    def _take_status(self, told: AlarmProviderStatus) -> bool:
-        """Take the provider's status; another provider in mid-feed may know other alarms, and other things of them."""
-        before, self._mode = self._mode, told
-        if told != self.provider:
-            self.provider = told
-            self._put(told)
-        return before is not None and (before.mode, before.degraded) != (told.mode, told.degraded)
+    def _take_status(self, status: AlarmProviderStatus) -> bool:
+        """Handle the provider's status; another provider in mid-feed may know other alarms and other details."""
+        before, self._mode = self._mode, status
+        if status != self.provider:
+            self.provider = status
+            self._put(status)
+        return before is not None and (before.mode, before.degraded) != (status.mode, status.degraded)
 
     # -- states
 
     def _connected(self) -> None:
-        """Take note that the board is right; whatever that took stands before the mark."""
+        """Mark the board as current. The changes of the recovery are queued before this mark."""
         outcome = Outcome.REBUILT if self.board.state is SubscriptionState.RECOVERING else None
         if self.board.state is not SubscriptionState.CONNECTED:
             self._recovery.succeeded()
@@ -286,8 +282,11 @@ class BoardSupervisor:
     def _change(
         self, state: SubscriptionState, cause: MxGatewayError | None = None, outcome: Outcome | None = None
     ) -> None:
-        if state is not self.board.state and self.board.state not in OVER:
-            self._put(ConnectionChange(state, cause, outcome, datetime.now(UTC)))
+        if self.board.state in OVER:
+            return
+        if state is not self.board.state or (cause is not None and is_other_cause(self._cause, cause)):
+            self._cause = cause
+            self._put(ConnectionChange(state, cause, outcome, datetime.now(UTC), str(self._channel.endpoint)))
             self.board.put(state)
 
     def _put(self, change: BoardChange) -> None:

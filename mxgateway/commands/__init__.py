@@ -1,1 +1,1 @@
-"""MXAccess's commands: one method of the session for each, what they take and how their replies are judged."""
+"""MXAccess commands: one session method for each, its arguments, and how its reply is checked."""

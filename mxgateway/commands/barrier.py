@@ -1,7 +1,8 @@
-"""A proof that every event of before has come.
+"""A barrier: waits until every earlier event was received.
 
-Replies and events come on different ways: a reply may be ahead of events that MXAccess has raised before it. Where handles are given out again, an event could be
-taken for that of the item that has its handle now. An item that nobody else has is advised then: its first event comes behind all that was raised before.
+Replies and events arrive on different streams: a reply may overtake events that MXAccess raised before it. If a handle
+is reused, a late event of its old item could be attributed to the new one. So the barrier advises an item of its own:
+its first event follows all events that were raised before.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from mxgateway.commands.items import ItemCommands
 from mxgateway.errors import MxGatewayError, MxGatewaySessionError
 from mxgateway.events.cursor import Cursor, Event, Loss
 from mxgateway.events.reader import Reader
-from mxgateway.transport.method import Progress
+from mxgateway.transport.calls.method import Progress
 
 T = TypeVar("T")
 
 MARKER_NAME: Final = "mxgateway-marker"
-"""As what the marker's registration is listed at MXAccess."""
+"""The client name of the barrier's registration with MXAccess."""
 PAST_LIMIT: Final = 1_000
-"""Handles of the past that are remembered before a barrier shows that nothing of theirs is on its way."""
-PASSING_BOUND: Final = 10.0
-"""Seconds in which the marker's first event comes; a tag that does not exist has one as well."""
+"""Old registrations that are remembered before a barrier proves that none of their events is pending."""
+MARKER_TIMEOUT: Final = 10.0
+"""Seconds to wait for the marker's first event; a tag that does not exist has one as well."""
 
 
-class Passage:
-    """What waits in a session until events have passed, and what goes on there without its caller.
+class EventBarrier:
+    """Waits in a session for pending events, and completes work there after its caller is cancelled.
 
     Args:
         session: The session.
@@ -37,24 +38,24 @@ class Passage:
     def __init__(self, session: ItemCommands) -> None:
         self._session = session
 
-    async def barrier(self, tag: str) -> None:
-        """Return once every event has come that was raised before this call.
+    async def wait(self, tag: str) -> None:
+        """Return once every event that was raised before this call was received.
 
         Args:
-            tag: What to advise for that.
+            tag: The tag to advise for this purpose.
 
         Raises:
-            MxGatewayError: The stream has ended, a call failed, or the event did not come in time.
+            MxGatewayError: The stream ended, a call failed, or the event did not come in time.
         """
         session = self._session
         past = dict(session.past_servers)
         servers = [await session.register(MARKER_NAME)]
         try:
-            while servers[-1] in past:  # its events may still be on their way
+            while servers[-1] in past:  # its old events may still be pending
                 servers.append(await session.register(MARKER_NAME))
             await self._first_event(servers[-1], tag)
             for handle, end in past.items():
-                if session.past_servers.get(handle) is end:  # and not one that has ended since
+                if session.past_servers.get(handle) is end:  # it was not reused and ended since
                     del session.past_servers[handle]
         finally:
             with contextlib.suppress(MxGatewayError):
@@ -68,36 +69,41 @@ class Passage:
         try:
             await session.pump.attach(marker)
             await session.advise(server, item)
-            async with asyncio.timeout(PASSING_BOUND):
+            async with asyncio.timeout(MARKER_TIMEOUT):
                 await marker.seen
-        except TimeoutError as silence:
-            if isinstance(silence, MxGatewayError):
+        except TimeoutError as error:
+            if isinstance(error, MxGatewayError):
                 raise
             raise MxGatewaySessionError(
-                f"the first event of {tag} did not come within {PASSING_BOUND:g} s", hint="see the gateway's log"
+                f"the first event of {tag} did not come within {MARKER_TIMEOUT:g} s", hint="see the gateway's log"
             ) from None
         finally:
             session.pump.detach(marker)
 
-    async def of_server(self, server_handle: int, tag: str) -> None:
-        """Wait until no event can be taken for one of a registration that has just been made, if its handle was another one's before, and from time to time to forget those."""
+    async def wait_for_server(self, server_handle: int, tag: str) -> None:
+        """Wait until no old event can be attributed to a new registration, if its handle was used before.
+
+        Also waits when many old handles are remembered, to forget them.
+        """
         past = self._session.past_servers
         if server_handle in past or len(past) >= PAST_LIMIT:
-            await self.barrier(tag)
+            await self.wait(tag)
 
     async def complete(self, work: Callable[[], Awaitable[T]], undo: Callable[[T], Coroutine[Any, Any, object]]) -> T:
-        """Do `work` and return its result; when the caller is cancelled it goes on, and is undone then."""
-        unattended = self._session.unattended
+        """Do `work` and return its result; if the caller is cancelled, the work completes and is then undone."""
+        detached_calls = self._session.detached_calls
 
         async def undone(result: T) -> None:
             with contextlib.suppress(MxGatewayError):
                 await undo(result)
 
-        return await unattended.run(work, Progress(sent=True), orphaned=lambda result: unattended.start(undone(result)))
+        return await detached_calls.run(
+            work, Progress(sent=True), orphaned=lambda result: detached_calls.start(undone(result))
+        )
 
 
 class _Marker(Reader):
-    """A reader that waits for the first event of a registration of its own."""
+    """A reader that waits for the first event of its own registration."""
 
     hungry = True
 
@@ -108,13 +114,13 @@ class _Marker(Reader):
         self._server_handle = server_handle
 
     def take(self, news: Sequence[Event | Loss]) -> None:
-        """Look for the event."""
+        """Check for the event."""
         for each in news:
             event: Any = each
             if type(event) is not Loss and event.server_handle == self._server_handle and not self.seen.done():
                 self.seen.set_result(None)
 
     def end(self, fault: MxGatewayError | None, *, final: bool = False) -> None:
-        """Tell whoever waits."""
+        """Fail the waiter."""
         if not self.seen.done():
             self.seen.set_exception(fault or self._ended_error())

@@ -1,4 +1,4 @@
-"""What all methods of a session stand on: how it sends a command, and what it keeps in mind about the reply."""
+"""The base of all session methods: how a session sends a command, and what it records from the reply."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from mxgateway import proto
-from mxgateway.commands import replies, requests
-from mxgateway.commands.arguments import check_correlation_id, check_message
-from mxgateway.commands.event_source import EventSource
+from mxgateway.calling import replies, requests
+from mxgateway.calling.arguments import check_correlation_id, check_message
+from mxgateway.commands.item_cache import TagCache
 from mxgateway.errors import CallSite
-from mxgateway.events.completions import Completions
-from mxgateway.events.item_writes import Item
 from mxgateway.events.pump import StreamPump
+from mxgateway.events.source import EventSource
 from mxgateway.events.upkeep import PumpState
-from mxgateway.events.write_book import WriteBook, written_items
-from mxgateway.events.writer import Writer
+from mxgateway.events.writes.book import WriteBook, written_items
+from mxgateway.events.writes.completions import Completions
+from mxgateway.events.writes.item_writes import Item
+from mxgateway.events.writes.sender import Writer
 from mxgateway.options import check_timeout
-from mxgateway.tag_book import TagBook
+from mxgateway.transport.calls.detached_call import DetachedCalls
+from mxgateway.transport.calls.method import Progress
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import Progress
-from mxgateway.transport.unattended import Unattended
 from mxgateway.wire import which_one_of
-from mxgateway.wire.betterproto_seam import Message
+from mxgateway.wire.messages.betterproto_seam import Message
 
 T = TypeVar("T")
 
 SERVER_HANDLE: Final = partial(replies.handle, name="server_handle")
 PAST_SERVERS: Final = 50_000
-"""Registrations that have ended and are remembered at most: only 10,000 can have an event in the gateway's queue."""
+"""The maximum number of ended registrations remembered: only 10,000 can have an event in the gateway's queue."""
 ITEM_HANDLE: Final = partial(replies.handle, name="item_handle")
 
 
 class SessionCore:
-    """A session's way to the gateway.
+    """A session's connection to the gateway.
 
     Args:
-        channel: Where to call.
-        session_id: The gateway's name of the session.
-        opened_here: False for a session that was attached by its id: others may have read its events.
+        channel: The channel to the gateway.
+        session_id: The gateway's id of the session.
+        opened_here: False for a session attached by its id: others may have read its events.
     """
 
     def __init__(self, channel: Channel, session_id: str, *, opened_here: bool) -> None:
@@ -47,28 +47,31 @@ class SessionCore:
         self._owned = opened_here
         self._source = EventSource(channel, session_id)
         self._writes = WriteBook()
-        self._book = TagBook()
-        # None of these knows the session, which would keep itself alive until the next garbage collection.
+        self._tag_cache = TagCache()
+        # None of these refers to the session: a cycle would keep it alive until the next garbage collection.
         self._completions = Completions(self._writes, self._source.ended_error)
         self.shown_id = channel.gate.line(session_id)
-        """The session's id as texts show it: a gateway may have named it with anything."""
+        """The session's id as a clean line for texts: a gateway may put anything into it."""
         name = f"the event stream of {self.shown_id}"
         self._pump = StreamPump(self._source, self._completions, from_the_first=opened_here, name=name)
         self._writer = Writer(channel, self._writes, self._pump)
         self.past_servers: dict[int, object] = {}
-        """Handles of registrations that have ended, whose events may still be on their way, the last one last; each with something that stands for this end."""
+        """Handles of ended registrations whose events may still be pending, oldest first.
+
+        The value is an object that identifies this end of the registration.
+        """
         self.session_id = session_id
-        """The gateway's name of the session, ``session-`` and 32 hex digits."""
+        """The gateway's id of the session, ``session-`` and 32 hex digits."""
 
     @property
     def closed(self) -> bool:
-        """True once the session was closed here."""
+        """True once the session was closed by this client."""
         return False
 
     async def invoke(
         self, command: proto.MxCommand, *, timeout: float | None = None, correlation_id: str = ""
     ) -> proto.MxCommandReply:
-        """Send any command and return the gateway's reply, once MXAccess has accepted it.
+        """Send any command and return the gateway's reply, if MXAccess accepted it.
 
         Raises:
             MxAccessError: MXAccess refused the command.
@@ -81,14 +84,14 @@ class SessionCore:
     async def invoke_raw(
         self, command: proto.MxCommand, *, timeout: float | None = None, correlation_id: str = ""
     ) -> proto.MxCommandReply:
-        """Send any command and return the gateway's reply; an MXAccess failure is data, only protocol failures raise."""
+        """Send any command and return the gateway's reply; only protocol failures raise, not MXAccess failures."""
         request = self._request(check_message("command", command, proto.MxCommand), correlation_id)
         return await self._transmit(request, timeout, Progress())
 
     @property
-    def unattended(self) -> Unattended:
-        """The calls of the client that outlive a cancelled caller."""
-        return self._channel.unattended
+    def detached_calls(self) -> DetachedCalls:
+        """The client's calls that outlive a cancelled caller."""
+        return self._channel.detached_calls
 
     @property
     def pump(self) -> StreamPump:
@@ -97,24 +100,24 @@ class SessionCore:
 
     @property
     def source(self) -> EventSource:
-        """The session's way to its events."""
+        """The source of the session's events."""
         return self._source
 
     async def _end_stream(self) -> None:
-        """End the event stream and its readers for good."""
+        """End the event stream and its readers permanently."""
         self._source.is_left = True
         await self._pump.aclose()
 
-    # -- for the methods of each theme
+    # -- for subclasses
 
     async def _transmit(
         self, request: proto.MxCommandRequest, timeout: float | None, progress: Progress
     ) -> proto.MxCommandReply:
-        """Send a request and return its reply; `progress` tells, when this fails, whether it was sent."""
+        """Send a request and return its reply; `progress` says whether it was sent, if this fails."""
         if items := written_items(request.command):
-            return await self._writer.write(items, request, timeout, progress)
+            return (await self._writer.send(items, request, timeout, progress, confirm=False))[0]
         reply = await requests.invoke_raw(self._channel, request, timeout, progress)
-        self._take_note(request.command, reply)
+        self._record(request.command, reply)
         return reply
 
     def _request(self, command: proto.MxCommand, correlation_id: str) -> proto.MxCommandRequest:
@@ -122,6 +125,7 @@ class SessionCore:
         return self._message(command, correlation_id)
 
     def _check_open(self, correlation_id: str) -> None:
+        self._channel.home.check()
         if self.closed:
             raise self._source.closed_error(correlation_id)
 
@@ -135,29 +139,29 @@ class SessionCore:
     async def _send(self, body: Message, timeout: float | None, correlation_id: str) -> None:
         await self.invoke(requests.wrap(body), timeout=timeout, correlation_id=correlation_id)
 
-    async def _ask(self, body: Message, judge: replies.Judge[T], timeout: float | None, correlation_id: str) -> T:
-        """Send a command and return what `judge` finds in the reply."""
+    async def _ask(self, body: Message, read: replies.ReplyReader[T], timeout: float | None, correlation_id: str) -> T:
+        """Send a command and return what `read` extracts from the reply."""
         command = requests.wrap(body)
         correlation_id = check_correlation_id(correlation_id) or requests.new_correlation_id()
         reply = await self.invoke(command, timeout=timeout, correlation_id=correlation_id)
-        return judge(reply, command, partial(self._site, correlation_id))
+        return read(reply, command, partial(self._site, correlation_id))
 
     def _site(self, correlation_id: str) -> CallSite:
         return self._source.site(correlation_id)
 
-    def _bounded_site(self, correlation_id: str, bound: float | None) -> CallSite:
-        return replace(self._site(correlation_id), timeout=bound)
+    def _site_with_timeout(self, correlation_id: str, timeout: float | None) -> CallSite:
+        return replace(self._site(correlation_id), timeout=timeout)
 
-    def _bound(self, timeout: float | None) -> float | None:
-        """Return the bound of a call in seconds, the client's own where none is given."""
-        bound = self._channel.options.call_timeout if timeout is None else timeout
-        check_timeout("timeout", bound)
-        return bound
+    def _timeout(self, timeout: float | None) -> float | None:
+        """Return the timeout of a call in seconds; the client's `call_timeout` for None."""
+        seconds = self._channel.options.call_timeout if timeout is None else timeout
+        check_timeout("timeout", seconds)
+        return seconds
 
     # -- what a reply changes here
 
-    def _take_note(self, command: proto.MxCommand, reply: proto.MxCommandReply) -> None:
-        """Forget the items that a command has removed, and match the completions that it has drained."""
+    def _record(self, command: proto.MxCommand, reply: proto.MxCommandReply) -> None:
+        """Forget the items that a command removed, and match the write completions that it drained."""
         arm = which_one_of(command, "payload")
         if arm == "drain_events" and which_one_of(reply, "payload") == arm:
             streaming = self._pump.state is not PumpState.IDLE
@@ -167,11 +171,11 @@ class SessionCore:
             if arm == "unregister":
                 self._note_past(body.server_handle)
                 self._writes.forget_server(body.server_handle)
-                self._book.forget_server(body.server_handle)
+                self._tag_cache.forget_server(body.server_handle)
                 return
             gone = _removed(body, reply, arm)
             self._writes.forget(gone)
-            self._book.forget(gone)
+            self._tag_cache.forget(gone)
 
     def _note_past(self, server_handle: int) -> None:
         past = self.past_servers
@@ -185,7 +189,7 @@ _REMOVALS: Final = frozenset({"unregister", "remove_item", "remove_item_bulk", "
 
 
 def _removed(body: Any, reply: proto.MxCommandReply, arm: str) -> list[Item]:
-    """Return the items that a command has removed."""
+    """Return the items that a command removed."""
     if arm == "remove_item":
         return [Item(body.server_handle, body.item_handle)]
     results = getattr(reply, arm).results if which_one_of(reply, "payload") == arm else []

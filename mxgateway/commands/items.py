@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mxgateway import proto
-from mxgateway.commands import replies
-from mxgateway.commands.arguments import check_handle, check_interval, check_text
+from mxgateway.calling import replies
+from mxgateway.calling.arguments import check_handle, check_interval, check_text
 from mxgateway.commands.core import ITEM_HANDLE, SERVER_HANDLE, SessionCore
-from mxgateway.events.item_writes import Item
+from mxgateway.events.writes.item_writes import Item
 
 
 class ItemCommands(SessionCore):
@@ -17,14 +17,14 @@ class ItemCommands(SessionCore):
 
         Args:
             client_name: The name under which MXAccess lists the client.
-            timeout: Bound in seconds.
+            timeout: Timeout in seconds.
             correlation_id: For the gateway's log.
         """
         command = proto.RegisterCommand(client_name=check_text("client_name", client_name))
         return await self._ask(command, SERVER_HANDLE, timeout, correlation_id)
 
     async def unregister(self, server_handle: int, *, timeout: float | None = None, correlation_id: str = "") -> None:
-        """Unregister a client; all items of its server handle go with it."""
+        """Unregister a client; all items of its server handle are removed with it."""
         command = proto.UnregisterCommand(server_handle=check_handle("server_handle", server_handle))
         await self._send(command, timeout, correlation_id)
 
@@ -36,7 +36,7 @@ class ItemCommands(SessionCore):
         Args:
             server_handle: From `register`.
             item_definition: The tag, ``Object.Attribute``; ``Attribute[]`` names a whole array.
-            timeout: Bound in seconds.
+            timeout: Timeout in seconds.
             correlation_id: For the gateway's log.
         """
         command = proto.AddItemCommand(
@@ -71,13 +71,15 @@ class ItemCommands(SessionCore):
         timeout: float | None = None,
         correlation_id: str = "",
     ) -> int:
-        """Add a buffered item and return its handle; it subscribes by itself and tells its values in OnBufferedDataChange events.
+        """Add a buffered item and return its handle.
+
+        It subscribes by itself and reports its values in OnBufferedDataChange events.
 
         Args:
             server_handle: From `register`.
             item_definition: The tag, relative to the context.
-            item_context: The object that relative names start from, passed on exactly; may be empty.
-            timeout: Bound in seconds.
+            item_context: The object that relative names start from, passed on unchanged; may be empty.
+            timeout: Timeout in seconds.
             correlation_id: For the gateway's log.
         """
         command = proto.AddBufferedItemCommand(
@@ -90,12 +92,12 @@ class ItemCommands(SessionCore):
     async def set_buffered_update_interval(
         self, server_handle: int, milliseconds: int, *, timeout: float | None = None, correlation_id: str = ""
     ) -> None:
-        """Set how often the buffered items of a registration tell their values.
+        """Set the interval at which the buffered items of a registration report their values.
 
         Args:
             server_handle: From `register`.
             milliseconds: The interval, 0 to 2^31 - 1; MXAccess rounds up to 100 ms.
-            timeout: Bound in seconds.
+            timeout: Timeout in seconds.
             correlation_id: For the gateway's log.
         """
         command = proto.SetBufferedUpdateIntervalCommand(
@@ -107,7 +109,7 @@ class ItemCommands(SessionCore):
     async def remove_item(
         self, server_handle: int, item_handle: int, *, timeout: float | None = None, correlation_id: str = ""
     ) -> None:
-        """Remove an item; its handle may be given out again."""
+        """Remove an item; MXAccess may reuse its handle."""
         command = proto.RemoveItemCommand(**check_item(server_handle, item_handle)._asdict())
         await self._send(command, timeout, correlation_id)
 
@@ -135,7 +137,10 @@ class ItemCommands(SessionCore):
     async def suspend(
         self, server_handle: int, item_handle: int, *, timeout: float | None = None, correlation_id: str = ""
     ) -> proto.MxStatusProxy:
-        """Let an advised item tell nothing until `activate`. Returns the status at once, PENDING; OperationComplete follows as an event."""
+        """Pause an advised item's updates until `activate`.
+
+        Returns the status at once, PENDING; OperationComplete follows as an event.
+        """
         command = proto.SuspendCommand(**check_item(server_handle, item_handle)._asdict())
         found: proto.SuspendReply = await self._ask(command, replies.payload, timeout, correlation_id)
         return found.status
@@ -143,12 +148,15 @@ class ItemCommands(SessionCore):
     async def activate(
         self, server_handle: int, item_handle: int, *, timeout: float | None = None, correlation_id: str = ""
     ) -> proto.MxStatusProxy:
-        """Let a suspended item tell again. Returns the status; OperationComplete follows as an event if the item was suspended."""
+        """Resume a suspended item's updates.
+
+        Returns the status; OperationComplete follows as an event if the item was suspended.
+        """
         command = proto.ActivateCommand(**check_item(server_handle, item_handle)._asdict())
         found: proto.ActivateReply = await self._ask(command, replies.payload, timeout, correlation_id)
         return found.status
 
 
 def check_item(server_handle: int, item_handle: int) -> Item:
-    """Return an item by its two handles, refusing what MXAccess never gives out."""
+    """Return an item by its two handles if MXAccess can have assigned them."""
     return Item(check_handle("server_handle", server_handle), check_handle("item_handle", item_handle))

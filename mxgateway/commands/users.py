@@ -1,15 +1,15 @@
-"""The session's methods for the users in whose name it writes."""
+"""The session's methods for users, for secured writes."""
 
 from __future__ import annotations
 
 import uuid
 
 from mxgateway import proto
-from mxgateway.commands import replies
-from mxgateway.commands.arguments import check_guid, check_handle, check_secret, check_text
+from mxgateway.calling import replies
+from mxgateway.calling.arguments import check_guid, check_handle, check_secret, check_text
 from mxgateway.commands.core import SessionCore
-from mxgateway.credentials import Secret, SecretText
-from mxgateway.transport.method import Site
+from mxgateway.options.credentials import Secret, SecretText, wrapped
+from mxgateway.transport.calls.method import Site
 
 
 class UserCommands(SessionCore):
@@ -29,18 +29,19 @@ class UserCommands(SessionCore):
         Args:
             server_handle: From `register`; the id is valid for it alone.
             user: The user's name.
-            password: Shown nowhere; a str is wrapped at once.
-            timeout: Bound in seconds.
+            password: Never shown; a str is wrapped at once.
+            timeout: Timeout in seconds.
             correlation_id: For the gateway's log.
 
         Raises:
             MxAccessError: MXAccess does not know the user, or the password is wrong.
         """
-        # Before anything can fail: a traceback may show the variables of its frames.
-        password = password if isinstance(password, Secret) else Secret(password)
+        # Before anything can fail: a traceback may show the variables of its frames. Name and password are easily mixed up.
+        name, password = Secret(user), wrapped(password)
+        del user
         command = proto.AuthenticateUserCommand(
             server_handle=check_handle("server_handle", server_handle),
-            verify_user=check_text("user", user),
+            verify_user=check_text("user", name.reveal()),
             verify_user_password=SecretText(check_secret("password", password).reveal()),
         )
         return await self._ask(command, _user_id, timeout, correlation_id)
@@ -58,7 +59,7 @@ class UserCommands(SessionCore):
         Args:
             server_handle: From `register`; the id is valid for it alone.
             user_id_guid: The user's GUID.
-            timeout: Bound in seconds.
+            timeout: Timeout in seconds.
             correlation_id: For the gateway's log.
 
         Raises:
@@ -72,7 +73,7 @@ class UserCommands(SessionCore):
 
 
 def _user_id(reply: proto.MxCommandReply, command: proto.MxCommand, site: Site) -> int:
-    """Return the user id of an OK reply; MXAccess answers 0 when it knows no such user."""
+    """Return the user id of an OK reply; MXAccess returns 0 for an unknown user."""
     found = replies.payload(reply, command, site)
     user_id: int = found.user_id
     if user_id == 0:

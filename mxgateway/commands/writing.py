@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from mxgateway import proto
-from mxgateway.commands import requests
-from mxgateway.commands.arguments import check_int32, check_mapping, check_time, check_user_id
+from mxgateway.calling import requests
+from mxgateway.calling.arguments import check_int32, check_mapping, check_time, check_user_id
 from mxgateway.commands.items import ItemCommands, check_item
-from mxgateway.credentials import SecretText
-from mxgateway.errors import MxGatewayError
+from mxgateway.commands.refused_values import hides_refused_values
+from mxgateway.options.credentials import SecretText
 from mxgateway.values import MxScalarInput, MxValueInput, to_mx_sparse_array, to_mx_value
 
 
 class WriteCommands(ItemCommands):
-    """The four writes, the confirmed one, and the one of some elements of an array."""
+    """The four kinds of write, the confirmed write, and the write of some array elements."""
 
+    @hides_refused_values
     async def write(
         self,
         server_handle: int,
@@ -29,20 +30,21 @@ class WriteCommands(ItemCommands):
         timeout: float | None = None,
         correlation_id: str = "",
     ) -> None:
-        """Write an advised item. Returning means that MXAccess accepted the write; its outcome is an OnWriteComplete event.
+        """Write an advised item. On return MXAccess has accepted the write; its outcome is an OnWriteComplete event.
 
         Args:
             server_handle: From `register`.
             item_handle: Of an item that is advised.
-            value: A Python value; `mxgateway.values` says what becomes of it.
+            value: A Python value; see `mxgateway.values` for its conversion.
             user_id: Recorded only while the item has a supervisory advise.
-            data_type: The MXAccess type to send, where the Python type does not tell it.
-            timeout: Bound in seconds.
+            data_type: The MXAccess type to send, if the Python type should not decide it.
+            timeout: Timeout in seconds.
             correlation_id: For the gateway's log.
         """
         command = _write_command(server_handle, item_handle, value, user_id, data_type)
         await self._send(command, timeout, correlation_id)
 
+    @hides_refused_values
     async def write2(
         self,
         server_handle: int,
@@ -55,7 +57,7 @@ class WriteCommands(ItemCommands):
         timeout: float | None = None,
         correlation_id: str = "",
     ) -> None:
-        """Write an advised item with a time of the caller's (a datetime with a time zone); else like `write`."""
+        """Write an advised item with a timestamp (a datetime with a time zone); otherwise like `write`."""
         command = proto.Write2Command(
             **check_item(server_handle, item_handle)._asdict(),
             value=to_mx_value(value, data_type=data_type),
@@ -64,6 +66,7 @@ class WriteCommands(ItemCommands):
         )
         await self._send(command, timeout, correlation_id)
 
+    @hides_refused_values
     async def write_secured(
         self,
         server_handle: int,
@@ -76,25 +79,23 @@ class WriteCommands(ItemCommands):
         timeout: float | None = None,
         correlation_id: str = "",
     ) -> None:
-        """Write an advised item in the name of a user, as attributes classified SecuredWrite and VerifiedWrite want it; else like `write`.
+        """Write an advised item in the name of a user; otherwise like `write`.
+
+        Attributes classified SecuredWrite or VerifiedWrite require it.
 
         Args:
             server_handle: From `register`.
             item_handle: Of an item that is advised.
-            value: A Python value; `mxgateway.values` says what becomes of it.
+            value: A Python value; see `mxgateway.values` for its conversion.
             current_user_id: From `authenticate_user` with the same server handle.
-            verifier_user_id: The second user of a verified write; None for a secured one, which carries the same id twice.
-            data_type: The MXAccess type to send, where the Python type does not tell it.
-            timeout: Bound in seconds.
+            verifier_user_id: The second user of a verified write; None for a secured write, which sends the same id
+                twice.
+            data_type: The MXAccess type to send, if the Python type should not decide it.
+            timeout: Timeout in seconds.
             correlation_id: For the gateway's log.
         """
         message = _secured_value(value, data_type)
         del value  # a traceback may show local variables
-        if isinstance(message, MxGatewayError):
-            try:
-                raise message
-            finally:
-                del message  # with its own traceback it would be a cycle
         command = proto.WriteSecuredCommand(
             **check_item(server_handle, item_handle)._asdict(),
             **_users(current_user_id, verifier_user_id),
@@ -103,6 +104,7 @@ class WriteCommands(ItemCommands):
         del message
         await self._send(command, timeout, correlation_id)
 
+    @hides_refused_values
     async def write_secured2(
         self,
         server_handle: int,
@@ -116,14 +118,9 @@ class WriteCommands(ItemCommands):
         timeout: float | None = None,
         correlation_id: str = "",
     ) -> None:
-        """Write like `write_secured`, with a time of the caller's (a datetime with a time zone)."""
+        """Write like `write_secured`, with a timestamp (a datetime with a time zone)."""
         message = _secured_value(value, data_type)
         del value  # a traceback may show local variables
-        if isinstance(message, MxGatewayError):
-            try:
-                raise message
-            finally:
-                del message  # with its own traceback it would be a cycle
         command = proto.WriteSecured2Command(
             **check_item(server_handle, item_handle)._asdict(),
             **_users(current_user_id, verifier_user_id),
@@ -133,6 +130,7 @@ class WriteCommands(ItemCommands):
         del message
         await self._send(command, timeout, correlation_id)
 
+    @hides_refused_values
     async def write_array_elements(
         self,
         server_handle: int,
@@ -145,16 +143,16 @@ class WriteCommands(ItemCommands):
         timeout: float | None = None,
         correlation_id: str = "",
     ) -> None:
-        """Write a whole array of which only some elements are named; MXAccess RESETS the others to the type's default.
+        """Write a whole array, giving only some elements; MXAccess RESETS the others to the type's default.
 
         Args:
             server_handle: From `register`.
             item_handle: Of an advised item that is a whole array.
             element_data_type: The MXAccess type of every element.
-            total_length: How many elements the array has.
+            total_length: The number of elements of the array.
             elements: The new values by index, counted from 0; one or more.
             user_id: Recorded only while the item has a supervisory advise.
-            timeout: Bound in seconds.
+            timeout: Timeout in seconds.
             correlation_id: For the gateway's log.
         """
         check_mapping("elements", elements, "{index: value}")
@@ -162,6 +160,7 @@ class WriteCommands(ItemCommands):
         command = _write_command(server_handle, item_handle, sparse, user_id, None)
         await self._send(command, timeout, correlation_id)
 
+    @hides_refused_values
     async def write_confirmed(
         self,
         server_handle: int,
@@ -175,16 +174,16 @@ class WriteCommands(ItemCommands):
     ) -> proto.MxEvent:
         """Write an advised item and wait until MXAccess has carried it out.
 
-        The session's event stream stays open from the first confirmed write on; events that nobody iterates are kept, up to 10,000, for the next
-        `stream_events`. Plain writes of the same item may be in flight at the same time.
+        From the first confirmed write on, the session's event stream stays open; up to 10,000 events that nobody reads
+        are buffered for the next `stream_events`. Plain writes of the same item may be in flight at the same time.
 
         Args:
             server_handle: From `register`.
             item_handle: Of an item that is advised.
-            value: A Python value; `mxgateway.values` says what becomes of it.
+            value: A Python value; see `mxgateway.values` for its conversion.
             user_id: Recorded only while the item has a supervisory advise.
-            data_type: The MXAccess type to send, where the Python type does not tell it.
-            timeout: Bound in seconds of write and confirmation together (None: the client's `call_timeout`).
+            data_type: The MXAccess type to send, if the Python type should not decide it.
+            timeout: Timeout in seconds for write and confirmation together (None: the client's `call_timeout`).
             correlation_id: For the gateway's log.
 
         Returns:
@@ -192,21 +191,23 @@ class WriteCommands(ItemCommands):
 
         Raises:
             MxAccessError: MXAccess refused the write, at once or later.
-            MxGatewayTimeoutError: No confirmation came in time; the write may still happen, unless the error says that it was not sent.
-            MxGatewaySessionError: Another event stream is attached to the session, the confirmation was lost, or an earlier write of the item is in
-                doubt: nothing was sent then, and the item can be confirmed by another handle: add the tag once more, and remove the item then.
+            MxGatewayTimeoutError: No confirmation came in time; the write may still happen, unless the error says that
+                it was not sent.
+            MxGatewaySessionError: Another event stream is attached to the session, the confirmation was lost, or an
+                earlier write of the item is in doubt. In the last case nothing was sent, and only another handle can be
+                confirmed: add the tag again, then remove the old item.
         """
         command = requests.wrap(_write_command(server_handle, item_handle, value, user_id, data_type))
-        bound = self._bound(timeout)
+        seconds = self._timeout(timeout)
         request = self._request(command, correlation_id)
-        site = self._bounded_site(request.client_correlation_id, bound)
+        site = self._site_with_timeout(request.client_correlation_id, seconds)
         requests.check_size(self._channel, request, site)  # before the event stream is opened
         item = check_item(server_handle, item_handle)
-        return await self._writer.write_confirmed(item, request, bound, site)
+        return await self._writer.write_confirmed(item, request, seconds, site)
 
 
 def time_value(name: str, moment: datetime) -> proto.MxValue:
-    """Return the message that carries the time of a write."""
+    """Return the message for the timestamp of a write."""
     return to_mx_value(check_time(name, moment), data_type=proto.MxDataType.TIME, name=name)
 
 
@@ -220,12 +221,9 @@ def _write_command(
     )
 
 
-def _secured_value(value: MxValueInput, data_type: proto.MxDataType | None) -> proto.MxValue | MxGatewayError:
-    """Return the message of a value that no repr shows, or the error that refuses it, without the frames that hold it."""
-    try:
-        message = to_mx_value(value, data_type=data_type)
-    except MxGatewayError as error:
-        return error.with_traceback(None)
+def _secured_value(value: MxValueInput, data_type: proto.MxDataType | None) -> proto.MxValue:
+    """Return the message of a value that no repr shows."""
+    message = to_mx_value(value, data_type=data_type)
     if isinstance(text := vars(message).get("string_value"), str):
         message = copy.copy(message)  # it may be the caller's own
         message.string_value = SecretText(text)

@@ -1,4 +1,4 @@
-"""A gateway's contract as data: what it holds, how another one differs from it, and how a client is bound to it."""
+"""A gateway's contract as data: loading, comparing, and binding a client to it."""
 
 from mxgateway.contract.comparing import Difference as Difference
 from mxgateway.contract.comparing import DifferenceKind as DifferenceKind
@@ -7,4 +7,4 @@ from mxgateway.contract.comparing import compare as compare
 from mxgateway.contract.comparing import own_descriptor_set as own_descriptor_set
 from mxgateway.contract.comparing import summarize as summarize
 from mxgateway.contract.contract import Contract as Contract
-from mxgateway.contract.facts import ContractError as ContractError
+from mxgateway.contract.definitions import ContractError as ContractError

@@ -1,4 +1,4 @@
-"""Binds our message types to a contract: what has the same name means the same, whatever its number."""
+"""Binds our message types to a contract: fields match by name, whatever their numbers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from mxgateway.contract.extras import Extras
-from mxgateway.contract.facts import PROTOBUF, ContractError, EnumFacts, FieldFacts, MessageFacts, PackageFacts
+from mxgateway.contract.definitions import PROTOBUF, ContractError, EnumFacts, FieldFacts, MessageFacts, PackageFacts
+from mxgateway.contract.extra_fields import Extras
 from mxgateway.wire.bound_schema import BoundEnum, bound_field, bound_map, converts
 from mxgateway.wire.errors import LackingError
-from mxgateway.wire.names import message_names
+from mxgateway.wire.messages.names import message_names
 from mxgateway.wire.schema import FieldSchema, MessageSchema, UnknownFields, schema_of
 
 Packages = Mapping[str, PackageFacts]
@@ -21,11 +21,11 @@ class Binding:
 
     Args:
         ours: The contract that our classes were generated from.
-        theirs: The gateway's.
-        leaves_out: Leave out what the gateway's contract has no place for, as that gateway does, and do not refuse it.
+        theirs: The gateway's contract.
+        leaves_out: Omit what the gateway's contract lacks, as that gateway would, instead of raising.
 
     Raises:
-        ContractError: Some fields cannot be bound: their types are too different. All of them are named.
+        ContractError: Some fields have incompatible types; all of them are named.
     """
 
     def __init__(self, ours: Packages, theirs: Packages, *, leaves_out: bool = False) -> None:
@@ -55,7 +55,7 @@ class Binding:
     def _bind(self, message_type: type[Any]) -> MessageSchema:
         own, name = schema_of(message_type), message_names(message_type).full_name
         facts = self._ours.get(name)
-        if facts is None:  # none of the contract, such as protobuf's own
+        if facts is None:  # not in the contract, such as protobuf's own
             return own
         if name not in self._theirs and not self._leaves_out:
             raise LackingError(f"the gateway's contract has no message {name}")
@@ -97,7 +97,7 @@ class Binding:
         return members
 
     def _faults(self, ours: PackageFacts, theirs: PackageFacts) -> Iterator[str]:
-        """Yield why a package cannot be bound."""
+        """Yield the reasons why a package cannot be bound."""
         for method in ours.methods.values():
             if theirs.methods.get(method.name) == method:
                 for name in (method.request, method.reply):
@@ -123,7 +123,7 @@ class Binding:
 
     def _undefined(self, name: str, known: Mapping[str, Any]) -> Iterator[str]:
         if name not in known and not name.startswith(f"{PROTOBUF}."):
-            yield f"it uses {name} and does not define it"
+            yield f"it uses {name} but does not define it"
 
     def _fits(self, mine: FieldFacts, other: FieldFacts) -> bool:
         if (mine.label == "repeated") != (other.label == "repeated"):
@@ -149,7 +149,7 @@ def _is_entry(facts: MessageFacts | None) -> bool:
 
 
 def _oneof_faults(message: str, pairs: Sequence[tuple[FieldFacts, FieldFacts]]) -> Iterator[str]:
-    """Yield which fields exclude others on one side only: what one side sets together, the other one would lose."""
+    """Yield fields that exclude each other on one side only: the other side could set both, and one would be lost."""
     for of, to in ((0, 1), (1, 0)):
         joint: dict[str, FieldFacts] = {}
         for pair in pairs:
@@ -161,7 +161,7 @@ def _oneof_faults(message: str, pairs: Sequence[tuple[FieldFacts, FieldFacts]]) 
 
 
 def _enum_faults(ours: EnumFacts, theirs: EnumFacts) -> Iterator[str]:
-    """Yield which values cannot be told from each other: two of ours have one number there, or what is not set means something else."""
+    """Yield ambiguous values: two of ours share a number there, or the value of an unset field differs."""
     meant: dict[int, str] = {0: next((name for name, number in ours.numbers.items() if number == 0), "")}
     for name, number in theirs.numbers.items():
         if name in ours.numbers:

@@ -1,24 +1,26 @@
-"""How two contracts differ.
+"""Compares two contracts.
 
-A gateway publishes its contract as a FileDescriptorSet, which is what `protoc --descriptor_set_out`
-writes. `compare` reads such a set beside the client's own and names every difference. Contracts
-grow by addition only, so what the other side adds is a note; everything else breaks a client that is not bound to it.
+A gateway publishes its contract as a FileDescriptorSet, as written by `protoc --descriptor_set_out`. `compare` compares
+such a set with the client's own and names every difference. Contracts only grow, so an addition on the other side is a
+note; everything else breaks a client that is not bound to it.
 """
 
 from __future__ import annotations
 
 import enum
 import importlib.resources
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from mxgateway import generated
-from mxgateway.contract.facts import EnumFacts, FieldFacts, MessageFacts, MethodFacts, PackageFacts, packages_of
+from mxgateway.contract.definitions import EnumFacts, FieldFacts, MessageFacts, MethodFacts, PackageFacts, packages_of
+
+F = TypeVar("F")
 
 
 class DifferenceKind(enum.StrEnum):
-    """What is different; the value is what is shown."""
+    """The kind of a difference; the value is the displayed text."""
 
     MISSING_PACKAGE = "missing package"
     MISSING_MESSAGE = "missing message"
@@ -44,7 +46,7 @@ class DifferenceKind(enum.StrEnum):
 
     @property
     def is_note(self) -> bool:
-        """Whether two sides with this difference still understand each other."""
+        """Whether the two sides still understand each other."""
         return self in _NOTES
 
 
@@ -65,13 +67,13 @@ class Difference:
     """One difference between the client's contract and another one."""
 
     kind: DifferenceKind
-    """What is different."""
+    """The kind of the difference."""
     where: str
-    """The full name of what differs, such as ``mxaccess_gateway.v1.MxEvent.family``."""
+    """The full name of the differing element, such as ``mxaccess_gateway.v1.MxEvent.family``."""
     ours: str = ""
-    """What the client's contract says; empty when `kind` says it all."""
+    """The client's side; empty if `kind` says everything."""
     theirs: str = ""
-    """What the other contract says; empty when `kind` says it all."""
+    """The other side; empty if `kind` says everything."""
 
     @property
     def is_breaking(self) -> bool:
@@ -85,7 +87,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class PackageSummary:
-    """How much one proto package of a contract defines."""
+    """The size of one proto package of a contract."""
 
     name: str
     """The package, such as ``mxaccess_gateway.v1``."""
@@ -94,36 +96,36 @@ class PackageSummary:
     enums: int
     """Enums, nested ones included."""
     rpcs: int
-    """Calls of all services."""
+    """RPCs of all services."""
 
 
 def own_descriptor_set() -> bytes:
-    """Return the contract of the client's bindings, with its imports, as a FileDescriptorSet."""
+    """Return the contract of the client's bindings, including imports, as a FileDescriptorSet."""
     return importlib.resources.files(generated).joinpath("contract.binpb").read_bytes()
 
 
 def compare(own: bytes, other: bytes) -> list[Difference]:
     """Compare two contracts, each a serialized FileDescriptorSet.
 
-    Only the packages of `own` are compared; protobuf's own types are not. What a package without a
-    service holds is never spoken by a client, so such a package may be absent from `other`.
+    Only the packages of `own` are compared, without protobuf's own types. A client never sends messages of a package
+    without a service, so such a package may be missing from `other`.
 
     Args:
         own: The client's contract, see `own_descriptor_set`.
         other: The contract to compare it with.
 
     Returns:
-        What breaks a client, in the order of `own`, then the notes. The contracts are compatible
-        when no difference `is_breaking`.
+        The breaking differences in the order of `own`, then the notes. The contracts are compatible if no difference
+        `is_breaking`.
 
     Raises:
-        ContractError: One of the two is no FileDescriptorSet.
+        ContractError: One of the two is not a FileDescriptorSet.
     """
     return differences(packages_of(own, "the client's own contract"), packages_of(other, "the other contract"))
 
 
 def differences(ours: Mapping[str, PackageFacts], theirs: Mapping[str, PackageFacts]) -> list[Difference]:
-    """Do what `compare` does, for contracts that are read already."""
+    """Compare two parsed contracts like `compare`."""
     found = [
         difference
         for name, package in ours.items()
@@ -133,16 +135,16 @@ def differences(ours: Mapping[str, PackageFacts], theirs: Mapping[str, PackageFa
 
 
 def summarize(descriptor_set: bytes) -> list[PackageSummary]:
-    """Count what each package of a serialized FileDescriptorSet defines, protobuf's own apart.
+    """Count the definitions of each package in a serialized FileDescriptorSet, except protobuf's own.
 
     Raises:
-        ContractError: It is no FileDescriptorSet.
+        ContractError: It is not a FileDescriptorSet.
     """
     return summaries(packages_of(descriptor_set))
 
 
 def summaries(packages: Mapping[str, PackageFacts]) -> list[PackageSummary]:
-    """Do what `summarize` does, for a contract that is read already."""
+    """Summarize a parsed contract like `summarize`."""
     return [PackageSummary(name, len(it.messages), len(it.enums), len(it.methods)) for name, it in packages.items()]
 
 
@@ -151,36 +153,44 @@ def _compare_packages(name: str, ours: PackageFacts, theirs: PackageFacts) -> It
         if not ours.is_empty:
             yield Difference(DifferenceKind.MISSING_PACKAGE if ours.methods else DifferenceKind.ABSENT_PACKAGE, name)
         return
-    yield from _compare_messages(ours.messages, theirs.messages)
-    yield from _compare_enums(ours.enums, theirs.enums)
-    yield from _compare_methods(ours.methods, theirs.methods)
+    kinds = DifferenceKind
+    yield from _compare_each(
+        ours.messages, theirs.messages, _compare_fields, kinds.MISSING_MESSAGE, kinds.ADDED_MESSAGE
+    )
+    yield from _compare_each(ours.enums, theirs.enums, _compare_values, kinds.MISSING_ENUM, kinds.ADDED_ENUM)
+    yield from _compare_each(ours.methods, theirs.methods, _compare_sides, kinds.MISSING_RPC, kinds.ADDED_RPC)
 
 
-def _compare_messages(ours: dict[str, MessageFacts], theirs: dict[str, MessageFacts]) -> Iterator[Difference]:
-    for name, message in ours.items():
+def _compare_each(
+    ours: Mapping[str, F],
+    theirs: Mapping[str, F],
+    compare_both: Callable[[F, F], Iterator[Difference]],
+    missing: DifferenceKind,
+    added: DifferenceKind,
+) -> Iterator[Difference]:
+    """Compare what has the same name, and yield what only one side has."""
+    for name, facts in ours.items():
         if name in theirs:
-            yield from _compare_fields(name, message.fields, theirs[name].fields)
+            yield from compare_both(facts, theirs[name])
         else:
-            yield Difference(DifferenceKind.MISSING_MESSAGE, name)
-    yield from _added(DifferenceKind.ADDED_MESSAGE, ours, theirs)
+            yield Difference(missing, name)
+    yield from _added(added, ours, theirs)
 
 
-def _compare_fields(message: str, ours: dict[str, FieldFacts], theirs: dict[str, FieldFacts]) -> Iterator[Difference]:
-    holders = {facts.number: facts.name for facts in theirs.values()}
-    for facts in ours.values():
-        where = f"{message}.{facts.name}"
-        if facts.name in theirs:
-            yield from _compare_traits(where, _traits(facts), _traits(theirs[facts.name]))
+def _compare_fields(ours: MessageFacts, theirs: MessageFacts) -> Iterator[Difference]:
+    holders = {facts.number: facts.name for facts in theirs.fields.values()}
+    for facts in ours.fields.values():
+        where = f"{ours.name}.{facts.name}"
+        if facts.name in theirs.fields:
+            yield from _compare_traits(where, _traits(facts), _traits(theirs.fields[facts.name]))
             continue
         number, holder = f"number {facts.number}", holders.get(facts.number, "")
         yield Difference(DifferenceKind.MISSING_FIELD, where, number, holder and f"{number} is {holder}")
-    yield from _added(
-        DifferenceKind.ADDED_FIELD, (f"{message}.{name}" for name in ours), (f"{message}.{name}" for name in theirs)
-    )
+    yield from _added_members(DifferenceKind.ADDED_FIELD, ours.name, ours.fields, theirs.fields)
 
 
 def _traits(facts: FieldFacts) -> dict[DifferenceKind, str]:
-    """Return what both sides have to agree on about a field."""
+    """Return the properties of a field that must be equal on both sides."""
     return {
         DifferenceKind.FIELD_NUMBER: str(facts.number),
         DifferenceKind.FIELD_TYPE: facts.type,
@@ -196,34 +206,18 @@ def _compare_traits(
     return (Difference(kind, where, ours[kind], theirs[kind]) for kind in ours if ours[kind] != theirs[kind])
 
 
-def _compare_enums(ours: dict[str, EnumFacts], theirs: dict[str, EnumFacts]) -> Iterator[Difference]:
-    for name, facts in ours.items():
-        if name in theirs:
-            yield from _compare_values(name, facts.numbers, theirs[name].numbers)
-        else:
-            yield Difference(DifferenceKind.MISSING_ENUM, name)
-    yield from _added(DifferenceKind.ADDED_ENUM, ours, theirs)
-
-
-def _compare_values(enum_name: str, ours: dict[str, int], theirs: dict[str, int]) -> Iterator[Difference]:
-    for name, number in ours.items():
-        where = f"{enum_name}.{name}"
-        if name not in theirs:
+def _compare_values(ours: EnumFacts, theirs: EnumFacts) -> Iterator[Difference]:
+    for name, number in ours.numbers.items():
+        where = f"{ours.name}.{name}"
+        if name not in theirs.numbers:
             yield Difference(DifferenceKind.MISSING_ENUM_VALUE, where, str(number))
-        elif theirs[name] != number:
-            yield Difference(DifferenceKind.ENUM_VALUE_NUMBER, where, str(number), str(theirs[name]))
-    yield from _added(
-        DifferenceKind.ADDED_ENUM_VALUE, (f"{enum_name}.{name}" for name in ours), (f"{enum_name}.{name}" for name in theirs)
-    )  # fmt: skip
+        elif theirs.numbers[name] != number:
+            yield Difference(DifferenceKind.ENUM_VALUE_NUMBER, where, str(number), str(theirs.numbers[name]))
+    yield from _added_members(DifferenceKind.ADDED_ENUM_VALUE, ours.name, ours.numbers, theirs.numbers)
 
 
-def _compare_methods(ours: dict[str, MethodFacts], theirs: dict[str, MethodFacts]) -> Iterator[Difference]:
-    for name, facts in ours.items():
-        if name in theirs:
-            yield from _compare_traits(name, _sides(facts), _sides(theirs[name]))
-        else:
-            yield Difference(DifferenceKind.MISSING_RPC, name)
-    yield from _added(DifferenceKind.ADDED_RPC, ours, theirs)
+def _compare_sides(ours: MethodFacts, theirs: MethodFacts) -> Iterator[Difference]:
+    return _compare_traits(ours.name, _sides(ours), _sides(theirs))
 
 
 def _sides(facts: MethodFacts) -> dict[DifferenceKind, str]:
@@ -232,6 +226,12 @@ def _sides(facts: MethodFacts) -> dict[DifferenceKind, str]:
         DifferenceKind.RPC_REPLY: facts.reply,
         DifferenceKind.RPC_STREAMING: facts.streaming,
     }
+
+
+def _added_members(
+    kind: DifferenceKind, owner: str, ours: Iterable[str], theirs: Iterable[str]
+) -> Iterator[Difference]:
+    return (Difference(kind, f"{owner}.{each.where}") for each in _added(kind, ours, theirs))
 
 
 def _added(kind: DifferenceKind, ours: Iterable[str], theirs: Iterable[str]) -> Iterator[Difference]:

@@ -1,28 +1,28 @@
-"""A gateway's contract as one object: where it comes from, what it says, and how messages are written by it."""
+"""A gateway's contract: loading, comparing, encoding and decoding."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar, cast
 
-from mxgateway.connecting import ClientOptionFields, Given, connected_channel
 from mxgateway.contract.binding import Binding, enums_of, messages_of
 from mxgateway.contract.comparing import Difference, PackageSummary, differences, own_descriptor_set, summaries
-from mxgateway.contract.extras import Extras
-from mxgateway.contract.facts import SIZE_LIMIT, ContractError, PackageFacts, packages_of
-from mxgateway.contract.proto_files import descriptor_set_of
+from mxgateway.contract.definitions import SIZE_LIMIT, ContractError, PackageFacts, packages_of
+from mxgateway.contract.extra_fields import Extras
+from mxgateway.contract.proto_files.source import descriptor_set_of
 from mxgateway.contract.reflection import fetch_descriptor_set
 from mxgateway.errors import MxGatewayAuthorizationError, MxGatewayContractError
-from mxgateway.files import export, read_input, refusal_text
-from mxgateway.logs import logger
+from mxgateway.errors.logs import logger
 from mxgateway.options import ClientOptions
+from mxgateway.system.files import export, read_input, refusal_text
 from mxgateway.transport.channel import Channel
+from mxgateway.transport.connecting.open_channel import ClientOptionFields, Given, connected_channel
 from mxgateway.wire import BUILTIN, Codec
-from mxgateway.wire.names import message_names
+from mxgateway.wire.messages.names import message_names
 from mxgateway.wire.schema import instance_dict
 
 M = TypeVar("M")
@@ -31,16 +31,17 @@ log = logger("mxgateway.contract")
 
 
 class Contract:
-    """What messages, fields, enum values and calls a gateway has, and their numbers. Immutable.
+    """The messages, fields, enum values and calls of a gateway, with their numbers. Immutable.
 
-    A client that is bound to one (`ClientOptions.contract`) speaks that gateway's numbers; every name that its callers use stays.
+    A client bound to a contract (`ClientOptions.contract`) uses its numbers; names in the Python API do not change.
 
     Args:
-        descriptor_set: A serialized FileDescriptorSet, as ``protoc --descriptor_set_out`` writes it, with or without its imports.
-        name: What errors call it.
+        descriptor_set: A serialized FileDescriptorSet, as written by ``protoc --descriptor_set_out``, with or without
+            imports.
+        name: The contract's name in errors.
 
     Raises:
-        MxGatewayContractError: It is none, or contradicts itself.
+        MxGatewayContractError: It is not a FileDescriptorSet, or contradicts itself.
     """
 
     def __init__(self, descriptor_set: bytes, name: str = "the contract") -> None:
@@ -49,13 +50,13 @@ class Contract:
 
     @classmethod
     def load(cls, source: str | os.PathLike[str] | bytes) -> Self:
-        """Return the contract of a FileDescriptorSet.
+        """Load the contract from a FileDescriptorSet.
 
         Args:
-            source: Its bytes, or the file (``.protoset``, ``.binpb``) that holds them.
+            source: Its bytes, or the file (``.protoset``, ``.binpb``) that contains them.
 
         Raises:
-            MxGatewayContractError: The file cannot be read, or is no FileDescriptorSet.
+            MxGatewayContractError: The file cannot be read, or is not a FileDescriptorSet.
         """
         if isinstance(source, bytes):
             return cls(source)
@@ -67,25 +68,25 @@ class Contract:
 
     @classmethod
     def from_protos(cls, folder: str | os.PathLike[str]) -> Self:
-        """Return the contract of a folder of ``.proto`` files. It is read in Python alone.
+        """Load the contract from a folder of ``.proto`` files, in pure Python.
 
         Raises:
-            MxGatewayContractError: The files cannot be read; the error names file and line.
+            MxGatewayContractError: A file cannot be read or is invalid; the error names file and line.
         """
         return cls(descriptor_set_of(Path(folder)))
 
     @classmethod
-    async def fetch(cls, endpoint: str, options: ClientOptions | None = None, **fields: Any) -> Self:
-        """Return the contract that a gateway tells by gRPC server reflection; a connection of its own is made for that.
+    async def fetch(cls, endpoint: str | Sequence[str], options: ClientOptions | None = None, **fields: Any) -> Self:
+        """Fetch a gateway's contract by gRPC server reflection, over a separate connection.
 
         Args:
-            endpoint: Where the gateway listens.
-            options: How to talk to it.
-            fields: Fields of `ClientOptions`, instead of `options` or to replace some of them.
+            endpoint: The gateway's address.
+            options: Connection options.
+            fields: Fields of `ClientOptions`, instead of `options` or overriding it.
 
         Raises:
-            MxGatewayContractError: The gateway has no reflection, or what it tells is no contract.
-            MxGatewayError: It could not be asked.
+            MxGatewayContractError: The gateway has no reflection, or its answer is not a contract.
+            MxGatewayError: The call failed.
         """
         channel = await connected_channel(Given(endpoint, options, cast(ClientOptionFields, fields)))
         try:
@@ -95,7 +96,7 @@ class Contract:
 
     @classmethod
     def builtin(cls) -> Self:
-        """Return the contract that this package was generated from."""
+        """Return the contract from which this package was generated."""
         return cls(own_descriptor_set())
 
     @property
@@ -105,20 +106,20 @@ class Contract:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 in hex of what the contract says; the order of files and declarations, comments and the splitting into files play no part."""
+        """SHA-256 of the contract's content in hex; independent of comments, order and the division into files."""
         return hashlib.sha256("\n".join(sorted(_statements(self._packages))).encode()).hexdigest()
 
     @property
     def packages(self) -> list[PackageSummary]:
-        """How much each package defines, protobuf's own apart."""
+        """The size of each package, except protobuf's own."""
         return summaries(self._packages)
 
     def compare(self, other: Contract) -> list[Difference]:
-        """Return how another contract differs from this one, what breaks an unbound client first; see `mxgateway.contract.compare`."""
+        """Return another contract's differences, breaking ones first; see `mxgateway.contract.compare`."""
         return differences(self._packages, other._packages)
 
     def export(self, path: str | os.PathLike[str]) -> None:
-        """Write the contract to a file, as `load` reads it.
+        """Write the contract to a file that `load` can read.
 
         Raises:
             MxGatewayContractError: The file cannot be written.
@@ -128,14 +129,14 @@ class Contract:
         except OSError as error:
             raise ContractError(f"{os.fspath(path)!r} cannot be written: {refusal_text(error)}") from None
 
-    # -- what a client does with it
+    # -- use by a client
 
     @cached_property
     def codec(self) -> Codec:
-        """What encodes and decodes this package's messages by this contract.
+        """Encodes and decodes this package's messages by this contract.
 
         Raises:
-            MxGatewayContractError: Some fields have types that cannot be those of this package; all of them are named.
+            MxGatewayContractError: Some fields have incompatible types; all of them are named.
         """
         ours = _own_packages()
         if ours == self._packages:
@@ -144,11 +145,11 @@ class Contract:
 
     @cached_property
     def serving_codec(self) -> Codec:
-        """The same for a gateway: what the contract has no place for is left out."""
+        """The codec for a gateway: omits what the contract lacks."""
         return Codec.of(Binding(_own_packages(), self._packages, leaves_out=True).schema_of)
 
     def lacks(self, path: str) -> bool:
-        """Tell whether the contract has no such call as this package knows by a ``:path``, or another one of its name."""
+        """Return whether the contract lacks the call with a ``:path``, or defines it differently."""
         name = path.removeprefix("/")
         package = name.rpartition(".")[0]
         theirs = self._packages.get(package, PackageFacts()).methods.get(name)
@@ -156,23 +157,23 @@ class Contract:
         return ours is not None and theirs != ours
 
     def encode(self, message: Any) -> bytes:
-        """Return the bytes of a message by this contract.
+        """Encode a message by this contract.
 
         Raises:
-            WireError: A value does not fit its field, or the contract has no place for it.
+            WireError: A value does not fit its field, or the contract lacks the field.
         """
         return self.codec.encode(message)
 
     def decode(self, message_type: type[M], data: bytes) -> M:
-        """Return the message that encoded bytes hold by this contract.
+        """Decode a message by this contract.
 
         Raises:
-            WireError: The bytes are no valid message of this type.
+            WireError: The bytes are not a valid message of this type.
         """
         return self.codec.decode(message_type, data)
 
     def extra(self, message: Any) -> dict[str, Any]:
-        """Return what this contract adds to a message that was decoded by it: the values by the names of the contract's own fields."""
+        """Return the fields of a decoded message that only this contract has, by the contract's field names."""
         data = instance_dict(message).get("_unknown_fields", b"")
         return self._extras.read(message_names(type(message)).full_name, data)
 
@@ -191,11 +192,11 @@ class Contract:
 
 
 async def speak_own_contract(channel: Channel) -> None:
-    """Speak the contract that the gateway tells; the one of this package where it tells none."""
+    """Bind the channel to the contract from the gateway's reflection; without reflection, use the built-in one."""
     try:
         contract = Contract(await fetch_descriptor_set(channel, timeout=channel.options.connect_timeout))
     except (MxGatewayContractError, MxGatewayAuthorizationError) as error:
-        log.warning("%s does not tell its contract, the built-in one is spoken: %s", channel.endpoint, error)
+        log.warning("%s does not publish its contract, using the built-in one: %s", channel.endpoint, error)
     else:
         channel.speak(contract)
 
@@ -210,7 +211,7 @@ _OWN: Final[dict[str, PackageFacts]] = {}
 
 
 def _statements(packages: Mapping[str, PackageFacts]) -> Iterator[str]:
-    """Yield what a contract says, one fact a line."""
+    """Yield the contract's content, one fact per line."""
     for package in packages.values():
         for message in package.messages.values():
             yield f"message {message.name} {message.is_map_entry}"

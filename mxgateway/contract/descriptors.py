@@ -1,7 +1,7 @@
-"""The part of google/protobuf/descriptor.proto that a contract is read and written with.
+"""The part of google/protobuf/descriptor.proto needed to read and write a contract.
 
-betterproto's own classes know no presence, so that they cannot write the 0 of an index or an enum value. The names are
-those of descriptor.proto, without `DescriptorProto`.
+betterproto's own classes have no presence, so they cannot write the 0 of an index or an enum value. The names are those
+of descriptor.proto without `DescriptorProto`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from mxgateway.wire.betterproto_seam import betterproto
-from mxgateway.wire.message import Message, message_type
+from mxgateway.wire.messages.betterproto_seam import betterproto
+from mxgateway.wire.messages.message import Message, message_type
 
 
 class Label(enum.IntEnum):
-    """How often a field may be there."""
+    """Whether a field is optional, required or repeated."""
 
     OPTIONAL = 1
     REQUIRED = 2
@@ -25,14 +25,14 @@ SCALARS: Final = {
     "double": 1, "float": 2, "int64": 3, "uint64": 4, "int32": 5, "fixed64": 6, "fixed32": 7, "bool": 8, "string": 9,
     "bytes": 12, "uint32": 13, "sfixed32": 15, "sfixed64": 16, "sint32": 17, "sint64": 18,
 }  # fmt: skip
-"""The number of each scalar type in `Field.type`, by its name in a .proto file."""
+"""The number of each scalar type in `Field.type`, by its name in .proto files."""
 MESSAGE_TYPE: Final = 11
 ENUM_TYPE: Final = 14
 
 
 @message_type
 class FieldOptions(Message):
-    """The options of a field that matter to the wire."""
+    """The options of a field that affect the wire format."""
 
     packed: bool | None = betterproto.bool_field(2, optional=True)
 
@@ -69,7 +69,7 @@ class EnumValue(Message):
 
 @message_type
 class EnumOptions(Message):
-    """The options of an enum that matter to the wire."""
+    """The options of an enum that affect the wire format."""
 
     allow_alias: bool | None = betterproto.bool_field(2, optional=True)
 
@@ -85,7 +85,7 @@ class Enum(Message):
 
 @message_type
 class TypeOptions(Message):
-    """The options of a message that matter to the wire."""
+    """The options of a message that affect the wire format."""
 
     map_entry: bool | None = betterproto.bool_field(7, optional=True)
 

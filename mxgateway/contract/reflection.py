@@ -1,8 +1,7 @@
-"""A gateway's own contract, asked of the gateway by gRPC server reflection.
+"""Fetches a gateway's contract by gRPC server reflection.
 
-The method is a stream in both directions, and a client may send one request, end its half, and read the answer: that is
-what a server-streaming call does. So each question is a call of its own, and nothing further is needed of the
-transport.
+The method streams both ways, but a client may send one request, close its side, and read the answer, like a
+server-streaming call. So each query is a call of its own, and the transport needs nothing more.
 """
 
 from __future__ import annotations
@@ -11,67 +10,68 @@ import asyncio
 import graphlib
 from typing import Any, Final, TypeVar
 
-from mxgateway.contract.facts import ContractError
+from mxgateway.contract.definitions import ContractError
 from mxgateway.errors import GrpcStatus, MxGatewayError
-from mxgateway.logs import logger
+from mxgateway.errors.logs import logger
+from mxgateway.transport.calls.method import CallOptions, Method
+from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, Method
-from mxgateway.transport.server_stream import ServerStream
 from mxgateway.wire import WireError, decode, encode, has_field
-from mxgateway.wire.betterproto_seam import betterproto
-from mxgateway.wire.message import Message, message_type
+from mxgateway.wire.messages.betterproto_seam import betterproto
+from mxgateway.wire.messages.message import Message, message_type
 
 M = TypeVar("M", bound=Message)
 
 log = logger("mxgateway.contract.reflection")
 
 MOST_SERVICES: Final = 64
-"""A gateway has two."""
+"""Most services; a gateway has two."""
 MOST_FILES: Final = 256
 MOST_BYTES: Final = 16 * 1024 * 1024
-"""Of all answers together; servers send the same imports again with each service."""
+"""Most bytes of all answers together; servers repeat imports for each service."""
 _LONGEST_NAME: Final = 512
 _SHORTEST_BOUND: Final = 0.001
 _SHOWN: Final = 80
-"""Characters of a server's text that an error shows."""
+"""Characters of a server's text shown in an error."""
 _OF_THE_SERVER: Final = "grpc."
-"""Services of gRPC itself, reflection among them."""
+"""gRPC's own services, including reflection."""
 _MAY_BE_ABSENT: Final = "google/"
-"""Whoever reads a set knows protobuf's own files, and what else lies there gives options only."""
+"""Readers of a set know protobuf's own files; the others in this folder only define options."""
 
 
 class NoReflectionError(ContractError):
-    """The server does not tell its contract."""
+    """The server does not publish its contract."""
 
 
 async def fetch_descriptor_set(channel: Channel, *, timeout: float) -> bytes:
-    """Ask a gateway for the files that define its services, and for all that they import.
+    """Fetch the files that define a gateway's services, with all their imports.
 
-    Version v1 of reflection is tried first, then v1alpha.
+    Reflection v1 is tried first, then v1alpha.
 
     Args:
-        channel: Where to ask.
-        timeout: Bound of the whole inquiry in seconds.
+        channel: The channel to call on.
+        timeout: Timeout for all calls in seconds.
 
     Returns:
-        A serialized FileDescriptorSet, each file behind its imports. Files in `google/` that the server does not have are left out.
+        A serialized FileDescriptorSet, each file after its imports. Files in `google/` that the server lacks are left
+        out.
 
     Raises:
         NoReflectionError: The server has no reflection.
-        ContractError: What it answers is no contract, or exceeds a limit.
-        MxGatewayError: A call failed; the class tells how.
+        ContractError: The answer is not a contract, or exceeds a limit.
+        MxGatewayError: A call failed; the class says how.
     """
     deadline = asyncio.get_running_loop().time() + timeout
     for version in ("v1", "v1alpha"):
-        inquiry = _Inquiry(channel, version, deadline)
+        queries = _Queries(channel, version, deadline)
         try:
-            services = await inquiry.services()
+            services = await queries.services()
         except MxGatewayError as error:
             if error.grpc_status is not GrpcStatus.UNIMPLEMENTED:
                 raise
         else:
-            return await inquiry.files_of(services)
-    raise NoReflectionError(f"{channel.endpoint} does not tell its contract: the server has no gRPC reflection")
+            return await queries.files_of(services)
+    raise NoReflectionError(f"{channel.endpoint} does not publish its contract: the server has no gRPC reflection")
 
 
 @message_type
@@ -88,21 +88,21 @@ class _Files(Message):
 
 @message_type
 class _Services(Message):
-    # As bytes: how many there are is looked at first.
+    # As bytes, because their number is checked first.
     service: list[bytes] = betterproto.bytes_field(1)
 
 
 @message_type
-class _Refusal(Message):
+class _ErrorResponse(Message):
     error_code: int = betterproto.int32_field(1)
     error_message: str = betterproto.string_field(2)
 
 
 @message_type
-class _Answer(Message):
+class _Response(Message):
     file_descriptor_response: _Files = betterproto.message_field(4, group="message_response")
     list_services_response: _Services = betterproto.message_field(6, group="message_response")
-    error_response: _Refusal = betterproto.message_field(7, group="message_response")
+    error_response: _ErrorResponse = betterproto.message_field(7, group="message_response")
 
 
 @message_type
@@ -123,32 +123,32 @@ class _FileSet(Message):
     file: list[bytes] = betterproto.bytes_field(1)
 
 
-class _Inquiry:
-    """The questions to one server.
+class _Queries:
+    """The queries to one server.
 
     Args:
-        channel: Where to ask.
-        version: Of the reflection service.
-        deadline: When it has to be over, in the loop's time.
+        channel: The channel to call on.
+        version: The version of the reflection service.
+        deadline: When to stop, in the loop's time.
     """
 
     def __init__(self, channel: Channel, version: str, deadline: float) -> None:
         service = f"grpc.reflection.{version}.ServerReflection"
-        self._method = Method(service, "ServerReflectionInfo", _Request, _Answer, repeatable=True)
+        self._method = Method(service, "ServerReflectionInfo", _Request, _Response, repeatable=True)
         self._channel = channel
         self._deadline = deadline
         self._encoded: dict[str, bytes] = {}
-        """The files so far, by name."""
+        """The files received so far, by name."""
         self._imports: dict[str, list[str]] = {}
-        """What each of them imports."""
+        """The imports of each of them."""
         self._left: list[str] = []
-        """Imports that are still to be looked at."""
+        """Imports still to fetch."""
         self._defined: set[str] = set()
-        """The services that the files define."""
+        """The services defined by the files."""
         self._size = 0
 
     async def services(self) -> list[str]:
-        """Return the names of the server's services, those of gRPC itself apart."""
+        """Return the names of the server's services, except gRPC's own."""
         answer = await self._ask(list_services="*")
         listed = self._part(answer, "list_services_response").service
         if len(listed) > MOST_SERVICES:
@@ -162,7 +162,7 @@ class _Inquiry:
             if service not in self._defined:
                 await self._fetch_service(service)
         if not self._encoded:
-            raise self._fault("it does not tell the definition of any service")
+            raise self._fault("it defines none of its services")
         while self._left:
             name = self._left.pop()
             if name not in self._encoded:
@@ -172,11 +172,11 @@ class _Inquiry:
     async def _fetch_service(self, service: str) -> None:
         answer = await self._ask(file_containing_symbol=service)
         if _is_not_found(answer):
-            log.warning("%s lists the service %s and does not tell its definition", self._channel.endpoint, service)
+            log.warning("%s lists the service %s but does not define it", self._channel.endpoint, service)
             return
         self._take(self._part(answer, "file_descriptor_response").file_descriptor_proto)
         if service not in self._defined:
-            raise self._fault(f"it was asked for {service} and told something else")
+            raise self._fault(f"it answered something else when asked for {service}")
 
     async def _fetch_import(self, name: str) -> None:
         answer = await self._ask(file_by_filename=name)
@@ -184,40 +184,40 @@ class _Inquiry:
             return
         self._take(self._part(answer, "file_descriptor_response").file_descriptor_proto)
         if name not in self._encoded:
-            raise self._fault(f"it was asked for the file {name} and told something else")
+            raise self._fault(f"it answered something else when asked for the file {name}")
 
-    async def _ask(self, **question: str) -> _Answer:
-        """Return the only answer to a question."""
+    async def _ask(self, **question: str) -> _Response:
+        """Return the only answer to a query."""
         bound = max(self._deadline - asyncio.get_running_loop().time(), _SHORTEST_BOUND)
         found = None
         async with ServerStream(self._channel, self._method, _Request(**question), CallOptions(timeout=bound)) as call:
             async for answer in call:
                 if found is not None:
-                    raise self._fault("it answers one question more than once")
+                    raise self._fault("it sent several answers to one query")
                 found = answer
         if found is None:
-            raise self._fault("it ends a call without an answer")
+            raise self._fault("it ended a call without an answer")
         return found
 
-    def _part(self, answer: _Answer, name: str) -> Any:
-        """Return what was asked for, which an answer holds or does not."""
+    def _part(self, answer: _Response, name: str) -> Any:
+        """Return the requested part of an answer."""
         if has_field(answer, name):
             return getattr(answer, name)
         if has_field(answer, "error_response"):
             refusal = answer.error_response
-            raise self._fault(f"it answers with error {refusal.error_code}, {_shown(refusal.error_message)}")
-        raise self._fault("its answer does not hold what was asked for")
+            raise self._fault(f"it answered with error {refusal.error_code}, {_shown(refusal.error_message)}")
+        raise self._fault("its answer does not contain what was requested")
 
     def _take(self, files: list[bytes]) -> None:
-        """Keep files, each once."""
+        """Store files, each once."""
         for data in files:
             self._size += len(data)
             if self._size > MOST_BYTES:
-                raise self._fault(f"its files have more than {MOST_BYTES} bytes")
+                raise self._fault(f"its files exceed {MOST_BYTES} bytes")
             file = self._decoded(_File, data)
             name = self._checked(file.name)
             if self._encoded.setdefault(name, data) != data:
-                raise self._fault(f"it has two files of the name {name}")
+                raise self._fault(f"it has two files named {name}")
             if name not in self._imports:
                 self._add(name, file)
 
@@ -232,33 +232,33 @@ class _Inquiry:
         self._defined |= {f"{package}{self._decoded(_Named, each).name}" for each in file.service}
 
     def _in_order(self) -> list[str]:
-        """Return the names of the files, each behind its imports."""
+        """Return the names of the files, each after its imports."""
         known = {name: [each for each in imports if each in self._encoded] for name, imports in self._imports.items()}
         try:
             return list(graphlib.TopologicalSorter(known).static_order())
         except graphlib.CycleError as error:
-            raise self._fault(f"its files import each other in a circle, {error.args[1][0]} among them") from None
+            raise self._fault(f"its files have a circular import of {error.args[1][0]}") from None
 
     def _decoded(self, message_class: type[M], data: bytes) -> M:
         try:
             return decode(message_class, data)
         except WireError as error:
-            raise self._fault(f"what it tells is no descriptor: {error}") from error
+            raise self._fault(f"its answer is not a descriptor: {error}") from error
 
     def _checked(self, name: str) -> str:
-        """Return a name if it is one; it may go into logs and errors."""
+        """Return a name if it is valid; it may go into logs and errors."""
         if not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME:
-            raise self._fault(f"it uses the name {_shown(name)}")
+            raise self._fault(f"it uses the invalid name {_shown(name)}")
         return name
 
     def _fault(self, what: str) -> ContractError:
-        return ContractError(f"{self._channel.endpoint} does not tell its contract by gRPC reflection: {what}")
+        return ContractError(f"{self._channel.endpoint} does not publish its contract by gRPC reflection: {what}")
 
 
-def _is_not_found(answer: _Answer) -> bool:
+def _is_not_found(answer: _Response) -> bool:
     return has_field(answer, "error_response") and answer.error_response.error_code == GrpcStatus.NOT_FOUND
 
 
 def _shown(text: str) -> str:
-    """Return what an error shows of a server's text: one line, and not too long."""
+    """Return a server's text as shown in an error: one line, truncated."""
     return ascii(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")

@@ -1,4 +1,4 @@
-"""Events that come while only completions are waited for: they are kept for the next iterator."""
+"""Events that arrive while only write completions are awaited. They are kept for the next iterator."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mxgateway.events.reader import Reader
 from mxgateway.transport.counters import Counters
 
 KEPT_LIMIT: Final = 10_000
-"""Events that are kept: the length of the gateway's own queue."""
+"""The most events that are kept: the length of the gateway's own queue."""
 
 
 class Backlog(Reader):
-    """A reader for whoever comes next. The oldest events make room."""
+    """Keeps events for the next reader. When it is full, the oldest ones are dropped."""
 
     keeps = False
     pins = True
@@ -25,13 +25,13 @@ class Backlog(Reader):
         self.cursor = cursor
         self._counters = counters
         self._begin = cursor.position
-        """Behind which event it begins; None until that is known."""
+        """The sequence after which it begins; None until that is known."""
         self._dropped = 0
-        """Up to where events have made room."""
+        """The sequence up to which events were dropped."""
         self._kept: deque[Event | Loss] = deque()
 
     def take(self, news: Sequence[Event | Loss]) -> None:
-        """Keep what is news; a loss that was dropped with what stood before it is part of what is missing then."""
+        """Keep new events. A loss that follows dropped events is dropped too, and counts as missing with them."""
         if self._begin is None:
             self._begin = next((number - 1 for number in map(_number, news) if number), None)
         self._kept.extend(news)
@@ -41,16 +41,16 @@ class Backlog(Reader):
             self._counters.events_dropped += not isinstance(oldest, Loss)
 
     def covers(self, after: int) -> bool:
-        """Tell whether these are all events behind a sequence; 0 asks for whatever there is."""
+        """Return whether all events after a sequence are here; 0 asks for whatever there is."""
         return bool(self._kept) and (not after or after >= max(self._begin or 0, self._dropped))
 
     def behind(self, after: int) -> tuple[Event | Loss, ...]:
-        """Return what was kept, behind a loss that stands for what was dropped."""
+        """Return the kept events after a sequence, preceded by a loss for those that were dropped."""
         lost, kept = Cursor(after or self._begin).miss(self._dropped, LossCause.REPLAY), list(self._kept)
         start = next((place for place, each in enumerate(kept) if _number(each) > after), len(kept))
         if start < len(kept) and isinstance(loss := kept[start], Loss):
             kept[start] = loss._replace(first=max(loss.first, after + 1))
-        # From there on as they came: what follows a jump that was false has lower numbers.
+        # From there on in order of arrival: after a false jump the numbers are lower.
         return (*lost, *(each for each in kept[:start] if not _number(each)), *kept[start:])
 
 

@@ -1,4 +1,4 @@
-"""What the iterators of events and updates have in common: who waits for anything new, reads in lists, and what becomes of one that is dropped."""
+"""What the iterators of events and updates share: waiters, batches, and clean-up after garbage collection."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
+from mxgateway.transport.home import Home
+
 T = TypeVar("T")
 
 
 class Waiters(list[asyncio.Future[None]]):
-    """Who waits for anything new. Whatever holds this holds them."""
+    """The futures of readers that wait for news. They live as long as this list."""
 
     def enter(self) -> asyncio.Future[None]:
-        """Return what is done when there is anything new."""
-        if len(self) > 8:  # of reads that were cancelled, one after another
+        """Return a future that is done at the next `wake`."""
+        if len(self) > 8:  # left by reads that were cancelled one after another
             self[:] = [each for each in self if not each.done()]
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.append(waiter)
         return waiter
 
     def wake(self) -> None:
-        """Let them look again."""
+        """Wake every waiter."""
         for waiter in self:
             if not waiter.done():
                 waiter.set_result(None)
@@ -30,7 +32,7 @@ class Waiters(list[asyncio.Future[None]]):
 
 
 class Batches(Generic[T]):
-    """What an iterator brings, in lists: each read takes all that waits, waiting for the first. An async iterator."""
+    """An async iterator of lists: each read waits for the first item, then takes all that are queued."""
 
     def __init__(self, read: Callable[[], Awaitable[list[T]]]) -> None:
         self._read = read
@@ -42,14 +44,8 @@ class Batches(Generic[T]):
         return await self._read()
 
 
-def when_dropped(owner: object, end: Callable[[], object]) -> weakref.finalize[Any, Any]:
-    """Have `end` called by the running loop when `owner` is collected, in whatever thread that happens."""
-    loop = asyncio.get_running_loop()
-
-    def dropped() -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(end)
-
-    finalizer = weakref.finalize(owner, dropped)
+def when_dropped(owner: object, home: Home, end: Callable[[], object]) -> weakref.finalize[Any, Any]:
+    """Have the client's loop call `end` when `owner` is garbage-collected, in whatever thread that happens."""
+    finalizer = weakref.finalize(owner, home.call_soon, end)
     finalizer.atexit = False
     return finalizer

@@ -1,7 +1,7 @@
-"""Where somebody stands in a session's event stream. Worker sequences are compared here and in `order`, and nowhere else.
+"""A reader's position in a session's event stream. Only this module and `order` compare worker sequences.
 
-The worker numbers a session's events from 1, without a hole. `StreamOrder` judges what one stream of the gateway brings: numbers rise. `Cursor` knows what one reader
-has taken: everything up to its position.
+The worker numbers a session's events from 1, without a hole. `StreamOrder` checks that the numbers of one stream rise
+by one. `Cursor` knows what one reader has taken: everything up to its position.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from mxgateway import proto
 
 
 class Event(Protocol):
-    """An event as far as its place in the stream goes."""
+    """What gives an event its place in the stream."""
 
     @property
     def worker_sequence(self) -> int:
-        """Its number; 0 for the mark of a replay gap."""
+        """Its number; 0 for a replay gap."""
 
     @property
     def replay_gap(self) -> proto.ReplayGap | None:
-        """The gateway's mark of lost events."""
+        """The gateway's mark of lost events; None for an event."""
 
 
 class LossCause(enum.Enum):
-    """Why events do not come any more."""
+    """Why events are lost."""
 
     REPLAY = "replay"
     """The gateway no longer keeps them."""
@@ -35,11 +35,12 @@ class LossCause(enum.Enum):
     UNREADABLE = "unreadable"
     """The message is too large, or cannot be decoded."""
     RESTARTED = "restarted"
-    """The worker has begun to number anew: the first lost one has a number of before, `last` is the number before the first new one, and nobody knows how many there are."""
+    """The worker has restarted its numbers: `first` is an old number, `last` the number before the first new one, and
+    the number of lost events is unknown."""
 
 
 class Loss(NamedTuple):
-    """Events that will not come."""
+    """A range of events that will not come."""
 
     first: int
     last: int
@@ -47,16 +48,17 @@ class Loss(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many they are."""
+        """How many events are lost."""
         return self.last - self.first + 1
 
 
 class Cursor:
-    """What one reader has taken: every event up to `position`, as far as it was not lost.
+    """What one reader has taken: every event up to `position` that was not lost.
 
     Args:
         position: None until it is known; the first event then sets it.
-        begin: Behind which event it wants any; None where that is its position. 0 for one that joins where the stream stands, for that may be a false place.
+        begin: The sequence below which `rewind` does not go; None for `position`. 0 for a reader that joins at the
+            stream's current position, because a false jump may have led there.
     """
 
     __slots__ = ("_begin", "position")
@@ -66,7 +68,8 @@ class Cursor:
         self._begin = (position or 0) if begin is None else begin
 
     def take(self, events: Iterable[Event | Loss], *, unnumbered: bool = False) -> tuple[Event | Loss, ...]:
-        """Return what is news of events, in order, with what is lost in its place; those without a number where they are wanted."""
+        """Return the new events in order, with losses where events are missing; with `unnumbered` also those without a
+        number."""
         news: list[Event | Loss] = []
         for event in events:
             if isinstance(event, Loss):
@@ -77,7 +80,7 @@ class Cursor:
             gap = event.replay_gap
             if gap is not None:
                 oldest = gap.oldest_available_sequence
-                if self.position == oldest - 1 and unnumbered:  # a mark of nothing
+                if self.position == oldest - 1 and unnumbered:  # an empty gap
                     news.append(event)
                 news += self.miss(oldest - 1, LossCause.REPLAY)
                 continue
@@ -94,7 +97,7 @@ class Cursor:
         return tuple(news)
 
     def miss(self, last: int, cause: LossCause) -> tuple[Loss, ...]:
-        """Go on behind `last`, and return what is lost by that."""
+        """Move to `last`, and return what is lost by that."""
         position = self.position
         if position is not None and last <= position:
             return ()
@@ -102,23 +105,23 @@ class Cursor:
         return () if position is None else (Loss(position + 1, last, cause),)
 
     def _restart(self, loss: Loss) -> tuple[Loss, ...]:
-        """Go on behind `loss.last`, wherever this has stood."""
+        """Move to `loss.last` from any position."""
         position, self.position, self._begin = self.position, loss.last, 0
         return () if position is None else (loss._replace(first=position + 1),)
 
     def take_all(self, events: Iterable[Event]) -> None:
-        """Go on behind events that have come another way."""
+        """Move to the newest of some events that have arrived another way."""
         self.position = max((event.worker_sequence for event in events), default=self.position)
 
     def needs(self, last: int) -> bool:
-        """Tell whether the event `last` is still to be taken."""
+        """Return whether the event `last` was not taken yet."""
         return self.position is not None and self.position < last
 
     def rewind(self, position: int) -> None:
-        """Go back behind a jump that was false."""
+        """Go back to where a false jump began."""
         if self.position is not None and self.position > position:
             self.position = max(position, self._begin)
 
     def is_news(self, event: Event) -> bool:
-        """Tell whether an event was not taken yet."""
+        """Return whether an event was not taken yet."""
         return self.position is None or event.worker_sequence > self.position

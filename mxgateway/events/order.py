@@ -1,4 +1,4 @@
-"""The order of what one stream of the gateway brings: numbers rise by one, and what says otherwise is nonsense, or a loss."""
+"""Checks the order of the events of one stream: their numbers rise by one; anything else is a loss or nonsense."""
 
 from __future__ import annotations
 
@@ -10,62 +10,72 @@ from mxgateway.events.cursor import Event, Loss, LossCause
 from mxgateway.events.reader import Reader
 
 MAX_JUMP: Final = 2**40
-"""Events that can be missing at once: what a gateway numbers in a year at 30,000 a second. A number beyond that is nonsense."""
-HOLES: Final = 16
+"""The most events that can be missing at once: a gateway numbers fewer in a year at 30,000 a second. A larger jump is
+nonsense."""
+KEPT_JUMPS: Final = 16
 """Jumps that are remembered, in case they prove to be false."""
 RESTART: Final = 8
-"""Refused events, each with the number behind the one before, that show that the worker has begun to number anew: no gateway sends as many twice."""
+"""Refused events in a row, numbered one after another, that prove that the worker has restarted its numbers: no gateway
+sends as many twice."""
 
 
 class StreamOrder:
-    """The order of what one stream of the gateway brings.
+    """Checks the order of the events of one stream.
 
     Args:
-        after: The sequence behind which the stream is read.
-        is_known: False when nobody knows where it begins.
-        before: The order of the stream before.
+        after: The sequence after which the stream begins.
+        before: The order of the previous stream.
     """
 
-    def __init__(self, after: int, *, is_known: bool = True, before: StreamOrder | None = None) -> None:
+    def __init__(self, after: int, before: StreamOrder | None = None) -> None:
         self.last = after
-        """Up to where the stream has come."""
-        self._is_known = is_known
-        self._holes: deque[tuple[int, int, int]] = deque(maxlen=HOLES)
-        """Of each of the last jumps the last event before it, the first behind it, and where readers stand then, -1 where that is sure: an event from between shows that it was false."""
+        """The sequence up to which the stream has come."""
+        self._jumps: deque[tuple[int, int, int]] = deque(maxlen=KEPT_JUMPS)
+        """The last jumps. Of each: the last event before it, the first event after it, and the readers' position after
+        it, -1 where that position is certain. An event from within a jump proves that the jump was false."""
         self._refused: list[Event] = []
-        """The last events that were refused, as far as they follow one another."""
+        """The last refused events, as long as their numbers follow one another."""
         self._refused_at = after
-        """Where the stream stood when they came."""
+        """The value of `last` when they arrived."""
         self.is_restarted = False
-        """True once the worker has begun to number anew: older numbers say nothing any more."""
+        """True once the worker has restarted its numbers: earlier numbers mean nothing any more."""
         self.nonsense = ""
         """What was wrong with the last delivery, in words; empty when nothing was."""
         self.hides_events = False
         """True when what was wrong may have hidden events."""
         self.rewound: int | None = None
-        """Where the stream stands again after a jump that was false."""
+        """The position to which a false jump has set the stream back."""
         self.lost = 0
         """How many events the gateway has reported as lost with the last delivery."""
-        if before is not None and (holes := before._holes):
-            # What comes once more before a jump that events have followed does not show that it was false.
-            self._holes += (hole for hole in holes if hole[1] <= after + 1 or before.last <= holes[-1][1])
+        if before is not None and (jumps := before._jumps):
+            # An event from within a jump is no proof if it is replayed and other events have followed the jump, or if
+            # somebody else may have read it before the first event.
+            self._jumps += (jump for jump in jumps if jump[1] <= after + 1 or (jump[0] and before.last <= jumps[-1][1]))
 
     def sure(self, position: int) -> int:
-        """Return behind which event to ask for those behind `position`: a jump that no mark has told and nothing has followed may be false."""
-        for begin, _, landing in reversed(self._holes):
-            position = begin if position == landing else position
+        """Return the sequence after which to open a stream for the events after `position`.
+
+        It lies before a jump that no event has followed, for that may be false. A jump from the very beginning does not
+        count: somebody else has read what is before it, and its replay would come after newer events.
+        """
+        for begin, _, landing in reversed(self._jumps):
+            position = begin if begin and position == landing else position
         return position
 
     def deliver(self, events: Sequence[Event], readers: Sequence[Reader]) -> bool:
-        """Hand events to readers, each what is news to it; False when they do not simply follow one another: they are to be checked then."""
+        """Hand each reader the events that are new to it.
+
+        Returns:
+            False when the events do not simply follow one another; then nothing was delivered, and `check` is needed.
+        """
         before = expected = self.last
-        if self._holes and self._holes[-1][1] > before + 1:
+        if self._jumps and self._jumps[-1][1] > before + 1:
             return False
         for event in events:
             expected += 1
             if event.worker_sequence != expected:
                 return False
-        self.last, self._is_known = expected, True
+        self.last = expected
         for reader in readers:
             cursor = reader.cursor
             if cursor.position == before or cursor.position is None:
@@ -76,13 +86,13 @@ class StreamOrder:
         return True
 
     def check(self, events: Iterable[Event]) -> list[Event | Loss]:
-        """Return what can be believed of events."""
+        """Return those events that can be believed, and the losses among them."""
         self.nonsense, self.hides_events, self.rewound, self.lost = "", False, None, 0
         believed: list[Event | Loss] = []
         for event in events:
             before = self.last
-            if self._believes(event):
-                if self.last < before:  # what came behind the false jump is no news
+            if self._accepts(event):
+                if self.last < before:  # what came after the false jump is dropped
                     believed = [each for each in believed if _number(each) < event.worker_sequence]
                 believed.append(event)
             elif self._restarts(event):
@@ -91,48 +101,58 @@ class StreamOrder:
                 self._refused = []
         return believed
 
-    def _believes(self, event: Event) -> bool:
+    def _accepts(self, event: Event) -> bool:
         gap = event.replay_gap
         if gap is not None:
-            return self._believes_gap(gap.requested_after_sequence, gap.oldest_available_sequence)
+            return self._accepts_gap(gap.requested_after_sequence, gap.oldest_available_sequence)
         sequence, last = event.worker_sequence, self.last
         if not sequence:
             self.nonsense = "an event without a number"
             return True
         if sequence - last > MAX_JUMP:
             return self._refuse(f"event {sequence} after event {last}", hides=True)
-        hole = self._disproves(sequence)
-        if hole is None and sequence <= last:
+        jump = self._disproves(sequence)
+        if jump is None and sequence <= last:
             return self._refuse(f"event {sequence} after event {last}", hides=False)
-        if hole is not None and sequence > hole[0] + 1:  # a jump still, which may be false as well
-            self._holes.append((hole[0], sequence, sequence))
-        if sequence > last + 1 and self._is_known:
-            self._jump(sequence, sequence)
-        self.last, self._is_known = sequence, True
+        if jump is not None and sequence > jump[0] + 1:  # still a jump, which may be false as well
+            self._jumps.append((jump[0], sequence, sequence))
+        if sequence > last + 1:
+            self._remember_jump(sequence, sequence)
+        self.last = sequence
         return True
 
-    def _believes_gap(self, begin: int, oldest: int) -> bool:
+    def _accepts_gap(self, begin: int, oldest: int) -> bool:
         if oldest <= begin or oldest - 1 - self.last > MAX_JUMP:
             return self._refuse(f"a replay gap from {begin} to {oldest}", hides=True)
         if oldest - 1 > self.last:
             self._disproves(oldest)
-            self.lost += oldest - 1 - self.last
-            self._jump(oldest, -1)  # the gateway has said so: it is not asked again
+            missing = oldest - 1 - self._reported_up_to()
+            self.lost += max(0, missing)
+            self._remember_jump(oldest, oldest - 1)
             self.last = oldest - 1
+            return missing > 0  # else an earlier stream has reported it
         return True
 
+    def tells_loss(self, event: Event) -> bool:
+        """Return whether the next event is a replay gap with losses that were not reported yet."""
+        return event.replay_gap is not None and event.replay_gap.oldest_available_sequence - 1 > self._reported_up_to()
+
+    def _reported_up_to(self) -> int:
+        """Return the sequence up to which an earlier stream has reported the events after `last` as lost."""
+        return max([self.last, *(landing for begin, _, landing in self._jumps if begin == self.last)])
+
     def _disproves(self, number: int) -> tuple[int, int, int] | None:
-        """Go back when there is an event of that number within a jump, which was false then; return the jump."""
-        hole = next((hole for hole in self._holes if hole[0] < number < hole[1]), None)
-        if hole is not None:
-            self._refuse(f"event {number} after a jump to {hole[1]}", hides=True)
+        """If `number` lies within a remembered jump, that jump was false: go back before it, and return it."""
+        jump = next((jump for jump in self._jumps if jump[0] < number < jump[1]), None)
+        if jump is not None:
+            self._refuse(f"event {number} after a jump to {jump[1]}", hides=True)
             self.rewound = number - 1 if self.rewound is None else min(self.rewound, number - 1)
-            while self._holes and self._holes[-1][1] > number:
-                self._holes.pop()
-        return hole
+            while self._jumps and self._jumps[-1][1] > number:
+                self._jumps.pop()
+        return jump
 
     def _restarts(self, event: Event) -> bool:
-        """Tell whether an event that was refused is the last one of so many that the worker must have begun to number anew."""
+        """Take a refused event; return whether so many prove that the worker has restarted its numbers."""
         sequence, refused = event.worker_sequence, self._refused
         if not sequence:
             return False
@@ -144,25 +164,25 @@ class StreamOrder:
         if len(refused) < RESTART:
             return False
         self._refuse(f"events that begin again at {refused[0].worker_sequence} after event {self.last}", hides=True)
-        self._holes.clear()
-        self.last, self._is_known, self.is_restarted = sequence, True, True
+        self._jumps.clear()
+        self.last, self.is_restarted = sequence, True
         return True
 
     def pass_over(self) -> None:
-        """Take note that readers go on behind the next event. Should it come all the same, they go back."""
-        last, holes = self.last, self._holes
-        begin = holes.pop()[0] if holes and holes[-1][1] == last + 1 else last
+        """Skip the next event. If it arrives after all, readers go back to it."""
+        last, jumps = self.last, self._jumps
+        begin = jumps.pop()[0] if jumps and jumps[-1][1] == last + 1 else last
         ahead = [
-            (last + 1, first, landing) for _, first, landing in holes if first > last + 2
+            (last + 1, first, landing) for _, first, landing in jumps if first > last + 2
         ]  # jumps that may still be false
-        behind = [(*hole[:2], -1) for hole in holes if hole[1] <= last + 2]  # what lies behind is asked for
-        self._holes = deque([*behind, (begin, last + 2, -1), *ahead], maxlen=HOLES)
+        behind = [(*jump[:2], -1) for jump in jumps if jump[1] <= last + 2]  # the next stream begins after these
+        self._jumps = deque([*behind, (begin, last + 2, -1), *ahead], maxlen=KEPT_JUMPS)
 
-    def _jump(self, first: int, landing: int) -> None:
-        """Remember a jump, in the place of those that are within it."""
-        while self._holes and self._holes[-1][1] > self.last + 1:
-            self._holes.pop()
-        self._holes.append((self.last, first, landing))
+    def _remember_jump(self, first: int, landing: int) -> None:
+        """Remember a jump; it replaces those within it."""
+        behind = [jump for jump in self._jumps if jump[1] <= self.last + 1]
+        ahead = [jump for jump in self._jumps if jump[0] >= first - 1]
+        self._jumps = deque([*behind, (self.last, first, landing), *ahead], maxlen=KEPT_JUMPS)
 
     def _refuse(self, what: str, *, hides: bool) -> bool:
         self.nonsense, self.hides_events = what, self.hides_events or hides

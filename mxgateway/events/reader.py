@@ -1,4 +1,4 @@
-"""Who reads a session's event stream, and how the stream is kept up for it."""
+"""A reader of a session's event stream, and how the stream is kept open for it."""
 
 from __future__ import annotations
 
@@ -8,71 +8,74 @@ from typing import Final
 
 from mxgateway.errors import MxGatewayError
 from mxgateway.events.cursor import Cursor, Event, Loss
-from mxgateway.subscription_options import RecoveryOptions
+from mxgateway.options.subscription import RecoveryOptions
 
 TAKEN_BOUND: Final = 30.0
-"""Seconds that a session may be said to have a reader already while it is ours: that is the connection before, of whose end the gateway knows nothing
-and, while no event is sent, will know nothing for hours."""
+"""Seconds for which the gateway may report that our session already has a reader. That reader is our previous
+connection: the gateway has not noticed its end and, while no event is sent, may not notice it for hours."""
 DEFAULT_STALE_TIMEOUT: Final = 10.0
-"""Seconds that a sign of life may take where no reader says anything else."""
+"""The default timeout of the ping for a sign of life, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamCare:
-    """How a reader wants the stream to be kept up."""
+    """How the stream is kept open for a reader."""
 
     recovery: RecoveryOptions
     """The pauses between attempts, and when this reader gives up."""
     stale_after: float | None = None
-    """Seconds of silence after which the worker is asked for a sign of life."""
+    """Seconds of silence after which the worker is pinged."""
     stale_timeout: float = DEFAULT_STALE_TIMEOUT
-    """Seconds that the sign of life may take."""
+    """The timeout of that ping, in seconds."""
     taken_bound: float | None = None
-    """Seconds that the gateway may say that the session has a reader already; then the stream is lost for this reader."""
+    """Seconds for which the gateway may report that the session already has a reader; then this reader is ended."""
 
 
 class Reader:
-    """One who reads the stream: unless it says otherwise, one that keeps it open and is told nothing but events. What it has taken is known by its cursor alone."""
+    """A reader of the stream. By default it keeps the stream open and is interested in nothing but events.
+
+    Only its cursor knows what it has taken.
+    """
 
     cursor: Cursor
     care: StreamCare | None = None
-    """How the stream is kept up for it; None when it ends with the stream's first fault."""
+    """How the stream is kept open for it; None when it ends with the stream's first fault."""
     keeps = True
     """True while the stream is kept open for it."""
     whole = False
-    """True when it needs whole messages, and not only what a subscription needs of a data change."""
+    """True when it needs whole messages, not only those fields of a data change that a subscription needs."""
     blocks = False
-    """True when the gateway has to wait for it whenever it is full, whoever else reads."""
+    """True when the gateway has to wait for it whenever it is full, whatever other readers need."""
 
     @property
     def pins(self) -> bool:
-        """True while the stream may not be opened behind its cursor."""
+        """True while the stream must not be opened later than its cursor."""
         return True
 
     @property
     def full(self) -> bool:
-        """True while it wants no further event."""
+        """True while it wants no further events."""
         return False
 
     @property
     def hungry(self) -> bool:
-        """True when no other reader that is full may keep events from it."""
+        """True when a full reader must not keep events from it."""
         return False
 
     def take(self, news: Sequence[Event | Loss]) -> None:
-        """Take what is news: a list of events, or a tuple where losses may be among them."""
+        """Take new events: a list, or a tuple if losses may be among them."""
 
     def confused(self) -> None:
-        """Take note that the numbers made no sense: events may be missing that no loss stands for."""
+        """The numbers made no sense: events may be missing without a loss that reports them."""
 
     def overrun(self) -> None:
-        """Take note that the stream goes on although it is full."""
+        """The stream goes on although this reader is full."""
 
     def interrupted(self, fault: MxGatewayError) -> None:
-        """Take note that the stream is lost, and is being brought back."""
+        """The stream was lost, and recovery has begun."""
 
     def resumed(self, *, gap: bool) -> None:
-        """Take note that the stream is there again; with `gap` it begins with the mark of lost events."""
+        """The stream is open again; with `gap` it begins with a replay gap."""
 
     def end(self, fault: MxGatewayError | None, *, final: bool = False) -> None:
-        """Take note that there will be no more events; `final`: a new session would not help."""
+        """No more events will come; `final`: a new session would not help."""

@@ -1,4 +1,7 @@
-"""Those who read one event stream, and what they ask for together. It is computed from who is present: nothing is remembered of readers that have left."""
+"""The readers of one event stream, and what they need together.
+
+That is computed from the readers that are present: nothing is remembered of those that have left.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from mxgateway.events.backlog import Backlog
-from mxgateway.events.completions import Completions
 from mxgateway.events.cursor import Cursor
 from mxgateway.events.reader import DEFAULT_STALE_TIMEOUT, Reader, StreamCare
-from mxgateway.subscription_options import RecoveryOptions
+from mxgateway.events.writes.completions import Completions
+from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.transport.counters import Counters
 
 _PAUSES: Final = ("initial_backoff", "max_backoff", "stable_after", "rejected_backoff")
@@ -21,12 +24,12 @@ class Readers:
     def __init__(self, completions: Completions, counters: Counters) -> None:
         self.present: tuple[Reader, ...] = (completions,)
         self.backlog: Backlog | None = None
-        """What nobody has read, while only completions are waited for."""
+        """The unread events while only completions are awaited."""
         self._completions = completions
         self._counters = counters
 
     def change(self, readers: Iterable[Reader], newest: int | None) -> None:
-        """Change who reads; where only completions are waited for, the backlog is kept from `newest` on."""
+        """Change the readers. While only completions are awaited, the backlog is kept from `newest` on."""
         own = [reader for reader in readers if not isinstance(reader, Backlog)]
         if len(own) == 1 and self._completions.keeps:
             self.backlog = self.backlog or Backlog(Cursor(newest, begin=0), self._counters)
@@ -35,21 +38,21 @@ class Readers:
 
     @property
     def wanted(self) -> bool:
-        """True while somebody keeps the stream open."""
+        """True while a reader keeps the stream open."""
         return any(reader.keeps for reader in self.present)
 
     @property
     def whole(self) -> bool:
-        """True when somebody needs whole messages."""
+        """True when a reader needs whole messages."""
         return any(reader.whole for reader in self.present)
 
     def resume_points(self) -> list[int]:
-        """Return the sequences behind which the stream is wanted, as far as they are known."""
+        """Return the sequences after which readers need the stream, as far as they are known."""
         pins = (reader.cursor.position for reader in self.present if reader.pins)
         return [position for position in pins if position is not None]
 
     def hold(self) -> bool:
-        """Tell whether the gateway has to wait for a reader that is full. One that is merely not read holds nothing back from those who need events."""
+        """Return whether the gateway has to wait for a full reader. An unread iterator holds up no other reader."""
         full = [reader for reader in self.present if reader.full]
         if not full:
             return False
@@ -64,17 +67,17 @@ class Readers:
 
     @property
     def recovery(self) -> RecoveryOptions | None:
-        """The pauses that suit everybody: the shortest of each kind. When to give up is up to each reader."""
+        """The shortest pause of each kind that a reader asks for. Each reader gives up by itself."""
         if not (wanted := [care.recovery for care in self._cares()]):
             return None
         return RecoveryOptions(**{name: min(getattr(each, name) for each in wanted) for name in _PAUSES})
 
     @property
     def stale_after(self) -> float | None:
-        """Seconds of silence after which somebody wants to know whether the worker lives; None when nobody does."""
+        """Seconds of silence after which the worker is pinged; None when no reader asks for that."""
         return min((care.stale_after for care in self._cares() if care.stale_after is not None), default=None)
 
     @property
     def stale_timeout(self) -> float:
-        """Seconds that the sign of life may take."""
+        """The timeout of that ping, in seconds."""
         return min((care.stale_timeout for care in self._cares()), default=DEFAULT_STALE_TIMEOUT)

@@ -1,4 +1,4 @@
-"""When to try again after the event stream, its session, or another feed was lost."""
+"""When to retry after the event stream, its session, or another feed was lost."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from mxgateway.errors import (
     MxGatewayAuthorizationError,
     MxGatewayError,
     MxGatewaySessionError,
+    MxGatewayTimeoutError,
     map_fault,
 )
-from mxgateway.faults import ClosedFault
-from mxgateway.logs import logger
-from mxgateway.subscription_options import RecoveryOptions
-from mxgateway.transport.backoff import Backoff
+from mxgateway.errors.faults import ClosedFault
+from mxgateway.errors.logs import logger
+from mxgateway.options.subscription import RecoveryOptions
+from mxgateway.transport.calls.backoff import Backoff
 
 log = logger("mxgateway.recovery")
 
-_REJECTIONS: Final = (MxGatewayAuthenticationError, MxGatewayAuthorizationError)
-
 _SESSION_GONE: Final = frozenset({GrpcStatus.NOT_FOUND, GrpcStatus.FAILED_PRECONDITION})
-"""What says of a session that no stream of it can be opened any more: it is unknown, or not ready. One whose queue has overflowed says so at the next attempt."""
+"""The statuses which mean that no stream of a session can be opened any more: it is unknown, or not ready. A session
+whose queue has overflowed answers with one of them at the next attempt."""
 
 
 def is_session_lost(error: MxGatewayError) -> bool:
-    """Tell whether a failure of the event stream means that the session is gone.
+    """Return whether a failure of the event stream means that the session is gone.
 
-    ALREADY_EXISTS does not: the gateway may not have noticed yet that the connection of the stream before is dead.
+    ALREADY_EXISTS does not: the gateway may not have noticed yet that the previous stream's connection is dead.
     """
     return isinstance(error, MxGatewaySessionError) and (
         error.grpc_status in _SESSION_GONE or error.grpc_status is None
@@ -40,17 +40,32 @@ def is_session_lost(error: MxGatewayError) -> bool:
 
 
 def is_taken(error: MxGatewayError) -> bool:
-    """Tell whether the gateway says that the session's one event stream is somebody's."""
+    """Return whether the gateway reports that the session's one event stream is already in use."""
     return error.grpc_status is GrpcStatus.ALREADY_EXISTS
 
 
 def is_rejection(error: MxGatewayError) -> bool:
-    """Tell whether the gateway has refused the API key."""
-    return isinstance(error, _REJECTIONS)
+    """Return whether the gateway has refused the API key."""
+    return isinstance(error, MxGatewayAuthenticationError | MxGatewayAuthorizationError)
+
+
+def is_other_cause(told: MxGatewayError | None, now: MxGatewayError) -> bool:
+    """Tell whether an outage that was told of has another cause now.
+
+    What passes by itself is one cause, whatever it looks like. Another one is what somebody has to see to, such as a
+    refused API key, and that nobody has to any more.
+    """
+    if type(told) is type(now) or isinstance(now, MxGatewaySessionError):  # a session that is gone is rebuilt at once
+        return False
+    return any(each is not None and not each.retryable and not isinstance(each, _PASSING) for each in (told, now))
+
+
+_PASSING: Final = (MxGatewaySessionError, MxGatewayTimeoutError)
+"""Errors that no retry of the same call helps, and that pass all the same."""
 
 
 class GivingUp(Exception):
-    """The options say not to try any longer, or it would be of no use."""
+    """Retrying ends, because the options say so or because it cannot succeed."""
 
     def __init__(self, error: MxGatewayError) -> None:
         super().__init__(str(error))
@@ -58,24 +73,24 @@ class GivingUp(Exception):
 
 
 class Pauses(Protocol):
-    """The client, as far as pauses go."""
+    """What pauses need of the client."""
 
     @property
     def closing(self) -> bool:
-        """True once the client is being closed."""
+        """True once the client is closing."""
 
     async def pause(self, seconds: float, awake: asyncio.Event | None = None) -> None:
-        """Sleep, until `awake` is set or the client is closed at the latest."""
+        """Sleep for `seconds`, or until `awake` is set or the client closes."""
 
 
 class Recovery:
-    """One series of attempts after another, each with its pauses.
+    """Series of attempts with pauses between them; each failure after a success begins a new series.
 
     Args:
-        what: What is brought back, for the log.
-        options: How long the pauses are; `pause` may be given others.
-        client: Ends the pauses when it is closed.
-        source: Where chance comes from.
+        what: What is recovered, for the log.
+        options: How long the pauses are; `pause` may change them.
+        client: Ends the pauses when it closes.
+        source: The source of random numbers.
     """
 
     def __init__(
@@ -92,7 +107,7 @@ class Recovery:
         self._reported = False
 
     def gives_up(self, options: RecoveryOptions) -> bool:
-        """Tell whether the options say not to try any longer."""
+        """Return whether `give_up_after` of the options has passed."""
         bound, since = options.give_up_after, self._failing_since
         return bound is not None and since is not None and asyncio.get_running_loop().time() - since >= bound
 
@@ -103,23 +118,23 @@ class Recovery:
 
     @property
     def is_unstable(self) -> bool:
-        """True for a while after a success: what is lost again so soon is not brought back without a pause."""
+        """True for a while after a success: a loss this soon is not recovered without a pause."""
         now = asyncio.get_running_loop().time()
         return self._up_since is not None and now - self._up_since < self._options.stable_after
 
     def wake(self) -> None:
-        """End the present pause."""
+        """End the current pause."""
         self._awake.set()
 
     def succeeded(self) -> None:
-        """Take note that it is there again; a new series begins only when it lasts."""
+        """Note a success. The backoff starts anew only if it lasts."""
         if self._reported:
             log.info("%s is back", self._what)
         self._up_since = asyncio.get_running_loop().time()
         self._failing_since, self._reported = None, False
 
     def failed(self, error: MxGatewayError) -> None:
-        """Take note of a failure; when the client is closed, raise `GivingUp`."""
+        """Note a failure; when the client is closed, raise `GivingUp`."""
         is_closed = isinstance(error.__cause__, ClosedFault)
         if is_closed or self._client.closing:
             raise GivingUp(error if is_closed else _closed())
@@ -130,10 +145,10 @@ class Recovery:
         self._failing_since = now if self._failing_since is None else self._failing_since
 
     async def pause(self, error: MxGatewayError, options: RecoveryOptions | None = None) -> None:
-        """Wait until the next attempt may begin, from now on with other `options` if there are any.
+        """Wait until the next attempt may begin. Other `options` apply from now on.
 
         Raises:
-            GivingUp: The options say not to try any longer, or the client is closed.
+            GivingUp: `give_up_after` has passed, or the client is closed.
         """
         if options is not None and options != self._options:
             self._options = options

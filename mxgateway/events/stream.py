@@ -17,24 +17,24 @@ from mxgateway.events.reader import Reader, StreamCare
 from mxgateway.transport.counters import Counters
 
 QUEUE_LIMIT: Final = 10_000
-"""Events that wait for one iterator: the length of the gateway's own queue."""
+"""Events that are queued for one iterator before the gateway has to wait: the length of the gateway's own queue."""
 QUEUE_LIMIT_BESIDE_OTHERS: Final = 20_000
-"""The same while somebody else needs events, who must not wait for an iterator that is not read."""
+"""The limit while another reader needs events: it must not wait for an iterator that is not read."""
 
 
 class RawReader(Reader):
-    """What a session's stream brings for one iterator, in a queue."""
+    """Queues the events of a session's stream for one iterator."""
 
     whole = True
     full = False
-    """True when the limit was reached, until everything was read: the gateway has to be told then that there is room."""
+    """True from when the limit was reached until the queue is empty again; then the stream has to be resumed."""
 
     def __init__(self, session_id: str, cursor: Cursor, care: StreamCare | None, counters: Counters) -> None:
         self.cursor = cursor
         self.care = care
         self.queue: deque[Any] = deque()
         self.fault: MxGatewayError | None = None
-        """Why no more events come, until that was raised."""
+        """Why no more events come; None once it was raised."""
         self.over = False
         """True when no more events come."""
         self.waiters = Waiters()
@@ -43,11 +43,11 @@ class RawReader(Reader):
 
     @property
     def hungry(self) -> bool:
-        """True until it is full: an iterator that is not read starves no other."""
+        """True until it is full: an iterator that is not read does not starve the others."""
         return not self.full and not self.over
 
     def take(self, news: Sequence[Event | Loss]) -> None:
-        """Queue what is news. Lost events show as the gateway's own mark, a jump by the numbers."""
+        """Queue new events. Lost events appear as the gateway's own replay gap; a jump shows in the numbers alone."""
         if self.over:
             return
         queue = self.queue
@@ -69,7 +69,7 @@ class RawReader(Reader):
                 yield proto.MxEvent(session_id=self._session_id, replay_gap=gap)
 
     def overrun(self) -> None:
-        """End when nobody has read for too long, while others need events."""
+        """End when too many events are queued while others need events."""
         if len(self.queue) >= QUEUE_LIMIT_BESIDE_OTHERS and not self.over:
             missed = (self.cursor.position or 0) + 1
             what = f"{len(self.queue)} events wait in the iterator, event {missed} and those behind it were not kept"
@@ -77,13 +77,13 @@ class RawReader(Reader):
             self.end(MxGatewaySessionError(what, hint=hint, phase="stream"))
 
     def end(self, fault: MxGatewayError | None, *, final: bool = False) -> None:
-        """End behind what is queued, with `fault` if there is one."""
+        """End after the queued events, with `fault` if there is one."""
         if not self.over:
             self.over, self.fault, self.full = True, fault, False
             self.waiters.wake()
 
     def clear(self) -> None:
-        """End at once, without what is queued."""
+        """End at once and drop the queued events."""
         self.end(None)
         self.fault = None
         self.queue.clear()
@@ -92,38 +92,41 @@ class RawReader(Reader):
 class EventStream:
     """The raw events of a session, in `worker_sequence` order: an async iterator and a context manager.
 
-    ``async with`` attaches at once, so that nothing that happens in the block is missed; without it, the first read attaches. Lost events appear as the gateway
-    reports them: one event with `replay_gap` set and no body. Leaving the block, `aclose`, or dropping the iterator detaches it; the session lives on.
+    ``async with`` attaches at once, so that nothing that happens in the block is missed; without it, the first read
+    attaches. Lost events appear as the gateway reports them: one event with `replay_gap` set and no body. Leaving the
+    block, `aclose`, or dropping the iterator detaches it; the session lives on.
 
-    At most 10,000 events wait here, then the gateway has to wait. While somebody else of the same session needs events, another iterator as well, 20,000 may wait; an iterator that is
-    not read then ends, behind those, with `MxGatewaySessionError`.
+    After 10,000 queued events the gateway has to wait. While another reader of the same session needs events, 20,000
+    are queued; an iterator that is not read then ends after those, with `MxGatewaySessionError`.
     """
 
     def __init__(
         self, pump: StreamPump, session_id: str, after_worker_sequence: int, care: StreamCare | None, counters: Counters
     ) -> None:
         self._pump = pump
+        self._home = pump.home
         self._after = after_worker_sequence
         self._reader = RawReader(session_id, Cursor(after_worker_sequence or None), care, counters)
         self._queue = self._reader.queue
-        self._attached = False
         self._closed = False
         """True once its owner has closed it."""
         self._finalizer: weakref.finalize[Any, Any] | None = None
+        """None until it is attached."""
 
     @property
     def last_worker_sequence(self) -> int:
-        """The sequence of the newest event that has come: where another stream can resume once what waits here is read."""
+        """The sequence of the newest event that has arrived: another stream can resume here once the queue is read."""
         return self._reader.cursor.position or self._after
 
     def batches(self) -> Batches[proto.MxEvent]:
-        """Return the same events in lists: each read takes all that has come, waiting for the first."""
+        """Return the same events in lists: each read waits for the first event, then takes all that have arrived."""
         return Batches(self._next_batch)
 
     async def __anext__(self) -> proto.MxEvent:
+        self._home.check()
         queue, reader = self._queue, self._reader
         while not queue:
-            if reader.over or reader.full or not self._attached:
+            if reader.over or reader.full or self._finalizer is None:
                 await self._prepare()
             else:
                 await reader.waiters.enter()
@@ -139,19 +142,20 @@ class EventStream:
         return events
 
     async def _prepare(self) -> None:
-        """Attach to the stream where that was not done, or say that there is room again. Raise what has ended the events."""
+        """Attach to the stream if not done yet, or resume it after a full queue. Raise the fault that ended it."""
         reader = self._reader
         if reader.over:
             fault, reader.fault = reader.fault, None
             raise fault or StopAsyncIteration
-        if not self._attached:
+        if self._finalizer is None:
             await self._attach()
         elif reader.full:
             reader.full = False
             self._pump.resume()
 
     async def __aenter__(self) -> EventStream:
-        if not self._attached and not self._reader.over:
+        self._home.check()
+        if self._finalizer is None and not self._reader.over:
             await self._attach()
         return self
 
@@ -159,7 +163,8 @@ class EventStream:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Detach; when nobody else needs events the gateway's stream is cancelled before this returns. Idempotent."""
+        """Detach. Without another reader, the gateway's stream is cancelled before this returns. Idempotent."""
+        self._home.check()
         self._closed = True
         self._reader.clear()
         if self._finalizer is not None:
@@ -167,9 +172,9 @@ class EventStream:
         await self._pump.leave(self._reader)
 
     async def _attach(self) -> None:
-        """Become a reader of the stream, behind what nobody has read so far."""
-        pump, reader, self._attached = self._pump, self._reader, True
-        self._finalizer = when_dropped(self, partial(pump.detach, reader))
+        """Become a reader of the stream, starting with the backlog."""
+        pump, reader = self._pump, self._reader
+        self._finalizer = finalizer = when_dropped(self, self._home, partial(pump.detach, reader))
         backlog = pump.take_backlog(self._after)
         if backlog is not None:
             reader.cursor = Cursor(max(backlog.cursor.position or 0, self._after) or None, begin=self._after)
@@ -184,7 +189,8 @@ class EventStream:
             reader.cursor = Cursor(self._after or None)
             reader.queue.clear()
             if not isinstance(error, MxGatewayError):
-                self._attached = False  # the next read tries again
+                finalizer.detach()
+                self._finalizer = None  # the next read tries again
                 reader.waiters.wake()
                 raise
             reader.clear()

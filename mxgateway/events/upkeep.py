@@ -1,41 +1,46 @@
-"""Keeps the one event stream of a session up: opens it, hands on what it brings, and brings it back through faults.
+"""Keeps the one event stream of a session open: opens it, delivers its events, and reopens it after faults.
 
-While the stream lives, a delivery goes from the socket to the readers in one call, and no task of this runs. A task opens the stream, and brings it back as long as a reader wants
-that: behind the lowest cursor of those who are present, with the pauses that they ask for.
+While the stream is open, a delivery goes from the socket to the readers in one call, without a task. A task opens the
+stream, and reopens it as long as a reader wants that: after the lowest cursor of its readers, with the pauses that they
+ask for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import enum
+import math
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from mxgateway.commands.event_source import EventCall, EventSource
 from mxgateway.errors import CallSite, MxGatewayError, map_fault
-from mxgateway.events.completions import Completions
+from mxgateway.errors.faults import ConnectionFault, MessageFault, RpcStatus, copy_of, is_reply_too_large
+from mxgateway.errors.logs import logger
 from mxgateway.events.cursor import Cursor, Event, LossCause
 from mxgateway.events.order import StreamOrder
 from mxgateway.events.reader import Reader, StreamCare
 from mxgateway.events.readers import Readers
-from mxgateway.events.recovery import GivingUp, Recovery, is_session_lost, is_taken
-from mxgateway.faults import ConnectionFault, MessageFault, RpcStatus, copy_of, is_reply_too_large
-from mxgateway.logs import logger
-from mxgateway.subscription_options import RecoveryOptions
+from mxgateway.events.recovery import GivingUp, Recovery, is_other_cause, is_session_lost, is_taken
+from mxgateway.events.source import EventCall, EventSource
+from mxgateway.events.writes.completions import Completions
+from mxgateway.options.subscription import RecoveryOptions
 
 log = logger("mxgateway.events")
 
 PASSED_AT_ONCE: Final = 16
-"""Messages in a row that are passed over without a pause; a peer that sends nothing else is to be left in peace."""
+"""Unreadable messages in a row that are skipped without a pause; a peer that sends nothing else must not be flooded."""
+FIRST_EVENT: Final = 0.5
+"""Seconds after which a stream without an event is taken to have no unread events."""
 SLICES: Final = 4
-"""In how many parts silence is waited for: nothing is noted for each event, so that it is noticed a quarter late at the most."""
+"""The number of parts in which the timeout for silence runs. No event resets a timer, so silence is noticed at most a
+quarter late."""
 
 
 class PumpState(enum.Enum):
-    """How the stream stands."""
+    """The state of the stream."""
 
     IDLE = "idle"
-    """Nobody wants it."""
+    """No reader needs it."""
     OPENING = "opening"
     """It is being opened."""
     LIVE = "live"
@@ -47,78 +52,90 @@ class PumpState(enum.Enum):
 
 
 class StreamUpkeep:
-    """The stream, and the task that keeps it; `from_the_first` is True when the session was opened here, so that its first event is number 1."""
+    """The stream, and the task that keeps it open.
+
+    Args:
+        source: Makes the gateway's calls.
+        completions: The reader that is always present.
+        from_the_first: Whether this client has opened the session, so that its first event will be number 1.
+        name: The stream's name in the log.
+    """
 
     def __init__(self, source: EventSource, completions: Completions, *, from_the_first: bool, name: str) -> None:
         self.state = PumpState.IDLE
         self._source = source
+        self.home = source.home
         self._completions = completions
         self._readers = Readers(completions, source.counters)
         self._newest = 0 if from_the_first else None
-        """What streams of before have brought."""
+        """The newest sequence of earlier streams."""
         completions.cursor = Cursor(self._newest)
         self._opened_before = False
         self._may_have_missed = False
-        """True once a stream was lost whose first event may have been on its way."""
+        """True once a stream was lost whose first event may have been in flight."""
         self._served = False
         """True once the gateway has served a stream."""
         self._recovery = Recovery(name, RecoveryOptions(), source)
         self._interruption: MxGatewayError | None = None
-        """Why the stream is lost, from when its readers know that until they know that it is back."""
+        """Why the stream is lost, from the report to its readers until they are told that it is back."""
         self._taken_since: float | None = None
         self._unreadable_after: int | None = None
-        """Behind which event a message could not be taken, the last time that this happened."""
-        self._passed = 0
-        """How many messages were passed over since the last delivery."""
+        """The sequence after which the last unreadable message came."""
+        self._skipped = 0
+        """How many messages were skipped since the last delivery."""
         self._openers: dict[asyncio.Future[None], Reader] = {}
-        """Those who wait for the stream, each for a reader; a write waits for the completions."""
+        """The callers that wait for the stream, each with its reader; a write waits with the completions."""
         self._task: asyncio.Task[None] | None = None
-        # Of the present stream.
+        # State of the current stream.
         self._stream: EventCall | None = None
         self._order = StreamOrder(0)
-        self._skips_replay = False
-        """True when it was opened for what comes from then on, and not for what has come before."""
+        self._is_fresh = False
+        """True when it was opened without a replay: it begins with the events that nobody has read."""
         self._proved = self._restart = False
         self._deliveries = 0
         self._outcome: tuple[MxGatewayError | None] | None = None
         self._changed = asyncio.Event()
-        """Set when the task has to look again."""
+        """Wakes the task to check the state."""
 
     @property
     def newest(self) -> int | None:
-        """Up to where events have come; None when nothing is known."""
+        """The newest sequence that has arrived; None when nothing is known."""
         if self._order.is_restarted:
             return self._order.last
         return max(self._order.last, self._newest or 0) or self._newest
 
     def _change(self, *readers: Reader) -> None:
-        """Change who reads, and with that what is decoded."""
+        """Change the readers, and with them what is decoded."""
         self._readers.change(readers, self.newest)
         if self._stream is not None:
             self._stream.whole = self._readers.whole
         backlog = self._readers.backlog
-        if backlog in self._readers.present and backlog is not None and self._is_past(backlog.cursor):
-            self._reopen()  # others have read meanwhile
+        if backlog in self._readers.present and backlog is not None and backlog.cursor.needs(self._order.last):
+            self._reopen()  # others have read in the meantime
 
-    def _is_past(self, cursor: Cursor) -> bool:
-        """Tell whether the stream does not bring all that is behind a cursor."""
-        return cursor.needs(self._order.last) or (self._skips_replay and not self._order.last and bool(cursor.position))
+    def _needs_replay(self, first: float) -> bool:
+        """Return whether a reader needs events before `first`, the stream's first event.
+
+        Another process may have read them, so the stream has to be reopened to replay them.
+        """
+        is_new = self._is_fresh and not self._order.last
+        return is_new and any(0 < position < first - 1 for position in self._readers.resume_points())
 
     def _reopen(self) -> None:
         if self._stream is not None:
             self._restart = True
-            self._stream.close()  # what it still brings would seem to follow what the new reader has taken
+            self._stream.close()  # its further events would seem to follow what the new reader has taken
             self._changed.set()
 
-    def _remove(self, *gone: Reader) -> None:
-        self._change(*(reader for reader in self._readers.present if reader not in gone or reader is self._completions))
+    def _remove(self, gone: Reader) -> None:
+        self._change(*(reader for reader in self._readers.present if reader is not gone or reader is self._completions))
 
     def _rest(self) -> None:
-        """Be without a task."""
+        """Return to the state without a task."""
         if self.state is not PumpState.OVER:
             self.state = PumpState.IDLE
         self._interruption = self._taken_since = None
-        self._turn_away(None, self._openers.values())
+        self._fail_openers(None, self._openers.values())
 
     async def _run(self) -> None:
         try:
@@ -126,10 +143,10 @@ class StreamUpkeep:
         except GivingUp as end:
             self._finish(end.error, final=True)
         except asyncio.CancelledError:
-            if self._task is asyncio.current_task():  # somebody has cancelled every task there is
+            if self._task is asyncio.current_task():  # the program has cancelled every task
                 self._finish(self._source.closed_error())
             raise
-        except Exception as defect:  # noqa: BLE001 - whoever reads would wait for ever
+        except Exception as defect:  # noqa: BLE001 - the readers would wait forever
             self._finish(map_fault(defect, CallSite()), final=True)
         finally:
             if self._task is None or self._task is asyncio.current_task():
@@ -137,7 +154,7 @@ class StreamUpkeep:
                 self._rest()
 
     async def _keep_up(self) -> None:
-        """Open the stream, and open it again, until nobody wants it or it is over for good."""
+        """Open and reopen the stream until no reader needs it or it is over for good."""
         while self._readers.wanted and self.state is not PumpState.OVER:
             self.state = PumpState.OPENING
             fault = await self._serve()
@@ -149,12 +166,12 @@ class StreamUpkeep:
             await self._recover(fault)
 
     async def _serve(self) -> MxGatewayError | None:
-        """Open a stream and let it bring events until it ends; return what has ended it, None when the gateway did."""
+        """Open a stream and receive events until it ends. Return the fault that ended it, None if the gateway did."""
         stream = self._begin()
         try:
             await stream.open()
             self.state, self._opened_before = PumpState.LIVE, True
-            self._let_in(writes=self._interruption is None)
+            self._release_openers(writes=self._interruption is None)
             return await self._watch()
         except MxGatewayError as fault:
             return fault
@@ -164,17 +181,18 @@ class StreamUpkeep:
                 self._stream = None
 
     def _begin(self) -> EventCall:
-        """Return a stream behind the lowest cursor, to be opened."""
+        """Return a stream after the lowest cursor, not yet opened."""
         known = self._readers.resume_points()
         begin = min(map(self._order.sure, known), default=0)
-        # 0 asks the gateway for no replay. Where events have come before, a stream from the beginning is opened behind 1, so that only that one may be missing.
+        # 0 asks the gateway for no replay. If events have arrived before, a stream from the beginning is opened after
+        # 1, so that only event 1 may be missing.
         after = 1 if known and not begin and (self._may_have_missed or max(known)) else begin
-        self._skips_replay = not after and self._opened_before
+        self._is_fresh = not after
         self._newest = self.newest
         for reader in self._readers.present:
-            if reader.cursor.position is None:  # nothing of before is replayed for it, and others may have read that
+            if reader.cursor.position is None:  # nothing is replayed for it, and others may have read its events
                 reader.confused()
-        self._order = StreamOrder(begin, is_known=bool(known), before=self._order)
+        self._order = StreamOrder(begin, self._order)
         self._proved = self._restart = False
         self._outcome = None
         self._completions.begin(after)
@@ -184,9 +202,10 @@ class StreamUpkeep:
         return self._stream
 
     async def _watch(self) -> MxGatewayError | None:
-        """Wait for the end of the stream. Silence makes the worker be asked for a sign of life.
+        """Wait for the end of the stream; ping the worker after silence.
 
-        So does an interruption: opening proves nothing, for a refusal comes later, and a gateway without events is silent.
+        After an interruption ping it at once: an open stream proves nothing, because a refusal comes later, and a
+        gateway without events is silent.
         """
         seen, silent = self._deliveries, 0 if self._interruption is None else SLICES
         while self._outcome is None and not self._restart and self._readers.wanted:
@@ -194,18 +213,20 @@ class StreamUpkeep:
                 await self._prove()
                 silent, seen = 0, self._deliveries
                 continue
-            bound = self._readers.stale_after
+            bound, lacks = self._readers.stale_after, self._needs_replay(math.inf)
             try:
-                async with asyncio.timeout(None if bound is None else bound / SLICES):
+                async with asyncio.timeout(FIRST_EVENT if lacks else None if bound is None else bound / SLICES):
                     await self._changed.wait()
             except TimeoutError:
+                if lacks and self._needs_replay(math.inf):
+                    self._reopen()
                 silent = silent + 1 if seen == self._deliveries else 0
                 seen = self._deliveries
             self._changed.clear()
         return self._outcome[0] if self._outcome is not None else None
 
     async def _prove(self) -> None:
-        """Wait until a first event or an answer of the worker has shown that the stream is served, or until it has ended."""
+        """Wait until an event or an answer of the worker proves that the stream is served, or until it ends."""
         seen = self._deliveries
         asking = asyncio.ensure_future(self._source.probe(self._readers.stale_timeout))
         asking.add_done_callback(lambda _: self._changed.set())
@@ -224,7 +245,7 @@ class StreamUpkeep:
                 asking.exception()
 
     def _is_back(self, *, gap: bool) -> None:
-        """Take note that the gateway serves the stream."""
+        """Note that the gateway serves the stream."""
         self._proved = self._served = True
         self._taken_since = None
         if self._interruption is not None:
@@ -232,46 +253,49 @@ class StreamUpkeep:
             self._recovery.succeeded()
             for reader in self._readers.present:
                 reader.resumed(gap=gap)
-            self._let_in(writes=True)
+            self._release_openers(writes=True)
             self._changed.set()
 
-    def _let_in(self, *, writes: bool) -> None:
-        """Let those go on who wait for the stream. For readers it is enough that it was opened, a write wants it proved."""
+    def _release_openers(self, *, writes: bool) -> None:
+        """Release the callers that wait for the stream. Readers need it open; a write needs proof that it is served."""
         for opened, reader in self._openers.items():
             if not opened.done() and (writes or reader is not self._completions):
                 opened.set_result(None)
 
-    def _turn_away(self, fault: MxGatewayError | None, readers: Iterable[Reader]) -> None:
-        """Tell those who wait for `readers` that an attempt has failed, or why there is none: they are no readers any more."""
+    def _fail_openers(self, fault: MxGatewayError | None, readers: Iterable[Reader]) -> None:
+        """Fail the callers that wait with `readers`, and remove these readers."""
         for opened, reader in list(self._openers.items()):
             if reader in readers and not opened.done():
                 opened.set_exception(self._source.ended_error() if fault is None else copy_of(fault))
                 self._remove(reader)
 
-    # -- what the stream brings
+    # -- deliveries
 
     def receive(self, events: Sequence[Event]) -> bool:
-        """Hand a delivery to every reader, as far as it is news to it; False when the gateway has to wait."""
+        """Hand each reader the events that are new to it. Return False when the gateway has to wait."""
         try:
             self._deliveries += 1
-            self._passed = 0
+            self._skipped = 0
             if not self._proved:
-                self._is_back(gap=events[0].replay_gap is not None)
+                self._is_back(gap=self._order.tells_loss(events[0]))
             readers = self._readers
             if not self._order.deliver(events, readers.present):
                 self._deliver_checked(events)
             for reader in readers.present:
                 if reader.full:
                     return not readers.hold()
-        except Exception as defect:  # noqa: BLE001 - whoever reads would wait for ever
+        except Exception as defect:  # noqa: BLE001 - the readers would wait forever
             error = map_fault(defect, CallSite())
             self._finish(error, final=True)
             self.ended(error)
         return True
 
     def _deliver_checked(self, events: Sequence[Event]) -> None:
-        """Hand on what can be believed of events that do not simply follow one another. Numbers that make no sense are reported and survived."""
+        """Deliver what can be believed of events that do not simply follow one another; log nonsense."""
         order = self._order
+        if self._needs_replay(min((event.worker_sequence for event in events if event.worker_sequence), default=0)):
+            self._reopen()
+            return
         believed = order.check(events)
         self._source.counters.events_lost += order.lost
         if order.nonsense:
@@ -288,56 +312,60 @@ class StreamUpkeep:
                 reader.take(news)
 
     def ended(self, error: MxGatewayError | None) -> None:
-        """Take note of the end of the stream."""
+        """Note the end of the stream."""
         self._outcome = (error,)
         self._changed.set()
 
     # -- through faults
 
     async def _recover(self, fault: MxGatewayError) -> None:
-        """Wait until the next attempt may begin; a reader for which there is none ends."""
+        """End the readers that want no further attempt, then wait until the next attempt may begin."""
         if self.state is PumpState.LIVE and not isinstance(fault.__cause__, RpcStatus):
             self._may_have_missed = True
         self._taken_since = (self._taken_since or asyncio.get_running_loop().time()) if is_taken(fault) else None
-        # A write waits for a stream that was there before.
-        self._turn_away(fault, set(self._openers.values()) - ({self._completions} if self._served else set()))
+        # A write keeps waiting for a stream that was served before.
+        self._fail_openers(fault, set(self._openers.values()) - ({self._completions} if self._served else set()))
         if self._source.closing:
-            self._recovery.failed(fault)  # gives up: nobody is told of an interruption that does not end
+            self._recovery.failed(fault)  # gives up: an interruption that will not end is not reported
         for reader in self._readers.present:
             care = reader.care
             if care is None or self._is_refused_for_too_long(reader, care, fault):
-                self._dismiss(reader, fault)
+                self._end_reader(reader, fault)
             elif self._recovery.gives_up(care.recovery):
-                self._dismiss(reader, fault, final=True)
-            elif self._interruption is None:
+                self._end_reader(reader, fault, final=True)
+            elif self._interruption is None or is_other_cause(self._interruption, fault):
                 reader.interrupted(copy_of(fault))
         if not self._readers.wanted:
             return
         self._interruption = fault
         cause = fault.__cause__
-        if self._skips(fault) or (self._proved and isinstance(cause, ConnectionFault) and cause.polite):
+        if self._reopens_at_once(fault) or (self._proved and isinstance(cause, ConnectionFault) and cause.polite):
             self._recovery.failed(fault)
             return
         self.state = PumpState.PAUSED
         await self._recovery.pause(fault, self._readers.recovery)
 
-    def _dismiss(self, reader: Reader, fault: MxGatewayError, *, final: bool = False) -> None:
+    def _end_reader(self, reader: Reader, fault: MxGatewayError, *, final: bool = False) -> None:
         reader.end(copy_of(fault), final=final)
-        self._turn_away(fault, [reader])
+        self._fail_openers(fault, [reader])
         self._remove(reader)
 
     def _is_refused_for_too_long(self, reader: Reader, care: StreamCare, fault: MxGatewayError) -> bool:
-        """Tell whether a refusal ends the stream for a reader. For completions it does when there was no stream before: the write was sent in vain."""
+        """Return whether the gateway's refusal of the stream ends a reader.
+
+        It ends the completions at once if no stream was served before: the write could not be confirmed.
+        """
         if reader is self._completions and not self._served:
             return isinstance(fault.__cause__, RpcStatus)
         if self._taken_since is None or care.taken_bound is None:
             return False
         return asyncio.get_running_loop().time() - self._taken_since >= care.taken_bound
 
-    def _skips(self, fault: MxGatewayError) -> bool:
-        """Tell whether the stream is opened again at once because a message cannot be taken; when that has happened before, it goes on behind that message.
+    def _reopens_at_once(self, fault: MxGatewayError) -> bool:
+        """Return whether the stream is reopened at once because a message is unreadable.
 
-        Should the gateway have sent nonsense between two events, the next event comes all the same.
+        At the second time at the same place, that message is skipped. If it was nonsense between two events, the next
+        event is delivered all the same.
         """
         cause = fault.__cause__
         if not (isinstance(cause, MessageFault) or is_reply_too_large(cause)) or self.newest is None:
@@ -345,18 +373,18 @@ class StreamUpkeep:
         after, before = self._order.last, self._unreadable_after
         self._unreadable_after = after
         if before == after:
-            self._passed += 1
+            self._skipped += 1
             self._order.pass_over()
             self._source.counters.events_lost += 1
             for reader in self._readers.present:
                 if news := reader.cursor.miss(after + 1, LossCause.UNREADABLE):
                     reader.take(news)
-        return self._passed <= PASSED_AT_ONCE
+        return self._skipped <= PASSED_AT_ONCE
 
     def _finish(self, fault: MxGatewayError | None, *, final: bool = False) -> None:
-        """End every reader: the stream is over."""
+        """End every reader and every waiting caller: the stream is over."""
         readers, self._readers.present = self._readers.present, (self._completions,)
         self._interruption = None
         for reader in readers:
             reader.end(None if fault is None else copy_of(fault), final=final)
-        self._turn_away(fault, self._openers.values())
+        self._fail_openers(fault, self._openers.values())

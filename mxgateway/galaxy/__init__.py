@@ -1,1 +1,1 @@
-"""The galaxy: which areas, objects and attributes there are, and when they were last deployed."""
+"""The galaxy: its areas, objects and attributes, and its deployments."""

@@ -1,4 +1,4 @@
-"""The galaxy as a tree that is asked for branch by branch."""
+"""The galaxy as a tree that is loaded branch by branch."""
 
 from __future__ import annotations
 
@@ -7,45 +7,48 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from mxgateway import proto
-from mxgateway.commands.arguments import check_correlation_id, check_flag
-from mxgateway.commands.budget import Budget
+from mxgateway.calling.arguments import check_correlation_id, check_flag
+from mxgateway.calling.rpcs import BROWSE_CHILDREN
+from mxgateway.calling.time_budget import Budget
 from mxgateway.errors import CallSite, MxGatewayError, MxGatewayRedeployError
-from mxgateway.faults import copy_of
+from mxgateway.errors.faults import copy_of
 from mxgateway.galaxy.options import BrowseOptions
 from mxgateway.galaxy.paging import PageWalk
 from mxgateway.galaxy.tree import name_of
-from mxgateway.methods import BROWSE_CHILDREN
 from mxgateway.options import check_timeout
+from mxgateway.transport.calls.method import CallOptions, call_site
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, call_site
 
 MOST_RESTARTS: Final = 3
-"""Deployments between two pages that the children of one object are asked for again after. Nobody has seen the pages before, so nobody has to know."""
+"""Most retries of one listing after deployments between two pages. No caller has seen the earlier pages."""
 
 
 class Branches:
-    """How branches are asked for: everything that all nodes of one browsing share.
+    """How branches are listed: what all nodes of one tree share.
 
     Args:
-        channel: Where to ask.
-        options: Which children.
-        page_size: Objects of a page.
+        channel: The channel to call on.
+        options: Which children to list.
+        page_size: Objects per page.
     """
 
     def __init__(self, channel: Channel, options: BrowseOptions, page_size: int) -> None:
         self._channel = channel
+        self.home = channel.home
         self._options = options
         self._page_size = page_size
+        self._kept = 0  # bytes of all pages whose objects are nodes now
         options.to_request(page_size)  # refuses what is wrong
 
     async def children(
         self, parent: LazyBrowseNode | None, timeout: float | None, correlation_id: str
     ) -> list[LazyBrowseNode]:
-        """Return the children of a node, or of where browsing begins, in the gateway's order.
+        """Return the children of a node, or of the start of browsing, in the gateway's order.
 
         Raises:
             MxGatewayNotFoundError: The parent is not there.
             MxGatewayRedeployError: The galaxy was deployed again and again meanwhile.
+            MxGatewayLimitError: The nodes of this browsing take more than `max_listed_bytes` of pages.
             MxGatewayError: The call failed.
         """
         check_timeout("timeout", timeout)
@@ -64,17 +67,29 @@ class Branches:
         self, walk: PageWalk[proto.BrowseChildrenRequest, proto.BrowseChildrenReply], parent: LazyBrowseNode | None
     ) -> list[LazyBrowseNode]:
         found: list[LazyBrowseNode] = []
-        while not walk.over:
-            reply = await walk.next_page()
-            if len(reply.child_has_children) != len(reply.children):
-                flags, count = len(reply.child_has_children), len(reply.children)
-                raise walk.malformed(f"child_has_children has {flags} entries for {count} children, in a reply", reply)
-            found += [
-                LazyBrowseNode(self, child, hint, parent)
-                for child, hint in zip(reply.children, reply.child_has_children, strict=True)
-            ]
-            if not walk.over:
-                walk.check_kept()
+        replaced = 0 if parent is None else parent._kept_below()
+        taken = 0
+        try:
+            while not walk.over:
+                walk.check_kept(self._kept - replaced)
+                reply = await walk.next_page()
+                self._kept += walk.bytes - taken
+                taken = walk.bytes
+                if len(reply.child_has_children) != len(reply.children):
+                    flags, count = len(reply.child_has_children), len(reply.children)
+                    raise walk.malformed(
+                        f"child_has_children has {flags} entries for {count} children, in a reply", reply
+                    )
+                found += [
+                    LazyBrowseNode(self, child, hint, parent)
+                    for child, hint in zip(reply.children, reply.child_has_children, strict=True)
+                ]
+        except BaseException:
+            self._kept -= taken
+            raise
+        self._kept -= replaced
+        if parent is not None:
+            parent._pages_size = taken
         return found
 
     def _request(self, parent: LazyBrowseNode | None) -> proto.BrowseChildrenRequest:
@@ -84,7 +99,7 @@ class Branches:
         return request
 
     def base_path(self) -> str:
-        """Return the path of where browsing begins, as far as it is known."""
+        """Return the path where browsing started, as far as it is known."""
         return (self._options.parent_contained_path or "").strip("/")
 
     def _site(self, correlation_id: str) -> CallSite:
@@ -92,9 +107,9 @@ class Branches:
 
 
 class LazyBrowseNode:
-    """An object of the galaxy whose children are asked for when they are wanted. `GalaxyRepositoryClient.browse` makes them."""
+    """An object of the galaxy whose children are loaded on demand. Made by `GalaxyRepositoryClient.browse`."""
 
-    __slots__ = ("_branches", "_children", "_expansion", "has_children_hint", "object", "parent")
+    __slots__ = ("_branches", "_children", "_expansion", "_pages_size", "has_children_hint", "object", "parent")
 
     def __init__(
         self, branches: Branches, galaxy_object: proto.GalaxyObject, has_children: bool, parent: LazyBrowseNode | None
@@ -102,12 +117,13 @@ class LazyBrowseNode:
         self._branches = branches
         self._children: tuple[LazyBrowseNode, ...] | None = None
         self._expansion: _Expansion | None = None
+        self._pages_size = 0
         self.object = galaxy_object
-        """What the galaxy knows about it."""
+        """The galaxy's data about the object."""
         self.has_children_hint = has_children
-        """Whether the object had children when it was listed, filters apart."""
+        """Whether the object had children when it was listed, ignoring filters."""
         self.parent = parent
-        """The node that it was expanded from; None where browsing began."""
+        """The node that it was expanded from; None where browsing started."""
 
     def __repr__(self) -> str:
         state = f"{len(self.children)} children" if self.is_expanded else "not expanded"
@@ -115,17 +131,19 @@ class LazyBrowseNode:
 
     @property
     def children(self) -> tuple[LazyBrowseNode, ...]:
-        """The children as of the last expansion: areas first, then by name. Empty before it."""
+        """The children as of the last expansion: areas first, then by name. Empty before the first one."""
         return self._children or ()
 
     @property
     def is_expanded(self) -> bool:
-        """True once the children were asked for."""
+        """True once the children have been loaded."""
         return self._children is not None
 
     @property
     def path(self) -> str:
-        """Names joined with ``/``, from the top level; from the parent that browsing began at when that was given by id or tag name."""
+        """The names joined with ``/``, from the top level.
+
+        If browsing started at a parent given by id or tag name, the path starts below that parent."""
         names = [name_of(self.object)]
         node = self.parent
         while node is not None:
@@ -138,43 +156,46 @@ class LazyBrowseNode:
     async def expand(
         self, refresh: bool = False, *, timeout: float | None = None, correlation_id: str = ""
     ) -> tuple[LazyBrowseNode, ...]:
-        """Ask for the children, all pages of them, unless they are here already, and return them.
+        """Return the children, all pages of them; they are requested on the first call only.
 
-        Callers at the same time share one expansion, and what becomes of it; it goes on as long as one of them waits. One that has failed can be
-        tried again. The filters that browsing began with hold here, too.
+        Concurrent callers share one expansion and its outcome; it is cancelled when the last of them is cancelled. A
+        failed expansion can be retried. The filters of `browse` apply here too.
 
         Args:
-            refresh: Ask again, also when the children are here: the galaxy may have been deployed. They are new nodes then.
-            timeout: Bound of the whole in seconds; that of the first caller counts.
+            refresh: Request the children again even if they are loaded: the galaxy may have been redeployed. This
+                creates new nodes.
+            timeout: Timeout for all pages in seconds; of concurrent callers, the first one's applies.
             correlation_id: For errors and tracers.
 
         Raises:
             MxGatewayNotFoundError: The object is not there any more: the galaxy was deployed.
             MxGatewayRedeployError: The galaxy was deployed again and again meanwhile.
+            MxGatewayLimitError: The pages of all nodes of this browsing together take more than `max_listed_bytes`.
             MxGatewayError: The call failed.
         """
         check_flag("refresh", refresh)
         check_timeout("timeout", timeout)
         check_correlation_id(correlation_id)
+        self._branches.home.check()
         while self._children is None or refresh:
             shared = self._expansion = self._expansion or _Expansion(self._expand(timeout, correlation_id))
-            outcome = await self._waited_for(shared)
+            outcome = await self._wait_for(shared)
             if isinstance(outcome, MxGatewayError):
-                raise copy_of(outcome)  # one of its own for each caller
+                raise copy_of(outcome)  # a copy for each caller
             if outcome is not None:
                 return outcome
         return self._children
 
     async def _expand(self, timeout: float | None, correlation_id: str) -> Outcome:
-        """Have the children. An error is returned: a task that nobody looks at any more keeps no exception."""
+        """Load the children. Errors are returned: a task that nobody awaits must not keep an exception."""
         try:
             self._children = children = tuple(await self._branches.children(self, timeout, correlation_id))
         except MxGatewayError as error:
             return error.with_traceback(None)
         return children
 
-    async def _waited_for(self, shared: _Expansion) -> Outcome | None:
-        """Return what an expansion has come to; None when it was given up. The last caller that goes away gives it up."""
+    async def _wait_for(self, shared: _Expansion) -> Outcome | None:
+        """Return the outcome of an expansion, None if cancelled. Cancelling the last waiting caller cancels it."""
         shared.waiters += 1
         try:
             await asyncio.wait([shared.task])
@@ -189,17 +210,26 @@ class LazyBrowseNode:
         self._forget(shared)
         return None if shared.task.cancelled() else shared.task.result()
 
+    def _kept_below(self) -> int:
+        """Return what the pages take whose objects are below this node."""
+        size, nodes = 0, [self]
+        while nodes:
+            node = nodes.pop()
+            size += node._pages_size
+            nodes += node.children
+        return size
+
     def _forget(self, shared: _Expansion) -> None:
         if self._expansion is shared:
             self._expansion = None
 
 
 Outcome = tuple[LazyBrowseNode, ...] | MxGatewayError
-"""What an expansion comes to."""
+"""The outcome of an expansion."""
 
 
 class _Expansion:
-    """An expansion that is under way, and how many wait for it."""
+    """A running expansion, and the number of callers that wait for it."""
 
     def __init__(self, work: Coroutine[Any, Any, Outcome]) -> None:
         self.task = asyncio.create_task(work)

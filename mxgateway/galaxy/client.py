@@ -1,17 +1,19 @@
-"""The client of the galaxy: which areas, objects and attributes there are."""
+"""The client for the galaxy repository: its areas, objects and attributes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Unpack
 
 from mxgateway import proto
-from mxgateway.commands.arguments import check_correlation_id, check_message, check_range
-from mxgateway.commands.budget import Budget
-from mxgateway.commands.replies import malformed
-from mxgateway.commands.requests import new_correlation_id
-from mxgateway.connecting import ClientOptionFields, Given, Opening
+from mxgateway.calling.arguments import check_correlation_id, check_message, check_range
+from mxgateway.calling.bound_channel import speaking_channel
+from mxgateway.calling.replies import malformed
+from mxgateway.calling.requests import new_correlation_id
+from mxgateway.calling.rpcs import BROWSE_CHILDREN, DISCOVER_HIERARCHY, GET_LAST_DEPLOY_TIME, TEST_CONNECTION
+from mxgateway.calling.time_budget import Budget
 from mxgateway.errors import CallSite
 from mxgateway.galaxy import tag_search
 from mxgateway.galaxy.browse import Branches, LazyBrowseNode
@@ -25,25 +27,24 @@ from mxgateway.galaxy.options import (
     HierarchyOptions,
 )
 from mxgateway.galaxy.tree import GalaxyTree
-from mxgateway.methods import BROWSE_CHILDREN, DISCOVER_HIERARCHY, GET_LAST_DEPLOY_TIME, TEST_CONNECTION
 from mxgateway.options import DEFAULT_ENDPOINT, ClientOptions, check_timeout, merge_options
-from mxgateway.speaking import speaking_channel
-from mxgateway.stats import ClientStats
-from mxgateway.subscription_options import RecoveryOptions
-from mxgateway.transport.calls import unary
+from mxgateway.options.subscription import RecoveryOptions
+from mxgateway.transport.calls.method import CallOptions, call_site
+from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, call_site
+from mxgateway.transport.connecting.open_channel import ClientOptionFields, Given, Opening
+from mxgateway.transport.stats import ClientStats
 from mxgateway.wire import Timestamp, has_field
 
 LARGEST_LIMIT = 1_000_000
-"""Tags that `find` may be asked for: more than a galaxy has."""
+"""Highest `limit` of `find`: more tags than any galaxy has."""
 
 
 class GalaxyRepositoryClient:
-    """Asks a gateway what the galaxy holds: metadata only, never a value. Make one with `connect`, or take `GatewayClient.galaxy`.
+    """Reads a galaxy's metadata from a gateway, never values. Make one with `connect`, or use `GatewayClient.galaxy`.
 
-    Every call reads, so all of them are tried again while the gateway is unavailable, as `ClientOptions.retry` says. They need the scope
-    ``metadata:read``.
+    All calls are reads, so each is retried while the gateway is unavailable, as set by `ClientOptions.retry`. They need
+    the scope ``metadata:read``.
     """
 
     def __init__(self, channel: Channel, *, owned: bool = False) -> None:
@@ -52,18 +53,21 @@ class GalaxyRepositoryClient:
 
     @staticmethod
     def connect(
-        endpoint: str = DEFAULT_ENDPOINT, options: ClientOptions | None = None, **fields: Unpack[ClientOptionFields]
+        endpoint: str | Sequence[str] = DEFAULT_ENDPOINT,
+        options: ClientOptions | None = None,
+        **fields: Unpack[ClientOptionFields],
     ) -> Opening[GalaxyRepositoryClient]:
-        """Connect to a gateway for its galaxy alone: ``await`` the result, or use it with ``async with``.
+        """Connect to a gateway for its galaxy only: ``await`` the result, or use it with ``async with``.
 
         Args:
-            endpoint: ``host:port``, ``[ipv6]:port``, or either behind ``http://`` (which goes with `plaintext`) or ``https://``.
-            options: How to talk to the gateway.
-            fields: Fields of `ClientOptions`, instead of `options` or to replace some of them.
+            endpoint: ``host:port``, ``[ipv6]:port``, or either after ``http://`` (which requires `plaintext`) or
+                ``https://``; of several, the first that can be reached is used.
+            options: Connection options.
+            fields: Fields of `ClientOptions`, instead of `options` or overriding it.
 
         Raises:
-            MxGatewayInvalidRequestError: The endpoint or an option is wrong; nothing was sent.
-            MxGatewayTransportError: No connection came about.
+            MxGatewayInvalidRequestError: The endpoint or an option is invalid; nothing was sent.
+            MxGatewayTransportError: The connection failed.
         """
 
         given = Given(endpoint, options, fields)
@@ -82,17 +86,17 @@ class GalaxyRepositoryClient:
         return f"<GalaxyRepositoryClient of {self.endpoint}>"
 
     def stats(self) -> ClientStats:
-        """Return what has been done so far over this connection, in numbers: a snapshot."""
+        """Return a snapshot of the connection's counters."""
         return self._channel.stats()
 
     # -- the repository
 
     async def test_connection(self, *, timeout: float | None = None, correlation_id: str = "") -> bool:
-        """Tell whether the repository's database answers the gateway.
+        """Return whether the repository's database answers the gateway.
 
         Args:
-            timeout: Bound in seconds.
-            correlation_id: For errors and tracers; empty makes a fresh one.
+            timeout: Timeout in seconds.
+            correlation_id: For errors and tracers; empty generates one.
 
         Raises:
             MxGatewayError: The gateway itself does not answer.
@@ -102,14 +106,16 @@ class GalaxyRepositoryClient:
         return reply.ok
 
     async def get_last_deploy_time(self, *, timeout: float | None = None, correlation_id: str = "") -> Timestamp | None:
-        """Return when the galaxy was last deployed, in UTC; None when no deployment is known. Waits for the first load of the gateway's cache.
+        """Return when the galaxy was last deployed, in UTC; None if no deployment is known.
+
+        Waits until the gateway has loaded its cache.
 
         Args:
-            timeout: Bound in seconds.
-            correlation_id: For errors and tracers; empty makes a fresh one.
+            timeout: Timeout in seconds.
+            correlation_id: For errors and tracers; empty generates one.
 
         Raises:
-            MxGatewayMalformedReplyError: The gateway knows of a deployment and does not say when.
+            MxGatewayMalformedReplyError: The gateway reports a deployment without its time.
             MxGatewayError: The call failed.
         """
         options = _options(timeout, correlation_id)
@@ -118,7 +124,7 @@ class GalaxyRepositoryClient:
             return None
         if not has_field(reply, "time_of_last_deploy"):
             site = call_site(self._channel, GET_LAST_DEPLOY_TIME, options)
-            raise malformed("the reply knows of a deployment and carries no time of it", site, reply)
+            raise malformed("the reply reports a deployment without its time", site, reply)
         return Timestamp.from_datetime(reply.time_of_last_deploy)
 
     def watch_deploy_events(
@@ -128,19 +134,22 @@ class GalaxyRepositoryClient:
         recovery: RecoveryOptions | None = None,
         correlation_id: str = "",
     ) -> DeployWatch:
-        """Return the deployments of the galaxy as they happen: an async iterator and context manager. Nothing is sent before the first read.
+        """Return the deployments as they happen: an async iterator and context manager.
+
+        Nothing is sent before the first read.
 
         Args:
-            last_seen_deploy_time: The deployment that the caller knows; the present state is told at once unless it is this one.
-            recovery: How interruptions end; None takes the defaults of `RecoveryOptions`.
-            correlation_id: For errors and tracers; empty makes a fresh one.
+            last_seen_deploy_time: The last deployment known to the caller; the current one is reported at once if it
+                differs.
+            recovery: How to recover from interruptions; None for the defaults of `RecoveryOptions`.
+            correlation_id: For errors and tracers; empty generates one.
 
         Raises:
             MxGatewayInvalidRequestError: The time has no time zone.
         """
         return DeployWatch(self._channel, last_seen_deploy_time, recovery, correlation_id)
 
-    # -- all of it
+    # -- the whole hierarchy
 
     def iter_hierarchy(
         self,
@@ -153,25 +162,30 @@ class GalaxyRepositoryClient:
         correlation_id: str = "",
         **fields: Unpack[HierarchyFields],
     ) -> HierarchyPages:
-        """Return the objects below a root, a parent before its children: an async iterator and context manager. Nothing is sent before the first read.
+        """Return the objects below a root, parents before children: an async iterator and context manager.
+
+        Nothing is sent before the first read.
+
+        It holds one page, so it has no bound of its own: a gateway that names further pages for ever is ended by the caller's loop.
 
         Args:
-            options: Which objects.
-            page_size: Objects of a page, 1 to 5000.
-            prefetch: 1 asks for the next page as soon as one has come; 0 when its last object was taken.
-            on_redeploy: ``"raise"`` raises MxGatewayRedeployError when the galaxy is deployed between two pages; ``"restart"`` begins again with
-                the first page, so that objects come again, and `HierarchyPages.restarts` counts it.
-            timeout: Bound of each page in seconds.
-            correlation_id: For errors and tracers; empty makes a fresh one.
-            fields: Fields of `HierarchyOptions`, instead of `options` or to replace some of them.
+            options: Which objects to list.
+            page_size: Objects per page, 1 to 5000.
+            prefetch: 1 requests the next page as soon as a page arrives; 0 when its last object is taken.
+            on_redeploy: What to do if the galaxy is deployed between two pages. ``"raise"`` raises
+                MxGatewayRedeployError; ``"restart"`` restarts at the first page, so objects repeat, and
+                `HierarchyPages.restarts` counts it.
+            timeout: Timeout of each page in seconds.
+            correlation_id: For errors and tracers; empty generates one.
+            fields: Fields of `HierarchyOptions`, instead of `options` or overriding it.
 
         Raises:
-            MxGatewayInvalidRequestError: An argument cannot be meant so; nothing was sent.
+            MxGatewayInvalidRequestError: An argument is invalid; nothing was sent.
         """
         check_timeout("timeout", timeout)
         return HierarchyPages(
             self._channel, merge_options(HierarchyOptions, options, fields), page_size=page_size, prefetch=prefetch,
-            on_redeploy=on_redeploy, bound=lambda: timeout, correlation_id=correlation_id,
+            on_redeploy=on_redeploy, next_timeout=lambda: timeout, correlation_id=correlation_id,
         )  # fmt: skip
 
     async def discover_hierarchy(
@@ -184,18 +198,19 @@ class GalaxyRepositoryClient:
         correlation_id: str = "",
         **fields: Unpack[HierarchyFields],
     ) -> list[proto.GalaxyObject]:
-        """Return the objects below a root, all pages of them, a parent before its children.
+        """Return the objects below a root, all pages, parents before children.
 
         Args:
-            options: Which objects.
-            page_size: Objects of a page, 1 to 5000.
-            on_redeploy: What happens when the galaxy is deployed between two pages: ``"raise"``, or ``"restart"``, which asks for all of it anew.
-            timeout: Bound of the whole in seconds; None leaves each page the client's own.
-            correlation_id: For errors and tracers; empty makes a fresh one.
-            fields: Fields of `HierarchyOptions`, instead of `options` or to replace some of them.
+            options: Which objects to list.
+            page_size: Objects per page, 1 to 5000.
+            on_redeploy: What to do if the galaxy is deployed between two pages: ``"raise"``, or ``"restart"`` at the
+                first page.
+            timeout: Timeout for all pages in seconds; None leaves the client's timeout for each page.
+            correlation_id: For errors and tracers; empty generates one.
+            fields: Fields of `HierarchyOptions`, instead of `options` or overriding it.
 
         Raises:
-            MxGatewayInvalidRequestError: An argument cannot be meant so; nothing was sent.
+            MxGatewayInvalidRequestError: An argument is invalid; nothing was sent.
             MxGatewayRedeployError: The galaxy was deployed between two pages.
             MxGatewayNotFoundError: There is no such root.
             MxGatewayError: A call failed.
@@ -206,7 +221,7 @@ class GalaxyRepositoryClient:
     async def discover_hierarchy_raw(
         self, request: proto.DiscoverHierarchyRequest, *, timeout: float | None = None, correlation_id: str = ""
     ) -> proto.DiscoverHierarchyReply:
-        """Send DiscoverHierarchy as it is and return the one page that answers it."""
+        """Send DiscoverHierarchy as given and return its one page."""
         check_message("request", request, proto.DiscoverHierarchyRequest)
         return await unary(self._channel, DISCOVER_HIERARCHY, request, _options(timeout, correlation_id))
 
@@ -219,17 +234,19 @@ class GalaxyRepositoryClient:
         correlation_id: str = "",
         **fields: Unpack[HierarchyFields],
     ) -> GalaxyTree:
-        """Return the objects below a root as a tree in memory, all from one deployment: one that happens meanwhile makes it begin again.
+        """Return the objects below a root as a tree in memory, all from one deployment.
+
+        Restarts at the first page if the galaxy is redeployed.
 
         Args:
-            options: Which objects.
-            page_size: Objects of a page, 1 to 5000.
-            timeout: Bound of the whole in seconds; None leaves each page the client's own.
-            correlation_id: For errors and tracers; empty makes a fresh one.
-            fields: Fields of `HierarchyOptions`, instead of `options` or to replace some of them.
+            options: Which objects to list.
+            page_size: Objects per page, 1 to 5000.
+            timeout: Timeout for all pages in seconds; None leaves the client's timeout for each page.
+            correlation_id: For errors and tracers; empty generates one.
+            fields: Fields of `HierarchyOptions`, instead of `options` or overriding it.
 
         Raises:
-            MxGatewayInvalidRequestError: An argument cannot be meant so; nothing was sent.
+            MxGatewayInvalidRequestError: An argument is invalid; nothing was sent.
             MxGatewayNotFoundError: There is no such root.
             MxGatewayError: A call failed.
         """
@@ -245,17 +262,20 @@ class GalaxyRepositoryClient:
         timeout: float | None = None,
         correlation_id: str = "",
     ) -> list[str]:
-        """Return the tags whose reference matches a pattern, such as ``Tank*.Level``, in the order of the hierarchy, as `Session.add_item` takes them.
+        """Return the tags whose reference matches a pattern such as ``Tank*.Level``, in hierarchy order.
+
+        The references are in the form that `Session.add_item` takes.
 
         Args:
-            pattern: ``*`` stands for any text, ``?`` for one character; matched without case against the whole of ``Object.Attribute``, for arrays
-                with or without their brackets. A pattern without a dot is matched against tag names of objects, and finds those.
-            limit: Tags that may be found at most.
-            timeout: Bound of the whole in seconds; None leaves each page the client's own.
-            correlation_id: For errors and tracers; empty makes a fresh one.
+            pattern: ``*`` matches any text, ``?`` one character. The case-insensitive match covers the whole of
+                ``Object.Attribute``, for arrays with or without their brackets. A pattern without a dot matches and
+                returns tag names of objects.
+            limit: Most tags that may match.
+            timeout: Timeout for all pages in seconds; None leaves the client's timeout for each page.
+            correlation_id: For errors and tracers; empty generates one.
 
         Raises:
-            MxGatewayInvalidRequestError: The pattern is none, or finds more than `limit`.
+            MxGatewayInvalidRequestError: The pattern is invalid, or matches more than `limit` tags.
             MxGatewayError: A call failed.
         """
         check_range("limit", limit, 1, LARGEST_LIMIT)
@@ -273,11 +293,11 @@ class GalaxyRepositoryClient:
         timeout: float | None,
         correlation_id: str,
     ) -> HierarchyPages:
-        """Return a walk whose pages have one bound together; the gateway reads the next one while the one before is decoded here."""
+        """Return a walk with one timeout for all pages and a prefetch of one page."""
         check_timeout("timeout", timeout)
         budget = Budget(timeout, self._discovery, correlation_id)
         return HierarchyPages(
-            self._channel, options, page_size=page_size, prefetch=1, on_redeploy=on_redeploy, bound=budget.left,
+            self._channel, options, page_size=page_size, prefetch=1, on_redeploy=on_redeploy, next_timeout=budget.left,
             correlation_id=budget.correlation_id,
         )  # fmt: skip
 
@@ -295,19 +315,19 @@ class GalaxyRepositoryClient:
         correlation_id: str = "",
         **fields: Unpack[BrowseFields],
     ) -> list[LazyBrowseNode]:
-        """Return the children of a parent, or the top level, all pages of them: areas first, then by name. Each can be expanded in its turn.
+        """Return all children of a parent, or the top level: areas first, then by name. Each of them can be expanded.
 
         Args:
-            options: Whose children, and which.
-            page_size: Objects of a page, 1 to 5000; also for the expansions.
-            timeout: Bound of the whole in seconds; None leaves each page the client's own.
-            correlation_id: For errors and tracers; empty makes a fresh one.
-            fields: Fields of `BrowseOptions`, instead of `options` or to replace some of them.
+            options: Whose children to list, and which.
+            page_size: Objects per page, 1 to 5000; also for the expansions.
+            timeout: Timeout for all pages in seconds; None leaves the client's timeout for each page.
+            correlation_id: For errors and tracers; empty generates one.
+            fields: Fields of `BrowseOptions`, instead of `options` or overriding it.
 
         Raises:
-            MxGatewayInvalidRequestError: An argument cannot be meant so; nothing was sent.
+            MxGatewayInvalidRequestError: An argument is invalid; nothing was sent.
             MxGatewayNotFoundError: There is no such parent.
-            MxGatewayRedeployError: The galaxy was deployed again and again between two pages.
+            MxGatewayRedeployError: The galaxy was redeployed too often during the listing.
             MxGatewayError: A call failed.
         """
         branches = Branches(self._channel, merge_options(BrowseOptions, options, fields), page_size)
@@ -316,18 +336,22 @@ class GalaxyRepositoryClient:
     async def browse_children_raw(
         self, request: proto.BrowseChildrenRequest, *, timeout: float | None = None, correlation_id: str = ""
     ) -> proto.BrowseChildrenReply:
-        """Send BrowseChildren as it is and return the one page that answers it."""
+        """Send BrowseChildren as given and return its one page."""
         check_message("request", request, proto.BrowseChildrenRequest)
         return await unary(self._channel, BROWSE_CHILDREN, request, _options(timeout, correlation_id))
 
-    # -- the end
+    # -- closing
 
     async def close(self) -> None:
-        """End every call and the connection; without effect on `GatewayClient.galaxy`, whose connection is the client's. Safe to call again."""
+        """Close every call and the connection. Idempotent.
+
+        Does nothing for `GatewayClient.galaxy`, whose connection belongs to the gateway client."""
+        self._channel.home.check()
         if self._owned:
             await self._channel.aclose()
 
     async def __aenter__(self) -> GalaxyRepositoryClient:
+        self._channel.home.check()
         return self
 
     async def __aexit__(

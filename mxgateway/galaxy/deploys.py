@@ -1,4 +1,4 @@
-"""The deployments of the galaxy, as they happen, through faults of the connection."""
+"""The deployments of the galaxy as they happen, with recovery from connection faults."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from types import TracebackType
 from typing import Final
 
 from mxgateway import proto
-from mxgateway.commands.arguments import check_correlation_id, check_time
-from mxgateway.commands.requests import new_correlation_id
+from mxgateway.calling.arguments import check_correlation_id, check_time
+from mxgateway.calling.requests import new_correlation_id
+from mxgateway.calling.rpcs import WATCH_DEPLOY_EVENTS
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayInvalidRequestError, MxGatewayTransportError
+from mxgateway.errors.faults import ClosedFault
 from mxgateway.events.recovery import GivingUp, Recovery
-from mxgateway.faults import ClosedFault
-from mxgateway.methods import WATCH_DEPLOY_EVENTS
-from mxgateway.subscription_options import RecoveryOptions
+from mxgateway.options.subscription import RecoveryOptions
+from mxgateway.transport.calls.method import CallOptions, call_site
+from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, call_site
-from mxgateway.transport.server_stream import ServerStream
 from mxgateway.wire import Timestamp
 
 Deploys = ServerStream[proto.WatchDeployEventsRequest, proto.DeployEvent]
 
 _METHOD: Final = replace(WATCH_DEPLOY_EVENTS, repeatable=False)
-"""The watch tries again by itself, with pauses of its own and the last deployment that it has told."""
+"""The watch does its own retries: with its own pauses, and from the last deployment that it reported."""
 
 _WHAT: Final = "the stream of deployments"
 
@@ -36,40 +36,41 @@ class DeployGapCause(enum.Enum):
     """Why deployments are missing."""
 
     SEQUENCE = "sequence"
-    """The gateway's numbers jumped: this watcher was too slow."""
+    """The gateway's sequence numbers jumped: this watcher was too slow."""
     INTERRUPTED = "interrupted"
-    """The connection was away meanwhile."""
+    """The connection was lost in between."""
     RESTARTED = "restarted"
-    """The gateway was restarted: its numbers begin again, and nobody knows what it has not told."""
+    """The gateway restarted: its sequence numbers start again, so the number of missed deployments is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeployGap:
-    """Deployments that this watch has not delivered and will not; the event after it tells how the galaxy is now."""
+    """Deployments that this watch missed for good; the next event holds the galaxy's current state."""
 
     first_missed: int
-    """The number of the first one."""
+    """The sequence number of the first one."""
     last_missed: int | None
-    """The number of the last one; None when nobody knows, after a restart of the gateway."""
+    """The sequence number of the last one; None if unknown, after a restart of the gateway."""
     cause: DeployGapCause
     """Why they are missing."""
 
 
 class DeployWatch:
-    """The deployments of the galaxy: an async iterator of `proto.DeployEvent` and `DeployGap`. Close it, or use it as a context manager.
+    """The deployments of the galaxy: an async iterator of `proto.DeployEvent` and `DeployGap`.
 
-    The first event tells the present state, unless it is the one that `last_seen_deploy_time` names; then comes one for each deployment. A stream
-    that is lost is opened again, and a state that was told is not told again. A read that is cancelled leaves the watch to the next read. One task
-    at a time reads. A watch that is dropped ends as if it were closed; one that a task reads lives for as long as the task does.
+    Close it, or use it as a context manager. The first event reports the current state, unless `last_seen_deploy_time`
+    names it; then comes one event for each deployment. A lost stream is reopened, and a state is never reported twice.
+    After a cancelled read, the next read continues the watch. Only one task may read at a time. A watch that is garbage
+    collected is closed; a watch that a task reads lives as long as the task.
 
     Args:
-        channel: Where to ask.
-        last_seen_deploy_time: The deployment that the caller knows.
-        recovery: How interruptions end.
+        channel: The channel to call on.
+        last_seen_deploy_time: The last deployment known to the caller.
+        recovery: How to recover from interruptions.
         correlation_id: For errors and tracers.
 
     Raises:
-        MxGatewayInvalidRequestError: An argument cannot be meant so; nothing was sent.
+        MxGatewayInvalidRequestError: An argument is invalid; nothing was sent.
     """
 
     def __init__(
@@ -91,17 +92,18 @@ class DeployWatch:
         self._fault: MxGatewayError | None = None
         self._ready: deque[proto.DeployEvent | DeployGap] = deque()
         self._last: proto.DeployEvent | None = None
-        self._anew = False
+        self._reopened = False
         self._begun = False
         self._busy = False
         self._over = False
         self.reconnects = 0
-        """How often the stream was opened again."""
+        """How often the stream was reopened."""
 
     def __aiter__(self) -> DeployWatch:
         return self
 
     async def __anext__(self) -> proto.DeployEvent | DeployGap:
+        self._channel.home.check()
         if not self._ready:
             await self._read()
             if not self._ready:
@@ -109,6 +111,7 @@ class DeployWatch:
         return self._ready.popleft()
 
     async def __aenter__(self) -> DeployWatch:
+        self._channel.home.check()
         return self
 
     async def __aexit__(
@@ -117,7 +120,8 @@ class DeployWatch:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End the watch; a task that reads it is freed. Idempotent."""
+        """Close the watch; a task that reads it is released. Idempotent."""
+        self._channel.home.check()
         self._over = True
         self._ready.clear()
         self._recovery.wake()
@@ -128,15 +132,15 @@ class DeployWatch:
     # -- through faults
 
     async def _read(self) -> None:
-        """Wait until something is ready, or the watch is over.
+        """Wait until an event is ready, or the watch is closed.
 
         Raises:
-            MxGatewayError: The watch has failed for good.
+            MxGatewayError: The watch failed permanently.
         """
         if self._busy:
             raise MxGatewayInvalidRequestError(
-                "another task reads this watch already",
-                hint="let one task read, or begin another watch",
+                "another task is already reading this watch",
+                hint="let one task read, or start another watch",
                 phase="request",
             )
         self._busy = True
@@ -160,7 +164,7 @@ class DeployWatch:
         if self._fault is not None:
             await self._recovery.pause(self._fault)
             self._fault = None
-            self._anew = True
+            self._reopened = True
             self.reconnects += 1
 
     async def _read_batch(self) -> None:
@@ -186,8 +190,8 @@ class DeployWatch:
 
     def _ended(self) -> MxGatewayError:
         return MxGatewayTransportError(
-            f"{self._channel.endpoint} has ended {_WHAT}",
-            hint="it is opened again",
+            f"{self._channel.endpoint} closed {_WHAT}",
+            hint="it is reopened automatically",
             site=call_site(self._channel, _METHOD, self._call),
             phase="stream",
             grpc_status=GrpcStatus.UNAVAILABLE,
@@ -195,10 +199,10 @@ class DeployWatch:
         )
 
     async def _interrupted(self, error: MxGatewayError) -> None:
-        """Take note that the stream is lost.
+        """Handle the loss of the stream.
 
         Raises:
-            MxGatewayError: Another stream would be no better.
+            MxGatewayError: Reopening the stream would not help.
         """
         stream, self._stream = self._stream, None
         if stream is not None:
@@ -206,23 +210,23 @@ class DeployWatch:
         if self._over:
             return
         if asyncio.get_running_loop().time() - self._opened >= self._options.stable_after:
-            self._recovery = self._new_series()  # it has lasted
+            self._recovery = self._new_series()  # it was stable
             self._begun = True
         if isinstance(error.__cause__, ClosedFault) or not (self._begun or error.retryable):
             self._over = True
             raise error
-        self._fault = error.with_traceback(None)  # the traceback holds this watch
+        self._fault = error.with_traceback(None)  # the traceback references this watch
 
-    # -- what is told
+    # -- events
 
     def _take(self, event: proto.DeployEvent) -> Iterator[proto.DeployEvent | DeployGap]:
-        """Yield what an event is to the caller: nothing when it was told before, and a gap before it when some are missing."""
-        last, anew = self._last, self._anew
-        self._anew, self._begun = False, True
+        """Yield an event after the gap before it, if any; nothing if its state was already reported."""
+        last, reopened = self._last, self._reopened
+        self._reopened, self._begun = False, True
         if last is not None:
             if _state(last) == _state(event):
                 return
-            yield from _gap(last.sequence, event.sequence, anew=anew)
+            yield from _gap(last.sequence, event.sequence, reopened=reopened)
         self._last = event
         present = event.time_of_last_deploy_present
         self._known = Timestamp.from_datetime(event.time_of_last_deploy) if present else None
@@ -233,9 +237,9 @@ def _state(event: proto.DeployEvent) -> tuple[int, datetime | None]:
     return event.sequence, event.time_of_last_deploy if event.time_of_last_deploy_present else None
 
 
-def _gap(last: int, now: int, *, anew: bool) -> Iterator[DeployGap]:
-    """Yield what is missing between two events, `anew` when the stream was opened again between them."""
+def _gap(last: int, now: int, *, reopened: bool) -> Iterator[DeployGap]:
+    """Yield the gap between two events, if any; `reopened` if the stream was reopened between them."""
     if now <= last:
         yield DeployGap(last + 1, None, DeployGapCause.RESTARTED)
     elif now > last + 1:
-        yield DeployGap(last + 1, now - 1, DeployGapCause.INTERRUPTED if anew else DeployGapCause.SEQUENCE)
+        yield DeployGap(last + 1, now - 1, DeployGapCause.INTERRUPTED if reopened else DeployGapCause.SEQUENCE)

@@ -9,26 +9,26 @@ from types import TracebackType
 from typing import Any, Final, Literal, TypeVar
 
 from mxgateway import proto
-from mxgateway.commands.arguments import check_correlation_id, check_range
-from mxgateway.commands.requests import new_correlation_id
+from mxgateway.calling.arguments import check_correlation_id, check_range
+from mxgateway.calling.requests import new_correlation_id
+from mxgateway.calling.rpcs import DISCOVER_HIERARCHY
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, MxGatewayRedeployError
 from mxgateway.galaxy.options import HierarchyOptions
-from mxgateway.galaxy.paging import Bound, PageWalk
-from mxgateway.methods import DISCOVER_HIERARCHY
+from mxgateway.galaxy.paging import NextTimeout, PageWalk
 from mxgateway.transport.channel import Channel
 
 T = TypeVar("T")
 
 OnRedeploy = Literal["raise", "restart"]
-"""What happens when the galaxy is deployed between two pages: an error, or the walk begins again."""
+"""What to do if the galaxy is deployed between two pages: raise an error, or restart the walk."""
 
 MOST_RESTARTS: Final = 10
-"""Deployments that one walk puts up with: a gateway that knows none of its own tokens would keep it going for ever."""
+"""Most restarts of one walk: a gateway that rejects its own tokens would keep it going forever."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """A page that has come, and what the walk looks like with it."""
+    """A page, and the state of the walk after it."""
 
     objects: list[proto.GalaxyObject]
     total: int
@@ -36,22 +36,23 @@ class _Page:
 
 
 class HierarchyPages:
-    """The objects of a part of the galaxy: an async iterator of them, or of whole pages by `pages`. Close it, or use it as a context manager.
+    """The objects of a part of the galaxy: an async iterator of objects, or of whole pages with `pages`.
 
-    At most one page is held, and the next one is asked for when the last object of it was taken; with `prefetch` 1 it is asked for as soon as the
-    page before has come. A read that is cancelled, or has failed, leaves its page to the next read. One task at a time reads.
+    Close it, or use it as a context manager. At most one page is held; the next one is requested when its last object
+    is taken, or with `prefetch` 1 as soon as the page arrives. A read that is cancelled or fails leaves its page to the
+    next read. Only one task may read at a time.
 
     Args:
-        channel: Where to ask.
-        options: Which objects.
-        page_size: Objects of a page.
-        prefetch: Pages that are asked for ahead, 0 or 1.
-        on_redeploy: What happens when the galaxy is deployed between two pages.
-        bound: How long each page may take.
+        channel: The channel to call on.
+        options: Which objects to list.
+        page_size: Objects per page.
+        prefetch: Pages requested ahead, 0 or 1.
+        on_redeploy: What to do if the galaxy is deployed between two pages.
+        next_timeout: Returns the timeout of each page.
         correlation_id: For errors and tracers.
 
     Raises:
-        MxGatewayInvalidRequestError: An argument cannot be meant so; nothing was sent.
+        MxGatewayInvalidRequestError: An argument is invalid; nothing was sent.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class HierarchyPages:
         page_size: int,
         prefetch: int,
         on_redeploy: OnRedeploy,
-        bound: Bound,
+        next_timeout: NextTimeout,
         correlation_id: str,
     ) -> None:
         check_on_redeploy(on_redeploy)
@@ -70,25 +71,27 @@ class HierarchyPages:
         self._restarting = on_redeploy == "restart"
         request = options.to_request(page_size)
         correlation_id = check_correlation_id(correlation_id) or new_correlation_id()
-        self._walk = PageWalk(channel, DISCOVER_HIERARCHY, request, bound, correlation_id)
+        self._walk = PageWalk(channel, DISCOVER_HIERARCHY, request, next_timeout, correlation_id)
+        self._home = channel.home
         self._begun = 0
-        self._asking: asyncio.Task[_Page | MxGatewayError] | None = None
+        self._request: asyncio.Task[_Page | MxGatewayError] | None = None
         self._page: list[proto.GalaxyObject] = []
         self._busy = False
         self._over = False
         self.total_count: int | None = None
-        """Objects on all pages together, as the gateway counts them after filtering; None before the first page."""
+        """The number of objects on all pages, as counted by the gateway after filtering; None before the first page."""
         self.restarts = 0
-        """How often the walk has begun again, because the galaxy was deployed meanwhile; every object of before comes again then, as far as it is still there."""
+        """How often the walk restarted because the galaxy was redeployed; all objects are yielded again each time."""
 
     def pages(self) -> PagesIterator:
-        """Return an async iterator of whole pages, as lists; of a page that was begun by object, it brings the rest."""
+        """Return an async iterator of whole pages, as lists; it starts with the rest of a partly read page."""
         return PagesIterator(self)
 
     def __aiter__(self) -> HierarchyPages:
         return self
 
     async def __anext__(self) -> proto.GalaxyObject:
+        self._home.check()
         if not self._page:
             self._page = await self.next_page()
             self._page.reverse()
@@ -97,6 +100,7 @@ class HierarchyPages:
         return self._page.pop()
 
     async def __aenter__(self) -> HierarchyPages:
+        self._home.check()
         return self
 
     async def __aexit__(
@@ -105,33 +109,35 @@ class HierarchyPages:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Ask for no more pages, and give up the one that is asked for; the iterator ends. Idempotent."""
+        """Request no more pages and cancel the pending request; the iterator ends. Idempotent."""
+        self._home.check()
         self._over = True
         self._page.clear()
-        if (asking := self._asking) is not None:
-            asking.cancel()
-            await asyncio.wait([asking])
-            self._asking = None
+        if (request := self._request) is not None:
+            request.cancel()
+            await asyncio.wait([request])
+            self._request = None
 
     def check_kept(self) -> None:
-        """Refuse to keep all pages; raises MxGatewayLimitError when there are further ones and those that have come exceed `max_listed_bytes`."""
+        """Raise MxGatewayLimitError if more pages follow and those received exceed `max_listed_bytes`."""
         if not self._over:
             self._walk.check_kept()
 
     async def next_page(self) -> list[proto.GalaxyObject]:
-        """Return what is left of the page that was begun, else the next page; an empty list at the end.
+        """Return the rest of a partly read page, else the next page; an empty list at the end.
 
         Raises:
-            MxGatewayRedeployError: The galaxy was deployed since the page before.
-            MxGatewayError: The page did not come; the next read asks for it again.
+            MxGatewayRedeployError: The galaxy was deployed since the last page.
+            MxGatewayError: The request failed; the next read requests the page again.
         """
+        self._home.check()
         if self._page:
             rest, self._page = self._page[::-1], []
             return rest
         if self._busy:
             raise MxGatewayInvalidRequestError(
-                "another task reads these pages already",
-                hint="let one task read, or begin another walk",
+                "another task is already reading these pages",
+                hint="let one task read, or start another walk",
                 phase="request",
             )
         self._busy = True
@@ -140,28 +146,28 @@ class HierarchyPages:
         finally:
             self._busy = False
 
-    # -- asking
+    # -- requests
 
     async def _next(self) -> list[proto.GalaxyObject]:
         while not self._over:
-            asking = self._asking = self._asking or asyncio.create_task(self._ask())
+            request = self._request = self._request or asyncio.create_task(self._request_page())
             try:
-                await asyncio.wait([asking])
+                await asyncio.wait([request])
             except asyncio.CancelledError:
-                asking.cancel()  # without effect on a page that has just come: it stays for the next read
-                await asyncio.wait([asking])
-                if asking.cancelled():
-                    self._asking = None
+                request.cancel()  # no effect on a page that has just arrived: it stays for the next read
+                await asyncio.wait([request])
+                if request.cancelled():
+                    self._request = None
                 raise
-            self._asking = None
-            outcome = [] if asking.cancelled() else [asking.result()]
-            del asking
+            self._request = None
+            outcome = [] if request.cancelled() else [request.result()]
+            del request
             if outcome and not self._over:  # closed meanwhile
                 return self._take(outcome)
         return []
 
-    async def _ask(self) -> _Page | MxGatewayError:
-        """Return the next page or why there is none: a task that nobody looks at any more keeps no exception."""
+    async def _request_page(self) -> _Page | MxGatewayError:
+        """Return the next page or the error: a task that nobody awaits must not keep an exception."""
         try:
             while True:
                 try:
@@ -176,7 +182,7 @@ class HierarchyPages:
             return error.with_traceback(None)
 
     def _take(self, outcome: list[_Page | MxGatewayError]) -> list[proto.GalaxyObject]:
-        """Take an outcome out of its list: an error that a frame of its own traceback holds is left to the garbage collector."""
+        """Pop the outcome. An error held by a frame of its own traceback would need the garbage collector."""
         page = outcome.pop()
         if isinstance(page, MxGatewayError):
             try:
@@ -186,12 +192,12 @@ class HierarchyPages:
         self.total_count, self.restarts = page.total, page.restarts
         self._over = self._walk.over
         if self._prefetch and not self._over:
-            self._asking = asyncio.create_task(self._ask())
+            self._request = asyncio.create_task(self._request_page())
         return page.objects
 
 
 class PagesIterator:
-    """The pages of a walk over the hierarchy, as lists. It holds nothing of its own: close the walk."""
+    """The pages of a walk over the hierarchy, as lists. It owns nothing: close the walk."""
 
     def __init__(self, walk: HierarchyPages) -> None:
         self._walk = walk
@@ -208,12 +214,12 @@ class PagesIterator:
 async def collect(
     walk: HierarchyPages, pick: Callable[[list[proto.GalaxyObject]], Iterable[T]], most: int | None = None
 ) -> list[T]:
-    """Return what `pick` finds on every page, all of one deployment and of `max_listed_bytes` at the most, and close the walk.
+    """Return what `pick` finds on all pages of one deployment, and close the walk. `max_listed_bytes` applies.
 
     Args:
         walk: The pages.
-        pick: Returns what a page has.
-        most: Reading ends as soon as more was found than this; None reads all.
+        pick: Returns the results of one page.
+        most: Stop as soon as more than this is found; None reads all.
     """
     found: list[T] = []
     restarts = 0
@@ -230,7 +236,7 @@ async def collect(
 
 
 def check_on_redeploy(value: Any) -> None:
-    """Refuse what says not what happens when the galaxy is deployed."""
+    """Raise for an invalid `on_redeploy`."""
     if value not in ("raise", "restart"):
         raise MxGatewayInvalidRequestError(
             f"on_redeploy is {value!r:.100}", hint="give 'raise' or 'restart'; nothing was sent", phase="request"

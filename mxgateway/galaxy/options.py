@@ -1,4 +1,4 @@
-"""What is asked of the galaxy: where to start, how deep, and which objects."""
+"""Options for galaxy queries: where to start, how deep, and which objects."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
 from mxgateway import proto
-from mxgateway.commands.arguments import INT32_MAX, check_flag, check_int32, check_list, check_range, check_some_text
+from mxgateway.calling.arguments import INT32_MAX, check_flag, check_int32, check_list, check_range, check_some_text
 from mxgateway.errors import MxGatewayInvalidRequestError
 
 DEFAULT_PAGE: Final = 500
-"""Objects of a page: the gateway's own default. With ten attributes each it takes half a megabyte."""
+"""Objects per page: the gateway's default. With ten attributes per object a page takes about half a megabyte."""
 LARGEST_PAGE: Final = 5000
-"""Objects of a page that the gateway gives at most."""
+"""The gateway's largest page, in objects."""
 
 
 class BrowseFields(TypedDict, total=False):
@@ -47,24 +47,24 @@ class HierarchyFields(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Filters:
-    """Which objects are wanted: filters are ANDed, several values of one filter are ORed.
+    """Filters for objects: different filters are ANDed, several values of one filter are ORed.
 
     Raises:
-        MxGatewayInvalidRequestError: A value cannot be meant so; nothing was sent.
+        MxGatewayInvalidRequestError: A value is invalid; nothing was sent.
     """
 
     category_ids: Sequence[int] = ()
     """Only objects of these kinds: 1 platform, 3 application engine, 10 user-defined object, 13 area."""
     template_chain_contains: Sequence[str] = ()
-    """Only objects with one of these inside the name of one of their templates."""
+    """Only objects with a template whose name contains one of these."""
     tag_name_glob: str | None = None
-    """Only objects whose whole tag name matches, without case: ``*`` stands for any text, ``?`` for one character."""
+    """Only objects whose whole tag name matches, ignoring case: ``*`` matches any text, ``?`` one character."""
     include_attributes: bool | None = None
-    """Whether the objects come with their attributes; None takes the gateway's default, which is yes."""
+    """Whether the objects include their attributes; None for the gateway's default, which is yes."""
     alarm_bearing_only: bool = False
-    """Only objects with an attribute that alarms."""
+    """Only objects with an alarmed attribute."""
     historized_only: bool = False
-    """Only objects with an attribute that is historized."""
+    """Only objects with a historized attribute."""
 
     def __post_init__(self) -> None:
         categories = [check_int32(f"category_ids[{n}]", each) for n, each in _listed("category_ids", self.category_ids)]
@@ -90,17 +90,17 @@ class _Filters:
         }
 
     def _start(self, group: str) -> dict[str, Any]:
-        """Return the one arm that names where to start; none for the top level.
+        """Return the field that names where to start; empty for the top level.
 
         Raises:
-            MxGatewayInvalidRequestError: There are two, or the one is none.
+            MxGatewayInvalidRequestError: Several are given, or the value is invalid.
         """
         names = [f"{group}_{arm}" for arm in ("gobject_id", "tag_name", "contained_path")]
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         if len(given) > 1:
             raise MxGatewayInvalidRequestError(
-                f"{' and '.join(given)} name two places to start at",
-                hint="give one of them; nothing was sent",
+                f"{' and '.join(given)} are both given",
+                hint="give only one of them; nothing was sent",
                 phase="request",
             )
         for name, value in given.items():
@@ -113,25 +113,25 @@ class _Filters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HierarchyOptions(_Filters):
-    """Which part of the galaxy `discover_hierarchy` and `iter_hierarchy` bring: at most one root, and filters.
+    """Which part of the galaxy `discover_hierarchy` and `iter_hierarchy` list: at most one root, and filters.
 
-    Filters are ANDed, several values of one filter are ORed.
+    Different filters are ANDed, several values of one filter are ORed.
 
     Raises:
-        MxGatewayInvalidRequestError: A value cannot be meant so; nothing was sent.
+        MxGatewayInvalidRequestError: A value is invalid; nothing was sent.
     """
 
     root_gobject_id: int | None = None
-    """The object to start at, by its id; 0 and None are the whole galaxy."""
+    """The object to start at, by its id; 0 and None mean the whole galaxy."""
     root_tag_name: str | None = None
     """The object to start at, by its tag name."""
     root_contained_path: str | None = None
     """The object to start at, by contained names joined with ``/`` from the top level."""
     max_depth: int | None = None
-    """Levels below the root: 0 is the root alone, None is all."""
+    """Levels below the root: 0 for the root alone, None for all."""
 
     def __post_init__(self) -> None:
-        _Filters.__post_init__(self)  # slots make another class of this one, which super() would not know
+        _Filters.__post_init__(self)  # `slots` replaced the class, so super() would not work
         self._start("root")
         if self.max_depth is not None:
             check_range("max_depth", self.max_depth, 0, INT32_MAX)
@@ -145,20 +145,20 @@ class HierarchyOptions(_Filters):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrowseOptions(_Filters):
-    """Whose children `browse` brings, and which of them: at most one parent, and filters, which hold for every expansion below as well.
+    """Whose children `browse` lists, and which of them: at most one parent, and filters.
 
-    Filters are ANDed, several values of one filter are ORed.
+    The filters also apply to every expansion below. Different filters are ANDed, several values of one filter are ORed.
 
     Raises:
-        MxGatewayInvalidRequestError: A value cannot be meant so; nothing was sent.
+        MxGatewayInvalidRequestError: A value is invalid; nothing was sent.
     """
 
     parent_gobject_id: int | None = None
-    """The object whose children are asked for, by its id; 0 and None are the top level."""
+    """The parent of the listed objects, by its id; 0 and None mean the top level."""
     parent_tag_name: str | None = None
-    """The object whose children are asked for, by its tag name."""
+    """The parent of the listed objects, by its tag name."""
     parent_contained_path: str | None = None
-    """The object whose children are asked for, by contained names joined with ``/`` from the top level."""
+    """The parent of the listed objects, by contained names joined with ``/`` from the top level."""
 
     def __post_init__(self) -> None:
         _Filters.__post_init__(self)
@@ -172,12 +172,12 @@ class BrowseOptions(_Filters):
 
 
 def check_page_size(value: int) -> int:
-    """Return a page size, refusing what the gateway would refuse or cut."""
+    """Return a page size; raise if the gateway would reject or reduce it."""
     return check_range("page_size", value, 1, LARGEST_PAGE)
 
 
 def _listed(name: str, values: Iterable[Any]) -> list[tuple[int, Any]]:
-    """Return what an iterable yields with its place, refusing a text, which is one value."""
+    """Return the values with their positions; a single string is rejected."""
     if isinstance(values, tuple | list) and not values:
         return []
     return list(enumerate(check_list(name, values)))

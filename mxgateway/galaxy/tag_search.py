@@ -1,4 +1,4 @@
-"""Tags by a pattern of their names."""
+"""Finds tags by a pattern of their names."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from fnmatch import translate
 from typing import Final
 
 from mxgateway import proto
-from mxgateway.commands.arguments import check_text
+from mxgateway.calling.arguments import check_text
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.galaxy.options import HierarchyOptions
 
 DEFAULT_LIMIT: Final = 1000
-"""Tags that a search may find: what one bulk command takes. A pattern that finds more was seldom meant so."""
+"""Default limit of a search: the size of one bulk command. A pattern that matches more is usually a mistake."""
 
 Pick = Callable[[list[proto.GalaxyObject]], Iterator[str]]
-"""Returns what a page of objects has that was searched for."""
+"""Returns the search results of one page of objects."""
 
 _WILDCARD: Final = re.compile(r"[*?]")
 
 
 def compile_glob(pattern: str) -> re.Pattern[str]:
-    """Return what matches a whole text, without case: ``*`` stands for any text, ``?`` for one character, and everything else for itself."""
+    """Compile a glob that matches a whole text, ignoring case: ``*`` matches any text, ``?`` one character."""
     return re.compile(translate(pattern.replace("[", "[[]")), re.IGNORECASE)
 
 
 def search(pattern: str) -> tuple[HierarchyOptions, Pick]:
-    """Return which objects can have what a pattern searches for, and what picks it out of them.
+    """Return which objects to request for a pattern, and a function that picks the results from them.
 
     Raises:
-        MxGatewayInvalidRequestError: The pattern is none; nothing was sent.
+        MxGatewayInvalidRequestError: The pattern is empty or starts with a dot; nothing was sent.
     """
     if not check_text("pattern", pattern).strip() or pattern.startswith("."):
         raise MxGatewayInvalidRequestError(
@@ -45,9 +45,9 @@ def search(pattern: str) -> tuple[HierarchyOptions, Pick]:
 
 
 def _object_glob(pattern: str) -> str:
-    """Return a glob that the tag name of every object matches whose tags may match `pattern`.
+    """Return a glob that matches every object with tags that could match `pattern`.
 
-    What stands before the first dot is not it: a wildcard may stand for the dot between object and attribute.
+    The text before the first dot is not enough: a wildcard can match the dot between object and attribute.
     """
     first = pattern.partition(".")[0]
     wildcard = _WILDCARD.search(first)
@@ -55,7 +55,7 @@ def _object_glob(pattern: str) -> str:
 
 
 def _references(page: list[proto.GalaxyObject], matches: Callable[[str], object]) -> Iterator[str]:
-    """Yield the references that match; an array is found with and without its brackets."""
+    """Yield the references that match; an array matches with or without its brackets."""
     for each in page:
         for attribute in each.attributes:
             reference = attribute.full_tag_reference
@@ -64,7 +64,9 @@ def _references(page: list[proto.GalaxyObject], matches: Callable[[str], object]
 
 
 def too_many(pattern: str, limit: int) -> MxGatewayInvalidRequestError:
-    """Return the error for a pattern that finds more than its bound."""
+    """Return the error for a pattern that matches more tags than the limit."""
     return MxGatewayInvalidRequestError(
-        f"the pattern {pattern!r:.100} finds more than {limit} tags", hint="narrow it, or raise limit", phase="request"
+        f"the pattern {pattern!r:.100} matches more than {limit} tags",
+        hint="narrow the pattern, or raise limit",
+        phase="request",
     )

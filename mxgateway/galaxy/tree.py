@@ -1,4 +1,4 @@
-"""The galaxy in memory: who contains whom, and what it is called from the top."""
+"""The galaxy in memory: which object contains which, and the path of each."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from mxgateway import proto
 
 
 def name_of(galaxy_object: proto.GalaxyObject) -> str:
-    """Return the name that stands for an object in a path: its contained name, else its tag name."""
+    """Return an object's name in a path: its browse name, else its contained name, else its tag name."""
     return galaxy_object.browse_name or galaxy_object.contained_name or galaxy_object.tag_name
 
 
 class GalaxyTree:
-    """Objects of the galaxy with the ways between them: iterate over it for all of them, a parent before its children.
+    """Objects of the galaxy as a tree. Iterating yields all objects, parents before children.
 
-    An object whose parent is not among them, because the tree begins below it or a filter has left it out, is a root. Everything keeps the order
-    in which the objects came.
+    An object whose parent is missing, because the tree starts below it or a filter excluded it, is a root. The order of
+    the objects is kept.
 
     Args:
-        objects: As `GalaxyRepositoryClient.discover_hierarchy` returns them. Of two with the same id the first one counts.
+        objects: As returned by `GalaxyRepositoryClient.discover_hierarchy`. Of two with the same id the first counts.
     """
 
     def __init__(self, objects: Iterable[proto.GalaxyObject]) -> None:
@@ -46,24 +46,24 @@ class GalaxyTree:
         return f"<GalaxyTree of {len(self)} objects below {len(self.roots)} roots>"
 
     def get(self, gobject_id: int) -> proto.GalaxyObject | None:
-        """Return the object of an id, None when the tree has none."""
+        """Return the object with an id; None if there is none."""
         return self._by_id.get(gobject_id)
 
     def by_tag_name(self, name: str) -> proto.GalaxyObject | None:
-        """Return the object of a tag name, without case; None when the tree has none."""
+        """Return the object with a tag name, ignoring case; None if there is none."""
         return self._by_tag.get(name.casefold())
 
     def children(self, galaxy_object: proto.GalaxyObject) -> tuple[proto.GalaxyObject, ...]:
-        """Return what an object contains directly."""
+        """Return the direct children of an object."""
         return self._children.get(galaxy_object.gobject_id, ())
 
     def parent(self, galaxy_object: proto.GalaxyObject) -> proto.GalaxyObject | None:
-        """Return what contains an object, None when that is not in the tree."""
+        """Return the parent of an object; None if it is not in the tree."""
         found = self._by_id.get(galaxy_object.parent_gobject_id)
         return None if found is None or found.gobject_id == galaxy_object.gobject_id else found
 
     def path(self, galaxy_object: proto.GalaxyObject) -> str:
-        """Return the names from the root of the tree down to an object, joined with ``/``."""
+        """Return the names from the tree's root down to an object, joined with ``/``."""
         chain = {galaxy_object.gobject_id: name_of(galaxy_object)}
         outer = self.parent(galaxy_object)
         while outer is not None and outer.gobject_id not in chain:  # a gateway may list objects that contain each other

@@ -5,4 +5,4 @@
 """The contract in Python: one package for each package of the .proto files."""
 
 FINGERPRINT = "3a1fbab6f7954be030b5b636f7ce3e2b7ca9290c4722cfc394d3f5a66a7cf39c"
-"""Tells this contract from another one: what `mxgateway.contract.Contract.fingerprint` says of it."""
+"""The fingerprint of this contract; see `mxgateway.contract.Contract.fingerprint`."""

@@ -151,7 +151,7 @@ if TYPE_CHECKING:
         WorkerShutdownAck as WorkerShutdownAck,
     )
 else:
-    from mxgateway.wire.lazy_names import lazy_names as _lazy_names
+    from mxgateway.system.lazy_names import lazy_names as _lazy_names
 
     __getattr__, __dir__ = _lazy_names(
         __name__,

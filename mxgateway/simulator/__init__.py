@@ -1,14 +1,13 @@
-"""A simulated MXAccess Gateway: the real contract over real TCP, a plant that lives, and switches for what goes wrong."""
+"""A simulated MXAccess Gateway: the real contract over real TCP, a live plant, and switches for faults."""
 
-from mxgateway.simulator.auth import Scope, SimulatedKey
-from mxgateway.simulator.calls import ReceivedCall
 from mxgateway.simulator.clock import Clock, ManualClock, SystemClock
 from mxgateway.simulator.gateway import SimulatedGateway
 from mxgateway.simulator.history import ExecutedWrite, History, PublishedEvent
+from mxgateway.simulator.mxaccess.sessions import Session
+from mxgateway.simulator.mxaccess.values import DataType
 from mxgateway.simulator.options import SimulatedUser, SimulatorOptions
-from mxgateway.simulator.plant import Plant
-from mxgateway.simulator.plant_catalog import generated_plant, small_plant
-from mxgateway.simulator.plant_model import (
+from mxgateway.simulator.plant.catalog import generated_plant, small_plant
+from mxgateway.simulator.plant.model import (
     AlarmLimit,
     Attribute,
     Category,
@@ -17,8 +16,9 @@ from mxgateway.simulator.plant_model import (
     Template,
     WriteRefusal,
 )
-from mxgateway.simulator.sessions import Session
-from mxgateway.simulator.values import DataType
+from mxgateway.simulator.plant.objects import Plant
+from mxgateway.simulator.server.calls import ReceivedCall
+from mxgateway.simulator.server.keys import Scope, SimulatedKey
 
 __all__ = [
     "AlarmLimit",

@@ -1,8 +1,8 @@
-"""Time as the simulated gateway sees it: the system's, or a test's own.
+"""Time in the simulated gateway: the system's, or a test's own.
 
-Everything that depends on time (changing tags, leases, grace periods, delayed events) asks a `Clock` and lets it call back,
-so that a test moves a day in a microsecond. Wall time is counted in nanoseconds since 1970 and moves in the steps of a
-FILETIME, 100 ns.
+Everything that depends on time (changing tags, leases, grace periods, delayed events) uses a `Clock` for the time and
+for callbacks, so that a test can advance a day in a microsecond. Wall time is in nanoseconds since 1970 and moves in
+FILETIME steps of 100 ns.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ FILETIME_STEP: Final = 100
 
 
 class Timer(Protocol):
-    """A call that was asked for and has not happened."""
+    """A scheduled call that has not run yet."""
 
     def cancel(self) -> None:
-        """Take the call back; without effect when it has happened."""
+        """Cancel the call; no effect if it has run."""
 
 
 class Clock(ABC):
-    """Source of time and of calls at a later time."""
+    """A source of time and of delayed calls."""
 
     @abstractmethod
     def now_ns(self) -> int:
@@ -55,7 +55,7 @@ class Clock(ABC):
 
 
 class SystemClock(Clock):
-    """The machine's clock, and as far ahead of it or behind as `step` has set it."""
+    """The machine's clock, with an offset set by `step`."""
 
     def __init__(self) -> None:
         self._ahead_ns = 0
@@ -65,7 +65,7 @@ class SystemClock(Clock):
         return (time.time_ns() + self._ahead_ns) // FILETIME_STEP * FILETIME_STEP
 
     def step(self, seconds: float) -> None:
-        """Set the clock ahead, or back for a negative number, as somebody does who sets it right; what waits for its time waits as long as before."""
+        """Move the wall clock, back for a negative number, as a time correction does; pending delays stay."""
         self._ahead_ns += round(seconds * NANOSECONDS)
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
@@ -74,10 +74,10 @@ class SystemClock(Clock):
 
 
 class ManualClock(Clock):
-    """A clock that stands still until `advance` moves it.
+    """A clock that moves only by `advance`.
 
     Args:
-        start: The wall time at the beginning, with a time zone.
+        start: The initial wall time, with a time zone.
     """
 
     def __init__(self, start: datetime = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)) -> None:
@@ -90,7 +90,7 @@ class ManualClock(Clock):
         return self._now_ns
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
-        """Call `callback` once, within the `advance` that passes `delay` seconds."""
+        """Call `callback` once, in the `advance` that passes `delay` seconds."""
         self._count += 1
         timer = _ManualTimer(self._now_ns + _steps(delay), self._count, callback)
         heapq.heappush(self._timers, timer)
@@ -98,14 +98,14 @@ class ManualClock(Clock):
 
     @property
     def pending(self) -> int:
-        """How many calls wait for their time."""
+        """How many calls are pending."""
         return sum(timer.is_pending for timer in self._timers)
 
     def advance(self, seconds: float) -> None:
-        """Move time forward and make every call that falls due, each at its own moment and in order.
+        """Move time forward and run every call that falls due, in order and each at its own time.
 
         Args:
-            seconds: How far to move; 0 makes the calls that are due now.
+            seconds: How far to move; 0 runs the calls that are due now.
         """
         end = self._now_ns + _steps(seconds)
         while self._timers and self._timers[0].due_ns <= end:
@@ -141,7 +141,7 @@ class _ManualTimer:
 
 @lru_cache(maxsize=1024)
 def timestamp(ns: int) -> Timestamp:
-    """Return the moment `ns` nanoseconds after 1970."""
+    """Return the time `ns` nanoseconds after 1970."""
     return Timestamp.from_parts(*divmod(ns, NANOSECONDS))
 
 

@@ -12,56 +12,54 @@ from typing import Any, Protocol, Self
 
 from grpclib.const import Status
 
-from mxgateway.simulator.alarms import AlarmSystem
-from mxgateway.simulator.auth import Authenticator, Scope, SimulatedKey
-from mxgateway.simulator.calls import CallRecord, ReceivedCall
+from mxgateway.simulator.alarms.conditions import AlarmSystem
 from mxgateway.simulator.clock import Clock, SystemClock, nanoseconds
-from mxgateway.simulator.encoding import Encoding
-from mxgateway.simulator.galaxy import GalaxyRepository
-from mxgateway.simulator.galaxy_service import GalaxyService
-from mxgateway.simulator.gateway_service import GatewayService
+from mxgateway.simulator.galaxy.repository import GalaxyRepository
 from mxgateway.simulator.history import History
-from mxgateway.simulator.log_guard import hide_headers
+from mxgateway.simulator.mxaccess.sessions import Session
+from mxgateway.simulator.mxaccess.statuses import GOOD, OK
 from mxgateway.simulator.options import SimulatorOptions
-from mxgateway.simulator.plant import Plant
-from mxgateway.simulator.plant_catalog import small_plant
-from mxgateway.simulator.plant_model import PlantObject
-from mxgateway.simulator.router import Router
-from mxgateway.simulator.server import Listener, join_host_port, reachable_host, tls_context
-from mxgateway.simulator.sessions import Session, SessionRegistry
-from mxgateway.simulator.statuses import GOOD, OK
+from mxgateway.simulator.plant.catalog import small_plant
+from mxgateway.simulator.plant.live_tags import Sample, Tag
+from mxgateway.simulator.plant.model import PlantObject
+from mxgateway.simulator.plant.objects import Plant
+from mxgateway.simulator.run import Run
+from mxgateway.simulator.server.calls import CallRecord, ReceivedCall
+from mxgateway.simulator.server.encoding import Encoding
+from mxgateway.simulator.server.keys import Scope, SimulatedKey
+from mxgateway.simulator.server.listener import join_host_port, reachable_host, tls_context
+from mxgateway.simulator.server.log_guard import hide_headers
 from mxgateway.simulator.switches import Replacement, Switches
-from mxgateway.simulator.tags import LivePlant, Sample, Tag
 from mxgateway.wire import Codec
 
 Path = str | os.PathLike[str]
 
 
 class ServedContract(Protocol):
-    """A contract as far as a gateway needs it; `mxgateway.contract.Contract` is one."""
+    """The part of a contract that a gateway needs; `mxgateway.contract.Contract` is one."""
 
     @property
     def serving_codec(self) -> Codec:
-        """Encodes replies and decodes requests by the contract; what it has no place for is left out."""
+        """Encodes replies and decodes requests by the contract; fields that it lacks are left out."""
 
     def lacks(self, path: str) -> bool:
-        """Tell whether it has no call of a ``:path``."""
+        """Return whether it lacks the call of a ``:path``."""
 
 
 class SimulatedGateway:
-    """A simulated gateway that serves MxAccessGateway and GalaxyRepository while it is entered.
+    """A simulated gateway. It serves MxAccessGateway and GalaxyRepository inside its ``async with`` block.
 
     Args:
-        host: The address to listen at.
-        port: The port; 0 for one that is free.
-        api_keys: The keys that are accepted; by default one with every scope and a random secret.
-        plant: What the gateway serves; by default the small plant.
+        host: The address to listen on.
+        port: The port; 0 for a free one.
+        api_keys: The accepted keys; by default one with every scope and a random secret.
+        plant: The plant to serve; by default the small plant.
         options: Limits, times and versions.
-        clock: The time; a `ManualClock` lets a test move it.
-        certificate: PEM file of a certificate: the gateway then speaks TLS.
-        private_key: PEM file of its key; None when it is in the certificate's file.
-        ssl_context: The server side of TLS, ready made, instead of a certificate.
-        contract: Whose numbers the gateway speaks (`mxgateway.contract.Contract`); None speaks the built-in ones.
+        clock: The time source; a `ManualClock` is controlled by the test.
+        certificate: PEM file of a certificate, which enables TLS.
+        private_key: PEM file of its key; None if it is in the certificate's file.
+        ssl_context: A server-side SSL context, instead of a certificate.
+        contract: The contract to speak (`mxgateway.contract.Contract`); None for the built-in one.
 
     Raises:
         ValueError: Both a certificate and an SSL context are given.
@@ -98,7 +96,7 @@ class SimulatedGateway:
         self._stopped = asyncio.Event()
         self._earlier_events = 0
         self._deployed_ns: int | None = self.clock.now_ns()
-        self._run: _Run | None = None
+        self._run: Run | None = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -110,18 +108,18 @@ class SimulatedGateway:
         await self.stop()
 
     async def start(self) -> None:
-        """Listen.
+        """Start listening.
 
         Raises:
-            OSError: The address cannot be listened at, or the certificate cannot be read.
-            RuntimeError: The gateway runs.
+            OSError: The address is not available, or the certificate cannot be read.
+            RuntimeError: The gateway is running.
         """
         if self._run is not None:
             raise RuntimeError("the simulated gateway is already running")
         hide_headers()
         if self._certificate is not None and self._ssl_context is None:
             self._ssl_context = tls_context(self._certificate, self._private_key)
-        run = _Run(
+        run = Run(
             self._plant,
             self.clock,
             self.switches,
@@ -141,20 +139,20 @@ class SimulatedGateway:
         self._run = run
 
     async def stop(self) -> None:
-        """End every session and connection and listen no more; without effect when the gateway does not run."""
+        """End every session and connection and stop listening; no effect if the gateway is not running."""
         run, self._run = self._run, None
         if run is not None:
             self._earlier_events += run.sessions.events_sent
-            # The database, which outlives the gateway, knows when the galaxy was deployed.
+            # The database outlives the gateway and knows when the galaxy was deployed.
             self._deployed_ns = run.galaxy.deployed_ns
             await run.stop()
             self._stopped.set()
 
     async def restart(self, *, deployed: bool = False) -> None:
-        """Stop and start at the same port: every session is lost, the galaxy's sequence begins again.
+        """Stop, and start on the same port: every session is lost, and the galaxy's sequence starts again.
 
         Args:
-            deployed: Whether the galaxy was deployed meanwhile; otherwise the time of its last deployment stays.
+            deployed: Whether the galaxy was deployed in between; otherwise the time of the last deployment stays.
         """
         await self.stop()
         if deployed:
@@ -162,20 +160,20 @@ class SimulatedGateway:
         await self.start()
 
     async def serve_forever(self) -> None:
-        """Return when the gateway is stopped; cancel the call to end the wait alone."""
+        """Return when the gateway is stopped. Cancelling only ends the wait."""
         if self._run is not None:
             await self._stopped.wait()
 
-    # Where and who
+    # Address and keys
 
     @property
     def host(self) -> str:
-        """The address that a client on this machine connects to."""
+        """The address for clients on this machine."""
         return reachable_host(self._host)
 
     @property
     def port(self) -> int:
-        """The port; 0 before the first start when any was asked for."""
+        """The port; 0 before the first start if any port was requested."""
         return self._port
 
     @property
@@ -185,47 +183,47 @@ class SimulatedGateway:
 
     @property
     def api_key(self) -> str:
-        """A key that may do everything.
+        """A key with every scope.
 
         Raises:
-            LookupError: None of the gateway's keys may.
+            LookupError: None of the gateway's keys has every scope.
         """
         for key in self._keys:
             if key.scopes >= frozenset(Scope):
                 return key.reveal()
         raise LookupError("none of the simulated gateway's API keys has every scope")
 
-    # What happened
+    # Records
 
     @property
     def received(self) -> deque[ReceivedCall]:
-        """The calls, oldest first; bounded."""
+        """The received calls, oldest first; limited by `SimulatorOptions`."""
         return self._record.calls
 
     @property
     def sessions(self) -> Mapping[str, Session]:
-        """The sessions that have not ended, by session id."""
+        """The open sessions, by session id."""
         return self._running.sessions
 
     @property
     def events_sent(self) -> int:
-        """Events handed to streams since the first start, replayed ones counted again."""
+        """Events handed to streams since the first start; replayed events count again."""
         return self._earlier_events + (self._run.sessions.events_sent if self._run is not None else 0)
 
     @property
     def connections(self) -> int:
-        """Connections that are open."""
+        """The number of open connections."""
         return len(self._running.listener.connections)
 
     def keep_history(self) -> History:
-        """Note from now on every event of an item and every write that is carried out, also after a restart."""
+        """Record from now on every item event and every executed write, across restarts."""
         return self.switches.keep_history()
 
-    # What a test can do
+    # Controls for tests
 
     @property
     def alarms(self) -> AlarmSystem:
-        """The alarms: raise, clear, acknowledge, fail over."""
+        """The alarm system: raise, clear, acknowledge, fail over."""
         return self._running.alarms
 
     @property
@@ -234,10 +232,10 @@ class SimulatedGateway:
         return self._running.galaxy
 
     def tag(self, reference: str) -> Tag:
-        """Return the live tag of a reference.
+        """Return the live tag with a reference.
 
         Raises:
-            LookupError: The plant does not know it.
+            LookupError: The plant has no such tag.
         """
         found = self._running.plant.find(reference)
         if found is None:
@@ -245,17 +243,17 @@ class SimulatedGateway:
         return found[0]
 
     def set_tag(self, reference: str, value: Any, *, quality: int = GOOD, source_time: Any = None) -> None:
-        """Give a tag a value, as its provider would.
+        """Set a tag's value as its provider would.
 
         Args:
-            reference: The whole tag.
-            value: The native value: bool, int, float, str, bytes, a datetime or nanoseconds since 1970 for a time, a list
-                for an array, None for no value.
+            reference: The reference of a whole tag.
+            value: The native value: bool, int, float, str, bytes, a datetime or nanoseconds since 1970 for a time, a
+                list for an array, None for no value.
             quality: The OPC DA quality; below 64 the tag has no value.
-            source_time: A datetime with a time zone; None takes the clock's.
+            source_time: A datetime with a time zone; None for the clock's time.
 
         Raises:
-            LookupError: The plant does not know the tag.
+            LookupError: The plant has no such tag.
         """
         tag = self.tag(reference)
         time_ns = self.clock.now_ns() if source_time is None else nanoseconds(source_time)
@@ -272,14 +270,14 @@ class SimulatedGateway:
         """Deploy the galaxy.
 
         Args:
-            plant: What it holds from now on; None for the same.
-            add: Objects that are new in it.
-            remove: Tag names of objects that it holds no more, nor what they contain.
-            rename: New tag names by the old ones.
+            plant: The new plant; None keeps the current one.
+            add: New objects.
+            remove: Tag names of objects to remove together with their contents.
+            rename: New tag names by old tag name.
 
         Raises:
-            LookupError: There is no object of such a tag name.
-            ValueError: Tag names or ids are there twice, or a parent is missing.
+            LookupError: There is no object with such a tag name.
+            ValueError: Tag names or ids are not unique, or a parent is missing.
         """
         edited = (plant or self._plant).edited(add=add, remove=remove, rename=rename or {})
         if edited is not self._plant:
@@ -289,15 +287,15 @@ class SimulatedGateway:
         self._running.galaxy.deploy(edited)
 
     def hold_deploy_events(self) -> None:
-        """Tell nobody of a deployment until `release_deploy_events`; who watches misses the older ones of more than some sixteen."""
+        """Delay deployment events until `release_deploy_events`; a watcher's queue keeps about the last sixteen."""
         self.switches.deploy_gate.hold()
 
     def release_deploy_events(self) -> None:
-        """Tell of the deployments that were held, as far as the queue of each watcher kept them."""
+        """Send the delayed deployment events that each watcher's queue still holds."""
         self.switches.deploy_gate.release()
 
     def fail_next(self, method: str, status: Status, message: str = "", *, times: int = 1) -> None:
-        """Let the next calls of a method fail.
+        """Make the next calls of a method fail.
 
         Args:
             method: An RPC, ``OpenSession``, or one kind of command, ``Invoke.Register``.
@@ -308,27 +306,27 @@ class SimulatedGateway:
         self.switches.fail_next(method, status, message, times)
 
     def refuse_next(self, method: str, *, times: int = 1, goaway: bool = False) -> None:
-        """Let the next calls of a method be refused so that the client knows that nothing of them was processed.
+        """Refuse the next calls of a method in a way that tells the client that nothing was processed.
 
         Args:
             method: An RPC, ``OpenSession``, or one kind of command, ``Invoke.Write``.
             times: How many calls are refused.
-            goaway: By a GOAWAY whose last stream is an older one, instead of REFUSED_STREAM.
+            goaway: Use a GOAWAY with an older last stream instead of REFUSED_STREAM.
         """
         self.switches.refuse_next(method, times, goaway=goaway)
 
     def reply_override(self, method: str, replace: Replacement, *, times: int | None = 1) -> None:
-        """Let a function change the next replies of a unary method.
+        """Let a function replace the next replies of a unary method.
 
         Args:
             method: An RPC, ``OpenSession``, or one kind of command, ``Invoke.Register``.
             replace: Takes the reply and returns the one to send.
-            times: How many replies are changed; None for all.
+            times: How many replies to replace; None for all.
         """
         self.switches.override(method, replace, times)
 
     def hold(self, method: str) -> None:
-        """Let no call of a method be answered until `release`; the calls arrive, and show in `received`.
+        """Answer no call of a method until `release`; the calls arrive, and are listed in `received`.
 
         Args:
             method: An RPC, ``BrowseChildren``, or one kind of command, ``Invoke.Register``.
@@ -336,29 +334,29 @@ class SimulatedGateway:
         self.switches.gate(method).hold()
 
     def release(self, method: str) -> None:
-        """Let the calls of a method be answered, those that wait as well."""
+        """Answer the calls of a method again, including the pending ones."""
         self.switches.gate(method).release()
 
     def hold_commands(self) -> None:
-        """Let no worker start a command until `release_commands`."""
+        """Keep workers from starting commands until `release_commands`."""
         self.switches.command_gate.hold()
 
     def release_commands(self) -> None:
-        """Let the workers go on."""
+        """Let the workers continue."""
         self.switches.command_gate.release()
 
     def hold_write_completions(self) -> None:
-        """Let no accepted write complete until `release_write_completions`."""
+        """Complete no accepted write until `release_write_completions`."""
         self.switches.write_gate.hold()
 
     def release_write_completions(self) -> None:
-        """Complete the writes that were held, in order."""
+        """Complete the delayed writes, in order."""
         self.switches.write_gate.release()
         for session in self.sessions.values():
             session.worker.release_writes()
 
     def crash_worker(self, session_id: str, reason: str = "the worker process exited unexpectedly") -> None:
-        """Let a session's worker crash: the session faults.
+        """Crash a session's worker: the session faults.
 
         Raises:
             KeyError: There is no such session.
@@ -366,7 +364,7 @@ class SimulatedGateway:
         self.sessions[session_id].fault(Status.UNAVAILABLE, reason)
 
     def drop_connections(self, *, politely: bool = False) -> None:
-        """Cut every connection; sessions live on.
+        """Close every connection; sessions stay open.
 
         Args:
             politely: Send GOAWAY first, instead of a reset.
@@ -374,41 +372,10 @@ class SimulatedGateway:
         self._running.listener.drop_connections(politely=politely)
 
     @property
-    def _running(self) -> _Run:
+    def _running(self) -> Run:
         if self._run is None:
             raise RuntimeError("the simulated gateway is not running: enter it with `async with`")
         return self._run
-
-
-class _Run:
-    """What lives from one start to the next stop."""
-
-    def __init__(
-        self,
-        plant: Plant,
-        clock: Clock,
-        switches: Switches,
-        options: SimulatorOptions,
-        keys: Sequence[SimulatedKey],
-        record: CallRecord,
-        ssl_context: ssl.SSLContext | None,
-        deployed_ns: int | None,
-        encoding: Encoding,
-    ) -> None:
-        self.plant = LivePlant(plant, clock, encoding)
-        self.alarms = AlarmSystem(self.plant, options.event_queue_limit)
-        self.galaxy = GalaxyRepository(plant, clock, switches.deploy_gate, deployed_ns, encoding)
-        self.sessions = SessionRegistry(self.plant, self.alarms, switches, options)
-        self._service = GatewayService(self.plant, self.alarms, self.sessions, switches, options)
-        table = self._service.methods() | GalaxyService(self.galaxy).methods()
-        router = Router(table, Authenticator(keys), switches, options.message_limit, record, encoding)
-        self.listener = Listener(router.serve, options, ssl_context)
-
-    async def stop(self) -> None:
-        await self.listener.stop()
-        await self._service.close()
-        await self.sessions.close_all()
-        self.plant.stop()
 
 
 def _native(value: Any) -> Any:

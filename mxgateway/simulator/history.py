@@ -1,4 +1,4 @@
-"""What a simulated gateway has done, for a test that holds a client's words against it."""
+"""A record of what a simulated gateway did, to check a client's reports against."""
 
 from __future__ import annotations
 
@@ -9,47 +9,47 @@ from mxgateway.generated.mxaccess_gateway import v1 as mx
 
 @dataclass(frozen=True, slots=True)
 class PublishedEvent:
-    """An event of an item that its session has numbered, whoever has got it."""
+    """A numbered item event of a session, delivered or not."""
 
     worker_sequence: int
     family: mx.MxEventFamily
     reference: str
-    """The item's tag, as it was added."""
+    """The item's reference as it was added."""
     server_handle: int
     item_handle: int
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutedWrite:
-    """An accepted write that was carried out, or that failed when it was its turn."""
+    """An accepted write that was executed, or that failed when it was executed."""
 
     session_id: str
     reference: str
-    """The item's tag, as it was added."""
+    """The item's reference as it was added."""
     server_handle: int
     item_handle: int
     value: mx.MxValue
-    """As it was sent; of a sparse array the whole."""
+    """As sent; a sparse array is expanded."""
     succeeded: bool
-    """Whether the tag has taken the value."""
+    """Whether the tag took the value."""
     worker_sequence: int
-    """The number of the OnWriteComplete that tells so."""
+    """The number of its OnWriteComplete."""
 
 
 @dataclass(slots=True)
 class History:
-    """Every event of an item that was numbered and every write that was carried out, since the history is kept; of all sessions, also ended ones."""
+    """Every numbered item event and every executed write since recording started, for open and ended sessions."""
 
     events: dict[str, list[PublishedEvent]] = field(default_factory=dict)
-    """By session id, in the order of their numbers."""
+    """By session id, in sequence order."""
     writes: list[ExecutedWrite] = field(default_factory=list)
-    """In the order of their execution."""
+    """In the order of execution."""
 
     def note_event(self, session_id: str, event: PublishedEvent) -> None:
-        """Note an event."""
+        """Record an event."""
         self.events.setdefault(session_id, []).append(event)
 
     def clear(self) -> None:
-        """Forget everything so far."""
+        """Clear the record."""
         self.events.clear()
         self.writes.clear()

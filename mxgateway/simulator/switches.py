@@ -1,4 +1,4 @@
-"""What a test can make the simulated gateway do: failures, changed replies, commands and completions that wait."""
+"""Switches that a test sets in the simulated gateway: failures, changed replies, held commands and completions."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 from grpclib import GRPCError
 from grpclib.const import Status
 
-from mxgateway.simulator.galaxy_messages import PreparedReply
+from mxgateway.simulator.galaxy.messages import PreparedReply
 from mxgateway.simulator.history import History
 
 Replacement = Callable[[Any], Any]
-"""Takes the reply that the gateway is about to send and returns the one to send instead."""
+"""Takes the reply about to be sent and returns its replacement."""
 
 
 class Gate:
-    """Something that can be held: open by default."""
+    """A gate that can be held; open by default."""
 
     def __init__(self) -> None:
         self._open = asyncio.Event()
@@ -26,28 +26,28 @@ class Gate:
 
     @property
     def is_open(self) -> bool:
-        """Whether nothing is held."""
+        """Whether the gate is open."""
         return self._open.is_set()
 
     def hold(self) -> None:
-        """Let nothing pass until `release`."""
+        """Close the gate until `release`."""
         self._open.clear()
 
     def release(self) -> None:
-        """Let everything pass."""
+        """Open the gate."""
         self._open.set()
 
     async def opened(self) -> None:
-        """Return when the gate is open."""
+        """Wait until the gate is open."""
         if not self._open.is_set():
             await self._open.wait()
 
 
 class CallRefused(Exception):
-    """A call that is refused before anything of it is processed, so that its client knows it.
+    """A call refused before any processing, in a way that its client can tell.
 
     Args:
-        goaway: By the end of its connection instead of its own.
+        goaway: Refuse by closing the connection instead of the stream.
     """
 
     def __init__(self, *, goaway: bool) -> None:
@@ -83,28 +83,28 @@ class Switches:
         self._failures: list[_Failure] = []
         self._overrides: list[_Override] = []
         self.history: History | None = None
-        """What sessions and workers have done; None while nobody wants to know."""
+        """The record of sessions and workers; None if not recording."""
 
     def fail_next(self, method: str, status: Status, message: str, times: int) -> None:
-        """Let the next calls of `method` fail."""
+        """Make the next calls of `method` fail."""
         self._failures.append(_Failure(method, lambda: GRPCError(status, message), times))
 
     def refuse_next(self, method: str, times: int, *, goaway: bool) -> None:
-        """Let the next calls of `method` be refused before they are processed."""
+        """Refuse the next calls of `method` before they are processed."""
         self._failures.append(_Failure(method, lambda: CallRefused(goaway=goaway), times))
 
     def override(self, method: str, replace: Replacement, times: int | None) -> None:
-        """Let `replace` change the replies of the next calls of `method`; None for all of them."""
+        """Let `replace` change the replies of the next calls of `method`; `times` None for all of them."""
         self._overrides.append(_Override(method, replace, times))
 
     def keep_history(self) -> History:
-        """Return what notes what sessions and workers do from now on."""
+        """Return the record of what sessions and workers do from now on."""
         if self.history is None:
             self.history = History()
         return self.history
 
     def clear(self) -> None:
-        """Forget failures and overrides, and open every gate."""
+        """Clear failures and overrides, and open every gate."""
         self._failures.clear()
         self._overrides.clear()
         self.command_gate.release()
@@ -114,21 +114,21 @@ class Switches:
             gate.release()
 
     def gate(self, method: str) -> Gate:
-        """Return what holds the calls of `method`."""
+        """Return the gate of the calls of `method`."""
         return self._method_gates.setdefault(method, Gate())
 
     async def opened(self, names: Iterable[str]) -> None:
-        """Return when nothing holds a call with one of these names."""
+        """Wait until no gate holds a call with one of these names."""
         for name in names:
             if name in self._method_gates:
                 await self._method_gates[name].opened()
 
     def check(self, names: Iterable[str]) -> None:
-        """Raise the failure that is due for a call with one of these names.
+        """Raise a pending failure for a call with one of these names.
 
         Raises:
-            GRPCError: A failure was ordered.
-            CallRefused: A refusal was ordered.
+            GRPCError: A failure is pending.
+            CallRefused: A refusal is pending.
         """
         failure = next((failure for failure in self._failures if failure.method in names), None)
         if failure is not None:
@@ -138,7 +138,7 @@ class Switches:
             raise failure.make()
 
     def replaced(self, names: Iterable[str], reply: Any) -> Any:
-        """Return what to send instead of `reply` to a call with one of these names."""
+        """Return the reply to send in place of `reply`, for a call with one of these names."""
         override = next((override for override in self._overrides if override.method in names), None)
         if override is None:
             return reply

@@ -9,32 +9,32 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar, cast
 
-from mxgateway.bulk_parts import for_each
-from mxgateway.commands.arguments import check_list, check_text
-from mxgateway.commands.session import SessionCommands
+from mxgateway.calling.arguments import check_list, check_text
+from mxgateway.commands.bulk.chunks import for_each
+from mxgateway.commands.session.session_commands import SessionCommands
 from mxgateway.errors import MxGatewaySessionError, MxGatewayTimeoutError
+from mxgateway.errors.faults import copy_of
 from mxgateway.events.consuming import Batches, when_dropped
-from mxgateway.events.recovery import Pauses
-from mxgateway.faults import copy_of
+from mxgateway.options.subscription import SubscriptionOptions
 from mxgateway.subscription.epoch import SessionEpoch
+from mxgateway.subscription.hand_over import Transfer
 from mxgateway.subscription.states import StateChanges
 from mxgateway.subscription.supervisor import SessionSource, Supervisor
-from mxgateway.subscription.transfer import Transfer
 from mxgateway.subscription.updates import SubscriptionState, SubscriptionStats, Update
-from mxgateway.subscription_options import SubscriptionOptions
+from mxgateway.transport.channel import Channel
 
 S = TypeVar("S", bound=SessionCommands)
 
 
 class TagSubscription(Generic[S]):
-    """What `Subscription` is, whatever kind of session it is in.
+    """The base of `Subscription`, for any kind of session.
 
     Args:
         tags: What to subscribe to.
-        options: How it deals with a slow consumer and with interruptions.
-        source: Where its sessions come from.
-        client: Ends its pauses when it is closed.
-        resume_from: What `export_state` of another subscription has returned.
+        options: How it handles a slow consumer and interruptions.
+        source: Provides its sessions.
+        client: Says where it may be used, and ends its pauses when it is closed.
+        resume_from: What `export_state` of another subscription returned.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class TagSubscription(Generic[S]):
         tags: Iterable[str],
         options: SubscriptionOptions,
         source: SessionSource,
-        client: Pauses,
+        client: Channel,
         *,
         resume_from: Mapping[str, Any] | None = None,
     ) -> None:
@@ -50,35 +50,36 @@ class TagSubscription(Generic[S]):
         names = [] if self._transfer is not None and not tags else _checked(tags)
         wanted = [*(self._transfer.tags if self._transfer is not None else ()), *names]
         self._options = options
-        # The supervisor and its tasks know nothing of the subscription, so that the last reference to it is its consumer's.
+        # The supervisor and its tasks hold no reference to the subscription: only the consumer keeps it alive.
         self._supervisor = Supervisor(wanted, options, source, client)
         self._outlet = self._supervisor.outlet
+        self._home = client.home
         self._ending: asyncio.Task[None] | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
 
-    # -- what is known
+    # -- state
 
     @property
     def state(self) -> SubscriptionState:
-        """How the subscription stands."""
+        """The current state."""
         return self._outlet.state
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The tags that are wanted."""
+        """All tags of the subscription, including refused ones."""
         return tuple(self._supervisor.wanted)
 
     @property
     def refused(self) -> dict[str, str]:
-        """The tags that have no item, and why. They are tried again with every new session."""
+        """The tags that have no item, and why. They are retried with every new session."""
         return dict(self._supervisor.refused)
 
     def states(self) -> StateChanges:
-        """Return the present state and every later one: an async iterator. Of what nobody reads the last hundred are kept."""
-        return self._outlet.board.watch()
+        """Return an async iterator of the current state and every later one. The last hundred unread ones are kept."""
+        return self._outlet.board.watch(self._home)
 
     def stats(self) -> SubscriptionStats:
-        """Return what has happened so far, in numbers."""
+        """Return the counts so far."""
         epoch = self._supervisor.epoch
         lag = epoch.clock.lag if epoch is not None else 0.0
         return SubscriptionStats(queued=len(self._outlet), lag=lag, **vars(self._outlet.counts))
@@ -89,6 +90,7 @@ class TagSubscription(Generic[S]):
     # -- updates
 
     async def __anext__(self) -> Update:
+        self._home.check()
         outlet = self._outlet
         while (item := outlet.pop()) is None:
             if outlet.is_over:
@@ -103,7 +105,7 @@ class TagSubscription(Generic[S]):
         return self
 
     def batches(self) -> Batches[Update]:
-        """Return the same updates in lists: each read takes all that waits, waiting for the first."""
+        """Return the same updates in lists: each read waits for the first update, then takes all that are queued."""
         return Batches(self._next_batch)
 
     async def _next_batch(self) -> list[Update]:
@@ -113,10 +115,11 @@ class TagSubscription(Generic[S]):
         return items
 
     def _begin(self) -> None:
-        self._finalizer = when_dropped(self, partial(_end_alone, self._supervisor))
+        self._finalizer = when_dropped(self, self._home, partial(_end_in_background, self._supervisor))
         self._supervisor.start(self._transfer)
 
     async def __aenter__(self) -> Self:
+        self._home.check()
         try:
             if self.state is SubscriptionState.NEW:
                 self._begin()
@@ -126,7 +129,7 @@ class TagSubscription(Generic[S]):
             if (fault := self._outlet.take_fault()) is not None:
                 raise fault
         except BaseException:
-            await self.aclose()  # a block that was not entered is not left, either
+            await self.aclose()  # without an entered block there is no __aexit__
             raise
         return self
 
@@ -136,15 +139,16 @@ class TagSubscription(Generic[S]):
     # -- tags
 
     async def add(self, tags: Iterable[str]) -> dict[str, str]:
-        """Subscribe to further tags; those that are subscribed to already stay as they are, those that were refused are tried again.
+        """Subscribe to further tags. Tags that are already subscribed to stay as they are; refused ones are retried.
 
         Returns:
             The tags that were refused, and why; empty when all are subscribed to.
 
         Raises:
-            MxGatewayError: An interruption did not end within `call_wait`, or a call failed; the tags are not added, but for those of the calls of 1,000 tags before it.
+            MxGatewayError: An interruption did not end within `call_wait`, or a call failed. Only tags of earlier
+                calls, of 1,000 tags each, were added.
         """
-        names = dict.fromkeys(await _checked_slowly(tags))
+        names = dict.fromkeys(await _checked_in_chunks(tags))
         wanted, refused = self._supervisor.wanted, self._supervisor.refused
         async with self._connected() as epoch:
             new = [tag for tag in names if tag not in wanted]
@@ -160,25 +164,27 @@ class TagSubscription(Generic[S]):
             return {tag: refused[tag] for tag in due if tag in refused}
 
     async def remove(self, tags: Iterable[str]) -> None:
-        """End the subscription to some tags; those that are not subscribed to are ignored. What waits already is still delivered.
+        """Unsubscribe from some tags; other tags are ignored. Queued updates are still delivered.
 
         Raises:
-            MxGatewayError: An interruption did not end within `call_wait`, or the call failed; the tags do not come back all the same.
+            MxGatewayError: An interruption did not end within `call_wait`, or the call failed. If the call failed, the
+                tags are removed all the same.
         """
-        names = await _checked_slowly(tags)
+        names = await _checked_in_chunks(tags)
         async with self._connected() as epoch:
             await self._supervisor.unsubscribe(epoch, names)
 
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[SessionEpoch]:
-        """Be connected, and have the items left alone by others, while the block runs."""
-        patience = self._options.call_wait
+        """Wait for the connection, then hold the editing lock while the block runs."""
+        self._home.check()
+        call_wait = self._options.call_wait
         try:
-            async with asyncio.timeout(patience or 1e-9):
+            async with asyncio.timeout(call_wait or 1e-9):
                 epoch = await self._acquire()
         except TimeoutError:
             raise MxGatewayTimeoutError(
-                f"the subscription was {self.state.value} for {patience:g} s",
+                f"the subscription was {self.state.value} for {call_wait:g} s",
                 hint="call again later, or allow more with call_wait", phase="request",
             ) from None  # fmt: skip
         try:
@@ -195,7 +201,7 @@ class TagSubscription(Generic[S]):
                 await supervisor.editing.acquire()
                 if supervisor.epoch is not None and self.state is state:
                     return supervisor.epoch
-                supervisor.editing.release()  # lost again while others edited
+                supervisor.editing.release()  # lost again while waiting for the lock
         if (failure := self._outlet.failure) is not None:
             raise copy_of(failure)
         raise MxGatewaySessionError(
@@ -203,29 +209,30 @@ class TagSubscription(Generic[S]):
         )
 
     async def session(self) -> S:
-        """Return the session that the tags are in, waiting at most `call_wait` for an interruption to end.
+        """Return the session of the tags, waiting at most `call_wait` for an interruption to end.
 
         Raises:
-            MxGatewaySessionError: The subscription is over, or not begun.
+            MxGatewaySessionError: The subscription is over, or not started.
             MxGatewayTimeoutError: The interruption did not end in time.
         """
         async with self._connected() as epoch:
-            return cast(S, epoch.session)  # the source's own
+            return cast(S, epoch.session)  # the source opens sessions of this type
 
     def wake(self) -> None:
-        """Try at once to end an interruption."""
+        """End a pause of the recovery: retry at once."""
+        self._home.check()
         self._supervisor.wake()
 
     # -- the end
 
     def export_state(self) -> dict[str, Any]:
-        """Return what another process needs to go on here, as JSON has it, while the session lives: pass it to `subscribe` as `resume_from`.
+        """Return the state, in JSON types, with which another process can continue: its `resume_from` of `subscribe`.
 
-        It goes on behind the last update that was taken here, so close this one first, with ``aclose(keep_session=True)``; the gateway keeps a
-        session without a stream for 30 s.
+        The other process continues after the last update that was taken here, so close this subscription first, with
+        ``aclose(keep_session=True)``. The gateway keeps a session without a stream for 30 s.
 
         Raises:
-            MxGatewaySessionError: There is no session of the subscription's own at the moment.
+            MxGatewaySessionError: The subscription has no session of its own at the moment.
         """
         supervisor = self._supervisor
         epoch = supervisor.epoch
@@ -242,11 +249,12 @@ class TagSubscription(Generic[S]):
         ).to_dict()
 
     async def aclose(self, *, keep_session: bool = False) -> None:
-        """End the subscription. Idempotent, and safe to be cancelled: the end goes on.
+        """End the subscription. Idempotent, and safe to cancel: the clean-up continues.
 
         Args:
             keep_session: Leave the session open for another process that has its state.
         """
+        self._home.check()
         if self._finalizer is not None:
             self._finalizer.detach()
         if self._ending is None or self._ending.cancelled():
@@ -255,10 +263,10 @@ class TagSubscription(Generic[S]):
 
 
 _ENDINGS: Final[set[asyncio.Task[None]]] = set()
-"""The ends of subscriptions that were dropped: nobody else holds them."""
+"""Clean-up tasks of garbage-collected subscriptions: only this set keeps them alive."""
 
 
-def _end_alone(supervisor: Supervisor) -> None:
+def _end_in_background(supervisor: Supervisor) -> None:
     task = asyncio.ensure_future(supervisor.end())
     _ENDINGS.add(task)
     task.add_done_callback(_ENDINGS.discard)
@@ -268,6 +276,6 @@ def _checked(tags: Iterable[str]) -> list[str]:
     return [check_text(f"tags[{index}]", tag) for index, tag in enumerate(check_list("tags", tags))]
 
 
-async def _checked_slowly(tags: Iterable[str]) -> list[str]:
-    """Check tags and let others have their turn meanwhile."""
+async def _checked_in_chunks(tags: Iterable[str]) -> list[str]:
+    """Check tags without blocking the event loop for long."""
     return await for_each(check_list("tags", tags), lambda index, tag: check_text(f"tags[{index}]", tag))

@@ -1,4 +1,4 @@
-"""Brings a subscription to life and back to life: sessions, registrations, items, values that have to be read."""
+"""Starts and recovers a subscription: sessions, registrations, items, and reading values after a loss."""
 
 from __future__ import annotations
 
@@ -10,56 +10,65 @@ from typing import Any, Final, Protocol
 
 from mxgateway import proto
 from mxgateway.commands.barrier import PAST_LIMIT
-from mxgateway.commands.session import SessionCommands
+from mxgateway.commands.session.session_commands import SessionCommands
 from mxgateway.errors import CallSite, MxGatewayError, map_fault
+from mxgateway.errors.faults import copy_of
+from mxgateway.errors.logs import logger
+from mxgateway.errors.redaction import OPEN_GATE
 from mxgateway.events.cursor import Cursor
 from mxgateway.events.reader import TAKEN_BOUND, StreamCare
 from mxgateway.events.recovery import GivingUp, Pauses, Recovery, is_session_lost
-from mxgateway.gate import OPEN_GATE
-from mxgateway.logs import logger
+from mxgateway.options.subscription import SubscriptionOptions
 from mxgateway.subscription.epoch import SessionEpoch
-from mxgateway.subscription.outlet import Outlet
-from mxgateway.subscription.transfer import Transfer
+from mxgateway.subscription.hand_over import Transfer
+from mxgateway.subscription.update_queue import UpdateQueue
 from mxgateway.subscription.updates import Outcome, SubscriptionState
-from mxgateway.subscription_options import SubscriptionOptions
 
 log = logger("mxgateway.subscription")
 
 CLIENT_NAME: Final = "mxgateway-subscription"
-"""As what a subscription registers with MXAccess."""
+"""The name under which a subscription registers with MXAccess."""
 
 CHUNK: Final = 1_000
-"""Tags of one call: their events wait until its reply tells which item is which tag's."""
+"""Tags of one call. Their events are held until its reply maps items to tags."""
 
 CLOSE_BOUND: Final = 5.0
-"""Seconds that letting go of a session takes at most; a dead gateway frees it by its lease."""
+"""The timeout for leaving a session, in seconds. A dead gateway frees the session when its lease ends."""
 
 
 class SessionSource(Protocol):
-    """Where a subscription's sessions come from."""
+    """Provides a subscription's sessions."""
 
     @property
     def shared(self) -> SessionCommands | None:
-        """The session that is somebody else's; None when the subscription has its own."""
+        """The caller's session that the subscription shares; None when it has sessions of its own."""
 
     async def open(self) -> SessionCommands:
-        """Open a session of the subscription's own."""
+        """Open a session for the subscription alone."""
 
     def attach(self, session_id: str) -> SessionCommands:
         """Return a handle for the session of another process; leaving it does not close it."""
 
     def give_back(self, session: Any) -> None:
-        """Close a session that could not be closed, as soon as that is possible."""
+        """Close later a session that could not be closed now."""
 
     def waiting(self, wake: Callable[[], None]) -> AbstractContextManager[None]:
-        """Have `wake` called when the gateway opens sessions again, for the time of the block."""
+        """Call `wake` when the gateway opens sessions again, while the block runs."""
+
+
+class Gateway(Pauses, Protocol):
+    """The client, as far as a subscription goes."""
+
+    @property
+    def endpoint(self) -> Any:
+        """The gateway in use, whose text is ``host:port``."""
 
 
 class Supervisor:
-    """What keeps one subscription alive."""
+    """Keeps one subscription alive."""
 
     def __init__(
-        self, tags: Iterable[str], options: SubscriptionOptions, source: SessionSource, client: Pauses
+        self, tags: Iterable[str], options: SubscriptionOptions, source: SessionSource, client: Gateway
     ) -> None:
         self.wanted: dict[str, None] = dict.fromkeys(tags)
         """The tags, in order."""
@@ -71,20 +80,21 @@ class Supervisor:
         self._recovery = Recovery("the session of a subscription", options.recovery, client)
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self.outlet = Outlet(options, self._work.set, self._recovery.wake)
+        self.outlet = UpdateQueue(options, self._work.set, self._recovery.wake)
+        self.outlet.where = lambda: str(client.endpoint)
         self.epoch: SessionEpoch | None = None
         self.editing = asyncio.Lock()
         """Held while items are subscribed to or let go."""
 
     @property
     def is_shared(self) -> bool:
-        """True when the session is somebody else's."""
+        """True when the session is the caller's."""
         return self._source.shared is not None
 
-    # -- the beginning and the end
+    # -- start and end
 
     def start(self, transfer: Transfer | None) -> None:
-        """Open the stream, then subscribe to the tags; or go on where another subscription has stopped."""
+        """Open the stream and subscribe to the tags, or continue where another subscription stopped."""
         self.outlet.change(SubscriptionState.CONNECTING)
         self._task = asyncio.create_task(self._run(transfer))
 
@@ -94,12 +104,12 @@ class Supervisor:
             await self._supervise()
         except GivingUp as end:
             self.outlet.fail(end.error)
-        except Exception as error:  # noqa: BLE001 - the consumer is told, who would wait for ever
+        except Exception as error:  # noqa: BLE001 - without it the consumer would wait forever
             self.outlet.fail(map_fault(error, CallSite()))
         await self._let_go()
 
     async def end(self, *, keep_session: bool = False) -> None:
-        """End everything; with `keep_session` the session and its items are left to whoever goes on."""
+        """End everything; with `keep_session` the session and its items stay for the process that continues."""
         self.outlet.finish()
         task, self._task = self._task, None  # the traceback of a cancelled task holds this supervisor
         if task is not None:
@@ -108,13 +118,13 @@ class Supervisor:
         await self._let_go(keep=keep_session)
 
     def wake(self) -> None:
-        """Try at once."""
+        """End all pauses: retry at once."""
         self._recovery.wake()
         if self.epoch is not None:
             self.epoch.session.pump.wake()
 
     async def _let_go(self, *, keep: bool = False) -> None:
-        """Leave the session; what was cancelled in the middle is gone through again by the next call."""
+        """Leave the session. If that is cancelled, the next call repeats it."""
         if (epoch := self.epoch) is None:
             return
         session = epoch.session
@@ -125,7 +135,7 @@ class Supervisor:
                     await session.unregister(epoch.server_handle, timeout=CLOSE_BOUND)
             elif not epoch.is_own or keep:
                 session.disown()
-            elif not self._client.closing:  # else the client closes it, and nobody waits for that
+            elif not self._client.closing:  # else the client closes it
                 try:
                     await session.close(timeout=CLOSE_BOUND)
                 except MxGatewayError:
@@ -135,16 +145,16 @@ class Supervisor:
     # -- sessions
 
     async def _connect(self) -> SessionEpoch:
-        """Have a session, the stream open in it, and an item for each tag."""
+        """Open a session and its stream, and subscribe to every tag."""
         session = await self._source.open()
         epoch = self._begin_epoch(session, is_own=not self.is_shared)
         epoch.cursor = Cursor(session.pump.newest, begin=0)
         await session.pump.attach(epoch)
-        epoch.server_handle = await session.passage.complete(
+        epoch.server_handle = await session.event_barrier.complete(
             lambda: session.register(CLIENT_NAME), lambda handle: session.unregister(handle, timeout=CLOSE_BOUND)
         )
         if self.is_shared and self.wanted:
-            await session.passage.of_server(epoch.server_handle, next(iter(self.wanted)))
+            await session.event_barrier.wait_for_server(epoch.server_handle, next(iter(self.wanted)))
         await self.subscribe(epoch, list(self.wanted))
         return epoch
 
@@ -156,13 +166,16 @@ class Supervisor:
         return self.epoch
 
     async def _take_over(self, transfer: Transfer) -> SessionEpoch:
-        """Go on in the session of another process, or in a new one when it is gone. Until all tags are there it stays the other process's."""
+        """Continue in another process's session, or in a new one if that is gone.
+
+        The session belongs to the other process until all tags are subscribed to.
+        """
         session = self._source.attach(transfer.session_id)
         epoch = self._begin_epoch(session, is_own=False)
         epoch.server_handle = transfer.server_handle
         for tag, handle in transfer.items.items():
             epoch.items.attach(tag, handle)
-        unread = transfer.unread if transfer.after_worker_sequence else transfer.items  # nothing of it is replayed
+        unread = transfer.unread if transfer.after_worker_sequence else transfer.items  # after 0 nothing is replayed
         epoch.items.unread = {transfer.items[tag]: False for tag in unread if tag in transfer.items}
         epoch.gapped = bool(epoch.items.unread)
         epoch.cursor = Cursor(transfer.after_worker_sequence)
@@ -184,7 +197,7 @@ class Supervisor:
     # -- items
 
     async def subscribe(self, epoch: SessionEpoch, tags: Sequence[str]) -> None:
-        """Have an item for each tag, and deliver the events that come ahead of the reply."""
+        """Subscribe to tags, and deliver the events that overtook the reply."""
         items = epoch.items
         for begin in range(0, len(tags), CHUNK):
             part = tags[begin : begin + CHUNK]
@@ -204,7 +217,7 @@ class Supervisor:
                 self.outlet.counts.other += items.finish()
 
     async def _subscribe_part(self, epoch: SessionEpoch, part: Sequence[str]) -> list[proto.SubscribeResult]:
-        """Return a result for each tag. A handle that was another tag's before is used only once that tag's events have passed."""
+        """Return a result for each tag. A reused handle is used only after the earlier tag's events have passed."""
         results = await self._subscribe_bulk(epoch, part)
         retired = epoch.items.retired
         reused = [n for n, result in enumerate(results) if result.was_successful and result.item_handle in retired]
@@ -219,12 +232,12 @@ class Supervisor:
         return results
 
     async def _until_passed(self, epoch: SessionEpoch, tag: str) -> None:
-        """Wait until nothing is on its way of items that were let go."""
-        await epoch.session.passage.barrier(tag)
+        """Wait until all events of dropped items have arrived."""
+        await epoch.session.event_barrier.wait(tag)
         epoch.items.retired.clear()
 
     async def _subscribe_bulk(self, epoch: SessionEpoch, tags: Sequence[str]) -> list[proto.SubscribeResult]:
-        """Subscribe to tags; when the caller is cancelled nothing stays advised."""
+        """Subscribe to tags; if the caller is cancelled, nothing stays advised."""
         session, server = epoch.session, epoch.server_handle
 
         async def undo(results: list[proto.SubscribeResult]) -> None:
@@ -232,10 +245,10 @@ class Supervisor:
             if handles and not session.closed:
                 await session.unsubscribe_bulk(server, handles)
 
-        return await session.passage.complete(lambda: session.subscribe_bulk(server, tags), undo)
+        return await session.event_barrier.complete(lambda: session.subscribe_bulk(server, tags), undo)
 
     async def unsubscribe(self, epoch: SessionEpoch, tags: Iterable[str]) -> None:
-        """Let go of tags; those that are not wanted are ignored."""
+        """Unsubscribe from tags; other tags are ignored."""
         handles = []
         for tag in tags:
             self.forget(tag)
@@ -245,11 +258,11 @@ class Supervisor:
             await epoch.session.unsubscribe_bulk(epoch.server_handle, handles)
 
     def forget(self, tag: str) -> None:
-        """Want a tag no more."""
+        """Remove a tag from the lists."""
         self.wanted.pop(tag, None)
         self.refused.pop(tag, None)
 
-    # -- what happens later
+    # -- supervision
 
     async def _supervise(self) -> None:
         while not self.outlet.is_over:
@@ -263,6 +276,8 @@ class Supervisor:
                 else:
                     await self._work.wait()
             except MxGatewayError as error:
+                if self.outlet.state is SubscriptionState.RECOVERING:
+                    self.outlet.change(SubscriptionState.RECOVERING, cause=copy_of(error))
                 await self._pause(error)
 
     async def _pause(self, error: MxGatewayError) -> None:
@@ -270,7 +285,7 @@ class Supervisor:
             await self._recovery.pause(error)
 
     async def _rebuild(self, epoch: SessionEpoch | None) -> None:
-        """Have a new session in the place of a lost one."""
+        """Replace a lost session by a new one."""
         if epoch is not None and epoch.lost is not None:
             if self.is_shared or epoch.is_lost_for_good:
                 self.outlet.fail(epoch.lost)
@@ -292,15 +307,15 @@ class Supervisor:
             built.settle(Outcome.REBUILT)
 
     async def _abandon_epoch(self) -> None:
-        """Let go of a session that is lost; of one that has brought anything the consumer is told."""
+        """Leave a lost session. Report the loss if the session was settled or has delivered an event."""
         if (epoch := self.epoch) is not None:
-            epoch.session.pump.detach(epoch)  # what comes from now on is part of the loss
+            epoch.session.pump.detach(epoch)  # events from now on are part of the loss
             if epoch.is_settled or epoch.cursor.position:
                 epoch.account_for_loss()
         await self._let_go()
 
     async def _read_anew(self, epoch: SessionEpoch) -> None:
-        """Read every tag of which no event has come since events were lost."""
+        """Read every tag that had no event since events were lost."""
         items, epoch.gapped = epoch.items, False
         try:
             due = [(handle, items.tags[handle]) for handle in items.unread]
@@ -313,5 +328,5 @@ class Supervisor:
         except BaseException:
             epoch.gapped = True
             raise
-        if self._recovery.is_failing:  # an earlier attempt: the time that counts for giving up is over
+        if self._recovery.is_failing:  # an earlier attempt failed: reset the time of give_up_after
             self._recovery.succeeded()

@@ -1,4 +1,4 @@
-"""The worker's clock as far as it can be known here: which events are older than the stream that brought them, and how late one is."""
+"""An estimate of the worker's clock: which events are older than their stream, and how late an event is."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from mxgateway.events.cursor import Loss
 from mxgateway.events.data_change import DataChange
 
 BACK: Final = 1.0
-"""Seconds by which the worker's times may go back without its clock having been set back: MXAccess hands over events of several sources."""
+"""Seconds by which event times may go back although the clock was not set back: MXAccess merges several sources."""
 NOTED_EVERY: Final = 0.1
-"""Seconds: how often an event's time is looked at while nothing depends on it."""
+"""Seconds between two looks at an event's time while nothing depends on it."""
 
 
 class WorkerClock:
-    """How far the worker's clock and the way from there are off this process's monotonic clock.
+    """The offset between the worker's clock and this process's monotonic clock.
 
-    The smallest difference between an event's time at the worker and its arrival is the two clocks' difference plus the shortest way. What is beyond it
-    is delay. The wall clock of this machine plays no part. When the worker's clock is set back, nothing is known any more.
+    The smallest difference between an event's time at the worker and its arrival is the clocks' offset plus the
+    shortest transit. Anything beyond that is delay. This machine's wall clock is not used. When the worker's clock is
+    set back, the estimate starts anew.
     """
 
     def __init__(self) -> None:
@@ -28,14 +29,14 @@ class WorkerClock:
         self._newest = -math.inf
         self._next = -math.inf
         self._unnoted: tuple[Any, float] | None = None
-        """The newest event that was not looked at, and when it came."""
+        """The newest event that was not looked at, and its time of arrival."""
         self._replay_before = 0.0
-        """Worker time before which events have happened while the stream was interrupted."""
+        """Events with an earlier worker time happened while the stream was interrupted."""
         self.is_replaying = False
-        """True until the first event that has happened since the stream was opened."""
+        """True until the first event that happened after the stream was reopened."""
 
     def note(self, event: Any, *, at_once: bool = False) -> bool:
-        """Take note of an event that has arrived now; return False when the worker's clock is seen to be set back."""
+        """Note an event that has just arrived; return False if it shows that the worker's clock was set back."""
         now = time.monotonic()
         self._unnoted = event, now
         if now < self._next and not (at_once or self.is_replaying):
@@ -61,23 +62,26 @@ class WorkerClock:
 
     @property
     def lag(self) -> float:
-        """Seconds that the newest event was late."""
+        """The delay of the newest event, in seconds."""
         self._catch_up()
         return 0.0 if self._offset is None else self._difference - self._offset
 
     def now(self) -> float:
-        """Return the worker's time, in seconds since 1970: no event that has happened before its present reply was sent is later. Infinite while nothing is known."""
+        """Return an upper bound of the worker's time, in seconds since 1970; infinite while nothing is known.
+
+        No event that happened before the worker sent its latest reply has a later time.
+        """
         self._catch_up()
         return math.inf if self._offset is None else time.monotonic() - self._offset
 
     def stream_opened(self) -> None:
-        """Take note that the stream was opened again: what has happened before is replayed."""
+        """Note that the stream was reopened: earlier events are replayed."""
         self._catch_up()
         if self._offset is not None:
             self._replay_before, self.is_replaying = time.monotonic() - self._offset, True
 
     def is_replayed(self, worker_time: float) -> bool:
-        """Tell whether an event has happened before the stream was opened."""
+        """Return whether an event happened before the stream was reopened."""
         self.is_replaying = self.is_replaying and worker_time < self._replay_before
         return self.is_replaying
 

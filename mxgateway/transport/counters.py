@@ -1,4 +1,4 @@
-"""What the transport counts while it works."""
+"""The transport's counters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 
 
 class Counters:
-    """The running counts of one client, for all its connections and calls. `mxgateway.stats` makes snapshots of them."""
+    """The counters of one client, over all its connections and calls.
+
+    `mxgateway.transport.stats` is a snapshot of them.
+    """
 
     __slots__ = (
         "bytes_received", "bytes_sent", "calls_cancelled", "calls_failed", "calls_retried", "calls_started",
@@ -24,6 +27,6 @@ class Counters:
         self.last_error_time: datetime | None = None
 
     def fail(self, error: Exception) -> None:
-        """Count a call that has failed."""
+        """Count a failed call."""
         self.calls_failed += 1
         self.last_error, self.last_error_time = str(error), datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The schema of a message whose fields have other numbers and types at the peer: names and Python types are ours, what is on the wire is the peer's."""
+"""Message schemas bound to a peer's contract: our names and Python types, the peer's numbers and wire types."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _BEYOND: Final = 1 << 32
 
 
 def converts(ours: str, theirs: str) -> bool:
-    """Tell whether values of one scalar kind can be those of the other."""
+    """Return whether values of one scalar kind convert to the other."""
     return ours == theirs or any(ours in family and theirs in family for family in _FAMILIES)
 
 
 class BoundEnum(dict[int, Any]):
-    """The members of an enum by the peer's numbers: the same names have the same meaning.
+    """The members of an enum by the peer's numbers: the same name has the same meaning.
 
-    A number whose name is none of ours becomes a member of its own, which equals none of ours, has the peer's name if there is one, and goes back as the number that it
-    came as.
+    A number with an unknown name becomes a separate member: it equals none of ours, carries the peer's name if there is
+    one, and is sent back unchanged.
 
     Args:
         enum_type: Our enum.
@@ -39,7 +39,7 @@ class BoundEnum(dict[int, Any]):
     def __init__(self, enum_type: Any, ours: Mapping[str, int], theirs: Mapping[str, int]) -> None:
         super().__init__()
         self._enum_type = enum_type
-        self._taken = frozenset(ours.values())
+        self._our_numbers = frozenset(ours.values())
         self._sent = {number: theirs[name] for name, number in reversed(list(ours.items())) if name in theirs}
         self._names = {number: name for name, number in reversed(list(ours.items()))}
         for name, number in theirs.items():
@@ -55,16 +55,16 @@ class BoundEnum(dict[int, Any]):
     def _foreign(self, number: int, name: str | None) -> Any:
         """Return a member that equals none of ours."""
         value = number
-        if number in self._taken:
+        if number in self._our_numbers:
             value = number ^ _SHIFT
-        elif number ^ _SHIFT in self._taken:
+        elif number ^ _SHIFT in self._our_numbers:
             value = number + _BEYOND
         member = self._enum_type.__new__(self._enum_type, name=name, value=value)
         object.__setattr__(member, "wire_number", number)
         return member
 
     def number_of(self, member: int) -> int:
-        """Return the peer's number for a member, or for a number that was given for one.
+        """Return the peer's number for a member or for a plain number.
 
         Raises:
             LackingError: The peer has no member of this name.
@@ -72,13 +72,13 @@ class BoundEnum(dict[int, Any]):
         value = index(member)
         if value in self._sent:
             return self._sent[value]
-        if value == 0:  # what is not set
+        if value == 0:  # unset
             return 0
         if value in self._names:
             raise LackingError(f"the gateway's contract has no value {self._names[value]}")
         if value >= _BEYOND - (1 << 31):
             return value - _BEYOND
-        return value ^ _SHIFT if value ^ _SHIFT in self._taken else value
+        return value ^ _SHIFT if value ^ _SHIFT in self._our_numbers else value
 
 
 def bound_field(
@@ -87,12 +87,12 @@ def bound_field(
     """Return a field with the peer's number and kind.
 
     Args:
-        own: The field as our class declares it; its kind and the peer's are the same or `converts`.
+        own: The field as our class declares it; its kind is the peer's, or converts to it.
         number: The peer's number.
         kind: The peer's kind.
-        packed: Whether the peer writes a list of numbers as one run.
+        packed: Whether the peer writes lists of numbers packed.
         schemas: Returns the schema of the field's own message type.
-        members: The members of the field's enum, where both kinds are enums.
+        members: The members of the field's enum, if both kinds are enums.
     """
     field = copy.copy(own)
     state = vars(field)
@@ -104,13 +104,13 @@ def bound_field(
         state["members"], field.give = members, members.number_of
     elif kind != ours:
         kind = "int32" if kind == "enum" else kind
-        state.update(kind=kind, wire_type=wire_type_of(kind), take=_taker(own, kind), zero_value=own.zero_value)
-        field.give = _giver(ours, kind)
+        state.update(kind=kind, wire_type=wire_type_of(kind), take=_from_peer(own, kind), zero_value=own.zero_value)
+        field.give = _to_peer(ours, kind)
     return field
 
 
 def bound_map(own: FieldSchema, *, number: int, key: FieldSchema, value: FieldSchema) -> FieldSchema:
-    """Return a map with the peer's number, and with a key and a value that are bound already."""
+    """Return a map with the peer's number and an already bound key and value."""
     field = copy.copy(own)
     vars(field).pop("body", None)
     vars(field).update(key=key, value=value)
@@ -118,8 +118,8 @@ def bound_map(own: FieldSchema, *, number: int, key: FieldSchema, value: FieldSc
     return field
 
 
-def _taker(own: FieldSchema, kind: str) -> Callable[[Any], Any]:
-    """Return what makes our value of the peer's; it raises OverflowError or UnicodeDecodeError for one that does not fit."""
+def _from_peer(own: FieldSchema, kind: str) -> Callable[[Any], Any]:
+    """Return the conversion from the peer's values to ours; it can raise OverflowError or UnicodeDecodeError."""
     ours = own.kind
     if ours == "bool":
         return bool
@@ -133,8 +133,8 @@ def _taker(own: FieldSchema, kind: str) -> Callable[[Any], Any]:
     return bytes.decode if ours == "string" else str.encode
 
 
-def _giver(ours: str, kind: str) -> Callable[[Any], Any]:
-    """Return what makes the peer's value of ours."""
+def _to_peer(ours: str, kind: str) -> Callable[[Any], Any]:
+    """Return the conversion from our values to the peer's."""
     if ours == "string":
         return str.encode
     if ours == "bytes":

@@ -1,4 +1,4 @@
-"""The codec of a contract, and the one that grpclib's channels and servers use for every message."""
+"""The codec of a contract, and the codec for grpclib's channels and servers."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from typing import Any, Final, TypeVar
 
 from grpclib.encoding.base import CodecBase
 
-from . import decoder as decoding
-from . import encoder as encoding
-from .decoder import Decoder, decode
-from .encoder import Encoder, encode
-from .fitting import check_fit
-from .plans import Plan
-from .projection import Projection
+from mxgateway.wire.decode.decoder import Decoder, decode
+from mxgateway.wire.decode.fitting import check_fit
+from mxgateway.wire.decode.steps import DecodingSteps
+from mxgateway.wire.encode.encoder import Encoder, encode
+from mxgateway.wire.projection.plans import Plan
+from mxgateway.wire.projection.projection import Projection
+
+from .decode import decoder as decoding
+from .encode import encoder as encoding
 from .schema import SIZE_LIMIT, Schemas
-from .steps import DecodingSteps
 
 M = TypeVar("M")
 
 
 class Codec:
-    """Bytes on one side, generated messages on the other, by the numbers of one contract.
+    """Encodes and decodes generated messages by the numbers of one contract.
 
     Attributes:
-        decode: `wire.decode` by these numbers.
-        encode: `wire.encode` by these numbers.
+        decode: `wire.decode` with these numbers.
+        encode: `wire.encode` with these numbers.
     """
 
     def __init__(self, decoder: Decoder, encoder: Encoder) -> None:
@@ -39,18 +40,18 @@ class Codec:
 
     @classmethod
     def of(cls, schemas: Schemas) -> Codec:
-        """Return the codec of what `schemas` numbers."""
+        """Return the codec for the numbers in `schemas`."""
         return cls(Decoder(schemas), Encoder(schemas))
 
     def decoder_of(self, message_type: type[M]) -> Callable[[bytes], M]:
-        """Return the function that decodes what a peer sends as messages of one type, and raises `MisfitError` for what another contract has made."""
+        """Return the decode function for one message type. It raises `MisfitError` for messages of another contract."""
         found = self._decoders.get(message_type)
         if found is None:
             found = self._decoders[message_type] = self._fitting_decoder(message_type)
         return found
 
     def steps_of(self, message_type: type[M]) -> Callable[[bytes, int], DecodingSteps[M]]:
-        """Return what begins to decode large messages of one type: it takes the bytes and the most elements."""
+        """Return the function that starts decoding a large message; it takes the bytes and the element limit."""
         found = self._steps.get(message_type)
         if found is None:
             found = self._steps[message_type] = partial(DecodingSteps, message_type, decoder=self._decoder)
@@ -68,7 +69,7 @@ class Codec:
         return decode_fitting
 
     def projection(self, message_type: Callable[[], type[Any]], plan: Callable[[Decoder], Plan]) -> Projection:
-        """Return the projection of a plan; there is one for each."""
+        """Return the projection of a plan; each plan has one."""
         found = self._projections.get(plan)
         if found is None:
             found = self._projections[plan] = Projection(message_type, plan, self._decoder)
@@ -76,14 +77,14 @@ class Codec:
 
 
 BUILTIN: Final = Codec(decoding.BUILTIN, encoding.BUILTIN)
-"""The codec of the contract that the package was generated from."""
+"""The codec of the contract from which the package was generated."""
 
 
 class WireCodec(CodecBase):
     """Encodes and decodes generated messages with the compiled codec.
 
     Args:
-        size_limit: The most bytes of one message, in either direction.
+        size_limit: Most bytes in one message, in either direction.
     """
 
     __content_subtype__ = "proto"
@@ -95,17 +96,17 @@ class WireCodec(CodecBase):
         """Return the bytes of a message.
 
         Raises:
-            WireError: The message has no valid bytes, or more than the limit.
-            TypeError: It is not of the method's type.
+            WireError: The message cannot be encoded, or exceeds the limit.
+            TypeError: It is not of the method's message type.
         """
         if not isinstance(message, message_type):
             raise TypeError(f"the method needs a {message_type.__name__}, not a {type(message).__name__}")
         return encode(message, size_limit=self._size_limit)
 
     def decode(self, data: bytes, message_type: Any) -> Any:
-        """Return the message of a method's type that the bytes hold.
+        """Return the message decoded from bytes.
 
         Raises:
-            WireError: The bytes are no valid message of this type, or more than the limit.
+            WireError: The bytes are not a valid message of this type, or exceed the limit.
         """
         return decode(message_type, data, size_limit=self._size_limit)

@@ -1,16 +1,16 @@
-"""What can go wrong between bytes, text and messages."""
+"""Errors of the conversions between bytes, JSON and messages."""
 
 from __future__ import annotations
 
 
 class WireError(ValueError):
-    """Bytes that are no valid message, or a message that has no valid bytes.
+    """Bytes that are not a valid message, or a message that cannot be encoded.
 
     Attributes:
-        message_name: The message type that was read or written, such as `MxEvent`.
-        field: The field in it, empty when the fault lies between fields.
-        offset: Where in the data, counted in bytes from its start; None when a message was written.
-        reason: What is wrong, without the place.
+        message_name: The message type that was being read or written, such as `MxEvent`.
+        field: The field in it; empty for an error between fields.
+        offset: The position in the data in bytes; None when writing.
+        reason: The error without its place.
     """
 
     def __init__(self, reason: str, *, message_name: str = "", field: str = "", offset: int | None = None) -> None:
@@ -28,14 +28,14 @@ class WireError(ValueError):
 
 
 class LackingError(WireError):
-    """A message that says what the peer's contract has no place for."""
+    """A message that uses something the peer's contract does not have."""
 
 
 class ElementLimitError(WireError):
-    """A message that has more elements than are accepted.
+    """A message with too many elements.
 
     Attributes:
-        limit: The most that are accepted.
+        limit: The most elements accepted.
     """
 
     def __init__(self, message_name: str, limit: int) -> None:
@@ -47,14 +47,14 @@ class ElementLimitError(WireError):
 
 
 class MisfitError(WireError):
-    """A message that was made by another contract than the one that it is read by."""
+    """A message that was encoded by another contract than the one used to decode it."""
 
 
 class JsonError(WireError):
-    """A JSON document that is no valid form of a message, or a message without a JSON form.
+    """A JSON document that does not represent a message, or a message without a JSON form.
 
     Attributes:
-        path: The place in the document, such as `value.arrayValue.dimensions[3]`; empty for the document itself.
+        path: The place in the document, such as `value.arrayValue.dimensions[3]`; empty for the whole document.
     """
 
     def __init__(self, reason: str, *, message_name: str = "", path: str = "") -> None:
@@ -68,15 +68,15 @@ class JsonError(WireError):
 
 
 class IrregularError(Exception):
-    """What a compiled function leaves to the reference reader or writer; it never reaches a caller.
+    """Raised by compiled functions to hand over to the reference code; never reaches a caller.
 
-    The compiled functions know the shapes that real peers produce. Everything else, be it a fault or merely
-    unusual, is done again by the reference code, which takes every valid shape and names every fault.
+    Compiled functions handle the forms that real peers produce. Everything else, invalid or merely unusual, goes to the
+    reference code, which accepts every valid form and reports every error.
     """
 
 
 class JsonFaultError(Exception):
-    """What is wrong in a JSON document and the path to it, which grows on its way out; it never reaches a caller."""
+    """An error in a JSON document, with a path that grows as it propagates; never reaches a caller."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -84,13 +84,13 @@ class JsonFaultError(Exception):
         self.path = ""
 
     def under(self, step: str) -> JsonFaultError:
-        """Put a step before the path: a field's name, or an index in brackets."""
+        """Prepend a step to the path: a field name, or an index in brackets."""
         joint = "" if not self.path or self.path.startswith("[") else "."
         self.path = f"{step}{joint}{self.path}"
         return self
 
     def public(self, message_name: str) -> JsonError:
-        """Return the error that a caller sees."""
+        """Return the error for the caller."""
         return JsonError(self.reason, message_name=message_name, path=self.path)
 
 

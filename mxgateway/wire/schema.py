@@ -1,8 +1,8 @@
-"""What betterproto knows of a message, read once and put so that a codec can use it.
+"""betterproto's metadata of a message, read once and arranged for a codec.
 
-betterproto keeps its metadata in dataclass fields and its types in annotations that name classes of other modules.
-A schema is read from them on first use; the classes that the fields refer to are resolved one by one, when a field
-is first met, so that a reply with fifty possible payloads costs the one that came.
+betterproto keeps metadata in dataclass fields, and types in annotations that name classes of other modules. A schema is
+read from them on first use. The classes of its fields are resolved one by one as they are needed, so a reply with fifty
+possible payloads costs only the one received.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, ForwardRef
 
-from .betterproto_seam import betterproto
-from .durations import Duration
-from .times import Timestamp
+from mxgateway.wire.messages.betterproto_seam import betterproto
+from mxgateway.wire.times.duration import Duration
+from mxgateway.wire.times.timestamp import Timestamp
 
 DEPTH_LIMIT: Final = 100
-"""How many levels of messages may be nested in one, as in every implementation of protobuf."""
+"""Most levels of nested messages, as in every protobuf implementation."""
 
 SIZE_LIMIT: Final = 0x7FFF_FFFF
-"""The most bytes that a protobuf message can have."""
+"""Most bytes in a protobuf message."""
 
 VARINT: Final = 0
 FIXED_64: Final = 1
 LENGTH: Final = 2
 FIXED_32: Final = 5
 
-# Of the kinds below the last five are ours: betterproto has one proto type for all of them.
+# The last five of these kinds are ours: betterproto has one proto type for all of them.
 TIMESTAMP: Final = "timestamp"
 DURATION: Final = "duration"
 WRAPPER: Final = "wrapper"
@@ -53,24 +53,24 @@ _ZEROS: Final[Mapping[str, Any]] = {"bool": False, "double": 0.0, "float": 0.0, 
 
 
 class FieldSchema:
-    """One field of a message, as its class declares it, or as a contract that is bound numbers it.
+    """One field of a message, as declared by its class, or as numbered by a bound contract.
 
     Attributes:
         name: The attribute's name in Python.
         number: The field's number.
-        optional: Whether it was declared `optional`, so that a zero is told from nothing.
-        group: The oneof that it belongs to, or an empty string.
+        optional: Whether it was declared `optional`, so that zero differs from unset.
+        group: The oneof that contains it, or an empty string.
         owner: The message class that declares it.
         schemas: Returns the schema of the field's own message type.
-        packed: Whether a list of numbers is written as one run.
+        packed: Whether a list of numbers is written packed.
 
     Raises:
-        TypeError: The name is no identifier: it would be code in the source of a codec.
+        TypeError: The name is not an identifier: it would become code in a codec's source.
     """
 
     def __init__(self, owner: type[Any], annotation: Any, name: str, meta: betterproto.FieldMetadata) -> None:
         if not name.isidentifier():
-            raise TypeError(f"{owner.__name__} has a field {name!r:.100}, which is no identifier")
+            raise TypeError(f"{owner.__name__} has a field {name!r:.100}, which is not an identifier")
         self.owner = owner
         self.name = name
         self.number = meta.number
@@ -96,7 +96,7 @@ class FieldSchema:
 
     @cached_property
     def kind(self) -> str:
-        """The proto type, with message types told apart: message, timestamp, duration, wrapper or map."""
+        """The proto type; message types are divided into message, timestamp, duration, wrapper and map."""
         kind = self._meta.proto_type
         if kind != MESSAGE:
             return kind
@@ -121,7 +121,7 @@ class FieldSchema:
 
     @cached_property
     def body(self) -> MessageSchema:
-        """What stands inside of one length-delimited value: a message, seconds and nanos, a map's entry."""
+        """The content of one length-delimited value: a message, seconds and nanos, or a map entry."""
         kind = self.kind
         if kind == TIMESTAMP:
             return TIMESTAMP_SCHEMA
@@ -134,7 +134,7 @@ class FieldSchema:
 
     @cached_property
     def members(self) -> Mapping[int, Any]:
-        """What a number on the wire stands for in an enum field."""
+        """The members of an enum field by their number on the wire."""
         enum_type = self.python_type
         table = _ENUM_TABLES.get(enum_type)
         if table is None:
@@ -143,26 +143,26 @@ class FieldSchema:
 
     @cached_property
     def take(self) -> Callable[[Any], Any] | None:
-        """Makes the field's value of what was read as `kind`; None where it is the value."""
+        """Converts a value read as `kind` to the field's value; None if no conversion is needed."""
         return self.members.__getitem__ if self.kind == "enum" else None
 
     give: Callable[[Any], Any] | None = None
-    """Makes what is written as `kind` of the field's value; None where it is the value."""
+    """Converts the field's value to one that is written as `kind`; None if no conversion is needed."""
 
     @property
     def packable(self) -> bool:
-        """Whether several values may share one length-delimited run."""
+        """Whether several values may be packed into one length-delimited list."""
         return self.repeated and self.kind in PACKABLE_KINDS
 
     @cached_property
     def has_presence(self) -> bool:
-        """Whether a set zero is told from nothing."""
+        """Whether a set zero differs from unset."""
         if self.repeated or self.kind == MAP:
             return False
         return self.optional or bool(self.group) or self.kind in (MESSAGE, TIMESTAMP, DURATION, WRAPPER)
 
     def zero(self) -> Any:
-        """Return what betterproto gives for a field that was never set."""
+        """Return betterproto's value for a field that was never set."""
         if self.kind == MAP:
             return {}
         if self.repeated:
@@ -187,7 +187,7 @@ class FieldSchema:
     @cached_property
     def _types(self) -> tuple[Any, ...]:
         types: tuple[Any, ...] = (_resolved(self.owner, self._annotation),)
-        # List[X], Dict[K, X] and Optional[X], the last one inside of the others too.
+        # List[X], Dict[K, X] and Optional[X]; Optional also inside the others.
         while arguments := typing.get_args(types[-1]):
             types = tuple(_resolved(self.owner, each) for each in arguments if each is not type(None))
         return types
@@ -197,7 +197,9 @@ class FieldSchema:
         meta = betterproto.FieldMetadata(place + 1, self._meta.map_types[place])
         annotation = typing.get_args(_resolved(self.owner, self._annotation))[place]
         if meta.proto_type == MESSAGE and typing.get_args(_resolved(self.owner, annotation)):
-            raise TypeError(f"{self.owner.__name__}.{self.name}: betterproto does not say which wrapper the map holds")
+            raise TypeError(
+                f"{self.owner.__name__}.{self.name}: betterproto does not record which wrapper the map holds"
+            )
         return FieldSchema(self.owner, annotation, name, meta)
 
     @cached_property
@@ -207,7 +209,7 @@ class FieldSchema:
 
 
 class EnumTable(dict[int, Any]):
-    """The members of an enum by number; for an unknown one, a nameless member that is not kept."""
+    """The members of an enum by number; unknown numbers give a nameless member that is not stored."""
 
     def __init__(self, enum_type: Any) -> None:
         super().__init__({member.value: member for member in enum_type})
@@ -218,18 +220,18 @@ class EnumTable(dict[int, Any]):
 
 
 class UnknownFields(bytes):
-    """The fields of a message that its class does not have, from a peer whose contract does."""
+    """The fields of a received message that its class does not have but the peer's contract may name."""
 
     in_json: Callable[[], dict[str, Any]]
-    """Returns them by their names in JSON, as far as the contract has names for them."""
+    """Returns them by their JSON names, as far as the contract names them."""
     named: Collection[int] = ()
-    """The numbers for which the contract has names."""
+    """The numbers that the contract names."""
 
     def __deepcopy__(self, memo: object) -> UnknownFields:
         return self
 
     def __reduce__(self) -> tuple[object, ...]:
-        return bytes, (bytes(self),)  # the names stay in this process
+        return bytes, (bytes(self),)  # the names are not pickled
 
 
 class MessageSchema:
@@ -237,14 +239,14 @@ class MessageSchema:
 
     Attributes:
         message_type: The message class.
-        name: Its name, as errors give it.
+        name: Its name in errors.
         fields: The fields by number, ascending.
         by_name: The fields by name, in the order of their declaration.
         by_number: The fields by number.
         groups: The names of the fields of each oneof, in the order of their declaration.
         group_of: The oneof of each field that is in one.
-        lacking: The fields that the peer's contract does not have; what a message says in one cannot be sent.
-        keep: Makes what a message keeps of the bytes of its unknown fields; None where it keeps the bytes.
+        lacking: The fields that the peer's contract does not have; a message that sets one cannot be sent.
+        keep: Converts the bytes of unknown fields for storage in a message; None to store the bytes.
     """
 
     def __init__(
@@ -267,13 +269,13 @@ class MessageSchema:
 
     @cached_property
     def is_message(self) -> bool:
-        """Whether this is all of a message class, and not what a time, a wrapper or an entry of a map is made of."""
+        """Whether this is a whole message class, not the inner fields of a time, a wrapper or a map entry."""
         is_class = isinstance(self.message_type, type) and issubclass(self.message_type, betterproto.Message)
         return is_class and self.name == self.message_type.__name__
 
     @cached_property
     def merged(self) -> frozenset[str]:
-        """The names of the fields whose value may come in several parts, which make one together."""
+        """The names of the fields whose values may arrive in several parts that are merged."""
         composite = (MESSAGE, TIMESTAMP, DURATION, WRAPPER)
         return frozenset(each.name for each in self.fields if each.kind in composite and not each.repeated)
 
@@ -282,14 +284,14 @@ def schema_of(message_type: type[Any]) -> MessageSchema:
     """Return the schema of a message class, read once.
 
     Raises:
-        TypeError: The class is no betterproto message.
+        TypeError: The class is not a betterproto message.
     """
     try:
         return _SCHEMAS[message_type]
     except KeyError:
         pass
     if not (isinstance(message_type, type) and issubclass(message_type, betterproto.Message)):
-        raise TypeError(f"{message_type!r} is no betterproto message type")
+        raise TypeError(f"{message_type!r} is not a betterproto message type")
     annotations = {
         name: (base, annotation)
         for base in reversed(message_type.__mro__)
@@ -315,20 +317,20 @@ def wire_type_of(kind: str) -> int:
 def is_message(value: object) -> bool:
     """Return whether a value is a message of any generated class.
 
-    `isinstance` would ask every message class of the contract about the type of a value that is none.
+    `isinstance` would compare the value's type with every message class of the contract.
     """
     return betterproto.Message in type(value).__mro__
 
 
 def is_lean(message_type: type[Any]) -> bool:
-    """Return whether a message class has our base, whose instances hold set fields and nothing else."""
+    """Return whether a message class has our base, whose instances hold only set fields."""
     return hasattr(message_type, "__lean__")
 
 
 def untouched(message_type: type[Any]) -> Any:
-    """Return a message as a read of an unset field gives it: empty, and not to be sent.
+    """Return a message as if read from an unset field: empty, and not sent.
 
-    It does not pass through the constructor, which warns when the message is deprecated.
+    It bypasses the constructor, which warns if the message is deprecated.
     """
     message = object.__new__(message_type)
     state = instance_dict(message)
@@ -338,14 +340,14 @@ def untouched(message_type: type[Any]) -> Any:
 
 
 def complete(message_type: type[Any], state: dict[str, Any]) -> None:
-    """Give a message of betterproto's own base class what its constructor would have; ours needs nothing."""
+    """Give a message of betterproto's own base class the state its constructor would set; ours needs none."""
     if not is_lean(message_type):
         state.setdefault("_serialized_on_wire", True)
         state.setdefault("_unknown_fields", b"")
         state.setdefault("_group_current", dict.fromkeys(schema_of(message_type).groups))
 
 
-# betterproto's own attribute access is a Python function, and slow: this is the slot below it.
+# betterproto's own attribute access is a slow Python function: this is the slot below it.
 instance_dict: Callable[[Any], dict[str, Any]] = betterproto.Message.__dict__["__dict__"].__get__
 
 Schemas = Callable[[type[Any]], MessageSchema]
@@ -376,11 +378,11 @@ def _message_kind(python_type: Any, field: FieldSchema) -> str:
         return DURATION
     if isinstance(python_type, type) and issubclass(python_type, betterproto.Message):
         return MESSAGE
-    raise TypeError(f"{field.owner.__name__}.{field.name} is annotated with {python_type!r}, which is no message")
+    raise TypeError(f"{field.owner.__name__}.{field.name} is annotated with {python_type!r}, which is not a message")
 
 
 def _resolved(owner: type[Any], annotation: Any) -> Any:
-    """Return what an annotation stands for in the module of its class."""
+    """Evaluate an annotation in the module of its class."""
     if isinstance(annotation, ForwardRef):
         annotation = annotation.__forward_arg__
     if not isinstance(annotation, str):
@@ -392,5 +394,5 @@ def _resolved(owner: type[Any], annotation: Any) -> Any:
         found = getattr(found, part, None)
     if found is not None:
         return found
-    # An expression such as "list[X] | None", from a plugin that was told to write its types so.
+    # An expression such as "list[X] | None", from a plugin with that style of annotations.
     return typing.get_type_hints(type("_", (), {"__annotations__": {"it": annotation}}), namespace)["it"]

@@ -1,8 +1,8 @@
 """Variable-length integers, in both directions.
 
-A compiled decoder reads the first two bytes of a varint itself and calls one of the `more_…` functions, with the
-value so far and the position of the third byte, when the number goes on. They raise IndexError at the end of the
-data and IrregularError for what is no varint; the reference reader then says where.
+A compiled decoder reads the first two bytes of a varint itself. If the number continues, it calls one of the `more_…`
+functions with the value so far and the position of the third byte. They raise IndexError at the end of the data and
+IrregularError for an invalid varint; the reference reader then reports where.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from .errors import IrregularError
 MASK_32: Final = 0xFFFF_FFFF
 MASK_64: Final = 0xFFFF_FFFF_FFFF_FFFF
 
-# The value after two bytes 0xFF, and what follows them in minus one: every good MXAccess status carries it.
+# The value after two bytes 0xFF, and the bytes that follow them in -1, which every good MXAccess status carries.
 _TWO_FULL_BYTES: Final = 0xFF + (0xFE << 7)
 _REST_OF_MINUS_ONE: Final = b"\xff" * 7 + b"\x01"
 
 # The last five of the ten bytes of any negative 32-bit number.
 _END_OF_NEGATIVE: Final = b"\xff\xff\xff\xff\x01"
 
-# How many encoded numbers a table keeps before it starts afresh, and from where on it keeps none.
+# Encoded numbers cached in a table before it is cleared, and the smallest number that is not cached.
 _MOST_NUMBERS: Final = 2048
 _LARGE_NUMBER: Final = 1 << 16
 
 
 def more_uint64(data: bytes, pos: int, value: int) -> tuple[int, int]:
-    """Read on behind two bytes; return the unsigned 64-bit value and the position behind it."""
+    """Read on after two bytes; return the unsigned 64-bit value and the position after it."""
     byte = data[pos]
     if byte < 128:
         return value + ((byte - 1) << 14), pos + 1
@@ -40,7 +40,7 @@ def more_uint64(data: bytes, pos: int, value: int) -> tuple[int, int]:
     while True:
         byte = data[pos]
         pos += 1
-        # The bit that said "goes on" in the byte before is taken off here.
+        # Removes the continuation bit of the previous byte.
         value += (byte - 1) << shift
         if byte < 128:
             return value & MASK_64, pos
@@ -50,7 +50,7 @@ def more_uint64(data: bytes, pos: int, value: int) -> tuple[int, int]:
 
 
 def more_int64(data: bytes, pos: int, value: int) -> tuple[int, int]:
-    """Read on as `more_uint64` does, for a signed 64-bit number."""
+    """Read on like `more_uint64`, for a signed 64-bit number."""
     if value == _TWO_FULL_BYTES and data[pos : pos + 8] == _REST_OF_MINUS_ONE:
         return -1, pos + 8
     value, pos = more_uint64(data, pos, value)
@@ -58,7 +58,7 @@ def more_int64(data: bytes, pos: int, value: int) -> tuple[int, int]:
 
 
 def more_int32(data: bytes, pos: int, value: int) -> tuple[int, int]:
-    """Read on as `more_uint64` does, for a signed 32-bit number: bits above the 32nd are dropped."""
+    """Read on like `more_uint64`, for a signed 32-bit number: bits above the 32nd are dropped."""
     if value == _TWO_FULL_BYTES and data[pos : pos + 8] == _REST_OF_MINUS_ONE:
         return -1, pos + 8
     byte = data[pos]
@@ -73,13 +73,13 @@ def more_int32(data: bytes, pos: int, value: int) -> tuple[int, int]:
 
 
 def more_uint32(data: bytes, pos: int, value: int) -> tuple[int, int]:
-    """Read on as `more_uint64` does, for an unsigned 32-bit number: bits above the 32nd are dropped."""
+    """Read on like `more_uint64`, for an unsigned 32-bit number: bits above the 32nd are dropped."""
     value, pos = more_uint64(data, pos, value)
     return value & MASK_32, pos
 
 
 def more_size(data: bytes, pos: int, value: int) -> tuple[int, int]:
-    """Read on as `more_uint64` does, for a length, which has five bytes at most."""
+    """Read on like `more_uint64`, for a length, which has at most five bytes."""
     start = pos
     value, pos = more_uint64(data, pos, value)
     if pos - start > 3:
@@ -100,7 +100,7 @@ def signed_64(value: int) -> int:
 
 
 def unzigzag(value: int) -> int:
-    """Return the signed number that a sint field's unsigned one stands for."""
+    """Return the value of a zigzag-encoded number."""
     return (value >> 1) ^ -(value & 1)
 
 
@@ -131,7 +131,7 @@ _RANGES: Final = {
 
 
 def check_range(kind: str, number: int) -> None:
-    """Raise ValueError when a number does not fit in a proto type."""
+    """Raise ValueError if a number is out of the range of a proto type."""
     low, high = _RANGES[kind]
     if not low <= index(number) < high:
         raise ValueError(f"{number} is out of the range of {kind}")
@@ -145,8 +145,8 @@ def encode_number(kind: str, number: Any) -> bytes:
         number: The value; an integer, or a float without a fraction.
 
     Raises:
-        TypeError: The value is no number.
-        ValueError: The value does not fit in the type.
+        TypeError: The value is not a number.
+        ValueError: The value is out of range.
     """
     if isinstance(number, float) and number.is_integer():
         number = int(number)

@@ -1,1 +1,1 @@
-"""One module per group of commands; `mxgateway_cli.registry` names them and imports them on demand."""
+"""One module per group of commands; `mxgateway_cli.help.registry` names them and imports them on demand."""

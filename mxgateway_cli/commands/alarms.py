@@ -1,4 +1,4 @@
-"""The commands about alarms."""
+"""The alarm commands."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.alarms import DOCUMENT_LIMIT, AlarmWriter
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.failures import WaitedInVain, describe
-from mxgateway_cli.options import whole_timeout
-from mxgateway_cli.sections import option
-from mxgateway_cli.waiting import Deadline
+from mxgateway_cli.connecting.shared_options import whole_timeout
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.output.alarms import DOCUMENT_LIMIT, AlarmWriter
+from mxgateway_cli.running.waiting import Deadline
+from mxgateway_cli.terminal.failures import TimedOut, describe
 
 if TYPE_CHECKING:
     _ReferenceBase = click.ParamType[mxgateway.AlarmReference]
@@ -48,34 +48,36 @@ _FILTER_PREFIX: Final = option(
 @gateway_command(
     "stream-alarms",
     _FILTER_PREFIX,
-    option("--max-messages", type=click.IntRange(min=1), metavar="N", help="End after so many messages of any kind."),
+    option(
+        "--max-messages", type=click.IntRange(min=1), metavar="N", help="Stop after this many messages of any kind."
+    ),
     timeout=whole_timeout(),
 )
 async def stream_alarms(call: Call, filter_prefix: str, max_messages: int | None) -> None:
-    """Show the active alarms, then every transition as it comes.
+    """Show the active alarms, then each transition as it arrives.
 
-    First each active alarm, then the end of those and the provider's status, then transitions. Ends after --max-messages,
-    after --timeout (exit code 20 if messages are still missing), or with Ctrl-C. With --json and --max-messages up to
-    10,000 the result is one document, else one JSON object per line.
+    First come the active alarms, a message that they are complete and the provider's status, then transitions. Stops
+    after --max-messages, after --timeout (exit code 20 if messages are still missing), or on Ctrl-C. With --json and
+    --max-messages up to 10,000 the result is one document, otherwise one JSON object per line.
     """
     deadline = Deadline(call.timeout)
     as_document = max_messages is not None and max_messages <= DOCUMENT_LIMIT
     writer = AlarmWriter(call.output, as_document=as_document, limit=max_messages)
 
-    def when_reached() -> Exception | None:
+    def on_timeout() -> Exception | None:
         if max_messages is None:
             return None
-        return WaitedInVain(f"{writer.count} of {max_messages} messages came within {deadline.seconds:g} s")
+        return TimedOut(f"{writer.count} of {max_messages} messages arrived within {deadline.seconds:g} s")
 
     async with call.client() as client:
         try:
-            async with deadline.bound(when_reached):
+            async with deadline.enforce(on_timeout):
                 writer.start()
                 await _follow(client, writer, call.correlation_id, filter_prefix)
         finally:
             writer.finish("stream-alarms", filter_prefix, call.correlation_id, "messages")
     if max_messages is not None and not writer.is_complete:
-        raise WaitedInVain(f"the feed ended after {writer.count} of {max_messages} messages")
+        raise TimedOut(f"the feed ended after {writer.count} of {max_messages} messages")
 
 
 async def _follow(client: mxgateway.GatewayClient, writer: AlarmWriter, correlation_id: str, prefix: str) -> None:
@@ -95,7 +97,7 @@ async def _follow(client: mxgateway.GatewayClient, writer: AlarmWriter, correlat
 async def query_active_alarms(call: Call, filter_prefix: str) -> None:
     """Show the alarms that are active now.
 
-    With --json the result is one document, with -o jsonl one line per alarm; -o value writes their references.
+    With --json the result is one document, with -o jsonl one line per alarm; -o value writes the alarms' references.
     """
     writer = AlarmWriter(call.output, as_document=True)
     request = mxgateway.proto.QueryActiveAlarmsRequest(
@@ -113,14 +115,15 @@ async def query_active_alarms(call: Call, filter_prefix: str) -> None:
 @gateway_command(
     "acknowledge-alarm",
     option("--reference", type=ReferenceText(), metavar="REFERENCE", required=True,
-           help="Which alarm: its full reference, Provider!Group.Tag, or its GUID."),
-    option("--comment", metavar="TEXT", default="", help="What the operator says."),
-    option("--operator", metavar="NAME", default="", help="Who acknowledges."),
+           help="The alarm's full reference, Provider!Group.Tag, or its GUID."),
+    option("--comment", metavar="TEXT", default="", help="The operator's comment."),
+    option("--operator", metavar="NAME", default="", help="The operator's name."),
 )  # fmt: skip
 async def acknowledge_alarm(call: Call, reference: mxgateway.AlarmReference, comment: str, operator: str) -> None:
     """Acknowledge an alarm.
 
-    It is sent once. Exit code 22 says that the alarm provider refused it: there is no such alarm, or it is not active.
+    It is sent only once. Exit code 22 means that the alarm provider refused: there is no such alarm, or it is not
+    active.
     """
     async with call.client() as client:
         done = await client.acknowledge_alarm(

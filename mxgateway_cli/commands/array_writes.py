@@ -1,4 +1,4 @@
-"""The write of some elements of an array."""
+"""The `write-array-elements` command."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.failures import CommandFailure, ExitCode
-from mxgateway_cli.options import USER_ID
-from mxgateway_cli.sections import option
-from mxgateway_cli.typed_text import own_type, read_one
-from mxgateway_cli.write_target import WRITE_TARGET, WriteTarget
+from mxgateway_cli.connecting.shared_options import USER_ID
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.typed_text import own_type, read_one
+from mxgateway_cli.input.write_target import WRITE_TARGET, WriteTarget
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway import Session
@@ -28,13 +28,13 @@ _ELEMENT_TYPES: Final = tuple(
     "write-array-elements",
     *WRITE_TARGET,
     option("--type", "value_type", type=click.Choice(_ELEMENT_TYPES), metavar="TYPE",
-           help=f"Type of the elements: {', '.join(_ELEMENT_TYPES)}.  [default: the tag's own, which is read for it]"),
+           help=f"Type of the elements: {', '.join(_ELEMENT_TYPES)}.  [default: the tag's own type, for which the tag is read]"),
     option("--total-length", type=click.IntRange(1, 2**32 - 1), metavar="N",
-           help="How many elements the array has.  [default: as many as the tag has, which is read for it]"),
+           help="Number of elements of the array.  [default: the tag's own length, for which the tag is read]"),
     option("--element", "elements", multiple=True, required=True, metavar="INDEX=VALUE",
-           help="The new value of one element, counted from 0; may be given several times."),
+           help="The new value of one element, counted from 0; may be repeated."),
     USER_ID,
-    option("--confirm", is_flag=True, help="Wait until MXAccess has carried the write out."),
+    option("--confirm", is_flag=True, help="Wait until MXAccess has carried out the write."),
 )  # fmt: skip
 async def write_array_elements(
     call: Call,
@@ -45,18 +45,18 @@ async def write_array_elements(
     confirm: bool,
     **params: Any,
 ) -> None:
-    """Write some elements of an array, and reset all others.
+    """Write some elements of an array and reset all others.
 
-    A write replaces the whole array: the elements that are not listed get the type's default, 0, false or an empty text.
+    A write replaces the whole array: elements that are not listed get the type's default, 0, false or an empty string.
     """
     target = WriteTarget.take(params)
     if target.tag is None and (value_type is None or total_length is None):
-        raise click.UsageError("Handles do not name a tag to read: give --type and --total-length as well.")
+        raise click.UsageError("With handles there is no tag to read: give --type and --total-length as well.")
     texts = _texts(elements)
     array = _array(value_type, total_length, texts) if value_type is not None and total_length is not None else None
     async with target.session(call) as session:
         if array is None:
-            array = await _like_tag(session, target.tag or "", value_type, total_length, texts)
+            array = await _array_for_tag(session, target.tag or "", value_type, total_length, texts)
         reset = array.total_length - len(texts)
         if reset:
             call.app.warn(
@@ -80,23 +80,23 @@ async def write_array_elements(
 
 
 def _texts(elements: tuple[str, ...]) -> dict[int, str]:
-    """Return the texts of the elements by their indexes."""
+    """Return the elements' texts by index."""
     texts: dict[int, str] = {}
     for element in elements:
         index, equals, text = element.partition("=")
         if not (equals and index.strip().isascii() and index.strip().isdigit()):
-            raise click.UsageError(f"--element {element!r} is no INDEX=VALUE, such as 0=17.")
+            raise click.UsageError(f"--element {element!r} is not INDEX=VALUE, such as 0=17.")
         if int(index) in texts:
-            raise click.UsageError(f"--element names the index {int(index)} twice.")
+            raise click.UsageError(f"--element sets index {int(index)} twice.")
         texts[int(index)] = text
     return texts
 
 
 def _array(value_type: str, total_length: int, texts: Mapping[int, str]) -> MxSparseArray:
-    """Return the message for elements of a type that the command line names.
+    """Return the message for elements of a type named on the command line.
 
     Raises:
-        MxGatewayInvalidRequestError: A text is no value of the type, or an index lies outside of the array.
+        MxGatewayInvalidRequestError: A text is not a value of the type, or an index is outside the array.
     """
     messages = {i: mxgateway.parse_mx_value(value_type, text, name=f"element[{i}]") for i, text in texts.items()}
     values: Any = {i: mxgateway.from_mx_value(message) for i, message in messages.items()}
@@ -104,19 +104,19 @@ def _array(value_type: str, total_length: int, texts: Mapping[int, str]) -> MxSp
     return mxgateway.values.to_mx_sparse_array(data_type, total_length, values, name="element")
 
 
-async def _like_tag(
+async def _array_for_tag(
     session: Session, tag: str, value_type: str | None, total_length: int | None, texts: Mapping[int, str]
 ) -> MxSparseArray:
-    """Return the message for elements as the tag has them.
+    """Return the message for elements, with the tag's own type and length where none is given.
 
     Raises:
-        CommandFailure: The tag cannot be read, or is no array.
-        MxGatewayInvalidRequestError: A text is no value of the type, or an index lies outside of the array.
+        CommandFailure: The tag cannot be read, or is not an array.
+        MxGatewayInvalidRequestError: A text is not a value of the type, or an index is outside the array.
     """
     read = await read_one(session, tag)
     if not isinstance(read.value, list):
         raise CommandFailure(
-            f"{tag} has no array as its value", code=ExitCode.USAGE, hint="write names a whole value, Attribute[] a whole array"
+            f"the value of {tag} is not an array", code=ExitCode.USAGE, hint="use write for a single value; Attribute[] names a whole array"
         )  # fmt: skip
     length = len(read.value) if total_length is None else total_length
     if value_type is not None:

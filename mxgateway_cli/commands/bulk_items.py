@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mxgateway_cli.bulk_input import Wanted, read_entries
-from mxgateway_cli.bulk_options import ADDRESS_OPTIONS, HANDLE_OPTIONS, taken
-from mxgateway_cli.bulk_output import SUBSCRIPTIONS
-from mxgateway_cli.bulk_run import Send, on_items, run_bulk
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.tag_globs import tags_of
-from mxgateway_cli.target import Place
+from mxgateway_cli.bulk.input import Wanted, read_entries
+from mxgateway_cli.bulk.options import ADDRESS_OPTIONS, HANDLE_OPTIONS, take_options
+from mxgateway_cli.bulk.output import SUBSCRIPTIONS
+from mxgateway_cli.bulk.run import Send, on_items, run_bulk
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.input.tag_globs import expanded_tags
+from mxgateway_cli.input.target import Place
 
 
 @gateway_command("add-item-bulk", *ADDRESS_OPTIONS)
 async def add_item_bulk(call: Call, **params: Any) -> None:
     """Add items and show their handles.
 
-    MXAccess accepts any name; that a tag does not exist shows in its first event.
+    MXAccess accepts any name; a tag that does not exist is reported by its first event.
     """
     await _by_address(call, "add-item-bulk", "add_item_bulk", params)
 
@@ -27,7 +27,7 @@ async def add_item_bulk(call: Call, **params: Any) -> None:
 async def subscribe_bulk(call: Call, **params: Any) -> None:
     """Add items and subscribe to their changes.
 
-    Let stream-events run beside it for a long list: more than 10,000 events that nobody takes end the session.
+    With a long list, run stream-events at the same time: a backlog of more than 10,000 events ends the session.
     """
     await _by_address(call, "subscribe-bulk", "subscribe_bulk", params)
 
@@ -36,14 +36,14 @@ async def subscribe_bulk(call: Call, **params: Any) -> None:
 async def advise_item_bulk(call: Call, **params: Any) -> None:
     """Subscribe to the changes of items.
 
-    Let stream-events run beside it for a long list: more than 10,000 events that nobody takes end the session.
+    With a long list, run stream-events at the same time: a backlog of more than 10,000 events ends the session.
     """
     await _by_handle(call, "advise-item-bulk", "advise_item_bulk", params, advised=False)
 
 
 @gateway_command("unadvise-item-bulk", *HANDLE_OPTIONS)
 async def unadvise_item_bulk(call: Call, **params: Any) -> None:
-    """End the subscription to items."""
+    """Unsubscribe from the changes of items."""
     await _by_handle(call, "unadvise-item-bulk", "unadvise_item_bulk", params, advised=True)
 
 
@@ -55,13 +55,13 @@ async def remove_item_bulk(call: Call, **params: Any) -> None:
 
 @gateway_command("unsubscribe-bulk", *HANDLE_OPTIONS)
 async def unsubscribe_bulk(call: Call, **params: Any) -> None:
-    """End the subscription to items and remove them."""
+    """Unsubscribe from items and remove them."""
     await _by_handle(call, "unsubscribe-bulk", "unsubscribe_bulk", params, advised=True)
 
 
 async def _by_address(call: Call, operation: str, method: str, params: dict[str, Any]) -> None:
     max_tags = params.pop("max_tags")
-    target, given = taken(params)
+    target, given = take_options(params)
     entries = await read_entries(Wanted(by_handle=False), given)
 
     async def prepare(place: Place) -> Send:
@@ -73,12 +73,12 @@ async def _by_address(call: Call, operation: str, method: str, params: dict[str,
 
         return send
 
-    async with tags_of(call, entries.tags, max_tags) as entries.tags:
+    async with expanded_tags(call, entries.tags, max_tags) as entries.tags:
         await run_bulk(call, operation, SUBSCRIPTIONS, target, entries, prepare)
 
 
 async def _by_handle(call: Call, operation: str, method: str, params: dict[str, Any], *, advised: bool) -> None:
-    target, given = taken(params)
+    target, given = take_options(params)
     entries = await read_entries(Wanted(by_handle=not target.is_own, once=True), given)
 
     async def prepare(place: Place) -> Send:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from mxgateway_cli.bulk_input import Entries, Users, Wanted, read_entries
-from mxgateway_cli.bulk_options import ADDRESS_OPTIONS, TIMESTAMP, USER_ID, WRITE_OPTIONS, taken
-from mxgateway_cli.bulk_output import READS, WRITES
-from mxgateway_cli.bulk_run import Send, on_items, run_bulk
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.sections import option
-from mxgateway_cli.tag_globs import tags_of
-from mxgateway_cli.target import Place
-from mxgateway_cli.users import SECURED_OPTIONS, SecuredUsers
+from mxgateway_cli.bulk.input import Entries, Users, Wanted, read_entries
+from mxgateway_cli.bulk.options import ADDRESS_OPTIONS, TIMESTAMP, USER_ID, WRITE_OPTIONS, take_options
+from mxgateway_cli.bulk.output import READS, WRITES
+from mxgateway_cli.bulk.run import Send, on_items, run_bulk
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.tag_globs import expanded_tags
+from mxgateway_cli.input.target import Place
+from mxgateway_cli.input.users import SECURED_OPTIONS, SecuredUsers
 
 if TYPE_CHECKING:
     from mxgateway.proto import BulkWriteResult, SubscribeResult
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     "read-bulk",
     *ADDRESS_OPTIONS,
     option("--timeout-ms", type=click.IntRange(0, 2**32 - 1), metavar="MS", default=0, show_default=True,
-           help="How long the gateway waits for a tag's first value; 0 leaves it to the worker."),
+           help="How long the gateway waits for a tag's first value; 0 uses the worker's default."),
 )  # fmt: skip
 async def read_bulk(call: Call, timeout_ms: int, max_tags: int, **params: Any) -> None:
-    """Read tags, which need not be added before.
+    """Read tags; they need not be added first.
 
-    A tag that is advised in the session answers from its last change, any other waits for its first value.
+    A tag that is advised in the session returns its last change from the cache; any other waits for its first value.
     """
-    target, given = taken(params)
+    target, given = take_options(params)
     entries = await read_entries(Wanted(by_handle=False), given)
 
     async def prepare(place: Place) -> Send:
@@ -45,7 +45,7 @@ async def read_bulk(call: Call, timeout_ms: int, max_tags: int, **params: Any) -
 
         return send
 
-    async with tags_of(call, entries.tags, max_tags) as entries.tags:
+    async with expanded_tags(call, entries.tags, max_tags) as entries.tags:
         await run_bulk(call, "read-bulk", READS, target, entries, prepare)
 
 
@@ -53,32 +53,32 @@ async def read_bulk(call: Call, timeout_ms: int, max_tags: int, **params: Any) -
 async def write_bulk(call: Call, **params: Any) -> None:
     """Write values to items.
 
-    The results mean that MXAccess has accepted the writes; what becomes of each is an OnWriteComplete event.
+    The results mean that MXAccess has accepted the writes; an OnWriteComplete event reports the outcome of each.
     """
     await _write(call, "write-bulk", params, users="writer", times=False)
 
 
 @gateway_command("write2-bulk", *WRITE_OPTIONS, TIMESTAMP, USER_ID)
 async def write2_bulk(call: Call, **params: Any) -> None:
-    """Write values with their times to items."""
+    """Write values and their timestamps to items."""
     await _write(call, "write2-bulk", params, users="writer", times=True)
 
 
 @gateway_command("write-secured-bulk", *WRITE_OPTIONS, *SECURED_OPTIONS)
 async def write_secured_bulk(call: Call, **params: Any) -> None:
-    """Write values to items in the name of users."""
+    """Write values to items on behalf of users."""
     await _write(call, "write-secured-bulk", params, users="secured", times=False)
 
 
 @gateway_command("write-secured2-bulk", *WRITE_OPTIONS, TIMESTAMP, *SECURED_OPTIONS)
 async def write_secured2_bulk(call: Call, **params: Any) -> None:
-    """Write values with their times to items in the name of users."""
+    """Write values and their timestamps to items on behalf of users."""
     await _write(call, "write-secured2-bulk", params, users="secured", times=True)
 
 
 async def _write(call: Call, operation: str, params: dict[str, Any], *, users: Users, times: bool) -> None:
     secured = SecuredUsers.take(params, params["session_id"]) if users == "secured" else None
-    target, given = taken(params)
+    target, given = take_options(params)
     named = secured is not None and secured.by_name
     if secured is not None:
         given = replace(
@@ -91,27 +91,27 @@ async def _write(call: Call, operation: str, params: dict[str, Any], *, users: U
 
     async def prepare(place: Place) -> Send:
         ids = await secured.authenticate(place) if secured is not None and named else {}
-        act = _writer(place, operation.replace("-", "_"), entries, ids, call.correlation_id)
+        act = _write_action(place, operation.replace("-", "_"), entries, ids, call.correlation_id)
 
         async def send(part: range) -> Sequence[Any]:
-            return await on_items(place, entries, part, act, failed=_not_added, correlation_id=call.correlation_id)
+            return await on_items(place, entries, part, act, failed=_failed_write, correlation_id=call.correlation_id)
 
         return send
 
     await run_bulk(call, operation, WRITES, target, entries, prepare)
 
 
-def _writer(
+def _write_action(
     place: Place, method: str, entries: Entries, ids: dict[str, int], correlation_id: str
 ) -> Callable[[Sequence[int], list[int]], Awaitable[Sequence[Any]]]:
-    """Return what writes the values of some entries to their items.
+    """Return a function that writes the values of some entries to their items.
 
     Args:
-        place: Where.
+        place: The session and server handle.
         method: The session's method.
         entries: All entries.
-        ids: Users for all of them; empty when each names its own.
-        correlation_id: For the gateway's log.
+        ids: Users for all entries; empty if each entry names its own.
+        correlation_id: Identifies the calls in the gateway's log.
     """
     write = getattr(place.session, method)
 
@@ -132,7 +132,7 @@ def _writer(
     return act
 
 
-def _not_added(result: SubscribeResult) -> BulkWriteResult:
+def _failed_write(result: SubscribeResult) -> BulkWriteResult:
     """Return the result of a write whose tag could not be added."""
     from mxgateway import proto
 

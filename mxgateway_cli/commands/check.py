@@ -1,4 +1,4 @@
-"""The `check` command: one tag, judged for a monitoring system."""
+"""The `check` command: checks tags for a monitoring system."""
 
 from __future__ import annotations
 
@@ -11,29 +11,39 @@ import click
 from click.exceptions import Exit
 
 import mxgateway
-from mxgateway_cli.app import App
-from mxgateway_cli.arguments import argument
-from mxgateway_cli.check_output import check_document, check_summary, nagios_line, nagios_summary, prometheus_text
-from mxgateway_cli.command import Call, gateway_command
 from mxgateway_cli.commands.values import READ_TIMEOUT
-from mxgateway_cli.conditions import QUALITIES, Quality
-from mxgateway_cli.failures import CommandFailure
-from mxgateway_cli.options import Seconds
-from mxgateway_cli.output import OutputFormat
-from mxgateway_cli.sections import option
-from mxgateway_cli.tag_globs import MAX_TAGS, PATTERN_HINT, is_glob, tags_of
-from mxgateway_cli.thresholds import GRAVITY, RANGE_HINT, Limits, Range, Reading, State, Verdict, judge, judge_failure
+from mxgateway_cli.connecting.shared_options import Seconds
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.arguments import argument
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.conditions import QUALITIES, Quality
+from mxgateway_cli.input.tag_globs import MAX_TAGS, PATTERN_HINT, expanded_tags, is_glob
+from mxgateway_cli.input.thresholds import (
+    BY_SEVERITY,
+    RANGE_HINT,
+    Limits,
+    Range,
+    Reading,
+    State,
+    Verdict,
+    judge,
+    judge_failure,
+)
+from mxgateway_cli.output.check import check_document, check_summary, nagios_line, nagios_summary, prometheus_text
+from mxgateway_cli.running.app import App
+from mxgateway_cli.terminal.failures import CommandFailure
+from mxgateway_cli.terminal.stdout import OutputFormat
 
 _Results = list[tuple[Verdict, Reading]]
 
 _FORMATS: Final = ("nagios", "prometheus", "json")
 
 
-def _unknown_when_misused(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """Report options that contradict each other as Nagios wants it: exit code 2 would mean that the tag is critical."""
+def _report_usage_as_unknown(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Report usage errors to Nagios as UNKNOWN: exit code 2 would mean that the tag is critical."""
 
     @functools.wraps(callback)
-    def guarded(*arguments: Any, **params: Any) -> Any:
+    def wrapper(*arguments: Any, **params: Any) -> Any:
         try:
             return callback(*arguments, **params)
         except click.UsageError as error:
@@ -43,7 +53,7 @@ def _unknown_when_misused(callback: Callable[..., Any]) -> Callable[..., Any]:
             app.output.text(mxgateway.redact(nagios_line(params["tag"], Verdict(State.UNKNOWN, [error.message]))))
             raise Exit(State.UNKNOWN) from None
 
-    return guarded
+    return wrapper
 
 
 @gateway_command(
@@ -51,14 +61,14 @@ def _unknown_when_misused(callback: Callable[..., Any]) -> Callable[..., Any]:
     argument("tag", f"The tag, Object.Attribute; {PATTERN_HINT}", metavar="TAG"),
     MAX_TAGS,
     option("--format", "form", type=click.Choice(_FORMATS),
-           help="For which system the result is written.  [default: nagios, with --json json]"),
-    option("--warning", metavar="RANGE", help=f"Values that are well, warned about else: {RANGE_HINT}."),
-    option("--critical", metavar="RANGE", help="The same for values that are critical."),
+           help="Format of the result.  [default: nagios; json with --json]"),
+    option("--warning", metavar="RANGE", help=f"Range of OK values; a value outside is a warning: {RANGE_HINT}."),
+    option("--critical", metavar="RANGE", help="The same range for critical values."),
     option("--max-age", type=Seconds(), metavar="SECONDS", help="An older value is critical."),
     option("--quality", type=click.Choice(QUALITIES), default="good", show_default=True,
-           help="The least quality that is well; below it uncertain is a warning and bad is critical."),
+           help="The lowest quality that is OK; below it, uncertain is a warning and bad is critical."),
     READ_TIMEOUT,
-    _unknown_when_misused,
+    _report_usage_as_unknown,
 )  # fmt: skip
 async def check(
     call: Call,
@@ -71,11 +81,11 @@ async def check(
     quality: Quality,
     timeout_ms: int,
 ) -> None:
-    """Judge a tag for a monitoring system.
+    """Check a tag for a monitoring system.
 
-    With --format nagios one line with performance data, and exit code 0 for OK, 1 for a warning, 2 for critical, 3 for unknown. With
-    --format prometheus metrics, with --format json one object; exit code 1 with json when the tag is not OK. Of the tags of a pattern the
-    gravest counts.
+    --format nagios writes one line with performance data; its exit codes are 0 OK, 1 warning, 2 critical, 3 unknown.
+    --format prometheus writes metrics. --format json writes one object; exit code 1 if the tag is not OK. With a
+    pattern the most severe state counts.
     """
     written = _form(form, call.output.form)
     limits = Limits(
@@ -92,7 +102,7 @@ async def check(
     results = [(judge(reading, limits), reading) for reading in readings]
     if written == "nagios":
         call.output.text(mxgateway.redact(_nagios(tag, results, limits)))
-        raise Exit(max((verdict.state for verdict, _ in results), key=GRAVITY.index))
+        raise Exit(max((verdict.state for verdict, _ in results), key=BY_SEVERITY.index))
     if written == "prometheus":
         call.output.text(prometheus_text([(reading.tag.tag, verdict, reading) for verdict, reading in results]))
         return
@@ -100,9 +110,9 @@ async def check(
 
 
 async def _read(call: Call, tag: str, max_tags: int, timeout_ms: int) -> list[Reading]:
-    async with tags_of(call, [tag], max_tags) as tags, call.session(name="mxgw-py check") as session:
+    async with expanded_tags(call, [tag], max_tags) as tags, call.session(name="mxgw-py check") as session:
         began = time.perf_counter()
-        await session.ping()  # a read takes as long as the tag's first value needs
+        await session.ping()  # a read would include the wait for the tag's first value
         round_trip = time.perf_counter() - began
         found = await session.read(tags, timeout_ms=timeout_ms, correlation_id=call.correlation_id)
         return [Reading.of(read, round_trip) for read in found]
@@ -119,7 +129,7 @@ def _write_document(call: Call, tag: str, results: _Results) -> None:
     """Write the JSON object.
 
     Raises:
-        CommandFailure: The tag is not OK, or one of several is not.
+        CommandFailure: A tag is not OK.
     """
     if call.output.form == "table":
         call.output.form = "json"
@@ -142,17 +152,17 @@ def _write_failure(call: Call, tag: str, form: str, error: mxgateway.MxGatewayEr
         call.output.text(prometheus_text([(tag, verdict, None)]))
 
 
-def _form(asked: str | None, output: OutputFormat) -> str:
-    """Return the form to write.
+def _form(requested: str | None, output: OutputFormat) -> str:
+    """Return the format to write.
 
     Raises:
-        click.UsageError: The two options contradict each other.
+        click.UsageError: ``--format`` and ``-o`` contradict each other.
     """
-    if asked is None:
+    if requested is None:
         return "nagios" if output == "table" else "json"
-    if asked != "json" and output != "table":
-        raise click.UsageError(f"--format {asked} and -o {output} contradict each other.")
-    return asked
+    if requested != "json" and output != "table":
+        raise click.UsageError(f"--format {requested} and -o {output} contradict each other.")
+    return requested
 
 
 def _range(name: str, text: str | None) -> Range | None:

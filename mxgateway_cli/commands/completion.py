@@ -7,9 +7,9 @@ from typing import Final
 import click
 from click.shell_completion import get_completion_class
 
-from mxgateway_cli.app import App
-from mxgateway_cli.local_command import local_command
-from mxgateway_cli.registry import COMPLETION_VARIABLE, PROGRAM
+from mxgateway_cli.declaring.local_command import local_command
+from mxgateway_cli.help.registry import COMPLETION_VARIABLE, PROGRAM
+from mxgateway_cli.running.app import App
 
 _BASH: Final = r"""
 %(complete_func)s() {
@@ -35,20 +35,20 @@ _BASH: Final = r"""
 
 complete -o nosort -F %(complete_func)s %(prog_name)s
 """
-"""click's own has the shell expand and split what is offered, and offers it unquoted: ``$(command)`` would be run with the line."""
+"""Quotes the completions; with click's own script the shell would expand them and run a ``$(command)``."""
 
 
 @local_command("completion", click.argument("shell", type=click.Choice(("bash", "zsh", "fish"))), logs=False)
 def completion(app: App, shell: str) -> None:
-    """Print the completion script of a shell.
+    """Print the completion script for a shell.
 
     For bash, add to ~/.bashrc:  eval "$(mxgw-py completion bash)"
     """
     script_class = get_completion_class(shell)
     if script_class is None:
-        raise click.UsageError(f"There is no completion for {shell!r}.")
+        raise click.UsageError(f"No completion for {shell!r}.")
     script = script_class(click.get_current_context().find_root().command, {}, PROGRAM, COMPLETION_VARIABLE)
-    # The template is filled in here: `source()` would start a bash to look at its version.
+    # Not `source()`, which would start a bash to check its version.
     template = _BASH if shell == "bash" else script.source_template.replace('split ","', 'split -m1 ","')
     text = template % script.source_vars()
     app.output.text(text.strip("\n"))

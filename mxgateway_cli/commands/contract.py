@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import mxgateway
-from mxgateway_cli.app import App
-from mxgateway_cli.command import connection_settings
-from mxgateway_cli.failures import CommandFailure, ExitCode
-from mxgateway_cli.local_command import local_command
-from mxgateway_cli.options import CALL_TIMEOUT, CONNECTION_OPTIONS
-from mxgateway_cli.sections import option
+from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
+from mxgateway_cli.declaring.command import connection_settings
+from mxgateway_cli.declaring.local_command import local_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.running.app import App
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mxgateway.contract import Contract
-    from mxgateway_cli.settings import ConnectionSettings
+    from mxgateway_cli.running.settings import ConnectionSettings
 
 _SOURCES = ("from_gateway", "descriptor_set", "protos")
 
@@ -27,25 +27,27 @@ _SOURCES = ("from_gateway", "descriptor_set", "protos")
 @local_command(
     "contract",
     option("--descriptor-set", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
-           help="Take a FileDescriptorSet, such as a gateway publishes or protoc --descriptor_set_out writes."),
+           help="Use a FileDescriptorSet, as a gateway publishes or protoc --descriptor_set_out writes."),
     option("--protos", metavar="DIR", type=click.Path(exists=True, file_okay=False),
-           help="Take the .proto files of a folder."),
-    option("--from-gateway", is_flag=True, help="Ask the gateway for its own contract (gRPC server reflection)."),
+           help="Use the .proto files of a folder."),
+    option("--from-gateway", is_flag=True, help="Fetch the gateway's own contract (gRPC server reflection)."),
     option("--export", metavar="FILE", type=click.Path(dir_okay=False, writable=True),
-           help="Write the contract as a FileDescriptorSet, for --contract of the other commands."),
+           help="Write the contract as a FileDescriptorSet, for the --contract option of other commands."),
     *CONNECTION_OPTIONS, CALL_TIMEOUT,
 )  # fmt: skip
 def contract(app: App, export: str | None, **params: Any) -> None:
-    """Show, compare or export a contract: this program's own, or a gateway's.
+    """Show, compare or export a contract: this program's or a gateway's.
 
-    Without an option: what this program's contract holds. Another contract is compared with it: every difference is a line, and the
-    exit code is 0 when both sides understand each other without --contract, 1 when they do not. With --export it is written instead.
+    Without options it shows this program's contract. Another contract is compared with it, one line per difference;
+    exit code 0 if the two are compatible without --contract, 1 if not. With --export it is written to a file instead.
     """
     given = [name for name in _SOURCES if params[name]]
     if len(given) > 1:
-        raise click.UsageError(f"{' and '.join('--' + name.replace('_', '-') for name in given)} name two contracts.")
+        raise click.UsageError(
+            f"{' and '.join('--' + name.replace('_', '-') for name in given)} contradict each other: give one of them."
+        )
     if export and params["descriptor_set"]:
-        raise click.UsageError("--export and --descriptor-set are two separate jobs.")
+        raise click.UsageError("--export and --descriptor-set contradict each other.")
     source = {name: params.pop(name) for name in _SOURCES}
     settings = connection_settings(click.get_current_context(), app, params)
 
@@ -82,7 +84,7 @@ def _load(descriptor_set: str | None, protos: str | None) -> Contract | None:
 
 def _ask(app: App, settings: ConnectionSettings, use: Callable[[Contract], None]) -> None:
     from mxgateway.contract import Contract
-    from mxgateway_cli import runner
+    from mxgateway_cli.running import runner
 
     async def main() -> None:
         options = settings.client_options()
@@ -113,7 +115,7 @@ def _summarise(app: App) -> None:
 
 
 def _digests(found: Contract) -> dict[str, str]:
-    """Return the hash of the file, and that of what it says."""
+    """Return the hash of the file and the fingerprint of its content."""
     return {"sha256": hashlib.sha256(found.descriptor_set).hexdigest(), "fingerprint": found.fingerprint}
 
 

@@ -1,4 +1,4 @@
-"""The commands that ask after the galaxy as a whole: its database, and its deployments."""
+"""The commands for the galaxy as a whole: its database and its deployments."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, cast
 import click
 
 import mxgateway
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.deploy_output import DeployWriter
-from mxgateway_cli.failures import CommandFailure, WaitedInVain, describe
-from mxgateway_cli.options import whole_timeout
-from mxgateway_cli.sections import option
-from mxgateway_cli.tag_output import json_time
+from mxgateway_cli.connecting.shared_options import whole_timeout
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.output.deploys import DeployWriter
+from mxgateway_cli.output.tags import json_time
+from mxgateway_cli.terminal.failures import CommandFailure, TimedOut, describe
 
 if TYPE_CHECKING:
     from mxgateway import GatewayClient
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @gateway_command("galaxy-test-connection")
 async def test_connection(call: Call) -> None:
-    """Show whether the galaxy's database answers.
+    """Check that the gateway reaches the galaxy's database.
 
-    Exit code 1 when it does not; the gateway itself has answered then.
+    Exit code 1 if it does not, although the gateway itself has answered.
     """
     async with call.client() as client:
         ok = await client.galaxy.test_connection(correlation_id=call.correlation_id)
@@ -32,15 +32,15 @@ async def test_connection(call: Call) -> None:
     if not ok:
         raise CommandFailure(
             "the gateway does not reach the galaxy's database",
-            hint="see the gateway's log, and whether SQL Server runs there",
+            hint="check the gateway's log, and that SQL Server is running there",
         )
 
 
 @gateway_command("galaxy-last-deploy")
 async def last_deploy(call: Call) -> None:
-    """Show when the galaxy was deployed last.
+    """Show when the galaxy was last deployed.
 
-    The time is RFC 3339 in UTC with all its digits; there is none when no deployment is known.
+    The time is RFC 3339 in UTC with full precision; empty if no deployment is known.
     """
     async with call.client() as client:
         moment = await client.galaxy.get_last_deploy_time(correlation_id=call.correlation_id)
@@ -55,30 +55,30 @@ async def last_deploy(call: Call) -> None:
 
 @gateway_command(
     "galaxy-watch",
-    option("--count", type=click.IntRange(min=1), metavar="N", help="End after so many deployments; the one in force at the start counts."),
+    option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after this many deployments, including the current one."),
     option("--last-seen-deploy-time", metavar="TIME",
-           help="A deployment that is known already: while it is in force, the first that is shown is the next one."),
+           help="Time of a known deployment: if it is still the current one, it is not shown."),
     timeout=whole_timeout(),
 )  # fmt: skip
 async def watch(call: Call, count: int | None, last_seen_deploy_time: str | None) -> None:
-    """Show the deployments of the galaxy as they come.
+    """Show the galaxy's deployments as they happen.
 
-    Begins with the one that is in force. Goes on when the gateway was away; what may be missing is told as a gap. Ends after --count,
-    after --timeout (exit code 20 if deployments are still missing), or with Ctrl-C. With --json and --count up to 10,000 the result
-    is one document, else one JSON object per line.
+    Starts with the current one. Reconnects when the gateway was unavailable and reports missed deployments as a gap.
+    Stops after --count, after --timeout (exit code 20 if deployments are still missing), or on Ctrl-C. With --json and
+    --count up to 10,000 the result is one document, otherwise one JSON object per line.
     """
-    from mxgateway_cli.waiting import Deadline
+    from mxgateway_cli.running.waiting import Deadline
 
     last_seen = _moment(last_seen_deploy_time)
     deadline = Deadline(call.timeout)
     writer = DeployWriter(call.output, count)
 
-    def in_vain() -> Exception | None:
-        seen = f"{writer.count} of {count} deployments came within {deadline.seconds:g} s"
-        return WaitedInVain(seen) if count is not None else None
+    def on_timeout() -> Exception | None:
+        text = f"{writer.count} of {count} deployments arrived within {deadline.seconds:g} s"
+        return TimedOut(text) if count is not None else None
 
     try:
-        async with call.client() as client, deadline.bound(in_vain):
+        async with call.client() as client, deadline.enforce(on_timeout):
             writer.start()
             await _follow(call, client, writer, last_seen)
     finally:
@@ -101,10 +101,10 @@ async def _follow(call: Call, client: GatewayClient, writer: DeployWriter, last_
 
 
 def _moment(text: str | None) -> datetime | None:
-    """Return the time of a deployment.
+    """Parse the time of a deployment.
 
     Raises:
-        MxGatewayInvalidRequestError: The text is no time with a zone.
+        MxGatewayInvalidRequestError: The text is not a time with a zone.
     """
     if text is None:
         return None

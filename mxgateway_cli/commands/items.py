@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import mxgateway
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.failures import CommandFailure, ExitCode
-from mxgateway_cli.options import CLIENT_NAME, SESSION_ID
-from mxgateway_cli.passwords import password_options
-from mxgateway_cli.sections import option
-from mxgateway_cli.target import ITEM_OPTIONS, SERVER_OPTIONS, Place, item_place, server_place
+from mxgateway_cli.connecting.passwords import password_options
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME, SESSION_ID
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.target import ITEM_OPTIONS, SERVER_OPTIONS, Place, item_place, server_place
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway.proto import MxStatusProxy
@@ -30,7 +30,7 @@ async def register(call: Call, session_id: str | None, client_name: str) -> None
 
 @gateway_command("unregister", *SERVER_OPTIONS)
 async def unregister(call: Call, session_id: str | None, server_handle: int | None, client_name: str) -> None:
-    """Unregister a server handle with all its items."""
+    """Unregister a server handle and all its items."""
     async with server_place(call, session_id, server_handle, client_name) as place:
         await place.session.unregister(place.server_handle, correlation_id=call.correlation_id)
     place.report(call, "unregister", value="serverHandle")
@@ -40,7 +40,7 @@ async def unregister(call: Call, session_id: str | None, server_handle: int | No
 async def add_item(call: Call, session_id: str | None, server_handle: int | None, client_name: str, item: str) -> None:
     """Add an item and show its handle.
 
-    MXAccess accepts any name; that a tag does not exist shows in its first event.
+    MXAccess accepts any name; a tag that does not exist is reported by its first event.
     """
     async with server_place(call, session_id, server_handle, client_name) as place:
         handle = await place.session.add_item(place.server_handle, item, correlation_id=call.correlation_id)
@@ -51,7 +51,7 @@ async def add_item(call: Call, session_id: str | None, server_handle: int | None
     "add-item2",
     *SERVER_OPTIONS,
     _ITEM,
-    option("--context", metavar="TEXT", required=True, help="The object that a relative tag starts from."),
+    option("--context", metavar="TEXT", required=True, help="The object that a relative tag refers to."),
 )
 async def add_item2(
     call: Call, session_id: str | None, server_handle: int | None, client_name: str, item: str, context: str
@@ -77,7 +77,7 @@ async def remove_item(call: Call, **target: Any) -> None:
 async def advise(call: Call, **target: Any) -> None:
     """Subscribe to an item's changes.
 
-    The changes themselves are what stream-events shows.
+    stream-events shows the changes.
     """
     async with item_place(call, **target, advised=False) as place:
         await place.session.advise(place.server_handle, place.item_handle, correlation_id=call.correlation_id)
@@ -86,7 +86,7 @@ async def advise(call: Call, **target: Any) -> None:
 
 @gateway_command("unadvise", *ITEM_OPTIONS)
 async def unadvise(call: Call, **target: Any) -> None:
-    """End the subscription to an item."""
+    """Unsubscribe from an item's changes."""
     async with item_place(call, **target) as place:
         await place.session.unadvise(place.server_handle, place.item_handle, correlation_id=call.correlation_id)
     place.report(call, "unadvise", value="itemHandle")
@@ -109,16 +109,14 @@ async def advise_supervisory(call: Call, **target: Any) -> None:
     "add-buffered-item",
     *SERVER_OPTIONS,
     _ITEM,
-    option(
-        "--context", metavar="TEXT", default="", help="The object that a relative tag starts from.  [default: none]"
-    ),
+    option("--context", metavar="TEXT", default="", help="The object that a relative tag refers to.  [default: none]"),
 )
 async def add_buffered_item(
     call: Call, session_id: str | None, server_handle: int | None, client_name: str, item: str, context: str
 ) -> None:
     """Add a buffered item and show its handle.
 
-    It subscribes by itself; its OnBufferedDataChange events tell several values at once.
+    It is subscribed automatically; each of its OnBufferedDataChange events reports several values.
     """
     async with server_place(call, session_id, server_handle, client_name) as place:
         handle = await place.session.add_buffered_item(
@@ -137,7 +135,7 @@ async def add_buffered_item(
 async def set_buffered_update_interval(
     call: Call, session_id: str | None, server_handle: int | None, client_name: str, milliseconds: int
 ) -> None:
-    """Set how often buffered items tell their values."""
+    """Set how often buffered items report their values."""
     async with server_place(call, session_id, server_handle, client_name) as place:
         await place.session.set_buffered_update_interval(
             place.server_handle, milliseconds, correlation_id=call.correlation_id
@@ -147,9 +145,9 @@ async def set_buffered_update_interval(
 
 @gateway_command("suspend", *ITEM_OPTIONS)
 async def suspend(call: Call, **target: Any) -> None:
-    """Let an item tell nothing until it is activated.
+    """Pause an item's updates.
 
-    The status that comes at once is PENDING; OperationComplete follows as an event.
+    The immediate status is PENDING; an OperationComplete event follows.
     """
     async with item_place(call, **target) as place:
         status = await place.session.suspend(
@@ -160,9 +158,9 @@ async def suspend(call: Call, **target: Any) -> None:
 
 @gateway_command("activate", *ITEM_OPTIONS)
 async def activate(call: Call, **target: Any) -> None:
-    """Let a suspended item tell again.
+    """Resume a suspended item's updates.
 
-    If the item was suspended, OperationComplete follows as an event.
+    If the item was suspended, an OperationComplete event follows.
     """
     async with item_place(call, **target) as place:
         status = await place.session.activate(
@@ -194,8 +192,8 @@ async def authenticate_user(
 ) -> None:
     """Authenticate a user and show the user id.
 
-    The id is for secured writes with the same server handle. Without --session-id the command tells whether the password is
-    right, and no more.
+    The id is valid for secured writes with the same server handle. Without --session-id the command only checks the
+    password.
     """
     async with server_place(call, session_id, server_handle, client_name) as place:
         user_id = await place.session.authenticate_user(
@@ -212,9 +210,9 @@ async def authenticate_user(
 async def user_to_id(
     call: Call, session_id: str | None, server_handle: int | None, client_name: str, guid: str
 ) -> None:
-    """Show the user id of a user, by GUID.
+    """Look up a user id by the user's GUID.
 
-    The id is for secured writes with the same server handle.
+    The id is valid for secured writes with the same server handle.
     """
     async with server_place(call, session_id, server_handle, client_name) as place:
         user_id = await place.session.archestra_user_to_id(

@@ -1,4 +1,4 @@
-"""The commands that measure a gateway: how quickly it reads, and how quickly it tells what has changed."""
+"""The benchmark commands: reads and events."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any, Final
 
 import click
 
-from mxgateway_cli.command import Call, gateway_command
 from mxgateway_cli.commands.values import READ_TIMEOUT
-from mxgateway_cli.options import CLIENT_NAME, Seconds
-from mxgateway_cli.output import Output
-from mxgateway_cli.sections import option
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME, Seconds
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.terminal.stdout import Output
 
 DEFAULT_ITEMS: Final = tuple(f"TestMachine_{number:03}.TestChangingInt" for number in range(1, 7))
-"""Tags that the simulated gateway has."""
+"""Tags of the simulated gateway."""
 
 _ITEMS: Final = option(
     "--items", metavar="TAGS",
-    help=f"Tags between commas, repeated up to the bulk size.  [default: {DEFAULT_ITEMS[0]} to {DEFAULT_ITEMS[-1]}]",
+    help=f"Tags, comma-separated; repeated up to the bulk size.  [default: {DEFAULT_ITEMS[0]} to {DEFAULT_ITEMS[-1]}]",
 )  # fmt: skip
 _DURATION: Final = option(
     "--duration-seconds", type=Seconds(), metavar="SECONDS", default=30, show_default=True, help="How long to measure."
@@ -28,7 +28,7 @@ _DURATION: Final = option(
 
 def _bulk_size(what: str) -> Any:
     return option(
-        "--bulk-size", type=click.IntRange(1, 100_000), metavar="N", default=6, show_default=True, help=f"Tags of one {what}."
+        "--bulk-size", type=click.IntRange(1, 100_000), metavar="N", default=6, show_default=True, help=f"Tags per {what}."
     )  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def _bulk_size(what: str) -> Any:
     _bulk_size("call"),
     _DURATION,
     option("--warmup-seconds", type=click.FloatRange(0, 3600), metavar="SECONDS", default=3, show_default=True,
-           help="How long to read before that."),
+           help="How long to read before measuring."),
     READ_TIMEOUT,
     CLIENT_NAME,
 )  # fmt: skip
@@ -51,13 +51,13 @@ async def bench_read_bulk(
     timeout_ms: int,
     client_name: str,
 ) -> None:
-    """Measure how quickly tags are read that are subscribed to.
+    """Measure how fast subscribed tags are read.
 
-    Opens a session, registers, subscribes, warms up, calls read_bulk again and again, takes everything back. Exit code 21 when
-    some of the calls failed.
+    Opens a session, registers, subscribes, warms up, repeats read_bulk calls, and cleans up. Exit code 21 if some of
+    the calls failed.
     """
-    from mxgateway_cli.benchmarks import ReadBenchmark
-    from mxgateway_cli.time_progress import time_progress
+    from mxgateway_cli.operations.benchmarks import ReadBenchmark
+    from mxgateway_cli.terminal.time_progress import time_progress
 
     benchmark = ReadBenchmark(_tags(items, bulk_size), timeout_ms)
     async with (
@@ -77,9 +77,9 @@ async def bench_read_bulk(
     _bulk_size("session"),
     _DURATION,
     option("--session-count", type=click.IntRange(1, 1000), metavar="N", default=1, show_default=True,
-           help="Sessions that get events at the same time, over one connection."),
+           help="Number of concurrent sessions, over one connection."),
     option("--session-start-stagger-ms", type=click.IntRange(0, 60_000), metavar="MS", default=750, show_default=True,
-           help="Time between the openings of two sessions: a gateway starts one worker at a time."),
+           help="Delay between opening two sessions: a gateway starts one worker at a time."),
     CLIENT_NAME,
 )  # fmt: skip
 async def bench_stream_events(
@@ -91,18 +91,18 @@ async def bench_stream_events(
     session_start_stagger_ms: int,
     client_name: str,
 ) -> None:
-    """Measure how many events come, and how late.
+    """Measure event throughput and latency.
 
-    A latency is the time from an event's worker timestamp to its arrival here, so that the clocks of both machines have to agree.
+    Latency is the time from an event's worker timestamp to its arrival here, so the clocks of both machines must agree.
     Gaps are jumps in a session's worker sequence.
     """
-    from mxgateway_cli.benchmarks import EventBenchmark
-    from mxgateway_cli.time_progress import time_progress
+    from mxgateway_cli.operations.benchmarks import EventBenchmark
+    from mxgateway_cli.terminal.time_progress import time_progress
 
     benchmark = EventBenchmark(_tags(items, bulk_size))
     stagger = session_start_stagger_ms / 1000
-    whole_time = stagger * (session_count - 1) + duration_seconds
-    async with call.client() as client, time_progress("streaming", whole_time):
+    total_seconds = stagger * (session_count - 1) + duration_seconds
+    async with call.client() as client, time_progress("streaming", total_seconds):
         await benchmark.run(
             client,
             sessions=session_count,
@@ -115,10 +115,10 @@ async def bench_stream_events(
 
 
 def _tags(items: str | None, count: int) -> list[str]:
-    """Return as many tags as asked for, those that were given or the default ones, again and again."""
+    """Return `count` tags: the given or the default ones, repeated as needed."""
     named = DEFAULT_ITEMS if items is None else tuple(filter(None, map(str.strip, items.split(","))))
     if not named:
-        raise click.UsageError("--items names no tag.")
+        raise click.UsageError("--items is empty.")
     return list(islice(cycle(named), count))
 
 

@@ -8,22 +8,24 @@ from typing import Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli import profiles
-from mxgateway_cli.app import App
-from mxgateway_cli.local_command import local_command
-from mxgateway_cli.options import CALL_TIMEOUT, CONNECTION_OPTIONS
-from mxgateway_cli.precedence import Choices, Rank, flag, flags
-from mxgateway_cli.sections import apply_options, option
+from mxgateway_cli.connecting import profiles
+from mxgateway_cli.connecting.precedence import Choices, Rank, flag, flags
+from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
+from mxgateway_cli.declaring.local_command import local_command
+from mxgateway_cli.help.docstrings import described
+from mxgateway_cli.help.sections import apply_options, option
+from mxgateway_cli.running.app import App
 
 _NAME: Final = click.argument("name")
 
 
 @click.group("profile", no_args_is_help=False)
+@described
 def profile() -> None:
-    """Keep connection options under a name.
+    """Store connection options under a name.
 
-    --profile NAME, or the variable MXGATEWAY_PROFILE, makes a command take from a profile what neither its flags nor the
-    environment say. A profile holds no key and no password: it names the variable or the file that does.
+    With --profile NAME, or the variable MXGATEWAY_PROFILE, a command uses a profile for the options that neither flags
+    nor the environment set. A profile never holds a key or a password: it names the variable or the file that does.
     """
 
 
@@ -31,29 +33,30 @@ def profile() -> None:
     "set",
     _NAME,
     option("--unset", multiple=True, type=click.Choice(profiles.OPTIONS), metavar="OPTION",
-           help="Take this option out, such as pin; may be given several times."),
+           help="Remove this option, such as pin; may be repeated."),
 )  # fmt: skip
 def set_profile(app: App, name: str, unset: tuple[str, ...], **params: Any) -> None:
     """Write connection options to a profile.
 
-    What is not named stays as it is, except what a new option excludes. Files are written with their full paths.
+    Other options stay as they are, except those that a new option excludes. File paths are stored as absolute paths.
     """
-    if why := profiles.name_defect(name):
+    if why := profiles.name_error(name):
         raise click.UsageError(why)
     given = {name: _stored(name, value) for name, value in flags(click.get_current_context(), params).items()}
     if not given and not unset:
-        raise click.UsageError("Give the options to write, such as --endpoint HOST:PORT.")
+        raise click.UsageError("No options to write: give some, such as --endpoint HOST:PORT.")
     config = profiles.load()
     kept = {key.replace("-", "_"): value for key, value in config.options(name).items() if key not in unset}
     ranks = {**dict.fromkeys(kept, Rank.PROFILE), **dict.fromkeys(given, Rank.FLAG)}
     choices = Choices({**kept, **given}, ranks)
-    choices.settle()
-    if refused := [flag(key) for key in given if not choices.values[key]]:
+    choices.resolve()
+    if ineffective := [flag(key) for key in given if not choices.values[key]]:
         raise click.UsageError(
-            f"{', '.join(refused)} says nothing in the profile {name!r}, which verifies the gateway; --unset takes that out of it first."
+            f"{', '.join(ineffective)} has no effect in the profile {name!r}, which verifies the gateway; "
+            "remove the verifying option with --unset first."
         )
-    if lost := [flag(key) for key in kept if not choices.values[key] and kept[key]]:
-        app.warn(f"{', '.join(lost)} went out of the profile {name!r}: the new options exclude what it said")
+    if dropped := [flag(key) for key in kept if not choices.values[key] and kept[key]]:
+        app.warn(f"{', '.join(dropped)} was removed from the profile {name!r}: the new options exclude it")
     merged = {key: choices.values.get(key.replace("-", "_")) for key in profiles.OPTIONS}
     config.write(name, {key: value for key, value in merged.items() if value})
     _report(app, "profile-set", name, profiles.load())
@@ -75,7 +78,7 @@ def list_profiles(app: App) -> None:
 
 @local_command("show", _NAME)
 def show_profile(app: App, name: str) -> None:
-    """Show what a profile holds."""
+    """Show a profile's options."""
     config = profiles.load()
     config.profile(name)
     _report(app, "profile-show", name, config)
@@ -100,10 +103,10 @@ def _report(app: App, operation: str, name: str, config: profiles.Config) -> Non
 
 
 def _stored(name: str, value: Any) -> Any:
-    """Return an option's value as it stands in a profile.
+    """Return an option's value in the form that a profile stores.
 
     Raises:
-        ProfileError: It holds a key or a password, or is none that a command could use.
+        ProfileError: It contains a key or a password, or no command could use it.
     """
     key = name.replace("_", "-")
     if isinstance(value, mxgateway.HttpProxy) and value.credentials is not None:
@@ -114,18 +117,18 @@ def _stored(name: str, value: Any) -> Any:
         value = list(value) if len(value) > 1 else value[0]
     elif profiles.is_file(key, value):
         value = os.path.abspath(value)
-    if why := profiles.defect(key, value):
+    if why := profiles.value_error(key, value):
         raise profiles.ProfileError(f"--{key}: {why}")
     return value
 
 
 def _options() -> list[click.Parameter]:
-    """Return the connection options that a profile can hold, without their variables: a file takes nothing from those."""
+    """Return the connection options that a profile can hold; they do not read environment variables."""
     carrier = click.command("set")(apply_options(lambda: None, (*CONNECTION_OPTIONS, CALL_TIMEOUT)))
     known = [each for each in carrier.params if isinstance(each, click.Option) and each.name in _PARAMETERS]
     for each in known:
         each.envvar = None
-        each.hidden = each.name == "api_key"  # known only to be refused with a reason
+        each.hidden = each.name == "api_key"  # accepted only to be rejected with a reason
     return list(known)
 
 

@@ -1,4 +1,4 @@
-"""The writes in the name of users."""
+"""The secured write commands."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from typing import Any
 
 import click
 
-from mxgateway_cli.command import Call, gateway_command
 from mxgateway_cli.commands.values import WRITE_TIME, parse_moment
-from mxgateway_cli.completions import CONFIRM, completion_of_write
-from mxgateway_cli.target import Place
-from mxgateway_cli.users import SECURED_OPTIONS, SecuredUsers
-from mxgateway_cli.write_target import WRITE_TARGET, WRITE_VALUE, NewValue, WriteTarget
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.input.target import Place
+from mxgateway_cli.input.users import SECURED_OPTIONS, SecuredUsers
+from mxgateway_cli.input.write_target import WRITE_TARGET, WRITE_VALUE, NewValue, WriteTarget
+from mxgateway_cli.operations.completions import CONFIRM, completion_of_write
 
 
 @gateway_command("write-secured", *WRITE_TARGET, *WRITE_VALUE, *SECURED_OPTIONS, CONFIRM)
 async def write_secured(call: Call, value_type: str | None, value: str, confirm: bool, **params: Any) -> None:
-    """Write a value in the name of a user, or of two.
+    """Write a value on behalf of one or two users.
 
-    One user is what attributes classified SecuredWrite want, a verifier as well what those classified VerifiedWrite do. The
-    result means that MXAccess has accepted the write; whether it is carried out, that is, whether the users may do it, is known
-    with --confirm.
+    Attributes classified SecuredWrite require one user, those classified VerifiedWrite a verifier as well. The result
+    means that MXAccess has accepted the write; only --confirm shows whether it was carried out, that is, whether the
+    users were allowed to.
     """
     users, target = _take(params, confirm)
     new = NewValue.parse(target, value_type, value)
@@ -37,14 +37,14 @@ async def write_secured(call: Call, value_type: str | None, value: str, confirm:
                 correlation_id=call.correlation_id,
             )
             outcome = await completion()
-    place.report(call, "write-secured", value="currentUserId", **_reported(current, verifier), **outcome)
+    place.report(call, "write-secured", value="currentUserId", **_id_fields(current, verifier), **outcome)
 
 
 @gateway_command("write-secured2", *WRITE_TARGET, *WRITE_VALUE, WRITE_TIME, *SECURED_OPTIONS, CONFIRM)
 async def write_secured2(
     call: Call, value_type: str | None, value: str, timestamp: str, confirm: bool, **params: Any
 ) -> None:
-    """Write a value with its time in the name of a user, or of two."""
+    """Write a value and its timestamp on behalf of one or two users."""
     users, target = _take(params, confirm)
     new = NewValue.parse(target, value_type, value)
     moment = parse_moment(timestamp)
@@ -63,7 +63,7 @@ async def write_secured2(
             )
             outcome = await completion()
     place.report(
-        call, "write-secured2", value="currentUserId", timestamp=timestamp, **_reported(current, verifier), **outcome
+        call, "write-secured2", value="currentUserId", timestamp=timestamp, **_id_fields(current, verifier), **outcome
     )
 
 
@@ -71,20 +71,20 @@ def _take(params: dict[str, Any], confirm: bool) -> tuple[SecuredUsers, WriteTar
     """Take users and target out of a command's parameters.
 
     Raises:
-        click.UsageError: They contradict each other, or somebody is missing.
+        click.UsageError: They contradict each other, or a user is missing.
     """
-    # An id belongs to its server handle, which is another one when the tag is named.
+    # A user id belongs to a server handle; a write by tag registers a new one.
     by_handles = params["session_id"] if params["server_handle"] is not None else None
     users = SecuredUsers.take(params, by_handles)
     if not users.by_name and users.current_user_id is None:
         raise click.UsageError("Name the user: --user, or --current-user-id with the handles of an open session.")
     target = WriteTarget.take(params)
-    target.check_own(confirm)
+    target.check_confirmable(confirm)
     return users, target
 
 
 async def _user_ids(users: SecuredUsers, place: Place) -> tuple[int, int]:
-    """Return the ids of current user and verifier, the same twice when there is no verifier."""
+    """Return the ids of the current user and the verifier; without a verifier, the same id twice."""
     if users.by_name:
         ids = await users.authenticate(place)
         return ids["current_user_id"], ids["verifier_user_id"]
@@ -92,5 +92,5 @@ async def _user_ids(users: SecuredUsers, place: Place) -> tuple[int, int]:
     return current, current if users.verifier_user_id is None else users.verifier_user_id
 
 
-def _reported(current: int, verifier: int) -> dict[str, int]:
+def _id_fields(current: int, verifier: int) -> dict[str, int]:
     return {"currentUserId": current, "verifierUserId": verifier}

@@ -1,4 +1,4 @@
-"""The commands that open, close and question sessions."""
+"""The session commands."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Final
 import click
 
 import mxgateway
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.events import DOCUMENT_LIMIT, EventWriter
-from mxgateway_cli.options import SESSION_ID, Seconds
-from mxgateway_cli.sections import option
+from mxgateway_cli.connecting.shared_options import SESSION_ID, Seconds
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.output.events import DOCUMENT_LIMIT, EventWriter
 
 
 @gateway_command(
     "open-session",
     option("--client-name", metavar="NAME", default="mxgw-py", show_default=True,
-           help="What the session is called in the gateway's log."),
+           help="The session's name in the gateway's log."),
     option("--backend", metavar="NAME", default="", help="The gateway's backend.  [default: the gateway's own]"),
     option("--command-timeout", type=Seconds(), metavar="SECONDS",
-           help="How long the gateway lets one command take.  [default: the gateway's own]"),
+           help="The gateway's timeout for one command.  [default: the gateway's own]"),
 )  # fmt: skip
 async def open_session(call: Call, client_name: str, backend: str, command_timeout: float | None) -> None:
     """Open a session and leave it open.
 
-    Close it with close-session; the gateway closes it by itself when nobody has used it for its lease time.
+    Close it with close-session; the gateway closes it when its lease expires without use.
     """
     async with call.client() as client:
         reply = await client.open_session_raw(_request(call, client_name, backend, command_timeout))
@@ -47,14 +47,14 @@ def _request(
     return request
 
 
-_OPEN_SESSION: Final = option("--session-id", metavar="ID", help="The session; only --simulator can do without.")
+_OPEN_SESSION: Final = option("--session-id", metavar="ID", help="The session; optional only with --simulator.")
 
 
 @gateway_command("close-session", _OPEN_SESSION)
 async def close_session(call: Call, session_id: str | None) -> None:
     """Close a session.
 
-    A session that is closed already is no error.
+    Closing a session that is already closed is not an error.
     """
     _check_open(call, session_id)
     async with call.client() as client:
@@ -68,7 +68,7 @@ async def close_session(call: Call, session_id: str | None) -> None:
 
 
 def _check_open(call: Call, session_id: str | None) -> None:
-    """Refuse a command that makes no sense in a new session; a simulated gateway has no other."""
+    """Reject a command that makes no sense in a new session, unless the gateway is simulated and has no other."""
     if session_id is None and not call.settings.simulator:
         raise click.UsageError("Missing option '--session-id'.")
 
@@ -92,7 +92,7 @@ async def session_state(call: Call, session_id: str | None) -> None:
 
 @gateway_command("ping", SESSION_ID)
 async def ping(call: Call, session_id: str | None) -> None:
-    """Send a ping through the session's worker."""
+    """Ping the session's worker."""
     async with call.session(session_id) as session:
         started = time.perf_counter()
         await session.ping(correlation_id=call.correlation_id)
@@ -110,7 +110,7 @@ async def ping(call: Call, session_id: str | None) -> None:
 
 @gateway_command("worker-info", SESSION_ID)
 async def worker_info(call: Call, session_id: str | None) -> None:
-    """Show what the session's worker is and how much waits in it."""
+    """Show the session's worker and its pending commands and events."""
     async with call.session(session_id) as session:
         info = await session.worker_info(correlation_id=call.correlation_id)
     call.output.document(
@@ -131,9 +131,9 @@ async def worker_info(call: Call, session_id: str | None) -> None:
 
 @gateway_command("shutdown-worker", _OPEN_SESSION)
 async def shutdown_worker(call: Call, session_id: str | None) -> None:
-    """End the session's worker process.
+    """Shut down the session's worker process.
 
-    The session takes no command afterwards. The API key needs the scope admin.
+    The session accepts no commands afterwards. The API key needs the scope admin.
     """
     _check_open(call, session_id)
     async with call.session(session_id) as session:
@@ -148,12 +148,12 @@ async def shutdown_worker(call: Call, session_id: str | None) -> None:
     "drain-events",
     _OPEN_SESSION,
     option("--max-events", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, show_default=True,
-           help="Take so many at most; 0 takes all there are."),
+           help="Maximum number of events; 0 drains all."),
 )  # fmt: skip
 async def drain_events(call: Call, session_id: str | None, max_events: int) -> None:
-    """Take events out of a session's queue, without a stream.
+    """Drain a session's event queue without a stream.
 
-    What is drained does not come through stream-events any more.
+    stream-events no longer delivers the drained events.
     """
     _check_open(call, session_id)
     async with call.session(session_id) as session:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mxgateway_cli import runner
-from mxgateway_cli.app import App
-from mxgateway_cli.connection import key_from_environment, load_contract
-from mxgateway_cli.failures import CommandFailure, ExitCode
-from mxgateway_cli.local_command import local_command
-from mxgateway_cli.sections import option
+from mxgateway_cli.connecting.connection import key_from_environment, load_contract
+from mxgateway_cli.declaring.local_command import local_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.running import runner
+from mxgateway_cli.running.app import App
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway import ApiKey
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 _FILE: Final = click.Path(exists=True, dir_okay=False)
 
 DEMO_KEY: Final = "mxgw_simulator_demo"
-"""What a simulated gateway accepts unless told otherwise: open to everybody, as there is nothing real behind it."""
+"""The default API key of a simulated gateway; public, because there is no real plant behind it."""
 
 
 @local_command(
     "simulate",
     option("--port", type=click.IntRange(0, 65535), metavar="N", default=5000, show_default=True,
-           help="Where to listen; 0 takes any free port."),
+           help="Port to listen on; 0 picks any free port."),
     option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True,
-           help="Which address to listen at; 0.0.0.0 serves other machines too, which should not know the key."),
+           help="Address to listen on; 0.0.0.0 serves other machines too, so use a key of your own."),
     option("--api-key-env", metavar="NAME",
            help=f"Environment variable with the key to accept.  [default: the key {DEMO_KEY}]"),
-    option("--certificate", type=_FILE, metavar="FILE", help="PEM file of a certificate: serve TLS with it."),
+    option("--certificate", type=_FILE, metavar="FILE", help="PEM file of a certificate; enables TLS."),
     option("--private-key", type=_FILE, metavar="FILE",
-           help="PEM file of its key, unencrypted; unless the certificate's file has it."),
+           help="PEM file of its private key, unencrypted.  [default: the certificate's file]"),
     option("--contract", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CONTRACT", show_envvar=True,
-           help="Speak by this contract, a FileDescriptorSet."),
+           help="Contract to use, a FileDescriptorSet."),
 )  # fmt: skip
 def simulate(
     app: App,
@@ -51,11 +51,11 @@ def simulate(
 ) -> None:
     """Run the simulated gateway until Ctrl-C.
 
-    It serves a small plant: TestChildObject.TestInt, TestMachine_001.TestChangingInt and more; without TLS unless it is
-    given a certificate.
+    It serves a small plant: TestChildObject.TestInt, TestMachine_001.TestChangingInt and more. TLS requires
+    --certificate.
     """
     if private_key is not None and certificate is None:
-        raise click.UsageError("--private-key means nothing without --certificate.")
+        raise click.UsageError("--private-key requires --certificate.")
     key = key_from_environment(api_key_env, "--api-key-env") if api_key_env is not None else None
     if key is not None:
         app.keep_secret(key)
@@ -77,13 +77,14 @@ async def _serve(app: App, key: ApiKey | None, *, certificate: str | None, **whe
     try:
         await gateway.start()
     except ssl.SSLError as error:
-        hint = "give PEM files: the certificate, and its key without a password"
+        hint = "use PEM files: the certificate, and its unencrypted private key"
         raise CommandFailure(error.strerror or str(error), hint=hint) from None
     except OSError as error:
         raise CommandFailure(error.strerror or str(error), hint="choose another --port or --host") from None
     if key is None and not _is_loopback(where["host"]):
         app.warn(
-            f"other machines can use this gateway: it listens at {where['host']}, and everybody knows its key; --api-key-env takes another"
+            f"other machines can use this gateway: it listens on {where['host']}, and its key is public; "
+            "use --api-key-env for another key"
         )
     try:
         _announce(app, gateway, DEMO_KEY if key is None else None, is_tls=certificate is not None)
@@ -110,7 +111,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _announce(app: App, gateway: SimulatedGateway, open_key: str | None, *, is_tls: bool) -> None:
-    """Tell how to connect; a key is shown when it is the one that everybody knows."""
+    """Show how to connect; the key is shown only if it is the public one."""
     if app.output.form != "table":
         document: dict[str, Any] = {
             "operation": "simulate",
@@ -122,7 +123,7 @@ def _announce(app: App, gateway: SimulatedGateway, open_key: str | None, *, is_t
         app.output.document(document, value="endpoint")
         return
     command = "set" if os.name == "nt" else "export"
-    lines = [f"The simulated gateway listens at {gateway.endpoint} until Ctrl-C. In another terminal:", ""]
+    lines = [f"The simulated gateway listens on {gateway.endpoint} until Ctrl-C. In another terminal:", ""]
     lines.append(f"  {command} MXGATEWAY_ENDPOINT={gateway.endpoint}")
     if open_key is not None:
         lines.append(f"  {command} MXGATEWAY_API_KEY={open_key}")

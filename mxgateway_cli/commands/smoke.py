@@ -1,4 +1,4 @@
-"""The `smoke` command: the main job, once, from open to close."""
+"""The `smoke` command: one session from open to close."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.failures import CommandFailure, ExitCode, WaitedInVain
-from mxgateway_cli.options import CLIENT_NAME, whole_timeout
-from mxgateway_cli.sections import option
-from mxgateway_cli.waiting import Deadline, undone
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME, whole_timeout
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.running.waiting import Deadline, cleanup
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, TimedOut
 
 if TYPE_CHECKING:
     from mxgateway.proto import MxEvent, MxValue
 
-_UNDO_SECONDS: Final = 5.0
+_CLEANUP_SECONDS: Final = 5.0
 _DEFAULT_SECONDS: Final = 30
 
 
@@ -26,27 +26,27 @@ _DEFAULT_SECONDS: Final = 30
     "smoke",
     option("--item", metavar="TAG", default="TestChildObject.TestInt", show_default=True, help="The tag to use."),
     option("--max-events", type=click.IntRange(1, 10_000), metavar="N", default=1, show_default=True,
-           help="How many events to wait for."),
+           help="Number of events to wait for."),
     option("--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE",
            help="Type of --value, such as int32."),
-    option("--value", metavar="TEXT", help="Write this value as well, and wait for its OnWriteComplete."),
+    option("--value", metavar="TEXT", help="Also write this value, and wait for its OnWriteComplete."),
     CLIENT_NAME,
     timeout=whole_timeout(_DEFAULT_SECONDS),
 )  # fmt: skip
 async def smoke(
     call: Call, item: str, max_events: int, value_type: str | None, value: str | None, client_name: str
 ) -> None:
-    """Run the main job once, from open to close, and report it.
+    """Run one session from open to close, and report each step.
 
-    Opens a session, registers, adds and advises the tag, waits for its events, writes it if --value is given and waits for
-    the write's completion; then takes everything back and closes the session, also when a step failed. Exit code 22 when
-    MXAccess reports a failure of the tag or of the write.
+    Opens a session, registers, adds and advises the tag, waits for its events and, with --value, writes it and waits
+    for the write's completion; then cleans up and closes the session, even if a step failed. Exit code 22 if MXAccess
+    reports a failure of the tag or of the write.
     """
     if (value is None) != (value_type is None):
-        raise click.UsageError("--type and --value go together.")
+        raise click.UsageError("--type and --value must be given together.")
     message = mxgateway.parse_mx_value(value_type, value) if value_type is not None and value is not None else None
     job = _Job(call.timeout, item, max_events, message)
-    async with call.client() as client, job.deadline.bound(job.missing):
+    async with call.client() as client, job.deadline.enforce(job.on_timeout):
         await job.run(client, client_name)
     call.output.document(job.report(), value="eventCount")
     job.check()
@@ -70,18 +70,20 @@ class _Job:
         self.deadline = Deadline(self.timeout)
 
     async def run(self, client: mxgateway.GatewayClient, client_name: str) -> None:
-        """Do everything, and take it back in the opposite order."""
+        """Run all steps, then undo them in reverse order."""
         async with AsyncExitStack() as steps:
             session = await client.open_session(client_session_name=client_name)
             self.session_id = session.session_id
-            await steps.enter_async_context(undone(lambda: self._close(session)))
+            await steps.enter_async_context(cleanup(lambda: self._close(session)))
             server = self.server_handle = await session.register(client_name)
-            await steps.enter_async_context(undone(lambda: session.unregister(server, timeout=_UNDO_SECONDS)))
+            await steps.enter_async_context(cleanup(lambda: session.unregister(server, timeout=_CLEANUP_SECONDS)))
             item = self.item_handle = await session.add_item(server, self.item)
-            await steps.enter_async_context(undone(lambda: session.remove_item(server, item, timeout=_UNDO_SECONDS)))
+            await steps.enter_async_context(
+                cleanup(lambda: session.remove_item(server, item, timeout=_CLEANUP_SECONDS))
+            )
             events = await steps.enter_async_context(session.stream_events())
             await self._advise(session)
-            await steps.enter_async_context(undone(lambda: session.unadvise(server, item, timeout=_UNDO_SECONDS)))
+            await steps.enter_async_context(cleanup(lambda: session.unadvise(server, item, timeout=_CLEANUP_SECONDS)))
             await self._collect(session, events)
 
     async def _advise(self, session: mxgateway.Session) -> None:
@@ -101,7 +103,7 @@ class _Job:
                 await session.write(self.server_handle, self.item_handle, self.value)
             if self._is_complete:
                 return
-        raise WaitedInVain(f"the stream ended: {self._count()}")
+        raise TimedOut(f"the stream ended: {self._count()}")
 
     def _is_completion(self, event: MxEvent) -> bool:
         return event.family == mxgateway.proto.MxEventFamily.ON_WRITE_COMPLETE and event.item_handle == self.item_handle
@@ -111,19 +113,19 @@ class _Job:
         return len(self.events) >= self.max_events and (self.value is None or self.completion is not None)
 
     async def _close(self, session: mxgateway.Session) -> None:
-        reply = await session.close(timeout=_UNDO_SECONDS)
+        reply = await session.close(timeout=_CLEANUP_SECONDS)
         self.close_status = mxgateway.to_json_dict(reply).get("finalState")
 
-    def missing(self) -> Exception | None:
-        """Return the failure when time ran out before everything had come."""
+    def on_timeout(self) -> Exception | None:
+        """Return the failure if the timeout expired before everything had arrived."""
         if self._is_complete and self.close_status is not None:
             return None
-        seconds = f"{self.timeout:g} s" if self.timeout is not None else "the time"
-        return WaitedInVain(f"{self._count()} within {seconds}", hint="look at the tag's name, or allow more --timeout")
+        seconds = f"{self.timeout:g} s" if self.timeout is not None else "the timeout"
+        return TimedOut(f"{self._count()} within {seconds}", hint="check the tag's name, or increase --timeout")
 
     def _count(self) -> str:
-        text = f"{len(self.events)} of {self.max_events} events of {self.item} came"
-        return f"{text}, its write's completion did not" if self.value is not None and not self.completion else text
+        text = f"{len(self.events)} of {self.max_events} events of {self.item} arrived"
+        return f"{text}, but not the write's completion" if self.value is not None and not self.completion else text
 
     def report(self) -> dict[str, Any]:
         """Return the result."""
@@ -147,7 +149,7 @@ class _Job:
         }
 
     def check(self) -> None:
-        """Refuse a job that ran through although MXAccess reported a failure.
+        """Raise if MXAccess reported a failure although all steps succeeded.
 
         Raises:
             CommandFailure: The last event carries a failure.

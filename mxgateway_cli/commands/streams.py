@@ -1,4 +1,4 @@
-"""The commands that show streams."""
+"""The `stream-events` command."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from contextlib import aclosing
 import click
 
 import mxgateway
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.events import EventWriter
-from mxgateway_cli.failures import WaitedInVain, describe
-from mxgateway_cli.options import AFTER_WORKER_SEQUENCE, CLIENT_NAME, SESSION_ID, whole_timeout
-from mxgateway_cli.sections import option
-from mxgateway_cli.waiting import Deadline
+from mxgateway_cli.connecting.shared_options import AFTER_WORKER_SEQUENCE, CLIENT_NAME, SESSION_ID, whole_timeout
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.output.events import EventWriter
+from mxgateway_cli.running.waiting import Deadline
+from mxgateway_cli.terminal.failures import TimedOut, describe
 
 
 @gateway_command(
     "stream-events",
     SESSION_ID,
     option("--item", "items", metavar="TAG", multiple=True,
-           help="Without --session-id: subscribe to this tag; may be given several times."),
+           help="Without --session-id: subscribe to this tag; may be repeated."),
     AFTER_WORKER_SEQUENCE,
-    option("--max-events", type=click.IntRange(min=1), metavar="N", help="End after so many events."),
+    option("--max-events", type=click.IntRange(min=1), metavar="N", help="Stop after this many events."),
     CLIENT_NAME,
     timeout=whole_timeout(),
 )  # fmt: skip
@@ -33,35 +33,35 @@ async def stream_events(
     max_events: int | None,
     client_name: str,
 ) -> None:
-    """Show the events of a session as they come.
+    """Show a session's events as they arrive.
 
-    Follows the open session of --session-id, or the tags of --item in a session of its own. Ends after --max-events, after
-    --timeout (exit code 20 if events are still missing), or with Ctrl-C. With --json and --max-events up to 10,000 the
-    result is one document, else one JSON object per line.
+    Streams the open session of --session-id, or the tags of --item in a new session. Stops after --max-events, after
+    --timeout (exit code 20 if events are still missing), or on Ctrl-C. With --json and --max-events up to 10,000 the
+    result is one document, otherwise one JSON object per line.
     """
     if (session_id is None) == (not items):
-        raise click.UsageError("Give either --session-id, or --item TAG for a session of the command's own.")
+        raise click.UsageError("Give either --session-id, or --item TAG for a new session.")
     if items and after_worker_sequence:
-        raise click.UsageError("--after-worker-sequence resumes an open session, which --session-id names.")
+        raise click.UsageError("--after-worker-sequence resumes an open session: it requires --session-id.")
     deadline = Deadline(call.timeout)
     names: dict[tuple[int, int], str] = {}
     writer = EventWriter(call.output, max_events, names)
 
-    def when_reached() -> Exception | None:
+    def on_timeout() -> Exception | None:
         if max_events is None:
             return None
-        return WaitedInVain(f"{writer.count} of {max_events} events came within {deadline.seconds:g} s")
+        return TimedOut(f"{writer.count} of {max_events} events arrived within {deadline.seconds:g} s")
 
     async with call.session(session_id, name=client_name) as session:
         try:
-            async with deadline.bound(when_reached):
+            async with deadline.enforce(on_timeout):
                 await _advise(session, items, client_name, names)
                 writer.start()
                 await _follow(session, writer, after_worker_sequence)
         finally:
             writer.finish(session.session_id)
     if max_events is not None and not writer.is_complete:
-        raise WaitedInVain(f"the stream ended after {writer.count} of {max_events} events")
+        raise TimedOut(f"the stream ended after {writer.count} of {max_events} events")
 
 
 async def _advise(

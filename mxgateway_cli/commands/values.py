@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import click
 
 import mxgateway
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.completions import CONFIRM, completion_of_write
-from mxgateway_cli.failures import CommandFailure, ExitCode
-from mxgateway_cli.options import SESSION_ID, USER_ID
-from mxgateway_cli.pattern_writes import TAG_COUNT, write_pattern
-from mxgateway_cli.sections import option
-from mxgateway_cli.tag_globs import MAX_TAGS, tags_of
-from mxgateway_cli.tag_lists import TAG_OPTIONS
-from mxgateway_cli.tag_output import aligned, json_data_type, json_value, tag_fields, value_cell
-from mxgateway_cli.text import value_text
-from mxgateway_cli.typed_text import own_type, read_one
-from mxgateway_cli.write_target import WRITE_TARGET, WRITE_VALUE, NewValue, WriteTarget
+from mxgateway_cli.connecting.shared_options import SESSION_ID, USER_ID
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.tag_globs import MAX_TAGS, expanded_tags
+from mxgateway_cli.input.tag_lists import TAG_OPTIONS
+from mxgateway_cli.input.typed_text import message_value, own_type, read_one, shown_value
+from mxgateway_cli.input.write_target import WRITE_TARGET, WRITE_VALUE, NewValue, WriteTarget
+from mxgateway_cli.operations.completions import CONFIRM, completion_of_write
+from mxgateway_cli.operations.pattern_writes import TAG_COUNT, write_pattern
+from mxgateway_cli.output.tags import aligned, json_data_type, json_value, tag_fields, value_cell
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 
 READ_TIMEOUT: Final = option(
     "--timeout-ms", type=click.IntRange(0, 2**31 - 1), metavar="MS", default=0, show_default=True,
-    help="How long the gateway waits for a tag's first value; 0 takes the worker's default.",
+    help="How long the gateway waits for a tag's first value; 0 uses the worker's default.",
 )  # fmt: skip
 WRITE_TIME: Final = option(
-    "--timestamp", metavar="TIME", required=True, help="When the value was true: 2026-03-01T08:30:00.5Z"
+    "--timestamp", metavar="TIME", required=True, help="Timestamp of the value: 2026-03-01T08:30:00.5Z"
 )
-_HEADINGS: Final = ("tag", "value", "quality", "source time", "trouble")
+_HEADINGS: Final = ("tag", "value", "quality", "source time", "error")
 
 
 @gateway_command("read", *TAG_OPTIONS, MAX_TAGS, SESSION_ID, READ_TIMEOUT)
 async def read(call: Call, tags: list[str], max_tags: int, session_id: str | None, timeout_ms: int) -> None:
     """Read tags.
 
-    Each tag has its own outcome: one that cannot be read fails no other. Exit code 21 when some could not be read.
+    Each tag has its own outcome: one failed read does not affect the others. Exit code 21 if some could not be read.
     """
-    async with tags_of(call, tags, max_tags) as named, call.session(session_id) as session:
+    async with expanded_tags(call, tags, max_tags) as named, call.session(session_id) as session:
         found = await session.read(named, timeout_ms=timeout_ms, correlation_id=call.correlation_id)
     failed = sum(not each.ok for each in found)
     _write_read(call, session.session_id, found, failed)
@@ -65,13 +65,13 @@ def _write_read(call: Call, session_id: str, found: list[TagValue], failed: int)
             call.output.row(row)
     else:
         for each in found:
-            call.output.record(tag_fields(each), (), value=value_text(each.value))
+            call.output.record(tag_fields(each), (), value=value_text(shown_value(each.value, each.data_type)))
 
 
 def _cells(read: TagValue) -> tuple[str, ...]:
     time = value_text(read.source_time)
     quality = mxgateway.status.explain_quality(read.quality) if read.ok else ""
-    return read.tag, value_cell(read.value), quality, time, read.error
+    return read.tag, value_cell(shown_value(read.value, read.data_type)), quality, time, read.error
 
 
 @gateway_command(
@@ -79,9 +79,9 @@ def _cells(read: TagValue) -> tuple[str, ...]:
     *WRITE_TARGET,
     *WRITE_VALUE,
     USER_ID,
-    option("--confirm", is_flag=True, help="Wait until MXAccess has carried the write out."),
+    option("--confirm", is_flag=True, help="Wait until MXAccess has carried out the write."),
     option(
-        "--dry-run", is_flag=True, help="Read the tag, convert the value, show what would be written; write nothing."
+        "--dry-run", is_flag=True, help="Read the tag, convert the value and show what would be written; write nothing."
     ),
     TAG_COUNT,
     MAX_TAGS,
@@ -99,15 +99,15 @@ async def write(
 ) -> None:
     """Write a value to an item.
 
-    Without --type the value is read as the tag's own type. Without --confirm the result means that MXAccess has accepted the
-    write. With it the result carries the OnWriteComplete event, and a write that fails later ends with exit code 22. A pattern
-    such as 'Tank*.Setpoint' writes all tags that are like it, but only with --tag-count and if they are so many.
+    Without --type the value is parsed as the tag's own type. Without --confirm the result means that MXAccess has
+    accepted the write. With it the result contains the OnWriteComplete event; exit code 22 if the write fails. A
+    pattern such as 'Tank*.Setpoint' writes all matching tags, but only if their number equals --tag-count.
     """
     target = WriteTarget.take(params, patterns=True)
-    target.check_typed(value_type, reads="--dry-run" if dry_run else "")
+    target.check_readable(value_type, reads="--dry-run" if dry_run else "")
     new = NewValue.parse(target, value_type, value)
     if tag_count is not None and not target.is_pattern:
-        raise click.UsageError("--tag-count means nothing without a pattern.")
+        raise click.UsageError("--tag-count requires a pattern.")
     if target.is_pattern:
         await write_pattern(
             call, target, new, limit=max_tags, tag_count=tag_count, user_id=user_id, confirm=confirm, dry_run=dry_run
@@ -133,7 +133,7 @@ async def write(
 
 
 async def _show_write(call: Call, session: Session, tag: str, new: NewValue) -> None:
-    """Write what would be written where."""
+    """Show the planned write."""
     read = await read_one(session, tag)
     message = new.message if new.message is not None else own_type(read).message(new.text)
     shown = json_value if call.output.form in ("json", "jsonl") else value_text
@@ -142,9 +142,9 @@ async def _show_write(call: Call, session: Session, tag: str, new: NewValue) -> 
         "sessionId": session.session_id,
         "dryRun": True,
         "tag": tag,
-        "oldValue": shown(read.value),
+        "oldValue": shown(shown_value(read.value, read.data_type)),
         "oldDataType": json_data_type(read.data_type),
-        "newValue": shown(mxgateway.from_mx_value(message)),
+        "newValue": shown(message_value(message)),
         "newDataType": json_data_type(message.data_type),
         "variantType": message.variant_type,
         "quality": read.quality,
@@ -158,9 +158,9 @@ async def _show_write(call: Call, session: Session, tag: str, new: NewValue) -> 
 async def write2(
     call: Call, value_type: str | None, value: str, timestamp: str, user_id: int, confirm: bool, **params: Any
 ) -> None:  # fmt: skip
-    """Write a value with its time to an item."""
+    """Write a value and its timestamp to an item."""
     target = WriteTarget.take(params)
-    target.check_own(confirm)
+    target.check_confirmable(confirm)
     new = NewValue.parse(target, value_type, value)
     moment = parse_moment(timestamp)
     async with target.session(call) as session:
@@ -179,9 +179,9 @@ async def write2(
 
 
 def parse_moment(text: str) -> datetime:
-    """Return the time of a write.
+    """Parse the timestamp of a write.
 
     Raises:
-        MxGatewayInvalidRequestError: The text is no time.
+        MxGatewayInvalidRequestError: The text is not a time.
     """
     return cast("datetime", mxgateway.parse_value("time", text, name="timestamp"))

@@ -6,17 +6,17 @@ import os
 import platform
 
 import mxgateway
-from mxgateway_cli.app import App
-from mxgateway_cli.local_command import local_command
+from mxgateway_cli.declaring.local_command import local_command
+from mxgateway_cli.running.app import App
 
 
 def _fingerprint() -> str:
-    """Return the fingerprint of the contract in force: the one that MXGATEWAY_CONTRACT names, or this program's own."""
+    """Return the fingerprint of the contract in use: the one that MXGATEWAY_CONTRACT names, or this program's own."""
     source = os.environ.get("MXGATEWAY_CONTRACT")
     if source is None or source == "auto":
         return mxgateway.CONTRACT_FINGERPRINT
     from mxgateway.contract import Contract
-    from mxgateway_cli.failures import CommandFailure, ExitCode
+    from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
     try:
         return Contract.load(source).fingerprint

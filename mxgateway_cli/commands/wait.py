@@ -1,4 +1,4 @@
-"""The `wait` command: a pipeline goes on when a tag says so."""
+"""The `wait` command: blocks until a tag meets a condition."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.arguments import argument
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.conditions import ALLOWED, QUALITIES, Condition, ConditionText, Quality, Watcher
-from mxgateway_cli.failures import CommandFailure, ExitCode, WaitedInVain
-from mxgateway_cli.options import CLIENT_NAME, whole_timeout
-from mxgateway_cli.sections import option
-from mxgateway_cli.tag_globs import is_glob
-from mxgateway_cli.tag_output import cut, event_time, event_trouble, json_data_type, json_time, json_value
-from mxgateway_cli.text import value_text
-from mxgateway_cli.typed_text import event_type, unknown_tag
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME, whole_timeout
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.arguments import argument
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.conditions import ALLOWED, QUALITIES, Condition, ConditionText, Quality, Watcher
+from mxgateway_cli.input.tag_globs import is_glob
+from mxgateway_cli.input.typed_text import event_type, message_value, unknown_tag
+from mxgateway_cli.output.tags import cut, event_error, event_time, json_data_type, json_time, json_value
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, TimedOut
+from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:
     from mxgateway import Session
     from mxgateway.proto import MxEvent
-    from mxgateway_cli.waiting import Deadline
+    from mxgateway_cli.running.waiting import Deadline
 
 _DEFAULT_SECONDS: Final = 30
 _WIDEST: Final = 80
@@ -30,24 +30,24 @@ _WIDEST: Final = 80
 @gateway_command(
     "wait",
     argument("tag", "The tag, Object.Attribute.", metavar="TAG"),
-    option("--until", "condition", type=ConditionText(), required=True, metavar="EXPR", help=f"What to wait for: {ALLOWED}."),
+    option("--until", "condition", type=ConditionText(), required=True, metavar="EXPR", help=f"The condition: {ALLOWED}."),
     option("--quality", type=click.Choice(QUALITIES), default="any", show_default=True,
-           help="Values of a lower quality do not count."),
+           help="Ignore values of lower quality."),
     CLIENT_NAME,
     timeout=whole_timeout(_DEFAULT_SECONDS),
 )  # fmt: skip
 async def wait(call: Call, tag: str, condition: Condition, quality: Quality, client_name: str) -> None:
-    """Wait until a tag fulfils a condition.
+    """Wait until a tag meets a condition.
 
-    The operand is read as the tag's own type: number, text, true and false, RFC 3339 time. Shows the value that fulfilled the
-    condition; exit code 20 when time ran out, 22 when there is no such tag.
+    The operand is parsed as the tag's own type: number, string, true or false, RFC 3339 time. Shows the value that met
+    the condition; exit code 20 if the timeout expired, 22 if there is no such tag.
     """
-    from mxgateway_cli.waiting import Deadline
+    from mxgateway_cli.running.waiting import Deadline
 
     if is_glob(tag):
         raise click.UsageError(f"wait takes one tag, and {tag!r:.80} is a pattern.")
     job = _Job(tag, condition, quality, Deadline(call.timeout))
-    async with call.session(name=client_name) as session, job.deadline.bound(job.in_vain):
+    async with call.session(name=client_name) as session, job.deadline.enforce(job.on_timeout):
         event = await job.run(session, client_name)
     call.output.document(job.report(session.session_id, event) | {"correlationId": call.correlation_id}, value="value")
 
@@ -62,52 +62,52 @@ class _Job:
         self._last: MxEvent | None = None
 
     async def run(self, session: Session, client_name: str) -> MxEvent:
-        """Return the event that fulfils the condition.
+        """Return the event that meets the condition.
 
         Raises:
             CommandFailure: There is no such tag, or the condition does not fit it.
         """
-        # The stream comes first: without a reader, events would wait in the gateway's queue.
+        # Opened first, so that no events queue up at the gateway.
         async with session.stream_events() as events:
             server = await session.register(client_name)
             item = await session.add_item(server, self._tag)
             await session.advise(server, item)
             async for event in events:
-                if event.item_handle == item and self._fulfils(event):
+                if event.item_handle == item and self._meets_condition(event):
                     return event
-        raise WaitedInVain(self._outcome("before the stream ended"))
+        raise TimedOut(self._outcome("before the stream ended"))
 
-    def _fulfils(self, event: MxEvent) -> bool:
+    def _meets_condition(self, event: MxEvent) -> bool:
         if event.family != mxgateway.proto.MxEventFamily.ON_DATA_CHANGE:
             return False
         if unknown_tag(event.statuses):
             raise CommandFailure(
-                f"MXAccess does not know the tag {self._tag}: {event_trouble(event)}",
+                f"MXAccess does not know the tag {self._tag}: {event_error(event)}",
                 code=ExitCode.MXACCESS_REFUSED,
-                hint="look at its name, and whether the object is deployed",
+                hint="check its name, and that the object is deployed",
             )
         self._count += 1
         self._last = event
         value = mxgateway.from_mx_value(event.value)
         return self._watcher.holds(value, event.quality, event_type(event))
 
-    def in_vain(self) -> Exception:
-        """Return the failure of time that ran out."""
-        return WaitedInVain(self._outcome(f"within {self.deadline.seconds:g} s"))
+    def on_timeout(self) -> Exception:
+        """Return the failure of an expired timeout."""
+        return TimedOut(self._outcome(f"within {self.deadline.seconds:g} s"))
 
-    def _outcome(self, bound: str) -> str:
-        expected = f"{self._tag} did not fulfil {self._condition.text!r} {bound}"
+    def _outcome(self, limit: str) -> str:
+        expected = f"{self._tag} did not meet {self._condition.text!r} {limit}"
         if self._last is None:
-            return f"{expected}: no value came"
+            return f"{expected}: no value arrived"
         quality = mxgateway.status.explain_quality(self._last.quality)
-        value = mxgateway.from_mx_value(self._last.value)
+        value = message_value(self._last.value)
         if value is None:
             return f"{expected}: it had no value ({quality})"
         return f"{expected}: its last value was {cut(value_text(value), _WIDEST)} ({quality})"
 
     def report(self, session_id: str, event: MxEvent) -> dict[str, Any]:
         """Return the result."""
-        value = mxgateway.from_mx_value(event.value)
+        value = message_value(event.value)
         return {
             "operation": "wait",
             "sessionId": session_id,

@@ -1,4 +1,4 @@
-"""The `watch` command: tags as they change."""
+"""The `watch` command: shows tags as they change."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.command import Call, gateway_command
-from mxgateway_cli.failures import CommandFailure, ExitCode, WaitedInVain, describe
-from mxgateway_cli.live_table import LiveTable, is_live
-from mxgateway_cli.options import CLIENT_NAME, Seconds, whole_timeout
-from mxgateway_cli.sections import option
-from mxgateway_cli.tag_globs import MAX_TAGS, check_patterns, expanded
-from mxgateway_cli.tag_lists import TAG_OPTIONS
-from mxgateway_cli.tag_output import pad, value_cell
-from mxgateway_cli.text import clean, value_text
-from mxgateway_cli.watched_tags import WatchedTag, WatchedTags
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME, Seconds, whole_timeout
+from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.tag_globs import MAX_TAGS, check_patterns, expand
+from mxgateway_cli.input.tag_lists import TAG_OPTIONS
+from mxgateway_cli.operations.live_table import LiveTable, is_live
+from mxgateway_cli.operations.watched_tags import WatchedTag, WatchedTags
+from mxgateway_cli.output.tags import pad, value_cell
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, TimedOut, describe
+from mxgateway_cli.terminal.text import clean, value_text
 
 if TYPE_CHECKING:
     from mxgateway import EventStream, Session
     from mxgateway.proto import MxEvent
-    from mxgateway_cli.output import Output
+    from mxgateway_cli.terminal.stdout import Output
 
 _REFRESH_SECONDS: Final = 0.2
-"""Between two drawings: quicker than people read, and slow enough for a link over a modem."""
+"""Time between two redraws: faster than people read, slow enough for a modem link."""
 _WIDTHS: Final = (32, 24, 12, 30, 7, 0)
-_HEADINGS: Final = ("tag", "value", "quality", "source time", "changes", "trouble")
+_HEADINGS: Final = ("tag", "value", "quality", "source time", "changes", "error")
 
 
 @gateway_command(
     "watch",
     *TAG_OPTIONS,
     MAX_TAGS,
-    option("--count", type=click.IntRange(min=1), metavar="N", help="End after so many updates."),
-    option("--duration", type=Seconds(), metavar="SECONDS", help="End after this time."),
+    option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after this many updates."),
+    option("--duration", type=Seconds(), metavar="SECONDS", help="Stop after this time."),
     CLIENT_NAME,
     timeout=whole_timeout(),
 )
@@ -44,33 +44,33 @@ async def watch(
 ) -> None:
     """Show tags as they change.
 
-    On a terminal this is one table, redrawn in place; the last column shows the latest numbers as blocks from their lowest to
-    their highest. Elsewhere it is a line for each update, with --json or -o jsonl a JSON object. Ends after --count,
-    --duration, --timeout (exit code 20 if updates are still missing), or with Ctrl-C.
+    On a terminal this is one table, redrawn in place; the last column shows the latest numbers as blocks, scaled from
+    the lowest to the highest. Otherwise each update is one line, with --json or -o jsonl a JSON object. Stops after
+    --count, --duration, --timeout (exit code 20 if updates are still missing), or on Ctrl-C.
     """
-    from mxgateway_cli.waiting import Deadline
+    from mxgateway_cli.running.waiting import Deadline
 
     check_patterns(tags)
     deadline = Deadline(call.timeout)
     watching = _Watching(call, count)
 
-    def in_vain() -> Exception | None:
-        seen = f"{watching.count} of {count} updates came within {deadline.seconds:g} s"
-        return WaitedInVain(seen) if count is not None else None
+    def on_timeout() -> Exception | None:
+        text = f"{watching.count} of {count} updates arrived within {deadline.seconds:g} s"
+        return TimedOut(text) if count is not None else None
 
     async with call.client():
         named: list[str] = []
-        async with deadline.bound(in_vain):
-            named = await expanded(call, tags, max_tags)
-        if not named:  # the galaxy took all of the time
+        async with deadline.enforce(on_timeout):
+            named = await expand(call, tags, max_tags)
+        if not named:  # the timeout expired during the look-up
             return
         async with (
             call.session(name=client_name) as session,
-            deadline.bound(in_vain),
+            deadline.enforce(on_timeout),
             session.stream_events() as events,
         ):
             await watching.subscribe(session, named, client_name)
-            async with Deadline(duration).bound(lambda: None):
+            async with Deadline(duration).enforce(lambda: None):
                 await watching.run(events)
     watching.check()
 
@@ -86,21 +86,21 @@ class _Watching:
         return self.tags.updates
 
     async def subscribe(self, session: Session, tags: list[str], client_name: str) -> None:
-        """Subscribe to the tags; those that cannot be are told on stderr.
+        """Subscribe to the tags, and warn about those that fail.
 
         Raises:
-            CommandFailure: None of them can be.
+            CommandFailure: No tag could be subscribed to.
         """
         results = await session.subscribe_bulk(await session.register(client_name), tags)
         self.tags = WatchedTags(tags, results)
         refused = self.tags.refused
         for row in refused:
-            self._call.app.warn(f"{row.tag} cannot be subscribed to: {row.trouble}")
+            self._call.app.warn(f"{row.tag} cannot be subscribed to: {row.error}")
         if len(refused) == len(tags):
             raise CommandFailure("no tag could be subscribed to", code=ExitCode.MXACCESS_REFUSED)
 
     async def run(self, events: EventStream) -> None:
-        """Show what comes until there is enough."""
+        """Show updates until the limit is reached or the stream ends."""
         if not is_live(self._call.app):
             await self._follow(events, _Lines(self._call.output))
             return
@@ -131,10 +131,10 @@ class _Watching:
             raise
 
     def check(self) -> None:
-        """Refuse a run in which some tags could not be watched.
+        """Raise if some tags could not be watched.
 
         Raises:
-            CommandFailure: Some could not be subscribed to.
+            CommandFailure: Some tags could not be subscribed to.
         """
         refused = len(self.tags.refused)
         if refused:
@@ -151,7 +151,7 @@ async def _redraw(table: LiveTable) -> None:
 
 
 class _Lines:
-    """Writes one line for each update; gaps and the stream's failure are records of their own."""
+    """Writes one line per update; gaps and a failure of the stream are their own records."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -159,21 +159,21 @@ class _Lines:
             output.row(_columns(_HEADINGS))
 
     def add(self, row: WatchedTag | None, event: MxEvent) -> None:
-        """Write what an event tells."""
+        """Write the update or gap that an event reports."""
         gap = event.replay_gap
         if gap is not None:
             first, last = gap.requested_after_sequence + 1, gap.oldest_available_sequence - 1
             self._note(
                 {"gap": {"cause": "replay", "firstLost": str(first), "lastLost": str(last)}},
-                f"events {first} to {last} are lost",
+                f"events {first} to {last} lost",
             )
         elif row is not None:
             time = value_text(row.source_time)
-            cells = (row.tag, value_cell(row.value), row.quality_text, time, str(row.changes), row.trouble)
+            cells = (row.tag, value_cell(row.value), row.quality_text, time, str(row.changes), row.error)
             self._output.record(row.record(event), _columns(cells), value=row.value_text)
 
     def disconnect(self, error: mxgateway.MxGatewayError) -> None:
-        """Write that the stream broke off."""
+        """Write a record that the stream failed."""
         if self._output.form in ("json", "jsonl"):
             self._note({"disconnect": describe(error).to_json()}, "")
 

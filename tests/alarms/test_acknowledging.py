@@ -26,7 +26,7 @@ from tests.peers.fault_proxy import FaultProxy
 
 Reply = proto.AcknowledgeAlarmReply
 OK = proto.ProtocolStatus(code=proto.ProtocolStatusCode.OK)
-DOUBT = "whether the alarm was acknowledged is not known"
+DOUBT = "it is unknown whether the alarm was acknowledged"
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ async def test_an_alarm_is_acknowledged_by_its_guid(
 @pytest.mark.parametrize(
     ("reference", "words"),
     [
-        ("Tank01.HiHi", "the alarm reference 'Tank01.HiHi' is no GUID and has no '!' behind a provider"),
+        ("Tank01.HiHi", "the alarm reference 'Tank01.HiHi' is not a GUID and has no '!' after a provider"),
         ("", "the alarm reference '' is empty"),
         (AlarmReference(), "has no provider"),
         (None, "reference is None"),
@@ -184,7 +184,7 @@ async def test_a_lost_reply_leaves_the_outcome_in_doubt_and_nothing_is_repeated(
         proxy.reset_all()
         with pytest.raises(MxGatewayTransportError) as caught:
             await call
-    assert in_words(caught.value, DOUBT, "look at the alarm's state before acknowledging again")
+    assert in_words(caught.value, DOUBT, "check the alarm's state before you acknowledge again")
     assert len(requests(gateway, "AcknowledgeAlarm")) == 1
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -9,6 +11,8 @@ import pytest
 
 from mxgateway import ActiveAlarm, AlarmTransition, Origin, Timestamp, proto
 from mxgateway.alarms.active_set import ActiveSet
+from mxgateway.alarms.changes import AlarmChange, AlarmChangeKind, merged
+from tests.rows import each_row
 
 Kind, State, Mode = proto.AlarmTransitionKind, proto.AlarmConditionState, proto.AlarmProviderMode
 NAME: Final = "Galaxy!Area1.Tank1.HiHi"
@@ -50,6 +54,29 @@ def test_a_snapshot_that_says_the_same_changes_nothing() -> None:
     alarms = [alarm("A"), alarm("B")]
     assert told(active.replace(alarms)) == [("raised", "A"), ("raised", "B")]
     assert active.replace([alarm("B"), alarm("A")]) == []
+
+
+def nan() -> float:
+    return math.inf - math.inf
+
+
+@each_row("value", [nan, lambda: [1.0, nan()], lambda: [[nan()], [2.0]]])
+@each_row("field", ["value", "limit"])
+def test_an_alarm_with_a_nan_is_not_changed_by_the_same_snapshot(value: Callable[[], Any], field: str) -> None:
+    active = ActiveSet()
+    active.replace([alarm("A", **{field: value()})])
+    assert active.replace([alarm("A", **{field: value()})]) == []
+    assert active.apply(transition(Kind.RAISE, alarm("A", **{field: value()}))) is None
+    assert told(active.replace([alarm("A", severity=1, **{field: value()})])) == [("changed", "A")]
+    assert told(active.replace([alarm("A", severity=1)])) == [("changed", "A")]
+
+
+def test_changes_of_a_nan_that_cancel_out_are_none() -> None:
+    before, after = alarm(limit=nan()), alarm(limit=nan())
+    there = AlarmChange(
+        kind=AlarmChangeKind.CHANGED, alarm=alarm(severity=1), before=before, origin=Origin.LIVE, transition=None
+    )
+    assert merged(there, replace(there, before=there.alarm, alarm=after)) is None
 
 
 def test_the_differences_of_a_snapshot_are_told_once_each() -> None:

@@ -23,7 +23,7 @@ from mxgateway import (
 )
 from mxgateway.alarms.active_set import ActiveSet
 from mxgateway.alarms.change_queue import ChangeQueue
-from mxgateway.alarms.weights import ORDINARY
+from mxgateway.alarms.memory_limits import ORDINARY
 from mxgateway.wire import encode
 from tests.alarms.test_active_set import Kind, State, alarm, transition
 from tests.peers.raw_peers import Http2Peer, Http2Server, grpc_message

@@ -14,7 +14,7 @@ from grpclib.const import Status
 
 from mxgateway import AlarmBoard, GatewayClient, MxGatewayError, MxGatewayTransportError, RecoveryOptions
 from mxgateway.simulator import SimulatedGateway
-from mxgateway.transport.backoff import Backoff
+from mxgateway.transport.calls.backoff import Backoff
 from tests.alarms.rig import CONNECTED, HI, HIHI, QUICK, RECOVERING, feeds
 from tests.client.support import connect, until
 from tests.peers.fault_proxy import FaultProxy

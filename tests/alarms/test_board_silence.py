@@ -79,7 +79,7 @@ async def test_a_snapshot_that_does_not_end_is_a_fault(
     gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script(gateway, monkeypatch, proto.AlarmFeedMessage(provider_status=gateway.alarms.provider_status()))
-    with pytest.raises(MxGatewayTimeoutError, match="has not told all active alarms"):
+    with pytest.raises(MxGatewayTimeoutError, match="has not sent the whole snapshot of active alarms"):
         async with client.alarm_board(stale_after=0.05):
             pytest.fail("the block was entered")
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway.alarms.active_set import ActiveSet
-from mxgateway.alarms.early import EarlyTransitions
+from mxgateway.alarms.early_transitions import EarlyTransitions
 from mxgateway.alarms.messages import ActiveAlarm, AlarmTransition
 from tests.alarms.test_active_set import Kind, alarm, at, transition
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import AlarmReference, MxGatewayInvalidRequestError
+from tests.rows import each_row
 
 GUID = UUID("01234567-89ab-cdef-0123-456789abcdef")
 
@@ -51,18 +52,18 @@ def test_a_name_is_split_at_the_first_mark_and_the_first_dot_behind_it(text: str
 BAD: dict[str, tuple[Any, str]] = {
     "nothing": ("", "is empty"),
     "white space": (" \t", "is empty"),
-    "a tag": ("Tank01.HiHi", "is no GUID and has no '!' behind a provider"),
+    "a tag": ("Tank01.HiHi", "is not a GUID and has no '!' after a provider"),
     "no provider": ("!Area1.HiHi", "has no provider before the '!'"),
-    "no group": ("Galaxy!.HiHi", "has no group behind the '!'"),
-    "nothing behind the mark": ("Galaxy!", "has no group behind the '!'"),
-    "no dot": ("Galaxy!Area1", "has no tag behind the group and a '.'"),
-    "no tag": ("Galaxy!Area1.", "has no tag behind the group and a '.'"),
-    "a GUID that is too short": (GUID.hex[:-1], "is no GUID"),
-    "a GUID with brackets that do not match": (f"{{{GUID})", "is no GUID"),
-    "a GUID with one bracket": (f"{GUID}}}", "is no GUID"),
-    "a GUID with hyphens elsewhere": ("0-1234567-89ab-cdef-0123-456789abcdef", "is no GUID"),
-    "a line break": ("Tank\n01", r"'Tank\n01' is no GUID"),
-    "a text of any length": ("x" * 100_000, "xxx...' is no GUID"),
+    "no group": ("Galaxy!.HiHi", "has no group after the '!'"),
+    "nothing behind the mark": ("Galaxy!", "has no group after the '!'"),
+    "no dot": ("Galaxy!Area1", "has no '.' and tag after the group"),
+    "no tag": ("Galaxy!Area1.", "has no '.' and tag after the group"),
+    "a GUID that is too short": (GUID.hex[:-1], "is not a GUID"),
+    "a GUID with brackets that do not match": (f"{{{GUID})", "is not a GUID"),
+    "a GUID with one bracket": (f"{GUID}}}", "is not a GUID"),
+    "a GUID with hyphens elsewhere": ("0-1234567-89ab-cdef-0123-456789abcdef", "is not a GUID"),
+    "a line break": ("Tank\n01", r"'Tank\n01' is not a GUID"),
+    "a text of any length": ("x" * 100_000, "xxx...' is not a GUID"),
     "a NUL character": ("Galaxy!Area1.\0", "reference is 'Galaxy!Area1.\\x00'"),
     "a lone surrogate": ("Galaxy!Area1.\ud800", "reference is"),
     "a number": (5, "reference is 5"),
@@ -71,7 +72,7 @@ BAD: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
+@each_row("name", BAD)
 def test_what_is_neither_is_refused_in_one_line(name: str) -> None:
     text, words = BAD[name]
     with pytest.raises(MxGatewayInvalidRequestError) as caught:

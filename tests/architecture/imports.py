@@ -29,6 +29,12 @@ def modules(*, generated: bool = False) -> dict[str, Path]:
     return found
 
 
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    """Return a source file, parsed."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(module: str, path: Path, *, at_top_only: bool = False, for_types: bool = False) -> set[str]:
     """Return the modules that a module imports at run time.
 
@@ -40,8 +46,8 @@ def imports(module: str, path: Path, *, at_top_only: bool = False, for_types: bo
     """
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     found = set()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree) if for_types else _nodes(tree, at_top_only):
+    parsed = tree(path)
+    for node in ast.walk(parsed) if for_types else _nodes(parsed, at_top_only):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

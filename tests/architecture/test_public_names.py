@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import mxgateway
+from tests.rows import each_row
 
 PUBLIC = [
     "ActiveAlarm",
@@ -62,6 +63,7 @@ PUBLIC = [
     "MxGatewayTimeoutError",
     "MxGatewayTlsError",
     "MxGatewayTransportError",
+    "MxGatewayUsageError",
     "MxGatewayWorkerError",
     "MxValueInput",
     "MxValueOutput",
@@ -111,7 +113,7 @@ def test_the_public_names_are_these() -> None:
     assert len(set(mxgateway.__all__)) == len(mxgateway.__all__)
 
 
-@pytest.mark.parametrize("name", PUBLIC)
+@each_row("name", PUBLIC)
 def test_a_public_name_resolves_and_is_listed(name: str) -> None:
     assert getattr(mxgateway, name) is not None
     assert name in dir(mxgateway)

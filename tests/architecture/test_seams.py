@@ -6,25 +6,25 @@ import ast
 import importlib
 import sys
 
-import pytest
-
 import mxgateway
-from tests.architecture.imports import PACKAGES, imports, modules
+from tests.architecture.imports import PACKAGES, imports, modules, tree
+from tests.rows import each_row
 
 SEAMS = {
     "betterproto": (
-        "mxgateway.wire.betterproto_seam", "mxgateway.wire.names", "mxgateway.generated", "mxgateway.contract",
+        "mxgateway.wire.messages.betterproto_seam", "mxgateway.wire.messages.names", "mxgateway.generated", "mxgateway.contract",
     ),
-    "grpclib": ("mxgateway.generated", "mxgateway.wire.codec", "mxgateway.transport.grpclib_seam", "mxgateway.simulator"),
-    "h2": ("mxgateway.transport.grpclib_seam", "mxgateway.simulator"),
-    "hpack": ("mxgateway.transport.grpclib_seam",),
+    "grpclib": ("mxgateway.generated", "mxgateway.wire.codec", "mxgateway.transport.http2.grpclib_seam", "mxgateway.simulator"),
+    "h2": ("mxgateway.transport.http2.grpclib_seam", "mxgateway.simulator"),
+    "hpack": ("mxgateway.transport.http2.grpclib_seam",),
     "click": ("mxgateway_cli",),
     "pytest_asyncio": ("mxgateway.testing",),
+    "PyInstaller": ("mxgateway.system.pyinstaller",),
 }  # fmt: skip
 """Each package that is not ours, and the modules that may import it."""
 
 
-@pytest.mark.parametrize("module", modules(generated=True))
+@each_row("module", modules(generated=True))
 def test_a_package_of_another_project_is_imported_behind_its_seam_only(module: str) -> None:
     found = {name.split(".")[0] for name in imports(module, modules(generated=True)[module])}
     foreign = found - set(PACKAGES) - sys.stdlib_module_names
@@ -35,7 +35,7 @@ def _may(module: str, package: str) -> bool:
     return any(module == place or module.startswith(f"{place}.") for place in SEAMS.get(package, ()))
 
 
-@pytest.mark.parametrize("place", sorted({place for places in SEAMS.values() for place in places}))
+@each_row("place", sorted({place for places in SEAMS.values() for place in places}))
 def test_a_seam_is_a_module_that_exists(place: str) -> None:
     assert any(name == place or name.startswith(f"{place}.") for name in modules(generated=True))
 
@@ -51,19 +51,19 @@ def test_no_module_needs_itself_to_be_loaded() -> None:
     assert needs == {}
 
 
-@pytest.mark.parametrize("module", [name for name in modules() if name.startswith("mxgateway_cli")])
+@each_row("module", [name for name in modules() if name.startswith("mxgateway_cli")])
 def test_the_command_line_reads_public_names_of_the_library_only(module: str) -> None:
     used = {
         node.attr
-        for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8")))
+        for node in ast.walk(tree(modules()[module]))
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "mxgateway"
     }
     assert used <= {*mxgateway.__all__, "__version__"}
 
 
-@pytest.mark.parametrize("module", [name for name in modules() if name.startswith("mxgateway_cli")])
+@each_row("module", [name for name in modules() if name.startswith("mxgateway_cli")])
 def test_the_command_line_imports_public_names_of_the_library_only(module: str) -> None:
-    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(modules()[module])):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "mxgateway":
             public = importlib.import_module(node.module or "")
             assert {alias.name for alias in node.names} <= set(getattr(public, "__all__", dir(public)))

@@ -27,10 +27,10 @@ DEFAULT_JSON: Final = Path("build/bench.json")
 
 
 class Suite:
-    """The themes, and what they share.
+    """The benchmark themes, and their shared state.
 
     Args:
-        settings: How much is measured.
+        settings: Sizes and repetitions.
         folder: For generated modules.
     """
 
@@ -67,7 +67,7 @@ class Suite:
 
 
 def environment() -> dict[str, Any]:
-    """Return where and with what the figures are measured."""
+    """Return the environment of the measurement."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "processor": _processor(),
@@ -93,7 +93,7 @@ def _load() -> float | None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what is asked for, print the table, write the JSON and return the exit code."""
+    """Run the requested themes, print the table, write the JSON and return the exit code."""
     options = _parse(arguments)
     settings = QUICK if options.quick else Settings()
     if options.rounds is not None:

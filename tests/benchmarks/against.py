@@ -1,7 +1,7 @@
 """Compares this source tree's client with another tree's: ``python -m tests.benchmarks.against ../before stream live``.
 
-Both clients take turns at one server, which is this tree's. A ratio below 1× says that this tree is worse; for memory, one above. Each
-client is run as its own tree's benchmarks run it, with this interpreter.
+Both clients alternate on one server, which is this tree's. A ratio below 1× means that this tree is worse; for memory,
+above 1×. Each client runs its own tree's benchmarks, with this interpreter.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def of_subscribe(settings: Settings, tree: Path) -> Iterator[Figure]:
 
 
 def of_live(settings: Settings, tree: Path) -> Iterator[Figure]:
-    """Yield the figures of events that come one by one."""
+    """Yield the figures of events that arrive one by one."""
     feed = Feed(settings.live_events, interval=live.INTERVAL)
     taken = measure(feed, _pair(stream.CONTENDERS["ours"], tree), settings.rounds)
     yield cpu_of("live-stream", "one event a millisecond, client's CPU for one of a stream", taken, OTHER)
@@ -71,7 +71,7 @@ def _pair(ours: Contender, tree: Path) -> Pair:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Compare what is asked for and print the table."""
+    """Compare the requested themes and print the table."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.against", description="Measure this source tree's client against another's."
     )

@@ -1,4 +1,4 @@
-"""The contract compiled for the others at the time of the benchmark: betterproto's own classes, and grpcio's generated modules."""
+"""Contract bindings for the other contenders, compiled on the fly: plain betterproto classes, and grpcio's modules."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ class StockContract:
     """The contract as plain betterproto classes, parsed and serialized by betterproto itself.
 
     Args:
-        folder: Where the modules are written; needed for the making only.
+        folder: Where the modules are written; only needed during construction.
     """
 
     def __init__(self, folder: Path) -> None:
         descriptors = FileDescriptorSet.FromString(compiling.CONTRACT.read_bytes())
         compiling.generate_stock(descriptors, folder, "stock_contract")
+        compiling.make_importable(folder)
         self.gateway: Any = compiling.import_package("stock_contract", "mxaccess_gateway.v1")
         self.galaxy: Any = compiling.import_package("stock_contract", "galaxy_repository.v1")
 

@@ -1,4 +1,4 @@
-"""Many tags at once: subscribed, read and written back in calls of 1,000, with every result and every event read."""
+"""Bulk calls of 1,000 tags: subscribe, read and write back, reading every result and every event."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Outcomes = Mapping[str, list[dict[str, float]]]
 
 
 def figures(settings: Settings, folder: Path, contenders: Mapping[str, Contender] = CONTENDERS) -> Iterator[Figure]:
-    """Yield the figures of bulks, ours beside one other contender's.
+    """Yield the bulk figures, ours beside one other contender's.
 
     Args:
-        settings: How many tags, how often.
+        settings: How many tags, and how often.
         folder: Where the list of tags is written.
         contenders: Ours, and the other one.
     """
@@ -46,7 +46,9 @@ def figures(settings: Settings, folder: Path, contenders: Mapping[str, Contender
 
 
 def _measure(server: Worker, contenders: Mapping[str, Contender], rounds: int, tags: Path, *, events: bool) -> Outcomes:
-    """Let the contenders take turns, each with a session of its own for each of its turns; the first outcome is of a fresh process and has the memory."""
+    """Alternate between the contenders, each turn in a new session.
+
+    The first outcome is from a fresh process and includes the memory."""
     outcomes: dict[str, list[dict[str, float]]] = {name: [] for name in contenders}
     with ExitStack() as stack:
         port = stack.enter_context(server).line()
@@ -74,7 +76,7 @@ def _rate(name: str, title: str, outcomes: Outcomes, operation: str, target: Tar
 
 def _cpu(name: str, outcomes: Outcomes, operation: str) -> Figure:
     (_, ours), (other_name, other) = ((name, _of(each, f"{operation}_cpu")) for name, each in outcomes.items())
-    # Microseconds for a tag are tenths of seconds for 100,000.
+    # Microseconds per tag are tenths of seconds for 100,000 tags.
     return compare(
         name, "… client's CPU for 100,000 tags", ours, other, other_name=other_name, measure="time", unit="s", scale=0.1
     )  # fmt: skip

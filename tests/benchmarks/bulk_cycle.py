@@ -1,4 +1,4 @@
-"""What is done with many tags, timed: the same bulks for every contender, on a session of its own."""
+"""The timed bulk operations, the same for every contender, in a session of its own."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tests.benchmarks.memory import Peak
 from tests.benchmarks.worker import Stopwatch
 
 PART: Final = 1000
-"""Entries of one call; this client's own."""
+"""Entries per call; this client's own chunk size."""
 USER_ID: Final = 0
 GLANCE: Final = 0.005
-"""Seconds between two looks at what has come of the events."""
+"""Seconds between two checks for the expected events."""
 
 
 class Client(Protocol):
-    """One client with an open session and a registration, for the time of a block.
+    """A client with an open session and a registration, as a context manager.
 
-    Whatever a call answers is read entry by entry, and a failed one raises AssertionError.
+    Every result is read entry by entry; a failed one raises AssertionError.
     """
 
     async def __aenter__(self) -> Self: ...
@@ -34,30 +34,30 @@ class Client(Protocol):
         """Subscribe to tags and return their item handles."""
 
     async def read(self, tags: list[str]) -> list[Any]:
-        """Read tags as an application wants them, with Python values and datetimes, and return the values."""
+        """Read tags as an application would, with Python values and datetimes, and return the values."""
 
     async def read_bulk(self, tags: list[str]) -> None:
-        """Read tags, and of each result the fields."""
+        """Read tags, and the fields of each result."""
 
     async def write(self, handles: list[int], values: list[Any]) -> None:
         """Write a value to each item."""
 
     async def events(self, *, data_changes: int = 0, completions: int = 0) -> None:
-        """Wait until so many events have come in all; a client without a stream does not wait."""
+        """Wait until this many events have arrived in total; a client without a stream does not wait."""
 
 
 def run(connect: Callable[[bool], Client], tags_file: str, *, events: bool, memory: bool) -> dict[str, float]:
-    """Subscribe, read, read again, and write back what was read.
+    """Subscribe, read, read again, and write back the values read.
 
     Args:
-        connect: Makes the client, with the session's event stream or without.
-        tags_file: Has a tag in each line.
-        events: A stream is read meanwhile, and an operation is over when the events that it causes have come.
-        memory: Watch the memory, which takes some time.
+        connect: Creates the client, with the session's event stream or without.
+        tags_file: A file with one tag per line.
+        events: Read a stream meanwhile; an operation ends when its events have arrived.
+        memory: Measure the memory, which takes some time.
 
     Returns:
-        Of each operation tags a second (`…_rate`) and microseconds of CPU for a tag (`…_cpu`); and of the memory where the cycle
-        began (`first`) and how far it was ever above that (`growth`), in bytes.
+        For each operation, tags per second (`…_rate`) and microseconds of CPU per tag (`…_cpu`); for memory, the bytes
+        at the start (`first`) and the largest increase (`growth`).
     """
     tags = Path(tags_file).read_text(encoding="utf-8").split()
     return asyncio.run(_run(connect, tags, events=events, memory=memory))
@@ -79,7 +79,7 @@ async def _run(connect: Callable[[bool], Client], tags: list[str], *, events: bo
             handles = await timed("subscribe", client.subscribe(tags), data_changes=len(tags))
             values = await timed("read", client.read(tags))
             await timed("read_bulk", client.read_bulk(tags))
-            if not events:  # from a server that gives the same handles to the entries of every call
+            if not events:  # the server returns the same handles in every call
                 handles = list(range(1, len(tags) + 1))
             await timed("write", client.write(handles, values), completions=len(tags))
     return outcome | {"first": peak.first, "growth": peak.growth}

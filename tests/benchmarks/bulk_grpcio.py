@@ -1,4 +1,4 @@
-"""`grpc.aio` with google.protobuf's C as a contender in bulk: the same by hand, in calls of as many entries."""
+"""`grpc.aio` with google.protobuf's C implementation as a bulk contender: the same calls, written by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This client as a contender in bulk."""
+"""This client as a bulk contender."""
 
 from __future__ import annotations
 

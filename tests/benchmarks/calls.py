@@ -1,4 +1,4 @@
-"""Unary calls, timed: the same two jobs for every contender."""
+"""Timed unary calls: the same two jobs for every contender."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ API_KEY: Final = "mxgw_bench_0123456789abcdef0123456789abcdef"
 CORRELATION_ID: Final = "5f0c1d9e7a3b4c2d8e6f"
 ITEM_DEFINITION: Final = "TankFarm01_Tank_017.Level3.PV"
 ITEM_HANDLE: Final = 17
-"""What the servers answer."""
+"""The item handle in the servers' replies."""
 TIMEOUT: Final = 10.0
 BULK_TIMEOUT: Final = 30.0
 CONCURRENCY: Final = 50
@@ -22,7 +22,7 @@ Call = Callable[[], Awaitable[None]]
 
 
 async def latency(call: Call, count: int) -> dict[str, float]:
-    """Call one after the other; return the median in seconds."""
+    """Call sequentially; return the median in seconds."""
     for _ in range(WARM_UP):
         await call()
     taken = []
@@ -34,7 +34,7 @@ async def latency(call: Call, count: int) -> dict[str, float]:
 
 
 async def throughput(call: Call, count: int) -> dict[str, float]:
-    """Call from `CONCURRENCY` tasks at once; return calls a second."""
+    """Call from `CONCURRENCY` tasks at once; return calls per second."""
     await asyncio.gather(*[call() for _ in range(CONCURRENCY)])
     left = iter(range(count))
     start = time.perf_counter()

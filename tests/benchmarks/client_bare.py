@@ -1,4 +1,4 @@
-"""The least that Python can do for an event: a protocol of asyncio that splits frames by hand, our decoder, and one task that is woken."""
+"""The minimum work per event in Python: an asyncio protocol that splits frames, our decoder, and one task."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any, Final
 
 from mxgateway import proto
-from mxgateway.transport import frames
+from mxgateway.transport.http2 import frames
 from mxgateway.wire import decode
 from tests.benchmarks import http2, worker
 
@@ -16,7 +16,7 @@ MESSAGE_HEADER: Final = 5
 
 
 class BareStream(asyncio.Protocol):
-    """One stream of events. No deadline, no bound, no status, no recovery: pings and settings are answered, and nothing else."""
+    """One event stream without deadline, limits, status or recovery; it only answers PING and SETTINGS."""
 
     def __init__(self) -> None:
         self.events: deque[Any] = deque()
@@ -49,7 +49,7 @@ class BareStream(asyncio.Protocol):
         self._wake()
 
     async def more(self) -> None:
-        """Return when bytes have come; for one task at a time."""
+        """Wait for bytes; only one task may wait."""
         self._waiter = asyncio.get_running_loop().create_future()
         await self._waiter
 
@@ -73,7 +73,7 @@ class BareStream(asyncio.Protocol):
 async def stream(port: int, events: int) -> dict[str, float]:
     """Read every event of a stream."""
     _, received = await asyncio.get_running_loop().create_connection(BareStream, "127.0.0.1", port)
-    await received.more()  # the server's settings: it is there
+    await received.more()  # the server's SETTINGS: it is ready
     count, waiting, watch = 0, received.events, worker.Stopwatch()
     received.start()
     while waiting or not received.over:

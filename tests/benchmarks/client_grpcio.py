@@ -1,4 +1,4 @@
-"""grpcio's clients as contenders, with google.protobuf's C: `grpc.aio`, the synchronous one, and its single-threaded variant."""
+"""grpcio's clients, with google.protobuf's C: `grpc.aio`, the sync client, and its single-threaded variant."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def stream_aio(events: int) -> dict[str, float]:
 
 
 async def subscribe_aio(events: int, tags: int) -> dict[str, float]:
-    """Do with `grpc.aio` by hand what a subscription does as long as nothing goes wrong, and read every event."""
+    """Do by hand with `grpc.aio` what a fault-free subscription does, and read every event."""
     async with grpc.aio.insecure_channel(ADDRESS) as channel:
         await channel.channel_ready()
         session_id, received = await _open_session(channel), events_of(channel)
@@ -103,7 +103,7 @@ def stream_sync(events: int, options: Iterable[tuple[str, Any]] = ()) -> dict[st
 
 
 async def galaxy(objects: int, attributes: int, page_size: int, *, memory: bool = False) -> dict[str, float]:
-    """Read every object of the galaxy with `grpc.aio` and keep none."""
+    """Read every object of the galaxy with `grpc.aio`, keeping none."""
     options = (("grpc.max_receive_message_length", -1),)
     async with grpc.aio.insecure_channel(ADDRESS, options=options) as channel:
         await channel.channel_ready()

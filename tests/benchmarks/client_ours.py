@@ -7,14 +7,14 @@ import sys
 from typing import Any, Final
 
 from mxgateway import Gap, GatewayClient, TagUpdate, proto
-from mxgateway.connecting import Opening
 from mxgateway.contract import Contract
+from mxgateway.transport.connecting.open_channel import Opening
 from tests.benchmarks import calls, worker
 from tests.benchmarks.memory import Memory, Peak
 
 PORT: Final = int(sys.argv[1])
 CONTRACT: Final = sys.argv[2] if len(sys.argv) > 2 else ""
-"""The file of the contract that is spoken; none for the built-in one."""
+"""The file of the contract to speak; empty for the built-in one."""
 SESSION_ID: Final = "session-0d9c2b64f5e84f7ab7f0b9a1c2d3e4f5"
 
 
@@ -24,7 +24,7 @@ def connect() -> Opening[GatewayClient]:
 
 
 async def stream(events: int) -> dict[str, float]:
-    """Read every event of a stream, as an application does it."""
+    """Read every event of a stream, as an application would."""
     async with connect() as client:
         session, count, watch = client.attach_session(SESSION_ID), 0, worker.Stopwatch()
         async with session.stream_events() as received:
@@ -35,7 +35,7 @@ async def stream(events: int) -> dict[str, float]:
 
 
 async def subscribe(events: int, tags: int) -> dict[str, float]:
-    """Read every update of a subscription, as an application does it."""
+    """Read every update of a subscription, as an application would."""
     async with connect() as client, client.subscribe(calls.tags(tags)) as updates:
         count, watch = 0, worker.Stopwatch()
         async for update in updates:
@@ -50,7 +50,7 @@ async def subscribe(events: int, tags: int) -> dict[str, float]:
 
 
 async def memory(warm_up: int) -> dict[str, float]:
-    """Read every event of a stream and watch the memory."""
+    """Read every event of a stream and measure the memory."""
     async with connect() as client:
         watched = Memory(warm_up)
         async with client.attach_session(SESSION_ID).stream_events() as received:
@@ -61,7 +61,7 @@ async def memory(warm_up: int) -> dict[str, float]:
 
 
 async def galaxy(objects: int, attributes: int, page_size: int, *, memory: bool = False) -> dict[str, float]:
-    """Read every object of the galaxy and keep none."""
+    """Read every object of the galaxy, keeping none."""
     async with connect() as client:
         count, watch = 0, worker.Stopwatch()
         with Peak(active=memory) as peak:

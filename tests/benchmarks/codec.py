@@ -1,4 +1,4 @@
-"""Bytes to messages and back, attribute reads and JSON: against betterproto as it is, and against google.protobuf's C."""
+"""Encoding, decoding, attribute reads and JSON: against plain betterproto and google.protobuf's C implementation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.benchmarks.bindings import StockContract
 from tests.benchmarks.harness import Figure, Settings, Target, compare, per_item, take_turns
 
 EVENTS: Final = 100
-"""Different events that are decoded, read and printed in turns."""
+"""Different events that are decoded, read and printed in rotation."""
 STOCK: Final = "betterproto"
 UPB: Final = "google.protobuf (C)"
 
@@ -128,6 +128,6 @@ def _versus(
 
 
 def _same(*encodings: bytes) -> None:
-    """Refuse to compare the speed of codecs that do not do the same."""
+    """Fail if the codecs produce different bytes."""
     if len(set(encodings)) != 1:
         raise AssertionError(f"the codecs disagree: {encodings!r}")

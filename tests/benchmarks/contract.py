@@ -1,4 +1,4 @@
-"""A contract that is bound at run time against the built-in one: the same messages, the numbers permuted within each of them."""
+"""A contract bound at run time against the built-in one: the same messages with permuted field numbers."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _codec(settings: Settings, bound: Contract) -> Iterator[Figure]:
 
 
 def _binding(settings: Settings, data: bytes) -> Figure:
-    """Return how long it takes until a client can speak a contract: loading, binding, and every message type that the main job needs."""
+    """Return the time to load a contract, bind it, and compile the main job's message types."""
     types = (
         proto.OpenSessionRequest, proto.OpenSessionReply, proto.MxCommandRequest, proto.MxCommandReply, proto.StreamEventsRequest,
         proto.MxEvent, proto.CloseSessionRequest, proto.CloseSessionReply,
@@ -86,7 +86,7 @@ def _binding(settings: Settings, data: bytes) -> Figure:
 
 
 def _stream(settings: Settings, file: Path) -> Iterator[Figure]:
-    """Yield the event stream end to end: two servers and two clients, of each one by either contract."""
+    """Yield the end-to-end event stream figures: two servers and two clients, one of each per contract."""
     events = settings.stream_events
     cpu: dict[str, list[float]] = {"builtin": [], "bound": []}
     with ExitStack() as stack:

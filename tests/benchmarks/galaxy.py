@@ -1,4 +1,4 @@
-"""The whole galaxy, page by page: beside `grpc.aio` that does it by hand, beside betterproto that only decodes the same pages, and how much memory it takes."""
+"""The whole galaxy, page by page: against hand-written `grpc.aio` and betterproto's decoding alone, and its memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.benchmarks.worker import Worker
 AIO: Final = "grpc.aio"
 STOCK: Final = "betterproto, decoding alone"
 CONTENDERS: Final = {"ours": "client_ours", AIO: "client_grpcio"}
-"""The program of each."""
+"""The program of each contender."""
 
 Outcomes = Mapping[str, list[dict[str, float]]]
 
@@ -34,7 +34,7 @@ def figures(settings: Settings, stock: StockContract) -> Iterator[Figure]:
 
 
 def _memory(settings: Settings, port: str) -> Iterator[Figure]:
-    """Yield what a fresh process needs for all objects, none of which is kept."""
+    """Yield the memory of a fresh process that reads all objects and keeps none."""
     for page_size in settings.galaxy_pages:
         with Worker(CONTENDERS["ours"], port) as client:
             outcome = client.ask("galaxy", **_question(settings, page_size), memory=True)
@@ -62,7 +62,7 @@ def _read(settings: Settings, clients: Mapping[str, Worker], page_size: int) -> 
 
 
 def _against_stock(settings: Settings, ours: Worker, stock: StockContract) -> Figure:
-    """Return all of it through this client, against betterproto's decoding of as many bytes: of a part, and reckoned up."""
+    """Return the full read by this client against betterproto's decoding, which is extrapolated from a part."""
     part = min(settings.galaxy_pages)
     page = samples.hierarchy_page(part, settings.galaxy_attributes)
     shares = settings.galaxy_objects / part
@@ -120,7 +120,7 @@ def _label(settings: Settings, page_size: int) -> str:
 
 
 def _compared(name: str, title: str, outcomes: Outcomes, result: str, unit: str, scale: float) -> Figure:
-    # The first outcome is of a process that warms up.
+    # The first outcome is from a warm-up.
     ours, other = ([outcome[result] for outcome in outcomes[each][1:]] for each in ("ours", AIO))
     measure = "rate" if result == "rate" else "time"
     return compare(name, title, ours, other, other_name=AIO, measure=measure, unit=unit, scale=scale)

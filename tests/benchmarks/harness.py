@@ -1,4 +1,4 @@
-"""What every benchmark is made of: samples taken in turns, medians, and figures that know their target."""
+"""The building blocks of the benchmarks: alternating samples, medians, and figures with targets."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ clock: Final = time.perf_counter
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is measured."""
+    """Sizes and repetitions."""
 
     rounds: int = 9
-    """Samples of each contender; the figures are their medians."""
+    """Samples per contender; figures are medians."""
     sample_seconds: float = 0.02
-    """The least that a sample of a function takes."""
+    """Minimum duration of a function's sample."""
     write_entries: int = 1000
     page_objects: int = 500
     page_attributes: int = 20
     stream_events: int = 30_000
-    """Events of one stream."""
+    """Events per stream."""
     live_events: int = 700
-    """Events of one stream on which they come one by one, a millisecond apart."""
+    """Events per paced stream, one every millisecond."""
     memory_events: int = 1_000_000
     bulk_tags: int = 100_000
-    """Tags that are subscribed, read and written in bulk."""
+    """Tags subscribed, read and written in bulk."""
     galaxy_objects: int = 100_000
     galaxy_attributes: int = 10
-    """Of each object."""
+    """Attributes per object."""
     galaxy_pages: tuple[int, int] = (5000, 500)
-    """Objects of a page: the most, and what a gateway gives unless told; the first is a multiple of the second."""
+    """Page sizes: the largest, and the gateway's default; the first is a multiple of the second."""
     latency_calls: int = 400
-    """Unary calls one after the other."""
+    """Sequential unary calls."""
     rate_calls: int = 2000
     """Unary calls at concurrency 50."""
 
     @property
     def few_rounds(self) -> int:
-        """Rounds of what takes long."""
+        """Rounds of slow benchmarks."""
         return max(1, (self.rounds + 2) // 3)
 
 
@@ -55,19 +55,19 @@ QUICK: Final = Settings(
     memory_events=3000, bulk_tags=40, galaxy_objects=70, galaxy_attributes=2, galaxy_pages=(20, 5),
     latency_calls=10, rate_calls=60,
 )  # fmt: skip
-"""Sizes that show that everything runs, and nothing else."""
+"""Minimal sizes, to check that everything runs."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A bound that a figure must keep."""
+    """A limit that a figure must meet."""
 
     limit: float
     unit: str = "×"
     at_least: bool = True
 
     def met_by(self, value: float) -> bool:
-        """Return whether a value keeps the bound."""
+        """Return whether a value meets the limit."""
         return value >= self.limit if self.at_least else value <= self.limit
 
     def __str__(self) -> str:
@@ -77,21 +77,21 @@ class Target:
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table."""
+    """One row of the table."""
 
     name: str
     title: str
     unit: str
-    """Of `ours` and `other`."""
+    """The unit of `ours` and `other`."""
     ours: float
     other: float | None
     other_name: str
     value: float
-    """What is compared with the target: a ratio, or `ours` itself where there is nothing to compare with."""
+    """The value compared with the target: a ratio, or `ours` itself if there is nothing to compare with."""
     target: Target | None = None
-    """None for a figure that is for information."""
+    """None for an informational figure."""
     ratios: tuple[float, ...] = ()
-    """Of each round."""
+    """The ratio of each round."""
 
     @property
     def verdict(self) -> str:
@@ -105,7 +105,7 @@ class Figure:
 
 
 def take_turns(samples: Mapping[str, Sample], rounds: int) -> dict[str, list[float]]:
-    """Return each contender's samples, after one that does not count; in every round another contender begins."""
+    """Return each contender's samples, without a first warm-up; the starting contender rotates."""
     taken: dict[str, list[float]] = {name: [] for name in samples}
     names = list(samples)
     for sample in samples.values():
@@ -118,7 +118,7 @@ def take_turns(samples: Mapping[str, Sample], rounds: int) -> dict[str, list[flo
 
 
 def per_item(function: Callable[[Any], Any], items: Sequence[Any], seconds: float) -> Sample:
-    """Return a sample of the seconds that `function` takes for one of `items`; each is used, over and over for at least `seconds`."""
+    """Return a sample of the seconds per item; `function` is called on all items, repeatedly for at least `seconds`."""
 
     def sample() -> float:
         passes, start = 0, clock()
@@ -145,18 +145,19 @@ def compare(
     scale: float = 1.0,
     target: Target | None = None,
 ) -> Figure:
-    """Return the figure for samples that were taken in turns.
+    """Return the figure for alternating samples.
 
     Args:
-        name: Stands for the figure in the JSON.
+        name: The figure's name in the JSON.
         title: What is measured.
-        ours: Our samples, one for each round.
-        other: The other contender's samples of the same rounds.
-        other_name: Who that is.
-        measure: "time" gives how many times faster we are, "rate" how many times more we do, "share" what we take of the other's time.
-        unit: Of the samples, once they are multiplied by `scale`.
-        scale: From the samples to `unit`.
-        target: What the median of the rounds' ratios must keep.
+        ours: Our samples, one per round.
+        other: The other contender's samples in the same rounds.
+        other_name: The other contender.
+        measure: "time" for how many times faster we are, "rate" for how many times more we do, "share" for our share of
+            the other's time.
+        unit: The unit of the samples after multiplication by `scale`.
+        scale: The factor from the samples to `unit`.
+        target: The limit for the median of the rounds' ratios.
     """
     ratios = [b / a if measure == "time" else a / b for a, b in zip(ours, other, strict=True)]
     return Figure(

@@ -1,4 +1,4 @@
-"""As much HTTP/2 as a client needs that only starts one stream of events: bytes to send, and frames to split."""
+"""The minimal HTTP/2 for a client with one event stream: bytes to send, and frames to split."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from mxgateway.transport import frames
+from mxgateway.transport.http2 import frames
 
 WINDOW: Final = 2**30
-"""What a server may send without a word from the client: more than any stream here."""
+"""The initial window for the server: larger than any stream here."""
 STREAM: Final = 1
 _DEFAULT_WINDOW: Final = 65_535
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -28,12 +28,12 @@ Frame = tuple[int, int, bytes]
 
 
 def frame(kind: int, flags: int, stream_id: int, payload: bytes) -> bytes:
-    """Return a frame as it is sent."""
+    """Return an encoded frame."""
     return struct.pack("!HBBBL", len(payload) >> 8, len(payload) & 255, kind, flags, stream_id) + payload
 
 
 def opening() -> bytes:
-    """Return what opens a connection, with a window that never holds the server back."""
+    """Return the connection preface, with a window that never limits the server."""
     settings = frame(frames.SETTINGS, 0, 0, struct.pack("!HL", _INITIAL_WINDOW_SIZE, WINDOW))
     return _PREFACE + settings + frames.window_update(0, WINDOW - _DEFAULT_WINDOW)
 
@@ -56,13 +56,13 @@ def reply_due(kind: int, flags: int, payload: bytes) -> bytes:
 
 
 class Splitter:
-    """Splits what a socket brings into frames."""
+    """Splits received bytes into frames."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def frames_of(self, data: bytes) -> Iterator[Frame]:
-        """Yield the frames that are complete with `data`; what is left waits for the next bytes."""
+        """Yield the frames completed by `data`; the rest waits for more bytes."""
         buffer = self._rest + data if self._rest else data
         position, size = 0, len(buffer)
         while size - position >= frames.HEADER_SIZE:

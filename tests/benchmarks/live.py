@@ -1,4 +1,4 @@
-"""Events that come one by one, as most plants send them: the client's CPU for each, with the waking that it costs."""
+"""Events that arrive one by one, as in most plants: the client's CPU per event, wake-ups included."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ STREAM: Final = {"ours": CONTENDERS["ours"], AIO: CONTENDERS[AIO], BARE: Contend
 INTERVAL: Final = 0.001
 FAST_INTERVAL: Final = 0.0002
 FAST_EVENTS: Final = 3
-"""How many times as many events a stream has when they come fast, so that it is not too short."""
+"""How many times longer a fast stream is, to run long enough."""
 
 
 @dataclass(frozen=True)
 class Regime:
-    """How events come, and what the figures are called."""
+    """How events arrive, and the names of the figures."""
 
     name: str
     title: str
@@ -33,7 +33,7 @@ class Regime:
 
 
 def figures(settings: Settings) -> Iterator[Figure]:
-    """Yield the figures of events that come one by one."""
+    """Yield the figures of events that arrive one by one."""
     events, rounds = settings.live_events, settings.rounds
     yield from _figures(Regime("live", "one event a millisecond", INTERVAL, events, rounds, with_targets=True))
     yield from _figures(

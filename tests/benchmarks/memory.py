@@ -1,4 +1,4 @@
-"""Resident memory of this process over a long stream, and the figure about it."""
+"""Resident memory of this process over a long stream, and its figure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STATM: Final = Path("/proc/self/statm")
 
 
 def resident_bytes() -> int:
-    """Return the resident memory now; where only its peak is known, the peak; where nothing is, 0."""
+    """Return the current resident memory, else its peak, else 0, as available."""
     if _STATM.exists():
         return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     if importlib.util.find_spec("resource") is None:
@@ -35,7 +35,7 @@ class Memory:
     """Samples the resident memory while events are counted.
 
     Args:
-        warm_up: Events until the first sample; by then every buffer and table has been in use.
+        warm_up: Events before the first sample; by then every buffer and table is in use.
     """
 
     STEP: Final = 1000
@@ -47,7 +47,7 @@ class Memory:
         self._first = self._highest = 0
 
     def count(self) -> None:
-        """Take note of an event."""
+        """Count an event."""
         self._events += 1
         if self._events == self._warm_up:
             self._first = self._highest = resident_bytes()
@@ -55,15 +55,15 @@ class Memory:
             self._highest = max(self._highest, resident_bytes())
 
     def outcome(self) -> dict[str, float]:
-        """Return the events, the memory after the warm-up, and how far it has ever been above that."""
+        """Return the events, the memory after the warm-up, and its largest increase since."""
         return {"events": self._events, "first": self._first, "growth": self._highest - self._first}
 
 
 class Peak:
-    """Watches the resident memory of a block, in a thread of its own.
+    """Monitors the resident memory during a block, in a separate thread.
 
     Args:
-        active: False watches nothing.
+        active: False monitors nothing.
     """
 
     PERIOD: Final = 0.002
@@ -71,13 +71,13 @@ class Peak:
 
     def __init__(self, *, active: bool = True) -> None:
         self.first = self._highest = 0
-        """The memory in bytes when the block began."""
+        """The memory in bytes at the start of the block."""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch) if active else None
 
     @property
     def growth(self) -> int:
-        """How far the memory was ever above the first, in bytes."""
+        """The largest increase over the first sample, in bytes."""
         return self._highest - self.first
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""A schedule for messages: one in each interval, as a plant's values come."""
+"""Sends messages on a fixed schedule, as values arrive from a plant."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 
 class Pace:
-    """Holds messages back until each is due. The schedule is absolute: a late message does not shift the next ones.
+    """Delays messages until they are due. The schedule is absolute: a late message does not delay later ones.
 
     Args:
         interval: Seconds from one message to the next.
-        clock: Seconds that only go on.
-        sleep: Waits so many seconds.
+        clock: A monotonic clock in seconds.
+        sleep: Sleeps for some seconds.
     """
 
     def __init__(
@@ -23,7 +23,7 @@ class Pace:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.late = 0
-        """Messages that went when the next one was due already."""
+        """Messages sent when the next one was already due."""
         self.sent = 0
         self._interval, self._clock, self._sleep = interval, clock, sleep
 

@@ -1,4 +1,4 @@
-"""A simulated gateway with as many tags as are asked for, in a process of its own, until its stdin ends."""
+"""A simulated gateway with a given number of tags, in a separate process, until stdin ends."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import threading
 from typing import Final
 
 from mxgateway.simulator import Plant, SimulatedGateway, SimulatedKey, SimulatorOptions, generated_plant
-from mxgateway.simulator.plant_model import reference
+from mxgateway.simulator.plant.model import reference
 from tests.benchmarks import calls
 
 ATTRIBUTES: Final = 2
-"""Of each object: a counter, and one of eight types in turn; a plain write may write both."""
+"""Attributes per object: a counter, and one of eight types in rotation; plain writes may write both."""
 STILL: Final = 86_400.0
-"""Seconds between two values of the counters: only the client's writes change anything."""
+"""Seconds between two values of the counters: only the client's writes change values."""
 
 
 def plant_of(tags: int) -> Plant:
-    """Return a plant with at least that many tags, always the same."""
-    # One object in a hundred is an area, the platform or the engine, which have no attributes.
+    """Return a plant with at least this many tags, always the same."""
+    # One object in a hundred is an area, the platform or an engine, without attributes.
     return generated_plant(tags // ATTRIBUTES * 102 // 100 + 8, ATTRIBUTES, interval=STILL)
 
 
@@ -35,11 +35,11 @@ def tags_of(plant: Plant, count: int) -> list[str]:
 
 async def serve(tags: int) -> None:
     """Serve a plant and print the port."""
-    # The queue holds the events of one whole bulk: how quick a client takes them is measured, and none is to lose its session for it.
+    # The queue holds the events of a whole bulk: the speed of clients is measured, and none must lose its session.
     options = SimulatorOptions(event_queue_limit=4 * tags)
     key = SimulatedKey.parse(calls.API_KEY)
     async with SimulatedGateway(plant=plant_of(tags), api_keys=[key], options=options) as gateway:
-        gc.disable()  # for both clients: going through a plant of this size is a quarter of the time, and of Python's making
+        gc.disable()  # for both clients: scanning a plant of this size would take a quarter of the time
         print(gateway.port, flush=True)
         await gateway.serve_forever()
 

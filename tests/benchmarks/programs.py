@@ -1,4 +1,4 @@
-"""Whole processes: what an import, `mxgw-py version` and a program's first call take, beside the same on grpcio."""
+"""Whole processes: the time of an import, of `mxgw-py version` and of a first call, compared with grpcio."""
 
 from __future__ import annotations
 
@@ -132,13 +132,13 @@ def _command_line() -> list[str]:
 
 
 def _environment(grpcio_modules: Path) -> Mapping[str, str]:
-    """Return an environment in which everything is compiled once, as an installer does it, whatever this process was told."""
+    """Return an environment with compiled bytecode, as after an installation, whatever this process's settings."""
     kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "PYTHONPATH": str(grpcio_modules), "PYTHONPYCACHEPREFIX": str(grpcio_modules / "bytecode")}
 
 
 def _process(command: Sequence[str], grpcio_modules: Path) -> Sample:
-    """Return a sample of the seconds that a process lives."""
+    """Return a sample of a process's lifetime in seconds."""
 
     def sample() -> float:
         start = clock()
@@ -151,7 +151,7 @@ def _process(command: Sequence[str], grpcio_modules: Path) -> Sample:
 
 
 def _until_reply(command: Sequence[str], grpcio_modules: Path, ends: list[float]) -> Sample:
-    """Return a sample of the seconds until a process prints a line; those until it ends go to `ends`."""
+    """Return a sample of the seconds until a process prints a line; the seconds until it ends are added to `ends`."""
 
     def sample() -> float:
         start = clock()

@@ -1,4 +1,4 @@
-"""What is measured on: messages as a busy plant and a real galaxy have them, made by google.protobuf or by either betterproto."""
+"""Sample messages like a busy plant's and a real galaxy's, made by google.protobuf or either betterproto."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import mxgateway.contract
 from mxgateway import proto, wire
-from tests.peers.grpcio_gateway import ok_status, protocol_status, serialize
+from tests.peers.grpcio_sessions import ok_status, protocol_status, serialize
 from tests.peers.protobuf_messages import shipped_contract
 
 SESSION_ID: Final = "session-0d9c2b64f5e84f7ab7f0b9a1c2d3e4f5"
@@ -19,7 +19,7 @@ contract: Any = shipped_contract()
 
 
 def events(items: int = ITEMS) -> Iterator[bytes]:
-    """Yield OnDataChange events without end: a double each, quality good, times with MXAccess's 100 ns digit, the sequence counting from 1."""
+    """Yield endless OnDataChange events: doubles of good quality, times with a 100 ns digit, sequences from 1."""
     event = contract.MxEvent(
         family=contract.number("MX_EVENT_FAMILY_ON_DATA_CHANGE"),
         session_id=SESSION_ID,
@@ -43,7 +43,7 @@ def events(items: int = ITEMS) -> Iterator[bytes]:
 
 
 def by_contract(contract_file: Path, events: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield events by another contract of the same names."""
+    """Convert events to another contract with the same names."""
     bound = mxgateway.contract.Contract.load(contract_file)
     return (bound.encode(wire.decode(proto.MxEvent, event)) for event in events)
 
@@ -63,11 +63,11 @@ def register_reply() -> bytes:
 
 
 def bulk_reply(arm: str, entries: int) -> bytes:
-    """Return the reply to a bulk in which every entry has succeeded.
+    """Return the reply to a bulk command in which every entry succeeded.
 
     Args:
         arm: subscribe_bulk, read_bulk or write_bulk.
-        entries: How many results there are. Those of read_bulk have doubles and integers by turns.
+        entries: The number of results. Those of read_bulk alternate between doubles and integers.
     """
     reply = _ok_reply(arm.upper())
     results = getattr(reply, arm).results
@@ -105,7 +105,7 @@ def _ok_reply(kind: str) -> Any:
 
 
 def command_reply(request: bytes) -> tuple[bytes, bool]:
-    """Return the reply to any of the commands that a subscription is made of, and whether it was SubscribeBulk, whose items have the handles from 1 on."""
+    """Return the reply to a command of a subscription, and whether it was SubscribeBulk, whose handles start at 1."""
     command = contract.MxCommandRequest.FromString(request).command
     reply = contract.MxCommandReply(
         session_id=SESSION_ID, kind=command.kind, protocol_status=protocol_status("OK"), hresult=0
@@ -143,7 +143,7 @@ def open_session_reply() -> bytes:
 
 
 def page_end(token: str, total: int) -> bytes:
-    """Return the fields of a DiscoverHierarchyReply besides its objects; what goes before may be any objects."""
+    """Return the fields of a DiscoverHierarchyReply that follow its objects."""
     return serialize(contract.DiscoverHierarchyReply(next_page_token=token, total_object_count=total))
 
 
@@ -157,8 +157,8 @@ def page_objects(first: int, objects: int, attributes: int) -> bytes:
 
     Args:
         first: The number of the first one.
-        objects: How many.
-        attributes: Of each.
+        objects: The number of objects.
+        attributes: Attributes per object.
     """
     page = contract.DiscoverHierarchyReply()
     for number in range(first, first + objects):
@@ -188,11 +188,11 @@ def page_objects(first: int, objects: int, attributes: int) -> bytes:
 
 
 def write_bulk(module: Any, entries: int) -> Any:
-    """Return a WriteBulk request as a caller makes it: doubles and integers by turns.
+    """Return a WriteBulk request as a caller builds it: doubles and integers alternate.
 
     Args:
-        module: Where the message classes are: our bindings, or betterproto's own.
-        entries: How many values are written.
+        module: The module of the message classes: our bindings, or betterproto's own.
+        entries: The number of values.
     """
     return module.MxCommandRequest(
         session_id=SESSION_ID,

@@ -1,11 +1,11 @@
-"""Programs that stream events and answer unary calls with grpcio, in a process of their own, until their stdin ends.
+"""Servers on grpcio that stream events and answer unary calls, in separate processes, until stdin ends.
 
-grpcio's own Python servers send some 15,000 to 25,000 messages a second, less than what the clients that are compared can take, and so measure
-themselves. `core` is the same C core without grpcio's Python server in front of it: the calls that the server would make, one after the other,
-in one thread, on bytes that were made before. Each message is sent, framed and flushed by the C core on its own, as ASP.NET's server does
-it. `coalesced` differs in one thing: it tells the C core that more is to come, so that it packs messages into
-large frames. `aio` is the faster of grpcio's own servers. With an interval, a stream's messages go on a schedule, and behind each stream a line
-of JSON tells how many went late.
+grpcio's own Python servers send about 15,000 to 25,000 messages a second, less than the compared clients can handle, so
+they would measure themselves. `core` is the same C core without grpcio's Python server: it makes the calls that the
+server would make, sequentially in one thread, with prepared bytes. The C core sends, frames and flushes each message
+separately, as ASP.NET's server does. `coalesced` differs in one point: it tells the C core that more messages follow,
+so that it packs them into large frames. `aio` is the faster of grpcio's own servers. With an interval, messages are
+paced, and after each stream a line of JSON reports how many were late.
 """
 
 from __future__ import annotations
@@ -39,10 +39,12 @@ Handler = Callable[[], Call]
 
 
 class CoreServer:
-    """grpcio's C core, driven directly: a call is a generator of operations that is resumed when they are done. One that yields None waits for `release`.
+    """grpcio's C core, driven directly.
+
+    A call is a generator of operations that is resumed when they complete. One that yields None waits for `release`.
 
     Args:
-        handlers: By method path.
+        handlers: Handlers by method path.
     """
 
     def __init__(self, handlers: dict[bytes, Handler]) -> None:
@@ -55,11 +57,11 @@ class CoreServer:
         self._server.start()
 
     def handle(self, path: bytes, handler: Handler) -> None:
-        """Let another handler answer a method."""
+        """Set the handler of a method."""
         self._handlers[path] = handler
 
     def serve(self) -> None:
-        """Serve for ever."""
+        """Serve forever."""
         self._await_call()
         while True:
             event = self._queue.poll()
@@ -72,7 +74,7 @@ class CoreServer:
                 self._go_on(call, generator, event)
 
     def release(self) -> None:
-        """Let the calls go on that wait."""
+        """Resume the waiting calls."""
         held, self._held = self._held, []
         for call, generator in held:
             self._go_on(call, generator, None)
@@ -108,7 +110,7 @@ def _answer(reply: bytes) -> Handler:
 
 
 def _answer_command() -> Call:
-    """Answer a bulk, of which every entry has succeeded, or Register."""
+    """Answer Register, or a bulk in which every entry succeeded."""
     received = yield (cygrpc.ReceiveMessageOperation(0),)
     request = samples.contract.MxCommandRequest.FromString(received.batch_operations[0].message())
     arm = request.command.WhichOneof("payload")
@@ -140,7 +142,7 @@ def _stream(messages: Callable[[], Iterable[bytes]], flags: int) -> Handler:
 
 
 def _commands(subscribed: Callable[[], None]) -> Handler:
-    """Answer the commands of a subscription; `subscribed` is called behind the reply to SubscribeBulk."""
+    """Answer the commands of a subscription; `subscribed` is called after the reply to SubscribeBulk."""
 
     def handle() -> Call:
         received = yield (cygrpc.ReceiveMessageOperation(0),)
@@ -153,7 +155,7 @@ def _commands(subscribed: Callable[[], None]) -> Handler:
 
 
 def _held_stream(messages: Callable[[], Iterable[bytes]], flags: int) -> Handler:
-    """Stream once tags are subscribed to, and stay open until the client is gone."""
+    """Stream after tags have been subscribed, and stay open until the client disconnects."""
 
     def handle() -> Call:
         yield cygrpc.ReceiveMessageOperation(0), cygrpc.SendInitialMetadataOperation(None, 0)
@@ -169,7 +171,7 @@ def _held_stream(messages: Callable[[], Iterable[bytes]], flags: int) -> Handler
 
 
 def run_core(messages: Callable[[], Iterable[bytes]], flags: int, *, subscribed: bool) -> None:
-    """Serve with the C core alone; `subscribed` streams begin when tags are subscribed to, and stay open."""
+    """Serve with the C core alone; `subscribed` streams start when tags are subscribed, and stay open."""
     server = CoreServer(
         {
             f"/{SERVICE}/OpenSession".encode(): _answer(samples.open_session_reply()),
@@ -199,7 +201,7 @@ def run_bulk() -> None:
 
 
 def run_galaxy(objects: int, attributes: int) -> None:
-    """Serve the pages of a galaxy with the C core alone. All objects are made before; a page is cut from them when it is asked for."""
+    """Serve the pages of a galaxy with the C core alone, from objects encoded in advance."""
     made = [samples.page_objects(number, 1, attributes) for number in range(objects)]
 
     def answer() -> Call:
@@ -232,7 +234,7 @@ async def run_aio(messages: Callable[[], Iterable[bytes]]) -> None:
 
 
 def _paced(messages: Iterable[bytes], interval: float) -> Iterable[bytes]:
-    """Yield messages on a schedule and print how it was kept. Between two of them the server does nothing else."""
+    """Yield messages on a schedule and print how many were late; the server does nothing else in between."""
     pace = Pace(interval)
     yield from pace.of(messages)
     print(json.dumps({"late": pace.late, "sent": pace.sent}), flush=True)

@@ -1,4 +1,4 @@
-"""The contract with its numbers permuted within each message, among tags of one length: messages of the same size in another order."""
+"""The contract with field numbers permuted among tags of equal length: messages of the same size, in another order."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mxgateway.contract import own_descriptor_set
 
 SEED: Final = 1
 ONE_BYTE: Final = 15
-"""The largest number whose tag has one byte."""
+"""The largest field number with a one-byte tag."""
 
 
 def shuffled(seed: int = SEED) -> bytes:
-    """Return the contract as a FileDescriptorSet; the same seed gives the same one."""
+    """Return the contract as a FileDescriptorSet, determined by the seed."""
     chance = Random(seed)
     files = FileDescriptorSet.FromString(own_descriptor_set())
     for file in files.file:
@@ -28,7 +28,7 @@ def shuffled(seed: int = SEED) -> bytes:
 def _shuffle(message: Any, chance: Random) -> None:
     message.ClearField("reserved_range")
     if not message.options.map_entry:
-        for few in (True, False):  # numbers whose tags have one byte, and the others
+        for few in (True, False):  # numbers with one-byte tags, and the others
             fields = [field for field in message.field if (field.number <= ONE_BYTE) == few]
             numbers = chance.sample([field.number for field in fields], len(fields))
             for field, number in zip(fields, numbers, strict=True):

@@ -1,4 +1,4 @@
-"""A client that takes a stream's bytes and throws them away: what a server can send at most."""
+"""A client that discards a stream's bytes: shows the most that a server can send."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import socket
 import sys
 from typing import Final
 
-from mxgateway.transport import frames
+from mxgateway.transport.http2 import frames
 from tests.benchmarks import http2, worker
 
 ADDRESS: Final = ("127.0.0.1", int(sys.argv[1]))
 
 
 def stream(events: int) -> dict[str, float]:
-    """Take a whole stream; a window of 1 GiB never holds the server back."""
+    """Read a whole stream; a window of 1 GiB never limits the server."""
     with socket.create_connection(ADDRESS) as sock:
         sock.sendall(http2.opening())
         watch = worker.Stopwatch()

@@ -1,4 +1,4 @@
-"""Event streams from end to end: every client reads tag, value, quality and source time of every event, one event a message."""
+"""End-to-end event streams: every client reads tag, value, quality and source time of each event."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ CONTENDERS: Final = {
 
 @dataclass(frozen=True)
 class Feed:
-    """What a server sends on every stream."""
+    """What a server sends on each stream."""
 
     events: int
     server: str = "core"
     """One of `servers.KINDS`."""
     tags: int | None = None
-    """What the contenders subscribe to; None where the stream is all there is."""
+    """Tags that the contenders subscribe to; None for a bare stream."""
     interval: float | None = None
-    """Seconds from one event to the next; None for all at once."""
+    """Seconds between two events; None for no pacing."""
 
     @property
     def options(self) -> list[str]:
@@ -48,20 +48,20 @@ class Feed:
 
     @property
     def question(self) -> dict[str, int]:
-        """Return what a contender's job is told."""
+        """Return the arguments of a contender's job."""
         return {"events": self.events} if self.tags is None else {"events": self.events, "tags": self.tags}
 
 
 @dataclass(frozen=True)
 class Taken:
-    """Samples of every contender at one server."""
+    """Samples of every contender on one server."""
 
     rates: Mapping[str, list[float]]
-    """Events a second."""
+    """Events per second."""
     cpu: Mapping[str, list[float]]
-    """Microseconds of the client's CPU, of all its threads, for an event."""
+    """Microseconds of the client's CPU per event, over all its threads."""
     late: list[float]
-    """Shares of the sends that went late, of every stream with an interval."""
+    """The share of late messages in each paced stream."""
 
 
 def figures(settings: Settings) -> Iterator[Figure]:
@@ -73,7 +73,7 @@ def figures(settings: Settings) -> Iterator[Figure]:
 
 
 def usable_cores() -> tuple[int, int] | None:
-    """Return two cores to bind a server and a client to; None where that is not possible."""
+    """Return two cores to pin a server and a client to; None if that is not possible."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     cores = sorted(os.sched_getaffinity(0))
@@ -117,13 +117,13 @@ def _some(*names: str) -> dict[str, Contender]:
 def measure(
     feed: Feed, contenders: Mapping[str, Contender], rounds: int, cores: tuple[int, int] | None = None
 ) -> Taken:
-    """Let contenders take turns at one server, each in a process of its own.
+    """Alternate between contenders on one server, each in a separate process.
 
     Args:
         feed: What the server sends.
-        contenders: Who takes part, by name.
-        rounds: Streams that each of them reads.
-        cores: What server and clients are bound to; None leaves that to the system.
+        contenders: The contenders by name.
+        rounds: Streams per contender.
+        cores: Cores of server and clients; None leaves them to the system.
     """
     server_core, client_core = cores or (None, None)
     cpu: dict[str, list[float]] = {name: [] for name in contenders}
@@ -152,7 +152,7 @@ def _sample(client: Worker, job: str, feed: Feed, cpu: list[float], after: Calla
 
 
 def _late(server: Worker) -> float:
-    """Return the share of the last stream's sends that went late."""
+    """Return the share of late messages in the last stream."""
     kept = json.loads(server.line())
     return float(kept["late"] / kept["sent"])
 

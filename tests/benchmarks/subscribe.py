@@ -1,4 +1,4 @@
-"""Subscriptions: tag, value, quality and source time of every update of 1,000 tags, beside the same written by hand on grpc.aio."""
+"""Subscriptions: tag, value, quality and source time of every update of 1,000 tags, against grpc.aio by hand."""
 
 from __future__ import annotations
 

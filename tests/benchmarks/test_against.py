@@ -1,4 +1,4 @@
-"""Two source trees beside each other: each client runs its own tree's code."""
+"""Comparing two source trees: each client runs its own tree's code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole suite runs and gives every figure; how fast anything is, is not tested."""
+"""The whole suite runs and yields every figure; speed is not tested."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _possible(name: str) -> bool:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
-    """The table and the JSON of a run with the smallest sizes."""
+    """The table and the JSON of a run with minimal sizes."""
     target = tmp_path_factory.mktemp("benchmarks") / "build" / "bench.json"
     command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--json", str(target)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=120)

@@ -1,4 +1,4 @@
-"""What the bare contender reads, however its bytes are cut: with less than the others read it would be no measure."""
+"""The bare contender reads everything, however its bytes are split; otherwise it would not be comparable."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from mxgateway.transport import frames
+from mxgateway.transport.http2 import frames
 from tests.benchmarks import http2, samples
 from tests.benchmarks.client_bare import BareStream
 from tests.benchmarks.http2 import Splitter
@@ -15,7 +15,7 @@ PINGED = b"12345678"
 
 
 def _wire(messages: list[bytes]) -> bytes:
-    """Return a PING, and each message in a frame of its own."""
+    """Return a PING, and each message in a separate frame."""
     sent = [http2.frame(frames.PING, 0, 0, PINGED)]
     for message in messages:
         framed = b"\0" + len(message).to_bytes(4) + message

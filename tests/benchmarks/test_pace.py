@@ -1,4 +1,4 @@
-"""Messages on a schedule: when each one goes, and which of them are late."""
+"""Paced messages: when each is sent, and which are late."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MESSAGES = [b"1", b"2", b"3", b"4", b"5"]
 
 
 class Hand:
-    """A clock that only moves when somebody sleeps or works."""
+    """A clock that moves only by sleeping or working."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -28,7 +28,7 @@ class Hand:
 
 
 def _times(hand: Hand, messages: Iterator[bytes], work: list[float]) -> list[float]:
-    """Take messages, work after each as long as is told, and return when each of them came."""
+    """Take messages, work after each for the given time, and return when each arrived."""
     times = []
     for _, seconds in zip(messages, work, strict=True):
         times.append(hand.now)

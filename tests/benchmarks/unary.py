@@ -1,4 +1,4 @@
-"""Unary calls, with metadata and deadline; the request is made and the reply is read for each."""
+"""Unary calls with metadata and deadline; each request is built and each reply is read."""
 
 from __future__ import annotations
 

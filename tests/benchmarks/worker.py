@@ -1,4 +1,4 @@
-"""Contenders and servers in processes of their own: a line of JSON asks, a line of JSON answers."""
+"""Contenders and servers in separate processes, with lines of JSON as requests and answers."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ Job = Callable[..., dict[str, float]]
 
 
 def serve(jobs: Mapping[str, Job]) -> None:
-    """Do jobs for the process at the other end of stdin and stdout, until stdin ends."""
+    """Run jobs for the parent process, over stdin and stdout, until stdin ends."""
     for line in sys.stdin:
         name, arguments = json.loads(line)
         print(json.dumps(jobs[name](**arguments)), flush=True)
 
 
 class Stopwatch:
-    """Wall clock and CPU of this process since it was made; the CPU of all threads."""
+    """Wall clock and CPU time of all threads since its creation."""
 
     def __init__(self) -> None:
         self._cpu, self._start = time.process_time(), time.perf_counter()
 
     def stop(self, events: int, expected: int) -> dict[str, float]:
-        """Return events a second, and microseconds of CPU an event; a stream that was too short raises."""
+        """Return events per second and microseconds of CPU per event; raise if the stream was too short."""
         seconds, cpu = time.perf_counter() - self._start, time.process_time() - self._cpu
         if events != expected:
             raise AssertionError(f"{events} events arrived instead of {expected}")
@@ -41,24 +41,24 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Contender:
-    """Who takes part, and with what."""
+    """A contender's program and job."""
 
     program: str
-    """A module below `tests.benchmarks`."""
+    """A module in `tests.benchmarks`."""
     job: str
-    """One of the program's."""
+    """One of the program's jobs."""
     tree: Path = ROOT
-    """The source tree that the program and the library are taken from."""
+    """The source tree of the program and the library."""
 
 
 class Worker:
-    """A module of the benchmarks that runs as a program; a context manager that ends it.
+    """A benchmark module running as a program; a context manager that ends it.
 
     Args:
-        module: Below `tests.benchmarks`.
-        arguments: Of its command line.
-        core: The processor core that it is bound to; None leaves that to the system.
-        tree: The source tree that the program and the library are taken from.
+        module: The module's name in `tests.benchmarks`.
+        arguments: Its command line.
+        core: The core it is pinned to; None leaves it to the system.
+        tree: The source tree of the program and the library.
     """
 
     def __init__(self, module: str, *arguments: str, core: int | None = None, tree: Path = ROOT) -> None:
@@ -70,7 +70,7 @@ class Worker:
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", cwd=self._tree
         )
         if self._core is not None:
-            os.sched_setaffinity(self._process.pid, {self._core})  # threads that it starts later stay there, too
+            os.sched_setaffinity(self._process.pid, {self._core})  # threads that it starts later inherit it
         return self
 
     def __exit__(
@@ -88,7 +88,7 @@ class Worker:
         return line.strip()
 
     def ask(self, job: str, /, **arguments: Any) -> dict[str, float]:
-        """Have a job done and return its outcome."""
+        """Run a job and return its outcome."""
         assert self._process.stdin is not None
         print(json.dumps([job, arguments]), file=self._process.stdin, flush=True)
         answer: dict[str, float] = json.loads(self.line())

@@ -1,4 +1,4 @@
-"""Runs `mxgw-py batch` as a process with a pipe on each side, and takes its answers apart as a script would."""
+"""Runs `mxgw-py batch`, as a process with a pipe on each side where somebody talks with it, and takes its answers apart as a script would."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.cli.process import LIMIT_SECONDS, PROGRAM, Outcome, environment, finish
+from tests.cli.in_process import mxgw
+from tests.cli.process import LIMIT_SECONDS, Outcome, finish, start
 
 MARKER = "__MXGW_BATCH_EOR__"
 
@@ -46,24 +47,13 @@ class BatchOutcome(Outcome):
 
 async def start_batch(*arguments: str, env: Mapping[str, str] | None = None) -> asyncio.subprocess.Process:
     """Start a batch whose stdin stays open."""
-    return await asyncio.create_subprocess_exec(
-        *PROGRAM, "batch", *arguments,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env=environment(env),
-    )  # fmt: skip
+    return await start("batch", *arguments, env=env, stdin=asyncio.subprocess.PIPE)
 
 
 async def batch(lines: str | bytes, *arguments: str, env: Mapping[str, str] | None = None) -> BatchOutcome:
     """Run a batch over `lines` to its end."""
-    process = await start_batch(*arguments, env=env)
-    try:
-        async with asyncio.timeout(LIMIT_SECONDS):
-            out, err = await process.communicate(lines.encode() if isinstance(lines, str) else lines)
-    finally:
-        if process.returncode is None:
-            process.kill()
-    assert process.returncode is not None
-    return BatchOutcome(process.returncode, out.decode(), err.decode())
+    outcome = await mxgw("batch", *arguments, env=env, stdin=lines)
+    return BatchOutcome(outcome.code, outcome.out, outcome.err)
 
 
 class Dialogue:

@@ -9,11 +9,11 @@ from typing import Final
 import click
 import pytest
 
-from mxgateway_cli.app import App
-from mxgateway_cli.connection import take_settings
-from mxgateway_cli.options import CALL_TIMEOUT, CONNECTION_OPTIONS
-from mxgateway_cli.sections import Decorator, SectionedCommand, apply_options
-from mxgateway_cli.settings import ConnectionSettings
+from mxgateway_cli.connecting.connection import take_settings
+from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
+from mxgateway_cli.help.sections import Decorator, SectionedCommand, apply_options
+from mxgateway_cli.running.app import App
+from mxgateway_cli.running.settings import ConnectionSettings
 
 SOURCES: Final = ("flag", "batch", "environment", "profile")
 """Where an option's value may come from, what goes before first."""
@@ -57,4 +57,4 @@ class Case:
 
 class _Host:
     def __init__(self, app: App, lent: dict[str, object]) -> None:
-        self.app, self.lent = app, lent
+        self.app, self.inherited = app, lent

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from mxgateway.simulator import SimulatedGateway, SimulatedKey, SimulatorOptions
 from tests.cli.gateway import KEY, Gateway
+
+
+@pytest.fixture(autouse=True, scope="session")
+def hang_up_is_not_ignored() -> Iterator[None]:
+    """Let the commands get SIGHUP, also where the tests run under nohup: an ignored signal stays ignored in children."""
+    if not hasattr(signal, "SIGHUP"):
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

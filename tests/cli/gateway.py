@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import mxgateway
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.wire import which_one_of
-from tests.cli.process import Outcome, mxgw
+from tests.cli.in_process import mxgw
+from tests.cli.process import Outcome
 
 SECRET = "t0p-s3cr3t"
 KEY = f"mxgw_tests_{SECRET}"

@@ -21,7 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -57,19 +57,18 @@ class Child:
         self._channel.close()
 
 
-def begin(arguments: tuple[str, ...], environment: Mapping[str, str], stdout: int, stderr: int) -> Child:
-    """Start a command without stdin.
+def begin(arguments: tuple[str, ...], environment: Mapping[str, str], streams: Sequence[int]) -> Child:
+    """Start a command.
 
     Args:
         arguments: The words after the program's name.
         environment: All of its environment.
-        stdout: The descriptor that it writes its results to.
-        stderr: The descriptor that it writes its diagnostics to.
+        streams: The descriptors of its stdin, its stdout and its stderr.
     """
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     channel.connect(_address())
     request = json.dumps([list(arguments), dict(environment), str(Path.cwd())]).encode()
-    socket.send_fds(channel, [len(request).to_bytes(4, "big")], [stdout, stderr])
+    socket.send_fds(channel, [len(request).to_bytes(4, "big")], streams)
     channel.sendall(request)
     return Child(channel)
 
@@ -151,7 +150,7 @@ def _bury(children: dict[int, socket.socket]) -> None:
 
 
 def _fork(channel: socket.socket, listener: socket.socket) -> int:
-    prefix, descriptors, _, _ = socket.recv_fds(channel, 4, 2)
+    prefix, descriptors, _, _ = socket.recv_fds(channel, 4, 3)
     arguments, environment, directory = json.loads(_exactly(channel, int.from_bytes(prefix, "big")))
     pid = os.fork()
     if pid:
@@ -169,9 +168,7 @@ def _fork(channel: socket.socket, listener: socket.socket) -> int:
 
 def _live(arguments: list[str], environment: dict[str, str], directory: str, descriptors: list[int]) -> int:
     """Be the command."""
-    with open(os.devnull) as nothing:
-        os.dup2(nothing.fileno(), 0)
-    for target, descriptor in zip((1, 2), descriptors, strict=True):
+    for target, descriptor in enumerate(descriptors):
         os.dup2(descriptor, target)
         os.close(descriptor)
     os.chdir(directory)

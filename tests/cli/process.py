@@ -59,23 +59,25 @@ def _state_directory() -> dict[str, str]:
     return {"LOCALAPPDATA" if sys.platform == "win32" else "XDG_STATE_HOME": directory}
 
 
-async def start(*arguments: str, env: Mapping[str, str] | None = None) -> asyncio.subprocess.Process:
+async def start(
+    *arguments: str, env: Mapping[str, str] | None = None, stdin: int = asyncio.subprocess.DEVNULL
+) -> asyncio.subprocess.Process:
     """Start `mxgw-py` with pipes."""
     return await asyncio.create_subprocess_exec(
         *PROGRAM,
         *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=environment(env),
     )
 
 
-async def finish(process: asyncio.subprocess.Process) -> Outcome:
-    """Wait for the end of a process."""
+async def finish(process: asyncio.subprocess.Process, stdin: bytes | None = None) -> Outcome:
+    """Wait for the end of a process that is given all of its stdin."""
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
-            out, err = await process.communicate()
+            out, err = await process.communicate(stdin)
     finally:
         if process.returncode is None:
             process.kill()
@@ -83,12 +85,15 @@ async def finish(process: asyncio.subprocess.Process) -> Outcome:
     return Outcome(process.returncode, out.decode(), err.decode())
 
 
-async def mxgw(*arguments: str, env: Mapping[str, str] | None = None) -> Outcome:
-    """Run `mxgw-py` to its end."""
+async def fork(*arguments: str, env: Mapping[str, str] | None = None, stdin: str | bytes = b"") -> Outcome:
+    """Run `mxgw-py` to its end as a process, with everything loaded where that is possible."""
+    data = stdin.encode() if isinstance(stdin, str) else stdin
     if not nursery.AVAILABLE:
-        return await finish(await start(*arguments, env=env))
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = nursery.begin(arguments, environment(env), out.fileno(), err.fileno())
+        return await finish(await start(*arguments, env=env, stdin=asyncio.subprocess.PIPE), data)
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as lines:
+        lines.write(data)
+        lines.seek(0)
+        child = nursery.begin(arguments, environment(env), [file.fileno() for file in (lines, out, err)])
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
                 code = await child.exit_code()

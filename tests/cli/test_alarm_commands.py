@@ -15,7 +15,8 @@ from grpclib.const import Status
 from mxgateway import proto
 from mxgateway.simulator import Scope, SimulatedGateway, SimulatedKey
 from tests.cli.gateway import KEY, Gateway
-from tests.cli.process import Outcome, finish, mxgw, start
+from tests.cli.in_process import mxgw
+from tests.cli.process import Outcome, finish, start
 from tests.client.support import until
 
 HIHI, HI = "Galaxy!Area1.Tank01.HiHi", "Galaxy!Area1.Tank01.Hi"
@@ -88,7 +89,7 @@ async def test_a_table_shows_what_operators_want_to_know(raised: Gateway) -> Non
     outcome = await raised.mxgw("stream-alarms", *AREA1, "--max-messages", "4")
 
     heading, first, second, complete, provider = outcome.out.splitlines()
-    assert heading.split() == ["time", "what", "severity", "alarm", "value", "limit", "text"]
+    assert heading.split() == ["time", "kind", "severity", "alarm", "value", "limit", "text"]
     assert first.split()[1:] == ["active", "900", HIHI, "95.0", "90.0", "Level", "very", "high"]
     assert second.split()[1:4] == ["acknowledged", "500", HI]
     assert second.endswith('me "seen"')
@@ -109,7 +110,7 @@ async def test_missing_messages_at_the_time_limit_are_exit_code_20_with_what_cam
 
     assert outcome.code == 20
     assert outcome.document["messageCount"] == 4
-    assert "4 of 10 messages came within 2 s" in outcome.error["message"]
+    assert "4 of 10 messages arrived within 2 s" in outcome.error["message"]
 
 
 async def test_without_a_number_the_time_limit_is_the_end(raised: Gateway) -> None:
@@ -120,7 +121,7 @@ async def test_without_a_number_the_time_limit_is_the_end(raised: Gateway) -> No
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send these signals to one process")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 async def test_a_signal_ends_the_feed_first(gateway: Gateway, number: signal.Signals, code: int) -> None:
     async with streaming(gateway) as process:
         assert process.stdout is not None
@@ -170,7 +171,7 @@ async def test_the_active_alarms_are_lines_rows_or_references(raised: Gateway) -
     references = await raised.mxgw("query-active-alarms", *AREA1, "-o", "value")
 
     assert [line["alarmFullReference"] for line in lines.lines] == [HIHI, HI]
-    assert [row.split()[1] for row in table.out.splitlines()] == ["what", "active", "acknowledged"]
+    assert [row.split()[1] for row in table.out.splitlines()] == ["kind", "active", "acknowledged"]
     assert references.out == f"{HIHI}\n{HI}\n"
 
 
@@ -227,7 +228,7 @@ async def test_an_alarm_is_acknowledged_by_its_guid(raised: Gateway) -> None:
 
 @pytest.mark.parametrize(
     ("reference", "words"),
-    [("Tank01.HiHi", "has no '!' behind a provider"), ("Galaxy!Area1", "has no tag"), ("", "is empty")],
+    [("Tank01.HiHi", "has no '!' after a provider"), ("Galaxy!Area1", "has no '.' and tag"), ("", "is empty")],
 )
 async def test_a_bad_reference_is_a_usage_error_and_nothing_is_sent(
     gateway: Gateway, reference: str, words: str
@@ -253,7 +254,7 @@ async def test_a_lost_reply_is_told_as_in_doubt_and_not_repeated(raised: Gateway
     outcome = await acknowledge(raised, HIHI)
 
     assert outcome.code == 64 + Status.UNAVAILABLE.value
-    assert "whether the alarm was acknowledged is not known" in outcome.err
+    assert "it is unknown whether the alarm was acknowledged" in outcome.err
     assert len(sent(raised, "AcknowledgeAlarm")) == 1
 
 

@@ -11,7 +11,8 @@ from grpclib.const import Status
 
 from mxgateway.simulator import Scope, SimulatedGateway, SimulatedKey
 from tests.cli.gateway import KEY, SECRET, TAG, Gateway
-from tests.cli.process import Outcome, mxgw
+from tests.cli.in_process import mxgw
+from tests.cli.process import Outcome
 
 UNKNOWN_SESSION = "session-00000000000000000000000000000000"
 
@@ -42,14 +43,14 @@ async def test_no_gateway_listens() -> None:
         unused.bind(("127.0.0.1", 0))
         outcome = await mxgw("ping", "--plaintext", "--endpoint", f"127.0.0.1:{unused.getsockname()[1]}")
 
-    assert_one_clear_line(outcome, 78, "nothing listens")
+    assert_one_clear_line(outcome, 78, "nothing is listening")
     assert "hint: " in outcome.err
 
 
 async def test_the_port_speaks_http_1(http1_port: int) -> None:
     outcome = await mxgw("ping", "--plaintext", "--endpoint", f"127.0.0.1:{http1_port}")
 
-    assert_one_clear_line(outcome, 77, "is no gRPC server")
+    assert_one_clear_line(outcome, 77, "is not a gRPC server")
 
 
 async def test_the_host_has_no_address() -> None:

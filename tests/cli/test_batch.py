@@ -48,18 +48,18 @@ async def test_an_empty_stdin_is_an_empty_batch() -> None:
         (b"ping --session-id 'abc", "the quote ' in column 19 is not closed"),
         (b'ping "abc', 'the quote " in column 6 is not closed'),
         (b"ping abc\\", "ends with a backslash"),
-        (b"frobnicate", "There is no command 'frobnicate'"),
+        (b"frobnicate", "Unknown command 'frobnicate'"),
         (b"wite", "Did you mean write"),
         (b"ping --no-such-option", "No such option"),
         (b"ping --plaintext --tls", "--plaintext and --tls contradict each other"),
         (b"--no-such-option", "No such option"),
-        (b"write --simulator --item T --type int32 --value x", "no whole number"),
-        (b"ping \xff\xfe", "no UTF-8 text: byte 6"),
+        (b"write --simulator --item T --type int32 --value x", "not a whole number"),
+        (b"ping \xff\xfe", "not valid UTF-8 at byte 6"),
         (b"ping \x00", "a NUL character in column 6"),
-        (b"batch", "A batch is no line of a batch"),
-        (b"batch --help", "A batch is no line of a batch"),
-        (b"simulate --port 0", "simulate runs until it is interrupted"),
-        (b"completion bash", "completion is for a shell"),
+        (b"batch", "batch cannot run in a batch"),
+        (b"batch --help", "batch cannot run in a batch"),
+        (b"simulate --port 0", "simulate cannot run in a batch"),
+        (b"completion bash", "completion cannot run in a batch"),
     ],
 )
 async def test_a_line_that_cannot_be_run_is_one_error_and_the_next_one_is_run(line: bytes, says: str) -> None:
@@ -69,7 +69,7 @@ async def test_a_line_that_cannot_be_run_is_one_error_and_the_next_one_is_run(li
     assert outcome.answers[0] == outcome.answers[2] == mxgateway.__version__
     assert says in outcome.failure(2)
     assert len(outcome.answers[1].splitlines()) == 1
-    assert outcome.err == "error: 1 of 3 lines failed, the first in line 2\n"
+    assert outcome.err == "error: 1 of 3 lines failed, first in line 2\n"
 
 
 async def test_a_line_that_the_gateway_or_mxaccess_refuses_is_one_error_and_the_next_one_is_run(
@@ -88,7 +88,7 @@ async def test_a_line_that_the_gateway_or_mxaccess_refuses_is_one_error_and_the_
     assert "64 sessions are open" in outcome.failure(1)
     assert "MXAccess" in outcome.failure(2)
     assert outcome.documents[2]["operation"] == "ping"
-    assert outcome.err == "error: 2 of 3 lines failed, the first in line 1\n"
+    assert outcome.err == "error: 2 of 3 lines failed, first in line 1\n"
 
 
 async def test_a_command_that_ends_with_an_exit_code_of_its_own_has_failed(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ async def test_the_output_format_is_each_lines_own_and_the_batchs_where_a_line_s
     assert outcome.answers[1] == mxgateway.__version__
     assert outcome.answers[2].startswith("{\n")
     assert outcome.answers[3].startswith("operation ")
-    assert outcome.error["message"] == "1 of 5 lines failed, the first in line 5"
+    assert outcome.error["message"] == "1 of 5 lines failed, first in line 5"
 
 
 async def test_the_help_of_a_command_is_an_answer_like_any_other() -> None:

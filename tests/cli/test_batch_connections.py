@@ -109,7 +109,7 @@ async def test_a_gateway_that_is_not_there_costs_a_line_and_is_tried_again(gatew
         second = await talk.ask("ping --timeout 5 --json")
         outcome = await talk.end()
 
-    assert "nothing listens" in json.loads(first)["error"]
+    assert "nothing is listening" in json.loads(first)["error"]
     assert json.loads(second)["operation"] == "ping"
     assert outcome.code == 21
 
@@ -192,7 +192,7 @@ async def test_a_line_wins_over_the_batch_and_the_batch_over_the_environment(gat
     assert f"{endpoint}" in outcome.failure(3)
     assert "sessionId" in outcome.answers[3]
     assert outcome.documents[4]["operation"] == "ping"
-    assert outcome.error["message"] == "2 of 5 lines failed, the first in line 2"
+    assert outcome.error["message"] == "2 of 5 lines failed, first in line 2"
 
 
 async def test_a_gateway_that_a_line_names_is_used_instead_of_the_batchs_simulated_one(gateway: Gateway) -> None:

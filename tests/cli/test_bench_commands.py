@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway.wire import which_one_of
-from mxgateway_cli.latencies import Latencies, percentile
+from mxgateway_cli.operations.latencies import Latencies, percentile
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.in_process import refused
 from tests.cli.terminal import terminal
@@ -132,9 +132,9 @@ async def test_a_terminal_shows_progress_and_a_table(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("bench-read-bulk", "--items", " , "), "--items names no tag"),
+        (("bench-read-bulk", "--items", " , "), "--items is empty"),
         (("bench-read-bulk", "--bulk-size", "0"), "--bulk-size"),
-        (("bench-read-bulk", "--duration-seconds", "0"), "no positive number"),
+        (("bench-read-bulk", "--duration-seconds", "0"), "not a positive number"),
         (("bench-read-bulk", "--warmup-seconds", "-1"), "--warmup-seconds"),
         (("bench-stream-events", "--session-count", "0"), "--session-count"),
     ],

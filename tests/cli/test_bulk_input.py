@@ -14,8 +14,8 @@ import pytest
 
 import mxgateway
 from mxgateway import proto
-from mxgateway_cli.bulk_input import Entries, Given, Wanted, read_entries
-from mxgateway_cli.rows import BadRows
+from mxgateway_cli.bulk.input import Entries, Given, Wanted, read_entries
+from mxgateway_cli.input.rows import BadRows
 
 TAGS = Wanted(by_handle=False)
 HANDLES = Wanted(by_handle=True, once=True)
@@ -93,9 +93,9 @@ async def test_values_stand_between_commas_or_in_a_json_array(
         (TAGS, Given(items=""), "--items is empty"),
         (TAGS, Given(items="[]"), "--items is empty"),
         (TAGS, Given(items="a,,b"), "entry 2: tag is empty"),
-        (TAGS, Given(items='"a'), "--items is no list"),
-        (TAGS, Given(items='["a"'), "--items is no list"),
-        (TAGS, Given(items='["a", 5]'), "entry 2: tag is 5, no text"),
+        (TAGS, Given(items='"a'), "--items is not a list"),
+        (TAGS, Given(items='["a"'), "--items is not a list"),
+        (TAGS, Given(items='["a", 5]'), "entry 2: tag is 5, not a string"),
         (TAGS, Given(items='["a\\u0000"]'), "NUL"),
         (TAGS, Given(items='["\\ud800"]'), "lone surrogates"),
         (HANDLES, Given(item_handles="1,0"), "entry 2: item_handle is '0'; give a whole number from 1 to 2147483647"),
@@ -105,21 +105,21 @@ async def test_values_stand_between_commas_or_in_a_json_array(
         (HANDLES, Given(item_handles="[1.0]"), "item_handle is 1.0"),
         (HANDLES, Given(item_handles="[true]"), "item_handle is True"),
         (HANDLES, Given(item_handles="1,x"), "item_handle is 'x'"),
-        (HANDLES, Given(item_handles="7,8,7"), "entry 3: 7 stands in entry 1 already"),
-        (WRITE, Given(item_handles="1,2", values="5", value_type="int32"), "--values holds 1 values for 2 entries"),
+        (HANDLES, Given(item_handles="7,8,7"), "entry 3: 7 is already in entry 1"),
+        (WRITE, Given(item_handles="1,2", values="5", value_type="int32"), "--values has 1 values for 2 entries"),
         (WRITE, Given(item_handles="1", values="", value_type="int32"), "--values is empty"),
         (WRITE, Given(item_handles="1", values="2147483648", value_type="int32"), "2147483648"),
-        (WRITE, Given(item_handles="1", values="[true]", value_type="int32"), "no whole number"),
+        (WRITE, Given(item_handles="1", values="[true]", value_type="int32"), "not a whole number"),
         (WRITE, Given(item_handles="1", values="[5]", value_type="string"), "put it in quotes"),
-        (WRITE, Given(item_handles="1", values="[null]", value_type="int32"), "null only for the type null"),
-        (WRITE, Given(item_handles="1", values="[[5]]", value_type="int32"), "only the types of arrays"),
-        (WRITE, Given(item_handles="1", values="[NaN]", value_type="double"), "NaN is no JSON number"),
+        (WRITE, Given(item_handles="1", values="[null]", value_type="int32"), "null is only for the type null"),
+        (WRITE, Given(item_handles="1", values="[[5]]", value_type="int32"), "only for array types"),
+        (WRITE, Given(item_handles="1", values="[NaN]", value_type="double"), "NaN is not a JSON number"),
         (WRITE, Given(item_handles="1", values="[1e999]", value_type="double"), "value is"),
-        (WRITE, Given(item_handles="1", values="5"), "entry 1: it has no type"),
+        (WRITE, Given(item_handles="1", values="5"), "entry 1: type is missing"),
         (WRITE, Given(item_handles="1", values='["a\\u0000b"]', value_type="string"), "value"),
         (WRITE, Given(item_handles="1", values="5", value_type="int32", user_id=2**31), "user_id is 2147483648"),
-        (WRITE2, Given(item_handles="1", values="5", value_type="int32"), "it has no timestamp"),
-        (SECURED, Given(item_handles="1", values="5", value_type="int32"), "it has no current_user_id"),
+        (WRITE2, Given(item_handles="1", values="5", value_type="int32"), "timestamp is missing"),
+        (SECURED, Given(item_handles="1", values="5", value_type="int32"), "current_user_id is missing"),
         (SECURED, Given(item_handles="1", values="5", value_type="int32", current_user_id=0), "current_user_id is 0"),
         (
             SECURED,
@@ -141,11 +141,11 @@ async def test_a_bad_entry_of_a_command_line_is_named(wanted: Wanted, given: Giv
     [
         (TAGS, Given(), "--items, or a file with --from"),
         (HANDLES, Given(), "--item-handles, or a file with --from"),
-        (HANDLES, Given(items="a"), "--items goes without --session-id"),
+        (HANDLES, Given(items="a"), "--items cannot be used with --session-id"),
         (TAGS, Given(items="a", source="rows.csv"), "--from and --items contradict"),
         (WRITE, Given(values="a", source="rows.csv"), "--from and --values contradict"),
-        (TAGS, Given(items="a", source_format="csv"), "--format means nothing without --from"),
-        (TAGS, Given(source="rows.txt"), "Say with --format"),
+        (TAGS, Given(items="a", source_format="csv"), "--format requires --from"),
+        (TAGS, Given(source="rows.txt"), "Give --format csv"),
         (TAGS, Given(source="-"), "stdin has no suffix"),
         (WRITE, Given(item_handles="1"), "Missing option '--values'"),
     ],
@@ -228,27 +228,27 @@ HEADER = "item_handle,type,value\n"
 @pytest.mark.parametrize(
     ("wanted", "text", "says"),
     [
-        (TAGS, "", "rows.csv holds no entries"),
-        (TAGS, "tag\n", "rows.csv holds no entries"),
-        (TAGS, "Tank.Level\nTank.Temp\n", "rows.csv:2: it has no tag"),
-        (TAGS, "tag,tag\na,b\n", "rows.csv:1: two columns are called tag"),
+        (TAGS, "", "rows.csv has no entries"),
+        (TAGS, "tag\n", "rows.csv has no entries"),
+        (TAGS, "Tank.Level\nTank.Temp\n", "rows.csv:2: tag is missing"),
+        (TAGS, "tag,tag\na,b\n", "rows.csv:1: two columns are named tag"),
         (TAGS, "tag,\na,b\n", "rows.csv:1: column 2 has no name"),
-        (TAGS, "tag\na,b\n", "rows.csv:2: has 2 cells, the header 1"),
-        (TAGS, 'tag\na\n"b\nc\n', "rows.csv:3: is no CSV: unexpected end of data"),
-        (TAGS, 'tag\n"a"b\n', "rows.csv:2: is no CSV"),
-        (TAGS, b"tag\na\n\xff\n", "rows.csv:3: is no UTF-8"),
+        (TAGS, "tag\na,b\n", "rows.csv:2: has 2 cells, but the header has 1"),
+        (TAGS, 'tag\na\n"b\nc\n', "rows.csv:3: not valid CSV: unexpected end of data"),
+        (TAGS, 'tag\n"a"b\n', "rows.csv:2: not valid CSV"),
+        (TAGS, b"tag\na\n\xff\n", "rows.csv:3: not valid UTF-8"),
         (TAGS, b"tag\na\n\x00\n", "rows.csv:3: tag is '\\x00'"),
         (TAGS, "tag\na\n".encode("utf-16"), "rows.csv is UTF-16"),
         (HANDLES, 'x,item_handle\n"two\nlines",5\n,0\n', "rows.csv:4: item_handle is '0'"),
-        (HANDLES, "item_handle\n5\n6\n5\n", "rows.csv:4: 5 stands in line 2 already"),
-        (TAG_WRITE, "tag,type,value\na,int32,1\n a ,int32,2\n", "rows.csv:3: 'a' stands in line 2 already"),
-        (WRITE, HEADER + "1,int32,x\n", "rows.csv:2: value is 'x', no whole number"),
+        (HANDLES, "item_handle\n5\n6\n5\n", "rows.csv:4: 5 is already in line 2"),
+        (TAG_WRITE, "tag,type,value\na,int32,1\n a ,int32,2\n", "rows.csv:3: 'a' is already in line 2"),
+        (WRITE, HEADER + "1,int32,x\n", "rows.csv:2: value is 'x', not a whole number"),
         (WRITE, HEADER + "1,int8,1\n", "rows.csv:2: type 'int8' is unknown"),
-        (WRITE, HEADER + "1,,1\n", "rows.csv:2: it has no type"),
-        (WRITE, "item_handle;type;value\n1;int32;5\n", "rows.csv:2: 'item_handle;type;value' is nothing that the command takes"),
-        (WRITE, "item_handle,type,value,timestamp\n1,int32,5,\n", "'timestamp' is nothing that the command takes"),
+        (WRITE, HEADER + "1,,1\n", "rows.csv:2: type is missing"),
+        (WRITE, "item_handle;type;value\n1;int32;5\n", "rows.csv:2: 'item_handle;type;value' is not a column of this command"),
+        (WRITE, "item_handle,type,value,timestamp\n1,int32,5,\n", "'timestamp' is not a column of this command"),
         (WRITE, "item_handle,type,value,user_id\n1,int32,5,x\n", "user_id is 'x'"),
-        (WRITE, "item_handle,type\n1,int32\n", "it has no value"),
+        (WRITE, "item_handle,type\n1,int32\n", "value is missing"),
         (WRITE2, "item_handle,type,value,timestamp\n1,int32,5,2026-03-01T08:30:00\n", "without a time zone"),
     ],
 )  # fmt: skip
@@ -261,18 +261,18 @@ async def test_a_bad_row_of_csv_is_named_by_file_and_line(
 @pytest.mark.parametrize(
     ("wanted", "text", "says"),
     [
-        (TAGS, "\n\n", "rows.jsonl holds no entries"),
-        (TAGS, '{"tag": "a"}\n{"tag": \n', "rows.jsonl:2: is no JSON: Expecting value at column"),
-        (TAGS, '"a"\n', "rows.jsonl:1: is no JSON object"),
-        (TAGS, '{"tag": "a", "tag": "b"}\n', "rows.jsonl:1: is no JSON: tag stands there twice"),
-        (TAGS, '{"tag": "a", "tagAddress": "b"}\n', "rows.jsonl:1: tag stands there twice"),
-        (TAGS, '{"tag": null}\n', "rows.jsonl:1: tag is None, no text"),
-        (TAGS, "[" * 100_000, "rows.jsonl:1: is no JSON: it is nested too deeply"),
-        (TAGS, b'{"tag": "\xff"}\n', "rows.jsonl:1: is no UTF-8"),
+        (TAGS, "\n\n", "rows.jsonl has no entries"),
+        (TAGS, '{"tag": "a"}\n{"tag": \n', "rows.jsonl:2: not valid JSON: Expecting value at column"),
+        (TAGS, '"a"\n', "rows.jsonl:1: not a JSON object"),
+        (TAGS, '{"tag": "a", "tag": "b"}\n', "rows.jsonl:1: not valid JSON: tag occurs twice"),
+        (TAGS, '{"tag": "a", "tagAddress": "b"}\n', "rows.jsonl:1: tag occurs twice"),
+        (TAGS, '{"tag": null}\n', "rows.jsonl:1: tag is None, not a string"),
+        (TAGS, "[" * 100_000, "rows.jsonl:1: not valid JSON: it is nested too deeply"),
+        (TAGS, b'{"tag": "\xff"}\n', "rows.jsonl:1: not valid UTF-8"),
         (WRITE, '{"itemHandle": 1, "value": {}}', "value is an empty object"),
-        (WRITE, '{"itemHandle": 1, "value": {"int33Value": 1}}', "value is no MxValue"),
-        (WRITE, '{"itemHandle": 1, "value": {"stringValue": "\\u0000"}}', "value holds a NUL character"),
-        (WRITE2, '{"itemHandle": 1, "type": "int32", "value": 1, "timestamp": 5}', "timestamp is 5, no text"),
+        (WRITE, '{"itemHandle": 1, "value": {"int33Value": 1}}', "value is not an MxValue"),
+        (WRITE, '{"itemHandle": 1, "value": {"stringValue": "\\u0000"}}', "value contains a NUL character"),
+        (WRITE2, '{"itemHandle": 1, "type": "int32", "value": 1, "timestamp": 5}', "timestamp is 5, not a string"),
     ],
 )
 async def test_a_bad_line_of_json_is_named_by_file_and_line(
@@ -286,7 +286,7 @@ async def test_ten_bad_rows_are_named_and_the_others_counted(tmp_path: Path) -> 
 
     message = await refusal(tmp_path, WRITE, text)
 
-    assert message.startswith("15 of 30 entries are wrong: rows.csv:2: value is 'x'")
+    assert message.startswith("15 of 30 entries are invalid: rows.csv:2: value is 'x'")
     assert message.count("rows.csv:") == 10
     assert message.endswith("; and 5 more")
 
@@ -300,9 +300,9 @@ async def test_a_value_that_no_message_holds_is_refused_with_its_line(tmp_path: 
     )
 
     assert len(entries) == 1
-    assert message.startswith("rows.csv:3: value takes 1677")
-    assert of_json.startswith("rows.jsonl:1: value takes 1677")
-    assert "rows.csv:2: tag takes 16777216 bytes" in await refusal(tmp_path, TAGS, f"tag\n{too_large}\n")
+    assert message.startswith("rows.csv:3: value has 1677")
+    assert of_json.startswith("rows.jsonl:1: value has 1677")
+    assert "rows.csv:2: tag has 16777216 bytes" in await refusal(tmp_path, TAGS, f"tag\n{too_large}\n")
 
 
 async def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:

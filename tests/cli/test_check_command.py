@@ -6,8 +6,8 @@ import pytest
 from grpclib.const import Status
 
 from tests.cli.gateway import KEY, SECRET, TAG, Gateway
-from tests.cli.in_process import refused
-from tests.cli.process import Outcome, mxgw
+from tests.cli.in_process import mxgw, refused
+from tests.cli.process import Outcome
 
 NUMBER = r"-?\d+(\.\d+)?(e-\d+)?"
 
@@ -23,13 +23,13 @@ def line_of(outcome: Outcome) -> tuple[str, str]:
 async def test_each_state_has_its_line_and_its_exit_code_for_nagios(gateway: Gateway) -> None:
     cases = {
         (TAG, "--warning", "10:20", "--critical", "0:30", "--max-age", "3600"): (0, f"TAG OK - {TAG} is 17 (good), "),
-        (TAG, "--warning", "10", "--critical", "20"): (1, "its value is outside of 10"),
+        (TAG, "--warning", "10", "--critical", "20"): (1, "its value is outside 10"),
         ("TestChildObject.UncertainInt",): (1, "its quality is uncertain"),
-        (TAG, "--warning", "10", "--critical", "@10:20"): (2, "its value is inside of 10:20"),
+        (TAG, "--warning", "10", "--critical", "@10:20"): (2, "its value is inside 10:20"),
         ("TestChildObject.BadInt",): (2, "without a value (bad)"),
         ("TestChildObject.SilentInt", "--timeout-ms", "50"): (2, "No value within 50 ms."),
         ("No.Such",): (3, "unknown tag"),
-        ("TestChildObject.TestString", "--critical", "10"): (3, "no number"),
+        ("TestChildObject.TestString", "--critical", "10"): (3, "not a number"),
         ("TestChildObject.UncertainInt", "--quality", "uncertain"): (0, "is 5 (uncertain)"),
     }
     for arguments, (code, says) in cases.items():
@@ -59,7 +59,7 @@ async def test_a_check_that_fails_is_critical_or_unknown_for_nagios(gateway: Gat
     wrong_key = await mxgw("check", TAG, "--plaintext", env={**gateway.env, "MXGATEWAY_API_KEY": f"mxgw_o_{SECRET}"})
     nobody = await mxgw("check", TAG, "--plaintext", "--endpoint", "127.0.0.1:1")
 
-    for outcome, code, says in ((down, 2, "down"), (wrong_key, 3, "API key"), (nobody, 2, "nothing listens")):
+    for outcome, code, says in ((down, 2, "down"), (wrong_key, 3, "API key"), (nobody, 2, "nothing is listening")):
         assert outcome.code == code, outcome.out
         words, data = line_of(outcome)
         assert says in words
@@ -69,8 +69,8 @@ async def test_a_check_that_fails_is_critical_or_unknown_for_nagios(gateway: Gat
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--warning", "20:10"), "--warning '20:10' begins above its end"),
-        (("--critical", "ten"), "--critical 'ten' is no range: write 10 (0 to 10 is well)"),
+        (("--warning", "20:10"), "--warning '20:10' starts above its end"),
+        (("--critical", "ten"), "--critical 'ten' is not a range: use 10 (0 to 10 is OK)"),
         (("--simulator",), "--simulator and --endpoint contradict each other"),
     ],
 )
@@ -87,9 +87,9 @@ def test_what_is_set_up_wrongly_is_unknown_for_nagios(arguments: tuple[str, ...]
     ("arguments", "says"),
     [
         (("check",), "Missing argument 'TAG'"),
-        (("check", TAG, "--max-age", "0"), "no positive number"),
+        (("check", TAG, "--max-age", "0"), "not a positive number"),
         (("check", TAG, "--format", "prometheus", "-o", "json"), "contradict each other"),
-        (("check", TAG, "--json", "--warning", "x"), "is no range"),
+        (("check", TAG, "--json", "--warning", "x"), "is not a range"),
     ],
 )
 def test_a_command_line_that_cannot_be_read_is_wrong_usage(arguments: tuple[str, ...], says: str) -> None:
@@ -132,7 +132,7 @@ async def test_prometheus_gets_metrics_in_its_text_format(gateway: Gateway) -> N
     assert "tag_value" not in samples(text.out)
     assert samples(unknown.out)["tag_up"] == (r"a\"b\\c\nd", 0)
     assert samples(nobody.out) == {"check_status": (TAG, 2), "tag_up": (TAG, 0)}
-    assert "nothing listens" in nobody.err
+    assert "nothing is listening" in nobody.err
 
 
 async def test_json_tells_state_and_reasons(gateway: Gateway) -> None:
@@ -147,6 +147,6 @@ async def test_json_tells_state_and_reasons(gateway: Gateway) -> None:
     ]  # fmt: skip
     assert (well.document["status"], well.document["reasons"], well.document["value"]) == ("OK", [], 17)
     assert critical.document["status"] == "CRITICAL"
-    assert critical.document["reasons"] == ["its value is outside of 10"]
-    assert critical.error["message"] == f"{TAG} is critical: its value is outside of 10"
+    assert critical.document["reasons"] == ["its value is outside 10"]
+    assert critical.error["message"] == f"{TAG} is critical: its value is outside 10"
     assert state.out == "WARNING\n"

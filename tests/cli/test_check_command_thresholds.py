@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 import mxgateway
 from mxgateway import TagValue, Timestamp, proto
-from mxgateway_cli.check_output import escaped_label, prometheus_text
-from mxgateway_cli.thresholds import Limits, Range, Reading, State, Verdict, judge, judge_failure
+from mxgateway_cli.input.thresholds import Limits, Range, Reading, State, Verdict, judge, judge_failure
+from mxgateway_cli.output.check import escaped_label, prometheus_text
+from tests.rows import each_row
 
 NONE = Limits(warning=None, critical=None, max_age=None, quality="any")
 ANYTHING = st.floats(allow_nan=False)
@@ -22,7 +23,7 @@ def reading(value: object = 5, *, quality: int = 192, age: float | None = 1.0, o
 
 
 # The examples of the Nagios plugins' own guidelines, with the values at which they alert and do not.
-@pytest.mark.parametrize(
+@each_row(
     ("text", "alerts", "well"),
     [
         ("10", [-0.1, 10.1, -math.inf], [0, 5, 10]),
@@ -41,7 +42,7 @@ def test_ranges_alert_as_those_of_nagios_plugins(
     text: str, alerts: list[float] | None, well: list[float] | None
 ) -> None:
     if alerts is None or well is None:
-        with pytest.raises(ValueError, match="begins above its end"):
+        with pytest.raises(ValueError, match="starts above its end"):
             Range.parse(text)
         return
     found = Range.parse(text)
@@ -51,9 +52,9 @@ def test_ranges_alert_as_those_of_nagios_plugins(
     assert found.alerts(math.nan)
 
 
-@pytest.mark.parametrize("text", ["", "@", "a", "1:2:3", "10~", "~", "1,5", "inf", "--1", "1 2", "٣"])
+@each_row("text", ["", "@", "a", "1:2:3", "10~", "~", "1,5", "inf", "--1", "1 2", "٣"])
 def test_what_is_no_range_is_refused_with_what_is_one(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no range: write 10 \(0 to 10 is well\)"):
+    with pytest.raises(ValueError, match=r"is not a range: use 10 \(0 to 10 is OK\)"):
         Range.parse(text)
 
 
@@ -67,7 +68,7 @@ def test_a_range_with_the_sign_alerts_where_the_other_does_not(low: float, high:
     assert Range.parse(text).alerts(value) is not Range.parse(f"@{text}").alerts(value)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("given_reading", "limits", "state"),
     [
         (reading(), NONE, State.OK),

@@ -8,7 +8,7 @@ from betterproto.lib.google.protobuf import FileDescriptorSet
 from mxgateway.contract import Contract, own_descriptor_set
 from mxgateway.simulator import SimulatedGateway
 from tests.cli.batches import batch
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw
 from tests.contract.permuted import permuted, write_protos
 from tests.contract.test_reflection import ALPHA, grpcio_server
 
@@ -76,7 +76,7 @@ async def test_a_file_that_is_no_contract_is_refused_in_one_line(tmp_path: Path)
     outcome = await mxgw("contract", "--descriptor-set", str(file))
 
     assert outcome.code == 2
-    assert "is no FileDescriptorSet" in outcome.err
+    assert "is not a FileDescriptorSet" in outcome.err
     assert "Traceback" not in outcome.err
 
 

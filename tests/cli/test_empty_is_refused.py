@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 import pytest
 
-from mxgateway_cli.options import CONNECTION_OPTIONS
-from mxgateway_cli.sections import apply_options
+from mxgateway_cli.connecting.shared_options import CONNECTION_OPTIONS
+from mxgateway_cli.help.sections import apply_options
 from tests.cli.batches import batch
 from tests.cli.gateway import KEY, Gateway
-from tests.cli.process import Outcome, mxgw
+from tests.cli.in_process import mxgw
+from tests.cli.process import Outcome
 from tests.peers.certificates import Authority
 from tests.peers.tls_peers import client_files
 
@@ -37,7 +38,7 @@ def test_the_variables_are_those_that_the_guide_names() -> None:
         "MXGATEWAY_API_KEY", "MXGATEWAY_CA_FILE", "MXGATEWAY_CLIENT_CERT", "MXGATEWAY_CLIENT_KEY", "MXGATEWAY_CONTRACT", "MXGATEWAY_ENDPOINT",
         "MXGATEWAY_KNOWN_HOSTS", "MXGATEWAY_PIN", "MXGATEWAY_PROFILE", "MXGATEWAY_PROXY", "MXGATEWAY_REQUIRE_CERTIFICATE_VALIDATION",
     ]  # fmt: skip
-    assert len(TEXTS) == 13
+    assert len(TEXTS) == 14
 
 
 @pytest.mark.parametrize("empty", EMPTY)
@@ -45,9 +46,7 @@ def test_the_variables_are_those_that_the_guide_names() -> None:
 async def test_a_variable_that_is_set_but_empty_is_refused_by_name(gateway: Gateway, variable: str, empty: str) -> None:
     outcome = await ping(gateway, "--plaintext", **{variable: empty})
 
-    refused(
-        gateway, outcome, f"The environment variable '{variable}' is set but empty: give it its value, or unset it."
-    )
+    refused(gateway, outcome, f"The environment variable '{variable}' is set but empty: give it a value or unset it.")
 
 
 @pytest.mark.parametrize("empty", ["", "  "])
@@ -56,14 +55,14 @@ async def test_an_option_that_is_given_but_empty_is_refused_by_name(gateway: Gat
     for word in ([option, empty], [f"{option}={empty}"]):
         outcome = await ping(gateway, *word)
 
-        refused(gateway, outcome, f"{option} is empty: give it a value, or leave it out.")
+        refused(gateway, outcome, f"{option} is empty: give it a value or omit it.")
         assert "--help" in outcome.err.splitlines()[1]
 
 
 async def test_one_empty_pin_among_good_ones_is_refused(gateway: Gateway) -> None:
     outcome = await ping(gateway, "--pin", "00" * 32, "--pin", "")
 
-    refused(gateway, outcome, "--pin is empty: give it a value, or leave it out.")
+    refused(gateway, outcome, "--pin is empty: give it a value or omit it.")
 
 
 @pytest.mark.parametrize("empty", EMPTY)
@@ -73,12 +72,12 @@ async def test_a_named_variable_without_a_key_is_refused_whether_it_is_empty_or_
     (tmp_path / "config.toml").write_text("[profile.plant]\napi-key-env = 'PLANT_KEY'\n")
     config = {"MXGATEWAY_CONFIG": str(tmp_path / "config.toml")}
     without = {name: text for name, text in gateway.env.items() if name != "MXGATEWAY_API_KEY"}
-    says = "The environment variable 'PLANT_KEY' is set but empty: give it its value, or unset it."
+    says = "The environment variable 'PLANT_KEY' is set but empty: give it a value or unset it."
 
     refused(gateway, await ping(gateway, "--plaintext", "--api-key-env", "PLANT_KEY", PLANT_KEY=empty), says)
     by_profile = ("ping", "--plaintext", "--profile", "plant")
     refused(gateway, await mxgw(*by_profile, env={**without, **config, "PLANT_KEY": empty}), says)
-    not_set = "The environment variable 'PLANT_KEY' of {} is not set."
+    not_set = "The environment variable 'PLANT_KEY' named by {} is not set."
     refused(gateway, await ping(gateway, "--plaintext", "--api-key-env", "PLANT_KEY"), not_set.format("--api-key-env"))
     outcome = await mxgw(*by_profile, env={**without, **config})
     refused(gateway, outcome, not_set.format("the profile's api-key-env"))
@@ -100,7 +99,7 @@ async def test_an_empty_variable_for_the_profiles_or_a_keys_password_is_refused_
 ) -> None:
     files = client_files(tmp_path, Authority())
     shown = ("--client-cert", str(files.certificate), "--client-key", str(files.key))
-    says = "The environment variable '{}' is set but empty: give it its value, or unset it."
+    says = "The environment variable '{}' is set but empty: give it a value or unset it."
 
     of_key = await ping(gateway, *shown, MXGATEWAY_CLIENT_KEY_PASSWORD="")
     of_profiles = await ping(gateway, "--plaintext", "--profile", "plant", MXGATEWAY_CONFIG=" ")
@@ -131,7 +130,7 @@ async def test_a_users_password_in_a_variable_that_is_empty_is_refused(gateway: 
         env={**gateway.env, "PASSWORD": "x", "SECOND": "y", empty: ""},
     )  # fmt: skip
 
-    refused(gateway, outcome, f"The environment variable '{empty}' is set but empty: give it its value, or unset it.")
+    refused(gateway, outcome, f"The environment variable '{empty}' is set but empty: give it a value or unset it.")
 
 
 async def test_a_flag_or_the_simulated_gateway_counts_before_an_empty_variable(

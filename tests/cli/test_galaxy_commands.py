@@ -155,7 +155,7 @@ async def test_missing_deployments_at_the_time_limit_are_exit_code_20_with_what_
 
     assert in_vain.code == 20
     assert in_vain.document["eventCount"] == 1
-    assert in_vain.error["message"] == "1 of 2 deployments came within 2 s"
+    assert in_vain.error["message"] == "1 of 2 deployments arrived within 2 s"
     assert (unbounded.code, len(unbounded.lines)) == (0, 1)
 
 

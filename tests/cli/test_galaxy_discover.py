@@ -11,11 +11,12 @@ from grpclib.const import Status
 
 from mxgateway import proto
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
-from mxgateway.simulator.plant_catalog import generated_plant
+from mxgateway.simulator.plant.catalog import generated_plant
 from tests.cli.gateway import KEY, Gateway
 from tests.cli.in_process import refused
 from tests.cli.process import PROGRAM, environment, finish, start
 from tests.cli.terminal import terminal
+from tests.rows import each_row
 
 on_posix = pytest.mark.skipif(os.name == "nt", reason="needs a shell and pseudo-terminals")
 
@@ -141,7 +142,7 @@ async def test_an_unknown_root_is_one_line_and_the_exit_code_of_not_found(
     assert root in line
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "says"),
     [
         (("galaxy-discover", "--max-depth", "-1"), "--max-depth"),
@@ -161,7 +162,7 @@ async def test_an_unknown_root_is_one_line_and_the_exit_code_of_not_found(
         (("galaxy-discover", "--tree", "-ojsonl"), "--tree and -o jsonl contradict each other"),
         (("galaxy-discover", "--on-redeploy", "ignore"), "--on-redeploy"),
         (("galaxy-browse", "--depth", "0"), "--depth"),
-        (("galaxy-browse", "A", "--parent-contained-path", "B"), "PATH and --parent-contained-path are the same"),
+        (("galaxy-browse", "A", "--parent-contained-path", "B"), "PATH and --parent-contained-path mean the same"),
         (("galaxy-browse", "A", "--parent-tag-name", "B"), "contradict each other"),
         (("galaxy-watch", "--count", "0"), "--count"),
     ],
@@ -196,7 +197,7 @@ async def test_a_deployment_between_two_pages_is_one_line_with_the_remedy(gatewa
     assert outcome.code == document.code == 64 + Status.INVALID_ARGUMENT.value
     error, hint = outcome.err.splitlines()
     assert error.startswith("error: the galaxy was deployed between two pages")
-    assert hint == "hint: give --on-redeploy restart to begin again by itself"
+    assert hint == "hint: --on-redeploy restart restarts the listing automatically"
     assert len(outcome.out.splitlines()) == 5
     assert (document.out, document.error["type"]) == ("", "MxGatewayRedeployError")
 

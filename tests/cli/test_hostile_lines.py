@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 import pytest
 
+from mxgateway_cli.help.registry import COMMANDS
 from mxgateway_cli.main import cli
-from mxgateway_cli.registry import COMMANDS
 from tests.cli.in_process import NOWHERE, run_here
 from tests.cli.process import Outcome
 from tests.wire.profiles import FUZZ_SECONDS, mutated

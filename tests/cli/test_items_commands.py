@@ -13,9 +13,9 @@ from grpclib.const import Status
 
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.golden import golden
-from tests.cli.in_process import refused
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw, refused
 from tests.cli.terminal import terminal
+from tests.rows import each_row
 
 PASSWORD = "operator-password"
 PASSWORD_ENV = {"PLANT_PASSWORD": PASSWORD}
@@ -107,7 +107,7 @@ async def test_a_buffered_item_tells_and_a_suspended_one_tells_nothing(gateway: 
             wanted -= {(event["itemHandle"], event["family"]) for event in drained.document["events"]}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "says"),
     [
         (("set-buffered-update-interval", "--milliseconds", "-1"), "--milliseconds"),
@@ -115,10 +115,13 @@ async def test_a_buffered_item_tells_and_a_suspended_one_tells_nothing(gateway: 
         (("set-buffered-update-interval",), "Missing option '--milliseconds'"),
         (("suspend",), "Name the item"),
         (("authenticate-user", "--password-env", "X"), "Missing option '--user'"),
-        (("authenticate-user", "--user", "u"), "no terminal to ask for a password"),
+        (("authenticate-user", "--user", "u"), "No terminal to prompt for a password"),
         (("authenticate-user", "--user", "u", "--password", PASSWORD), "--password would show the password"),
         (("authenticate-user", f"--password={PASSWORD}", "--user", "u"), "--password would show the password"),
-        (("authenticate-user", "--user", "u", "--password-env", "NO_SUCH"), "'NO_SUCH' of --password-env is not set"),
+        (
+            ("authenticate-user", "--user", "u", "--password-env", "NO_SUCH"),
+            "'NO_SUCH' named by --password-env is not set",
+        ),
         (("authenticate-user", "--user", "u", "--password-file", "no-such-file"), "does not exist"),
         (
             ("authenticate-user", "--password-env", "PLANT_PASSWORD", "--password-file", __file__, "--user", "u"),
@@ -185,9 +188,9 @@ async def test_a_password_file_without_a_password_is_refused(gateway: Gateway, t
 async def test_on_a_terminal_the_password_is_asked_for_and_not_echoed() -> None:
     arguments = ("authenticate-user", "--user", "operator", "--simulator", "-o", "value")
     async with terminal(*arguments) as screen:
-        await screen.shows("Password of operator: ")
+        await screen.shows("Password for operator: ")
         assert not screen.echoes()
         screen.type(f"{PASSWORD}\n")
         assert await screen.ended() == 0
 
-    assert screen.text.splitlines() == ["Password of operator: ", "2"]
+    assert screen.text.splitlines() == ["Password for operator: ", "2"]

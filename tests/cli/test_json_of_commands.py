@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.golden import golden
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw
 
 OWN_ITEM = ("--item", TAG)
 HANDLES = ("--server-handle", "1", "--item-handle", "2")
@@ -229,5 +229,5 @@ async def test_another_protocol_version_of_the_gateway_is_warned_about(gateway: 
     own = await gateway.mxgw("ping", "--json")
 
     assert left_open.code == own.code == 0
-    assert "speaks gateway protocol 4, this client was made for 3" in left_open.err
+    assert "speaks gateway protocol 4, this client implements 3" in left_open.err
     assert "gateway protocol 4" in json.loads(own.err)["warning"]["message"]

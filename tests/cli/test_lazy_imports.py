@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from mxgateway_cli.registry import COMMANDS
+from mxgateway_cli.help.registry import COMMANDS
 from tests.cli.process import environment
 
 HEAVY = (
-    "grpclib", "h2", "betterproto", "tomllib", "asyncio", "ssl", "mxgateway.proto", "mxgateway.errors", "mxgateway_cli.commands.smoke",
+    "grpclib", "h2", "betterproto", "tomllib", "asyncio", "ssl", "mxgateway.proto", "mxgateway.errors.tree", "mxgateway_cli.commands.smoke",
 )  # fmt: skip
 UNUSUAL = (
-    "dataclasses", "difflib", "json", "logging", "pathlib", "socket", "mxgateway_cli.connection", "mxgateway_cli.failures",
+    "dataclasses", "difflib", "json", "logging", "pathlib", "socket", "mxgateway_cli.connecting.connection", "mxgateway_cli.terminal.failures",
 )  # fmt: skip
 # Ends like `main()` does and tells which heavy modules the process has loaded by then.
 SCRIPT = f"""

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway_cli.output import Output
-from mxgateway_cli.text import clean, json_text, value_text
+from mxgateway_cli.terminal.stdout import Output
+from mxgateway_cli.terminal.text import clean, json_text, value_text
+from tests.rows import each_row
 
 
 @given(st.text())
@@ -41,7 +42,7 @@ def test_control_characters_are_shown_as_escapes_and_other_scripts_as_they_are(h
     assert clean(hostile) == shown
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "text"),
     [
         (None, ""),

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.batches import batch
-from tests.cli.process import Outcome, mxgw
+from tests.cli.in_process import mxgw
+from tests.cli.process import Outcome
 
 SECRET = "v3rysecret"
 BASE = "APPDATA" if sys.platform == "win32" else "XDG_CONFIG_HOME"
@@ -53,7 +54,7 @@ async def test_every_option_is_written_and_shown(shell: Shell, tmp_path: Path) -
     paths = {name: str(tmp_path / name) for name in ("cert.pem", "key.pem", "api.key", "known")}
     outcome = await shell.profile(
         "set", "plant", "--endpoint", "gw.plant:5001", "--tls", "--pin", "aa" * 32, "--pin", "bb" * 32,
-        "--server-name-override", "gw", "--client-cert", paths["cert.pem"], "--client-key", paths["key.pem"],
+        "--server-name-override", "gw", "--authority", "gw:1", "--client-cert", paths["cert.pem"], "--client-key", paths["key.pem"],
         "--proxy", "http://proxy:3128", "--api-key-file", paths["api.key"], "--timeout", "2.5", "--json",
     )  # fmt: skip
 
@@ -63,6 +64,7 @@ async def test_every_option_is_written_and_shown(shell: Shell, tmp_path: Path) -
         "endpoint": "gw.plant:5001",
         "tls": True,
         "server-name-override": "gw",
+        "authority": "gw:1",
         "pin": ["aa" * 32, "bb" * 32],
         "client-cert": paths["cert.pem"],
         "client-key": paths["key.pem"],
@@ -89,7 +91,7 @@ async def test_an_option_that_excludes_what_the_profile_said_takes_its_place_and
     outcome = await shell.profile("set", "plant", "--plaintext")
 
     assert outcome.code == 0
-    assert outcome.err.startswith("warning: --pin went out of the profile 'plant'")
+    assert outcome.err.startswith("warning: --pin was removed from the profile 'plant'")
     assert shell.profiles == {"plant": {"api-key-env": "PLANT_KEY", "plaintext": True}}
 
 
@@ -98,7 +100,7 @@ async def test_an_endpoint_that_asks_for_tls_takes_plaintext_out_of_the_profile_
     outcome = await shell.profile("set", "plant", "--endpoint", "https://gw:1")
 
     assert outcome.code == 0
-    assert outcome.err.startswith("warning: --plaintext went out of the profile 'plant'")
+    assert outcome.err.startswith("warning: --plaintext was removed from the profile 'plant'")
     assert shell.profiles == {"plant": {"endpoint": "https://gw:1"}}
 
 
@@ -117,7 +119,7 @@ async def test_a_place_for_first_certificates_takes_nothing_out_of_a_profile_tha
     )
 
     assert refused.code == 2
-    assert "--known-hosts says nothing in the profile 'plant', which verifies the gateway" in refused.err
+    assert "--known-hosts has no effect in the profile 'plant', which verifies the gateway" in refused.err
     assert after == before
     assert taken_out.code == 0
     assert list(shell.profiles["plant"]) == ["known-hosts"]
@@ -177,25 +179,26 @@ async def test_a_removed_profile_is_gone_and_the_others_stay(shell: Shell) -> No
     assert shell.profiles == {"lab": {"endpoint": "b:2"}}
     assert again.code == 2
     assert "there is no profile 'plant'" in again.err
-    assert "there is 'lab'" in again.err
+    assert "known: 'lab'" in again.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--api-key", f"mxgw_id_{SECRET}"), "a profile holds no key"),
-        (("--api-key-env", f"mxgw_id_{SECRET}"), "a profile holds no key"),
-        (("--proxy", f"http://op:{SECRET}@proxy:3128"), "a profile holds no password"),
+        (("--api-key", f"mxgw_id_{SECRET}"), "a profile cannot hold a key"),
+        (("--api-key-env", f"mxgw_id_{SECRET}"), "a profile cannot hold a key"),
+        (("--proxy", f"http://op:{SECRET}@proxy:3128"), "a profile cannot hold a password"),
         (("--endpoint", f"http://op:{SECRET}@gw:1"), "a key or a password"),
         (("--endpoint", "gw"), "the port is missing"),
-        (("--pin", "00"), "no SHA-256 fingerprint"),
-        (("--timeout", "0"), "no positive number"),
+        (("--pin", "00"), "not a SHA-256 fingerprint"),
+        (("--timeout", "0"), "not a positive number"),
         (("--server-name-override", "a b"), "server_name_override"),
+        (("--authority", "a b"), "authority is"),
         (("--ca-file", "no-such-file.pem"), "does not exist"),
         (("--plaintext", "--tls"), "--plaintext and --tls contradict each other"),
         (("--api-key-env", "A", "--api-key-file", __file__), "--api-key-env and --api-key-file contradict each other"),
         (("--simulator",), "No such option"),
-        ((), "Give the options to write"),
+        ((), "No options to write"),
     ],
 )
 async def test_what_cannot_stand_in_a_profile_is_refused_in_one_line_and_nothing_is_written(
@@ -217,7 +220,7 @@ async def test_a_name_that_no_profile_can_have_is_refused(shell: Shell, name: st
     outcome = await shell.profile("set", "--plaintext", "--", name)
 
     assert outcome.code == 2
-    assert "is no name for a profile" in outcome.err
+    assert "is not a valid profile name" in outcome.err
     assert not shell.file.exists()
 
 

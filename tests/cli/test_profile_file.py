@@ -9,45 +9,45 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway_cli.toml_text import line_of, with_table
-from tests.cli.process import mxgw
+from mxgateway_cli.connecting.toml_text import line_of, with_table
+from tests.cli.in_process import mxgw
 
 SECRET = "v3rysecret"
 
 BROKEN = {
-    "no TOML": (b"[profile.plant]\nendpoint = \n", 2, "this is no TOML"),
-    "a text that does not end": (b'[profile.plant]\n\nendpoint = "gw:1\n', 3, "this is no TOML"),
-    "a table twice": (b"[profile.plant]\n[profile.plant]\n", 2, "this is no TOML"),
-    "no UTF-8": (b"[profile.plant]\nendpoint = '\xff'\n", 2, "no UTF-8 text"),
+    "no TOML": (b"[profile.plant]\nendpoint = \n", 2, "not valid TOML"),
+    "a text that does not end": (b'[profile.plant]\n\nendpoint = "gw:1\n', 3, "not valid TOML"),
+    "a table twice": (b"[profile.plant]\n[profile.plant]\n", 2, "not valid TOML"),
+    "no UTF-8": (b"[profile.plant]\nendpoint = '\xff'\n", 2, "not valid UTF-8"),
     "an unknown table": (b"[profile.plant]\n[profiles.plant]\n", 2, "'profiles' is unknown"),
     "an unknown option": (b"[profile.plant]\nendpiont = 'gw:1'\n", 2, "did you mean 'endpoint'"),
     "an option of another shape": (b"[profile.plant]\nca_file = 'x'\n", 2, "did you mean 'ca-file'"),
-    "an option that nobody knows": (b"[profile.plant]\ncolour = 'x'\n", 2, "known are endpoint, plaintext"),
-    "a text for a number": (b"[profile.plant]\ntimeout = '5'\n", 2, "it is a text, not a number of seconds"),
+    "an option that nobody knows": (b"[profile.plant]\ncolour = 'x'\n", 2, "known options: endpoint, plaintext"),
+    "a text for a number": (b"[profile.plant]\ntimeout = '5'\n", 2, "it is a string, not a number of seconds"),
     "a flag for a number": (b"[profile.plant]\ntimeout = true\n", 2, "it is a boolean, not a number"),
-    "a number out of range": (b"[profile.plant]\ntimeout = -1\n", 2, "no positive number of seconds"),
-    "no number": (b"[profile.plant]\ntimeout = nan\n", 2, "no positive number of seconds"),
-    "a text for a flag": (b"[profile.plant]\n#\nplaintext = 'yes'\n", 3, "it is a text, not true or false"),
-    "a number for a text": (b"[profile.plant]\nendpoint = 5000\n", 2, "it is a number, not a text"),
-    "a list for a text": (b"[profile.plant]\nendpoint = ['a']\n", 2, "it is a list, not a text"),
-    "a date for a text": (b"[profile.plant]\nendpoint = 2026-01-01\n", 2, "it is a date or a time, not a text"),
-    "a wrong list": (b"[profile.plant]\npin = [\n1]\n", 2, "it is a number, not a text"),
+    "a number out of range": (b"[profile.plant]\ntimeout = -1\n", 2, "not a positive number of seconds"),
+    "no number": (b"[profile.plant]\ntimeout = nan\n", 2, "not a positive number of seconds"),
+    "a text for a flag": (b"[profile.plant]\n#\nplaintext = 'yes'\n", 3, "it is a string, not true or false"),
+    "a number for a text": (b"[profile.plant]\nendpoint = 5000\n", 2, "it is a number, not a string"),
+    "a list for a text": (b"[profile.plant]\nendpoint = ['a']\n", 2, "it is a list, not a string"),
+    "a date for a text": (b"[profile.plant]\nendpoint = 2026-01-01\n", 2, "it is a date or time, not a string"),
+    "a wrong list": (b"[profile.plant]\npin = [\n1]\n", 2, "it is a number, not a string"),
     "an empty list": (b"[profile.plant]\npin = []\n", 2, "it is empty"),
     "an empty text": (b"[profile.plant]\nendpoint = ' '\n", 2, "it is empty"),
-    "a bad pin": (b"[profile.plant]\npin = ['00']\n", 2, "no SHA-256 fingerprint"),
+    "a bad pin": (b"[profile.plant]\npin = ['00']\n", 2, "not a SHA-256 fingerprint"),
     "a bad endpoint": (b"[profile.plant]\nendpoint = 'gw'\n", 2, "the port is missing"),
-    "no table": (b"profile.plant = 5\n", 1, "'plant' is no table"),
-    "no tables": (b"profile = 5\n", 1, "'profile' is no table"),
+    "no table": (b"profile.plant = 5\n", 1, "'plant' is not a table"),
+    "no tables": (b"profile = 5\n", 1, "'profile' is not a table"),
     "options that exclude each other": (
         b"[profile.plant]\nplaintext = true\npin = '" + b"00" * 32 + b"'\n", 1, "--plaintext and --pin contradict each other",
     ),
-    "a key": (f"[profile.plant]\napi-key = 'mxgw_a_{SECRET}'\n".encode(), 2, "a profile holds no key"),
-    "a key written otherwise": (f"[profile.plant]\napi_key = '{SECRET}'\n".encode(), 2, "a profile holds no key"),
-    "a key for its variable": (f"[profile.plant]\napi-key-env = 'mxgw_a_{SECRET}'\n".encode(), 2, "holds no key"),
+    "a key": (f"[profile.plant]\napi-key = 'mxgw_a_{SECRET}'\n".encode(), 2, "a profile cannot hold a key"),
+    "a key written otherwise": (f"[profile.plant]\napi_key = '{SECRET}'\n".encode(), 2, "a profile cannot hold a key"),
+    "a key for its variable": (f"[profile.plant]\napi-key-env = 'mxgw_a_{SECRET}'\n".encode(), 2, "cannot hold a key"),
     "a key's password": (f"[profile.plant]\nclient-key-password = '{SECRET}'\n".encode(), 2, "MXGATEWAY_CLIENT_KEY_PASSWORD"),
-    "another password": (f"[profile.plant]\nproxy-password = '{SECRET}'\n".encode(), 2, "a profile holds no password"),
+    "another password": (f"[profile.plant]\nproxy-password = '{SECRET}'\n".encode(), 2, "a profile cannot hold a password"),
     "a proxy's password": (f"[profile.plant]\nproxy = 'http://u:{SECRET}@p:1'\n".encode(), 2, "MXGATEWAY_PROXY"),
-    "a broken profile beside a good one": (b"[profile.other]\nplaintext = 1\n[profile.plant]\n", 2, "of the profile 'other'"),
+    "a broken profile beside a good one": (b"[profile.other]\nplaintext = 1\n[profile.plant]\n", 2, "in the profile 'other'"),
 }  # fmt: skip
 
 
@@ -76,7 +76,7 @@ async def test_a_file_that_a_profile_names_and_that_is_missing_is_told_with_its_
     assert outcome.code == 2
     missing = tmp_path / "missing.pem"
     assert outcome.err.splitlines()[0].startswith(
-        f"error: {file}, line 3: 'ca-file' of the profile 'plant': File '{missing}'"
+        f"error: {file}, line 3: 'ca-file' in the profile 'plant': File '{missing}'"
     )
 
 
@@ -92,7 +92,7 @@ async def test_an_unknown_profile_is_refused_with_the_names_that_there_are(tmp_p
     assert by_flag.code == by_variable.code == 2
     assert by_flag.error["type"] == "ProfileError"
     there_is = "'other'" if content else "none"
-    assert f"there is no profile 'plant' in {file} (there is {there_is})" in by_flag.error["message"]
+    assert f"there is no profile 'plant' in {file} (known: {there_is})" in by_flag.error["message"]
 
 
 async def test_a_file_that_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ async def test_a_file_that_cannot_be_read_is_one_clear_line(tmp_path: Path) -> N
 
     assert directory.code == too_large.code == 2
     assert str(tmp_path) in directory.err
-    assert "bytes, more than 1048576" in too_large.err
+    assert "longer than 1048576 bytes" in too_large.err
 
 
 async def test_no_file_is_looked_at_where_no_profile_is_asked_for(tmp_path: Path) -> None:

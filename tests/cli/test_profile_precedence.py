@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 import pytest
 
-from mxgateway_cli.options import whole_timeout
+from mxgateway_cli.connecting.shared_options import whole_timeout
 from tests.cli.batches import batch
 from tests.cli.choosing import SOURCES, Case
 from tests.cli.gateway import KEY, Gateway
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw
 
 OTHER_KEY = "mxgw_other_0ther"
 
@@ -79,7 +79,7 @@ def test_a_variable_that_the_profile_names_holds_the_key(case: Case) -> None:
 
     assert settings.api_key is not None
     assert settings.api_key.key_id == "tests"
-    with pytest.raises(click.UsageError, match="'NOT_SET' of the profile's api-key-env is not set"):
+    with pytest.raises(click.UsageError, match="'NOT_SET' named by the profile's api-key-env is not set"):
         case.settings(profile="api-key-env = 'NOT_SET'")
 
 
@@ -121,9 +121,9 @@ def test_of_two_options_that_exclude_each_other_the_one_that_goes_before_counts(
 @pytest.mark.parametrize(
     ("flags", "profile", "says"),
     [
-        (("--endpoint", "http://gw:1"), "tls = true", "needs --plaintext"),
-        (("--plaintext",), "endpoint = 'https://gw:1'", "asks for TLS"),
-        ((), "endpoint = 'http://gw:1'", "needs --plaintext"),
+        (("--endpoint", "http://gw:1"), "tls = true", "--plaintext is required"),
+        (("--plaintext",), "endpoint = 'https://gw:1'", "requires TLS"),
+        ((), "endpoint = 'http://gw:1'", "--plaintext is required"),
     ],
 )
 def test_a_scheme_never_turns_tls_off_by_itself(case: Case, flags: tuple[str, ...], profile: str, says: str) -> None:
@@ -189,6 +189,6 @@ async def test_the_lines_of_a_batch_take_its_profile_or_their_own(gateway: Gatew
     outcome = await batch(lines, "--profile", "lab", "-ojsonl", env=env)
 
     assert "sessionId" in outcome.documents[0]
-    assert "nothing listens" in outcome.failure(2)
+    assert "nothing is listening" in outcome.failure(2)
     assert "sessionId" in outcome.documents[2]
     assert "there is no profile 'none'" in outcome.failure(4)

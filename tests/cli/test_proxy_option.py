@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.gateway import SECRET, Gateway
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw
 from tests.peers.connect_proxy import ConnectProxy
 
 PASSWORD = "pr0xy-p4ssword"

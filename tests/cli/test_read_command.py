@@ -8,7 +8,8 @@ import pytest
 
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.golden import golden
-from tests.cli.process import PROGRAM, Outcome, environment, mxgw
+from tests.cli.in_process import mxgw
+from tests.cli.process import PROGRAM, Outcome, environment
 
 GOOD = {"success": -1, "category": "MX_STATUS_CATEGORY_OK", "detectedBy": "MX_STATUS_SOURCE_RESPONDING_LMX"}
 
@@ -87,7 +88,7 @@ async def test_one_tag_that_cannot_be_read_fails_no_other(gateway: Gateway) -> N
 
     assert table.code == document.code == 21
     heading, good, unknown, silent, uncertain = table.out.splitlines()
-    assert heading.split() == ["tag", "value", "quality", "source", "time", "trouble"]
+    assert heading.split() == ["tag", "value", "quality", "source", "time", "error"]
     assert good.split()[:3] == [TAG, "17", "good"]
     assert "unknown tag" in unknown
     assert "No value within 50 ms." in silent
@@ -123,9 +124,9 @@ async def test_a_list_of_no_tags_is_refused_before_anything_is_sent(gateway: Gat
     empty.write_text("# nothing\n\n")
     binary.write_bytes(b"\xff\xfe\x00")
     commands = {
-        ("read",): "Name a tag",
-        ("read", "--from", str(empty)): "Name a tag",
-        ("read", "--from", str(binary)): "no UTF-8 text",
+        ("read",): "Name a TAG",
+        ("read", "--from", str(empty)): "Name a TAG",
+        ("read", "--from", str(binary)): "not valid UTF-8",
         ("read", "--from", str(tmp_path / "missing")): "cannot be read",
     }
     for arguments, says in commands.items():

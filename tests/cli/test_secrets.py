@@ -6,7 +6,7 @@ import pytest
 from grpclib.const import Status
 
 from tests.cli.gateway import KEY, SECRET, Gateway
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw
 
 # A key that does not have the gateway's form is hidden as a whole.
 ODD_KEY = "plain-t0p-s3cr3t-key"

@@ -5,7 +5,7 @@ import json
 from mxgateway.simulator import Scope, SimulatedGateway, SimulatedKey
 from tests.cli.gateway import KEY, TAG, Gateway
 from tests.cli.golden import golden
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw
 
 
 async def test_worker_info_is_a_document_of_fixed_keys() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway_cli.shell_words import split
+from mxgateway_cli.batch.shell_words import split
 
 PIECES = st.sampled_from(
     [" ", "\t", "'", '"', "\\", "a", "B1", "-", "#", "$x", "`", "ü", "\u2028", "\x0b", "=", "{", ",", "\r"]

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from tests.cli.gateway import TAG, Gateway
-from tests.cli.process import PROGRAM, environment, finish, mxgw, start
+from tests.cli.in_process import mxgw
+from tests.cli.process import PROGRAM, environment, finish, start
 
 CHANGING = "TestMachine_001.TestChangingInt"
 
@@ -22,7 +23,7 @@ async def first_line(process: asyncio.subprocess.Process) -> bytes:
         return await process.stdout.readline()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 async def test_a_signal_cancels_the_stream_and_closes_the_session_first(
     gateway: Gateway, number: signal.Signals, code: int
 ) -> None:
@@ -40,7 +41,8 @@ async def test_a_signal_cancels_the_stream_and_closes_the_session_first(
 
 ANOTHER_THREADS_SIGNAL = """
 import asyncio, signal, threading, time
-from mxgateway_cli import failures, runner
+from mxgateway_cli.running import runner
+from mxgateway_cli.terminal import failures
 
 def send() -> None:
     time.sleep(0.2)
@@ -129,3 +131,17 @@ async def test_diagnostics_are_coloured_on_demand_and_not_in_a_pipe() -> None:
 
     assert piped.err.startswith("error: ")
     assert asked.err.startswith("\x1b[31merror:\x1b[0m ")
+
+
+async def test_a_hang_up_that_the_caller_ignores_stays_ignored(gateway: Gateway) -> None:
+    process = await asyncio.create_subprocess_exec(
+        "sh", "-c", 'trap "" HUP; exec "$@"', "sh", *PROGRAM, "stream-events", "--item", CHANGING, "--plaintext", "-ojsonl",
+        "--max-events", "100", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment(gateway.env),
+    )  # fmt: skip
+    await first_line(process)
+    process.send_signal(signal.SIGHUP)
+    assert process.stdout is not None
+    await process.stdout.readline()
+    assert process.returncode is None
+    process.send_signal(signal.SIGTERM)
+    assert (await finish(process)).code == 143

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.process import finish, mxgw, start
+from tests.cli.in_process import mxgw
+from tests.cli.process import finish, start
 from tests.peers.certificates import Authority, self_signed
 
 
@@ -70,7 +71,7 @@ async def test_a_port_in_use_is_one_clear_line() -> None:
 
     assert outcome.code == 1
     assert outcome.out == ""
-    assert outcome.err.splitlines()[0].startswith(f"error: cannot listen at 127.0.0.1:{port}")
+    assert outcome.err.splitlines()[0].startswith(f"error: cannot listen on 127.0.0.1:{port}")
     assert "Traceback" not in outcome.err
 
 
@@ -132,14 +133,14 @@ async def test_a_certificate_that_cannot_be_served_is_one_clear_line(tmp_path: P
     assert outcome.code == 1
     first, hint = outcome.err.splitlines()
     assert first.startswith(f"error: cannot serve the certificate in {certificate} and its key in ")
-    assert hint.startswith("hint: give PEM files")
+    assert hint.startswith("hint: use PEM files")
 
 
 async def test_a_key_without_its_certificate_is_a_usage_error(tmp_path: Path) -> None:
     _, key = self_signed().write(tmp_path)
     outcome = await mxgw("simulate", "--private-key", str(key))
     assert outcome.code == 2
-    assert "--private-key means nothing without --certificate" in outcome.err
+    assert "--private-key requires --certificate" in outcome.err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send these signals to one process")
@@ -163,6 +164,6 @@ async def test_a_gateway_that_other_machines_reach_says_that_everybody_knows_its
     outcome = await finish(process)
 
     said = "".join(lines) + outcome.err
-    assert ("it listens at 0.0.0.0, and everybody knows its key; --api-key-env takes another" in said) == is_warned
+    assert ("it listens on 0.0.0.0, and its key is public; use --api-key-env for another key" in said) == is_warned
     if arguments[:1] == ("--json",):
         assert json.loads(outcome.err.splitlines()[0])["warning"]["message"].startswith("other machines")

@@ -7,8 +7,8 @@ import pytest
 from grpclib.const import Status
 
 from mxgateway import proto
-from mxgateway_cli.events import EventWriter
-from mxgateway_cli.output import Output
+from mxgateway_cli.output.events import EventWriter
+from mxgateway_cli.terminal.stdout import Output
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.process import finish, start
 
@@ -53,7 +53,7 @@ async def test_a_table_shows_tag_value_quality_and_time(gateway: Gateway) -> Non
 
     assert outcome.code == 0, outcome.err
     heading, row = outcome.out.splitlines()
-    assert heading.split() == ["sequence", "family", "item", "value", "quality", "source", "time", "trouble"]
+    assert heading.split() == ["sequence", "family", "item", "value", "quality", "source", "time", "error"]
     assert row.split()[:5] == ["1", "OnDataChange", "TestChildObject.TestString", "Grüße", "192"]
 
 
@@ -78,7 +78,7 @@ async def test_missing_events_at_the_time_limit_are_exit_code_20_with_what_came(
 
     assert outcome.code == 20
     assert outcome.document["eventCount"] == 1
-    assert "1 of 3 events came within 2 s" in outcome.error["message"]
+    assert "1 of 3 events arrived within 2 s" in outcome.error["message"]
     assert not gateway.simulated.sessions
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from mxgateway.simulator import Scope, SimulatedGateway, SimulatedKey
-from mxgateway.simulator.plant_catalog import generated_plant
+from mxgateway.simulator.plant.catalog import generated_plant
 from tests.cli.batches import batch
 from tests.cli.gateway import KEY, TAG, Gateway
-from tests.cli.in_process import refused
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw, refused
 from tests.peers.fault_proxy import FaultProxy
+from tests.rows import each_row
 
 SETPOINTS = [f"TestMachine_{number:03}.SpeedSetpoint" for number in range(1, 7)]
 
@@ -102,7 +102,7 @@ async def test_more_tags_than_the_bound_are_one_line_before_any_session_is_opene
 
     assert (one.code, one.out) == (2, "")
     assert one.err.splitlines() == [
-        "error: '*.SpeedSetpoint' stands for more than 5 tags", "hint: make it narrower, or allow more with --max-tags",
+        "error: '*.SpeedSetpoint' matches more than 5 tags", "hint: use a narrower pattern, or raise --max-tags",
     ]  # fmt: skip
     assert len(enough.out.splitlines()) == 6
     assert [call.method for call in gateway.simulated.received].count("OpenSession") == 1
@@ -112,7 +112,7 @@ async def test_the_bound_holds_for_all_patterns_together(gateway: Gateway) -> No
     outcome = await gateway.mxgw("read", "*.SpeedSetpoint", "*.Recipe", "--max-tags", "11")
 
     assert outcome.code == 2
-    assert outcome.err.splitlines()[0] == "error: the patterns stand for more than 11 tags"
+    assert outcome.err.splitlines()[0] == "error: the patterns match more than 11 tags"
 
 
 async def test_a_thousand_tags_are_the_bound_where_nobody_says_otherwise() -> None:
@@ -121,7 +121,7 @@ async def test_a_thousand_tags_are_the_bound_where_nobody_says_otherwise() -> No
         outcome = await Gateway(simulated).mxgw("read", "*.*")
 
     assert outcome.code == 2
-    assert "stands for more than 1000 tags" in outcome.err
+    assert "matches more than 1000 tags" in outcome.err
 
 
 @pytest.mark.parametrize(("count", "code"), [(("--count", "1"), 20), ((), 0)])
@@ -148,7 +148,7 @@ async def test_a_pattern_that_stands_for_nothing_is_one_line(gateway: Gateway, c
     outcome = await gateway.mxgw(command, *more, "Nothing*.Level")
 
     assert (outcome.code, outcome.out) == (1, "")
-    assert outcome.err.splitlines()[0] == "error: the galaxy has no tag like 'Nothing*.Level'"
+    assert outcome.err.splitlines()[0] == "error: no tag of the galaxy matches 'Nothing*.Level'"
     assert "galaxy-discover" in outcome.err.splitlines()[1]
     assert [call.method for call in gateway.simulated.received].count("OpenSession") == 0
 
@@ -160,21 +160,21 @@ async def test_a_key_that_may_not_look_into_the_galaxy_is_told_so() -> None:
     assert (outcome.code, outcome.out) == (71, "")
     error, hint = outcome.err.splitlines()
     assert "metadata:read" in error
-    assert hint == "hint: a pattern is looked up in the galaxy: name the tags one by one, or use a key that may"
+    assert hint == "hint: patterns are looked up in the galaxy: list the tags, or use a key that may browse it"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "says"),
     [
-        (("read", "Tank*"), "The pattern 'Tank*' has no attribute: write it like 'Tank*.Level'"),
+        (("read", "Tank*"), "The pattern 'Tank*' has no attribute: use 'Tank*.Level'"),
         (("watch", "*"), "has no attribute"),
-        (("read", "Tank*.\x07"), "holds a character that no name in a galaxy has"),
+        (("read", "Tank*.\x07"), "contains a character that no name in a galaxy has"),
         (("read", "Tank*.Level", "--max-tags", "0"), "--max-tags"),
         (("wait", "Tank*.Level", "--until", "good"), "wait takes one tag, and 'Tank*.Level' is a pattern"),
         (("write2", "T*.A", "--value", "1", "--timestamp", "2026-03-01T08:30:00Z"), "'T*.A' is a pattern"),
         (("write-secured", "T*.A", "--value", "1", "--user", "me", "--password-env", "PATH"), "'T*.A' is a pattern"),
         (("write-array-elements", "T*.A", "--element", "0=5"), "'T*.A' is a pattern"),
-        (("write", TAG, "--value", "1", "--tag-count", "1"), "--tag-count means nothing without a pattern"),
+        (("write", TAG, "--value", "1", "--tag-count", "1"), "--tag-count requires a pattern"),
         (("write", "T*.A", "--type", "int32", "--value", "x"), "'x'"),
     ],
 )
@@ -193,7 +193,7 @@ async def test_a_line_of_a_batch_takes_patterns_over_the_connection_of_the_other
         )
 
     assert outcome.answers[:2] == ["17", "\n".join(["1000.0"] * 6)]
-    assert "has no tag like" in outcome.failure(3)
+    assert "no tag of the galaxy matches" in outcome.failure(3)
     assert proxy.accepted == 1
 
 
@@ -207,11 +207,11 @@ async def test_a_check_of_a_pattern_is_as_grave_as_its_gravest_tag(gateway: Gate
 
     assert (well.code, bad.code) == (0, 2)
     words, _, data = well.out.rstrip().partition(" | ")
-    assert words == "TAGS OK - 6 tags like *.SpeedSetpoint are well"
+    assert words == "TAGS OK - 6 tags matching *.SpeedSetpoint are OK"
     assert data.split()[3] == "'TestMachine_004.SpeedSetpoint'=3000.0;;5000"
     assert bad.out.startswith(
-        "TAGS CRITICAL - 6 of 6 tags like *.SpeedSetpoint are not well; TestMachine_004.SpeedSetpoint: its value is outside "
-        "of 2000; TestMachine_001.SpeedSetpoint: its value is outside of 500; "
+        "TAGS CRITICAL - 6 of 6 tags matching *.SpeedSetpoint are not OK; TestMachine_004.SpeedSetpoint: its value is outside "
+        "2000; TestMachine_001.SpeedSetpoint: its value is outside 500; "
     )
     assert "; and 1 more | " in bad.out
 
@@ -249,7 +249,7 @@ async def test_a_check_of_a_pattern_that_stands_for_nothing_or_too_much_is_unkno
     no_pattern = await gateway.mxgw("check", "Tank*")
 
     for outcome, says in (
-        (nothing, "has no tag like"),
+        (nothing, "no tag of the galaxy matches"),
         (too_much, "more than 2 tags"),
         (no_pattern, "has no attribute"),
     ):

@@ -14,7 +14,8 @@ import pytest
 
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from tests.cli.gateway import KEY, SECRET
-from tests.cli.process import Outcome, mxgw
+from tests.cli.in_process import mxgw
+from tests.cli.process import Outcome
 from tests.peers.certificates import Authority, ServerCertificate, self_signed
 from tests.peers.tls_peers import asks_for_certificate, client_files
 
@@ -140,8 +141,8 @@ async def test_the_null_device_keeps_nothing(shell: Shell) -> None:
         outcome = await shell.ping("--known-hosts", os.devnull)
         assert outcome.code == 0, outcome.err
         assert outcome.err.splitlines() == [
-            f"warning: {os.devnull} keeps nothing: the gateway's certificate is trusted unseen, for this command alone; "
-            "--pin, --ca-file or --known-hosts help"
+            f"warning: {os.devnull} keeps nothing: the gateway's certificate is trusted without verification, for this command only; "
+            "use --pin, --ca-file or --known-hosts"
         ]
     assert not shell.file.exists()
 
@@ -155,7 +156,7 @@ async def test_where_no_file_can_be_made_the_command_works_and_says_what_that_me
 
     assert outcome.code == 0, outcome.err
     [line] = outcome.err.splitlines()
-    assert line.startswith("warning: no file can be made at")
+    assert line.startswith("warning: cannot create")
     assert "--pin" in line
 
 
@@ -206,7 +207,7 @@ async def test_a_pin_goes_before_a_file_of_first_certificates_wherever_the_two_a
     by_file = await shell.ping("--known-hosts", str(tmp_path / "known"), MXGATEWAY_PIN=OTHER)
 
     assert (by_pin.code, by_pin.err, by_file.code) == (0, "", 78), by_pin.err + by_file.err
-    assert by_file.err.startswith("warning: --known-hosts is not used: --pin verifies the gateway\n")
+    assert by_file.err.startswith("warning: --known-hosts is ignored: --pin verifies the gateway\n")
     assert not (tmp_path / "known").exists()
 
 
@@ -220,7 +221,7 @@ async def test_plaintext_and_the_simulator_leave_all_of_it_alone(tmp_path: Path)
     assert (with_simulator.code, with_simulator.err) == (0, "")
     assert with_plaintext.code == 0
     assert with_plaintext.err.splitlines() == [
-        "warning: --plaintext drops --pin: nothing verifies the gateway, and all is sent in clear text"
+        "warning: --plaintext drops --pin: the gateway is not verified, and all data is sent unencrypted"
     ]
     assert list(tmp_path.iterdir()) == []
 

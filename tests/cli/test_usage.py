@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.process import mxgw
+from tests.cli.in_process import mxgw
 
 KEY = "mxgw_someone_v3rysecret"
 
@@ -13,7 +13,7 @@ KEY = "mxgw_someone_v3rysecret"
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("frobnicate",), "There is no command 'frobnicate'"),
+        (("frobnicate",), "Unknown command 'frobnicate'"),
         (("wite",), "Did you mean write"),
         (("ping", "--plaintext", "--tls"), "--plaintext and --tls contradict each other"),
         (("ping", "--plaintext", "--ca-file", __file__), "--plaintext and --ca-file contradict each other"),
@@ -21,6 +21,7 @@ KEY = "mxgw_someone_v3rysecret"
         (("ping", "--plaintext", "--known-hosts", "f"), "--plaintext and --known-hosts contradict each other"),
         (("ping", "--plaintext", "--client-cert", __file__), "--plaintext and --client-cert contradict each other"),
         (("ping", "--simulator", "--proxy", "http://p:1"), "--simulator and --proxy contradict each other"),
+        (("ping", "--simulator", "--authority", "gw"), "--simulator and --authority contradict each other"),
         (("ping", "--simulator", "--pin", "00" * 32), "--simulator and --pin contradict each other"),
         (("ping", "--known-hosts", "f", "--ca-file", __file__), "--known-hosts and --ca-file contradict each other"),
         (("ping", "--known-hosts", "f", "--pin", "00" * 32), "--known-hosts and --pin contradict each other"),
@@ -28,46 +29,46 @@ KEY = "mxgw_someone_v3rysecret"
             ("ping", "--known-hosts", "f", "--require-certificate-validation"),
             "--known-hosts and --require-certificate-validation contradict each other",
         ),
-        (("ping", "--client-key", __file__), "--client-key means nothing without --client-cert"),
+        (("ping", "--client-key", __file__), "--client-key requires --client-cert"),
         (("ping", "--pin", "00" * 31), "it has 62 hex digits"),
         (("ping", "--known-hosts", "."), "is a directory"),
         (("ping", "--proxy", "proxy:3128"), "does not begin with http://"),
         (("ping", "--simulator", "--endpoint", "localhost:1"), "--simulator and --endpoint contradict each other"),
-        (("ping", "--endpoint", "http://localhost:1"), "needs --plaintext"),
-        (("ping", "--endpoint", "https://localhost:1", "--plaintext"), "asks for TLS"),
+        (("ping", "--endpoint", "http://localhost:1"), "--plaintext is required"),
+        (("ping", "--endpoint", "https://localhost:1", "--plaintext"), "requires TLS"),
         (("ping", "--endpoint", "localhost"), "the port is missing"),
         (("ping", "--endpoint", "ftp://localhost:1"), "not http or https"),
         (("ping", "--endpoint", "::1:5000"), "brackets"),
         (("ping", "--json", "-o", "value"), None),
-        (("ping", "--timeout", "nan"), "no positive number"),
-        (("ping", "--timeout", "0"), "no positive number"),
-        (("ping", "--timeout", "soon"), "no number of seconds"),
+        (("ping", "--timeout", "nan"), "not a positive number"),
+        (("ping", "--timeout", "0"), "not a positive number"),
+        (("ping", "--timeout", "soon"), "not a number of seconds"),
         (("ping", "--ca-file", "no-such-file.pem"), "does not exist"),
         (("ping", "--api-key-file", "no-such-file"), "does not exist"),
-        (("ping", "--api-key-env", "NO_SUCH_VARIABLE"), "'NO_SUCH_VARIABLE' of --api-key-env is not set"),
+        (("ping", "--api-key-env", "NO_SUCH_VARIABLE"), "'NO_SUCH_VARIABLE' named by --api-key-env is not set"),
         (("ping", "--api-key", KEY, "--api-key-env", "X"), "--api-key and --api-key-env contradict each other"),
-        (("ping", "--api-key", f"{KEY}\x01"), "that an HTTP header cannot carry"),
+        (("ping", "--api-key", f"{KEY}\x01"), "that is not allowed in an HTTP header"),
         (("ping", KEY), "unexpected extra argument"),
         (("close-session",), "Missing option '--session-id'"),
         (("advise", "--simulator"), "Name the item"),
-        (("advise", "--simulator", "--item-handle", "1"), "--item-handle means nothing without --session-id"),
-        (("advise", "--session-id", "s", "--server-handle", "1"), "--session-id needs --item-handle"),
-        (("advise", "--session-id", "s", "--server-handle", "1", "--item-handle", "1", "--item", "T"), "--item goes"),
+        (("advise", "--simulator", "--item-handle", "1"), "--item-handle requires --session-id"),
+        (("advise", "--session-id", "s", "--server-handle", "1"), "--session-id requires --item-handle"),
+        (("advise", "--session-id", "s", "--server-handle", "1", "--item-handle", "1", "--item", "T"), "--item cannot be used"),
         (("stream-events", "--simulator"), "either --session-id, or --item"),
         (("stream-events", "--simulator", "--item", "T", "--after-worker-sequence", "4"), "resumes an open session"),
         (("stream-events", "--session-id", "s", "--max-events", "0"), "--max-events"),
-        (("smoke", "--simulator", "--value", "5"), "--type and --value go together"),
+        (("smoke", "--simulator", "--value", "5"), "--type and --value must be given together"),
         (("write", "--simulator", "--item", "T", "--type", "int33", "--value", "1"), "--type"),
-        (("write", "--simulator", "--item", "T", "--type", "double", "--value", "nan"), "no finite number"),
+        (("write", "--simulator", "--item", "T", "--type", "double", "--value", "nan"), "not a finite number"),
         (("write", "--simulator", "--item", "T", "--type", "int32", "--value", "2147483648"), "2147483648"),
-        (("write", "--simulator", "--item", "T", "--type", "int32[]", "--value", "1,x"), "no whole number"),
+        (("write", "--simulator", "--item", "T", "--type", "int32[]", "--value", "1,x"), "not a whole number"),
         (("write", "--simulator", "--item", "T", "--type", "time", "--value", "2026-03-01T08:30:00"), "time zone"),
         (
             ("write2", "--simulator", "--item", "T", "--type", "bool", "--value", "1", "--timestamp", "noon"),
             "timestamp is 'noon'",
         ),
         (("advise", "--simulator", "--session-id", "s", "--server-handle", "4294967296", "--item-handle", "1"), "4294967296"),
-        (("contract", "--export", "a", "--descriptor-set", __file__), "two separate jobs"),
+        (("contract", "--export", "a", "--descriptor-set", __file__), "--export and --descriptor-set contradict each other"),
         (("simulate", "--port", "70000"), "--port"),
     ],
 )  # fmt: skip
@@ -92,7 +93,7 @@ async def test_wrong_usage_is_a_json_object_where_json_was_asked_for() -> None:
     assert list(json.loads(outcome.err)) == ["error"]
     assert outcome.error == {
         "type": "UsageError",
-        "message": "Missing option '--value'; 'mxgw-py write --help' shows how it is used",
+        "message": "Missing option '--value'; see 'mxgw-py write --help'",
         "grpcStatus": None,
         "phase": "request",
         "endpoint": None,

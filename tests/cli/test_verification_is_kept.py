@@ -13,12 +13,13 @@ from unittest import mock
 import click
 import pytest
 
-from mxgateway_cli import connection
-from mxgateway_cli.failures import CommandFailure
+from mxgateway_cli.connecting import connection
+from mxgateway_cli.terminal.failures import CommandFailure
 from tests.cli.batches import batch
 from tests.cli.choosing import SOURCES, Case
 from tests.cli.gateway import KEY, SECRET
-from tests.cli.process import Outcome, mxgw
+from tests.cli.in_process import mxgw
+from tests.cli.process import Outcome
 from tests.peers.certificates import Authority, self_signed
 
 PIN = "0F" * 32
@@ -212,7 +213,7 @@ async def test_a_man_in_the_middle_hears_nothing_wherever_certificates_are_said_
         if outcome.code == 2:
             assert "contradict each other" in outcome.err
         told = by_flag and source != "flag"
-        assert ("--known-hosts is not used" in outcome.err) == bool(told), outcome.err
+        assert ("--known-hosts is ignored" in outcome.err) == bool(told), outcome.err
 
 
 async def test_a_man_in_the_middle_hears_nothing_of_any_line_of_a_batch(impostor: Impostor, victim: Victim) -> None:
@@ -240,7 +241,7 @@ async def test_the_null_device_and_a_first_use_are_told_before_the_key_goes_out(
     kept = await victim.ping("--known-hosts", str(victim.known))
 
     assert nothing_kept.err.startswith(
-        f"warning: {os.devnull} keeps nothing: the gateway's certificate is trusted unseen"
+        f"warning: {os.devnull} keeps nothing: the gateway's certificate is trusted without verification"
     )
     assert kept.err.startswith(f"warning: {impostor.endpoint} is trusted from now on")
     assert SECRET.encode() in heard  # what every other test here would hear
@@ -254,4 +255,4 @@ async def test_a_plaintext_that_drops_verification_says_so(victim: Victim, optio
 
     outcome = await victim.ping("--plaintext", **variables)
 
-    assert f"warning: --plaintext drops --{option}: nothing verifies the gateway" in outcome.err
+    assert f"warning: --plaintext drops --{option}: the gateway is not verified" in outcome.err

@@ -11,8 +11,8 @@ from mxgateway.simulator import ReceivedCall
 from mxgateway.wire import which_one_of
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.golden import golden
-from tests.cli.in_process import refused
-from tests.cli.process import finish, mxgw, start
+from tests.cli.in_process import mxgw, refused
+from tests.cli.process import finish, start
 
 
 async def test_a_condition_that_holds_already_ends_at_once_with_the_value() -> None:
@@ -71,9 +71,9 @@ async def test_it_waits_for_the_value_that_fulfils_the_condition(
 
 async def test_time_that_runs_out_is_exit_code_20_with_the_last_value(gateway: Gateway) -> None:
     cases = (
-        (TAG, "== 5", "did not fulfil '== 5' within 5 s: its last value was 17 (good)"),
+        (TAG, "== 5", "did not meet '== 5' within 5 s: its last value was 17 (good)"),
         ("TestChildObject.BadInt", "good", "within 5 s: it had no value (bad)"),
-        ("TestChildObject.SilentInt", "changes", "within 5 s: no value came"),
+        ("TestChildObject.SilentInt", "changes", "within 5 s: no value arrived"),
     )
     waiting = [gateway.mxgw("wait", tag, "--until", until, "--timeout", "5") for tag, until, _ in cases]
     for outcome, (_, _, says) in zip(await asyncio.gather(*waiting), cases, strict=True):
@@ -103,8 +103,8 @@ async def test_an_operand_that_does_not_fit_the_tag_is_told_at_the_first_value(g
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("wait", TAG, "--until", "about 5"), "'about 5' is no condition: write '== 5'"),
-        (("wait", TAG, "--until", "> "), "compares with nothing"),
+        (("wait", TAG, "--until", "about 5"), "'about 5' is not a condition: use '== 5'"),
+        (("wait", TAG, "--until", "> "), "has no operand"),
         (("wait", TAG), "Missing option '--until'"),
         (("wait", "--until", "good"), "Missing argument 'TAG'"),
         (("wait", TAG, "--until", "good", "--quality", "fine"), "--quality"),

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import Timestamp, UnconvertedValue, proto
-from mxgateway_cli.conditions import QUALITIES, Condition, Quality, Watcher, quality_suffices
-from mxgateway_cli.failures import CommandFailure
-from mxgateway_cli.typed_text import tag_type
+from mxgateway_cli.input.conditions import QUALITIES, Condition, Quality, Watcher, quality_suffices
+from mxgateway_cli.input.typed_text import tag_type
+from mxgateway_cli.terminal.failures import CommandFailure
+from tests.rows import each_row
 
 GOOD, UNCERTAIN, BAD = 192, 64, 0
 BOOLEAN, INTEGER, FLOAT, DOUBLE = (proto.MxDataType[name] for name in ("BOOLEAN", "INTEGER", "FLOAT", "DOUBLE"))
@@ -24,7 +25,7 @@ def holds(text: str, *values: Any, data_type: proto.MxDataType = INTEGER, qualit
     return [watcher.holds(value, quality, tag_type(value, data_type)) for value in values][-1]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "value", "data_type", "expected"),
     [
         ("== 5", 5, INTEGER, True),
@@ -91,9 +92,9 @@ def test_what_does_not_fit_the_type_is_told_with_what_does(
     assert failure.value.hint
 
 
-@pytest.mark.parametrize("text", ["", "5", "= 5", "=> 5", "like a", "==", "> ", "change", "good enough", "<> 5"])
+@each_row("text", ["", "5", "= 5", "=> 5", "like a", "==", "> ", "change", "good enough", "<> 5"])
 def test_what_is_no_condition_is_refused_with_what_is_allowed(text: str) -> None:
-    with pytest.raises(ValueError, match=r"write '== 5', '!= 5', .*, changes or good"):
+    with pytest.raises(ValueError, match=r"use '== 5', '!= 5', .*, changes or good"):
         Condition.parse(text)
 
 
@@ -112,6 +113,9 @@ def test_changes_means_another_value_than_the_first() -> None:
     assert holds("changes", 5, 6)
     assert not holds("Changes", 5, 6, 5)
     assert holds("changes", None, 5)
+    assert not holds("changes", float("nan"), float("nan"))
+    assert not holds("changes", [1.5, float("nan")], [1.5, float("nan")])
+    assert holds("changes", float("nan"), 5)
 
 
 def test_good_means_the_quality_alone() -> None:

@@ -7,8 +7,8 @@ import pytest
 from grpclib.const import Status
 
 from tests.cli.gateway import TAG, Gateway
-from tests.cli.in_process import refused
-from tests.cli.process import finish, mxgw, start
+from tests.cli.in_process import mxgw, refused
+from tests.cli.process import finish, start
 from tests.cli.terminal import terminal
 
 CHANGING = "TestMachine_001.TestChangingInt"
@@ -22,7 +22,7 @@ async def test_a_pipe_gets_a_line_for_each_update(gateway: Gateway) -> None:
 
     assert (table.code, lines.code) == (0, 0), table.err + lines.err
     heading, good, bad, unknown = table.out.splitlines()
-    assert heading.split() == ["tag", "value", "quality", "source", "time", "changes", "trouble"]
+    assert heading.split() == ["tag", "value", "quality", "source", "time", "changes", "error"]
     assert good.split()[:3] == [TAG, "17", "good"]
     assert bad.split()[:2] == ["TestChildObject.BadInt", "bad"]
     assert "unknown tag" in unknown
@@ -43,7 +43,7 @@ async def test_it_ends_after_a_count_a_duration_or_the_time_out() -> None:
     assert (count.code, len(count.out.splitlines())) == (0, 2)
     assert (duration.code, duration.out) == (0, "17\n")
     assert (in_vain.code, in_vain.out) == (20, "17\n")
-    assert "1 of 2 updates came within 4 s" in in_vain.err
+    assert "1 of 2 updates arrived within 4 s" in in_vain.err
 
 
 async def test_tags_that_cannot_be_subscribed_to_are_told_and_watched_without(gateway: Gateway) -> None:
@@ -127,4 +127,4 @@ def test_a_watch_of_nothing_is_wrong_usage() -> None:
     outcome = refused("watch", "--count", "1")
 
     assert (outcome.code, outcome.out) == (2, "")
-    assert "Name a tag" in outcome.err
+    assert "Name a TAG" in outcome.err

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 import unicodedata
 from collections.abc import Callable
@@ -9,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import Timestamp, proto, to_mx_value
-from mxgateway_cli.live_table import frame, trend
-from mxgateway_cli.tag_output import cut, cut_start, display_width, pad
-from mxgateway_cli.watched_tags import WatchedTags
+from mxgateway_cli.operations.live_table import frame, trend
+from mxgateway_cli.operations.watched_tags import WatchedTags
+from mxgateway_cli.output.tags import cut, cut_start, display_width, pad
+from tests.rows import each_row
 
 GOOD, UNCERTAIN, BAD = 192, 64, 0
 
@@ -52,6 +54,17 @@ def test_a_row_shows_what_is_known_of_a_tag() -> None:
     assert wrong.split() == ["Wrong", "no", "such", "thing", "0"]
     assert foot == "4 updates"
     assert [row.tag for row in tags.refused] == ["Wrong"]
+
+
+def test_a_nan_that_stays_is_no_change() -> None:
+    tags = watched("A")
+    for number in (math.nan, math.inf - math.inf, 1.5, math.nan):
+        tags.take(proto.MxEvent(family=proto.MxEventFamily.ON_DATA_CHANGE, item_handle=1, value=double(number)))
+    assert tags.rows[0].changes == 2
+
+
+def double(number: float) -> proto.MxValue:
+    return proto.MxValue(double_value=number, data_type=proto.MxDataType.DOUBLE)
 
 
 def test_events_of_other_items_and_families_are_no_updates_and_lost_ones_are_counted() -> None:
@@ -153,12 +166,11 @@ def test_text_is_cut_and_padded_by_the_columns_that_it_takes() -> None:
     assert cut("a\x1b[2Jb", 20) == "a\\x1b[2Jb"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     ["a" + "\u0301" * 1_000_000, "\u0301" * 1_000_000, "a\u0301" * 500_000, "\u0301\x1b" * 500_000, "測\u0301" * 500_000, "x" * 4_000_000],
-    ids=["marks on one letter", "marks alone", "marks on each letter", "controls", "wide letters", "letters"],
 )  # fmt: skip
-@pytest.mark.parametrize("shorten", [cut, cut_start])
+@each_row("shorten", [cut, cut_start])
 def test_text_that_takes_no_columns_is_cut_as_well(shorten: Callable[[str, int], str], text: str) -> None:
     for width in (1, 5, 60):
         shown = shorten(text, width)

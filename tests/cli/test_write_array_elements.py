@@ -45,10 +45,10 @@ async def test_type_and_length_can_be_given_and_the_tag_is_then_not_read(gateway
     ("arguments", "says"),
     [
         ((INTS,), "Missing option '--element'"),
-        ((INTS, "--element", "5"), "no INDEX=VALUE"),
-        ((INTS, "--element", "-1=5"), "no INDEX=VALUE"),
-        ((INTS, "--element", "1=5", "--element", "01=6"), "names the index 1 twice"),
-        ((INTS, "--type", "int32", "--total-length", "3", "--element", "1=x"), "element[1] is 'x', no whole number"),
+        ((INTS, "--element", "5"), "not INDEX=VALUE"),
+        ((INTS, "--element", "-1=5"), "not INDEX=VALUE"),
+        ((INTS, "--element", "1=5", "--element", "01=6"), "sets index 1 twice"),
+        ((INTS, "--type", "int32", "--total-length", "3", "--element", "1=x"), "element[1] is 'x', not a whole number"),
         ((INTS, "--type", "int32", "--total-length", "3", "--element", "3=1"), "3"),
         (
             ("--session-id", "s", "--server-handle", "1", "--item-handle", "2", "--type", "int32", "--element", "0=1"),
@@ -65,9 +65,9 @@ def test_wrong_usage_is_told_before_anything_is_sent(arguments: tuple[str, ...],
 
 async def test_what_does_not_fit_the_tag_is_refused_and_nothing_is_written(gateway: Gateway) -> None:
     for arguments, code, says in (
-        ((TAG, "--element", "0=1"), 2, "has no array as its value"),
+        ((TAG, "--element", "0=1"), 2, "is not an array"),
         ((INTS, "--element", "5=1"), 2, "5"),
-        ((INTS, "--element", "0=x"), 2, "no whole number"),
+        ((INTS, "--element", "0=x"), 2, "not a whole number"),
         (("No.Such[]", "--element", "0=1"), 22, "unknown tag"),
     ):
         outcome = await gateway.mxgw("write-array-elements", *arguments)

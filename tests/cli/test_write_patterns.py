@@ -31,10 +31,10 @@ async def test_a_pattern_writes_nothing_until_its_tags_were_counted(gateway: Gat
 
     assert uncounted.code == wrong.code == 2
     assert uncounted.err.splitlines() == [
-        f"error: '{PATTERN}' stands for 6 tags: nothing was written",
-        "hint: look at them with --dry-run; --tag-count 6 writes them",
+        f"error: '{PATTERN}' matches 6 tags: nothing was written",
+        "hint: --dry-run shows them; --tag-count 6 writes them",
     ]
-    assert wrong.err.splitlines()[0] == f"error: '{PATTERN}' stands for 6 tags, not 5: nothing was written"
+    assert wrong.err.splitlines()[0] == f"error: '{PATTERN}' matches 6 tags, not 5: nothing was written"
     assert writes(gateway) == 0
     assert values(gateway, SETPOINTS) == [1000.0] * 6
 

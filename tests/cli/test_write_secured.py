@@ -9,8 +9,8 @@ from mxgateway import from_mx_value
 from mxgateway.simulator.options import DEFAULT_USERS
 from mxgateway.wire import which_one_of
 from tests.cli.gateway import Gateway
-from tests.cli.in_process import refused
-from tests.cli.process import Outcome, mxgw
+from tests.cli.in_process import mxgw, refused
+from tests.cli.process import Outcome
 from tests.cli.terminal import terminal
 
 (OPERATOR, PASSWORD, _), (SUPERVISOR, OTHER_PASSWORD, _) = DEFAULT_USERS
@@ -86,11 +86,11 @@ async def test_ids_belong_to_the_handles_of_an_open_session(gateway: Gateway) ->
     [
         ((), "Name the user"),
         (("--current-user-id", "1"), "Name the user with --user"),
-        (("--user", OPERATOR), "no terminal to ask for a password"),
-        (("--user", OPERATOR, "--password-env", "NO_SUCH"), "'NO_SUCH' of --password-env is not set"),
-        (("--user", OPERATOR, "--password", "clear"), "to everybody in the process list"),
+        (("--user", OPERATOR), "No terminal to prompt for a password"),
+        (("--user", OPERATOR, "--password-env", "NO_SUCH"), "'NO_SUCH' named by --password-env is not set"),
+        (("--user", OPERATOR, "--password", "clear"), "in the process list"),
         (("--user", OPERATOR, "--password-file", __file__, "--password-env", "X"), "contradict each other"),
-        (("--verifier", SUPERVISOR, "--verifier-password-env", "PATH"), "--verifier goes with --user"),
+        (("--verifier", SUPERVISOR, "--verifier-password-env", "PATH"), "--verifier requires --user"),
     ],
 )
 def test_wrong_usage_is_told_before_anything_is_sent(arguments: tuple[str, ...], says: str) -> None:
@@ -104,7 +104,7 @@ def test_wrong_usage_is_told_before_anything_is_sent(arguments: tuple[str, ...],
 async def test_a_password_is_asked_for_at_a_terminal_that_does_not_show_it(gateway: Gateway) -> None:
     arguments = ("write-secured", SECURED, "--value", "5", "--user", OPERATOR, "--plaintext", "-ovalue", "--confirm")
     async with terminal(*arguments, env=gateway.env) as screen:
-        await screen.shows(f"Password of {OPERATOR}: ")
+        await screen.shows(f"Password for {OPERATOR}: ")
         assert not screen.echoes()
         assert not gateway.simulated.received, "nobody waits for a person with a connection open"
         screen.type(f"{PASSWORD}\n")
@@ -122,7 +122,7 @@ async def test_an_interrupted_prompt_leaves_the_terminal_as_it_was(gateway: Gate
 
     arguments = ("write-secured", SECURED, "--value", "5", "--user", OPERATOR, "--plaintext")
     async with terminal(*arguments, env=gateway.env) as screen:
-        await screen.shows("Password of")
+        await screen.shows("Password for")
         screen.process.send_signal(signal.SIGINT)
 
         assert await screen.ended() == 130

@@ -10,6 +10,7 @@ from mxgateway.wire import which_one_of
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.golden import golden
 from tests.cli.in_process import refused
+from tests.rows import each_row
 
 
 def value_of(gateway: Gateway, tag: str) -> Any:
@@ -76,11 +77,11 @@ async def test_a_dry_run_shows_what_would_be_written_and_writes_nothing(gateway:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        ((TAG, "--value", "2.5"), 2, "no whole number"),
+        ((TAG, "--value", "2.5"), 2, "not a whole number"),
         ((TAG, "--value", "9223372036854775808"), 2, "9223372036854775808"),
         (("No.Such", "--value", "1"), 22, "unknown tag"),
-        (("TestChildObject.BadInt", "--value", "1"), 2, "no value that tells its type (bad)"),
-        (("TestChildObject.TestCustom", "--value", "01"), 2, "no value that tells its type"),
+        (("TestChildObject.BadInt", "--value", "1"), 2, "no value that shows its type (bad)"),
+        (("TestChildObject.TestCustom", "--value", "01"), 2, "no value that shows its type"),
     ],
 )
 async def test_what_cannot_be_written_ends_a_dry_run_and_a_write_alike(
@@ -123,28 +124,28 @@ async def test_a_write_with_a_time_can_be_confirmed(gateway: Gateway) -> None:
     assert (document["confirmed"], document["event"]["itemHandle"]) == (True, document["itemHandle"])
     assert value_of(gateway, TAG) == 5
     assert refused.code == 22
-    assert "did not carry the write out" in refused.error["message"]
+    assert "did not carry out the write" in refused.error["message"]
     assert silent.code == 20
-    assert "did not come within 1 s" in silent.error["message"]
+    assert "did not arrive within 1 s" in silent.error["message"]
     assert not gateway.simulated.sessions
 
 
 HANDLES = ("--session-id", "s", "--server-handle", "1", "--item-handle", "2")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "says"),
     [
         (("write", "--value", "1"), "Name the item: TAG"),
-        (("write", TAG, "--item", TAG, "--value", "1"), "TAG and --item are the same"),
-        (("write", TAG, *HANDLES, "--value", "1"), "not by both"),
-        (("write", "--server-handle", "1", "--item-handle", "2", "--value", "1"), "mean nothing without --session-id"),
-        (("write", *HANDLES[:4], "--type", "int32", "--value", "1"), "two handles"),
+        (("write", TAG, "--item", TAG, "--value", "1"), "TAG and --item mean the same"),
+        (("write", TAG, *HANDLES, "--value", "1"), "not both"),
+        (("write", "--server-handle", "1", "--item-handle", "2", "--value", "1"), "Handles require --session-id"),
+        (("write", *HANDLES[:4], "--type", "int32", "--value", "1"), "needs both"),
         (("write", *HANDLES, "--value", "1"), "Without --type the tag is read for its type"),
         (("write", *HANDLES, "--type", "int32", "--value", "1", "--dry-run"), "--dry-run reads the tag"),
         (
             ("write2", *HANDLES, "--type", "int32", "--value", "1", "--timestamp", "2026-03-01T08:30:00Z", "--confirm"),
-            "--confirm needs TAG",
+            "--confirm requires TAG",
         ),
         (("write2", TAG, "--type", "int32", "--value", "1", "--timestamp", "noon"), "timestamp is 'noon'"),
     ],

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from mxgateway import Secret, proto
-from tests.client.command_rows import NOON
+from tests.client.command_stage import NOON
 
 TOO_LARGE: Final = 17 * 1024 * 1024
 """Bytes that no message of the gateway holds."""
@@ -61,7 +61,7 @@ def whole(least: int, most: int) -> Callable[[str], list[Bad]]:
             Bad("nothing", None, f"{name} is None"),
             Bad("a number of many digits", 10**5000, f"{name} is an integer of 16610 bits"),
             Bad("a long text", "x" * 100_000, f"{name} is 'xxx"),
-            Bad("something without a repr", Oddity(), f"{name} is something of type Oddity"),
+            Bad("something without a repr", Oddity(), f"{name} is an object of type Oddity"),
         ]
 
     return bad
@@ -173,7 +173,7 @@ def data_type(name: str) -> list[Bad]:
         Bad("a bool", True, "data_type is of type bool"),
         Bad("a number without a name", 99, "data type number 99"),
         Bad("one without values", proto.MxDataType.NO_DATA, "data type NO_DATA"),
-        Bad("one of another value", proto.MxDataType.STRING, "STRING was asked for"),
+        Bad("one of another value", proto.MxDataType.STRING, "STRING was requested"),
     ]
 
 
@@ -193,11 +193,11 @@ def elements(name: str) -> list[Bad]:
         Bad("none at all", {}, "elements is empty"),
         Bad("a list", [5], "elements is [5]"),
         Bad("nothing", None, "elements is None"),
-        Bad("a negative slot", {-1: 5}, "elements[-1] lies outside"),
-        Bad("a slot behind the end", {0: 5, 3: 5}, "elements[3] lies outside"),
-        Bad("a text as slot", {"0": 5}, "elements['0'] is no slot"),
-        Bad("a float as slot", {1.0: 5}, "elements[1.0] is no slot"),
-        Bad("a bool as slot", {True: 5}, "elements[True] is no slot"),
+        Bad("a negative slot", {-1: 5}, "elements[-1] is outside"),
+        Bad("a slot behind the end", {0: 5, 3: 5}, "elements[3] is outside"),
+        Bad("a text as slot", {"0": 5}, "elements['0'] has no valid index"),
+        Bad("a float as slot", {1.0: 5}, "elements[1.0] has no valid index"),
+        Bad("a bool as slot", {True: 5}, "elements[True] has no valid index"),
         Bad("a text among numbers", {0: 5, 2: "a"}, "elements[2] is of type str"),
         Bad("nothing among numbers", {0: 5, 1: None}, "elements[1] is None"),
         Bad("an array among numbers", {0: [1]}, "elements[0] is a list"),
@@ -211,7 +211,7 @@ def moment(name: str) -> list[Bad]:
         Bad("a text", "2024-01-01T00:00:00Z", f"{name} is '2024"),
         Bad("a day", date(2024, 1, 1), f"{name} is datetime.date"),
         Bad("nothing", None, f"{name} is None"),
-        Bad("a time before all time", datetime.fromisoformat("1600-12-31T00:00:00+00:00"), f"{name} lies before"),
+        Bad("a time before all time", datetime.fromisoformat("1600-12-31T00:00:00+00:00"), f"{name} is before"),
     ]
 
 
@@ -232,10 +232,10 @@ def no_list(name: str) -> list[Bad]:
     return [
         Bad("an empty list", [], f"{name} is empty"),
         Bad("an empty generator", iter(()), f"{name} is empty"),
-        Bad("one text", "AB", f"{name} is the one str 'AB'"),
-        Bad("one run of bytes", b"\1\2", f"{name} is the one bytes"),
-        Bad("another run of bytes", bytearray(b"\1\2"), f"{name} is the one bytearray"),
-        Bad("a view of bytes", memoryview(b"\1\2"), f"{name} is the one memoryview"),
+        Bad("one text", "AB", f"{name} is the single str 'AB'"),
+        Bad("one run of bytes", b"\1\2", f"{name} is the single bytes"),
+        Bad("another run of bytes", bytearray(b"\1\2"), f"{name} is the single bytearray"),
+        Bad("a view of bytes", memoryview(b"\1\2"), f"{name} is the single memoryview"),
         Bad("one number", 5, f"{name} is 5"),
         Bad("nothing", None, f"{name} is None"),
         Bad("an asynchronous generator", asynchronous(), f"{name} is <async_generator"),
@@ -246,8 +246,8 @@ def handles(name: str) -> list[Bad]:
     many = [*range(1, MANY)]
     return [
         *no_list(name),
-        Bad("the same one twice", [7, 8, 7], f"{name}[2] is 7, as {name}[0] is"),
-        Bad("the first one again at the end", [*many, 1], f"{name}[1000] is 1, as {name}[0] is"),
+        Bad("the same one twice", [7, 8, 7], f"{name}[2] is 7, the same as {name}[0]"),
+        Bad("the first one again at the end", [*many, 1], f"{name}[1000] is 1, the same as {name}[0]"),
         *(Bad(f"{bad.name} as the second", [7, bad.value], _at(bad, name, 1)) for bad in handle(name)),
         *(Bad(f"{bad.name} as the last", [*many, bad.value], _at(bad, name, 1000)) for bad in handle(name)),
     ]
@@ -268,8 +268,8 @@ def tags(name: str) -> list[Bad]:
 def column(name: str, good: Any) -> list[Bad]:
     """What is no list with one entry for each of two items."""
     return [
-        Bad("one too few", [good], f"{name} holds 1 values for 2 entries"),
-        Bad("one too many", iter([good] * 3), f"{name} holds 3 values for 2 entries"),
+        Bad("one too few", [good], f"{name} has 1 values for 2 entries"),
+        Bad("one too many", iter([good] * 3), f"{name} has 3 values for 2 entries"),
         Bad("a mapping", {7: good, 8: good}, f"{name} is a mapping"),
         Bad("a set", {good}, f"{name} is a set"),
         Bad("an empty list", [], f"{name} is empty"),

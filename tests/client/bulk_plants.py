@@ -8,7 +8,7 @@ from typing import Any
 
 from mxgateway import Session, proto
 from mxgateway.simulator import SimulatedGateway
-from tests.client.command_rows import NOON, OPERATOR
+from tests.client.command_stage import NOON, OPERATOR
 from tests.client.support import TAG
 
 PART = 10

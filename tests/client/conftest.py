@@ -6,9 +6,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from mxgateway import GatewayClient, Session
+from mxgateway import (
+    GatewayClient,
+    Session,
+)
 from mxgateway.simulator import SimulatedGateway
-from tests.client.support import Item, advised, connect
+from tests.client.support import (
+    Item,
+    advised,
+    connect,
+)
 
 
 @pytest.fixture
@@ -32,3 +39,9 @@ async def session(client: GatewayClient) -> AsyncIterator[Session]:
 @pytest.fixture
 async def item(session: Session) -> Item:
     return await advised(session)
+
+
+@pytest.fixture
+def no_linger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mxgateway.commands.tags.LINGER", 0.01)
+    monkeypatch.setattr("mxgateway.commands.item_cache.LINGER", 0.01)

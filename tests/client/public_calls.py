@@ -12,8 +12,8 @@ from mxgateway import (
     Session,
     proto,
 )
-from mxgateway.connecting import Opening
 from mxgateway.simulator import SimulatorOptions
+from mxgateway.transport.connecting.open_channel import Opening
 from tests.client.public_alarm_calls import ALARM_CALLS
 from tests.client.public_galaxy_calls import GALAXY_CALLS
 from tests.client.public_stream_calls import STREAM_CALLS, SUBSCRIPTION_CALLS

@@ -13,7 +13,7 @@ from mxgateway import (
     RecoveryOptions,
     proto,
 )
-from mxgateway.connecting import Opening
+from mxgateway.transport.connecting.open_channel import Opening
 from tests.client.stage import Call, Stage, next_call
 
 PAGE: Final = 4

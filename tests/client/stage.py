@@ -24,11 +24,11 @@ from mxgateway import (
     SubscriptionOptions,
     proto,
 )
-from mxgateway.connecting import Opening
 from mxgateway.galaxy.hierarchy import PagesIterator
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.subscription.states import StateChanges
-from mxgateway.transport.server_stream import ServerStream
+from mxgateway.transport.calls.server_stream import ServerStream
+from mxgateway.transport.connecting.open_channel import Opening
 from tests.client.support import TAG, Item, advised, change, connect, is_streaming, until
 from tests.peers.fault_proxy import FaultProxy
 

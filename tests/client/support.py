@@ -8,9 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mxgateway import GatewayClient, Session, proto
-from mxgateway.connecting import Opening
+from mxgateway import (
+    GatewayClient,
+    Session,
+    proto,
+)
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from mxgateway.transport.connecting.open_channel import Opening
 
 TAG: Final = "TestChildObject.TestInt"
 REFUSED_TAG: Final = "TestChildObject.RefusedInt"
@@ -101,3 +105,15 @@ def in_words(error: BaseException, *words: str) -> bool:
     """Tell whether an error's text holds all of these words, on one line."""
     text = str(error)
     return "\n" not in text and all(word in text for word in words)
+
+
+def advised_items(gateway: SimulatedGateway, session: Session) -> list[str]:
+    """Return what is advised in a session at the gateway."""
+    servers = gateway.sessions[session.session_id].worker.servers.values()
+    return [item.definition for server in servers for item in server.items.values() if item.is_advised]
+
+
+def written(gateway: SimulatedGateway) -> list[proto.MxValue]:
+    """Return the values of all bulk writes that the gateway has received."""
+    bodies = [request.command.write_bulk for request in commands(gateway) if request.command.kind.name == "WRITE_BULK"]
+    return [entry.value for body in bodies for entry in body.entries]

@@ -25,6 +25,7 @@ from tests.client.bad_values import (
 )
 from tests.client.command_rows import BULKS, ROWS
 from tests.client.support import commands, requests
+from tests.rows import each_row
 
 SEND_NOTHING = {"own", "disown", "subscribe"}
 """Methods that send nothing by themselves; the arguments of subscriptions have tests of their own."""
@@ -63,7 +64,7 @@ async def call(session: Session, method: str, **keywords: Any) -> Any:
     return await outcome if inspect.isawaitable(outcome) else outcome
 
 
-@pytest.mark.parametrize("method", METHODS)
+@each_row("method", METHODS)
 def test_every_argument_has_its_wrong_values(method: str) -> None:
     for name, parameter in arguments(method).items():
         assert (method, name) in ANYTHING_GOES or (method, name) in ELSEWHERE or name in BY_NAME, name
@@ -143,12 +144,12 @@ WRONG_ENTRIES: dict[str, tuple[Callable[[int], dict[str, Any]], str]] = {
     "a naive time as value": (lambda last: {"values": [5] * last + [NAIVE]}, "values[1000]"),
     "a value of another type than was asked for": (
         lambda last: {"values": [5] * last + ["a"], "data_type": proto.MxDataType.INTEGER},
-        "values[1000] is of type str, but INTEGER was asked for",
+        "values[1000] is of type str, but INTEGER was requested",
     ),
     "a message that cannot be encoded": (lambda last: {"values": [5] * last + [UNSENDABLE]}, "values[1000] cannot be"),
     "17 MiB": (lambda last: {"values": [5] * last + ["x" * TOO_LARGE]}, "values[1000] takes"),
     "the handle 0": (lambda last: {"item_handles": [*range(1, last + 1), 0]}, "item_handles[1000] is 0"),
-    "one value too few": (lambda last: {"values": [5] * last}, "values holds 1000 values for 1001 entries"),
+    "one value too few": (lambda last: {"values": [5] * last}, "values has 1000 values for 1001 entries"),
 }
 
 

@@ -14,21 +14,21 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway import MxGatewayInvalidRequestError, Timestamp, proto, to_mx_value, write_values
-from mxgateway.bulk_parts import (
+from mxgateway import MxGatewayInvalidRequestError, Timestamp, proto, to_mx_value
+from mxgateway.calling.requests import wrap
+from mxgateway.commands.bulk.chunks import (
+    CHUNK_LIMIT,
     HANDLE_WEIGHT,
-    PART_LIMIT,
-    MadeAhead,
+    Prefetch,
+    chunks,
     for_each,
     frame_weight,
-    parts,
     text_weight,
     write_weight,
 )
-from mxgateway.commands.requests import wrap
-from mxgateway.values import to_mx_sparse_array
+from mxgateway.values import to_mx_sparse_array, write_values
+from mxgateway.values.write_values import check_value, message_of
 from mxgateway.wire import decode, encode
-from mxgateway.write_values import check_value, message_of
 from tests.client.support import until
 from tests.wire import compiling
 from tests.wire.messages import google_messages
@@ -52,15 +52,15 @@ def test_parts_hold_all_entries_in_order_within_the_limits_and_are_as_few_as_can
     runs: list[tuple[int, int]], limit: int
 ) -> None:
     weights = [weight for weight, count in runs for _ in range(count)]
-    found = parts(weights, limit, FRAME, place)
+    found = chunks(weights, limit, FRAME, place)
 
     assert [index for part in found for index in part] == list(range(len(weights)))
     for part in found:
-        assert 0 < len(part) <= PART_LIMIT
+        assert 0 < len(part) <= CHUNK_LIMIT
         assert FRAME + sum(weights[index] for index in part) <= limit
     for part, following in pairwise(found):
         load = sum(weights[index] for index in part)
-        assert len(part) == PART_LIMIT or FRAME + load + weights[following.start] > limit
+        assert len(part) == CHUNK_LIMIT or FRAME + load + weights[following.start] > limit
     assert len(found) == fewest(weights, limit - FRAME)
 
 
@@ -69,7 +69,7 @@ def fewest(weights: list[int], room: int) -> int:
     count = 1
     length = used = 0
     for weight in reversed(weights):
-        if length == PART_LIMIT or used + weight > room:
+        if length == CHUNK_LIMIT or used + weight > room:
             count, length, used = count + 1, 0, 0
         length, used = length + 1, used + weight
     return count
@@ -77,15 +77,15 @@ def fewest(weights: list[int], room: int) -> int:
 
 @pytest.mark.parametrize(("count", "expected"), [(1, 1), (999, 1), (1_000, 1), (1_001, 2), (2_000, 2), (2_500, 3)])
 def test_a_part_has_a_thousand_entries_at_most(count: int, expected: int) -> None:
-    assert len(parts([1] * count, 10**6, FRAME, place)) == expected
+    assert len(chunks([1] * count, 10**6, FRAME, place)) == expected
 
 
 def test_an_entry_that_just_fits_is_a_part_and_one_that_does_not_is_refused_by_its_place() -> None:
-    assert parts([900, 900, 900], 1_000, FRAME, place) == [range(1), range(1, 2), range(2, 3)]
+    assert chunks([900, 900, 900], 1_000, FRAME, place) == [range(1), range(1, 2), range(2, 3)]
     with pytest.raises(
-        MxGatewayInvalidRequestError, match=r"^values\[2\] takes 901 bytes, but one message holds 1000,"
+        MxGatewayInvalidRequestError, match=r"^values\[2\] takes 901 bytes, but a message may have 1000,"
     ):
-        parts([900, 900, 901], 1_000, FRAME, place)
+        chunks([900, 900, 901], 1_000, FRAME, place)
 
 
 async def test_for_each_gives_others_their_turn() -> None:
@@ -249,7 +249,7 @@ PIECES = [range(2), range(2, 4), range(4, 5)]
 async def test_the_next_part_is_made_while_the_one_before_is_under_way() -> None:
     made: list[range] = []
     ahead: list[list[range]] = []
-    with MadeAhead(PIECES, lambda part: made.append(part) or part) as parts_made:  # type: ignore[func-returns-value]
+    with Prefetch(PIECES, lambda part: made.append(part) or part) as parts_made:  # type: ignore[func-returns-value]
         for part, made_of_it in parts_made:
             assert made_of_it is part
             await until(lambda: len(made) == min(len(ahead) + 2, len(PIECES)))
@@ -259,7 +259,7 @@ async def test_the_next_part_is_made_while_the_one_before_is_under_way() -> None
 
 async def test_a_part_that_is_needed_at_once_is_made_at_once_and_once() -> None:
     made: list[range] = []
-    with MadeAhead(PIECES, lambda part: made.append(part) or part) as parts_made:  # type: ignore[func-returns-value]
+    with Prefetch(PIECES, lambda part: made.append(part) or part) as parts_made:  # type: ignore[func-returns-value]
         assert [part for part, _ in parts_made] == PIECES
     await asyncio.sleep(0.02)
     assert made == PIECES
@@ -267,7 +267,7 @@ async def test_a_part_that_is_needed_at_once_is_made_at_once_and_once() -> None:
 
 async def test_nothing_more_is_made_after_the_block() -> None:
     made: list[range] = []
-    with MadeAhead(PIECES, lambda part: made.append(part) or part) as parts_made:  # type: ignore[func-returns-value]
+    with Prefetch(PIECES, lambda part: made.append(part) or part) as parts_made:  # type: ignore[func-returns-value]
         next(parts_made)
     await asyncio.sleep(0.02)
     assert made == PIECES[:1]

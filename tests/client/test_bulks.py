@@ -8,24 +8,19 @@ from typing import Any
 
 import pytest
 
-from mxgateway import (
-    MxGatewayInvalidRequestError,
-    MxGatewaySessionError,
-    Session,
-    Timestamp,
-    bulk_parts,
-)
+from mxgateway import MxGatewayInvalidRequestError, MxGatewaySessionError, Session, Timestamp
+from mxgateway.commands.bulk import chunks as bulk_parts
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from mxgateway.wire import encode
 from tests.client.bulk_plants import BULKS, COUNT, EVERY, PART, TAGS, Plant, built, entries
 from tests.client.command_rows import BULKS as KINDS_OF_BULKS
-from tests.client.command_rows import E_INVALIDARG
+from tests.client.command_stage import E_INVALIDARG
 from tests.client.support import commands, connect, opened
 
 
 @pytest.fixture
 def short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_parts, "PART_LIMIT", PART)
+    monkeypatch.setattr(bulk_parts, "CHUNK_LIMIT", PART)
 
 
 @pytest.fixture
@@ -177,7 +172,7 @@ async def test_an_entry_above_the_limit_is_refused_wherever_it_stands(
         values: list[Any] = [5] * 1_501
         values[index] = "x" * LIMIT
         with pytest.raises(
-            MxGatewayInvalidRequestError, match=rf"^values\[{index}\] takes 20\d+ bytes, but one"
+            MxGatewayInvalidRequestError, match=rf"^values\[{index}\] takes 20\d+ bytes, but a message may have"
         ) as caught:
             await narrow.write_bulk(1, range(1, 1_502), values)
         assert caught.value.partial is None

@@ -153,7 +153,7 @@ async def test_a_client_that_closes_waits_for_a_session_whose_opening_was_cancel
 async def test_a_client_does_not_wait_for_ever_for_a_session_whose_opening_was_cancelled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mxgateway.client.CLOSE_BOUND", 0.05)
+    monkeypatch.setattr("mxgateway.client.CLOSE_TIMEOUT", 0.05)
     async with SimulatedGateway(options=SimulatorOptions(worker_start_time=30)) as gateway:
         async with connect(gateway) as client:
             await cancelled_opening(gateway, client)
@@ -167,7 +167,7 @@ async def test_a_session_that_cannot_be_closed_after_its_opening_was_cancelled_i
         gateway.fail_next("CloseSession", Status.INTERNAL, "no close today")
         await cancelled_opening(gateway, client)
         (session_id,) = gateway.sessions
-        await until(lambda: f"{session_id}, for which nobody waits any more, was left to its lease" in caplog.text)
+        await until(lambda: f"{session_id} is unused and could not be closed; it is left to its lease" in caplog.text)
 
 
 async def test_what_was_cancelled_while_it_closed_can_be_closed_again(gateway: SimulatedGateway) -> None:

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import pytest
 from grpclib.const import Status
 
 from mxgateway import (
@@ -21,15 +20,16 @@ from mxgateway import (
     RetryOptions,
     Subscription,
     SubscriptionOptions,
-    methods,
 )
+from mxgateway.calling import rpcs as methods
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
-from mxgateway.transport.method import Method
+from mxgateway.transport.calls.method import Method
 from tests.client.public_calls import CALLS
 from tests.client.stage import QUICK, Call, Stage, set_stage
 from tests.client.support import TAG, change, connect, until
 from tests.client.virtual_time import LoopClock, run
 from tests.peers.fault_proxy import FaultProxy
+from tests.rows import each_row
 
 eager_task_factory = getattr(asyncio, "eager_task_factory", None)
 FACTORIES: Final = [None] if eager_task_factory is None else [None, eager_task_factory]
@@ -131,11 +131,9 @@ OF_OTHERS: Final = {
 """Calls of another client."""
 
 
-@pytest.mark.parametrize("factory", FACTORIES, ids=lambda factory: "eager" if factory else "lazy")
-@pytest.mark.parametrize("answer", Answer, ids=lambda answer: answer.value)
-@pytest.mark.parametrize(
-    "call", [call for call in CALLS if call.method not in CLOSERS | OF_OTHERS], ids=lambda call: call.name
-)
+@each_row("factory", FACTORIES)
+@each_row("answer", Answer)
+@each_row("call", [call for call in CALLS if call.method not in CLOSERS | OF_OTHERS])
 def test_a_public_call_is_freed(call: Call, answer: Answer, factory: Any) -> None:
     async def scene(stage: Stage) -> None:
         stage.prepared = await call.prepare(stage)
@@ -359,9 +357,9 @@ SITUATIONS: Final = [
 ]
 
 
-@pytest.mark.parametrize("factory", FACTORIES, ids=lambda factory: "eager" if factory else "lazy")
-@pytest.mark.parametrize("answer", Answer, ids=lambda answer: answer.value)
-@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.name)
+@each_row("factory", FACTORIES)
+@each_row("answer", Answer)
+@each_row("situation", SITUATIONS)
 def test_whoever_waits_is_freed(situation: Situation, answer: Answer, factory: Any) -> None:
     async def scene(stage: Stage) -> None:
         waiting = asyncio.create_task(await situation.begin(stage))

@@ -19,20 +19,9 @@ from mxgateway import (
 )
 from mxgateway.simulator import ManualClock, SimulatedGateway
 from mxgateway.wire import which_one_of
-from mxgateway.wire.betterproto_seam import FieldMetadata
-from tests.client.command_rows import (
-    BULKS,
-    CLOCK,
-    E_INVALIDARG,
-    NOT_ONE_COMMAND,
-    ROWS,
-    STATUS_OK,
-    STATUS_UNKNOWN_TAG,
-    Prepared,
-    Row,
-    prepare,
-    title,
-)
+from mxgateway.wire.messages.betterproto_seam import FieldMetadata
+from tests.client.command_rows import BULKS, NOT_ONE_COMMAND, ROWS, title
+from tests.client.command_stage import CLOCK, E_INVALIDARG, STATUS_OK, STATUS_UNKNOWN_TAG, Prepared, Row, prepare
 from tests.client.support import commands, connect, in_words
 
 WITH_METHOD = [kind for kind, row in ROWS.items() if not row.by_invoke]

@@ -79,9 +79,9 @@ async def test_connections_and_their_ends_are_told(gateway: SimulatedGateway, ca
         assert session
         await client.open_session_raw(proto.OpenSessionRequest())
     records = logged(caplog, "transport.channel")
-    assert says(records[1:2], "INFO", f"the connection to {gateway.endpoint} has ended: ")
+    assert says(records[1:2], "INFO", f"the connection to {gateway.endpoint} ended: ")
     assert records[2] == ("INFO", f"connected to {gateway.endpoint}")
-    assert records[3] == ("INFO", f"the connection to {gateway.endpoint} has ended: the client was closed")
+    assert records[3] == ("INFO", f"the connection to {gateway.endpoint} ended: the client was closed")
 
 
 async def test_calls_are_told_with_their_ends_and_times(
@@ -98,9 +98,9 @@ async def test_calls_are_told_with_their_ends_and_times(
     records = logged(caplog, "transport.calls")
     assert {level for level, _ in records} == {"DEBUG"}
     assert says(records, "DEBUG", "MxAccessGateway/OpenSession ended after")
-    assert says(records, "DEBUG", "MxAccessGateway/Invoke is tried again in 0.0", "not now")
+    assert says(records, "DEBUG", "MxAccessGateway/Invoke is retried in 0.0", "not now")
     assert says(records, "DEBUG", "MxAccessGateway/Invoke failed after", "no luck")
-    assert says(records, "DEBUG", "MxAccessGateway/StreamEvents was given up after")
+    assert says(records, "DEBUG", "MxAccessGateway/StreamEvents was cancelled after")
 
 
 async def test_what_the_peer_does_to_the_connection_is_told(caplog: pytest.LogCaptureFixture) -> None:
@@ -130,7 +130,7 @@ async def test_what_the_peer_does_to_the_connection_is_told(caplog: pytest.LogCa
     assert {level for level, _ in records} == {"DEBUG"}
     assert says(records, "DEBUG", "GOAWAY NO_ERROR, moving house", "it finishes the calls up to stream 0")
     assert says(records, "DEBUG", "connection refused: the gateway broke HTTP/2: a PING frame has 1 bytes")
-    assert says(records, "DEBUG", "no byte from the gateway for", "the connection is given up")
+    assert says(records, "DEBUG", "no byte from the gateway for", "the connection is closed")
     assert says(logged(caplog, "transport.channel"), "WARNING", "complains about keepalive pings")
 
 

@@ -44,7 +44,7 @@ async def test_every_tag_has_its_result_in_order(gateway: SimulatedGateway, sess
 
 
 async def test_there_may_be_more_parts_than_streams(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mxgateway.bulk_parts.PART_LIMIT", 1)
+    monkeypatch.setattr("mxgateway.commands.bulk.chunks.CHUNK_LIMIT", 1)
     streams = SimulatorOptions().streams_per_connection
 
     assert len(await session.read([TAG] * (streams + 20), timeout=30)) == streams + 20

@@ -15,8 +15,8 @@ from mxgateway import (
     Session,
     proto,
 )
-from mxgateway.connecting import Opening
 from mxgateway.simulator import Scope, SimulatedGateway, SimulatedKey
+from mxgateway.transport.connecting.open_channel import Opening
 from tests.client.support import advised, connect, is_streaming, until
 
 ALL_CALLS = ["OpenSession", "Invoke", "Invoke", "Invoke", "StreamEvents", "Invoke", "CloseSession"]

@@ -1,4 +1,4 @@
-"""A bulk call that fails in the middle tells exactly which entries were answered, which are in doubt, and which were surely not carried out."""
+"""A bulk call that fails in the middle tells exactly which entries were answered, which are in doubt, and which were not carried out."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ from mxgateway import (
     MxGatewayWorkerError,
     PartialBulk,
     Session,
-    bulk_parts,
     proto,
 )
+from mxgateway.commands.bulk import chunks as bulk_parts
+from mxgateway.options.tracing import CallInfo
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
-from mxgateway.tracing import CallInfo
 from mxgateway.wire import encode
 from tests.client.bulk_plants import BULKS, COUNT, PART, TAGS, Plant, built
-from tests.client.command_rows import E_INVALIDARG, title
+from tests.client.command_rows import title
+from tests.client.command_stage import E_INVALIDARG
 from tests.client.support import advised, commands, connect, opened, until
 from tests.peers.bad_ends import goaway, goaway_then_hang_up, goaway_unseen, refuse_stream
 from tests.peers.http2_peer import Http2Peer, Request
@@ -42,7 +43,7 @@ from tests.peers.scripts import hang_up, in_turn, on_request, reply, reset_conne
 
 @pytest.fixture
 def short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_parts, "PART_LIMIT", PART)
+    monkeypatch.setattr(bulk_parts, "CHUNK_LIMIT", PART)
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def check_partial(plant: Plant, error: MxGatewayError, *, in_doubt: range, not_s
     text = str(error)
     assert "\n" not in text
     assert f"of {COUNT} entries {PART} were answered" in text
-    for part, what in ((in_doubt, "may have been carried out"), (not_sent, "were surely not carried out")):
+    for part, what in ((in_doubt, "may have been carried out"), (not_sent, "were not carried out")):
         told = f"{len(part)} {what} ({part.start} to {part.stop - 1})"
         assert (told in text) is bool(part)
         assert (what in text) is bool(part)
@@ -224,9 +225,7 @@ async def test_a_pending_command_limit_refuses_the_whole_call(short_parts: None)
         gateway.hold_commands()
         pings = [asyncio.create_task(session.ping()) for _ in range(2)]
         await until(lambda: len(commands(gateway)) == 2)
-        with pytest.raises(
-            MxGatewaySessionError, match=r"2 pending commands.*of 25 entries 25 were surely not"
-        ) as caught:
+        with pytest.raises(MxGatewaySessionError, match=r"2 pending commands.*of 25 entries 25 were not") as caught:
             await session.add_item_bulk(1, TAGS[:COUNT])
         gateway.release_commands()
         await asyncio.gather(*pings)

@@ -27,7 +27,7 @@ async def test_another_version_is_warned_about_and_everything_works(
     (warning,) = await warnings_of(version, caplog)
 
     assert warning.name == "mxgateway.client"
-    assert f"gateway protocol {version}, this client was made for {PROTOCOL_VERSION}" in warning.message
+    assert f"gateway protocol {version}, this client implements {PROTOCOL_VERSION}" in warning.message
     assert "\n" not in warning.message
 
 

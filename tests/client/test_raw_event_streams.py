@@ -27,7 +27,7 @@ async def test_a_second_reader_of_a_raw_stream_is_refused_and_the_first_one_read
     async with client.stream_events_raw(proto.StreamEventsRequest(session_id=session.session_id)) as events:
         first = asyncio.create_task(events.messages())
         await until(lambda: is_streaming(gateway, session))
-        with pytest.raises(MxGatewayInvalidRequestError, match="another task reads this stream already"):
+        with pytest.raises(MxGatewayInvalidRequestError, match="another task is already reading this stream"):
             await events.messages()
         server = await session.register("tests")
         await session.advise(server, await session.add_item(server, "TestChildObject.TestInt"))

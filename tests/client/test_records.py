@@ -11,7 +11,7 @@ import pytest
 
 from mxgateway import Origin, TagUpdate, TagValue, proto
 from mxgateway.subscription.updates import new_update
-from mxgateway.tags import new_tag_value
+from mxgateway.values.tag_values import new_tag_value
 
 UPDATE: tuple[Any, ...] = ("Tank01.Level", 1.5, 192, None, 7, Origin.LIVE, ())
 VALUE: tuple[Any, ...] = ("Tank01.Level", 1.5, 192, None, proto.MxDataType.DOUBLE, True, False, "", ())

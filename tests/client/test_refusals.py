@@ -31,10 +31,10 @@ REFUSED: dict[str, tuple[Callable[[Session], Awaitable[Any]], str]] = {
     "nan": (lambda s: s.write(1, 2, math.nan), "nan"),
     "infinity": (lambda s: s.write_confirmed(1, 2, -math.inf), "inf"),
     "a naive datetime": (lambda s: s.write(1, 2, NAIVE), "time zone"),
-    "a mixed list": (lambda s: s.write(1, 2, [1, "a"]), "an array holds one type"),  # type: ignore[list-item]
+    "a mixed list": (lambda s: s.write(1, 2, [1, "a"]), "an array has one type"),  # type: ignore[list-item]
     "an int beyond 64 bits": (lambda s: s.write(1, 2, 2**63), "64"),
     "an unknown type": (lambda s: s.write(1, 2, object()), "object"),  # type: ignore[arg-type]
-    "a value that does not fit the type": (lambda s: s.write(1, 2, "a", data_type=proto.MxDataType.INTEGER), "INTEGER was asked for"),
+    "a value that does not fit the type": (lambda s: s.write(1, 2, "a", data_type=proto.MxDataType.INTEGER), "INTEGER was requested"),
     "a bool as user": (lambda s: s.write(1, 2, 3, user_id=True), "user_id is True"),
     "a user beyond 32 bits": (lambda s: s.write2(1, 2, 3, datetime.now(UTC), user_id=2**31), "user_id is"),
     "a naive time of a write": (lambda s: s.write2(1, 2, 3, NAIVE), "time zone"),

@@ -14,10 +14,10 @@ from mxgateway import (
     MxGatewayWorkerError,
     PartialBulk,
     Session,
-    bulk_parts,
     from_mx_value,
     proto,
 )
+from mxgateway.commands.bulk import chunks as bulk_parts
 from mxgateway.errors import GrpcStatus
 from mxgateway.simulator import Attribute, DataType, Plant, PlantObject, SimulatedGateway, SimulatorOptions, Template
 from tests.client.support import commands, connect
@@ -115,7 +115,7 @@ async def test_the_type_of_a_tag_that_fits_into_no_reply_need_not_be_known_to_wr
 async def test_the_parts_behind_one_that_is_halved_keep_their_places(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_parts, "PART_LIMIT", 8)
+    monkeypatch.setattr(bulk_parts, "CHUNK_LIMIT", 8)
     values = await stage.session.read(DOCS)
 
     assert [value.tag for value in values] == DOCS
@@ -154,7 +154,7 @@ async def test_a_command_whose_reply_was_too_large_may_have_been_carried_out() -
     async with SimulatedGateway() as gateway, connect(gateway) as client, client.open_session() as session:
         text = "Sending message exceeds the maximum configured message size."
         gateway.fail_next("Invoke.SubscribeBulk", Status.RESOURCE_EXHAUSTED, text)
-        with pytest.raises(MxGatewayProtocolError, match="ask for less at once") as caught:
+        with pytest.raises(MxGatewayProtocolError, match="request less at once") as caught:
             await session.subscribe_bulk(await session.register("tests"), ["A.B", "A.C"])
 
     assert (caught.value.grpc_status, caught.value.retryable) == (GrpcStatus.RESOURCE_EXHAUSTED, False)

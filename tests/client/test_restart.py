@@ -51,7 +51,7 @@ async def test_calls_fail_while_the_gateway_is_down_and_work_when_it_is_back(gat
     async with connect(gateway) as client:
         await gateway.stop()
         for _ in range(3):
-            with pytest.raises(MxGatewayTransportError, match="nothing listens") as caught:
+            with pytest.raises(MxGatewayTransportError, match="nothing is listening") as caught:
                 await client.open_session()
             assert caught.value.retryable
             assert caught.value.phase == "connect"

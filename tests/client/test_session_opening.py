@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from grpclib.const import Status
@@ -17,50 +12,12 @@ from mxgateway import (
     MxGatewayError,
     MxGatewayTimeoutError,
     MxGatewayTransportError,
-    OpenSessionOptions,
-    Session,
     proto,
 )
-from mxgateway.simulator import SimulatedGateway, SimulatorOptions
-from tests.client.support import connect, requests, until
-from tests.client.suspensions import Leftovers, Moment, Suspensions
-from tests.client.virtual_time import LoopClock, run
-
-SLOW = SimulatorOptions(worker_start_time=4.0)
-
-
-@asynccontextmanager
-async def plant(
-    options: SimulatorOptions | None = None, **fields: Any
-) -> AsyncIterator[tuple[SimulatedGateway, GatewayClient]]:
-    """A gateway and a client of it, in virtual time."""
-    async with SimulatedGateway(options=options, clock=LoopClock()) as gateway, connect(gateway, **fields) as client:
-        yield gateway, client
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-def in_virtual_time(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    """Let a test run in virtual time."""
-
-    def test_in_virtual_time() -> None:
-        run(test())
-
-    test_in_virtual_time.__name__ = test.__name__
-    return test_in_virtual_time
-
-
-def opening(client: GatewayClient, name: str = "") -> asyncio.Task[Session]:
-    """Begin to open a session as a subscription does."""
-    return asyncio.create_task(client._opener.open(OpenSessionOptions(client_session_name=name)))
-
-
-def names(gateway: SimulatedGateway) -> list[str]:
-    """Return the names of the sessions that were asked for."""
-    return [request.client_session_name for request in requests(gateway, "OpenSession")]
-
+from mxgateway.simulator import SimulatorOptions
+from tests.client.openings import SLOW, in_virtual_time, names, now, opening, plant
+from tests.client.support import requests, until
+from tests.client.virtual_time import run
 
 # -- a caller that has gone
 
@@ -78,7 +35,7 @@ async def test_a_session_that_is_opened_after_its_caller_ran_out_of_time_is_clos
         await asyncio.sleep(4)
         assert not gateway.sessions
         assert len(requests(gateway, "CloseSession")) == 1
-        assert not client._opener.under_way
+        assert not client._opener.pending
 
 
 @pytest.mark.parametrize("end", ["timeout", "cancelled", "client closed"])
@@ -156,207 +113,19 @@ async def test_a_refused_bound_is_told_before_anything_is_sent() -> None:
         assert not names(gateway)
 
 
+@pytest.mark.parametrize(("refused", "later", "closings", "left"), [(2, 20, 3, 0), (1000, 100, 6, 1)])
 @in_virtual_time
-async def test_a_session_whose_closing_did_not_reach_the_gateway_is_closed_later() -> None:
-    async with plant(SLOW, retry=None) as (gateway, client):
-        gateway.fail_next("CloseSession", Status.UNAVAILABLE, "not just now", times=2)
-        with pytest.raises(MxGatewayTimeoutError):
-            await client.open_session(timeout=1)
-        await asyncio.sleep(20)
-        assert not gateway.sessions
-        assert len(requests(gateway, "CloseSession")) == 3
-
-
-@in_virtual_time
-async def test_a_session_that_cannot_be_closed_for_long_is_left_to_its_lease() -> None:
-    async with plant(SLOW, retry=None) as (gateway, client):
-        gateway.fail_next("CloseSession", Status.UNAVAILABLE, "never", times=1000)
-        with pytest.raises(MxGatewayTimeoutError):
-            await client.open_session(timeout=1)
-        await asyncio.sleep(100)
-        assert len(requests(gateway, "CloseSession")) == 6
-        assert not client._opener.under_way
-
-
-# -- many at once
-
-
-@in_virtual_time
-async def test_sessions_that_a_program_opens_by_itself_do_not_wait_for_one_another() -> None:
-    async with plant() as (gateway, client):
-        gateway.hold("OpenSession")
-        begin = now()
-        openings = [asyncio.create_task(client.open_session().__aenter__()) for _ in range(6)]
-        await until(lambda: len(names(gateway)) == 6)
-        assert now() - begin < 0.1
-        gateway.release("OpenSession")
-        await asyncio.gather(*openings)
-
-
-@in_virtual_time
-async def test_openings_of_subscriptions_take_turns_in_their_order_two_at_once_and_half_a_second_apart() -> None:
-    async with plant() as (gateway, client):
-        gateway.hold("OpenSession")
-        openings = [opening(client, name) for name in "abcde"]
-        await asyncio.sleep(0.49)
-        assert names(gateway) == ["a"]
-        await asyncio.sleep(30)
-        assert names(gateway) == ["a", "b"]
-        gateway.release("OpenSession")
-        await asyncio.sleep(0.01)
-        assert names(gateway) == ["a", "b", "c"]
-        await asyncio.sleep(0.48)
-        assert names(gateway) == ["a", "b", "c"]
-        await asyncio.gather(*openings)
-        assert names(gateway) == ["a", "b", "c", "d", "e"]
-
-
-@in_virtual_time
-async def test_who_is_cancelled_while_it_waits_for_its_turn_leaves_the_queue() -> None:
-    async with plant() as (gateway, client):
-        gateway.hold("OpenSession")
-        openings = [opening(client, name) for name in "abcde"]
-        await asyncio.sleep(1)
-        for index in (2, 3):
-            openings[index].cancel()
-        await asyncio.wait(openings[2:4])
-        gateway.release("OpenSession")
-        await asyncio.gather(openings[0], openings[1], openings[4])
-        await asyncio.sleep(10)
-        assert names(gateway) == ["a", "b", "e"]
-        assert len(gateway.sessions) == 3
-
-
-@in_virtual_time
-async def test_a_turn_lasts_until_the_gateway_has_answered_also_when_its_caller_has_gone() -> None:
-    async with plant() as (gateway, client):
-        gateway.hold("OpenSession")
-        openings = [opening(client, name) for name in "abc"]
-        await asyncio.sleep(1)
-        openings[0].cancel()
-        await asyncio.sleep(10)
-        assert names(gateway) == ["a", "b"]
-        gateway.release("OpenSession")
-        await asyncio.gather(*openings[1:])
-        await until(lambda: len(gateway.sessions) == 2)
-        assert names(gateway) == ["a", "b", "c"]
-
-
-@in_virtual_time
-async def test_a_subscription_may_wait_longer_for_its_session_than_other_calls() -> None:
-    async with plant(SLOW, call_timeout=1.0) as (_, client), client.subscribe(["TestChildObject.TestInt"]) as updates:
-        await anext(updates)
-
-
-@in_virtual_time
-async def test_an_opening_that_is_never_answered_does_not_hold_its_turn_for_ever() -> None:
-    async with plant() as (gateway, client):
-        gateway.hold("OpenSession")
-        openings = [opening(client, name) for name in "abc"]
-        begin = now()
-        with pytest.raises(MxGatewayTimeoutError, match="within 60 s"):
-            await openings[0]
-        assert now() - begin == pytest.approx(60, abs=0.1)
-        await asyncio.sleep(1)
-        assert names(gateway) == ["a", "b", "c"]
-        gateway.release("OpenSession")
-        await asyncio.wait(openings)
-
-
-@in_virtual_time
-async def test_a_connection_that_does_not_come_about_is_waited_for_once_and_by_all_together() -> None:
-    async with plant() as (gateway, client):
-        await gateway.stop()
-        await until(lambda: client._channel.current is None)
-        begin = now()
-        outcomes = await asyncio.gather(*(opening(client) for _ in range(50)), return_exceptions=True)
-        assert all(isinstance(outcome, MxGatewayTransportError) for outcome in outcomes)
-        assert len({id(outcome) for outcome in outcomes}) == 50
-        assert now() - begin < 0.5
-        await gateway.start()
-
-
-@pytest.mark.parametrize("moment", [Moment.WAITING, Moment.RESULT], ids=lambda moment: moment.value)
-@pytest.mark.parametrize("lost", [False, True], ids=["connected", "that has to connect first"])
-async def test_the_opening_of_a_subscription_s_session_can_be_cancelled_at_every_await(
-    monkeypatch: pytest.MonkeyPatch, moment: Moment, lost: bool
+async def test_a_session_whose_closing_did_not_reach_the_gateway_is_closed_later_or_left_to_its_lease(
+    refused: int, later: float, closings: int, left: int
 ) -> None:
-    monkeypatch.setattr("mxgateway.session_opener.OPENING_INTERVAL", 0.0)
-    async with SimulatedGateway() as gateway, connect(gateway) as client:
-        for number in itertools.count(1):
-            await client._channel.ready()
-            before = Leftovers()
-            if lost:
-                gateway.drop_connections()
-                await until(lambda: client._channel.current is None)
-            suspensions = Suspensions(number, moment)
-            outcome = await suspensions.outcome_of(client._opener.open(OpenSessionOptions()))
-            if not suspensions.requested:
-                assert outcome is None
-                break
-            assert type(outcome) is asyncio.CancelledError
-            await until(lambda: not gateway.sessions and not client._opener.under_way)
-            await client._channel.ready()
-            await before.gone()
-        assert len(gateway.sessions) == 1
-        assert number > 3
-
-
-# -- pauses between attempts
-
-
-@in_virtual_time
-async def test_who_pauses_is_woken_when_an_opening_succeeds_after_a_failure_and_not_by_every_success() -> None:
-    async with plant() as (gateway, client):
-        await opening(client)
-        woken: list[str] = []
-        with client._opener.waiting(lambda: woken.append("a")), client._opener.waiting(lambda: woken.append("b")):
-            await opening(client)
-            assert not woken
-            gateway.fail_next("OpenSession", Status.UNAVAILABLE, "not just now")
-            with pytest.raises(MxGatewayError, match="not just now"):
-                await opening(client)
-            await opening(client)
-            assert sorted(woken) == ["a", "b"]
-            await opening(client)
-        gateway.fail_next("OpenSession", Status.UNAVAILABLE)
-        await asyncio.wait([opening(client)])
-        await opening(client)
-        assert len(woken) == 2, "who pauses no more is not woken"
-
-
-@in_virtual_time
-async def test_the_first_success_on_a_new_connection_wakes_who_pauses() -> None:
-    async with plant() as (gateway, client):
-        await opening(client)
-        woken: list[None] = []
-        with client._opener.waiting(lambda: woken.append(None)):
-            gateway.drop_connections()
-            await until(lambda: client._channel.current is None)
-            for _ in range(3):
-                await opening(client)
-        assert len(woken) == 1
-
-
-@in_virtual_time
-async def test_fifty_that_pause_long_are_all_back_soon_after_the_first_success() -> None:
-    async def follow(client: GatewayClient, pause: float) -> None:
-        awake = asyncio.Event()
-        with pytest.raises(MxGatewayError, match="not just now"):
-            await opening(client)
-        with client._opener.waiting(awake.set):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await awake.wait()
-        await opening(client)
-
-    async with plant() as (gateway, client):
-        gateway.fail_next("OpenSession", Status.UNAVAILABLE, "not just now", times=50)
-        followers = [asyncio.create_task(follow(client, 100 if number else 30)) for number in range(50)]
-        begin = now()
-        await asyncio.gather(*followers)
-        assert now() - begin <= 30 + 50 * 0.5
-        assert len(gateway.sessions) == 50
+    async with plant(SLOW, retry=None) as (gateway, client):
+        gateway.fail_next("CloseSession", Status.UNAVAILABLE, "not just now", times=refused)
+        with pytest.raises(MxGatewayTimeoutError):
+            await client.open_session(timeout=1)
+        await asyncio.sleep(later)
+        assert len(gateway.sessions) == left
+        assert len(requests(gateway, "CloseSession")) == closings
+        assert not client._opener.pending
 
 
 # -- the end of the client

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,34 +26,18 @@ from tests.client.support import (
     DENIED_TAG,
     REFUSED_TAG,
     TAG,
+    advised_items,
     commands,
     is_streaming,
     kinds,
     opened,
     requests,
     until,
+    written,
 )
 
 FLOAT_TAG, DOUBLE_TAG = "TestChildObject.TestFloat", "TestChildObject.TestDouble"
 UNKNOWN_TAG = "Nowhere.AtAll"
-
-
-def advised_items(gateway: SimulatedGateway, session: Session) -> list[str]:
-    """Return what is advised in a session at the gateway."""
-    servers = gateway.sessions[session.session_id].worker.servers.values()
-    return [item.definition for server in servers for item in server.items.values() if item.is_advised]
-
-
-def written(gateway: SimulatedGateway) -> list[proto.MxValue]:
-    """Return the values of all bulk writes that the gateway has received."""
-    bodies = [request.command.write_bulk for request in commands(gateway) if request.command.kind.name == "WRITE_BULK"]
-    return [entry.value for body in bodies for entry in body.entries]
-
-
-@pytest.fixture
-def no_linger(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mxgateway.commands.tags.LINGER", 0.01)
-    monkeypatch.setattr("mxgateway.tag_book.LINGER", 0.01)
 
 
 # -- reading
@@ -234,7 +217,7 @@ async def test_a_tag_stays_advised_as_long_as_anybody_writes_it(gateway: Simulat
 async def test_more_items_than_are_kept_are_removed(
     gateway: SimulatedGateway, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mxgateway.tag_book.ITEM_LIMIT", 1)
+    monkeypatch.setattr("mxgateway.commands.item_cache.ITEM_LIMIT", 1)
     await session.write_tags({TAG: 1, FLOAT_TAG: 1, DOUBLE_TAG: 1})
     (server,) = gateway.sessions[session.session_id].worker.servers.values()
     await until(lambda: [item.definition for item in server.items.values()] == [DOUBLE_TAG])
@@ -282,65 +265,6 @@ async def test_an_event_stream_elsewhere_lets_tags_be_written_but_not_confirmed(
         (write,) = await attached.write_tags({TAG: 1}, confirm=True)
         assert (write.ok, write.confirmed) == (False, False)
         assert "another event stream is attached" in write.error
-
-
-# -- what is known of items and types
-
-
-def removals() -> Iterator[Any]:
-    yield pytest.param(lambda s, server, item: s.remove_item(server, item), id="remove_item")
-    yield pytest.param(lambda s, server, item: s.remove_item_bulk(server, [item]), id="remove_item_bulk")
-    yield pytest.param(lambda s, server, item: s.unsubscribe_bulk(server, [item]), id="unsubscribe_bulk")
-    yield pytest.param(
-        lambda s, server, item: s.invoke_raw(
-            proto.MxCommand(proto.MxCommandKind.REMOVE_ITEM, remove_item=proto.RemoveItemCommand(server, item))
-        ),
-        id="invoke_raw",
-    )
-
-
-@pytest.mark.parametrize("remove", list(removals()))
-async def test_an_item_that_was_removed_by_its_handle_is_not_used_again(
-    gateway: SimulatedGateway, session: Session, remove: Any
-) -> None:
-    await session.write_tags({TAG: 1}, confirm=True)
-    (server,) = gateway.sessions[session.session_id].worker.servers.values()
-    await remove(session, server.handle, next(iter(server.items)))
-
-    (write,) = await session.write_tags({TAG: 2}, confirm=True)
-    assert write.ok
-
-
-async def test_an_item_that_somebody_else_has_removed_fails_once(
-    gateway: SimulatedGateway, session: Session, client: GatewayClient
-) -> None:
-    await session.write_tags({TAG: 1}, confirm=True)
-    (server,) = gateway.sessions[session.session_id].worker.servers.values()
-    await client.attach_session(session.session_id).remove_item(server.handle, next(iter(server.items)))
-
-    (failed,) = await session.write_tags({TAG: 2}, confirm=True)
-    assert "E_INVALIDARG" in failed.error
-    (write,) = await session.write_tags({TAG: 3}, confirm=True)
-    assert write.ok
-
-
-@pytest.mark.usefixtures("no_linger")
-async def test_an_idle_item_that_somebody_else_has_removed_is_added_again(
-    gateway: SimulatedGateway, session: Session, client: GatewayClient
-) -> None:
-    await session.write_tags({TAG: 1}, confirm=True)
-    await until(lambda: not advised_items(gateway, session))
-    (server,) = gateway.sessions[session.session_id].worker.servers.values()
-    await client.attach_session(session.session_id).remove_item(server.handle, next(iter(server.items)))
-
-    (write,) = await session.write_tags({TAG: 3}, confirm=True)
-    assert write.ok
-
-
-async def test_a_type_is_looked_up_again_after_a_write_has_failed(gateway: SimulatedGateway, session: Session) -> None:
-    await session.write_tags({REFUSED_TAG: 1}, confirm=True)
-    await session.write_tags({REFUSED_TAG: 1}, confirm=True)
-    assert Counter(kinds(gateway))["READ_BULK"] == 2
 
 
 # -- faults in the middle

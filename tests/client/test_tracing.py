@@ -315,8 +315,8 @@ async def test_without_a_tracer_nothing_is_made_for_one(
     def unexpected(*_: object, **__: object) -> None:
         raise AssertionError("nobody asked")
 
-    for name in ("CallInfo", "Call._begin_trace", "Call._tell"):
-        monkeypatch.setattr(f"mxgateway.transport.calls.{name}", unexpected)
+    for name in ("CallInfo", "Call._begin_trace", "Call._notify"):
+        monkeypatch.setattr(f"mxgateway.transport.calls.call.{name}", unexpected)
     async with connect(gateway, retry=QUICK) as client, client.open_session() as session:
         gateway.fail_next("Invoke.Ping", Status.UNAVAILABLE)
         await session.ping()

@@ -43,3 +43,11 @@ def write_protos(folder: Path, **files: str) -> Path:
     for name, body in files.items():
         (folder / f"{name}.proto").write_bytes(f'syntax = "proto3";\n{body}\n'.encode())
     return folder
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="")
+    return folder

@@ -13,6 +13,7 @@ from mxgateway.simulator import SimulatedGateway
 from mxgateway.wire import has_field, which_one_of
 from tests.client.support import TAG, connect
 from tests.contract.test_binding import FIELD, GATEWAY, Variant
+from tests.rows import each_row
 
 GALAXY = "galaxy_repository.v1"
 Change = Callable[[Variant], Any]
@@ -171,9 +172,7 @@ def as_kind(kind: int, value: Any) -> Any:
     return value if kind in (*FLOATS, FIELD.TYPE_BOOL) else int(value)
 
 
-@pytest.mark.parametrize(
-    ("message", "name", "kinds", "values"), CONVERTS, ids=lambda each: each if isinstance(each, str) else ""
-)
+@each_row(("message", "name", "kinds", "values"), CONVERTS)
 def test_types_of_one_family_are_each_others(
     message: str, name: str, kinds: tuple[int, ...], values: list[Any]
 ) -> None:
@@ -215,7 +214,7 @@ MISFITS: dict[str, tuple[Change, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", MISFITS)
+@each_row("name", MISFITS)
 def test_types_that_cannot_be_each_others_are_refused_when_they_are_bound(name: str) -> None:
     change, text = MISFITS[name]
     variant = Variant()

@@ -19,7 +19,8 @@ from mxgateway import GalaxyRepositoryClient, GatewayClient, MxGatewayContractEr
 from mxgateway.contract import Contract
 from tests.contract.permuted import permuted, write_protos
 from tests.contract.protos import compiled
-from tests.peers.grpcio_gateway import SERVICE, GrpcioGateway, serialize
+from tests.peers.grpcio_gateway import SERVICE, GrpcioGateway
+from tests.peers.grpcio_sessions import serialize
 
 SEEDS = (1, 2, 3, 4, 5)
 GALAXY = "galaxy_repository.v1.GalaxyRepository"
@@ -150,7 +151,7 @@ async def test_a_gateway_that_denies_reflection_is_spoken_to_by_the_built_in_con
             GatewayClient.connect(gateway.endpoint, plaintext=True, contract="auto") as client,
         ):
             await main_job(client)
-    assert "the built-in one is spoken: PERMISSION_DENIED" in caplog.text
+    assert "using the built-in one: PERMISSION_DENIED" in caplog.text
 
 
 async def test_a_contract_that_is_told_and_does_not_fit_is_an_error_and_no_other_one_is_spoken() -> None:
@@ -174,8 +175,8 @@ async def test_without_reflection_the_built_in_contract_is_spoken_and_the_log_sa
         ):
             await main_job(client)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{gateway.endpoint} does not tell its contract, the built-in one is spoken: "
-        f"{gateway.endpoint} does not tell its contract: the server has no gRPC reflection"
+        f"{gateway.endpoint} does not publish its contract, using the built-in one: "
+        f"{gateway.endpoint} does not publish its contract: the server has no gRPC reflection"
     ]
     async with (
         plant(1, tmp_path) as gateway,

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import random
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import pytest
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorSet
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import proto, wire
-from mxgateway.contract import Contract
+from mxgateway.contract import Contract, own_descriptor_set
 from mxgateway.events.data_change import DataChange, data_change, data_changes, event_decoder
-from mxgateway.wire import warming
+from mxgateway.wire.compiling import warming
+from mxgateway.wire.projection import steady_fields
+from tests.benchmarks import samples
 from tests.benchmarks.shuffled import shuffled
 from tests.contract.permuted import permuted
+from tests.rows import each_row
 from tests.wire.compiling import Google
 from tests.wire.messages import fill
 from tests.wire.profiles import bounded
@@ -90,7 +94,7 @@ def test_any_event_is_read_as_the_whole_message_says(data: Any, place: int) -> N
     agree(contract, event.SerializeToString(deterministic=True))
 
 
-@pytest.mark.parametrize("place", range(len(CONTRACTS)))
+@each_row("place", range(len(CONTRACTS)))
 def test_a_plain_value_is_read_without_the_message_wherever_its_fields_stand(place: int) -> None:
     contract, chance = world(place)[0], random.Random(place)
     arms: dict[str, list[Any]] = {
@@ -115,3 +119,68 @@ def test_a_plain_value_is_read_without_the_message_wherever_its_fields_stand(pla
         hurt[chance.randrange(len(hurt))] = chance.randrange(256)
         agree(contract, bytes(hurt))
     assert quick > 150
+
+
+def with_kinds(**kinds: FieldDescriptorProto.Type.ValueType) -> tuple[Contract, Google]:
+    """Return the shipped contract with other types of some fields of events and values."""
+    files = FileDescriptorSet.FromString(own_descriptor_set())
+    for file in files.file:
+        for message in file.message_type:
+            for field in message.field:
+                if message.name in ("MxEvent", "MxValue") and field.name in kinds:
+                    field.type = kinds[field.name]
+                    field.ClearField("type_name")
+    return Contract.load(files.SerializeToString()), Google(files)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "values"),
+    [
+        ("hresult", FieldDescriptorProto.TYPE_INT64, [0, -1, 2**31 - 1, 2**31, 2**40]),
+        ("hresult", FieldDescriptorProto.TYPE_FIXED32, [0, 1, 2**31]),
+        ("raw_status", FieldDescriptorProto.TYPE_BYTES, [b"", b"x", "ü".encode(), b"\xff"]),
+        ("session_id", FieldDescriptorProto.TYPE_BYTES, [b"s", b"\xff"]),
+        ("server_handle", FieldDescriptorProto.TYPE_UINT64, [0, 1, 2**31, 2**60]),
+        ("data_type", FieldDescriptorProto.TYPE_INT64, [0, 4, 300, 2**40]),
+        ("data_type", FieldDescriptorProto.TYPE_FIXED32, [0, 4, 0x12, 0x7101_1204, 2**31]),
+        ("data_type", FieldDescriptorProto.TYPE_SINT32, [0, 4, 300, -1]),
+        ("variant_type", FieldDescriptorProto.TYPE_BYTES, [b"", b"VT_R8", b"\xff"]),
+        ("is_null", FieldDescriptorProto.TYPE_INT32, [0, 1, 2, -1]),
+        ("is_null", FieldDescriptorProto.TYPE_FIXED64, [0, 1, 2]),
+    ],
+)
+def test_a_value_of_another_type_is_taken_or_refused_as_the_whole_message_is(
+    name: str, kind: FieldDescriptorProto.Type.ValueType, values: list[Any]
+) -> None:
+    contract, google = with_kinds(**{name: kind})
+    for value in values * 2:
+        event = google(EVENT)(
+            family=1, session_id=b"s" if name == "session_id" else "s", server_handle=1, item_handle=2
+        )
+        event.value.double_value = 0.5
+        holder = event.value if name in ("data_type", "variant_type", "is_null") else event
+        setattr(holder, name, value)
+        agree(contract, event.SerializeToString())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_the_same_in_all_events_is_learned_once(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: list[str] = []
+
+    def counted(of: type[Any]) -> None:
+        learn = of.learn
+
+        def count(*arguments: Any) -> Any:
+            learned.append(of.__name__)
+            return learn(*arguments)
+
+        monkeypatch.setattr(of, "learn", count)
+
+    counted(steady_fields.Run)
+    counted(steady_fields.Passed)
+    contract = Contract.load(shuffled(seed))
+    for sequence, data in enumerate(islice(samples.events(), 50)):
+        if sequence == 3:
+            learned.clear()
+        assert agree(contract, contract.encode(wire.decode(proto.MxEvent, data)))
+    assert learned == []

@@ -245,7 +245,7 @@ def test_what_is_no_descriptor_set_is_refused_in_one_line(ours: bytes, garbage: 
         compare(ours, garbage)
 
     text = str(caught.value)
-    assert text.startswith("the other contract is no FileDescriptorSet, as protoc --descriptor_set_out writes it: ")
+    assert text.startswith("the other contract is not a FileDescriptorSet as written by protoc --descriptor_set_out: ")
     assert "\n" not in text
     assert isinstance(caught.value, ValueError)
 

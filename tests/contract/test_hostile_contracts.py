@@ -2,57 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import random
 import re
 import subprocess
 import sys
-import time
-from collections import Counter
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from mxgateway import MxGatewayContractError, MxGatewayError, proto, to_json
+from mxgateway import proto
 from mxgateway.contract import Contract, own_descriptor_set
-from mxgateway.contract.facts import MEMBERS_LIMIT, NAME_LIMIT, SIZE_LIMIT, TYPES_LIMIT
-from mxgateway.wire import WireError
-from mxgateway.wire.linking import Linker
+from mxgateway.contract.definitions import MEMBERS_LIMIT, NAME_LIMIT, SIZE_LIMIT, TYPES_LIMIT
+from mxgateway.wire.compiling.linking import Linker
 from mxgateway.wire.varint import encode_varint
-from tests.contract.permuted import permuted
-
-FIELD = FieldDescriptorProto
-GATEWAY = "mxaccess_gateway.v1"
-LONGEST = 5.0
-"""Seconds of CPU that no set may take; the worst one here takes a tenth of it."""
-MANY = int(os.environ.get("MXGATEWAY_CONTRACT_FUZZ", "600"))
-MESSAGES = (
-    proto.OpenSessionReply(session_id="session-1", capabilities=["a"]),
-    proto.MxEvent(
-        family=proto.MxEventFamily.ON_DATA_CHANGE, session_id="s", item_handle=3, quality=192, statuses=[proto.MxStatusProxy(success=-1)],
-        value=proto.MxValue(data_type=proto.MxDataType.INTEGER, variant_type="VT_I4", int32_value=4),
-    ),
-    proto.MxCommandRequest(
-        session_id="s",
-        command=proto.MxCommand(kind=proto.MxCommandKind.WRITE, write=proto.WriteCommand(value=proto.MxValue(double_value=2.5))),
-    ),
-)  # fmt: skip
-
-
-def refusal(data: bytes) -> MxGatewayContractError:
-    """Return the error for a set that is no contract; it is for one line of a log."""
-    begun = time.process_time()
-    with pytest.raises(MxGatewayContractError) as caught:
-        _ = Contract.load(data).codec
-    assert time.process_time() - begun < LONGEST
-    assert str(caught.value).isprintable()
-    assert len(str(caught.value)) < 2 * NAME_LIMIT
-    return caught.value
-
+from tests.contract.hostile import FIELD, GATEWAY, MESSAGES, refusal
+from tests.rows import each_row
 
 # -- by hand
 
@@ -93,11 +59,11 @@ HUGE: dict[str, tuple[Callable[[], bytes], str]] = {
     "too many bytes": (lambda: bytes(SIZE_LIMIT + 1), f"more than the limit of {SIZE_LIMIT}"),
     "nesting without end": (lambda: nested(5000), "more than 100 levels"),
     "names that grow": (lambda: nested(80, b"M" * 255), f"more than {NAME_LIMIT} characters"),
-    "a package without end": (lambda: block(1, block(1, b"a.proto") + block(2, b"a." * 10_000 + b"a")), "which is no name"),
+    "a package without end": (lambda: block(1, block(1, b"a.proto") + block(2, b"a." * 10_000 + b"a")), "which is not a valid name"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HUGE)
+@each_row("name", HUGE)
 def test_what_is_too_much_is_refused_soon(name: str) -> None:
     make, text = HUGE[name]
     assert text in str(refusal(make()))
@@ -196,10 +162,10 @@ WRONG: dict[str, tuple[Hurt, str]] = {
     "a negative oneof": (put("MxValue.int32_value", oneof_index=-1), "MxValue.int32_value in a oneof"),
     "a message that is an enum": (put("MxEvent.family", type=FIELD.TYPE_MESSAGE), "MxEvent.family is .*, which it is not"),
     "an enum that is a message": (put("MxEvent.value", type=FIELD.TYPE_ENUM), "MxEvent.value is .*, which it is not"),
-    "a message without a type": (put("MxEvent.value", type_name=""), "which is no name"),
+    "a message without a type": (put("MxEvent.value", type_name=""), "which is not a valid name"),
     "a type that is missing": (put("MxEvent.value", type_name=f".{GATEWAY}.Nowhere"), r"MxEvent.value is .*MxValue here .*Nowhere there"),
-    "a message that is missing": (lambda files: of(files).message_type.remove(message(files, "MxValue")), r"it uses mxaccess_gateway.v1.MxValue and does not define it"),
-    "an enum that is missing": (lambda files: of(files).enum_type.remove(next(each for each in of(files).enum_type if each.name == "MxEventFamily")), "it uses .*MxEventFamily and does not define it"),
+    "a message that is missing": (lambda files: of(files).message_type.remove(message(files, "MxValue")), r"it uses mxaccess_gateway.v1.MxValue but does not define it"),
+    "an enum that is missing": (lambda files: of(files).enum_type.remove(next(each for each in of(files).enum_type if each.name == "MxEventFamily")), "it uses .*MxEventFamily but does not define it"),
     "a name in JSON that is none": (put("MxEvent.quality", json_name="x\ny"), "MxEvent.quality a name in JSON"),
     "an entry without a key": (entry(value=FIELD.TYPE_INT32), "MarksEntry as a map's entry"),
     "an entry without a value": (entry(key=FIELD.TYPE_INT32), "MarksEntry as a map's entry"),
@@ -215,12 +181,12 @@ WRONG: dict[str, tuple[Hurt, str]] = {
     "members that no longer exclude each other": (lambda files: field(files, "MxValue.int32_value").ClearField("oneof_index"), "MxValue.bool_value and int32_value exclude each other here and not there"),
     "fields that exclude each other": (lambda files: either(message(files, "MxEvent"), "item_handle", "quality"), "MxEvent.item_handle and quality exclude each other there and not here"),
     "a call twice": (lambda files: of(files).service[0].method.add(name="Invoke", input_type=f".{GATEWAY}.MxEvent", output_type=f".{GATEWAY}.MxEvent"), "MxAccessGateway/Invoke twice"),
-    "a call of nothing": (lambda files: of(files).service[0].method.add(name="More"), "which is no name"),
+    "a call of nothing": (lambda files: of(files).service[0].method.add(name="More"), "which is not a valid name"),
     "a file without a name": (lambda files: of(files).ClearField("name"), "names no file"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", WRONG)
+@each_row("name", WRONG)
 def test_what_contradicts_itself_is_refused_by_name(name: str) -> None:
     change, text = WRONG[name]
     error = refusal(hurt(change))
@@ -241,7 +207,7 @@ PLACES: dict[str, Callable[[Any, str], None]] = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
+@each_row("place", PLACES)
 def test_a_name_that_is_no_identifier_gets_nowhere(place: str) -> None:
     for name in NAMES:
         if (place, name) not in (("package", ""), ("package", "x.y"), ("request", "x.y"), ("type", "x.y")):
@@ -266,7 +232,7 @@ WORDS = (
 )
 
 
-@pytest.mark.parametrize("word", WORDS)
+@each_row("word", WORDS)
 def test_a_name_that_means_something_to_python_is_a_name(word: str) -> None:
     def change(files: Any) -> None:
         message(files, "MxEvent").field.add(name=word, number=99, type=FIELD.TYPE_STRING, label=FIELD.LABEL_OPTIONAL)
@@ -326,93 +292,3 @@ def test_imports_in_a_circle_and_files_that_are_missing_are_no_matter_for_the_me
         of(files).dependency.append("../../etc/passwd")
 
     assert Contract.load(hurt(change)).encode(MESSAGES[1]) == bytes(MESSAGES[1])
-
-
-# -- by chance
-
-
-@cache
-def originals() -> tuple[bytes, ...]:
-    return own_descriptor_set(), permuted(1), permuted(2)
-
-
-def damaged(chance: random.Random) -> bytes:
-    """Return a set with some bytes changed."""
-    data = bytearray(chance.choice(originals()))
-    for _ in range(chance.choice((1, 1, 1, 2, 5, 20))):
-        place, other = chance.randrange(len(data)), chance.randrange(len(data))
-        match chance.randrange(5):
-            case 0:
-                data[place] = chance.randrange(256)
-            case 1:
-                data[place] ^= 1 << chance.randrange(8)
-            case 2:
-                del data[place : place + chance.randrange(1, 9)]
-            case 3:
-                data[place:place] = chance.randbytes(chance.randrange(1, 9))
-            case _:
-                data[place : place + chance.randrange(30)] = data[other : other + chance.randrange(30)]
-    return bytes(data[: chance.randrange(len(data))] if chance.random() < 0.03 else data)
-
-
-def changed(chance: random.Random) -> bytes:
-    """Return a set in which some declarations are others."""
-    files = FileDescriptorSet.FromString(chance.choice(originals()))
-    package = [each for each in files.file if each.package == GATEWAY]
-    messages = [each for file in package for each in file.message_type if each.field]
-    enums = [each for file in package for each in file.enum_type]
-    for _ in range(chance.choice((1, 2, 4))):
-        one = chance.choice(chance.choice(messages).field)
-        other = chance.choice(chance.choice(messages).field)
-        match chance.randrange(9):
-            case 0:
-                one.type = chance.randrange(1, 19)
-            case 1:
-                one.label = chance.randrange(1, 4)
-            case 2:
-                one.number = chance.choice((1, 15, 16, 2047, 2048, 2**29 - 1, -1, 0))
-            case 3:
-                one.type, one.type_name = other.type, other.type_name
-            case 4:
-                one.oneof_index = chance.randrange(-1, 3)
-            case 5:
-                one.name, one.json_name = other.name, other.json_name
-            case 6:
-                chance.choice(messages).field.add().CopyFrom(one)
-            case 7:
-                value = chance.choice(chance.choice(enums).value)
-                value.number = chance.choice((0, 1, -1, 2**31 - 1, -(2**31), 7))
-            case _:
-                one.proto3_optional = chance.random() < 0.5
-    return files.SerializeToString()
-
-
-@pytest.mark.parametrize("make", [damaged, changed])
-def test_a_set_that_is_damaged_is_a_contract_or_the_one_error(make: Callable[[random.Random], bytes]) -> None:
-    seen: Counter[str] = Counter()
-    for seed in range(MANY):
-        chance = random.Random(seed)
-        try:
-            contract = Contract.load(make(chance))
-            assert len(contract.fingerprint) == 64
-            assert contract.codec
-            assert contract.serving_codec
-        except MxGatewayContractError as error:
-            assert str(error).isprintable(), (seed, str(error))
-            seen["refused"] += 1
-            continue
-        Contract.builtin().compare(contract)
-        contract.compare(Contract.builtin())
-        for each in MESSAGES:
-            try:
-                data = contract.encode(each)
-                assert contract.decode(type(each), data) == each, seed
-                seen["spoken"] += 1
-                found = contract.decode(type(each), chance.randbytes(chance.randrange(30)) + data)
-                contract.extra(found)
-                to_json(found)
-                contract.encode(found)
-            except (WireError, MxGatewayError) as error:
-                assert str(error).isprintable(), (seed, str(error))
-                seen["not spoken"] += 1
-    assert min(seen.values()) > MANY // 100

@@ -158,19 +158,20 @@ def test_a_name_of_two_packages_belongs_to_the_gateway_and_is_said(
     assert flat.__all__ == ["Ping"]
     assert flat.Ping(gateway=1).gateway == 1
     assert (
-        capsys.readouterr().err == "note: mxgateway.proto.Ping is mxaccess_gateway.v1's, not galaxy_repository.v1's\n"
+        capsys.readouterr().err
+        == "note: mxgateway.proto.Ping is taken from mxaccess_gateway.v1, not from galaxy_repository.v1\n"
     )
 
 
 def test_a_missing_folder_is_said(refusal: Callable[[Path], str], tmp_path: Path) -> None:
     assert (
         refusal(tmp_path / "nowhere")
-        == f"{tmp_path / 'nowhere'} is no folder: name the one that holds the .proto files"
+        == f"{tmp_path / 'nowhere'} is not a folder: name the one that contains the .proto files"
     )
 
 
 def test_a_folder_without_protos_is_said(refusal: Callable[[Path], str], tmp_path: Path) -> None:
-    assert refusal(tmp_path) == f"{tmp_path} holds no .proto file"
+    assert refusal(tmp_path) == f"{tmp_path} contains no .proto file"
 
 
 def test_what_protoc_refuses_is_said_in_its_words(refusal: Callable[[Path], str], tmp_path: Path) -> None:
@@ -188,7 +189,7 @@ def test_a_missing_import_is_said(refusal: Callable[[Path], str], tmp_path: Path
 def test_a_proto_without_a_package_is_said(refusal: Callable[[Path], str], tmp_path: Path) -> None:
     protos = write_protos(tmp_path / "protos", tank="message Tank {}")
 
-    assert refusal(protos) == "tank.proto names no package, so there is no module to put it in"
+    assert refusal(protos) == "tank.proto declares no package, so it has no module"
 
 
 def test_a_compiler_that_is_not_installed_is_named_with_the_remedy(
@@ -203,4 +204,4 @@ def test_a_compiler_that_is_not_installed_is_named_with_the_remedy(
 
     monkeypatch.setattr(importlib.metadata, "version", version)
 
-    assert refusal(tmp_path) == "the compiler is incomplete, grpcio-tools is not installed: run `pip install -e .[dev]`"
+    assert refusal(tmp_path) == "grpcio-tools is not installed and the compiler needs it: run `pip install -e .[dev]`"

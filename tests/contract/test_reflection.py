@@ -102,20 +102,20 @@ async def test_a_service_that_the_server_lists_and_cannot_define_is_left_out_wit
             found = await fetch_descriptor_set(channel, timeout=10)
     assert not any(difference.is_breaking for difference in compare(own_descriptor_set(), found))
     assert [record.getMessage() for record in caplog.records] == [
-        f"{endpoint} lists the service plant.v1.Handwritten and does not tell its definition"
+        f"{endpoint} lists the service plant.v1.Handwritten but does not define it"
     ]
 
 
 async def test_a_server_whose_services_have_no_definition_has_no_contract() -> None:
     async with grpcio_server([V1], ["plant.v1.Handwritten"]) as endpoint, channel_to(endpoint) as channel:
-        with pytest.raises(ContractError, match="it does not tell the definition of any service"):
+        with pytest.raises(ContractError, match="it defines none of its services"):
             await fetch_descriptor_set(channel, timeout=10)
 
 
 async def test_grpcio_without_reflection_is_told_from_a_failure() -> None:
     async with grpcio_server([], []) as endpoint, channel_to(endpoint) as channel:
         with pytest.raises(
-            NoReflectionError, match=f"^{endpoint} does not tell its contract: the server has no gRPC reflection$"
+            NoReflectionError, match=f"^{endpoint} does not publish its contract: the server has no gRPC reflection$"
         ):
             await fetch_descriptor_set(channel, timeout=10)
 
@@ -227,36 +227,36 @@ async def test_files_that_came_along_are_not_asked_for() -> None:
 
 HUGE = 9 * 1024 * 1024
 HOSTILE: dict[str, tuple[Play, str]] = {
-    "no answer": (lambda request: [], "it ends a call without an answer"),
-    "two answers": (lambda request: [lists("p.S")] * 2, "it answers one question more than once"),
-    "another answer": (lambda request: [tells()], "its answer does not hold what was asked for"),
-    "an empty answer": (lambda request: [b""], "its answer does not hold what was asked for"),
-    "a refusal": (lambda request: [refuses(13, "no\nway")], r"it answers with error 13, 'no\\nway'"),
-    "a long refusal": (lambda request: [refuses(13, "x" * 10**6)], "it answers with error 13, 'x{80}...'"),
+    "no answer": (lambda request: [], "it ended a call without an answer"),
+    "two answers": (lambda request: [lists("p.S")] * 2, "it sent several answers to one query"),
+    "another answer": (lambda request: [tells()], "its answer does not contain what was requested"),
+    "an empty answer": (lambda request: [b""], "its answer does not contain what was requested"),
+    "a refusal": (lambda request: [refuses(13, "no\nway")], r"it answered with error 13, 'no\\nway'"),
+    "a long refusal": (lambda request: [refuses(13, "x" * 10**6)], "it answered with error 13, 'x{80}...'"),
     "many services": (lambda request: [lists(*map(str, range(100_000)))], "it lists more than 64 services"),
-    "a service with a line end": (lambda request: [lists("p.S\nINFO all is well")], r"it uses the name 'p.S\\nINFO all is well'"),
-    "a service without a name": (lambda request: [lists("")], "it uses the name ''"),
-    "a long name": (lambda request: [lists("s" * 10**6)], "it uses the name 's{80}...'"),
-    "no services": (lambda request: [lists()], "it does not tell the definition of any service"),
-    "the wrong file": (server({}, tells(file("a.proto", service="T"))), "it was asked for p.S and told something else"),
-    "no file": (server({}, tells()), "it was asked for p.S and told something else"),
-    "no descriptor": (server({}, tells(b"\xff\xff")), "what it tells is no descriptor"),
-    "a service of garbage": (server({}, tells(b"\x0a\x01a\x32\x02\xff\xff")), "what it tells is no descriptor"),
-    "a file without a name": (server({}, tells(file("", service="S"))), "it uses the name ''"),
-    "a file with a line end": (server({}, tells(file("a\r\n.proto", service="S"))), r"it uses the name 'a\\r\\n.proto'"),
-    "an import with a line end": (server({}, tells(file("a.proto", "b\x1b[2J", service="S"))), r"it uses the name 'b\\x1b\[2J'"),
-    "an import that is not there": (server({}, tells(file("a.proto", "b.proto", service="S"))), "it answers with error 5, 'not found'"),
+    "a service with a line end": (lambda request: [lists("p.S\nINFO all is well")], r"it uses the invalid name 'p.S\\nINFO all is well'"),
+    "a service without a name": (lambda request: [lists("")], "it uses the invalid name ''"),
+    "a long name": (lambda request: [lists("s" * 10**6)], "it uses the invalid name 's{80}...'"),
+    "no services": (lambda request: [lists()], "it defines none of its services"),
+    "the wrong file": (server({}, tells(file("a.proto", service="T"))), "it answered something else when asked for p.S"),
+    "no file": (server({}, tells()), "it answered something else when asked for p.S"),
+    "no descriptor": (server({}, tells(b"\xff\xff")), "its answer is not a descriptor"),
+    "a service of garbage": (server({}, tells(b"\x0a\x01a\x32\x02\xff\xff")), "its answer is not a descriptor"),
+    "a file without a name": (server({}, tells(file("", service="S"))), "it uses the invalid name ''"),
+    "a file with a line end": (server({}, tells(file("a\r\n.proto", service="S"))), r"it uses the invalid name 'a\\r\\n.proto'"),
+    "an import with a line end": (server({}, tells(file("a.proto", "b\x1b[2J", service="S"))), r"it uses the invalid name 'b\\x1b\[2J'"),
+    "an import that is not there": (server({}, tells(file("a.proto", "b.proto", service="S"))), "it answered with error 5, 'not found'"),
     "another import": (
         server({"b.proto": tells(file("c.proto"))}, tells(file("a.proto", "b.proto", service="S"))),
-        r"it was asked for the file b\.proto and told something else",
+        r"it answered something else when asked for the file b\.proto",
     ),
-    "two files of a name": (server({}, tells(file("a.proto", service="S"), file("a.proto", service="T"))), r"it has two files of the name a\.proto"),
+    "two files of a name": (server({}, tells(file("a.proto", service="S"), file("a.proto", service="T"))), r"it has two files named a\.proto"),
     "a circle": (
         server({"b.proto": tells(file("b.proto", "a.proto"))}, tells(file("a.proto", "b.proto", service="S"))),
-        r"its files import each other in a circle, [ab]\.proto among them",
+        r"its files have a circular import of [ab]\.proto",
     ),
     "a file that imports itself": (
-        server({}, tells(file("a.proto", "a.proto", service="S"))), r"its files import each other in a circle, a\.proto among them",
+        server({}, tells(file("a.proto", "a.proto", service="S"))), r"its files have a circular import of a\.proto",
     ),
     "many imports": (server({}, tells(file("a.proto", *map(str, range(10_000)), service="S"))), "its contract has more than 256 files"),
     "many files": (server({}, tells(*(file(f"{number}.proto") for number in range(1000)))), "its contract has more than 256 files"),
@@ -265,7 +265,7 @@ HOSTILE: dict[str, tuple[Play, str]] = {
     ),
     "huge files": (
         server({"b.proto": tells(file("b.proto", padding=HUGE))}, tells(file("a.proto", "b.proto", service="S", padding=HUGE))),
-        f"its files have more than {reflection.MOST_BYTES} bytes",
+        f"its files exceed {reflection.MOST_BYTES} bytes",
     ),
 }  # fmt: skip
 
@@ -274,7 +274,7 @@ HOSTILE: dict[str, tuple[Play, str]] = {
 async def test_a_hostile_answer_is_a_contract_error_on_one_line(case: str) -> None:
     play, reason = HOSTILE[case]
     async with peer(play) as (channel, _):
-        start = f"^{channel.endpoint} does not tell its contract by gRPC reflection: "
+        start = f"^{channel.endpoint} does not publish its contract by gRPC reflection: "
         with pytest.raises(ContractError, match=start + reason) as caught:
             await fetch_descriptor_set(channel, timeout=20)
     assert str(caught.value).isprintable()

@@ -95,11 +95,11 @@ def number_of(message: str, field: str) -> int:
 
 STRANGE = encode_varint(1999 << 3 | 2) + b"\x05hello"
 REPLIES = {
-    "no session id and unknown fields": (open_reply() + STRANGE, "no session id but has fields that are not known here"),
-    "unknown fields and nothing else": (STRANGE, "all of its fields are unknown here, number 1999 among them"),
+    "no session id and unknown fields": (open_reply() + STRANGE, "no session id but has unknown fields"),
+    "unknown fields and nothing else": (STRANGE, "all of its fields are unknown, such as number 1999"),
     "a known number of another type": (
         open_reply(session_id="s") + encode_varint(number_of("OpenSessionReply", "capabilities") << 3) + b"\x07",
-        "holds another type than capabilities has",
+        "has another wire type than capabilities",
     ),
     "bytes that are no message": (open_reply(session_id="s") + b"\x0f\x0f\x0f", "a reply cannot be read"),
     "text that is none": (
@@ -153,7 +153,7 @@ async def test_a_reply_of_nothing_but_what_the_contract_adds_fits() -> None:
     reply = bound.decode(proto.TestConnectionReply, STRANGE)
     assert bound.codec.decoder_of(proto.TestConnectionReply)(STRANGE) == reply
     assert bound.extra(reply) == {"reason": "hello"}
-    with pytest.raises(ValueError, match="unknown here"):
+    with pytest.raises(ValueError, match="fields are unknown"):
         Contract.builtin().codec.decoder_of(proto.TestConnectionReply)(STRANGE)
 
 
@@ -174,7 +174,7 @@ async def test_events_by_another_contract_end_the_stream_with_the_remedy() -> No
         GatewayClient.connect(gateway.endpoint, plaintext=True) as client,
         client.open_session() as session,
     ):
-        with pytest.raises(MxGatewayContractError, match="another type than item_handle has") as caught:
+        with pytest.raises(MxGatewayContractError, match="another wire type than item_handle") as caught:
             async for _ in session.stream_events():
                 pass
         assert REMEDY in str(caught.value)
@@ -190,4 +190,4 @@ async def test_a_gateway_that_does_not_tell_its_contract_is_spoken_to_by_the_bui
             ) as client:
                 assert await main_job(client) == "done"
     (line,) = [each.getMessage() for each in caplog.records if each.name == "mxgateway.contract"]
-    assert line.startswith(f"{gateway.endpoint} does not tell its contract, the built-in one is spoken")
+    assert line.startswith(f"{gateway.endpoint} does not publish its contract, using the built-in one")

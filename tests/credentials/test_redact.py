@@ -1,15 +1,15 @@
 """Text from elsewhere is cleaned of keys and bearer tokens before it is shown, and of nothing else."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import redact
+from tests.rows import each_row
 
 SECRET = "abcDEF123-._~+/="
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "clean"),
     [
         ("mxgw_op_SECRET", "mxgw_op_***"),
@@ -37,12 +37,12 @@ SECRET = "abcDEF123-._~+/="
         ("line one\nmxgw_op_SECRET\nline three", "line one\nmxgw_op_***\nline three"),
     ],
 )
-def test_keys_and_tokens_are_replaced(text: str, clean: str):
+def test_keys_and_tokens_are_replaced(text: str, clean: str) -> None:
     assert redact(text) == clean
     assert redact(redact(text)) == clean
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "",
@@ -58,7 +58,7 @@ def test_keys_and_tokens_are_replaced(text: str, clean: str):
         "a@b",
     ],
 )
-def test_other_text_is_left_alone(text: str):
+def test_other_text_is_left_alone(text: str) -> None:
     assert redact(text) == text
 
 
@@ -68,5 +68,5 @@ def test_other_text_is_left_alone(text: str):
     st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=6),
     st.text(max_size=30),
 )
-def test_a_key_anywhere_in_a_text_is_found(before: str, key_id: str, secret: str, after: str):
+def test_a_key_anywhere_in_a_text_is_found(before: str, key_id: str, secret: str, after: str) -> None:
     assert secret not in redact(f"{before.lower()} mxgw_{key_id}_{secret} {after.lower()}")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.rows import each_row
+
 ROOT = Path(__file__).parents[2]
 PAGES = ("docs/subscriptions.md", "SECURITY.md")
 HEADS = ("| guarantee | test |", "| promise | test |", "| limit | default | where | test |")
@@ -43,14 +45,14 @@ def rows(*pages: str) -> Iterator[list[str]]:
                 yield [cell.strip() for cell in line.strip("|").split("|")]
 
 
-@pytest.mark.parametrize("row", list(rows(*PAGES)), ids=lambda row: row[0][:80])
+@each_row("row", list(rows(*PAGES)))
 def test_a_guarantee_names_tests_that_exist(row: list[str]) -> None:
     tests = NAME.findall(row[-1])
     assert tests, f"nothing proves that {row[0]}"
     assert set(tests) <= existing_tests(), sorted(set(tests) - existing_tests())
 
 
-@pytest.mark.parametrize("row", [row for row in rows(*PAGES) if len(row) == 4], ids=lambda row: row[0])
+@each_row("row", [row for row in rows(*PAGES) if len(row) == 4])
 def test_a_limit_is_that_of_the_code(row: list[str]) -> None:
     number, _, unit = row[1].partition(" ")
     assert value_of(row[2].strip("`")) == int(number.replace(",", "")) * UNITS[unit]

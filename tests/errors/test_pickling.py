@@ -6,7 +6,7 @@ import pickle
 
 from mxgateway import MxAccessError, MxGatewayAuthorizationError, MxGatewayError, proto
 from mxgateway.errors import map_fault
-from mxgateway.faults import CallSite, GrpcStatus, RpcStatus
+from mxgateway.errors.faults import CallSite, GrpcStatus, RpcStatus
 
 
 def test_an_mxaccess_error_keeps_everything_that_mxaccess_said() -> None:

@@ -1,7 +1,5 @@
 """Every gRPC status and every protocol status becomes one class: the tables, row by row."""
 
-import pytest
-
 from mxgateway import proto
 from mxgateway.errors import (
     CallSite,
@@ -10,10 +8,7 @@ from mxgateway.errors import (
     MxGatewayError,
     map_fault,
 )
-from mxgateway.faults import (
-    ProtocolStatusFault,
-    RpcStatus,
-)
+from mxgateway.errors.faults import ProtocolStatusFault, RpcStatus
 from tests.errors.places import (
     GALAXY,
     GATEWAY,
@@ -29,6 +24,7 @@ from tests.errors.places import (
     Worker,
     assert_tells_where,
 )
+from tests.rows import each_row
 
 Outcome = tuple[type[MxGatewayError], bool]
 """The class, and whether another try may succeed."""
@@ -55,15 +51,13 @@ STATUSES: dict[str, tuple[Outcome, Outcome, Outcome]] = {
 }
 
 
-def test_the_table_has_a_row_for_every_grpc_status():
+def test_the_table_has_a_row_for_every_grpc_status() -> None:
     assert list(STATUSES) == [status.name for status in GrpcStatus]
 
 
-@pytest.mark.parametrize("name", STATUSES)
-@pytest.mark.parametrize(
-    ("column", "site"), [(0, GATEWAY), (1, GALAXY), (2, GATEWAY)], ids=["gateway", "galaxy", "http"]
-)
-def test_a_grpc_status_becomes_its_class(name: str, column: int, site: CallSite):
+@each_row("name", STATUSES)
+@each_row(("column", "site"), [(0, GATEWAY), (1, GALAXY), (2, GATEWAY)])
+def test_a_grpc_status_becomes_its_class(name: str, column: int, site: CallSite) -> None:
     fault = RpcStatus(GrpcStatus[name], "what the peer said", synthesised=column == 2)
     error = map_fault(fault, site)
     assert (type(error), error.retryable) == STATUSES[name][column]
@@ -90,12 +84,12 @@ PROTOCOL_STATUSES: dict[str, tuple[type[MxGatewayError], GrpcStatus | None, bool
 }
 
 
-def test_the_table_has_a_row_for_every_protocol_status():
+def test_the_table_has_a_row_for_every_protocol_status() -> None:
     assert set(PROTOCOL_STATUSES) - {"ADDED_BY_A_NEWER_GATEWAY"} == {code.name for code in proto.ProtocolStatusCode}
 
 
-@pytest.mark.parametrize("name", PROTOCOL_STATUSES)
-def test_a_protocol_status_becomes_its_class(name: str):
+@each_row("name", PROTOCOL_STATUSES)
+def test_a_protocol_status_becomes_its_class(name: str) -> None:
     reply = proto.MxCommandReply(diagnostic_message="kept")
     error = map_fault(ProtocolStatusFault(name, "what the gateway said", reply), GATEWAY)
     assert (type(error), error.grpc_status, error.retryable) == PROTOCOL_STATUSES[name]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway.errors import CallSite, GrpcStatus, map_fault
-from mxgateway.faults import (
+from mxgateway.errors.faults import (
     ConnectFault,
     ConnectionFault,
     Fault,
@@ -17,6 +17,7 @@ from mxgateway.faults import (
     ProxyFault,
     RpcStatus,
 )
+from tests.rows import each_row
 
 SITE = CallSite(endpoint="gw:5001", method="MxAccessGateway/Invoke")
 SECRET = "DEADBEEFsecret"
@@ -37,14 +38,14 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(text=st.text())
-def test_an_error_is_one_printable_line_whatever_the_peer_says(kind: str, text: str):
+def test_an_error_is_one_printable_line_whatever_the_peer_says(kind: str, text: str) -> None:
     error = map_fault(KINDS[kind](text), SITE)
     assert str(error).isprintable()
     assert error.message == error.message.strip()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
+@each_row("kind", KINDS)
+@each_row(
     "echo",
     [
         f"bad key mxgw_op_{SECRET}",
@@ -58,16 +59,14 @@ def test_an_error_is_one_printable_line_whatever_the_peer_says(kind: str, text: 
         f"no route to http://op:p@ss/{SECRET}@proxy:3128/",
     ],
 )
-def test_a_secret_that_the_peer_echoes_is_not_repeated(kind: str, echo: str):
+def test_a_secret_that_the_peer_echoes_is_not_repeated(kind: str, echo: str) -> None:
     error = map_fault(KINDS[kind](echo), SITE)
     for shown in (str(error), repr(error), error.message, repr(vars(error))):
         assert SECRET not in shown
 
 
-@pytest.mark.parametrize(
-    "kind", [kind for kind in KINDS if kind not in ("an operating system's error", "any exception")]
-)
-def test_a_traceback_with_its_causes_does_not_repeat_it_either(kind: str):
+@each_row("kind", [kind for kind in KINDS if kind not in ("an operating system's error", "any exception")])
+def test_a_traceback_with_its_causes_does_not_repeat_it_either(kind: str) -> None:
     def fail(fault: Fault) -> None:
         error = map_fault(fault, SITE)
         raise error from error.__cause__

@@ -75,8 +75,7 @@ class Stream:
 
     def open(self, after: int) -> None:
         """Open a stream."""
-        known = any(reader.cursor.position is not None for reader in self.readers)
-        self.order = StreamOrder(after, is_known=bool(after) or known)
+        self.order = StreamOrder(after)
 
     def break_off(self) -> None:
         """Lose the stream, and open it where the readers need it."""

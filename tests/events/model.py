@@ -16,7 +16,8 @@ import pytest
 
 from mxgateway import MxGatewayError, RecoveryOptions
 from tests.client.support import until
-from tests.events.model_steps import FAULTS, READS, SUBSCRIPTIONS, WRITES, Step, begin_place, turns
+from tests.events.model_faults import FAULTS
+from tests.events.model_steps import READS, SUBSCRIPTIONS, WRITES, Step, begin_place, turns
 from tests.events.model_world import QUICK, World, world
 from tests.loops.policy import FACTORIES, VARIABLE
 

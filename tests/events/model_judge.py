@@ -42,6 +42,8 @@ class Judge:
     history: History
     lied_to: set[str] = field(default_factory=set)
     """Sessions in which the gateway has told losses that were none."""
+    false_numbers: set[tuple[str, int, int]] = field(default_factory=set)
+    """A session, its last event, and the number of an event that was invented behind it."""
     _refused: list[Wanted] = field(default_factory=list)
 
     # -- writes
@@ -127,7 +129,13 @@ class Judge:
         delivered, told = set(seen.numbers), seen.told
         if session_id not in self.lied_to and (twice := delivered & told):
             raise Wrong(f"events {sorted(twice)} were delivered and told as lost")
-        if seen.first and (unexplained := set(range(seen.first, last + 1)) - delivered - told - missing):
+        # Where all between was lost, nothing shows that the invented event is not the one of its number.
+        taken = {
+            number
+            for session, true, number in self.false_numbers
+            if session == session_id and missing.issuperset(range(true + 1, number))
+        }
+        if seen.first and (unexplained := set(range(seen.first, last + 1)) - delivered - told - missing - taken):
             raise Wrong(f"events {sorted(unexplained)} were neither delivered nor told as lost; {seen}")
 
     def updates(self, session_id: str, updates: Iterable[TagUpdate], gaps: Iterable[Gap], last: int) -> None:

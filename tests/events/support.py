@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from mxgateway import GatewayClient, MxGatewayError, MxGatewaySessionError, Session, proto
+from mxgateway import EventStream, GatewayClient, MxGatewayError, MxGatewaySessionError, Session, proto
 from mxgateway.simulator import ExecutedWrite, History, Plant, SimulatedGateway, SimulatorOptions, SystemClock
 from mxgateway.simulator import Session as GatewaySession
-from mxgateway.simulator.event_faults import EventFaults
+from mxgateway.simulator.mxaccess.event_faults import EventFaults
 from tests.client.support import Item, advised, connect, in_words, requests, until
 from tests.peers.fault_proxy import FaultProxy
 from tests.subscription.rig import quiet_plant
@@ -130,3 +130,13 @@ async def site(
 def never_confirmed(outcome: object) -> None:
     """Check that a write that the plant refuses was told as refused, or as one of which nobody knows, but not as confirmed."""
     assert isinstance(outcome, MxGatewayError), outcome
+
+
+async def sequences(events: EventStream, last: int) -> list[int]:
+    """Read up to an event and return what came; a gap as the number before which everything is lost, negative."""
+    seen: list[int] = []
+    while not seen or seen[-1] < last:
+        event = await anext(events)
+        gap = event.replay_gap
+        seen.append(event.worker_sequence if gap is None else -gap.oldest_available_sequence)
+    return seen

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mxgateway.events.cursor import Cursor, Loss, LossCause
 from mxgateway.events.order import MAX_JUMP, StreamOrder
 from tests.events.cursors import LARGEST, Stream, Taken, event, events_of
+from tests.rows import each_row
 from tests.wire.profiles import bounded
 
 # -- an honest gateway
@@ -127,10 +128,9 @@ def test_no_numbers_at_all_break_the_order_or_make_a_loss_of_less_than_one(
     assert stream.order.last <= MAX_JUMP * 60
 
 
-@pytest.mark.parametrize(
+@each_row(
     "nonsense",
     [LARGEST, MAX_JUMP + 4, 2, 3, 0, (51, 19), (3, 3), (3, LARGEST)],
-    ids=["2^64-1", "too far", "older", "again", "no number", "ends before it begins", "of nothing", "mark of too much"],
 )
 def test_nonsense_is_told_and_survived(nonsense: Any) -> None:
     stream = Stream(0)

@@ -10,7 +10,8 @@ import pytest
 from mxgateway import proto, wire
 from mxgateway.events import data_change
 from mxgateway.events.data_change import DataChange, event_decoder
-from mxgateway.wire import Codec, Timestamp, WireError, warming
+from mxgateway.wire import Codec, Timestamp, WireError
+from mxgateway.wire.compiling import warming
 from mxgateway.wire.schema import schema_of
 
 EVENT = proto.MxEvent(
@@ -30,7 +31,7 @@ def test_a_program_that_sees_few_events_compiles_nothing_for_them() -> None:
     program = f"""
 from mxgateway import wire
 from mxgateway.events import data_change
-from mxgateway.wire.decoder import BUILTIN
+from mxgateway.wire.decode.decoder import BUILTIN
 changes = data_change.data_changes(wire.BUILTIN)
 reading = changes.read
 for _ in range(10):

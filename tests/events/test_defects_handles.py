@@ -89,8 +89,8 @@ async def test_a_doubt_that_does_not_end_is_escaped_by_adding_the_tag_before_the
 async def test_a_write_by_name_takes_no_handle_whose_completions_may_still_come(world: Site) -> None:
     session = world.session
     await session.write_tags({TAG: 1}, confirm=True)
-    server = session._book.server_handle
-    handle = session._book.handles[TAG]
+    server = session._tag_cache.server_handle
+    handle = session._tag_cache.handles[TAG]
     world.gateway.hold_write_completions()
     await session.write(server, handle, 3)
     await session.remove_item(server, handle)

@@ -72,6 +72,36 @@ async def test_an_iterator_resumes_behind_any_event_whatever_a_subscription_has_
     assert seen == list(range(4, world.there.events.last_sequence + 1))
 
 
+@pytest.mark.parametrize("is_quiet", [False, True])
+async def test_an_iterator_that_joins_a_stream_without_replay_gets_what_another_process_has_read(
+    world: Site, *, is_quiet: bool
+) -> None:
+    await world.advised()
+    with world.there.another_reader():
+        publish(world.gateway, [TAG] * 5, 7)
+    async with asyncio.timeout(8), world.session.stream_events() as first, world.session.stream_events(3) as second:
+        await until(lambda: world.streams_asked == [0])
+        if not is_quiet:
+            publish(world.gateway, [TAG], 8)
+        last = world.there.events.last_sequence
+        assert [(await anext(second)).worker_sequence for _ in range(4, last + 1)] == list(range(4, last + 1))
+        assert [(await anext(first)).worker_sequence for _ in range(2, last + 1)] == list(range(2, last + 1))
+
+
+async def test_what_is_replayed_for_an_iterator_that_joins_is_not_news_to_one_that_began_later(world: Site) -> None:
+    await world.advised()
+    with world.there.another_reader():
+        publish(world.gateway, [TAG] * 5, 7)
+    async with asyncio.timeout(8), world.session.stream_events() as first:
+        publish(world.gateway, [TAG], 8)
+        seen = [(await anext(first)).worker_sequence]
+        async with world.session.stream_events(3) as second:
+            assert [(await anext(second)).worker_sequence for _ in range(4)] == [4, 5, 6, 7]
+            publish(world.gateway, [TAG], 9)
+            seen.append((await anext(first)).worker_sequence)
+    assert seen == [7, 8]
+
+
 async def test_an_iterator_that_goes_on_behind_an_unreadable_message_yields_messages_only(world: Site) -> None:
     await world.advised()
     seen: list[proto.MxEvent] = []
@@ -146,7 +176,7 @@ async def _first_event(session: Session) -> None:
 async def test_a_write_whose_stream_is_refused_for_too_long_is_told_what_the_gateway_says(
     world: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mxgateway.events.completions.TAKEN_BOUND", 0.3)
+    monkeypatch.setattr("mxgateway.events.writes.completions.TAKEN_BOUND", 0.3)
     item, session = await world.advised(), world.session
     async with session.stream_events() as events:
         await anext(events)

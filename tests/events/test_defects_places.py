@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from mxgateway import proto
+from mxgateway import MxGatewaySessionError, proto
 from tests.client.confirming import WRONG, accepted, confirm
-from tests.client.support import until
+from tests.client.support import connect, until
 from tests.events.support import OTHER, TAG, Site, never_confirmed
-from tests.events.test_defects_streams import a_gap, an_event
+from tests.events.test_defects_nonsense import a_gap, an_event
 from tests.subscription.rig import consumed, is_connected, options, publish
 
 FAR = 2**39
@@ -50,6 +50,39 @@ async def test_a_false_place_is_found_out_on_the_stream_behind_it(
             await until(lambda: OTHER in late.values)
             publish(world.gateway, [OTHER], 8)
             await until(lambda: late.values[OTHER] == 8)
+
+
+async def test_an_iterator_whose_first_event_is_false_is_not_blind_where_nobody_knows_the_place(world: Site) -> None:
+    item = await world.advised()
+    async with connect(world.gateway) as other, asyncio.timeout(8):
+        events = other.attach_session(world.session.session_id).stream_events(resume=True)
+        with world.there.another_reader():
+            publish(world.gateway, [TAG] * 5, 7)
+        world.faults.inject(an_event(world, FAR))
+        async with events:
+            assert (await anext(events)).worker_sequence == FAR
+            publish(world.gateway, [TAG] * 2, 8)
+            seen = [await anext(events) for _ in range(2)]
+    assert [(event.worker_sequence, event.item_handle) for event in seen] == [(7, item.handle), (8, item.handle)]
+
+
+async def test_a_write_whose_completion_somebody_else_has_read_behind_a_false_mark_is_told_so_at_once(
+    world: Site,
+) -> None:
+    item = await world.advised()
+    await world.confirm(item, 1)
+    last = world.there.events.last_sequence
+    world.faults.inject(a_gap(world, last, last + 3))
+    await until(lambda: world.session._pump.newest == last + 2)
+    world.gateway.hold_write_completions()
+    written = confirm(world.session, item, 2, timeout=60)
+    await accepted(world.gateway, world.session, 1)
+    with world.there.another_reader():
+        world.gateway.release_write_completions()
+        await until(lambda: world.there.events.last_sequence > last)
+    with pytest.raises(MxGatewaySessionError, match="OnWriteComplete was not seen"):
+        await asyncio.wait_for(written, 8)
+    await world.confirm_again(item, 3)
 
 
 async def test_no_completion_confirms_another_write_behind_a_false_place(world: Site) -> None:

@@ -11,19 +11,20 @@ import pytest
 from grpclib.const import Status
 
 from mxgateway import (
+    ConnectionChange,
     EventStream,
-    GapCause,
-    MxGatewayError,
     MxGatewaySessionError,
+    Outcome,
     RecoveryOptions,
+    Subscription,
     SubscriptionState,
     TagUpdate,
     proto,
 )
 from mxgateway.simulator import Attribute, DataType, Plant, PlantObject, Template
 from tests.client.confirming import accepted
-from tests.client.support import DATA_CHANGE, WRITE_COMPLETE, connect, is_streaming, until
-from tests.events.support import OTHER, TAG, Site, site
+from tests.client.support import connect, is_streaming, until
+from tests.events.support import OTHER, TAG, Site, sequences, site
 from tests.subscription.rig import consumed, is_connected, options, publish, tags_of
 
 SLOW = RecoveryOptions(initial_backoff=10_000, max_backoff=10_000, stable_after=10_000)
@@ -31,16 +32,6 @@ SLOW = RecoveryOptions(initial_backoff=10_000, max_backoff=10_000, stable_after=
 BIGGEST = 2**64 - 1
 PIECE = 500
 """Events that the tests publish in one turn of the loop."""
-
-
-async def sequences(events: EventStream, last: int) -> list[int]:
-    """Read up to an event and return what came; a gap as the number before which everything is lost, negative."""
-    seen: list[int] = []
-    while not seen or seen[-1] < last:
-        event = await anext(events)
-        gap = event.replay_gap
-        seen.append(event.worker_sequence if gap is None else -gap.oldest_available_sequence)
-    return seen
 
 
 # -- where a stream goes on
@@ -62,6 +53,48 @@ async def test_a_stream_that_breaks_before_its_first_event_is_opened_again_where
         world.lose_connections()
         assert await reading == [4, 5, 6, 7]
         await events.aclose()
+
+
+async def test_a_stream_that_breaks_behind_its_first_event_brings_nothing_of_before_that_another_process_has_read(
+    world: Site,
+) -> None:
+    await world.advised()
+    with world.there.another_reader():
+        publish(world.gateway, [TAG] * 5, 7)
+    async with asyncio.timeout(8), world.session.stream_events(resume=True) as events:
+        publish(world.gateway, [TAG], 8)
+        assert await sequences(events, 7) == [7]
+        await world.blip()
+        publish(world.gateway, [TAG] * 2, 9)
+        assert await sequences(events, 9) == [8, 9]
+
+
+async def test_a_loss_that_nothing_has_followed_is_told_once_however_often_the_stream_breaks(world: Site) -> None:
+    outcomes: list[Outcome | None] = []
+
+    async def watch(updates: Subscription) -> None:
+        async for update in updates:
+            if isinstance(update, ConnectionChange) and update.state is SubscriptionState.CONNECTED:
+                outcomes.append(update.outcome)
+
+    await world.advised()
+    async with (
+        world.session.stream_events(resume=True) as events,
+        world.session.subscribe([OTHER], options()) as updates,
+    ):
+        watching = asyncio.create_task(watch(updates))
+        assert await sequences(events, 2) == [1, 2]
+        await world.lose_events(lambda: publish(world.gateway, [TAG] * 3, 7), 3)
+        world.clock.step(3600)  # nothing is kept
+        assert (await anext(events)).replay_gap == proto.ReplayGap(2, 6)
+        for _ in range(2):
+            await world.blip()
+            await until(lambda: world.there.events.is_attached and is_connected(updates))
+        publish(world.gateway, [TAG], 8)
+        assert await sequences(events, 6) == [6]
+        watching.cancel()
+        await asyncio.wait([watching])
+    assert outcomes[1:] == [Outcome.GAP, Outcome.CONTINUOUS, Outcome.CONTINUOUS]
 
 
 async def test_a_hand_over_whose_first_stream_breaks_loses_nothing(world: Site) -> None:
@@ -252,125 +285,6 @@ async def test_a_handle_that_is_given_out_again_tells_no_values_of_the_tag_befor
         publish(world.gateway, [OTHER], 5)
         await until(lambda: consumer.values.get(OTHER) == 5)
         assert [update.value for update in consumer.updates if update.tag == OTHER and update.value >= 1_000] == []
-
-
-# -- nonsense from the wire
-
-
-def an_event(world: Site, sequence: int) -> proto.MxEvent:
-    return proto.MxEvent(
-        session_id=world.session.session_id,
-        family=DATA_CHANGE,
-        server_handle=99,
-        item_handle=99,
-        worker_sequence=sequence,
-        quality=192,
-        on_data_change=proto.OnDataChangeEvent(),
-    )
-
-
-def a_gap(world: Site, requested: int, oldest: int) -> proto.MxEvent:
-    gap = proto.ReplayGap(requested_after_sequence=requested, oldest_available_sequence=oldest)
-    return proto.MxEvent(session_id=world.session.session_id, replay_gap=gap)
-
-
-NONSENSE = {
-    "the greatest number": lambda world: an_event(world, BIGGEST),
-    "a number far ahead": lambda world: an_event(world, 2**63),
-    "no number": lambda world: an_event(world, 0),
-    "an old number": lambda world: an_event(world, 1),
-    "a gap up to nowhere": lambda world: a_gap(world, 3, BIGGEST),
-    "a gap that ends before it begins": lambda world: a_gap(world, 50, 20),
-    "a gap before the first event": lambda world: a_gap(world, 1, 0),
-}
-
-
-@pytest.mark.parametrize("nonsense", NONSENSE)
-async def test_nonsense_from_the_wire_is_survived(world: Site, nonsense: str) -> None:
-    tags = [TAG, OTHER]
-    async with consumed(world.session.subscribe(tags, options())) as consumer:
-        await until(lambda: consumer.values.keys() == set(tags))
-        item = await world.advised("Unit.Tag0002")
-        await world.confirm(item, 1)
-        world.faults.inject(NONSENSE[nonsense](world))
-        for value in range(5):
-            publish(world.gateway, tags, 100 + value)
-        await until(lambda: consumer.values == dict.fromkeys(tags, 104), patience=5)
-        item = await world.confirm_again(item, 4, "Unit.Tag0002")
-        await world.blip()
-        publish(world.gateway, tags, 200)
-        await until(lambda: consumer.values == dict.fromkeys(tags, 200), patience=5)
-        for gap in consumer.gaps:
-            assert gap.last_lost is not None
-            assert 0 < gap.first_lost <= gap.last_lost <= world.there.events.last_sequence
-            assert gap.count is not None
-            assert gap.count > 0
-        assert max(world.streams_asked) <= world.there.events.last_sequence
-        await world.confirm_again(item, 5, "Unit.Tag0002")
-
-
-@pytest.mark.parametrize("nonsense", NONSENSE)
-async def test_an_iterator_survives_nonsense_from_the_wire(world: Site, nonsense: str) -> None:
-    await world.advised()
-    async with world.session.stream_events(resume=True) as events:
-        assert await sequences(events, 1) == [1]
-        world.faults.inject(NONSENSE[nonsense](world))
-        publish(world.gateway, [TAG] * 3, 5)
-        last = world.there.events.last_sequence
-        seen: list[int] = []
-        while last not in seen:
-            event = await asyncio.wait_for(anext(events), 5)
-            seen.append(event.worker_sequence)
-        assert [number for number in seen if 1 < number <= last] == [2, 3, 4]
-        await world.blip()
-        publish(world.gateway, [TAG], 6)
-        while (event := await asyncio.wait_for(anext(events), 5)).worker_sequence != last + 1:
-            assert not 0 < event.worker_sequence <= last
-
-
-async def test_an_event_that_comes_twice_in_one_batch_is_told_once(world: Site) -> None:
-    await world.advised()
-    async with (
-        world.session.stream_events(resume=True) as events,
-        consumed(world.session.subscribe([OTHER], options())) as consumer,
-    ):
-        await until(lambda: OTHER in consumer.values)
-        await sequences(events, 2)
-        world.faults.repeat_next(3)
-        publish(world.gateway, [OTHER, TAG, OTHER], 5)
-        assert await sequences(events, 5) == [3, 4, 5]
-        await until(lambda: consumer.values == {OTHER: 5} and consumer.taken == 3)
-        assert consumer.gaps == []
-
-
-async def test_a_jump_is_a_gap_and_the_values_are_read_again(world: Site) -> None:
-    async with consumed(world.session.subscribe([TAG, OTHER], options())) as consumer:
-        await until(lambda: consumer.values.keys() == {TAG, OTHER})
-        world.faults.lose_next(2)
-        publish(world.gateway, [TAG, TAG, OTHER], 9)
-        await until(lambda: consumer.values == {TAG: 9, OTHER: 9})
-        assert [(gap.first_lost, gap.last_lost, gap.cause) for gap in consumer.gaps] == [(3, 4, GapCause.SEQUENCE)]
-
-
-async def test_an_event_that_cannot_be_decoded_is_a_gap_of_one_and_the_stream_goes_on(world: Site) -> None:
-    async with consumed(world.session.subscribe([TAG, OTHER], options())) as consumer:
-        await until(lambda: consumer.values.keys() == {TAG, OTHER})
-        world.faults.spoil_next()
-        publish(world.gateway, [TAG, OTHER], 9)
-        await until(lambda: consumer.values == {TAG: 9, OTHER: 9}, patience=10)
-        assert [(gap.first_lost, gap.last_lost, gap.count) for gap in consumer.gaps] == [(3, 3, 1)]
-        assert consumer.gaps[0].cause is GapCause.UNREADABLE
-        item = await world.advised("Unit.Tag0002")
-        await world.confirm(item, 1)
-
-
-async def test_a_completion_that_cannot_be_decoded_is_told_as_lost(world: Site) -> None:
-    item = await world.advised()
-    await world.confirm(item, 1)
-    world.faults.spoil_next(family=WRITE_COMPLETE)
-    with pytest.raises(MxGatewayError):
-        await world.session.write_confirmed(*item.pair, 2, timeout=20)
-    await world.confirm_again(item, 3)
 
 
 # -- many at once

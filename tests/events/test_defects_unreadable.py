@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from mxgateway.events.upkeep import PASSED_AT_ONCE, PumpState
-from mxgateway.simulator.event_faults import UNREADABLE
-from mxgateway.subscription_options import RecoveryOptions
+from mxgateway.options.subscription import RecoveryOptions
+from mxgateway.simulator.mxaccess.event_faults import UNREADABLE
 from tests.client.confirming import WRONG, accepted, confirm
 from tests.client.support import until
 from tests.events.support import OTHER, TAG, Site, never_confirmed

@@ -41,6 +41,18 @@ async def lose_the_reply(world: Site, item: Item, value: Any) -> None:
         await writing
 
 
+async def right_and_wrong(world: Site, value: int) -> tuple[Item, asyncio.Task[Any], asyncio.Task[Any]]:
+    """Begin to confirm a write that is right and one that is not; both are accepted, and their completions held back."""
+    item = await world.advised()
+    await world.confirm(item, 1)
+    world.gateway.hold_write_completions()
+    right = confirm(world.session, item, value, timeout=10)
+    await accepted(world.gateway, world.session, 1)
+    wrong = confirm(world.session, item, WRONG, timeout=10)
+    await accepted(world.gateway, world.session, 2)
+    return item, right, wrong
+
+
 # -- requests and replies that get lost
 
 
@@ -161,13 +173,7 @@ async def test_a_completion_that_comes_after_a_gap_does_not_confirm_the_next_wri
 
 
 async def test_a_completion_that_comes_twice_confirms_one_write(world: Site) -> None:
-    item = await world.advised()
-    await world.confirm(item, 1)
-    world.gateway.hold_write_completions()
-    right = confirm(world.session, item, 5, timeout=10)
-    await accepted(world.gateway, world.session, 1)
-    wrong = confirm(world.session, item, WRONG, timeout=10)
-    await accepted(world.gateway, world.session, 2)
+    item, right, wrong = await right_and_wrong(world, 5)
     world.faults.repeat_next(family=WRITE_COMPLETE)
     world.gateway.release_write_completions()
     await asyncio.wait([right, wrong])
@@ -209,13 +215,7 @@ async def test_completions_that_an_iterator_has_passed_over_are_not_expected_for
 
 
 async def test_a_reader_that_comes_between_does_not_give_a_refused_write_the_completion_of_another(world: Site) -> None:
-    item = await world.advised()
-    await world.confirm(item, 1)
-    world.gateway.hold_write_completions()
-    right = confirm(world.session, item, 2, timeout=10)
-    await accepted(world.gateway, world.session, 1)
-    wrong = confirm(world.session, item, WRONG, timeout=10)
-    await accepted(world.gateway, world.session, 2)
+    item, right, wrong = await right_and_wrong(world, 2)
     with world.there.another_reader():
         await until(lambda: not world.there.events.is_attached)
         world.gateway.release_write_completions()

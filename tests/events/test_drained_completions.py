@@ -8,11 +8,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mxgateway import MxGatewayError, proto
-from mxgateway.events.completions import Completions
-from mxgateway.events.item_writes import Completion, Item
 from mxgateway.events.order import StreamOrder
-from mxgateway.events.write_book import WriteBook
-from mxgateway.transport.method import Progress
+from mxgateway.events.writes.book import WriteBook
+from mxgateway.events.writes.completions import Completions
+from mxgateway.events.writes.item_writes import Completion, Item
+from mxgateway.transport.calls.method import Progress
 from tests.wire.profiles import bounded
 
 ITEM = Item(1, 2)

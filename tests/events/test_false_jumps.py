@@ -150,6 +150,18 @@ def test_a_false_jump_within_a_false_jump_leaves_nobody_blind() -> None:
     assert reader.events[-3:] == [2, 3, 4]
 
 
+def test_a_false_jump_right_behind_a_true_one_leaves_nobody_blind_when_the_stream_breaks() -> None:
+    stream = Stream(0)
+    stream.deliver(1, 2, 3)
+    stream.deliver(5, 35)
+    stream.break_off()
+    assert stream.order.last == 3
+    stream.deliver(5)
+    stream.deliver(6, 7)
+    (reader,) = stream.readers
+    assert reader.events == [1, 2, 3, 5, 35, 6, 7]
+
+
 def test_a_mark_from_inside_a_jump_shows_that_it_was_false() -> None:
     """The stream has broken behind the jump, and the gateway has kept events from within it alone."""
     stream = Stream(0)

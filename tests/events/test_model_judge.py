@@ -148,6 +148,14 @@ def test_what_a_schedule_has_invented_is_not_counted(judge: Judge) -> None:
     judge.iterator(SESSION, found, set(), last=9)
 
 
+def test_an_event_may_be_taken_for_the_invented_one_of_its_number_where_all_between_was_lost(judge: Judge) -> None:
+    judge.false_numbers.add((SESSION, 3, 5))
+    found = seen(1, 2, 3, 6, 7, 8, 9)
+    judge.iterator(SESSION, found, {4}, last=9)
+    with pytest.raises(Wrong, match="neither delivered"):
+        judge.iterator(SESSION, found, set(), last=9)
+
+
 @pytest.mark.parametrize(
     "found",
     [

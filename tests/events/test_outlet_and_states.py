@@ -24,8 +24,8 @@ from mxgateway import (
     SubscriptionState,
     TagUpdate,
 )
-from mxgateway.subscription.outlet import Outlet
 from mxgateway.subscription.states import STATES_LIMIT, StateBoard, StateChanges
+from mxgateway.subscription.update_queue import UpdateQueue
 from tests.client import virtual_time
 
 CONNECTING, CONNECTED, RECOVERING = (
@@ -46,7 +46,7 @@ def board(*states: SubscriptionState) -> StateBoard:
     return found
 
 
-def flap(target: StateBoard | Outlet, times: int) -> None:
+def flap(target: StateBoard | UpdateQueue, times: int) -> None:
     """Lose the connection and have it back."""
     for _ in range(times):
         for state in (RECOVERING, CONNECTED):
@@ -159,20 +159,20 @@ async def test_one_who_is_cancelled_while_waiting_for_a_state_misses_none() -> N
 # -- what waits for the consumer
 
 
-def outlet(policy: Overflow = Overflow.BLOCK, *over: Any, limit: int = 2) -> Outlet:
-    return Outlet(SubscriptionOptions(overflow=policy, max_items=limit, block_timeout=30.0), *over)
+def outlet(policy: Overflow = Overflow.BLOCK, *over: Any, limit: int = 2) -> UpdateQueue:
+    return UpdateQueue(SubscriptionOptions(overflow=policy, max_items=limit, block_timeout=30.0), *over)
 
 
 def update(sequence: int = 1) -> TagUpdate:
     return TagUpdate("Tag", sequence, 192, None, sequence, Origin.LIVE, ())
 
 
-def fill(target: Outlet, count: int) -> None:
+def fill(target: UpdateQueue, count: int) -> None:
     for sequence in range(1, count + 1):
         target.put(update(sequence))
 
 
-def drained(target: Outlet) -> list[Any]:
+def drained(target: UpdateQueue) -> list[Any]:
     """Take all that waits."""
     found = []
     while (item := target.pop()) is not None:

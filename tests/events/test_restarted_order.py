@@ -9,6 +9,7 @@ import pytest
 from mxgateway.events.cursor import Cursor, Loss, LossCause
 from mxgateway.events.order import MAX_JUMP, RESTART, StreamOrder
 from tests.events.cursors import events_of
+from tests.rows import each_row
 
 NEW = tuple(range(1, RESTART + 1))
 
@@ -19,8 +20,8 @@ def taken(order: StreamOrder, cursor: Cursor, *numbers: Any) -> list[Any]:
     return [each if isinstance(each, Loss) else each.worker_sequence for each in news]
 
 
-@pytest.mark.parametrize("begin", [1, 30, MAX_JUMP + 1_000, 2**63], ids=["at 1", "later", "far ahead", "farther"])
-@pytest.mark.parametrize("parts", [1, RESTART])
+@each_row("begin", [1, 30, MAX_JUMP + 1_000, 2**63])
+@each_row("parts", [1, RESTART])
 def test_a_row_of_refused_numbers_is_a_new_beginning_and_every_event_of_it_is_handed_on(begin: int, parts: int) -> None:
     order, cursor = StreamOrder(0), Cursor(0)
     order.check(events_of(*range(1, 101)))

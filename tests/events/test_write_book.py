@@ -8,11 +8,11 @@ import contextlib
 import pytest
 
 from mxgateway import MxAccessError, MxGatewayAuthenticationError, MxGatewayError, MxGatewaySessionError, proto
-from mxgateway.events import write_book
-from mxgateway.events.item_writes import Completion, Item, forget
-from mxgateway.events.write_book import WriteBook
-from mxgateway.faults import ConnectionFault
-from mxgateway.transport.method import Progress
+from mxgateway.errors.faults import ConnectionFault
+from mxgateway.events.writes import book as write_book
+from mxgateway.events.writes.book import WriteBook
+from mxgateway.events.writes.item_writes import Completion, Item, forget
+from mxgateway.transport.calls.method import Progress
 from tests.client import virtual_time
 
 ITEM, OTHER = Item(1, 2), Item(1, 3)
@@ -75,7 +75,7 @@ async def test_the_writes_of_one_item_take_turns_and_those_of_another_do_not_wai
     first_may_go_on = asyncio.Event()
 
     async def write(item: Item, name: str, until: asyncio.Event | None = None) -> None:
-        async with book.turns.of([item]):
+        async with book.locks.held([item]):
             log.append(name)
             if until is not None:
                 await until.wait()
@@ -362,7 +362,7 @@ def test_who_waits_for_the_end_of_doubt_in_vain_is_told_what_to_do() -> None:
             await book.until_clear(ITEM)
         assert asyncio.get_running_loop().time() - began == pytest.approx(write_book.DOUBT_PATIENCE)
         assert refusal.value.hint is not None
-        assert "add the tag once more" in refusal.value.hint
+        assert "add the tag again" in refusal.value.hint
 
     virtual_time.run(main())
 

@@ -14,9 +14,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mxgateway import MxGatewayAuthenticationError, MxGatewayError, proto
-from mxgateway.events.item_writes import Completion, Item, forget
-from mxgateway.events.write_book import WriteBook
-from mxgateway.transport.method import Progress
+from mxgateway.events.writes.book import WriteBook
+from mxgateway.events.writes.item_writes import Completion, Item, forget
+from mxgateway.transport.calls.method import Progress
 from tests.events.write_worlds import Worlds
 from tests.wire.profiles import bounded
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mxgateway import proto
-from mxgateway.events.item_writes import Item
-from mxgateway.events.write_book import accepted_writes, written_items
+from mxgateway.events.writes.book import accepted_writes, written_items
+from mxgateway.events.writes.item_writes import Item
 
 ITEM, OTHER = Item(1, 2), Item(1, 3)
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mxgateway.files import export, own_file, reading, rules, way
-from mxgateway.files import place as place_of_files
-from mxgateway.transport.known_gateways import KnownGateways
+from mxgateway.system import file_reading, file_rules, path_walk
+from mxgateway.system import own_file as own_file_module
+from mxgateway.system.files import export, own_file
+from mxgateway.transport.connecting.known_gateways import KnownGateways
 from tests.files.users import (
     OTHER,
     ROOT,
@@ -86,7 +87,7 @@ def test_a_secret_is_mounted_as_kubernetes_does_it(place: Path) -> None:
 
     for user in (USER, ROOT):
         assert as_user(user, lambda: reads_secret(token)) == "mxgw_id_secret\n"
-        assert "nothing listens" in as_user(
+        assert "nothing is listening" in as_user(
             user, lambda: command("ping", "--api-key-file", str(token), "--plaintext", "--endpoint", "127.0.0.1:1")
         )
 
@@ -234,7 +235,7 @@ def test_an_export_is_not_written_through_a_strangers_link(place: Path, me: int,
 
     for path in (sticky / "file", sticky / "directory" / target):
         said = as_user(me, lambda: exports(path))  # noqa: B023 - called at once
-        assert "reached by a link of user" in said
+        assert "reached through a link owned by user" in said
     assert everything_in(place) == before
 
 
@@ -273,7 +274,7 @@ def test_an_export_replaces_a_file_whole_and_keeps_its_mode(tmp_path: Path) -> N
 def test_an_export_replaces_nothing_but_files(tmp_path: Path, target: str) -> None:
     (tmp_path / "directory").mkdir()
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         export(tmp_path / target, b"new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["directory", "pipe"]
 
@@ -297,9 +298,9 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do what is done on Windows."""
-    import mxgateway.files
+    import mxgateway.system.files
 
-    for module in (mxgateway.files, place_of_files, reading, rules, way):
+    for module in (mxgateway.system.files, own_file_module, file_reading, file_rules, path_walk):
         if hasattr(module, "POSIX"):
             monkeypatch.setattr(module, "POSIX", False)
 
@@ -320,4 +321,4 @@ def test_without_owners_files_are_read_and_replaced_by_their_paths(tmp_path: Pat
             said = use(tmp_path)
         except Exception as error:  # noqa: BLE001 - whatever is said
             said = str(error)
-        assert "no regular file" in said or "is a directory" in said
+        assert "not a regular file" in said or "is a directory" in said

@@ -34,12 +34,12 @@ def a_file_of_somebody_else(place: Path, me: int) -> Path:
     return written(directory(place / "mine", me) / "file", OTHER, CONTENT, 0o644)
 
 
-@plant("may be written by others")
+@plant("others may write it")
 def a_file_that_everybody_may_write(place: Path, me: int) -> Path:
     return written(directory(place / "mine", me) / "file", me, CONTENT, 0o666)
 
 
-@plant("may be written by others")
+@plant("others may write it")
 def a_file_that_a_group_may_write(place: Path, me: int) -> Path:
     return written(directory(place / "mine", me) / "file", me, CONTENT, 0o660)
 
@@ -59,56 +59,56 @@ def nothing_in_a_directory_that_everybody_may_write(place: Path, me: int) -> Pat
     return directory(place / "mine", me, 0o777) / "file"
 
 
-@plant("everybody may write")
+@plant("world-writable")
 def a_file_of_mine_below_a_directory_that_everybody_may_write(place: Path, me: int) -> Path:
     return written(directory(directory(place / "open", ROOT, 0o777) / "mine", me) / "file", me, CONTENT)
 
 
-@plant("everybody may write")
+@plant("world-writable")
 def a_file_of_mine_far_below_a_directory_of_mine_that_everybody_may_write(place: Path, me: int) -> Path:
     inner = directory(directory(place / "open", me, 0o777) / "state", me)
     return written(directory(inner / "mine", me) / "file", me, CONTENT)
 
 
-@plant("everybody may write")
+@plant("world-writable")
 def nothing_where_somebody_has_moved_my_directory_away(place: Path, me: int) -> Path:
     directory(directory(place / "open", ROOT, 0o777) / "moved", me)
     return place / "open" / "mine" / "file"
 
 
-@plant("names (hard links)")
+@plant("hard links")
 def a_hard_link_to_a_file_of_mine(place: Path, me: int) -> Path:
     precious = written(directory(place / "precious", me) / "file", me, CONTENT)
     (directory(place / "sticky", ROOT, 0o1777) / "file").hardlink_to(precious)
     return place / "sticky" / "file"
 
 
-@plant("reached by a link of user")
+@plant("reached through a link owned by user")
 def a_link_to_a_file_of_mine(place: Path, me: int) -> Path:
     precious = written(directory(place / "precious", me) / "file", me, CONTENT)
     return linked(directory(place / "sticky", ROOT, 0o1777) / "file", OTHER, precious)
 
 
-@plant("reached by a link of user")
+@plant("reached through a link owned by user")
 def a_link_to_nothing(place: Path, me: int) -> Path:
     target = directory(place / "precious", me) / "made-by-following"
     return linked(directory(place / "sticky", ROOT, 0o1777) / "file", OTHER, target)
 
 
-@plant("reached by a link of user")
+@plant("reached through a link owned by user")
 def a_link_in_the_place_of_the_directory(place: Path, me: int) -> Path:
     written(directory(place / "precious", me) / "file", me, CONTENT)
     return linked(directory(place / "sticky", ROOT, 0o1777) / "state", OTHER, place / "precious") / "file"
 
 
-@plant("reached by a link of user")
+@plant("reached through a link owned by user")
 def a_link_far_above(place: Path, me: int) -> Path:
     inner = directory(directory(place / "precious", me) / "state", me)
     written(inner / "file", me, CONTENT)
     return linked(directory(place / "sticky", ROOT, 0o1777) / "home", OTHER, place / "precious") / "state" / "file"
 
 
-@plant("reached by a link of user")
+@plant("reached through a link owned by user")
 def a_link_behind_a_link_of_mine(place: Path, me: int) -> Path:
     written(directory(place / "precious", me) / "file", me, CONTENT)
     theirs = linked(directory(place / "sticky", ROOT, 0o1777) / "theirs", OTHER, place / "precious")
@@ -121,12 +121,12 @@ def a_link_of_mine_where_others_can_change_it(place: Path, me: int) -> Path:
     return linked(directory(place / "open", me, 0o777) / "state", me, place / "precious") / "file"
 
 
-@plant("no regular file")
+@plant("not a regular file")
 def a_directory(place: Path, me: int) -> Path:
     return directory(directory(place / "mine", me) / "file", me)
 
 
-@plant("no regular file")
+@plant("not a regular file")
 def a_socket(place: Path, me: int) -> Path:
     file = directory(place / "mine", me) / "file"
     with socket.socket(socket.AF_UNIX) as made:
@@ -134,12 +134,12 @@ def a_socket(place: Path, me: int) -> Path:
     return owned(file, me, 0o600)
 
 
-@plant("no regular file")
+@plant("not a regular file")
 def a_device(place: Path, me: int) -> Path:
     return linked(directory(place / "mine", me) / "file", me, "/dev/zero")
 
 
-@plant("no regular file")
+@plant("not a regular file")
 def a_disk(place: Path, me: int) -> Path:
     file = directory(place / "mine", me) / "file"
     os.mknod(file, 0o060600, os.makedev(7, 200))
@@ -192,7 +192,7 @@ def test_a_pipe_that_somebody_has_made_is_not_waited_for(place: Path, use: str) 
 
     said = as_user(USER, lambda: {**OWN_FILES, **SECRETS}[use](file))
 
-    assert "no regular file" in said or "belongs to user" in said
+    assert "not a regular file" in said or "belongs to user" in said
 
 
 @pytest.mark.parametrize("use", OWN_FILES)
@@ -209,7 +209,7 @@ def test_the_superuser_follows_no_link_out_of_the_home_of_its_owner(place: Path,
         linked(home / f"beside{number}.new", OTHER, place / "etc" / target)
         before = everything_in(place / "etc")
 
-        assert "reached by a link of user" in as_user(ROOT, lambda: OWN_FILES[use](file))  # noqa: B023 - called at once
+        assert "reached through a link owned by user" in as_user(ROOT, lambda: OWN_FILES[use](file))  # noqa: B023 - called at once
         said = as_user(ROOT, lambda: OWN_FILES[use](lock))  # noqa: B023
 
         assert everything_in(place / "etc") == before
@@ -243,7 +243,7 @@ def test_no_directory_is_made_behind_a_strangers_link(place: Path, use: str, me:
 
     for way in ("sticky", "home"):
         said = as_user(me, lambda: OWN_FILES[use](place / way / "link" / "new" / "deeper" / "file"))  # noqa: B023
-        assert "reached by a link of user" in said
+        assert "reached through a link owned by user" in said
     assert everything_in(place) == before
 
 

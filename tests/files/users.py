@@ -67,7 +67,7 @@ def _load_everything() -> None:
     """Load what the child could not read when the project lies where only the superuser may look."""
     for package in ("mxgateway", "mxgateway_cli"):
         for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
-            if not module.name.endswith("__main__"):
+            if not module.name.endswith("__main__") and ".pyinstaller." not in module.name:
                 importlib.import_module(module.name)
     for name in ("utf-8-sig", "idna", "cp437"):
         codecs.lookup(name)

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mxgateway import TlsOptions
-from mxgateway.files import export, read_secret
-from mxgateway.transport.file_lock import locked
-from mxgateway.transport.known_gateways import KnownGateways
-from mxgateway.transport.tls import client_context
-from mxgateway.transport.trust import PinnedTrust
+from mxgateway.system.file_lock import locked
+from mxgateway.system.files import export, read_secret
+from mxgateway.transport.connecting.known_gateways import KnownGateways
+from mxgateway.transport.connecting.tls import client_context
+from mxgateway.transport.connecting.trust import PinnedTrust
 from mxgateway_cli.main import run
 
 FINGERPRINT = ":".join(["AB"] * 32)

@@ -113,12 +113,14 @@ def test_two_places_to_start_at_are_refused(options: Callable[..., Any]) -> None
     group = "root" if options is HierarchyOptions else "parent"
     with pytest.raises(MxGatewayInvalidRequestError) as caught:
         options(**{f"{group}_tag_name": "Area1", f"{group}_contained_path": "Area1"})
-    assert in_words(caught.value, f"{group}_tag_name", f"{group}_contained_path", "give one of them; nothing was sent")
+    assert in_words(
+        caught.value, f"{group}_tag_name", f"{group}_contained_path", "give only one of them; nothing was sent"
+    )
 
 
 def test_fields_replace_those_of_the_options_and_unknown_ones_are_type_errors(galaxy: GalaxyRepositoryClient) -> None:
     options = HierarchyOptions(root_tag_name="Area1", max_depth=2)
-    with pytest.raises(MxGatewayInvalidRequestError, match="two places"):
+    with pytest.raises(MxGatewayInvalidRequestError, match="both given"):
         galaxy.iter_hierarchy(options, root_gobject_id=1)
     galaxy.iter_hierarchy(options, root_tag_name=None, root_gobject_id=1)
     with pytest.raises(TypeError):

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from mxgateway import GrpcStatus, MxGatewayInvalidRequestError, MxGatewayLimitError, proto
+from mxgateway import (
+    GrpcStatus,
+    LazyBrowseNode,
+    MxGatewayInvalidRequestError,
+    MxGatewayLimitError,
+    MxGatewayMalformedReplyError,
+    proto,
+)
 from tests.galaxy.peer import branch, page, peer_galaxy
 
 LIMIT = 20_000
@@ -44,6 +52,49 @@ async def test_a_list_of_pages_without_end_ends_with_an_error_that_names_the_opt
         asked = len(peer.asked)
         await asyncio.sleep(0.05)
         assert len(peer.asked) == asked
+
+
+async def unfold(nodes: Sequence[LazyBrowseNode]) -> None:
+    waiting = [*nodes]
+    while waiting:
+        waiting += await waiting.pop().expand()
+
+
+async def unfold_at_once(nodes: Sequence[LazyBrowseNode]) -> None:
+    for children in await asyncio.gather(*(node.expand() for node in nodes)):
+        await unfold_at_once(children)
+
+
+@pytest.mark.parametrize("unfolding", [unfold, unfold_at_once])
+async def test_all_nodes_of_one_browsing_are_bounded_together(unfolding: Any) -> None:
+    steps = 0
+
+    async def answer(_: Any) -> Any:
+        nonlocal steps
+        steps += 10
+        return branch(steps, 10, "")
+
+    async with asyncio.timeout(30), peer_galaxy(answer, max_listed_bytes=LIMIT) as (peer, galaxy):
+        with pytest.raises(MxGatewayLimitError, match=f"more than {LIMIT} bytes.*max_listed_bytes"):
+            await unfolding(await galaxy.browse())
+        assert len(peer.asked) * 10 < LIMIT
+
+
+async def test_nodes_that_are_replaced_do_not_count_any_more() -> None:
+    fails = False
+
+    async def answer(_: Any) -> Any:
+        return page(1, 10, "") if fails else branch(1, 10, "")
+
+    async with asyncio.timeout(30), peer_galaxy(answer, max_listed_bytes=LIMIT) as (_, galaxy):
+        nodes = await galaxy.browse()
+        for _ in range(200):
+            for child in (await nodes[0].expand(refresh=True))[:2]:
+                await child.expand()
+            fails = True
+            with pytest.raises(MxGatewayMalformedReplyError):
+                await nodes[1].expand()
+            fails = False
 
 
 async def test_pages_that_are_not_kept_have_no_bound() -> None:

@@ -13,7 +13,7 @@ from grpclib.const import Status
 
 from mxgateway import GatewayClient, MxGatewayError, RecoveryOptions
 from mxgateway.simulator import ManualClock, SimulatedGateway
-from mxgateway.transport.backoff import Backoff
+from mxgateway.transport.calls.backoff import Backoff
 from tests.client.support import connect, until
 from tests.galaxy.deployments import QUICK, attached, deploy
 

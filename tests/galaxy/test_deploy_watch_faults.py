@@ -138,7 +138,7 @@ async def test_two_tasks_cannot_read_one_watch(watch: DeployWatch) -> None:
     await event(watch)
     reader = asyncio.create_task(anext(watch, None))
     await asyncio.sleep(0)
-    with pytest.raises(MxGatewayInvalidRequestError, match="another task reads this watch"):
+    with pytest.raises(MxGatewayInvalidRequestError, match="another task is already reading this watch"):
         await anext(watch)
     await watch.aclose()
     assert await reader is None
@@ -150,7 +150,7 @@ async def test_a_last_deployment_without_a_time_is_malformed_and_none_is_none(
     from mxgateway import MxGatewayMalformedReplyError
 
     gateway.reply_override("GetLastDeployTime", lambda _: proto.GetLastDeployTimeReply(present=True))
-    with pytest.raises(MxGatewayMalformedReplyError, match="carries no time"):
+    with pytest.raises(MxGatewayMalformedReplyError, match="without its time"):
         await galaxy.get_last_deploy_time()
     gateway.reply_override("GetLastDeployTime", lambda _: proto.GetLastDeployTimeReply())
     assert await galaxy.get_last_deploy_time() is None

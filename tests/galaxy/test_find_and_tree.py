@@ -96,7 +96,7 @@ async def test_a_pattern_that_finds_more_than_its_bound_is_refused_without_readi
     async with peer_galaxy(in_pages(5000, 500)) as (peer, galaxy):
         with pytest.raises(MxGatewayInvalidRequestError) as caught:
             await galaxy.find("Object*")
-        assert in_words(caught.value, "'Object*' finds more than 1000 tags", "narrow it, or raise limit")
+        assert in_words(caught.value, "'Object*' matches more than 1000 tags", "narrow the pattern, or raise limit")
         assert 3 <= len(peer.asked) <= 4
         assert len(await galaxy.find("Object*", limit=5000)) == 5000
         with pytest.raises(MxGatewayInvalidRequestError, match="more than 4999"):

@@ -64,7 +64,7 @@ async def test_more_objects_than_the_gateway_counts_are_malformed() -> None:
         return page(steps, 1, f"{steps}", 10)
 
     async with asyncio.timeout(BOUND), peer_galaxy(answer) as (peer, galaxy):
-        with pytest.raises(MxGatewayMalformedReplyError, match="lists 11 objects where it counts 10"):
+        with pytest.raises(MxGatewayMalformedReplyError, match="lists 11 objects although it counts 10"):
             await galaxy.discover_hierarchy()
         assert len(peer.asked) == 11
 

@@ -242,7 +242,7 @@ async def test_two_tasks_cannot_read_at_once() -> None:
     async with peer_galaxy(held) as (peer, galaxy), galaxy.iter_hierarchy() as walk:
         reader = asyncio.create_task(numbers(walk, 3))
         await until(lambda: peer.asked)
-        with pytest.raises(MxGatewayInvalidRequestError, match="another task reads these pages"):
+        with pytest.raises(MxGatewayInvalidRequestError, match="another task is already reading these pages"):
             await anext(walk)
         held.go.set()
         assert await reader == [1, 2, 3]

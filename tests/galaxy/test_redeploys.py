@@ -48,7 +48,7 @@ async def test_a_deployment_between_two_pages_is_an_error_of_its_own(
             first.append(each.tag_name)
     error = caught.value
     assert isinstance(error, MxGatewayInvalidRequestError)
-    assert in_words(error, "deployed between two pages", "start again from the first page")
+    assert in_words(error, "deployed between two pages", "start again at the first page")
     assert (error.grpc_status, error.method) == (GrpcStatus.INVALID_ARGUMENT, "GalaxyRepository/DiscoverHierarchy")
     assert isinstance(error.__cause__, MxGatewayInvalidRequestError)
     whole = names(await galaxy.discover_hierarchy())

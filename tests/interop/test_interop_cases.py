@@ -17,18 +17,19 @@ import grpc
 import pytest
 
 from mxgateway import GatewayClient, MxGatewayError, Session, proto
+from mxgateway.calling.rpcs import ACKNOWLEDGE_ALARM, CLOSE_SESSION, GET_LAST_DEPLOY_TIME, INVOKE, STREAM_ALARMS
 from mxgateway.errors import (
     GrpcStatus,
     MxGatewayContractError,
     MxGatewayTimeoutError,
     MxGatewayTransportError,
 )
-from mxgateway.methods import ACKNOWLEDGE_ALARM, CLOSE_SESSION, GET_LAST_DEPLOY_TIME, INVOKE, STREAM_ALARMS
 from mxgateway.options import ClientOptions, Endpoint
-from mxgateway.transport.calls import Call, unary
+from mxgateway.transport.calls.call import Call
+from mxgateway.transport.calls.method import CallOptions
+from mxgateway.transport.calls.server_stream import ServerStream
+from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions
-from mxgateway.transport.server_stream import ServerStream
 from tests.client.support import until
 from tests.peers.grpcio_gateway import Answer, Context, Exchange, GrpcioGateway
 
@@ -342,7 +343,7 @@ async def test_a_server_that_forbids_frequent_pings_is_asked_less_often_until_it
     assert "Too many pings" in str(complaints[0])  # the server says so in the trailers, then in GOAWAY
     warnings = [record.getMessage() for record in caplog.records if record.name == "mxgateway.transport.channel"]
     assert len(warnings) == len(complaints)
-    assert "from now on one goes after 0.2 s of silence" in warnings[0]
+    assert "from now on they are sent after 0.2 s of silence" in warnings[0]
 
 
 async def complaint_during(rig: Rig, *, pings: int) -> MxGatewayError | None:

@@ -19,7 +19,8 @@ from mxgateway.errors import (
     MxGatewayTimeoutError,
 )
 from tests.peers.certificates import Authority, self_signed
-from tests.peers.grpcio_gateway import E_INVALIDARG, GrpcioGateway, prepared_events, serialize
+from tests.peers.grpcio_gateway import GrpcioGateway
+from tests.peers.grpcio_sessions import E_INVALIDARG, prepared_events, serialize
 
 KEY = "mxgw_interop_a-secret"
 ROOT = Path(__file__).parents[2]
@@ -59,7 +60,7 @@ def assert_both_sides_bytes_agree(gateway: GrpcioGateway) -> None:
             assert wire.encode(wire.decode(REPLY_TYPES[exchange.method], reply)) == reply, exchange.method
 
 
-async def test_open_register_add_advise_stream_write_close(gateway: GrpcioGateway, client: GatewayClient):
+async def test_open_register_add_advise_stream_write_close(gateway: GrpcioGateway, client: GatewayClient) -> None:
     async with client.open_session(client_session_name="interop", command_timeout=12.5) as session:
         assert session.gateway_protocol_version == 3
         assert session.capabilities == ("unary-acknowledge-alarm", "server-stream-active-alarms")
@@ -98,7 +99,7 @@ async def test_open_register_add_advise_stream_write_close(gateway: GrpcioGatewa
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 async def test_every_kind_of_value_has_the_same_bytes_there_and_back(
     gateway: GrpcioGateway, client: GatewayClient, value: Any
-):
+) -> None:
     async with client.open_session() as session:
         server = await session.register("values")
         item = await session.add_item(server, "Any.Value")
@@ -116,7 +117,7 @@ async def test_every_kind_of_value_has_the_same_bytes_there_and_back(
     assert_both_sides_bytes_agree(gateway)
 
 
-async def test_raw_replies_come_out_of_the_codec_as_they_went_in(gateway: GrpcioGateway, client: GatewayClient):
+async def test_raw_replies_come_out_of_the_codec_as_they_went_in(gateway: GrpcioGateway, client: GatewayClient) -> None:
     opened = await client.open_session_raw(proto.OpenSessionRequest(client_correlation_id="c-1"))
     session = client.attach_session(opened.session_id)
     registered = await session.invoke_raw(
@@ -132,7 +133,7 @@ async def test_raw_replies_come_out_of_the_codec_as_they_went_in(gateway: Grpcio
     assert_both_sides_bytes_agree(gateway)
 
 
-async def test_failures_have_the_classes_that_the_gateway_means(gateway: GrpcioGateway, client: GatewayClient):
+async def test_failures_have_the_classes_that_the_gateway_means(gateway: GrpcioGateway, client: GatewayClient) -> None:
     async with client.open_session() as session:
         with pytest.raises(MxAccessError) as refused:
             await session.advise(1, 99)
@@ -154,7 +155,7 @@ async def test_failures_have_the_classes_that_the_gateway_means(gateway: GrpcioG
     assert_both_sides_bytes_agree(gateway)
 
 
-async def test_a_wrong_key_is_refused_on_unary_calls_and_streams(gateway: GrpcioGateway):
+async def test_a_wrong_key_is_refused_on_unary_calls_and_streams(gateway: GrpcioGateway) -> None:
     async with GatewayClient.connect(gateway.endpoint, api_key="mxgw_interop_wrong", plaintext=True) as client:
         for call in (
             client.open_session_raw(proto.OpenSessionRequest()),
@@ -166,7 +167,7 @@ async def test_a_wrong_key_is_refused_on_unary_calls_and_streams(gateway: Grpcio
             assert caught.value.grpc_status is GrpcStatus.UNAUTHENTICATED
 
 
-async def test_the_gateway_learns_of_the_deadline(gateway: GrpcioGateway, client: GatewayClient):
+async def test_the_gateway_learns_of_the_deadline(gateway: GrpcioGateway, client: GatewayClient) -> None:
     async with client.open_session(timeout=7.0) as session:
         await session.ping(timeout=float("inf"))
         with pytest.raises(MxGatewayTimeoutError):
@@ -183,7 +184,7 @@ async def test_the_gateway_learns_of_the_deadline(gateway: GrpcioGateway, client
 
 async def test_leaving_a_stream_frees_it_at_the_gateway_and_the_session_lives_on(
     gateway: GrpcioGateway, client: GatewayClient
-):
+) -> None:
     async with client.open_session() as session:
         server = await session.register("leaving")
         item = await session.add_item(server, "Any.Value")
@@ -198,7 +199,7 @@ async def test_leaving_a_stream_frees_it_at_the_gateway_and_the_session_lives_on
         await session.ping()
 
 
-async def test_large_messages_pass_in_both_directions(gateway: GrpcioGateway, client: GatewayClient):
+async def test_large_messages_pass_in_both_directions(gateway: GrpcioGateway, client: GatewayClient) -> None:
     text = "x" * (15 << 20)
     async with client.open_session() as session:
         server = await session.register("large")
@@ -211,7 +212,7 @@ async def test_large_messages_pass_in_both_directions(gateway: GrpcioGateway, cl
 
 
 @pytest.mark.parametrize("trust", ["CA file", "first use"])
-async def test_the_same_over_tls(trust: str, tmp_path: Path):
+async def test_the_same_over_tls(trust: str, tmp_path: Path) -> None:
     authority = Authority()
     certificate = authority.issue("localhost") if trust == "CA file" else self_signed()
     tls = TlsOptions(ca_file=authority.write(tmp_path / "ca.pem")) if trust == "CA file" else None
@@ -227,7 +228,7 @@ async def test_the_same_over_tls(trust: str, tmp_path: Path):
     assert_both_sides_bytes_agree(gateway)
 
 
-async def test_a_gateway_in_another_process_streams_prepared_events_to_the_last_one():
+async def test_a_gateway_in_another_process_streams_prepared_events_to_the_last_one() -> None:
     count = 3000
     gateway = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.peers.grpcio_gateway", "--port", "0", "--events", str(count),
@@ -247,7 +248,9 @@ async def test_a_gateway_in_another_process_streams_prepared_events_to_the_last_
     assert received == prepared_events(count)
 
 
-async def test_a_gateway_that_stops_ends_its_calls_and_another_one_in_its_place_is_found(gateway: GrpcioGateway):
+async def test_a_gateway_that_stops_ends_its_calls_and_another_one_in_its_place_is_found(
+    gateway: GrpcioGateway,
+) -> None:
     async with GrpcioGateway() as first:
         client = await GatewayClient.connect(first.endpoint, plaintext=True)
         session = await client.open_session()

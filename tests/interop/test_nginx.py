@@ -28,12 +28,12 @@ from mxgateway import (
     from_mx_value,
     proto,
 )
-from mxgateway.connecting import Opening
 from mxgateway.errors import GrpcStatus
 from mxgateway.options import RetryOptions
 from mxgateway.simulator import SimulatedGateway
-from mxgateway.transport.server_stream import ServerStream
-from tests.cli.process import mxgw
+from mxgateway.transport.calls.server_stream import ServerStream
+from mxgateway.transport.connecting.open_channel import Opening
+from tests.cli.in_process import mxgw
 from tests.client.support import DATA_CHANGE, TAG, advised, change, is_streaming, until
 from tests.peers.certificates import Authority
 from tests.peers.nginx import NginxProxy, why_not
@@ -225,7 +225,7 @@ async def test_a_stream_that_nginx_cuts_after_a_reload_is_resumed_by_its_reader_
     faults: list[MxGatewayError] = []
     received: list[int] = []
     async with (
-        behind_nginx(tmp_path, shutdown_timeout=0.2) as site,
+        behind_nginx(tmp_path, shutdown_timeout=1) as site,
         site.client() as client,
         client.open_session() as session,
         Plant(site.gateway),

@@ -70,5 +70,5 @@ def test_everything_that_is_imported_is_declared() -> None:
     assert modules - {"_typeshed"} - _OPTIONAL <= set(REQUIRED)
 
 
-_OPTIONAL = {"pytest", "pytest_asyncio", "uvloop"}
-"""What a user of the package brings along who uses it: the plugin for pytest, and another event loop."""
+_OPTIONAL = {"PyInstaller", "pytest", "pytest_asyncio", "uvloop"}
+"""What users bring along: the tool that finds its hooks here, the plugin for pytest, another event loop."""

@@ -1,6 +1,6 @@
-"""Misbehaviours of the response itself: what HTTP or gRPC says is wrong, each frame of it is in order.
+"""Misbehaviours in the response: valid frames, but invalid HTTP or gRPC.
 
-Each is one step; those that leave the stream open leave it to what follows in the script.
+Each is one step. If it leaves the stream open, the next step of the script continues it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NOT_ASCII = "Werk Süd, café".encode("latin-1")
 
 @misbehaviour
 async def http_error(peer: Http2Peer, request: Request, status: int = 503, *more: Header, page: bytes = PAGE) -> None:
-    """Answer as a proxy does that has no gateway: an HTTP status and an HTML page."""
+    """Answer like a proxy without a gateway: an HTTP status and an HTML page."""
     fields = [(b":status", b"%d" % status), (b"content-type", b"text/html"), *more]
     await peer.send(peer.headers(request.stream_id, fields, end=not page))
     await peer.send_data(request.stream_id, page, end=True)
@@ -35,7 +35,7 @@ async def too_many_requests(peer: Http2Peer, request: Request) -> None:
 async def content_type(
     peer: Http2Peer, request: Request, value: bytes | None = b"text/html", message: bytes = SAMPLE
 ) -> None:
-    """Send a proper response of another content type; None leaves the header out."""
+    """Send a proper response with another content type; None omits the header."""
     await headers(content_type=value)(peer, request)
     await peer.send_data(request.stream_id, grpc_message(message))
     await peer.send(peer.trailers(request.stream_id))
@@ -51,7 +51,7 @@ async def no_http_status(peer: Http2Peer, request: Request, message: bytes = SAM
 async def malformed_http_status(
     peer: Http2Peer, request: Request, value: bytes = b"2OO", message: bytes = SAMPLE
 ) -> None:
-    """Send a response whose :status is no number."""
+    """Send a response whose :status is not a number."""
     await _response(peer, request, [(b":status", value), (b"content-type", b"application/grpc")], message)
 
 
@@ -60,7 +60,7 @@ async def malformed_http_status(
 
 @misbehaviour
 async def missing_status(peer: Http2Peer, request: Request, message: bytes = SAMPLE) -> None:
-    """End with trailers that hold no grpc-status."""
+    """End with trailers without grpc-status."""
     await peer.send(peer.headers(request.stream_id))
     await peer.send_data(request.stream_id, grpc_message(message))
     await peer.send(peer.headers(request.stream_id, [(b"x-trailer", b"1")], end=True))
@@ -70,7 +70,7 @@ async def missing_status(peer: Http2Peer, request: Request, message: bytes = SAM
 async def malformed_status(
     peer: Http2Peer, request: Request, value: bytes = b"not a number", message: bytes = SAMPLE
 ) -> None:
-    """End with a grpc-status that is no number, or one that nobody knows."""
+    """End with a grpc-status that is not a number, or is unknown."""
     await peer.send(peer.headers(request.stream_id))
     await peer.send_data(request.stream_id, grpc_message(message))
     await peer.send(peer.headers(request.stream_id, [(b"grpc-status", value)], end=True))
@@ -78,20 +78,20 @@ async def malformed_status(
 
 @misbehaviour
 async def trailers_only_without_status(peer: Http2Peer, request: Request) -> None:
-    """Answer with HEADERS alone that hold no grpc-status."""
+    """Answer with HEADERS alone, without grpc-status."""
     await peer.send(peer.headers(request.stream_id, end=True))
 
 
 @misbehaviour
 async def end_without_trailers(peer: Http2Peer, request: Request, message: bytes = SAMPLE) -> None:
-    """End the stream on the DATA frame; there are no trailers."""
+    """End the stream on the DATA frame, without trailers."""
     await peer.send(peer.headers(request.stream_id))
     await peer.send_data(request.stream_id, grpc_message(message), end=True)
 
 
 @misbehaviour
 async def lost_before_trailers(peer: Http2Peer, request: Request, message: bytes = SAMPLE) -> None:
-    """Close the connection behind a complete message, before the trailers."""
+    """Close the connection after a complete message, before the trailers."""
     await peer.send(peer.headers(request.stream_id))
     await peer.send_data(request.stream_id, grpc_message(message))
     peer.hang_up()
@@ -134,7 +134,7 @@ async def huge_prefix(peer: Http2Peer, request: Request, length: int = 2**32 - 1
 async def compressed_message(
     peer: Http2Peer, request: Request, message: bytes = SAMPLE, encoding: bytes | None = None, flag: int = 1
 ) -> None:
-    """Send a message whose compressed flag is set, although nobody agreed on a compression."""
+    """Send a message with the compressed flag set although no compression was negotiated."""
     more = [] if encoding is None else [(b"grpc-encoding", encoding)]
     await peer.send(peer.headers(request.stream_id, [*RESPONSE, *more]))
     await peer.send_data(request.stream_id, grpc_message(message, compressed=flag))
@@ -143,7 +143,7 @@ async def compressed_message(
 
 @misbehaviour
 async def unknown_encoding(peer: Http2Peer, request: Request, message: bytes = SAMPLE) -> None:
-    """Send a message that is marked compressed with a method that nobody knows."""
+    """Send a message compressed with an unknown encoding."""
     await compressed_message(message, encoding=b"x-unheard-of")(peer, request)
 
 
@@ -161,7 +161,7 @@ async def two_messages(peer: Http2Peer, request: Request, message: bytes = SAMPL
 
 @misbehaviour
 async def undecodable_message(peer: Http2Peer, request: Request, message: bytes = b"\xff\xff\xff") -> None:
-    """Answer OK with a message that is no protobuf."""
+    """Answer OK with a message that is not valid protobuf."""
     await peer.reply(request, message)
 
 
@@ -170,7 +170,7 @@ async def undecodable_message(peer: Http2Peer, request: Request, message: bytes 
 
 @misbehaviour
 async def informational(peer: Http2Peer, request: Request, *statuses: int, message: bytes = SAMPLE) -> None:
-    """Send 1xx headers before a proper response: 100, 102 and 103 unless told otherwise."""
+    """Send 1xx headers before a proper response; by default 100, 102 and 103."""
     for status in statuses or (100, 102, 103):
         fields = [(b":status", b"%d" % status), (b"link", b"</style.css>; rel=preload")]
         await peer.send(peer.headers(request.stream_id, fields))
@@ -193,7 +193,7 @@ async def non_ascii_status_message(peer: Http2Peer, request: Request, status: in
 
 @misbehaviour
 async def upper_case_header(peer: Http2Peer, request: Request, message: bytes = SAMPLE) -> None:
-    """Send a response with a header name that is not lower case."""
+    """Send a response with an upper-case header name."""
     await _response(peer, request, [*RESPONSE, (b"X-Plant", b"1")], message)
 
 
@@ -205,7 +205,7 @@ async def connection_header(peer: Http2Peer, request: Request, message: bytes = 
 
 @misbehaviour
 async def header_list_too_large(peer: Http2Peer, request: Request, size: int = 1 << 20) -> None:
-    """Send response headers of `size` bytes, in as many frames as that takes."""
+    """Send response headers of `size` bytes, in as many frames as necessary."""
     fields = [*RESPONSE, *((b"x-fill-%d" % i, b"~" * 4000) for i in range(size // 4000))]
     await peer.send(*header_frames(request.stream_id, peer.encoder.encode(fields, huffman=False)))
 
@@ -221,7 +221,7 @@ async def trailers_too_large(peer: Http2Peer, request: Request, size: int = 1 <<
 
 @misbehaviour
 async def header_bomb(peer: Http2Peer, request: Request, size: int = 64 << 20) -> None:
-    """Send headers that are few bytes on the wire and `size` bytes when they are unpacked."""
+    """Send headers that are small on the wire and `size` bytes when decompressed."""
     name, value = b"x-bomb", b"~" * 4000
     block = peer.encoder.encode([*RESPONSE, (name, value)])
     newest_entry = b"\xbe"  # index 62, the first of the dynamic table
@@ -234,7 +234,7 @@ async def header_bomb(peer: Http2Peer, request: Request, size: int = 64 << 20) -
 
 @misbehaviour
 async def data_before_headers(peer: Http2Peer, request: Request, message: bytes = SAMPLE) -> None:
-    """Begin with DATA, then send the headers and the trailers."""
+    """Start with DATA, then send the headers and the trailers."""
     await peer.send_data(request.stream_id, grpc_message(message))
     await peer.send(peer.headers(request.stream_id), peer.trailers(request.stream_id))
 
@@ -248,7 +248,7 @@ async def data_after_end(peer: Http2Peer, request: Request, message: bytes = SAM
 
 @misbehaviour
 async def headers_after_end(peer: Http2Peer, request: Request, message: bytes = SAMPLE) -> None:
-    """Send a proper response and its trailers once more."""
+    """Send a proper response and its trailers again."""
     await peer.reply(request, message)
     await peer.send(peer.trailers(request.stream_id))
 

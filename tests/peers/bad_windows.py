@@ -1,4 +1,4 @@
-"""Settings and flow-control windows: limits that change during a call, windows that starve, and what is no window."""
+"""Settings and flow-control windows: limits that change during a call, starving windows, and invalid windows."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ async def settings(peer: Http2Peer, request: Request, values: dict[int, int]) ->
 
 @step
 async def max_streams(peer: Http2Peer, request: Request, count: int) -> None:
-    """Allow the client so many streams at a time from now on."""
+    """Set the number of concurrent streams allowed to the client."""
     await peer.change_settings({SettingsFrame.MAX_CONCURRENT_STREAMS: count})
 
 
 @step
 async def initial_window(peer: Http2Peer, request: Request, size: int) -> None:
-    """Change the window of every stream by what `size` differs from before; it may so become negative."""
+    """Change the initial window size, which changes every stream's window by the difference; it may become negative."""
     await peer.change_settings({SettingsFrame.INITIAL_WINDOW_SIZE: size})
 
 
 @step
 async def ignore_pings(peer: Http2Peer, request: Request) -> None:
-    """Answer no PING any more."""
+    """Stop answering PING."""
     peer.answers_pings = False
 
 
 @misbehaviour
 async def no_streams(peer: Http2Peer, request: Request, message: bytes = SAMPLE) -> None:
-    """Allow no further stream at all, and answer this one."""
+    """Allow no more streams, and answer this one."""
     await peer.change_settings({SettingsFrame.MAX_CONCURRENT_STREAMS: 0})
     await peer.reply(request, message)
 
@@ -57,14 +57,14 @@ async def setting_out_of_range(
 
 @step
 async def credit(peer: Http2Peer, request: Request, size: int, *, connection: bool = True) -> None:
-    """Let the client send `size` bytes more on this stream, and on the connection as well unless told otherwise."""
+    """Let the client send `size` more bytes on this stream and, by default, on the connection."""
     stream = WindowUpdateFrame(request.stream_id, window_increment=size)
     await peer.send(stream, *([WindowUpdateFrame(0, window_increment=size)] if connection else []))
 
 
 @step
 async def dribble(peer: Http2Peer, request: Request, size: int) -> None:
-    """Let the client send `size` bytes more, byte by byte, each after the one before has come."""
+    """Let the client send `size` more bytes, one by one, each after the previous one arrived."""
     for _ in range(size):
         seen = len(request.body)
         await credit(1)(peer, request)
@@ -85,19 +85,19 @@ async def zero_increment_of_connection(peer: Http2Peer, request: Request) -> Non
 
 @misbehaviour
 async def window_overflow(peer: Http2Peer, request: Request, *, connection: bool = False) -> None:
-    """Let the client send more than 2 GiB on the stream, by a WINDOW_UPDATE."""
+    """Overflow the stream's window beyond 2 GiB by a WINDOW_UPDATE."""
     await peer.send(WindowUpdateFrame(_target(request, connection), window_increment=LARGEST_WINDOW))
 
 
 @misbehaviour
 async def window_overflow_of_connection(peer: Http2Peer, request: Request) -> None:
-    """Let the client send more than 2 GiB on the connection, by a WINDOW_UPDATE."""
+    """Overflow the connection's window beyond 2 GiB by a WINDOW_UPDATE."""
     await window_overflow(connection=True)(peer, request)
 
 
 @misbehaviour
 async def window_overflow_by_settings(peer: Http2Peer, request: Request) -> None:
-    """Let the client send more than 2 GiB on the stream, by SETTINGS on top of a WINDOW_UPDATE."""
+    """Overflow the stream's window beyond 2 GiB by SETTINGS after a WINDOW_UPDATE."""
     await peer.send(
         WindowUpdateFrame(request.stream_id, window_increment=1 << 20),
         SettingsFrame(0, settings={SettingsFrame.INITIAL_WINDOW_SIZE: LARGEST_WINDOW}),
@@ -109,7 +109,7 @@ async def window_overflow_by_settings(peer: Http2Peer, request: Request) -> None
 
 @misbehaviour
 async def exceed_window(peer: Http2Peer, request: Request, extra: int = 1) -> None:
-    """Send more than the client's windows allow, in DATA frames as large as it takes; it must not credit meanwhile."""
+    """Exceed the client's windows, in DATA frames of maximum size; the client must not send credit meanwhile."""
     await peer.send(peer.headers(request.stream_id))
     left = min(peer.window(request.stream_id), peer.connection_window) + extra
     while left > 0:

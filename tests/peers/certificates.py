@@ -1,4 +1,4 @@
-"""Certificates made for one test: an authority and what it signs, or a certificate that a gateway made itself."""
+"""Certificates for tests: a certificate authority and its certificates, or a self-signed gateway certificate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
-"""The names that the gateway's own certificate carries, the machine's name apart."""
+"""The names in the gateway's own certificate, besides the machine's name."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class ServerCertificate:
         """Return a server's context that presents this certificate.
 
         Args:
-            alpn: What it negotiates; empty leaves ALPN out.
-            clients: Lets in only those that present a certificate of this authority.
+            alpn: The offered protocols; empty disables ALPN.
+            clients: The authority required for client certificates.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.present_on(context)
@@ -50,7 +50,7 @@ class ServerCertificate:
         return context
 
     def present_on(self, context: ssl.SSLContext) -> None:
-        """Present this certificate to all further connections of a server that runs, as after a renewal."""
+        """Present this certificate on further connections of a running server, as after a renewal."""
         with tempfile.TemporaryDirectory() as directory:
             context.load_cert_chain(*self.write(Path(directory)))
 
@@ -62,7 +62,7 @@ class ServerCertificate:
         return certificate, key
 
     def encrypted_key_pem(self, password: bytes) -> bytes:
-        """Return the key as PEM that only the password opens."""
+        """Return the key as password-protected PEM."""
         key = serialization.load_pem_private_key(self.key_pem, password=None)
         return key.private_bytes(
             serialization.Encoding.PEM,
@@ -72,7 +72,7 @@ class ServerCertificate:
 
 
 class Authority:
-    """A certificate authority that nobody knows but who reads its file."""
+    """A certificate authority that is trusted only by readers of its file."""
 
     def __init__(self) -> None:
         self._authority = trustme.CA()
@@ -83,11 +83,11 @@ class Authority:
         return self._authority.cert_pem.bytes()
 
     def issue(self, *names: str, valid: tuple[int, int] = (-1, 365)) -> ServerCertificate:
-        """Sign a certificate for host names and addresses; it serves a client of these names as well.
+        """Sign a certificate for host names and addresses; it is valid for servers and clients.
 
         Args:
             names: Host names and addresses.
-            valid: From and until when, in days from now.
+            valid: Start and end of validity, in days from now.
         """
         now = datetime.datetime.now(datetime.UTC)
         begin, end = (now + datetime.timedelta(days=days) for days in valid)
@@ -95,11 +95,11 @@ class Authority:
         return ServerCertificate(leaf.private_key_pem.bytes(), leaf.cert_chain_pems[0].bytes())
 
     def expired(self, *names: str) -> ServerCertificate:
-        """Sign a certificate that was valid until yesterday."""
+        """Sign a certificate that expired yesterday."""
         return self.issue(*names, valid=(-30, -1))
 
     def not_yet_valid(self, *names: str) -> ServerCertificate:
-        """Sign a certificate that will be valid from tomorrow on."""
+        """Sign a certificate that becomes valid tomorrow."""
         return self.issue(*names, valid=(1, 30))
 
     def write(self, file: Path) -> Path:
@@ -109,11 +109,11 @@ class Authority:
 
 
 def self_signed(*names: str, valid: tuple[int, int] = (-1, 3650)) -> ServerCertificate:
-    """Return what a gateway makes for itself when it is given no certificate: its own issuer, valid for ten years.
+    """Return the self-signed certificate that a gateway creates if none is configured: valid for ten years.
 
     Args:
         names: Host names and addresses; those of this machine by default.
-        valid: From and until when, in days from now.
+        valid: Start and end of validity, in days from now.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "MXAccess Gateway")])

@@ -1,4 +1,4 @@
-"""Fixtures of the rig's own tests."""
+"""Fixtures for the peers' own tests."""
 
 from __future__ import annotations
 

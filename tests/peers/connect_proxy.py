@@ -1,4 +1,4 @@
-"""An HTTP proxy that opens tunnels, with or without authentication; what it answers can be changed."""
+"""An HTTP proxy with CONNECT tunnels, optional authentication, and configurable answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.peers.raw_peers import RawServer
 
 @dataclass
 class Tunnel:
-    """One CONNECT request as it has arrived."""
+    """A received CONNECT request."""
 
     target: str
     version: str
@@ -28,10 +28,10 @@ class ConnectProxy(RawServer):
     """A proxy on a free port of 127.0.0.1.
 
     Args:
-        credentials: ``user:password`` that a request must carry.
-        answer: What it says instead of opening the tunnel.
-        hosts: Names that it resolves itself, with the addresses they lead to.
-        opened: What it says when the tunnel is open.
+        credentials: The required ``user:password``.
+        answer: The answer instead of a tunnel.
+        hosts: Names that it resolves itself, with their addresses.
+        opened: The answer when the tunnel is open.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ConnectProxy(RawServer):
         return f"http://{self.endpoint}"
 
     def url_with(self, user_info: str) -> str:
-        """Return the proxy's URL with credentials as they stand in a URL."""
+        """Return the proxy's URL with URL-encoded credentials."""
         return f"http://{user_info}@{self.endpoint}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

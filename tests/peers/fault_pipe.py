@@ -1,4 +1,4 @@
-"""One direction of a connection that the fault proxy relays, and the faults that it can have."""
+"""One direction of a proxied connection, with its faults."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from dataclasses import dataclass, field
 from tests.peers.sockets import News, reset, unsent
 
 MOST_QUEUED = 1 << 20
-"""Bytes that a pipe holds back before it stops reading, as a full socket buffer would."""
+"""Bytes that a pipe queues before it stops reading, like a full socket buffer."""
 
 QUANTUM = 0.01
-"""Seconds of bandwidth that are sent in one go, at most."""
+"""Longest burst in seconds of bandwidth."""
 
 FLUSH_CHECK = 0.001
-"""Seconds between two looks at whether the last bytes before a fault have left."""
+"""Seconds between two checks whether the last bytes before a fault have been sent."""
 
 Then = Callable[["Pipe"], None]
-"""A fault that follows a limit: any method of a pipe that takes nothing."""
+"""A fault that follows a limit: any method of a pipe without arguments."""
 
 _FIN = memoryview(b"")
 _RST = None
 _Queued = tuple[float, memoryview | None]
-"""When it is due, and what: bytes, the sender's FIN or the sender's RST."""
+"""When it is due, and what it is: bytes, or the sender's FIN or RST."""
 
 
 @dataclass
 class Traffic:
-    """What went one way, over all connections."""
+    """Bytes in one direction, over all connections."""
 
     received: int = 0
-    """Bytes that the senders sent."""
+    """Bytes sent by the senders."""
     forwarded: int = 0
-    """Bytes that were passed on to the receivers."""
+    """Bytes forwarded to the receivers."""
     news: News = field(default_factory=News, repr=False)
 
 
 class Pipe:
-    """Forwards what one end of a connection sends to the other end, as badly as it is told to.
+    """Forwards what one end of a connection sends to the other, with faults.
 
-    Every fault may be switched at any time. Bytes keep their order; only `black_hole` and the faults that end the
+    Every fault can be switched at any time. Bytes stay in order; only `black_hole` and the faults that end the
     connection lose any.
 
     Args:
-        traffic: Where bytes are counted.
-        chance: Draws the jitter.
+        traffic: Counts the bytes.
+        chance: The random source of the jitter.
     """
 
     def __init__(self, traffic: Traffic, chance: random.Random) -> None:
@@ -58,7 +58,7 @@ class Pipe:
         self.received = 0
         self.forwarded = 0
         self.ended = False
-        """The sender has closed its half, or is gone."""
+        """The sender has closed its half, or disconnected."""
         self.frozen = False
         self.swallowing = False
         self._source: asyncio.ReadTransport | None = None
@@ -81,32 +81,32 @@ class Pipe:
     # -- faults
 
     def delay(self, latency: float, jitter: float = 0.0) -> None:
-        """Forward what comes from now on `latency` seconds later, and up to `jitter` seconds more; 0 ends it."""
+        """Delay all later data by `latency` seconds plus a random part of `jitter` seconds; 0 removes the delay."""
         self._latency, self._jitter = latency, jitter
         self._changed()
 
     def bandwidth(self, bytes_per_second: float | None) -> None:
-        """Forward no more than so many bytes a second; None ends it."""
+        """Limit the bandwidth; None removes the limit."""
         self._rate, self._free_at = bytes_per_second, 0.0
         self._changed()
 
     def slices(self, size: int | None) -> None:
-        """Forward pieces of `size` bytes, each in a packet and a turn of the loop of its own; None ends it."""
+        """Forward slices of `size` bytes, each in a separate packet and loop iteration; None removes the limit."""
         self._slice = size
         self._changed()
 
     def limit(self, size: int, then: Then) -> None:
-        """Forward exactly `size` bytes more and, when they have left, do `then`, such as ``Pipe.reset``."""
+        """Forward exactly `size` more bytes; once they have been sent, call `then`, such as ``Pipe.reset``."""
         self._left, self._then = size, then
         self._changed()
 
     def freeze(self) -> None:
-        """Forward nothing, neither bytes nor FIN nor RST, and keep it all until the thaw."""
+        """Forward nothing, neither bytes nor FIN nor RST, and queue everything until the thaw."""
         self.frozen = True
         self._changed()
 
     def thaw(self) -> None:
-        """Forward again, beginning with what was kept."""
+        """Forward again, starting with the queued data."""
         self.frozen = False
         self._changed()
 
@@ -118,7 +118,7 @@ class Pipe:
         self._close_if_over()
 
     def half_close(self) -> None:
-        """Send FIN to the receiver instead of what is queued, and swallow what the sender still sends."""
+        """Send FIN to the receiver instead of the queued data, and discard later data."""
         if not self._closed:
             self._closed, self._plain = True, False
             self._drop_queue()
@@ -126,63 +126,63 @@ class Pipe:
             self._let_source_flow()
 
     def reset(self) -> None:
-        """End the whole connection with RST towards both ends."""
+        """Reset the whole connection towards both ends."""
         self.other.reset_receiver()
         self.reset_receiver()
 
     def reset_receiver(self) -> None:
-        """Send RST to the receiver alone: the sender is told nothing, and nobody listens to it any more."""
+        """Send RST to the receiver only: the sender is not informed, and its data is discarded."""
         self.other.ended = self.other._closed = True
         if self._sink is not None:
             reset(self._sink)
         self.black_hole()
 
     def close(self) -> None:
-        """End the whole connection with FIN towards both ends, behind what has been forwarded."""
+        """Close the whole connection with FIN towards both ends, after the forwarded data."""
         self.ended = self.other.ended = True
         self.black_hole()
         self.other.black_hole()
 
     def heal(self) -> None:
-        """Switch off every fault that can be: delay, bandwidth, slices, limit and freeze."""
+        """Switch off every fault that can be switched off: delay, bandwidth, slices, limit and freeze."""
         self._latency = self._jitter = 0.0
         self._rate = self._slice = self._left = None
         self._forget_then()
         self.frozen = False
         self._changed()
 
-    # -- what the two ends tell
+    # -- events from the two ends
 
     def source_opened(self, source: asyncio.ReadTransport) -> None:
-        """The sender is there."""
+        """The sender is connected."""
         self._source = source
 
     def sink_wanted(self, open_sink: Callable[[], None]) -> None:
-        """Take what connects to the receiver; it is called at once, or when a frozen pipe thaws."""
+        """Open the connection to the receiver: now, or when a frozen pipe thaws."""
         self._open_sink = open_sink
         self._changed()
 
     def sink_opened(self, sink: asyncio.WriteTransport) -> None:
-        """The receiver is there; what came before is forwarded now."""
+        """The receiver is connected; queued data is forwarded."""
         self._sink = sink
         self._changed()
 
     def sink_filled(self) -> None:
-        """The receiver takes no more for now."""
+        """The receiver's buffer is full."""
         self._sink_is_full = True
         self._hold_source()
 
     def sink_drained(self) -> None:
-        """The receiver takes more."""
+        """The receiver's buffer has room again."""
         self._sink_is_full = False
         self._pump()
 
     def sink_lost(self) -> None:
-        """The receiver is gone; there is nobody to forward to."""
+        """The receiver disconnected."""
         self.black_hole()
 
     def feed(self, data: bytes) -> None:
-        """Take what the sender has sent."""
+        """Handle data from the sender."""
         self.received += len(data)
         self._traffic.received += len(data)
         if self._plain:
@@ -192,7 +192,7 @@ class Pipe:
         self._traffic.news.tell()
 
     def end(self, *, by_reset: bool = False) -> None:
-        """Take the sender's FIN or RST."""
+        """Handle the sender's FIN or RST."""
         if by_reset or not self._closed:
             self._closed, self._plain = True, False
             self._put(_RST if by_reset else _FIN)
@@ -201,7 +201,7 @@ class Pipe:
         self._traffic.news.tell()
 
     def stop(self) -> None:
-        """Do nothing any more."""
+        """Stop forwarding."""
         self._forget_then()
         self._open_sink = None
         self.black_hole()
@@ -215,7 +215,7 @@ class Pipe:
         return bool(self._latency or self._jitter or self._rate or self._slice or self._left is not None)
 
     def _changed(self) -> None:
-        """Find out whether bytes may pass as they come, after a fault was switched, and forward what may go now."""
+        """After a fault was switched, decide whether bytes pass directly, and forward what is allowed."""
         if self._open_sink is not None and not (self.frozen or self.swallowing):
             open_sink, self._open_sink = self._open_sink, None
             open_sink()
@@ -224,7 +224,7 @@ class Pipe:
         self._pump()
 
     def _put(self, what: memoryview | None) -> None:
-        """Queue what waits for its time, or for a change."""
+        """Queue data until it is due, or until a fault changes."""
         if self.swallowing:
             return
         due = 0.0
@@ -236,7 +236,7 @@ class Pipe:
         self._queued += len(what) if what else 0
         if self._queued > MOST_QUEUED:
             self._hold_source()
-        if len(self._queue) == 1:  # otherwise whoever sends the first will come to this one
+        if len(self._queue) == 1:  # otherwise the first one's timer will reach this one
             self._pump()
 
     def _drop_queue(self) -> None:
@@ -244,7 +244,7 @@ class Pipe:
         self._queued = 0
 
     def _pump(self) -> None:
-        """Forward what is due, and come back when more will be."""
+        """Forward what is due, and schedule the next run."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -261,7 +261,7 @@ class Pipe:
                 continue
             self._forward(what, now)
             if self._slice is not None:
-                self._timer = self._loop.call_later(0.0, self._pump)  # behind the reads of that turn
+                self._timer = self._loop.call_later(0.0, self._pump)  # after the reads of that iteration
                 return
         if not (self._sink_is_full or self._queued):
             self._let_source_flow()
@@ -275,7 +275,7 @@ class Pipe:
         return bool(self._queue)
 
     def _forward(self, what: memoryview, now: float) -> None:
-        """Send as much of the first in the queue as may go in one piece."""
+        """Send as much of the queue's first entry as is allowed in one piece."""
         bounds = [len(what)]
         if self._slice is not None:
             bounds.append(self._slice)
@@ -305,7 +305,7 @@ class Pipe:
         self._sink.write(data)
 
     def _finish(self, *, by_reset: bool) -> None:
-        """Pass the sender's end on."""
+        """Forward the sender's end."""
         assert self._sink is not None
         if by_reset:
             reset(self._sink)
@@ -314,7 +314,7 @@ class Pipe:
         self._close_if_over()
 
     def _close_if_over(self) -> None:
-        """Close both sockets when both senders have ended and nothing is kept for either."""
+        """Close both sockets when both senders have ended and nothing is queued."""
         if self.ended and self.other.ended and not (self._queue or self.other._queue):
             for pipe in (self, self.other):
                 if pipe._sink is not None:
@@ -323,7 +323,7 @@ class Pipe:
     # -- the limit
 
     def _do_then(self) -> None:
-        """Do what follows the limit as soon as the bytes before it have left."""
+        """Run the limit's action as soon as the bytes before it have been sent."""
         if self._sink is not None and not self._sink.is_closing() and unsent(self._sink):
             self._then_timer = self._loop.call_later(FLUSH_CHECK, self._do_then)
             return

@@ -1,4 +1,4 @@
-"""A TCP proxy whose network is as bad as a test wants it: in either direction, for connections that are and that come.
+"""A TCP proxy with network faults, in either direction, for current and new connections.
 
 ::
 
@@ -20,24 +20,24 @@ from functools import partial
 from types import TracebackType
 from typing import Literal, Self, cast
 
-from mxgateway.simulator.server import stop_accepting
+from mxgateway.simulator.server.listener import stop_accepting
 from tests.peers.fault_pipe import Pipe, Then, Traffic
 from tests.peers.sockets import News
 
 __all__ = ["Connection", "Direction", "FaultProxy", "On", "Pipe"]
 
 On = Literal["all", "current", "new"]
-"""Which connections a fault is for: those that are, those that come, or both."""
+"""Which connections a fault applies to."""
 
 
 class Connection:
-    """A client's connection and the one to the target that belongs to it.
+    """A client's connection, and its connection to the target.
 
     Args:
-        to_server: What the client sends.
-        to_client: What the target sends.
-        opened: Is called when the client's socket is there.
-        gone: Is called when neither socket is open any more.
+        to_server: The pipe from client to target.
+        to_client: The pipe from target to client.
+        opened: Called when the client's socket is open.
+        gone: Called when both sockets are closed.
     """
 
     def __init__(
@@ -55,19 +55,19 @@ class Connection:
         self.server = _End(to_client, to_server, opened=lambda: None, lost=self._socket_lost)
         self._connecting: asyncio.Task[None] | None = None
         self.over = asyncio.Event()
-        """Set when neither socket is open."""
+        """Set when both sockets are closed."""
 
     @property
     def client_has_left(self) -> bool:
-        """Whether the client has closed its half or reset the connection; seen while the network is frozen, too."""
+        """Whether the client has closed its half or reset the connection; works while the network is frozen."""
         return self.to_server.ended
 
     def reset(self) -> None:
-        """End the connection with RST towards both ends."""
+        """Reset the connection towards both ends."""
         self.to_server.reset()
 
     def close(self) -> None:
-        """End the connection with FIN towards both ends."""
+        """Close the connection with FIN towards both ends."""
         self.to_server.close()
 
     def connect(self, connecting: Coroutine[None, None, None]) -> None:
@@ -87,7 +87,7 @@ class Connection:
         await self.over.wait()
 
     def _socket_lost(self) -> None:
-        """Find out whether the connection is over, now that one of its sockets is not open or not to be."""
+        """Check whether the connection is over, after one of its sockets closed."""
         connecting = self._connecting is not None and not self._connecting.done()
         if self.client.transport is self.server.transport is None and not connecting and not self.over.is_set():
             self.to_server.stop()
@@ -97,14 +97,14 @@ class Connection:
 
 
 class _End(asyncio.Protocol):
-    """One of the two sockets: what it receives feeds one pipe, what the other pipe forwards drains into it."""
+    """One of the two sockets: its data feeds one pipe, and it is the sink of the other."""
 
     def __init__(self, feeds: Pipe, drains: Pipe, *, opened: Callable[[], None], lost: Callable[[], None]) -> None:
         self._feeds, self._drains, self._opened, self._lost = feeds, drains, opened, lost
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Known by what it does: the transports of other loops have other ancestors.
+        # Check for capabilities: other loops' transports have other base classes.
         self.transport = cast(asyncio.Transport, transport)
         self._feeds.source_opened(self.transport)
         self._drains.sink_opened(self.transport)
@@ -131,7 +131,7 @@ class _End(asyncio.Protocol):
 
 
 class Direction:
-    """What happens to bytes that go one way; see `Pipe` for the faults.
+    """The faults of one direction; see `Pipe`.
 
     Each fault takes `on`: "all" connections (the default), the "current" ones or the "new" ones.
     """
@@ -144,36 +144,36 @@ class Direction:
 
     @property
     def received(self) -> int:
-        """How many bytes were sent into this direction, over all connections."""
+        """Bytes received in this direction, over all connections."""
         return self._traffic.received
 
     @property
     def forwarded(self) -> int:
-        """How many bytes came out of this direction, over all connections."""
+        """Bytes forwarded in this direction, over all connections."""
         return self._traffic.forwarded
 
     async def until_forwarded(self, size: int) -> None:
-        """Wait until `size` bytes have come out of this direction since the proxy began."""
+        """Wait until `size` bytes have been forwarded in this direction in total."""
         await self._traffic.news.until(lambda: self.forwarded >= size)
 
     async def until_received(self, size: int) -> None:
-        """Wait until `size` bytes have been sent into this direction since the proxy began."""
+        """Wait until `size` bytes have been received in this direction in total."""
         await self._traffic.news.until(lambda: self.received >= size)
 
     def delay(self, latency: float, jitter: float = 0.0, *, on: On = "all") -> None:
-        """Forward `latency` seconds later, and up to `jitter` seconds more; 0 ends it."""
+        """Delay data by `latency` seconds plus a random part of `jitter` seconds; 0 removes the delay."""
         self._switch("delay", partial(Pipe.delay, latency=latency, jitter=jitter), on)
 
     def bandwidth(self, bytes_per_second: float | None, *, on: On = "all") -> None:
-        """Forward no more than so many bytes a second on each connection; None ends it."""
+        """Limit the bandwidth of each connection; None removes the limit."""
         self._switch("bandwidth", partial(Pipe.bandwidth, bytes_per_second=bytes_per_second), on)
 
     def slices(self, size: int | None, *, on: On = "all") -> None:
-        """Forward pieces of `size` bytes; None ends it."""
+        """Forward slices of `size` bytes; None removes the limit."""
         self._switch("slices", partial(Pipe.slices, size=size), on)
 
     def limit(self, size: int, then: Then, *, on: On = "all") -> None:
-        """Forward exactly `size` bytes more on each connection, then do `then`, such as ``Pipe.reset``."""
+        """Forward exactly `size` more bytes on each connection, then call `then`, such as ``Pipe.reset``."""
         self._switch("limit", partial(Pipe.limit, size=size, then=then), on)
 
     def freeze(self, *, on: On = "all") -> None:
@@ -181,7 +181,7 @@ class Direction:
         self._switch("freeze", Pipe.freeze, on)
 
     def thaw(self, *, on: On = "all") -> None:
-        """Forward again, beginning with what was kept."""
+        """Forward again, starting with the queued data."""
         self._switch("freeze", Pipe.thaw, on)
 
     def black_hole(self, *, on: On = "all") -> None:
@@ -189,33 +189,33 @@ class Direction:
         self._switch("end", Pipe.black_hole, on)
 
     def half_close(self, *, on: On = "all") -> None:
-        """Send FIN to the receiver instead of what is queued, and swallow what the sender still sends."""
+        """Send FIN to the receiver instead of the queued data, and discard later data."""
         self._switch("end", Pipe.half_close, on)
 
     def reset(self, *, on: On = "all") -> None:
-        """End connections with RST towards both ends."""
+        """Reset connections towards both ends."""
         self._switch("end", Pipe.reset, on)
 
     def reset_receiver(self, *, on: On = "all") -> None:
-        """Send RST to the receiver alone; the sender is told nothing."""
+        """Send RST to the receiver only; the sender is not informed."""
         self._switch("end", Pipe.reset_receiver, on)
 
     def close(self, *, on: On = "all") -> None:
-        """End connections with FIN towards both ends."""
+        """Close connections with FIN towards both ends."""
         self._switch("end", Pipe.close, on)
 
     def heal(self) -> None:
-        """Forward all connections as they are, but those that a fault has ended."""
+        """Remove all faults, except from connections that a fault has ended."""
         for pipe in list(self._pipes()):
             pipe.heal()
         self._for_new.clear()
 
     def pipe(self) -> Pipe:
-        """Return this direction of a new connection, without any fault."""
+        """Return this direction's pipe for a new connection, without faults."""
         return Pipe(self._traffic, self._chance)
 
     def afflict(self, pipe: Pipe) -> None:
-        """Give a new connection's pipe the faults that new ones have."""
+        """Apply the faults for new connections to a pipe."""
         for fault in list(self._for_new.values()):
             fault(pipe)
 
@@ -252,31 +252,31 @@ class BothDirections(Direction):
 
 
 class FaultProxy:
-    """Relays TCP connections to a target while it is entered; see `Direction` for what can go wrong meanwhile.
+    """Relays TCP connections to a target while its block is active; see `Direction` for the faults.
 
-    Nothing goes wrong unless it is asked for. A connection that the client makes while client → server is frozen or a
-    black hole is accepted, and the target hears of it only after a thaw.
+    There are no faults by default. A connection made while client → server is frozen or a black hole is accepted, but
+    the target sees it only after a thaw.
 
     Args:
         port: The target's port; may be changed for new connections at any time.
         host: The target's host.
-        seed: Of the jitter.
+        seed: The seed of the jitter.
     """
 
     def __init__(self, port: int, *, host: str = "127.0.0.1", seed: int = 0) -> None:
         self.target_host, self.target_port = host, port
         self._news = News()
         self.to_server = Direction(self._news, lambda: (each.to_server for each in self.connections), f"up {seed}")
-        """What the clients send."""
+        """The direction from the clients to the target."""
         self.to_client = Direction(self._news, lambda: (each.to_client for each in self.connections), f"down {seed}")
-        """What the target sends."""
+        """The direction from the target to the clients."""
         self.both = BothDirections(self._news, self.to_server, self.to_client)
         self.connections: list[Connection] = []
-        """Those that are open, the oldest first."""
+        """The open connections, oldest first."""
         self.accepted = 0
-        """How many connections were accepted."""
+        """Number of accepted connections."""
         self.connected = 0
-        """How many connections were made to the target."""
+        """Number of connections made to the target."""
         self._server: asyncio.Server | None = None
         self._port_holder: socket.socket | None = None
         self._closed = False
@@ -284,15 +284,15 @@ class FaultProxy:
 
     @property
     def endpoint(self) -> str:
-        """Where it listens."""
+        """The proxy's address."""
         return f"127.0.0.1:{self.port}"
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something that a client or the target does makes `condition` true."""
+        """Wait until an action of a client or the target makes `condition` true."""
         await self._news.until(condition)
 
     async def until_accepted(self, count: int) -> None:
-        """Wait until `count` connections have been accepted since the proxy began."""
+        """Wait until `count` connections have been accepted in total."""
         await self.until(lambda: self.accepted >= count)
 
     async def until_idle(self) -> None:
@@ -300,20 +300,20 @@ class FaultProxy:
         await self.until(lambda: not self.connections)
 
     def reset_all(self) -> None:
-        """End every connection with RST towards both ends."""
+        """Reset every connection towards both ends."""
         self.to_server.reset(on="current")
 
     async def refuse(self) -> None:
-        """Refuse new connections, as a host does on whose port nobody listens; those that are live on."""
+        """Refuse new connections, like a host without a listener; existing ones stay open."""
         server, self._server = self._server, None
         if server is not None:
             await stop_accepting(server)
 
     async def accept(self) -> None:
-        """Accept connections again, on the same port."""
+        """Accept connections again on the same port."""
         if self._server is None:
             loop = asyncio.get_running_loop()
-            reuse = sys.platform != "win32"  # where it would let others take a port that is in use
+            reuse = sys.platform != "win32"  # there it would let others take a port in use
             self._server = await loop.create_server(self._accept, "127.0.0.1", self.port, reuse_address=reuse)
 
     async def __aenter__(self) -> Self:
@@ -339,7 +339,7 @@ class FaultProxy:
         return connection.client
 
     def _opened(self, connection: Connection) -> None:
-        if self._closed:  # accepted in the very step in which the proxy was closed
+        if self._closed:  # accepted while the proxy was closing
             connection.reset()
         self.accepted += 1
         self.connections.append(connection)
@@ -364,7 +364,7 @@ class FaultProxy:
 
 
 def _hold_a_port() -> socket.socket:
-    """Bind a free port without listening on it: nobody else gets it while the proxy refuses connections."""
+    """Bind a free port without listening, to reserve it while the proxy refuses connections."""
     holder = socket.socket()
     if sys.platform == "linux":
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,6 +1,6 @@
-"""Floods: frames that cost the sender next to nothing, by the hundred thousand.
+"""Floods: hundreds of thousands of frames that cost the sender next to nothing.
 
-A flood ends in a proper response, so that a client that bears it gets its answer; one that had enough has left before.
+A flood ends with a proper response, so a tolerant client gets its answer; a strict one disconnects before.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ async def empty_data_flood(peer: Http2Peer, request: Request, count: int = 1_000
 
 @misbehaviour
 async def continuation_flood(peer: Http2Peer, request: Request, count: int = MANY, size: int = 64) -> None:
-    """Send headers that are continued by `count` frames of `size` bytes and never end."""
+    """Send headers continued by `count` frames of `size` bytes that never end."""
     await peer.send(HeadersFrame(request.stream_id, peer.encoder.encode(list(RESPONSE))))
     accept_encoding = b"\x90"  # entry 16 of HPACK's static table, a whole header in one byte
     await flood(ContinuationFrame(request.stream_id, accept_encoding * size), count)(peer, request)
@@ -49,14 +49,14 @@ async def continuation_flood(peer: Http2Peer, request: Request, count: int = MAN
 
 @misbehaviour
 async def settings_flood(peer: Http2Peer, request: Request, count: int = MANY, message: bytes = SAMPLE) -> None:
-    """Send SETTINGS, each of which wants an answer, and then a proper response."""
+    """Send many SETTINGS, each of which needs an answer, and then a proper response."""
     await flood(SettingsFrame(0, settings={SettingsFrame.MAX_CONCURRENT_STREAMS: 100}), count)(peer, request)
     await peer.reply(request, message)
 
 
 @misbehaviour
 async def ping_flood(peer: Http2Peer, request: Request, count: int = MANY, message: bytes = SAMPLE) -> None:
-    """Send PINGs, each of which wants an answer, and then a proper response."""
+    """Send many PINGs, each of which needs an answer, and then a proper response."""
     await flood(PingFrame(0, b"flooding"), count)(peer, request)
     await peer.reply(request, message)
 
@@ -70,7 +70,7 @@ async def rst_flood(peer: Http2Peer, request: Request, count: int = MANY, code: 
 
 @misbehaviour
 async def window_update_flood(peer: Http2Peer, request: Request, count: int = MANY, message: bytes = SAMPLE) -> None:
-    """Open the connection's window byte by byte, and then send a proper response."""
+    """Increase the connection's window byte by byte, and then send a proper response."""
     await flood(WindowUpdateFrame(0, window_increment=1), count)(peer, request)
     await peer.reply(request, message)
 
@@ -93,6 +93,6 @@ async def unknown_frame_flood(peer: Http2Peer, request: Request, count: int = MA
 async def informational_flood(peer: Http2Peer, request: Request, count: int = MANY, message: bytes = SAMPLE) -> None:
     """Send 1xx headers again and again, and then a proper response."""
     first = peer.headers(request.stream_id, [(b":status", b"103")])
-    await peer.send(first)  # it enters the header table, so that the others are all the same
+    await peer.send(first)  # it enters the header table, so that the others are identical
     await flood(peer.headers(request.stream_id, [(b":status", b"103")]), count - 1)(peer, request)
     await peer.reply(request, message)

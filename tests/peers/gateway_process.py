@@ -1,6 +1,6 @@
-"""A simulated gateway in a process of its own, so that what is measured in this process is the client alone.
+"""A simulated gateway in a separate process, so that this process measures only the client.
 
-The program prints where it listens, then obeys lines of JSON: the name of a method of `SimulatedGateway`, and its arguments.
+The program prints its address, then executes lines of JSON: a method of `SimulatedGateway` and its arguments.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class GatewayProcess:
-    """A simulated gateway in a process of its own; a context manager that ends it."""
+    """A simulated gateway in a separate process; a context manager that ends it."""
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tests.peers.gateway_process"]
@@ -37,7 +37,7 @@ class GatewayProcess:
         self._process.communicate()
 
     def tell(self, method: str, *arguments: Any) -> None:
-        """Call a method of the gateway; it has returned when this returns."""
+        """Call a method of the gateway and wait until it returns."""
         assert self._process.stdin is not None
         print(json.dumps([method, *arguments]), file=self._process.stdin, flush=True)
         self._answer()
@@ -50,10 +50,10 @@ class GatewayProcess:
 
 
 class _Gateway(SimulatedGateway):
-    """A gateway that can also be told to lose its connections at a certain moment."""
+    """A gateway that can drop its connections at a certain point."""
 
     def drop_connections_instead_of_replying(self, method: str) -> None:
-        """Cut every connection when the next reply of a method would be sent."""
+        """Close every connection instead of sending the next reply of a method."""
 
         def drop(reply: Any) -> Any:
             self.drop_connections()

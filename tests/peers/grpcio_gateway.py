@@ -1,20 +1,18 @@
-"""A small gateway on grpcio's C core with google.protobuf's messages: nothing of it is ours but the contract.
+"""A small gateway on grpcio's C core with google.protobuf's messages: it shares only the contract with this project.
 
-It knows sessions, register, add, advise, write and events; enough for a client's main job, and an independent opinion
-on every byte. It speaks the shipped contract, or any other one of the same names. Run as a program
-(``python -m tests.peers.grpcio_gateway --port 0``) it prints its port and serves until it is killed.
+It supports sessions, register, add, advise, write and events: enough for a client's main job, and an independent check
+of every byte. It speaks the shipped contract, or another one with the same names. Run as a program (``python -m
+tests.peers.grpcio_gateway --port 0``), it prints its port and serves until it is killed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NoReturn
@@ -22,11 +20,17 @@ from typing import Any, Final, NoReturn
 import grpc
 
 from tests.peers.certificates import ServerCertificate
+from tests.peers.grpcio_sessions import (
+    _COMMANDS,
+    E_INVALIDARG,
+    GatewaySession,
+    prepared_events,
+    protocol_status,
+    serialize,
+)
 from tests.peers.protobuf_messages import Contract, Rpc, shipped_contract
 
-E_INVALIDARG: Final = -2147024809
 SERVICE: Final = "mxaccess_gateway.v1.MxAccessGateway"
-GOOD_QUALITY: Final = 192
 
 _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
@@ -39,30 +43,30 @@ Context = Any  # grpc.aio.ServicerContext is generic in its stubs only
 
 @dataclass
 class Exchange:
-    """One RPC as the server saw it."""
+    """One RPC as seen by the server."""
 
     method: str
     metadata: dict[str, str]
     request: bytes
     replies: list[bytes] = field(default_factory=list)
-    """Every message that was sent back, as it was sent."""
+    """The bytes of every message sent back."""
     timeout: float | None = None
-    """What was left of the client's deadline, in seconds."""
+    """The remaining time of the client's deadline, in seconds."""
     binary_metadata: dict[str, bytes] = field(default_factory=dict)
     """The metadata whose names end in ``-bin``, decoded."""
     cancelled: bool = False
-    """True once the server has learned that the client gave the call up, or that its deadline has passed."""
+    """True once the server knows that the client cancelled the call or its deadline passed."""
     contract: Contract = field(default_factory=shipped_contract, repr=False)
-    """What the server speaks."""
+    """The server's contract."""
 
     @property
     def parsed(self) -> Any:
-        """The request as google.protobuf reads it."""
+        """The request as parsed by google.protobuf."""
         return self.contract.rpcs[self.method].request.FromString(self.request)
 
     @contextmanager
     def noting_cancellation(self) -> Iterator[None]:
-        """Watch the block that serves the call."""
+        """Detect cancellation in the block that serves the call."""
         try:
             yield
         except (asyncio.CancelledError, GeneratorExit):
@@ -71,134 +75,20 @@ class Exchange:
 
 
 Answer = Callable[[Exchange, Context], Awaitable[bytes | None]]
-"""Sees a call first: may send metadata, wait, abort, or return the bytes of the only reply; None lets the gateway answer."""
-
-
-class GatewaySession:
-    """Handles and events of one session.
-
-    Args:
-        contract: What the server speaks.
-    """
-
-    def __init__(self, contract: Contract) -> None:
-        self.contract = contract
-        self.session_id = f"session-{secrets.token_hex(16)}"
-        self.servers: set[int] = set()
-        self.items: dict[int, tuple[int, str]] = {}
-        self.events: list[bytes] = []
-        self.changed = asyncio.Event()
-        self.streaming = False
-        self.closed = False
-        self._next_handle = 1
-        self._taken = 0
-
-    def handle(self) -> int:
-        """Return a handle that was not given out before."""
-        handle, self._next_handle = self._next_handle, self._next_handle + 1
-        return handle
-
-    def raise_event(self, server: int, item: int, family: str, value: Any = None) -> None:
-        """Append an event with the next worker sequence."""
-        contract = self.contract
-        event: Any = contract.MxEvent(
-            family=contract.number(f"MX_EVENT_FAMILY_{family}"),
-            session_id=self.session_id,
-            server_handle=server,
-            item_handle=item,
-            quality=GOOD_QUALITY,
-            worker_sequence=len(self.events) + 1,
-            statuses=[ok_status(contract)],
-        )
-        if value is not None:
-            event.value.CopyFrom(value)
-        event.worker_timestamp.FromDatetime(datetime.now(UTC))
-        arm = {"ON_DATA_CHANGE": "on_data_change", "ON_WRITE_COMPLETE": "on_write_complete"}[family]
-        getattr(event, arm).SetInParent()
-        self.events.append(serialize(event))
-        self.wake()
-
-    def wake(self) -> None:
-        """Let the stream look again."""
-        self.changed.set()
-
-    async def stream(self, after: int) -> AsyncIterator[bytes]:
-        """Yield events after a sequence, 0 meaning after the last stream's, until the session is closed."""
-        self._taken = after or self._taken
-        while True:
-            while self._taken < len(self.events):
-                self._taken += 1
-                yield self.events[self._taken - 1]
-            if self.closed:
-                return
-            self.changed.clear()
-            await self.changed.wait()
-
-
-def serialize(message: Any) -> bytes:
-    """Return google.protobuf's bytes of a message, the same ones every time."""
-    data: bytes = message.SerializeToString(deterministic=True)
-    return data
-
-
-def ok_status(contract: Contract | None = None) -> Any:
-    """Return MXAccess's native OK; here and below, in the shipped contract unless another one is given."""
-    contract = contract or shipped_contract()
-    return contract.MxStatusProxy(
-        success=-1,
-        category=contract.number("MX_STATUS_CATEGORY_OK"),
-        detected_by=contract.number("MX_STATUS_SOURCE_RESPONDING_LMX"),
-    )
-
-
-def protocol_status(name: str, message: str = "", contract: Contract | None = None) -> Any:
-    """Return a ProtocolStatus by its name without the prefix."""
-    contract = contract or shipped_contract()
-    return contract.ProtocolStatus(code=contract.number(f"PROTOCOL_STATUS_CODE_{name}"), message=message)
-
-
-def prepared_events(count: int, session_id: str = "session-prepared", contract: Contract | None = None) -> list[bytes]:
-    """Return serialized OnDataChange events with the worker sequences from 1, as a busy plant sends them."""
-    contract = contract or shipped_contract()
-    started = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    events = []
-    for sequence in range(1, count + 1):
-        event: Any = contract.MxEvent(
-            family=contract.number("MX_EVENT_FAMILY_ON_DATA_CHANGE"),
-            session_id=session_id,
-            server_handle=1,
-            item_handle=1 + sequence % 100,
-            quality=GOOD_QUALITY,
-            worker_sequence=sequence,
-            statuses=[ok_status(contract)],
-            value=int32_value(sequence % 2**31, contract),
-        )
-        at = started + timedelta(microseconds=100 * sequence)
-        event.source_timestamp.FromDatetime(at)
-        event.worker_timestamp.FromDatetime(at)
-        event.gateway_receive_timestamp.FromDatetime(at)
-        event.on_data_change.SetInParent()
-        events.append(serialize(event))
-    return events
-
-
-def int32_value(number: int, contract: Contract | None = None) -> Any:
-    """Return the MxValue of an INTEGER."""
-    contract = contract or shipped_contract()
-    return contract.MxValue(data_type=contract.number("MX_DATA_TYPE_INTEGER"), variant_type="VT_I4", int32_value=number)
+"""Gets a call first: may send metadata, wait, abort, or return the only reply's bytes; None: the gateway answers."""
 
 
 class GrpcioGateway:
     """The gateway; a context manager that serves on a free port of 127.0.0.1.
 
     Args:
-        port: 0 takes a free one.
-        api_key: The only key that is let in; None lets everybody in.
-        certificate: Serves TLS with it; None serves plaintext.
-        prepared: Serialized events that every event stream delivers before it ends, in place of the session's own.
-        recording: Keep an `Exchange` of every call.
+        port: The port; 0 for a free one.
+        api_key: The only accepted key; None accepts everybody.
+        certificate: The TLS certificate; None for plaintext.
+        prepared: Serialized events that every event stream delivers instead of the session's own.
+        recording: Record an `Exchange` for every call.
         options: Further channel arguments of the C core.
-        contract: What it speaks; the shipped contract by default.
+        contract: The server's contract; by default the shipped one.
         services: Handlers of further services.
     """
 
@@ -226,13 +116,13 @@ class GrpcioGateway:
         self.port = 0
         self.sessions: dict[str, GatewaySession] = {}
         self.exchanges: list[Exchange] = []
-        """Every call so far, in the order of arrival."""
+        """Every call so far, in order of arrival."""
         self.answer: Answer | None = None
-        """Set by a test that wants calls of its own kind."""
+        """Set by a test to answer calls itself."""
 
     @property
     def endpoint(self) -> str:
-        """Where it listens; ``localhost``, so that the name can be verified."""
+        """The address, with ``localhost`` so that the name can be verified."""
         return f"localhost:{self.port}"
 
     async def __aenter__(self) -> GrpcioGateway:
@@ -262,7 +152,7 @@ class GrpcioGateway:
     # -- RPCs
 
     def _handler(self, name: str, rpc: Rpc) -> Any:
-        """Return a handler that sees bytes: requests are recorded as they came, replies as they go."""
+        """Return a handler for bytes, which records requests and replies unchanged."""
         if name == "StreamEvents":
             return grpc.unary_stream_rpc_method_handler(self._stream_events)
         if rpc.is_streaming:
@@ -374,77 +264,6 @@ class GrpcioGateway:
 async def _abort(context: Context, code: grpc.StatusCode, details: str) -> NoReturn:
     await context.abort(code, details)
     raise AssertionError("abort returned")
-
-
-def _register(session: GatewaySession, body: Any, reply: Any) -> bool:
-    handle = session.handle()
-    session.servers.add(handle)
-    reply.register.server_handle = handle
-    return True
-
-
-def _unregister(session: GatewaySession, body: Any, reply: Any) -> bool:
-    session.items = {item: known for item, known in session.items.items() if known[0] != body.server_handle}
-    known = body.server_handle in session.servers
-    session.servers.discard(body.server_handle)
-    return known
-
-
-def _add_item(session: GatewaySession, body: Any, reply: Any) -> bool:
-    handle = session.handle()
-    session.items[handle] = (body.server_handle, body.item_definition)
-    arm = "add_item2" if body.DESCRIPTOR.name == "AddItem2Command" else "add_item"
-    getattr(reply, arm).item_handle = handle
-    return body.server_handle in session.servers
-
-
-def _remove_item(session: GatewaySession, body: Any, reply: Any) -> bool:
-    return session.items.pop(body.item_handle, None) is not None
-
-
-def _advise(session: GatewaySession, body: Any, reply: Any) -> bool:
-    if body.item_handle not in session.items:
-        return False
-    session.raise_event(body.server_handle, body.item_handle, "ON_DATA_CHANGE", int32_value(42, session.contract))
-    return True
-
-
-def _write(session: GatewaySession, body: Any, reply: Any) -> bool:
-    if body.item_handle not in session.items:
-        return False
-    session.raise_event(body.server_handle, body.item_handle, "ON_DATA_CHANGE", body.value)
-    session.raise_event(body.server_handle, body.item_handle, "ON_WRITE_COMPLETE")
-    return True
-
-
-def _unadvise(session: GatewaySession, body: Any, reply: Any) -> bool:
-    return body.item_handle in session.items
-
-
-def _ping(session: GatewaySession, body: Any, reply: Any) -> bool:
-    return True
-
-
-def _state(session: GatewaySession, body: Any, reply: Any) -> bool:
-    name = "CLOSED" if session.closed else "READY"
-    reply.session_state.state = session.contract.number(f"SESSION_STATE_{name}")
-    return True
-
-
-_COMMANDS: Final[dict[str, Callable[[GatewaySession, Any, Any], bool]]] = {
-    "register": _register,
-    "unregister": _unregister,
-    "add_item": _add_item,
-    "add_item2": _add_item,
-    "remove_item": _remove_item,
-    "advise": _advise,
-    "advise_supervisory": _advise,
-    "un_advise": _unadvise,
-    "write": _write,
-    "write2": _write,
-    "ping": _ping,
-    "get_session_state": _state,
-}
 
 
 async def _main(options: argparse.Namespace) -> None:

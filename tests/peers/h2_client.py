@@ -1,4 +1,4 @@
-"""A client that is not ours: the h2 library, which holds peers to the letter of HTTP/2, on a plain asyncio socket."""
+"""A foreign client on a plain asyncio socket: the h2 library, which enforces HTTP/2 strictly."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ REQUEST: tuple[Header, ...] = (
 
 @dataclass
 class Seen:
-    """What the client has seen of a connection so far."""
+    """What the client has received on a connection so far."""
 
     events: list[Event] = field(default_factory=list)
     error: ProtocolError | None = None
-    """What h2 says when the peer breaks HTTP/2."""
+    """h2's error if the peer violates HTTP/2."""
     wire: bytearray = field(default_factory=bytearray, repr=False)
-    """Every byte that came."""
+    """Every received byte."""
     end: str = ""
     """How the connection ended: "FIN" or "RST"; empty while it is open."""
 
@@ -75,7 +75,7 @@ class Seen:
 
     @property
     def frames(self) -> list[tuple[int, int, int, int]]:
-        """Type, flags, stream and length of each frame that has begun, as plain bytes tell them."""
+        """Type, flags, stream and length of each frame header, parsed from the bytes."""
         found, position = [], 0
         while len(self.wire) - position >= 9:
             high, low, kind, flags, stream_id = struct.unpack_from(">HBBBL", self.wire, position)
@@ -110,9 +110,9 @@ class H2Client:
     """One connection of the h2 library to a port of this machine; a context manager.
 
     Args:
-        port: Where the server listens.
-        credit: Give back the window of what was received.
-        parse: Let h2 look at what comes; otherwise it is only noted.
+        port: The server's port.
+        credit: Return credit for received data.
+        parse: Let h2 parse received data; otherwise it is only recorded.
     """
 
     def __init__(self, port: int, *, credit: bool = True, parse: bool = True) -> None:
@@ -132,12 +132,12 @@ class H2Client:
         self._writer.transport.abort()
 
     async def flush(self) -> None:
-        """Send what h2 has to say."""
+        """Send h2's pending data."""
         self._writer.write(self.h2.data_to_send())
         await self._writer.drain()
 
     async def request(self, message: bytes = b"hi", *, end: bool = True) -> int:
-        """Begin a call, with a message and the end of the request unless told otherwise; return its stream."""
+        """Start a call and return its stream; by default with a message and the end of the request."""
         stream_id = self.h2.get_next_available_stream_id()
         self.h2.send_headers(stream_id, list(REQUEST))
         if message or end:
@@ -146,14 +146,14 @@ class H2Client:
         return stream_id
 
     async def until(self, condition: Callable[[Seen], bool]) -> Seen:
-        """Read until `condition` holds, or the connection is over, or the peer has broken HTTP/2."""
+        """Read until `condition` holds, the connection ends, or the peer violates HTTP/2."""
         async with asyncio.timeout(PATIENCE):
             while not (condition(self.seen) or self.seen.error or self.seen.end):
                 await self.read()
         return self.seen
 
     async def until_done(self, done: asyncio.Event, *, quiet: float = 0.02) -> Seen:
-        """Read until the peer's script is done and nothing has come for twice `quiet` seconds, or as `until`."""
+        """Read until the peer's script is done and nothing has arrived for twice `quiet` seconds, or as `until`."""
         silences = 0
         while silences < 2 and not (self.seen.error or self.seen.end):
             try:
@@ -165,11 +165,11 @@ class H2Client:
         return self.seen
 
     def write(self, data: bytes) -> None:
-        """Send bytes behind h2's back."""
+        """Send bytes without h2."""
         self._writer.write(data)
 
     async def read(self) -> None:
-        """Read what has come, or wait for more."""
+        """Read what has arrived, or wait for more."""
         try:
             data = await self._reader.read(1 << 16)
         except ConnectionResetError:

@@ -1,4 +1,4 @@
-"""Frames by hand: what hyperframe does not offer because it is gRPC's, or forbidden."""
+"""Hand-made frames that hyperframe lacks: gRPC's, and forbidden ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENHANCE_YOUR_CALM = 0xB
 
 
 def grpc_message(message: bytes, *, compressed: int = 0) -> bytes:
-    """Return a message behind gRPC's prefix."""
+    """Return a message with gRPC's prefix."""
     return bytes([compressed]) + len(message).to_bytes(4, "big") + message
 
 
@@ -30,13 +30,13 @@ def unknown_frame(kind: int, stream_id: int, payload: bytes) -> ExtensionFrame:
 
 
 def raw_frame(kind: int, stream_id: int, payload: bytes = b"", *, flags: int = 0, length: int | None = None) -> bytes:
-    """Return any frame, also one that HTTP/2 forbids; `length` is what its header claims."""
+    """Return any frame, even one that HTTP/2 forbids; `length` is the length in its header."""
     size = len(payload) if length is None else length
     return struct.pack(">HBBBL", size >> 8, size & 0xFF, kind, flags, stream_id) + payload
 
 
 def header_frames(stream_id: int, block: bytes, *, end: bool = False, size: int = LEAST_FRAME_SIZE) -> list[Frame]:
-    """Return a header block as HEADERS and as many CONTINUATION frames as it takes."""
+    """Return a header block as HEADERS and as many CONTINUATION frames as necessary."""
     pieces = [block[i : i + size] for i in range(0, len(block), size)] or [b""]
     frames: list[HeadersFrame | ContinuationFrame] = [HeadersFrame(stream_id, pieces[0])]
     frames += [ContinuationFrame(stream_id, piece) for piece in pieces[1:]]

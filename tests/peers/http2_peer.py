@@ -1,4 +1,4 @@
-"""The server's half of an HTTP/2 connection, played frame by frame by a script."""
+"""The server side of an HTTP/2 connection, driven frame by frame by a script."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ F = TypeVar("F", bound=Frame)
 Header = tuple[bytes, bytes]
 
 MOST_ANSWERS = 1000
-"""Acknowledgements that are kept; a flood shall not fill the memory that a test measures."""
+"""Acknowledgements kept; a flood must not fill the memory that a test measures."""
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DEFAULT_WINDOW = 65_535
 CHUNK = 1 << 16
-"""Bytes of a flood that are written in one go."""
+"""Bytes of a flood written at once."""
 
 RESPONSE: tuple[Header, ...] = ((b":status", b"200"), (b"content-type", b"application/grpc"))
-"""The headers that a gRPC response begins with."""
+"""The initial headers of a gRPC response."""
 
 
 @dataclass
 class Request:
-    """One request as it has arrived; its body grows while the client still sends it."""
+    """A received request; its body grows while the client sends it."""
 
     stream_id: int
     headers: list[Header]
     body: bytes = b""
     block: bytes = field(default=b"", repr=False)
-    """The header block as it stood on the wire."""
+    """The raw header block."""
 
     def header(self, name: bytes) -> bytes | None:
-        """Return the value of a header, None when it is missing."""
+        """Return the value of a header, None if it is missing."""
         return dict(self.headers).get(name)
 
     @property
@@ -63,15 +63,15 @@ class Request:
 
 
 class Http2Peer:
-    """The server's half of one HTTP/2 connection, for a script to play.
+    """The server side of one HTTP/2 connection, for a script.
 
-    What the client sends is read all the time: SETTINGS and PING are acknowledged, windows kept, requests put together.
-    Everything else is left to the script, which waits for requests and frames and sends what it likes.
+    It reads continuously: it acknowledges SETTINGS and PING, tracks windows, and assembles requests. Everything else is
+    up to the script, which waits for requests and frames and sends whatever it wants.
 
     Args:
-        reader: What the client sends.
-        writer: What goes to the client.
-        number: How many connections its server had before this one.
+        reader: Data from the client.
+        writer: Data to the client.
+        number: The number of earlier connections of its server.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int = 0) -> None:
@@ -79,30 +79,30 @@ class Http2Peer:
         self.answers_pings = True
         self.acknowledges_settings = True
         self.credits = False
-        """Whether the client may send as much as it likes; otherwise it has what the windows begin with."""
+        """Whether the client gets unlimited credit; otherwise only the initial windows."""
         self.received: list[Frame] = []
-        """Every frame of the client, in order; of the answers to a flood of SETTINGS or PING the first MOST_ANSWERS."""
+        """Every frame of the client, in order; of the answers to a flood only the first MOST_ANSWERS."""
         self.encoder, self._decoder = Encoder(), Decoder()
         self.max_frame_size = LEAST_FRAME_SIZE
         self.initial_window = DEFAULT_WINDOW
         self.connection_window = DEFAULT_WINDOW
         self._streams: defaultdict[int, int] = defaultdict(int)
-        """What was sent on a stream less what the client has credited."""
+        """Bytes sent on a stream minus the client's credit."""
         self._open: dict[int, Request] = {}
         self.begun: list[Request] = []
-        """Every request whose headers are there, in order."""
+        """Every request whose headers have arrived, in order."""
         self.requests: list[Request] = []
-        """Every request that is complete, in order."""
+        """Every complete request, in order."""
         self._taken_early: set[int] = set()
         """The streams of requests that a script took before they were complete."""
         self._next_begun = self._next_request = 0
         self.concurrent: set[int] = set()
-        """The streams that the client has opened and nobody has ended."""
+        """The open streams of the client."""
         self.most_concurrent = 0
         self.settings_acknowledged = 0
-        """How many SETTINGS the client has acknowledged, the greeting's included."""
+        """Number of SETTINGS acknowledged by the client, including the first."""
         self.pings_answered = 0
-        """How many PINGs the client has answered."""
+        """Number of PINGs answered by the client."""
         self._awaited_answers: set[bytes] = set()
         self._settings_sent = self._pings_sent = 0
         self._seen = 0
@@ -117,7 +117,7 @@ class Http2Peer:
         await self.send(SettingsFrame(0, settings=dict(settings or {})))
 
     async def request(self) -> Request:
-        """Return the next request that is complete."""
+        """Return the next complete request."""
         found: list[Request] = []
 
         def arrived() -> bool:
@@ -132,7 +132,7 @@ class Http2Peer:
         return found[0]
 
     async def begun_request(self) -> Request:
-        """Return the next request as soon as its headers are there; `request` will not return it again."""
+        """Return the next request as soon as its headers have arrived; `request` will not return it again."""
         await self.until(lambda: len(self.begun) > self._next_begun)
         self._next_begun += 1
         request = self.begun[self._next_begun - 1]
@@ -140,7 +140,7 @@ class Http2Peer:
         return request
 
     async def frame(self, kind: type[F], *, stream_id: int | None = None) -> F:
-        """Return the next frame of a kind, passing over others; frames are looked at once."""
+        """Return the next frame of a kind, skipping others; each frame is examined once."""
         found: list[F] = []
 
         def arrived() -> bool:
@@ -155,7 +155,7 @@ class Http2Peer:
         return found[0]
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something that the client sends makes `condition` true."""
+        """Wait until data from the client makes `condition` true."""
         held = False
 
         def holds() -> bool:
@@ -168,7 +168,7 @@ class Http2Peer:
             raise ClientGone
 
     async def until_gone(self) -> None:
-        """Wait until the client has closed the connection; as long as that takes."""
+        """Wait, without a timeout, until the client has closed the connection."""
         await self._news.wait(lambda: self._ended)
 
     def frames(self, kind: type[F]) -> list[F]:
@@ -177,17 +177,17 @@ class Http2Peer:
 
     @property
     def resets(self) -> dict[int, int]:
-        """The streams that the client has reset, with its error codes."""
+        """The streams reset by the client, with its error codes."""
         return {frame.stream_id: frame.error_code for frame in self.frames(RstStreamFrame)}
 
     def window(self, stream_id: int) -> int:
-        """Return how many bytes the client lets us send on a stream, the connection's window apart."""
+        """Return the client's window for a stream, ignoring the connection's window."""
         return self.initial_window - self._streams[stream_id]
 
     # -- sending
 
     async def send(self, *frames: Frame) -> None:
-        """Send frames in one go."""
+        """Send frames in one write."""
         self.concurrent -= {frame.stream_id for frame in frames if _ends(frame)}
         for frame in frames:
             if isinstance(frame, DataFrame):
@@ -197,7 +197,7 @@ class Http2Peer:
         await self.send_bytes(b"".join(frame.serialize() for frame in frames))
 
     async def send_often(self, frame: Frame, count: int) -> None:
-        """Send the same frame `count` times, as fast as the client takes it and with little work for each."""
+        """Send the same frame `count` times, as fast as the client reads and with little work per frame."""
         data = frame.serialize()
         if isinstance(frame, SettingsFrame):
             self._settings_sent += count
@@ -255,7 +255,7 @@ class Http2Peer:
         await self.until(lambda: data not in self._awaited_answers)
 
     def hang_up(self) -> None:
-        """Send FIN behind what was sent, and read what still comes: a socket that is closed unread sends RST."""
+        """Send FIN after the data sent, and keep reading: closing an unread socket would send RST."""
         self._hung_up = True
         if self.writer.can_write_eof():
             self.writer.write_eof()
@@ -266,7 +266,7 @@ class Http2Peer:
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[None]:
-        """Read what the client sends for the time of the block."""
+        """Read from the client while the block runs."""
         pump = asyncio.create_task(self._read())
         try:
             yield
@@ -291,7 +291,7 @@ class Http2Peer:
             self._news.tell()
 
     def _take(self, frame: Frame) -> None:
-        """Take note of a frame, and acknowledge it."""
+        """Record a frame and acknowledge it."""
         if "ACK" not in frame.flags or self.settings_acknowledged + self.pings_answered < MOST_ANSWERS:
             self.received.append(frame)
         match frame:
@@ -348,12 +348,12 @@ class Http2Peer:
                 self._answer(WindowUpdateFrame(stream_id, window_increment=frame.flow_controlled_length))
 
     def _answer(self, frame: Frame) -> None:
-        """Send what is due for a frame of the client; it is small, nobody waits until it has left."""
+        """Send the required answer to a client's frame, without waiting until it is sent."""
         if not self._hung_up:
             self.writer.write(frame.serialize())
 
     def _count(self, stream_id: int, size: int) -> None:
-        """Book what was sent on a stream; what the client credits counts negative, on stream 0 for the connection."""
+        """Count bytes sent on a stream; the client's credit counts negative, on stream 0 for the connection."""
         if size > 0 or stream_id == 0:
             self.connection_window -= size
         if stream_id:

@@ -1,4 +1,4 @@
-"""An HTTP/2 server over real sockets that does what a script says, and nothing else."""
+"""An HTTP/2 server on real sockets that only follows a script."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Script = Callable[[Http2Peer], Awaitable[None]]
 
 
 class Http2Server(RawServer):
-    """An HTTP/2 server that greets each connection and plays a script on it; then it waits until the client closes.
+    """An HTTP/2 server that greets each connection, plays a script on it, and then waits until the client closes it.
 
     Args:
-        script: Takes the peer.
-        settings: What the greeting announces.
+        script: Gets the peer.
+        settings: The settings in the greeting.
         tls: The context of a TLS server.
-        credits: Let the client send as much as it likes; otherwise it has what the windows begin with.
+        credits: Give the client unlimited credit; otherwise only the initial windows.
         answers_pings: Answer the client's PING.
         acknowledges_settings: Acknowledge the client's SETTINGS.
     """
@@ -40,7 +40,7 @@ class Http2Server(RawServer):
         self._credits, self._answers_pings = credits, answers_pings
         self._acknowledges_settings = acknowledges_settings
         self.peers: list[Http2Peer] = []
-        """The connections, in the order in which they were made."""
+        """The connections, in order."""
 
     async def _play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = Http2Peer(reader, writer, number=len(self.peers))

@@ -1,6 +1,6 @@
-"""Every misbehaviour of the HTTP/2 server by its name: ``MISBEHAVIOURS["rst_after_data"]()`` is a step for a script.
+"""All misbehaviours of the HTTP/2 server by name: ``MISBEHAVIOURS["rst_after_data"]()`` is a step for a script.
 
-Importing this module fills the table; each has a line of its own in the module of its kind.
+Importing this module fills the table.
 """
 
 from tests.peers import bad_ends, bad_replies, bad_windows, floods, odd_frames

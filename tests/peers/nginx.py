@@ -1,6 +1,6 @@
-"""nginx as a proxy that terminates TLS in front of a gateway: a process of the test's own, never the system's service.
+"""nginx as a TLS-terminating proxy in front of a gateway: a process of the test, never the system's service.
 
-Everything that it reads and writes is below one directory of the test, so that it runs beside others, as root and as any user.
+All its files are in one directory of the test, so instances can run in parallel, as root or any other user.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from typing import Final, Self
 from tests.peers.certificates import ServerCertificate
 
 PATIENCE: Final = 20.0
-"""Seconds that nginx may take to start, to reload or to stop."""
+"""Seconds allowed for nginx to start, reload or stop."""
 _SYSTEM_DIRECTORIES: Final = ("/usr/sbin", "/usr/local/sbin")
-"""Where packages put nginx; on Debian they are on the path of root alone."""
+"""Where packages install nginx; on Debian only root has these in PATH."""
 _NEEDED: Final = ("http_ssl_module", "http_v2_module")
 _LEAVING: Final = "gracefully shutting down"
 
 
 @cache
 def why_not() -> str:
-    """Return why nginx cannot be used here; empty when it can."""
+    """Return why nginx cannot be used here; empty if it can."""
     program = _program()
     if sys.platform == "win32" or program is None:
         return "nginx is not installed (Debian: apt-get install nginx)"
@@ -44,28 +44,28 @@ def _program() -> str | None:
 
 @dataclass(frozen=True)
 class ProxiedCall:
-    """One line of the access log: a request that has ended."""
+    """A line of the access log: a completed request."""
 
     worker: int
     """Process id of the nginx worker that served it."""
     connection: int
     """The client's connection, by nginx's own count."""
     status: int
-    """The HTTP status that the client was given."""
+    """The HTTP status sent to the client."""
     path: str
 
 
 class NginxProxy:
-    """nginx between clients and a gateway that speaks plaintext; a context manager that serves TLS on a free port of 127.0.0.1.
+    """nginx between clients and a plaintext gateway; a context manager that serves TLS on a free port of 127.0.0.1.
 
     Args:
         upstream_port: The gateway's port on 127.0.0.1.
-        certificate: What clients are shown.
-        directory: Holds configuration, logs and temporary files.
-        shutdown_timeout: Seconds after a reload until a worker that is leaving cuts the calls that are still open; None, nginx's default,
-            lets it wait for them as long as they take.
-        calls_per_connection: After so many requests a connection is ended by GOAWAY; nginx's default.
-        largest_request: In nginx's notation; its default is 1m, which is less than the gateway takes.
+        certificate: The certificate presented to clients.
+        directory: For configuration, logs and temporary files.
+        shutdown_timeout: Seconds after a reload until an exiting worker aborts its open calls; None, nginx's default,
+            waits for them without limit.
+        calls_per_connection: Requests after which a connection is closed by GOAWAY; the default is nginx's.
+        largest_request: In nginx's notation; its default of 1m is less than the gateway accepts.
     """
 
     def __init__(
@@ -89,17 +89,17 @@ class NginxProxy:
 
     @property
     def endpoint(self) -> str:
-        """Where it listens; ``localhost``, so that the name can be verified."""
+        """The address, with ``localhost`` so that the name can be verified."""
         return f"localhost:{self.port}"
 
     @property
     def calls(self) -> list[ProxiedCall]:
-        """The requests that have ended, oldest first."""
+        """The completed requests, oldest first."""
         lines = (line.split(" ", 3) for line in self._read("access.log").splitlines())
         return [ProxiedCall(int(worker), int(number), int(status), path) for worker, number, status, path in lines]
 
     async def reload(self) -> None:
-        """Have nginx read its configuration anew, and return once the workers so far have been told to finish and leave."""
+        """Reload the configuration, and return once the old workers have been told to finish and exit."""
         left = self._read("error.log").count(_LEAVING)
         process = await self._spawn("-s", "reload")
         assert await process.wait() == 0, self._read("stderr.log")
@@ -108,7 +108,7 @@ class NginxProxy:
                 await asyncio.sleep(0.01)
 
     async def workers_left(self, count: int) -> None:
-        """Return once `count` workers have ended, all of them by themselves."""
+        """Wait until `count` workers have exited on their own."""
         async with asyncio.timeout(PATIENCE):
             while self._read("error.log").count("exited with code 0") < count:
                 await asyncio.sleep(0.01)
@@ -142,7 +142,7 @@ class NginxProxy:
             return await asyncio.create_subprocess_exec(
                 program, "-p", str(self._directory), "-c", "nginx.conf", *arguments,
                 stdin=asyncio.subprocess.DEVNULL, stdout=stderr, stderr=stderr,
-                env={name: text for name, text in os.environ.items() if name != "NGINX"},  # sockets to inherit
+                env={name: text for name, text in os.environ.items() if name != "NGINX"},  # has sockets to inherit
             )  # fmt: skip
 
     async def _until_it_listens(self, process: asyncio.subprocess.Process) -> None:
@@ -159,7 +159,7 @@ class NginxProxy:
                     return
 
     async def _stop(self, process: asyncio.subprocess.Process) -> None:
-        """Let the master end its workers, whatever they are doing, and itself."""
+        """Let the master stop its workers immediately, and itself."""
         if process.returncode is None:
             process.terminate()
         try:
@@ -176,7 +176,7 @@ class NginxProxy:
     def _configuration(self) -> str:
         timeout = self._shutdown_timeout
         main = [
-            f"user {_own_names()};" if _is_root() else "",  # workers give root up otherwise, and may not enter here
+            f"user {_own_names()};" if _is_root() else "",  # otherwise workers drop root and may not enter here
             f"worker_shutdown_timeout {timeout * 1000:.0f}ms;" if timeout is not None else "",
         ]
         return f"""

@@ -1,4 +1,4 @@
-"""Frames that a client must pass over, and frames that it must not accept."""
+"""Frames that a client must ignore, and frames that it must reject."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ ALTSVC, ORIGIN = 0xA, 0xC
 END_STREAM, END_HEADERS, PADDED = 0x1, 0x4, 0x8
 
 IDLE = 1000
-"""How far above the request's the stream is that nobody has opened."""
+"""Distance from the request's stream to a stream that nobody has opened."""
 
 
-# -- to be passed over
+# -- to be ignored
 
 
 @step
 async def interspersed(peer: Http2Peer, request: Request, noise: Iterable[Frame], message: bytes = SAMPLE) -> None:
-    """Send a proper response with `noise` before, between and behind its frames."""
+    """Send a proper response with `noise` before, between and after its frames."""
     noise, data = list(noise), grpc_message(message)
     await peer.send(*noise, peer.headers(request.stream_id), *noise)
     await peer.send_data(request.stream_id, data[:3])
@@ -74,7 +74,7 @@ async def priorities(peer: Http2Peer, request: Request, message: bytes = SAMPLE)
 
 @misbehaviour
 async def unasked_acknowledgements(peer: Http2Peer, request: Request, message: bytes = SAMPLE) -> None:
-    """Send a proper response among answers to PINGs that nobody sent."""
+    """Send a proper response among unsolicited PING acknowledgements."""
     await interspersed([PingFrame(0, b"unasked!", flags=["ACK"])], message)(peer, request)
 
 
@@ -97,7 +97,7 @@ async def pings_while_replying(peer: Http2Peer, request: Request, *messages: byt
     await peer.ping()
 
 
-# -- proper, but seldom seen
+# -- valid but rare
 
 
 @misbehaviour
@@ -136,7 +136,7 @@ async def continued_headers(peer: Http2Peer, request: Request, message: bytes = 
 
 @misbehaviour
 async def single_bytes(peer: Http2Peer, request: Request, message: bytes = SAMPLE) -> None:
-    """Send a proper response whose DATA frames hold a byte each, an empty one between any two."""
+    """Send a proper response whose DATA frames hold one byte each, with empty frames in between."""
     await peer.send(peer.headers(request.stream_id))
     for byte in grpc_message(message):
         await peer.send_data(request.stream_id, bytes([byte]))
@@ -157,7 +157,7 @@ async def end_on_empty_data(peer: Http2Peer, request: Request, message: bytes = 
 
 @misbehaviour
 async def push_promise(peer: Http2Peer, request: Request) -> None:
-    """Promise a push, although the client switched that off or never asked."""
+    """Send PUSH_PROMISE, although the client disabled push."""
     block = peer.encoder.encode([(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"x"), (b":path", b"/")])
     await peer.send(PushPromiseFrame(request.stream_id, promised_stream_id=2, data=block, flags=["END_HEADERS"]))
 
@@ -228,12 +228,12 @@ async def goaway_on_stream(peer: Http2Peer, request: Request) -> None:
     await peer.send_bytes(raw_frame(GOAWAY, request.stream_id, bytes(8)))
 
 
-# -- of the wrong shape
+# -- malformed
 
 
 @misbehaviour
 async def oversize_data(peer: Http2Peer, request: Request) -> None:
-    """Send a DATA frame one byte larger than the client accepts, all of it."""
+    """Send a complete DATA frame one byte larger than the client accepts."""
     await peer.send(peer.headers(request.stream_id))
     await peer.send_bytes(raw_frame(DATA, request.stream_id, bytes(max(peer.max_frame_size, LEAST_FRAME_SIZE) + 1)))
 
@@ -246,14 +246,14 @@ async def oversize_frame(peer: Http2Peer, request: Request, kind: int = DATA, le
 
 @misbehaviour
 async def misshapen_frame(peer: Http2Peer, request: Request, kind: int = RST_STREAM, size: int = 3) -> None:
-    """Send a frame whose type has another size: RST_STREAM 4, PING 8, WINDOW_UPDATE 4, SETTINGS 6n, PRIORITY 5."""
+    """Send a frame with an invalid size; valid are RST_STREAM 4, PING 8, WINDOW_UPDATE 4, SETTINGS 6n, PRIORITY 5."""
     stream_id = 0 if kind in (SETTINGS, PING, GOAWAY) else request.stream_id
     await peer.send_bytes(raw_frame(kind, stream_id, bytes(size)))
 
 
 @misbehaviour
 async def settings_acknowledgement_with_payload(peer: Http2Peer, request: Request) -> None:
-    """Acknowledge SETTINGS with settings."""
+    """Acknowledge SETTINGS with a payload."""
     await peer.send_bytes(raw_frame(SETTINGS, 0, bytes(6), flags=0x1))
 
 
@@ -266,7 +266,7 @@ async def padding_too_long(peer: Http2Peer, request: Request) -> None:
 
 @misbehaviour
 async def broken_header_block(peer: Http2Peer, request: Request) -> None:
-    """Send headers that no HPACK decoder can read."""
+    """Send headers that HPACK cannot decode."""
     await peer.send_bytes(raw_frame(HEADERS, request.stream_id, b"\xff\xff\xff\xff\xff\xff", flags=END_HEADERS))
 
 
@@ -283,6 +283,6 @@ async def data_within_headers(peer: Http2Peer, request: Request) -> None:
 
 @misbehaviour
 async def lone_continuation(peer: Http2Peer, request: Request) -> None:
-    """Send a CONTINUATION that continues nothing."""
+    """Send a CONTINUATION without HEADERS."""
     block = peer.encoder.encode(list(RESPONSE))
     await peer.send(ContinuationFrame(request.stream_id, block, flags=["END_HEADERS"]))

@@ -1,4 +1,4 @@
-"""Both ends of a connection through the fault proxy, on plain streams of asyncio."""
+"""Both ends of a connection through the fault proxy, as plain asyncio streams."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.peers.fault_proxy import Direction, FaultProxy
 
 WAYS = ["to_server", "to_client"]
 SOON = 0.05
-"""Seconds in which what must not arrive would have arrived."""
+"""Seconds within which unexpected data would have arrived."""
 
 
 @dataclass
@@ -22,7 +22,7 @@ class End:
     writer: asyncio.StreamWriter
 
     async def send(self, data: bytes) -> None:
-        """Send bytes, as far as the other end takes them."""
+        """Send bytes, as far as the other end reads them."""
         self.writer.write(data)
         await self.writer.drain()
 
@@ -31,7 +31,7 @@ class End:
         return await self.reader.readexactly(size)
 
     async def hears_nothing(self) -> bool:
-        """Whether neither bytes nor an end come for a while."""
+        """Whether neither data nor an end arrives for a while."""
         try:
             async with asyncio.timeout(SOON):
                 await self.reader.read(1)
@@ -41,7 +41,7 @@ class End:
 
 
 class Target:
-    """A server of plain asyncio behind a proxy."""
+    """A plain asyncio server behind a proxy."""
 
     def __init__(self) -> None:
         self.accepted: asyncio.Queue[End] = asyncio.Queue()
@@ -49,14 +49,14 @@ class Target:
         self.port = 0
 
     def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Take a connection that was made."""
+        """Accept a connection."""
         self.ends.append(End(reader, writer))
         self.accepted.put_nowait(self.ends[-1])
 
 
 @asynccontextmanager
 async def connection(proxy: FaultProxy) -> AsyncIterator[End]:
-    """Give the client's end of a connection to the proxy."""
+    """Yield the client's end of a connection to the proxy."""
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     try:
         yield End(reader, writer)
@@ -66,7 +66,7 @@ async def connection(proxy: FaultProxy) -> AsyncIterator[End]:
 
 @asynccontextmanager
 async def pair(proxy: FaultProxy, target: Target, way: str = "to_server") -> AsyncIterator[tuple[End, End, Direction]]:
-    """Give both ends of a connection, the one that sends in the given direction first, and the direction."""
+    """Yield both ends of a connection, the sender in the given direction first, and the direction."""
     async with connection(proxy) as client:
         server = await target.accepted.get()
         direction: Direction = getattr(proxy, way)

@@ -1,6 +1,6 @@
-"""The contract as google.protobuf sees it: message classes made at run time from the descriptor set in the wheel, or another one.
+"""The contract in google.protobuf: message classes created at run time from the wheel's or another descriptor set.
 
-Nothing here comes from the project's own bindings, so that what it reads and writes is a second opinion on every byte.
+Nothing here uses the project's own bindings, so it is an independent check of every byte.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Contract:
             raise AttributeError(name) from None
 
     def make(self, name: str, **fields: Any) -> Any:
-        """Return a message of the contract; a dict stands for a nested message, an enum value's name for its number."""
+        """Return a message of the contract; nested messages are dicts, and enum values can be given by name."""
         return self._messages[name](**fields)
 
     def number(self, value_name: str) -> int:
@@ -88,5 +88,5 @@ class Contract:
 
 @cache
 def shipped_contract() -> Contract:
-    """Return the contract that the wheel ships."""
+    """Return the contract in the wheel."""
     return Contract(resources.files("mxgateway.generated").joinpath("contract.binpb").read_bytes())

@@ -1,4 +1,4 @@
-"""Peers that are no gateway, all in one place: bare servers, and the HTTP/2 server that follows a script."""
+"""Peers that are not gateways: bare servers, and the scripted HTTP/2 server."""
 
 from tests.peers.http2_frames import LEAST_FRAME_SIZE, grpc_message, header_frames, raw_frame, unknown_frame
 from tests.peers.http2_peer import DEFAULT_WINDOW, PREFACE, RESPONSE, Header, Http2Peer, Request

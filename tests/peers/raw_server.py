@@ -1,4 +1,4 @@
-"""Bare TCP or TLS servers that are no gateway, and what they say instead."""
+"""Bare TCP or TLS servers that are not gateways, and their answers."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ StreamScript = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[
 
 
 class ClientGone(Exception):
-    """The client closed the connection while the script still waited for it."""
+    """The client closed the connection while the script waited for data."""
 
 
 class RawServer:
     """A server on a free port of 127.0.0.1 that runs a coroutine for each connection.
 
-    The connection is closed when its coroutine ends. What a script raises is raised again at the end of the block,
-    except that the client has gone.
+    The connection is closed when its coroutine ends. An exception of a script, except for a disconnected client, is
+    raised at the end of the block.
 
     Args:
-        script: Takes reader and writer.
+        script: Gets reader and writer.
         tls: The context of a TLS server.
     """
 
@@ -42,11 +42,11 @@ class RawServer:
         self._faults: list[BaseException] = []
         self.port = 0
         self.connections = 0
-        """How many connections were made, the TLS handshake included."""
+        """Number of connections, after their TLS handshake."""
 
     @property
     def endpoint(self) -> str:
-        """Where it listens."""
+        """The server's address."""
         return f"127.0.0.1:{self.port}"
 
     async def all_gone(self) -> None:
@@ -98,7 +98,7 @@ drops_attempts = pytest.mark.skipif(sys.platform != "linux", reason="only Linux 
 
 @contextlib.contextmanager
 def full_backlog() -> Iterator[tuple[str, int]]:
-    """Give the address of a server that accepts nothing and whose backlog is full: connecting waits for ever."""
+    """Yield the address of a server that never accepts and whose backlog is full: connecting hangs."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(socket.socket())
         server.bind(("127.0.0.1", 0))
@@ -111,23 +111,23 @@ def full_backlog() -> Iterator[tuple[str, int]]:
 
 
 async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Read everything and answer nothing."""
+    """Read everything, answer nothing."""
     while await reader.read(65536):
         pass
 
 
 async def closes_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Read what the client begins with, and hang up."""
+    """Read the client's first bytes and close the connection."""
     await reader.read(65536)
 
 
 async def http1(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer like a web server that was not asked in HTTP/1."""
+    """Answer like a web server that got something other than HTTP/1."""
     await http1_status(400, "Bad Request")(reader, writer)
 
 
 def says(data: bytes) -> StreamScript:
-    """Return a script that answers with `data` and stays."""
+    """Return a script that answers with `data` and keeps the connection open."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
@@ -137,13 +137,13 @@ def says(data: bytes) -> StreamScript:
 
 
 async def resets_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Read what the client begins with, and answer with RST."""
+    """Read the client's first bytes and reset the connection."""
     await reader.read(65536)
     reset(writer.transport)
 
 
 def endless(data: bytes) -> StreamScript:
-    """Return a script that repeats `data` for as long as the client is there."""
+    """Return a script that repeats `data` until the client disconnects."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while not writer.is_closing():
@@ -154,7 +154,7 @@ def endless(data: bytes) -> StreamScript:
 
 
 def http1_status(status: int, reason: str = "") -> StreamScript:
-    """Return a script that answers like a web server or proxy that speaks HTTP/1 only."""
+    """Return a script that answers like a web server or proxy with HTTP/1 only."""
     head = f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode()
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -166,4 +166,4 @@ def http1_status(status: int, reason: str = "") -> StreamScript:
 
 
 HALF_GREETING = bytes(3)
-"""What `says` sends of a SETTINGS frame before it falls silent."""
+"""A partial SETTINGS frame, for `says`."""

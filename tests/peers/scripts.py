@@ -1,4 +1,4 @@
-"""Scripts for the HTTP/2 server, composed of steps; the steps of a proper gRPC response are here.
+"""Scripts for the HTTP/2 server, composed of steps; this module has the steps of a proper gRPC response.
 
 A *script* plays one connection. A *step* is a part of it that answers one request; a function that is decorated with
 `step` is called with the step's own arguments and returns it::
@@ -28,11 +28,11 @@ SAMPLE = b"\x12\x05hello"
 """A protobuf message: the text "hello" in field 2, which is one of any reply and of an event."""
 
 MISBEHAVIOURS: dict[str, Callable[[], Step]] = {}
-"""Every misbehaviour by its name. Without arguments each answers one request, in its own way; see `misbehaviours`."""
+"""Every misbehaviour by name. Without arguments each answers one request; see `misbehaviours`."""
 
 
 def step(play: Callable[Concatenate[Http2Peer, Request, P], Awaitable[None]]) -> Callable[P, Step]:
-    """Make a function of peer, request and more into one that takes what is more and returns a step."""
+    """Turn a function of peer, request and further arguments into a function of these arguments that returns a step."""
 
     @functools.wraps(play)
     def with_arguments(*args: P.args, **kwargs: P.kwargs) -> Step:
@@ -46,7 +46,7 @@ def step(play: Callable[Concatenate[Http2Peer, Request, P], Awaitable[None]]) ->
 
 
 def misbehaviour(play: Callable[Concatenate[Http2Peer, Request, P], Awaitable[None]]) -> Callable[P, Step]:
-    """Make a step of a function, as `step` does, and enter it in MISBEHAVIOURS."""
+    """Turn a function into a step like `step`, and add it to MISBEHAVIOURS."""
     with_arguments = step(play)
     MISBEHAVIOURS[play.__name__] = with_arguments
     return with_arguments
@@ -56,7 +56,7 @@ def misbehaviour(play: Callable[Concatenate[Http2Peer, Request, P], Awaitable[No
 
 
 def on_request(*steps: Step) -> Script:
-    """Play steps on the next request, as soon as all of it is there."""
+    """Play steps on the next complete request."""
 
     async def script(peer: Http2Peer) -> None:
         await several(*steps)(peer, await peer.request())
@@ -65,7 +65,7 @@ def on_request(*steps: Step) -> Script:
 
 
 def on_headers(*steps: Step) -> Script:
-    """Play steps on the next request as soon as its headers are there, while the client still sends its body."""
+    """Play steps on the next request as soon as its headers have arrived, while the client sends the body."""
 
     async def script(peer: Http2Peer) -> None:
         await several(*steps)(peer, await peer.begun_request())
@@ -74,7 +74,7 @@ def on_headers(*steps: Step) -> Script:
 
 
 def on_every_request(*steps: Step) -> Script:
-    """Play steps on every further request, one request after another."""
+    """Play steps on every further request, in sequence."""
 
     async def script(peer: Http2Peer) -> None:
         while True:
@@ -84,7 +84,7 @@ def on_every_request(*steps: Step) -> Script:
 
 
 def at_once(*steps: Step) -> Script:
-    """Play steps behind the greeting, without a request; what belongs to a stream goes to stream 1, which is idle."""
+    """Play steps right after the greeting, without a request; stream frames use stream 1, which is idle."""
 
     async def script(peer: Http2Peer) -> None:
         await several(*steps)(peer, Request(1, []))
@@ -98,7 +98,7 @@ def answers(*messages: bytes) -> Script:
 
 
 def in_turn(*scripts: Script) -> Script:
-    """Play scripts one after another on the same connection."""
+    """Play scripts in sequence on the same connection."""
 
     async def script(peer: Http2Peer) -> None:
         for each in scripts:
@@ -108,7 +108,7 @@ def in_turn(*scripts: Script) -> Script:
 
 
 def per_connection(*scripts: Script) -> Script:
-    """Play the first script on the first connection and so on; the last one on all that follow."""
+    """Play the first script on the first connection and so on; the last one on all others."""
 
     async def script(peer: Http2Peer) -> None:
         await scripts[min(peer.number, len(scripts) - 1)](peer)
@@ -120,7 +120,7 @@ def per_connection(*scripts: Script) -> Script:
 
 
 def several(*steps: Step) -> Step:
-    """Return steps, one after another, as one step."""
+    """Combine steps into one step."""
 
     async def bound(peer: Http2Peer, request: Request) -> None:
         for each in steps:
@@ -138,7 +138,7 @@ async def headers(
     content_type: bytes | None = b"application/grpc",
     end: bool = False,
 ) -> None:
-    """Send the response's headers; `end` makes them the last of the stream."""
+    """Send the response's headers; `end` ends the stream."""
     fields = [(b":status", b"%d" % status)]
     if content_type is not None:
         fields.append((b"content-type", content_type))
@@ -171,7 +171,7 @@ async def reply(peer: Http2Peer, request: Request, *messages: bytes, status: int
 
 @step
 async def trailers_only(peer: Http2Peer, request: Request, status: int = 14, text: bytes = b"", *more: Header) -> None:
-    """Answer with a gRPC status in the only HEADERS frame, as gRPC allows for errors."""
+    """Answer with a gRPC status in a single HEADERS frame, as gRPC allows for errors."""
     fields = [(b":status", b"200"), (b"content-type", b"application/grpc"), (b"grpc-status", b"%d" % status)]
     if text:
         fields.append((b"grpc-message", text))
@@ -180,12 +180,12 @@ async def trailers_only(peer: Http2Peer, request: Request, status: int = 14, tex
 
 @step
 async def push_back(peer: Http2Peer, request: Request, milliseconds: int = 50, status: int = 14) -> None:
-    """Answer with an error that says when to retry; a negative time says never."""
+    """Answer with an error that says when to retry; a negative time means never."""
     wait = (b"grpc-retry-pushback-ms", b"%d" % milliseconds)
     await trailers_only(status, b"busy", wait)(peer, request)
 
 
-# -- steps of any frame
+# -- steps for arbitrary frames
 
 
 @step
@@ -211,7 +211,7 @@ async def ping(peer: Http2Peer, request: Request) -> None:
 
 @step
 async def body_of(peer: Http2Peer, request: Request, size: int) -> None:
-    """Wait until `size` bytes of the request's body have come."""
+    """Wait until `size` bytes of the request's body have arrived."""
     await peer.until(lambda: len(request.body) >= size)
 
 
@@ -229,7 +229,7 @@ async def until_set(peer: Http2Peer, request: Request, event: asyncio.Event) -> 
 
 @step
 async def telling(peer: Http2Peer, request: Request, event: asyncio.Event) -> None:
-    """Tell the test that the script has come here."""
+    """Notify the test that the script has reached this step."""
     event.set()
 
 
@@ -238,11 +238,11 @@ async def telling(peer: Http2Peer, request: Request, event: asyncio.Event) -> No
 
 @step
 async def hang_up(peer: Http2Peer, request: Request) -> None:
-    """Close the connection with FIN behind what was sent."""
+    """Close the connection with FIN after the data sent."""
     peer.hang_up()
 
 
 @step
 async def reset_connection(peer: Http2Peer, request: Request) -> None:
-    """End the connection with RST."""
+    """Reset the connection."""
     reset(peer.writer.transport)

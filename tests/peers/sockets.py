@@ -1,4 +1,4 @@
-"""What the peers need of sockets and waiting that asyncio does not offer."""
+"""Socket and waiting helpers that asyncio lacks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable
 
 PATIENCE = 10.0
-"""Seconds until a test that waits for something that never comes fails instead of hanging."""
+"""Seconds after which a test that waits in vain times out."""
 
 _LINGER = "hh" if sys.platform == "win32" else "ii"
 _TIOCOUTQ = 0x5411
 
 
 def reset(transport: asyncio.WriteTransport) -> None:
-    """End a connection with RST instead of FIN; what is still unsent is dropped."""
+    """Close a connection with RST instead of FIN; unsent data is dropped."""
     peer: socket.socket | None = transport.get_extra_info("socket")
     if peer is not None and peer.fileno() >= 0:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(_LINGER, 1, 0))
@@ -24,7 +24,7 @@ def reset(transport: asyncio.WriteTransport) -> None:
 
 
 def unsent(transport: asyncio.WriteTransport) -> int:
-    """Return how many bytes a reset would drop; the kernel's own queue counts on Linux only."""
+    """Return how many bytes a reset would drop; the kernel's queue is included on Linux only."""
     size = transport.get_write_buffer_size()
     peer: socket.socket | None = transport.get_extra_info("socket")
     if sys.platform == "linux" and peer is not None and peer.fileno() >= 0:
@@ -36,13 +36,13 @@ def unsent(transport: asyncio.WriteTransport) -> int:
 
 
 class News:
-    """Wakes those that wait for a change, to look again."""
+    """Wakes waiters when something changes, so that they check again."""
 
     def __init__(self) -> None:
         self._waiting: list[asyncio.Future[None]] = []
 
     def tell(self) -> None:
-        """Let everybody look again."""
+        """Wake all waiters."""
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             for future in waiting:
@@ -53,13 +53,13 @@ class News:
         """Wait until a change makes `condition` true.
 
         Raises:
-            TimeoutError: It did not within PATIENCE.
+            TimeoutError: It is still false after PATIENCE.
         """
         async with asyncio.timeout(PATIENCE):
             await self.wait(condition)
 
     async def wait(self, condition: Callable[[], bool]) -> None:
-        """Wait until a change makes `condition` true, as long as that takes."""
+        """Wait, without a timeout, until a change makes `condition` true."""
         while not condition():
             future = asyncio.get_running_loop().create_future()
             self._waiting.append(future)

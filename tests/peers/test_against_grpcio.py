@@ -1,4 +1,4 @@
-"""The rig in the eyes of gRPC's own C core: what it makes of misbehaviours and of bad networks, and that it recovers."""
+"""The peers against gRPC's own C core: how it reacts to misbehaviours and bad networks, and that it recovers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from hyperframe.frame import SettingsFrame
 
 from tests.peers.bad_windows import credit, initial_window
 from tests.peers.fault_proxy import FaultProxy, Pipe
-from tests.peers.grpcio_gateway import SERVICE, GrpcioGateway, prepared_events
+from tests.peers.grpcio_gateway import SERVICE, GrpcioGateway
+from tests.peers.grpcio_sessions import prepared_events
 from tests.peers.http2_server import Http2Server
 from tests.peers.misbehaviours import MISBEHAVIOURS
 from tests.peers.scripts import SAMPLE, Step, answers, body_of, headers, on_headers, on_request, per_connection, reply
@@ -21,7 +22,7 @@ from tests.peers.scripts import SAMPLE, Step, answers, body_of, headers, on_head
 METHOD = "/test.Service/Method"
 PATIENT = 10.0
 HASTY = 0.3
-"""Seconds that a call has that nobody answers."""
+"""Timeout in seconds of a call that nobody answers."""
 
 C_CORE_SAYS = {
     "OK": [
@@ -53,7 +54,7 @@ C_CORE_SAYS = {
 
 @asynccontextmanager
 async def channel(endpoint: str) -> AsyncIterator[Any]:
-    """Give a channel of the C core that retries nothing and comes back soon."""
+    """Yield a channel of the C core that never retries calls and reconnects soon."""
     options = [
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.enable_retries", 0),
@@ -128,7 +129,7 @@ async def test_no_more_streams_are_opened_than_the_peer_allows() -> None:
 
 @asynccontextmanager
 async def behind_proxy(**options: Any) -> AsyncIterator[tuple[GrpcioGateway, FaultProxy, Any]]:
-    """Give a gateway of the C core, a proxy in front of it, and a channel of the C core to the proxy."""
+    """Yield a C core gateway, a proxy in front of it, and a C core channel to the proxy."""
     async with (
         GrpcioGateway(**options) as gateway,
         FaultProxy(gateway.port) as proxy,

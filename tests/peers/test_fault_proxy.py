@@ -1,4 +1,4 @@
-"""The fault proxy forwards everything when nothing is wrong, slows down what it shall, and leaves nothing behind."""
+"""The fault proxy forwards everything without faults, slows down what it should, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def test_jitter_keeps_the_order(proxy: FaultProxy, target: Target, way: st
 
 
 def delays(seed: int) -> list[float]:
-    """Return when ten chunks are due behind a proxy of a seed, as the pipe drew it."""
+    """Return when ten chunks are due behind a proxy with a seed, as drawn by the pipe."""
 
     async def draw() -> list[float]:
         async with FaultProxy(1, seed=seed) as proxy:
@@ -176,7 +176,7 @@ async def test_a_narrow_band_takes_its_time_and_loses_nothing(proxy: FaultProxy,
 
 
 class Pieces(asyncio.Protocol):
-    """Notes what each read of a socket gives."""
+    """Records each read of a socket."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []

@@ -1,4 +1,4 @@
-"""What the fault proxy freezes, swallows, cuts off and resets is just that, for plain sockets on both sides."""
+"""What the fault proxy freezes, swallows, cuts off and resets, seen from plain sockets on both sides."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ async def test_a_black_hole_swallows_one_direction_and_keeps_the_sockets_open(
 ) -> None:
     async with pair(proxy, target, way) as (sender, receiver, direction):
         direction.black_hole()
-        await sender.send(bytes(4 << 20))  # it goes on being read
+        await sender.send(bytes(4 << 20))  # it is still being read
         await direction.until_received(4 << 20)
         sender.writer.write_eof()
         assert await receiver.hears_nothing()

@@ -1,4 +1,4 @@
-"""Each misbehaviour of the HTTP/2 server is what its name says, in the eyes of the h2 library and of plain bytes."""
+"""Each misbehaviour of the HTTP/2 server is what its name says, according to the h2 library and the raw bytes."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ def response(seen: Seen, body: bytes = MESSAGE, **trailers: str) -> bool:
 
 
 def proper(seen: Seen) -> bool:
-    """Whether the response is in order, whatever came beside it."""
+    """Whether the response is valid, whatever came with it."""
     return response(seen, grpc_status="0")
 
 
 def proper_among(count: int, kind: int) -> Check:
-    """Return a check that the response is in order, among so many frames of a kind, the greeting's not counted."""
+    """Return a check for a valid response among `count` frames of a kind, not counting the greeting's."""
     return lambda seen: proper(seen) and number(seen, kind) == count
 
 
 def breaks(text: str) -> Check:
-    """Return a check that h2 calls the peer's behaviour a violation."""
+    """Return a check that h2 reports the peer's behaviour as a violation."""
     return lambda seen: seen.error is not None and re.search(text, str(seen.error))
 
 
@@ -65,12 +65,12 @@ def frame(kind: int, stream_id: int, length: int | None = None) -> Check:
 
 
 def number(seen: Seen, kind: int, *, least: int = 0) -> int:
-    """Return how many frames of a kind came behind the greeting's SETTINGS, those shorter than `least` not counted."""
+    """Return the number of frames of a kind after the greeting's SETTINGS, ignoring those shorter than `least`."""
     return sum(each[0] == kind and each[3] >= least for each in seen.frames[1:] if each[:2] != (SETTINGS, 1))
 
 
 def began(seen: Seen, body: bytes) -> bool:
-    """Whether the response has begun with this body, and has no end."""
+    """Whether the response has started with this body and has not ended."""
     return seen.headers.get(b":status") == b"200" and seen.body == body and not seen.ended
 
 
@@ -197,7 +197,7 @@ def without_last(seen: Seen) -> Seen:
 
 
 def setting(seen: Seen, identifier: int) -> list[int]:
-    """Return the values of a setting behind the greeting."""
+    """Return the values of a setting after the greeting."""
     found = []
     for event in seen.events[1:]:
         changed = getattr(event, "changed_settings", {})

@@ -1,4 +1,4 @@
-"""Bare servers and certificates are what their names say, to the standard library's HTTP and TLS."""
+"""Bare servers and certificates are what their names say, according to the standard library's HTTP and TLS."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from tests.peers.raw_peers import (
 
 HOST = "127.0.0.1"
 SOON = 0.3
-"""Seconds in which a connection that is to end has ended."""
+"""Seconds within which a closing connection has closed."""
 
 
 async def talk(server: RawServer, data: bytes, size: int = 0) -> tuple[bytes, str]:
-    """Send bytes to a server; return what it answers, `size` bytes at least, and how the connection ends."""
+    """Send bytes to a server; return its answer of at least `size` bytes, and how the connection ended."""
     reader, writer = await asyncio.open_connection(HOST, server.port)
     writer.write(data)
     received = b""
@@ -105,14 +105,14 @@ def test_a_full_backlog_lets_nobody_in_and_refuses_nobody() -> None:
 async def handshake(
     server: RawServer, authority: Authority, *, name: str = "localhost", client: ssl.SSLContext | None = None
 ) -> ssl.SSLObject:
-    """Make a TLS connection that is verified by the standard library."""
+    """Make a TLS connection verified by the standard library."""
     context = client or ssl.create_default_context()
     context.load_verify_locations(cadata=authority.pem.decode())
     context.set_alpn_protocols(["h2"])
     reader, writer = await asyncio.open_connection(HOST, server.port, ssl=context, server_hostname=name)
     try:
         writer.write(b"hello")
-        await reader.readexactly(5)  # with TLS 1.3 a server refuses a client's certificate behind the handshake
+        await reader.readexactly(5)  # in TLS 1.3 a server rejects a client's certificate after the handshake
         tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
         return tls
     finally:

@@ -1,4 +1,4 @@
-"""Scripts do their steps in order, at the right moment, on the right request; in the eyes of the h2 library."""
+"""Scripts play their steps in order, at the right time, on the right request, according to the h2 library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS servers that change their certificate or ask for the client's, and the files that a client shows."""
+"""TLS servers that change their certificate or ask for the client's, and a client's certificate files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.peers.raw_peers import Http2Server, RawServer, Script
 
 
 def expired(authority_file: Path) -> ServerCertificate:
-    """Return a certificate for localhost that was good until yesterday, and write its authority to a file."""
+    """Return an expired certificate for localhost, and write its authority to a file."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(authority_file))
     now = datetime.datetime.now(datetime.UTC)
@@ -37,7 +37,7 @@ class ClientFiles:
 def client_files(
     directory: Path, authority: Authority, *, password: str | None = None, name: str = "client"
 ) -> ClientFiles:
-    """Write a certificate that `authority` has signed and its key, which a password may encrypt."""
+    """Write a certificate signed by `authority` and its key, optionally encrypted by a password."""
     issued = authority.issue(f"{name}.plant")
     certificate, key = directory / f"{name}.crt", directory / f"{name}.key"
     certificate.write_bytes(issued.certificate_pem)
@@ -52,18 +52,18 @@ def _encrypted(key_pem: bytes, password: str) -> bytes:
 
 
 def asks_for_certificate(context: ssl.SSLContext, authority_file: Path) -> ssl.SSLContext:
-    """Let a server's context require a client's certificate that an authority has signed."""
+    """Make a server's context require a client certificate signed by an authority."""
     context.load_verify_locations(cafile=authority_file)
     context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 
 class TwoFacedServer(Http2Server):
-    """A server that can change its certificate, and keeps every byte that was decrypted for it from then on.
+    """A server that can change its certificate, and then records all decrypted bytes.
 
     Args:
-        script: What it plays until it changes.
-        certificate: What it presents until then.
+        script: The script until the change.
+        certificate: The certificate until the change.
     """
 
     def __init__(self, script: Script, certificate: ServerCertificate) -> None:
@@ -77,7 +77,7 @@ class TwoFacedServer(Http2Server):
 
         Args:
             certificate: The new one.
-            listen: Answer nothing from then on, and keep what comes.
+            listen: From then on, answer nothing and record what arrives.
         """
         other = certificate.context()
         other.minimum_version, other.maximum_version = self.context.minimum_version, self.context.maximum_version
@@ -93,11 +93,11 @@ class TwoFacedServer(Http2Server):
 
 
 class StrictTlsServer(RawServer):
-    """A TLS server that says in an alert what it does not like, as most servers do and asyncio's does not.
+    """A TLS server that sends an alert when it rejects a client, as most servers do and asyncio's does not.
 
     Args:
         context: Its context.
-        greeting: What it says in one go with the end of its handshake.
+        greeting: Data sent together with the end of its handshake.
     """
 
     def __init__(self, context: ssl.SSLContext, *, greeting: bytes = b"") -> None:
@@ -105,7 +105,7 @@ class StrictTlsServer(RawServer):
         self._context = context
         self._greeting = greeting
         self.decrypted: list[bytes] = []
-        """What clients said after the handshake."""
+        """The clients' data after the handshake."""
 
     async def _shake_hands(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -1,4 +1,4 @@
-"""Everything that an error tells, the variables of the frames that it passed included, those of the tests apart."""
+"""Everything that an error reveals, including the variables of its traceback's frames, except the tests' own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TESTS = Path(__file__).parents[1]
 
 
 def told(error: BaseException) -> str:
-    """Return what can be told of an error and its causes: texts, fields, and the variables of each frame outside the tests."""
+    """Return what an error and its causes reveal: texts, fields, and variables of each frame outside the tests."""
     parts: list[str] = []
     pending: list[BaseException | None] = [error]
     seen: set[int] = set()

@@ -8,8 +8,10 @@ import json
 import logging
 import pickle
 import re
+import sys
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Final
 from urllib.parse import quote
@@ -122,6 +124,33 @@ def ways_out(error: BaseException) -> Iterator[tuple[str, str]]:
     yield "the traceback", "".join(traceback.format_exception(error))
     # Reporters print the variables of every frame: none of ours may raise meanwhile.
     traceback.TracebackException.from_exception(error, capture_locals=True)
+
+
+@contextmanager
+def raising_frames(package: str) -> Iterator[list[tuple[str, str]]]:
+    """Yield a list to which every variable is added of each frame of a package through which an error passes, whoever catches it."""
+    found: list[tuple[str, str]] = []
+
+    def enters(frame: FrameType, event: str, argument: Any) -> Any:
+        if not str(frame.f_globals.get("__name__", "")).startswith(package):
+            return None
+        frame.f_trace_lines = False
+        return passes
+
+    def passes(frame: FrameType, event: str, argument: Any) -> Any:
+        if event == "exception" and not issubclass(argument[0], StopIteration | StopAsyncIteration | GeneratorExit):
+            for name, value in frame.f_locals.items():
+                with suppress(Exception):  # a half-made object
+                    place = f"{name} of {frame.f_code.co_qualname}"
+                    found.append((place, repr(value) + repr(getattr(value, "__dict__", "") if name != "self" else "")))
+        return passes
+
+    before = sys.gettrace()
+    sys.settrace(enters)
+    try:
+        yield found
+    finally:
+        sys.settrace(before)
 
 
 def _pickled(thing: object) -> str:

@@ -20,12 +20,13 @@ from grpclib.const import Status
 from mxgateway import Gate, Secret, proto
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from mxgateway.wire import which_one_of
-from mxgateway_cli.app import App
 from mxgateway_cli.main import run
-from mxgateway_cli.tag_output import cut, cut_start
-from mxgateway_cli.text import clean, pass_through
+from mxgateway_cli.output.tags import cut, cut_start
+from mxgateway_cli.running.app import App
+from mxgateway_cli.terminal.text import clean, pass_through
 from tests.cli.batches import batch
-from tests.cli.process import Outcome, environment, mxgw
+from tests.cli.in_process import mxgw
+from tests.cli.process import Outcome, environment
 from tests.secrets.awkward import KEYS, PASSWORDS, echo, shown_in, shown_in_document
 
 TAG = "TestChildObject.TestInt"
@@ -78,7 +79,7 @@ class Repeating:
 
 @pytest.fixture
 def repeating(monkeypatch: pytest.MonkeyPatch) -> Iterator[Repeating]:
-    monkeypatch.setattr("mxgateway.simulator.auth.Authenticator.authenticate", lambda *_: SIMULATED)
+    monkeypatch.setattr("mxgateway.simulator.server.keys.Authenticator.authenticate", lambda *_: SIMULATED)
     ready: list[Repeating] = []
     started, loop = threading.Event(), asyncio.new_event_loop()
     over = asyncio.Event()

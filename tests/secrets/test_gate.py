@@ -5,14 +5,19 @@ from __future__ import annotations
 import base64
 import html
 import json
+import random
+import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from mxgateway import ApiKey, ClientOptions, Gate, HttpProxy, Secret, TlsOptions, redact
-from mxgateway.gate import LONGEST_TEXT
-from tests.secrets.awkward import ways_out
+from mxgateway import ApiKey, ClientOptions, Gate, HttpProxy, Secret, TlsOptions, proto, redact
+from mxgateway.calling.replies import MOST_LOOKED_AT, hide_secrets
+from mxgateway.errors.redaction import LONGEST_ESCAPED, LONGEST_TEXT
+from tests.rows import each_row
+from tests.secrets.awkward import KEYS, PASSWORDS, ways_out
 
 AWKWARD = "a\"b\\c  d\te+f<g>&'h"
 
@@ -33,7 +38,7 @@ def test_a_secret_is_hidden_in_the_forms_in_which_other_programs_write_it(form: 
 SCRIPTS = "p\u00e4ss/w\u00f6rd \u5bc6\u7801'\U0001f511"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "form",
     [
         r"p\u00E4ss/w\u00F6rd \u5BC6\u7801\u0027\uD83D\uDD11", json.dumps(json.dumps(SCRIPTS)), json.dumps(SCRIPTS).replace("/", "\\/"),
@@ -44,6 +49,100 @@ SCRIPTS = "p\u00e4ss/w\u00f6rd \u5bc6\u7801'\U0001f511"
 )  # fmt: skip
 def test_other_scripts_are_hidden_in_the_forms_of_other_programs_as_well(form: str) -> None:
     assert Gate([Secret(SCRIPTS)]).line(f"refused <<{form}>> today").count("***") == 1
+
+
+def _by_u(char: str) -> str:
+    return json.dumps(char)[1:-1] if ord(char) > 0x7F else f"\\u{ord(char):04X}"
+
+
+Spelling = Callable[[str], str]
+
+WITH_BACKSLASHES: tuple[Spelling, ...] = (
+    _by_u,
+    lambda char: _by_u(char).lower(),
+    lambda char: f"\\U{ord(char):08x}",
+    lambda char: f"\\x{ord(char):02x}" if ord(char) < 0x100 else _by_u(char),
+    lambda char: f"\\{ord(char):03o}" if ord(char) < 0x100 else _by_u(char),
+    lambda char: f"\\{char}" if char in "\\\"'/" else _by_u(char),
+)
+IN_URLS: tuple[Spelling, ...] = (
+    lambda char: f"%{ord(char):02x}" if char.isascii() else quote(char),
+    lambda char: f"%{ord(char):02X}" if char.isascii() else quote(char).lower(),
+)
+IN_HTML: tuple[Spelling, ...] = (
+    lambda char: f"&#{ord(char)};",
+    lambda char: f"&#x{ord(char):X};",
+    lambda char: html.escape(char) if html.escape(char) != char else f"&#{ord(char)};",
+)
+"""Ways in which a program may write one character."""
+
+
+def _mixed(text: str, spellings: tuple[Spelling, ...], luck: random.Random) -> str:
+    """Return a text in which every character that must be escaped is, and some others are, each in a way of its own."""
+    return "".join(luck.choice(spellings)(char) if char in "\\%&" or luck.random() < 0.4 else char for char in text)
+
+
+@pytest.mark.parametrize("secret", [*PASSWORDS, *KEYS])
+def test_a_secret_is_hidden_however_each_of_its_characters_is_escaped(secret: str) -> None:
+    luck, gate, marked = random.Random(secret), Gate([Secret(secret)]), f"<<{secret}>>"
+    for _ in range(10):
+        texts = [_mixed(marked, (*WITH_BACKSLASHES, *IN_URLS, *IN_HTML), luck)]
+        for spellings in (WITH_BACKSLASHES, IN_URLS, IN_HTML):
+            once = _mixed(marked, spellings, luck)
+            texts += once, json.dumps(once), json.dumps(json.dumps(once)), html.escape(once), quote(once)
+        for text in texts:
+            assert "***" in gate.hide(text), text
+            assert gate.may_show(text)
+
+
+def test_of_a_reply_that_ends_in_an_error_so_much_is_kept_as_was_looked_at() -> None:
+    gate = Gate([Secret("a/b+c-long")])
+    statuses = [proto.MxStatusProxy(diagnostic_text=f"{number} a/b+c-long") for number in range(MOST_LOOKED_AT + 10)]
+    reply = proto.MxCommandReply(statuses=list(statuses))
+    hide_secrets(reply, gate, everywhere=True)
+    assert len(reply.statuses) == MOST_LOOKED_AT
+    assert {status.diagnostic_text.partition(" ")[2] for status in reply.statuses} == {"***"}
+    results = [proto.BulkReadResult(tag_address="a", statuses=list(statuses[:40_000])) for _ in range(3)]
+    nested = proto.MxCommandReply(read_bulk=proto.BulkReadReply(results=results))
+    hide_secrets(nested, gate, everywhere=True)
+    assert [len(result.statuses) for result in nested.read_bulk.results] == [40_000, 50_000 - 3 - 40_000, 0]
+    hide_secrets(other := proto.MxCommandReply(statuses=statuses), gate)
+    assert len(other.statuses) == MOST_LOOKED_AT + 10
+
+
+@pytest.mark.parametrize("piece", ["x", "\\u0041", "%41", "&amp;", "\u5bc6", " "])
+def test_a_secret_of_many_megabytes_is_learnt_at_once(piece: str) -> None:
+    secret = Secret((piece * 4_000_000)[:4_000_000])
+    began = time.process_time()
+    gate = Gate([secret])
+    assert gate.hide(f"<<{secret.reveal()}>>") == "<<***>>"
+    assert time.process_time() - began < 8
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (r'{"a":"\u0022", "said":"x a\/b\u002Bc-long y"}', r'{"a":"\u0022", "said":"x *** y"}'),
+        ("100 % of C:\\new &amp; a%2Fb&#43;c-long, a/b", "100 % of C:\\new &amp; ***, a/b"),
+        (r"\ud83d\udd11a/b\x2bc-long\ud83d", r"\ud83d\udd11***\ud83d"),
+        (r"%61/b+c-lon\u0067%", "***%"),
+        ("nothing \\u00zz %zz &nosuch; here \\", "nothing \\u00zz %zz &nosuch; here \\"),
+    ],
+)
+def test_only_the_secret_is_taken_out_of_a_text_with_escapes(text: str, shown: str) -> None:
+    assert Gate([Secret("a/b+c-long")]).hide(text) == shown
+
+
+def test_escapes_are_looked_at_in_so_much_of_a_message_and_no_further() -> None:
+    gate, escaped = Gate([Secret("a/b+c-long")]), r"a/b\u002bc-long"
+    much = "%41" * LONGEST_ESCAPED
+    assert gate.hide(escaped + much) == "***" + much
+    assert gate.hide(much + "a/b+c-long") == much + "***"
+    assert gate.may_show(much + escaped)
+    reply = proto.MxCommandReply(session_id=escaped, diagnostic_message=much, correlation_id=escaped + "a/b+c-long")
+    hide_secrets(reply, gate, everywhere=True)
+    assert [reply.session_id, reply.correlation_id] in (["***", escaped + "***"], ["***", "******"])
+    assert "a/b+c-long" not in repr(reply)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +169,7 @@ def test_the_words_of_our_own_hints_stay_and_hide_nothing_else_beside_them() -> 
         assert "s3cr3t" not in redact(text)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("secret", "text", "shown"),
     [
         ("e", "the e of we, e.g. (e) 'e' e", "the *** of we, ***.g. (***) '***' ***"),

@@ -12,11 +12,11 @@ import pytest
 
 from mxgateway import Gate, Secret
 from mxgateway.errors import CallSite, MxGatewayError, map_fault
-from mxgateway.faults import PeerFault, RpcStatus, TransportFault
-from mxgateway.gate import LONGEST_TEXT
-from mxgateway.transport.reply_headers import Headers
-from mxgateway.transport.reply_status import check_response, check_status
-from mxgateway_cli.text import clean, json_text, pass_through, shown
+from mxgateway.errors.faults import PeerFault, RpcStatus, TransportFault
+from mxgateway.errors.redaction import LONGEST_TEXT
+from mxgateway.transport.http2.reply_headers import Headers
+from mxgateway.transport.streams.reply_status import check_response, check_status
+from mxgateway_cli.terminal.text import clean, json_text, pass_through, shown
 from tests.secrets.awkward import KEYS, PASSWORDS, forms
 from tests.wire.profiles import FUZZ_SECONDS
 

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -189,7 +190,7 @@ async def test_no_api_key_shows_on_any_way_out(monkeypatch: pytest.MonkeyPatch) 
     leaks = []
     for key in KEYS:
         tracer, vault = Told(), Vault(key, "")
-        monkeypatch.setattr("mxgateway.simulator.auth.Authenticator.authenticate", lambda *_: SIMULATED)
+        monkeypatch.setattr("mxgateway.simulator.server.keys.Authenticator.authenticate", lambda *_: SIMULATED)
         with Everything() as log:
             async with SimulatedGateway(api_keys=[SIMULATED]) as gateway:
                 connecting = GatewayClient.connect(
@@ -273,7 +274,7 @@ WRONG: dict[str, Callable[[], dict[str, Any]]] = {
     "a key that is bytes": lambda: {"api_key": KEY.encode()},
     "a key that is a list": lambda: {"api_key": [KEY]},
     "a key that is a dict": lambda: {"api_key": {"key": KEY}},
-    "a key that is a function": lambda: {"api_key": lambda: KEY},
+    "a function beside what is wrong": lambda: {"api_key": lambda: KEY, "connect_timeout": -1},
     "a key that is a number": lambda: {"api_key": 123},
     "a key with a line feed": lambda: {"api_key": KEY + "\nx"},
     "metadata that repeats the key": lambda: {"api_key": KEY, "metadata": (("x-key", KEY + "\n"),)},
@@ -296,11 +297,18 @@ def told(error: BaseException) -> str:
 
 @pytest.mark.parametrize(
     "given",
-    [KEY.encode(), bytearray(KEY.encode()), [KEY], (KEY,), {KEY: KEY}, Secret(KEY), 123, None],
+    [KEY.encode(), bytearray(KEY.encode()), {KEY: KEY}, Secret(KEY), 123, None],
     ids=lambda given: type(given).__name__,
 )
 async def test_an_endpoint_of_another_type_is_refused_and_shows_in_no_frame(given: Any) -> None:
     with pytest.raises(MxGatewayInvalidRequestError, match=f"{type(given).__name__}, not a str") as caught:
+        await GatewayClient.connect(given, api_key=KEY)
+    assert MARK not in told(caught.value)
+
+
+@pytest.mark.parametrize("given", [[KEY], (KEY,), [KEY, "localhost:1"], ["localhost:1", KEY.encode()], [123, KEY], []])
+async def test_endpoints_of_another_form_are_refused_and_show_in_no_frame(given: Any) -> None:
+    with pytest.raises(MxGatewayInvalidRequestError, match="malformed") as caught:
         await GatewayClient.connect(given, api_key=KEY)
     assert MARK not in told(caught.value)
 
@@ -340,11 +348,52 @@ def test_what_is_no_text_is_no_key_and_says_so_cleanly(given: Any) -> None:
     assert repr(Secret(given)) == "Secret('***')"
 
 
+REFUSED: dict[str, Any] = {
+    "a surrogate": MARK + "\ud800",
+    "a set": {MARK},
+    "a list in a list": [[MARK]],
+    "several types": [MARK, 5],
+    "a list with a surrogate": [MARK, MARK + "\ud800"],
+    "a message with a surrogate": proto.MxValue(string_value=MARK + "\ud800"),
+    "a size": MARK * 200,
+}
+
+
+@pytest.mark.parametrize("given", REFUSED.values(), ids=REFUSED.keys())
+async def test_a_value_that_is_refused_shows_in_no_frame(given: Any) -> None:
+    vault = Vault("", given)
+    text, now, users = proto.MxDataType.STRING, datetime.now(UTC), {"current_user_id": 1}
+    async with (
+        SimulatedGateway() as gateway,
+        GatewayClient.connect(gateway.endpoint, api_key=gateway.api_key, plaintext=True, max_send_bytes=1000) as client,
+        client.open_session() as session,
+    ):
+        writes: dict[str, Callable[[], Awaitable[Any]]] = {
+            "write": lambda: session.write(1, 2, vault.password),
+            "write2": lambda: session.write2(1, 2, vault.password, now),
+            "write_confirmed": lambda: session.write_confirmed(1, 2, vault.password),
+            "write_secured": lambda: session.write_secured(1, 2, vault.password, **users),
+            "write_secured2": lambda: session.write_secured2(1, 2, vault.password, now, **users),
+            "write_array_elements": lambda: session.write_array_elements(1, 2, text, 3, {0: vault.password}),
+            "write_bulk": lambda: session.write_bulk(1, [2], [vault.password]),
+            "write2_bulk": lambda: session.write2_bulk(1, [2], [vault.password], now),
+            "write_secured_bulk": lambda: session.write_secured_bulk(1, [2], [vault.password], **users),
+            "write_secured2_bulk": lambda: session.write_secured2_bulk(1, [2], [vault.password], now, **users),
+            "write_tags": lambda: session.write_tags({"TestChildObject.TestInt": vault.password}),
+            "write_tags of a type": lambda: session.write_tags({"A.B": vault.password}, data_type=text),
+            "an argument that does not exist": lambda: session.write(1, 2, vault.password, nonsense=vault.password),  # type: ignore[call-arg]
+        }
+        for name, write in writes.items():
+            with pytest.raises((MxGatewayError, TypeError)) as caught:
+                await write()
+            assert MARK not in told(caught.value), name
+
+
 @pytest.mark.parametrize("given", [MARK.encode(), [MARK], 123, None, MARK + "\0", MARK + "\ud800"])
 async def test_a_password_that_cannot_be_sent_shows_in_no_frame(given: Any) -> None:
     vault = Vault("", given)
     async with stage(SIMULATED, Told()) as (_, _, session):
-        for arguments in ((1, "operator"), ("x", "operator"), (1, 5), (1, "oper\ud800")):
+        for arguments in ((1, "operator"), ("x", "operator"), (1, 5), (1, "oper\ud800"), (1, MARK)):
             with pytest.raises(MxGatewayError) as caught:
                 await session.authenticate_user(*arguments, vault.password)  # type: ignore[arg-type]
             assert MARK not in told(caught.value)

@@ -12,8 +12,8 @@ import pytest
 from grpclib.const import Status
 
 from mxgateway import GatewayClient, MxGatewayError, MxGatewayMalformedReplyError, proto
-from mxgateway.gate import LONGEST_TEXT
-from mxgateway.logs import logger
+from mxgateway.errors.logs import logger
+from mxgateway.errors.redaction import LONGEST_TEXT
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from mxgateway.transport import channel as channels
 from tests.client.support import until
@@ -29,7 +29,7 @@ async def named(
     name: str, monkeypatch: pytest.MonkeyPatch, key: str = KEY
 ) -> AsyncIterator[tuple[SimulatedGateway, GatewayClient]]:
     """A gateway that names every session so, and takes any key."""
-    monkeypatch.setattr("mxgateway.simulator.auth.Authenticator.authenticate", lambda *_: SIMULATED)
+    monkeypatch.setattr("mxgateway.simulator.server.keys.Authenticator.authenticate", lambda *_: SIMULATED)
 
     def rename(reply: Any) -> Any:
         reply.session_id, reply.gateway_protocol_version = name, 9
@@ -68,7 +68,7 @@ async def test_a_session_id_forges_no_line_and_reaches_no_terminal_as_an_escape(
 async def test_a_session_is_not_named_by_the_api_key(monkeypatch: pytest.MonkeyPatch) -> None:
     with Everything() as log:
         async with named(f"session-{KEY}", monkeypatch) as (_gateway, client):
-            with pytest.raises(MxGatewayMalformedReplyError, match="names the session by the API key") as caught:
+            with pytest.raises(MxGatewayMalformedReplyError, match="has the API key in its session id") as caught:
                 await client.open_session()
     assert [where for where, text in ways_out(caught.value) if KEY in text or repr(KEY)[1:-1] in text] == []
     assert KEY not in log.text
@@ -77,7 +77,7 @@ async def test_a_session_is_not_named_by_the_api_key(monkeypatch: pytest.MonkeyP
 async def test_an_alarm_reference_in_the_log_is_one_clean_line_without_a_secret(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from mxgateway.simulator.calls import Call
+    from mxgateway.simulator.server.calls import Call
     from mxgateway.wire import encode
 
     caplog.set_level(logging.DEBUG)
@@ -116,7 +116,7 @@ async def test_each_client_knows_its_own_secrets_and_no_others() -> None:
 async def test_a_password_is_forgotten_a_while_after_its_call_and_with_its_client(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(channels, "HIDDEN_AFTERWARDS", 0.1)
+    monkeypatch.setattr(channels, "HIDE_AFTER_CALL", 0.1)
     async with stage(SIMULATED, Told()) as (gateway, client, session):
         gate = client._channel.gate
         gateway.hold("Invoke.AuthenticateUser")
@@ -129,11 +129,11 @@ async def test_a_password_is_forgotten_a_while_after_its_call_and_with_its_clien
             with pytest.raises(MxGatewayError):
                 await call
         await until(lambda: gate.hide("a-pass-word") == "a-pass-word")
-        monkeypatch.setattr(channels, "HIDDEN_AFTERWARDS", 60.0)
+        monkeypatch.setattr(channels, "HIDE_AFTER_CALL", 60.0)
         with pytest.raises(MxGatewayError):
             await session.authenticate_user(1, "operator", "another-word")
         assert gate.hide("another-word") == "***"
-        for number in range(channels.MOST_REMEMBERED):
+        for number in range(channels.MAX_REMEMBERED):
             with pytest.raises(MxGatewayError):
                 await session.authenticate_user(1, "operator", f"further-word-{number}")
         assert gate.hide("another-word further-word-0") == "another-word ***"

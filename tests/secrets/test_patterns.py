@@ -16,7 +16,7 @@ import pytest
 import mxgateway
 import mxgateway_cli
 from mxgateway import Gate, Secret, redact
-from mxgateway.gate import LONGEST_TEXT, one_line
+from mxgateway.errors.redaction import LONGEST_TEXT, one_line
 
 parser: Any = importlib.import_module("re._parser")
 compiler: Any = importlib.import_module("re._compiler")
@@ -173,6 +173,12 @@ UNITS = [
     "'\"",
     "@",
     "://",
+    "\\",
+    "\\u0041",
+    "%2541",
+    "&amp;",
+    "&a",
+    "a%",
 ]
 SECRETS = [Secret("e"), Secret("a://a"), Secret("mxgw_a_bbbbbbbb"), Secret("  "), Secret("x" * 9)]
 

@@ -7,7 +7,7 @@ import pytest
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions, SystemClock
-from mxgateway.simulator.event_faults import UNREADABLE, EventFaults
+from mxgateway.simulator.mxaccess.event_faults import UNREADABLE, EventFaults
 from mxgateway.wire import WireError, decode, encode
 from tests.simulator.peer import Peer, PeerSession, cancelled, ending, integer, ok, refused, take
 

@@ -96,7 +96,7 @@ async def test_the_body_of_the_block_may_fail() -> None:
 
 async def test_a_taken_port_is_an_error_that_names_it() -> None:
     async with SimulatedGateway() as gateway:
-        with pytest.raises(OSError, match=f"cannot listen at 127.0.0.1:{gateway.port}: [^:]+$"):
+        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{gateway.port}: [^:]+$"):
             async with SimulatedGateway(port=gateway.port):
                 pass
 

@@ -16,7 +16,8 @@ from mxgateway.simulator import (
     Template,
     small_plant,
 )
-from mxgateway.simulator.tags import LivePlant
+from mxgateway.simulator.plant.live_tags import LivePlant
+from tests.rows import each_row
 from tests.simulator.peer import Peer, PeerSession
 
 
@@ -36,7 +37,7 @@ def test_the_small_plant_has_what_its_users_rely_on() -> None:
     assert plant.area_of(plant.object_by_tag("Engine_001")) == ""
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "context", "found"),
     [
         ("TestChildObject.TestInt", "", "TestInt"),
@@ -76,9 +77,9 @@ def test_an_attribute_name_may_hold_dots() -> None:
 
 def test_a_plant_that_is_no_tree_of_unique_names_is_refused() -> None:
     area = Template("$Area", category=Category.AREA)
-    with pytest.raises(ValueError, match="twice"):
+    with pytest.raises(ValueError, match="not unique"):
         Plant([PlantObject(1, "A", area), PlantObject(2, "a", area)])
-    with pytest.raises(ValueError, match="twice"):
+    with pytest.raises(ValueError, match="not unique"):
         Plant([PlantObject(1, "A", area), PlantObject(1, "B", area)])
     with pytest.raises(ValueError, match="missing"):
         Plant([PlantObject(1, "A", area, 9)])

@@ -32,7 +32,7 @@ def test_the_names_are_there() -> None:
 
 def test_only_the_http2_module_uses_private_names_of_others() -> None:
     private = {}
-    for path in SOURCES.glob("*.py"):
+    for path in SOURCES.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if (
                 isinstance(node, ast.Attribute)

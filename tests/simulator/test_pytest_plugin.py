@@ -61,7 +61,7 @@ def test_the_simulator_needs_neither_the_client_nor_a_compiled_module() -> None:
     program = """
 import sys, mxgateway.simulator
 ours = {name for name in sys.modules if name.startswith("mxgateway.")}
-allowed = ("mxgateway.simulator", "mxgateway.wire", "mxgateway.generated", "mxgateway.event_loops", "mxgateway.files")
+allowed = ("mxgateway.simulator", "mxgateway.wire", "mxgateway.generated", "mxgateway.system")
 print(sorted(name for name in ours if not name.startswith(allowed)))
 print(sorted({"grpc", "google.protobuf", "pytest"} & set(sys.modules)))
 """

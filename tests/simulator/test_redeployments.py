@@ -8,8 +8,8 @@ import grpc
 import pytest
 
 from mxgateway.simulator import Attribute, ManualClock, PlantObject, SimulatedGateway, Template, generated_plant
-from mxgateway.simulator.alarms import AlarmSystem
-from mxgateway.simulator.tags import LivePlant
+from mxgateway.simulator.alarms.conditions import AlarmSystem
+from mxgateway.simulator.plant.live_tags import LivePlant
 from tests.simulator.peer import PATIENCE, Peer, PeerSession, cancelled, ok, take
 
 NEW = Template("$New", attributes=(Attribute(name="Value", value=7),))
@@ -39,7 +39,7 @@ async def test_an_object_that_is_not_there_is_neither_removed_nor_renamed(
 ) -> None:
     with pytest.raises(LookupError, match="Nobody"):
         gateway.deploy(**change)
-    with pytest.raises(ValueError, match="twice"):
+    with pytest.raises(ValueError, match="not unique"):
         gateway.deploy(rename={"Tank01": "TANK02"})
     assert [event.sequence for event in await take(peer.stream("WatchDeployEvents"), 1)] == [1]
 
@@ -73,7 +73,7 @@ async def test_a_page_token_dies_in_a_deployment_between_two_pages(gateway: Simu
         gateway.deploy(remove=["TestMachine_006"] if method == "DiscoverHierarchy" else [])
         failure = await peer.fails(method, page_size=1, page_token=token, **fields)
         assert failure.code() is grpc.StatusCode.INVALID_ARGUMENT
-        assert "start again from the first page" in failure.details()
+        assert "start again at the first page" in failure.details()
         assert (await peer.call(method, page_size=1, **fields)).next_page_token
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from mxgateway.simulator import ManualClock, SimulatedGateway, SimulatorOptions
+from mxgateway.simulator import ManualClock, SimulatedGateway, SimulatorOptions, SystemClock
 from tests.simulator.peer import CONTRACT, Peer, PeerSession, cancelled, take
 
 
@@ -109,3 +109,18 @@ async def test_replayed_events_are_the_same_bytes(
     await until(lambda: not events.is_attached)
     again = await session.attach(1)
     assert [event.SerializeToString(deterministic=True) for event in await take(again, 4)] == first[1:]
+
+
+async def test_a_clock_that_is_set_back_makes_no_hole_in_the_ring(until) -> None:
+    clock = SystemClock()
+    async with SimulatedGateway(clock=clock) as gateway, Peer(gateway.endpoint, gateway.api_key) as peer:
+        session = await peer.open()
+        stream = await session.attach()
+        await session.advise("TestChildObject.TestInt")
+        for value, seconds in enumerate((-3600, 3600, 0)):
+            gateway.set_tag("TestChildObject.TestInt", 100 + value)
+            clock.step(seconds)
+        await take(stream, 4)
+        await cancelled(stream)
+        await until(lambda: not gateway.sessions[session.session_id].events.is_attached)
+        assert await resumed(session, 1, 3) == [2, 3, 4]

@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway.status import explain_hresult, hresult_failed
+from tests.rows import each_row
 
 
 def signed(number: int) -> int:
     return number - 2**32 if number >= 2**31 else number
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("number", "name"),
     [
         (0x00000000, "S_OK"),
@@ -49,7 +50,7 @@ def test_an_invalid_argument_tells_what_mxaccess_means_by_it() -> None:
 
 def test_an_error_that_the_interface_defines_points_to_the_statuses() -> None:
     assert explain_hresult(-2147220992) == (
-        "0x80040200: failure that the interface itself defines (code 0x0200); see the statuses"
+        "0x80040200: failure defined by the interface itself (code 0x0200); see the statuses"
     )
 
 
@@ -68,7 +69,7 @@ def test_any_other_hresult_is_told_by_outcome_facility_and_code(number: int, tex
 
 @pytest.mark.parametrize("number", [2**32, -(2**31) - 1])
 def test_a_number_beyond_32_bits_is_no_hresult(number: int) -> None:
-    assert explain_hresult(number) == f"{number}, which is no HRESULT"
+    assert explain_hresult(number) == f"{number}, which is not an HRESULT"
 
 
 def test_an_hresult_fails_by_its_top_bit() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway.status import explain_quality, is_good, quality_kind
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("quality", "kind", "words"),
     [
         (192, "good", "good"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mxgateway import proto
 from mxgateway.status import explain_detail, explain_status, failures, is_failure
+from tests.rows import each_row
 
 C = proto.MxStatusCategory
 S = proto.MxStatusSource
@@ -19,7 +20,7 @@ S = proto.MxStatusSource
 NO_FAILURES = {"UNSPECIFIED", "OK", "PENDING", "WARNING"}
 
 
-@pytest.mark.parametrize("category", list(C), ids=lambda category: category.name)
+@each_row("category", list(C))
 def test_ok_pending_warning_and_an_unset_category_are_no_failure_and_all_others_are(category: C) -> None:
     assert is_failure(category) is (category.name not in NO_FAILURES)
 

@@ -35,7 +35,7 @@ TAGS: Final = tags_of(5)
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let sessions be opened without the stagger."""
-    monkeypatch.setattr("mxgateway.session_opener.OPENING_INTERVAL", 0.0)
+    monkeypatch.setattr("mxgateway.commands.session.opener.OPEN_INTERVAL", 0.0)
 
 
 @pytest.fixture
@@ -238,7 +238,7 @@ async def test_a_session_that_the_gateway_ends_is_not_said_to_be_closed_here(
 async def test_a_barrier_in_a_session_that_is_closed_says_so(gateway: SimulatedGateway, client: GatewayClient) -> None:
     session = await client.open_session()
     gateway.hold("Invoke.Advise")
-    waiting = asyncio.create_task(session.passage.barrier(TAGS[0]))
+    waiting = asyncio.create_task(session.event_barrier.wait(TAGS[0]))
     await until(lambda: "ADVISE" in kinds(gateway))
     (marker,) = [reader for reader in session.pump._readers.present if type(reader).__name__ == "_Marker"]
     await session.close()

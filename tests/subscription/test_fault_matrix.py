@@ -13,7 +13,8 @@ from mxgateway import GapCause, Outcome, Overflow
 from mxgateway.simulator import SimulatedGateway
 from tests.client.support import until
 from tests.peers.fault_proxy import Direction, FaultProxy
-from tests.subscription.faults import FAULTS, LOADS, REBUILT, TAGS, Fault, World, under_way
+from tests.subscription.fault_world import LOADS, REBUILT, TAGS, Fault, World
+from tests.subscription.faults import FAULTS, under_way
 from tests.subscription.rig import account, check_books
 
 POLICIES: Final[dict[Overflow, dict[str, Any]]] = {
@@ -42,7 +43,7 @@ NO_FAULTS: Final = {
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let sessions be opened without the stagger."""
-    monkeypatch.setattr("mxgateway.session_opener.OPENING_INTERVAL", 0.0)
+    monkeypatch.setattr("mxgateway.commands.session.opener.OPEN_INTERVAL", 0.0)
 
 
 @pytest.fixture(autouse=True)

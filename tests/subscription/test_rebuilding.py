@@ -22,7 +22,7 @@ TAGS: Final = tags_of(5)
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let sessions be opened without the stagger."""
-    monkeypatch.setattr("mxgateway.session_opener.OPENING_INTERVAL", 0.0)
+    monkeypatch.setattr("mxgateway.commands.session.opener.OPEN_INTERVAL", 0.0)
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from mxgateway import (
 from mxgateway.events.recovery import GivingUp, Recovery, is_rejection, is_session_lost
 from mxgateway.simulator import SimulatedGateway
 from tests.client.support import connect, until
+from tests.rows import each_row
 from tests.subscription.rig import consumed, options, publish, quiet_plant, tags_of
 
 T = TypeVar("T")
@@ -253,7 +254,7 @@ def test_a_pause_can_be_cancelled() -> None:
     run(main)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("error", "lost"),
     [
         (MxGatewaySessionError("unknown", grpc_status=GrpcStatus.NOT_FOUND), True),
@@ -293,13 +294,13 @@ async def test_a_subscription_that_gives_up_fails_with_the_last_error_and_tries_
 async def test_a_worker_that_crashes_again_and_again_is_replaced_with_longer_and_longer_pauses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mxgateway.session_opener.OPENING_INTERVAL", 0.0)
+    monkeypatch.setattr("mxgateway.commands.session.opener.OPEN_INTERVAL", 0.0)
     pauses: list[float] = []
     whole = Recovery._delay
 
     def noted(self: Recovery, error: MxGatewayError) -> float:
         if self._what.startswith("the session"):
-            pauses.append(self._backoff.bound)
+            pauses.append(self._backoff.limit)
         return min(0.01, whole(self, error))
 
     monkeypatch.setattr(Recovery, "_delay", noted)

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 
 from mxgateway import GatewayClient, MxGatewayError, Subscription
+from mxgateway.options.tracing import CallInfo
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
-from mxgateway.tracing import CallInfo
 from tests.client.support import connect
 from tests.client.virtual_time import LoopClock, run
 from tests.subscription.rig import is_connected, quiet_plant, tags_of

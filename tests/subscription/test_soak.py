@@ -18,7 +18,8 @@ from mxgateway import Overflow
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.support import connect, until
 from tests.peers.fault_proxy import FaultProxy
-from tests.subscription.faults import CONTINUOUS, FAULTS, REBUILT, Fault, Load, World, noted
+from tests.subscription.fault_world import CONTINUOUS, REBUILT, Fault, Load, World
+from tests.subscription.faults import FAULTS, noted
 from tests.subscription.rig import account, check_books, consumed, options, quiet_plant, tags_of
 
 EVENTS: Final = int(os.environ.get("MXGATEWAY_SOAK_EVENTS", "8000"))
@@ -34,7 +35,7 @@ SEED: Final = int(os.environ.get("MXGATEWAY_SOAK_SEED", "1"))
 
 def test_a_subscription_survives_a_soak(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("ERROR")  # the long form would keep too many
-    monkeypatch.setattr("mxgateway.session_opener.OPENING_INTERVAL", 0.0)
+    monkeypatch.setattr("mxgateway.commands.session.opener.OPEN_INTERVAL", 0.0)
     monkeypatch.setattr("mxgateway.subscription.supervisor.TAKEN_BOUND", 0.5)
     asyncio.run(soak(random.Random(SEED)))
     assert [record.getMessage() for record in caplog.records] == []

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mxgateway import MxGatewayInvalidRequestError
-from mxgateway.subscription.transfer import Transfer
+from mxgateway.subscription.hand_over import Transfer
+from tests.rows import each_row
 
 TRANSFER = Transfer("session-1", 3, 4711, {"A.Füllstand": 7, "B": 8}, ("B", "A.Füllstand", "Refused"), ("B",))
 
@@ -25,7 +26,7 @@ def test_a_missing_field_is_named(name: str) -> None:
         Transfer.from_dict(state)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "value", "words"),
     [
         ("version", 2, "is of version 2, this client knows 1"),

@@ -65,7 +65,7 @@ def check_form(error: MxGatewayError) -> None:
     assert error.endpoint in error.message
     assert error.method
     assert error.hint
-    assert "defect" not in str(error), error.__cause__  # what the mapping says of an exception that it does not know
+    assert "report it" not in str(error), error.__cause__  # what the mapping says of an exception that it does not know
 
 
 # -- endings

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from mxgateway import proto
-from mxgateway.errors import MxGatewayError
-from mxgateway.methods import STREAM_EVENTS
-from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions
-from mxgateway.transport.pushed_stream import PushedStream
-from tests.peers.raw_peers import Http2Peer, grpc_message
-from tests.peers.sockets import PATIENCE
-from tests.transport.rig import event
+from hyperframe.frame import DataFrame
 
+from mxgateway import proto
+from mxgateway.calling.rpcs import STREAM_EVENTS
+from mxgateway.errors import (
+    MxGatewayError,
+)
+from mxgateway.transport.calls.method import CallOptions
+from mxgateway.transport.calls.pushed_stream import PushedStream
+from mxgateway.transport.channel import Channel
+from mxgateway.wire import decode
+from tests.peers.raw_peers import Http2Peer, Http2Server, grpc_message
+from tests.peers.sockets import PATIENCE
+from tests.transport.rig import channel_to, event
+
+BROKEN = grpc_message(b"\xff\xff\xff")
 Stream = PushedStream[proto.StreamEventsRequest, proto.MxEvent]
 
 
@@ -111,3 +118,20 @@ class Fed:
     def feed(self, data: bytes) -> None:
         """Let the socket bring bytes in one read."""
         self.protocol.data_received(data)  # type: ignore[attr-defined]
+
+
+def to_event(data: bytes) -> proto.MxEvent:
+    return decode(proto.MxEvent, data)
+
+
+def data(stream_id: int, *pieces: bytes) -> bytes:
+    """Return DATA frames."""
+    return b"".join(DataFrame(stream_id, piece).serialize() for piece in pieces)
+
+
+@contextlib.asynccontextmanager
+async def fed(**options: Any) -> AsyncIterator[tuple[Channel, Fed, Http2Peer]]:
+    """Give a channel whose connection the test feeds by hand, and the peer at its other end, which answers nothing."""
+    async with Http2Server(no_answer) as server, channel_to(server, **options) as channel:
+        await channel.ready()
+        yield channel, Fed(channel), server.peers[0]

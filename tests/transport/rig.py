@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from mxgateway import proto
-from mxgateway.methods import INVOKE, STREAM_EVENTS
+from mxgateway.calling.rpcs import INVOKE, STREAM_EVENTS
 from mxgateway.options import ClientOptions, Endpoint
-from mxgateway.transport.calls import unary
+from mxgateway.transport.calls.method import CallOptions
+from mxgateway.transport.calls.server_stream import ServerStream
+from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions
-from mxgateway.transport.server_stream import ServerStream
 from mxgateway.wire import encode
 from tests.peers.raw_peers import RawServer
 

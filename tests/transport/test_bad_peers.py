@@ -16,8 +16,10 @@ from mxgateway.errors import (
     MxGatewayTransportError,
     Phase,
 )
-from mxgateway.faults import NotHttp2Fault
+from mxgateway.errors.faults import NotHttp2Fault
+from tests.peers.certificates import ServerCertificate
 from tests.peers.raw_peers import (
+    HALF_GREETING,
     Http2Peer,
     Http2Server,
     RawServer,
@@ -47,7 +49,7 @@ async def refused(endpoint: str, error_class: type[MxGatewayError], phase: Phase
     assert str(error).isprintable()
     assert endpoint in error.message
     assert error.hint
-    assert "defect" not in str(error)
+    assert "report it" not in str(error)
     return error
 
 
@@ -64,26 +66,26 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_nothing_listens(host: str):
+async def test_nothing_listens(host: str) -> None:
     error = await refused(f"{host}:{free_port()}", MxGatewayTransportError, "connect")
-    assert "nothing listens" in error.message
+    assert "nothing is listening" in error.message
     assert causes(error)[-1] is ConnectionRefusedError
     assert (error.grpc_status, error.retryable) == (GrpcStatus.UNAVAILABLE, True)
 
 
-async def test_a_host_name_that_nobody_knows():
+async def test_a_host_name_that_nobody_knows() -> None:
     error = await refused("no-such-gateway.invalid:5000", MxGatewayTransportError, "resolve")
     assert "cannot be resolved" in error.message
     assert (error.grpc_status, error.retryable) == (GrpcStatus.UNAVAILABLE, True)
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".plant"])
-async def test_a_host_name_that_dns_cannot_carry(host: str):
+async def test_a_host_name_that_dns_cannot_carry(host: str) -> None:
     error = await refused(f"{host}:5000", MxGatewayTransportError, "resolve")
     assert "cannot be resolved" in error.message
 
 
-async def test_a_server_that_answers_in_http1():
+async def test_a_server_that_answers_in_http1() -> None:
     async with RawServer(http1) as server:
         error = await refused(server.endpoint, MxGatewayProtocolError, "http2")
         assert "HTTP/1" in error.message
@@ -92,7 +94,7 @@ async def test_a_server_that_answers_in_http1():
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plaintext", "TLS"])
-async def test_a_peer_that_accepts_and_stays_silent(tls: bool):
+async def test_a_peer_that_accepts_and_stays_silent(tls: bool) -> None:
     async with RawServer(silent) as server:
         error = await refused(
             server.endpoint, MxGatewayTimeoutError, "tls" if tls else "http2", connect_timeout=0.5, plaintext=not tls
@@ -103,20 +105,44 @@ async def test_a_peer_that_accepts_and_stays_silent(tls: bool):
 
 
 @drops_attempts
-async def test_a_peer_that_accepts_no_connection():
+async def test_a_peer_that_accepts_no_connection() -> None:
     with full_backlog() as address:
         error = await refused(f"127.0.0.1:{address[1]}", MxGatewayTimeoutError, "connect", connect_timeout=0.3)
         assert "within 0.3 s" in error.message
 
 
-async def test_a_peer_that_closes_at_once():
+@pytest.mark.parametrize("tls", [False, True], ids=["plaintext", "TLS"])
+async def test_a_peer_that_closes_without_a_byte_may_be_a_forwarder_whose_gateway_restarts(tls: bool) -> None:
     async with RawServer(closes_at_once) as server:
+        phase: Phase = "tls" if tls else "http2"
+        error = await refused(server.endpoint, MxGatewayTransportError, phase, plaintext=not tls)
+        assert (error.grpc_status, error.retryable) == (GrpcStatus.UNAVAILABLE, True)
+        assert tls or "closed the connection instead of answering" in error.message
+        await server.all_gone()
+
+
+async def test_a_peer_that_closes_after_the_tls_handshake_may_be_a_forwarder_as_well(
+    own_certificate: ServerCertificate,
+) -> None:
+    async with RawServer(closes_at_once, tls=own_certificate.context()) as server:
+        error = await refused(server.endpoint, MxGatewayTransportError, "http2", plaintext=False)
+        assert (error.grpc_status, error.retryable) == (GrpcStatus.UNAVAILABLE, True)
+        assert "maybe because it requires a client certificate" in error.message
+        await server.all_gone()
+
+
+async def test_a_peer_that_closes_in_the_middle_of_its_greeting_is_no_gateway() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65536)
+        writer.write(HALF_GREETING)
+
+    async with RawServer(script) as server:
         error = await refused(server.endpoint, MxGatewayProtocolError, "http2")
         assert "closed the connection instead of answering" in error.message
         await server.all_gone()
 
 
-async def test_a_peer_that_resets_at_once():
+async def test_a_peer_that_resets_at_once() -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.transport.abort()
@@ -130,25 +156,25 @@ async def test_a_peer_that_resets_at_once():
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        (b"SSH-2.0-OpenSSH_9.6\r\n", "does not begin like HTTP/2"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "its answer is not HTTP/2"),
         (b"\x15\x03\x03\x00\x02\x02\x46", "answered in TLS"),
-        (b"220 mail.plant ESMTP ready\r\n", "does not begin like HTTP/2"),
-        (bytes(range(256)) * 100, "does not begin like HTTP/2"),
-        (b"\0" * 9, "does not begin like HTTP/2"),
+        (b"220 mail.plant ESMTP ready\r\n", "its answer is not HTTP/2"),
+        (bytes(range(256)) * 100, "its answer is not HTTP/2"),
+        (b"\0" * 9, "its answer is not HTTP/2"),
         (b"\xff\xff\xff\x04\0\0\0\0\0", "a frame of 16777215 bytes"),
         (b"\0\0\x05\x04\0\0\0\0\0" + b"x" * 5, "broke HTTP/2"),
         (b"\0\0\x06\x04\0\0\0\0\0" + b"\0\x04\xff\xff\xff\xff", "broke HTTP/2"),
     ],
     ids=["ssh", "TLS alert", "smtp", "noise", "DATA", "endless", "odd SETTINGS", "window too large"],
 )
-async def test_a_peer_that_talks_something_else(answer: bytes, text: str):
+async def test_a_peer_that_talks_something_else(answer: bytes, text: str) -> None:
     async with RawServer(says(answer)) as server:
         error = await refused(server.endpoint, MxGatewayProtocolError, "http2")
         assert text in error.message
         await server.all_gone()
 
 
-async def test_a_greeting_that_comes_byte_by_byte_is_a_greeting():
+async def test_a_greeting_that_comes_byte_by_byte_is_a_greeting() -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for byte in b"\0\0\0\x04\0\0\0\0\0":
             writer.write(bytes([byte]))
@@ -162,7 +188,7 @@ async def test_a_greeting_that_comes_byte_by_byte_is_a_greeting():
         await server.all_gone()
 
 
-async def test_a_gateway_that_goes_away_right_after_the_greeting():
+async def test_a_gateway_that_goes_away_right_after_the_greeting() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.send_bytes(unknown_frame(0x7, 0, bytes(8) + b"shutting down").serialize())
 
@@ -182,7 +208,7 @@ async def test_a_gateway_that_goes_away_right_after_the_greeting():
 
 
 @pytest.mark.parametrize("script", [silent, closes_at_once, http1, says(b"noise" * 10)])
-async def test_cancelling_the_connection_leaves_nothing_behind(script: StreamScript):
+async def test_cancelling_the_connection_leaves_nothing_behind(script: StreamScript) -> None:
     started = asyncio.Event()
 
     async def announced(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -205,7 +231,7 @@ async def connect(endpoint: str) -> None:
 @pytest.mark.parametrize(
     "endpoint", ["localhost", "localhost:", ":5000", "localhost:0", "ftp://localhost:5000", "a b:5000", ""]
 )
-async def test_a_malformed_endpoint_is_refused_before_anything_is_sent(endpoint: str):
+async def test_a_malformed_endpoint_is_refused_before_anything_is_sent(endpoint: str) -> None:
     with pytest.raises(MxGatewayInvalidRequestError, match="is malformed") as caught:
         await GatewayClient.connect(endpoint, plaintext=True)
     assert isinstance(caught.value, ValueError)
@@ -215,6 +241,6 @@ async def test_a_malformed_endpoint_is_refused_before_anything_is_sent(endpoint:
 @pytest.mark.parametrize(
     ("endpoint", "plaintext"), [("http://localhost:5000", False), ("https://localhost:5000", True)]
 )
-async def test_a_scheme_that_contradicts_the_options_is_refused(endpoint: str, plaintext: bool):
+async def test_a_scheme_that_contradicts_the_options_is_refused(endpoint: str, plaintext: bool) -> None:
     with pytest.raises(MxGatewayInvalidRequestError, match="the options ask for"):
         await GatewayClient.connect(endpoint, plaintext=plaintext)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 CANCEL = 0x8
 
 
-async def test_cancelling_a_unary_call_resets_its_stream_and_the_connection_lives_on():
+async def test_cancelling_a_unary_call_resets_its_stream_and_the_connection_lives_on() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.request()
         arrived.set()
@@ -33,7 +33,7 @@ async def test_cancelling_a_unary_call_resets_its_stream_and_the_connection_live
         assert server.connections == 1
 
 
-async def test_a_users_own_timeout_comes_out_as_it_is():
+async def test_a_users_own_timeout_comes_out_as_it_is() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.request()
         await peer.serve(REPLY)
@@ -51,7 +51,7 @@ async def test_a_users_own_timeout_comes_out_as_it_is():
 
 
 @pytest.mark.parametrize("read_first", [False, True], ids=["before the first message", "after the first message"])
-async def test_closing_a_stream_resets_it_before_the_close_returns(read_first: bool):
+async def test_closing_a_stream_resets_it_before_the_close_returns(read_first: bool) -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         await peer.send(peer.headers(request.stream_id), DataFrame(request.stream_id, grpc_message(event(1))))
@@ -71,7 +71,7 @@ async def test_closing_a_stream_resets_it_before_the_close_returns(read_first: b
         assert server.connections == 1
 
 
-async def test_closing_a_stream_frees_the_task_that_waits_for_its_next_message():
+async def test_closing_a_stream_frees_the_task_that_waits_for_its_next_message() -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         await peer.send(peer.headers(request.stream_id))
@@ -86,7 +86,7 @@ async def test_closing_a_stream_frees_the_task_that_waits_for_its_next_message()
         assert await waiting == []
 
 
-async def test_a_stream_that_is_closed_while_it_waits_for_its_turn_ends_without_a_trace():
+async def test_a_stream_that_is_closed_while_it_waits_for_its_turn_ends_without_a_trace() -> None:
     async def script(peer: Http2Peer) -> None:
         occupying = await peer.request()
         await closed.wait()
@@ -107,7 +107,7 @@ async def test_a_stream_that_is_closed_while_it_waits_for_its_turn_ends_without_
         assert (await invoke(channel)).diagnostic_message == "answered"
 
 
-async def test_closing_a_stream_that_waits_for_its_turn_frees_its_reader_at_once_and_sends_nothing():
+async def test_closing_a_stream_that_waits_for_its_turn_frees_its_reader_at_once_and_sends_nothing() -> None:
     async def script(peer: Http2Peer) -> None:
         occupying = await peer.request()
         await closed.wait()
@@ -133,7 +133,7 @@ async def test_closing_a_stream_that_waits_for_its_turn_frees_its_reader_at_once
         assert channel.stats().calls_cancelled == 1
 
 
-async def test_a_second_reader_is_refused_also_while_the_stream_is_being_opened():
+async def test_a_second_reader_is_refused_also_while_the_stream_is_being_opened() -> None:
     async def script(peer: Http2Peer) -> None:
         occupying = await peer.request()
         await refused.wait()
@@ -148,7 +148,7 @@ async def test_a_second_reader_is_refused_also_while_the_stream_is_being_opened(
         reading = asyncio.create_task(call.messages())
         await asyncio.sleep(0)
         for second in (call.messages, call.open):
-            with pytest.raises(MxGatewayInvalidRequestError, match="another task reads this stream already"):
+            with pytest.raises(MxGatewayInvalidRequestError, match="another task is already reading this stream"):
                 await second()
         refused.set()
         assert len(await reading) == 1
@@ -157,7 +157,7 @@ async def test_a_second_reader_is_refused_also_while_the_stream_is_being_opened(
         assert len(server.peers[0].requests) == 2
 
 
-async def test_a_read_that_is_cancelled_while_the_stream_waits_for_its_turn_can_be_repeated():
+async def test_a_read_that_is_cancelled_while_the_stream_waits_for_its_turn_can_be_repeated() -> None:
     async def script(peer: Http2Peer) -> None:
         occupying = await peer.request()
         await cancelled.wait()
@@ -181,7 +181,7 @@ async def test_a_read_that_is_cancelled_while_the_stream_waits_for_its_turn_can_
         assert len(server.peers[0].requests) == 2
 
 
-async def test_a_stream_that_was_never_read_sends_nothing():
+async def test_a_stream_that_was_never_read_sends_nothing() -> None:
     async def script(peer: Http2Peer) -> None:
         assert (await peer.request()).stream_id == 1
         await peer.send(peer.headers(1), DataFrame(1, grpc_message(REPLY)), peer.trailers(1))
@@ -193,7 +193,7 @@ async def test_a_stream_that_was_never_read_sends_nothing():
         await invoke(channel)
 
 
-async def test_a_reader_can_wait_for_a_message_with_a_bound_of_its_own_and_read_on():
+async def test_a_reader_can_wait_for_a_message_with_a_bound_of_its_own_and_read_on() -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         await peer.send(peer.headers(request.stream_id))
@@ -209,7 +209,7 @@ async def test_a_reader_can_wait_for_a_message_with_a_bound_of_its_own_and_read_
         assert (await anext(call)).worker_sequence == 7
 
 
-async def test_closing_the_channel_frees_every_call_that_waits():
+async def test_closing_the_channel_frees_every_call_that_waits() -> None:
     async def script(peer: Http2Peer) -> None:
         for _ in range(2):
             await peer.request()
@@ -231,7 +231,7 @@ async def test_closing_the_channel_frees_every_call_that_waits():
             await invoke(channel)
 
 
-async def test_closing_the_channel_frees_a_call_that_waits_for_the_connection():
+async def test_closing_the_channel_frees_a_call_that_waits_for_the_connection() -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connected.set()
         await silent(reader, writer)

@@ -20,21 +20,21 @@ async def serve(peer: Http2Peer) -> None:
     await peer.serve(REPLY)
 
 
-async def test_calls_that_begin_together_share_one_connection():
+async def test_calls_that_begin_together_share_one_connection() -> None:
     async with Http2Server(serve) as server, channel_to(server) as channel:
         await asyncio.gather(*[invoke(channel) for _ in range(50)])
         assert server.connections == 1
 
 
 @pytest.mark.parametrize("certificate", [None, self_signed()], ids=["plaintext", "TLS"])
-async def test_small_writes_are_sent_at_once(certificate: ServerCertificate | None):
+async def test_small_writes_are_sent_at_once(certificate: ServerCertificate | None) -> None:
     tls = certificate.context() if certificate else None
     async with Http2Server(serve, tls=tls) as server, channel_to(server, plaintext=tls is None) as channel:
         transport = (await channel.ready())._transport
         assert transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-async def test_cancelling_the_first_caller_leaves_the_connection_to_the_others():
+async def test_cancelling_the_first_caller_leaves_the_connection_to_the_others() -> None:
     async with Http2Server(serve) as server, channel_to(server) as channel:
         first, second = (asyncio.create_task(invoke(channel)) for _ in range(2))
         await asyncio.sleep(0)
@@ -44,7 +44,7 @@ async def test_cancelling_the_first_caller_leaves_the_connection_to_the_others()
         assert server.connections == 1
 
 
-async def test_a_connection_that_was_lost_is_replaced_by_the_next_call():
+async def test_a_connection_that_was_lost_is_replaced_by_the_next_call() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.reply(await peer.request(), REPLY)
         peer.writer.close()
@@ -56,7 +56,7 @@ async def test_a_connection_that_was_lost_is_replaced_by_the_next_call():
             assert server.connections == expected
 
 
-async def test_a_connection_that_is_lost_fails_its_calls_as_worth_another_try():
+async def test_a_connection_that_is_lost_fails_its_calls_as_worth_another_try() -> None:
     async def script(peer: Http2Peer) -> None:
         if len(server.peers) > 1:
             await peer.serve(REPLY)
@@ -70,7 +70,7 @@ async def test_a_connection_that_is_lost_fails_its_calls_as_worth_another_try():
         assert (await invoke(channel)).diagnostic_message == "answered"
 
 
-async def test_a_connection_that_has_used_up_its_stream_ids_is_replaced_and_finishes_its_calls():
+async def test_a_connection_that_has_used_up_its_stream_ids_is_replaced_and_finishes_its_calls() -> None:
     async def script(peer: Http2Peer) -> None:
         if len(server.peers) > 1:
             await peer.serve(REPLY)
@@ -92,7 +92,7 @@ async def test_a_connection_that_has_used_up_its_stream_ids_is_replaced_and_fini
         await connection.lost.wait()
 
 
-async def test_each_caller_of_a_failed_connection_attempt_gets_an_error_of_its_own():
+async def test_each_caller_of_a_failed_connection_attempt_gets_an_error_of_its_own() -> None:
     async with RawServer(silent) as server, channel_to(server, connect_timeout=0.3) as channel:
         errors = await asyncio.gather(*[invoke(channel) for _ in range(3)], return_exceptions=True)
         assert all(isinstance(error, MxGatewayTimeoutError) for error in errors)
@@ -101,7 +101,7 @@ async def test_each_caller_of_a_failed_connection_attempt_gets_an_error_of_its_o
         assert server.connections == 1
 
 
-async def test_a_connection_that_takes_too_long_names_the_bound_of_the_connection():
+async def test_a_connection_that_takes_too_long_names_the_bound_of_the_connection() -> None:
     async with RawServer(silent) as server, channel_to(server, connect_timeout=0.3) as channel:
         with pytest.raises(MxGatewayTimeoutError, match=r"no connection to .* within 0\.3 s") as caught:
             await invoke(channel, timeout=20.0)
@@ -110,7 +110,7 @@ async def test_a_connection_that_takes_too_long_names_the_bound_of_the_connectio
             await invoke(channel, timeout=0.01)
 
 
-async def test_a_call_of_a_closed_channel_is_refused():
+async def test_a_call_of_a_closed_channel_is_refused() -> None:
     async with Http2Server(serve) as server, channel_to(server) as channel:
         await invoke(channel)
         await channel.aclose()
@@ -120,7 +120,7 @@ async def test_a_call_of_a_closed_channel_is_refused():
             assert caught.value.retryable is False
 
 
-async def test_a_request_that_cannot_be_encoded_is_refused_before_anything_is_sent():
+async def test_a_request_that_cannot_be_encoded_is_refused_before_anything_is_sent() -> None:
     async with Http2Server(serve) as server, channel_to(server) as channel:
         for call in (
             invoke(channel, 5),
@@ -132,7 +132,7 @@ async def test_a_request_that_cannot_be_encoded_is_refused_before_anything_is_se
         assert server.connections == 0
 
 
-async def test_closing_says_goaway_and_may_be_repeated():
+async def test_closing_says_goaway_and_may_be_repeated() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.reply(await peer.request(), REPLY)
         await peer.until_gone()
@@ -147,7 +147,7 @@ async def test_closing_says_goaway_and_may_be_repeated():
         assert said[-1] == "GoAwayFrame"
 
 
-async def test_closing_does_not_wait_for_a_peer_that_takes_nothing():
+async def test_closing_does_not_wait_for_a_peer_that_takes_nothing() -> None:
     async def stuck(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = Http2Peer(reader, writer)
         await peer.greet({SettingsFrame.INITIAL_WINDOW_SIZE: 2**31 - 1})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mxgateway import methods
+from mxgateway.calling import rpcs as methods
 from mxgateway.errors import MxGatewayTransportError
 from mxgateway.options import ClientOptions, Endpoint, RetryOptions
 from mxgateway.transport.channel import Channel

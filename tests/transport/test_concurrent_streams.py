@@ -15,7 +15,7 @@ def limit(streams: int) -> dict[int, int]:
     return {SettingsFrame.MAX_CONCURRENT_STREAMS: streams}
 
 
-async def test_calls_above_the_limit_wait_for_their_turn():
+async def test_calls_above_the_limit_wait_for_their_turn() -> None:
     async def script(peer: Http2Peer) -> None:
         open_requests = [await peer.request() for _ in range(3)]
         for _ in range(17):
@@ -31,7 +31,7 @@ async def test_calls_above_the_limit_wait_for_their_turn():
         assert server.peers[0].most_concurrent == 3
 
 
-async def test_a_higher_limit_lets_waiting_calls_go_at_once():
+async def test_a_higher_limit_lets_waiting_calls_go_at_once() -> None:
     async def script(peer: Http2Peer) -> None:
         requests = [await peer.request()]
         await peer.send(SettingsFrame(0, settings=limit(5)))
@@ -44,7 +44,7 @@ async def test_a_higher_limit_lets_waiting_calls_go_at_once():
         assert server.peers[0].most_concurrent == 5
 
 
-async def test_the_turn_of_a_call_that_is_cancelled_goes_to_the_next():
+async def test_the_turn_of_a_call_that_is_cancelled_goes_to_the_next() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.serve(REPLY)
 
@@ -64,7 +64,7 @@ async def test_the_turn_of_a_call_that_is_cancelled_goes_to_the_next():
         assert len(server.peers[0].requests) == 2
 
 
-async def test_the_turn_of_a_call_that_is_cancelled_while_the_transport_is_full_goes_to_the_next():
+async def test_the_turn_of_a_call_that_is_cancelled_while_the_transport_is_full_goes_to_the_next() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.serve(REPLY)
 
@@ -88,7 +88,7 @@ async def test_the_turn_of_a_call_that_is_cancelled_while_the_transport_is_full_
         assert len(server.peers[0].requests) == 2
 
 
-async def test_a_call_that_is_cancelled_while_it_waits_is_never_sent():
+async def test_a_call_that_is_cancelled_while_it_waits_is_never_sent() -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         await cancelled.wait()
@@ -109,7 +109,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_is_never_sent():
         assert not any(b"never" in request.body for request in server.peers[0].requests)
 
 
-async def test_calls_that_wait_are_served_in_the_order_in_which_they_came():
+async def test_calls_that_wait_are_served_in_the_order_in_which_they_came() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.serve(REPLY)
 
@@ -128,7 +128,7 @@ async def test_calls_that_wait_are_served_in_the_order_in_which_they_came():
         assert [b"patient" in body for body in bodies[:3]] == [False, True, False]
 
 
-async def test_a_lower_limit_holds_back_new_calls_until_enough_have_ended():
+async def test_a_lower_limit_holds_back_new_calls_until_enough_have_ended() -> None:
     lowered = asyncio.Event()
 
     async def script(peer: Http2Peer) -> None:

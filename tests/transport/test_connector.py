@@ -1,4 +1,4 @@
-"""Of a host's addresses the first one that answers is taken; the others are given up without a trace."""
+"""Of a host's addresses the first one that greets is taken; the others are given up without a trace."""
 
 import asyncio
 import itertools
@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from mxgateway import GatewayClient, TlsOptions
-from mxgateway.faults import NotHttp2Fault
-from mxgateway.transport import connector, happy_eyeballs
-from mxgateway.transport.happy_eyeballs import connect_first
-from mxgateway.transport.resolver import interleave
+from mxgateway.errors.faults import UnansweredFault
+from mxgateway.transport.connecting import attempt, happy_eyeballs
+from mxgateway.transport.connecting.resolver import Address, interleave
 from tests.peers.certificates import ServerCertificate
 from tests.peers.connect_proxy import ConnectProxy
 from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, drops_attempts, full_backlog, silent
@@ -23,6 +22,11 @@ pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 V4, V6 = socket.AF_INET, socket.AF_INET6
 
 
+async def connect_first(addresses: list[Address]) -> socket.socket:
+    """Race for a connected socket."""
+    return await happy_eyeballs.connect_first(addresses, happy_eyeballs.open_socket, socket.socket.close)
+
+
 def closed_port() -> tuple[str, int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -30,14 +34,14 @@ def closed_port() -> tuple[str, int]:
         return address
 
 
-def test_the_families_take_turns_and_the_resolvers_first_one_begins():
+def test_the_families_take_turns_and_the_resolvers_first_one_begins() -> None:
     addresses = [(V6, "a"), (V6, "b"), (V6, "c"), (V4, "d"), (V4, "e")]
     assert interleave(addresses) == [(V6, "a"), (V4, "d"), (V6, "b"), (V4, "e"), (V6, "c")]
     assert interleave(reversed(addresses)) == [(V4, "e"), (V6, "c"), (V4, "d"), (V6, "b"), (V6, "a")]
     assert interleave([]) == []
 
 
-async def test_an_address_that_refuses_makes_room_for_the_next_at_once(monkeypatch: pytest.MonkeyPatch):
+async def test_an_address_that_refuses_makes_room_for_the_next_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 3600.0)
     async with RawServer(silent) as server:
         sock = await connect_first([(V4, closed_port()), (V4, closed_port()), (V4, ("127.0.0.1", server.port))])
@@ -47,7 +51,7 @@ async def test_an_address_that_refuses_makes_room_for_the_next_at_once(monkeypat
 
 
 @drops_attempts
-async def test_an_address_that_does_not_answer_does_not_hold_back_the_next():
+async def test_an_address_that_does_not_answer_does_not_hold_back_the_next() -> None:
     async with RawServer(silent) as server:
         with full_backlog() as nowhere:
             sock = await connect_first([(V4, nowhere), (V4, ("127.0.0.1", server.port))])
@@ -56,7 +60,7 @@ async def test_an_address_that_does_not_answer_does_not_hold_back_the_next():
         await server.all_gone()
 
 
-async def test_when_no_address_answers_the_first_ones_failure_is_told():
+async def test_when_no_address_answers_the_first_ones_failure_is_told() -> None:
     with pytest.raises(ConnectionRefusedError):
         await connect_first([(V4, closed_port()), (V4, ("256.0.0.1", 1))])
     with pytest.raises(OSError, match="no address"):
@@ -64,7 +68,7 @@ async def test_when_no_address_answers_the_first_ones_failure_is_told():
 
 
 @drops_attempts
-async def test_cancelling_gives_up_every_attempt():
+async def test_cancelling_gives_up_every_attempt() -> None:
     with full_backlog() as nowhere:
         connecting = asyncio.create_task(connect_first([(V4, nowhere), (V4, nowhere)]))
         await asyncio.sleep(0)
@@ -73,20 +77,22 @@ async def test_cancelling_gives_up_every_attempt():
             await connecting
 
 
-async def test_a_second_cancellation_while_the_losers_are_given_up_closes_the_winner(monkeypatch: pytest.MonkeyPatch):
-    async def interrupted(attempts: list[Any]) -> None:
-        await give_up(attempts)
+async def test_a_second_cancellation_while_the_losers_are_given_up_closes_the_winner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def interrupted(attempts: list[Any], close: Any) -> None:
+        await give_up(attempts, close)
         raise asyncio.CancelledError
 
-    give_up = happy_eyeballs._give_up
-    monkeypatch.setattr(happy_eyeballs, "_give_up", interrupted)
+    give_up = happy_eyeballs._abandon
+    monkeypatch.setattr(happy_eyeballs, "_abandon", interrupted)
     async with RawServer(silent) as server:
         with pytest.raises(asyncio.CancelledError):
             await connect_first([(V4, ("127.0.0.1", server.port))])
         await server.all_gone()
 
 
-async def test_of_two_addresses_that_answer_at_once_one_is_kept(monkeypatch: pytest.MonkeyPatch):
+async def test_of_two_addresses_that_answer_at_once_one_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 0.0)
     async with RawServer(silent) as one, RawServer(silent) as other:
         sock = await connect_first([(V4, ("127.0.0.1", one.port)), (V4, ("127.0.0.1", other.port))])
@@ -96,7 +102,7 @@ async def test_of_two_addresses_that_answer_at_once_one_is_kept(monkeypatch: pyt
         await other.all_gone()
 
 
-async def test_a_fault_that_is_none_of_the_system_leaves_no_socket_behind(monkeypatch: pytest.MonkeyPatch):
+async def test_a_fault_that_is_none_of_the_system_leaves_no_socket_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     async with RawServer(silent) as server:
         good, bad = ("127.0.0.1", server.port), None
         sock = await connect_first([(V4, bad), (V4, good)])
@@ -106,7 +112,7 @@ async def test_a_fault_that_is_none_of_the_system_leaves_no_socket_behind(monkey
         await connect_first([(V4, bad)])
 
 
-async def test_small_messages_leave_at_once():
+async def test_small_messages_leave_at_once() -> None:
     async with RawServer(silent) as server:
         sock = await connect_first([(V4, ("127.0.0.1", server.port))])
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -133,7 +139,7 @@ async def suspension_points(make: Callable[[], Awaitable[None]]) -> int:
 @pytest.mark.parametrize("way", ["plaintext", "TLS", "TLS and a file", "a proxy", "a proxy and TLS"])
 async def test_a_connection_that_is_given_up_at_any_moment_leaves_nothing_behind(
     way: str, own_certificate: ServerCertificate, tmp_path: Path
-):
+) -> None:
     async def connect() -> None:
         async with GatewayClient.connect(f"localhost:{server.port}", **options):
             pass
@@ -155,8 +161,8 @@ async def test_a_connection_that_is_given_up_at_any_moment_leaves_nothing_behind
         await proxy.all_gone()
 
 
-async def test_a_connection_that_is_lost_in_the_moment_of_its_handing_over_is_lost_to_who_has_it_then():
-    class Lost(connector.GatewayProtocol):
+async def test_a_connection_that_is_lost_in_the_moment_of_its_handing_over_is_lost_to_who_has_it_then() -> None:
+    class Lost(attempt.GatewayProtocol):
         def __init__(self) -> None:
             self.told: list[BaseException | None] = []
 
@@ -172,10 +178,10 @@ async def test_a_connection_that_is_lost_in_the_moment_of_its_handing_over_is_lo
 
         pause_reading = resume_reading = lambda self: None
 
-    gate, protocol, fault = connector._Gate(), Lost(), ConnectionResetError()
+    gate, protocol, fault = attempt._Gate(), Lost(), ConnectionResetError()
     gate.connection_made(Transport())
     gate.open(protocol)
     gate.connection_lost(fault)
     assert protocol.told == [fault]
-    with pytest.raises(NotHttp2Fault, match="right after the TLS handshake"):
+    with pytest.raises(UnansweredFault, match="right after the TLS handshake"):
         gate.open(protocol)

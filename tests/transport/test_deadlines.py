@@ -6,8 +6,9 @@ import pytest
 
 from mxgateway import proto
 from mxgateway.errors import GrpcStatus, MxGatewayTimeoutError
-from mxgateway.transport.request_headers import encode_timeout
+from mxgateway.transport.http2.request_headers import encode_timeout
 from tests.peers.raw_peers import Http2Peer, Http2Server
+from tests.rows import each_row
 from tests.transport.rig import REPLY, channel_to, invoke, stream
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
@@ -23,7 +24,7 @@ def told(value: bytes | None) -> float:
     return int(digits) * _UNITS[unit]
 
 
-async def test_the_gateway_is_told_what_is_left_of_the_bound():
+async def test_the_gateway_is_told_what_is_left_of_the_bound() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.serve(REPLY)
 
@@ -37,16 +38,16 @@ async def test_the_gateway_is_told_what_is_left_of_the_bound():
         assert headers[2].header(b"grpc-timeout") is None
 
 
-@pytest.mark.parametrize("seconds", [1e-9, 0.0004, 0.0123456, 0.999, 1.0001, 30.0, 59.99, 86_399.5, 1e6, 1e9, 3e11])
-def test_a_bound_is_told_exactly_enough_and_never_shortened(seconds: float):
+@each_row("seconds", [1e-9, 0.0004, 0.0123456, 0.999, 1.0001, 30.0, 59.99, 86_399.5, 1e6, 1e9, 3e11])
+def test_a_bound_is_told_exactly_enough_and_never_shortened(seconds: float) -> None:
     assert seconds * (1 - 1e-12) <= told(encode_timeout(seconds)) <= seconds * 1.01 + 1e-6
 
 
-def test_a_bound_beyond_what_the_header_can_carry_is_not_told():
+def test_a_bound_beyond_what_the_header_can_carry_is_not_told() -> None:
     assert encode_timeout(1e12) == b""
 
 
-async def test_a_bound_that_runs_out_here_names_itself_and_resets_the_stream():
+async def test_a_bound_that_runs_out_here_names_itself_and_resets_the_stream() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.request()
         await peer.until(lambda: bool(peer.resets))
@@ -65,7 +66,7 @@ async def test_a_bound_that_runs_out_here_names_itself_and_resets_the_stream():
         assert (await invoke(channel)).diagnostic_message == "answered"
 
 
-async def test_a_bound_that_runs_out_at_the_gateway_is_the_same_class():
+async def test_a_bound_that_runs_out_at_the_gateway_is_the_same_class() -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         await peer.send(
@@ -78,7 +79,7 @@ async def test_a_bound_that_runs_out_at_the_gateway_is_the_same_class():
         assert caught.value.grpc_status is GrpcStatus.DEADLINE_EXCEEDED
 
 
-async def test_the_bound_covers_the_wait_for_a_free_stream():
+async def test_the_bound_covers_the_wait_for_a_free_stream() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.request()
         await peer.until_gone()
@@ -92,7 +93,7 @@ async def test_the_bound_covers_the_wait_for_a_free_stream():
         occupying.cancel()
 
 
-async def test_a_bound_that_runs_out_while_waiting_for_a_stream_names_the_limit():
+async def test_a_bound_that_runs_out_while_waiting_for_a_stream_names_the_limit() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.request()
         await peer.until_gone()
@@ -115,7 +116,7 @@ async def test_a_bound_that_runs_out_while_waiting_for_a_stream_names_the_limit(
         occupying.cancel()
 
 
-async def test_the_gateway_is_told_what_the_wait_for_a_stream_has_left_of_the_bound():
+async def test_the_gateway_is_told_what_the_wait_for_a_stream_has_left_of_the_bound() -> None:
     async def script(peer: Http2Peer) -> None:
         first = await peer.request()
         await asyncio.sleep(0.3)
@@ -132,7 +133,7 @@ async def test_the_gateway_is_told_what_the_wait_for_a_stream_has_left_of_the_bo
 
 
 @pytest.mark.parametrize("streams", [1, 100])
-async def test_the_bound_covers_a_request_that_the_peers_window_holds_back(streams: int):
+async def test_the_bound_covers_a_request_that_the_peers_window_holds_back(streams: int) -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.until(lambda: bool(peer.resets))
 
@@ -144,7 +145,7 @@ async def test_the_bound_covers_a_request_that_the_peers_window_holds_back(strea
         assert caught.value.retryable is False
 
 
-async def test_the_bound_of_a_stream_counts_to_its_end():
+async def test_the_bound_of_a_stream_counts_to_its_end() -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         await peer.send(peer.headers(request.stream_id))
@@ -156,7 +157,7 @@ async def test_the_bound_of_a_stream_counts_to_its_end():
             await stream(channel, timeout=0.05).messages()
 
 
-async def test_a_stream_has_no_bound_of_its_own_accord():
+async def test_a_stream_has_no_bound_of_its_own_accord() -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         assert request.header(b"grpc-timeout") is None

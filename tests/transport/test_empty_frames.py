@@ -2,7 +2,7 @@
 
 import tracemalloc
 
-from mxgateway.transport.reply_stream import ReplyLimits, ReplyStream
+from mxgateway.transport.streams.reply_stream import ReplyLimits, ReplyStream
 
 
 def test_a_million_empty_frames_are_not_kept() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from mxgateway.transport.open_stream import STREAM_WINDOW
+from mxgateway.transport.streams.stream import STREAM_WINDOW
 from tests.peers.http2_server import Http2Server
 from tests.peers.misbehaviours import MISBEHAVIOURS
 from tests.peers.scripts import on_request, ping, telling

@@ -21,8 +21,8 @@ from hyperframe.frame import (
 )
 
 from mxgateway.errors import GrpcStatus, MxGatewayProtocolError
-from mxgateway.transport import floods, frames
-from mxgateway.transport.reply_stream import MOST_AT_ONCE, ReplyLimits, ReplyStream
+from mxgateway.transport.http2 import floods, frames
+from mxgateway.transport.streams.reply_stream import MOST_AT_ONCE, ReplyLimits, ReplyStream
 from tests.peers.raw_peers import ClientGone, Http2Peer, Http2Server, grpc_message, unknown_frame
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream
 
@@ -97,8 +97,8 @@ FLOODS: dict[str, Flood] = {
 @pytest.mark.parametrize("name", FLOODS)
 async def test_a_flood_ends_the_connection_costs_little_and_the_next_call_works(
     name: str, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(floods, "MOST_NOISE", 10_000)  # a fifth, to be there sooner
+) -> None:
+    monkeypatch.setattr(floods, "MAX_NOISE", 10_000)  # a fifth, to be there sooner
 
     async def script(peer: Http2Peer) -> None:
         await peer.reply(await peer.request(), REPLY)
@@ -117,12 +117,12 @@ async def test_a_flood_ends_the_connection_costs_little_and_the_next_call_works(
         assert caught.value.grpc_status is GrpcStatus.INTERNAL
         assert not caught.value.retryable
         if name != "CONTINUATION":
-            assert "floods the connection with frames of no use" in caught.value.message
+            assert "floods the connection with useless frames" in caught.value.message
         assert (await invoke(channel)).diagnostic_message == "answered"
         assert server.connections == 2
 
 
-async def test_a_flood_between_calls_ends_the_connection_as_well():
+async def test_a_flood_between_calls_ends_the_connection_as_well() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.reply(await peer.request(), REPLY)
         if len(server.peers) == 1:
@@ -136,8 +136,8 @@ async def test_a_flood_between_calls_ends_the_connection_as_well():
         assert server.connections == 2
 
 
-async def test_a_peer_that_asks_and_does_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(floods, "MOST_NOISE", 10**9)  # asking alone is not what ends it here
+async def test_a_peer_that_asks_and_does_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(floods, "MAX_NOISE", 10**9)  # asking alone is not what ends it here
 
     async def script(peer: Http2Peer) -> None:
         await peer.request()
@@ -157,13 +157,13 @@ async def test_a_peer_that_asks_and_does_not_read_is_given_up(monkeypatch: pytes
         connection = await channel.ready()
         with (
             memory_bounded(TOO_MUCH),
-            pytest.raises(MxGatewayProtocolError, match="asks for answers and does not read them"),
+            pytest.raises(MxGatewayProtocolError, match="requests answers and does not read them"),
         ):
             await invoke(channel)
         assert (await invoke(channel)).diagnostic_message == "answered"
 
 
-async def test_settings_that_nobody_has_defined_take_no_memory():
+async def test_settings_that_nobody_has_defined_take_no_memory() -> None:
     def settings(first: int) -> bytes:
         payload = b"".join(code.to_bytes(2, "big") + bytes(4) for code in range(first, first + 13_000))
         return frames.settings(0, 0, payload)
@@ -187,7 +187,7 @@ class Unlimited(ReplyStream[bytes]):
         pass
 
 
-def test_a_message_in_pieces_of_two_bytes_takes_little_more_than_its_size():
+def test_a_message_in_pieces_of_two_bytes_takes_little_more_than_its_size() -> None:
     size = 1 << 18
     reply = Unlimited(bytes, ReplyLimits(size, size))
     reply.receive_data([b"\0" + size.to_bytes(4, "big")], 5)
@@ -199,7 +199,7 @@ def test_a_message_in_pieces_of_two_bytes_takes_little_more_than_its_size():
     assert message == b"".join(number.to_bytes(2, "big") for number in range(8)) * (size // 16)
 
 
-def test_a_million_empty_messages_are_not_made_at_once():
+def test_a_million_empty_messages_are_not_made_at_once() -> None:
     reply = Unlimited(bytes, ReplyLimits(10, 10))
     reply.receive_data([bytes(5 * 10_000)] * 10, 500_000)
     taken = []
@@ -212,7 +212,7 @@ def test_a_million_empty_messages_are_not_made_at_once():
 # -- what honest peers do
 
 
-async def test_two_window_updates_and_a_ping_for_every_message_are_no_flood():
+async def test_two_window_updates_and_a_ping_for_every_message_are_no_flood() -> None:
     count = 100_000
 
     async def script(peer: Http2Peer) -> None:
@@ -236,7 +236,7 @@ async def test_two_window_updates_and_a_ping_for_every_message_are_no_flood():
         assert server.connections == 1
 
 
-async def test_frames_that_hold_many_messages_make_up_for_what_comes_with_them():
+async def test_frames_that_hold_many_messages_make_up_for_what_comes_with_them() -> None:
     messages, at_once = 200_000, 1000
 
     async def script(peer: Http2Peer) -> None:
@@ -259,7 +259,7 @@ async def test_frames_that_hold_many_messages_make_up_for_what_comes_with_them()
         assert seen == messages
 
 
-async def test_what_is_still_on_its_way_of_a_call_that_was_given_up_is_no_flood():
+async def test_what_is_still_on_its_way_of_a_call_that_was_given_up_is_no_flood() -> None:
     async def script(peer: Http2Peer) -> None:
         given_up = await peer.request()
         await peer.send(peer.headers(given_up.stream_id))
@@ -278,8 +278,8 @@ async def test_what_is_still_on_its_way_of_a_call_that_was_given_up_is_no_flood(
         assert server.connections == 1
 
 
-async def test_many_small_calls_with_all_that_comes_with_them_are_no_flood(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(floods, "MOST_NOISE", 100)
+async def test_many_small_calls_with_all_that_comes_with_them_are_no_flood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(floods, "MAX_NOISE", 100)
 
     async def script(peer: Http2Peer) -> None:
         extra = [WindowUpdateFrame(0, window_increment=9), PingFrame(0, b"measure!")]
@@ -295,7 +295,7 @@ async def test_many_small_calls_with_all_that_comes_with_them_are_no_flood(monke
         assert server.connections == 1
 
 
-async def test_a_peer_that_reads_slowly_what_we_send_is_not_accused_of_asking_too_much():
+async def test_a_peer_that_reads_slowly_what_we_send_is_not_accused_of_asking_too_much() -> None:
     size, count = 900_000, 12
     filled = asyncio.Event()
 
@@ -326,8 +326,8 @@ async def test_a_peer_that_reads_slowly_what_we_send_is_not_accused_of_asking_to
         assert server.connections == 1
 
 
-def test_noise_counts_within_its_period_only():
+def test_noise_counts_within_its_period_only() -> None:
     guard = floods.FloodGuard(0.0)
     for second in range(1000):
-        guard.useless(floods.MOST_NOISE // 11, "PING", float(second))
-    assert guard.noise <= floods.MOST_NOISE
+        guard.useless(floods.MAX_NOISE // 11, "PING", float(second))
+    assert guard.noise <= floods.MAX_NOISE

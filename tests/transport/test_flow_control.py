@@ -6,7 +6,7 @@ import pytest
 from hyperframe.frame import DataFrame, SettingsFrame, WindowUpdateFrame
 
 from mxgateway.errors import MxGatewayProtocolError
-from mxgateway.transport.connection import CONNECTION_WINDOW, STREAM_WINDOW
+from mxgateway.transport.http2.connection import CONNECTION_WINDOW, STREAM_WINDOW
 from tests.peers.raw_peers import ClientGone, Http2Peer, Http2Server, grpc_message
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream
 
@@ -21,7 +21,7 @@ async def flood(peer: Http2Peer, stream_id: int) -> None:
         await peer.send_data(stream_id, grpc_message(BIG))
 
 
-async def test_the_announced_windows_are_those_that_are_kept():
+async def test_the_announced_windows_are_those_that_are_kept() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.reply(await peer.request(), REPLY)
         assert peer.initial_window == STREAM_WINDOW
@@ -31,7 +31,7 @@ async def test_the_announced_windows_are_those_that_are_kept():
         await invoke(channel)
 
 
-async def test_a_stream_that_nobody_reads_stops_at_its_window_and_starves_no_other_call():
+async def test_a_stream_that_nobody_reads_stops_at_its_window_and_starves_no_other_call() -> None:
     stopped = asyncio.Event()
 
     async def script(peer: Http2Peer) -> None:
@@ -52,7 +52,7 @@ async def test_a_stream_that_nobody_reads_stops_at_its_window_and_starves_no_oth
         assert not [frame for frame in peer.frames(WindowUpdateFrame) if frame.stream_id == 1]
 
 
-async def test_many_unread_streams_together_leave_room_for_a_call():
+async def test_many_unread_streams_together_leave_room_for_a_call() -> None:
     unread_streams = 2 * CONNECTION_WINDOW // STREAM_WINDOW
 
     async def script(peer: Http2Peer) -> None:
@@ -71,7 +71,7 @@ async def test_many_unread_streams_together_leave_room_for_a_call():
             await call.aclose()
 
 
-async def test_a_stream_goes_on_when_it_is_read_after_all():
+async def test_a_stream_goes_on_when_it_is_read_after_all() -> None:
     count = 3 * STREAM_WINDOW // len(BIG)
 
     async def script(peer: Http2Peer) -> None:
@@ -86,7 +86,7 @@ async def test_a_stream_goes_on_when_it_is_read_after_all():
         assert seen == count
 
 
-async def test_a_slow_stream_does_not_hold_back_a_fast_one():
+async def test_a_slow_stream_does_not_hold_back_a_fast_one() -> None:
     count = 3 * STREAM_WINDOW // len(BIG)
 
     async def script(peer: Http2Peer) -> None:
@@ -105,7 +105,7 @@ async def test_a_slow_stream_does_not_hold_back_a_fast_one():
         await slow.aclose()
 
 
-async def test_a_reply_does_not_wait_until_every_message_before_it_is_read():
+async def test_a_reply_does_not_wait_until_every_message_before_it_is_read() -> None:
     count, seen = 20_000, 0
 
     async def script(peer: Http2Peer) -> None:
@@ -127,7 +127,7 @@ async def test_a_reply_does_not_wait_until_every_message_before_it_is_read():
     assert seen_before[0] < count // 4
 
 
-async def test_what_was_read_makes_room_before_the_rest_is_read():
+async def test_what_was_read_makes_room_before_the_rest_is_read() -> None:
     count = STREAM_WINDOW // (1 << 14) - 1
     one = grpc_message(event(1, padding=1 << 14))
 
@@ -149,7 +149,7 @@ async def test_what_was_read_makes_room_before_the_rest_is_read():
 
 
 @pytest.mark.parametrize("size", [STREAM_WINDOW - 5, STREAM_WINDOW, 15 << 20])
-async def test_a_message_larger_than_the_window_passes(size: int):
+async def test_a_message_larger_than_the_window_passes(size: int) -> None:
     message = event(1, padding=size)
 
     async def script(peer: Http2Peer) -> None:
@@ -161,7 +161,7 @@ async def test_a_message_larger_than_the_window_passes(size: int):
             assert await sequences(stream(channel)) == expected
 
 
-async def test_a_request_larger_than_the_peers_windows_is_sent_as_they_open():
+async def test_a_request_larger_than_the_peers_windows_is_sent_as_they_open() -> None:
     text = "x" * 300_000
 
     async def script(peer: Http2Peer) -> None:
@@ -182,7 +182,7 @@ async def test_a_request_larger_than_the_peers_windows_is_sent_as_they_open():
         assert max(len(frame.data) for frame in server.peers[0].frames(DataFrame)) <= 16_384
 
 
-async def test_a_window_that_opens_by_a_settings_frame_lets_the_request_go_on():
+async def test_a_window_that_opens_by_a_settings_frame_lets_the_request_go_on() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.until(lambda: sum(len(frame.data) for frame in peer.frames(DataFrame)) == 1000)
         await peer.send(SettingsFrame(0, settings={SettingsFrame.INITIAL_WINDOW_SIZE: 65_535}))
@@ -195,7 +195,7 @@ async def test_a_window_that_opens_by_a_settings_frame_lets_the_request_go_on():
         assert (await invoke(channel, "x" * 5000)).diagnostic_message == "answered"
 
 
-async def test_an_early_answer_ends_a_request_that_waits_for_the_window():
+async def test_an_early_answer_ends_a_request_that_waits_for_the_window() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.until(lambda: bool(peer.frames(DataFrame)))
         await peer.send(peer.headers(1), peer.trailers(1, 8, (b"grpc-message", b"too large")))
@@ -206,7 +206,7 @@ async def test_an_early_answer_ends_a_request_that_waits_for_the_window():
             await invoke(channel, "x" * 300_000)
 
 
-async def test_an_early_answer_ends_a_request_that_waits_for_the_transport():
+async def test_an_early_answer_ends_a_request_that_waits_for_the_transport() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.send(WindowUpdateFrame(0, window_increment=2**30))
         await peer.until(lambda: bool(peer.frames(DataFrame)))
@@ -232,7 +232,7 @@ async def test_an_early_answer_ends_a_request_that_waits_for_the_transport():
         answered.set()
 
 
-async def test_a_peer_that_sends_more_than_the_window_is_refused():
+async def test_a_peer_that_sends_more_than_the_window_is_refused() -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         await peer.send(peer.headers(stream_id))

@@ -12,7 +12,7 @@ from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, str
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 
-async def test_streams_up_to_the_last_one_finish_and_those_above_are_sent_again_elsewhere():
+async def test_streams_up_to_the_last_one_finish_and_those_above_are_sent_again_elsewhere() -> None:
     first_is_done = asyncio.Event()
 
     async def script(peer: Http2Peer) -> None:
@@ -39,7 +39,7 @@ async def test_streams_up_to_the_last_one_finish_and_those_above_are_sent_again_
         assert server.connections == 2
 
 
-async def test_a_graceful_goaway_in_two_steps_ends_nothing_that_the_gateway_finishes():
+async def test_a_graceful_goaway_in_two_steps_ends_nothing_that_the_gateway_finishes() -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         await peer.send(GoAwayFrame(0, last_stream_id=2**31 - 1))
@@ -50,7 +50,7 @@ async def test_a_graceful_goaway_in_two_steps_ends_nothing_that_the_gateway_fini
         assert await sequences(stream(channel)) == [1, 2]
 
 
-async def test_a_goaway_on_an_idle_connection_closes_it_and_the_next_call_makes_another():
+async def test_a_goaway_on_an_idle_connection_closes_it_and_the_next_call_makes_another() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.reply(await peer.request(), REPLY)
         await peer.send(GoAwayFrame(0, last_stream_id=1, additional_data=b"idle for 130 s"))
@@ -62,7 +62,7 @@ async def test_a_goaway_on_an_idle_connection_closes_it_and_the_next_call_makes_
         assert server.connections == 2
 
 
-async def test_a_goaway_with_an_error_tells_its_name_and_reason():
+async def test_a_goaway_with_an_error_tells_its_name_and_reason() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.request()
         await peer.send(GoAwayFrame(0, last_stream_id=0, error_code=0xB, additional_data=b"too_many_pings"))
@@ -72,7 +72,7 @@ async def test_a_goaway_with_an_error_tells_its_name_and_reason():
             await invoke(channel)
 
 
-async def test_a_connection_that_is_closed_after_goaway_fails_what_was_unfinished():
+async def test_a_connection_that_is_closed_after_goaway_fails_what_was_unfinished() -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         await peer.send(GoAwayFrame(0, last_stream_id=request.stream_id), peer.headers(request.stream_id))
@@ -87,7 +87,7 @@ async def test_a_connection_that_is_closed_after_goaway_fails_what_was_unfinishe
         assert "did not see" not in str(caught.value)
 
 
-async def test_a_call_that_meets_the_end_of_its_connection_before_it_is_sent_takes_the_next_one():
+async def test_a_call_that_meets_the_end_of_its_connection_before_it_is_sent_takes_the_next_one() -> None:
     async def script(peer: Http2Peer) -> None:
         if len(server.peers) > 1:
             await peer.serve(REPLY)
@@ -109,7 +109,7 @@ async def test_a_call_that_meets_the_end_of_its_connection_before_it_is_sent_tak
         await occupying.aclose()
 
 
-async def test_a_goaway_too_short_to_be_one_ends_the_connection():
+async def test_a_goaway_too_short_to_be_one_ends_the_connection() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.request()
         await peer.send_bytes(bytes([0, 0, 4, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0]))

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 import mxgateway
-from mxgateway.transport import grpclib_seam as seam
-from mxgateway.transport.protocol import NoRequests
+from mxgateway.transport.http2 import grpclib_seam as seam
+from mxgateway.transport.http2.protocol import NoRequests
+from tests.rows import each_row
 
 PACKAGE = Path(mxgateway.__file__).parent
 LIBRARIES = {"grpclib", "h2", "hpack", "hyperframe"}
-ALLOWED = ("transport/grpclib_seam.py", "wire/codec.py", "simulator/", "generated/")
+ALLOWED = ("transport/http2/grpclib_seam.py", "wire/codec.py", "simulator/", "generated/")
 
 
 class FakeTransport(asyncio.Transport):
@@ -47,31 +48,31 @@ def connection() -> tuple[seam.GrpclibConnection, FakeTransport]:
     return seam.GrpclibConnection(h2, transport, config=seam.Configuration().__for_client__()), transport
 
 
-def test_one_module_of_the_client_imports_grpclib_h2_and_hpack():
+def test_one_module_of_the_client_imports_grpclib_h2_and_hpack() -> None:
     importing = {
         file.relative_to(PACKAGE).as_posix()
         for file in PACKAGE.rglob("*.py")
         if LIBRARIES & {name.partition(".")[0] for name in imports(file)}
     }
-    assert "transport/grpclib_seam.py" in importing
+    assert "transport/http2/grpclib_seam.py" in importing
     assert {name for name in importing if not name.startswith(ALLOWED)} == set()
 
 
-def test_the_seam_exports_what_it_imports_and_nothing_is_left_over():
+def test_the_seam_exports_what_it_imports_and_nothing_is_left_over() -> None:
     taken = set(seam.__all__)
     assert taken == {name for name in vars(seam) if not name.startswith("_")}
     users = "".join(
-        file.read_text("utf-8") for file in (PACKAGE / "transport").glob("*.py") if file.name != "grpclib_seam.py"
+        file.read_text("utf-8") for file in (PACKAGE / "transport").rglob("*.py") if file.name != "grpclib_seam.py"
     )
     assert {name for name in taken if name not in users} == set()
 
 
-def test_the_version_is_one_that_the_pins_below_were_read_from():
+def test_the_version_is_one_that_the_pins_below_were_read_from() -> None:
     major, minor, *_ = seam.GRPCLIB_VERSION.split(".")
     assert (major, minor) == ("0", "4")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("function", "parameters"),
     [
         (seam.H2Protocol.__init__, ["self", "handler", "config", "h2_config"]),
@@ -88,20 +89,19 @@ def test_the_version_is_one_that_the_pins_below_were_read_from():
         (seam.HpackDecoder.__init__, ["self", "max_header_list_size"]),
         (seam.HpackDecoder.decode, ["self", "data", "raw"]),
     ],
-    ids=lambda each: getattr(each, "__qualname__", ""),
 )
-def test_a_name_that_is_overridden_or_called_has_its_signature(function: Any, parameters: list[str]):
+def test_a_name_that_is_overridden_or_called_has_its_signature(function: Any, parameters: list[str]) -> None:
     assert list(inspect.signature(function).parameters) == parameters
 
 
-def test_a_protocol_keeps_what_it_was_made_with():
+def test_a_protocol_keeps_what_it_was_made_with() -> None:
     handler, config = NoRequests(), seam.Configuration().__for_client__()
     h2_config = seam.H2Configuration(client_side=True)
     protocol = seam.H2Protocol(handler, config, h2_config)
     assert (protocol.handler, protocol.config, protocol.h2_config) == (handler, config, h2_config)
 
 
-async def test_a_protocol_lets_its_connection_know_when_the_transport_is_full():
+async def test_a_protocol_lets_its_connection_know_when_the_transport_is_full() -> None:
     protocol = seam.H2Protocol(NoRequests(), seam.Configuration().__for_client__(), seam.H2Configuration())
     protocol.connection, _ = connection()
     assert protocol.connection.write_ready.is_set()
@@ -111,7 +111,7 @@ async def test_a_protocol_lets_its_connection_know_when_the_transport_is_full():
     assert protocol.connection.write_ready.is_set()
 
 
-async def test_a_connection_writes_through_its_transport_and_forgets_it_when_it_closes():
+async def test_a_connection_writes_through_its_transport_and_forgets_it_when_it_closes() -> None:
     made, transport = connection()
     assert made._transport is transport
     made._connection.initiate_connection()
@@ -123,16 +123,16 @@ async def test_a_connection_writes_through_its_transport_and_forgets_it_when_it_
     assert not hasattr(made, "_transport")
 
 
-def test_keepalive_of_grpclib_is_off():
+def test_keepalive_of_grpclib_is_off() -> None:
     assert seam.Configuration().__for_client__()._keepalive_time is None
 
 
-def test_what_grpclib_asks_of_a_handler_is_all_there():
+def test_what_grpclib_asks_of_a_handler_is_all_there() -> None:
     assert set(seam.AbstractHandler.__abstractmethods__) == {"accept", "cancel", "close"}
     assert NoRequests().closing is False
 
 
-def test_an_h2_connection_keeps_settings_and_answers_pings_without_any_stream():
+def test_an_h2_connection_keeps_settings_and_answers_pings_without_any_stream() -> None:
     h2 = seam.H2Connection(config=seam.H2Configuration(client_side=True))
     codes = seam.SettingCodes
     h2.local_settings = seam.Settings(
@@ -158,7 +158,7 @@ def test_an_h2_connection_keeps_settings_and_answers_pings_without_any_stream():
         h2.receive_data(b"\0\0\x07\x06\0\0\0\0\0" + b"1234567")
 
 
-def test_hpacks_static_table_is_that_of_the_rfc():
+def test_hpacks_static_table_is_that_of_the_rfc() -> None:
     table = seam.HeaderTable.STATIC_TABLE
     assert len(table) == 61
     assert (table[0], table[7], table[22]) == ((b":authority", b""), (b":status", b"200"), (b"authorization", b""))

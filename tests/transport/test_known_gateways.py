@@ -18,7 +18,7 @@ from hyperframe.frame import SettingsFrame
 
 from mxgateway import GatewayClient, TlsOptions, proto
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayProtocolError, MxGatewayTlsError
-from mxgateway.transport.known_gateways import HEADER, KnownGateway, KnownGateways
+from mxgateway.transport.connecting.known_gateways import HEADER, KnownGateway, KnownGateways
 from tests.peers.certificates import ServerCertificate, self_signed
 from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, silent
 from tests.peers.tls_peers import StrictTlsServer, TwoFacedServer
@@ -66,7 +66,7 @@ async def refused(server: RawServer, file: Path) -> MxGatewayTlsError:
 
 async def test_a_first_certificate_is_kept_and_told_once(
     own_certificate: ServerCertificate, file: Path, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     caplog.set_level(logging.INFO, logger="mxgateway")
     async with Http2Server(serve_one, tls=own_certificate.context()) as server:
         for _ in range(3):
@@ -80,7 +80,7 @@ async def test_a_first_certificate_is_kept_and_told_once(
 
 async def test_without_a_file_it_is_told_at_a_lower_level(
     own_certificate: ServerCertificate, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     caplog.set_level(logging.INFO, logger="mxgateway")
     async with Http2Server(serve_one, tls=own_certificate.context()) as server:
         async with GatewayClient.connect(server.endpoint):
@@ -93,7 +93,7 @@ async def test_without_a_file_it_is_told_at_a_lower_level(
 
 async def test_another_client_refuses_another_certificate_before_anything_is_said(
     own_certificate: ServerCertificate, file: Path
-):
+) -> None:
     changed = self_signed()
     async with TwoFacedServer(serve_one, own_certificate) as server:
         await call(server, file)
@@ -104,12 +104,12 @@ async def test_another_client_refuses_another_certificate_before_anything_is_sai
         assert own_certificate.fingerprint in error.message
         assert changed.fingerprint in error.message
         assert f"remove line {len(HEADER.splitlines()) + 1} of {file}" in error.hint
-        assert "somebody is in between" in error.hint
+        assert "someone may intercept the connection" in error.hint
         assert b"".join(server.decrypted) == b""
     assert file.read_bytes() == before
 
 
-async def test_the_remedy_helps_a_client_that_runs_as_well(own_certificate: ServerCertificate, file: Path):
+async def test_the_remedy_helps_a_client_that_runs_as_well(own_certificate: ServerCertificate, file: Path) -> None:
     changed = self_signed()
     async with TwoFacedServer(serve_one, own_certificate) as server:
         options = TlsOptions(known_gateways=file)
@@ -126,7 +126,9 @@ async def test_the_remedy_helps_a_client_that_runs_as_well(own_certificate: Serv
     assert changed.fingerprint in file.read_text()
 
 
-async def test_each_of_several_lines_is_accepted_during_a_roll_over(own_certificate: ServerCertificate, file: Path):
+async def test_each_of_several_lines_is_accepted_during_a_roll_over(
+    own_certificate: ServerCertificate, file: Path
+) -> None:
     following = self_signed()
     async with TwoFacedServer(serve_one, own_certificate) as server:
         file.parent.mkdir()
@@ -144,7 +146,7 @@ async def test_each_of_several_lines_is_accepted_during_a_roll_over(own_certific
 
 async def test_a_gateway_is_the_same_however_its_host_is_spelt_and_another_port_is_another(
     own_certificate: ServerCertificate, file: Path
-):
+) -> None:
     async with Http2Server(serve_one, tls=own_certificate.context()) as server:
         await call(server, file)
         await call(server, str(file), host="LOCALHOST")
@@ -167,7 +169,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[KnownGateways, str
 
 async def test_of_two_first_handshakes_the_second_one_to_be_written_notices_the_other(
     own_certificate: ServerCertificate, file: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     other = self_signed()
     add = KnownGateways.add
     meanwhile(monkeypatch, lambda known, gateway: add(known, gateway, other.fingerprint) and None)
@@ -180,7 +182,7 @@ async def test_of_two_first_handshakes_the_second_one_to_be_written_notices_the_
     assert file.read_text().count("SHA256:") == 1
 
 
-async def test_two_clients_that_meet_the_gateway_at_once_agree(own_certificate: ServerCertificate, file: Path):
+async def test_two_clients_that_meet_the_gateway_at_once_agree(own_certificate: ServerCertificate, file: Path) -> None:
     async with Http2Server(serve_one, tls=own_certificate.context()) as server:
         await asyncio.gather(*[call(server, file) for _ in range(8)])
     assert file.read_text().count("SHA256:") == 1
@@ -189,7 +191,7 @@ async def test_two_clients_that_meet_the_gateway_at_once_agree(own_certificate: 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda version: version.name)
 async def test_nothing_is_said_before_the_certificate_is_written_down(
     own_certificate: ServerCertificate, file: Path, monkeypatch: pytest.MonkeyPatch, version: ssl.TLSVersion
-):
+) -> None:
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         events.append(await reader.read(1))
         await silent(reader, writer)
@@ -211,7 +213,7 @@ async def test_nothing_is_said_before_the_certificate_is_written_down(
 
 async def test_what_a_gateway_says_first_is_heard_once_the_certificate_is_written_down(
     own_certificate: ServerCertificate, file: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     async def eager(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(SettingsFrame(0).serialize())
         await writer.drain()
@@ -228,7 +230,7 @@ async def test_what_a_gateway_says_first_is_heard_once_the_certificate_is_writte
 
 async def test_what_a_gateway_says_together_with_the_end_of_its_handshake_is_heard(
     own_certificate: ServerCertificate, file: Path
-):
+) -> None:
     context = own_certificate.context()
     context.maximum_version = ssl.TLSVersion.TLSv1_2  # the server's half ends last there
     async with StrictTlsServer(context, greeting=SettingsFrame(0).serialize()) as server:
@@ -240,7 +242,7 @@ async def test_what_a_gateway_says_together_with_the_end_of_its_handshake_is_hea
 
 async def test_a_gateway_that_hangs_up_meanwhile_is_noticed(
     own_certificate: ServerCertificate, file: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
         gone.set()
@@ -251,13 +253,13 @@ async def test_a_gateway_that_hangs_up_meanwhile_is_noticed(
         with pytest.raises(MxGatewayError) as caught:
             await GatewayClient.connect(server.endpoint, tls=TlsOptions(known_gateways=file), connect_timeout=5.0)
         assert not isinstance(caught.value, TimeoutError)
-        assert "defect" not in str(caught.value)
+        assert "report it" not in str(caught.value)
         await server.all_gone()
 
 
 async def test_giving_up_while_the_certificate_is_written_down_closes_the_connection(
     own_certificate: ServerCertificate, file: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             said.append(await reader.read())
@@ -288,7 +290,7 @@ async def connect(endpoint: str, file: Path) -> None:
 
 async def test_the_file_is_never_touched_on_the_loops_own_thread(
     own_certificate: ServerCertificate, file: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     threads: dict[str, threading.Thread] = {}
     for name in ("read", "add"):
         original = getattr(KnownGateways, name)
@@ -305,7 +307,9 @@ async def test_the_file_is_never_touched_on_the_loops_own_thread(
     assert all(thread.daemon for thread in threads.values())
 
 
-async def test_a_damaged_file_is_refused_before_a_connection_is_made(own_certificate: ServerCertificate, file: Path):
+async def test_a_damaged_file_is_refused_before_a_connection_is_made(
+    own_certificate: ServerCertificate, file: Path
+) -> None:
     file.parent.mkdir()
     file.write_text("# fine\nnonsense\n")
     file.chmod(0o600)
@@ -316,7 +320,9 @@ async def test_a_damaged_file_is_refused_before_a_connection_is_made(own_certifi
         assert server.connections == 0
 
 
-async def test_a_certificate_that_cannot_be_kept_is_not_trusted(own_certificate: ServerCertificate, tmp_path: Path):
+async def test_a_certificate_that_cannot_be_kept_is_not_trusted(
+    own_certificate: ServerCertificate, tmp_path: Path
+) -> None:
     (tmp_path / "state").write_text("a file where a directory should be")
     async with TwoFacedServer(serve_one, own_certificate) as server:
         server.change(own_certificate)
@@ -327,7 +333,7 @@ async def test_a_certificate_that_cannot_be_kept_is_not_trusted(own_certificate:
 
 async def test_a_certificate_that_cannot_be_written_is_not_trusted(
     own_certificate: ServerCertificate, file: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -342,7 +348,7 @@ async def test_a_certificate_that_cannot_be_written_is_not_trusted(
     assert not file.exists()
 
 
-async def test_a_server_that_is_no_gateway_is_not_kept(own_certificate: ServerCertificate, file: Path):
+async def test_a_server_that_is_no_gateway_is_not_kept(own_certificate: ServerCertificate, file: Path) -> None:
     async with RawServer(silent, tls=own_certificate.context(alpn=())) as server:
         with pytest.raises(MxGatewayProtocolError, match="ALPN"):
             await call(server, file)

@@ -13,10 +13,10 @@ import pytest
 
 from mxgateway import proto
 from mxgateway.errors import MxGatewayProtocolError, MxGatewayTimeoutError
-from mxgateway.faults import MessageTooLargeFault
+from mxgateway.errors.faults import MessageTooLargeFault
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.open_stream import OpenStream
-from mxgateway.transport.reply_stream import TURN
+from mxgateway.transport.streams.reply_stream import TURN
+from mxgateway.transport.streams.stream import OpenStream
 from mxgateway.wire import encode
 from tests.peers.raw_peers import Http2Peer, Http2Server, grpc_message
 from tests.transport.pushing import Taker, opened

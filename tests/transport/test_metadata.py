@@ -42,7 +42,9 @@ def never_indexed(request: Request) -> list[bytes]:
 @pytest.mark.parametrize(
     "own", [(), (("x-trace", "abc"), ("x-bin-bin", "AAEC"))], ids=["alone", "beside other metadata"]
 )
-async def test_the_key_is_sent_with_unary_calls_and_streams(server: Http2Server, own: tuple[tuple[str, str], ...]):
+async def test_the_key_is_sent_with_unary_calls_and_streams(
+    server: Http2Server, own: tuple[tuple[str, str], ...]
+) -> None:
     async with channel_to(server, api_key=KEY) as channel:
         await invoke(channel, metadata=own)
         assert await sequences(stream(channel, metadata=own)) == [1]
@@ -57,7 +59,7 @@ async def test_the_key_is_sent_with_unary_calls_and_streams(server: Http2Server,
     assert streaming.header(b":path") == b"/mxaccess_gateway.v1.MxAccessGateway/StreamEvents"
 
 
-async def test_the_clients_own_metadata_is_sent_before_that_of_the_call(server: Http2Server):
+async def test_the_clients_own_metadata_is_sent_before_that_of_the_call(server: Http2Server) -> None:
     async with channel_to(server, api_key=KEY, metadata=(("x-site", "plant 7"),)) as channel:
         await invoke(channel, metadata=(("x-call", "1"),))
     assert server.peers[0].requests[0].headers[-3:] == [AUTHORIZATION, (b"x-site", b"plant 7"), (b"x-call", b"1")]
@@ -66,20 +68,20 @@ async def test_the_clients_own_metadata_is_sent_before_that_of_the_call(server: 
 @pytest.mark.parametrize(
     "name", ["authorization", "Authorization", "grpc-timeout", ":path", "te", "content-length", "a b", ""]
 )
-async def test_metadata_cannot_replace_what_the_transport_sends(server: Http2Server, name: str):
+async def test_metadata_cannot_replace_what_the_transport_sends(server: Http2Server, name: str) -> None:
     async with channel_to(server, api_key=KEY) as channel:
         with pytest.raises(MxGatewayInvalidRequestError, match="metadata name"):
             await invoke(channel, metadata=((name, "x"),))
     assert server.connections == 0
 
 
-async def test_without_a_key_none_is_sent(server: Http2Server):
+async def test_without_a_key_none_is_sent(server: Http2Server) -> None:
     async with channel_to(server) as channel:
         await invoke(channel)
     assert server.peers[0].requests[0].header(b"authorization") is None
 
 
-async def test_a_request_says_what_grpc_asks_for(server: Http2Server):
+async def test_a_request_says_what_grpc_asks_for(server: Http2Server) -> None:
     async with channel_to(server) as channel:
         await invoke(channel)
     request = server.peers[0].requests[0]
@@ -94,7 +96,7 @@ async def test_a_request_says_what_grpc_asks_for(server: Http2Server):
     assert (request.header(b"user-agent") or b"").startswith(b"mxgateway-python")
 
 
-async def test_debug_logs_of_the_whole_process_show_no_key(caplog: pytest.LogCaptureFixture):
+async def test_debug_logs_of_the_whole_process_show_no_key(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with (
         GrpcioGateway(api_key=KEY) as gateway,  # its HTTP/2 is no Python and logs nothing here
@@ -113,7 +115,7 @@ async def test_debug_logs_of_the_whole_process_show_no_key(caplog: pytest.LogCap
 
 
 @pytest.mark.parametrize("shown", [repr, str, vars])
-async def test_no_object_of_a_client_shows_the_key(server: Http2Server, shown: Any):
+async def test_no_object_of_a_client_shows_the_key(server: Http2Server, shown: Any) -> None:
     async with GatewayClient.connect(server.endpoint, api_key=KEY, plaintext=True) as client:
         await client.invoke_raw(proto.MxCommandRequest(session_id="session-1"))
         connection = await client._channel.ready()

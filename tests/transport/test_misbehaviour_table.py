@@ -17,10 +17,10 @@ from mxgateway.errors import (
     MxGatewayTimeoutError,
     MxGatewayTransportError,
 )
-from mxgateway.transport import connection as connection_module
-from mxgateway.transport import protocol
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.connection import Connection
+from mxgateway.transport.http2 import connection as connection_module
+from mxgateway.transport.http2 import protocol
+from mxgateway.transport.http2.connection import Connection
 from tests.peers.http2_server import Http2Server
 from tests.peers.misbehaviours import MISBEHAVIOURS
 from tests.peers.scripts import answers, in_turn, on_request, per_connection
@@ -84,12 +84,12 @@ def refused(ending: Ending, next_call: int = SAME) -> Row:
 
 def flood(kind: str) -> Row:
     """Return a row for frames that the client has had enough of."""
-    return row(broken(f"floods the connection with frames of no use ({kind})"), NEW)
+    return row(broken(f"floods the connection with useless frames ({kind})"), NEW)
 
 
 def misplaced(kind: str, stream_id: int) -> Row:
     """Return a row for a frame on a stream that is not there."""
-    return row(broken(f"a {kind} frame on stream {stream_id}, which nobody opened"), NEW)
+    return row(broken(f"a {kind} frame on stream {stream_id}, which was never opened"), NEW)
 
 
 UNAVAILABLE = GrpcStatus.UNAVAILABLE
@@ -128,7 +128,7 @@ ROWS = {
     "no_http_status": row(broken("without :status")),
     "malformed_http_status": row(no_status("HTTP status 2OO instead of a gRPC reply")),
     "missing_status": behind_a_message(no_status("ended without a gRPC status")),
-    "malformed_status": behind_a_message(no_status("the gRPC status 'not a number' is none")),
+    "malformed_status": behind_a_message(no_status("the gRPC status 'not a number' is invalid")),
     "trailers_only_without_status": row(no_status("ended without a gRPC status")),
     "end_without_trailers": behind_a_message(no_status("ended without a gRPC status")),
     "end_on_empty_data": behind_a_message(no_status("ended without a gRPC status")),
@@ -154,16 +154,16 @@ ROWS = {
     "header_bomb": row(broken("larger than 32768"), NEW),
     "broken_header_block": row(broken("a header block cannot be decoded"), NEW),
     "data_within_headers": row(broken("interrupted a header block"), NEW),
-    "lone_continuation": row(broken("continued a header block that it had not begun"), NEW),
+    "lone_continuation": row(broken("continued a header block that it had not started"), NEW),
     # order
-    "data_before_headers": row(broken("data before any headers")),
+    "data_before_headers": row(broken("data before headers")),
     "data_after_end": answered(),
     "headers_after_end": answered(),
-    "trailers_without_end": behind_a_message(broken("headers where only data or trailers belong")),
+    "trailers_without_end": behind_a_message(broken("headers where only data or trailers are allowed")),
     # settings and windows
     "no_streams": Row(OK, OK.after(1), stops_calls=True),
     "setting_out_of_range": row(broken("Setting 4 has invalid value 2147483648"), NEW),
-    "settings_acknowledgement_with_payload": row(broken("acknowledges with 6 bytes of settings"), NEW),
+    "settings_acknowledgement_with_payload": row(broken("acknowledgement has 6 bytes of settings"), NEW),
     "zero_increment": row(broken("a window update of 0 for the call")),
     "zero_increment_of_connection": row(broken("a window update of 0 for the connection"), NEW),
     "window_overflow": row(WINDOW_TOO_LARGE),
@@ -193,7 +193,7 @@ ROWS = {
     "continued_headers": answered(),
     "single_bytes": answered(),
     # frames on the wrong stream
-    "push_promise": row(broken("pushed a reply that nobody asked for"), NEW),
+    "push_promise": row(broken("sent PUSH_PROMISE, which our settings forbid"), NEW),
     "data_on_idle_stream": misplaced("DATA", 1001),
     "headers_on_idle_stream": misplaced("HEADERS", 1001),
     "headers_on_even_stream": misplaced("HEADERS", 2),

@@ -112,7 +112,7 @@ class Row:
     """How the client judges certificates: "plaintext" not at all, "ca" by an authority, "first use" by the first one."""
 
 
-NO_HTTP2 = "does not begin like HTTP/2"
+NO_HTTP2 = "its answer is not HTTP/2"
 
 ROWS = {
     "a web server that speaks HTTP/1": Row(broken("answered in HTTP/1", phase="http2"), bare(http1)),
@@ -122,7 +122,9 @@ ROWS = {
     "TLS where plaintext is expected": Row(
         broken("answered in TLS to a plaintext greeting", phase="http2"), bare(says(b"\x15\3\3\0\2\2\x46"))
     ),
-    "a server that closes at once": Row(broken("closed the connection instead of", phase="http2"), bare(closes_at_once)),
+    "a server that closes at once": Row(
+        unreachable("closed the connection instead of", "http2"), bare(closes_at_once)
+    ),
     "a server that resets at once": Row(unreachable("connection", "http2"), bare(resets_at_once)),
     "a server that says nothing": Row(too_late("http2"), bare(silent)),
     "half a greeting": Row(too_late("http2"), bare(says(HALF_GREETING))),
@@ -232,7 +234,7 @@ async def test_a_host_that_refuses_connections_and_then_accepts_them_again() -> 
         proxy.reset_all()
         await until_lost(client)
         for _ in range(2):
-            async with raising(unreachable("nothing listens", "connect")):
+            async with raising(unreachable("nothing is listening", "connect")):
                 await client.invoke_raw(proto.MxCommandRequest())
         await proxy.accept()
         assert await answered(client)

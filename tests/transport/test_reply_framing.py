@@ -10,7 +10,7 @@ from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, str
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 
-async def test_a_reply_cut_into_single_bytes_is_read():
+async def test_a_reply_cut_into_single_bytes_is_read() -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         await peer.send(peer.headers(stream_id))
@@ -22,7 +22,7 @@ async def test_a_reply_cut_into_single_bytes_is_read():
         assert (await invoke(channel)).diagnostic_message == "answered"
 
 
-async def test_the_socket_may_cut_frames_anywhere():
+async def test_the_socket_may_cut_frames_anywhere() -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         frames = [
@@ -37,7 +37,7 @@ async def test_the_socket_may_cut_frames_anywhere():
         assert (await invoke(channel)).diagnostic_message == "answered"
 
 
-async def test_many_messages_in_one_frame_and_one_message_in_many_frames_keep_their_order():
+async def test_many_messages_in_one_frame_and_one_message_in_many_frames_keep_their_order() -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         messages = b"".join(grpc_message(event(i, padding=i % 7)) for i in range(1, 201))
@@ -50,7 +50,7 @@ async def test_many_messages_in_one_frame_and_one_message_in_many_frames_keep_th
         assert await sequences(stream(channel)) == list(range(1, 201))
 
 
-async def test_padding_is_no_part_of_a_message():
+async def test_padding_is_no_part_of_a_message() -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         data = grpc_message(REPLY)
@@ -66,7 +66,7 @@ async def test_padding_is_no_part_of_a_message():
         assert (await invoke(channel)).diagnostic_message == "answered"
 
 
-async def test_padding_longer_than_its_frame_ends_the_connection():
+async def test_padding_longer_than_its_frame_ends_the_connection() -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         await peer.send(peer.headers(stream_id))
@@ -77,7 +77,7 @@ async def test_padding_longer_than_its_frame_ends_the_connection():
             await invoke(channel)
 
 
-async def test_an_empty_message_is_a_message():
+async def test_an_empty_message_is_a_message() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.reply(await peer.request(), b"")
 
@@ -85,7 +85,7 @@ async def test_an_empty_message_is_a_message():
         assert (await invoke(channel)).session_id == ""
 
 
-async def test_a_content_length_does_not_hide_the_reply():
+async def test_a_content_length_does_not_hide_the_reply() -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         data = grpc_message(REPLY)
@@ -104,7 +104,7 @@ async def test_a_content_length_does_not_hide_the_reply():
 
 
 @pytest.mark.parametrize("messages", [(), (REPLY, REPLY)], ids=["none", "two"])
-async def test_a_unary_call_has_one_reply(messages: tuple[bytes, ...]):
+async def test_a_unary_call_has_one_reply(messages: tuple[bytes, ...]) -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.reply(await peer.request(), *messages)
 
@@ -113,7 +113,7 @@ async def test_a_unary_call_has_one_reply(messages: tuple[bytes, ...]):
             await invoke(channel)
 
 
-async def test_a_unary_call_does_not_swallow_an_endless_answer():
+async def test_a_unary_call_does_not_swallow_an_endless_answer() -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         await peer.send(peer.headers(stream_id))
@@ -125,7 +125,7 @@ async def test_a_unary_call_does_not_swallow_an_endless_answer():
             await invoke(channel)
 
 
-async def test_a_reply_larger_than_the_limit_is_refused_on_its_prefix():
+async def test_a_reply_larger_than_the_limit_is_refused_on_its_prefix() -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         prefix = b"\0" + (2**32 - 1).to_bytes(4, "big")
@@ -139,7 +139,7 @@ async def test_a_reply_larger_than_the_limit_is_refused_on_its_prefix():
         assert server.connections == 1
 
 
-async def test_the_limit_itself_is_accepted_and_messages_before_a_larger_one_are_delivered():
+async def test_the_limit_itself_is_accepted_and_messages_before_a_larger_one_are_delivered() -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         messages = grpc_message(event(1)) + grpc_message(event(2, padding=1000))
@@ -159,7 +159,7 @@ async def test_the_limit_itself_is_accepted_and_messages_before_a_larger_one_are
         assert [(await anext(call)).worker_sequence for _ in range(2)] == [1, 2]
 
 
-async def test_a_compressed_reply_is_refused():
+async def test_a_compressed_reply_is_refused() -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         await peer.send(
@@ -171,7 +171,7 @@ async def test_a_compressed_reply_is_refused():
             await invoke(channel)
 
 
-async def test_bytes_that_are_no_message_are_refused_and_the_connection_lives_on():
+async def test_bytes_that_are_no_message_are_refused_and_the_connection_lives_on() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.reply(await peer.request(), b"\xff\xff\xff\xff")
         await peer.serve(REPLY)
@@ -183,7 +183,7 @@ async def test_bytes_that_are_no_message_are_refused_and_the_connection_lives_on
         assert server.connections == 1
 
 
-async def test_a_reply_that_ends_in_the_middle_of_a_message_is_refused():
+async def test_a_reply_that_ends_in_the_middle_of_a_message_is_refused() -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         await peer.send(
@@ -196,7 +196,7 @@ async def test_a_reply_that_ends_in_the_middle_of_a_message_is_refused():
 
 
 @pytest.mark.parametrize("data", [grpc_message(REPLY), b""], ids=["after a message", "without a message"])
-async def test_an_end_of_stream_without_trailers_is_no_success(data: bytes):
+async def test_an_end_of_stream_without_trailers_is_no_success(data: bytes) -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         await peer.send(peer.headers(stream_id), DataFrame(stream_id, data, flags=["END_STREAM"]))
@@ -207,7 +207,7 @@ async def test_an_end_of_stream_without_trailers_is_no_success(data: bytes):
         assert caught.value.grpc_status is GrpcStatus.UNKNOWN
 
 
-async def test_a_connection_lost_before_the_trailers_is_no_success():
+async def test_a_connection_lost_before_the_trailers_is_no_success() -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         await peer.send(peer.headers(stream_id), DataFrame(stream_id, grpc_message(REPLY)))

@@ -40,7 +40,7 @@ async def failure(*headers: Header, body: bytes = b"", trailers: tuple[Header, .
     return caught.value
 
 
-async def test_a_status_in_the_trailers_ends_the_call():
+async def test_a_status_in_the_trailers_ends_the_call() -> None:
     error = await failure(
         *RESPONSE, trailers=((b"grpc-status", b"5"), (b"grpc-message", b"Session 'x' was not found."))
     )
@@ -49,18 +49,18 @@ async def test_a_status_in_the_trailers_ends_the_call():
     assert "Session 'x' was not found." in error.message
 
 
-async def test_a_status_without_a_response_before_it_ends_the_call():
+async def test_a_status_without_a_response_before_it_ends_the_call() -> None:
     error = await failure(*RESPONSE, (b"grpc-status", b"16"), (b"grpc-message", b"Missing or invalid API key."))
     assert isinstance(error, MxGatewayAuthenticationError)
     assert "Missing or invalid API key." in error.message
 
 
-async def test_a_failure_after_a_message_is_a_failure():
+async def test_a_failure_after_a_message_is_a_failure() -> None:
     error = await failure(*RESPONSE, body=grpc_message(REPLY), trailers=((b"grpc-status", b"14"),))
     assert isinstance(error, MxGatewayWorkerError)
 
 
-async def test_a_stream_delivers_what_came_before_its_failure():
+async def test_a_stream_delivers_what_came_before_its_failure() -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         await peer.reply(request, event(1), event(2), status=8)
@@ -74,7 +74,7 @@ async def test_a_stream_delivers_what_came_before_its_failure():
         assert caught.value.grpc_status is GrpcStatus.RESOURCE_EXHAUSTED
 
 
-async def test_a_stream_may_end_without_a_message():
+async def test_a_stream_may_end_without_a_message() -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.reply(await peer.request())
 
@@ -92,13 +92,13 @@ async def test_a_stream_may_end_without_a_message():
         (b"two%0Alines %1B[31m", "two lines [31m"),
     ],
 )
-async def test_any_bytes_in_a_status_message_are_readable_text(raw: bytes, text: str):
+async def test_any_bytes_in_a_status_message_are_readable_text(raw: bytes, text: str) -> None:
     error = await failure(*RESPONSE, trailers=((b"grpc-status", b"5"), (b"grpc-message", raw)))
     assert error.message.endswith(text)
 
 
 @pytest.mark.parametrize("raw", [b"", b"x", b"-1", b"17", b"99999999999999999999", b"9" * 6000, b"1.0", "٣".encode()])
-async def test_a_status_that_is_none_is_unknown(raw: bytes):
+async def test_a_status_that_is_none_is_unknown(raw: bytes) -> None:
     error = await failure(*RESPONSE, trailers=((b"grpc-status", raw),))
     assert isinstance(error, MxGatewayTransportError)
     assert error.grpc_status is GrpcStatus.UNKNOWN
@@ -121,20 +121,20 @@ async def test_a_status_that_is_none_is_unknown(raw: bytes):
 )
 async def test_an_http_status_stands_for_a_grpc_status(
     http_status: bytes, error_class: type[MxGatewayError], grpc_status: GrpcStatus, retryable: bool
-):
+) -> None:
     error = await failure((b":status", http_status), (b"content-type", b"text/html"), body=b"<html>")
     assert (type(error), error.grpc_status, error.retryable) == (error_class, grpc_status, retryable)
     assert f"HTTP status {http_status.decode()}" in error.message
 
 
 @pytest.mark.parametrize("page", [b"<html>" * 10, b"x" * 200_000], ids=["small", "large"])
-async def test_the_error_page_of_a_proxy_does_not_disturb_the_connection(page: bytes):
+async def test_the_error_page_of_a_proxy_does_not_disturb_the_connection(page: bytes) -> None:
     length = (b"content-length", b"%d" % len(page))
     error = await failure((b":status", b"503"), (b"content-type", b"text/html"), length, body=page)
     assert error.grpc_status is GrpcStatus.UNAVAILABLE
 
 
-async def test_a_grpc_status_counts_more_than_the_http_status_beside_it():
+async def test_a_grpc_status_counts_more_than_the_http_status_beside_it() -> None:
     error = await failure((b":status", b"503"), (b"grpc-status", b"7"), (b"grpc-message", b"no"))
     assert error.grpc_status is GrpcStatus.PERMISSION_DENIED
 
@@ -142,14 +142,14 @@ async def test_a_grpc_status_counts_more_than_the_http_status_beside_it():
 @pytest.mark.parametrize(
     "content_type", [b"text/html", b"application/json", b"application/grpcx", b"", b"application/grpc-web"]
 )
-async def test_a_reply_of_another_content_type_is_refused(content_type: bytes):
+async def test_a_reply_of_another_content_type_is_refused(content_type: bytes) -> None:
     error = await failure((b":status", b"200"), (b"content-type", content_type), body=b"{}")
     assert isinstance(error, MxGatewayProtocolError)
     assert "content type" in error.message
 
 
 @pytest.mark.parametrize("content_type", [b"application/grpc+proto", b"application/grpc;charset=utf-8"])
-async def test_the_forms_of_grpcs_content_type_are_accepted(content_type: bytes):
+async def test_the_forms_of_grpcs_content_type_are_accepted(content_type: bytes) -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         await peer.send(
@@ -181,7 +181,7 @@ async def test_the_forms_of_grpcs_content_type_are_accepted(content_type: bytes)
         (0xDEAD, "0xdead", GrpcStatus.INTERNAL),
     ],
 )
-async def test_a_reset_stands_for_a_grpc_status(code: int, name: str, grpc_status: GrpcStatus):
+async def test_a_reset_stands_for_a_grpc_status(code: int, name: str, grpc_status: GrpcStatus) -> None:
     async def script(peer: Http2Peer) -> None:
         for _ in range(2 if name == "REFUSED_STREAM" else 1):  # which is sent again once
             await peer.send(RstStreamFrame((await peer.request()).stream_id, code))
@@ -201,12 +201,12 @@ async def test_a_reset_stands_for_a_grpc_status(code: int, name: str, grpc_statu
     ("code", "meaning"),
     [
         (0x7, "did not see the request"),
-        (0xB, "asked for more than it allows"),
+        (0xB, "the client exceeds its limits"),
         (0xC, "not secure enough"),
         (0xD, "HTTP/1.1, which gRPC cannot use"),
     ],
 )
-async def test_a_reset_whose_code_says_more_says_it_in_words(code: int, meaning: str):
+async def test_a_reset_whose_code_says_more_says_it_in_words(code: int, meaning: str) -> None:
     async def script(peer: Http2Peer) -> None:
         while True:
             await peer.send(RstStreamFrame((await peer.request()).stream_id, code))
@@ -218,7 +218,7 @@ async def test_a_reset_whose_code_says_more_says_it_in_words(code: int, meaning:
 
 
 @pytest.mark.parametrize("when", ["after the headers", "during the data", "after a message"])
-async def test_a_reset_at_any_point_ends_the_call(when: str):
+async def test_a_reset_at_any_point_ends_the_call(when: str) -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         size = {"after the headers": 0, "during the data": 7, "after a message": None}[when]
@@ -230,7 +230,7 @@ async def test_a_reset_at_any_point_ends_the_call(when: str):
             await invoke(channel)
 
 
-async def test_a_reset_after_the_whole_reply_does_no_harm():
+async def test_a_reset_after_the_whole_reply_does_no_harm() -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         await peer.reply(request, REPLY)

@@ -14,7 +14,7 @@ import pytest
 
 from mxgateway import GatewayClient
 from mxgateway.errors import MxGatewayTimeoutError
-from mxgateway.transport.resolver import Resolver
+from mxgateway.transport.connecting.resolver import Resolver
 from tests.peers.raw_peers import RawServer, silent
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
@@ -49,13 +49,13 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowNameServer]:
     ("host", "address"),
     [("127.0.0.1", (socket.AF_INET, ("127.0.0.1", 5001))), ("::1", (socket.AF_INET6, ("::1", 5001, 0, 0)))],
 )
-async def test_an_address_is_not_looked_up(host: str, address: tuple[Any, ...]):
+async def test_an_address_is_not_looked_up(host: str, address: tuple[Any, ...]) -> None:
     before = threading.active_count()
     assert await Resolver(host, 5001).addresses() == [address]
     assert threading.active_count() == before
 
 
-async def test_a_name_is_looked_up_anew_for_each_connection(name_server: SlowNameServer):
+async def test_a_name_is_looked_up_anew_for_each_connection(name_server: SlowNameServer) -> None:
     name_server.answer.set()
     resolver = Resolver("gw.plant", 5001)
     for _ in range(3):
@@ -63,7 +63,7 @@ async def test_a_name_is_looked_up_anew_for_each_connection(name_server: SlowNam
     assert name_server.asked == ["gw.plant"] * 3
 
 
-async def test_a_lookup_that_hangs_is_waited_for_again_instead_of_being_doubled(name_server: SlowNameServer):
+async def test_a_lookup_that_hangs_is_waited_for_again_instead_of_being_doubled(name_server: SlowNameServer) -> None:
     resolver = Resolver("gw.plant", 5001)
     for _ in range(5):
         with pytest.raises(TimeoutError):
@@ -78,7 +78,7 @@ async def test_a_lookup_that_hangs_is_waited_for_again_instead_of_being_doubled(
     assert name_server.asked == ["gw.plant"] * 2
 
 
-async def test_a_failure_is_told_to_everybody_who_waits_and_not_remembered(name_server: SlowNameServer):
+async def test_a_failure_is_told_to_everybody_who_waits_and_not_remembered(name_server: SlowNameServer) -> None:
     resolver = Resolver("nobody.plant", 5001)
     waiting = [asyncio.ensure_future(resolver.addresses()) for _ in range(3)]
     await asyncio.sleep(0)
@@ -90,13 +90,13 @@ async def test_a_failure_is_told_to_everybody_who_waits_and_not_remembered(name_
     assert name_server.asked == ["nobody.plant"] * 2
 
 
-async def test_the_connect_timeout_covers_a_name_server_that_is_silent(name_server: SlowNameServer):
+async def test_the_connect_timeout_covers_a_name_server_that_is_silent(name_server: SlowNameServer) -> None:
     with pytest.raises(MxGatewayTimeoutError) as caught:
         await GatewayClient.connect("gw.plant:5001", plaintext=True, connect_timeout=0.1)
     assert caught.value.phase == "resolve"
 
 
-async def test_a_connection_works_once_the_name_server_answers(name_server: SlowNameServer):
+async def test_a_connection_works_once_the_name_server_answers(name_server: SlowNameServer) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"\0\0\0\x04\0\0\0\0\0")
         await silent(reader, writer)
@@ -125,6 +125,6 @@ asyncio.run(main())
 """
 
 
-def test_neither_the_loops_end_nor_the_programs_waits_for_a_name_server():
+def test_neither_the_loops_end_nor_the_programs_waits_for_a_name_server() -> None:
     done = subprocess.run([sys.executable, "-c", HANG], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "told\n", "")

@@ -9,8 +9,9 @@ import pytest
 from betterproto import Message
 from betterproto.lib.google.protobuf import FileDescriptorSet
 
-from mxgateway import contract, methods, proto
-from mxgateway.commands import requests
+from mxgateway import contract, proto
+from mxgateway.calling import requests
+from mxgateway.calling import rpcs as methods
 from mxgateway.errors import (
     GrpcStatus,
     MxGatewayError,
@@ -19,8 +20,8 @@ from mxgateway.errors import (
     MxGatewayTlsError,
 )
 from mxgateway.options import ClientOptions, Endpoint, RetryOptions, TlsOptions
+from mxgateway.transport.calls.method import Method
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import Method
 from tests.peers.certificates import Authority, self_signed
 from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, Request, says
 from tests.transport.rig import channel_to
@@ -47,7 +48,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 # -- what is tried again
 
 
-def test_the_table_of_methods_is_the_whole_contract():
+def test_the_table_of_methods_is_the_whole_contract() -> None:
     files = FileDescriptorSet().parse(contract.own_descriptor_set()).file
     rpcs = {
         f"/{file.package}.{service.name}/{rpc.name}": rpc.server_streaming
@@ -63,7 +64,7 @@ def test_the_table_of_methods_is_the_whole_contract():
 @pytest.mark.parametrize("method", [m for m in METHODS if m.name in REPEATABLE], ids=str)
 async def test_a_repeatable_call_is_tried_again_while_the_gateway_is_unavailable(
     method: Method[Any, Any], fault: Fault
-):
+) -> None:
     async with Gateway(fault, times=2) as server, channel_to(server, retry=QUICK) as channel:
         (message,) = await call(channel, method)
         assert isinstance(message, method.reply_type)
@@ -78,14 +79,14 @@ async def test_a_repeatable_call_is_tried_again_while_the_gateway_is_unavailable
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.name in REPEATABLE_KINDS], ids=lambda kind: kind.name)
 async def test_a_repeatable_command_is_tried_again_while_the_gateway_is_unavailable(
     kind: proto.MxCommandKind, fault: Fault
-):
+) -> None:
     async with Gateway(fault, times=2) as server, channel_to(server, retry=QUICK) as channel:
         reply = await requests.invoke_raw(channel, wrapped(kind), None)
         assert reply.diagnostic_message == "answered"
         assert len(server.seen) == 3
 
 
-async def test_a_gateway_that_is_not_there_yet_is_waited_for():
+async def test_a_gateway_that_is_not_there_yet_is_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     options = RetryOptions(max_attempts=100, initial_backoff=0.02, max_backoff=0.02)
@@ -104,7 +105,7 @@ async def test_a_gateway_that_is_not_there_yet_is_waited_for():
 
 @each_doubt
 @pytest.mark.parametrize("method", [m for m in METHODS if m.name not in REPEATABLE], ids=str)
-async def test_no_other_call_is_sent_twice(method: Method[Any, Any], fault: Fault):
+async def test_no_other_call_is_sent_twice(method: Method[Any, Any], fault: Fault) -> None:
     async with Gateway(fault) as server, channel_to(server, retry=QUICK) as channel:
         with pytest.raises(MxGatewayError) as caught:
             await call(channel, method)
@@ -117,7 +118,7 @@ async def test_no_other_call_is_sent_twice(method: Method[Any, Any], fault: Faul
 
 
 @each_doubt
-async def test_no_other_command_is_sent_twice(fault: Fault):
+async def test_no_other_command_is_sent_twice(fault: Fault) -> None:
     kinds = [kind for kind in KINDS if kind.name not in REPEATABLE_KINDS]
     assert len(kinds) > 25
     async with Gateway(fault, times=len(kinds)) as server, channel_to(server, retry=QUICK) as channel:
@@ -141,7 +142,7 @@ async def test_no_other_command_is_sent_twice(fault: Fault):
     ],
     ids=str,
 )
-async def test_a_command_that_calls_itself_something_else_is_sent_once(command: proto.MxCommand):
+async def test_a_command_that_calls_itself_something_else_is_sent_once(command: proto.MxCommand) -> None:
     async with Gateway(says_unavailable) as server, channel_to(server, retry=QUICK) as channel:
         with pytest.raises(MxGatewayError):
             await requests.invoke_raw(channel, proto.MxCommandRequest(session_id="s", command=command), None)
@@ -149,7 +150,7 @@ async def test_a_command_that_calls_itself_something_else_is_sent_once(command: 
 
 
 @pytest.mark.parametrize("status", [each for each in GrpcStatus if each not in (0, UNAVAILABLE)], ids=lambda s: s.name)
-async def test_no_other_status_is_tried_again(status: GrpcStatus):
+async def test_no_other_status_is_tried_again(status: GrpcStatus) -> None:
     async def fails(peer: Http2Peer, request: Request) -> None:
         await peer.send(peer.headers(request.stream_id), peer.trailers(request.stream_id, status))
 
@@ -160,7 +161,7 @@ async def test_no_other_status_is_tried_again(status: GrpcStatus):
         assert len(server.seen) == 1
 
 
-async def test_a_deadline_that_passes_here_is_not_tried_again():
+async def test_a_deadline_that_passes_here_is_not_tried_again() -> None:
     async def is_silent(peer: Http2Peer, request: Request) -> None:
         await peer.until(lambda: request.stream_id in peer.resets)
 
@@ -171,7 +172,7 @@ async def test_a_deadline_that_passes_here_is_not_tried_again():
         assert len(server.seen) == 2
 
 
-async def test_a_peer_that_breaks_the_protocol_is_not_tried_again():
+async def test_a_peer_that_breaks_the_protocol_is_not_tried_again() -> None:
     async def answers_nonsense(peer: Http2Peer, request: Request) -> None:
         await peer.send(peer.headers(request.stream_id, [(b":status", b"200"), (b"content-type", b"text/html")]))
 
@@ -181,7 +182,7 @@ async def test_a_peer_that_breaks_the_protocol_is_not_tried_again():
         assert len(server.seen) == 1
 
 
-async def test_a_refused_certificate_is_not_tried_again(authority: Authority, tmp_path: Path):
+async def test_a_refused_certificate_is_not_tried_again(authority: Authority, tmp_path: Path) -> None:
     greetings: list[object] = []
     context = self_signed().context()
     context.sni_callback = lambda *hello: greetings.append(hello)
@@ -197,7 +198,7 @@ async def serve(peer: Http2Peer) -> None:
     await peer.serve(b"")
 
 
-async def test_a_peer_without_tls_is_not_tried_again():
+async def test_a_peer_without_tls_is_not_tried_again() -> None:
     async with RawServer(says(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
         async with channel_to(server, retry=QUICK, plaintext=False) as channel:
             with pytest.raises(MxGatewayTlsError):
@@ -205,7 +206,7 @@ async def test_a_peer_without_tls_is_not_tried_again():
         assert server.connections == 1
 
 
-async def test_retries_can_be_switched_off():
+async def test_retries_can_be_switched_off() -> None:
     async with Gateway(says_unavailable) as server, channel_to(server, retry=None) as channel:
         with pytest.raises(MxGatewayError):
             await call(channel, methods.BROWSE_CHILDREN)
@@ -217,7 +218,7 @@ async def test_retries_can_be_switched_off():
 
 @each_doubt
 @pytest.mark.parametrize("attempts", [1, 3])
-async def test_the_last_attempt_is_the_one_whose_number_was_given(attempts: int, fault: Fault):
+async def test_the_last_attempt_is_the_one_whose_number_was_given(attempts: int, fault: Fault) -> None:
     options = RetryOptions(max_attempts=attempts, initial_backoff=0.001, max_backoff=0.001)
     async with Gateway(fault, times=float("inf")) as server, channel_to(server, retry=options) as channel:
         for number in range(1, 3):
@@ -229,7 +230,7 @@ async def test_the_last_attempt_is_the_one_whose_number_was_given(attempts: int,
         assert channel.stats().calls_retried == 2 * (attempts - 1)
 
 
-async def test_all_attempts_together_have_the_callers_bound():
+async def test_all_attempts_together_have_the_callers_bound() -> None:
     options = RetryOptions(max_attempts=100, initial_backoff=0.05, max_backoff=0.05)
     loop = asyncio.get_running_loop()
     async with Gateway(says_unavailable, times=float("inf")) as server, channel_to(server, retry=options) as channel:
@@ -253,7 +254,7 @@ async def test_all_attempts_together_have_the_callers_bound():
 
 
 @pytest.mark.parametrize("at_once", [False, True], ids=["in trailers", "in trailers without headers"])
-async def test_a_gateway_that_says_when_to_come_back_is_believed(at_once: bool):
+async def test_a_gateway_that_says_when_to_come_back_is_believed(at_once: bool) -> None:
     loop = asyncio.get_running_loop()
     fault = pushes_back(b"150", at_once=at_once)
     async with Gateway(fault) as server, channel_to(server, retry=QUICK) as channel:
@@ -263,7 +264,7 @@ async def test_a_gateway_that_says_when_to_come_back_is_believed(at_once: bool):
         assert len(server.seen) == 2
 
 
-async def test_a_gateway_that_says_to_come_back_at_once_is_believed_too():
+async def test_a_gateway_that_says_to_come_back_at_once_is_believed_too() -> None:
     slow = RetryOptions(initial_backoff=3600, max_backoff=3600)
     async with Gateway(pushes_back(b"0")) as server, channel_to(server, retry=slow) as channel:
         await call(channel, methods.BROWSE_CHILDREN)
@@ -274,7 +275,7 @@ NEVER = [b"-1", b"soon", b"", b"1.5", b"+5", b"2147483648", b"9" * 5000, b"6000"
 
 
 @pytest.mark.parametrize("value", NEVER, ids=lambda value: value[:12].decode() or "empty")
-async def test_a_gateway_that_says_not_to_come_back_is_left_alone(value: bytes):
+async def test_a_gateway_that_says_not_to_come_back_is_left_alone(value: bytes) -> None:
     async with Gateway(pushes_back(value)) as server, channel_to(server, retry=QUICK) as channel:
         with pytest.raises(MxGatewayError) as caught:
             await call(channel, methods.BROWSE_CHILDREN)  # whose bound is 5 s
@@ -282,7 +283,7 @@ async def test_a_gateway_that_says_not_to_come_back_is_left_alone(value: bytes):
         assert len(server.seen) == 1
 
 
-def test_the_table_of_kinds_is_the_whole_contract():
+def test_the_table_of_kinds_is_the_whole_contract() -> None:
     arms = {arm.upper() for arm in requests._ARMS.values()}
     assert {kind.name for kind in KINDS} == arms
     assert {kind.name for kind in requests.REPEATABLE} == REPEATABLE_KINDS

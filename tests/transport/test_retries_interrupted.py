@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 
-from mxgateway import methods, proto
+from mxgateway import proto
+from mxgateway.calling import rpcs as methods
 from mxgateway.errors import (
     GrpcStatus,
     MxGatewayError,
     MxGatewayTransportError,
 )
 from mxgateway.options import RetryOptions
-from mxgateway.transport.method import CallOptions, Method
-from mxgateway.transport.server_stream import ServerStream
+from mxgateway.transport.calls.method import CallOptions, Method
+from mxgateway.transport.calls.server_stream import ServerStream
 from tests.peers.raw_peers import Http2Peer, Request, grpc_message
 from tests.transport.rig import channel_to
 from tests.transport.unavailable import (
@@ -42,7 +43,7 @@ async def one_message_and_then_unavailable(peer: Http2Peer, request: Request) ->
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m.name in REPEATABLE & STREAMS], ids=str)
-async def test_a_stream_that_has_begun_to_arrive_is_not_begun_anew(method: Method[Any, Any]):
+async def test_a_stream_that_has_begun_to_arrive_is_not_begun_anew(method: Method[Any, Any]) -> None:
     async with Gateway(one_message_and_then_unavailable) as server, channel_to(server, retry=QUICK) as channel:
         stream = ServerStream(channel, method, method.request_type(), CallOptions())
         assert isinstance(await anext(stream), method.reply_type)
@@ -55,7 +56,7 @@ async def test_a_stream_that_has_begun_to_arrive_is_not_begun_anew(method: Metho
         assert (stats.calls_failed, stats.calls_retried, stats.calls_open) == (1, 0, 0)
 
 
-async def test_a_stream_that_was_opened_ahead_is_tried_again_as_well():
+async def test_a_stream_that_was_opened_ahead_is_tried_again_as_well() -> None:
     async with Gateway(says_unavailable) as server, channel_to(server, retry=QUICK) as channel:
         stream = ServerStream(channel, methods.WATCH_DEPLOY_EVENTS, proto.WatchDeployEventsRequest(), CallOptions())
         await stream.open()
@@ -64,7 +65,7 @@ async def test_a_stream_that_was_opened_ahead_is_tried_again_as_well():
         assert len(server.seen) == 2
 
 
-async def test_a_read_that_is_cancelled_between_two_attempts_leaves_the_next_one_to_the_next_read():
+async def test_a_read_that_is_cancelled_between_two_attempts_leaves_the_next_one_to_the_next_read() -> None:
     async with Gateway(pushes_back(b"150")) as server, channel_to(server, retry=QUICK) as channel:
         stream = ServerStream(channel, methods.WATCH_DEPLOY_EVENTS, proto.WatchDeployEventsRequest(), CallOptions())
         loop = asyncio.get_running_loop()
@@ -83,7 +84,7 @@ async def test_a_read_that_is_cancelled_between_two_attempts_leaves_the_next_one
         assert (stats.calls_started, stats.calls_succeeded, stats.calls_cancelled) == (1, 1, 0)
 
 
-async def test_closing_a_stream_between_two_attempts_frees_its_reader_at_once():
+async def test_closing_a_stream_between_two_attempts_frees_its_reader_at_once() -> None:
     async with Gateway(pushes_back(b"600000")) as server, channel_to(server, retry=QUICK) as channel:
         stream = ServerStream(channel, methods.WATCH_DEPLOY_EVENTS, proto.WatchDeployEventsRequest(), CallOptions())
         reading = asyncio.create_task(stream.messages())
@@ -100,7 +101,7 @@ async def test_closing_a_stream_between_two_attempts_frees_its_reader_at_once():
 # -- giving up
 
 
-async def test_a_call_that_is_cancelled_between_two_attempts_ends_at_once():
+async def test_a_call_that_is_cancelled_between_two_attempts_ends_at_once() -> None:
     slow = RetryOptions(initial_backoff=3600, max_backoff=3600)
     async with Gateway(says_unavailable) as server, channel_to(server, retry=slow, call_timeout=None) as channel:
         calling = asyncio.create_task(call(channel, methods.BROWSE_CHILDREN))
@@ -115,7 +116,7 @@ async def test_a_call_that_is_cancelled_between_two_attempts_ends_at_once():
         assert (stats.calls_cancelled, stats.calls_failed, stats.calls_succeeded, stats.calls_open) == (1, 0, 0, 0)
 
 
-async def test_closing_the_client_ends_a_call_that_waits_for_its_next_attempt():
+async def test_closing_the_client_ends_a_call_that_waits_for_its_next_attempt() -> None:
     slow = RetryOptions(initial_backoff=3600, max_backoff=3600)
     async with Gateway(says_unavailable) as server, channel_to(server, retry=slow, call_timeout=None) as channel:
         calling = asyncio.create_task(call(channel, methods.BROWSE_CHILDREN))

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from hyperframe.frame import GoAwayFrame, RstStreamFrame, SettingsFrame
 
-from mxgateway import methods, proto
-from mxgateway.commands import requests
+from mxgateway import proto
+from mxgateway.calling import requests
+from mxgateway.calling import rpcs as methods
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayTimeoutError, MxGatewayTransportError
-from mxgateway.faults import is_unprocessed
+from mxgateway.errors.faults import is_unprocessed
 from mxgateway.options import RetryOptions
-from mxgateway.transport.calls import SentCall, unary
-from mxgateway.transport.method import CallOptions, Method, Progress
+from mxgateway.transport.calls.method import CallOptions, Method, Progress
+from mxgateway.transport.calls.unary import SentCall, unary
 from tests.client.test_tracing import Recorder
 from tests.peers.raw_peers import Http2Peer, Http2Server, Request
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream
@@ -43,7 +44,7 @@ FOREVER = RetryOptions(max_attempts=5, initial_backoff=3600, max_backoff=3600)
 @pytest.mark.parametrize("method", METHODS, ids=str)
 async def test_every_call_that_was_not_processed_is_sent_again_at_once(
     method: Method[Any, Any], retry: RetryOptions | None, fault: Fault
-):
+) -> None:
     async with Gateway(fault) as server, channel_to(server, retry=retry) as channel:
         (message,) = await call(channel, method)
         assert isinstance(message, method.reply_type)
@@ -55,7 +56,7 @@ async def test_every_call_that_was_not_processed_is_sent_again_at_once(
 
 
 @each_proof
-async def test_every_command_that_was_not_processed_is_sent_again_at_once(fault: Fault):
+async def test_every_command_that_was_not_processed_is_sent_again_at_once(fault: Fault) -> None:
     async with Gateway(fault) as server, channel_to(server, retry=None) as channel:
         for kind in KINDS:
             server.faults_left = 1
@@ -67,7 +68,7 @@ async def test_every_command_that_was_not_processed_is_sent_again_at_once(fault:
 
 @each_proof
 @pytest.mark.parametrize("method", [method for method in METHODS if method.name not in REPEATABLE], ids=str)
-async def test_a_second_refusal_is_the_error(method: Method[Any, Any], fault: Fault):
+async def test_a_second_refusal_is_the_error(method: Method[Any, Any], fault: Fault) -> None:
     async with Gateway(fault, times=2) as server, channel_to(server, retry=QUICK) as channel:
         with pytest.raises(MxGatewayTransportError, match="did not see the request") as caught:
             await call(channel, method)
@@ -78,7 +79,7 @@ async def test_a_second_refusal_is_the_error(method: Method[Any, Any], fault: Fa
 
 
 @each_proof
-async def test_a_call_that_may_be_repeated_has_its_own_attempts_besides(fault: Fault):
+async def test_a_call_that_may_be_repeated_has_its_own_attempts_besides(fault: Fault) -> None:
     options = RetryOptions(max_attempts=3, initial_backoff=0.001, max_backoff=0.001)
     async with Gateway(fault, times=float("inf")) as server, channel_to(server, retry=options) as channel:
         with pytest.raises(MxGatewayTransportError):
@@ -87,7 +88,7 @@ async def test_a_call_that_may_be_repeated_has_its_own_attempts_besides(fault: F
 
 
 @each_doubt
-async def test_what_is_in_doubt_after_it_was_sent_again_is_not_sent_a_third_time(fault: Fault):
+async def test_what_is_in_doubt_after_it_was_sent_again_is_not_sent_a_third_time(fault: Fault) -> None:
     async def first_refuses(peer: Http2Peer, request: Request) -> None:
         await (refuses_the_stream if len(server.seen) == 1 else fault)(peer, request)
 
@@ -99,7 +100,7 @@ async def test_what_is_in_doubt_after_it_was_sent_again_is_not_sent_a_third_time
         assert len(server.seen) == 2
 
 
-async def test_a_call_that_nobody_takes_any_more_was_surely_not_sent():
+async def test_a_call_that_nobody_takes_any_more_was_surely_not_sent() -> None:
     async def goes_away_for_good(peer: Http2Peer, request: Request) -> None:
         assert server._server is not None
         server._server.close()
@@ -107,12 +108,12 @@ async def test_a_call_that_nobody_takes_any_more_was_surely_not_sent():
 
     async with Gateway(goes_away_for_good) as server, channel_to(server) as channel:
         progress = Progress()
-        with pytest.raises(MxGatewayTransportError, match="nothing listens"):
+        with pytest.raises(MxGatewayTransportError, match="nothing is listening"):
             await requests.invoke_raw(channel, wrapped(WRITE), None, progress)
         assert not progress.sent
 
 
-async def test_the_bound_is_that_of_both_times():
+async def test_the_bound_is_that_of_both_times() -> None:
     async def refuses_and_is_silent(peer: Http2Peer, request: Request) -> None:
         if len(server.seen) == 1:
             await refuses_the_stream(peer, request)
@@ -129,7 +130,7 @@ async def test_the_bound_is_that_of_both_times():
         assert len(server.seen) == 3
 
 
-async def test_a_call_that_was_cancelled_meanwhile_is_not_sent_again():
+async def test_a_call_that_was_cancelled_meanwhile_is_not_sent_again() -> None:
     async def goes_away_and_greets_no_more(peer: Http2Peer) -> None:
         request = await peer.request()
         refusing.set()
@@ -156,7 +157,7 @@ async def test_a_call_that_was_cancelled_meanwhile_is_not_sent_again():
         assert len(server.peers[0].requests) == 1
 
 
-async def test_a_refusal_that_contradicts_a_reply_proves_nothing():
+async def test_a_refusal_that_contradicts_a_reply_proves_nothing() -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         await peer.send(peer.headers(request.stream_id), RstStreamFrame(request.stream_id, error_code=0x7))
@@ -168,7 +169,7 @@ async def test_a_refusal_that_contradicts_a_reply_proves_nothing():
         assert len(server.peers[0].requests) == 1
 
 
-async def test_a_large_request_of_which_a_part_was_sent_is_sent_again_whole():
+async def test_a_large_request_of_which_a_part_was_sent_is_sent_again_whole() -> None:
     async def script(peer: Http2Peer) -> None:
         if peer.number > 0:
             await peer.serve(REPLY)
@@ -182,7 +183,7 @@ async def test_a_large_request_of_which_a_part_was_sent_is_sent_again_whole():
         assert server.connections == 2
 
 
-async def test_a_call_that_is_read_step_by_step_is_sent_again_too():
+async def test_a_call_that_is_read_step_by_step_is_sent_again_too() -> None:
     async with Gateway(refuses_the_stream) as server, channel_to(server) as channel:
         sent = await SentCall(channel, methods.INVOKE, CallOptions()).send(wrapped(proto.MxCommandKind.READ_BULK))
         assert not await sent.arrived()
@@ -192,7 +193,7 @@ async def test_a_call_that_is_read_step_by_step_is_sent_again_too():
         assert channel.stats().calls_succeeded == 1
 
 
-async def test_a_call_that_is_read_step_by_step_is_not_sent_again_when_it_may_have_been_processed():
+async def test_a_call_that_is_read_step_by_step_is_not_sent_again_when_it_may_have_been_processed() -> None:
     async with Gateway(is_lost) as server, channel_to(server, retry=QUICK) as channel:
         sent = await SentCall(channel, methods.INVOKE, CallOptions()).send(wrapped(proto.MxCommandKind.READ_BULK))
         with pytest.raises(MxGatewayTransportError):
@@ -200,7 +201,7 @@ async def test_a_call_that_is_read_step_by_step_is_not_sent_again_when_it_may_ha
         assert len(server.seen) == 1
 
 
-async def test_many_calls_that_one_goaway_refuses_share_the_next_connection():
+async def test_many_calls_that_one_goaway_refuses_share_the_next_connection() -> None:
     async def script(peer: Http2Peer) -> None:
         if peer.number > 0:
             await peer.serve(REPLY)
@@ -219,7 +220,7 @@ async def test_many_calls_that_one_goaway_refuses_share_the_next_connection():
         assert channel.stats().calls_retried == 50
 
 
-async def test_a_stream_that_was_not_opened_is_opened_again_and_one_that_has_begun_is_not():
+async def test_a_stream_that_was_not_opened_is_opened_again_and_one_that_has_begun_is_not() -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()
         if peer.number == 0:
@@ -232,7 +233,7 @@ async def test_a_stream_that_was_not_opened_is_opened_again_and_one_that_has_beg
         assert server.connections == 2
 
 
-async def test_a_tracer_is_told_that_a_call_is_sent_again_at_once():
+async def test_a_tracer_is_told_that_a_call_is_sent_again_at_once() -> None:
     tracer = Recorder()
     async with Gateway(refuses_the_stream) as server, channel_to(server, tracer=tracer) as channel:
         await requests.invoke_raw(channel, wrapped(WRITE), None)

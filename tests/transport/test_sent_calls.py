@@ -10,10 +10,10 @@ import pytest
 from hyperframe.frame import DataFrame
 
 from mxgateway import proto
+from mxgateway.calling.rpcs import INVOKE
 from mxgateway.errors import GrpcStatus, MxGatewayTimeoutError, MxGatewayTransportError
-from mxgateway.methods import INVOKE
-from mxgateway.transport.calls import SentCall
-from mxgateway.transport.method import CallOptions
+from mxgateway.transport.calls.method import CallOptions
+from mxgateway.transport.calls.unary import SentCall
 from mxgateway.wire import encode
 from tests.peers.raw_peers import Http2Peer, Http2Server, grpc_message
 from tests.transport.rig import REPLY, channel_to

@@ -18,7 +18,7 @@ from mxgateway.errors import (
     MxGatewayTimeoutError,
 )
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.open_stream import STREAM_WINDOW
+from mxgateway.transport.streams.stream import STREAM_WINDOW
 from tests.peers.bad_ends import goaway, rst
 from tests.peers.bad_replies import (
     connection_header,
@@ -95,7 +95,7 @@ async def failure(call: Awaitable[Any]) -> MxGatewayError:
     """Return the error that a call ends with."""
     with pytest.raises(MxGatewayError) as caught:
         await call
-    assert "defect" not in str(caught.value)
+    assert "report it" not in str(caught.value)
     return caught.value
 
 

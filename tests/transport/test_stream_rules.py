@@ -17,7 +17,7 @@ from hyperframe.frame import (
 )
 
 from mxgateway.errors import MxGatewayProtocolError
-from mxgateway.transport.reply_headers import MAX_FRAMES_OF_BLOCK
+from mxgateway.transport.http2.reply_headers import MAX_FRAMES_OF_BLOCK
 from tests.peers.raw_peers import RESPONSE, Http2Peer, Http2Server, grpc_message, raw_frame
 from tests.transport.rig import REPLY, channel_to, invoke
 
@@ -42,12 +42,12 @@ def begun(peer: Http2Peer, stream_id: int, headers: tuple[tuple[bytes, bytes], .
         (lambda peer, id_: [peer.headers(id_), peer.headers(id_, [(b"a", b"b")])], "only data or trailers"),
         (lambda peer, id_: [peer.headers(id_), peer.headers(id_, end=True)], "pseudo-header :status"),
         (lambda peer, id_: [peer.headers(id_, [*RESPONSE, (b"connection", b"close")])], "header of HTTP/1"),
-        (lambda peer, id_: [DataFrame(id_, grpc_message(REPLY))], "data before any headers"),
+        (lambda peer, id_: [DataFrame(id_, grpc_message(REPLY))], "data before headers"),
         (lambda peer, id_: [WindowUpdateFrame(id_, window_increment=2**31 - 1)], "more than HTTP/2 allows"),
         (lambda peer, id_: [WindowUpdateFrame(id_, window_increment=0)], "window update of 0 for the call"),
     ],
 )
-async def test_a_malformed_reply_ends_its_call_and_no_other(misdeed: Misdeed, text: str):
+async def test_a_malformed_reply_ends_its_call_and_no_other(misdeed: Misdeed, text: str) -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         await peer.send(*misdeed(peer, stream_id))
@@ -75,11 +75,11 @@ async def test_a_malformed_reply_ends_its_call_and_no_other(misdeed: Misdeed, te
         ),
         (lambda peer, id_: [SettingsFrame(0, settings={SettingsFrame.INITIAL_WINDOW_SIZE: 2**31})], "broke HTTP/2"),
         (lambda peer, id_: [SettingsFrame(0, settings={SettingsFrame.MAX_FRAME_SIZE: 100})], "broke HTTP/2"),
-        (lambda peer, id_: [RstStreamFrame(77, error_code=0)], "stream 77, which nobody opened"),
-        (lambda peer, id_: [WindowUpdateFrame(2, window_increment=1)], "stream 2, which nobody opened"),
-        (lambda peer, id_: [peer.headers(id_ + 2)], "which nobody opened"),
-        (lambda peer, id_: [ContinuationFrame(id_, b"", flags=["END_HEADERS"])], "that it had not begun"),
-        (lambda peer, id_: [begun(peer, id_), ContinuationFrame(id_ + 2, b"")], "that it had not begun"),
+        (lambda peer, id_: [RstStreamFrame(77, error_code=0)], "stream 77, which was never opened"),
+        (lambda peer, id_: [WindowUpdateFrame(2, window_increment=1)], "stream 2, which was never opened"),
+        (lambda peer, id_: [peer.headers(id_ + 2)], "which was never opened"),
+        (lambda peer, id_: [ContinuationFrame(id_, b"", flags=["END_HEADERS"])], "that it had not started"),
+        (lambda peer, id_: [begun(peer, id_), ContinuationFrame(id_ + 2, b"")], "that it had not started"),
         (lambda peer, id_: [begun(peer, id_), DataFrame(id_, b"")], "interrupted a header block"),
         (lambda peer, id_: [begun(peer, id_), peer.headers(id_)], "interrupted a header block"),
         (lambda peer, id_: [begun(peer, id_), *[ContinuationFrame(id_, b"")] * MAX_FRAMES_OF_BLOCK], "beyond the limit"),
@@ -87,7 +87,7 @@ async def test_a_malformed_reply_ends_its_call_and_no_other(misdeed: Misdeed, te
         (lambda peer, id_: [HeadersFrame(id_, b"\xff\xff\xff\xff\xff\xff", flags=["END_HEADERS"])], "cannot be decoded"),
     ],
 )  # fmt: skip
-async def test_what_breaks_the_connections_rules_ends_it_with_a_goodbye(misdeed: Misdeed, text: str):
+async def test_what_breaks_the_connections_rules_ends_it_with_a_goodbye(misdeed: Misdeed, text: str) -> None:
     async def script(peer: Http2Peer) -> None:
         if len(server.peers) > 1:
             await peer.serve(REPLY)
@@ -108,7 +108,7 @@ async def test_what_breaks_the_connections_rules_ends_it_with_a_goodbye(misdeed:
 @pytest.mark.parametrize(("increment", "code"), [(0, PROTOCOL_ERROR), (2**31 - 1, FLOW_CONTROL_ERROR)])
 async def test_the_peer_is_told_what_is_wrong_with_a_calls_window_while_the_request_waits_for_it(
     increment: int, code: int
-):
+) -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.begun_request()
         await peer.until(lambda: len(request.body) == 65_535)
@@ -130,7 +130,7 @@ async def test_the_peer_is_told_what_is_wrong_with_a_calls_window_while_the_requ
 @pytest.mark.parametrize(
     ("kind", "payload"), [(0x4, b""), (0x6, bytes(8)), (0x7, bytes(8))], ids=["SETTINGS", "PING", "GOAWAY"]
 )
-async def test_a_frame_of_the_connection_on_a_stream_is_no_frame_of_the_connection(kind: int, payload: bytes):
+async def test_a_frame_of_the_connection_on_a_stream_is_no_frame_of_the_connection(kind: int, payload: bytes) -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.request()
         await peer.send_bytes(raw_frame(kind, 1, payload))
@@ -141,7 +141,7 @@ async def test_a_frame_of_the_connection_on_a_stream_is_no_frame_of_the_connecti
             await invoke(channel)
 
 
-async def test_a_header_block_in_several_frames_is_put_together():
+async def test_a_header_block_in_several_frames_is_put_together() -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         whole = peer.headers(stream_id, [*RESPONSE, (b"x-long", b"y" * 3000)])
@@ -157,7 +157,7 @@ async def test_a_header_block_in_several_frames_is_put_together():
         assert (await invoke(channel)).diagnostic_message == "answered"
 
 
-async def test_a_window_that_shrinks_below_zero_is_waited_for():
+async def test_a_window_that_shrinks_below_zero_is_waited_for() -> None:
     async def script(peer: Http2Peer) -> None:
         sizes = lambda: sum(len(frame.data) for frame in peer.frames(DataFrame))  # noqa: E731
         await peer.until(lambda: sizes() == 65_535)
@@ -172,7 +172,7 @@ async def test_a_window_that_shrinks_below_zero_is_waited_for():
         assert (await invoke(channel, "x" * 100_000)).diagnostic_message == "answered"
 
 
-async def test_frames_that_come_byte_by_byte_are_put_together():
+async def test_frames_that_come_byte_by_byte_are_put_together() -> None:
     async def script(peer: Http2Peer) -> None:
         stream_id = (await peer.request()).stream_id
         parts = peer.headers(stream_id), DataFrame(stream_id, grpc_message(REPLY)), peer.trailers(stream_id)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mxgateway.transport.stream_slots import StreamSlots
+from mxgateway.transport.streams.stream_slots import StreamSlots
 
 
 async def step() -> None:
@@ -33,7 +33,7 @@ class Callers:
         self.served.append(number)
 
 
-async def test_slots_are_given_in_the_order_in_which_callers_came():
+async def test_slots_are_given_in_the_order_in_which_callers_came() -> None:
     slots = slots_of(2, taken=2)
     callers = Callers(slots, 3)
     await step()
@@ -44,7 +44,7 @@ async def test_slots_are_given_in_the_order_in_which_callers_came():
         assert callers.served == served
 
 
-async def test_a_slot_that_was_granted_is_free_for_nobody_else():
+async def test_a_slot_that_was_granted_is_free_for_nobody_else() -> None:
     slots = slots_of(1, taken=1)
     callers = Callers(slots, 1)
     await step()
@@ -55,7 +55,7 @@ async def test_a_slot_that_was_granted_is_free_for_nobody_else():
     assert callers.served == [0]
 
 
-async def test_a_caller_that_is_cancelled_before_its_turn_is_passed_over():
+async def test_a_caller_that_is_cancelled_before_its_turn_is_passed_over() -> None:
     slots = slots_of(1, taken=1)
     callers = Callers(slots, 3)
     await step()
@@ -68,7 +68,7 @@ async def test_a_caller_that_is_cancelled_before_its_turn_is_passed_over():
     assert callers.served == [1, 2]
 
 
-async def test_a_caller_that_is_cancelled_in_the_step_of_its_turn_passes_it_on():
+async def test_a_caller_that_is_cancelled_in_the_step_of_its_turn_passes_it_on() -> None:
     slots = slots_of(1, taken=1)
     callers = Callers(slots, 2)
     await step()
@@ -78,7 +78,7 @@ async def test_a_caller_that_is_cancelled_in_the_step_of_its_turn_passes_it_on()
     assert callers.served == [1]
 
 
-async def test_a_pause_lets_nobody_go_though_slots_are_free_and_is_no_limit():
+async def test_a_pause_lets_nobody_go_though_slots_are_free_and_is_no_limit() -> None:
     slots = slots_of(2)
     slots.paused = True
     callers = Callers(slots, 3)
@@ -92,7 +92,7 @@ async def test_a_pause_lets_nobody_go_though_slots_are_free_and_is_no_limit():
     assert callers.served == [1, 2]
 
 
-async def test_a_turn_that_falls_into_a_pause_comes_after_it():
+async def test_a_turn_that_falls_into_a_pause_comes_after_it() -> None:
     slots = slots_of(1, taken=1)
     callers = Callers(slots, 2)
     await step()
@@ -109,7 +109,7 @@ async def test_a_turn_that_falls_into_a_pause_comes_after_it():
     assert sorted(callers.served) == [0, 1]
 
 
-async def test_a_limit_that_rises_lets_as_many_go_as_it_allows():
+async def test_a_limit_that_rises_lets_as_many_go_as_it_allows() -> None:
     slots = slots_of(0)
     callers = Callers(slots, 5)
     await step()
@@ -125,7 +125,7 @@ async def test_a_limit_that_rises_lets_as_many_go_as_it_allows():
     assert callers.served == [0, 1, 2, 3, 4]
 
 
-async def test_everybody_can_be_woken_to_see_that_there_will_be_none():
+async def test_everybody_can_be_woken_to_see_that_there_will_be_none() -> None:
     slots = slots_of(0)
     waiting = [asyncio.create_task(slots.wait()) for _ in range(3)]
     await step()

@@ -48,7 +48,7 @@ async def refused(server: TwoFacedServer, certificate: ServerCertificate, **tls:
     return error
 
 
-async def test_a_certificate_with_the_pinned_fingerprint_is_trusted_whoever_signed_it():
+async def test_a_certificate_with_the_pinned_fingerprint_is_trusted_whoever_signed_it() -> None:
     certificate = self_signed("somewhere.else")
     digits = certificate.fingerprint.replace(":", "")
     async with TwoFacedServer(serve_one, certificate) as server:
@@ -59,7 +59,7 @@ async def test_a_certificate_with_the_pinned_fingerprint_is_trusted_whoever_sign
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda each: each.name)
 async def test_a_certificate_with_another_fingerprint_is_refused_before_anything_is_said(
     own_certificate: ServerCertificate, version: ssl.TLSVersion
-):
+) -> None:
     server = TwoFacedServer(serve_one, own_certificate)
     server.context.minimum_version = server.context.maximum_version = version
     async with server:
@@ -68,7 +68,7 @@ async def test_a_certificate_with_another_fingerprint_is_refused_before_anything
         assert "change the pin" in error.hint
 
 
-async def test_of_several_pins_one_must_fit(own_certificate: ServerCertificate):
+async def test_of_several_pins_one_must_fit(own_certificate: ServerCertificate) -> None:
     async with TwoFacedServer(serve_one, own_certificate) as server:
         await call(server, pin=[OTHER, own_certificate.fingerprint])
         await call(server, pin=(own_certificate.fingerprint, OTHER))
@@ -76,7 +76,7 @@ async def test_of_several_pins_one_must_fit(own_certificate: ServerCertificate):
         assert f"expected SHA-256 {OTHER} or {own_certificate.fingerprint}, presented" in error.message
 
 
-async def test_pin_and_authority_must_both_agree(authority: Authority, ca_file: Path):
+async def test_pin_and_authority_must_both_agree(authority: Authority, ca_file: Path) -> None:
     certificate = authority.issue("localhost")
     async with TwoFacedServer(serve_one, certificate) as server:
         await call(server, pin=certificate.fingerprint, ca_file=ca_file)
@@ -86,7 +86,7 @@ async def test_pin_and_authority_must_both_agree(authority: Authority, ca_file: 
 
 async def test_a_pinned_certificate_of_another_authority_is_refused_where_an_authority_is_asked_for(
     own_certificate: ServerCertificate, ca_file: Path
-):
+) -> None:
     async with TwoFacedServer(serve_one, own_certificate) as server:
         for trust in ({"ca_file": ca_file}, {"require_certificate_validation": True}):
             error = await refused(server, own_certificate, pin=own_certificate.fingerprint, **trust)
@@ -95,7 +95,7 @@ async def test_a_pinned_certificate_of_another_authority_is_refused_where_an_aut
 
 async def test_a_pinned_certificate_for_another_host_is_refused_where_the_host_is_verified(
     authority: Authority, ca_file: Path
-):
+) -> None:
     certificate = authority.issue("gw.plant")
     async with TwoFacedServer(serve_one, certificate) as server:
         await call(server, pin=certificate.fingerprint, ca_file=ca_file, server_name_override="gw.plant")
@@ -103,7 +103,7 @@ async def test_a_pinned_certificate_for_another_host_is_refused_where_the_host_i
         assert "Hostname mismatch" in error.message
 
 
-async def test_a_pin_is_compared_again_at_each_reconnect(own_certificate: ServerCertificate):
+async def test_a_pin_is_compared_again_at_each_reconnect(own_certificate: ServerCertificate) -> None:
     async with TwoFacedServer(serve_one, own_certificate) as server:
         options = TlsOptions(pin=own_certificate.fingerprint)
         async with GatewayClient.connect(f"localhost:{server.port}", api_key=KEY, tls=options) as client:

@@ -31,21 +31,21 @@ async def ping(client: GatewayClient) -> None:
 @pytest.mark.parametrize("tls", [None, TlsOptions()], ids=["by default", "with empty options"])
 async def test_a_certificate_that_the_gateway_made_itself_is_trusted(
     own_certificate: ServerCertificate, tls: TlsOptions | None
-):
+) -> None:
     async with Http2Server(serve_one, tls=own_certificate.context()) as server:
         async with GatewayClient.connect(server.endpoint, api_key=KEY, tls=tls) as client:
             await ping(client)
         await server.all_gone()
 
 
-async def test_a_name_that_the_certificate_does_not_carry_does_not_matter():
+async def test_a_name_that_the_certificate_does_not_carry_does_not_matter() -> None:
     async with Http2Server(serve_one, tls=self_signed("somewhere.else").context()) as server:
         async with GatewayClient.connect(f"localhost:{server.port}", api_key=KEY) as client:
             await ping(client)
         await server.all_gone()
 
 
-async def test_the_same_certificate_is_trusted_again_after_a_reconnect(own_certificate: ServerCertificate):
+async def test_the_same_certificate_is_trusted_again_after_a_reconnect(own_certificate: ServerCertificate) -> None:
     async with Http2Server(serve_one, tls=own_certificate.context()) as server:
         async with GatewayClient.connect(server.endpoint, api_key=KEY) as client:
             for _ in range(3):
@@ -57,7 +57,7 @@ async def test_the_same_certificate_is_trusted_again_after_a_reconnect(own_certi
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
 async def test_a_changed_certificate_is_refused_before_anything_is_said(
     own_certificate: ServerCertificate, version: ssl.TLSVersion
-):
+) -> None:
     changed = self_signed()
     server = TwoFacedServer(serve_one, own_certificate)
     server.context.minimum_version = server.context.maximum_version = version
@@ -80,7 +80,7 @@ async def test_a_changed_certificate_is_refused_before_anything_is_said(
         assert b"".join(server.decrypted) == b""
 
 
-async def test_another_client_pins_anew(own_certificate: ServerCertificate):
+async def test_another_client_pins_anew(own_certificate: ServerCertificate) -> None:
     context = own_certificate.context()
     async with Http2Server(serve_one, tls=context) as server:
         for certificate in (own_certificate, self_signed()):
@@ -95,7 +95,7 @@ async def test_another_client_pins_anew(own_certificate: ServerCertificate):
 
 async def test_a_ca_file_decides_instead_of_the_first_use(
     authority: Authority, ca_file: Path, own_certificate: ServerCertificate
-):
+) -> None:
     async with Http2Server(serve_one, tls=own_certificate.context()) as server:
         with pytest.raises(MxGatewayTlsError):
             await GatewayClient.connect(server.endpoint, tls=TlsOptions(ca_file=ca_file))

@@ -8,11 +8,11 @@ import pytest
 from hyperframe.frame import RstStreamFrame, SettingsFrame, WindowUpdateFrame
 
 from mxgateway import proto
-from mxgateway.commands.requests import wrap
-from mxgateway.methods import INVOKE
-from mxgateway.transport.calls import unary
+from mxgateway.calling.requests import wrap
+from mxgateway.calling.rpcs import INVOKE
+from mxgateway.transport.calls.method import CallOptions
+from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions
 from mxgateway.wire import encode
 from tests.peers.raw_peers import Http2Peer, Http2Server
 from tests.peers.tracebacks import told
@@ -34,7 +34,7 @@ async def logs_in(channel: Channel, timeout: float | None = None) -> None:
     await unary(channel, INVOKE, request(), CallOptions(timeout=timeout))
 
 
-async def test_a_request_longer_than_the_window_arrives_whole_as_the_window_grows():
+async def test_a_request_longer_than_the_window_arrives_whole_as_the_window_grows() -> None:
     async def script(peer: Http2Peer) -> None:
         begun = await peer.begun_request()
         data = encode(request())
@@ -53,7 +53,7 @@ async def test_a_request_longer_than_the_window_arrives_whole_as_the_window_grow
 
 
 @pytest.mark.parametrize("how", ["cancelled", "timed out", "reset", "lost", "client closed"])
-async def test_no_traceback_of_a_request_that_waits_for_the_window_shows_its_bytes(how: str):
+async def test_no_traceback_of_a_request_that_waits_for_the_window_shows_its_bytes(how: str) -> None:
     async def script(peer: Http2Peer) -> None:
         begun = await peer.begun_request()
         await peer.until(lambda: len(begun.body) == 60)

@@ -7,13 +7,14 @@ from typing import Any, Self
 import pytest
 from hyperframe.frame import GoAwayFrame, RstStreamFrame
 
-from mxgateway import methods, proto
-from mxgateway.commands import requests
+from mxgateway import proto
+from mxgateway.calling import requests
+from mxgateway.calling import rpcs as methods
 from mxgateway.options import RetryOptions
-from mxgateway.transport.calls import unary
+from mxgateway.transport.calls.method import CallOptions, Method
+from mxgateway.transport.calls.server_stream import ServerStream
+from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.method import CallOptions, Method
-from mxgateway.transport.server_stream import ServerStream
 from tests.peers.raw_peers import Http2Peer, Http2Server, Request
 from tests.transport.rig import REPLY
 

@@ -11,6 +11,7 @@ import pytest
 from mxgateway import proto
 from mxgateway.values import UnconvertedValue, from_mx_array, from_mx_value, to_mx_array
 from mxgateway.wire import Timestamp, decode, encode
+from tests.rows import each_row
 
 T = proto.MxDataType
 MOMENT = Timestamp.from_parts(1_772_353_800, 123_456_700)
@@ -21,7 +22,7 @@ def received(message: proto.MxValue) -> proto.MxValue:
     return decode(proto.MxValue, encode(message))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("message", "value"),
     [
         (proto.MxValue(data_type=T.BOOLEAN, bool_value=False), False),
@@ -87,7 +88,7 @@ def test_a_sparse_array_on_a_read_path_counts_as_unset() -> None:
     assert from_mx_value(received(message)) is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     "message",
     [
         proto.MxValue(
@@ -132,7 +133,7 @@ def test_a_diagnostic_beside_a_converted_value_does_not_hide_the_value() -> None
     assert from_mx_value(proto.MxValue(int32_value=5, raw_data_type=4, raw_diagnostic="widened from VT_I2")) == 5
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("array", "values"),
     [
         (proto.MxArray(bool_values=proto.BoolArray([True, False])), [True, False]),

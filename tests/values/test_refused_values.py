@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from mxgateway import proto
+from mxgateway.calling.arguments import check_time
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.values import UnconvertedValue, to_mx_array, to_mx_value
 from mxgateway.wire import Timestamp
+from tests.rows import each_row
 
 T = proto.MxDataType
 
@@ -41,8 +46,8 @@ def refusal(value: object, data_type: proto.MxDataType | None = None) -> str:
     return str(error)
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
-@pytest.mark.parametrize("data_type", [None, T.DOUBLE, T.FLOAT, T.ELAPSED_TIME])
+@each_row("number", [float("nan"), float("inf"), float("-inf")])
+@each_row("data_type", [None, T.DOUBLE, T.FLOAT, T.ELAPSED_TIME])
 def test_nan_and_inf_are_refused(number: float, data_type: proto.MxDataType | None) -> None:
     assert refusal(number, data_type) == f"value is {number}, which no attribute can hold; write a finite number"
 
@@ -78,12 +83,12 @@ def test_a_mixed_list_is_refused_with_the_index_and_both_types(
 ) -> None:
     text = refusal(values)
     assert text.startswith(
-        f"{place} is of type {types[0]}, but value[0] is of type {types[1]} and an array holds one type;"
+        f"{place} is of type {types[0]}, but value[0] is of type {types[1]}, and an array has one type;"
     )
 
 
 def test_a_list_of_ints_and_floats_is_accepted_when_double_is_asked_for() -> None:
-    assert "or ask for DOUBLE" in refusal([1, 2.5])
+    assert "or request DOUBLE" in refusal([1, 2.5])
     assert to_mx_value([1, 2.5], data_type=T.DOUBLE).array_value.double_values.values == [1.0, 2.5]
 
 
@@ -98,7 +103,7 @@ def test_a_list_inside_a_list_is_refused_with_a_way_out() -> None:
 
 
 def test_an_empty_list_needs_a_data_type() -> None:
-    assert refusal([]) == "value is an empty list, which tells no type; name the data type of its elements"
+    assert refusal([]) == "value is an empty list, which has no data type; give the data type of its elements"
     assert to_mx_value([], data_type=T.TIME).array_value.dimensions == [0]
 
 
@@ -146,17 +151,78 @@ def test_an_array_of_a_numeric_library_is_refused_with_a_way_out() -> None:
         def tolist(self) -> list[float]:
             return [1.5]
 
-    assert refusal(ndarray()) == "value is of type ndarray, which MXAccess does not know; pass value.tolist()"
+    ndarray.__module__, ndarray.__qualname__ = "numpy", "ndarray"
+    assert refusal(ndarray()) == "value is of type numpy.ndarray, which MXAccess does not know; pass value.tolist()"
+
+
+class NumpyTime:
+    """Like numpy's datetime64 and timedelta64 in nanoseconds, whose `tolist` returns a number."""
+
+    def __init__(self, kind: str) -> None:
+        self.dtype = SimpleNamespace(kind=kind)
+
+    def tolist(self) -> int:
+        return 5_000_000_000
+
+
+def test_a_time_of_numpy_is_not_refused_with_a_way_to_write_its_nanoseconds() -> None:
+    assert refusal(NumpyTime("m")).endswith("; pass a timedelta, such as value.astype('timedelta64[us]').tolist()")
+    assert "; pass a datetime with a time zone; value.tolist() gives numbers" in refusal(NumpyTime("M"))
+    assert refusal(NumpyTime("i")).endswith("; pass value.tolist()")
+
+
+def test_a_type_that_has_the_name_of_a_known_one_is_named_with_its_module() -> None:
+    foreign = type("bool", (), {"__module__": "numpy", "tolist": lambda _: True})
+    assert refusal(foreign()) == "value is of type numpy.bool, which MXAccess does not know; pass value.tolist()"
+
+
+class NoTime(datetime):
+    """Like pandas' NaT: a datetime by its class, whose methods raise."""
+
+    def utcoffset(self) -> timedelta | None:
+        raise ValueError("NaTType does not support utcoffset")
+
+
+class NoDifference(datetime):
+    """A datetime that cannot be subtracted."""
+
+    def __sub__(self, other: object) -> Any:
+        raise OverflowError("no")
+
+
+class NoIndex:
+    """A number whose conversion raises what it likes."""
+
+    def __index__(self) -> int:
+        raise ArithmeticError("no")
+
+
+@each_row("missing", [NoTime(2026, 1, 1, tzinfo=UTC), NoDifference(2026, 1, 1, tzinfo=UTC)])
+@each_row("data_type", [None, T.TIME])
+def test_a_datetime_whose_methods_raise_is_refused(missing: datetime, data_type: proto.MxDataType | None) -> None:
+    said = f"is of type {__name__}.{type(missing).__name__} and not a point in time; leave it out, or pass"
+    assert refusal(missing, data_type).startswith(f"value {said}")
+    assert refusal([datetime(2026, 1, 1, tzinfo=UTC), missing], data_type).startswith(f"value[1] {said}")
+
+
+def test_a_datetime_whose_methods_raise_is_no_argument() -> None:
+    with pytest.raises(MxGatewayInvalidRequestError, match="give a datetime with a time zone"):
+        check_time("timestamp", NoTime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_a_number_whose_conversion_raises_is_refused() -> None:
+    assert f"is of type {__name__}.NoIndex, which MXAccess does not know" in refusal(NoIndex())
 
 
 @pytest.mark.parametrize("value", [date(2026, 3, 1), time(8, 30)])
 def test_a_date_or_a_clock_time_is_refused_as_no_moment(value: object) -> None:
-    assert "which is no moment in time; pass a datetime with a time zone" in refusal(value)
+    assert "which is not a point in time; pass a datetime with a time zone" in refusal(value)
 
 
 @pytest.mark.parametrize("value", [{}, {1}, object(), uuid.uuid4(), NumpyArrayLike(), iter([1]), int])
 def test_a_foreign_type_is_refused_by_name(value: object) -> None:
-    assert refusal(value).startswith(f"value is of type {type(value).__name__}, which MXAccess does not know;")
+    name = re.escape(type(value).__name__)
+    assert re.match(rf"value is of type ([\w.]+\.)?{name}, which MXAccess does not know;", refusal(value))
 
 
 def test_an_unconverted_value_cannot_be_written_back() -> None:
@@ -164,22 +230,22 @@ def test_an_unconverted_value_cannot_be_written_back() -> None:
     assert "UnconvertedValue" in refusal(value)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "data_type", "said"),
     [
-        (1, T.BOOLEAN, "value is of type int, but BOOLEAN was asked for; pass True or False"),
-        (True, T.INTEGER, "value is of type bool, but INTEGER was asked for; pass an int"),
-        (1.0, T.INTEGER, "value is of type float, but INTEGER was asked for; pass an int"),
-        (1, T.STRING, "value is of type int, but STRING was asked for; pass a str"),
-        ("1", T.DOUBLE, "value is of type str, but DOUBLE was asked for; pass a float or an int"),
-        ("2026-03-01", T.TIME, "value is of type str, but TIME was asked for; pass a datetime with a time zone"),
+        (1, T.BOOLEAN, "value is of type int, but BOOLEAN was requested; pass True or False"),
+        (True, T.INTEGER, "value is of type bool, but INTEGER was requested; pass an int"),
+        (1.0, T.INTEGER, "value is of type float, but INTEGER was requested; pass an int"),
+        (1, T.STRING, "value is of type int, but STRING was requested; pass a str"),
+        ("1", T.DOUBLE, "value is of type str, but DOUBLE was requested; pass a float or an int"),
+        ("2026-03-01", T.TIME, "value is of type str, but TIME was requested; pass a datetime with a time zone"),
         (2**31, T.ENUM, "value is 2147483648, beyond 32 bits; use 64 bits (INTEGER, int64), or a smaller number"),
         (3.5e38, T.FLOAT, "value is 3.5e+38, beyond the range of a 32-bit float; use 64 bits (DOUBLE)"),
         (2**53 + 1, T.DOUBLE, "value is 9007199254740993, which a float cannot hold exactly; pass float(value) to have it rounded"),
         (10**309, T.DOUBLE, "value is an integer of 1027 bits, beyond the range of a float; send a smaller number"),
-        (1, T.STATUS_TYPE, "value is of type int, but STATUS_TYPE was asked for; pass bytes, or a proto.MxValue that you built"),
-        ([1, "a"], T.INTEGER, "value[1] is of type str, but INTEGER was asked for; pass an int"),
-        (["Auto", 1], T.ENUM, "value[1] is of type int, but value[0] is of type str and an array holds one type; pass values of one type"),
+        (1, T.STATUS_TYPE, "value is of type int, but STATUS_TYPE was requested; pass bytes, or a proto.MxValue that you built"),
+        ([1, "a"], T.INTEGER, "value[1] is of type str, but INTEGER was requested; pass an int"),
+        (["Auto", 1], T.ENUM, "value[1] is of type int, but value[0] is of type str, and an array has one type; pass values of one type"),
     ],
 )  # fmt: skip
 def test_a_value_that_does_not_fit_the_asked_type_is_refused(

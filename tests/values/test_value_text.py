@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from mxgateway import proto
 from mxgateway.errors import MxGatewayInvalidRequestError
-from mxgateway.value_text import VALUE_TYPES, data_type_of, parse_mx_value, parse_value
 from mxgateway.values import from_mx_value
+from mxgateway.values.text import VALUE_TYPES, data_type_of, parse_mx_value, parse_value
 from mxgateway.wire import Timestamp, which_one_of
+from tests.rows import each_row
 
 # A shared machine may be slow at any moment: time is no part of what is tested.
 unhurried = settings(deadline=None, max_examples=150)
@@ -25,7 +26,7 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("type_name", "text", "value"),
     [
         ("bool", "true", True), ("bool", "FALSE", False), ("bool", "1", True), ("bool", " 0 ", False),
@@ -57,7 +58,7 @@ def test_a_text_becomes_the_value_of_the_named_type(type_name: str, text: str, v
         assert [type(item) for item in parsed] == [type(item) for item in value] or type_name == "time[]"  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("type_name", "text", "arm", "variant"),
     [
         ("int64", "5", "int64_value", "VT_I8"),
@@ -84,43 +85,43 @@ def test_seven_decimals_of_a_time_survive() -> None:
     assert parse_value("time", "2026-03-01T08:30:00.123456700Z") == moment
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("type_name", "text", "said"),
     [
-        ("bool", "yes", "value is 'yes', no bool; write true or false"),
+        ("bool", "yes", "value is 'yes', not a bool; write true or false"),
         ("int32", "2147483648", "value is 2147483648, beyond 32 bits; use 64 bits (INTEGER, int64), or a smaller number"),
         ("int64", "9223372036854775808", "value is 9223372036854775808, beyond 64 bits; send it as a float or a str"),
-        ("int32", "1.0", "value is '1.0', no whole number; write decimal digits, or hexadecimal ones after 0x"),
-        ("int32", "1_000", "value is '1_000', no whole number; write decimal digits, or hexadecimal ones after 0x"),
-        ("int32", "٣", "value is '٣', no whole number; write decimal digits, or hexadecimal ones after 0x"),
-        ("int32", "", "value is '', no whole number; write decimal digits, or hexadecimal ones after 0x"),
-        ("double", "nan", "value is 'nan', no finite number; write a number such as 12.5 or -3e8"),
+        ("int32", "1.0", "value is '1.0', not a whole number; write decimal digits, or hexadecimal digits after 0x"),
+        ("int32", "1_000", "value is '1_000', not a whole number; write decimal digits, or hexadecimal digits after 0x"),
+        ("int32", "٣", "value is '٣', not a whole number; write decimal digits, or hexadecimal digits after 0x"),
+        ("int32", "", "value is '', not a whole number; write decimal digits, or hexadecimal digits after 0x"),
+        ("double", "nan", "value is 'nan', not a finite number; write a number such as 12.5 or -3e8"),
         ("double", "1e999", "value is inf, which no attribute can hold; write a finite number"),
         ("float", "1e39", "value is 1e+39, beyond the range of a 32-bit float; use 64 bits (DOUBLE)"),
-        ("double", "1,5", "value is '1,5', no finite number; write a number such as 12.5 or -3e8"),
+        ("double", "1,5", "value is '1,5', not a finite number; write a number such as 12.5 or -3e8"),
         ("string", "a\0", "value has a NUL character at position 1, which ends a COM string; remove it"),
         ("time", "2026-03-01T08:30:00", "value is '2026-03-01T08:30:00', without a time zone; end it with Z, or with an offset such as +01:00"),
-        ("time", "2026-02-30T08:30:00Z", "value is '2026-02-30T08:30:00Z', no time (day is out of range for month); correct the day or the hour"),
-        ("time", "2026-03-01", "value is '2026-03-01', no RFC 3339 time; write it as 2026-03-01T08:30:00Z"),
-        ("time", "2026-03-01T24:00:00Z", "value is '2026-03-01T24:00:00Z', no RFC 3339 time; write it as 2026-03-01T08:30:00Z"),
-        ("time", "2026-03-01T08:30:00+24:00", "value is '2026-03-01T08:30:00+24:00', of no time zone; offsets go from -23:59 to +23:59"),
+        ("time", "2026-02-30T08:30:00Z", "value is '2026-02-30T08:30:00Z', not a valid time (day is out of range for month); correct the day or the hour"),
+        ("time", "2026-03-01", "value is '2026-03-01', not an RFC 3339 time; write it as 2026-03-01T08:30:00Z"),
+        ("time", "2026-03-01T24:00:00Z", "value is '2026-03-01T24:00:00Z', not an RFC 3339 time; write it as 2026-03-01T08:30:00Z"),
+        ("time", "2026-03-01T08:30:00+24:00", "value is '2026-03-01T08:30:00+24:00', with an invalid time zone; offsets go from -23:59 to +23:59"),
         ("time", "2026-03-01T08:30:00.12345678Z", "value ends in 80 ns, but MXAccess time counts steps of 100 ns; round the time to 100 ns"),
-        ("time", "0001-01-01T00:00:00+23:00", "value lies before 1601-01-01T00:00:00Z, where MXAccess time (FILETIME) begins; send a later time"),
-        ("time", "9999-12-31T23:59:59-00:01", "value lies after the year 9999 in UTC, where MXAccess time ends; send an earlier time"),
-        ("elapsed", "1h", "value is '1h', no elapsed time; write seconds, such as 1.5, or [days.]hh:mm:ss"),
-        ("bytes", "0", "value is '0', no bytes; write pairs of hexadecimal digits, or base64 after base64:"),
-        ("bytes", "base64:A", "value is 'base64:A', no bytes; write pairs of hexadecimal digits, or base64 after base64:"),
+        ("time", "0001-01-01T00:00:00+23:00", "value is before 1601-01-01T00:00:00Z, where MXAccess time (FILETIME) begins; send a later time"),
+        ("time", "9999-12-31T23:59:59-00:01", "value is after the year 9999 in UTC, where MXAccess time ends; send an earlier time"),
+        ("elapsed", "1h", "value is '1h', not an elapsed time; write seconds, such as 1.5, or [days.]hh:mm:ss"),
+        ("bytes", "0", "value is '0', not bytes; write pairs of hexadecimal digits, or base64 after base64:"),
+        ("bytes", "base64:A", "value is 'base64:A', not bytes; write pairs of hexadecimal digits, or base64 after base64:"),
         ("null", "0", "value is '0', but null has no value; leave the text empty"),
-        ("int32[]", "1,,2", "value[1] is '', no whole number; write decimal digits, or hexadecimal ones after 0x"),
-        ("int32[]", "[1, 2.5]", "value[1] is of type float, but int32 was asked for; write a whole number"),
-        ("int32[]", "[1, true]", "value[1] is of type bool, but int32 was asked for; write a whole number"),
-        ("bool[]", "[1]", "value[0] is of type int, but bool was asked for; write true or false"),
-        ("string[]", "[1]", "value[0] is of type int, but string was asked for; write a text in quotes"),
-        ("time[]", "[1]", "value[0] is of type int, but time was asked for; write a time in quotes"),
+        ("int32[]", "1,,2", "value[1] is '', not a whole number; write decimal digits, or hexadecimal digits after 0x"),
+        ("int32[]", "[1, 2.5]", "value[1] is of type float, but int32 was requested; write a whole number"),
+        ("int32[]", "[1, true]", "value[1] is of type bool, but int32 was requested; write a whole number"),
+        ("bool[]", "[1]", "value[0] is of type int, but bool was requested; write true or false"),
+        ("string[]", "[1]", "value[0] is of type int, but string was requested; write a string in quotes"),
+        ("time[]", "[1]", "value[0] is of type int, but time was requested; write a time in quotes"),
         ("double[]", "[1, NaN]", "value[1] is nan, which no attribute can hold; write a finite number"),
-        ("int32[]", "[1", "value is no JSON array: Expecting ',' delimiter; what begins with [ is read as a JSON array; put texts in double quotes"),
-        ("string[]", "[" * 100_000, "value is no JSON array: a number or its nesting is too large; what begins with [ is read as a JSON array; put texts in double quotes"),
-        ("int64[]", f"[{'9' * 5000}]", "value is no JSON array: a number or its nesting is too large; what begins with [ is read as a JSON array; put texts in double quotes"),
+        ("int32[]", "[1", "value is not a JSON array: Expecting ',' delimiter; text that begins with [ is read as a JSON array; put strings in double quotes"),
+        ("string[]", "[" * 100_000, "value is not a JSON array: a number or its nesting is too large; text that begins with [ is read as a JSON array; put strings in double quotes"),
+        ("int64[]", f"[{'9' * 5000}]", "value is not a JSON array: a number or its nesting is too large; text that begins with [ is read as a JSON array; put strings in double quotes"),
         ("int64", "9" * 5000, f"value is '{'9' * 37}...', beyond 64 bits; write a smaller number"),
     ],
 )  # fmt: skip
@@ -148,7 +149,7 @@ def test_an_unknown_type_is_refused_with_the_known_ones() -> None:
 
 
 def test_the_caller_may_name_the_value_in_the_message() -> None:
-    with pytest.raises(MxGatewayInvalidRequestError, match=r"^--values\[1\] is 'x', no whole number"):
+    with pytest.raises(MxGatewayInvalidRequestError, match=r"^--values\[1\] is 'x', not a whole number"):
         parse_value("int32[]", "1,x", name="--values")
 
 
@@ -190,7 +191,7 @@ def test_any_other_text_is_refused_with_the_one_error(type_name: str, text: str)
 
 def test_listing_the_types_loads_no_message_classes() -> None:
     script = (
-        "import sys; from mxgateway.value_text import VALUE_TYPES; "
+        "import sys; from mxgateway.values.text import VALUE_TYPES; "
         "assert VALUE_TYPES; print([m for m in ('betterproto', 'grpclib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

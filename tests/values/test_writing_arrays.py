@@ -11,12 +11,13 @@ from mxgateway import proto
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.values import to_mx_array, to_mx_sparse_array, to_mx_value
 from mxgateway.wire import which_one_of
+from tests.rows import each_row
 
 T = proto.MxDataType
 MOMENT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("values", "arm", "data_type", "variant"),
     [
         ([True, False], "bool_values", "BOOLEAN", "VT_ARRAY|VT_BOOL"),
@@ -28,7 +29,7 @@ MOMENT = datetime(2026, 3, 1, tzinfo=UTC)
         ([b"a", b""], "raw_values", "UNKNOWN", "VT_ARRAY|VT_RECORD"),
     ],
 )
-@pytest.mark.parametrize("sequence", [list, tuple])
+@each_row("sequence", [list, tuple])
 def test_a_list_or_tuple_of_one_type_takes_the_array_of_its_type(
     values: list[object], arm: str, data_type: str, variant: str, sequence: type
 ) -> None:
@@ -58,7 +59,7 @@ def test_a_float_array_is_asked_for_by_type() -> None:
     assert array.float_values.values == [0.10000000149011612, 2.0]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("data_type", "arm"),
     [
         (T.BOOLEAN, "bool_values"), (T.INTEGER, "int32_values"), (T.FLOAT, "float_values"), (T.DOUBLE, "double_values"),
@@ -85,7 +86,7 @@ def test_dimensions_that_do_not_hold_the_elements_are_refused(dimensions: tuple[
 
 
 def test_a_ready_array_of_another_type_than_asked_for_is_refused() -> None:
-    with pytest.raises(MxGatewayInvalidRequestError, match="INTEGER, but STRING was asked for"):
+    with pytest.raises(MxGatewayInvalidRequestError, match="INTEGER, but STRING was requested"):
         to_mx_value(to_mx_array([1]), data_type=T.STRING)
 
 
@@ -113,9 +114,9 @@ def test_a_sparse_array_may_name_no_slot_at_all() -> None:
 @pytest.mark.parametrize(
     ("total_length", "elements", "said"),
     [
-        (3, {3: 1}, r"^value\[3\] lies outside the array; slots are counted from 0; the array has 3$"),
-        (3, {-1: 1}, r"^value\[-1\] lies outside the array"),
-        (3, {1: "a"}, r"^value\[1\] is of type str, but INTEGER was asked for"),
+        (3, {3: 1}, r"^value\[3\] is outside the array; indexes are counted from 0; the array has 3 elements$"),
+        (3, {-1: 1}, r"^value\[-1\] is outside the array"),
+        (3, {1: "a"}, r"^value\[1\] is of type str, but INTEGER was requested"),
         (3, {1: None}, r"^value\[1\] is None"),
         (3, {1: [1]}, r"^value\[1\] is a list inside a list"),
         (2**32, {}, r"^value has total length 4294967296"),
@@ -130,7 +131,7 @@ def test_a_sparse_array_that_the_gateway_would_refuse_is_refused_here(
 
 
 def test_a_sparse_array_needs_a_data_type() -> None:
-    with pytest.raises(MxGatewayInvalidRequestError, match="value tells no data type"):
+    with pytest.raises(MxGatewayInvalidRequestError, match="value has no data type"):
         to_mx_sparse_array(T.UNSPECIFIED, 3, {0: 1})
 
 
@@ -146,10 +147,10 @@ def sparse_message(*elements: tuple[int, proto.MxValue]) -> proto.MxSparseArray:
     ("sparse", "said"),
     [
         (sparse_message((0, to_mx_value(1)), (0, to_mx_value(2))), r"value\[0\] is given twice"),
-        (sparse_message((3, to_mx_value(1))), r"value\[3\] lies outside the array"),
-        (sparse_message((0, to_mx_value([1]))), r"value\[0\] holds array_value, which is no scalar of INTEGER"),
-        (sparse_message((0, to_mx_value("a"))), r"value\[0\] holds string_value, which is no scalar of INTEGER"),
-        (sparse_message((0, to_mx_value(None))), r"value\[0\] holds no value"),
+        (sparse_message((3, to_mx_value(1))), r"value\[3\] is outside the array"),
+        (sparse_message((0, to_mx_value([1]))), r"value\[0\] has array_value, which is not a scalar of INTEGER"),
+        (sparse_message((0, to_mx_value("a"))), r"value\[0\] has string_value, which is not a scalar of INTEGER"),
+        (sparse_message((0, to_mx_value(None))), r"value\[0\] has no value"),
         (sparse_message((0, to_mx_value(1)), (1, to_mx_value(2**40))), r"value has elements of several VARIANT types"),
     ],
 )

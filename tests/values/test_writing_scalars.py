@@ -11,6 +11,7 @@ from mxgateway import proto
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.values import from_mx_value, to_mx_value
 from mxgateway.wire import Timestamp, which_one_of
+from tests.rows import each_row
 
 T = proto.MxDataType
 
@@ -33,7 +34,7 @@ def parts(message: proto.MxValue) -> tuple[str, object, str | None, str]:
     return arm, getattr(message, arm) if arm else None, message.data_type.name, message.variant_type
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "expected"),
     [
         (True, ("bool_value", True, "BOOLEAN", "VT_BOOL")),
@@ -81,7 +82,7 @@ def test_a_lookalike_is_sent_as_the_plain_type(value: object, plain: object) -> 
     assert type(sent) is type(plain)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "data_type", "expected"),
     [
         (1, T.FLOAT, ("float_value", 1.0, "FLOAT", "VT_R4")),
@@ -167,5 +168,5 @@ def test_a_ready_message_is_sent_as_it_is() -> None:
 
 def test_a_ready_message_of_another_type_than_asked_for_is_refused() -> None:
     message = proto.MxValue(data_type=T.INTEGER, int32_value=5)
-    with pytest.raises(MxGatewayInvalidRequestError, match="message of data type INTEGER, but STRING was asked for"):
+    with pytest.raises(MxGatewayInvalidRequestError, match="message of data type INTEGER, but STRING was requested"):
         to_mx_value(message, data_type=T.STRING)

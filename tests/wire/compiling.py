@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,6 @@ def describe(proto: Path, folder: Path) -> FileDescriptorSet:
 def generate_ours(proto_dir: Path, folder: Path, root: str) -> None:
     """Write what the project's generator makes of a folder's .proto files below `folder / root`."""
     generate.write(generate.generate(proto_dir), folder / root)
-    _make_importable(folder)
 
 
 def generate_stock(descriptors: FileDescriptorSet, folder: Path, root: str) -> None:
@@ -46,10 +47,18 @@ def generate_stock(descriptors: FileDescriptorSet, folder: Path, root: str) -> N
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(file.content, encoding="utf-8")
     (folder / root / "contract.binpb").write_bytes(descriptors.SerializeToString())
-    _make_importable(folder)
 
 
-def _make_importable(folder: Path) -> None:
+def compilers() -> Iterator[bytes]:
+    """Yield what decides, besides a .proto file, what is written for it."""
+    yield repr(sorted(generate.compiler_versions().items())).encode()
+    yield importlib.metadata.version("jinja2").encode()
+    for source in (Path(generate.__file__), Path(__file__), *sorted(CONTRACT.parents[1].glob("contract/*.py"))):
+        yield source.read_bytes()
+
+
+def make_importable(folder: Path) -> None:
+    """Let the packages in a folder be imported."""
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
     importlib.invalidate_caches()

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from mxgateway.wire import warming
+from mxgateway.wire.compiling import warming
+from tests.kept import kept
 from tests.wire import compiling
 
 PACKAGE = "wire_constructs.v1"
@@ -31,12 +33,16 @@ def compiled() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def constructs(tmp_path_factory: pytest.TempPathFactory) -> Constructs:
-    folder = tmp_path_factory.mktemp("constructs")
-    descriptors = compiling.describe(compiling.CONSTRUCTS, folder)
-    compiling.generate_ours(compiling.CONSTRUCTS.parent, folder, "constructs_ours")
-    compiling.generate_stock(descriptors, folder, "constructs_stock")
-    google = compiling.Google(descriptors)
+def constructs() -> Constructs:
+    def make(folder: Path) -> None:
+        compiling.generate_ours(compiling.CONSTRUCTS.parent, folder, "constructs_ours")
+        compiling.generate_stock(compiling.describe(compiling.CONSTRUCTS, folder), folder, "constructs_stock")
+
+    folder = kept("constructs", [compiling.CONSTRUCTS.read_bytes(), *compiling.compilers()], make)
+    compiling.make_importable(folder)
+    google = compiling.Google(
+        FileDescriptorSet.FromString((folder / "constructs_stock" / "contract.binpb").read_bytes())
+    )
     return Constructs(
         ours=compiling.import_package("constructs_ours", PACKAGE),
         stock=compiling.import_package("constructs_stock", PACKAGE),
@@ -45,11 +51,15 @@ def constructs(tmp_path_factory: pytest.TempPathFactory) -> Constructs:
 
 
 @pytest.fixture(scope="session")
-def stock_contract(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+def stock_contract() -> Callable[[str], Any]:
     """betterproto's own classes for the contract, by full name."""
-    folder = tmp_path_factory.mktemp("contract")
-    descriptors = FileDescriptorSet.FromString(compiling.CONTRACT.read_bytes())
-    compiling.generate_stock(descriptors, folder, "contract_stock")
+    data = compiling.CONTRACT.read_bytes()
+    folder = kept(
+        "contract",
+        [data, *compiling.compilers()],
+        lambda folder: compiling.generate_stock(FileDescriptorSet.FromString(data), folder, "contract_stock"),
+    )
+    compiling.make_importable(folder)
 
     def find(full_name: str) -> Any:
         package, _, name = full_name.rpartition(".")

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from mxgateway.wire import betterproto_seam as seam
+from mxgateway.wire.messages import betterproto_seam as seam
 from tests.architecture.imports import ROOT
+from tests.rows import each_row
 
 SAVED = ("importlib.metadata", "email", "dateutil", "typing_extensions", "json", "grpclib.server", "grpclib.client")
 ENTRIES = (
@@ -42,7 +43,7 @@ def before_betterproto(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
+@each_row("entry", ENTRIES)
 def test_what_only_the_import_of_betterproto_needs_is_not_loaded(entry: str) -> None:
     assert run(f"import {entry}\nfound = [name for name in {SAVED!r} if name in sys.modules]") == []
 
@@ -56,7 +57,7 @@ def test_the_pinned_version_is_the_installed_and_the_required_one() -> None:
 
 def test_afterwards_the_modules_are_the_real_ones() -> None:
     found = run(
-        "from mxgateway.wire.betterproto_seam import betterproto, GoogleFinder, StandIn\n"
+        "from mxgateway.wire.messages.betterproto_seam import betterproto, GoogleFinder, StandIn\n"
         "import dateutil.parser, typing_extensions, betterproto._version, json\n"
         "found = [betterproto.__version__, betterproto._version.__version__, dateutil.parser.parse('2024-05-06').year,\n"
         "         typing_extensions.TypedDict.__name__, json.loads('1'), GoogleFinder in sys.meta_path,\n"
@@ -81,7 +82,7 @@ def test_a_betterproto_that_was_imported_before_is_left_alone() -> None:
         "import betterproto\n"
         "from betterproto.lib.google.protobuf import Duration\n"
         "before = [betterproto.isoparse.__module__, betterproto.json.__name__, '__init__' in vars(Duration)]\n"
-        "from mxgateway.wire import betterproto_seam as seam\n"
+        "from mxgateway.wire.messages import betterproto_seam as seam\n"
         "found = [seam.betterproto is betterproto, seam.google.Duration is Duration, 'importlib.metadata' in sys.modules,\n"
         "         type(betterproto.json) is type(sys), type(vars(Duration)['__init__']).__name__]"
     )
@@ -157,7 +158,7 @@ found = {{name: told(each) for name, each in sorted(vars(google).items()) if dat
 def test_googles_message_types_are_what_they_are_without_the_seam(constructor_first: bool) -> None:
     describe = DESCRIBE.format(constructor_first=constructor_first)
     plain = run(f"import betterproto\n{describe}")
-    through_the_seam = run(f"import mxgateway.wire.betterproto_seam\n{describe}")
+    through_the_seam = run(f"import mxgateway.wire.messages.betterproto_seam\n{describe}")
 
     assert len(plain) > 55
     assert through_the_seam == plain
@@ -167,5 +168,5 @@ def test_a_wrong_argument_of_googles_message_types_is_told_as_without_the_seam()
     code = "try: google.Duration(1, 2, 3)\nexcept TypeError as error: found = str(error)"
     plain = run(f"from betterproto.lib.google import protobuf as google\n{code}")
 
-    assert run(f"from mxgateway.wire.betterproto_seam import google\n{code}") == plain
+    assert run(f"from mxgateway.wire.messages.betterproto_seam import google\n{code}") == plain
     assert plain == "Duration.__init__() takes from 1 to 3 positional arguments but 4 were given"

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 from mxgateway import proto
-from mxgateway.transport.reply_stream import ReplyLimits, ReplyStream
+from mxgateway.transport.streams.reply_stream import ReplyLimits, ReplyStream
 from mxgateway.wire import decode, encode
-from mxgateway.wire.collector import collector_held
+from mxgateway.wire.garbage_collection import collector_held
 
 
 @pytest.fixture(autouse=True)

@@ -245,6 +245,7 @@ def test_a_map_of_wrappers_is_refused_because_betterproto_does_not_know_which(tm
         "message Wrapped { map<string, google.protobuf.Int64Value> numbers = 1; }"
     )
     compiling.generate_stock(compiling.describe(proto, tmp_path), tmp_path, "wrapped_root")
+    compiling.make_importable(tmp_path)
     wrapped = compiling.import_package("wrapped_root", "wrapped.v1").Wrapped
     with pytest.raises(TypeError, match=r"Wrapped\.numbers.*which wrapper"):
         wire.decode(wrapped, b"")

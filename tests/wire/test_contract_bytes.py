@@ -18,7 +18,7 @@ from tests.wire.profiles import bounded
 TYPES = sorted(contract_types().items())
 
 
-@pytest.mark.parametrize(("full_name", "message_type"), TYPES, ids=[name for name, _ in TYPES])
+@pytest.mark.parametrize(("full_name", "message_type"), TYPES)
 @given(data=st.data())
 @bounded(10)
 def test_a_message_of_google_protobuf_comes_back_byte_for_byte(
@@ -39,7 +39,7 @@ def hides_something(message: Any) -> bool:
     return any(hides_something(each) for each in held if dataclasses.is_dataclass(each))
 
 
-@pytest.mark.parametrize(("full_name", "message_type"), TYPES, ids=[name for name, _ in TYPES])
+@pytest.mark.parametrize(("full_name", "message_type"), TYPES)
 @given(data=st.data())
 @bounded(4)
 def test_a_decoded_message_is_what_betterproto_parses(

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from mxgateway import wire
+from tests.rows import each_row
 from tests.wire.conftest import Constructs
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "fields", "message_name", "field", "reason"),
     [
         ("Scalars", {"an_int32": 2**31}, "Scalars", "an_int32", "2147483648 is out of the range of int32"),
@@ -101,9 +102,9 @@ def test_a_message_above_the_size_limit_is_refused(constructs: Constructs) -> No
 
 def test_what_is_no_message_is_a_type_error() -> None:
     for thing in (5, None, object()):
-        with pytest.raises(TypeError, match="no betterproto message type"):
+        with pytest.raises(TypeError, match="not a betterproto message type"):
             wire.encode(thing)
-    with pytest.raises(TypeError, match="no betterproto message type"):
+    with pytest.raises(TypeError, match="not a betterproto message type"):
         wire.decode(int, b"")
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mxgateway.wire import decode, encode
-from mxgateway.wire.betterproto_seam import betterproto
-from mxgateway.wire.message import Message, message_type
+from mxgateway.wire.messages.betterproto_seam import betterproto
+from mxgateway.wire.messages.message import Message, message_type
 
 RUN = "__import__('builtins').ran.append(1)"
 NAMES = [
@@ -45,7 +45,7 @@ USES: list[Callable[[Any], object]] = [
 def test_a_field_whose_name_is_no_identifier_is_refused(
     ran: list[int], name: str, use: Callable[[Any], object]
 ) -> None:
-    with pytest.raises(TypeError, match="no identifier"):
+    with pytest.raises(TypeError, match="not an identifier"):
         use(declared(name))
     assert ran == []
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import wire
-from mxgateway.wire.message import Message
+from mxgateway.wire.messages.message import Message
 from tests.wire.compiling import contract_google, contract_types
 from tests.wire.conftest import Constructs
 from tests.wire.messages import google_messages
@@ -52,7 +52,7 @@ def test_the_json_of_every_construct_is_that_of_google_protobuf(constructs: Cons
     check(message, getattr(constructs.stock, name))
 
 
-@pytest.mark.parametrize(("full_name", "message_type"), TYPES, ids=[name for name, _ in TYPES])
+@pytest.mark.parametrize(("full_name", "message_type"), TYPES)
 @given(data=st.data())
 @bounded(4)
 def test_the_json_of_the_contract_is_that_of_google_protobuf(

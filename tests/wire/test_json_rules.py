@@ -12,7 +12,8 @@ import pytest
 from google.protobuf import json_format
 
 from mxgateway import proto, wire
-from mxgateway.wire import names
+from mxgateway.wire.messages import names
+from tests.rows import each_row
 from tests.wire.conftest import Constructs
 
 
@@ -128,6 +129,28 @@ def test_durations_are_seconds(constructs: Constructs) -> None:
     assert wire.from_json_dict(ours.WellKnown, {"aDuration": "1.5s"}).a_duration == timedelta(seconds=1.5)
 
 
+@each_row(
+    ("seconds", "nanos"),
+    [
+        (1, 1_000_000_000), (1, -1), (-1, 1), (0, 2_000_000_000), (2, -500_000_000), (0, -1_000_000_000),
+        (315_576_000_001, 0), (-315_576_000_001, 0), (2**62, 5), (315_576_000_000, 999_999_999), (0, -1), (0, 0),
+        (-315_576_000_000, -999_999_999), (1, 999_999_999),
+    ],
+)  # fmt: skip
+def test_a_duration_is_written_and_refused_as_google_does(constructs: Constructs, seconds: int, nanos: int) -> None:
+    google = constructs.google("WellKnown")()
+    google.a_duration.seconds, google.a_duration.nanos = seconds, nanos
+    message = wire.decode(constructs.ours.WellKnown, google.SerializeToString())
+    try:
+        expected = json_format.MessageToDict(google)
+    except (ValueError, json_format.Error):
+        with pytest.raises(wire.JsonError, match=f"a duration of {seconds} s and {nanos} ns has no JSON form"):
+            wire.to_json_dict(message)
+        return
+    assert wire.to_json_dict(message) == expected
+    assert wire.from_json_dict(constructs.ours.WellKnown, expected) == message
+
+
 @pytest.mark.parametrize("text", ["+/8=", "-_8=", "+/8", "-_8"])
 def test_bytes_are_read_in_both_alphabets_and_without_padding(constructs: Constructs, text: str) -> None:
     read = wire.from_json_dict(constructs.ours.Scalars, {"someBytes": text})
@@ -172,19 +195,19 @@ def test_bytes_of_utf_8_are_read(constructs: Constructs) -> None:
     assert wire.from_json(constructs.ours.Tree, '{"label": "é"}'.encode()).label == "é"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "text", "path", "reason"),
     [
         ("Tree", '{"left": {"others": [{}, {"label": 5}]}}', "left.others[1].label", "expected a string, not 5"),
-        ("Tree", '{"left": {"others": [null]}}', "left.others[0]", "null is no element"),
+        ("Tree", '{"left": {"others": [null]}}', "left.others[0]", "null is not allowed as an element"),
         ("Tree", '{"left": {"others": {}}}', "left.others", "expected an array, not an object"),
         ("Tree", '{"left": []}', "left", "expected an object, not an array"),
         ("Tree", '{"lable": "x"}', "lable", "has no such field"),
-        ("Tree", '{"label": "x", "label": "y"}', "", "'label' stands twice"),
-        ("Tree", '{"label": "\\ud800"}', "label", "half of a surrogate pair"),
+        ("Tree", '{"label": "x", "label": "y"}', "", "duplicate key 'label'"),
+        ("Tree", '{"label": "\\ud800"}', "label", "lone surrogate"),
         ("Tree", "[]", "", "expected an object, not an array"),
-        ("Tree", "{", "", "this is no JSON"),
-        ("Tree", b"\xff\xfe\xfa", "", "this is no JSON"),
+        ("Tree", "{", "", "invalid JSON"),
+        ("Tree", b"\xff\xfe\xfa", "", "invalid JSON"),
         ("Tree", '{"left":' * 101 + "{}" + "}" * 101, "left." * 100 + "left", "more than 100 levels"),
         ("Tree", '{"left":' * 100_000, "", "nested too deeply"),
         ("Names", '{"with2Digits": 1, "with_2_digits": 1}', "with_2_digits", "given twice"),
@@ -200,19 +223,19 @@ def test_bytes_of_utf_8_are_read(constructs: Constructs) -> None:
         ("Scalars", '{"anInt32": "٣"}', "anInt32", "expected an integer"),
         ("Scalars", '{"aBool": "true"}', "aBool", "expected true or false, not 'true'"),
         ("Scalars", '{"aBool": 1}', "aBool", "expected true or false, not 1"),
-        ("Scalars", '{"aDouble": NaN}', "", "NaN is written as a string"),
+        ("Scalars", '{"aDouble": NaN}', "", "NaN must be a string"),
         ("Scalars", '{"aDouble": 1e999}', "aDouble", "out of the range of double"),
         ("Scalars", '{"aDouble": "nan"}', "aDouble", "expected a number, not 'nan'"),
         ("Scalars", '{"aFloat": 3.5e38}', "aFloat", "out of the range of float"),
-        ("Scalars", '{"someBytes": "a"}', "someBytes", "cut off"),
+        ("Scalars", '{"someBytes": "a"}', "someBytes", "truncated"),
         ("Scalars", '{"someBytes": "a b="}', "someBytes", "expected base64"),
         ("Scalars", '{"aColor": "RED"}', "aColor", "wire_constructs.v1.Color has no value 'RED'"),
         ("Scalars", '{"aColor": 2147483648}', "aColor", "out of the range of enum"),
-        ("WellKnown", '{"aTimestamp": "2024-02-30T00:00:00Z"}', "aTimestamp", "there is no time"),
+        ("WellKnown", '{"aTimestamp": "2024-02-30T00:00:00Z"}', "aTimestamp", "invalid time"),
         ("WellKnown", '{"aTimestamp": "2024-02-03t00:00:00z"}', "aTimestamp", "expected an RFC 3339 time"),
         ("WellKnown", '{"aTimestamp": "2024-02-03T00:00:00"}', "aTimestamp", "expected an RFC 3339 time"),
         ("WellKnown", '{"aTimestamp": "0001-01-01T00:00:00+01:00"}', "aTimestamp", "years 1 to 9999"),
-        ("WellKnown", '{"aTimestamp": "2024-02-03T00:00:00+25:00"}', "aTimestamp", "there is no time"),
+        ("WellKnown", '{"aTimestamp": "2024-02-03T00:00:00+25:00"}', "aTimestamp", "invalid time"),
         ("WellKnown", '{"aTimestamp": 5}', "aTimestamp", "expected an RFC 3339 time, not 5"),
         ("WellKnown", '{"aDuration": "1.5"}', "aDuration", "expected seconds"),
         ("WellKnown", '{"aDuration": "315576000001s"}', "aDuration", "longer than 10,000 years"),
@@ -222,7 +245,7 @@ def test_bytes_of_utf_8_are_read(constructs: Constructs) -> None:
         ("WellKnown", '{"aList": {}}', "aList", "expected an array, not an object"),
         ("Maps", '{"byInt32": {"x": "y"}}', "byInt32['x']", "expected an integer"),
         ("Maps", '{"byBool": {"1": "1s"}}', "byBool['1']", 'expected "true" or "false"'),
-        ("Maps", '{"byString": {"a": null}}', "byString['a']", "null is no element"),
+        ("Maps", '{"byString": {"a": null}}', "byString['a']", "null is not allowed as an element"),
         ("Maps", '{"byString": []}', "byString", "expected an object, not an array"),
     ],
 )
@@ -309,7 +332,7 @@ HUGE = {
 }
 
 
-@pytest.mark.parametrize("name", HUGE)
+@each_row("name", HUGE)
 def test_a_huge_document_is_refused_in_few_words_and_in_time_in_proportion(name: str) -> None:
     with pytest.raises(wire.JsonError) as caught:  # with a search of all keys for each key the first one takes a day
         wire.from_json(proto.MxValue, HUGE[name])

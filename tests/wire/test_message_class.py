@@ -16,8 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import proto, wire
-from mxgateway.wire import message, warming
-from mxgateway.wire.message import Message, message_type
+from mxgateway.wire.compiling import warming
+from mxgateway.wire.messages import message
+from mxgateway.wire.messages.message import Message, message_type
+from tests.rows import each_row
 from tests.wire.compiling import contract_types
 from tests.wire.conftest import Constructs
 from tests.wire.messages import as_betterproto_can, google_messages
@@ -42,7 +44,7 @@ def test_every_message_of_the_contract_has_our_base() -> None:
         assert cls.__doc__
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 def test_a_fresh_message_reads_as_betterprotos_own(constructs: Constructs, name: str) -> None:
     stock_type, our_type = getattr(constructs.stock, name), getattr(constructs.ours, name)
     for field in dataclasses.fields(stock_type):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import permutations
 from typing import Any
 
 import betterproto
 import pytest
 
 from mxgateway import wire
-from mxgateway.wire import Timestamp, warming
+from mxgateway.wire import Timestamp
+from mxgateway.wire.compiling import warming
 from mxgateway.wire.errors import IrregularError
-from mxgateway.wire.message import Message, message_type
-from mxgateway.wire.projection import Choice, Decoder, Plan, Projection, choice_reader, message_reader
-from mxgateway.wire.timecodec import check_timestamp, read_timestamp
+from mxgateway.wire.messages.message import Message, message_type
+from mxgateway.wire.projection.projection import Choice, Decoder, Plan, Projection, choice_reader, message_reader
+from mxgateway.wire.projection.steady_fields import Run
+from mxgateway.wire.times.codec import check_timestamp, read_timestamp
+from tests.rows import each_row
 
 
 @message_type
@@ -65,7 +69,7 @@ def plan(_: Decoder) -> Plan:
         slots={"name": "name", "number": "number", "level": "exact", "levels": "levels"},
         readers={"level": choice_reader(Level, choice, other)},
         absent={"level": -1.0},
-        opening=("kind", "name"),
+        steady=("kind", "name"),
         needs={"kind": 7},
     )
 
@@ -89,6 +93,7 @@ def test_only_what_is_asked_for_is_read() -> None:
 def test_what_is_absent_is_what_the_plan_says() -> None:
     assert seen(tank()) == ("T1", 0, -1.0, ())
     assert seen(tank(fine=1.0)) == ("T1", 0, -1.0, ())
+    assert seen(tank(name="", fine=1.0)) == ("", 0, -1.0, ())
 
 
 def test_the_member_of_a_oneof_comes_without_its_message() -> None:
@@ -109,12 +114,12 @@ def test_messages_of_a_list_are_a_tuple() -> None:
     assert found[0] is not found[2]
 
 
-@pytest.mark.parametrize("fields", [{"kind": 8}, {"kind": 0}, {"name": ""}, {"sizes": [1, 2]}])
+@pytest.mark.parametrize("fields", [{"kind": 8}, {"kind": 0}, {"kind": 0, "name": ""}, {"sizes": [1, 2]}])
 def test_a_message_that_is_not_as_the_plan_needs_it_is_left_to_the_whole_decoder(fields: dict[str, Any]) -> None:
     assert seen(tank(**{"fine": 1.0, **fields})) is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     "data",
     [
         tank(fine=1.0)[:-1],
@@ -154,8 +159,8 @@ def test_the_first_messages_are_left_to_the_whole_decoder(monkeypatch: pytest.Mo
     assert asked == ["plan"]
 
 
-@pytest.mark.parametrize("nanos", [0, 1000, 2**21, 2**28, 999_999_999, 10**9, -1])
-@pytest.mark.parametrize("seconds", [0, 1_795_000_000, -1, -62135596801, 253402300799, 253402300800, 2**62])
+@each_row("nanos", [0, 1000, 2**21, 2**28, 999_999_999, 10**9, -1])
+@each_row("seconds", [0, 1_795_000_000, -1, -62135596801, 253402300799, 253402300800, 2**62])
 def test_the_bytes_of_a_checked_time_are_read_later(seconds: int, nanos: int) -> None:
     made = Timestamp.from_parts(seconds, nanos)
     data = b"??" + wire.encode(Moment(time=made))[2:] + b"??"
@@ -177,3 +182,104 @@ class Moment(Message):
     """A time."""
 
     time: datetime = betterproto.message_field(1)
+
+
+@message_type
+class Pump(Message):
+    """A pump, most of whose fields say the same in every message, in two places."""
+
+    speed: int = betterproto.int32_field(1)
+    kind: int = betterproto.int32_field(2)
+    note: str = betterproto.string_field(3)
+    owner: str = betterproto.string_field(4)
+    group: int = betterproto.int32_field(5)
+    flow: float = betterproto.double_field(7)
+    site: str = betterproto.string_field(15)
+    body: Level = betterproto.message_field(20)
+    hidden: int = betterproto.int32_field(21)
+
+
+class Turn:
+    """What is read of a pump."""
+
+    __slots__ = ("flow", "group", "speed")
+
+    flow: Any
+    group: Any
+    speed: Any
+
+
+def pump_plan(_: Decoder) -> Plan:
+    return Plan(
+        result=Turn,
+        slots={"speed": "speed", "group": "group", "flow": "flow"},
+        steady=("kind", "owner", "group", "site", "body"),
+        needs={"kind": 7},
+        leaves=("hidden",),
+    )
+
+
+PUMP: dict[str, Any] = {"speed": 3, "kind": 7, "owner": "x", "group": 300, "flow": 0.5, "site": "ä", "body": Level()}
+PARTS = {name: wire.encode(Pump(**{name: value})) for name, value in PUMP.items()}
+STRANGE = b"\x30\x01"
+"""A field that the type does not have: number 6."""
+
+
+def turn(data: bytes, projection: Projection) -> Any:
+    found = projection.read(data)
+    return found and (found.speed, found.group, found.flow)
+
+
+def test_steady_fields_are_learned_once_wherever_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: list[bytes] = []
+    learn = Run.learn
+
+    def counted(run: Run, data: bytes, start: int, stop: int, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        learned.append(data[start:stop])
+        return learn(run, data, start, stop, values)
+
+    monkeypatch.setattr(Run, "learn", counted)
+    projection = Projection(lambda: Pump, pump_plan)
+    for speed in range(1, 20):
+        assert turn(wire.encode(Pump(**{**PUMP, "speed": speed})), projection) == (speed, 300, 0.5)
+    assert learned == [
+        PARTS["kind"] + PARTS["owner"] + PARTS["group"],
+        PARTS["site"] + PARTS["body"],
+    ]
+
+
+@pytest.mark.parametrize("unusual", [*permutations(PARTS, 2), *permutations(PARTS, 3), ("owner", "?", "group")])
+def test_messages_of_any_shape_are_read_as_the_whole_message_says(unusual: tuple[str, ...]) -> None:
+    projection = Projection(lambda: Pump, pump_plan)
+    usual = wire.encode(Pump(**PUMP))
+    left = [name for name in PARTS if name not in unusual]
+    for names in (
+        unusual, left, [*left, *unusual], [*unusual, *left], [*unusual, *PARTS], [*left[:2], *unusual, *left[2:]],
+        *([*list(PARTS)[:place], "?", *list(PARTS)[place:]] for place in range(len(PARTS))),
+    ):  # fmt: skip
+        data = b"".join(PARTS.get(name, STRANGE) for name in names)
+        whole = wire.decode(Pump, data)
+        for _ in range(2):
+            found = turn(data, projection)
+            assert found in (None, (whole.speed, whole.group, whole.flow))
+            assert whole.kind == 7 or found is None
+        turn(usual, projection)
+        assert turn(usual, projection) == (3, 300, 0.5)
+
+
+def test_a_field_between_steady_ones_that_the_type_does_not_have_costs_no_whole_message() -> None:
+    projection = Projection(lambda: Pump, pump_plan)
+    names = list(PARTS)
+    for place in (0, 1, 4, 5, 6, 7):
+        data = b"".join(PARTS.get(name, STRANGE) for name in [*names[:place], "?", *names[place:]])
+        assert [turn(data, projection) for _ in range(3)] == [(3, 300, 0.5)] * 3
+
+
+def test_what_a_message_says_between_steady_fields_is_checked() -> None:
+    projection = Projection(lambda: Pump, pump_plan)
+    data = wire.encode(Pump(**PUMP, note="yy"))
+    assert turn(data, projection) == (3, 300, 0.5)
+    assert turn(data.replace(b"yy", b"\xff\xff"), projection) is None
+    assert turn(wire.encode(Pump(**PUMP, hidden=1)), projection) is None
+    assert turn(wire.encode(Pump(**{**PUMP, "kind": 0})), projection) is None
+    assert turn(wire.encode(Pump(**PUMP)), projection) == (3, 300, 0.5)

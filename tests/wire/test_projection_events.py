@@ -15,6 +15,7 @@ from mxgateway.events.data_change import DataChange, event_decoder
 from mxgateway.values import from_mx_value
 from mxgateway.wire import Codec
 from mxgateway.wire.schema import schema_of
+from tests.rows import each_row
 from tests.wire.compiling import contract_google
 from tests.wire.messages import fill
 from tests.wire.profiles import bounded
@@ -103,8 +104,8 @@ ARMS = {
 }
 
 
-@pytest.mark.parametrize(("arm", "value"), [(arm, value) for arm, values in ARMS.items() for value in values])
-@pytest.mark.parametrize("variant", ["", "VT_R8", "VT_BSTR"])
+@each_row(("arm", "value"), [(arm, value) for arm, values in ARMS.items() for value in values])
+@each_row("variant", ["", "VT_R8", "VT_BSTR"])
 def test_a_plain_value_is_read_without_the_message(arm: str, value: Any, variant: str) -> None:
     event = contract_google()(EVENT)(family=1, **USUAL)
     event.value.data_type, event.value.variant_type = 4, variant
@@ -113,8 +114,8 @@ def test_a_plain_value_is_read_without_the_message(arm: str, value: Any, variant
     assert repr(decode_event(event.SerializeToString()).value) == repr(getattr(event.value, arm))  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("seconds", [0, 1, -1, 1_795_000_000, -62135596800, 253402300799, 2**40, -(2**62)])
-@pytest.mark.parametrize("nanos", [0, 100, 999, 2**14, 2**21, 2**28 - 1, 2**28, 999_999_999, 10**9, 2**31 - 1, -1])
+@each_row("seconds", [0, 1, -1, 1_795_000_000, -62135596800, 253402300799, 2**40, -(2**62)])
+@each_row("nanos", [0, 100, 999, 2**14, 2**21, 2**28 - 1, 2**28, 999_999_999, 10**9, 2**31 - 1, -1])
 def test_times_are_read_as_the_whole_message_says(seconds: int, nanos: int) -> None:
     event = contract_google()(EVENT)(family=1, **USUAL)
     event.value.double_value = 1.0

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import wire
-from mxgateway.wire import reader, writer
+from mxgateway.wire.decode import reference_reader as reader
+from mxgateway.wire.encode import reference_writer as writer
 from mxgateway.wire.schema import DEPTH_LIMIT, schema_of
 from tests.wire.conftest import Constructs
 from tests.wire.messages import google_messages

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mxgateway import proto, wire
-from mxgateway.wire.repeats import may_repeat, remembering
+from mxgateway.wire.decode.repeats import may_repeat, remembering
 from mxgateway.wire.schema import schema_of
 from tests.wire.conftest import Constructs
 
@@ -67,7 +67,7 @@ def test_a_truncated_message_is_not_remembered_as_a_whole_one() -> None:
     assert wire.decode(proto.SuspendReply, whole).status.diagnostic_text == "kept"
     for _ in range(2):
         for size in (len(text) + 1, len(text)):
-            with pytest.raises(wire.WireError, match=r"has [57] bytes, but only [46] are left"):
+            with pytest.raises(wire.WireError, match=r"has [57] bytes, but only [46] remain"):
                 wire.decode(proto.SuspendReply, b"\x0a" + bytes([size]) + text)
 
 

@@ -8,8 +8,10 @@ import betterproto
 import pytest
 
 from mxgateway import wire
-from mxgateway.wire import decoder, encoder, warming
-from mxgateway.wire.message import Message, message_type
+from mxgateway.wire.compiling import warming
+from mxgateway.wire.decode import decoder
+from mxgateway.wire.encode import encoder
+from mxgateway.wire.messages.message import Message, message_type
 
 
 @pytest.fixture(autouse=True)
@@ -90,9 +92,9 @@ def test_what_is_wrong_is_told_in_the_same_words() -> None:
             with pytest.raises(wire.WireError) as written:
                 wire.encode(tank_type(levels=[1 << 40]))
             said.append((str(read.value), str(written.value)))
-            with pytest.raises(TypeError, match="is no betterproto message type"):
+            with pytest.raises(TypeError, match="is not a betterproto message type"):
                 wire.decode(int, b"")
-            with pytest.raises(TypeError, match="is no betterproto message type"):
+            with pytest.raises(TypeError, match="is not a betterproto message type"):
                 wire.encode(5)
 
     assert said[0] == said[1]

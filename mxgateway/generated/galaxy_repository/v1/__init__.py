@@ -5,9 +5,9 @@
 
 from datetime import datetime
 from typing import TYPE_CHECKING, List, Optional
-from mxgateway.wire.betterproto_seam import betterproto
-from mxgateway.wire.message import Message as _Message
-from mxgateway.wire.message import message_type as _message_type
+from mxgateway.wire.messages.betterproto_seam import betterproto
+from mxgateway.wire.messages.message import Message as _Message
+from mxgateway.wire.messages.message import message_type as _message_type
 
 
 @_message_type
@@ -267,7 +267,7 @@ if TYPE_CHECKING:
         GalaxyRepositoryStub as GalaxyRepositoryStub,
     )
 else:
-    from mxgateway.wire.lazy_names import lazy_names as _lazy_names
+    from mxgateway.system.lazy_names import lazy_names as _lazy_names
 
     __getattr__, __dir__ = _lazy_names(
         __name__,

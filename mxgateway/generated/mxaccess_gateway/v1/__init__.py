@@ -5,10 +5,10 @@
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, List, Optional
-from mxgateway.wire.betterproto_seam import betterproto
-from mxgateway.wire.enums import Enum as _Enum
-from mxgateway.wire.message import Message as _Message
-from mxgateway.wire.message import message_type as _message_type
+from mxgateway.wire.messages.betterproto_seam import betterproto
+from mxgateway.wire.messages.enums import Enum as _Enum
+from mxgateway.wire.messages.message import Message as _Message
+from mxgateway.wire.messages.message import message_type as _message_type
 
 
 class SessionState(_Enum):
@@ -1730,7 +1730,7 @@ if TYPE_CHECKING:
         MxAccessGatewayStub as MxAccessGatewayStub,
     )
 else:
-    from mxgateway.wire.lazy_names import lazy_names as _lazy_names
+    from mxgateway.system.lazy_names import lazy_names as _lazy_names
 
     __getattr__, __dir__ = _lazy_names(
         __name__,

@@ -4,7 +4,7 @@
 # sources: mxaccess_gateway.proto
 
 from typing import TYPE_CHECKING, AsyncIterator, Dict, Optional
-from mxgateway.wire.betterproto_seam import betterproto
+from mxgateway.wire.messages.betterproto_seam import betterproto
 import grpclib
 from betterproto.grpc.grpclib_server import ServiceBase
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@
 
 from datetime import datetime
 from typing import Optional
-from mxgateway.wire.betterproto_seam import betterproto
+from mxgateway.wire.messages.betterproto_seam import betterproto
 from ...mxaccess_gateway import v1 as __mxaccess_gateway_v1__
-from mxgateway.wire.message import Message as _Message
-from mxgateway.wire.message import message_type as _message_type
+from mxgateway.wire.messages.message import Message as _Message
+from mxgateway.wire.messages.message import message_type as _message_type
 
 
 @_message_type

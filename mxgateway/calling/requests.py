@@ -1,0 +1,176 @@
+"""Sending commands: how they are wrapped and sent, and which of them may be retried."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+import uuid
+from typing import Any, Final
+
+from mxgateway import proto
+from mxgateway.calling.replies import check_mxaccess, check_protocol
+from mxgateway.calling.rpcs import INVOKE
+from mxgateway.errors import CallSite, map_fault
+from mxgateway.errors.faults import ContractFault, RequestFault
+from mxgateway.options.credentials import Secret
+from mxgateway.transport.calls.call import framed
+from mxgateway.transport.calls.method import CallOptions, Progress, Site, site_of
+from mxgateway.transport.calls.unary import SentCall, unary
+from mxgateway.transport.channel import Channel
+from mxgateway.wire import WireError, which_one_of
+from mxgateway.wire.messages.betterproto_seam import FieldMetadata, Message
+
+REPEATABLE: Final = frozenset(
+    {proto.MxCommandKind.PING, proto.MxCommandKind.GET_SESSION_STATE, proto.MxCommandKind.GET_WORKER_INFO}
+)
+"""Commands that change nothing: they are retried while the gateway is unavailable.
+
+Any other command is sent again only if the gateway certainly did not process it.
+"""
+
+
+def _payload_arms() -> dict[type, str]:
+    hints = typing.get_type_hints(proto.MxCommand)
+    return {
+        hints[field.name]: field.name
+        for field in dataclasses.fields(proto.MxCommand)
+        if FieldMetadata.get(field).group == "payload"
+    }
+
+
+_ARMS: Final = _payload_arms()
+
+
+def new_correlation_id() -> str:
+    """Return an id that is unique across processes."""
+    return uuid.uuid4().hex
+
+
+def wrap(payload: Message) -> proto.MxCommand:
+    """Return the command with `payload`: arm and kind follow from its type."""
+    arm = _ARMS[type(payload)]
+    fields: dict[str, Any] = {"kind": proto.MxCommandKind.from_string(arm.upper()), arm: payload}
+    return proto.MxCommand(**fields)
+
+
+def check_size(channel: Channel, request: proto.MxCommandRequest, site: CallSite) -> None:
+    """Refuse a request that is too large, before anything else is done for it.
+
+    Raises:
+        MxGatewayInvalidRequestError: It is larger than the message limit.
+    """
+    limit = channel.options.max_send_bytes
+    try:
+        size = len(channel.codec.encode(request))
+    except WireError:
+        return  # sending it raises the error
+    if size > limit:
+        fault = RequestFault(f"the request of {size} bytes exceeds the limit of {limit} bytes (max_send_bytes)")
+        raise map_fault(fault, site)
+
+
+def framed_ahead(channel: Channel, request: proto.MxCommandRequest) -> bytes:
+    """Return a request encoded in advance; empty if it cannot be encoded: sending it then raises the error."""
+    try:
+        return framed(channel, request)
+    except (RequestFault, ContractFault):
+        return b""
+
+
+async def invoke_raw(
+    channel: Channel, request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None
+) -> proto.MxCommandReply:
+    """Send a command and return its reply; an MXAccess failure does not raise.
+
+    Raises:
+        MxGatewayError: The call failed, or the gateway reports a protocol failure.
+    """
+    options = _options(request, timeout, progress)
+    if options.secret:
+        with channel.hiding(_secrets(request.command)):
+            reply = await unary(channel, INVOKE, request, options)
+    else:
+        reply = await unary(channel, INVOKE, request, options)
+    check_protocol(reply, site_of(channel, INVOKE, options))
+    return reply
+
+
+class SentCommand:
+    """A command that was sent; used like a `SentCall`."""
+
+    def __init__(
+        self, command: proto.MxCommand, call: SentCall[proto.MxCommandRequest, proto.MxCommandReply], site: Site
+    ) -> None:
+        self.command = command
+        self.ready = call.ready
+        self.close = call.close
+        self._call = call
+        self._site = site
+
+    async def reply(self) -> proto.MxCommandReply:
+        """Return the reply; an MXAccess failure does not raise.
+
+        Raises:
+            MxGatewayError: The call failed, or the gateway reports a protocol failure.
+        """
+        reply = await self._call.reply()
+        check_protocol(reply, self._site)
+        return reply
+
+
+async def send(channel: Channel, request: proto.MxCommandRequest, timeout: float | None) -> SentCommand:
+    """Send a command.
+
+    Raises:
+        MxGatewayError: It could not be sent.
+    """
+    options = _options(request, timeout)
+    call = await SentCall(channel, INVOKE, options).send(request)
+    return SentCommand(request.command, call, site_of(channel, INVOKE, options))
+
+
+async def invoke(
+    channel: Channel, request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None
+) -> proto.MxCommandReply:
+    """Send a command and return its reply, if MXAccess accepted it.
+
+    Raises:
+        MxAccessError: MXAccess refused it.
+        MxGatewayError: The call failed, or the gateway reports a protocol failure.
+    """
+    reply = await invoke_raw(channel, request, timeout, progress)
+    check_mxaccess(reply, request.command, site_of(channel, INVOKE, _options(request, timeout)))
+    return reply
+
+
+def _options(request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None) -> CallOptions:
+    return CallOptions(
+        timeout=timeout, correlation_id=request.client_correlation_id, session_id=request.session_id,
+        repeatable=_is_repeatable(request.command), secret=_holds_secret(request.command), progress=progress,
+    )  # fmt: skip
+
+
+def _holds_secret(command: proto.MxCommand) -> bool:
+    return which_one_of(command, "payload") in _WITH_SECRETS
+
+
+def _secrets(command: proto.MxCommand) -> list[Secret]:
+    """Return the passwords in a command."""
+    if which_one_of(command, "payload") != "authenticate_user":
+        return []
+    password: Any = command.authenticate_user.verify_user_password
+    return [Secret(password)] if isinstance(password, str) and password else []
+
+
+_WITH_SECRETS: Final = frozenset(
+    {"authenticate_user", "write_secured", "write_secured2", "write_secured_bulk", "write_secured2_bulk"}
+)
+"""The arms of commands with secrets: no traceback frame may hold a part of them."""
+
+
+def _is_repeatable(command: proto.MxCommand) -> bool:
+    """Return whether a command may be retried; not if its kind and payload contradict each other."""
+    if command.kind not in REPEATABLE:
+        return False
+    arm = which_one_of(command, "payload")
+    return not arm or proto.MxCommandKind.from_string(arm.upper()) == command.kind

@@ -1,0 +1,50 @@
+"""The timeout that several calls share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from mxgateway.calling.arguments import check_correlation_id
+from mxgateway.calling.requests import new_correlation_id
+from mxgateway.errors import CallSite, map_fault
+
+
+class Budget:
+    """The timeout of an operation with several calls, counted from now, and the correlation id that they share.
+
+    Args:
+        seconds: The timeout; None leaves each call its own.
+        site: Returns the call site for a correlation id, for the error.
+        correlation_id: For the gateway's log; empty generates one.
+
+    Raises:
+        MxGatewayInvalidRequestError: The correlation id cannot be sent.
+    """
+
+    def __init__(self, seconds: float | None, site: Callable[[str], CallSite], correlation_id: str) -> None:
+        self.correlation_id = check_correlation_id(correlation_id) or new_correlation_id()
+        self._seconds = seconds
+        self._site = site
+        self._end = None if seconds is None else asyncio.get_running_loop().time() + seconds
+
+    def left(self) -> float | None:
+        """Return the timeout of the next call in seconds; None for its own.
+
+        Raises:
+            MxGatewayTimeoutError: Nothing is left.
+        """
+        if self._end is None:
+            return None
+        left = self._end - asyncio.get_running_loop().time()
+        if left <= 0:
+            site = replace(self._site(self.correlation_id), timeout=self._seconds)
+            raise map_fault(TimeoutError(), site, phase="request")
+        return left
+
+    def seconds_left(self, otherwise: float | None) -> float | None:
+        """Return the seconds left for a wait other than a call, 0 or more; `otherwise` if there is no timeout."""
+        if self._end is None:
+            return otherwise
+        return max(0.0, self._end - asyncio.get_running_loop().time())

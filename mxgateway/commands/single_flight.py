@@ -1,0 +1,75 @@
+"""One shared attempt at something that several tasks request, such as closing; after a failure it can be retried."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from mxgateway.errors.faults import copy_of
+
+T = TypeVar("T")
+
+
+class SharedAttempt(Generic[T]):
+    """An attempt that all callers share. The first success is final; after a failure the next caller starts a new one.
+
+    Args:
+        on_cancelled: Called if the attempt itself is cancelled, as every task is at the end of `asyncio.run`.
+    """
+
+    def __init__(self, on_cancelled: Callable[[], object] = lambda: None) -> None:
+        self._on_cancelled = on_cancelled
+        self._outcome: asyncio.Future[_Outcome[T]] | None = None
+        self._task: asyncio.Task[T] | None = None
+        self.begun = False
+        """True once `join` was called."""
+
+    async def join(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Return the result of the attempt, which starts now unless there is one. Cancelling a caller does not stop it.
+
+        Raises:
+            Exception: The attempt failed; each caller gets its own copy of the exception.
+        """
+        outcome = self._outcome if self._outcome is not None else self._begin(work)
+        await asyncio.wait([outcome])
+        return outcome.result().take()
+
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Future[_Outcome[T]]:
+        self.begun = True  # before the task: an eager one runs at once
+        outcome = self._outcome = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(work())
+        self._task.add_done_callback(self._settle)
+        return outcome
+
+    def _settle(self, task: asyncio.Task[T]) -> None:
+        outcome = self._outcome
+        assert outcome is not None
+        self._task = None  # its traceback may refer to the owner of this object
+        if task.cancelled():
+            self._outcome = None
+            outcome.cancel()
+            self._on_cancelled()
+        elif (error := task.exception()) is not None:
+            self._outcome = None
+            outcome.set_result(_Outcome(error=error))
+        else:
+            outcome.set_result(_Outcome(task.result()))
+
+
+@dataclass(slots=True)
+class _Outcome(Generic[T]):
+    """The outcome of an attempt.
+
+    An error is not set on the future as an exception: nobody may be left to retrieve it.
+    """
+
+    value: T | None = None
+    error: BaseException | None = None
+
+    def take(self) -> T:
+        """Return the result, or raise the attempt's error."""
+        if self.error is not None:
+            raise copy_of(self.error)
+        return self.value  # type: ignore[return-value]  # None may be the result

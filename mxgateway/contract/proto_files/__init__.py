@@ -1,0 +1,1 @@
+"""Reads .proto files in pure Python."""

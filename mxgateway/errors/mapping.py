@@ -1,0 +1,331 @@
+"""The one mapping from faults to errors.
+
+The transport reports *faults*: what happened, in the terms of the layer where it happened. `map_fault` alone decides
+which error class a fault becomes, whether a retry may help, and what the caller can do about it.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import replace
+from typing import Final
+
+from mxgateway.errors.faults import (
+    CallSite,
+    CertificateFileFault,
+    ClosedFault,
+    ConnectFault,
+    ConnectionFault,
+    ContractFault,
+    Fault,
+    GrpcStatus,
+    MessageFault,
+    MessageTooLargeFault,
+    NotHttp2Fault,
+    Phase,
+    ProtocolStatusFault,
+    ProxyFault,
+    RequestFault,
+    RpcStatus,
+    StreamLimitFault,
+    TransportFault,
+    UnansweredFault,
+    in_seconds,
+    is_reply_too_large,
+    pass_gate,
+)
+from mxgateway.errors.texts import (
+    CONTRACT_HINT,
+    DEFECT_HINT,
+    DROPPED,
+    MISDIRECTED,
+    NO_KEY_HINT,
+    NO_WORKER_HINT,
+    SCOPE,
+    SESSION_HINTS,
+    TLS_HINT,
+    TOO_LARGE,
+    TOO_LARGE_HINT,
+    UNANSWERED,
+    UNKNOWN_KEY_HINT,
+    UNREAD,
+    denial_hint,
+    is_out_of_descriptors,
+    os_text,
+    proxy_refusal,
+    stray_hint,
+    tls_refusal,
+)
+from mxgateway.errors.tree import (
+    MxGatewayAuthenticationError,
+    MxGatewayAuthorizationError,
+    MxGatewayCommandError,
+    MxGatewayContractError,
+    MxGatewayError,
+    MxGatewayInvalidRequestError,
+    MxGatewayNotFoundError,
+    MxGatewayProtocolError,
+    MxGatewaySessionError,
+    MxGatewayTimeoutError,
+    MxGatewayTlsError,
+    MxGatewayTransportError,
+    MxGatewayWorkerError,
+)
+
+
+def map_fault(fault: Fault, site: CallSite, *, phase: Phase = "stream") -> MxGatewayError:
+    """Return the error for `fault`, with its cause set.
+
+    Args:
+        fault: An exception of a lower layer (a gRPC status is one), or a gateway reply's protocol status.
+        site: Where it occurred.
+        phase: In which layer it occurred; overridden by a fault that names its own layer.
+
+    Returns:
+        One exception of the tree. An `MxGatewayError` is returned as it is.
+    """
+    if isinstance(fault, MxGatewayError):
+        return fault
+    if isinstance(fault, ProtocolStatusFault):
+        return _from_protocol_status(fault, site)
+    if isinstance(fault, ConnectFault):
+        pass_gate(fault, site.gate)
+        return map_fault(fault.cause, site, phase=fault.phase)
+    pass_gate(fault, site.gate)
+    error = _from_exception(fault, site, phase)
+    error.__cause__ = fault
+    return error
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Exceptions
+
+
+def _from_exception(fault: BaseException, site: CallSite, phase: Phase) -> MxGatewayError:
+    if isinstance(fault, TransportFault):
+        return _from_transport_fault(fault, site, phase)
+    if isinstance(fault, ssl.SSLError):
+        return _from_tls(fault, site)
+    if isinstance(fault, TimeoutError):  # with an errno it is an OS error, not our timeout
+        return _timeout(site if fault.errno is None else replace(site, timeout=None), phase)
+    if isinstance(fault, socket.gaierror | UnicodeError):
+        return MxGatewayTransportError(
+            f"the host name of {site.endpoint} cannot be resolved ({os_text(fault)})",
+            hint="check the spelling and this machine's DNS",
+            site=site, phase="resolve", grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
+        )  # fmt: skip
+    if isinstance(fault, ConnectionRefusedError):
+        return MxGatewayTransportError(
+            f"nothing is listening on {site.endpoint} (connection refused)",
+            hint="check host and port, and that the gateway's service is running",
+            site=site, phase="connect", grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
+        )  # fmt: skip
+    if is_out_of_descriptors(fault):
+        return _out_of_descriptors(fault, site, phase)
+    if isinstance(fault, OSError):
+        in_handshake = phase == "tls"
+        where = " during the TLS handshake" if in_handshake else _during(site)
+        return MxGatewayTransportError(
+            f"the connection to {site.endpoint} failed ({os_text(fault)}){where}",
+            hint=TLS_HINT if in_handshake else "check the network between this machine and the gateway",
+            site=site, phase=phase, grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
+        )  # fmt: skip
+    return MxGatewayTransportError(
+        f"{type(fault).__name__}{f' while talking to {site.endpoint}' if site.endpoint else ''}{_during(site)}: {fault}",
+        hint=stray_hint(fault) if isinstance(fault, RuntimeError) else DEFECT_HINT,
+        site=site, phase=phase, grpc_status=GrpcStatus.INTERNAL,
+    )  # fmt: skip
+
+
+def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -> MxGatewayError:
+    if isinstance(fault, RpcStatus):
+        return _from_rpc_status(fault, site)
+    if isinstance(fault, RequestFault):
+        return MxGatewayInvalidRequestError(
+            f"{fault}{_during(site)}", hint="nothing was sent", site=site, phase="request"
+        )
+    if isinstance(fault, ContractFault):
+        return MxGatewayContractError(f"{fault}{_during(site)}", hint=fault.remedy, site=site, phase=phase)
+    if isinstance(fault, ClosedFault):
+        return MxGatewayTransportError(
+            f"{fault}{_during(site)}",
+            hint="open a new client",
+            site=site,
+            phase=phase,
+            grpc_status=GrpcStatus.CANCELLED,
+        )
+    if isinstance(fault, StreamLimitFault):
+        within = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
+        return MxGatewayTimeoutError(
+            f"no free stream for {site.method} on the connection to {site.endpoint}{within}: {fault}",
+            hint="nothing was sent; close streams that are not needed, or open another client",
+            site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED, retryable=True,
+        )  # fmt: skip
+    if isinstance(fault, ConnectionFault):
+        unseen = "" if fault.processed else "; the gateway did not see the request"
+        return MxGatewayTransportError(
+            f"{fault}{_during(site)} at {site.endpoint}{unseen}", hint=UNANSWERED if isinstance(fault, UnansweredFault) else DROPPED,
+            site=site, phase=phase, grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
+        )  # fmt: skip
+    if isinstance(fault, CertificateFileFault):
+        return MxGatewayTlsError(str(fault), hint=f"{fault.remedy}; nothing was sent", site=site, phase="tls")
+    if isinstance(fault, ProxyFault):
+        return _from_proxy(fault, site, phase)
+    if isinstance(fault, NotHttp2Fault):
+        return MxGatewayProtocolError(
+            f"{site.endpoint} is not a gRPC server: {fault}", hint="check the port, and whether the gateway expects TLS there",
+            site=site, phase="http2", grpc_status=GrpcStatus.INTERNAL,
+        )  # fmt: skip
+    unread = isinstance(fault, MessageFault) and not isinstance(fault, MessageTooLargeFault)
+    return MxGatewayProtocolError(
+        f"{fault}{_during(site)} at {site.endpoint}",
+        hint=f"the peer is not an MXAccess gateway, or a proxy in between corrupts the data{f'; otherwise {CONTRACT_HINT}' * unread}",
+        site=site, phase=phase, grpc_status=GrpcStatus.INTERNAL,
+    )  # fmt: skip
+
+
+def _from_tls(fault: ssl.SSLError, site: CallSite) -> MxGatewayError:
+    text, hint = tls_refusal(fault, site.endpoint)
+    return MxGatewayTlsError(text, hint=hint, site=site, phase="tls", grpc_status=GrpcStatus.UNAVAILABLE)
+
+
+def _out_of_descriptors(fault: BaseException | None, site: CallSite, phase: Phase) -> MxGatewayError:
+    return MxGatewayTransportError(
+        f"no connection to {site.endpoint}: this machine gives the program no more file descriptors ({os_text(fault)})",
+        hint="close what is not needed, or raise the limit of open files (ulimit -n)",
+        site=site, phase=phase, grpc_status=GrpcStatus.RESOURCE_EXHAUSTED, retryable=True,
+    )  # fmt: skip
+
+
+def _from_proxy(fault: ProxyFault, site: CallSite, phase: Phase) -> MxGatewayError:
+    within = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
+    if is_out_of_descriptors(fault.cause):
+        return _out_of_descriptors(fault.cause, site, phase)
+    text, hint, transient = proxy_refusal(fault, site.endpoint, phase, within)
+    if isinstance(fault.cause, TimeoutError):
+        return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
+    return MxGatewayTransportError(
+        text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.UNAVAILABLE, retryable=transient
+    )
+
+
+def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
+    within = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
+    if phase in ("resolve", "connect", "tls", "http2"):
+        text, hint = f"no connection to {site.endpoint}{within}", "check host, port and firewall, or allow more time"
+    else:
+        text = f"no answer from {site.endpoint}{within}{_during(site)}"
+        hint = "the command may still be carried out; check the session's state before repeating it"
+        if site.method.endswith(_SESSIONLESS_METHODS):
+            hint = "try again later, or allow more time"
+    return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# gRPC statuses
+
+_GALAXY_SERVICE: Final = "GalaxyRepository/"
+_SESSIONLESS_METHODS: Final = ("/StreamAlarms", "/QueryActiveAlarms", "/AcknowledgeAlarm", "/ServerReflectionInfo")
+"""The methods outside the galaxy service that need no session."""
+
+
+def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
+    text = f"{fault.code.name} from {site.endpoint}{_during(site)}: {fault.message or 'no further message'}"
+    cls, hint, retryable = _rpc_class(fault, site)
+    if cls is MxGatewayTimeoutError and site.timeout is not None:
+        text += f" (timeout {in_seconds(site.timeout)})"
+    error = cls(text, hint=hint, site=site, phase="stream", grpc_status=fault.code, retryable=retryable)
+    if isinstance(error, MxGatewayAuthorizationError) and (match := SCOPE.search(fault.message)):
+        error.required_scope = match[1]
+    return error
+
+
+def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], str, bool]:
+    """Return class, hint and whether a retry may succeed."""
+    galaxy = _GALAXY_SERVICE in site.method
+    if fault.misdirected:
+        return MxGatewayTransportError, MISDIRECTED, False
+    match fault.code:
+        case GrpcStatus.UNAUTHENTICATED:
+            return MxGatewayAuthenticationError, NO_KEY_HINT if site.keyless else UNKNOWN_KEY_HINT, False
+        case GrpcStatus.PERMISSION_DENIED:
+            return MxGatewayAuthorizationError, denial_hint(fault), False
+        case GrpcStatus.INVALID_ARGUMENT | GrpcStatus.INTERNAL | GrpcStatus.UNKNOWN if (
+            not fault.synthesised and UNREAD.search(fault.message)
+        ):
+            return MxGatewayContractError, f"the gateway cannot read the request; {CONTRACT_HINT}", False
+        case GrpcStatus.INVALID_ARGUMENT | GrpcStatus.OUT_OF_RANGE:
+            return MxGatewayInvalidRequestError, "correct the request", False
+        case GrpcStatus.DEADLINE_EXCEEDED if site.method.endswith(_SESSIONLESS_METHODS):
+            return MxGatewayTimeoutError, "try again later, or allow more time", False
+        case GrpcStatus.DEADLINE_EXCEEDED:
+            return MxGatewayTimeoutError, "the command may still be carried out; check the session's state", False
+        case GrpcStatus.UNIMPLEMENTED:
+            if fault.synthesised:
+                return MxGatewayProtocolError, "the server is not an MXAccess gateway, or an older one", False
+            return MxGatewayContractError, f"the gateway has no such call; {CONTRACT_HINT}", False
+        case GrpcStatus.RESOURCE_EXHAUSTED if is_reply_too_large(fault):
+            return (
+                MxGatewayProtocolError,
+                "request less at once, or raise the gateway's message size limit",
+                False,
+            )
+        case GrpcStatus.NOT_FOUND if galaxy:
+            return MxGatewayNotFoundError, "check the name, or browse from the top level", False
+    sessionless = galaxy or site.method.endswith(_SESSIONLESS_METHODS)
+    if fault.synthesised or sessionless or fault.code not in SESSION_HINTS:
+        transient = fault.code in (GrpcStatus.UNAVAILABLE, GrpcStatus.RESOURCE_EXHAUSTED, GrpcStatus.ABORTED)
+        return MxGatewayTransportError, "try again later" if transient else "see the gateway's log", transient
+    if fault.code is GrpcStatus.UNAVAILABLE:
+        return MxGatewayWorkerError, _worker_hint(site), True
+    # An event stream that ends with RESOURCE_EXHAUSTED was read too slowly, and its session is already faulted.
+    transient = fault.code is GrpcStatus.RESOURCE_EXHAUSTED and not site.method.endswith("/StreamEvents")
+    too_large = fault.code is GrpcStatus.RESOURCE_EXHAUSTED and TOO_LARGE.search(fault.message)
+    return (
+        MxGatewaySessionError,
+        TOO_LARGE_HINT if too_large else SESSION_HINTS[fault.code],
+        transient and not too_large,
+    )
+
+
+def _worker_hint(site: CallSite) -> str:
+    """Return the hint for a worker that is not there; while a session is opened, there is none yet."""
+    return NO_WORKER_HINT if site.method.endswith("/OpenSession") else SESSION_HINTS[GrpcStatus.UNAVAILABLE]
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Protocol statuses of gateway replies
+
+_PROTOCOL_STATUS: Final[dict[str, tuple[type[MxGatewayError], GrpcStatus, str]]] = {
+    "INVALID_REQUEST": (MxGatewayInvalidRequestError, GrpcStatus.INVALID_ARGUMENT, "correct the request"),
+    "SESSION_NOT_FOUND": (MxGatewaySessionError, GrpcStatus.NOT_FOUND, SESSION_HINTS[GrpcStatus.NOT_FOUND]),
+    "SESSION_NOT_READY": (
+        MxGatewaySessionError, GrpcStatus.FAILED_PRECONDITION, SESSION_HINTS[GrpcStatus.FAILED_PRECONDITION],
+    ),
+    "WORKER_UNAVAILABLE": (MxGatewayWorkerError, GrpcStatus.UNAVAILABLE, SESSION_HINTS[GrpcStatus.UNAVAILABLE]),
+    "TIMEOUT": (
+        MxGatewayTimeoutError, GrpcStatus.DEADLINE_EXCEEDED,
+        "the command may still be carried out; check the session's state",
+    ),
+    "PROTOCOL_VIOLATION": (MxGatewayProtocolError, GrpcStatus.INTERNAL, "see the gateway's log"),
+}  # fmt: skip
+
+
+def _from_protocol_status(fault: ProtocolStatusFault, site: CallSite) -> MxGatewayError:
+    text = f"{fault.name} from {site.endpoint}{_during(site)}: {fault.message or 'no further message'}"
+    if fault.name not in _PROTOCOL_STATUS:
+        return MxGatewayCommandError(text, reply=fault.reply, hint="see the gateway's log", site=site, phase="reply")
+    cls, code, hint = _PROTOCOL_STATUS[fault.name]
+    if cls is MxGatewayWorkerError:
+        hint = _worker_hint(site)
+    return cls(text, hint=hint, site=site, phase="reply", grpc_status=code, retryable=code is GrpcStatus.UNAVAILABLE)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Text
+
+
+def _during(site: CallSite) -> str:
+    where = f" during {site.method}" if site.method else ""
+    return f"{where} on {site.session_id}" if where and site.session_id else where

@@ -1,0 +1,1 @@
+"""What became of each write: one record for each item, and the completions that end it."""

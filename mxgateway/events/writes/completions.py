@@ -1,0 +1,119 @@
+"""The reader that finds the completions of writes among a session's events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from mxgateway import proto
+from mxgateway.errors import MxGatewayError, MxGatewaySessionError
+from mxgateway.errors.faults import copy_of
+from mxgateway.events.cursor import Cursor, Event, Loss
+from mxgateway.events.reader import TAKEN_BOUND, Reader, StreamCare
+from mxgateway.events.writes.book import WriteBook
+from mxgateway.options.subscription import RecoveryOptions
+
+_WRITE_COMPLETE: Final = proto.MxEventFamily.ON_WRITE_COMPLETE
+ASIDE_LIMIT: Final = 10_000
+"""The most events that are remembered because DrainEvents has returned them ahead of the stream."""
+
+
+class Completions(Reader):
+    """A reader that is always present. From the first confirmed write on it keeps the stream open."""
+
+    keeps = False
+    full = False
+
+    def __init__(self, book: WriteBook, closed_error: Callable[[], MxGatewayError]) -> None:
+        self.cursor = Cursor()
+        self._book = book
+        self._closed_error = closed_error
+        self._is_first = False
+        """True until the first event of a stream that was opened while no completion was expected."""
+        self._aside: dict[int, proto.MxEvent] = {}
+        """Events that DrainEvents has returned and the stream may deliver again."""
+
+    def keep(self) -> None:
+        """Keep the stream open from now on, through interruptions as well."""
+        self.keeps, self.care = True, StreamCare(RecoveryOptions(), taken_bound=TAKEN_BOUND)
+
+    @property
+    def pins(self) -> bool:
+        """True while the stream must not be opened after an expected completion."""
+        return self.keeps or self._book.pending
+
+    @property
+    def hungry(self) -> bool:
+        """True while a caller waits for a completion."""
+        return self._book.waiting
+
+    def begin(self, after: int) -> None:
+        """Note that a stream is opened. What others read before the first stream is no loss for later writes."""
+        self._is_first = after == 0 and not self._book.records
+
+    def take(self, news: Sequence[Event | Loss]) -> None:
+        """Give each completion to its write, drained ones in their place by number."""
+        if not self._book.records and not self._book.stale and not self._aside:
+            self._is_first = False
+            return
+        if self._is_first:
+            self._is_first = False
+            news = news[isinstance(news[0], Loss) :]
+        for each in self._with_drained(news) if self._aside else news:
+            if isinstance(each, Loss):
+                lost = f"events between {each.first - 1} and {each.last + 1} were lost"
+                self._doubt(f"{lost}, the write's completion perhaps among them")
+            else:
+                self._complete(each)
+
+    def take_drained(self, events: Sequence[proto.MxEvent], *, streaming: bool) -> None:
+        """Take the events of DrainEvents. The stream may deliver them again, and may still deliver older ones: those
+        are handled first."""
+        news = [event for event in events if self.cursor.is_news(event) and event.worker_sequence not in self._aside]
+        if streaming and self.cursor.position is not None:
+            self._aside.update((event.worker_sequence, event) for event in news)
+            for each in self._with_drained():
+                self._complete(each)
+            if len(self._aside) > ASIDE_LIMIT:
+                self._aside.clear()
+                self.confused()
+            return
+        for event in news:
+            self._complete(event)
+        self.cursor.take_all(news)
+
+    def _complete(self, event: Any) -> None:
+        if event.family is _WRITE_COMPLETE:
+            self._book.complete(event)
+
+    def _with_drained(self, news: Sequence[Event | Loss] = ()) -> list[Event | Loss]:
+        """Merge drained events into `news`, and append those that come next by number.
+
+        Only what neither the stream nor DrainEvents delivers counts as lost.
+        """
+        aside, merged = self._aside, list[Event | Loss]()
+        for each in news:
+            if isinstance(each, Loss):
+                known = Cursor(each.first - 1)
+                merged += known.take([aside.pop(number) for number in sorted(aside) if number <= each.last])
+                merged += known.miss(each.last, each.cause)
+            else:
+                aside.pop(each.worker_sequence, None)
+                merged.append(each)
+        while (event := aside.pop((self.cursor.position or 0) + 1, None)) is not None:
+            merged.append(event)
+            self.cursor.take_all([event])
+        return merged
+
+    def confused(self) -> None:
+        """Put all writes in doubt: completions may have been hidden, or taken by another reader."""
+        self._doubt("the write's completion may have been brought to somebody else, or be missing among the events")
+
+    def _doubt(self, why: str) -> None:
+        hint = "read the tag to see whether the write happened"
+        self._book.lose(lambda: MxGatewaySessionError(why, hint=hint))
+
+    def end(self, fault: MxGatewayError | None, *, final: bool = False) -> None:
+        """Fail every waiting caller: the stream is over."""
+        self.keeps, self.care = False, None
+        self._book.fail(self._closed_error if fault is None else lambda: copy_of(fault))

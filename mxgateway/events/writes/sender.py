@@ -1,0 +1,118 @@
+"""Sends the writes of a session, one after another for each item, and enters each in the book."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from mxgateway import proto
+from mxgateway.calling import replies, requests
+from mxgateway.errors import CallSite, MxGatewayError, map_fault
+from mxgateway.events.pump import StreamPump
+from mxgateway.events.writes.book import WriteBook, accepted_writes
+from mxgateway.events.writes.item_writes import Completion, Item, forget, in_doubt
+from mxgateway.transport.calls.method import Progress
+from mxgateway.transport.channel import Channel
+
+Request = proto.MxCommandRequest
+Reply = proto.MxCommandReply
+Sent = tuple[Reply, list[Completion | None]]
+"""The reply to a command that writes, and a completion for each write; None for one that was not accepted."""
+
+
+class Writer:
+    """The writes of one session.
+
+    A write that was sent continues when its caller is cancelled: only the reply shows whether a completion will come.
+    """
+
+    def __init__(self, channel: Channel, book: WriteBook, pump: StreamPump) -> None:
+        self._channel = channel
+        self._book = book
+        self._pump = pump
+
+    async def send(
+        self,
+        items: Sequence[Item],
+        request: Request,
+        timeout: float | None,
+        progress: Progress,
+        *,
+        confirm: bool,
+        sure: bool = False,
+    ) -> Sent:
+        """Send a command that writes.
+
+        With `confirm`, the event stream is opened first, so that the completions arrive. Without it they are counted,
+        but no caller waits for them. A `sure` command writes one item, and is not sent while an earlier write of it is
+        in doubt. The caller passes the completions to `forget` when it no longer waits.
+        """
+
+        async def send() -> Sent:
+            completions: list[Completion] = []
+            progress.waits_for = "the answer to an earlier write"
+            async with self._book.locks.held(items):
+                if confirm:
+                    progress.waits_for = "the event stream"
+                    await self._pump.until_live()
+                    if sure:
+                        await self._until_clear(items[0])
+                    loop = asyncio.get_running_loop()
+                    completions = [loop.create_future() for _ in items]
+                progress.waits_for = "a connection"
+                with self._book.sending(items, progress, completions):
+                    if confirm:
+                        self._pump.resume()  # a full reader must not hold up completions
+                    reply = await requests.invoke_raw(self._channel, request, timeout, progress)
+                return reply, self._book.judge(items, accepted_writes(reply, len(items)), completions)
+
+        return await self._channel.detached_calls.run(send, progress, orphaned=lambda sent: forget(sent[1]))
+
+    async def _until_clear(self, item: Item) -> None:
+        """Wait until the item's next completion can only be the next write's; raise if a write stays in doubt."""
+        with contextlib.suppress(TimeoutError):  # the client is closing; sending then raises
+            async with asyncio.timeout(None) as deadline:
+                with self._channel.ended_by_closing(deadline):
+                    await self._book.until_clear(item)
+
+    async def write_confirmed(
+        self, item: Item, request: Request, timeout: float | None, site: CallSite
+    ) -> proto.MxEvent:
+        """Send a write and return its OnWriteComplete.
+
+        `timeout` covers write and confirmation together.
+
+        Raises:
+            MxAccessError: MXAccess refused the write, at once or later.
+            MxGatewayError: The call failed, no confirmation came, or the write was not sent in time.
+        """
+        accepted: list[Completion | None] = []
+        progress = Progress()
+        try:
+            async with asyncio.timeout(timeout):
+                reply, accepted = await self.send([item], request, timeout, progress, confirm=True, sure=True)
+                replies.check_mxaccess(reply, request.command, lambda: site)
+                if accepted[0] is None:  # the reply says both
+                    raise replies.malformed("the reply neither accepts nor refuses the write", site, reply)
+                event = await _event(accepted[0])
+        except MxGatewayError:
+            raise
+        except TimeoutError as fault:
+            if accepted:
+                raise replies.unconfirmed(replies.describe(request.command), site) from fault
+            if not progress.sent:
+                unsent = replies.unsent(replies.describe(request.command), progress.waits_for, site)
+                raise (in_doubt(item) if self._book.is_in_doubt(item) else unsent) from fault
+            raise map_fault(fault, site) from fault
+        finally:
+            forget(accepted)
+        replies.check_completion(event, reply, request.command, site)
+        return event
+
+
+async def _event(completion: Completion) -> proto.MxEvent:
+    try:
+        return await completion
+    except MxGatewayError as error:
+        raise replies.unseen(error) from error

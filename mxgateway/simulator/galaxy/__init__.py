@@ -1,0 +1,1 @@
+"""The galaxy repository of the simulated plant."""

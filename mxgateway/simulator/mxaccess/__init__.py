@@ -1,0 +1,1 @@
+"""The worker: registrations, items, commands, writes, events."""

@@ -1,0 +1,245 @@
+"""The events of one session: numbered, queued for the reader, and kept for a while for a resuming reader."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from itertools import dropwhile, islice
+from typing import Final, NamedTuple
+
+from grpclib import GRPCError
+from grpclib.const import Status
+
+from mxgateway.generated.mxaccess_gateway import v1 as mx
+from mxgateway.simulator.clock import NANOSECONDS, Clock
+from mxgateway.simulator.mxaccess.event_faults import EventFaults
+from mxgateway.simulator.options import SimulatorOptions
+from mxgateway.simulator.server.encoding import Encoding
+
+# Bytes handed to the connection at once: several HTTP/2 frames, so that a write is worth its cost, but few enough that
+# a slow reader's events pile up in the queue and not in the send buffer.
+_BATCH_BYTES: Final = 64 * 1024
+
+
+class QueuedEvent(NamedTuple):
+    """An encoded event."""
+
+    sequence: int
+    """Its number; 0 for a copy that a resuming reader does not get."""
+    time_ns: int
+    data: bytes
+
+
+class EventParts(NamedTuple):
+    """An event before it is numbered: pieces of the encoded MxEvent."""
+
+    family: mx.MxEventFamily
+    body: bytes
+    """The HRESULT and the family's own message."""
+    item: bytes = b""
+    """Both handles."""
+    value: bytes = b""
+    """Value, quality, source time and statuses."""
+    now_ns: int | None = None
+    """When it happened; None for the clock's time."""
+
+
+class EventQueue:
+    """The event queue of one session and its replay ring.
+
+    Args:
+        session_id: The session named in the events.
+        clock: The time source.
+        options: The limits.
+        encoding: How events are encoded.
+    """
+
+    def __init__(self, session_id: str, clock: Clock, options: SimulatorOptions, encoding: Encoding) -> None:
+        self._session_id = session_id
+        self._encoding = encoding
+        self._clock = clock
+        self._limit = options.event_queue_limit
+        self._replay_age_ns = int(options.replay_age * NANOSECONDS)
+        self._queue: deque[QueuedEvent] = deque()
+        self._ring: deque[QueuedEvent] = deque(maxlen=options.replay_limit)
+        self._end: GRPCError | None = None
+        self._interruption: GRPCError | None = None
+        self._closed = False
+        self._wakeup: asyncio.Future[None] | None = None
+        self.last_sequence = 0
+        """The number of the newest event; events count from 1 without gaps."""
+        self.sent = 0
+        """Events handed to a stream; replayed events count again."""
+        self.drained = 0
+        """Events taken by DrainEvents."""
+        self.is_attached = False
+        """Whether a stream is attached."""
+        self.is_taken = False
+        """Whether another reader than a stream takes every event at once."""
+        self.faults = EventFaults(self._add_copy, self._skip, encoding)
+        """The faults that a test injects."""
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next event would overflow the queue."""
+        return len(self._queue) >= self._limit
+
+    def publish(self, event: EventParts) -> None:
+        """Number, stamp and queue an event; the queue must be neither full nor closed."""
+        now_ns = self._clock.now_ns() if event.now_ns is None else event.now_ns
+        sequence = self.last_sequence = self.last_sequence + 1
+        encoding = self._encoding
+        head, number = encoding.head(event.family, self._session_id), encoding.sequence(sequence)
+        data = b"".join((head, event.item, event.value, number, encoding.stamps(now_ns), event.body))
+        if self.faults.are_due:
+            self._add(sequence, now_ns, self.faults.copies(sequence, event.family, data))
+        else:
+            self._queue.append(QueuedEvent(sequence, now_ns, data))
+        self._notify()
+
+    def close(self, end: GRPCError | None = None) -> None:
+        """Drop the queued events and end the stream.
+
+        Args:
+            end: The final status of the stream; None for OK.
+        """
+        if not self._closed:
+            self._closed, self._end = True, end
+            self._queue.clear()
+            self._ring.clear()
+            self._wake()
+
+    def attach(self, after_sequence: int) -> list[bytes]:
+        """Attach a stream and return its first messages: the replay, after a sentinel if events are lost.
+
+        Args:
+            after_sequence: The last event the reader has; 0 for a new stream without replay.
+
+        Raises:
+            GRPCError: ALREADY_EXISTS if a stream is attached.
+        """
+        if self.is_attached or self.is_taken:
+            raise GRPCError(Status.ALREADY_EXISTS, f"Session {self._session_id} already has an event subscriber.")
+        self.is_attached = True
+        if not after_sequence:
+            return []
+        while self._queue and self._queue[0].sequence <= after_sequence:
+            self._take()
+        first = [] if (oldest := self._oldest()) <= after_sequence + 1 else [self._sentinel(after_sequence, oldest)]
+        replay = [event.data for event in self._kept() if event.sequence > after_sequence]
+        self.sent += len(replay)
+        return first + replay
+
+    def detach(self) -> None:
+        """Detach the stream, so that another one can attach."""
+        self.is_attached = False
+        self._interruption = None
+
+    def interrupt(self, error: GRPCError) -> None:
+        """End the attached stream with a status; the queue continues."""
+        if self.is_attached:
+            self._interruption = error
+            self._wake()
+
+    def take_all(self) -> None:
+        """Let another reader than a stream take the queued events and all later ones, until `leave`."""
+        self.is_taken = True
+        self._notify()
+
+    def leave(self) -> None:
+        """Let streams attach again."""
+        self.is_taken = False
+
+    async def next_batch(self) -> list[bytes]:
+        """Wait for events and return as many as one write should carry; an empty list ends the stream with OK.
+
+        Raises:
+            GRPCError: The final status of the stream.
+        """
+        while self._interruption is not None or not self._queue:
+            if self._interruption is not None:
+                error, self._interruption = self._interruption, None
+                raise error
+            if self._end is not None:
+                raise self._end
+            if self._closed:
+                return []
+            self._wakeup = asyncio.get_running_loop().create_future()
+            await self._wakeup
+        batch: list[bytes] = []
+        size = 0
+        while self._queue and size < _BATCH_BYTES:
+            event = self._take()
+            batch.append(event.data)
+            size += len(event.data)
+        self.sent += len(batch)
+        return batch
+
+    def drain(self, limit: int) -> list[mx.MxEvent]:
+        """Take queued events without a stream.
+
+        Args:
+            limit: Most events to take; 0 for all.
+        """
+        count = min(limit, len(self._queue)) if limit else len(self._queue)
+        events = [self._encoding.decode(mx.MxEvent, self._take().data) for _ in range(count)]
+        self.drained += len(events)
+        return events
+
+    def _add(self, sequence: int, now_ns: int, copies: list[bytes]) -> None:
+        """Queue an event once or, for a fault, several times; one copy is kept for a resuming reader."""
+        for place, data in enumerate(copies):
+            self._queue.append(QueuedEvent(0 if place else sequence, now_ns, data))
+
+    def _add_copy(self, data: bytes) -> None:
+        """Queue an event without a number of its own."""
+        if not self._closed:
+            self._queue.append(QueuedEvent(0, 0, data))
+            self._notify()
+
+    def _skip(self, count: int) -> range:
+        first, self.last_sequence = self.last_sequence + 1, self.last_sequence + count
+        return range(first, self.last_sequence + 1)
+
+    def _notify(self) -> None:
+        if self.is_taken:
+            while self._queue:
+                self._take()
+        self._wake()
+
+    def _take(self) -> QueuedEvent:
+        event = self._queue.popleft()
+        if event.sequence:
+            self._ring.append(event)
+        return event
+
+    def _kept(self) -> Iterator[QueuedEvent]:
+        expired = self._clock.now_ns() - self._replay_age_ns
+        return dropwhile(
+            lambda event: event.time_ns <= expired, self._ring
+        )  # the oldest go first, whatever the clock does
+
+    def _oldest(self) -> int:
+        """Return the number of the oldest event that can still be delivered; the next event's if there is none."""
+        for event in self._kept():
+            return event.sequence
+        return next((event.sequence for event in self._queue if event.sequence), self.last_sequence + 1)
+
+    def _sentinel(self, after_sequence: int, oldest: int) -> bytes:
+        gap = mx.ReplayGap(requested_after_sequence=after_sequence, oldest_available_sequence=oldest)
+        return self._encoding.encode(mx.MxEvent(session_id=self._session_id, replay_gap=gap))
+
+    def _wake(self) -> None:
+        if self._wakeup is not None and not self._wakeup.done():
+            self._wakeup.set_result(None)
+
+
+def in_batches(messages: list[bytes]) -> Iterator[list[bytes]]:
+    """Split a long replay into pieces for one write each."""
+    remaining = iter(messages)
+    while batch := list(islice(remaining, 256)):
+        yield batch

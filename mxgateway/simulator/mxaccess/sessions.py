@@ -1,0 +1,301 @@
+"""Sessions: each has a worker, a state, a lease, and a grace period after its event stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+from uuid import uuid4
+
+from grpclib import GRPCError
+from grpclib.const import Status
+
+from mxgateway.generated.mxaccess_gateway import v1 as mx
+from mxgateway.simulator.alarms.conditions import AlarmSystem
+from mxgateway.simulator.clock import NANOSECONDS, Timer
+from mxgateway.simulator.mxaccess.events import EventParts, EventQueue
+from mxgateway.simulator.mxaccess.worker import Worker
+from mxgateway.simulator.options import SimulatorOptions
+from mxgateway.simulator.plant.live_tags import LivePlant
+from mxgateway.simulator.switches import Switches
+
+BACKEND_NAME: Final = "mxaccess-worker"
+
+# Closed sessions kept so that a second CloseSession gets its CLOSED.
+_REMEMBERED: Final = 1000
+_FIRST_PROCESS_ID: Final = 4100
+
+
+class Session:
+    """One session.
+
+    Args:
+        plant: The live plant.
+        alarms: The plant's alarms.
+        switches: The switches set by a test.
+        options: Limits and times.
+        process_id: The worker's process id.
+        name: The client's name for the session.
+        command_timeout: Seconds a call waits for its command.
+        ended: Called once when the session is closed.
+    """
+
+    def __init__(
+        self,
+        plant: LivePlant,
+        alarms: AlarmSystem,
+        switches: Switches,
+        options: SimulatorOptions,
+        *,
+        process_id: int,
+        name: str,
+        command_timeout: float,
+        ended: Callable[[Session], None],
+    ) -> None:
+        self.session_id = f"session-{uuid4().hex}"
+        self.name = name
+        self.command_timeout = command_timeout
+        self.state = mx.SessionState.CREATING
+        self.fault_message = ""
+        self.events = EventQueue(self.session_id, plant.clock, options, plant.encoding)
+        self._clock = plant.clock
+        self._options = options
+        self._ended = ended
+        self._grace: Timer | None = None
+        self._last_call_ns = plant.clock.now_ns()
+        self.worker = Worker(self, plant, alarms, switches, options, process_id)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the session has ended."""
+        return self.state is mx.SessionState.CLOSED
+
+    @property
+    def is_lease_over(self) -> bool:
+        """Whether no call has arrived for the lease time, and no event stream holds the session."""
+        idle = (self._clock.now_ns() - self._last_call_ns) / NANOSECONDS
+        return not self.events.is_attached and idle >= self._options.lease
+
+    def touch(self) -> None:
+        """Extend the lease."""
+        self._last_call_ns = self._clock.now_ns()
+
+    def require_ready(self) -> None:
+        """Raise unless the session accepts commands and streams.
+
+        Raises:
+            GRPCError: FAILED_PRECONDITION.
+        """
+        if self.state is not mx.SessionState.READY:
+            raise self._not_ready()
+
+    def publish(self, event: EventParts) -> None:
+        """Queue an event; an overflow faults the session."""
+        if self.state is not mx.SessionState.READY:
+            return
+        if self.events.is_full:
+            limit = self._options.event_queue_limit
+            self.fault(Status.RESOURCE_EXHAUSTED, f"the event queue overflowed at {limit} events")
+        else:
+            self.events.publish(event)
+
+    def attach_stream(self, after_sequence: int) -> list[bytes]:
+        """Attach an event stream and return its first messages.
+
+        Raises:
+            GRPCError: The session is not ready, or a stream is attached.
+        """
+        self.require_ready()
+        first = self.events.attach(after_sequence)
+        self._cancel_grace()
+        return first
+
+    def detach_stream(self) -> None:
+        """Detach the event stream and start the grace period."""
+        self.events.detach()
+        self.touch()
+        if not self.is_closed and not self.events.is_taken:
+            self._cancel_grace()
+            self._grace = self._clock.call_later(
+                self._options.detach_grace, lambda: self.close("its event stream did not come back")
+            )
+
+    @contextmanager
+    def another_reader(self) -> Iterator[None]:
+        """Give the events to another reader while the block runs.
+
+        The attached stream ends with UNAVAILABLE, a new one is rejected with ALREADY_EXISTS, and every event is
+        delivered to the other reader at once. A stream that resumes later gets the events again as far as they are
+        kept.
+        """
+        self.events.interrupt(GRPCError(Status.UNAVAILABLE, f"Session {self.session_id} has another event subscriber."))
+        self.events.take_all()
+        self._cancel_grace()
+        try:
+            yield
+        finally:
+            self.events.leave()
+            if not self.events.is_attached:
+                self.detach_stream()
+
+    def fault(self, status: Status, reason: str) -> None:
+        """Fault the session: the stream and the pending commands end, and only CloseSession works.
+
+        Args:
+            status: The final status of stream and commands.
+            reason: The reason, as a clause.
+        """
+        if self.state is not mx.SessionState.READY:
+            return
+        self.state = mx.SessionState.FAULTED
+        self.fault_message = reason
+        error = GRPCError(status, f"Session {self.session_id} faulted: {reason}.")
+        self.events.close(error)
+        self.worker.stop(error)
+
+    def close(self, reason: str = "the client closed it") -> None:
+        """End the session; no effect if it has ended.
+
+        Args:
+            reason: The reason, as a clause.
+        """
+        if self.is_closed:
+            return
+        self.state = mx.SessionState.CLOSED
+        self.fault_message = self.fault_message or reason
+        self._cancel_grace()
+        self.events.close()
+        self.worker.stop(self._not_ready())
+        self._ended(self)
+
+    def __repr__(self) -> str:
+        return f"<Session {self.session_id} {self.state.name}>"
+
+    def _cancel_grace(self) -> None:
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None
+
+    def _not_ready(self) -> GRPCError:
+        state = str(self.state.name).title()
+        why = f": {self.fault_message}" if self.fault_message else ""
+        return GRPCError(Status.FAILED_PRECONDITION, f"Session {self.session_id} is not ready, it is {state}{why}.")
+
+
+class SessionRegistry(Mapping[str, Session]):
+    """The open sessions of a gateway, by session id.
+
+    Args:
+        plant: The live plant.
+        alarms: The plant's alarms.
+        switches: The switches set by a test.
+        options: Limits and times.
+    """
+
+    def __init__(self, plant: LivePlant, alarms: AlarmSystem, switches: Switches, options: SimulatorOptions) -> None:
+        self._plant = plant
+        self._alarms = alarms
+        self._switches = switches
+        self._options = options
+        self._open: dict[str, Session] = {}
+        self._closed: OrderedDict[str, Session] = OrderedDict()
+        self._opened = 0
+        self._forgotten_events = 0
+        self._starting = asyncio.Lock()
+        self._sweep: Timer | None = None
+        self._schedule_sweep()
+
+    def __getitem__(self, session_id: str) -> Session:
+        return self._open[session_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._open)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def events_sent(self) -> int:
+        """Events handed to streams, including those of ended sessions."""
+        kept = (*self._open.values(), *self._closed.values())
+        return self._forgotten_events + sum(session.events.sent for session in kept)
+
+    async def open(self, name: str, command_timeout: float) -> Session:
+        """Start a worker and return its session, ready.
+
+        Args:
+            name: The client's name for the session.
+            command_timeout: Seconds a call waits for its command; 0 for the gateway's default.
+
+        Raises:
+            GRPCError: RESOURCE_EXHAUSTED at the session limit, UNAVAILABLE if the worker starts too late.
+        """
+        if len(self._open) >= self._options.session_limit:
+            raise GRPCError(
+                Status.RESOURCE_EXHAUSTED, f"The gateway has {self._options.session_limit} sessions, the limit."
+            )
+        self._opened += 1
+        session = Session(
+            self._plant,
+            self._alarms,
+            self._switches,
+            self._options,
+            process_id=_FIRST_PROCESS_ID + 4 * self._opened,
+            name=name,
+            command_timeout=command_timeout or self._options.command_timeout,
+            ended=self._remember,
+        )
+        self._open[session.session_id] = session
+        await self._start(session)
+        return session
+
+    def find(self, session_id: str) -> Session:
+        """Return a session, open or ended.
+
+        Raises:
+            GRPCError: NOT_FOUND.
+        """
+        session = self._open.get(session_id) or self._closed.get(session_id)
+        if session is None:
+            raise GRPCError(Status.NOT_FOUND, f"Session '{session_id}' was not found.")
+        return session
+
+    async def close_all(self) -> None:
+        """End every session and its tasks."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        tasks = [session.worker.apartment.task for session in (*self._open.values(), *self._closed.values())]
+        for session in list(self._open.values()):
+            session.close("the gateway stopped")
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _start(self, session: Session) -> None:
+        start_time = self._options.worker_start_time
+        if start_time:
+            session.state = mx.SessionState.STARTING_WORKER
+            begun = self._plant.clock.now_ns()
+            async with self._starting:
+                waited = (self._plant.clock.now_ns() - begun) / NANOSECONDS
+                limit = self._options.worker_start_limit
+                await self._plant.clock.sleep(min(start_time, max(limit - waited, 0.0)))
+                if waited + start_time > limit:
+                    session.close("its worker did not start")
+                    raise GRPCError(Status.UNAVAILABLE, f"The worker did not start within {limit:g} s.")
+        if not session.is_closed:
+            session.state = mx.SessionState.READY
+
+    def _remember(self, session: Session) -> None:
+        self._closed[session.session_id] = self._open.pop(session.session_id)
+        if len(self._closed) > _REMEMBERED:
+            self._forgotten_events += self._closed.popitem(last=False)[1].events.sent
+
+    def _schedule_sweep(self) -> None:
+        self._sweep = self._plant.clock.call_later(self._options.lease_sweep, self._end_leases)
+
+    def _end_leases(self) -> None:
+        for session in list(self._open.values()):
+            if session.is_lease_over:
+                session.close("its lease expired")
+        self._schedule_sweep()

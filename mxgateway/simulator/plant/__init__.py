@@ -1,0 +1,1 @@
+"""The simulated plant: its objects, and their live values."""

@@ -1,0 +1,329 @@
+"""Live tags: the values of the plant's attributes, how they change, and their observers."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import islice
+from typing import Any, Final
+
+from mxgateway.generated.mxaccess_gateway import v1 as mx
+from mxgateway.simulator.clock import FILETIME_STEP, NANOSECONDS, Clock, Timer, timestamp
+from mxgateway.simulator.mxaccess import statuses
+from mxgateway.simulator.mxaccess.values import DataType, UnfitValue, no_value, to_message
+from mxgateway.simulator.plant.model import Attribute, PlantObject, reference
+from mxgateway.simulator.plant.objects import Plant, Target
+from mxgateway.simulator.server.encoding import Encoding
+from mxgateway.wire import Timestamp
+
+# A late ticker delivers missed ticks, but not hours of them.
+_CATCH_UP: Final = 100
+# Tags per turn of a tick. After as many, the loop runs and sends the events: a plant of any size changes without
+# overflowing an event queue that is read.
+_SLICE: Final = 500
+
+Listener = Callable[["Sample"], None]
+
+
+class Sample:
+    """A value at a point in time. Its messages are created once, for all users.
+
+    Args:
+        data_type: The attribute's type.
+        native: The native value; None for no value.
+        quality: The OPC DA quality.
+        time_ns: The source time in nanoseconds since 1970.
+        status: The MXAccess status.
+    """
+
+    __slots__ = ("_encoded", "_message", "_timestamp", "data_type", "native", "quality", "status", "time_ns")
+
+    def __init__(
+        self,
+        data_type: DataType,
+        native: Any,
+        quality: int,
+        time_ns: int,
+        status: mx.MxStatusProxy = statuses.OK,
+    ) -> None:
+        self.data_type = data_type
+        self.native = native
+        self.quality = quality
+        self.time_ns = time_ns
+        self.status = status
+        self._message: mx.MxValue | None = None
+        self._timestamp: Timestamp | None = None
+        self._encoded: bytes | None = None
+
+    def encoded(self, encoding: Encoding) -> bytes:
+        """Return the sample as encoded in an event: value, quality, source time and status. Encoded once."""
+        if self._encoded is None:
+            self._encoded = encoding.encode(
+                mx.MxEvent(
+                    value=self.message, quality=self.quality, source_timestamp=self.timestamp, statuses=[self.status]
+                )
+            )
+        return self._encoded
+
+    @property
+    def message(self) -> mx.MxValue:
+        """The value as the contract's message."""
+        if self._message is None:
+            self._message = no_value() if self.quality < statuses.UNCERTAIN else to_message(self.data_type, self.native)
+        return self._message
+
+    @property
+    def timestamp(self) -> Timestamp:
+        """The source time as in the contract's messages."""
+        if self._timestamp is None:
+            self._timestamp = timestamp(self.time_ns)
+        return self._timestamp
+
+    def element(self, index: int | None) -> Sample:
+        """Return the sample of one array element, counted from 1; None returns the sample itself."""
+        if index is None:
+            return self
+        native = self.native[index - 1] if self.native is not None and index <= len(self.native) else None
+        quality = statuses.BAD if native is None else self.quality
+        return Sample(self.data_type, native, quality, self.time_ns, self.status)
+
+
+class Tag:
+    """The live value of one attribute of one object."""
+
+    __slots__ = (
+        "_listeners",
+        "_plant",
+        "_sample",
+        "_seed",
+        "_tick",
+        "attribute",
+        "last_user_id",
+        "object",
+        "reference",
+    )
+
+    def __init__(self, plant: LivePlant, obj: PlantObject, attribute: Attribute) -> None:
+        self.object = obj
+        self.attribute = attribute
+        self.reference = reference(obj, attribute)
+        self.last_user_id = 0
+        """The user of the last write that recorded one."""
+        self._plant = plant
+        self._seed = zlib.crc32(f"{plant.plant.seed}:{self.reference}".encode())
+        self._listeners: dict[object, Listener] = {}
+        self._tick = -1
+        self._sample = Sample(attribute.data_type, attribute.initial, attribute.quality, plant.start_ns)
+
+    @property
+    def is_driven(self) -> bool:
+        """Whether the provider drives the value, so a write is not echoed."""
+        return self.attribute.pattern is not None
+
+    def is_of(self, target: Target) -> bool:
+        """Return whether the tag can represent another attribute: same name, type, shape and driving."""
+        mine, other = self.attribute, target.attribute
+        return self.reference == reference(target.object, other) and (
+            (mine.data_type, mine.interval, mine.pattern is None, mine.alarms)
+            == (other.data_type, other.interval, other.pattern is None, other.alarms)
+        )
+
+    @property
+    def sample(self) -> Sample:
+        """The current value."""
+        # An observed tag is driven by its ticker, so that no observer sees a tick before earlier ones.
+        if not self._listeners:
+            self._catch_up()
+        return self._sample
+
+    def observe(self, key: object, listener: Listener) -> None:
+        """Call `listener` with every new sample, until `forget` is called with the same key."""
+        if not self._listeners and self.is_driven:
+            self._catch_up()
+            self._plant.ticker(self.attribute.interval).add(self)
+        self._listeners[key] = listener
+
+    def forget(self, key: object) -> None:
+        """Stop calling the listener with that key."""
+        if self._listeners.pop(key, None) is not None and not self._listeners and self.is_driven:
+            self._plant.ticker(self.attribute.interval).remove(self)
+
+    def publish(self, sample: Sample) -> None:
+        """Set the value and notify every listener."""
+        self._sample = sample
+        for listener in list(self._listeners.values()):
+            listener(sample)
+
+    def override(self, sample: Sample) -> None:
+        """Publish a sample on request; a driven attribute keeps it until its next tick."""
+        if self.is_driven:
+            self._tick = self._plant.tick(self.attribute.interval)
+        self.publish(sample)
+
+    def written(self, native: Any, index: int | None, time_ns: int) -> Sample | None:
+        """Return the sample after a client's write; None for a driven attribute, which a write does not change.
+
+        Args:
+            native: The native value.
+            index: The array element, counted from 1; None for the whole.
+            time_ns: The sample's time.
+
+        Raises:
+            UnfitValue: The array has no such element.
+        """
+        if index is not None:
+            whole = list(self._sample.native or ())
+            if index > len(whole):
+                raise UnfitValue(f"The array has {len(whole)} elements, there is no element {index}.")
+            whole[index - 1] = native
+            native = whole
+        return None if self.is_driven else Sample(self.attribute.data_type, native, statuses.GOOD, time_ns)
+
+    def advance(self, tick: int) -> None:
+        """Publish the pattern's value of a tick, unless a newer one was published."""
+        if tick > self._tick:
+            self.publish(self._at(tick))
+
+    def _catch_up(self) -> None:
+        if self.is_driven and (tick := self._plant.tick(self.attribute.interval)) > self._tick:
+            self._sample = self._at(tick)
+
+    def _at(self, tick: int) -> Sample:
+        attribute = self.attribute
+        assert attribute.pattern is not None
+        time_ns = self._plant.tick_time(attribute.interval, tick)
+        self._tick = tick
+        return Sample(attribute.data_type, attribute.pattern(tick, self._seed, time_ns), attribute.quality, time_ns)
+
+
+class _Ticker:
+    """Drives the observed tags of one interval, on a fixed grid of the wall clock, without drift."""
+
+    def __init__(self, plant: LivePlant, interval: float) -> None:
+        self._plant = plant
+        self._interval = interval
+        self._tags: dict[Tag, None] = {}
+        self._due: Iterator[Tag] = iter(())
+        self._last = 0
+        self._timer: Timer | None = None
+
+    def add(self, tag: Tag) -> None:
+        self._tags[tag] = None
+        if self._timer is None:
+            self._last = self._plant.tick(self._interval)
+            self._schedule()
+
+    def remove(self, tag: Tag) -> None:
+        self._tags.pop(tag, None)
+        if not self._tags:
+            self.stop()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _schedule(self) -> None:
+        due_ns = self._plant.tick_time(self._interval, self._last + 1)
+        self._timer = self._plant.clock.call_later((due_ns - self._plant.clock.now_ns()) / NANOSECONDS, self._run)
+
+    def _run(self) -> None:
+        # One tick per call: after a busy loop, events are sent before the next tick runs.
+        now = self._plant.tick(self._interval)
+        tick = max(self._last + 1, now - _CATCH_UP + 1)
+        if tick <= now:
+            self._last = tick
+            self._due = iter(list(self._tags))
+            self._continue()
+        else:
+            self._schedule()
+
+    def _continue(self) -> None:
+        timer = self._timer
+        reached = list(islice(self._due, _SLICE))
+        for tag in reached:
+            tag.advance(self._last)
+        if self._timer is not timer:
+            # A listener may have removed the last tag.
+            return
+        if len(reached) == _SLICE:
+            self._timer = self._plant.clock.call_later(0.0, self._continue)
+        else:
+            self._schedule()
+
+
+class LivePlant:
+    """A plant with a clock: finds tags and drives observed ones.
+
+    Args:
+        plant: The plant.
+        clock: The time source.
+        encoding: How the plant's values are encoded.
+    """
+
+    def __init__(self, plant: Plant, clock: Clock, encoding: Encoding | None = None) -> None:
+        self.plant = plant
+        self.clock = clock
+        self.encoding = encoding or Encoding()
+        self.start_ns = clock.now_ns()
+        self.on_new_tag: Callable[[Tag], None] | None = None
+        """Called with each tag when it is first requested."""
+        self._tags: dict[str, Tag] = {}
+        self._tickers: dict[float, _Ticker] = {}
+
+    def find(self, text: str, context: str = "") -> tuple[Tag, int | None] | None:
+        """Return the tag and element of a reference; None for an unknown one."""
+        target = self.plant.find(text, context)
+        return None if target is None else (self.tag(target), target.element)
+
+    def tag(self, target: Target) -> Tag:
+        """Return the live tag of an attribute, always the same object."""
+        name = reference(target.object, target.attribute)
+        tag = self._tags.get(name)
+        if tag is None:
+            tag = self._tags[name] = Tag(self, target.object, target.attribute)
+            if self.on_new_tag is not None:
+                self.on_new_tag(tag)
+        return tag
+
+    def deploy(self, plant: Plant) -> None:
+        """Switch to another plant: an unchanged tag keeps its value and observers, any other starts anew."""
+        self.plant = plant
+        kept = {}
+        for name, tag in self._tags.items():
+            target = plant.find(name)
+            if target is not None and tag.is_of(target):
+                tag.object = target.object
+                kept[name] = tag
+        self._tags = kept
+
+    def has(self, tag: Tag) -> bool:
+        """Whether the plant has this very tag."""
+        return self._tags.get(tag.reference) is tag
+
+    def stop(self) -> None:
+        """Stop all changes."""
+        for ticker in self._tickers.values():
+            ticker.stop()
+
+    def ticker(self, interval: float) -> _Ticker:
+        """Return the ticker of an interval."""
+        if interval not in self._tickers:
+            self._tickers[interval] = _Ticker(self, interval)
+        return self._tickers[interval]
+
+    def tick(self, interval: float) -> int:
+        """Return the number of an interval's current tick; 0 at the plant's start."""
+        step = _step_ns(interval)
+        return self.clock.now_ns() // step - self.start_ns // step
+
+    def tick_time(self, interval: float, tick: int) -> int:
+        """Return the time of a tick in nanoseconds since 1970; the first tick is the plant's start."""
+        step = _step_ns(interval)
+        return (tick + self.start_ns // step) * step if tick else self.start_ns
+
+
+@lru_cache
+def _step_ns(interval: float) -> int:
+    return max(round(interval * NANOSECONDS / FILETIME_STEP), 1) * FILETIME_STEP

@@ -1,0 +1,178 @@
+"""The simulated plant: the objects of one galaxy, and the lookup of references."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Final, NamedTuple
+
+from mxgateway.simulator.plant.model import Attribute, PlantObject
+
+_ARRAY_SUFFIX: Final = re.compile(r"\[(\d*)\]$")
+
+
+class Target(NamedTuple):
+    """What a reference names."""
+
+    object: PlantObject
+    attribute: Attribute
+    element: int | None
+    """The element, counted from 1, of an array reference ``Attr[n]``; None for the whole attribute."""
+
+
+class Plant:
+    """The objects of a galaxy.
+
+    Args:
+        objects: All objects; tag names and ids are unique, parents exist.
+        name: The galaxy's name, the first part of its alarms' references.
+        seed: The seed of the plant's random values.
+
+    Raises:
+        ValueError: A tag name or an id is not unique, or a parent is missing.
+    """
+
+    def __init__(self, objects: Iterable[PlantObject], *, name: str = "Galaxy", seed: int = 0) -> None:
+        self.name = name
+        self.seed = seed
+        self.objects = tuple(objects)
+        self._by_id = {obj.gobject_id: obj for obj in self.objects}
+        self._by_tag = {obj.tag_name.casefold(): obj for obj in self.objects}
+        if not len(self._by_id) == len(self._by_tag) == len(self.objects):
+            raise ValueError("a tag name or a gobject id of the plant is not unique")
+        if missing := {obj.parent_id for obj in self.objects} - self._by_id.keys() - {0}:
+            raise ValueError(f"parents of plant objects are missing: {sorted(missing)}")
+
+    def object_by_id(self, gobject_id: int) -> PlantObject | None:
+        """Return the object with an id."""
+        return self._by_id.get(gobject_id)
+
+    def object_by_tag(self, tag_name: str) -> PlantObject | None:
+        """Return the object with a tag name, ignoring case."""
+        return self._by_tag.get(tag_name.casefold())
+
+    def object_by_path(self, path: str) -> PlantObject | None:
+        """Return the object at a path of browse names joined with ``/``, ignoring case."""
+        found: PlantObject | None = None
+        for name in path.strip("/").split("/"):
+            found = self._child(found.gobject_id if found else 0, name)
+            if found is None:
+                return None
+        return found
+
+    def children(self, parent_id: int) -> tuple[PlantObject, ...]:
+        """Return the direct children: areas first, then by browse name ignoring case. Parent 0 is the top level."""
+        return self._children.get(parent_id, ())
+
+    def descendants(self, root: PlantObject, depth: int | None = None) -> Iterator[PlantObject]:
+        """Iterate over `root` and everything below it, parents before children.
+
+        Args:
+            root: Where to start.
+            depth: Levels below the root; None for all.
+        """
+        stack = [(root, 0)]
+        while stack:
+            obj, level = stack.pop()
+            yield obj
+            if depth is None or level < depth:
+                stack.extend((child, level + 1) for child in reversed(self.children(obj.gobject_id)))
+
+    def edited(
+        self, *, add: Iterable[PlantObject] = (), remove: Iterable[str] = (), rename: Mapping[str, str] | None = None
+    ) -> Plant:
+        """Return the changed plant; the same one if nothing changes.
+
+        Args:
+            add: New objects.
+            remove: Tag names of objects to remove together with their contents.
+            rename: New tag names by old tag name.
+
+        Raises:
+            LookupError: There is no object with such a tag name.
+            ValueError: Tag names or ids are not unique, or a parent is missing.
+        """
+        gone = {obj.gobject_id for name in remove for obj in self.descendants(self._named(name))}
+        renamed = {self._named(old).gobject_id: new for old, new in (rename or {}).items()}
+        new = tuple(add)
+        if not (gone or renamed or new):
+            return self
+        kept = (obj for obj in self.objects if obj.gobject_id not in gone)
+        objects = (replace(obj, tag_name=renamed[obj.gobject_id]) if obj.gobject_id in renamed else obj for obj in kept)
+        return Plant((*objects, *new), name=self.name, seed=self.seed)
+
+    def ancestors(self, obj: PlantObject) -> Iterator[PlantObject]:
+        """Iterate over `obj` and its ancestors, outwards."""
+        current: PlantObject | None = obj
+        while current is not None:
+            yield current
+            current = self._by_id.get(current.parent_id)
+
+    def area_of(self, obj: PlantObject) -> str:
+        """Return the tag name of the object's area; empty if it has none."""
+        return next((outer.tag_name for outer in self.ancestors(obj) if outer.is_area), "")
+
+    def find(self, text: str, context: str = "") -> Target | None:
+        """Return what a reference names; None if the galaxy does not know it.
+
+        Args:
+            text: ``Object.Attribute`` by tag names or contained names, ignoring case; ``[]`` names the whole array and
+                ``[n]`` one element, counted from 1.
+            context: The start of a relative reference, as in AddItem2.
+        """
+        found = self._find(text.strip())
+        if found is None and context.strip():
+            relative = text.strip().removeprefix("me.").removeprefix(".")
+            found = self._find(f"{context.strip().rstrip('.')}.{relative}")
+        return found
+
+    @cached_property
+    def attribute_count(self) -> int:
+        """The number of attributes of all objects."""
+        return sum(len(obj.template.attributes) for obj in self.objects)
+
+    def _named(self, tag_name: str) -> PlantObject:
+        found = self.object_by_tag(tag_name)
+        if found is None:
+            raise LookupError(f"the plant has no object {tag_name!r}")
+        return found
+
+    def _find(self, text: str) -> Target | None:
+        suffix = _ARRAY_SUFFIX.search(text)
+        first, _, rest = (text[: suffix.start()] if suffix else text).partition(".")
+        obj = self._by_tag.get(first.casefold())
+        while obj is not None and rest:
+            attribute = obj.template.by_name.get(rest.casefold())
+            if attribute is not None:
+                return _target(obj, attribute, suffix)
+            first, _, rest = rest.partition(".")
+            obj = self._child(obj.gobject_id, first)
+        return None
+
+    def _child(self, parent_id: int, name: str) -> PlantObject | None:
+        return self._by_browse_name.get((parent_id, name.casefold()))
+
+    @cached_property
+    def _children(self) -> dict[int, tuple[PlantObject, ...]]:
+        grouped: dict[int, list[PlantObject]] = {}
+        for obj in self.objects:
+            grouped.setdefault(obj.parent_id, []).append(obj)
+        return {
+            parent: tuple(sorted(group, key=lambda obj: (not obj.is_area, obj.browse_name.casefold(), obj.gobject_id)))
+            for parent, group in grouped.items()
+        }
+
+    @cached_property
+    def _by_browse_name(self) -> dict[tuple[int, str], PlantObject]:
+        return {(obj.parent_id, obj.browse_name.casefold()): obj for obj in self.objects}
+
+
+def _target(obj: PlantObject, attribute: Attribute, suffix: re.Match[str] | None) -> Target | None:
+    index = int(suffix[1]) if suffix and suffix[1] else None
+    if suffix and not attribute.is_array:
+        return None
+    if index is not None and not 1 <= index <= len(attribute.initial):
+        return None
+    return Target(obj, attribute, index)

@@ -1,0 +1,1 @@
+"""The simulated gateway's server: HTTP/2, gRPC, keys and the two services."""

@@ -1,0 +1,1 @@
+"""The operating system, the event loop and the interpreter: files, locks, threads, lazy imports."""

@@ -1,0 +1,6 @@
+"""What PyInstaller does not see in the library: modules that are imported by name, the contract, betterproto's version."""
+
+from PyInstaller.utils.hooks import collect_data_files, collect_submodules, copy_metadata
+
+hiddenimports = collect_submodules("mxgateway", filter=lambda name: name != "mxgateway.testing")
+datas = [*collect_data_files("mxgateway"), *copy_metadata("betterproto")]

@@ -1,0 +1,1 @@
+"""One RPC: unary or streaming, with its deadline and retries."""

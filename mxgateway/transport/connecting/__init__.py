@@ -1,0 +1,1 @@
+"""From an endpoint to a connection: resolve, connect, proxy, TLS, trust."""

@@ -1,0 +1,26 @@
+"""Redacts hpack's DEBUG logs of decoded headers: a gateway's headers may repeat a key or a password in any form."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+_LOGGERS: Final = ("hpack", "hpack.hpack", "hpack.table")
+
+
+class _WithoutHeaders(logging.Filter):
+    """Passes every record on with its numbers, but without names, values and bytes: any of them may be a secret."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        args = record.args if isinstance(record.args, tuple) else ()
+        record.args = tuple(each if isinstance(each, int) else "..." for each in args)
+        return True
+
+
+_FILTER: Final = _WithoutHeaders()
+
+
+def redact_headers() -> None:
+    """Keep secrets out of hpack's logs in this process, whatever levels are set now or later. Idempotent."""
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_FILTER)

@@ -1,0 +1,1 @@
+"""Generated source text, and its compilation into functions."""

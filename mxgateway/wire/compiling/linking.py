@@ -1,0 +1,75 @@
+"""Turns generated source into functions: its namespace, and compilation on first use."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Function = Callable[..., Any]
+
+
+class Linker(ABC):
+    """The namespace shared by the compiled functions of one direction.
+
+    Attributes:
+        functions: The function of each message type, compiled on first use.
+    """
+
+    def __init__(self, names: Mapping[str, Any]) -> None:
+        self.functions = _Functions(self)
+        self._names: dict[str, Any] = {**names, "functions": self.functions}
+        self._numbers: dict[int, tuple[int, Any]] = {}
+
+    @abstractmethod
+    def source(self, message_type: type[Any]) -> str:
+        """Return the source of a message type's function."""
+
+    def function(self, message_type: type[Any]) -> str:
+        """Return the name of a type's function; the function is compiled on its first call."""
+
+        def compile_and_call(*arguments: Any) -> Any:
+            self.link(name, message_type)
+            return self._names[name](*arguments)
+
+        name = f"function_{self._number_of(message_type)}"
+        self._names.setdefault(name, compile_and_call)
+        return name
+
+    def link(self, name: str, message_type: type[Any]) -> None:
+        """Bind the name of a type's function."""
+        self._names[name] = self.functions[message_type]
+
+    def value(self, value: Any) -> str:
+        """Return a name for an object: a table, a class, a constant."""
+        return self.named(f"value_{self._number_of(value)}", value)
+
+    def named(self, name: str, value: Any) -> str:
+        """Bind an object to a name of the caller's choice, and return the name."""
+        self._names[name] = value
+        return name
+
+    def knows(self, name: str) -> bool:
+        """Return whether a name is taken."""
+        return name in self._names
+
+    def compile(self, source: str) -> Function:
+        """Return the single function defined by a source text."""
+        made: dict[str, Any] = {}
+        exec(compile(source, f"<{type(self).__module__}>", "exec"), self._names, made)
+        (function,) = made.values()
+        return function  # type: ignore[no-any-return]
+
+    def _number_of(self, thing: Any) -> int:
+        # The table keeps the object alive, so its id stays unique.
+        return self._numbers.setdefault(id(thing), (len(self._numbers), thing))[0]
+
+
+class _Functions(dict[type[Any], Function]):
+    def __init__(self, linker: Linker) -> None:
+        super().__init__()
+        self._linker = linker
+
+    def __missing__(self, message_type: type[Any]) -> Function:
+        function = self[message_type] = self._linker.compile(self._linker.source(message_type))
+        return function

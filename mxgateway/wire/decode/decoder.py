@@ -1,0 +1,285 @@
+"""Decodes bytes to messages with one Python function per message type, generated from its schema on first use.
+
+Peers write the fields of a message in the order of their numbers, so a type's function expects that order: it compares
+the tag with the first field's, the next one's, and so on, and reads the next tag after each field. Only a tag out of
+order makes it start again at the first field.
+
+The functions check little while they read. A length that exceeds its message leaves the position after the message's
+end, which is tested once, after the last field. Anything unexpected raises, and the reference reader then reads the
+whole input again: it accepts every valid form and reports exact errors for the rest.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from mxgateway.wire.compiling.linking import Linker
+from mxgateway.wire.compiling.warming import WarmingFunctions
+from mxgateway.wire.errors import IrregularError, WireError
+from mxgateway.wire.garbage_collection import collector_held
+from mxgateway.wire.schema import (
+    DEPTH_LIMIT,
+    FIXED_FORMATS,
+    MAP,
+    SIZE_LIMIT,
+    FieldSchema,
+    Schemas,
+    instance_dict,
+    schema_of,
+)
+from mxgateway.wire.times.codec import read_duration, read_timestamp
+from mxgateway.wire.varint import encode_varint, more_int32, more_int64, more_size, more_uint32, more_uint64, unzigzag
+
+from . import reference_reader as reader
+from .repeats import may_repeat, remembering
+from .source import message_source, piece_source, record_source
+
+M = TypeVar("M")
+MANY_OBJECTS: Final = 8192
+"""Bytes from which a message probably consists of several hundred objects."""
+TO_REFERENCE: Final = (IrregularError, IndexError, UnicodeDecodeError, OverflowError, struct.error)
+
+
+class Decoder:
+    """The functions that decode the messages of one contract.
+
+    Args:
+        schemas: Returns the schema of a message type, with the contract's numbers.
+    """
+
+    def __init__(self, schemas: Schemas = schema_of) -> None:
+        self.schemas = schemas
+        self.linker = _DecoderLinker(schemas)
+        self.pieces = Pieces(self.linker)
+        self.counted_pieces = Pieces(_CountingLinker(self.linker))
+        """These functions take a tally after the depth: a list whose first item is the count."""
+        self._functions = WarmingFunctions(
+            self.linker.functions,
+            reference=lambda message_type, data, _pos, _end, depth: reader.read(schemas(message_type), data, depth),
+            size=lambda _type, _data, _pos, end, _depth: end,
+        )
+
+    def decode(self, message_type: type[M], data: bytes | bytearray | memoryview, *, size_limit: int = SIZE_LIMIT) -> M:
+        """Return the message decoded from bytes.
+
+        Args:
+            message_type: The generated class.
+            data: The whole encoded message.
+            size_limit: Most bytes to accept.
+
+        Raises:
+            WireError: The bytes are not a valid message of this type.
+            TypeError: `message_type` is not a message class, or `data` is not bytes.
+        """
+        if type(data) is not bytes:
+            data = memoryview(data).tobytes()
+        size = len(data)
+        if size > size_limit:
+            reason = f"{size} bytes are more than the limit of {size_limit}"
+            raise WireError(reason, message_name=message_type.__name__, offset=size_limit)
+        function = self._functions[message_type]
+        try:
+            if size < MANY_OBJECTS:
+                return function(data, 0, size, DEPTH_LIMIT)  # type: ignore[no-any-return]
+            with collector_held():
+                return function(data, 0, size, DEPTH_LIMIT)  # type: ignore[no-any-return]
+        except TO_REFERENCE:
+            pass  # only the reference reader's error is shown
+        return reader.read(self.schemas(message_type), data, DEPTH_LIMIT)  # type: ignore[no-any-return]
+
+    def decode_regular(self, message_type: type[M], data: bytes) -> M:
+        """Return the message decoded by the compiled function alone.
+
+        Raises:
+            Exception: One of `TO_REFERENCE`, if the message is invalid or merely unusual.
+        """
+        return self.linker.functions[message_type](data, 0, len(data), DEPTH_LIMIT)  # type: ignore[no-any-return]
+
+
+def skip_field(data: bytes, pos: int, end: int) -> int:
+    """Return the position after an unknown field.
+
+    Raises:
+        IrregularError: The field is invalid, or its tag is longer than necessary.
+    """
+    start = pos
+    tag = data[pos]
+    pos += 1
+    if tag > 127:
+        tag, pos = _read_size(data, start)
+    if tag < 8 or tag > 0xFFFF_FFFF or len(encode_varint(tag)) != pos - start:
+        raise IrregularError
+    wire_type = tag & 7
+    if wire_type == 0:
+        stop = pos + 10
+        while data[pos] > 127:
+            pos += 1
+        pos += 1
+        if pos > stop:
+            raise IrregularError
+    elif wire_type == 2:
+        size, pos = _read_size(data, pos)
+        pos += size
+    elif wire_type == 1:
+        pos += 8
+    elif wire_type == 5:
+        pos += 4
+    else:
+        raise IrregularError
+    if pos > end:
+        raise IrregularError
+    return pos
+
+
+def _read_size(data: bytes, pos: int) -> tuple[int, int]:
+    value = data[pos]
+    if value < 128:
+        return value, pos + 1
+    byte = data[pos + 1]
+    value += (byte - 1) << 7
+    return (value, pos + 2) if byte < 128 else more_size(data, pos + 2, value)
+
+
+class _DecoderLinker(Linker):
+    counted = False
+
+    def __init__(self, schemas: Schemas) -> None:
+        super().__init__(_NAMES)
+        self.schemas = schemas
+
+    def source(self, message_type: type[Any]) -> str:
+        return message_source("decode", self.schemas(message_type), self, counted=self.counted)
+
+    def counts(self, message_type: type[Any]) -> bool:
+        return False
+
+    def link(self, name: str, message_type: type[Any]) -> None:
+        if may_repeat(self.schemas(message_type)):
+            self._remember(name, message_type, self.functions[message_type])
+        else:
+            super().link(name, message_type)
+
+    def _remember(self, name: str, message_type: type[Any], plain: Callable[[bytes, int, int, int], Any]) -> None:
+        def give_up() -> None:
+            self.named(name, plain)
+
+        self.named(name, remembering(message_type, plain, give_up))
+
+    def decoder(self, message_type: type[Any]) -> Callable[[bytes, int, int, int], Any]:
+        return lambda data, pos, end, depth: self.functions[message_type](data, pos, end, depth)
+
+    def record(self, field: FieldSchema) -> str:
+        parts = [field.key, field.value] if field.kind == MAP else [field.value]
+        return self.value(self.compile(record_source("record", parts, self, counted=self.counted)))
+
+    def unpacker(self, field: FieldSchema) -> str:
+        return f"unpack_{field.kind}" if field.take is None else self.value(self.unpack_function(field))
+
+    def unpack_function(self, field: FieldSchema) -> Callable[[bytes, int, int], list[Any]]:
+        """Return the function that reads a packed list."""
+        take = field.take
+        if field.kind == "enum" and take is not None:
+            return _varints_unpacker(more_int32, take)
+        unpack: Callable[[bytes, int, int], list[Any]] = _NAMES[f"unpack_{field.kind}"]
+        return unpack if take is None else lambda data, pos, stop: list(map(take, unpack(data, pos, stop)))
+
+
+class _CountingLinker(_DecoderLinker):
+    """Links functions that count elements. Messages without anything to count use the plain, caching functions."""
+
+    counted = True
+
+    def __init__(self, plain: _DecoderLinker) -> None:
+        super().__init__(plain.schemas)
+        self._plain = plain
+
+    def counts(self, message_type: type[Any]) -> bool:
+        return not may_repeat(self.schemas(message_type))
+
+    def link(self, name: str, message_type: type[Any]) -> None:
+        if self.counts(message_type):
+            super().link(name, message_type)
+        else:
+            self._remember(name, message_type, self._plain.functions[message_type])
+
+
+class Pieces(dict[type[Any], Callable[..., tuple[dict[str, Any], list[bytes], int]]]):
+    """The functions that read a piece of a message, by message type.
+
+    Args:
+        linker: Links the functions of the contained messages.
+    """
+
+    def __init__(self, linker: _DecoderLinker) -> None:
+        super().__init__()
+        self._linker = linker
+
+    def __missing__(self, message_type: type[Any]) -> Any:
+        source = piece_source("piece", self._linker.schemas(message_type), self._linker, counted=self._linker.counted)
+        function = self[message_type] = self._linker.compile(source)
+        return function
+
+
+def _varints_unpacker(
+    more: Callable[[bytes, int, int], tuple[int, int]], finish: Callable[[int], Any] | None = None
+) -> Callable[[bytes, int, int], list[Any]]:
+    def unpack(data: bytes, pos: int, stop: int) -> list[Any]:
+        run = data[pos:stop]
+        if run.isascii():  # every number is one byte
+            return list(run) if finish is None else list(map(finish, run))
+        found: list[int] = []
+        while pos < stop:
+            value = data[pos]
+            pos += 1
+            if value > 127:
+                byte = data[pos]
+                pos += 1
+                value += (byte - 1) << 7
+                if byte > 127:
+                    value, pos = more(data, pos, value)
+            found.append(value)
+        if pos != stop:
+            raise IrregularError
+        return found if finish is None else list(map(finish, found))
+
+    return unpack
+
+
+def _fixed_unpacker(letter: str) -> Callable[[bytes, int, int], list[Any]]:
+    width = struct.calcsize(f"<{letter}")
+
+    def unpack(data: bytes, pos: int, stop: int) -> list[Any]:
+        count, rest = divmod(stop - pos, width)
+        if rest:
+            raise IrregularError
+        return list(struct.unpack_from(f"<{count}{letter}", data, pos))
+
+    return unpack
+
+
+_NAMES: Final[Mapping[str, Any]] = {
+    "IrregularError": IrregularError,
+    "instance_dict": instance_dict,
+    "more_int32": more_int32,
+    "more_int64": more_int64,
+    "more_size": more_size,
+    "more_uint32": more_uint32,
+    "more_uint64": more_uint64,
+    "new": object.__new__,
+    "read_duration": read_duration,
+    "read_timestamp": read_timestamp,
+    "skip_field": skip_field,
+    "unpack_bool": _varints_unpacker(more_uint64, bool),
+    "unpack_int32": _varints_unpacker(more_int32),
+    "unpack_int64": _varints_unpacker(more_int64),
+    "unpack_sint32": _varints_unpacker(more_uint32, unzigzag),
+    "unpack_sint64": _varints_unpacker(more_uint64, unzigzag),
+    "unpack_uint32": _varints_unpacker(more_uint32),
+    "unpack_uint64": _varints_unpacker(more_uint64),
+    **{f"unpack_{kind}": _fixed_unpacker(letter) for kind, letter in FIXED_FORMATS.items()},
+    **{f"read_{kind}": struct.Struct(f"<{letter}").unpack_from for kind, letter in FIXED_FORMATS.items()},
+}
+BUILTIN: Final = Decoder()
+decode = BUILTIN.decode

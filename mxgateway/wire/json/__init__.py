@@ -1,0 +1,1 @@
+"""Canonical protobuf JSON, in both directions."""

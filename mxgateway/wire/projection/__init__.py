@@ -1,0 +1,1 @@
+"""Decodes parts of messages from bytes."""

@@ -1,0 +1,1 @@
+"""Timestamps and durations, exact to the nanosecond."""

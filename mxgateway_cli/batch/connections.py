@@ -1,0 +1,84 @@
+"""The connections of a batch: one per set of connection options, opened when a line needs it, closed at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import mxgateway
+from mxgateway_cli.connecting.connection import log_connecting, simulated_gateway
+
+if TYPE_CHECKING:
+    from mxgateway import ClientOptions, Endpoint, GatewayClient
+    from mxgateway.contract import Contract
+    from mxgateway.simulator import SimulatedGateway
+    from mxgateway_cli.running.settings import ConnectionSettings
+
+    _Key = tuple[tuple[Endpoint, ...], ClientOptions]
+
+
+@dataclass(frozen=True, slots=True)
+class _SharedClient:
+    client: GatewayClient
+    connect_timeout: float
+    """Timeout in seconds for a new connection when the client's is lost."""
+
+
+class Connections:
+    """Provides shared clients to the lines of a batch, which use them one after another.
+
+    ``--timeout`` is not part of the key: it is set on the client for each line.
+    """
+
+    def __init__(self) -> None:
+        self._shared: dict[_Key, _SharedClient] = {}
+        self._simulated: dict[Contract | Literal["auto"] | None, SimulatedGateway] = {}
+
+    @asynccontextmanager
+    async def client(self, settings: ConnectionSettings) -> AsyncIterator[GatewayClient]:
+        """Yield the client for these settings; the library reconnects it when its connection is lost."""
+        address, options = settings.endpoint, settings.client_options()
+        if settings.simulator:
+            gateway = await self._gateway(settings.contract)
+            address, options = gateway.endpoint, replace(options, api_key=mxgateway.ApiKey(gateway.api_key))
+        client = await self._shared_client(address, options)
+        client.call_timeout = options.call_timeout
+        yield client
+
+    async def close(self) -> None:
+        """Close everything, simulated gateways last."""
+        clients = [each.client for each in self._shared.values()]
+        self._shared.clear()
+        try:
+            await asyncio.gather(*(client.close() for client in clients))
+        finally:
+            for gateway in self._simulated.values():
+                await gateway.stop()
+
+    async def _shared_client(self, address: str, options: ClientOptions) -> GatewayClient:
+        key = (mxgateway.Endpoint.parse_all(address), replace(options, connect_timeout=1.0, call_timeout=None))
+        shared = self._shared.get(key)
+        if (
+            shared is not None
+            and shared.connect_timeout < options.connect_timeout
+            and not shared.client.stats().connected
+        ):
+            del self._shared[key]  # it would reconnect with the shorter timeout of an earlier line
+            await shared.client.close()
+            shared = None
+        if shared is None:
+            log_connecting(address, options)
+            client = await mxgateway.GatewayClient.connect(address, options=options)
+            shared = self._shared[key] = _SharedClient(client, options.connect_timeout)
+        return shared.client
+
+    async def _gateway(self, contract: Contract | Literal["auto"] | None) -> SimulatedGateway:
+        gateway = self._simulated.get(contract)
+        if gateway is None:
+            gateway = simulated_gateway(contract)
+            await gateway.start()
+            self._simulated[contract] = gateway
+        return gateway

@@ -1,0 +1,1 @@
+"""The bulk commands: entries, chunks, results."""

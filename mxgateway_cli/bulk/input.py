@@ -1,0 +1,381 @@
+"""The entries of a bulk command, from its options or a file; all are checked before anything is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+
+import click
+
+import mxgateway
+from mxgateway_cli.input.rows import (
+    BadRows,
+    Row,
+    RowFormat,
+    has_surrogate,
+    opened_rows,
+    row_format,
+    source_name,
+    strict_json,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mxgateway.proto import MxValue
+
+Users = Literal["", "writer", "secured"]
+"""The users that an entry names: none, the writer of a plain write, or the two users of a secured one."""
+
+_T = TypeVar("_T")
+
+_HANDLE_MAX: Final = 2**31 - 1
+_SHOWN_ERRORS: Final = 10
+_FRAME_BYTES: Final = 2_048
+"""An upper limit for the rest of a request with one entry, besides its tag or value."""
+_RESULT_FIELDS: Final = frozenset(
+    {"server_handle", "was_successful", "was_cached", "quality", "source_timestamp", "statuses", "error_message", "hresult"}
+)  # fmt: skip
+"""Other fields in the results of bulk commands, which are ignored when results are used as input."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The fields that a command needs of each entry."""
+
+    by_handle: bool
+    """True if entries are named by item handle, False for tags."""
+    once: bool = False
+    """True if an item may occur only once."""
+    values: bool = False
+    times: bool = False
+    users: Users = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """The command line's entries, and its defaults for the entries of a file."""
+
+    source: str | None = None
+    source_format: RowFormat | None = None
+    items: str | None = None
+    item_handles: str | None = None
+    values: str | None = None
+    value_type: str | None = None
+    timestamp: str | None = None
+    user_id: int | None = None
+    current_user_id: int | None = None
+    verifier_user_id: int | None = None
+
+
+@dataclass(slots=True)
+class Entries:
+    """Checked entries. The lists that the command does not need are empty."""
+
+    tags: list[str] = field(default_factory=list)
+    handles: list[int] = field(default_factory=list)
+    values: list[MxValue] = field(default_factory=list)
+    times: list[datetime] = field(default_factory=list)
+    users: list[int] = field(default_factory=list)
+    verifiers: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.tags) or len(self.handles)
+
+    def name(self, index: int) -> str:
+        """Return an entry's name for a table."""
+        return self.tags[index] if self.tags else f"item {self.handles[index]}"
+
+
+async def read_entries(wanted: Wanted, given: Given) -> Entries:
+    """Return the entries that a command line names.
+
+    Raises:
+        click.UsageError: Options are missing, or contradict each other.
+        BadRows: An entry cannot be sent; the message lists up to ten.
+    """
+    rows, name = _rows(wanted, given)
+    # A pipe may be slow, and a long file takes seconds: neither may block the event loop.
+    return await asyncio.to_thread(_collect, rows, name, wanted, given)
+
+
+def _collect(opened: Any, name: str, wanted: Wanted, given: Given) -> Entries:
+    checker = _Checker(wanted, given, name)
+    with opened as rows:
+        for row in rows:
+            checker.take(row)
+    return checker.entries()
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# From options to rows
+
+
+def _rows(wanted: Wanted, given: Given) -> tuple[Any, str]:
+    """Return a context manager that yields rows, and the file's name for messages; empty for options."""
+    option, text = ("--item-handles", given.item_handles) if wanted.by_handle else ("--items", given.items)
+    if given.source is not None:
+        for name, beside in (
+            ("--items", given.items),
+            ("--item-handles", given.item_handles),
+            ("--values", given.values),
+        ):
+            if beside is not None:
+                raise click.UsageError(f"--from and {name} contradict each other: the file names the entries.")
+        form = row_format(given.source, given.source_format)
+        return opened_rows(given.source, form), source_name(given.source)
+    if given.source_format is not None:
+        raise click.UsageError("--format requires --from.")
+    if wanted.by_handle and given.items is not None:
+        raise click.UsageError("--items cannot be used with --session-id: name an open session's items by handle.")
+    if text is None:
+        raise click.UsageError(f"Name the entries: {option}, or a file with --from.")
+    return _option_rows(wanted, given, option, text), ""
+
+
+@contextmanager
+def _option_rows(wanted: Wanted, given: Given, option: str, text: str) -> Iterator[Iterable[Row]]:
+    names = _listed(option, text)
+    columns = {"item_handle" if wanted.by_handle else "tag": names}
+    if wanted.values:
+        if given.values is None:
+            raise click.UsageError("Missing option '--values'.")
+        columns["value"] = _listed("--values", given.values)
+        if len(columns["value"]) != len(names):
+            raise BadRows(f"--values has {len(columns['value'])} values for {len(names)} entries; give one per entry")
+    yield (Row(i, dict(zip(columns, row, strict=True))) for i, row in enumerate(zip(*columns.values(), strict=True), 1))
+
+
+def _listed(option: str, text: str) -> list[Any]:
+    """Return the elements of a list that is written as a line of CSV or as a JSON array."""
+    import csv
+
+    if not text.strip():
+        raise BadRows(f"{option} is empty; give at least one entry")
+    try:
+        if not text.lstrip().startswith("["):
+            return next(csv.reader([text], strict=True))
+        found = strict_json(text)
+    except (csv.Error, ValueError) as error:
+        raise BadRows(f"{option} is not a list: {error}") from None
+    if not found:
+        raise BadRows(f"{option} is empty; give at least one entry")
+    return cast("list[Any]", found)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# From rows to entries
+
+
+class _InvalidEntry(Exception):
+    """An error in one row."""
+
+
+class _Checker:
+    """Checks rows one by one; collects their entries, and up to ten errors.
+
+    Args:
+        wanted: The fields that each entry needs.
+        given: The options for all entries.
+        name: The file's name for messages; empty for options.
+    """
+
+    def __init__(self, wanted: Wanted, given: Given, name: str) -> None:
+        self._wanted = wanted
+        self._given = given
+        self._name = name
+        self._entries = Entries()
+        self._seen: dict[str | int, int] = {}
+        self._rows = 0
+        self._bad = 0
+        self._errors: list[str] = []
+        self._known = _known_fields(wanted)
+        self._limit = mxgateway.ClientOptions().max_send_bytes - _FRAME_BYTES
+        # A timestamp for all entries is parsed once.
+        self._time = _time(given.timestamp) if wanted.times and given.timestamp is not None else None
+
+    def take(self, row: Row) -> None:
+        """Check the next row."""
+        self._rows += 1
+        try:
+            if row.error:
+                raise _InvalidEntry(row.error)
+            self._add(row)
+        except _InvalidEntry as error:
+            self._reject(row.number, str(error))
+        except mxgateway.MxGatewayInvalidRequestError as error:
+            self._reject(row.number, error.message)
+
+    def entries(self) -> Entries:
+        """Return the entries of all rows.
+
+        Raises:
+            BadRows: A row was invalid, or there was none.
+        """
+        if self._bad:
+            more = f"; and {self._bad - len(self._errors)} more" if self._bad > len(self._errors) else ""
+            count = f"{self._bad} of {self._rows} entries are invalid: " if self._bad > 1 else ""
+            raise BadRows(f"{count}{'; '.join(self._errors)}{more}")
+        if not self._rows:
+            raise BadRows(f"{self._name or 'the command line'} has no entries; give at least one")
+        return self._entries
+
+    def _reject(self, number: int, text: str) -> None:
+        self._bad += 1
+        if len(self._errors) < _SHOWN_ERRORS:
+            place = f"{self._name}:{number}" if self._name else f"entry {number}"
+            self._errors.append(f"{place}: {text}")
+
+    def _add(self, row: Row) -> None:
+        wanted, fields, entries = self._wanted, row.fields, self._entries
+        if wanted.values:
+            self._check_names(fields)
+        item = _handle(fields) if wanted.by_handle else self._tag(fields)
+        value = self._value(fields) if wanted.values else None
+        moment = self._moment(fields) if wanted.times else None
+        users = self._users(fields)
+        if wanted.once and (first := self._seen.setdefault(item, row.number)) != row.number:
+            raise _InvalidEntry(
+                f"{item!r:.80} is already in {'line' if self._name else 'entry'} {first}; give each item once"
+            )
+        cast("list[Any]", entries.handles if wanted.by_handle else entries.tags).append(item)
+        if value is not None:
+            entries.values.append(value)
+        if moment is not None:
+            entries.times.append(moment)
+        if users:
+            entries.users.append(users[0])
+            entries.verifiers.append(users[-1])
+
+    def _check_names(self, fields: dict[str, Any]) -> None:
+        """Reject columns that a write would ignore: a misspelt one, or one of another command."""
+        for name in fields:
+            if name not in self._known and name not in _RESULT_FIELDS:
+                raise _InvalidEntry(
+                    f"{name!r:.80} is not a column of this command; its columns are {', '.join(sorted(self._known))}"
+                )
+
+    def _tag(self, fields: dict[str, Any]) -> str:
+        tag = fields.get("tag")
+        if not isinstance(tag, str):
+            raise _InvalidEntry(f"tag is {tag!r:.80}, not a string" if "tag" in fields else "tag is missing")
+        tag = tag.strip()
+        if not tag:
+            raise _InvalidEntry("tag is empty")
+        if "\0" in tag or has_surrogate(tag):
+            raise _InvalidEntry(f"tag is {tag!r:.80}; NUL characters and lone surrogates cannot be sent")
+        if len(tag.encode()) > self._limit:
+            raise _InvalidEntry(f"tag has {len(tag.encode())} bytes, which exceeds the message limit")
+        return tag
+
+    # -- values to write
+
+    def _value(self, fields: dict[str, Any]) -> MxValue:
+        if "value" not in fields:
+            raise _InvalidEntry("value is missing")
+        value = fields["value"]
+        if isinstance(value, dict):
+            return self._checked_size(_message(value), self._limit)
+        type_name = fields.get("type") or self._given.value_type
+        if not isinstance(type_name, str):
+            raise _InvalidEntry("type is missing; add a column, or --type for all")
+        type_name = type_name.strip()
+        text = _value_text(type_name, value)
+        return self._checked_size(mxgateway.parse_mx_value(type_name, text), len(text))
+
+    def _checked_size(self, message: MxValue, size: int) -> MxValue:
+        """Reject a value above the message limit.
+
+        A value takes less than eight bytes per character of its text, so only a long one is encoded to count them.
+        """
+        if size * 8 > self._limit and (count := len(bytes(message))) > self._limit:
+            raise _InvalidEntry(f"value has {count} bytes, which exceeds the message limit")
+        return message
+
+    def _moment(self, fields: dict[str, Any]) -> datetime:
+        text = fields.get("timestamp")
+        if text is None or text == "":
+            if self._time is None:
+                raise _InvalidEntry("timestamp is missing; add a column, or --timestamp for all")
+            return self._time
+        if not isinstance(text, str):
+            raise _InvalidEntry(f"timestamp is {text!r:.80}, not a string")
+        return _time(text)
+
+    def _users(self, fields: dict[str, Any]) -> tuple[int, ...]:
+        given = self._given
+        if self._wanted.users == "writer":
+            return (_integer("user_id", _or(fields.get("user_id"), _or(given.user_id, 0)), -(2**31)),)
+        if self._wanted.users == "secured":
+            current = _or(fields.get("current_user_id"), given.current_user_id)
+            if current is None:
+                raise _InvalidEntry("current_user_id is missing; add a column, or --current-user-id for all")
+            verifier = _or(fields.get("verifier_user_id"), _or(given.verifier_user_id, current))
+            return (_integer("current_user_id", current, 1), _integer("verifier_user_id", verifier, 1))
+        return ()
+
+
+def _known_fields(wanted: Wanted) -> frozenset[str]:
+    names = {"tag", "item_handle", "type", "value"}
+    if wanted.times:
+        names.add("timestamp")
+    names |= {"": set(), "writer": {"user_id"}, "secured": {"current_user_id", "verifier_user_id"}}[wanted.users]
+    return frozenset(names)
+
+
+def _or(field: _T | None, default: _T) -> _T:
+    """Return a field, or the default if it is missing or empty."""
+    return default if field is None or field == "" else field
+
+
+def _handle(fields: dict[str, Any]) -> int:
+    if "item_handle" not in fields:
+        raise _InvalidEntry("item_handle is missing")
+    return _integer("item_handle", fields["item_handle"], 1)
+
+
+def _integer(name: str, value: object, least: int) -> int:
+    number = value
+    if isinstance(value, str) and value.strip().removeprefix("-").isdecimal() and len(value) <= 40:
+        number = int(value)
+    if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= _HANDLE_MAX:
+        raise _InvalidEntry(f"{name} is {value!r:.80}; give a whole number from {least} to {_HANDLE_MAX}")
+    return number
+
+
+def _time(text: str) -> datetime:
+    return cast("datetime", mxgateway.parse_value("time", text, name="timestamp"))
+
+
+def _message(value: dict[str, Any]) -> MxValue:
+    """Return a value in the form that read-bulk writes."""
+    from mxgateway import proto
+
+    if not value:
+        raise _InvalidEntry("value is an empty object")
+    if "\\u0000" in json.dumps(value):
+        raise _InvalidEntry("value contains a NUL character, which cannot be sent")
+    try:
+        return mxgateway.from_json_dict(proto.MxValue, value)
+    except ValueError as error:
+        raise _InvalidEntry(f"value is not an MxValue: {error}") from None
+
+
+def _value_text(type_name: str, value: object) -> str:
+    """Return a field's value as text; JSON may have parsed it to a number, a list or another type."""
+    if isinstance(value, str):
+        return value
+    is_array = type_name.endswith("[]")
+    if value is None:
+        hint = "" if type_name == "null" else "null is only for the type null"
+    elif isinstance(value, list):
+        hint = "" if is_array else "a list is only for array types, such as int32[]"
+    else:
+        hint = "give an array" if is_array else "put it in quotes" if type_name == "string" else ""
+    if hint:
+        raise _InvalidEntry(f"value is {json.dumps(value):.80}, not of type {type_name:.20}; {hint}")
+    return json.dumps(value)

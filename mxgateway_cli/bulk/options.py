@@ -1,0 +1,66 @@
+"""The options that bulk commands share."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+
+import mxgateway
+from mxgateway_cli.bulk.input import Given
+from mxgateway_cli.bulk.run import Target
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME, SERVER_HANDLE, SESSION_ID
+from mxgateway_cli.help.sections import Decorator, option
+from mxgateway_cli.input.rows import ROW_FORMATS
+from mxgateway_cli.input.tag_globs import MAX_TAGS, PATTERN_HINT
+
+_FILE: Final = (
+    option("--from", "source", type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE",
+           help="Read the entries from this file, - is stdin: CSV whose first line names the columns, or JSON Lines."),
+    option("--format", "source_format", type=click.Choice(ROW_FORMATS),
+           help="Format of --from.  [default: by its suffix]"),
+)  # fmt: skip
+_HANDLES: Final = option(
+    "--item-handles", metavar="N,N,...", help="With --session-id: handles returned by add-item-bulk; column item_handle."
+)  # fmt: skip
+_OWN_ITEMS: Final = option(
+    "--items", metavar="TAG,TAG,...", help="Without --session-id: the tags to add and use; column tag."
+)
+_PLACE: Final = (SESSION_ID, SERVER_HANDLE, CLIENT_NAME)
+
+ADDRESS_OPTIONS: Final[tuple[Decorator, ...]] = (
+    *_PLACE, option("--items", metavar="TAG,TAG,...", help=f"The tags, comma-separated; column tag. {PATTERN_HINT}"), *_FILE, MAX_TAGS,
+)  # fmt: skip
+HANDLE_OPTIONS: Final[tuple[Decorator, ...]] = (*_PLACE, _HANDLES, _OWN_ITEMS, *_FILE)
+WRITE_OPTIONS: Final[tuple[Decorator, ...]] = (
+    *HANDLE_OPTIONS,
+    option("--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE",
+           help="Type of the values, as for write; in a file, of rows without a value in the column type."),
+    option("--values", metavar="V,V,...",
+           help="One value per item, comma-separated as in CSV, or as a JSON array; column value."),
+)  # fmt: skip
+TIMESTAMP: Final = option(
+    "--timestamp", metavar="TIME",
+    help="Timestamp of the values: 2026-03-01T08:30:00.5Z; in a file, of rows without a value in the column timestamp.",
+)  # fmt: skip
+USER_ID: Final = option(
+    "--user-id", type=int, metavar="N", help="MXAccess user id for the writes; column user_id.  [default: 0]"
+)
+
+_GIVEN: Final = (
+    "source", "source_format", "items", "item_handles", "values", "value_type", "timestamp", "user_id",
+)  # fmt: skip
+
+
+def take_options(params: dict[str, Any]) -> tuple[Target, Given]:
+    """Take the target and the entry options of a bulk command out of its parameters.
+
+    Raises:
+        click.UsageError: Options contradict each other.
+    """
+    target = Target(**{name: params.pop(name) for name in ("session_id", "server_handle", "client_name")})
+    target.check()
+    given = Given(**{name: params.pop(name) for name in _GIVEN if name in params})
+    if target.is_own and given.item_handles is not None:
+        raise click.UsageError("--item-handles requires --session-id: a handle is valid only in its session.")
+    return target, given

@@ -1,0 +1,210 @@
+"""Runs a bulk command in calls of a thousand entries, with a progress bar, until the first call that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+import mxgateway
+from mxgateway_cli.bulk.output import BulkReport, ResultKind, replace_partial
+from mxgateway_cli.input.target import Place, check_pair, server_place
+
+if TYPE_CHECKING:
+    from mxgateway import Session
+    from mxgateway.proto import SubscribeResult
+    from mxgateway_cli.bulk.input import Entries
+    from mxgateway_cli.declaring.command import Call
+    from mxgateway_cli.terminal.stdout import Output
+
+CHUNK: Final = 1_000
+"""Entries per call, as the library splits them; progress is shown and results are written between calls."""
+
+Send = Callable[[range], Awaitable[Sequence[Any]]]
+"""Sends the entries with these indexes and returns their results."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The open session that a command uses, or a session of its own."""
+
+    session_id: str | None
+    server_handle: int | None
+    client_name: str
+
+    @property
+    def is_own(self) -> bool:
+        """True if the command opens its own session."""
+        return self.session_id is None
+
+    def check(self) -> None:
+        """Reject a handle without its session, and a session without a handle.
+
+        Raises:
+            click.UsageError: One is given without the other.
+        """
+        check_pair(self.session_id, "--server-handle", self.server_handle)
+
+
+async def run_bulk(
+    call: Call,
+    operation: str,
+    kind: ResultKind,
+    target: Target,
+    entries: Entries,
+    prepare: Callable[[Place], Awaitable[Send]],
+) -> None:
+    """Carry out a bulk command and write its results.
+
+    Args:
+        call: The command's run.
+        operation: The command's name.
+        kind: The kind of its results.
+        target: The session to use.
+        entries: The entries.
+        prepare: Returns the function that sends entries, for a session and server handle.
+
+    Raises:
+        MxGatewayError: A call failed; its message reports what became of the entries.
+        PartlyFailed: All calls were answered, and entries failed.
+    """
+    report = BulkReport(call, operation, entries, kind)
+    try:
+        async with (
+            server_place(call, target.session_id, target.server_handle, target.client_name) as place,
+            _discarded_events(place.session, needed=target.is_own and len(entries) > CHUNK),
+        ):
+            report.start(place)
+            await _send_all(report, await prepare(place), len(entries), _bar(operation, len(entries), call.output))
+    finally:
+        report.finish()
+    report.check()
+
+
+async def _send_all(report: BulkReport, send: Send, total: int, bar: Any) -> None:
+    with bar as advance:
+        for begin in range(0, total, CHUNK):
+            part = range(begin, min(begin + CHUNK, total))
+            report.sending(part)
+            try:
+                results = await send(part)
+            except mxgateway.MxGatewayError as error:
+                report.fail(error)
+                raise
+            report.add(results)
+            advance(len(part))
+
+
+@contextmanager
+def _bar(label: str, total: int, output: Output) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar for a long list if stderr is a terminal that does not show the results."""
+    results_on_terminal = output.form != "json" and sys.stdout.isatty()
+    if total <= CHUNK or results_on_terminal or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda count: None
+        return
+    with click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True) as bar:
+        yield bar.update
+
+
+@asynccontextmanager
+async def _discarded_events(session: Session, *, needed: bool) -> AsyncIterator[None]:
+    """Read and discard the session's events: nobody else reads them, and a backlog of 10,000 ends the session."""
+    if not needed:
+        yield
+        return
+
+    async def discard() -> None:
+        # If this fails, the session still works for a list that is not too long.
+        with suppress(mxgateway.MxGatewayError):
+            async with session.stream_events() as events:
+                async for _ in events:
+                    pass
+
+    task = asyncio.create_task(discard())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Tags instead of handles
+
+OnItems = Callable[[Sequence[int], list[int]], Awaitable[Sequence[Any]]]
+"""Processes the entries with these indexes, whose items have these handles, and returns their results."""
+
+
+async def on_items(
+    place: Place,
+    entries: Entries,
+    part: range,
+    act: OnItems,
+    *,
+    advised: bool = True,
+    failed: Callable[[SubscribeResult], Any] = lambda result: result,
+    correlation_id: str = "",
+) -> Sequence[Any]:
+    """Process the items of some entries; in a session of the command's own, tags are added as items first.
+
+    Args:
+        place: The session and server handle.
+        entries: All entries.
+        part: The entries to process.
+        act: Processes the entries that have items.
+        advised: Whether added items are advised as well.
+        failed: Turns a failed add into the entry's result.
+        correlation_id: Identifies the calls in the gateway's log.
+    """
+    if entries.handles:
+        return await act(part, entries.handles[part.start : part.stop])
+    add = place.session.subscribe_bulk if advised else place.session.add_item_bulk
+    try:
+        found = await add(
+            place.server_handle, entries.tags[part.start : part.stop], correlation_id=correlation_id
+        )  # fmt: skip
+    except mxgateway.MxGatewayError as error:
+        replace_partial(error, mxgateway.PartialBulk((), range(0), range(len(part))))
+        raise
+    usable = [(index, result.item_handle) for index, result in zip(part, found, strict=True) if result.was_successful]
+    done: Sequence[Any] = ()
+    try:
+        if usable:
+            done = await act([index for index, _ in usable], [handle for _, handle in usable])
+    except mxgateway.MxGatewayError as error:
+        _include_failed_adds(error, found, failed)
+        raise
+    return _merged(found, done, failed)
+
+
+def _merged(
+    found: Sequence[SubscribeResult], done: Sequence[Any], failed: Callable[[SubscribeResult], Any]
+) -> list[Any]:
+    """Return one result per entry, up to the first entry with an item that was not answered."""
+    answers, merged = iter(done), list[Any]()
+    for result in found:
+        if not result.was_successful:
+            merged.append(failed(result))
+        elif (answer := next(answers, None)) is not None:
+            merged.append(answer)
+        else:
+            break
+    return merged
+
+
+def _include_failed_adds(
+    error: mxgateway.MxGatewayError, found: Sequence[SubscribeResult], failed: Callable[[SubscribeResult], Any]
+) -> None:
+    """Extend an error that covers only entries with an item to all entries."""
+    if error.partial is None:
+        return
+    results = _merged(found, error.partial.results, failed)
+    indexes = [index for index, result in enumerate(found) if result.was_successful]
+    in_doubt = [indexes[index] for index in error.partial.in_doubt]
+    end = in_doubt[-1] + 1 if in_doubt else len(results)
+    replace_partial(error, mxgateway.PartialBulk(tuple(results), range(len(results), end), range(end, len(found))))

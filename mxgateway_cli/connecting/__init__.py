@@ -1,0 +1,1 @@
+"""Turns options, environment and profile into a connected client."""

@@ -1,0 +1,184 @@
+"""Turns connection options into a connected client.
+
+`precedence` defines where each option comes from, and which one wins when options exclude each other.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import click
+
+import mxgateway
+from mxgateway.system.files import read_secret, refusal_text
+from mxgateway_cli.connecting.key_file import KeyFile
+from mxgateway_cli.connecting.precedence import Choices, Rank, empty_variable_error, is_blank, scheme_of, shared_timeout
+from mxgateway_cli.connecting.tls import tls_options
+from mxgateway_cli.running.settings import ConnectionSettings, decoded
+
+if TYPE_CHECKING:
+    from mxgateway import ApiKey, ClientOptions, GatewayClient, Secret
+    from mxgateway.contract import Contract
+    from mxgateway.simulator import SimulatedGateway
+
+_log = logging.getLogger("mxgateway.cli")
+
+DEFAULT_KEY_VARIABLE: Final = "MXGATEWAY_API_KEY"
+_KEY_FILE_LIMIT: Final = 64 * 1024
+
+
+def take_settings(ctx: click.Context, params: dict[str, Any]) -> ConnectionSettings:
+    """Take the connection options out of a command's parameters.
+
+    Raises:
+        click.UsageError: Options contradict each other, or the key is missing where an option says it is.
+    """
+    choices = Choices.take(ctx, params)
+    for text in choices.resolve():
+        _warn(text)
+    taken = choices.values
+    if scheme_of(taken["endpoint"]) == "http" and not (taken["plaintext"] or taken["simulator"]):
+        raise click.UsageError(f"The endpoint {taken['endpoint']!r} is without TLS: --plaintext is required as well.")
+    timeout = call_timeout = taken["timeout"]
+    if choices.ranks["timeout"] is Rank.DEFAULT:
+        call_timeout = shared_timeout(ctx) or timeout
+    simulator, plaintext = bool(taken["simulator"]), bool(taken["plaintext"] or taken["simulator"])
+    key = None if simulator else _api_key(choices)
+    return ConnectionSettings(
+        endpoint="" if simulator else taken["endpoint"] or mxgateway.DEFAULT_ENDPOINT,
+        plaintext=plaintext,
+        tls=None if plaintext else tls_options(taken),
+        proxy=None if simulator else taken["proxy"],
+        authority=None if simulator else taken["authority"],
+        api_key=key,
+        key_source=_key_file(choices, key),
+        timeout=timeout,
+        call_timeout=call_timeout,
+        simulator=simulator,
+        contract=load_contract(taken["contract"]),
+    )
+
+
+@asynccontextmanager
+async def connected(settings: ConnectionSettings) -> AsyncIterator[GatewayClient]:
+    """Connect while the block runs, to the gateway or to a simulated one that is started for it."""
+    async with AsyncExitStack() as stack:
+        endpoint, options = settings.endpoint, settings.client_options()
+        if settings.simulator:
+            gateway = await stack.enter_async_context(simulated_gateway(settings.contract))
+            endpoint, options = gateway.endpoint, replace(options, api_key=mxgateway.ApiKey(gateway.api_key))
+        log_connecting(endpoint, options)
+        yield await stack.enter_async_context(mxgateway.GatewayClient.connect(endpoint, options=options))
+        _log.debug("closing the connection")
+
+
+def simulated_gateway(contract: Contract | Literal["auto"] | None) -> SimulatedGateway:
+    """Return a simulated gateway that uses a contract; it is not started yet."""
+    from mxgateway.simulator import SimulatedGateway
+
+    return SimulatedGateway(contract=contract if contract != "auto" else None)
+
+
+def load_contract(source: str | None) -> Contract | Literal["auto"] | None:
+    """Return the contract that ``--contract`` names.
+
+    Raises:
+        click.UsageError: The file does not hold a usable contract.
+    """
+    if source is None or source == "auto":
+        return "auto" if source else None
+    from mxgateway.contract import Contract
+
+    try:
+        contract = Contract.load(source)
+        contract.codec  # noqa: B018 - an incompatible contract fails before anything is sent
+    except mxgateway.MxGatewayContractError as error:
+        raise click.UsageError(f"The contract {source!r} cannot be used: {error}.") from None
+    return contract
+
+
+def log_connecting(endpoint: str, options: ClientOptions) -> None:
+    """Log the endpoint of a connection, TLS, proxy and key."""
+    key = f"API key {options.api_key}" if options.api_key is not None else "no API key"
+    route = "without TLS" if options.plaintext else "with TLS"
+    route += f" through the proxy {options.proxy}" if options.proxy is not None else ""
+    _log.debug("connecting to %s %s, %s", endpoint, route, key)
+
+
+@functools.cache
+def _warn(text: str) -> None:
+    """Warn once, although every line of a batch has the same options."""
+    _log.warning("%s", text)
+
+
+def _key_options(choices: Choices) -> list[str]:
+    return [name for name in ("api_key", "api_key_file", "api_key_env") if choices.values[name]]
+
+
+def _is_from_environment(choices: Choices) -> bool:
+    ranks = [choices.ranks[name] for name in _key_options(choices)]
+    return DEFAULT_KEY_VARIABLE in os.environ and not any(rank > Rank.ENVIRONMENT for rank in ranks)
+
+
+def _api_key(choices: Choices) -> ApiKey | None:
+    """Return the key of the option that wins, or that of the environment if it has precedence."""
+    found = _key_options(choices)
+    if _is_from_environment(choices):
+        return key_from_environment(DEFAULT_KEY_VARIABLE)
+    if not found:
+        return None
+    value = choices.values[found[0]]
+    if isinstance(value, mxgateway.ApiKey):
+        return value
+    if found[0] == "api_key_file":
+        return _key_from_file(value)
+    from_profile = choices.ranks["api_key_env"] is Rank.PROFILE
+    return key_from_environment(value, "the profile's api-key-env" if from_profile else "--api-key-env")
+
+
+def _key_file(choices: Choices, key: ApiKey | None) -> KeyFile | None:
+    """Return the file that the key is from."""
+    path = choices.values["api_key_file"]
+    if key is None or not path or choices.values["api_key"] or _is_from_environment(choices):
+        return None
+    return KeyFile(path, key, _key_from_file)
+
+
+def key_from_environment(variable: str, option_name: str = "") -> ApiKey:
+    """Return the key in an environment variable.
+
+    Args:
+        variable: The variable's name.
+        option_name: The option that named it, for the message.
+
+    Raises:
+        click.UsageError: The variable is not set, or does not hold a key.
+    """
+    if variable not in os.environ:
+        raise click.UsageError(f"The environment variable {variable!r} named by {option_name} is not set.")
+    if is_blank(variable):
+        raise empty_variable_error(variable)
+    return _key(mxgateway.Secret(os.environ[variable]), f"The environment variable {variable!r}")
+
+
+def _key_from_file(path: str) -> ApiKey:
+    try:
+        text = decoded(read_secret(path, _KEY_FILE_LIMIT))
+    except OSError as error:
+        raise click.UsageError(f"The API key file {path!r} cannot be read: {refusal_text(error)}.") from None
+    if text is None:
+        raise click.UsageError(f"The API key file {path!r} is not a text file.")
+    return _key(text, f"The API key file {path!r}")
+
+
+def _key(text: Secret, source: str) -> ApiKey:
+    try:
+        return mxgateway.ApiKey(text.reveal())
+    except ValueError as error:
+        raise click.UsageError(f"{source} does not hold a usable key: {error}.") from None

@@ -1,0 +1,34 @@
+"""The ``--profile`` option: how it applies a profile, and how a shell completes it.
+
+The module that reads the profiles is imported only when a profile is named.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import click
+
+from mxgateway_cli.connecting.precedence import apply_profile
+
+
+def use_profile(ctx: click.Context, _option: click.Parameter, name: str | None) -> None:
+    """Use the profile `name` for the options that neither a flag nor the environment sets.
+
+    Raises:
+        ProfileError: There is no such profile, or the file is invalid.
+    """
+    if name is None or ctx.resilient_parsing:
+        return
+    from mxgateway_cli.connecting import profiles
+
+    apply_profile(ctx, profiles.load().profile(name))
+
+
+def profile_names(_ctx: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
+    """Return the profile names that start with `incomplete`, for shell completion; none if the file cannot be read."""
+    from mxgateway_cli.connecting import profiles
+
+    with suppress(profiles.ProfileError):
+        return [name for name in profiles.load().names if name.startswith(incomplete)]
+    return []

@@ -1,0 +1,312 @@
+"""Named sets of connection options in a TOML file in the user's configuration directory; never a key or a password."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import click
+
+import mxgateway
+from mxgateway.system.files import own_file, refusal_text
+from mxgateway_cli.connecting import toml_text
+from mxgateway_cli.connecting.precedence import Choices, Rank, empty_variable_error, is_blank
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.text import clean
+
+FILE_VARIABLE: Final = "MXGATEWAY_CONFIG"
+_TABLE: Final = "profile"
+_LIMIT: Final = 1024 * 1024
+"""Bytes of the file; a larger file is not one of profiles, or is an endless device."""
+_LONGEST_NAME: Final = 64
+FILES: Final = ("ca-file", "known-hosts", "client-cert", "client-key", "api-key-file", "contract")
+_FLAGS: Final = ("plaintext", "tls", "require-certificate-validation")
+_TEXTS: Final = ("endpoint", "server-name-override", "authority", "proxy", "api-key-env")
+OPTIONS: Final = (
+    "endpoint", "plaintext", "tls", "ca-file", "require-certificate-validation", "server-name-override", "authority", "pin",
+    "known-hosts", "client-cert", "client-key", "proxy", "api-key-env", "api-key-file", "contract", "timeout",
+)  # fmt: skip
+"""The options that a profile can hold, in display order."""
+
+NO_KEY: Final = "a profile cannot hold a key: name the variable or file that does, with api-key-env or api-key-file"
+_NO_PASSWORD: Final = "a profile cannot hold a password: use {0}"  # noqa: S105 - not a password
+_SECRETS: Final = {
+    "api-key": NO_KEY,
+    "client-key-password": _NO_PASSWORD.format("the variable MXGATEWAY_CLIENT_KEY_PASSWORD"),
+}
+NO_PROXY_PASSWORD: Final = _NO_PASSWORD.format("the variable MXGATEWAY_PROXY, with the whole URL")
+
+
+def is_file(key: str, value: Any) -> bool:
+    """Return whether an option's value is a file path."""
+    return key in FILES and value not in ((os.devnull, "auto") if key == "contract" else (os.devnull,))
+
+
+class ProfileError(CommandFailure):
+    """A profile, or the file of profiles, cannot be used."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, code=ExitCode.USAGE, hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The connection options under one name."""
+
+    name: str
+    options: Mapping[str, Any]
+    config: Config
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The values by parameter name; relative paths are resolved against the file's directory."""
+        directory = os.path.dirname(self.config.file)
+        values = {}
+        for key, value in self.options.items():
+            if is_file(key, value):
+                value = os.path.join(directory, os.path.expanduser(value))
+            values[key.replace("-", "_")] = value
+        return values
+
+    def value_error(self, parameter: str | None, why: str) -> ProfileError:
+        """Return the error for a value that a command cannot use."""
+        return self.config.option_error(self.name, (parameter or "").replace("_", "-"), why)
+
+
+class Config:
+    """The content of the file of profiles.
+
+    Args:
+        file: Its path.
+        text: Its content.
+
+    Raises:
+        ProfileError: It is not valid TOML, or holds something other than profiles.
+    """
+
+    def __init__(self, file: str, text: str = "") -> None:
+        self.file = file
+        self._text = text
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise self._toml_error(str(error)) from None
+        for name in data:
+            if name != _TABLE:
+                raise self._error((name,), f"{name!r} is unknown; profiles are tables such as [{_TABLE}.plant]")
+        tables = data.get(_TABLE, {})
+        if not isinstance(tables, dict):
+            raise self._error((_TABLE,), f"{_TABLE!r} is not a table; write [{_TABLE}.NAME] above a profile's options")
+        self._tables: dict[str, dict[str, Any]] = tables
+        for name, table in tables.items():
+            self._check(name, table)
+
+    @property
+    def names(self) -> list[str]:
+        """The profiles' names in file order."""
+        return list(self._tables)
+
+    def options(self, name: str) -> dict[str, Any]:
+        """Return a profile's options in display order; empty if there is no such profile."""
+        table = self._tables.get(name, {})
+        return {key: table[key] for key in OPTIONS if key in table}
+
+    def profile(self, name: str) -> Profile:
+        """Return a profile.
+
+        Raises:
+            ProfileError: There is no such profile.
+        """
+        if name not in self._tables:
+            known = ", ".join(map(repr, self.names)) or "none"
+            raise ProfileError(
+                f"there is no profile {name!r} in {self.file} (known: {known})",
+                hint="'mxgw-py profile set' creates a profile, 'mxgw-py profile list' lists them",
+            )
+        pins = self._tables[name].get("pin")
+        options = self.options(name)
+        return Profile(name, {**options, "pin": [pins]} if isinstance(pins, str) else options, self)
+
+    def write(self, name: str, options: Mapping[str, Any] | None) -> None:
+        """Change one profile and write the file atomically.
+
+        Args:
+            name: The profile.
+            options: Its new options; None removes it.
+
+        Raises:
+            ProfileError: The profile could not be read back.
+            CommandFailure: The file cannot be written.
+        """
+        text = toml_text.with_table(self._text, (_TABLE, name), options)
+        Config(self.file, text)
+        _write(self.file, text)
+
+    def option_error(self, name: str, key: str, why: str) -> ProfileError:
+        """Return the error for an option of a profile."""
+        return self._error((_TABLE, name, key), f"{key!r} in the profile {name!r}: {why}")
+
+    def _check(self, name: str, table: Any) -> None:
+        if why := name_error(name):
+            raise self._error((_TABLE, name), why)
+        if not isinstance(table, dict):
+            raise self._error((_TABLE, name), f"the profile {name!r} is not a table; write [{_TABLE}.{name}]")
+        for key, value in table.items():
+            if why := value_error(key, value):
+                raise self.option_error(name, key, why)
+        if why := _contradiction(table):
+            raise self._error((_TABLE, name), f"in the profile {name!r} {why}")
+
+    def _error(self, path: tuple[str, ...], why: str) -> ProfileError:
+        return ProfileError(f"{self.file}, line {toml_text.line_of(self._text, path)}: {why}")
+
+    def _toml_error(self, why: str) -> ProfileError:
+        place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)", why)
+        line = int(place[1]) if place and place[1] else self._text.rstrip("\n").count("\n") + 1
+        reason = why.replace(place[0], "") if place else why
+        return ProfileError(f"{self.file}, line {line}: not valid TOML: {clean(reason)}")
+
+
+def default_file() -> str:
+    """Return the path of the file of profiles.
+
+    Raises:
+        ProfileError: There is no home directory, or the variable that names the file is empty.
+    """
+    named = os.environ.get(FILE_VARIABLE)
+    if named is not None:
+        if is_blank(FILE_VARIABLE):
+            raise ProfileError(empty_variable_error(FILE_VARIABLE).message)
+        return os.path.abspath(named)
+    if sys.platform == "win32":
+        base = os.environ.get("APPDATA") or os.path.expanduser("~/AppData/Roaming")
+    else:
+        base = os.environ.get("XDG_CONFIG_HOME", "")
+        if not os.path.isabs(base):  # the XDG specification says to ignore a relative path
+            base = os.path.expanduser("~/.config")
+    if not os.path.isabs(base):
+        raise ProfileError("there is no home directory to keep profiles in", hint=f"set {FILE_VARIABLE} to a file")
+    return os.path.join(base, "mxgateway", "config.toml")
+
+
+def load() -> Config:
+    """Read the file of profiles; a missing file holds none.
+
+    Raises:
+        ProfileError: It cannot be read, or is invalid.
+    """
+    file = default_file()
+    try:
+        with own_file(file) as place:
+            data = place.read(_LIMIT)
+    except FileNotFoundError:
+        return Config(file)
+    except OSError as error:
+        raise ProfileError(f"the profiles in {file} cannot be read: {refusal_text(error)}") from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ProfileError(f"{file}, line {line}: not valid UTF-8") from None
+    return Config(file, text.replace("\r\n", "\n"))
+
+
+def name_error(name: str) -> str:
+    """Return why a profile cannot have this name; empty if it can."""
+    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable() or name.startswith("-"):
+        return f"{name!r} is not a valid profile name: up to {_LONGEST_NAME} printable characters, not starting with -"
+    return ""
+
+
+def value_error(key: str, value: Any) -> str:
+    """Return why a profile cannot hold an option, without showing its value; empty if it can."""
+    if why := _SECRETS.get(key.replace("_", "-")):
+        return why
+    if "password" in key or "secret" in key:
+        return _NO_PASSWORD.format("the environment")
+    if key not in OPTIONS:
+        import difflib
+
+        near = difflib.get_close_matches(key, OPTIONS, n=1)
+        return f"unknown option; {f'did you mean {near[0]!r}' if near else 'known options: ' + ', '.join(OPTIONS)}"
+    if key in _FLAGS:
+        return "" if isinstance(value, bool) else f"it is {_kind(value)}, not true or false"
+    if key == "timeout":
+        return _timeout_error(value)
+    if key == "pin" and isinstance(value, list):
+        return next((why for entry in value if (why := _string_error("pin", entry))), "" if value else "it is empty")
+    return _string_error(key, value)
+
+
+def _kind(value: Any) -> str:
+    names = {bool: "a boolean", str: "a string", int: "a number", float: "a number", list: "a list", dict: "a table"}
+    return names.get(type(value), "a date or time")
+
+
+def _timeout_error(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"it is {_kind(value)}, not a number of seconds"
+    return "" if 0 < value < math.inf else "it is not a positive number of seconds"
+
+
+def _string_error(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        return f"it is {_kind(value)}, not a string"
+    if not value.strip():
+        return "it is empty"
+    if "\0" in value:
+        return "it holds a NUL character"
+    if key not in FILES and key != "api-key-env" and mxgateway.redact(value) != value:
+        return NO_PROXY_PASSWORD if key == "proxy" else "it contains a key or a password; a profile holds neither"
+    try:
+        _CHECKS.get(key, str)(value)
+    except (mxgateway.MxGatewayInvalidRequestError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def _check_variable(name: str) -> None:
+    """Reject a key given instead of the name of its variable."""
+    if re.match(r"mxgw_[^_]*_", name) or not re.fullmatch(r"[^\s=]+", name):
+        raise ValueError(f"it is not the name of a variable; {NO_KEY}")
+
+
+_CHECKS: Final[Mapping[str, Callable[[str], object]]] = {
+    "api-key-env": _check_variable,
+    "authority": lambda text: mxgateway.ClientOptions(authority=text),
+    "endpoint": lambda text: mxgateway.Endpoint.parse_all(text),
+    "pin": lambda text: mxgateway.TlsOptions(pin=text),
+    "proxy": lambda text: mxgateway.HttpProxy.parse(text),
+    "server-name-override": lambda text: mxgateway.TlsOptions(server_name_override=text),
+}
+
+
+def _contradiction(table: Mapping[str, Any]) -> str:
+    """Return which options of a profile exclude each other; empty if none do."""
+    names = {key.replace("-", "_"): value for key, value in table.items()}
+    try:
+        Choices(names, dict.fromkeys(names, Rank.PROFILE)).resolve()
+    except click.UsageError as error:
+        return error.message
+    return ""
+
+
+def _write(file: str, text: str) -> None:
+    """Replace the file atomically; a symbolic link to it stays a link."""
+    try:
+        with own_file(file, make=True) as place:
+            place.replace(text.replace("\n", os.linesep).encode())
+    except (OSError, UnicodeEncodeError) as error:
+        raise CommandFailure(f"the profiles cannot be written to {file}: {_reason(error)}") from None
+
+
+def _reason(error: OSError | UnicodeEncodeError) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return "a value cannot be written as UTF-8"
+    return refusal_text(error)

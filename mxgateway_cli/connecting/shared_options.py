@@ -1,0 +1,214 @@
+"""The options shared by commands that talk to a gateway."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from click.shell_completion import CompletionItem
+
+import mxgateway
+from mxgateway_cli.connecting.precedence import ConnectionOption
+from mxgateway_cli.connecting.profile_option import profile_names, use_profile
+from mxgateway_cli.help.sections import CONNECTION_SECTION, Decorator, option
+
+if TYPE_CHECKING:
+    _SecondsBase = click.ParamType[float]
+    _KeyBase = click.ParamType[mxgateway.ApiKey]
+    _ProxyBase = click.ParamType[mxgateway.HttpProxy]
+    _ContractBase = click.ParamType[str]
+else:  # generic only since click 8.4
+    _SecondsBase = _KeyBase = _ProxyBase = _ContractBase = click.ParamType
+
+_INT64_UNSIGNED_MAX: Final = 2**64 - 1
+_FILE: Final = click.Path(exists=True, dir_okay=False)
+
+
+class Seconds(_SecondsBase):
+    """A positive, finite number of seconds."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number.
+
+        Raises:
+            click.BadParameter: It is not a number, or not positive and finite.
+        """
+        try:
+            seconds = float(value)
+        except (TypeError, ValueError):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        if not (math.isfinite(seconds) and seconds > 0):
+            self.fail(f"{value} is not a positive number of seconds.", param, ctx)
+        return seconds
+
+
+class KeyText(_KeyBase):
+    """An API key, wrapped in a secret type as soon as it is parsed."""
+
+    name = "key"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> mxgateway.ApiKey:
+        """Return the key.
+
+        Raises:
+            click.BadParameter: The text is not a valid key; the message does not show it.
+        """
+        try:
+            return mxgateway.ApiKey(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class ContractText(_ContractBase):
+    """The word ``auto``, or a contract file."""
+
+    name = "contract"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word, or the file name.
+
+        Raises:
+            click.BadParameter: There is no such file.
+        """
+        return "auto" if value == "auto" else str(_FILE.convert(value, param, ctx))
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Complete the word, and files."""
+        return [
+            *([CompletionItem("auto")] if "auto".startswith(incomplete) else ()),
+            CompletionItem(incomplete, "file"),
+        ]
+
+
+class ProxyText(_ProxyBase):
+    """The URL of an HTTP proxy; its password is wrapped in a secret type as soon as it is parsed."""
+
+    name = "proxy"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> mxgateway.HttpProxy:
+        """Return the proxy.
+
+        Raises:
+            click.BadParameter: The text is not a proxy URL; the message does not show it.
+        """
+        if isinstance(value, mxgateway.HttpProxy):
+            return value
+        try:
+            return mxgateway.HttpProxy.parse(value)
+        except mxgateway.MxGatewayInvalidRequestError as error:
+            self.fail(str(error), param, ctx)
+
+
+class EndpointOption(ConnectionOption):
+    """The endpoints, of which several make one text with commas between them."""
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        """Return the text; None without an endpoint."""
+        given = (value,) if isinstance(value, str) else value
+        return ",".join(super().process_value(ctx, given)) or None
+
+
+def _connection(*names: str, **attributes: Any) -> Decorator:
+    return option(*names, **{"cls": ConnectionOption, "section": CONNECTION_SECTION, **attributes})
+
+
+CONNECTION_OPTIONS: Final[tuple[Decorator, ...]] = (
+    _connection(
+        "--endpoint", cls=EndpointOption, multiple=True, metavar="HOST:PORT", envvar="MXGATEWAY_ENDPOINT", show_envvar=True,
+        help="The gateway's address; [ipv6]:port, http:// and https:// are accepted. If repeated, or of several with commas between "
+        "them, the first that can be reached.  [default: localhost:5000]",
+    ),
+    _connection("--plaintext", is_flag=True, help="Connect without TLS; the API key is then sent unencrypted."),
+    _connection("--tls", is_flag=True, help="Connect with TLS (the default; the first certificate seen is trusted)."),
+    _connection(
+        "--ca-file", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CA_FILE", show_envvar=True,
+        help="PEM file of the CAs to verify the gateway against.",
+    ),
+    _connection(
+        "--require-certificate-validation", is_flag=True, envvar="MXGATEWAY_REQUIRE_CERTIFICATE_VALIDATION", show_envvar=True,
+        help="Verify the gateway against the system's CAs.",
+    ),
+    _connection(
+        "--server-name-override", metavar="NAME", help="Server name to expect in the certificate, and to name in calls."
+    ),
+    _connection("--authority", metavar="HOST[:PORT]", help="Name of the gateway in calls (:authority)."),
+    _connection(
+        "--pin", multiple=True, metavar="SHA256", envvar="MXGATEWAY_PIN", show_envvar=True,
+        help="Fingerprint that the certificate must have; if repeated, any one of them.",
+    ),
+    _connection(
+        "--known-hosts", type=click.Path(dir_okay=False), metavar="FILE", envvar="MXGATEWAY_KNOWN_HOSTS", show_envvar=True,
+        help="File that keeps each gateway's first certificate.  [default: mxgateway/known_gateways in the user's state directory]",
+    ),
+    _connection(
+        "--client-cert", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CLIENT_CERT", show_envvar=True,
+        help="PEM file of the client certificate to present to the gateway.",
+    ),
+    _connection(
+        "--client-key", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CLIENT_KEY", show_envvar=True,
+        help="PEM file of its private key; if encrypted, the password is in MXGATEWAY_CLIENT_KEY_PASSWORD.",
+    ),
+    _connection(
+        "--proxy", type=ProxyText(), metavar="URL", envvar="MXGATEWAY_PROXY", show_envvar=True,
+        help="HTTP proxy, http://[user:password@]host:port. HTTPS_PROXY and similar variables are ignored.",
+    ),
+    _connection(
+        "--api-key-env", metavar="NAME", help="Environment variable with the API key.  [default: MXGATEWAY_API_KEY]"
+    ),
+    _connection("--api-key-file", type=_FILE, metavar="FILE", help="File that holds the API key."),
+    _connection(
+        "--api-key", type=KeyText(), metavar="KEY", help="The API key itself; it is visible in the process list."
+    ),
+    _connection(
+        "--profile", metavar="NAME", envvar="MXGATEWAY_PROFILE", show_envvar=True, is_eager=True, expose_value=False,
+        callback=use_profile, shell_complete=profile_names,
+        help="Profile for the options that neither a flag nor the environment sets; see mxgw-py profile.",
+    ),
+    _connection(
+        "--contract", type=ContractText(), metavar="FILE|auto", envvar="MXGATEWAY_CONTRACT", show_envvar=True,
+        help="The gateway's own contract, a FileDescriptorSet; auto fetches it from the gateway.  [default: this program's contract]",
+    ),
+    _connection("--simulator", is_flag=True, help="Use a simulated gateway that runs only for this command."),
+)  # fmt: skip
+
+CALL_TIMEOUT: Final = _connection(
+    "--timeout", type=Seconds(), metavar="SECONDS", help="Timeout of connecting and of each call.  [default: 10 and 30]"
+)
+
+
+def whole_timeout(default: float | None = None) -> Decorator:
+    """Return a ``--timeout`` that limits the whole command; a profile's or a batch's limits only its calls."""
+    return option(
+        "--timeout", section=CONNECTION_SECTION, type=Seconds(), metavar="SECONDS", default=default, show_default=default is not None,
+        help="Timeout of the whole command; exit code 20 if something is still missing.",
+    )  # fmt: skip
+
+
+SESSION_ID: Final = option(
+    "--session-id", metavar="ID",
+    help="Use this open session.  [default: a new session, closed at the end]",
+)  # fmt: skip
+CLIENT_NAME: Final = option(
+    "--client-name", metavar="NAME", default="mxgw-py", show_default=True, help="Name to register with MXAccess."
+)
+SERVER_HANDLE: Final = option(
+    "--server-handle", type=int, metavar="N", help="Handle returned by register; requires --session-id."
+)
+ITEM_HANDLE: Final = option("--item-handle", type=int, metavar="N", help="Handle returned by add-item.")
+USER_ID: Final = option(
+    "--user-id", type=int, metavar="N", default=0, show_default=True, help="MXAccess user id for the write."
+)
+AFTER_WORKER_SEQUENCE: Final = option(
+    "--after-worker-sequence", type=click.IntRange(0, _INT64_UNSIGNED_MAX), metavar="N", default=0, show_default=True,
+    help="Resume after this event; 0 starts from the beginning.",
+)  # fmt: skip
+VALUE_TYPE: Final = option(
+    "--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE", required=True,
+    help=f"Type of the value: {', '.join(name for name in mxgateway.VALUE_TYPES if '[' not in name)}; int32[] etc. are arrays.",
+)  # fmt: skip
+VALUE_TEXT: Final = option(
+    "--value", metavar="TEXT", required=True, help="The value; an array as comma-separated elements or a JSON array."
+)

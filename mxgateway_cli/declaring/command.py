@@ -1,0 +1,143 @@
+"""Declares a command that talks to a gateway: one coroutine, its own options, and the shared options."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from mxgateway_cli.connecting.connection import connected, take_settings
+from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
+from mxgateway_cli.declaring.local_command import configured_app, make_command
+from mxgateway_cli.help.sections import OUTPUT_OPTIONS, Decorator
+from mxgateway_cli.running.app import App
+from mxgateway_cli.running.log import start_logging
+
+if TYPE_CHECKING:
+    from mxgateway import GatewayClient, HttpProxy, Session
+    from mxgateway_cli.running.settings import ConnectionSettings
+    from mxgateway_cli.terminal.stdout import Output
+
+_log = logging.getLogger("mxgateway.cli")
+
+_GatewayFunction = Callable[..., Awaitable[None]]
+
+
+class Call:
+    """One run of a command that talks to a gateway.
+
+    Args:
+        app: The invocation.
+        settings: The connection settings.
+    """
+
+    def __init__(self, app: App, settings: ConnectionSettings) -> None:
+        self.app = app
+        self.settings = settings
+        self.correlation_id = uuid.uuid4().hex
+        """Identifies the command's call in the gateway's log; part of the result."""
+        self._client: GatewayClient | None = None
+
+    @property
+    def output(self) -> Output:
+        """Where the result goes."""
+        return self.app.output
+
+    @property
+    def timeout(self) -> float | None:
+        """``--timeout`` in seconds; None if it was not given."""
+        return self.settings.timeout
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[GatewayClient]:
+        """Connect while the block runs; in a batch, client and connection outlive the block.
+
+        A nested call yields the same client, so that a command that first looks something up uses one connection.
+        """
+        if self._client is not None:
+            yield self._client
+            return
+        host = self.app.host
+        async with (host.connected if host is not None else connected)(self.settings) as client:
+            self._client = client
+            try:
+                yield client
+            finally:
+                self._client = None
+
+    @asynccontextmanager
+    async def session(self, session_id: str | None = None, *, name: str = "mxgw-py") -> AsyncIterator[Session]:
+        """Yield an open session, which stays open, or a new one, which is closed after the block.
+
+        Args:
+            session_id: The open session; None opens a new one.
+            name: The new session's name in the gateway's log.
+        """
+        async with self.client() as client:
+            if session_id is not None:
+                handle = client.attach_session(session_id)
+            else:
+                handle = await client.open_session(client_session_name=name)
+            _log.debug("%s %s", "opened" if session_id is None else "using", handle.session_id)
+            async with handle as session:
+                yield session
+
+
+def gateway_command(
+    name: str, *options: Decorator, timeout: Decorator = CALL_TIMEOUT
+) -> Callable[[_GatewayFunction], click.Command]:
+    """Declare a command that talks to a gateway; its coroutine is called with the `Call` and its options.
+
+    Args:
+        name: The command's name.
+        options: Its own options, in the order of the help.
+        timeout: The command's ``--timeout`` option.
+    """
+
+    def declare(function: _GatewayFunction) -> click.Command:
+        @click.pass_context
+        def callback(ctx: click.Context, /, **params: Any) -> None:
+            app = configured_app(ctx, params)
+            start_logging(app)
+            call = Call(app, connection_settings(ctx, app, params))
+
+            async def main() -> None:
+                await function(call, **params)
+
+            if app.host is not None:
+                app.host.accept(ctx, main)
+                return
+            from mxgateway_cli.running import runner
+
+            runner.run(main)
+
+        return make_command(name, function, callback, (*options, *CONNECTION_OPTIONS, timeout, *OUTPUT_OPTIONS))
+
+    return declare
+
+
+def connection_settings(ctx: click.Context, app: App, params: dict[str, Any]) -> ConnectionSettings:
+    """Take the connection options out of a command's parameters, and warn about secrets in the process list.
+
+    Raises:
+        click.UsageError: Options contradict each other.
+    """
+    in_process_list = app.host is None
+    if in_process_list and params["api_key"] is not None:
+        app.warn("--api-key is visible in the process list; use --api-key-env or --api-key-file")
+    if in_process_list and _shows_password(ctx, params["proxy"]):
+        app.warn("the password in --proxy is visible in the process list; use MXGATEWAY_PROXY")
+    settings = take_settings(ctx, params)
+    for secret in settings.secrets:
+        app.keep_secret(secret)
+    return settings
+
+
+def _shows_password(ctx: click.Context, proxy: HttpProxy | None) -> bool:
+    on_command_line = ctx.get_parameter_source("proxy") is ParameterSource.COMMANDLINE
+    return on_command_line and proxy is not None and proxy.credentials is not None

@@ -1,0 +1,65 @@
+"""Declares a command that talks to no gateway; importing it loads nothing that only a connection needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from mxgateway_cli.help.docstrings import described
+from mxgateway_cli.help.sections import OUTPUT_OPTIONS, Decorator, SectionedCommand, apply_options
+from mxgateway_cli.running.app import App
+
+_LocalFunction = TypeVar("_LocalFunction", bound=Callable[..., None])
+
+
+def local_command(name: str, *options: Decorator, logs: bool = True) -> Callable[[_LocalFunction], click.Command]:
+    """Declare a command that talks to no gateway; its function is called with the `App` and its options.
+
+    Args:
+        name: The command's name.
+        options: Its own options, in the order of the help.
+        logs: Whether it runs code that logs.
+    """
+
+    def declare(function: _LocalFunction) -> click.Command:
+        @click.pass_context
+        def callback(ctx: click.Context, /, **params: Any) -> None:
+            app = configured_app(ctx, params)
+            if logs:
+                from mxgateway_cli.running.log import start_logging
+
+                start_logging(app)
+            function(app, **params)
+
+        return make_command(name, function, callback, (*options, *OUTPUT_OPTIONS))
+
+    return declare
+
+
+def make_command(
+    name: str, function: Callable[..., Any], callback: Callable[..., Any], options: tuple[Decorator, ...]
+) -> click.Command:
+    """Return a command that runs `callback` and takes its help from the docstring of `function`."""
+    callback.__doc__ = described(function).__doc__
+    return click.command(name, cls=SectionedCommand)(apply_options(callback, options))
+
+
+def configured_app(ctx: click.Context, params: dict[str, Any]) -> App:
+    """Return the invocation, configured by the output options, which are removed from `params`."""
+    app = ctx.find_object(App)
+    if app is None:
+        app = App()
+    form = params.pop("output")
+    if params.pop("as_json"):
+        if form not in (None, "json"):
+            raise click.UsageError(f"--json and -o {form} contradict each other.")
+        form = "json"
+    app.output.form = form or app.form
+    colour = params.pop("colour")
+    if ctx.get_parameter_source("colour") is ParameterSource.COMMANDLINE:
+        app.colour = colour
+    app.verbose |= params.pop("verbose")
+    return app

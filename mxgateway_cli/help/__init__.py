@@ -1,0 +1,1 @@
+"""The table of commands, and the sections of their help."""

@@ -1,0 +1,39 @@
+"""Arguments that appear among a command's own options in its help, in every version of click."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mxgateway_cli.help.sections import Decorator
+
+
+class DescribedArgument(click.Argument):
+    """An argument with its own line in the help.
+
+    Args:
+        described: That line.
+    """
+
+    section = ""
+
+    def __init__(self, *args: Any, described: str, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self._described = described
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str]:
+        """Return the argument's row in the help."""
+        return self.metavar or self.name or "", self._described
+
+
+def argument(name: str, described: str, *, metavar: str, **attributes: Any) -> Decorator:
+    """Return an argument decorator like click's.
+
+    Args:
+        name: The parameter of the command's function.
+        described: The line in the help.
+        metavar: Its name in usage and help.
+        attributes: Passed to click.
+    """
+    return click.argument(name, cls=DescribedArgument, described=described, metavar=metavar, **attributes)

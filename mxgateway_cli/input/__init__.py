@@ -1,0 +1,1 @@
+"""A command's input: tags, handles, values, files, conditions."""

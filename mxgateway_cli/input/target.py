@@ -1,0 +1,113 @@
+"""A command's target: handles of an open session, or a tag in a session of the command's own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME, ITEM_HANDLE, SERVER_HANDLE, SESSION_ID
+from mxgateway_cli.declaring.command import Call
+from mxgateway_cli.help.sections import option
+
+if TYPE_CHECKING:
+    from mxgateway import Session
+
+TARGET_ITEM: Final = option("--item", metavar="TAG", help="Without --session-id: the tag to add and use.")
+SERVER_OPTIONS: Final = (SESSION_ID, SERVER_HANDLE, CLIENT_NAME)
+ITEM_OPTIONS: Final = (SESSION_ID, SERVER_HANDLE, ITEM_HANDLE, TARGET_ITEM, CLIENT_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A session, a server handle in it, and an item handle under that; 0 if there is none."""
+
+    session: Session
+    server_handle: int = 0
+    item_handle: int = 0
+
+    def report(self, call: Call, operation: str, *, value: str, **fields: Any) -> None:
+        """Write the command's result.
+
+        Args:
+            call: The command's run.
+            operation: The command's name.
+            value: The key that the format ``value`` writes.
+            fields: The result's fields besides operation, session and handles.
+        """
+        document: dict[str, Any] = {"operation": operation, "sessionId": self.session.session_id}
+        if self.server_handle:
+            document["serverHandle"] = self.server_handle
+        if self.item_handle:
+            document["itemHandle"] = self.item_handle
+        call.output.document({**document, **fields, "correlationId": call.correlation_id}, value=value)
+
+
+@asynccontextmanager
+async def server_place(
+    call: Call, session_id: str | None, server_handle: int | None, client_name: str
+) -> AsyncIterator[Place]:
+    """Yield a server handle: the named one, or a new one in a session of the command's own.
+
+    Raises:
+        click.UsageError: A handle without its session, or a session without a handle.
+    """
+    check_pair(session_id, "--server-handle", server_handle)
+    async with call.session(session_id, name=client_name) as session:
+        yield Place(session, await session.register(client_name) if server_handle is None else server_handle)
+
+
+@asynccontextmanager
+async def item_place(
+    call: Call,
+    *,
+    session_id: str | None,
+    server_handle: int | None,
+    item_handle: int | None,
+    item: str | None,
+    client_name: str,
+    advised: bool = True,
+) -> AsyncIterator[Place]:
+    """Yield an item: the one named by its handles, or a tag that is added in a session of the command's own.
+
+    Args:
+        call: The command's run.
+        session_id: The open session; None for one of the command's own.
+        server_handle: A handle of the open session.
+        item_handle: A handle of the open session.
+        item: The tag to add in a session of the command's own.
+        client_name: The name to register with there.
+        advised: Whether the tag is advised as well.
+
+    Raises:
+        click.UsageError: The options do not name one item.
+    """
+    check_pair(session_id, "--server-handle", server_handle)
+    check_pair(session_id, "--item-handle", item_handle)
+    if session_id is not None and item is not None:
+        raise click.UsageError("--item cannot be used with --session-id: name an open session's item by its handles.")
+    if session_id is None and item is None:
+        raise click.UsageError("Name the item: --session-id with --server-handle and --item-handle, or --item TAG.")
+    async with server_place(call, session_id, server_handle, client_name) as place:
+        if item is None:
+            yield Place(place.session, place.server_handle, item_handle or 0)
+            return
+        handle = await place.session.add_item(place.server_handle, item)
+        if advised:
+            await place.session.advise(place.server_handle, handle)
+        yield Place(place.session, place.server_handle, handle)
+
+
+def check_pair(session_id: str | None, option_name: str, handle: int | None) -> None:
+    """Reject a handle without its session, and a session without a handle.
+
+    Raises:
+        click.UsageError: One is given without the other.
+    """
+    if session_id is None and handle is not None:
+        raise click.UsageError(f"{option_name} requires --session-id: a handle is valid only in its session.")
+    if session_id is not None and handle is None:
+        raise click.UsageError(f"--session-id requires {option_name}.")

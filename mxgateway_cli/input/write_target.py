@@ -1,0 +1,169 @@
+"""The target of a write, a tag or an item of an open session by its handles, and the value."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+import mxgateway
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME, ITEM_HANDLE, SERVER_HANDLE, VALUE_TEXT
+from mxgateway_cli.declaring.command import Call
+from mxgateway_cli.help.arguments import argument
+from mxgateway_cli.help.sections import Decorator, option
+from mxgateway_cli.input.tag_globs import is_glob
+from mxgateway_cli.input.target import Place
+from mxgateway_cli.input.typed_text import own_type, read_one
+
+if TYPE_CHECKING:
+    from mxgateway import Session
+    from mxgateway.proto import MxValue
+
+_CLEANUP_SECONDS: Final = 5.0
+
+WRITE_TARGET: Final[tuple[Decorator, ...]] = (
+    argument(
+        "tag", "The tag to write, Object.Attribute; Attribute[] is a whole array.", metavar="[TAG]", required=False
+    ),
+    option("--item", metavar="TAG", help="The same as TAG."),
+    option("--session-id", metavar="ID", help="Use this open session.  [default: a new session, closed at the end]"),
+    SERVER_HANDLE,
+    ITEM_HANDLE,
+    CLIENT_NAME,
+)
+"""`WriteTarget.take` turns these options into a `WriteTarget`."""
+WRITE_TYPE: Final = option(
+    "--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE",
+    help=f"Type of the value: {', '.join(name for name in mxgateway.VALUE_TYPES if '[' not in name)}; int32[] etc. are "
+    "arrays.  [default: the tag's own type, for which the tag is read]",
+)  # fmt: skip
+WRITE_VALUE: Final[tuple[Decorator, ...]] = (WRITE_TYPE, VALUE_TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteTarget:
+    """A tag, or an item of an open session."""
+
+    tag: str | None
+    """None if the item is named by its handles."""
+    session_id: str | None
+    server_handle: int | None
+    item_handle: int | None
+    client_name: str
+
+    @classmethod
+    def take(cls, params: dict[str, Any], *, patterns: bool = False) -> WriteTarget:
+        """Return the target that the options name.
+
+        Args:
+            params: The command's parameters.
+            patterns: Whether the tag may be a pattern.
+
+        Raises:
+            click.UsageError: They do not name exactly one item.
+        """
+        tag, item = params.pop("tag"), params.pop("item")
+        if tag is not None and item is not None:
+            raise click.UsageError("TAG and --item mean the same: give one of them.")
+        target = cls(tag if item is None else item, **params)
+        target._check()
+        if not patterns and target.tag is not None and is_glob(target.tag):
+            raise click.UsageError(
+                f"This command takes one tag, and {target.tag!r:.80} is a pattern; read, watch and write take patterns."
+            )
+        return target
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether the tag is a pattern."""
+        return self.tag is not None and is_glob(self.tag)
+
+    def _check(self) -> None:
+        by_handles = self.server_handle is not None or self.item_handle is not None
+        if self.tag is None and not by_handles:
+            raise click.UsageError("Name the item: TAG, or --session-id with --server-handle and --item-handle.")
+        if self.tag is not None and by_handles:
+            raise click.UsageError("Name the item by TAG or by its handles, not both.")
+        if by_handles and self.session_id is None:
+            raise click.UsageError("Handles require --session-id: a handle is valid only in its session.")
+        if by_handles and (self.server_handle is None or self.item_handle is None):
+            raise click.UsageError("An item of an open session needs both --server-handle and --item-handle.")
+
+    def check_readable(self, value_type: str | None, *, reads: str = "") -> None:
+        """Reject an item named by its handles if the command must read the tag.
+
+        Args:
+            value_type: The value of ``--type``.
+            reads: Another given option that reads the tag, if any.
+
+        Raises:
+            click.UsageError: The tag's name is needed.
+        """
+        if self.tag is None and (reads or value_type is None):
+            why = f"{reads} reads the tag" if reads else "Without --type the tag is read for its type"
+            raise click.UsageError(f"{why}, which needs its name: give TAG instead of handles.")
+
+    def check_confirmable(self, confirm: bool) -> None:
+        """Reject ``--confirm`` for an item named by its handles: others may write the same item at the same time.
+
+        Raises:
+            click.UsageError: The item is not the command's own.
+        """
+        if confirm and self.tag is None:
+            raise click.UsageError("--confirm requires TAG: others may write to the item with these handles.")
+
+    def session(self, call: Call) -> AbstractAsyncContextManager[Session]:
+        """Return a context manager for the open session, or for one of the command's own."""
+        return call.session(self.session_id, name=self.client_name)
+
+    @asynccontextmanager
+    async def place(self, session: Session) -> AsyncIterator[Place]:
+        """Yield the item; a tag is added and advised first. In an open session this is cleaned up afterwards."""
+        if self.tag is None:
+            yield Place(session, self.server_handle or 0, self.item_handle or 0)
+            return
+        async with AsyncExitStack() as steps:
+            server = await session.register(self.client_name)
+            if self.session_id is not None:
+                from mxgateway_cli.running.waiting import cleanup
+
+                unregistering = cleanup(lambda: session.unregister(server, timeout=_CLEANUP_SECONDS))
+                await steps.enter_async_context(unregistering)
+            item = await session.add_item(server, self.tag)
+            await session.advise(server, item)
+            yield Place(session, server, item)
+
+
+@dataclass(frozen=True, slots=True)
+class NewValue:
+    """The value to write; its type comes from the command line or from the tag."""
+
+    text: str
+    message: MxValue | None
+    """None if the type comes from the tag."""
+
+    @classmethod
+    def parse(cls, target: WriteTarget, value_type: str | None, text: str) -> NewValue:
+        """Parse the text if the type is known, before anything is sent.
+
+        Raises:
+            click.UsageError: The type is unknown and cannot be read from a tag.
+            MxGatewayInvalidRequestError: The text is not a value of the type.
+        """
+        target.check_readable(value_type)
+        return cls(text, mxgateway.parse_mx_value(value_type, text) if value_type is not None else None)
+
+    async def for_tag(self, session: Session, tag: str | None) -> MxValue:
+        """Return the message to write.
+
+        Raises:
+            CommandFailure: The tag cannot be read for its type.
+            MxGatewayInvalidRequestError: The text is not a value of that type.
+        """
+        if self.message is not None:
+            return self.message
+        read = await read_one(session, tag or "")
+        return own_type(read).message(self.text)

@@ -1,0 +1,1 @@
+"""The work of single commands between input and output."""

@@ -1,0 +1,250 @@
+"""The measurements of `bench-read-bulk` and `bench-stream-events`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import mxgateway
+from mxgateway_cli.operations.latencies import Latencies
+from mxgateway_cli.running.waiting import cleanup
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+
+if TYPE_CHECKING:
+    from mxgateway import EventStream, GatewayClient, Session
+    from mxgateway.proto import BulkReadResult
+
+_CLEANUP_SECONDS: Final = 5.0
+_FAILURE_PAUSE: Final = 0.1
+"""Seconds to pause after a failed call: one that fails at once would be repeated thousands of times a second."""
+
+
+async def subscribe(session: Session, client_name: str, tags: list[str], warn: Callable[[str], None]) -> list[int]:
+    """Register and subscribe to tags.
+
+    Returns:
+        The server handle, followed by the item handles.
+
+    Raises:
+        CommandFailure: None of the tags could be subscribed to.
+    """
+    server = await session.register(client_name)
+    results = await session.subscribe_bulk(server, tags)
+    # A tag may be listed twice, but its item is unsubscribed only once.
+    handles = list(dict.fromkeys(result.item_handle for result in results if result.was_successful))
+    failed = [result for result in results if not result.was_successful]
+    if failed:
+        reason = f"{failed[0].tag_address}: {failed[0].error_message}"
+        message = f"{len(failed)} of {len(tags)} tags could not be subscribed to, the first: {reason}"
+        if not handles:
+            raise CommandFailure(message, code=ExitCode.MXACCESS_REFUSED)
+        warn(message)
+    return [server, *handles]
+
+
+class ReadBenchmark:
+    """Consecutive calls of read_bulk.
+
+    Args:
+        tags: The tags of one call.
+        timeout_ms: How long the gateway waits for a first value.
+    """
+
+    def __init__(self, tags: list[str], timeout_ms: int) -> None:
+        self.latencies = Latencies()
+        self.successful = 0
+        self.failed = 0
+        self.results = 0
+        self.cached = 0
+        self.seconds = 0.0
+        self.last_error: mxgateway.MxGatewayError | None = None
+        self._tags = tags
+        self._timeout_ms = timeout_ms
+
+    @asynccontextmanager
+    async def prepared(self, session: Session, client_name: str, warn: Callable[[str], None]) -> AsyncIterator[int]:
+        """Yield a server handle under which the tags are subscribed while the block runs."""
+        async with _discarded_events(session):
+            server, *items = await subscribe(session, client_name, self._tags, warn)
+            async with cleanup(lambda: session.unsubscribe_bulk(server, items, timeout=_CLEANUP_SECONDS)):
+                yield server
+
+    async def warm_up(self, session: Session, server: int, seconds: float) -> None:
+        """Read for `seconds` without counting."""
+        ends = time.perf_counter() + seconds
+        while time.perf_counter() < ends:
+            await self._read(session, server)
+
+    async def run(self, session: Session, server: int, seconds: float) -> None:
+        """Read for `seconds` and count."""
+        began = started = time.perf_counter()
+        while started < began + seconds:
+            found = await self._read(session, server)
+            ended = time.perf_counter()
+            self.latencies.add((ended - started) * 1000)
+            self._count(found)
+            if found is None:
+                await asyncio.sleep(_FAILURE_PAUSE)
+            started = time.perf_counter()
+        self.seconds = started - began
+
+    async def _read(self, session: Session, server: int) -> list[BulkReadResult] | None:
+        try:
+            return await session.read_bulk(server, self._tags, timeout_ms=self._timeout_ms)
+        except mxgateway.MxGatewayError as error:
+            self.last_error = error
+            return None
+
+    def _count(self, found: list[BulkReadResult] | None) -> None:
+        if found is None:
+            self.failed += 1
+            return
+        self.successful += 1
+        self.results += len(found)
+        self.cached += sum(result.was_cached for result in found)
+
+    def report(self) -> dict[str, Any]:
+        """Return the result."""
+        calls = self.successful + self.failed
+        return {
+            "language": "python",
+            "durationMs": round(self.seconds * 1000),
+            "totalCalls": calls,
+            "successfulCalls": self.successful,
+            "failedCalls": self.failed,
+            "totalReadResults": self.results,
+            "cachedReadResults": self.cached,
+            "callsPerSecond": round(calls / self.seconds, 3) if self.seconds else 0.0,
+            "latencyMs": self.latencies.summary(),
+        }
+
+    def check(self) -> None:
+        """Raise if calls failed.
+
+        Raises:
+            MxGatewayError: All calls failed; the error of the last one.
+            CommandFailure: Some calls failed.
+        """
+        if self.last_error is None or not self.failed:
+            return
+        if not self.successful:
+            raise self.last_error
+        calls = self.successful + self.failed
+        message = f"{self.failed} of {calls} calls failed, the last: {self.last_error.message}"
+        raise CommandFailure(message, code=ExitCode.PARTLY_FAILED)
+
+
+@asynccontextmanager
+async def _discarded_events(session: Session) -> AsyncIterator[None]:
+    """Read and discard the session's events while the block runs: a full queue at the gateway faults the session."""
+
+    async def discard() -> None:
+        # A key that may not read events can still measure.
+        with suppress(mxgateway.MxGatewayError):
+            async with session.stream_events() as events:
+                async for _ in events:
+                    pass
+
+    async with _in_background(discard()):
+        yield
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+class EventBenchmark:
+    """Counts the events of sessions that subscribe to the same tags.
+
+    Args:
+        tags: The tags of each session.
+    """
+
+    def __init__(self, tags: list[str]) -> None:
+        self.latencies = Latencies()
+        self.events = 0
+        self.gaps = 0
+        self.seconds = 0.0
+        self.sessions = 0
+        self._tags = tags
+        self._counting = False
+
+    async def run(
+        self,
+        client: GatewayClient,
+        *,
+        sessions: int,
+        stagger: float,
+        seconds: float,
+        client_name: str,
+        warn: Callable[[str], None],
+    ) -> None:
+        """Open the sessions one by one, then count for `seconds`.
+
+        Args:
+            client: The client.
+            sessions: Number of sessions.
+            stagger: Seconds between two sessions: the gateway starts one worker at a time.
+            seconds: How long to count once all sessions are open.
+            client_name: The sessions' name.
+            warn: Called with problems that do not stop the run.
+        """
+        async with AsyncExitStack() as stack:
+            readers: list[asyncio.Task[None]] = []
+            for number in range(sessions):
+                if number:
+                    await asyncio.sleep(stagger)
+                session = await stack.enter_async_context(client.open_session(client_session_name=client_name))
+                events = await stack.enter_async_context(session.stream_events())
+                readers.append(await stack.enter_async_context(_in_background(self._follow(events))))
+                await subscribe(session, client_name, self._tags, warn)
+                self.sessions += 1
+            await self._count_for(seconds, readers)
+
+    async def _count_for(self, seconds: float, readers: list[asyncio.Task[None]]) -> None:
+        began = time.perf_counter()
+        self._counting = True
+        ended, _ = await asyncio.wait(readers, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        self._counting = False
+        self.seconds = time.perf_counter() - began
+        for reader in ended:
+            reader.result()
+
+    async def _follow(self, events: EventStream) -> None:
+        last = 0
+        async for event in events:
+            if event.replay_gap is not None:
+                self.gaps += 1
+                last = 0
+                continue
+            if last and event.worker_sequence != last + 1:
+                self.gaps += 1
+            last = event.worker_sequence
+            if not self._counting:
+                continue
+            self.events += 1
+            sent = event.worker_timestamp
+            if isinstance(sent, mxgateway.Timestamp):
+                self.latencies.add((time.time() - sent.timestamp()) * 1000)
+
+    def report(self) -> dict[str, Any]:
+        """Return the result."""
+        return {
+            "language": "python",
+            "durationMs": round(self.seconds * 1000),
+            "sessionCount": self.sessions,
+            "bulkSize": len(self._tags),
+            "totalEvents": self.events,
+            "eventsPerSecond": round(self.events / self.seconds, 3) if self.seconds else 0.0,
+            "latencyMs": self.latencies.summary(),
+            "gaps": self.gaps,
+        }

@@ -1,0 +1,1 @@
+"""Writes results: alarms, events, tags, deployments, objects."""

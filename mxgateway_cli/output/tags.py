@@ -1,0 +1,144 @@
+"""Formats tags and their values as JSON fields and as table cells."""
+
+from __future__ import annotations
+
+import base64
+import math
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import mxgateway
+from mxgateway_cli.input.typed_text import shown_value
+from mxgateway_cli.terminal.text import clean, hidden, value_text
+
+if TYPE_CHECKING:
+    from mxgateway import MxValueOutput, TagValue
+    from mxgateway.proto import MxDataType, MxEvent
+
+WIDEST: Final = 60
+"""Longer values are truncated in a table; the other formats show them in full."""
+
+_MAX_CHARS_PER_COLUMN: Final = 8
+"""Scripts put up to five combining marks on a letter."""
+_INT32: Final = 2**31
+
+
+def json_value(value: MxValueOutput) -> Any:
+    """Return a value in protobuf JSON.
+
+    Integers beyond 32 bits are strings, because many JSON parsers would round them; so are NaN and the infinities.
+    Times are RFC 3339 with full precision, bytes are base64.
+    """
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return value if -_INT32 <= value < _INT32 else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else "NaN" if math.isnan(value) else f"{'-' * (value < 0)}Infinity"
+    if isinstance(value, list):
+        return [json_value(entry) for entry in value]
+    return _json_object(value)
+
+
+def _json_object(value: datetime | bytes | mxgateway.UnconvertedValue) -> Any:
+    if isinstance(value, datetime):
+        return mxgateway.Timestamp.from_datetime(value).rfc3339()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    return {
+        "rawDataType": value.raw_data_type,
+        "variantType": value.variant_type,
+        "rawDiagnostic": value.raw_diagnostic,
+        "rawValue": json_value(value.raw_value),
+    }
+
+
+def json_data_type(data_type: MxDataType) -> str | int:
+    """Return the full enum name of a data type; the number if this contract does not know it."""
+    name: str | None = getattr(data_type, "name", None)
+    return f"MX_DATA_TYPE_{name}" if name else int(data_type)
+
+
+def json_time(moment: mxgateway.Timestamp | None) -> str | None:
+    """Return a time as RFC 3339 with full precision; None for None."""
+    return moment.rfc3339() if moment is not None else None
+
+
+def tag_fields(read: TagValue) -> dict[str, Any]:
+    """Return the result of reading one tag as a JSON object."""
+    return {
+        "tag": read.tag,
+        "ok": read.ok,
+        "value": json_value(shown_value(read.value, read.data_type)),
+        "dataType": json_data_type(read.data_type),
+        "quality": read.quality,
+        "qualityText": mxgateway.status.explain_quality(read.quality),
+        "sourceTimestamp": json_time(read.source_time),
+        "wasCached": read.was_cached,
+        "error": read.error,
+        "statuses": [mxgateway.to_json_dict(status) for status in read.statuses],
+    }
+
+
+def event_time(event: MxEvent) -> mxgateway.Timestamp | None:
+    """Return an event's source timestamp; None if it has none."""
+    moment = event.source_timestamp  # an unset one is the epoch as a plain datetime
+    return moment if isinstance(moment, mxgateway.Timestamp) else None
+
+
+def event_error(event: MxEvent) -> str:
+    """Return the failures that MXAccess reports for an event's tag, in words; empty if there are none."""
+    return ", ".join(map(mxgateway.status.explain_status, mxgateway.status.failures(event.statuses)))
+
+
+# -- cells
+
+
+def value_cell(value: MxValueOutput) -> str:
+    """Return a value for a table cell, truncated if it is too long."""
+    return cut(value_text(value), WIDEST)
+
+
+def cut(text: str, width: int) -> str:
+    """Return `text` cleaned and truncated to `width` terminal columns; its number of characters is limited as well."""
+    text, most = hidden(text), _MAX_CHARS_PER_COLUMN * max(1, width)
+    shown, is_whole = clean(text[:most]), len(text) <= most
+    if is_whole and display_width(shown) <= width:
+        return shown
+    if shown.isascii():
+        return f"{shown[: max(0, width - 1)]}…"
+    kept, used = [], 1
+    for char in shown:
+        used += display_width(char)
+        if used > width:
+            break
+        kept.append(char)
+    return "".join(kept) + "…"
+
+
+def cut_start(text: str, width: int) -> str:
+    """Return `text` like `cut`, but truncated at the start: tags differ most at their end."""
+    return cut(clean(hidden(text)[-_MAX_CHARS_PER_COLUMN * max(1, width) - 1 :])[::-1], width)[::-1]
+
+
+def pad(text: str, width: int) -> str:
+    """Return `text` padded to `width` terminal columns."""
+    return text + " " * (width - display_width(text))
+
+
+def display_width(text: str) -> int:
+    """Return the terminal columns of a text: two for a wide East Asian character, none for a combining one."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return rows whose cells are cleaned and padded to the width of their column."""
+    cleaned = [[clean(cell) for cell in row] for row in rows]
+    widths = [max(map(display_width, column)) for column in zip(*cleaned, strict=True)]
+    return [[pad(cell, width) for cell, width in zip(row, widths, strict=True)] for row in cleaned]

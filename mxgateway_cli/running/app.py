@@ -1,0 +1,113 @@
+"""The state of one `mxgw-py` invocation: its output, its diagnostics, its secrets."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import mxgateway
+from mxgateway_cli.terminal.stdout import Output
+from mxgateway_cli.terminal.text import json_text, pass_through, shown
+
+if TYPE_CHECKING:
+    from mxgateway import Secret
+    from mxgateway_cli.running.hosting import Colour, Host, Invocation
+    from mxgateway_cli.terminal.failures import Failure
+    from mxgateway_cli.terminal.stdout import OutputFormat
+
+_RED: Final = "\x1b[31m"
+_YELLOW: Final = "\x1b[33m"
+_CYAN: Final = "\x1b[36m"
+_RESET: Final = "\x1b[0m"
+_JSON_FORMS: Final = frozenset({"json", "jsonl"})
+_JSON_WORDS: Final = frozenset({"--json", "-ojson", "-ojsonl", "--output=json", "--output=jsonl"})
+
+
+class App:
+    """One invocation: its output format, its diagnostics on stderr, its secrets.
+
+    Args:
+        arguments: The command line. It is searched for the JSON options at once, because a command line that cannot be
+            parsed is reported as JSON, too.
+        host: The batch that runs the command; None outside a batch.
+    """
+
+    def __init__(self, arguments: Sequence[str] = (), *, host: Host | None = None) -> None:
+        outer: Invocation | None = host.app if host is not None else None
+        self.host = host
+        self.form: OutputFormat = outer.output.form if outer is not None else "table"
+        """The format of results unless the command line sets one."""
+        self.output: Output = Output("json" if _asks_for_json(arguments) else self.form)
+        self.colour: Colour = outer.colour if outer is not None else "auto"
+        self.verbose: bool = outer.verbose if outer is not None else False
+        self.gate = mxgateway.Gate(behind=outer.gate if outer is not None else None)
+        """Redacts keys and passwords in all output; those of a batch line are forgotten after the line."""
+        pass_through(self.gate)
+
+    def keep_secret(self, secret: Secret) -> None:
+        """Redact a key or password in all output from now on."""
+        self.gate.add(secret)
+
+    def fail(self, failure: Failure) -> None:
+        """Report a failure: one JSON object, or one line and a hint."""
+        if self.output.form in _JSON_FORMS:
+            self._write(json_text({"error": failure.to_json()}))
+            return
+        self._write(f"{self._paint('error:', _RED)} {shown(failure.message)}")
+        if failure.hint:
+            self._write(f"{self._paint('hint:', _CYAN)} {shown(failure.hint)}")
+
+    def warn(self, text: str) -> None:
+        """Report a problem that does not stop the command."""
+        if self.output.form in _JSON_FORMS:
+            self._write(json_text({"warning": {"message": shown(text)}}))
+        else:
+            self._write(f"{self._paint('warning:', _YELLOW)} {shown(text)}")
+
+    def announce(self, lines: Sequence[str]) -> None:
+        """Write generated text to stderr without redaction, such as the simulator's public key."""
+        with suppress(OSError, ValueError):
+            sys.stderr.write("\n".join(lines) + "\n")
+            sys.stderr.flush()
+
+    def trace(self, error: BaseException) -> None:
+        """Write the traceback of `error` if MXGATEWAY_DEBUG is set."""
+        if self._traces():
+            import traceback
+
+            text = self.gate.hide("".join(traceback.format_exception(error)).rstrip())
+            for line in text.split("\n"):
+                self._write(shown(line))
+
+    def note(self, text: str) -> None:
+        """Write one line of debug output."""
+        self._write(shown(text))
+
+    @staticmethod
+    def _traces() -> bool:
+        return os.environ.get("MXGATEWAY_DEBUG", "") not in ("", "0")
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # stderr is closed
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+
+    def _paint(self, word: str, colour: str) -> str:
+        return f"{colour}{word}{_RESET}" if self._coloured() else word
+
+    def _coloured(self) -> bool:
+        if self.colour != "auto":
+            return self.colour == "always"
+        return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and sys.stderr.isatty()
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    for previous, argument in zip(("", *arguments), arguments, strict=False):
+        if argument == "--":
+            return False
+        if argument in _JSON_WORDS or (previous in ("-o", "--output") and argument in _JSON_FORMS):
+            return True
+    return False

@@ -1,0 +1,1 @@
+"""Output to stdout and stderr: safe text, writing, failures, progress bars."""

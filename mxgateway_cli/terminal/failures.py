@@ -1,0 +1,160 @@
+"""Turns a failure into an exit code, and into one line for people or one JSON object for programs."""
+
+from __future__ import annotations
+
+import enum
+import signal
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import click
+
+import mxgateway
+from mxgateway_cli.terminal.text import shown
+
+
+class ExitCode(enum.IntEnum):
+    """The exit codes other than those for gRPC statuses and signals."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    TIMED_OUT = 20
+    PARTLY_FAILED = 21
+    MXACCESS_REFUSED = 22
+
+
+GRPC_STATUS_BASE: Final = 64
+"""The exit code of a failed RPC is this plus its gRPC status."""
+SIGNAL_BASE: Final = 128
+"""The exit code after a signal is this plus its number, as shells report it."""
+
+
+class CommandFailure(Exception):
+    """A command's own failure, not the library's.
+
+    Args:
+        message: What failed, one line.
+        code: The exit code.
+        hint: What to do about it.
+    """
+
+    def __init__(self, message: str, *, code: ExitCode = ExitCode.FAILED, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.hint = hint
+
+
+class Interrupted(Exception):
+    """A signal ended the command, which has cleaned up.
+
+    Args:
+        signal_number: The signal's number.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"interrupted by signal {signal_number}")
+        self.signal_number = signal_number
+
+
+class TimedOut(CommandFailure):
+    """The timeout expired, or the stream ended, before everything that was asked for had arrived."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, code=ExitCode.TIMED_OUT, hint=hint)
+
+
+class Failure(NamedTuple):
+    """A failure, ready to be reported."""
+
+    code: int
+    type: str
+    message: str
+    hint: str = ""
+    grpc_status: str | None = None
+    phase: str | None = None
+    endpoint: str | None = None
+    retryable: bool = False
+    hresult: int | None = None
+    statuses: Sequence[dict[str, Any]] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that is written under ``error`` on stderr."""
+        text = f"{self.message.removesuffix('.')}; {self.hint}" if self.hint else self.message
+        return {
+            "type": self.type,
+            "message": shown(text),
+            "grpcStatus": self.grpc_status,
+            "phase": self.phase,
+            "endpoint": self.endpoint,
+            "retryable": self.retryable,
+            "hresult": self.hresult,
+            "statuses": list(self.statuses),
+        }
+
+
+def describe(error: BaseException) -> Failure:
+    """Return the failure to report for `error`; an unknown exception is reported as a bug."""
+    if isinstance(error, click.UsageError):
+        return _usage(error)
+    if isinstance(error, click.ClickException):
+        return Failure(code=error.exit_code, type="Error", message=_one_line(error.format_message()))
+    if isinstance(error, CommandFailure):
+        return Failure(code=error.code, type=type(error).__name__, message=error.message, hint=error.hint)
+    if isinstance(error, mxgateway.MxGatewayError):
+        return _gateway(error)
+    if isinstance(error, OSError):
+        return Failure(code=ExitCode.FAILED, type=type(error).__name__, message=_one_line(str(error)))
+    return Failure(
+        code=ExitCode.FAILED,
+        type=type(error).__name__,
+        message=f"internal error: {type(error).__name__}: {_one_line(str(error))}".removesuffix(": "),
+        hint="this is a bug in mxgw-py; MXGATEWAY_DEBUG=1 shows the traceback",
+    )
+
+
+def signal_code(error: BaseException) -> int | None:
+    """Return the exit code if a signal ended the command, None for any other failure."""
+    if isinstance(error, Interrupted):
+        return SIGNAL_BASE + error.signal_number
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return SIGNAL_BASE + signal.SIGINT
+    return None
+
+
+def _usage(error: click.UsageError) -> Failure:
+    hint = ""
+    if error.ctx is not None:
+        hint = f"see '{error.ctx.command_path} --help'"
+    message = _one_line(error.format_message())
+    return Failure(code=ExitCode.USAGE, type="UsageError", message=message, hint=hint, phase="request")
+
+
+def _gateway(error: mxgateway.MxGatewayError) -> Failure:
+    hresult: int | None = None
+    statuses: tuple[Any, ...] = ()
+    if isinstance(error, mxgateway.MxAccessError):
+        code: int = ExitCode.MXACCESS_REFUSED
+        hresult, statuses = error.hresult, error.statuses
+    elif error.grpc_status is not None:
+        code = GRPC_STATUS_BASE + error.grpc_status
+    else:
+        refused_here = isinstance(error, mxgateway.MxGatewayInvalidRequestError)
+        code = ExitCode.USAGE if refused_here else ExitCode.FAILED
+    return Failure(
+        code=code,
+        type=type(error).__name__,
+        message=error.message,
+        hint=error.hint,
+        grpc_status=error.grpc_status.name if error.grpc_status is not None else None,
+        phase=error.phase or None,
+        endpoint=error.endpoint or None,
+        retryable=error.retryable,
+        hresult=hresult,
+        statuses=[mxgateway.to_json_dict(status) for status in statuses],
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

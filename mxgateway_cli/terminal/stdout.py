@@ -1,0 +1,166 @@
+"""The only module that writes to stdout, which carries a command's result and nothing else."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, Literal, TextIO
+
+from mxgateway_cli.terminal.text import clean, json_text
+
+OutputFormat = Literal["table", "json", "jsonl", "value"]
+FORMATS: Final[tuple[OutputFormat, ...]] = ("table", "json", "jsonl", "value")
+
+
+class ClosedPipe(Exception):
+    """The reader of stdout has closed the pipe: the command ends quietly."""
+
+
+class Output:
+    """Writes results in the chosen format.
+
+    Args:
+        form: The format.
+    """
+
+    end_marker: str = ""
+    """In a batch, the line that ends this command's output.
+
+    No other line equals it. Output that is not a stream is flushed together with it.
+    """
+
+    def __init__(self, form: OutputFormat = "table") -> None:
+        self.form: OutputFormat = form
+
+    def document(self, fields: Mapping[str, Any], *, value: str) -> None:
+        """Write a command's only result.
+
+        Args:
+            fields: The JSON object; the order of its keys is kept.
+            value: The key of the field that the format ``value`` writes.
+        """
+        if self.form == "json":
+            self.text(json_text(fields, indent=2))
+        elif self.form == "jsonl":
+            self.text(json_text(fields))
+        elif self.form == "value":
+            self.text(plain(fields[value]))
+        else:
+            self.pairs(fields)
+
+    def record(self, fields: Mapping[str, Any], columns: Sequence[str], *, value: str) -> None:
+        """Write one line of a stream.
+
+        Args:
+            fields: The record as a JSON object (formats ``json`` and ``jsonl``).
+            columns: The padded cells of a table row.
+            value: The text that the format ``value`` writes.
+        """
+        if self.form in ("json", "jsonl"):
+            write_line(json_text(fields))
+        elif self.form == "value":
+            write_line(self._escape_marker(clean(value)))
+        else:
+            self.row(columns)
+
+    def row(self, columns: Sequence[str]) -> None:
+        """Write one table row; its cells are already padded."""
+        write_line(self._escape_marker("  ".join(clean(column) for column in columns).rstrip()))
+
+    def text(self, text: str) -> None:
+        """Write text that this program has generated, without cleaning it."""
+        write_line(self._escape_marker(text), flush=not self.end_marker)
+
+    def pairs(self, fields: Mapping[str, Any]) -> None:
+        """Write the flat fields of an object as two columns; nested fields appear only in JSON."""
+        shown = {key: plain(field) for key, field in fields.items() if not _is_nested(field)}
+        width = max(map(len, shown), default=0)
+        for key, text in shown.items():
+            self.text(f"{key:<{width}}  {text}".rstrip())
+
+    def _escape_marker(self, line: str) -> str:
+        """Return `line`; one that equals the end marker gets an escape for its first character."""
+        if self.end_marker and line.strip() == self.end_marker:
+            return line.replace("_", r"\x5f", 1)
+        return line
+
+
+def plain(field: Any) -> str:
+    """Return a JSON field as one readable line."""
+    if field is None:
+        return ""
+    if isinstance(field, bool):
+        return "true" if field else "false"
+    if isinstance(field, list) and all(isinstance(entry, str) for entry in field):
+        return clean(", ".join(field))
+    return json_text(field) if isinstance(field, list | Mapping) else clean(str(field))
+
+
+def _is_nested(field: Any) -> bool:
+    return isinstance(field, Mapping) or (isinstance(field, list) and not (field and isinstance(field[0], str)))
+
+
+def prepare_streams() -> None:
+    """Open the null device where stdin, stdout or stderr is closed; make stdout and stderr carry UTF-8 with bare line feeds.
+
+    A supervisor may start a program without them. Their numbers must not be given to a socket, into which something would
+    write later. A character that a stream cannot carry never ends a command.
+    """
+    sys.stdin = sys.stdin or _null_device(0, "r")
+    sys.stdout = sys.stdout or _null_device(1, "w")
+    sys.stderr = sys.stderr or _null_device(2, "w")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            if stream.isatty():
+                stream.reconfigure(errors="backslashreplace")
+            else:
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def _null_device(number: int, mode: Literal["r", "w"]) -> TextIO:
+    """Return the null device, opened under a standard stream's number when that is free."""
+    try:
+        os.fstat(number)
+    except OSError:
+        opened = os.open(os.devnull, os.O_RDWR)
+        if opened != number:
+            os.dup2(opened, number)
+            os.close(opened)
+        return open(number, mode, encoding="utf-8", closefd=False)
+    return open(os.devnull, mode, encoding="utf-8")  # Windows has no console, but the number is taken
+
+
+def write_line(text: str, *, flush: bool = True) -> None:
+    """Write one line.
+
+    Args:
+        text: The line, without its line feed.
+        flush: False leaves the line in the buffer until the next flush.
+
+    Raises:
+        ClosedPipe: The reader of stdout has closed the pipe.
+    """
+    try:
+        sys.stdout.write(text + "\n")
+        if flush:
+            sys.stdout.flush()
+    except OSError as error:
+        if is_closed_pipe(error):
+            raise ClosedPipe from None
+        raise
+
+
+def is_closed_pipe(error: OSError) -> bool:
+    """Return whether a write failed because the reader closed the pipe (on Windows: EINVAL)."""
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
+
+
+def discard_stdout() -> None:
+    """Redirect stdout to the null device, so that the interpreter's final flush does not fail on the closed pipe."""
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
