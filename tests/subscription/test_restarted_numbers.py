@@ -46,7 +46,7 @@ async def test_numbers_that_begin_anew_are_a_gap_of_unknown_size_and_values_and_
         before = begin_anew(world, at)
         if cut:
             await world.blip()
-            await until(lambda: is_connected(consumer.subscription))
+            await until(lambda: world.there.events.is_attached and is_connected(consumer.subscription))
         publish(world.gateway, TAGS * (RESTART // 2), 3)
         await until(lambda: consumer.values == dict.fromkeys(TAGS, 3), patience=5)
         publish(world.gateway, TAGS, 4)
@@ -67,7 +67,7 @@ async def test_who_comes_after_the_numbers_have_begun_anew_is_not_blind(world: S
         publish(world.gateway, [TAG] * 100, 2)
         await until(lambda: consumer.values == {TAG: 2})
         await world.blip()  # the next stream begins where that one has stopped
-        await until(lambda: is_connected(consumer.subscription))
+        await until(lambda: world.there.events.is_attached and is_connected(consumer.subscription))
         begin_anew(world)
         publish(world.gateway, [TAG] * 10, 3)
         await until(lambda: consumer.values == {TAG: 3})
