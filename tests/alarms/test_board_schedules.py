@@ -108,6 +108,7 @@ STEPS: Final = (*OFTEN, *OFTEN, *SELDOM)
 async def play(schedule: Sequence[Step], *, limit: int = 10_000) -> Replay:
     """Play a schedule, and return what the consumer was given."""
     async with (
+        asyncio.timeout(60),
         SimulatedGateway(plant=alarm_plant()) as gateway,
         FaultProxy(gateway.port) as proxy,
         connect(gateway, endpoint=proxy.endpoint) as client,

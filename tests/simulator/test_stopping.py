@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 
 import pytest
+from grpclib.protocol import Stream
 
-from mxgateway.simulator import SimulatedGateway
+from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from mxgateway.simulator.server.http2 import ReceivedHeaders
+from mxgateway.simulator.server.listener import Listener
+from tests.peers.certificates import self_signed
 
 
 @pytest.mark.parametrize("turns", range(8))
@@ -27,3 +32,29 @@ async def test_a_connection_that_is_accepted_in_the_step_in_which_the_gateway_st
                 except ConnectionError:
                     pass
         await gateway.start()
+
+
+async def serve(stream: Stream, headers: ReceivedHeaders, peer: str) -> None:
+    raise AssertionError("a gateway that has stopped is asked")
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["in plaintext", "with TLS"])
+async def test_a_connection_that_the_loop_makes_after_the_gateway_has_stopped_is_cut(
+    secure: bool,
+) -> None:
+    """As uvloop does where it had accepted the connection before."""
+    loop = asyncio.get_running_loop()
+    context = self_signed("localhost").context() if secure else None
+    listener = Listener(serve, SimulatorOptions(), context)
+    await listener.start("127.0.0.1", 0)
+    late = await loop.create_server(listener._accept, "127.0.0.1", 0)
+    await listener.stop()
+    with socket.create_connection(late.sockets[0].getsockname(), timeout=10) as client:
+        client.setblocking(False)
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionError):
+                while await loop.sock_recv(client, 4096):
+                    pass
+    late.close()
+    await late.wait_closed()
+    assert not listener.connections

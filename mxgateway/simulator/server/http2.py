@@ -67,16 +67,23 @@ class ServeStream(Protocol):
         """Read the request from `stream` and answer it; raises nothing."""
 
 
+class OpenConnections(set["Connection"]):
+    """The connections of a listener while they are open."""
+
+    are_refused = False
+    """True once the listener has stopped: a connection that it had accepted by then ends as soon as it is made."""
+
+
 class Connection(H2Protocol):
     """One client connection.
 
     Args:
         serve: Answers each request, in its own task.
         options: Limits and times.
-        open_connections: The set that contains the connection while it is open.
+        open_connections: Contains the connection while it is open.
     """
 
-    def __init__(self, serve: ServeStream, options: SimulatorOptions, open_connections: set[Connection]) -> None:
+    def __init__(self, serve: ServeStream, options: SimulatorOptions, open_connections: OpenConnections) -> None:
         configuration = Configuration(
             _keepalive_time=None,
             http2_connection_window_size=options.connection_window,
@@ -117,6 +124,8 @@ class Connection(H2Protocol):
         self.connection.flush()
         self.processor = _Events(self.handler, self.connection)
         self.start_idle_timer()
+        if self.is_refused:
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         """Handle received bytes; a peer that violates the protocol loses its connection and nothing else."""
@@ -140,6 +149,11 @@ class Connection(H2Protocol):
             self._idle.cancel()
         super().connection_lost(exc)
         self._requests.when_done(self._finish)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the listener has stopped, so that a connection which begins now must end."""
+        return self._open_connections.are_refused
 
     def close_gracefully(self) -> None:
         """Send GOAWAY and close the connection."""

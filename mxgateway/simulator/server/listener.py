@@ -13,7 +13,7 @@ import ssl
 from typing import Final, cast
 
 from mxgateway.simulator.options import SimulatorOptions
-from mxgateway.simulator.server.http2 import Connection, ServeStream
+from mxgateway.simulator.server.http2 import Connection, OpenConnections, ServeStream
 from mxgateway.system.event_loops import start_tls
 from mxgateway.system.files import FileRefusal, checked_path, refusal_text
 
@@ -45,7 +45,7 @@ class Listener:
         self._ssl_context = ssl_context
         self._server: asyncio.Server | None = None
         self._handshakes: set[_TlsHandshake] = set()
-        self.connections: set[Connection] = set()
+        self.connections = OpenConnections()
         """The open connections."""
 
     async def start(self, host: str, port: int) -> int:
@@ -74,6 +74,7 @@ class Listener:
         if self._server is None:
             return
         await stop_accepting(self._server)
+        self.connections.are_refused = True  # uvloop accepts connections differently: it may yet make some
         for handshake in list(self._handshakes):
             handshake.abort()
         self.drop_connections()
@@ -134,6 +135,9 @@ class _TlsHandshake(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Check for capabilities: other loops' transports have other base classes.
         self._transport = cast(asyncio.Transport, transport)
+        if self._connection.is_refused:
+            self._transport.abort()
+            return
         self._transport.pause_reading()
         self._handshakes.add(self)
         self.task = asyncio.get_running_loop().create_task(self._shake_hands(self._transport), name="TLS handshake")
