@@ -16,6 +16,7 @@ from tests.client.public_calls import CALLS
 from tests.client.stage import AWAITABLE, Call, lose_connection, public_classes, public_methods, set_stage
 from tests.client.support import connect, is_streaming, until
 from tests.client.suspensions import EVERYTHING, Leftovers, Moment, Suspensions, counts_descriptors, streams_gone
+from tests.garbage import leave_alone_what_there_is
 from tests.peers.certificates import ServerCertificate, self_signed
 
 RECONNECTING = [call for call in CALLS if call.reconnects]
@@ -42,10 +43,9 @@ async def no_complaints() -> AsyncIterator[None]:
     """Fail when the event loop has to complain, about an exception that nobody has looked at for example."""
     found: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: found.append(context))
-    gc.freeze()
+    leave_alone_what_there_is()
     yield
     gc.collect()  # quick, as it looks at nothing older than the test
-    gc.unfreeze()
     assert found == []
 
 

@@ -7,13 +7,13 @@ import gc
 import sys
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator
 from typing import Final
 
 import pytest
 
 from mxgateway import ClientOptions, GatewayClient
 from tests.client.suspensions import descriptors
+from tests.garbage import leave_alone_what_there_is
 from tests.peers.gateway_process import GatewayProcess
 
 WARM_UP: Final = 100
@@ -39,11 +39,9 @@ class Census:
 
 
 @pytest.fixture(autouse=True)
-def young_objects_only() -> Iterator[None]:
+def young_objects_only() -> None:
     """Collect and count nothing older than the test; the test run itself holds a great deal."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
+    leave_alone_what_there_is()
 
 
 async def test_a_thousand_times_connect_call_and_disconnect_leave_nothing() -> None:

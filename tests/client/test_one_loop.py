@@ -16,12 +16,19 @@ from mxgateway.simulator import SimulatedGateway
 from tests.client.public_calls import CALLS
 from tests.client.stage import Call, Stage, set_stage
 from tests.client.support import connect
+from tests.garbage import leave_alone_what_there_is
 
 MAKING_A_CLIENT = ("GatewayClient.connect", "GalaxyRepositoryClient.connect")
 USES = [call for call in CALLS if call.name not in MAKING_A_CLIENT]
 can_fork = hasattr(os, "fork")
 
 Begin = Callable[[], Coroutine[Any, Any, object]]
+
+
+@pytest.fixture(autouse=True)
+def older_objects_left_alone() -> None:
+    """Let a forked child collect what the test has made, and not go through the whole test run."""
+    leave_alone_what_there_is()
 
 
 def outcome(begin: Begin) -> str:
