@@ -6,7 +6,7 @@ READY     := $(VENV)/.ready
 PROTO_DIR ?= protos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test check format build loops cover bench fuzz soak audit proto docs-check clean
+.PHONY: help setup demo quick test check format build loops cover conformance bench fuzz soak audit proto docs-check clean
 
 # Units of every layer and the main job; what takes long is in `make test`.
 QUICK     := tests/test_rows.py tests/architecture tests/options tests/credentials tests/errors tests/status tests/values tests/fixtures \
@@ -56,6 +56,9 @@ loops: $(READY)  ## run the tests of the core on uvloop, and with eager tasks on
 
 cover: $(READY)  ## run the tests and show what neither they nor the processes that they start reach
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term-missing:skip-covered
+
+conformance: $(READY)  ## run protobuf's conformance suite on the codec, and compare the codec with google.protobuf on the suite's messages
+	$(BIN)/python -m pytest -q -s tests/conformance
 
 bench: $(READY)  ## measure the client against its peers, as ratios in one run
 	$(BIN)/python -m tests.benchmarks
