@@ -146,7 +146,8 @@ class ClientOptions:
     """The gateway's own contract (`mxgateway.contract.Contract`), whose field numbers are used on the wire.
 
     None uses the contract that this package was generated from. ``"auto"`` asks the gateway for its own once (gRPC
-    server reflection), and uses the built-in one if the gateway does not answer.
+    server reflection), and uses the built-in one if the gateway does not answer. Of several gateways it asks the first that it
+    reaches, and uses that contract for all of them.
     """
 
     def __post_init__(self) -> None:
