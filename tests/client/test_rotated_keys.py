@@ -79,7 +79,7 @@ async def test_a_subscription_goes_on_with_a_key_that_was_renewed_in_time_and_on
     vault = Vault()
     async with running(vault) as (gateway, client, session):
         async with client.subscribe([TAG]) as updates:
-            while not isinstance(await anext(updates), ConnectionChange):
+            while getattr(await anext(updates), "state", None) is not SubscriptionState.CONNECTED:
                 pass
             rotate(gateway)
             vault.key = NEW
