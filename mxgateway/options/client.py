@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
-from mxgateway.options.checks import check_metadata, check_switch, check_timeout, is_whole, refuse_unusable, refused
+from mxgateway.options.checks import (
+    check_metadata,
+    check_switch,
+    check_timeout,
+    is_number,
+    is_whole,
+    refuse_unusable,
+    refused,
+)
 from mxgateway.options.credentials import ApiKey, KeySource, Secret
 from mxgateway.options.endpoints import Endpoint, HttpProxy
 from mxgateway.options.hosts import authority_defect, peer_name
@@ -42,11 +50,12 @@ class RetryOptions:
     """
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.max_attempts, int) and 1 <= self.max_attempts <= 100):
-            raise refused(f"max_attempts is {self.max_attempts}", "give a number from 1 to 100")
+        if not is_whole(self.max_attempts, below=101):
+            raise refused(f"max_attempts is {self.max_attempts!r:.100}", "give a number from 1 to 100")
         for name in ("initial_backoff", "max_backoff"):
-            if not 0 < getattr(self, name) <= 3600:
-                raise refused(f"{name} is {getattr(self, name)}", "give seconds above 0 and up to 3600")
+            value = getattr(self, name)
+            if not (is_number(value) and 0 < value <= 3600):
+                raise refused(f"{name} is {value!r:.100}", "give seconds above 0 and up to 3600")
 
 
 class SpokenContract(Protocol):
@@ -153,19 +162,24 @@ class ClientOptions:
     def __post_init__(self) -> None:
         refuse_unusable(self.api_key)
         refuse_unusable(self.proxy)
+        check_switch("plaintext", self.plaintext)
         if self.plaintext and self.tls is not None:
             raise refused("plaintext and tls contradict each other", "drop one of the two")
-        if not (self.contract is None or self.contract == "auto" or hasattr(self.contract, "codec")):
-            raise refused(f"contract is {self.contract!r}", 'give a Contract, such as Contract.load(FILE), or "auto"')
+        is_auto = isinstance(self.contract, str) and self.contract == "auto"
+        if not (self.contract is None or is_auto or hasattr(self.contract, "codec")):
+            raise refused(
+                f"contract is {self.contract!r:.100}", 'give a Contract, such as Contract.load(FILE), or "auto"'
+            )
         check_timeout("connect_timeout", self.connect_timeout)
         check_timeout("call_timeout", self.call_timeout)
         if self.authority is not None:
             why = authority_defect(self.authority) if isinstance(self.authority, str) else "it is not a str"
             if why:
                 raise refused(f"authority is {self.authority!r:.100}: {why}", "give host or host:port")
-        if self.wait != 0 or isinstance(self.wait, bool):
+        if not (is_number(self.wait) and self.wait == 0):
             check_timeout("wait", self.wait)
-        check_switch("plaintext", self.plaintext)
+        if not isinstance(self.retry, RetryOptions | None):
+            raise refused(f"retry is {self.retry!r:.100}", "give RetryOptions, or None to never retry")
         if self.tls is not None and not isinstance(self.tls, TlsOptions):
             raise refused(f"tls is {self.tls!r:.100}", "give TlsOptions, or None for trust on first use")
         check_timeout("keepalive_time", self.keepalive_time)
