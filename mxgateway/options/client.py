@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, TypeVar, runtime_checkable
 
 from mxgateway.options.checks import (
     check_metadata,
@@ -58,6 +58,7 @@ class RetryOptions:
                 raise refused(f"{name} is {value!r:.100}", "give seconds above 0 and up to 3600")
 
 
+@runtime_checkable
 class SpokenContract(Protocol):
     """The part of a contract that a client needs; `mxgateway.contract.Contract` is one."""
 
@@ -77,6 +78,8 @@ class SpokenContract(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientOptions:
     """How a client connects to one gateway. `GatewayClient.connect` takes these, or the fields as keywords."""
+
+    __pydantic_config__: ClassVar = {"arbitrary_types_allowed": True}
 
     api_key: ApiKey | str | KeySource | None = field(default=None, repr=False)
     """The key sent with every call; None sends none (a gateway may run without authentication).
