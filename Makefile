@@ -51,7 +51,7 @@ format: $(READY)  ## format the code and mend what the linter can
 build: $(READY)  ## build the wheel and the source distribution into dist
 	$(BIN)/python -m build
 
-loops: $(READY)  ## run the tests of the core on uvloop, and with eager tasks on each newer Python that is here
+loops: $(READY)  ## run the tests of the core on uvloop, and with eager tasks and the tables of tests/field on each newer Python
 	PYTHONDONTWRITEBYTECODE= tests/loops/run $(BIN)/python
 
 cover: $(READY)  ## run the tests and show what neither they nor the processes that they start reach

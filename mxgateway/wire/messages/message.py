@@ -238,7 +238,7 @@ class Message(LazyDataclass, betterproto.Message):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
-        return instance_schema(cls, json_form("write"))
+        return instance_schema(cls, json_form("write"), "dict")
 
     def _raw_items(self) -> Iterator[tuple[str, Any]]:
         for field in schema_of(type(self)).fields:
