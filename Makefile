@@ -35,14 +35,14 @@ quick: $(READY)  ## run the units and the main job, in less than 40 seconds
 test: $(READY)  ## run the tests
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
+# mypy uses one core: its four runs take turns on as many as there are. Each has a cache of its own.
 check: $(READY)  ## lint, types of the packages on each platform and of the tests, and generated code that matches the contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
-	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
-	$(BIN)/mypy --config-file tests/mypy.toml --cache-dir .mypy_cache/tests
 	$(BIN)/python protos/generate.py --check
+	@printf '%s\n' '--cache-dir .mypy_cache' '--platform win32 --cache-dir .mypy_cache/win32' \
+	    '--platform darwin --cache-dir .mypy_cache/darwin' '--config-file tests/mypy.toml --cache-dir .mypy_cache/tests' \
+	    | xargs -P "$$(getconf _NPROCESSORS_ONLN)" -I{} sh -c 'echo "mypy {}"; $(BIN)/mypy {} || exit 255'
 
 format: $(READY)  ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
