@@ -6,7 +6,7 @@ READY     := $(VENV)/.ready
 PROTO_DIR ?= protos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test check format build loops cover bench fuzz soak audit proto docs-check clean
+.PHONY: help setup demo quick test check format build loops cover conformance bench fuzz soak audit proto docs-check clean
 
 # Units of every layer and the main job; what takes long is in `make test`.
 QUICK     := tests/test_rows.py tests/architecture tests/options tests/credentials tests/errors tests/status tests/values tests/fixtures \
@@ -35,14 +35,14 @@ quick: $(READY)  ## run the units and the main job, in less than 40 seconds
 test: $(READY)  ## run the tests
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
+# mypy uses one core: its four runs take turns on as many as there are. Each has a cache of its own.
 check: $(READY)  ## lint, types of the packages on each platform and of the tests, and generated code that matches the contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
-	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
-	$(BIN)/mypy --config-file tests/mypy.toml --cache-dir .mypy_cache/tests
 	$(BIN)/python protos/generate.py --check
+	@printf '%s\n' '--cache-dir .mypy_cache' '--platform win32 --cache-dir .mypy_cache/win32' \
+	    '--platform darwin --cache-dir .mypy_cache/darwin' '--config-file tests/mypy.toml --cache-dir .mypy_cache/tests' \
+	    | xargs -P "$$(getconf _NPROCESSORS_ONLN)" -I{} sh -c 'echo "mypy {}"; $(BIN)/mypy {} || exit 255'
 
 format: $(READY)  ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
@@ -51,11 +51,14 @@ format: $(READY)  ## format the code and mend what the linter can
 build: $(READY)  ## build the wheel and the source distribution into dist
 	$(BIN)/python -m build
 
-loops: $(READY)  ## run the tests of the core on uvloop, and with eager tasks on each newer Python that is here
+loops: $(READY)  ## run the tests of the core on uvloop, and with eager tasks and the tables of tests/field on each newer Python
 	PYTHONDONTWRITEBYTECODE= tests/loops/run $(BIN)/python
 
 cover: $(READY)  ## run the tests and show what neither they nor the processes that they start reach
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term-missing:skip-covered
+
+conformance: $(READY)  ## run protobuf's conformance suite on the codec, and compare the codec with google.protobuf on the suite's messages
+	$(BIN)/python -m pytest -q -s tests/conformance
 
 bench: $(READY)  ## measure the client against its peers, as ratios in one run
 	$(BIN)/python -m tests.benchmarks

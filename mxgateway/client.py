@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 from mxgateway import proto
 from mxgateway.alarms.calls import AlarmCalls
 from mxgateway.calling import requests
-from mxgateway.calling.arguments import check_text
+from mxgateway.calling.arguments import check_correlation_id, check_text
 from mxgateway.calling.bound_channel import speaking_channel
 from mxgateway.calling.rpcs import STREAM_EVENTS
 from mxgateway.commands.session.opener import SessionOpener
@@ -201,7 +201,7 @@ class GatewayClient(AlarmCalls):
         self, session_id: str, *, timeout: float | None = None, correlation_id: str = ""
     ) -> proto.CloseSessionReply:
         """Send CloseSession and return the reply; idempotent at the gateway."""
-        correlation_id = correlation_id or requests.new_correlation_id()
+        correlation_id = check_correlation_id(correlation_id) or requests.new_correlation_id()
         return await close_session_raw(self._channel, session_id, timeout, correlation_id)
 
     async def invoke(self, request: proto.MxCommandRequest, *, timeout: float | None = None) -> proto.MxCommandReply:

@@ -11,9 +11,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from mxgateway.errors.redaction import OPEN_GATE
+from mxgateway.system.lazy_names import LazyModule
 
 if TYPE_CHECKING:
-    from mxgateway.proto import MxStatusCategory, MxStatusProxy, MxStatusSource
+    from mxgateway import proto
+else:
+    proto = LazyModule("mxgateway.proto")
 
 QualityKind = Literal["good", "uncertain", "bad"]
 """The three classes of OPC quality."""
@@ -65,7 +68,7 @@ _DETAILS: Final = {
 
 
 @lru_cache(maxsize=64, typed=True)
-def is_failure(category: MxStatusCategory | str | None) -> bool:
+def is_failure(category: proto.MxStatusCategory | str | None) -> bool:
     """Return whether a status category means that the operation failed.
 
     Args:
@@ -78,12 +81,12 @@ def is_failure(category: MxStatusCategory | str | None) -> bool:
     return _name(category, "MX_STATUS_CATEGORY_") not in _NO_FAILURE
 
 
-def failures(statuses: Iterable[MxStatusProxy]) -> list[MxStatusProxy]:
+def failures(statuses: Iterable[proto.MxStatusProxy]) -> list[proto.MxStatusProxy]:
     """Return the statuses whose category is a failure, in order."""
     return [status for status in statuses if is_failure(status.category)]
 
 
-def explain_status(status: MxStatusProxy) -> str:
+def explain_status(status: proto.MxStatusProxy) -> str:
     """Return one line that says what a status means.
 
     Args:
@@ -124,7 +127,7 @@ def explain_detail(detail: int) -> str:
     return f"detail {detail} ({words})" if words else f"detail {detail}"
 
 
-def _name(value: MxStatusCategory | MxStatusSource | str | None, prefix: str) -> str:
+def _name(value: proto.MxStatusCategory | proto.MxStatusSource | str | None, prefix: str) -> str:
     """Return the enum name without its prefix; "UNSPECIFIED" if unset, "" for a number without a name."""
     name = value if isinstance(value, str) else getattr(value, "name", None)
     if name is None:

@@ -84,13 +84,14 @@ def generate(proto_dir: Path) -> dict[str, bytes]:
     _check_names(descriptors)
     _make_comments_safe(descriptors)
     plain = _run_plugin(descriptors)
+    descriptor_set = _descriptor_set(descriptors)
+    unpacked = _unpacked_fields(descriptor_set)
     try:
-        modules = {path: text for source in plain.items() for path, text in finished_modules(*source, header)}
+        modules = {path: text for source in plain.items() for path, text in finished_modules(*source, header, unpacked)}
         modules[FLAT_MODULE] = flat_module(plain, header)
     except SyntaxError as error:
         line = ascii((error.text or "").strip())[:100]
         raise GenerationError(f"the contract contains a name that Python does not allow: {line}") from None
-    descriptor_set = _descriptor_set(descriptors)
     modules["__init__.py"] = _root_module(descriptor_set, header)
     files = {path: text.encode() for path, text in sorted(modules.items())}
     files[DESCRIPTOR_SET] = descriptor_set
@@ -106,6 +107,22 @@ def _root_module(descriptor_set: bytes, header: str) -> str:
         '"""The fingerprint of this contract; see `mxgateway.contract.Contract.fingerprint`."""\n',
     )
     return "\n".join(lines)
+
+
+def _unpacked_fields(descriptor_set: bytes) -> dict[str, dict[str, list[int]]]:
+    """Return the numbers of the unpacked lists of numbers, by package and by class: the plugin does not record them."""
+    from betterproto.compile.naming import pythonize_class_name
+
+    from mxgateway.contract.definitions import packages_of
+
+    return {
+        name: {
+            pythonize_class_name(message.name[len(name) + 1 :].replace(".", "_")): numbers
+            for message in package.messages.values()
+            if (numbers := [field.number for field in message.fields.values() if field.unpacked])
+        }
+        for name, package in packages_of(descriptor_set).items()
+    }
 
 
 def compiler_versions() -> dict[str, str]:

@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 SERVICES_MODULE = "_services.py"
 
@@ -27,12 +27,15 @@ REPLACEMENTS = (
 )
 
 
-def finished_modules(path: str, source: str, header: str) -> Iterator[tuple[str, str]]:
+def finished_modules(
+    path: str, source: str, header: str, unpacked: Mapping[str, Mapping[str, Sequence[int]]]
+) -> Iterator[tuple[str, str]]:
     """Yield the path and source of each committed module for one package of the plugin's output.
 
     Our header replaces the plugin's. Messages get the wire layer's base and decorator, because betterproto's own
     computes an attribute's meaning at each read. Enums get a base that type checkers understand. Stubs and service bases
-    need grpclib's client and server, so they go into a separate module that is loaded on first use.
+    need grpclib's client and server, so they go into a separate module that is loaded on first use. `unpacked` has the
+    numbers of the unpacked lists of numbers, by package and by class; a class with such lists names them.
     """
     header += "".join(line for line in source.splitlines(keepends=True)[:4] if line.startswith("# sources: "))
     statements = ast.parse(source).body
@@ -40,7 +43,7 @@ def finished_modules(path: str, source: str, header: str) -> Iterator[tuple[str,
     imports = [node for node in statements if not isinstance(node, ast.ClassDef)]
     services = [node for node in classes if ast.unparse(node.bases[0]) in SERVICE_BASES]
     types = [node for node in classes if node not in services]
-    body = _texts(source, types)
+    body = _texts(source, types, unpacked.get(_package(path), {}))
     for original, ours, line in REPLACEMENTS:
         if original in body:
             body = f"{line}\n{body.replace(original, ours)}"
@@ -53,10 +56,16 @@ def finished_modules(path: str, source: str, header: str) -> Iterator[tuple[str,
         yield path.replace("__init__.py", SERVICES_MODULE), header + _imports(imports, body) + body
 
 
-def _texts(source: str, classes: Iterable[ast.ClassDef]) -> str:
+def _texts(source: str, classes: Iterable[ast.ClassDef], unpacked: Mapping[str, Sequence[int]] = {}) -> str:
     lines = source.splitlines(keepends=True)
     starts = ((node, min(each.lineno for each in (node, *node.decorator_list))) for node in classes)
-    return "".join("\n\n" + "".join(lines[start - 1 : node.end_lineno]) for node, start in starts)
+    return "".join(
+        "\n\n" + "".join(lines[start - 1 : node.end_lineno]) + _mark(unpacked.get(node.name)) for node, start in starts
+    )
+
+
+def _mark(numbers: Sequence[int] | None) -> str:
+    return f"\n    __unpacked__ = ({', '.join(map(str, numbers))},)\n" if numbers else ""
 
 
 def _imports(statements: Iterable[ast.stmt], body: str) -> str:
@@ -94,7 +103,7 @@ def flat_module(sources: Mapping[str, str], header: str) -> str:
     owners: dict[str, str] = {}
     homes: dict[str, list[str]] = {}
     for path in sorted(sources, key=_precedence):
-        package = path.removesuffix("/__init__.py").replace("/", ".")
+        package = _package(path)
         defined = _class_names(sources[path])
         names = [name for name in defined if name not in owners]
         for name in sorted({*defined}.difference(names)):
@@ -118,6 +127,10 @@ def _lazy(homes: Mapping[str, Iterable[str]]) -> str:
         "    from mxgateway.system.lazy_names import lazy_names as _lazy_names\n\n"
         "    __getattr__, __dir__ = _lazy_names(\n        __name__,\n        {\n" + listed + "        },\n    )\n"
     )
+
+
+def _package(path: str) -> str:
+    return path.removesuffix("/__init__.py").replace("/", ".")
 
 
 def _from_import(module: str, names: Iterable[str]) -> str:

@@ -91,7 +91,7 @@ def check_some_text(name: str, value: str) -> str:
 
 def check_correlation_id(value: str) -> str:
     """Return a correlation id if it can be sent and is not too long; empty means that one will be generated."""
-    if value != "" and len(check_text("correlation_id", value)) > _LONGEST_ID:
+    if len(check_text("correlation_id", value)) > _LONGEST_ID:
         _refuse(f"correlation_id is {_shown(value)}, of {len(value)} characters", f"give at most {_LONGEST_ID}")
     return value
 

@@ -70,6 +70,11 @@ class FieldFacts(NamedTuple):
     json_name: str
 
     @property
+    def unpacked(self) -> bool:
+        """True if a list of numbers is not packed."""
+        return self.label == "repeated" and self.kind in PACKABLE_KINDS and not self.packed
+
+    @property
     def type(self) -> str:
         """The type for display."""
         return f"{self.kind} {self.type_name}" if self.type_name else self.kind

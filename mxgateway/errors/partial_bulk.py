@@ -37,5 +37,5 @@ def _span(entries: range) -> str:
 
 def text_schema(cls: type[Any]) -> dict[str, Any]:
     """Return pydantic's schema of a class whose JSON form is its text."""
-    text = {"type": "function-plain", "function": str, "when_used": "json"}
+    text = {"type": "function-plain", "function": str, "when_used": "json", "return_schema": {"type": "str"}}
     return {"type": "is-instance", "cls": cls, "serialization": text}

@@ -23,10 +23,15 @@ _RESERVED_METADATA: Final = frozenset(
 
 def check_timeout(name: str, value: float | None) -> None:
     """Refuse a timeout that is not a positive number of seconds; None and infinity mean no timeout."""
-    if value is None:
-        return
-    if not isinstance(value, float | int | Real) or isinstance(value, bool) or not value > 0:
+    if value is not None and not (is_number(value) and value > 0):
         raise refused(f"{name} is {value!r:.100}", "give a positive number of seconds, or None for no timeout")
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value is a real number, of numpy as well; True and False are none, nor is numpy's timedelta64."""
+    if isinstance(value, float | int):
+        return not isinstance(value, bool)
+    return isinstance(value, Real) and getattr(getattr(value, "dtype", None), "kind", "") != "m"
 
 
 def check_metadata(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, TypeVar, runtime_checkable
 
-from mxgateway.options.checks import check_metadata, check_switch, check_timeout, is_whole, refuse_unusable, refused
+from mxgateway.options.checks import (
+    check_metadata,
+    check_switch,
+    check_timeout,
+    is_number,
+    is_whole,
+    refuse_unusable,
+    refused,
+)
 from mxgateway.options.credentials import ApiKey, KeySource, Secret
 from mxgateway.options.endpoints import Endpoint, HttpProxy
 from mxgateway.options.hosts import authority_defect, peer_name
@@ -42,13 +50,15 @@ class RetryOptions:
     """
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.max_attempts, int) and 1 <= self.max_attempts <= 100):
-            raise refused(f"max_attempts is {self.max_attempts}", "give a number from 1 to 100")
+        if not is_whole(self.max_attempts, below=101):
+            raise refused(f"max_attempts is {self.max_attempts!r:.100}", "give a number from 1 to 100")
         for name in ("initial_backoff", "max_backoff"):
-            if not 0 < getattr(self, name) <= 3600:
-                raise refused(f"{name} is {getattr(self, name)}", "give seconds above 0 and up to 3600")
+            value = getattr(self, name)
+            if not (is_number(value) and 0 < value <= 3600):
+                raise refused(f"{name} is {value!r:.100}", "give seconds above 0 and up to 3600")
 
 
+@runtime_checkable
 class SpokenContract(Protocol):
     """The part of a contract that a client needs; `mxgateway.contract.Contract` is one."""
 
@@ -68,6 +78,8 @@ class SpokenContract(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientOptions:
     """How a client connects to one gateway. `GatewayClient.connect` takes these, or the fields as keywords."""
+
+    __pydantic_config__: ClassVar = {"arbitrary_types_allowed": True}
 
     api_key: ApiKey | str | KeySource | None = field(default=None, repr=False)
     """The key sent with every call; None sends none (a gateway may run without authentication).
@@ -146,25 +158,31 @@ class ClientOptions:
     """The gateway's own contract (`mxgateway.contract.Contract`), whose field numbers are used on the wire.
 
     None uses the contract that this package was generated from. ``"auto"`` asks the gateway for its own once (gRPC
-    server reflection), and uses the built-in one if the gateway does not answer.
+    server reflection), and uses the built-in one if the gateway does not answer. Of several gateways it asks the first that it
+    reaches, and uses that contract for all of them.
     """
 
     def __post_init__(self) -> None:
         refuse_unusable(self.api_key)
         refuse_unusable(self.proxy)
+        check_switch("plaintext", self.plaintext)
         if self.plaintext and self.tls is not None:
             raise refused("plaintext and tls contradict each other", "drop one of the two")
-        if not (self.contract is None or self.contract == "auto" or hasattr(self.contract, "codec")):
-            raise refused(f"contract is {self.contract!r}", 'give a Contract, such as Contract.load(FILE), or "auto"')
+        is_auto = isinstance(self.contract, str) and self.contract == "auto"
+        if not (self.contract is None or is_auto or hasattr(self.contract, "codec")):
+            raise refused(
+                f"contract is {self.contract!r:.100}", 'give a Contract, such as Contract.load(FILE), or "auto"'
+            )
         check_timeout("connect_timeout", self.connect_timeout)
         check_timeout("call_timeout", self.call_timeout)
         if self.authority is not None:
             why = authority_defect(self.authority) if isinstance(self.authority, str) else "it is not a str"
             if why:
                 raise refused(f"authority is {self.authority!r:.100}: {why}", "give host or host:port")
-        if self.wait != 0 or isinstance(self.wait, bool):
+        if not (is_number(self.wait) and self.wait == 0):
             check_timeout("wait", self.wait)
-        check_switch("plaintext", self.plaintext)
+        if not isinstance(self.retry, RetryOptions | None):
+            raise refused(f"retry is {self.retry!r:.100}", "give RetryOptions, or None to never retry")
         if self.tls is not None and not isinstance(self.tls, TlsOptions):
             raise refused(f"tls is {self.tls!r:.100}", "give TlsOptions, or None for trust on first use")
         check_timeout("keepalive_time", self.keepalive_time)

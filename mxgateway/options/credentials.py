@@ -7,8 +7,9 @@ configuration, so it stays visible; the secret part is replaced in every text fo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self
 
+from mxgateway.errors.partial_bulk import text_schema
 from mxgateway.errors.redaction import REDACTED, SHORTEST_SECRET
 from mxgateway.errors.redaction import redact as redact
 
@@ -50,6 +51,10 @@ class Secret:
         raise TypeError(f"{type(self).__name__} cannot be pickled: it would leave the process in clear text")
 
     __getstate__ = __reduce__
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
+        return text_schema(cls)
 
     def __copy__(self) -> Self:
         return self

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from mxgateway.options.checks import refused
+from mxgateway.options.checks import is_number, is_whole, refused
 
 
 class Overflow(enum.Enum):
@@ -76,18 +76,22 @@ class SubscriptionOptions:
     """The name of the subscription's own session in the gateway's log."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.client_session_name, str):
+            raise refused(f"client_session_name is {self.client_session_name!r:.100}", "give a str")
+        if not isinstance(self.recovery, RecoveryOptions):
+            raise refused(f"recovery is {self.recovery!r:.100}", "give RecoveryOptions")
         if not isinstance(self.overflow, Overflow):
             raise refused(f"overflow is {self.overflow!r}", "give a member of Overflow, such as Overflow.DROP_OLDEST")
         for name in ("max_items", "max_bytes"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise refused(f"{name} is {value!r}", "give an integer above 0")
+            if not is_whole(value):
+                raise refused(f"{name} is {value!r:.100}", "give an integer above 0")
         for name in ("block_timeout", "stale_timeout"):
             _check_positive(name, getattr(self, name))
         if self.stale_after is not None:
             _check_positive("stale_after", self.stale_after)
-        if not self.call_wait >= 0:
-            raise refused(f"call_wait is {self.call_wait}", "give a number of seconds, 0 or more")
+        if not (is_number(self.call_wait) and self.call_wait >= 0):
+            raise refused(f"call_wait is {self.call_wait!r:.100}", "give a number of seconds, 0 or more")
 
 
 class SubscriptionFields(TypedDict, total=False):
@@ -105,5 +109,5 @@ class SubscriptionFields(TypedDict, total=False):
 
 
 def _check_positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise refused(f"{name} is {value}", "give a positive number of seconds")
+    if not (is_number(value) and value > 0):
+        raise refused(f"{name} is {value!r:.100}", "give a positive number of seconds")

@@ -51,6 +51,7 @@ class CallTrace(Protocol):
 
 
 @runtime_checkable
+@runtime_checkable
 class Tracer(Protocol):
     """What `ClientOptions.tracer` takes."""
 

@@ -129,7 +129,10 @@ def _no_family(value: object) -> Unfit:
         return Unfit(f"is of type {name}, which is not a point in time", "pass a datetime with a time zone")
     hint = "pass a bool, int, float, str, datetime with time zone, timedelta, bytes, or a list of one of them"
     if hasattr(value, "tolist"):
-        hint = _NUMPY_TIMES.get(getattr(getattr(value, "dtype", None), "kind", ""), "pass value.tolist()")
+        dtype = getattr(value, "dtype", None)
+        hint = _NUMPY_HINTS.get(
+            getattr(dtype, "char", ""), _NUMPY_HINTS.get(getattr(dtype, "kind", ""), "pass value.tolist()")
+        )
     elif hasattr(value, "__float__"):
         hint = "pass float(value), int(value) or str(value)"
     return Unfit(f"is of type {name}, which MXAccess does not know", hint)
@@ -141,8 +144,11 @@ def _type_name(value: object) -> str:
     return of.__qualname__ if of.__module__ == "builtins" else f"{of.__module__}.{of.__qualname__}"
 
 
-# By numpy's letter for the type. `tolist()` of a time in nanoseconds returns plain numbers.
-_NUMPY_TIMES: Final = {
+# By numpy's letter for the type. `tolist()` of a time in nanoseconds returns plain numbers, that of a wider float and of
+# a complex number another number of numpy or a complex one.
+_NUMPY_HINTS: Final = {
+    "g": "pass value.astype(float).tolist()",
+    "c": "pass its real part or its absolute value",
     "m": "pass a timedelta, such as value.astype('timedelta64[us]').tolist()",
     "M": "pass a datetime with a time zone; value.tolist() gives numbers, or datetimes without one",
 }

@@ -11,10 +11,10 @@ Known differences from google.protobuf:
 - Map entries are written in ascending order of their keys, as by google's Python implementation; the order of its C
 core changes between versions.
 - A signalling 32-bit NaN becomes a quiet one.
-- Lists of numbers are written packed, even if declared `packed = false`, and maps of wrappers are rejected: betterproto
-records neither.
-- JSON: Any and FieldMask are rejected, as is base64 with other characters in it, and a time out of range is written as
-the nearest valid one.
+- Maps of wrappers are rejected: betterproto does not record which wrapper they hold. It does not record `packed = false`
+either: the generator adds that to our classes, and betterproto's own are always written packed.
+- JSON: Any is rejected, as are base64 with other characters in it and a FieldMask that would be read as another one. A
+time out of range is written as the nearest valid one.
 """
 
 from __future__ import annotations

@@ -7,12 +7,13 @@ from importlib import import_module
 from typing import Any, Final
 
 
-def instance_schema(cls: type[Any], to_json: Callable[[Any], Any]) -> dict[str, Any]:
+def instance_schema(cls: type[Any], to_json: Callable[[Any], Any], *json_types: str) -> dict[str, Any]:
     """Return pydantic's schema of a class whose instances are taken as they are.
 
     Args:
         cls: The class.
         to_json: Returns the JSON form of an instance.
+        json_types: pydantic's names of its types.
     """
 
     def write(value: Any) -> Any:
@@ -23,7 +24,12 @@ def instance_schema(cls: type[Any], to_json: Callable[[Any], Any]) -> dict[str, 
     return {
         "type": "is-instance",
         "cls": cls,
-        "serialization": {"type": "function-plain", "function": write, "when_used": "json"},
+        "serialization": {
+            "type": "function-plain",
+            "function": write,
+            "when_used": "json",
+            "return_schema": {"type": "union", "choices": [{"type": each} for each in json_types]},
+        },
     }
 
 

@@ -77,7 +77,7 @@ class FieldSchema:
         self.optional = bool(meta.optional)
         self.group = meta.group or ""
         self.schemas: Schemas = schema_of
-        self.packed = True
+        self.packed = meta.number not in getattr(owner, "__unpacked__", ())
         self._meta = meta
         self._annotation = annotation
 

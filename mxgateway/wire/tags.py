@@ -11,13 +11,13 @@ from mxgateway.wire.varint import encode_varint
 def tag_cases(fields: Iterable[FieldSchema]) -> list[tuple[int, FieldSchema, bool]]:
     """Return the tags to expect, in the order to ask for them: each with its field, and whether a packed run follows.
 
-    The form of a list that protobuf does not write by itself comes last.
+    The form of a list that its contract does not ask for comes last.
     """
     cases = []
     for field in fields:
         if field.packable:
-            cases.append((False, raw_tag(field.number, LENGTH), field, True))
-        cases.append((field.packable, raw_tag(field.number, field.wire_type), field, False))
+            cases.append((not field.packed, raw_tag(field.number, LENGTH), field, True))
+        cases.append((field.packable and field.packed, raw_tag(field.number, field.wire_type), field, False))
     cases.sort(key=lambda case: (tag_size(case[1]), case[0]))
     return [(raw, field, packed) for _, raw, field, packed in cases]
 

@@ -30,7 +30,8 @@ class _SharedClient:
 class Connections:
     """Provides shared clients to the lines of a batch, which use them one after another.
 
-    ``--timeout`` is not part of the key: it is set on the client for each line.
+    ``--timeout`` is not part of the key: it is set on the client for each line. Nor is ``--wait-for-gateway``: it is
+    only about the first connection.
     """
 
     def __init__(self) -> None:
@@ -59,7 +60,10 @@ class Connections:
                 await gateway.stop()
 
     async def _shared_client(self, address: str, options: ClientOptions) -> GatewayClient:
-        key = (mxgateway.Endpoint.parse_all(address), replace(options, connect_timeout=1.0, call_timeout=None))
+        key = (
+            mxgateway.Endpoint.parse_all(address),
+            replace(options, connect_timeout=1.0, call_timeout=None, wait=0.0),
+        )
         shared = self._shared.get(key)
         if (
             shared is not None

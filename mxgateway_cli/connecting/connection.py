@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -18,7 +18,15 @@ import click
 import mxgateway
 from mxgateway.system.files import read_secret, refusal_text
 from mxgateway_cli.connecting.key_file import KeyFile
-from mxgateway_cli.connecting.precedence import Choices, Rank, empty_variable_error, is_blank, scheme_of, shared_timeout
+from mxgateway_cli.connecting.precedence import (
+    Choices,
+    ConnectionOption,
+    Rank,
+    empty_variable_error,
+    is_blank,
+    scheme_of,
+    shared_timeout,
+)
 from mxgateway_cli.connecting.tls import tls_options
 from mxgateway_cli.running.settings import ConnectionSettings, decoded
 
@@ -55,6 +63,7 @@ def take_settings(ctx: click.Context, params: dict[str, Any]) -> ConnectionSetti
         plaintext=plaintext,
         tls=None if plaintext else tls_options(taken),
         proxy=None if simulator else taken["proxy"],
+        wait=0.0 if simulator else _wait(ctx, taken),
         authority=None if simulator else taken["authority"],
         api_key=key,
         key_source=_key_file(choices, key),
@@ -109,6 +118,14 @@ def log_connecting(endpoint: str, options: ClientOptions) -> None:
     route = "without TLS" if options.plaintext else "with TLS"
     route += f" through the proxy {options.proxy}" if options.proxy is not None else ""
     _log.debug("connecting to %s %s, %s", endpoint, route, key)
+
+
+def _wait(ctx: click.Context, taken: Mapping[str, Any]) -> float:
+    """Return the seconds to wait for the gateway; a ``--timeout`` of the whole command bounds them."""
+    wait: float = taken["wait_for_gateway"] or 0.0
+    (timeout,) = [each for each in ctx.command.params if each.name == "timeout"]
+    is_of_each_call = isinstance(timeout, ConnectionOption)
+    return wait if is_of_each_call else min(wait, taken["timeout"] or wait)
 
 
 @functools.cache

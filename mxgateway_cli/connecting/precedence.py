@@ -25,7 +25,7 @@ from mxgateway_cli.running.app import App
 VERIFYING: Final = ("ca_file", "require_certificate_validation", "pin")
 TLS_OPTIONS: Final = ("tls", *VERIFYING, "server_name_override", "known_hosts", "client_cert", "client_key")
 SERVER_OPTIONS: Final = ("endpoint", "api_key", "api_key_file", "api_key_env", "proxy", "authority")
-OPTIONS: Final = (*SERVER_OPTIONS, *TLS_OPTIONS, "plaintext", "simulator", "contract", "timeout")
+OPTIONS: Final = (*SERVER_OPTIONS, *TLS_OPTIONS, "plaintext", "simulator", "contract", "timeout", "wait_for_gateway")
 
 _EXCLUSIVE: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "simulator": ((*SERVER_OPTIONS, *TLS_OPTIONS), "the simulated gateway has its own"),

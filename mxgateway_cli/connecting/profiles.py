@@ -27,10 +27,12 @@ _LIMIT: Final = 1024 * 1024
 _LONGEST_NAME: Final = 64
 FILES: Final = ("ca-file", "known-hosts", "client-cert", "client-key", "api-key-file", "contract")
 _FLAGS: Final = ("plaintext", "tls", "require-certificate-validation")
+_SECONDS: Final = ("timeout", "wait-for-gateway")
 _TEXTS: Final = ("endpoint", "server-name-override", "authority", "proxy", "api-key-env")
 OPTIONS: Final = (
     "endpoint", "plaintext", "tls", "ca-file", "require-certificate-validation", "server-name-override", "authority", "pin",
     "known-hosts", "client-cert", "client-key", "proxy", "api-key-env", "api-key-file", "contract", "timeout",
+    "wait-for-gateway",
 )  # fmt: skip
 """The options that a profile can hold, in display order."""
 
@@ -237,8 +239,8 @@ def value_error(key: str, value: Any) -> str:
         return f"unknown option; {f'did you mean {near[0]!r}' if near else 'known options: ' + ', '.join(OPTIONS)}"
     if key in _FLAGS:
         return "" if isinstance(value, bool) else f"it is {_kind(value)}, not true or false"
-    if key == "timeout":
-        return _timeout_error(value)
+    if key in _SECONDS:
+        return _seconds_error(value)
     if key == "pin" and isinstance(value, list):
         return next((why for entry in value if (why := _string_error("pin", entry))), "" if value else "it is empty")
     return _string_error(key, value)
@@ -249,7 +251,7 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a date or time")
 
 
-def _timeout_error(value: Any) -> str:
+def _seconds_error(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"it is {_kind(value)}, not a number of seconds"
     return "" if 0 < value < math.inf else "it is not a positive number of seconds"

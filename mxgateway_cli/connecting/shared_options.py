@@ -171,6 +171,10 @@ CONNECTION_OPTIONS: Final[tuple[Decorator, ...]] = (
         "--contract", type=ContractText(), metavar="FILE|auto", envvar="MXGATEWAY_CONTRACT", show_envvar=True,
         help="The gateway's own contract, a FileDescriptorSet; auto fetches it from the gateway.  [default: this program's contract]",
     ),
+    _connection(
+        "--wait-for-gateway", type=Seconds(), metavar="SECONDS", envvar="MXGATEWAY_WAIT_FOR_GATEWAY", show_envvar=True,
+        help="Wait this long for a gateway that is not up yet.  [default: one attempt]",
+    ),
     _connection("--simulator", is_flag=True, help="Use a simulated gateway that runs only for this command."),
 )  # fmt: skip
 

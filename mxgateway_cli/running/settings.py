@@ -29,6 +29,8 @@ class ConnectionSettings:
     call_timeout: float | None
     """Timeout of connecting and of each call, in seconds; None uses the library's defaults."""
     simulator: bool
+    wait: float = 0.0
+    """Seconds to wait for a gateway that is not up yet; 0 makes one attempt."""
     authority: str | None = None
     """The ``:authority`` of calls; None derives it from the endpoint."""
     contract: Contract | Literal["auto"] | None = None
@@ -44,7 +46,7 @@ class ConnectionSettings:
         """Return the library's options."""
         options = mxgateway.ClientOptions(
             api_key=self.key_source or self.api_key, plaintext=self.plaintext, tls=self.tls, proxy=self.proxy,
-            contract=self.contract, authority=self.authority,
+            contract=self.contract, authority=self.authority, wait=self.wait,
         )  # fmt: skip
         if self.call_timeout is None:
             return options

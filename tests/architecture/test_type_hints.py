@@ -8,9 +8,15 @@ import subprocess
 import sys
 import typing
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
-import mxgateway
+import mxgateway.contract
+import mxgateway.simulator
+import mxgateway.status
+import mxgateway.testing
+import mxgateway.values
+from mxgateway import errors, proto
 from tests.rows import each_row
 
 
@@ -25,7 +31,19 @@ def hinted(name: str, thing: Any) -> Iterator[tuple[str, Any]]:
             yield f"{name}.{member}", function
 
 
-PUBLIC = [row for name in mxgateway.__all__ for row in hinted(name, getattr(mxgateway, name))]
+def names_of(module: ModuleType) -> list[str]:
+    """Return a module's public names, without those of other packages."""
+    names: list[str] = getattr(module, "__all__", None) or [name for name in dir(module) if not name.startswith("_")]
+    return [name for name in names if getattr(getattr(module, name), "__module__", "").startswith("mxgateway")]
+
+
+MODULES = [errors, mxgateway.contract, mxgateway.simulator, mxgateway.status, mxgateway.testing, mxgateway.values]
+MESSAGES = [(name, found) for name in names_of(proto) if inspect.isclass(found := getattr(proto, name))]
+PUBLIC = [
+    *(row for name in mxgateway.__all__ for row in hinted(name, getattr(mxgateway, name))),
+    *(row for module in MODULES for name in names_of(module) for row in hinted(name, getattr(module, name))),
+    *MESSAGES,
+]
 
 
 @each_row(("name", "thing"), PUBLIC)
@@ -35,6 +53,7 @@ def test_the_type_hints_of_a_public_name_resolve(name: str, thing: Any) -> None:
 
 def test_methods_are_among_them() -> None:
     names = {name for name, _ in PUBLIC}
+    assert {"explain_status", "SimulatedGateway.set_tag", "Contract.load", "MxEvent", "MxStatusCategory"} <= names
     assert {"GatewayClient.alarm_board", "GatewayClient.galaxy", "TagUpdate", "parse_value", "Session.write"} <= names
 
 

@@ -37,8 +37,9 @@ def test_the_variables_are_those_that_the_guide_names() -> None:
     assert sorted(VARIABLES) == [
         "MXGATEWAY_API_KEY", "MXGATEWAY_CA_FILE", "MXGATEWAY_CLIENT_CERT", "MXGATEWAY_CLIENT_KEY", "MXGATEWAY_CONTRACT", "MXGATEWAY_ENDPOINT",
         "MXGATEWAY_KNOWN_HOSTS", "MXGATEWAY_PIN", "MXGATEWAY_PROFILE", "MXGATEWAY_PROXY", "MXGATEWAY_REQUIRE_CERTIFICATE_VALIDATION",
+        "MXGATEWAY_WAIT_FOR_GATEWAY",
     ]  # fmt: skip
-    assert len(TEXTS) == 14
+    assert len(TEXTS) == 15
 
 
 @pytest.mark.parametrize("empty", EMPTY)

@@ -21,6 +21,7 @@ from mxgateway import (
     RecoveryOptions,
     Session,
     SubscriptionState,
+    TagUpdate,
 )
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from mxgateway.simulator.server.keys import Authenticator
@@ -69,6 +70,31 @@ async def test_a_function_is_asked_at_the_connect_and_a_refused_call_is_repeated
         assert vault.asked == 2
         assert client.stats().calls_retried == 1
         assert client.stats().calls_failed == 0
+
+
+async def test_a_subscription_goes_on_with_a_key_that_was_renewed_in_time_and_one_line_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nothing was interrupted, so no `ConnectionChange` tells it."""
+    vault = Vault()
+    async with running(vault) as (gateway, client, session):
+        async with client.subscribe([TAG]) as updates:
+            while getattr(await anext(updates), "state", None) is not SubscriptionState.CONNECTED:
+                pass
+            rotate(gateway)
+            vault.key = NEW
+            caplog.set_level(logging.INFO)
+            await session.ping()
+            gateway.set_tag(TAG, 77)
+            value = None
+            while value != 77:
+                update = await anext(updates)
+                assert isinstance(update, TagUpdate)
+                value = update.value
+    told = [record for record in caplog.records if record.name == "mxgateway.transport.keys"]
+    assert [(record.levelname, record.getMessage()) for record in told] == [
+        ("INFO", "the API key mxgw_svc_*** is replaced by mxgw_svc_***")
+    ]
 
 
 async def test_calls_at_the_same_time_ask_once() -> None:

@@ -6,6 +6,7 @@ import copy
 import pickle
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from google.protobuf import descriptor_pb2
@@ -204,6 +205,26 @@ def test_two_contracts_live_in_one_process(variant: Variant) -> None:
         assert contract.decode(proto.MxEvent, contract.encode(event)) == decode(proto.MxEvent, encode(event)) == event
         assert not has_field(decode(proto.MxEvent, contract.encode(event)), "hresult")
     assert contract.encode(event) != encode(event) == bytes(event)
+
+
+def test_clients_that_load_the_same_contract_share_what_was_compiled(
+    variant: Variant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def again() -> bytes:
+        contract = variant.contract
+        for _ in range(1_000):  # what is used a few times is not compiled
+            data = contract.encode(event)
+            assert contract.decode(proto.MxEvent, data) == event
+        return data
+
+    variant.field("MxEvent", "worker_sequence").number = 99
+    event = proto.MxEvent(worker_sequence=7, value=proto.MxValue(int32_value=3))
+    first = again()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.compile", spy := Mock(wraps=compile))
+        assert again() == first
+    spy.assert_not_called()
 
 
 def test_the_fingerprint_is_what_the_contract_says(variant: Variant, tmp_path: Path) -> None:

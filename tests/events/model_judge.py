@@ -129,11 +129,13 @@ class Judge:
         delivered, told = set(seen.numbers), seen.told
         if session_id not in self.lied_to and (twice := delivered & told):
             raise Wrong(f"events {sorted(twice)} were delivered and told as lost")
-        # Where all between was lost, nothing shows that the invented event is not the one of its number.
+        # Where all between was lost, nothing shows that the invented event is not the one of its number. A mark of lost
+        # events that begins behind it shows that all between was lost.
         taken = {
-            number
+            each
             for session, true, number in self.false_numbers
-            if session == session_id and missing.issuperset(range(true + 1, number))
+            if session == session_id and (number + 1 in told or missing.issuperset(range(true + 1, number)))
+            for each in range(true + 1, number + 1)
         }
         if seen.first and (unexplained := set(range(seen.first, last + 1)) - delivered - told - missing - taken):
             raise Wrong(f"events {sorted(unexplained)} were neither delivered nor told as lost; {seen}")

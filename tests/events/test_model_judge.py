@@ -154,6 +154,9 @@ def test_an_event_may_be_taken_for_the_invented_one_of_its_number_where_all_betw
     judge.iterator(SESSION, found, {4}, last=9)
     with pytest.raises(Wrong, match="neither delivered"):
         judge.iterator(SESSION, found, set(), last=9)
+    judge.iterator(SESSION, Seen(1, [1, 2, 3, 7, 8, 9], {6}), set(), last=9)  # a mark begins behind it
+    with pytest.raises(Wrong, match="neither delivered"):
+        judge.iterator(SESSION, Seen(1, [1, 2, 3, 6, 8, 9], {7}), set(), last=9)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = "from mxgateway_cli.main import main\nmain()\n"
 
 
@@ -20,6 +22,7 @@ def test_pyinstaller_finds_the_hooks_by_the_entry_point() -> None:
 
 
 def test_a_frozen_command_line_runs_the_main_job(tmp_path: Path) -> None:
+    pytest.importorskip("PyInstaller", reason="only the development environment has PyInstaller")
     (tmp_path / "frozen.py").write_text(PROGRAM, encoding="utf-8")
     build = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "ERROR", "frozen.py"]
     # Python 3.11's own modules ask for distutils, and so for all of setuptools where it is installed.

@@ -155,20 +155,27 @@ def test_an_array_of_a_numeric_library_is_refused_with_a_way_out() -> None:
     assert refusal(ndarray()) == "value is of type numpy.ndarray, which MXAccess does not know; pass value.tolist()"
 
 
-class NumpyTime:
-    """Like numpy's datetime64 and timedelta64 in nanoseconds, whose `tolist` returns a number."""
+class NumpyScalar:
+    """Like a scalar of numpy, such as datetime64 and timedelta64 in nanoseconds, whose `tolist` returns a number."""
 
-    def __init__(self, kind: str) -> None:
-        self.dtype = SimpleNamespace(kind=kind)
+    def __init__(self, kind: str, char: str = "") -> None:
+        self.dtype = SimpleNamespace(kind=kind, char=char or kind)
 
     def tolist(self) -> int:
         return 5_000_000_000
 
 
 def test_a_time_of_numpy_is_not_refused_with_a_way_to_write_its_nanoseconds() -> None:
-    assert refusal(NumpyTime("m")).endswith("; pass a timedelta, such as value.astype('timedelta64[us]').tolist()")
-    assert "; pass a datetime with a time zone; value.tolist() gives numbers" in refusal(NumpyTime("M"))
-    assert refusal(NumpyTime("i")).endswith("; pass value.tolist()")
+    assert refusal(NumpyScalar("m")).endswith("; pass a timedelta, such as value.astype('timedelta64[us]').tolist()")
+    assert "; pass a datetime with a time zone; value.tolist() gives numbers" in refusal(NumpyScalar("M"))
+    assert refusal(NumpyScalar("i")).endswith("; pass value.tolist()")
+
+
+def test_a_number_of_numpy_whose_tolist_is_refused_too_gets_another_hint() -> None:
+    assert refusal(NumpyScalar("f", "g")).endswith("; pass value.astype(float).tolist()")
+    assert refusal(NumpyScalar("f", "f")).endswith("; pass value.tolist()")
+    for char in "FDG":
+        assert refusal(NumpyScalar("c", char)).endswith("; pass its real part or its absolute value")
 
 
 def test_a_type_that_has_the_name_of_a_known_one_is_named_with_its_module() -> None:

@@ -17,7 +17,7 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.compiler.plugin_pb2 import CodeGeneratorRequest, CodeGeneratorResponse
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from protos import generate
+from protos import generate, python_source
 from tests.kept import kept
 
 CONSTRUCTS = Path(__file__).with_name("constructs.proto")
@@ -54,7 +54,12 @@ def compilers() -> Iterator[bytes]:
     """Yield what decides, besides a .proto file, what is written for it."""
     yield repr(sorted(generate.compiler_versions().items())).encode()
     yield importlib.metadata.version("jinja2").encode()
-    for source in (Path(generate.__file__), Path(__file__), *sorted(CONTRACT.parents[1].glob("contract/*.py"))):
+    for source in (
+        Path(generate.__file__),
+        Path(python_source.__file__),
+        Path(__file__),
+        *sorted(CONTRACT.parents[1].glob("contract/*.py")),
+    ):
         yield source.read_bytes()
 
 

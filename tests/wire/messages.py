@@ -50,6 +50,7 @@ _TIMESTAMPS = st.tuples(
     st.sampled_from([0, 1, -1, 1714972089, -62135596800, 253402300799]) | st.integers(-62135596800, 253402300799),
     st.sampled_from([0, 1, 100, 123456700, 999999999, 500000000]) | st.integers(0, 999999999),
 )
+_PATHS = st.sampled_from(["a", "level", "tank_level", "tank.high_level", "a_b_c.d", "x1.y2_z"])
 _DURATIONS = st.integers(-(10**20), 10**20) | st.sampled_from([0, 1, -1, 10**9, -(10**9), -1500000000, -1000])
 
 
@@ -70,6 +71,8 @@ def fill(draw: st.DrawFn, message: Any, depth: int) -> None:
         total = draw(_DURATIONS)
         seconds, nanos = divmod(abs(total), 10**9)
         message.seconds, message.nanos = (seconds, nanos) if total >= 0 else (-seconds, -nanos)
+    elif name == "google.protobuf.FieldMask":
+        message.paths.extend(draw(st.lists(_PATHS, max_size=3)))
     elif name == "google.protobuf.Value":
         _fill_value(draw, message, depth)
     else:

@@ -158,6 +158,51 @@ def test_bytes_are_read_in_both_alphabets_and_without_padding(constructs: Constr
     assert wire.to_json_dict(read) == {"someBytes": "+/8="}
 
 
+MASKS = [
+    [], ["a"], ["tank_level"], ["tank.high_level", "b"], ["a_b_c"], ["a", "", "b"], ["a1_b"], ["é"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("paths", MASKS)
+def test_a_field_mask_is_a_text_as_google_writes_it(constructs: Constructs, paths: list[str]) -> None:
+    google = constructs.google("WellKnown")()
+    google.a_mask.paths.extend(paths)
+    google.masks.add().paths.extend(paths)
+    message = wire.decode(constructs.ours.WellKnown, google.SerializeToString())
+    written = wire.to_json_dict(message)
+    assert written == json_format.MessageToDict(google)
+    assert wire.from_json_dict(constructs.ours.WellKnown, written) == message
+
+
+@pytest.mark.parametrize("path", ["tankLevel", "Tank", "tank__level", "tank_01", "tank_", "_", "tank_Level", "tank_é"])
+def test_a_field_mask_is_refused_where_google_refuses_it(constructs: Constructs, path: str) -> None:
+    google = constructs.google("WellKnown")()
+    google.a_mask.paths.append(path)
+    if path != "tank_é":
+        with pytest.raises((ValueError, json_format.Error)):
+            json_format.MessageToDict(google)
+    with pytest.raises(wire.JsonError, match=r"aMask: .* no JSON form") as caught:
+        wire.to_json_dict(wire.decode(constructs.ours.WellKnown, google.SerializeToString()))
+    assert caught.value.path == "aMask"
+
+
+@pytest.mark.parametrize("paths", [["a,b"], [""]])
+def test_a_field_mask_that_would_be_read_as_another_one_is_refused(constructs: Constructs, paths: list[str]) -> None:
+    google = constructs.google("WellKnown")()
+    google.a_mask.paths.extend(paths)
+    assert json_format.Parse(json_format.MessageToJson(google), constructs.google("WellKnown")()) != google
+    with pytest.raises(wire.JsonError, match="no JSON form"):
+        wire.to_json_dict(wire.decode(constructs.ours.WellKnown, google.SerializeToString()))
+
+
+@pytest.mark.parametrize("value", [None, "NULL_VALUE", 0])
+def test_the_null_value_is_read_by_its_name_too(constructs: Constructs, value: Any) -> None:
+    for classes in (constructs.ours, constructs.stock):
+        read = wire.from_json_dict(classes.WellKnown, {"aNull": value})
+        assert wire.which_one_of(read, "nothing") == "a_null"
+        assert wire.to_json_dict(read) == {"aNull": None}
+
+
 def test_null_means_not_set(constructs: Constructs) -> None:
     fields = {"aTimestamp": None, "aDouble": None, "aValue": None, "aString": None}
     read = wire.from_json_dict(constructs.ours.WellKnown, fields)
@@ -243,6 +288,10 @@ def test_bytes_of_utf_8_are_read(constructs: Constructs) -> None:
         ("WellKnown", '{"aStruct": {"a": [1, {"b": 1e999}]}}', "aStruct['a'][1]['b']", "out of the range"),
         ("WellKnown", '{"aStruct": []}', "aStruct", "expected an object, not an array"),
         ("WellKnown", '{"aList": {}}', "aList", "expected an array, not an object"),
+        ("WellKnown", '{"aMask": "tank_level"}', "aMask", "expected paths in lowerCamelCase, not 'tank_level'"),
+        ("WellKnown", '{"aMask": ["tank"]}', "aMask", "expected a string, not an array"),
+        ("WellKnown", '{"masks": ["a", "_"]}', "masks[1]", "expected paths in lowerCamelCase"),
+        ("WellKnown", '{"aNull": "NULL"}', "aNull", "has no value 'NULL'"),
         ("Maps", '{"byInt32": {"x": "y"}}', "byInt32['x']", "expected an integer"),
         ("Maps", '{"byBool": {"1": "1s"}}', "byBool['1']", 'expected "true" or "false"'),
         ("Maps", '{"byString": {"a": null}}', "byString['a']", "null is not allowed as an element"),

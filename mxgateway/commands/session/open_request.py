@@ -7,9 +7,10 @@ from typing import Final
 
 from mxgateway import proto
 from mxgateway.calling import requests
-from mxgateway.calling.arguments import check_text
+from mxgateway.calling.arguments import check_correlation_id, check_text
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.options import OpenSessionOptions
+from mxgateway.options.checks import is_number
 
 MAX_COMMAND_TIMEOUT: Final = 315_576_000_000
 """The maximum of protobuf's Duration in seconds: 10,000 years."""
@@ -24,7 +25,7 @@ def open_session_request(options: OpenSessionOptions) -> proto.OpenSessionReques
     request = proto.OpenSessionRequest(
         requested_backend=check_text("requested_backend", options.requested_backend),
         client_session_name=check_text("client_session_name", options.client_session_name),
-        client_correlation_id=options.correlation_id or requests.new_correlation_id(),
+        client_correlation_id=check_correlation_id(options.correlation_id) or requests.new_correlation_id(),
     )
     if options.command_timeout is not None:
         request.command_timeout = _command_timeout(options.command_timeout)
@@ -33,9 +34,9 @@ def open_session_request(options: OpenSessionOptions) -> proto.OpenSessionReques
 
 def _command_timeout(timeout: timedelta | float) -> timedelta:
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-    if not 0 < seconds <= MAX_COMMAND_TIMEOUT:
+    if not (is_number(seconds) and 0 < seconds <= MAX_COMMAND_TIMEOUT):
         raise MxGatewayInvalidRequestError(
-            f"command_timeout is {timeout}", hint=f"give seconds above 0 and up to {MAX_COMMAND_TIMEOUT}, or None",
+            f"command_timeout is {timeout!r:.100}", hint=f"give seconds above 0 and up to {MAX_COMMAND_TIMEOUT}, or None",
             phase="request",
         )  # fmt: skip
-    return timedelta(seconds=seconds)
+    return timedelta(seconds=float(seconds))

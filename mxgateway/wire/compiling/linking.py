@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import lru_cache
+from types import CodeType
+from typing import Any, Final
 
 Function = Callable[..., Any]
+
+_KEPT: Final = 128
+_LONGEST_KEPT: Final = 64 * 1024
 
 
 class Linker(ABC):
@@ -56,13 +61,20 @@ class Linker(ABC):
     def compile(self, source: str) -> Function:
         """Return the single function defined by a source text."""
         made: dict[str, Any] = {}
-        exec(compile(source, f"<{type(self).__module__}>", "exec"), self._names, made)
+        code = _code if len(source) <= _LONGEST_KEPT else _code.__wrapped__
+        exec(code(source, f"<{type(self).__module__}>"), self._names, made)
         (function,) = made.values()
         return function  # type: ignore[no-any-return]
 
     def _number_of(self, thing: Any) -> int:
         # The table keeps the object alive, so its id stays unique.
         return self._numbers.setdefault(id(thing), (len(self._numbers), thing))[0]
+
+
+@lru_cache(_KEPT)
+def _code(source: str, file: str) -> CodeType:
+    """Compile a source text once for all clients that load the same contract."""
+    return compile(source, file, "exec")
 
 
 class _Functions(dict[type[Any], Function]):

@@ -21,6 +21,8 @@ from mxgateway.wire.schema import DEPTH_LIMIT, MAP, MESSAGE, FieldSchema, comple
 from mxgateway.wire.times.duration import MAX_DURATION, NANOSECONDS, Duration
 from mxgateway.wire.times.timestamp import Timestamp
 
+from . import field_masks
+
 _RANGES: Final = {
     **dict.fromkeys(("int32", "sint32", "sfixed32", "enum"), (-(1 << 31), (1 << 31) - 1)),
     **dict.fromkeys(("int64", "sint64", "sfixed64"), (-(1 << 63), (1 << 63) - 1)),
@@ -210,7 +212,7 @@ def _bytes(field: FieldSchema, item: Any) -> bytes:
 
 
 def _enum(field: FieldSchema, item: Any) -> Any:
-    if item is None and field.python_type is google.NullValue:
+    if item in (None, "NULL_VALUE") and field.python_type is google.NullValue:  # betterproto does not keep this name
         return field.python_type.try_value(0)
     names = enum_names(field.python_type)
     number = names.by_name.get(item) if isinstance(item, str) else None
@@ -269,6 +271,10 @@ _FORMS: Final[Mapping[str, Callable[[FieldSchema, Any], Any]]] = {
 }
 
 
+_SCALAR: Final[Any] = None
+"""For values whose kind needs no field."""
+
+
 def _struct(message_type: type[Any], value: Any, depth: int) -> Any:
     if not isinstance(value, dict):
         raise JsonFaultError(f"expected an object, not {_shown(value)}")
@@ -295,6 +301,14 @@ def _any_value(message_type: type[Any], value: Any, depth: int) -> Any:
     return _built(message_type, {name: _FORMS[field.kind](field, value)})
 
 
+def _field_mask(message_type: type[Any], value: Any, depth: int) -> Any:
+    try:
+        paths = field_masks.paths_of(_string(_SCALAR, value))
+    except ValueError as error:
+        raise JsonFaultError(str(error)) from None
+    return _built(message_type, {"paths": paths} if paths else {})
+
+
 def _unsupported(message_type: type[Any], value: Any, depth: int) -> Any:
     raise JsonFaultError(f"the JSON form of google.protobuf.{message_type.__name__} is not supported")
 
@@ -304,5 +318,5 @@ _SPECIAL: Final[Mapping[type[Any], Callable[[type[Any], Any, int], Any]]] = {
     google.ListValue: _list_value,
     google.Value: _any_value,
     google.Any: _unsupported,
-    google.FieldMask: _unsupported,
+    google.FieldMask: _field_mask,
 }

@@ -23,6 +23,8 @@ from mxgateway.wire.schema import DEPTH_LIMIT, MAP, MESSAGE, FieldSchema, Unknow
 from mxgateway.wire.times.duration import MAX_DURATION, NANOSECONDS, fraction_text, timedelta_parts
 from mxgateway.wire.times.timestamp import Timestamp
 
+from . import field_masks
+
 _FAULTS: Final = (AttributeError, OverflowError, TypeError, ValueError)
 
 
@@ -189,6 +191,14 @@ def _any_value(message: Any, depth: int) -> Any:
     raise JsonFaultError("a google.protobuf.Value must have a value")
 
 
+def _field_mask(message: Any, depth: int) -> str:
+    paths = instance_dict(message).get("paths")
+    try:
+        return field_masks.text_of(paths) if isinstance(paths, list) else ""
+    except _FAULTS as error:
+        raise JsonFaultError(str(error)) from error
+
+
 def _unsupported(message: Any, depth: int) -> Any:
     raise JsonFaultError(f"the JSON form of google.protobuf.{type(message).__name__} is not supported")
 
@@ -198,5 +208,5 @@ _SPECIAL: Final[Mapping[type[Any], Callable[[Any, int], Any]]] = {
     google.ListValue: _list_value,
     google.Value: _any_value,
     google.Any: _unsupported,
-    google.FieldMask: _unsupported,
+    google.FieldMask: _field_mask,
 }

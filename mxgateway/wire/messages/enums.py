@@ -38,4 +38,4 @@ else:
 
         @classmethod
         def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
-            return instance_schema(cls, json_form("enum_in_json"))
+            return instance_schema(cls, json_form("enum_in_json"), "str", "int")

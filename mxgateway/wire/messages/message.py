@@ -99,6 +99,8 @@ class Message(LazyDataclass, betterproto.Message):
     """A betterproto message whose state is its set fields, with a compiled codec."""
 
     __lean__: ClassVar[bool] = True
+    __unpacked__: ClassVar[tuple[int, ...]] = ()
+    """The numbers of the fields whose lists of numbers the contract wants unpacked."""
 
     # For received messages; other values are in the instance's `__dict__`.
     _serialized_on_wire = True
@@ -236,7 +238,7 @@ class Message(LazyDataclass, betterproto.Message):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
-        return instance_schema(cls, json_form("write"))
+        return instance_schema(cls, json_form("write"), "dict")
 
     def _raw_items(self) -> Iterator[tuple[str, Any]]:
         for field in schema_of(type(self)).fields:

@@ -307,7 +307,7 @@ class Timestamp(datetime):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
-        return instance_schema(cls, cls.rfc3339)
+        return instance_schema(cls, cls.rfc3339, "str")
 
     def _compared(self, other: object) -> int | None:
         """Return the difference to another time in nanoseconds; None if the other one must decide.

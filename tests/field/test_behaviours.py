@@ -1,0 +1,41 @@
+"""Every behaviour of the tables names tests that exist, so no row loses its proof unnoticed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.field.behaviours import TESTS, behaviours, functions_of
+from tests.rows import each_row
+
+ROWS = list(behaviours())
+TABLES = {
+    "test_one_loop", "test_greeted", "test_several_gateways", "test_hosts", "test_another_loop", "test_the_process",
+    "test_values", "test_times", "test_records", "test_credentials", "test_texts",
+}  # fmt: skip
+
+
+@each_row("row", [row for _, row in ROWS])
+def test_the_functions_of_a_behaviour_exist(row: object) -> None:
+    for test in getattr(row, "tests", ()):
+        file, _, function = test.partition("::")
+        assert (TESTS / file).is_file(), test
+        assert function in functions_of(file), test
+
+
+def test_there_is_a_table_for_each_kind() -> None:
+    assert {module for module, _ in ROWS} == TABLES
+
+
+def test_no_behaviour_is_listed_twice() -> None:
+    names = [row.name for _, row in ROWS]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_pytest_collects_them() -> None:
+    files = sorted({test.partition("::")[0] for _, row in ROWS for test in row.tests})
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *files]
+    found = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, check=False)
+    collected = {line.partition("[")[0].removeprefix("tests/") for line in found.stdout.splitlines() if "::" in line}
+    missing = {test for _, row in ROWS for test in row.tests} - collected
+    assert not missing, found.stdout[-2000:] + found.stderr[-2000:]
