@@ -45,9 +45,9 @@ def _keep_no_examples_where_none_can_be_written() -> None:
 
 
 LONGEST = (
-    "subscription/test_fault_matrix.py", "docs/test_examples.py", "benchmarks/test_benchmarks_run.py", "packaging/test_wheel.py",
-    "contract/test_generated_code.py", "subscription/test_soak.py", "contract/test_replaceable_contract.py", "client/test_many_tasks.py",
-    "contract/test_bound_plants.py", "events/test_model.py", "events/test_model_of_writes.py", "events/test_model_of_streams.py", "events/test_model_of_subscriptions.py",
+    "subscription/recovery/test_fault_matrix.py", "docs/test_examples.py", "benchmarks/test_benchmarks_run.py", "packaging/test_wheel.py",
+    "contract/proto_files/test_generated_code.py", "subscription/recovery/test_soak.py", "contract/proto_files/test_replaceable_contract.py", "client/closing/test_many_tasks.py",
+    "contract/binding/test_bound_plants.py", "events/models/test_model.py", "events/models/test_model_of_writes.py", "events/models/test_model_of_streams.py", "events/models/test_model_of_subscriptions.py",
 )  # fmt: skip
 """Files that take longest. They go first: begun last, one of them would be waited for by idle cores."""
 

@@ -30,7 +30,7 @@ NOT_PASTED = {
     "git worktree add": "takes minutes; tests/benchmarks/test_against.py runs it",
     "make setup": "makes the environment in which these tests run",
     "MXGATEWAY_INTEGRATION=1": "needs a real gateway; tests/live/test_live_checks_run.py runs the checks",
-    "make proto": "writes the generated code; tests/contract/test_replaceable_contract.py runs it",
+    "make proto": "writes the generated code; tests/contract/proto_files/test_replaceable_contract.py runs it",
 }
 """Shell blocks that begin so are not run here, and why."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.garbage import leave_alone_what_there_is
-from tests.peers.certificates import Authority, ServerCertificate, self_signed
+from tests.peers.network.certificates import Authority, ServerCertificate, self_signed
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from tests.cli.batches import batch, dialogue
 from tests.cli.gateway import KEY, TAG, Gateway
-from tests.peers.fault_proxy import FaultProxy
+from tests.peers.network.fault_proxy import FaultProxy
 
 
 @pytest.fixture

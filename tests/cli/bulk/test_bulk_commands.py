@@ -15,7 +15,7 @@ from tests.cli.gateway import TAG, Gateway
 from tests.cli.golden import golden
 from tests.cli.in_process import mxgw, refused
 from tests.cli.process import PROGRAM, Outcome, environment
-from tests.cli.test_lazy_imports import loaded_by
+from tests.cli.running.test_lazy_imports import loaded_by
 from tests.rows import each_row
 
 TEXT = "TestChildObject.TestString"

@@ -9,8 +9,8 @@ from mxgateway.contract import Contract, own_descriptor_set
 from mxgateway.simulator import SimulatedGateway
 from tests.cli.batches import batch
 from tests.cli.in_process import mxgw
+from tests.contract.loading.test_reflection import ALPHA, grpcio_server
 from tests.contract.permuted import permuted, write_protos
-from tests.contract.test_reflection import ALPHA, grpcio_server
 
 OWN = own_descriptor_set()
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.in_process import mxgw
 from tests.cli.process import finish, start
-from tests.peers.certificates import Authority, self_signed
+from tests.peers.network.certificates import Authority, self_signed
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send these signals to one process")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.gateway import SECRET, Gateway
 from tests.cli.in_process import mxgw
-from tests.peers.connect_proxy import ConnectProxy
+from tests.peers.network.connect_proxy import ConnectProxy
 
 PASSWORD = "pr0xy-p4ssword"
 

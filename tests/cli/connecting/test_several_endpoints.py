@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.cli.gateway import Gateway
 from tests.cli.in_process import mxgw
-from tests.peers.connect_proxy import ConnectProxy
+from tests.peers.network.connect_proxy import ConnectProxy
 
 NOWHERE = "127.0.0.1:1"
 

@@ -16,8 +16,8 @@ from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from tests.cli.gateway import KEY, SECRET
 from tests.cli.in_process import mxgw
 from tests.cli.process import Outcome
-from tests.peers.certificates import Authority, ServerCertificate, self_signed
-from tests.peers.tls_peers import asks_for_certificate, client_files
+from tests.peers.network.certificates import Authority, ServerCertificate, self_signed
+from tests.peers.network.tls_peers import asks_for_certificate, client_files
 
 STATE = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_STATE_HOME"
 OTHER = "0F" * 32

@@ -20,7 +20,7 @@ from tests.cli.choosing import SOURCES, Case
 from tests.cli.gateway import KEY, SECRET
 from tests.cli.in_process import mxgw
 from tests.cli.process import Outcome
-from tests.peers.certificates import Authority, self_signed
+from tests.peers.network.certificates import Authority, self_signed
 
 PIN = "0F" * 32
 VERIFIES = ("pin", "ca_file", "require_certificate_validation")

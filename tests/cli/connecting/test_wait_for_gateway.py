@@ -10,8 +10,8 @@ import pytest
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from tests.cli.gateway import KEY
 from tests.cli.in_process import mxgw
-from tests.peers.raw_peers import RawServer, http1
-from tests.transport.test_greeted_first import closed_port
+from tests.peers.http2.raw_peers import RawServer, http1
+from tests.transport.connecting.test_greeted_first import closed_port
 
 WAYS = ("flag", "environment", "profile", "batch")
 

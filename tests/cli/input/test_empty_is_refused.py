@@ -13,8 +13,8 @@ from tests.cli.batches import batch
 from tests.cli.gateway import KEY, Gateway
 from tests.cli.in_process import mxgw
 from tests.cli.process import Outcome
-from tests.peers.certificates import Authority
-from tests.peers.tls_peers import client_files
+from tests.peers.network.certificates import Authority
+from tests.peers.network.tls_peers import client_files
 
 OPTIONS = [each for each in click.command("x")(apply_options(lambda: None, CONNECTION_OPTIONS)).params if each.name]
 TEXTS = [f"--{each.name.replace('_', '-')}" for each in OPTIONS if each.name and not getattr(each, "is_flag", False)]

@@ -13,7 +13,7 @@ from mxgateway.simulator.plant.catalog import generated_plant
 from tests.cli.batches import batch
 from tests.cli.gateway import KEY, TAG, Gateway
 from tests.cli.in_process import mxgw, refused
-from tests.peers.fault_proxy import FaultProxy
+from tests.peers.network.fault_proxy import FaultProxy
 from tests.rows import each_row
 
 SETPOINTS = [f"TestMachine_{number:03}.SpeedSetpoint" for number in range(1, 7)]

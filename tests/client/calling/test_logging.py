@@ -19,7 +19,7 @@ import mxgateway
 from mxgateway import GatewayClient, GrpcStatus, MxGatewayError, RetryOptions, proto
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.support import connect
-from tests.peers.raw_peers import Http2Peer, Http2Server
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server
 
 PACKAGE = Path(mxgateway.__file__).parent
 PAGE = PACKAGE.parent / "docs" / "library.md"

@@ -14,7 +14,7 @@ import pytest
 from mxgateway import MxGatewayInvalidRequestError, MxGatewayTimeoutError, MxGatewayTransportError, Session, proto
 from mxgateway.simulator import SimulatedGateway, SimulatedKey, SimulatorOptions
 from tests.client.support import Item, advised, connect, is_streaming, until
-from tests.peers.fault_proxy import FaultProxy
+from tests.peers.network.fault_proxy import FaultProxy
 
 SECRET = "s3cr3t-0f-the-pl4nt"
 PASSWORD = "hunter2-0f-the-0perator"

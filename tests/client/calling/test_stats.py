@@ -21,7 +21,7 @@ from mxgateway import (
 )
 from mxgateway.simulator import SimulatedGateway, SimulatedKey, SimulatorOptions
 from tests.client.support import Item, advised, change, connect, opened, until
-from tests.peers.fault_proxy import FaultProxy
+from tests.peers.network.fault_proxy import FaultProxy
 
 FIELDS = [field.name for field in dataclasses.fields(ClientStats)]
 

@@ -17,7 +17,7 @@ from tests.client.stage import AWAITABLE, Call, lose_connection, public_classes,
 from tests.client.support import connect, is_streaming, until
 from tests.client.suspensions import EVERYTHING, Leftovers, Moment, Suspensions, counts_descriptors, streams_gone
 from tests.garbage import leave_alone_what_there_is
-from tests.peers.certificates import ServerCertificate, self_signed
+from tests.peers.network.certificates import ServerCertificate, self_signed
 
 RECONNECTING = [call for call in CALLS if call.reconnects]
 MOST_SUSPENSIONS = 60

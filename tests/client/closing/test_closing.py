@@ -18,7 +18,7 @@ from mxgateway import (
 )
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.support import advised, connect, is_streaming, requests, until
-from tests.peers.raw_peers import RawServer, silent
+from tests.peers.http2.raw_peers import RawServer, silent
 
 # -- once
 

@@ -16,7 +16,7 @@ from mxgateway import (
 )
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.support import advised, connect, is_streaming, until
-from tests.peers.fault_proxy import FaultProxy
+from tests.peers.network.fault_proxy import FaultProxy
 
 # -- exceptions
 

@@ -14,13 +14,13 @@ from mxgateway import (
     proto,
 )
 from mxgateway.simulator import SimulatedGateway
+from tests.client.commands.test_tags import advised_items
 from tests.client.support import (
     REFUSED_TAG,
     TAG,
     kinds,
     until,
 )
-from tests.client.test_tags import advised_items
 
 # -- what is known of items and types
 

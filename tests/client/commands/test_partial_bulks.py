@@ -35,10 +35,10 @@ from tests.client.bulk_plants import BULKS, COUNT, PART, TAGS, Plant, built
 from tests.client.command_rows import title
 from tests.client.command_stage import E_INVALIDARG
 from tests.client.support import advised, commands, connect, opened, until
-from tests.peers.bad_ends import goaway, goaway_then_hang_up, goaway_unseen, refuse_stream
-from tests.peers.http2_peer import Http2Peer, Request
-from tests.peers.http2_server import Http2Server, Script
-from tests.peers.scripts import hang_up, in_turn, on_request, reply, reset_connection, step
+from tests.peers.http2.http2_peer import Http2Peer, Request
+from tests.peers.http2.http2_server import Http2Server, Script
+from tests.peers.http2.scripts import hang_up, in_turn, on_request, reply, reset_connection, step
+from tests.peers.misbehaving.bad_ends import goaway, goaway_then_hang_up, goaway_unseen, refuse_stream
 
 
 @pytest.fixture

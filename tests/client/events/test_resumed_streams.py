@@ -24,7 +24,7 @@ from mxgateway.events.upkeep import PumpState
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.confirming import accepted, confirm
 from tests.client.support import WRITE_COMPLETE, Item, advised, change, connect, is_streaming, opened, requests, until
-from tests.peers.fault_proxy import FaultProxy
+from tests.peers.network.fault_proxy import FaultProxy
 from tests.subscription.rig import QUICK
 
 

@@ -12,7 +12,7 @@ from mxgateway.contract import Contract
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.wire import has_field, which_one_of
 from tests.client.support import TAG, connect
-from tests.contract.test_binding import FIELD, GATEWAY, Variant
+from tests.contract.binding.test_binding import FIELD, GATEWAY, Variant
 from tests.rows import each_row
 
 GALAXY = "galaxy_repository.v1"

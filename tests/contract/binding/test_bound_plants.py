@@ -18,11 +18,11 @@ from tests.contract.protos import ROOT
 SEEDS = (1, 2, 3, 4, 5)
 MODULES = (
     "client/test_main_job.py",
-    "client/test_command_matrix.py",
-    "client/test_bulks.py",
-    "subscription/test_recovery.py",
+    "client/commands/test_command_matrix.py",
+    "client/commands/test_bulks.py",
+    "subscription/recovery/test_recovery.py",
     "galaxy/test_client.py",
-    "galaxy/test_deploy_watch.py",
+    "galaxy/watch/test_deploy_watch.py",
     "alarms/test_feed.py",
     "alarms/test_acknowledging.py",
     "values/test_round_trip.py",

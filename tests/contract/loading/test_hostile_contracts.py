@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from mxgateway.contract.definitions import MEMBERS_LIMIT, NAME_LIMIT, SIZE_LIMIT
 from mxgateway.wire.compiling.linking import Linker
 from mxgateway.wire.varint import encode_varint
 from tests.contract.hostile import FIELD, GATEWAY, MESSAGES, refusal
+from tests.contract.protos import ROOT
 from tests.rows import each_row
 
 # -- by hand
@@ -74,7 +74,7 @@ def test_a_set_as_large_as_the_limits_allow_takes_bounded_memory() -> None:
         "import resource, sys\n"
         "from mxgateway.contract import Contract\n"
         "from mxgateway.errors import MxGatewayContractError\n"
-        "from tests.contract.test_hostile_contracts import HUGE\n"
+        "from tests.contract.loading.test_hostile_contracts import HUGE\n"
         "made = [make() for make, _ in HUGE.values()]\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "for data in made:\n"
@@ -84,9 +84,7 @@ def test_a_set_as_large_as_the_limits_allow_takes_bounded_memory() -> None:
     )
     if not sys.platform.startswith("linux"):
         pytest.skip("the peak of memory is in kilobytes on Linux")
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert int(done.stdout) < 300 * 1024
 
 

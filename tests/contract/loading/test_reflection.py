@@ -27,8 +27,8 @@ from mxgateway.errors import (
 from mxgateway.options import ClientOptions, Endpoint
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.transport.channel import Channel
-from tests.peers.http2_peer import Http2Peer
-from tests.peers.http2_server import Http2Server
+from tests.peers.http2.http2_peer import Http2Peer
+from tests.peers.http2.http2_server import Http2Server
 
 SERVICES = ("galaxy_repository.v1.GalaxyRepository", "mxaccess_gateway.v1.MxAccessGateway")
 ALPHA, V1 = (f"grpc.reflection.{version}.ServerReflection" for version in ("v1alpha", "v1"))

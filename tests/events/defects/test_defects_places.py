@@ -10,8 +10,8 @@ import pytest
 from mxgateway import MxGatewaySessionError, proto
 from tests.client.confirming import WRONG, accepted, confirm
 from tests.client.support import connect, until
+from tests.events.defects.test_defects_nonsense import a_gap, an_event
 from tests.events.support import OTHER, TAG, Site, never_confirmed
-from tests.events.test_defects_nonsense import a_gap, an_event
 from tests.subscription.rig import consumed, is_connected, options, publish
 
 FAR = 2**39

@@ -6,8 +6,8 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 
-from tests.peers.http2_peer import Http2Peer
-from tests.peers.raw_server import RawServer
+from tests.peers.http2.http2_peer import Http2Peer
+from tests.peers.http2.raw_server import RawServer
 
 Script = Callable[[Http2Peer], Awaitable[None]]
 

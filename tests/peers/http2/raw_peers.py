@@ -1,9 +1,9 @@
 """Peers that are not gateways: bare servers, and the scripted HTTP/2 server."""
 
-from tests.peers.http2_frames import LEAST_FRAME_SIZE, grpc_message, header_frames, raw_frame, unknown_frame
-from tests.peers.http2_peer import DEFAULT_WINDOW, PREFACE, RESPONSE, Header, Http2Peer, Request
-from tests.peers.http2_server import Http2Server, Script
-from tests.peers.raw_server import (
+from tests.peers.http2.http2_frames import LEAST_FRAME_SIZE, grpc_message, header_frames, raw_frame, unknown_frame
+from tests.peers.http2.http2_peer import DEFAULT_WINDOW, PREFACE, RESPONSE, Header, Http2Peer, Request
+from tests.peers.http2.http2_server import Http2Server, Script
+from tests.peers.http2.raw_server import (
     HALF_GREETING,
     ClientGone,
     RawServer,
@@ -18,7 +18,7 @@ from tests.peers.raw_server import (
     says,
     silent,
 )
-from tests.peers.sockets import PATIENCE
+from tests.peers.network.sockets import PATIENCE
 
 __all__ = [
     "DEFAULT_WINDOW",

@@ -13,7 +13,7 @@ from typing import Self
 
 import pytest
 
-from tests.peers.sockets import PATIENCE, reset
+from tests.peers.network.sockets import PATIENCE, reset
 
 StreamScript = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers.certificates import Authority, ServerCertificate, self_signed
-from tests.peers.raw_peers import (
+from tests.peers.http2.raw_peers import (
     HALF_GREETING,
     PATIENCE,
     RawServer,
@@ -26,6 +25,7 @@ from tests.peers.raw_peers import (
     says,
     silent,
 )
+from tests.peers.network.certificates import Authority, ServerCertificate, self_signed
 
 HOST = "127.0.0.1"
 SOON = 0.3

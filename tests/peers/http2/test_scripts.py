@@ -9,15 +9,11 @@ from h2.events import PingAckReceived, SettingsAcknowledged, StreamReset
 from h2.exceptions import TooManyStreamsError
 from hyperframe.frame import DataFrame, PingFrame, SettingsFrame
 
-from tests.peers.bad_ends import rst
-from tests.peers.bad_windows import credit, dribble, ignore_pings, initial_window, max_streams, settings
-from tests.peers.floods import empty_data_flood, ping_flood
-from tests.peers.h2_client import H2Client
-from tests.peers.http2_frames import grpc_message, header_frames, raw_frame
-from tests.peers.http2_peer import MOST_ANSWERS, Http2Peer, Request
-from tests.peers.http2_server import Http2Server
-from tests.peers.odd_frames import DATA, HEADERS, SETTINGS
-from tests.peers.scripts import (
+from tests.peers.http2.h2_client import H2Client
+from tests.peers.http2.http2_frames import grpc_message, header_frames, raw_frame
+from tests.peers.http2.http2_peer import MOST_ANSWERS, Http2Peer, Request
+from tests.peers.http2.http2_server import Http2Server
+from tests.peers.http2.scripts import (
     SAMPLE,
     Step,
     answers,
@@ -45,6 +41,10 @@ from tests.peers.scripts import (
     until_reset,
     until_set,
 )
+from tests.peers.misbehaving.bad_ends import rst
+from tests.peers.misbehaving.bad_windows import credit, dribble, ignore_pings, initial_window, max_streams, settings
+from tests.peers.misbehaving.floods import empty_data_flood, ping_flood
+from tests.peers.misbehaving.odd_frames import DATA, HEADERS, SETTINGS
 
 INITIAL_WINDOW = SettingsFrame.INITIAL_WINDOW_SIZE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hyperframe.frame import GoAwayFrame, RstStreamFrame
 
-from tests.peers.http2_frames import (
+from tests.peers.http2.http2_frames import (
     CANCEL,
     ENHANCE_YOUR_CALM,
     INTERNAL_ERROR,
@@ -12,8 +12,8 @@ from tests.peers.http2_frames import (
     REFUSED_STREAM,
     grpc_message,
 )
-from tests.peers.http2_peer import Http2Peer, Request
-from tests.peers.scripts import SAMPLE, misbehaviour
+from tests.peers.http2.http2_peer import Http2Peer, Request
+from tests.peers.http2.scripts import SAMPLE, misbehaviour
 
 HIGHEST_STREAM = 2**31 - 1
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hyperframe.frame import DataFrame, SettingsFrame, WindowUpdateFrame
 
-from tests.peers.http2_peer import Http2Peer, Request
-from tests.peers.scripts import SAMPLE, misbehaviour, step
+from tests.peers.http2.http2_peer import Http2Peer, Request
+from tests.peers.http2.scripts import SAMPLE, misbehaviour, step
 
 LARGEST_WINDOW = 2**31 - 1
 

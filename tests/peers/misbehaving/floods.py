@@ -17,9 +17,9 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from tests.peers.http2_frames import grpc_message, unknown_frame
-from tests.peers.http2_peer import RESPONSE, Http2Peer, Request
-from tests.peers.scripts import SAMPLE, misbehaviour, step
+from tests.peers.http2.http2_frames import grpc_message, unknown_frame
+from tests.peers.http2.http2_peer import RESPONSE, Http2Peer, Request
+from tests.peers.http2.scripts import SAMPLE, misbehaviour, step
 
 MANY = 100_000
 

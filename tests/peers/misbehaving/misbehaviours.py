@@ -3,7 +3,7 @@
 Importing this module fills the table.
 """
 
-from tests.peers import bad_ends, bad_replies, bad_windows, floods, odd_frames
-from tests.peers.scripts import MISBEHAVIOURS
+from tests.peers.http2.scripts import MISBEHAVIOURS
+from tests.peers.misbehaving import bad_ends, bad_replies, bad_windows, floods, odd_frames
 
 __all__ = ["MISBEHAVIOURS", "bad_ends", "bad_replies", "bad_windows", "floods", "odd_frames"]

@@ -16,9 +16,9 @@ from hyperframe.frame import (
     SettingsFrame,
 )
 
-from tests.peers.http2_frames import LEAST_FRAME_SIZE, grpc_message, header_frames, raw_frame, unknown_frame
-from tests.peers.http2_peer import RESPONSE, Http2Peer, Request
-from tests.peers.scripts import SAMPLE, misbehaviour, step
+from tests.peers.http2.http2_frames import LEAST_FRAME_SIZE, grpc_message, header_frames, raw_frame, unknown_frame
+from tests.peers.http2.http2_peer import RESPONSE, Http2Peer, Request
+from tests.peers.http2.scripts import SAMPLE, misbehaviour, step
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 ALTSVC, ORIGIN = 0xA, 0xC

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from h2.exceptions import StreamClosedError
 
-from tests.peers.h2_client import H2Client, Seen
-from tests.peers.http2_frames import grpc_message
-from tests.peers.http2_server import Http2Server
-from tests.peers.misbehaviours import MISBEHAVIOURS
-from tests.peers.odd_frames import (
+from tests.peers.http2.h2_client import H2Client, Seen
+from tests.peers.http2.http2_frames import grpc_message
+from tests.peers.http2.http2_server import Http2Server
+from tests.peers.http2.scripts import SAMPLE, answers, on_request, per_connection, telling
+from tests.peers.misbehaving.misbehaviours import MISBEHAVIOURS
+from tests.peers.misbehaving.odd_frames import (
     ALTSVC,
     CONTINUATION,
     DATA,
@@ -29,7 +30,6 @@ from tests.peers.odd_frames import (
     SETTINGS,
     WINDOW_UPDATE,
 )
-from tests.peers.scripts import SAMPLE, answers, on_request, per_connection, telling
 
 Check = Callable[[Seen], object]
 

@@ -6,7 +6,7 @@ import asyncio
 import base64
 from dataclasses import dataclass, field
 
-from tests.peers.raw_peers import RawServer
+from tests.peers.http2.raw_peers import RawServer
 
 
 @dataclass

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from tests.peers.certificates import ServerCertificate
+from tests.peers.network.certificates import ServerCertificate
 
 PATIENCE: Final = 20.0
 """Seconds allowed for nginx to start, reload or stop."""

@@ -11,8 +11,8 @@ from pathlib import Path
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from tests.peers.certificates import Authority, ServerCertificate
-from tests.peers.raw_peers import Http2Server, RawServer, Script
+from tests.peers.http2.raw_peers import Http2Server, RawServer, Script
+from tests.peers.network.certificates import Authority, ServerCertificate
 
 
 def expired(authority_file: Path) -> ServerCertificate:

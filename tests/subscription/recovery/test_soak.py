@@ -17,7 +17,7 @@ import pytest
 from mxgateway import Overflow
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.support import connect, until
-from tests.peers.fault_proxy import FaultProxy
+from tests.peers.network.fault_proxy import FaultProxy
 from tests.subscription.fault_world import CONTINUOUS, REBUILT, Fault, Load, World
 from tests.subscription.faults import FAULTS, noted
 from tests.subscription.rig import account, check_books, consumed, options, quiet_plant, tags_of

@@ -6,7 +6,7 @@ import pytest
 from hyperframe.frame import DataFrame, HeadersFrame
 
 from mxgateway.errors import MxGatewayInvalidRequestError, MxGatewayTransportError
-from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, grpc_message, silent
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, RawServer, grpc_message, silent
 from tests.transport.rig import REPLY, channel_to, event, invoke, stream
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

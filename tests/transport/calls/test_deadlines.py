@@ -7,7 +7,7 @@ import pytest
 from mxgateway import proto
 from mxgateway.errors import GrpcStatus, MxGatewayTimeoutError
 from mxgateway.transport.http2.request_headers import encode_timeout
-from tests.peers.raw_peers import Http2Peer, Http2Server
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server
 from tests.rows import each_row
 from tests.transport.rig import REPLY, channel_to, invoke, stream
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pytest
 
 from mxgateway.transport.streams.stream import STREAM_WINDOW
-from tests.peers.http2_server import Http2Server
-from tests.peers.misbehaviours import MISBEHAVIOURS
-from tests.peers.scripts import on_request, ping, telling
+from tests.peers.http2.http2_server import Http2Server
+from tests.peers.http2.scripts import on_request, ping, telling
+from tests.peers.misbehaving.misbehaviours import MISBEHAVIOURS
 from tests.transport.fault_rows import nothing_escapes
 from tests.transport.rig import channel_to, stream
 

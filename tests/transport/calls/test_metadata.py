@@ -10,7 +10,7 @@ from hpack import Decoder, NeverIndexedHeaderTuple
 from mxgateway import GatewayClient, proto
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError
 from tests.peers.grpcio_gateway import GrpcioGateway
-from tests.peers.raw_peers import Http2Peer, Http2Server, Request
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, Request
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

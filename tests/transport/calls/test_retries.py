@@ -22,8 +22,8 @@ from mxgateway.errors import (
 from mxgateway.options import ClientOptions, Endpoint, RetryOptions, TlsOptions
 from mxgateway.transport.calls.method import Method
 from mxgateway.transport.channel import Channel
-from tests.peers.certificates import Authority, self_signed
-from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, Request, says
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, RawServer, Request, says
+from tests.peers.network.certificates import Authority, self_signed
 from tests.transport.rig import channel_to
 from tests.transport.unavailable import (
     KINDS,

@@ -15,7 +15,7 @@ from mxgateway.errors import (
 from mxgateway.options import RetryOptions
 from mxgateway.transport.calls.method import CallOptions, Method
 from mxgateway.transport.calls.server_stream import ServerStream
-from tests.peers.raw_peers import Http2Peer, Request, grpc_message
+from tests.peers.http2.raw_peers import Http2Peer, Request, grpc_message
 from tests.transport.rig import channel_to
 from tests.transport.unavailable import (
     METHODS,

@@ -14,8 +14,8 @@ from mxgateway.errors.faults import is_unprocessed
 from mxgateway.options import RetryOptions
 from mxgateway.transport.calls.method import CallOptions, Method, Progress
 from mxgateway.transport.calls.unary import SentCall, unary
-from tests.client.test_tracing import Recorder
-from tests.peers.raw_peers import Http2Peer, Http2Server, Request
+from tests.client.calling.test_tracing import Recorder
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, Request
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream
 from tests.transport.unavailable import (
     KINDS,

@@ -15,7 +15,7 @@ from mxgateway.errors import GrpcStatus, MxGatewayTimeoutError, MxGatewayTranspo
 from mxgateway.transport.calls.method import CallOptions
 from mxgateway.transport.calls.unary import SentCall
 from mxgateway.wire import encode
-from tests.peers.raw_peers import Http2Peer, Http2Server, grpc_message
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
 from tests.transport.rig import REPLY, channel_to
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

@@ -13,11 +13,9 @@ from hyperframe.frame import SettingsFrame, WindowUpdateFrame
 
 from mxgateway.errors import GrpcStatus, MxGatewayTimeoutError
 from mxgateway.transport.channel import Channel
-from tests.peers.bad_replies import half_message
-from tests.peers.fault_proxy import FaultProxy
-from tests.peers.http2_frames import grpc_message
-from tests.peers.http2_server import Http2Server
-from tests.peers.scripts import (
+from tests.peers.http2.http2_frames import grpc_message
+from tests.peers.http2.http2_server import Http2Server
+from tests.peers.http2.scripts import (
     Step,
     answers,
     body_of,
@@ -35,6 +33,8 @@ from tests.peers.scripts import (
     telling,
     until_reset,
 )
+from tests.peers.misbehaving.bad_replies import half_message
+from tests.peers.network.fault_proxy import FaultProxy
 from tests.transport.fault_rows import (
     OK,
     SOON,

@@ -13,9 +13,9 @@ from mxgateway import GatewayClient, TlsOptions
 from mxgateway.errors.faults import UnansweredFault
 from mxgateway.transport.connecting import attempt, happy_eyeballs
 from mxgateway.transport.connecting.resolver import Address, interleave
-from tests.peers.certificates import ServerCertificate
-from tests.peers.connect_proxy import ConnectProxy
-from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, drops_attempts, full_backlog, silent
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, RawServer, drops_attempts, full_backlog, silent
+from tests.peers.network.certificates import ServerCertificate
+from tests.peers.network.connect_proxy import ConnectProxy
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

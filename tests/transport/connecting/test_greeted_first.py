@@ -14,8 +14,7 @@ from mxgateway.errors import MxGatewayProtocolError, MxGatewayTlsError, MxGatewa
 from mxgateway.transport.connecting import happy_eyeballs
 from mxgateway.transport.connecting.known_gateways import HEADER
 from mxgateway.transport.connecting.resolver import Resolver
-from tests.peers.certificates import Authority, ServerCertificate, self_signed
-from tests.peers.raw_peers import (
+from tests.peers.http2.raw_peers import (
     Http2Peer,
     Http2Server,
     RawServer,
@@ -28,6 +27,7 @@ from tests.peers.raw_peers import (
     says,
     silent,
 )
+from tests.peers.network.certificates import Authority, ServerCertificate, self_signed
 from tests.transport.rig import REPLY
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

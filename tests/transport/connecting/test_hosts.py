@@ -15,9 +15,9 @@ from mxgateway import ClientOptions, GatewayClient, MxGatewayInvalidRequestError
 from mxgateway.errors import GrpcStatus, MxGatewayTransportError
 from mxgateway.options.hosts import authority_defect
 from mxgateway.transport.connecting.resolver import Resolver
-from tests.peers.certificates import Authority
-from tests.peers.connect_proxy import ConnectProxy
-from tests.peers.raw_peers import Http2Peer, Http2Server
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server
+from tests.peers.network.certificates import Authority
+from tests.peers.network.connect_proxy import ConnectProxy
 from tests.rows import each_row
 from tests.transport.rig import REPLY
 

@@ -19,9 +19,9 @@ from hyperframe.frame import SettingsFrame
 from mxgateway import GatewayClient, TlsOptions, proto
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayProtocolError, MxGatewayTlsError
 from mxgateway.transport.connecting.known_gateways import HEADER, KnownGateway, KnownGateways
-from tests.peers.certificates import ServerCertificate, self_signed
-from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, silent
-from tests.peers.tls_peers import StrictTlsServer, TwoFacedServer
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, RawServer, silent
+from tests.peers.network.certificates import ServerCertificate, self_signed
+from tests.peers.network.tls_peers import StrictTlsServer, TwoFacedServer
 from tests.transport.rig import REPLY
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

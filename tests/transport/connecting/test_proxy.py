@@ -14,12 +14,12 @@ from mxgateway.errors import (
     MxGatewayInvalidRequestError,
     MxGatewayTlsError,
 )
-from tests.peers.certificates import Authority, ServerCertificate
-from tests.peers.connect_proxy import ConnectProxy
-from tests.peers.raw_peers import (
+from tests.peers.http2.raw_peers import (
     Http2Peer,
     Http2Server,
 )
+from tests.peers.network.certificates import Authority, ServerCertificate
+from tests.peers.network.connect_proxy import ConnectProxy
 from tests.transport.proxies import GATEWAY, PASSWORD, TOKEN, assert_discreet, call, free_port, serve
 from tests.transport.rig import REPLY
 

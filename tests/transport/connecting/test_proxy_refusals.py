@@ -17,8 +17,7 @@ from mxgateway.errors import (
 )
 from mxgateway.options import Endpoint
 from mxgateway.transport.connecting.proxy import open_tunnel
-from tests.peers.connect_proxy import ConnectProxy
-from tests.peers.raw_peers import (
+from tests.peers.http2.raw_peers import (
     RawServer,
     closes_at_once,
     drops_attempts,
@@ -26,6 +25,7 @@ from tests.peers.raw_peers import (
     says,
     silent,
 )
+from tests.peers.network.connect_proxy import ConnectProxy
 from tests.transport.proxies import GATEWAY, PASSWORD, TOKEN, assert_discreet, connect, free_port, refused
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

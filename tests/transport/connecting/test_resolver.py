@@ -15,7 +15,7 @@ import pytest
 from mxgateway import GatewayClient
 from mxgateway.errors import MxGatewayTimeoutError
 from mxgateway.transport.connecting.resolver import Resolver
-from tests.peers.raw_peers import RawServer, silent
+from tests.peers.http2.raw_peers import RawServer, silent
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

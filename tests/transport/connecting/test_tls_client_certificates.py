@@ -10,9 +10,9 @@ import pytest
 
 from mxgateway import GatewayClient, Secret, TlsOptions, proto
 from mxgateway.errors import MxGatewayError, MxGatewayTlsError, MxGatewayTransportError
-from tests.peers.certificates import Authority, ServerCertificate
-from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, silent
-from tests.peers.tls_peers import StrictTlsServer, asks_for_certificate, client_files
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, RawServer, silent
+from tests.peers.network.certificates import Authority, ServerCertificate
+from tests.peers.network.tls_peers import StrictTlsServer, asks_for_certificate, client_files
 from tests.peers.tracebacks import told
 from tests.transport.rig import REPLY
 

@@ -10,9 +10,9 @@ import pytest
 
 from mxgateway import GatewayClient, TlsOptions, proto
 from mxgateway.errors import GrpcStatus, MxGatewayTlsError
-from tests.peers.certificates import Authority, ServerCertificate, self_signed
-from tests.peers.raw_peers import Http2Peer
-from tests.peers.tls_peers import TwoFacedServer
+from tests.peers.http2.raw_peers import Http2Peer
+from tests.peers.network.certificates import Authority, ServerCertificate, self_signed
+from tests.peers.network.tls_peers import TwoFacedServer
 from tests.transport.rig import REPLY
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

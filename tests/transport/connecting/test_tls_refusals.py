@@ -9,9 +9,9 @@ import pytest
 
 from mxgateway import GatewayClient, TlsOptions
 from mxgateway.errors import MxGatewayError, MxGatewayProtocolError, MxGatewayTlsError, MxGatewayTransportError
-from tests.peers.certificates import ServerCertificate
 from tests.peers.grpcio_gateway import GrpcioGateway
-from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, closes_at_once, says, silent
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, RawServer, closes_at_once, says, silent
+from tests.peers.network.certificates import ServerCertificate
 from tests.transport.rig import REPLY
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

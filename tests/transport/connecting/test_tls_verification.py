@@ -8,9 +8,9 @@ import pytest
 
 from mxgateway import GatewayClient, TlsOptions, proto
 from mxgateway.errors import GrpcStatus, MxGatewayTlsError
-from tests.peers.certificates import Authority, ServerCertificate
-from tests.peers.raw_peers import Http2Peer, Http2Server
-from tests.peers.tls_peers import expired
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server
+from tests.peers.network.certificates import Authority, ServerCertificate
+from tests.peers.network.tls_peers import expired
 from tests.transport.rig import REPLY
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

@@ -19,10 +19,10 @@ from mxgateway.errors import (
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.transport.calls.backoff import Backoff
 from mxgateway.transport.connecting import open_channel
-from tests.peers.certificates import ServerCertificate
-from tests.peers.raw_peers import RawServer, StreamScript, closes_at_once, http1, silent
+from tests.peers.http2.raw_peers import RawServer, StreamScript, closes_at_once, http1, silent
+from tests.peers.network.certificates import ServerCertificate
 from tests.rows import each_row
-from tests.transport.test_greeted_first import closed_port
+from tests.transport.connecting.test_greeted_first import closed_port
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

@@ -17,8 +17,7 @@ from mxgateway.errors import (
     Phase,
 )
 from mxgateway.errors.faults import NotHttp2Fault
-from tests.peers.certificates import ServerCertificate
-from tests.peers.raw_peers import (
+from tests.peers.http2.raw_peers import (
     HALF_GREETING,
     Http2Peer,
     Http2Server,
@@ -32,6 +31,7 @@ from tests.peers.raw_peers import (
     silent,
     unknown_frame,
 )
+from tests.peers.network.certificates import ServerCertificate
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

@@ -23,7 +23,7 @@ from hyperframe.frame import (
 from mxgateway.errors import GrpcStatus, MxGatewayProtocolError
 from mxgateway.transport.http2 import floods, frames
 from mxgateway.transport.streams.reply_stream import MOST_AT_ONCE, ReplyLimits, ReplyStream
-from tests.peers.raw_peers import ClientGone, Http2Peer, Http2Server, grpc_message, unknown_frame
+from tests.peers.http2.raw_peers import ClientGone, Http2Peer, Http2Server, grpc_message, unknown_frame
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

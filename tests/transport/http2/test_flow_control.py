@@ -7,7 +7,7 @@ from hyperframe.frame import DataFrame, SettingsFrame, WindowUpdateFrame
 
 from mxgateway.errors import MxGatewayProtocolError
 from mxgateway.transport.http2.connection import CONNECTION_WINDOW, STREAM_WINDOW
-from tests.peers.raw_peers import ClientGone, Http2Peer, Http2Server, grpc_message
+from tests.peers.http2.raw_peers import ClientGone, Http2Peer, Http2Server, grpc_message
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

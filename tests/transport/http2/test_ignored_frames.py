@@ -14,7 +14,7 @@ from hyperframe.frame import (
 )
 
 from mxgateway.errors import MxGatewayProtocolError
-from tests.peers.raw_peers import Http2Peer, Http2Server, Request, grpc_message, unknown_frame
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, Request, grpc_message, unknown_frame
 from tests.transport.rig import REPLY, channel_to, invoke
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

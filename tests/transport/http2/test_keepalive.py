@@ -9,7 +9,7 @@ import pytest
 from hyperframe.frame import GoAwayFrame, HeadersFrame, PingFrame, SettingsFrame, WindowUpdateFrame
 
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayTimeoutError, MxGatewayTransportError
-from tests.peers.raw_peers import Http2Peer, Http2Server, grpc_message
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
 from tests.transport.rig import REPLY, channel_to, event, invoke, stream
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

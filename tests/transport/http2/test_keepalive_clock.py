@@ -10,7 +10,7 @@ from hyperframe.frame import PingFrame
 
 from mxgateway.transport.counters import Counters
 from mxgateway.transport.http2.keepalive import Keepalive
-from tests.peers.raw_peers import Http2Peer, Http2Server, grpc_message
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
 from tests.rows import each_row
 from tests.transport.rig import channel_to, event, stream
 

@@ -21,9 +21,9 @@ from mxgateway.transport.channel import Channel
 from mxgateway.transport.http2 import connection as connection_module
 from mxgateway.transport.http2 import protocol
 from mxgateway.transport.http2.connection import Connection
-from tests.peers.http2_server import Http2Server
-from tests.peers.misbehaviours import MISBEHAVIOURS
-from tests.peers.scripts import answers, in_turn, on_request, per_connection
+from tests.peers.http2.http2_server import Http2Server
+from tests.peers.http2.scripts import answers, in_turn, on_request, per_connection
+from tests.peers.misbehaving.misbehaviours import MISBEHAVIOURS
 from tests.transport.fault_rows import (
     OK,
     SOON,

@@ -13,10 +13,10 @@ from mxgateway.errors import (
     MxGatewayError,
     MxGatewayTransportError,
 )
-from tests.peers.bad_ends import goaway, rst_after_data, rst_after_header, rst_during_data
-from tests.peers.http2_server import Http2Server, Script
-from tests.peers.odd_frames import pings_while_replying
-from tests.peers.scripts import answers, in_turn, on_request, per_connection, reply
+from tests.peers.http2.http2_server import Http2Server, Script
+from tests.peers.http2.scripts import answers, in_turn, on_request, per_connection, reply
+from tests.peers.misbehaving.bad_ends import goaway, rst_after_data, rst_after_header, rst_during_data
+from tests.peers.misbehaving.odd_frames import pings_while_replying
 from tests.transport.fault_rows import next_call_succeeds
 from tests.transport.rig import REPLY, channel_to, invoke
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mxgateway.errors import MxGatewayError
-from tests.peers.raw_peers import Http2Peer, Http2Server, unknown_frame
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, unknown_frame
 from tests.transport.rig import REPLY, channel_to, invoke, stream
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from hyperframe.frame import SettingsFrame
 
-from tests.peers.raw_peers import Http2Peer, Http2Server
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server
 from tests.transport.rig import REPLY, channel_to, invoke
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

@@ -13,7 +13,7 @@ from mxgateway.errors import (
 )
 from mxgateway.options.tracing import CallInfo, CallTrace
 from mxgateway.wire import encode
-from tests.peers.raw_peers import DEFAULT_WINDOW, grpc_message
+from tests.peers.http2.raw_peers import DEFAULT_WINDOW, grpc_message
 from tests.transport.pushing import BROKEN, Taker, data, fed, messages, opened, pushed, to_event, turns
 from tests.transport.rig import event
 

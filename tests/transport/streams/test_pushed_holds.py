@@ -12,7 +12,7 @@ from mxgateway.errors import (
 )
 from mxgateway.transport.http2.connection import STREAM_WINDOW
 from tests.client.support import until
-from tests.peers.raw_peers import Http2Peer, Http2Server, grpc_message
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
 from tests.transport.pushing import Taker, data, fed, messages, opened, turns
 from tests.transport.rig import channel_to, event
 

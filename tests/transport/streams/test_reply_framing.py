@@ -4,7 +4,7 @@ import pytest
 from hyperframe.frame import DataFrame
 
 from mxgateway.errors import GrpcStatus, MxGatewayProtocolError, MxGatewayTransportError
-from tests.peers.raw_peers import Http2Peer, Http2Server, grpc_message
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

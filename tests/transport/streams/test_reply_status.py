@@ -13,7 +13,7 @@ from mxgateway.errors import (
     MxGatewayTransportError,
     MxGatewayWorkerError,
 )
-from tests.peers.raw_peers import RESPONSE, Header, Http2Peer, Http2Server, grpc_message
+from tests.peers.http2.raw_peers import RESPONSE, Header, Http2Peer, Http2Server, grpc_message
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

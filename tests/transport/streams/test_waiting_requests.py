@@ -14,7 +14,7 @@ from mxgateway.transport.calls.method import CallOptions
 from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
 from mxgateway.wire import encode
-from tests.peers.raw_peers import Http2Peer, Http2Server
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server
 from tests.peers.tracebacks import told
 from tests.transport.rig import REPLY, channel_to
 
