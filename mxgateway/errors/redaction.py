@@ -357,10 +357,17 @@ def _finds_nothing(_text: str) -> bool:
 
 
 def _finds_any(forms: tuple[str, ...]) -> Callable[[str], bool]:
+    known = {*forms, *map(_in_json, forms)}
+    return lambda text: any(form in text for form in known)
+
+
+def _in_json(form: str) -> str:
+    """Return how a secret stands in JSON text."""
+    if form.isprintable() and not {'"', "\\"} & {*form}:
+        return form
     import json
 
-    known = {*forms, *(json.dumps(form, ensure_ascii=False)[1:-1] for form in forms)}
-    return lambda text: any(form in text for form in known)
+    return json.dumps(form, ensure_ascii=False)[1:-1]
 
 
 _Finder = Callable[[str], Iterator[tuple[int, int, str]]]
