@@ -45,7 +45,7 @@ def test_a_decoded_message_is_what_betterproto_parses(constructs: Constructs, na
     stock_type = getattr(constructs.stock, name)
     decoded, parsed = wire.decode(stock_type, encoded), stock_type().parse(encoded)
     assert repr(decoded) == repr(parsed)
-    assert decoded == parsed
+    assert decoded == parsed or "nan" in repr(parsed)  # no list with a NaN equals another one
     assert decoded._group_current == parsed._group_current
     assert decoded._unknown_fields == parsed._unknown_fields
     assert betterproto.serialized_on_wire(decoded)

@@ -51,5 +51,5 @@ def test_a_decoded_message_is_what_betterproto_parses(
     ours = wire.decode(message_type, encoded)
     assert repr(ours) == repr(parsed) or hides_something(ours)
     again = wire.decode(type(parsed), encoded)
-    assert again == parsed
+    assert again == parsed or "nan" in repr(parsed)  # no list with a NaN equals another one
     assert repr(again) == repr(parsed)
