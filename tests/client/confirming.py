@@ -20,9 +20,18 @@ WRONG = "no number"
 """What an integer attribute accepts and fails to take later."""
 
 
-async def accepted(gateway: SimulatedGateway, session: Session, count: int) -> None:
-    """Wait until the gateway has accepted so many writes whose completion it holds."""
+async def accepted(gateway: SimulatedGateway, session: Session, count: int, *, answered: bool = True) -> None:
+    """Wait until the gateway has accepted so many writes whose completion it holds.
+
+    Args:
+        gateway: The gateway.
+        session: The only one of its client, if the answer is waited for.
+        count: How many.
+        answered: Whether the client has to know; False where its network is frozen, or where it has other streams.
+    """
     await until(lambda: gateway.sessions[session.session_id].worker._writes_due == count)
+    if answered:  # the event stream alone stays open
+        await until(lambda: session._channel.stats().calls_open <= 1)
 
 
 def confirm(session: Session, item: Item, value: Any, **keywords: Any) -> asyncio.Task[proto.MxEvent]:
