@@ -124,7 +124,8 @@ async def _read_in_time(call: Call, tag: str, max_tags: int, timeout_ms: int) ->
     ):
         while True:
             try:
-                found = await _read(call, tag, max_tags, timeout_ms)
+                with outages.reported():
+                    found = await _read(call, tag, max_tags, timeout_ms, outages)
             except mxgateway.MxGatewayError as error:
                 outages.lost(error)
                 await outages.pause()
@@ -134,12 +135,17 @@ async def _read_in_time(call: Call, tag: str, max_tags: int, timeout_ms: int) ->
     raise AssertionError("a deadline that passes raises")
 
 
-async def _read(call: Call, tag: str, max_tags: int, timeout_ms: int) -> list[Reading]:
+async def _read(call: Call, tag: str, max_tags: int, timeout_ms: int, outages: Outages | None = None) -> list[Reading]:
     async with expanded_tags(call, [tag], max_tags) as tags, call.session(name="mxgw-py check") as session:
-        began = time.perf_counter()
-        await session.ping()  # a read would include the wait for the tag's first value
-        round_trip = time.perf_counter() - began
-        found = await session.read(tags, timeout_ms=timeout_ms, correlation_id=call.correlation_id)
+        try:
+            began = time.perf_counter()
+            await session.ping()  # a read would include the wait for the tag's first value
+            round_trip = time.perf_counter() - began
+            found = await session.read(tags, timeout_ms=timeout_ms, correlation_id=call.correlation_id)
+        except mxgateway.MxGatewayError as error:
+            if outages is not None:
+                outages.lost(error)  # before the session is closed, which may fail for the same reason
+            raise
         return [Reading.of(read, round_trip) for read in found]
 
 

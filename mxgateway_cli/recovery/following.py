@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import mxgateway
-from mxgateway_cli.recovery.outages import PAUSES, Outages, lasts
+from mxgateway_cli.recovery.outages import PAUSES, Outages
 
 if TYPE_CHECKING:
     from mxgateway import Session
@@ -46,16 +46,21 @@ async def follow(
         try:
             async with call.session(session_id, name=name) as session:
                 stream = session.stream_events(after, resume=PAUSES, on_interruption=outages.changed)
-                async with stream as events:
-                    await begin(session)
-                    begun = ready = True
-                    outages.back(mxgateway.Outcome.REBUILT)
-                    async for event in events:
-                        last = event.worker_sequence or last
-                        yield event
+                try:
+                    async with stream as events:
+                        await begin(session)
+                        begun = ready = session_id is None
+                        outages.back(mxgateway.Outcome.REBUILT)
+                        async for event in events:
+                            last = event.worker_sequence or last
+                            yield event
+                except mxgateway.MxGatewayError as error:
+                    if ready:
+                        outages.lost(error)  # before the session is closed, which may fail for the same reason
+                    raise
             return
         except mxgateway.MxGatewayError as error:
-            if session_id is not None or not ready or lasts(error):
+            if not ready:
                 raise
             outages.lost(error)
         if begun:
