@@ -10,10 +10,12 @@ PROTO_DIR ?= protos
 
 # Units of every layer and the main job; what takes long is in `make test`.
 QUICK     := tests/test_rows.py tests/architecture tests/options tests/credentials tests/errors tests/status tests/values tests/fixtures \
-             $(addprefix tests/events/test_,cursor.py data_change.py write_book.py written_items.py outlet_and_states.py) \
-             $(addprefix tests/wire/test_,times.py durations.py json_rules.py projection.py) \
-             $(addprefix tests/transport/test_,backoff.py deadlines.py frames.py request_headers.py retries.py) \
-             tests/subscription/test_subscription.py tests/client/test_main_job.py tests/cli/test_smoke.py tests/cli/test_usage.py
+             $(addprefix tests/events/,test_cursor.py test_data_change.py test_outlet_and_states.py) \
+             $(addprefix tests/events/writes/,test_write_book.py test_written_items.py) \
+             $(addprefix tests/wire/,times/test_times.py times/test_durations.py json/test_json_rules.py projection/test_projection.py) \
+             $(addprefix tests/transport/calls/,test_backoff.py test_deadlines.py test_retries.py) \
+             $(addprefix tests/transport/http2/,test_frames.py test_request_headers.py) \
+             tests/subscription/test_subscription.py tests/client/test_main_job.py tests/cli/test_smoke.py tests/cli/help/test_usage.py
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -64,11 +66,11 @@ bench: $(READY)  ## measure the client against its peers, as ratios in one run
 	$(BIN)/python -m tests.benchmarks
 
 fuzz: $(READY)  ## feed damaged messages, contracts, profiles and command lines, texts and header values for five minutes each
-	MXGATEWAY_FUZZ_SECONDS=300 $(BIN)/python -m pytest -q tests/wire/test_hostile_bytes.py tests/cli/test_hostile_contract_files.py tests/cli/test_hostile_lines.py tests/secrets/test_hostile_texts.py
+	MXGATEWAY_FUZZ_SECONDS=300 $(BIN)/python -m pytest -q tests/wire/decode/test_hostile_bytes.py tests/cli/input/test_hostile_contract_files.py tests/cli/input/test_hostile_lines.py tests/secrets/test_hostile_texts.py
 
 soak: $(READY)  ## play schedules of calls and faults for two hours, then keep a subscription to 10,000 tags going through a million events and faults
-	MXGATEWAY_MODEL_SECONDS=1800 $(BIN)/python -m pytest -q -s tests/events/test_model.py tests/events/test_model_of_writes.py tests/events/test_model_of_streams.py tests/events/test_model_of_subscriptions.py
-	MXGATEWAY_SOAK_EVENTS=1000000 $(BIN)/python -m pytest -q -s tests/subscription/test_soak.py
+	MXGATEWAY_MODEL_SECONDS=1800 $(BIN)/python -m pytest -q -s tests/events/models/test_model.py tests/events/models/test_model_of_writes.py tests/events/models/test_model_of_streams.py tests/events/models/test_model_of_subscriptions.py
+	MXGATEWAY_SOAK_EVENTS=1000000 $(BIN)/python -m pytest -q -s tests/subscription/recovery/test_soak.py
 
 audit: $(READY)  ## look up known vulnerabilities of what is installed in .venv; needs a network
 	@$(BIN)/python -m tests.packaging.audit

@@ -58,7 +58,7 @@ def finished_modules(
 
 def _texts(source: str, classes: Iterable[ast.ClassDef], unpacked: Mapping[str, Sequence[int]] = {}) -> str:
     lines = source.splitlines(keepends=True)
-    starts = ((node, min(each.lineno for each in (node, *node.decorator_list))) for node in classes)
+    starts = ((node, min([node.lineno, *(each.lineno for each in node.decorator_list)])) for node in classes)
     return "".join(
         "\n\n" + "".join(lines[start - 1 : node.end_lineno]) + _mark(unpacked.get(node.name)) for node, start in starts
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.garbage import leave_alone_what_there_is
 from tests.loops.policy import use_named_loop
 
 PATIENCE = 60.0
@@ -44,9 +45,9 @@ def _keep_no_examples_where_none_can_be_written() -> None:
 
 
 LONGEST = (
-    "subscription/test_fault_matrix.py", "docs/test_examples.py", "benchmarks/test_benchmarks_run.py", "packaging/test_wheel.py",
-    "contract/test_generated_code.py", "subscription/test_soak.py", "contract/test_replaceable_contract.py", "client/test_many_tasks.py",
-    "contract/test_bound_plants.py", "events/test_model.py", "events/test_model_of_writes.py", "events/test_model_of_streams.py", "events/test_model_of_subscriptions.py",
+    "subscription/recovery/test_fault_matrix.py", "docs/test_examples.py", "benchmarks/test_benchmarks_run.py", "packaging/test_wheel.py",
+    "contract/proto_files/test_generated_code.py", "subscription/recovery/test_soak.py", "contract/proto_files/test_replaceable_contract.py", "client/closing/test_many_tasks.py",
+    "contract/binding/test_bound_plants.py", "events/models/test_model.py", "events/models/test_model_of_writes.py", "events/models/test_model_of_streams.py", "events/models/test_model_of_subscriptions.py",
 )  # fmt: skip
 """Files that take longest. They go first: begun last, one of them would be waited for by idle cores."""
 
@@ -61,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Let the collector leave the ten thousand tests alone: each of its runs would go through all of them."""
     gc.collect()
-    gc.freeze()
+    leave_alone_what_there_is()
 
 
 def _bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:

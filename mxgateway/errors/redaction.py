@@ -7,10 +7,10 @@ looks like a key, a token or a password in a URL. Everything here takes linear t
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Any, Final, Protocol
+
+from mxgateway.errors.escapes import LONGEST_ESCAPE, layers, may_be_escaped
 
 LONGEST_TEXT: Final = 4096
 """The most characters of a text that are shown; a gateway can send megabytes."""
@@ -135,12 +135,12 @@ class Gate:
         # A secret longer than the escape search cannot be found by it. A part of a secret may itself look like an
         # escape: in the unescaped text the secret is then found in its unescaped form.
         shorter = {form: shown for form, shown in forms.items() if len(form) <= LONGEST_ESCAPED}
-        unescaped = {layer.text: shown for form, shown in shorter.items() for layer in _layers(form)} | shorter
+        unescaped = {layer.text: shown for form, shown in shorter.items() for layer in layers(form)} | shorter
         self._replacers = tuple(_replacer(form, forms[form]) for form in sorted(forms, key=len, reverse=True))
         self._finders = tuple(_finder(form, shown) for form, shown in unescaped.items())
         self._finds = _finds_any(tuple(forms)) if forms else _finds_nothing
         longest = max(map(len, forms), default=0)
-        self._margin = max(_MARGIN, longest, min(_LONGEST_ESCAPE * longest, LONGEST_ESCAPED))
+        self._margin = max(_MARGIN, longest, min(LONGEST_ESCAPE * longest, LONGEST_ESCAPED))
 
     @property
     def is_idle(self) -> bool:
@@ -151,11 +151,11 @@ class Gate:
         """Return whether a text, or a text of which this is the JSON, may show a secret; nothing is changed."""
         if self._finds(text) or (self._behind is not None and self._behind.may_show(text)):
             return True
-        if not self._finders or not _may_be_escaped(text):
+        if not self._finders or not may_be_escaped(text):
             return False
         if len(text) > LONGEST_ESCAPED:
             return True  # undecided: its parts may be short enough to check
-        return any(True for layer in _layers(text) for find in self._finders for _ in find(layer.text))
+        return any(True for layer in layers(text) for find in self._finders for _ in find(layer.text))
 
     def _reach(self) -> int:
         """Return how many characters after the cut a secret may end."""
@@ -174,7 +174,7 @@ class Gate:
 
         def hide(text: str) -> str:
             nonlocal left
-            looked_at = min(left, len(text)) if _may_be_escaped(text) else 0
+            looked_at = min(left, len(text)) if may_be_escaped(text) else 0
             left -= looked_at
             return self._hide(text, looked_at)
 
@@ -183,14 +183,14 @@ class Gate:
     def _hide(self, text: str, looked_at: int) -> str:
         for replaced in self._replacers:
             text = replaced(text)
-        if looked_at and self._finders and _may_be_escaped(text):
+        if looked_at and self._finders and may_be_escaped(text):
             text = self._hide_escaped(text[:looked_at]) + text[looked_at:]
         return text if self._behind is None else self._behind._hide(text, looked_at)
 
     def _hide_escaped(self, text: str) -> str:
         found = [
             (*layer.source(begin, end), shown)
-            for layer in _layers(text)
+            for layer in layers(text)
             for find in self._finders
             for begin, end, shown in find(layer.text)
         ]
@@ -258,109 +258,22 @@ def _forms(secret: str) -> set[str]:
     return found - {""}
 
 
-# -- escapes
-
-_LAYERS: Final = 4
-"""How many times a text may have been escaped: JSON in JSON in HTML, and once more."""
-_LONGEST_ESCAPE: Final = 14
-"""The most characters of an escaped character: outside the basic plane, escaped twice as JSON."""
-_ESCAPE: Final = re.compile(
-    r"\\(?:u(?:[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|[0-9a-fA-F]{4})"
-    r"|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[0-7]{3}|[\\/\"'abfnrtv])"
-    r"|(?i:%(?:[cd][0-9a-f]%[89ab][0-9a-f]|e[0-9a-f](?:%[89ab][0-9a-f]){2}|f[0-7](?:%[89ab][0-9a-f]){3}|[0-9a-f]{2}))"
-    r"|&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,32});"
-)
-"""One character, escaped as in JSON, Python, C, .NET, a URL or HTML; a text may mix these."""
-_LETTERS: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-
-
-def _may_be_escaped(text: str) -> bool:
-    return "\\" in text or "%" in text or "&" in text
-
-
-@lru_cache(maxsize=512)
-def _character(escape: str) -> str:
-    if escape[0] == "%":
-        data = bytes.fromhex(escape.replace("%", ""))
-        try:
-            return data.decode()
-        except UnicodeDecodeError:
-            return data.decode("latin-1")
-    if escape[0] == "&":
-        import html
-
-        return html.unescape(escape)
-    kind, digits = escape[1], escape[2:]
-    if not digits:
-        return _LETTERS.get(kind, kind)
-    if kind.isdigit():
-        return chr(int(escape[1:], 8))
-    if "\\" in digits:  # a surrogate pair
-        high, low = digits.split("\\u")
-        return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
-    code = int(digits, 16)
-    return chr(code) if code <= 0x10FFFF else escape
-
-
-class _Layer:
-    """A text after one round of unescaping.
-
-    Args:
-        escaped: The text with escapes.
-        outer: The layer whose result `escaped` is.
-    """
-
-    def __init__(self, escaped: str, outer: _Layer | None) -> None:
-        self._outer = outer
-        self._begins: list[int] = []
-        """Where the unescaped characters begin in `text`."""
-        self._places: list[tuple[int, int, int]] = []
-        """Where they end in `text`, and where their escapes begin and end in `escaped`."""
-        pieces: list[str] = []
-        past = length = 0
-        for match in _ESCAPE.finditer(escaped):
-            character = _character(match[0])
-            pieces += escaped[past : match.start()], character
-            length += match.start() - past
-            self._begins.append(length)
-            length += len(character)
-            past = match.end()
-            self._places.append((length, match.start(), past))
-        self.text = "".join(pieces) + escaped[past:]
-
-    def source(self, begin: int, end: int) -> tuple[int, int]:
-        """Return the range of the outermost text, in whole escapes, for the range `begin` to `end` of this one."""
-        begin, end = self._locate(begin)[0], self._locate(end - 1)[1]
-        return (begin, end) if self._outer is None else self._outer.source(begin, end)
-
-    def _locate(self, index: int) -> tuple[int, int]:
-        at = bisect_right(self._begins, index) - 1
-        if at < 0:
-            return index, index + 1
-        ended, begin, end = self._places[at]
-        return (begin, end) if index < ended else (index - ended + end, index - ended + end + 1)
-
-
-def _layers(text: str) -> Iterator[_Layer]:
-    """Yield a text unescaped once, then again as long as the result still has escapes."""
-    layer = None
-    for _ in range(_LAYERS):
-        layer = _Layer(text, layer)
-        if layer.text == text:
-            return
-        yield layer
-        text = layer.text
-
-
 def _finds_nothing(_text: str) -> bool:
     return False
 
 
 def _finds_any(forms: tuple[str, ...]) -> Callable[[str], bool]:
+    known = {*forms, *map(_in_json, forms)}
+    return lambda text: any(form in text for form in known)
+
+
+def _in_json(form: str) -> str:
+    """Return how a secret stands in JSON text."""
+    if form.isprintable() and not {'"', "\\"} & {*form}:
+        return form
     import json
 
-    known = {*forms, *(json.dumps(form, ensure_ascii=False)[1:-1] for form in forms)}
-    return lambda text: any(form in text for form in known)
+    return json.dumps(form, ensure_ascii=False)[1:-1]
 
 
 _Finder = Callable[[str], Iterator[tuple[int, int, str]]]

@@ -10,7 +10,7 @@ from mxgateway import GatewayClient
 from mxgateway.simulator import ManualClock, SimulatedGateway
 from tests.alarms.rig import alarm_plant
 from tests.client.support import connect
-from tests.peers.fault_proxy import FaultProxy
+from tests.peers.network.fault_proxy import FaultProxy
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from mxgateway import (
 from mxgateway.simulator import SimulatedGateway
 from tests.alarms.rig import HIHI
 from tests.client.support import connect, in_words, requests, until
-from tests.peers.fault_proxy import FaultProxy
+from tests.peers.network.fault_proxy import FaultProxy
 
 Reply = proto.AcknowledgeAlarmReply
 OK = proto.ProtocolStatus(code=proto.ProtocolStatusCode.OK)

@@ -26,7 +26,7 @@ from mxgateway.alarms.change_queue import ChangeQueue
 from mxgateway.alarms.memory_limits import ORDINARY
 from mxgateway.wire import encode
 from tests.alarms.test_active_set import Kind, State, alarm, transition
-from tests.peers.raw_peers import Http2Peer, Http2Server, grpc_message
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
 
 LIMIT = 500
 Feed = proto.AlarmFeedMessage

@@ -17,7 +17,7 @@ from mxgateway.simulator import SimulatedGateway
 from mxgateway.transport.calls.backoff import Backoff
 from tests.alarms.rig import CONNECTED, HI, HIHI, QUICK, RECOVERING, feeds
 from tests.client.support import connect, until
-from tests.peers.fault_proxy import FaultProxy
+from tests.peers.network.fault_proxy import FaultProxy
 
 
 def nothing_left(gateway: SimulatedGateway, client: GatewayClient) -> bool:

@@ -29,7 +29,7 @@ from tests.alarms.rig import (
     script,
 )
 from tests.client.support import connect, requests, until
-from tests.peers.fault_proxy import FaultProxy
+from tests.peers.network.fault_proxy import FaultProxy
 
 
 @pytest.fixture

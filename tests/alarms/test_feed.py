@@ -28,7 +28,7 @@ from mxgateway import (
 from mxgateway.simulator import ManualClock, SimulatedGateway, SimulatedKey
 from tests.alarms.rig import ELSEWHERE, HI, HIHI, alarm_plant, script
 from tests.client.support import connect, requests, until
-from tests.peers.fault_proxy import FaultProxy
+from tests.peers.network.fault_proxy import FaultProxy
 
 ALARMMGR, SUBTAG = proto.AlarmProviderMode.ALARMMGR, proto.AlarmProviderMode.SUBTAG
 Kind = proto.AlarmTransitionKind

@@ -40,7 +40,7 @@ class Suite:
 
     @cached_property
     def _stock(self) -> StockContract:
-        return StockContract(self._folder)
+        return StockContract()
 
     @cached_property
     def _grpcio_modules(self) -> Path:

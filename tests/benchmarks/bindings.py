@@ -7,26 +7,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
-
 from tests.wire import compiling
 
 PROTOS = Path(__file__).parents[2] / "protos"
 
 
 class StockContract:
-    """The contract as plain betterproto classes, parsed and serialized by betterproto itself.
+    """The contract as plain betterproto classes, parsed and serialized by betterproto itself."""
 
-    Args:
-        folder: Where the modules are written; only needed during construction.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        descriptors = FileDescriptorSet.FromString(compiling.CONTRACT.read_bytes())
-        compiling.generate_stock(descriptors, folder, "stock_contract")
-        compiling.make_importable(folder)
-        self.gateway: Any = compiling.import_package("stock_contract", "mxaccess_gateway.v1")
-        self.galaxy: Any = compiling.import_package("stock_contract", "galaxy_repository.v1")
+    def __init__(self) -> None:
+        self.gateway: Any = compiling.stock_contract("mxaccess_gateway.v1")
+        self.galaxy: Any = compiling.stock_contract("galaxy_repository.v1")
 
 
 def generate_grpcio_modules(folder: Path) -> None:

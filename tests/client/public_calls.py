@@ -14,9 +14,9 @@ from mxgateway import (
 )
 from mxgateway.simulator import SimulatorOptions
 from mxgateway.transport.connecting.open_channel import Opening
-from tests.client.public_alarm_calls import ALARM_CALLS
-from tests.client.public_galaxy_calls import GALAXY_CALLS
-from tests.client.public_stream_calls import STREAM_CALLS, SUBSCRIPTION_CALLS
+from tests.client.closing.public_alarm_calls import ALARM_CALLS
+from tests.client.closing.public_galaxy_calls import GALAXY_CALLS
+from tests.client.closing.public_stream_calls import STREAM_CALLS, SUBSCRIPTION_CALLS
 from tests.client.stage import TAGS, Call, Stage, next_call
 from tests.client.support import TAG, WRITE_COMPLETE
 

@@ -30,7 +30,7 @@ from mxgateway.subscription.states import StateChanges
 from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.connecting.open_channel import Opening
 from tests.client.support import TAG, Item, advised, change, connect, is_streaming, until
-from tests.peers.fault_proxy import FaultProxy
+from tests.peers.network.fault_proxy import FaultProxy
 
 AWAITABLE: Final = (
     GatewayClient, Session, EventStream, Subscription, StateChanges, ServerStream, Opening, AlarmFeed, AlarmBoard,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,8 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +32,7 @@ NOT_PASTED = {
     "git worktree add": "takes minutes; tests/benchmarks/test_against.py runs it",
     "make setup": "makes the environment in which these tests run",
     "MXGATEWAY_INTEGRATION=1": "needs a real gateway; tests/live/test_live_checks_run.py runs the checks",
-    "make proto": "writes the generated code; tests/contract/test_replaceable_contract.py runs it",
+    "make proto": "writes the generated code; tests/contract/proto_files/test_replaceable_contract.py runs it",
 }
 """Shell blocks that begin so are not run here, and why."""
 
@@ -139,15 +141,67 @@ def test_the_shell_examples_of_a_page_run_when_they_are_pasted_into_one_shell(
     paste(gateway.instead(pasted(page)), tmp_path / "empty", env)
 
 
+Runner = Callable[[Path, dict[str, str]], tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Runner]:
+    """Return what runs a script in its folder and returns its exit code and stderr; loading the package for each takes long."""
+    python = [sys.executable, "-W", "error"]
+    if not hasattr(os, "fork"):
+
+        def start(script: Path, env: dict[str, str]) -> tuple[int, str]:
+            done = subprocess.run(
+                [*python, script], env=env, cwd=script.parent, capture_output=True, text=True, timeout=60
+            )
+            return done.returncode, done.stderr
+
+        yield start
+        return
+    server = [*python, "-m", "tests.docs.example_runner"]
+    with subprocess.Popen(server, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as runner:
+        assert runner.stdin is not None
+        assert runner.stdout is not None
+
+        def ask(script: Path, env: dict[str, str]) -> tuple[int, str]:
+            request = {"script": str(script), "folder": str(script.parent), "environment": env}
+            print(json.dumps(request), file=runner.stdin, flush=True)
+            late = threading.Timer(60, runner.kill)
+            late.start()
+            try:
+                assert runner.stdout is not None
+                code, said = json.loads(runner.stdout.readline())
+            finally:
+                late.cancel()
+            return code, said
+
+        yield ask
+        runner.stdin.close()
+
+
 @pytest.mark.parametrize("example", PYTHON, ids=lambda block: block.place)
-def test_a_python_example_runs(example: Block, gateway: Gateway, tmp_path: Path) -> None:
+def test_a_python_example_runs(example: Block, gateway: Gateway, run: Runner, tmp_path: Path) -> None:
     script = tmp_path / "example.py"
     script.write_text(gateway.instead(example.text), encoding="utf-8")
-    env = {**environment(tmp_path), "MXGATEWAY_API_KEY": gateway.key}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", script], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert run(script, {**environment(tmp_path), "MXGATEWAY_API_KEY": gateway.key}) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("raise SystemExit(3)", 3, ""),
+        ("import undeclared", 1, "ModuleNotFoundError: No module named 'undeclared'"),
+        ("open(__file__)", 0, "ResourceWarning: unclosed file"),
+        ("import atexit\natexit.register(lambda: 1 / 0)", 0, "ZeroDivisionError"),
+    ],
+)
+def test_an_example_that_does_not_run_would_be_noticed(
+    run: Runner, tmp_path: Path, text: str, code: int, said: str
+) -> None:
+    (script := tmp_path / "example.py").write_text(text, encoding="utf-8")
+    found = run(script, environment(tmp_path))
+    assert found[0] == code
+    assert said in found[1]
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")

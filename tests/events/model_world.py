@@ -35,7 +35,7 @@ from mxgateway.simulator import Session as GatewaySession
 from tests.client.support import connect, until
 from tests.events.model_judge import Judge, Wanted, Wrong
 from tests.events.model_readers import IteratorReader, SubscriptionReader
-from tests.peers.fault_proxy import FaultProxy
+from tests.peers.network.fault_proxy import FaultProxy
 
 TAGS: Final = [f"Unit.Tag{number}" for number in range(4)]
 REFUSING: Final = "Unit.Refusing"

@@ -12,7 +12,7 @@ from mxgateway.simulator import ExecutedWrite, History, Plant, SimulatedGateway,
 from mxgateway.simulator import Session as GatewaySession
 from mxgateway.simulator.mxaccess.event_faults import EventFaults
 from tests.client.support import Item, advised, connect, in_words, requests, until
-from tests.peers.fault_proxy import FaultProxy
+from tests.peers.network.fault_proxy import FaultProxy
 from tests.subscription.rig import quiet_plant
 
 TAG = "Unit.Tag0000"

@@ -9,48 +9,48 @@ from mxgateway.errors import GrpcStatus
 from mxgateway.simulator import SimulatedGateway
 from tests.client.support import TAG, until
 from tests.field.behaviours import Behaviour
-from tests.peers.fault_proxy import FaultProxy
-from tests.peers.raw_peers import RawServer, closes_at_once
+from tests.peers.http2.raw_peers import RawServer, closes_at_once
+from tests.peers.network.fault_proxy import FaultProxy
 from tests.subscription.rig import QUICK
 
 BEHAVIOURS = [
     Behaviour(
         "of several addresses the first that answers the greeting wins, not the first that accepts TCP",
-        "transport/test_greeted_first.py::test_the_addresses_are_raced_to_the_answered_greeting",
+        "transport/connecting/test_greeted_first.py::test_the_addresses_are_raced_to_the_answered_greeting",
         (
-            "transport/test_greeted_first.py::test_when_no_address_greets_the_one_that_came_farthest_is_told",
-            "transport/test_greeted_first.py::test_cancelling_the_race_closes_every_attempt",
+            "transport/connecting/test_greeted_first.py::test_when_no_address_greets_the_one_that_came_farthest_is_told",
+            "transport/connecting/test_greeted_first.py::test_cancelling_the_race_closes_every_attempt",
         ),
     ),
     Behaviour(
         "the race includes the TLS handshake",
-        "transport/test_greeted_first.py::test_the_race_includes_the_tls_handshake",
+        "transport/connecting/test_greeted_first.py::test_the_race_includes_the_tls_handshake",
         (
-            "transport/test_greeted_first.py::test_an_address_with_a_refused_certificate_leaves_the_race_to_the_others",
-            "transport/test_greeted_first.py::test_a_certificate_without_http2_behind_it_is_never_written_down",
+            "transport/connecting/test_greeted_first.py::test_an_address_with_a_refused_certificate_leaves_the_race_to_the_others",
+            "transport/connecting/test_greeted_first.py::test_a_certificate_without_http2_behind_it_is_never_written_down",
         ),
     ),
     Behaviour(
         "a peer that closes without a byte is UNAVAILABLE and retryable",
-        "transport/test_waiting_for_a_gateway.py::test_without_wait_there_is_one_attempt",
+        "transport/connecting/test_waiting_for_a_gateway.py::test_without_wait_there_is_one_attempt",
         ("field/test_greeted.py::test_a_subscription_survives_a_forwarder_whose_gateway_restarts",),
     ),
     Behaviour(
         "connect(wait=SECONDS) and connect(wait=None) wait for a gateway that is not up yet",
-        "transport/test_waiting_for_a_gateway.py::test_a_gateway_that_starts_later_is_waited_for",
+        "transport/connecting/test_waiting_for_a_gateway.py::test_a_gateway_that_starts_later_is_waited_for",
         (
-            "transport/test_waiting_for_a_gateway.py::test_a_forwarder_and_a_silent_host_are_waited_for_as_well",
-            "transport/test_waiting_for_a_gateway.py::test_what_waiting_does_not_mend_ends_it_at_once",
-            "transport/test_waiting_for_a_gateway.py::test_waiting_can_be_cancelled",
-            "transport/test_waiting_for_a_gateway.py::test_a_wait_that_is_no_time_is_refused",
+            "transport/connecting/test_waiting_for_a_gateway.py::test_a_forwarder_and_a_silent_host_are_waited_for_as_well",
+            "transport/connecting/test_waiting_for_a_gateway.py::test_what_waiting_does_not_mend_ends_it_at_once",
+            "transport/connecting/test_waiting_for_a_gateway.py::test_waiting_can_be_cancelled",
+            "transport/connecting/test_waiting_for_a_gateway.py::test_a_wait_that_is_no_time_is_refused",
         ),
     ),
     Behaviour(
         "a command line waits for a gateway that is not up yet",
-        "cli/test_wait_for_gateway.py::test_a_command_waits_for_a_gateway_that_starts_later",
+        "cli/connecting/test_wait_for_gateway.py::test_a_command_waits_for_a_gateway_that_starts_later",
         (
-            "cli/test_wait_for_gateway.py::test_it_ends_when_its_time_is_up_and_at_once_for_what_waiting_does_not_mend",
-            "cli/test_wait_for_gateway.py::test_the_timeout_of_the_whole_command_bounds_the_waiting",
+            "cli/connecting/test_wait_for_gateway.py::test_it_ends_when_its_time_is_up_and_at_once_for_what_waiting_does_not_mend",
+            "cli/connecting/test_wait_for_gateway.py::test_the_timeout_of_the_whole_command_bounds_the_waiting",
         ),
     ),
 ]

@@ -10,24 +10,24 @@ import pytest
 
 from mxgateway import GalaxyRepositoryClient, GatewayClient, proto
 from mxgateway.simulator import SimulatedGateway
+from tests.client.closing.test_one_loop import can_fork, in_a_child, in_a_thread, quiet
 from tests.client.support import TAG, advised
-from tests.client.test_one_loop import can_fork, in_a_child, in_a_thread, quiet
 from tests.field.behaviours import Behaviour
 
 BEHAVIOURS = [
     Behaviour(
         "a client in a second asyncio.run() refuses every call, read and close before anything is sent",
-        "client/test_one_loop.py::test_a_client_of_an_ended_loop_says_so",
-        ("client/test_one_loop.py::test_waking_is_a_public_call_as_well",),
+        "client/closing/test_one_loop.py::test_a_client_of_an_ended_loop_says_so",
+        ("client/closing/test_one_loop.py::test_waking_is_a_public_call_as_well",),
     ),
     Behaviour(
         "every public call and iterator is refused in another thread's loop and in a forked child, and works on at home",
-        "client/test_one_loop.py::test_every_public_call_is_refused_elsewhere_and_works_on_at_home",
+        "client/closing/test_one_loop.py::test_every_public_call_is_refused_elsewhere_and_works_on_at_home",
         ("field/test_one_loop.py::test_every_other_public_object_is_refused_elsewhere",),
     ),
     Behaviour(
         "a forked child writes nothing to its parent's socket, also not what was about to be written",
-        "client/test_one_loop.py::test_a_forked_child_that_runs_the_same_loop_writes_nothing",
+        "client/closing/test_one_loop.py::test_a_forked_child_that_runs_the_same_loop_writes_nothing",
     ),
     Behaviour(
         "MxGatewayUsageError is a class of its own below MxGatewayError",
@@ -40,7 +40,7 @@ BEHAVIOURS = [
     ),
     Behaviour(
         "a forgotten await on connect or open_session says so",
-        "client/test_one_loop.py::test_a_forgotten_await_is_named",
+        "client/closing/test_one_loop.py::test_a_forgotten_await_is_named",
         ("field/test_one_loop.py::test_a_forgotten_await_of_a_galaxy_client_is_named",),
     ),
     Behaviour("the rule is in the docs", "field/test_one_loop.py::test_the_docs_state_the_rule"),

@@ -15,20 +15,20 @@ from tests.rows import each_row
 BEHAVIOURS = [
     Behaviour(
         "asdict, astuple and replace work for every message, with a oneof or without",
-        "wire/test_dataclass_tools.py::test_every_message_is_a_dataclass_for_the_standard_library",
+        "wire/message/test_dataclass_tools.py::test_every_message_is_a_dataclass_for_the_standard_library",
         (
-            "wire/test_dataclass_tools.py::test_a_message_with_a_oneof_becomes_a_dictionary_of_what_can_be_read",
-            "wire/test_dataclass_tools.py::test_a_field_of_a_message_with_a_oneof_is_replaced",
-            "wire/test_dataclass_tools.py::test_another_member_of_a_oneof_takes_the_place_of_the_first",
+            "wire/message/test_dataclass_tools.py::test_a_message_with_a_oneof_becomes_a_dictionary_of_what_can_be_read",
+            "wire/message/test_dataclass_tools.py::test_a_field_of_a_message_with_a_oneof_is_replaced",
+            "wire/message/test_dataclass_tools.py::test_another_member_of_a_oneof_takes_the_place_of_the_first",
         ),
     ),
     Behaviour(
         "a record becomes a dictionary and has a hash, whatever its value is",
-        "wire/test_dataclass_tools.py::test_a_record_becomes_a_dictionary_whatever_its_value_is",
+        "wire/message/test_dataclass_tools.py::test_a_record_becomes_a_dictionary_whatever_its_value_is",
         (
             "field/test_records.py::test_every_public_record_can_be_taken_apart_copied_and_pickled",
-            "wire/test_dataclass_tools.py::test_no_record_hashes_what_may_have_no_hash",
-            "wire/test_dataclass_tools.py::test_a_message_has_no_hash",
+            "wire/message/test_dataclass_tools.py::test_no_record_hashes_what_may_have_no_hash",
+            "wire/message/test_dataclass_tools.py::test_a_message_has_no_hash",
         ),
     ),
     Behaviour(

@@ -10,28 +10,28 @@ from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from tests.client.stage import ALARM
 from tests.client.support import until
 from tests.field.behaviours import Behaviour
-from tests.peers.certificates import self_signed
+from tests.peers.network.certificates import self_signed
 from tests.subscription.rig import QUICK
 
 BEHAVIOURS = [
     Behaviour(
         "a subscription is rebuilt at the other gateway, with an exact account: killed, hung, refusing, HTTP/1, another "
         "certificate, the key refused",
-        "subscription/test_failover.py::test_a_subscription_is_rebuilt_at_the_other_gateway",
+        "subscription/recovery/test_failover.py::test_a_subscription_is_rebuilt_at_the_other_gateway",
     ),
     Behaviour(
         "the client comes back to the first gateway after its failure has passed",
-        "subscription/test_failover.py::test_it_comes_back_to_the_first_one_after_the_failure_has_passed",
-        ("subscription/test_failover.py::test_an_endpoint_that_failed_a_moment_ago_is_still_the_last_resort",),
+        "subscription/recovery/test_failover.py::test_it_comes_back_to_the_first_one_after_the_failure_has_passed",
+        ("subscription/recovery/test_failover.py::test_an_endpoint_that_failed_a_moment_ago_is_still_the_last_resort",),
     ),
     Behaviour(
         "a session of the lost gateway is unknown at the other one, and the error says so",
-        "subscription/test_failover.py::test_a_session_of_the_lost_gateway_is_unknown_at_the_other_one",
+        "subscription/recovery/test_failover.py::test_a_session_of_the_lost_gateway_is_unknown_at_the_other_one",
     ),
     Behaviour(
         "a gateway that refuses the key leaves its calls to the other one",
-        "subscription/test_failover.py::test_a_gateway_that_refuses_the_key_leaves_its_calls_to_the_other_one",
-        ("subscription/test_failover.py::test_a_key_that_every_gateway_refuses_is_told",),
+        "subscription/recovery/test_failover.py::test_a_gateway_that_refuses_the_key_leaves_its_calls_to_the_other_one",
+        ("subscription/recovery/test_failover.py::test_a_key_that_every_gateway_refuses_is_told",),
     ),
     Behaviour(
         "each endpoint has its own trust in certificates and its own name",
@@ -43,11 +43,11 @@ BEHAVIOURS = [
     ),
     Behaviour(
         "--endpoint twice, or with commas, in the environment and in a profile",
-        "cli/test_several_endpoints.py::test_of_several_endpoints_the_first_one_that_can_be_reached_is_used",
+        "cli/connecting/test_several_endpoints.py::test_of_several_endpoints_the_first_one_that_can_be_reached_is_used",
         (
-            "cli/test_several_endpoints.py::test_the_lines_of_a_batch_use_them_as_well",
-            "cli/test_several_endpoints.py::test_an_endpoint_among_others_is_read_as_strictly_as_one",
-            "cli/test_several_endpoints.py::test_a_proxy_is_asked_for_one_after_the_other",
+            "cli/connecting/test_several_endpoints.py::test_the_lines_of_a_batch_use_them_as_well",
+            "cli/connecting/test_several_endpoints.py::test_an_endpoint_among_others_is_read_as_strictly_as_one",
+            "cli/connecting/test_several_endpoints.py::test_a_proxy_is_asked_for_one_after_the_other",
         ),
     ),
 ]

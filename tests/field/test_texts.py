@@ -20,7 +20,7 @@ BEHAVIOURS = [
         "field/test_texts.py::test_tls_to_a_port_without_tls_names_plaintext",
         (
             "errors/test_tls_hints.py::test_a_tls_failure_has_the_remedy_for_its_reason",
-            "transport/test_tls_refusals.py::test_plaintext_to_a_tls_port_is_refused",
+            "transport/connecting/test_tls_refusals.py::test_plaintext_to_a_tls_port_is_refused",
         ),
     ),
     Behaviour(

@@ -19,25 +19,25 @@ from tests.cli import test_every_command as commands
 from tests.cli.gateway import KEY, TAG, Gateway
 from tests.cli.process import environment, finish, start
 from tests.field.behaviours import Behaviour
-from tests.peers.raw_peers import RawServer, silent
+from tests.peers.http2.raw_peers import RawServer, silent
 
 BEHAVIOURS = [
     Behaviour(
         "a standard stream that is missing is the null device, and the exit code is the same",
-        "cli/test_missing_streams.py::test_a_command_does_the_same_without_a_standard_stream",
+        "cli/running/test_missing_streams.py::test_a_command_does_the_same_without_a_standard_stream",
         ("field/test_the_process.py::test_every_command_ends_as_usual_without_standard_streams",),
     ),
     Behaviour(
         "a write without stdout is carried out, and no socket gets what was meant for it",
-        "cli/test_missing_streams.py::test_a_write_without_stdout_is_carried_out_and_no_socket_gets_what_was_meant_for_it",
+        "cli/running/test_missing_streams.py::test_a_write_without_stdout_is_carried_out_and_no_socket_gets_what_was_meant_for_it",
     ),
     Behaviour(
         "SIGHUP ends as SIGTERM does: the session is closed first",
-        "cli/test_signals_and_pipes.py::test_a_signal_cancels_the_stream_and_closes_the_session_first",
+        "cli/running/test_signals_and_pipes.py::test_a_signal_cancels_the_stream_and_closes_the_session_first",
         (
             "field/test_the_process.py::test_a_hang_up_ends_a_command_in_every_phase",
-            "cli/test_signals_and_pipes.py::test_a_hang_up_that_the_caller_ignores_stays_ignored",
-            "cli/test_signals_and_pipes.py::test_a_second_signal_ends_at_once",
+            "cli/running/test_signals_and_pipes.py::test_a_hang_up_that_the_caller_ignores_stays_ignored",
+            "cli/running/test_signals_and_pipes.py::test_a_second_signal_ends_at_once",
         ),
     ),
     Behaviour(
@@ -51,7 +51,7 @@ BEHAVIOURS = [
     ),
     Behaviour(
         "-OO loses no help",
-        "cli/test_stripped_docstrings.py::test_the_help_of_every_command_is_the_same_without_docstrings",
+        "cli/help/test_stripped_docstrings.py::test_the_help_of_every_command_is_the_same_without_docstrings",
     ),
 ]
 

@@ -14,27 +14,27 @@ from tests.galaxy.deployments import attached, deploy
 BEHAVIOURS = [
     Behaviour(
         "what programs and libraries do with a datetime works",
-        "wire/test_times_as_datetimes.py::test_what_a_datetime_can_do_works",
+        "wire/times/test_times_as_datetimes.py::test_what_a_datetime_can_do_works",
         (
-            "wire/test_times_as_datetimes.py::test_the_current_time_is_aware",
-            "wire/test_times_as_datetimes.py::test_every_constructor_makes_an_aware_time",
-            "wire/test_times_as_datetimes.py::test_combining_without_a_zone_makes_a_plain_datetime",
-            "wire/test_times_as_datetimes.py::test_copy_replace_keeps_the_remainder",
-            "wire/test_times_as_datetimes.py::test_the_nanoseconds_of_another_class_count",
+            "wire/times/test_times_as_datetimes.py::test_the_current_time_is_aware",
+            "wire/times/test_times_as_datetimes.py::test_every_constructor_makes_an_aware_time",
+            "wire/times/test_times_as_datetimes.py::test_combining_without_a_zone_makes_a_plain_datetime",
+            "wire/times/test_times_as_datetimes.py::test_copy_replace_keeps_the_remainder",
+            "wire/times/test_times_as_datetimes.py::test_the_nanoseconds_of_another_class_count",
         ),
     ),
     Behaviour(
         "every kind of time zone shows the same instant, those of dateutil and pytz as well",
-        "wire/test_times_as_datetimes.py::test_every_zone_shows_the_same_instant",
-        ("wire/test_times_as_datetimes.py::test_an_inexact_time_keeps_its_parts_in_another_zone",),
+        "wire/times/test_times_as_datetimes.py::test_every_zone_shows_the_same_instant",
+        ("wire/times/test_times_as_datetimes.py::test_an_inexact_time_keeps_its_parts_in_another_zone",),
     ),
     Behaviour(
         "fromisoformat and parse are exact or refuse",
-        "wire/test_times_as_datetimes.py::test_an_iso_text_is_read_to_the_last_digit",
+        "wire/times/test_times_as_datetimes.py::test_an_iso_text_is_read_to_the_last_digit",
         (
-            "wire/test_times_as_datetimes.py::test_an_iso_text_that_would_lose_something_is_refused",
-            "wire/test_times_as_datetimes.py::test_its_own_texts_come_back",
-            "wire/test_times_as_datetimes.py::test_other_texts_are_refused",
+            "wire/times/test_times_as_datetimes.py::test_an_iso_text_that_would_lose_something_is_refused",
+            "wire/times/test_times_as_datetimes.py::test_its_own_texts_come_back",
+            "wire/times/test_times_as_datetimes.py::test_other_texts_are_refused",
         ),
     ),
     Behaviour(
@@ -45,13 +45,13 @@ BEHAVIOURS = [
         "the docs say what orjson and sqlite3 need, and what they say works",
         "field/test_times.py::test_the_docs_say_what_other_libraries_need",
         (
-            "wire/test_times_as_datetimes.py::test_sqlite_keeps_every_digit_with_an_adapter",
+            "wire/times/test_times_as_datetimes.py::test_sqlite_keeps_every_digit_with_an_adapter",
             "docs/test_examples.py::test_a_python_example_runs",
         ),
     ),
     Behaviour(
         "the JSON of a Duration that is not canonical is no other value",
-        "wire/test_json_rules.py::test_a_duration_is_written_and_refused_as_google_does",
+        "wire/json/test_json_rules.py::test_a_duration_is_written_and_refused_as_google_does",
     ),
 ]
 

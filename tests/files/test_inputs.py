@@ -26,7 +26,7 @@ from mxgateway_cli.batch import stdin_lines
 from mxgateway_cli.input import rows, tag_lists
 from mxgateway_cli.main import run
 from tests.cli.process import PROGRAM, Outcome, environment
-from tests.peers.certificates import Authority, self_signed
+from tests.peers.network.certificates import Authority, self_signed
 
 posix = pytest.mark.skipif(os.name != "posix", reason="devices and pipes with names are those of POSIX")
 

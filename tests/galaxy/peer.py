@@ -9,9 +9,9 @@ from typing import Any
 
 from mxgateway import GalaxyRepositoryClient, GrpcStatus, proto
 from mxgateway.wire import decode, encode
-from tests.peers.http2_peer import Http2Peer, Request
-from tests.peers.http2_server import Http2Server
-from tests.peers.scripts import trailers_only
+from tests.peers.http2.http2_peer import Http2Peer, Request
+from tests.peers.http2.http2_server import Http2Server
+from tests.peers.http2.scripts import trailers_only
 
 Answer = Callable[[Any], Awaitable[Any]]
 """Takes a request and returns the reply: a message, its bytes, or a status that the call fails with."""

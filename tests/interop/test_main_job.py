@@ -18,9 +18,9 @@ from mxgateway.errors import (
     MxGatewaySessionError,
     MxGatewayTimeoutError,
 )
-from tests.peers.certificates import Authority, self_signed
 from tests.peers.grpcio_gateway import GrpcioGateway
 from tests.peers.grpcio_sessions import E_INVALIDARG, prepared_events, serialize
+from tests.peers.network.certificates import Authority, self_signed
 
 KEY = "mxgw_interop_a-secret"
 ROOT = Path(__file__).parents[2]

@@ -35,8 +35,8 @@ from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.connecting.open_channel import Opening
 from tests.cli.in_process import mxgw
 from tests.client.support import DATA_CHANGE, TAG, advised, change, is_streaming, until
-from tests.peers.certificates import Authority
-from tests.peers.nginx import NginxProxy, why_not
+from tests.peers.network.certificates import Authority
+from tests.peers.network.nginx import NginxProxy, why_not
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 

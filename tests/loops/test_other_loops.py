@@ -16,8 +16,8 @@ from mxgateway import GatewayClient, MxGatewayError, MxGatewayTlsError, TlsOptio
 from mxgateway.simulator import SimulatedGateway
 from tests.client.support import TAG, advised, change
 from tests.loops.policy import FACTORIES, LoopFactory
-from tests.peers.certificates import Authority
-from tests.peers.raw_server import RawServer, says
+from tests.peers.http2.raw_server import RawServer, says
+from tests.peers.network.certificates import Authority
 
 on_each_loop = pytest.mark.parametrize("factory", FACTORIES.values(), ids=FACTORIES)
 

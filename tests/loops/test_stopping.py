@@ -12,7 +12,7 @@ from grpclib.protocol import Stream
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from mxgateway.simulator.server.http2 import ReceivedHeaders
 from mxgateway.simulator.server.listener import Listener
-from tests.peers.certificates import self_signed
+from tests.peers.network.certificates import self_signed
 
 
 @pytest.mark.parametrize("turns", range(8))

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.packaging.audit import main
+from tests.rows import each_row
+
 ROOT = Path(__file__).parents[2]
 
 CLEAN = {"name": "h2", "version": "4.4.1", "vulns": []}
@@ -52,7 +55,7 @@ def test_each_vulnerability_is_one_line_with_the_version_that_mends_it(tmp_path:
     ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("answer", "code"),
     [
         ("", 1),
@@ -64,12 +67,24 @@ def test_each_vulnerability_is_one_line_with_the_version_that_mends_it(tmp_path:
         ("null", 0),
     ],
 )
-def test_no_answer_is_one_clear_line_and_never_a_good_one(tmp_path: Path, answer: Any, code: int) -> None:
-    done = audit(tmp_path, answer, code, "Traceback\n  deep inside\nConnectionError: name or service not known\n")
+def test_no_answer_is_one_clear_line_and_never_a_good_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: Any, code: int
+) -> None:
+    said = "Traceback\n  deep inside\nConnectionError: name or service not known\n"
 
-    assert done.returncode == 2
-    assert "looked up, 0" not in done.stdout
-    assert done.stderr == (
+    def run(module: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """Do what the two programs do, each of which takes a second to start."""
+        if module == "pip":
+            return subprocess.CompletedProcess(module, 0, "h2==4.4.1\n", "")
+        text = answer if isinstance(answer, str) else json.dumps(answer)
+        return subprocess.CompletedProcess(module, code, text, said)
+
+    monkeypatch.setattr("tests.packaging.audit._run", run)
+
+    assert main() == 2
+    shown = capsys.readouterr()
+    assert "looked up, 0" not in shown.out
+    assert shown.err == (
         "error: known vulnerabilities cannot be looked up, which needs a network: ConnectionError: name or service not known\n"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,8 @@ def test_a_frozen_command_line_runs_the_main_job(tmp_path: Path) -> None:
     pytest.importorskip("PyInstaller", reason="only the development environment has PyInstaller")
     (tmp_path / "frozen.py").write_text(PROGRAM, encoding="utf-8")
     build = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "ERROR", "frozen.py"]
+    # Python 3.11's own modules ask for distutils, and so for all of setuptools where it is installed.
+    build += ["--exclude-module", "setuptools"]
     subprocess.run(build, cwd=tmp_path, check=True, capture_output=True, text=True)
     program = tmp_path / "dist" / "frozen" / "frozen"
 
@@ -33,3 +36,9 @@ def test_a_frozen_command_line_runs_the_main_job(tmp_path: Path) -> None:
     assert json.loads(run("smoke", "--simulator", "--json"))["closeStatus"] == "SESSION_STATE_CLOSED"
     assert "fingerprint" in run("contract")
     assert json.loads(run("version", "--json"))["contractFingerprint"]
+    (graph,) = tmp_path.glob("build/frozen/xref-*.html")
+    modules = re.findall(r'<a name="([\w.]+)"', graph.read_text(encoding="utf-8"))
+    assert "mxgateway.client" in modules
+    assert {name.partition(".")[0] for name in modules} & {"PyInstaller", "pytest"} == set(), (
+        "what builds and what tests"
+    )

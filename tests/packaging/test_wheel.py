@@ -80,9 +80,9 @@ def test_the_metadata_says_what_an_index_shows(wheel: Path) -> None:
 
 
 def test_the_wheel_installed_alone_into_an_empty_environment_does_the_main_job(wheel: Path, tmp_path: Path) -> None:
-    venv.create(tmp_path, with_pip=True)
+    venv.create(tmp_path)  # it holds nothing at all: the pip of this environment installs into it
     scripts = tmp_path / ("Scripts" if os.name == "nt" else "bin")
-    _run(scripts / "python", "-m", "pip", "install", "-q", wheel)
+    _run(sys.executable, "-m", "pip", "--python", scripts / "python", "install", "-q", wheel)
     report = json.loads(_run(scripts / "mxgw-py", *SMOKE))
     assert report["closeStatus"] == "SESSION_STATE_CLOSED"
     assert report["eventFamily"] == "MX_EVENT_FAMILY_ON_WRITE_COMPLETE"

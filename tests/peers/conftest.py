@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.peers.fault_proxy import FaultProxy
-from tests.peers.plain_sockets import Target
+from tests.peers.network.fault_proxy import FaultProxy
+from tests.peers.network.plain_sockets import Target
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from typing import Any, Final, NoReturn
 
 import grpc
 
-from tests.peers.certificates import ServerCertificate
 from tests.peers.grpcio_sessions import (
     _COMMANDS,
     E_INVALIDARG,
@@ -28,6 +27,7 @@ from tests.peers.grpcio_sessions import (
     protocol_status,
     serialize,
 )
+from tests.peers.network.certificates import ServerCertificate
 from tests.peers.protobuf_messages import Contract, Rpc, shipped_contract
 
 SERVICE: Final = "mxaccess_gateway.v1.MxAccessGateway"

@@ -11,13 +11,23 @@ import grpc
 import pytest
 from hyperframe.frame import SettingsFrame
 
-from tests.peers.bad_windows import credit, initial_window
-from tests.peers.fault_proxy import FaultProxy, Pipe
 from tests.peers.grpcio_gateway import SERVICE, GrpcioGateway
 from tests.peers.grpcio_sessions import prepared_events
-from tests.peers.http2_server import Http2Server
-from tests.peers.misbehaviours import MISBEHAVIOURS
-from tests.peers.scripts import SAMPLE, Step, answers, body_of, headers, on_headers, on_request, per_connection, reply
+from tests.peers.http2.http2_server import Http2Server
+from tests.peers.http2.scripts import (
+    SAMPLE,
+    Step,
+    answers,
+    body_of,
+    headers,
+    on_headers,
+    on_request,
+    per_connection,
+    reply,
+)
+from tests.peers.misbehaving.bad_windows import credit, initial_window
+from tests.peers.misbehaving.misbehaviours import MISBEHAVIOURS
+from tests.peers.network.fault_proxy import FaultProxy, Pipe
 
 METHOD = "/test.Service/Method"
 PATIENT = 10.0

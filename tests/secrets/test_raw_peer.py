@@ -8,7 +8,7 @@ import pytest
 from hyperframe.frame import Frame, GoAwayFrame, HeadersFrame
 
 from mxgateway import MxGatewayError
-from tests.peers.raw_peers import RESPONSE, Header, Http2Peer, Http2Server, grpc_message
+from tests.peers.http2.raw_peers import RESPONSE, Header, Http2Peer, Http2Server, grpc_message
 from tests.secrets.awkward import Everything, ways_out
 from tests.transport.rig import channel_to, invoke
 

@@ -11,7 +11,7 @@ from mxgateway import MxGatewayError, Outcome, Subscription, SubscriptionState
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.simulator.mxaccess.sessions import Session
 from tests.client.support import until
-from tests.peers.fault_proxy import FaultProxy
+from tests.peers.network.fault_proxy import FaultProxy
 from tests.subscription.rig import Consumer, tags_of, unexplained
 
 TAGS: Final = tags_of(20)

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers.certificates import Authority, ServerCertificate, self_signed
+from tests.garbage import leave_alone_what_there_is
+from tests.peers.network.certificates import Authority, ServerCertificate, self_signed
 
 
 @pytest.fixture
 async def nothing_left_behind() -> AsyncIterator[None]:
     """Fail when a test leaves a task running, or a socket or transport that only the garbage collector closes."""
     before = asyncio.all_tasks()
-    gc.freeze()  # what was there before is not looked at again, which would take longer than most tests
+    leave_alone_what_there_is()
     yield
     left = {task for task in asyncio.all_tasks() - before if not task.done()} - {asyncio.current_task()}
     assert not left
     await asyncio.sleep(0)  # a transport that was closed or aborted takes one turn of the loop
     gc.collect()  # an unclosed one warns, and warnings are errors
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from mxgateway.errors import (
     MxGatewayTransportError,
     Phase,
 )
-from tests.peers.raw_peers import (
+from tests.peers.http2.raw_peers import (
     Http2Peer,
 )
 from tests.peers.tracebacks import told

@@ -14,7 +14,7 @@ from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
 from mxgateway.wire import encode
-from tests.peers.raw_peers import RawServer
+from tests.peers.http2.raw_peers import RawServer
 
 REPLY = encode(
     proto.MxCommandReply(

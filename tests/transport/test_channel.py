@@ -9,8 +9,8 @@ from hyperframe.frame import SettingsFrame, WindowUpdateFrame
 
 from mxgateway import proto
 from mxgateway.errors import GrpcStatus, MxGatewayInvalidRequestError, MxGatewayTimeoutError, MxGatewayTransportError
-from tests.peers.certificates import ServerCertificate, self_signed
-from tests.peers.raw_peers import Http2Peer, Http2Server, RawServer, silent
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, RawServer, silent
+from tests.peers.network.certificates import ServerCertificate, self_signed
 from tests.transport.rig import REPLY, channel_to, invoke, stream
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

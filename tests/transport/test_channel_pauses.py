@@ -12,7 +12,7 @@ from mxgateway.calling import rpcs as methods
 from mxgateway.errors import MxGatewayTransportError
 from mxgateway.options import ClientOptions, Endpoint, RetryOptions
 from mxgateway.transport.channel import Channel
-from tests.peers.raw_peers import Http2Peer, Http2Server
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server
 from tests.transport.rig import REPLY, channel_to, invoke
 from tests.transport.unavailable import Gateway, call, says_unavailable
 

@@ -17,10 +17,8 @@ import pytest
 
 from mxgateway import GatewayClient, TlsOptions, proto
 from mxgateway.errors import GrpcStatus, MxGatewayTimeoutError, MxGatewayTlsError, Phase
-from tests.peers.certificates import Authority, ServerCertificate, self_signed
-from tests.peers.fault_proxy import FaultProxy, Pipe
-from tests.peers.http2_server import Http2Server
-from tests.peers.raw_server import (
+from tests.peers.http2.http2_server import Http2Server
+from tests.peers.http2.raw_server import (
     HALF_GREETING,
     RawServer,
     closes_at_once,
@@ -32,7 +30,9 @@ from tests.peers.raw_server import (
     says,
     silent,
 )
-from tests.peers.scripts import answers
+from tests.peers.http2.scripts import answers
+from tests.peers.network.certificates import Authority, ServerCertificate, self_signed
+from tests.peers.network.fault_proxy import FaultProxy, Pipe
 from tests.transport.fault_rows import (
     Ending,
     bounded,

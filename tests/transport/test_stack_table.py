@@ -19,24 +19,10 @@ from mxgateway.errors import (
 )
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.streams.stream import STREAM_WINDOW
-from tests.peers.bad_ends import goaway, rst
-from tests.peers.bad_replies import (
-    connection_header,
-    content_type,
-    end_without_trailers,
-    huge_prefix,
-    informational,
-    lost_before_trailers,
-    non_ascii_status_message,
-    undecodable_message,
-    upper_case_header,
-)
-from tests.peers.fault_proxy import FaultProxy
-from tests.peers.http2_frames import CANCEL, ENHANCE_YOUR_CALM, REFUSED_STREAM
-from tests.peers.http2_peer import Http2Peer
-from tests.peers.http2_server import Http2Server, Script
-from tests.peers.odd_frames import altsvc, origin, priorities, unknown_frames
-from tests.peers.scripts import (
+from tests.peers.http2.http2_frames import CANCEL, ENHANCE_YOUR_CALM, REFUSED_STREAM
+from tests.peers.http2.http2_peer import Http2Peer
+from tests.peers.http2.http2_server import Http2Server, Script
+from tests.peers.http2.scripts import (
     Step,
     answers,
     headers,
@@ -48,6 +34,20 @@ from tests.peers.scripts import (
     several,
     until_reset,
 )
+from tests.peers.misbehaving.bad_ends import goaway, rst
+from tests.peers.misbehaving.bad_replies import (
+    connection_header,
+    content_type,
+    end_without_trailers,
+    huge_prefix,
+    informational,
+    lost_before_trailers,
+    non_ascii_status_message,
+    undecodable_message,
+    upper_case_header,
+)
+from tests.peers.misbehaving.odd_frames import altsvc, origin, priorities, unknown_frames
+from tests.peers.network.fault_proxy import FaultProxy
 from tests.transport.fault_rows import SOON, next_call_succeeds, nothing_escapes, open_channel
 from tests.transport.rig import REPLY, event, invoke, stream
 

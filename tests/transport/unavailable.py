@@ -15,7 +15,7 @@ from mxgateway.transport.calls.method import CallOptions, Method
 from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
-from tests.peers.raw_peers import Http2Peer, Http2Server, Request
+from tests.peers.http2.raw_peers import Http2Peer, Http2Server, Request
 from tests.transport.rig import REPLY
 
 REPEATABLE = {

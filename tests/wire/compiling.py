@@ -18,6 +18,7 @@ from google.protobuf.compiler.plugin_pb2 import CodeGeneratorRequest, CodeGenera
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from protos import generate, python_source
+from tests.kept import kept
 
 CONSTRUCTS = Path(__file__).with_name("constructs.proto")
 CONTRACT = Path(__file__).parents[2] / "mxgateway" / "generated" / "contract.binpb"
@@ -71,6 +72,18 @@ def make_importable(folder: Path) -> None:
 
 def import_package(root: str, package: str) -> Any:
     return importlib.import_module(f"{root}.{package}")
+
+
+def stock_contract(package: str) -> Any:
+    """Return a package of the contract as betterproto's plugin writes it."""
+    data = CONTRACT.read_bytes()
+    folder = kept(
+        "contract",
+        [data, *compilers()],
+        lambda folder: generate_stock(FileDescriptorSet.FromString(data), folder, "contract_stock"),
+    )
+    make_importable(folder)
+    return import_package("contract_stock", package)
 
 
 class Google:

@@ -53,16 +53,9 @@ def constructs() -> Constructs:
 @pytest.fixture(scope="session")
 def stock_contract() -> Callable[[str], Any]:
     """betterproto's own classes for the contract, by full name."""
-    data = compiling.CONTRACT.read_bytes()
-    folder = kept(
-        "contract",
-        [data, *compiling.compilers()],
-        lambda folder: compiling.generate_stock(FileDescriptorSet.FromString(data), folder, "contract_stock"),
-    )
-    compiling.make_importable(folder)
 
     def find(full_name: str) -> Any:
         package, _, name = full_name.rpartition(".")
-        return getattr(compiling.import_package("contract_stock", package), name)
+        return getattr(compiling.stock_contract(package), name)
 
     return find

@@ -40,7 +40,7 @@ class Resolver:
             UnicodeError: It is not a valid DNS name.
         """
         with contextlib.suppress(socket.gaierror):  # an address needs no name server, so this cannot hang
-            return _look_up(self._host, self._port, socket.AI_NUMERICHOST)
+            return _look_up(self._host.encode(), self._port, socket.AI_NUMERICHOST)  # text would load the IDNA tables
         lookup = self._lookup
         if lookup is None or lookup.done():
             lookup = self._lookup = threads.start(functools.partial(_look_up, self._host, self._port))
@@ -60,6 +60,6 @@ def interleave(addresses: Iterable[Address]) -> list[Address]:
     return [address for each in rounds for address in each if address is not None]
 
 
-def _look_up(host: str, port: int, flags: int = 0) -> list[Address]:
+def _look_up(host: str | bytes, port: int, flags: int = 0) -> list[Address]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     return interleave((family, address) for family, _, _, _, address in found)
