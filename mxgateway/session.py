@@ -10,7 +10,7 @@ from mxgateway import proto
 from mxgateway.calling.arguments import check_sequence
 from mxgateway.commands.session.session_commands import SessionCommands
 from mxgateway.events.reader import StreamCare
-from mxgateway.events.stream import EventStream
+from mxgateway.events.stream import EventStream, OnInterruption
 from mxgateway.options import merge_options
 from mxgateway.options.subscription import RecoveryOptions, SubscriptionFields, SubscriptionOptions
 from mxgateway.subscription.subscription import TagSubscription
@@ -63,18 +63,27 @@ class Session(SessionCommands):
     def __repr__(self) -> str:
         return f"<Session {self.shown_id} at {self._channel.endpoint}{', closed' if self.closed else ''}>"
 
-    def stream_events(self, after_worker_sequence: int = 0, *, resume: bool = False) -> EventStream:
+    def stream_events(
+        self,
+        after_worker_sequence: int = 0,
+        *,
+        resume: bool | RecoveryOptions = False,
+        on_interruption: OnInterruption | None = None,
+    ) -> EventStream:
         """Return the session's events in worker-sequence order: an async iterator and a context manager.
 
         Args:
             after_worker_sequence: Resume after this sequence; 0 takes what comes, starting with the backlog of a
                 session without a subscriber.
             resume: Recover from faults of the stream for as long as the session lives; events that the gateway no
-                longer has are marked by its `replay_gap`.
+                longer has are marked by its `replay_gap`. `RecoveryOptions` say how; True takes the defaults.
+            on_interruption: Called while the stream is read, in its place among the events: with the fault where the
+                stream was lost and will be resumed, with None where it is back. What it raises, the iterator raises.
         """
-        care = StreamCare(RecoveryOptions()) if resume else None
+        recovery = RecoveryOptions() if isinstance(resume, int) else resume
+        care = StreamCare(recovery) if resume else None
         after = check_sequence(after_worker_sequence)
-        return EventStream(self._pump, self.session_id, after, care, self._channel.counters)
+        return EventStream(self._pump, self.session_id, after, care, self._channel.counters, on_interruption)
 
     def subscribe(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -21,6 +21,16 @@ QUEUE_LIMIT: Final = 10_000
 QUEUE_LIMIT_BESIDE_OTHERS: Final = 20_000
 """The limit while another reader needs events: it must not wait for an iterator that is not read."""
 
+OnInterruption = Callable[[MxGatewayError | None], None]
+"""Is told in the place among the events where the stream was lost, and with None where it is back."""
+
+
+class _Mark:
+    """The place in the queue where the stream was lost or is back."""
+
+    def __init__(self, fault: MxGatewayError | None) -> None:
+        self.fault = fault
+
 
 class RawReader(Reader):
     """Queues the events of a session's stream for one iterator."""
@@ -29,9 +39,12 @@ class RawReader(Reader):
     full = False
     """True from when the limit was reached until the queue is empty again; then the stream has to be resumed."""
 
-    def __init__(self, session_id: str, cursor: Cursor, care: StreamCare | None, counters: Counters) -> None:
+    def __init__(
+        self, session_id: str, cursor: Cursor, care: StreamCare | None, counters: Counters, *, marks: bool = False
+    ) -> None:
         self.cursor = cursor
         self.care = care
+        self._marks = marks
         self.queue: deque[Any] = deque()
         self.fault: MxGatewayError | None = None
         """Why no more events come; None once it was raised."""
@@ -68,6 +81,25 @@ class RawReader(Reader):
                 gap = proto.ReplayGap(requested_after_sequence=each.first - 1, oldest_available_sequence=each.last + 1)
                 yield proto.MxEvent(session_id=self._session_id, replay_gap=gap)
 
+    def interrupted(self, fault: MxGatewayError) -> None:
+        """Mark the place, if somebody wants to know."""
+        self._mark(fault)
+
+    def resumed(self, *, gap: bool) -> None:
+        """Mark the place, if somebody wants to know."""
+        self._mark(None)
+
+    def _mark(self, fault: MxGatewayError | None) -> None:
+        if not self._marks or self.over:
+            return
+        queue = self.queue
+        if fault is not None and queue and type(queue[-1]) is _Mark:
+            is_back = queue.pop().fault is None  # interruptions without an event in between are one
+            if is_back:
+                return
+        queue.append(_Mark(fault))
+        self.waiters.wake()
+
     def overrun(self) -> None:
         """End when too many events are queued while others need events."""
         if len(self.queue) >= QUEUE_LIMIT_BESIDE_OTHERS and not self.over:
@@ -101,12 +133,21 @@ class EventStream:
     """
 
     def __init__(
-        self, pump: StreamPump, session_id: str, after_worker_sequence: int, care: StreamCare | None, counters: Counters
+        self,
+        pump: StreamPump,
+        session_id: str,
+        after_worker_sequence: int,
+        care: StreamCare | None,
+        counters: Counters,
+        on_interruption: OnInterruption | None = None,
     ) -> None:
         self._pump = pump
         self._home = pump.home
         self._after = after_worker_sequence
-        self._reader = RawReader(session_id, Cursor(after_worker_sequence or None), care, counters)
+        self._reader = RawReader(
+            session_id, Cursor(after_worker_sequence or None), care, counters, marks=on_interruption is not None
+        )
+        self._on_interruption = on_interruption
         self._queue = self._reader.queue
         self._closed = False
         """True once its owner has closed it."""
@@ -125,20 +166,31 @@ class EventStream:
     async def __anext__(self) -> proto.MxEvent:
         self._home.check()
         queue, reader = self._queue, self._reader
-        while not queue:
-            if reader.over or reader.full or self._finalizer is None:
-                await self._prepare()
-            else:
-                await reader.waiters.enter()
-        event: proto.MxEvent = queue.popleft()
-        return event
+        while True:
+            while not queue:
+                if reader.over or reader.full or self._finalizer is None:
+                    await self._prepare()
+                else:
+                    await reader.waiters.enter()
+            event = queue.popleft()
+            if type(event) is not _Mark:
+                return event  # type: ignore[no-any-return]
+            self._report(event)
+
+    def _report(self, mark: _Mark) -> None:
+        assert self._on_interruption is not None
+        self._on_interruption(mark.fault)
 
     def __aiter__(self) -> EventStream:
         return self
 
     async def _next_batch(self) -> list[proto.MxEvent]:
-        events = [await self.__anext__(), *self._queue]
-        self._queue.clear()
+        events, queue = [await self.__anext__()], self._queue
+        if self._on_interruption is None:
+            events += queue
+            queue.clear()
+        while queue and type(queue[0]) is not _Mark:  # a mark is reported before the events behind it
+            events.append(queue.popleft())
         return events
 
     async def _prepare(self) -> None:

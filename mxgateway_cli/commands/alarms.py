@@ -11,8 +11,9 @@ from mxgateway_cli.connecting.shared_options import whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.output.alarms import DOCUMENT_LIMIT, AlarmWriter
+from mxgateway_cli.recovery.outages import Outages, lasts
 from mxgateway_cli.running.waiting import Deadline
-from mxgateway_cli.terminal.failures import TimedOut, describe
+from mxgateway_cli.terminal.failures import describe
 
 if TYPE_CHECKING:
     _ReferenceBase = click.ParamType[mxgateway.AlarmReference]
@@ -58,39 +59,51 @@ async def stream_alarms(call: Call, filter_prefix: str, max_messages: int | None
 
     First come the active alarms, a message that they are complete and the provider's status, then transitions. Stops
     after --max-messages, after --timeout (exit code 20 if messages are still missing), or on Ctrl-C. With --json and
-    --max-messages up to 10,000 the result is one document, otherwise one JSON object per line.
+    --max-messages up to 10,000 the result is one document, otherwise one JSON object per line. After a lost connection
+    or a restart of the gateway, which are records of their own, the feed begins again with the active alarms.
     """
     deadline = Deadline(call.timeout)
     as_document = max_messages is not None and max_messages <= DOCUMENT_LIMIT
     writer = AlarmWriter(call.output, as_document=as_document, limit=max_messages)
+    outages = Outages(call.app, writer.note)
 
     def on_timeout() -> Exception | None:
         if max_messages is None:
             return None
-        return TimedOut(f"{writer.count} of {max_messages} messages arrived within {deadline.seconds:g} s")
+        return outages.timed_out(f"{writer.count} of {max_messages} messages arrived within {deadline.seconds:g} s")
 
     async with call.client() as client:
         try:
             async with deadline.enforce(on_timeout):
                 writer.start()
-                await _follow(client, writer, call.correlation_id, filter_prefix)
+                await _follow(client, writer, outages, call.correlation_id, filter_prefix)
         finally:
             writer.finish("stream-alarms", filter_prefix, call.correlation_id, "messages")
-    if max_messages is not None and not writer.is_complete:
-        raise TimedOut(f"the feed ended after {writer.count} of {max_messages} messages")
 
 
-async def _follow(client: mxgateway.GatewayClient, writer: AlarmWriter, correlation_id: str, prefix: str) -> None:
+async def _follow(
+    client: mxgateway.GatewayClient, writer: AlarmWriter, outages: Outages, correlation_id: str, prefix: str
+) -> None:
+    """Show the messages of one feed after another. Each feed begins with the active alarms."""
     request = mxgateway.proto.StreamAlarmsRequest(client_correlation_id=correlation_id, alarm_filter_prefix=prefix)
-    async with client.stream_alarms_raw(request) as feed:
+    while not writer.is_complete:
         try:
-            async for message in feed:
-                writer.add(message)
-                if writer.is_complete:
-                    return
+            async with client.stream_alarms_raw(request) as feed:
+                async for message in feed:
+                    outages.back(mxgateway.Outcome.REBUILT)
+                    writer.add(message)
+                    if writer.is_complete:
+                        return
+            raise mxgateway.MxGatewayTransportError(
+                "the gateway has ended the alarm feed", hint="see the gateway's log", phase="stream", retryable=True,
+                grpc_status=mxgateway.GrpcStatus.UNAVAILABLE,
+            )  # fmt: skip
         except mxgateway.MxGatewayError as error:
-            writer.disconnect(describe(error))
-            raise
+            if not writer.count or lasts(error):
+                writer.disconnect(describe(error))
+                raise
+            outages.lost(error)
+            await outages.pause()
 
 
 @gateway_command("query-active-alarms", _FILTER_PREFIX)

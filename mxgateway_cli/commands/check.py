@@ -12,7 +12,7 @@ from click.exceptions import Exit
 
 import mxgateway
 from mxgateway_cli.commands.values import READ_TIMEOUT
-from mxgateway_cli.connecting.shared_options import Seconds
+from mxgateway_cli.connecting.shared_options import Seconds, whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import option
@@ -30,7 +30,9 @@ from mxgateway_cli.input.thresholds import (
     judge_failure,
 )
 from mxgateway_cli.output.check import check_document, check_summary, nagios_line, nagios_summary, prometheus_text
+from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.app import App
+from mxgateway_cli.running.waiting import Deadline
 from mxgateway_cli.terminal.failures import CommandFailure
 from mxgateway_cli.terminal.stdout import OutputFormat
 
@@ -69,6 +71,7 @@ def _report_usage_as_unknown(callback: Callable[..., Any]) -> Callable[..., Any]
            help="The lowest quality that is OK; below it, uncertain is a warning and bad is critical."),
     READ_TIMEOUT,
     _report_usage_as_unknown,
+    timeout=whole_timeout(),
 )  # fmt: skip
 async def check(
     call: Call,
@@ -85,7 +88,7 @@ async def check(
 
     --format nagios writes one line with performance data; its exit codes are 0 OK, 1 warning, 2 critical, 3 unknown.
     --format prometheus writes metrics. --format json writes one object; exit code 1 if the tag is not OK. With a
-    pattern the most severe state counts.
+    pattern the most severe state counts. With --timeout it waits that long for a gateway that is not up or is lost.
     """
     written = _form(form, call.output.form)
     limits = Limits(
@@ -95,7 +98,7 @@ async def check(
         quality=quality,
     )
     try:
-        readings = await _read(call, tag, max_tags, timeout_ms)
+        readings = await _read_in_time(call, tag, max_tags, timeout_ms)
     except (mxgateway.MxGatewayError, CommandFailure) as error:
         _write_failure(call, tag, written, error)
         raise
@@ -109,12 +112,40 @@ async def check(
     _write_document(call, tag, results)
 
 
-async def _read(call: Call, tag: str, max_tags: int, timeout_ms: int) -> list[Reading]:
+async def _read_in_time(call: Call, tag: str, max_tags: int, timeout_ms: int) -> list[Reading]:
+    """Read the tags; within ``--timeout`` as often as it takes, without it once."""
+    if call.timeout is None:
+        return await _read(call, tag, max_tags, timeout_ms)
+    call.wait_for_gateway()
+    deadline, outages = Deadline(call.timeout), Outages(call.app)
+    async with (
+        call.client(),
+        deadline.enforce(lambda: outages.timed_out(f"{tag} was not read within {deadline.seconds:g} s")),
+    ):
+        while True:
+            try:
+                with outages.reported():
+                    found = await _read(call, tag, max_tags, timeout_ms, outages)
+            except mxgateway.MxGatewayError as error:
+                outages.lost(error)
+                await outages.pause()
+            else:
+                outages.back(mxgateway.Outcome.REBUILT)
+                return found
+    raise AssertionError("a deadline that passes raises")
+
+
+async def _read(call: Call, tag: str, max_tags: int, timeout_ms: int, outages: Outages | None = None) -> list[Reading]:
     async with expanded_tags(call, [tag], max_tags) as tags, call.session(name="mxgw-py check") as session:
-        began = time.perf_counter()
-        await session.ping()  # a read would include the wait for the tag's first value
-        round_trip = time.perf_counter() - began
-        found = await session.read(tags, timeout_ms=timeout_ms, correlation_id=call.correlation_id)
+        try:
+            began = time.perf_counter()
+            await session.ping()  # a read would include the wait for the tag's first value
+            round_trip = time.perf_counter() - began
+            found = await session.read(tags, timeout_ms=timeout_ms, correlation_id=call.correlation_id)
+        except mxgateway.MxGatewayError as error:
+            if outages is not None:
+                outages.lost(error)  # before the session is closed, which may fail for the same reason
+            raise
         return [Reading.of(read, round_trip) for read in found]
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import AsyncIterable
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +14,13 @@ from mxgateway_cli.connecting.shared_options import AFTER_WORKER_SEQUENCE, CLIEN
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.output.events import EventWriter
+from mxgateway_cli.recovery.following import follow
+from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
 from mxgateway_cli.terminal.failures import TimedOut, describe
+
+if TYPE_CHECKING:
+    from mxgateway.proto import MxEvent
 
 
 @gateway_command(
@@ -22,6 +30,8 @@ from mxgateway_cli.terminal.failures import TimedOut, describe
            help="Without --session-id: subscribe to this tag; may be repeated."),
     AFTER_WORKER_SEQUENCE,
     option("--max-events", type=click.IntRange(min=1), metavar="N", help="Stop after this many events."),
+    option("--resume/--no-resume", default=None,
+           help="Continue after a lost connection.  [default: on a terminal]"),
     CLIENT_NAME,
     timeout=whole_timeout(),
 )  # fmt: skip
@@ -31,58 +41,86 @@ async def stream_events(
     items: tuple[str, ...],
     after_worker_sequence: int,
     max_events: int | None,
+    resume: bool | None,
     client_name: str,
 ) -> None:
     """Show a session's events as they arrive.
 
     Streams the open session of --session-id, or the tags of --item in a new session. Stops after --max-events, after
     --timeout (exit code 20 if events are still missing), or on Ctrl-C. With --json and --max-events up to 10,000 the
-    result is one document, otherwise one JSON object per line.
+    result is one document, otherwise one JSON object per line. With --resume a lost connection and lost events are
+    records of their own, and the stream continues; tags of --item also in a new session after the gateway's restart.
     """
     if (session_id is None) == (not items):
         raise click.UsageError("Give either --session-id, or --item TAG for a new session.")
     if items and after_worker_sequence:
         raise click.UsageError("--after-worker-sequence resumes an open session: it requires --session-id.")
     deadline = Deadline(call.timeout)
-    names: dict[tuple[int, int], str] = {}
-    writer = EventWriter(call.output, max_events, names)
+    job = _Job(call, items, client_name, max_events)
 
     def on_timeout() -> Exception | None:
         if max_events is None:
             return None
-        return TimedOut(f"{writer.count} of {max_events} events arrived within {deadline.seconds:g} s")
+        text = f"{job.writer.count} of {max_events} events arrived within {deadline.seconds:g} s"
+        return job.outages.timed_out(text)
 
-    async with call.session(session_id, name=client_name) as session:
+    if resume is None:
+        resume = sys.stdout.isatty()
+    async with call.client():
         try:
             async with deadline.enforce(on_timeout):
-                await _advise(session, items, client_name, names)
-                writer.start()
-                await _follow(session, writer, after_worker_sequence)
+                await (job.resume if resume else job.run)(session_id, after_worker_sequence)
         finally:
-            writer.finish(session.session_id)
-    if max_events is not None and not writer.is_complete:
-        raise TimedOut(f"the stream ended after {writer.count} of {max_events} events")
+            job.writer.finish(job.session_id)
+    if max_events is not None and not job.writer.is_complete:
+        raise TimedOut(f"the stream ended after {job.writer.count} of {max_events} events")
 
 
-async def _advise(
-    session: mxgateway.Session, items: tuple[str, ...], client_name: str, names: dict[tuple[int, int], str]
-) -> None:
-    if not items:
-        return
-    server = await session.register(client_name)
-    for tag in items:
-        handle = await session.add_item(server, tag)
-        names[server, handle] = tag
-        await session.advise(server, handle)
+class _Job:
+    def __init__(self, call: Call, items: tuple[str, ...], client_name: str, limit: int | None) -> None:
+        self.session_id = ""
+        self._call = call
+        self._items = items
+        self._client_name = client_name
+        self._names: dict[tuple[int, int], str] = {}
+        self.writer = EventWriter(call.output, limit, self._names)
+        self.outages = Outages(call.app, self.writer.note)
 
+    async def run(self, session_id: str | None, after: int) -> None:
+        """Show events until enough have arrived or the stream ends."""
+        async with self._call.session(session_id, name=self._client_name) as session:
+            await self._begin(session)
+            async with session.stream_events(after_worker_sequence=after) as events:
+                await self._show(events)
 
-async def _follow(session: mxgateway.Session, writer: EventWriter, after: int) -> None:
-    async with aclosing(session.stream_events(after_worker_sequence=after)) as events:
+    async def resume(self, session_id: str | None, after: int) -> None:
+        """Show events until enough have arrived, through lost connections."""
+        events = follow(
+            self._call, self.outages, self._begin, name=self._client_name, session_id=session_id, after=after
+        )
+        with self.outages.reported():
+            async with aclosing(events):
+                await self._show(events)
+
+    async def _begin(self, session: mxgateway.Session) -> None:
+        """Subscribe to the tags of a new session."""
+        self.session_id = session.session_id
+        self.writer.new_session()
+        self._names.clear()
+        if self._items:
+            server = await session.register(self._client_name)
+            for tag in self._items:
+                handle = await session.add_item(server, tag)
+                self._names[server, handle] = tag
+                await session.advise(server, handle)
+        self.writer.start()
+
+    async def _show(self, events: AsyncIterable[MxEvent]) -> None:
         try:
             async for event in events:
-                writer.add(event)
-                if writer.is_complete:
+                self.writer.add(event)
+                if self.writer.is_complete:
                     return
         except mxgateway.MxGatewayError as error:
-            writer.disconnect(describe(error))
+            self.writer.disconnect(describe(error))
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -15,6 +16,8 @@ from mxgateway_cli.input.conditions import ALLOWED, QUALITIES, Condition, Condit
 from mxgateway_cli.input.tag_globs import is_glob
 from mxgateway_cli.input.typed_text import event_type, message_value, unknown_tag
 from mxgateway_cli.output.tags import cut, event_error, event_time, json_data_type, json_time, json_value
+from mxgateway_cli.recovery.following import follow
+from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, TimedOut
 from mxgateway_cli.terminal.text import value_text
 
@@ -40,40 +43,49 @@ async def wait(call: Call, tag: str, condition: Condition, quality: Quality, cli
     """Wait until a tag meets a condition.
 
     The operand is parsed as the tag's own type: number, string, true or false, RFC 3339 time. Shows the value that met
-    the condition; exit code 20 if the timeout expired, 22 if there is no such tag.
+    the condition; exit code 20 if the timeout expired, 22 if there is no such tag. The whole timeout is used: a gateway
+    that is not up yet is waited for, a lost connection and a restarted gateway are survived.
     """
     from mxgateway_cli.running.waiting import Deadline
 
     if is_glob(tag):
         raise click.UsageError(f"wait takes one tag, and {tag!r:.80} is a pattern.")
-    job = _Job(tag, condition, quality, Deadline(call.timeout))
-    async with call.session(name=client_name) as session, job.deadline.enforce(job.on_timeout):
-        event = await job.run(session, client_name)
-    call.output.document(job.report(session.session_id, event) | {"correlationId": call.correlation_id}, value="value")
+    job = _Job(tag, condition, quality, Deadline(call.timeout), Outages(call.app))
+    call.wait_for_gateway()
+    async with call.client(), job.deadline.enforce(job.on_timeout):
+        with job.outages.reported():
+            event = await job.run(call, client_name)
+    call.output.document(job.report(event) | {"correlationId": call.correlation_id}, value="value")
 
 
 class _Job:
-    def __init__(self, tag: str, condition: Condition, quality: Quality, deadline: Deadline) -> None:
+    def __init__(self, tag: str, condition: Condition, quality: Quality, deadline: Deadline, outages: Outages) -> None:
         self.deadline = deadline
+        self.outages = outages
+        self._session_id = ""
+        self._item = 0
         self._tag = tag
         self._condition = condition
         self._watcher = Watcher(tag, condition, quality)
         self._count = 0
         self._last: MxEvent | None = None
 
-    async def run(self, session: Session, client_name: str) -> MxEvent:
+    async def run(self, call: Call, client_name: str) -> MxEvent:
         """Return the event that meets the condition.
 
         Raises:
             CommandFailure: There is no such tag, or the condition does not fit it.
         """
-        # Opened first, so that no events queue up at the gateway.
-        async with session.stream_events() as events:
+
+        async def begin(session: Session) -> None:
+            self._session_id = session.session_id
             server = await session.register(client_name)
-            item = await session.add_item(server, self._tag)
-            await session.advise(server, item)
+            self._item = await session.add_item(server, self._tag)
+            await session.advise(server, self._item)
+
+        async with aclosing(follow(call, self.outages, begin, name=client_name, from_the_start=True)) as events:
             async for event in events:
-                if event.item_handle == item and self._meets_condition(event):
+                if event.item_handle == self._item and self._meets_condition(event):
                     return event
         raise TimedOut(self._outcome("before the stream ended"))
 
@@ -93,7 +105,7 @@ class _Job:
 
     def on_timeout(self) -> Exception:
         """Return the failure of an expired timeout."""
-        return TimedOut(self._outcome(f"within {self.deadline.seconds:g} s"))
+        return self.outages.timed_out(self._outcome(f"within {self.deadline.seconds:g} s"))
 
     def _outcome(self, limit: str) -> str:
         expected = f"{self._tag} did not meet {self._condition.text!r} {limit}"
@@ -105,12 +117,12 @@ class _Job:
             return f"{expected}: it had no value ({quality})"
         return f"{expected}: its last value was {cut(value_text(value), _WIDEST)} ({quality})"
 
-    def report(self, session_id: str, event: MxEvent) -> dict[str, Any]:
+    def report(self, event: MxEvent) -> dict[str, Any]:
         """Return the result."""
         value = message_value(event.value)
         return {
             "operation": "wait",
-            "sessionId": session_id,
+            "sessionId": self._session_id,
             "tag": self._tag,
             "until": self._condition.text,
             "value": json_value(value),

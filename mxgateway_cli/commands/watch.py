@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import aclosing, nullcontext
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -16,16 +18,20 @@ from mxgateway_cli.input.tag_lists import TAG_OPTIONS
 from mxgateway_cli.operations.live_table import LiveTable, is_live
 from mxgateway_cli.operations.watched_tags import WatchedTag, WatchedTags
 from mxgateway_cli.output.tags import pad, value_cell
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, TimedOut, describe
+from mxgateway_cli.recovery.following import follow
+from mxgateway_cli.recovery.outages import Outages
+from mxgateway_cli.running.waiting import Deadline
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, describe
 from mxgateway_cli.terminal.text import clean, value_text
 
 if TYPE_CHECKING:
-    from mxgateway import EventStream, Session
+    from mxgateway import Session
     from mxgateway.proto import MxEvent
     from mxgateway_cli.terminal.stdout import Output
 
 _REFRESH_SECONDS: Final = 0.2
 """Time between two redraws: faster than people read, slow enough for a modem link."""
+_LONG_SECONDS: Final = 3600
 _WIDTHS: Final = (32, 24, 12, 30, 7, 0)
 _HEADINGS: Final = ("tag", "value", "quality", "source time", "changes", "error")
 
@@ -46,68 +52,75 @@ async def watch(
 
     On a terminal this is one table, redrawn in place; the last column shows the latest numbers as blocks, scaled from
     the lowest to the highest. Otherwise each update is one line, with --json or -o jsonl a JSON object. Stops after
-    --count, --duration, --timeout (exit code 20 if updates are still missing), or on Ctrl-C.
+    --count, --duration, --timeout (exit code 20 if updates are still missing), or on Ctrl-C. A lost connection and a
+    restarted gateway are shown, and watching continues.
     """
-    from mxgateway_cli.running.waiting import Deadline
-
     check_patterns(tags)
     deadline = Deadline(call.timeout)
-    watching = _Watching(call, count)
+    watching = _Watching(call, count, client_name)
 
     def on_timeout() -> Exception | None:
         text = f"{watching.count} of {count} updates arrived within {deadline.seconds:g} s"
-        return TimedOut(text) if count is not None else None
+        return watching.outages.timed_out(text) if count is not None else None
 
     async with call.client():
-        named: list[str] = []
         async with deadline.enforce(on_timeout):
-            named = await expand(call, tags, max_tags)
-        if not named:  # the timeout expired during the look-up
+            watching.named = await expand(call, tags, max_tags)
+        if not watching.named:  # the timeout expired during the look-up
             return
-        async with (
-            call.session(name=client_name) as session,
-            deadline.enforce(on_timeout),
-            session.stream_events() as events,
-        ):
-            await watching.subscribe(session, named, client_name)
-            async with Deadline(duration).enforce(lambda: None):
-                await watching.run(events)
+        async with deadline.enforce(on_timeout):
+            await watching.run(duration)
     watching.check()
 
 
 class _Watching:
-    def __init__(self, call: Call, limit: int | None) -> None:
+    def __init__(self, call: Call, limit: int | None, client_name: str) -> None:
+        self.named: list[str] = []
         self.tags = WatchedTags([], [])
         self._call = call
         self._limit = limit
+        self._client_name = client_name
+        self._is_live = is_live(call.app)
+        self._ready = asyncio.Event()
+        self._lines = None if self._is_live else _Lines(call.output)
+        self.outages = Outages(call.app, call.output.json_line, self._show if self._is_live else None)
 
     @property
     def count(self) -> int:
         return self.tags.updates
 
-    async def subscribe(self, session: Session, tags: list[str], client_name: str) -> None:
-        """Subscribe to the tags, and warn about those that fail.
+    def _show(self, _text: str) -> None:
+        """Show below the table that the connection is lost, for as long as it is; the table counts what is lost."""
+        cause = self.outages.cause
+        self.tags.note = "" if cause is None else f"connection lost: {cause.message}"
+
+    async def _subscribe(self, session: Session) -> None:
+        """Subscribe to the tags, and warn about those that fail, once.
 
         Raises:
             CommandFailure: No tag could be subscribed to.
         """
-        results = await session.subscribe_bulk(await session.register(client_name), tags)
-        self.tags = WatchedTags(tags, results)
+        results = await session.subscribe_bulk(await session.register(self._client_name), self.named)
+        before = {row.tag for row in self.tags.refused}
+        self.tags.subscribed(self.named, results)
         refused = self.tags.refused
         for row in refused:
-            self._call.app.warn(f"{row.tag} cannot be subscribed to: {row.error}")
-        if len(refused) == len(tags):
+            if row.tag not in before:
+                self._call.app.warn(f"{row.tag} cannot be subscribed to: {row.error}")
+        if len(refused) == len(self.named):
             raise CommandFailure("no tag could be subscribed to", code=ExitCode.MXACCESS_REFUSED)
+        if self._lines is not None:
+            self._lines.start()
+        self._ready.set()
 
-    async def run(self, events: EventStream) -> None:
-        """Show updates until the limit is reached or the stream ends."""
-        if not is_live(self._call.app):
-            await self._follow(events, _Lines(self._call.output))
-            return
-        import asyncio
+    async def run(self, duration: float | None) -> None:
+        """Show updates until the limit or the duration is reached, or the stream ends.
 
-        with LiveTable(self.tags, self._call.app.colour, sys.stdout) as table:
-            tasks = {asyncio.ensure_future(self._follow(events, None)), asyncio.ensure_future(_redraw(table))}
+        The duration begins when the tags are subscribed to.
+        """
+        with self.outages.reported():
+            following = asyncio.ensure_future(self._follow())
+            tasks = {following, asyncio.ensure_future(self._beside(duration))}
             try:
                 ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -117,18 +130,36 @@ class _Watching:
             for task in ended:
                 task.result()
 
-    async def _follow(self, events: EventStream, lines: _Lines | None) -> None:
+    async def _beside(self, duration: float | None) -> None:
+        """Redraw the table, on a terminal, until the duration is over."""
+        await self._ready.wait()
+        with LiveTable(self.tags, self._call.app.colour, sys.stdout) if self._is_live else nullcontext() as table:
+            async with Deadline(duration).enforce(lambda: None):
+                while True:
+                    if table is not None:
+                        table.refresh()
+                    await asyncio.sleep(_REFRESH_SECONDS if table is not None else _LONG_SECONDS)
+
+    async def _follow(self) -> None:
+        events = follow(self._call, self.outages, self._subscribe, name=self._client_name)
         try:
-            async for event in events:
-                row = self.tags.take(event)
-                if lines is not None:
-                    lines.add(row, event)
-                if self._limit is not None and self.count >= self._limit:
-                    return
+            async with aclosing(events):
+                async for event in events:
+                    self._take(event)
+                    if self._limit is not None and self.count >= self._limit:
+                        return
         except mxgateway.MxGatewayError as error:
-            if lines is not None:
-                lines.disconnect(error)
+            if self._lines is not None:
+                self._lines.disconnect(error)
             raise
+
+    def _take(self, event: MxEvent) -> None:
+        gap = event.replay_gap
+        if gap is not None:
+            self.outages.gap("replay", gap.requested_after_sequence + 1, gap.oldest_available_sequence - 1)
+        row = self.tags.take(event)
+        if row is not None and self._lines is not None:
+            self._lines.add(row, event)
 
     def check(self) -> None:
         """Raise if some tags could not be watched.
@@ -142,44 +173,29 @@ class _Watching:
             raise CommandFailure(message, code=ExitCode.PARTLY_FAILED)
 
 
-async def _redraw(table: LiveTable) -> None:
-    import asyncio
-
-    while True:
-        table.refresh()
-        await asyncio.sleep(_REFRESH_SECONDS)
-
-
 class _Lines:
-    """Writes one line per update; gaps and a failure of the stream are their own records."""
+    """Writes one line per update; a failure of the stream is its own record."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        if output.form == "table":
-            output.row(_columns(_HEADINGS))
+        self._begun = False
 
-    def add(self, row: WatchedTag | None, event: MxEvent) -> None:
-        """Write the update or gap that an event reports."""
-        gap = event.replay_gap
-        if gap is not None:
-            first, last = gap.requested_after_sequence + 1, gap.oldest_available_sequence - 1
-            self._note(
-                {"gap": {"cause": "replay", "firstLost": str(first), "lastLost": str(last)}},
-                f"events {first} to {last} lost",
-            )
-        elif row is not None:
-            time = value_text(row.source_time)
-            cells = (row.tag, value_cell(row.value), row.quality_text, time, str(row.changes), row.error)
-            self._output.record(row.record(event), _columns(cells), value=row.value_text)
+    def start(self) -> None:
+        """Write the headings of a table, once."""
+        begun, self._begun = self._begun, True
+        if self._output.form == "table" and not begun:
+            self._output.row(_columns(_HEADINGS))
+
+    def add(self, row: WatchedTag, event: MxEvent) -> None:
+        """Write an update."""
+        time = value_text(row.source_time)
+        cells = (row.tag, value_cell(row.value), row.quality_text, time, str(row.changes), row.error)
+        self._output.record(row.record(event), _columns(cells), value=row.value_text)
 
     def disconnect(self, error: mxgateway.MxGatewayError) -> None:
         """Write a record that the stream failed."""
-        if self._output.form in ("json", "jsonl"):
-            self._note({"disconnect": describe(error).to_json()}, "")
-
-    def _note(self, record: dict[str, Any], text: str) -> None:
-        if self._output.form != "value":
-            self._output.record(record, _columns(("", text, "", "", "", "")), value="")
+        if self._begun and self._output.form in ("json", "jsonl"):
+            self._output.json_line({"disconnect": describe(error).to_json()})
 
 
 def _columns(cells: tuple[str, ...]) -> list[str]:

@@ -6,6 +6,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,6 +53,11 @@ class Call:
     def timeout(self) -> float | None:
         """``--timeout`` in seconds; None if it was not given."""
         return self.settings.timeout
+
+    def wait_for_gateway(self) -> None:
+        """Use the whole ``--timeout`` to wait for a gateway that is not up yet."""
+        if self.timeout is not None and not self.settings.simulator:
+            self.settings = replace(self.settings, wait=self.timeout)
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[GatewayClient]:

@@ -60,6 +60,6 @@ def configured_app(ctx: click.Context, params: dict[str, Any]) -> App:
     app.output.form = form or app.form
     colour = params.pop("colour")
     if ctx.get_parameter_source("colour") is ParameterSource.COMMANDLINE:
-        app.colour = colour
+        app.colour = app.output.colour = colour
     app.verbose |= params.pop("verbose")
     return app

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import mxgateway
 from mxgateway_cli.input.conditions import Quality, quality_suffices
 from mxgateway_cli.input.typed_text import rounded, shown_value, unknown_tag
-from mxgateway_cli.terminal.failures import CommandFailure
+from mxgateway_cli.terminal.failures import CommandFailure, TimedOut
 
 if TYPE_CHECKING:
     from mxgateway import TagValue
@@ -133,7 +133,8 @@ def judge_failure(error: mxgateway.MxGatewayError | CommandFailure) -> Verdict:
         mxgateway.MxGatewayAuthorizationError,
         mxgateway.MxGatewayInvalidRequestError,
     )
-    return Verdict(State.UNKNOWN if isinstance(error, setup) else State.CRITICAL, [error.message])
+    is_unknown = isinstance(error, setup) and not isinstance(error, TimedOut)
+    return Verdict(State.UNKNOWN if is_unknown else State.CRITICAL, [error.message])
 
 
 def combined(findings: Iterable[tuple[State, str]]) -> Verdict:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 import mxgateway
 from mxgateway_cli.output.tags import cut, cut_start, display_width, pad
 from mxgateway_cli.terminal.stdout import ClosedPipe, is_closed_pipe
+from mxgateway_cli.terminal.text import clean
 
 if TYPE_CHECKING:
     from mxgateway_cli.operations.watched_tags import WatchedTag, WatchedTags
@@ -77,7 +78,7 @@ class LiveTable:
         self._stream = stream
         self._coloured = colour == "always" or (colour == "auto" and not os.environ.get("NO_COLOR"))
         self._blocks = _blocks(stream.encoding)
-        self._shown: tuple[int, int, os.terminal_size] | None = None
+        self._shown: tuple[int, int, str, os.terminal_size] | None = None
 
     def __enter__(self) -> LiveTable:
         self._write(_ENTER)
@@ -96,7 +97,7 @@ class LiveTable:
             ClosedPipe: The terminal is closed.
         """
         size = shutil.get_terminal_size()
-        state = (self._tags.updates, self._tags.lost, size)
+        state = (self._tags.updates, self._tags.lost, self._tags.note, size)
         if state != self._shown:
             self._shown = state
             lines = [f"{line}{_END_OF_LINE}" for line in self._frame(size)]
@@ -133,6 +134,7 @@ def frame(tags: WatchedTags, size: os.terminal_size, blocks: str = _BLOCKS, *, c
     hidden = len(tags.rows) - len(shown)
     counts = [f"{tags.updates} updates"]
     counts += [f"{hidden} more tags"] * bool(hidden) + [f"{tags.lost} events lost"] * bool(tags.lost)
+    counts += [clean(tags.note)] * bool(tags.note)
     return [*lines, cut(", ".join(counts), size.columns)][: size.lines]
 
 

@@ -87,14 +87,26 @@ class WatchedTags:
         self.updates = 0
         self.lost = 0
         """Events that the gateway could not deliver."""
+        self.note = ""
+        """What is wrong with the connection; empty while it is there."""
         self._by_handle: dict[int, WatchedTag] = {}
-        for tag, result in zip(tags, results, strict=True):
-            row = WatchedTag(
-                tag, "" if result.was_successful else result.error_message or "it could not be subscribed to"
-            )
-            self.rows.append(row)
+        self.subscribed(tags, results)
+
+    def subscribed(self, tags: Sequence[str], results: Sequence[SubscribeResult]) -> None:
+        """Take the results of subscribing in a new session; what is known of the tags stays.
+
+        Args:
+            tags: Their names.
+            results: The result for each.
+        """
+        self.rows = self.rows or [WatchedTag(tag) for tag in tags]
+        self._by_handle = {}
+        for row, result in zip(self.rows, results, strict=True):
             if result.was_successful:
+                row.error = ""
                 self._by_handle[result.item_handle] = row
+            else:
+                row.error = result.error_message or "it could not be subscribed to"
 
     @property
     def refused(self) -> list[WatchedTag]:

@@ -71,6 +71,10 @@ class AlarmWriter:
         record = mxgateway.to_json_dict(alarm)
         self._add(record, _alarm_cells(record, alarm), value=alarm.alarm_full_reference)
 
+    def note(self, record: dict[str, Any]) -> None:
+        """Write a JSON record beside the messages."""
+        self._write(record, _HEADINGS, "")
+
     def disconnect(self, failure: Failure) -> None:
         """Write a record that the feed failed; if no message arrived, write nothing, not even a document."""
         self._begun = self.count > 0

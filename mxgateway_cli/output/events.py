@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
 from mxgateway_cli.input.typed_text import message_value
+from mxgateway_cli.output.gaps import gap_record, gap_text
 from mxgateway_cli.terminal.failures import Failure
 from mxgateway_cli.terminal.stdout import Output
 from mxgateway_cli.terminal.text import value_text
@@ -49,9 +50,9 @@ class EventWriter:
         return self._limit is not None and self.count >= self._limit
 
     def start(self) -> None:
-        """Write the headings of a table."""
-        self._begun = True
-        if self._output.form == "table":
+        """Write the headings of a table, once."""
+        begun, self._begun = self._begun, True
+        if self._output.form == "table" and not begun:
             self._output.row(_columns(_HEADINGS))
 
     def add(self, event: MxEvent) -> None:
@@ -99,10 +100,19 @@ class EventWriter:
                 value="eventCount",
             )
 
+    def new_session(self) -> None:
+        """Expect the numbers of a new session from now on."""
+        self._last_sequence = 0
+
+    def note(self, record: dict[str, Any]) -> None:
+        """Write a JSON record beside the events."""
+        self._write(record, _HEADINGS, "")
+
     def _gap(self, cause: str, first: int, last: int) -> None:
-        record = {"gap": {"cause": cause, "firstLost": str(first), "lastLost": str(last)}}
-        if self._output.form != "value":
-            self._write(record, ("", "gap", f"{first} to {last} lost ({cause})", "", "", "", ""), "")
+        if self._output.form == "table":
+            self._output.aside(gap_text(cause, first, last))
+        elif self._output.form != "value":
+            self.note(gap_record(cause, first, last))
 
     def _write(self, record: dict[str, Any], cells: tuple[str, ...], value: str) -> None:
         if self._as_document:

@@ -32,6 +32,9 @@ class Output:
     No other line equals it. Output that is not a stream is flushed together with it.
     """
 
+    colour: Literal["auto", "always", "never"] = "auto"
+    """Whether lines beside a table's rows are dim; auto: on a terminal, unless NO_COLOR is set."""
+
     def __init__(self, form: OutputFormat = "table") -> None:
         self.form: OutputFormat = form
 
@@ -66,9 +69,18 @@ class Output:
         else:
             self.row(columns)
 
+    def json_line(self, fields: Mapping[str, Any]) -> None:
+        """Write one JSON object on a line."""
+        write_line(json_text(fields))
+
     def row(self, columns: Sequence[str]) -> None:
         """Write one table row; its cells are already padded."""
         write_line(self._escape_marker("  ".join(clean(column) for column in columns).rstrip()))
+
+    def aside(self, text: str) -> None:
+        """Write a line beside the rows of a table, dim on a terminal."""
+        line = self._escape_marker(clean(text))
+        write_line(f"\x1b[2m{line}\x1b[0m" if self._dims() else line)
 
     def text(self, text: str) -> None:
         """Write text that this program has generated, without cleaning it."""
@@ -80,6 +92,11 @@ class Output:
         width = max(map(len, shown), default=0)
         for key, text in shown.items():
             self.text(f"{key:<{width}}  {text}".rstrip())
+
+    def _dims(self) -> bool:
+        if self.colour != "auto":
+            return self.colour == "always"
+        return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     def _escape_marker(self, line: str) -> str:
         """Return `line`; one that equals the end marker gets an escape for its first character."""

@@ -133,15 +133,16 @@ async def test_a_signal_ends_the_feed_first(gateway: Gateway, number: signal.Sig
     await until(lambda: not gateway.simulated.alarms._feeds)
 
 
-async def test_a_broken_feed_leaves_a_record_and_the_exit_code_of_its_status(gateway: Gateway) -> None:
+async def test_a_fault_that_lasts_leaves_a_record_and_the_exit_code_of_its_status(gateway: Gateway) -> None:
     async with streaming(gateway, "-o", "jsonl") as process:
         assert process.stdout is not None
         await process.stdout.readline()
+        gateway.simulated.fail_next("StreamAlarms", Status.UNAUTHENTICATED, times=2)
         gateway.simulated.drop_connections()
         outcome = await finish(process)
 
-    assert outcome.code == 64 + Status.UNAVAILABLE.value
-    assert outcome.lines[-1]["disconnect"]["grpcStatus"] == "UNAVAILABLE"
+    assert outcome.code == 64 + Status.UNAUTHENTICATED.value
+    assert outcome.lines[-1]["disconnect"]["grpcStatus"] == "UNAUTHENTICATED"
 
 
 async def test_a_feed_that_brings_nothing_leaves_no_document(gateway: Gateway) -> None:

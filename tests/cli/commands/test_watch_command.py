@@ -56,16 +56,16 @@ async def test_tags_that_cannot_be_subscribed_to_are_told_and_watched_without(ga
     assert not gateway.simulated.sessions
 
 
-async def test_a_broken_stream_leaves_a_record_and_the_exit_code_of_its_status(gateway: Gateway) -> None:
+async def test_a_fault_that_lasts_leaves_a_record_and_the_exit_code_of_its_status(gateway: Gateway) -> None:
     process = await start("watch", CHANGING, "--plaintext", "-ojsonl", env=gateway.env)
     assert process.stdout is not None
     await process.stdout.readline()
-    [session_id] = gateway.simulated.sessions
-    gateway.simulated.crash_worker(session_id)
+    gateway.simulated.fail_next("StreamEvents", Status.UNAUTHENTICATED, times=2)
+    gateway.simulated.drop_connections()
     outcome = await finish(process)
 
-    assert outcome.code == 64 + Status.UNAVAILABLE.value
-    assert outcome.lines[-1]["disconnect"]["grpcStatus"] == "UNAVAILABLE"
+    assert outcome.code == 64 + Status.UNAUTHENTICATED.value
+    assert outcome.lines[-1]["disconnect"]["grpcStatus"] == "UNAUTHENTICATED"
 
 
 @on_posix
@@ -107,10 +107,10 @@ async def test_an_interrupted_table_leaves_the_terminal_as_it_was(gateway: Gatew
 async def test_a_fault_puts_the_table_away_before_it_is_told(gateway: Gateway) -> None:
     async with terminal("watch", CHANGING, "--plaintext", env=gateway.env) as screen:
         await screen.until(lambda: len(screen.frame) > 1)
-        [session_id] = gateway.simulated.sessions
-        gateway.simulated.crash_worker(session_id)
+        gateway.simulated.fail_next("StreamEvents", Status.UNAUTHENTICATED, times=2)
+        gateway.simulated.drop_connections()
 
-        assert await screen.ended() == 64 + Status.UNAVAILABLE.value
+        assert await screen.ended() == 64 + Status.UNAUTHENTICATED.value
         assert "error:" in screen.text.rsplit("\x1b[?1049l", 1)[1]
 
 

@@ -1,0 +1,146 @@
+"""The rules for outages, the same for every command that watches or waits.
+
+- A fault that may pass is survived: the command reports it, tries again with pauses, and reports that it is back.
+- A fault that lasts ends the command at once with its own exit code: a refused key, a refused certificate, what MXAccess
+  refuses, wrong usage.
+- ``--count``, ``--duration`` and ``--timeout`` go on during an outage. A deadline that passes in one ends the command
+  as it does otherwise; the failure says that the connection was lost, and why.
+- A signal or a closed pipe ends the command as it does otherwise; nothing more is written.
+- JSON has a record for each loss, return and gap, a table a dim line. Where stdout has room for the result only
+  (``-o value``, and commands with one result), stderr has a warning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import mxgateway
+from mxgateway_cli.output.gaps import gap_record, gap_text
+from mxgateway_cli.terminal.failures import TimedOut, describe
+
+if TYPE_CHECKING:
+    from mxgateway_cli.running.app import App
+
+PAUSES: Final = mxgateway.RecoveryOptions(max_backoff=5.0)
+"""Pauses between attempts: somebody waits for this command, and a timeout of half a minute must see a return."""
+
+_LASTING: Final = (
+    mxgateway.MxGatewayAuthenticationError,
+    mxgateway.MxGatewayAuthorizationError,
+    mxgateway.MxAccessError,
+    mxgateway.MxGatewayInvalidRequestError,
+    mxgateway.MxGatewayLimitError,
+)
+
+
+def lasts(error: mxgateway.MxGatewayError) -> bool:
+    """Return whether waiting cannot mend a fault."""
+    in_vain = not error.retryable and not isinstance(error, mxgateway.MxGatewayTimeoutError)
+    return isinstance(error, _LASTING) or (error.phase == "connect" and in_vain)
+
+
+class Outages:
+    """Reports the outages of one command, and paces its attempts.
+
+    Args:
+        app: The invocation.
+        write_record: Writes one JSON record; None if stdout has room for the result only.
+        write_line: Writes one line for people; None writes it dim to stdout.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        write_record: Callable[[dict[str, Any]], None] | None = None,
+        write_line: Callable[[str], None] | None = None,
+    ) -> None:
+        self.cause: mxgateway.MxGatewayError | None = None
+        """Why the connection is lost; None while it is there."""
+        self._app = app
+        self._write_record = write_record
+        self._write_line = write_line or app.output.aside
+        self._bound = PAUSES.initial_backoff
+
+    def lost(self, error: mxgateway.MxGatewayError) -> None:
+        """Report the beginning of an outage.
+
+        Raises:
+            MxGatewayError: The same error, if it lasts.
+        """
+        if lasts(error):
+            raise error
+        begins, self.cause = self.cause is None, error.with_traceback(None)
+        if begins:
+            failure = describe(error)
+            self._note(_connection("recovering", None, failure.to_json()), f"connection lost: {failure.message}")
+
+    def back(self, outcome: mxgateway.Outcome) -> None:
+        """Report the end of an outage, if there is one."""
+        if self.cause is not None:
+            self.cause, self._bound = None, PAUSES.initial_backoff
+            session = "a new session" if outcome is mxgateway.Outcome.REBUILT else "the same session"
+            self._note(_connection("connected", outcome.value, None), f"connected again, {session}")
+
+    def changed(self, fault: mxgateway.MxGatewayError | None) -> None:
+        """Report what happens to a stream that is resumed in its session."""
+        if fault is not None:
+            self.lost(fault)
+        else:
+            self.back(mxgateway.Outcome.CONTINUOUS)
+
+    def gap(self, cause: str, first: int, last: int | None) -> None:
+        """Report lost events; without `last` nobody knows how many."""
+        self._note(gap_record(cause, first, last), gap_text(cause, first, last))
+
+    async def pause(self) -> None:
+        """Wait until the next attempt may begin."""
+        bound, self._bound = self._bound, min(2 * self._bound, PAUSES.max_backoff)
+        await asyncio.sleep(random.uniform(0, bound))
+
+    def timed_out(self, text: str) -> TimedOut:
+        """Return the failure of a deadline, with the outage that it passed in."""
+        if self.cause is None:
+            return TimedOut(text)
+        return TimedOut(f"{text}; the connection was lost: {self.cause.message}", hint=self.cause.hint)
+
+    @contextmanager
+    def reported(self) -> Iterator[None]:
+        """Keep off stderr what this class reports while the block runs; ``--verbose`` shows it.
+
+        These are the library's warnings about recovery, and those about a session that cannot be closed in an outage.
+        """
+        if self._app.verbose:
+            yield
+            return
+        recovery, session = logging.getLogger("mxgateway.recovery"), logging.getLogger("mxgateway.session")
+        before = recovery.level
+        recovery.setLevel(logging.ERROR)
+        session.addFilter(self._is_news)
+        try:
+            yield
+        finally:
+            recovery.setLevel(before)
+            session.removeFilter(self._is_news)
+
+    def _is_news(self, _: logging.LogRecord) -> bool:
+        return self.cause is None
+
+    def _note(self, record: dict[str, Any], text: str) -> None:
+        form = self._app.output.form
+        if self._write_record is None or form == "value":
+            self._app.warn(text)
+        elif form == "table":
+            self._write_line(text)
+        else:
+            self._write_record(record)
+
+
+def _connection(state: str, outcome: str | None, cause: dict[str, Any] | None) -> dict[str, Any]:
+    time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"connection": {"state": state, "outcome": outcome, "time": time, "cause": cause}}
