@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,11 @@ def test_objects_of_a_kind_share_their_template(tmp_path: Path) -> None:
     path = tmp_path / "site.jsonl"
     path.write_text("".join(OBJECT % (number, number) for number in range(1, 100)), encoding="utf-8")
     assert len({id(obj.template) for obj in Plant.from_galaxy(path).objects}) == 1
+
+
+def test_a_large_export_takes_time_in_proportion_to_its_objects(tmp_path: Path) -> None:
+    path = tmp_path / "site.jsonl"
+    path.write_text("".join(OBJECT % (number, number) for number in range(1, 50_001)), encoding="utf-8")
+    start = time.process_time()
+    assert len(Plant.from_galaxy(path).objects) == 50_000
+    assert time.process_time() - start < 5

@@ -194,5 +194,5 @@ def inside_itself(objects: Collection[PlantObject]) -> PlantObject | None:
                 return by_id[at]
             trail[at] = None
             at = by_id[at].parent_id
-        sound |= trail.keys()
+        sound.update(trail)
     return None
