@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import ssl
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +19,7 @@ from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway import ApiKey
-    from mxgateway.simulator import SimulatedGateway
+    from mxgateway.simulator import Plant, SimulatedGateway
 
 _FILE: Final = click.Path(exists=True, dir_okay=False)
 
@@ -39,6 +40,11 @@ DEMO_KEY: Final = "mxgw_simulator_demo"
            help="PEM file of its private key, unencrypted.  [default: the certificate's file]"),
     option("--contract", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CONTRACT", show_envvar=True,
            help="Contract to use, a FileDescriptorSet."),
+    option("--plant", metavar="FILE|demo",
+           help="Plant to serve: a TOML or JSON file; the output of galaxy-discover, if its name ends with .jsonl; or "
+                "demo.  [default: a small plant for tests]"),
+    option("--tags", type=click.IntRange(1, 1_000_000), metavar="N",
+           help="Serve a generated plant of at least N tags instead, for load."),
 )  # fmt: skip
 def simulate(
     app: App,
@@ -48,17 +54,22 @@ def simulate(
     certificate: str | None,
     private_key: str | None,
     contract: str | None,
+    plant: str | None,
+    tags: int | None,
 ) -> None:
     """Run the simulated gateway until Ctrl-C.
 
-    It serves a small plant: TestChildObject.TestInt, TestMachine_001.TestChangingInt and more. TLS requires
-    --certificate.
+    It serves a small plant: TestChildObject.TestInt, TestMachine_001.TestChangingInt and more; --plant and --tags serve
+    others. TLS requires --certificate.
     """
+    if plant is not None and tags is not None:
+        raise click.UsageError("--plant and --tags exclude each other.")
     if private_key is not None and certificate is None:
         raise click.UsageError("--private-key requires --certificate.")
     key = key_from_environment(api_key_env, "--api-key-env") if api_key_env is not None else None
     if key is not None:
         app.keep_secret(key)
+    served = _plant(plant, tags)
     runner.run(
         lambda: _serve(
             app,
@@ -68,8 +79,29 @@ def simulate(
             certificate=certificate,
             private_key=private_key,
             contract=load_contract(contract),
+            plant=served,
         )
     )
+
+
+def _plant(name: str | None, tags: int | None) -> Plant | None:
+    """Return the plant to serve, read before anything is started; None for the default one."""
+    from mxgateway.simulator import Plant, generated_plant
+    from mxgateway.system.files import refusal_text
+
+    if tags is not None:
+        # Each object has ten attributes, but one in a hundred, and three more, have none.
+        return generated_plant(math.ceil((tags / 10 + 3) / 0.99) + 1, 10)
+    if name is None:
+        return None
+    try:
+        if name == "demo":
+            return Plant.demo()
+        return Plant.from_galaxy(name) if name.casefold().endswith(".jsonl") else Plant.load(name)
+    except OSError as error:
+        raise CommandFailure(f"{name}: {refusal_text(error)}", code=ExitCode.USAGE) from None
+    except ValueError as error:
+        raise CommandFailure(str(error), code=ExitCode.USAGE) from None
 
 
 async def _serve(app: App, key: ApiKey | None, *, certificate: str | None, **where: Any) -> None:

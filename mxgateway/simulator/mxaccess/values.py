@@ -7,6 +7,7 @@ reads written values, converting between numeric types and text as MXAccess does
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -71,7 +72,21 @@ _ARRAYS: Final[dict[str, Callable[[list[Any]], Any]]] = {
 
 _FIRST_FILETIME: Final = datetime(1601, 1, 1, tzinfo=UTC)
 _TRUTH: Final = {"true": True, "1": True, "false": False, "0": False}
+_LARGEST_FLOAT: Final = 3.4028235e38
 _INTEGER_BITS: Final = {"int32_value": 32, "int64_value": 64}
+
+
+def fits(data_type: DataType, native: Any) -> bool:
+    """Return whether a native scalar is one of a type; an integer fits where a float does."""
+    traits = data_type.traits
+    if isinstance(native, bool) or traits.arm == "bool_value":
+        return isinstance(native, bool) and traits.arm == "bool_value"
+    if bits := _INTEGER_BITS.get(traits.arm):
+        return isinstance(native, int) and -(2 ** (bits - 1)) <= native < 2 ** (bits - 1)
+    if data_type is DataType.FLOAT and isinstance(native, int | float) and _LARGEST_FLOAT < abs(native) < math.inf:
+        return False
+    expected = (int, float) if isinstance(traits.default, float) else type(traits.default)
+    return isinstance(native, expected)
 
 
 def to_message(data_type: DataType, native: Any) -> mx.MxValue:

@@ -14,6 +14,7 @@ from mxgateway.simulator.mxaccess import statuses
 from mxgateway.simulator.mxaccess.values import DataType, UnfitValue, no_value, to_message
 from mxgateway.simulator.plant.model import Attribute, PlantObject, reference
 from mxgateway.simulator.plant.objects import Plant, Target
+from mxgateway.simulator.plant.patterns import Reading
 from mxgateway.simulator.server.encoding import Encoding
 from mxgateway.wire import Timestamp
 
@@ -194,7 +195,10 @@ class Tag:
         assert attribute.pattern is not None
         time_ns = self._plant.tick_time(attribute.interval, tick)
         self._tick = tick
-        return Sample(attribute.data_type, attribute.pattern(tick, self._seed, time_ns), attribute.quality, time_ns)
+        native, quality = attribute.pattern(tick, self._seed, time_ns), attribute.quality
+        if isinstance(native, Reading):
+            native, quality = native
+        return Sample(attribute.data_type, native, quality, time_ns)
 
 
 class _Ticker:

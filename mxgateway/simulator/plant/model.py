@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from functools import cached_property
 from typing import Any
 
 from mxgateway.simulator.mxaccess.statuses import GOOD
-from mxgateway.simulator.mxaccess.values import DataType
+from mxgateway.simulator.mxaccess.values import DataType, fits
 from mxgateway.simulator.plant.patterns import Pattern
 
 
@@ -64,7 +65,11 @@ class AlarmLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribute:
-    """An attribute of a template; in an object of the template it is a tag."""
+    """An attribute of a template; in an object of the template it is a tag.
+
+    Raises:
+        ValueError: The initial value is not of the attribute's type.
+    """
 
     name: str
     """The attribute's name, which may contain dots."""
@@ -90,6 +95,17 @@ class Attribute:
     """Whether the repository lists the attribute as historized."""
     alarms: tuple[AlarmLimit, ...] = ()
     """The limits that raise alarms."""
+
+    def __post_init__(self) -> None:
+        if self.value is None:
+            return
+        if isinstance(self.value, list) != self.is_array:
+            raise ValueError(
+                f"the attribute {self.name!r} is {'an' if self.is_array else 'no'} array, its value is not"
+            )
+        for native in self.value if self.is_array else (self.value,):
+            if not fits(self.data_type, native):
+                raise ValueError(f"{native!r} is no {self.data_type.name} value for the attribute {self.name!r}")
 
     @property
     def initial(self) -> Any:
@@ -164,3 +180,19 @@ class PlantObject:
 def reference(obj: PlantObject, attribute: Attribute) -> str:
     """Return the full tag reference: tag name, dot, attribute name, and ``[]`` for an array."""
     return f"{obj.tag_name}.{attribute.name}{'[]' if attribute.is_array else ''}"
+
+
+def inside_itself(objects: Collection[PlantObject]) -> PlantObject | None:
+    """Return an object that contains itself, directly or not; None if there is none."""
+    by_id = {obj.gobject_id: obj for obj in objects}
+    sound = {0}
+    for start in by_id:
+        trail: dict[int, None] = {}
+        at = start
+        while at not in sound:
+            if at in trail:
+                return by_id[at]
+            trail[at] = None
+            at = by_id[at].parent_id
+        sound.update(trail)
+    return None

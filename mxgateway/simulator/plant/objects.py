@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from mxgateway.simulator.plant.model import Attribute, PlantObject
 
@@ -44,6 +45,48 @@ class Plant:
             raise ValueError("a tag name or a gobject id of the plant is not unique")
         if missing := {obj.parent_id for obj in self.objects} - self._by_id.keys() - {0}:
             raise ValueError(f"parents of plant objects are missing: {sorted(missing)}")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Return the plant that a file describes: TOML, or JSON if its name ends with ``.json``. Blocks.
+
+        Raises:
+            ValueError: The file is wrong; the text names file and place.
+            OSError: It cannot be read, or is too large.
+        """
+        # Readers of files are imported on use: most programs that simulate a gateway read none.
+        from mxgateway.simulator.plant.documents import read_document
+
+        document = read_document(path)
+        return cls(document.objects, name=document.name, seed=document.seed)
+
+    @classmethod
+    def from_galaxy(cls, path: str | os.PathLike[str], *, name: str = "Galaxy", seed: int = 0) -> Self:
+        """Return the plant of a real galaxy, from the output of ``mxgw-py galaxy-discover -o jsonl``. Blocks.
+
+        Args:
+            path: The file with the output.
+            name: The galaxy's name, which the output does not have.
+            seed: The seed of the plant's random values.
+
+        Raises:
+            ValueError: The file is wrong; the text names file and place.
+            OSError: It cannot be read, or is too large.
+        """
+        from mxgateway.simulator.plant.exports import read_galaxy
+        from mxgateway.simulator.plant.schema import PlantFileError
+
+        try:
+            return cls(read_galaxy(path), name=name, seed=seed)
+        except PlantFileError:
+            raise
+        except ValueError as error:
+            raise PlantFileError(f"{os.fspath(path)}: {error}") from None
+
+    @classmethod
+    def demo(cls) -> Self:
+        """Return a plant that looks like one: tanks, pumps, a boiler, a packaging line. Blocks."""
+        return cls.load(os.path.join(os.path.dirname(__file__), "demo.toml"))
 
     def object_by_id(self, gobject_id: int) -> PlantObject | None:
         """Return the object with an id."""

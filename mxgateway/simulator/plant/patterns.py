@@ -5,10 +5,17 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 Pattern = Callable[[int, int, int], Any]
-"""Takes the tick since the plant's start, the tag's seed and the wall time in nanoseconds; returns the value."""
+"""Takes the tick since the plant's start, the tag's seed and the wall time in nanoseconds; returns the value, or a `Reading`."""
+
+
+class Reading(NamedTuple):
+    """A value of a pattern with a quality of its own."""
+
+    native: Any
+    quality: int
 
 
 def counter(tick: int, seed: int, time_ns: int) -> int:

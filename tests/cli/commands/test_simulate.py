@@ -167,3 +167,18 @@ async def test_a_gateway_that_other_machines_reach_says_that_everybody_knows_its
     assert ("it listens on 0.0.0.0, and its key is public; use --api-key-env for another key" in said) == is_warned
     if arguments[:1] == ("--json",):
         assert json.loads(outcome.err.splitlines()[0])["warning"]["message"].startswith("other machines")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send these signals to one process")
+async def test_it_serves_another_plant() -> None:
+    for option, count in (("--plant=demo", 13), ("--tags=95", 14)):
+        process = await start("simulate", "--port", "0", "-ojsonl", option)
+        assert process.stdout is not None
+        told = json.loads(await process.stdout.readline())
+        env = {"MXGATEWAY_ENDPOINT": told["endpoint"], "MXGATEWAY_API_KEY": told["apiKey"]}
+        found = await mxgw("galaxy-discover", "--plaintext", "-ojsonl", env=env)
+        process.send_signal(signal.SIGINT)
+        await finish(process)
+        assert found.out.count("\n") == count, option
+        if option.startswith("--tags"):
+            assert found.out.count("fullTagReference") >= 95
