@@ -6,7 +6,7 @@ READY     := $(VENV)/.ready
 PROTO_DIR ?= protos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick test check format build loops cover conformance bench fuzz soak audit proto docs-check clean
+.PHONY: help setup demo quick test check format build loops pythons cover conformance bench fuzz soak audit proto docs-check clean
 
 # Units of every layer and the main job; what takes long is in `make test`.
 QUICK     := tests/test_rows.py tests/architecture tests/options tests/credentials tests/errors tests/status tests/values tests/fixtures \
@@ -53,8 +53,11 @@ format: $(READY)  ## format the code and mend what the linter can
 build: $(READY)  ## build the wheel and the source distribution into dist
 	$(BIN)/python -m build
 
-loops: $(READY)  ## run the tests of the core on uvloop, and with eager tasks and the tables of tests/field on each newer Python
+loops: $(READY)  ## run the tests of the core on uvloop, and with eager tasks on each newer Python that is here
 	PYTHONDONTWRITEBYTECODE= tests/loops/run $(BIN)/python
+
+pythons: $(READY)  ## run the tables of tests/field, and the tests that they name, on each newer Python that is here
+	PYTHONDONTWRITEBYTECODE= tests/loops/run $(BIN)/python tables
 
 cover: $(READY)  ## run the tests and show what neither they nor the processes that they start reach
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term-missing:skip-covered
