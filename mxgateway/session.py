@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Unpack
 
 from mxgateway import proto
-from mxgateway.calling.arguments import check_sequence
+from mxgateway.calling.arguments import check_callback, check_sequence
 from mxgateway.commands.session.session_commands import SessionCommands
 from mxgateway.events.reader import StreamCare
 from mxgateway.events.stream import EventStream, OnInterruption
@@ -80,10 +80,9 @@ class Session(SessionCommands):
             on_interruption: Called while the stream is read, in its place among the events: with the fault where the
                 stream was lost and will be resumed, with None where it is back. What it raises, the iterator raises.
         """
-        recovery = RecoveryOptions() if isinstance(resume, int) else resume
-        care = StreamCare(recovery) if resume else None
-        after = check_sequence(after_worker_sequence)
-        return EventStream(self._pump, self.session_id, after, care, self._channel.counters, on_interruption)
+        care = StreamCare(resume if isinstance(resume, RecoveryOptions) else RecoveryOptions()) if resume else None
+        after, report = check_sequence(after_worker_sequence), check_callback("on_interruption", on_interruption)
+        return EventStream(self._pump, self.session_id, after, care, self._channel.counters, report)
 
     def subscribe(
         self,

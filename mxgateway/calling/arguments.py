@@ -129,6 +129,13 @@ def check_guid(name: str, value: uuid.UUID | str) -> str:
     return value
 
 
+def check_callback(name: str, value: T) -> T:
+    """Return `value` if it can be called, or is None."""
+    if value is not None and not callable(value):
+        _refuse(f"{name} is {_shown(value)}", "give a function, or None")
+    return value
+
+
 def check_message(name: str, value: M, message_type: type[M]) -> M:
     """Return `value` if it is a message of the given type."""
     if not isinstance(value, message_type):

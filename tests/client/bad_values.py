@@ -323,8 +323,7 @@ def values_by_tag(name: str) -> list[Bad]:
 
 # -- all arguments of all methods
 
-INT32: Final = whole(-(2**31), 2**31 - 1)
-UINT32: Final = whole(0, 2**32 - 1)
+INT32, UINT32 = whole(-(2**31), 2**31 - 1), whole(0, 2**32 - 1)
 
 BY_NAME: Final[dict[str, Callable[[str], list[Bad]]]] = {
     "after_worker_sequence": whole(0, 2**64 - 1),
@@ -341,6 +340,7 @@ BY_NAME: Final[dict[str, Callable[[str], list[Bad]]]] = {
     "item_handles": handles,
     "max_events": UINT32,
     "milliseconds": whole(0, 2**31 - 1),
+    "on_interruption": lambda name: [Bad(repr(each), each, f"{name} is {each!r}") for each in (7, "print", True)],
     "password": secret,
     "server_handle": handle,
     "tag_addresses": tags,
