@@ -80,7 +80,7 @@ class Session(SessionCommands):
             on_interruption: Called while the stream is read, in its place among the events: with the fault where the
                 stream was lost and will be resumed, with None where it is back. What it raises, the iterator raises.
         """
-        care = StreamCare(resume if isinstance(resume, RecoveryOptions) else RecoveryOptions()) if resume else None
+        care = StreamCare(RecoveryOptions() if isinstance(resume, int) else resume) if resume else None
         after, report = check_sequence(after_worker_sequence), check_callback("on_interruption", on_interruption)
         return EventStream(self._pump, self.session_id, after, care, self._channel.counters, report)
 

@@ -110,6 +110,8 @@ class StreamPump(StreamUpkeep):
         self._recovery.wake()
         opened = asyncio.get_running_loop().create_future()
         self._openers[opened] = reader
+        if self.state is PumpState.LIVE and self._outcome is not None and reader is not self._completions:
+            self._late.add(reader)
         if self._task is None:
             self.state = PumpState.OPENING
             task = asyncio.create_task(self._run())

@@ -85,6 +85,8 @@ class StreamUpkeep:
         """How many messages were skipped since the last delivery."""
         self._openers: dict[asyncio.Future[None], Reader] = {}
         """The callers that wait for the stream, each with its reader; a write waits with the completions."""
+        self._late: set[Reader] = set()
+        """The readers that came after the stream had ended, and before that was dealt with: its fault is not theirs."""
         self._task: asyncio.Task[None] | None = None
         # State of the current stream.
         self._stream: EventCall | None = None
@@ -195,6 +197,7 @@ class StreamUpkeep:
         self._order = StreamOrder(begin, self._order)
         self._proved = self._restart = False
         self._outcome = None
+        self._late.clear()
         self._completions.begin(after)
         self._changed.clear()
         self._stream = self._source.open_stream(after, self)
@@ -324,11 +327,15 @@ class StreamUpkeep:
             self._may_have_missed = True
         self._taken_since = (self._taken_since or asyncio.get_running_loop().time()) if is_taken(fault) else None
         # A write keeps waiting for a stream that was served before.
-        self._fail_openers(fault, set(self._openers.values()) - ({self._completions} if self._served else set()))
+        late, self._late = self._late, set()
+        failed = set(self._openers.values()) - late - ({self._completions} if self._served else set())
+        self._fail_openers(fault, failed)
         if self._source.closing:
             self._recovery.failed(fault)  # gives up: an interruption that will not end is not reported
         for reader in self._readers.present:
             care = reader.care
+            if reader in late:
+                continue
             if care is None or self._is_refused_for_too_long(reader, care, fault):
                 self._end_reader(reader, fault)
             elif self._recovery.gives_up(care.recovery):

@@ -20,17 +20,17 @@ WRONG = "no number"
 """What an integer attribute accepts and fails to take later."""
 
 
-async def accepted(gateway: SimulatedGateway, session: Session, count: int, *, answered: bool = True) -> None:
+async def accepted(gateway: SimulatedGateway, session: Session, count: int, *, known: bool = False) -> None:
     """Wait until the gateway has accepted so many writes whose completion it holds.
 
     Args:
         gateway: The gateway.
-        session: The only one of its client, if the answer is waited for.
+        session: The session.
         count: How many.
-        answered: Whether the client has to know; False where its network is frozen, or where it has other streams.
+        known: Whether to wait until the client knows: it has no call open but its one event stream.
     """
     await until(lambda: gateway.sessions[session.session_id].worker._writes_due == count)
-    if answered:  # the event stream alone stays open
+    if known:
         await until(lambda: session._channel.stats().calls_open <= 1)
 
 

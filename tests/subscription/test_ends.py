@@ -201,7 +201,7 @@ async def test_a_client_that_is_closed_says_so_to_the_subscriptions_in_its_sessi
         item = await advised(session, TAGS[0])
         gateway.hold_write_completions()
         writing = confirm(session, item, 5)
-        await accepted(gateway, session, 1, answered=False)
+        await accepted(gateway, session, 1)
         await client.close()
         for subscription in (shared, own):
             assert CLOSED.search(await ending(subscription))

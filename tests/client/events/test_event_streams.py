@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from mxgateway import EventStream, GatewayClient, Session
+from mxgateway.errors import CallSite, map_fault
+from mxgateway.errors.faults import ConnectionFault
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.support import TAG, Item, advised, change, is_streaming, opened, requests, until
 
@@ -331,3 +333,16 @@ async def test_sessions_do_not_see_each_others_events(gateway: SimulatedGateway,
                 received = [await anext(events) for _ in range(2)]
                 assert [event.worker_sequence for event in received] == [1, 2]
                 assert {event.session_id for event in received} == {session.session_id}
+
+
+@pytest.mark.parametrize("resume", [False, True])
+async def test_a_reader_that_comes_in_the_moment_of_a_loss_waits_for_the_next_stream(
+    gateway: SimulatedGateway, session: Session, item: Item, resume: bool
+) -> None:
+    async with session.stream_events(resume=True) as first:
+        session._pump.ended(map_fault(ConnectionFault("the network is gone"), CallSite()))
+        async with session.stream_events(resume=resume) as second:  # the loss was not dealt with yet
+            change(gateway, [7])
+            for events in (first, second):
+                while (await anext(events)).value.int32_value != 7:
+                    pass

@@ -27,7 +27,7 @@ async def _cancelled(world: Site, item: Item) -> None:
 async def _doubted(world: Site, item: Item) -> None:
     world.proxy.to_client.freeze()
     writing = confirm(world.session, item, 3)
-    await accepted(world.gateway, world.session, 1, answered=False)
+    await accepted(world.gateway, world.session, 1)
     world.lose_connections()
     await asyncio.wait([writing])
     assert isinstance(writing.exception(), MxGatewayError)

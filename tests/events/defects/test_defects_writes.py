@@ -234,7 +234,7 @@ async def test_a_waiting_confirmation_survives_a_blip_of_the_stream(world: Site)
     await world.confirm(item, 1)
     world.gateway.hold_write_completions()
     writing = confirm(world.session, item, 2, timeout=20)
-    await accepted(world.gateway, world.session, 1)
+    await accepted(world.gateway, world.session, 1, known=True)
     await world.blip()
     world.gateway.release_write_completions()
     assert world.write_of(await writing).value.int32_value == 2
