@@ -24,6 +24,8 @@ class SessionItems:
         self.read: dict[int, tuple[TagUpdate, float]] = {}
         """The value that was read of an item after a loss, until its first newer event: older events may be in flight.
         With the worker time, in seconds since 1970, after which events are newer, whatever the time of their value."""
+        self.losses = 0
+        """How often events were lost: a value that was read before a loss may be older than what was lost."""
         self.swallowed: set[int] = set()
         """Items with an event that was judged older than the value that was read. Clocks are no proof: these items have
         to be read again."""
@@ -85,6 +87,7 @@ class SessionItems:
 
     def events_lost(self, handles: Iterable[int] | None = None) -> None:
         """Mark some items as unread, all by default: their values may have changed unseen."""
+        self.losses += 1
         if handles is None:
             self.lost_meanwhile, handles = self._held is not None, self.tags
         lost = dict.fromkeys(handles, False)

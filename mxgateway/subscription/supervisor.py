@@ -322,9 +322,12 @@ class Supervisor:
             for begin in range(0, len(due), CHUNK):
                 part = [(handle, tag) for handle, tag in due[begin : begin + CHUNK] if handle in items.unread]
                 if part:
+                    losses = items.losses
                     results = await epoch.session.read_bulk(epoch.server_handle, [tag for _, tag in part])
                     for (handle, tag), result in zip(part, results, strict=True):
                         epoch.put_read(tag, handle, result)
+                    if items.losses != losses:  # during the read, so perhaps after the values were taken
+                        epoch.doubt_values(handle for handle, _ in part if handle in items.tags)
         except BaseException:
             epoch.gapped = True
             raise

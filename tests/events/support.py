@@ -106,8 +106,12 @@ class Site:
 
     def writes_received(self) -> int:
         """Return how many writes have arrived at the gateway."""
+        return self.commands_received("WRITE")
+
+    def commands_received(self, kind: str) -> int:
+        """Return how many commands of a kind have arrived at the gateway."""
         return sum(
-            call.method == "Invoke" and call.request is not None and call.request.command.kind.name == "WRITE"
+            call.method == "Invoke" and call.request is not None and call.request.command.kind.name == kind
             for call in self.gateway.received
         )
 

@@ -14,6 +14,9 @@ from tests.client.support import until
 from tests.events.support import OTHER, TAG, Site, never_confirmed
 from tests.subscription.rig import consumed, options, publish
 
+SELDOM = RecoveryOptions(initial_backoff=600, max_backoff=600)
+"""Pauses that do not end by themselves during a test."""
+
 
 async def _spoil(world: Site, times: int) -> None:
     """Let the gateway send nonsense so many times, each on a stream of its own."""
@@ -48,8 +51,7 @@ async def test_a_completion_that_was_given_up_for_nonsense_confirms_no_other_wri
 
 
 async def test_a_gateway_that_sends_nothing_but_nonsense_is_asked_with_pauses(world: Site) -> None:
-    recovery = RecoveryOptions(initial_backoff=5, max_backoff=5)
-    async with consumed(world.session.subscribe([TAG], options(recovery=recovery))) as consumer:
+    async with consumed(world.session.subscribe([TAG], options(recovery=SELDOM))) as consumer:
         await until(lambda: TAG in consumer.values)
         await _spoil(world, 2 * PASSED_AT_ONCE + 1)
         world.faults.inject(UNREADABLE)

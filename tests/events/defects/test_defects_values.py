@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import time
 from collections.abc import Callable
@@ -233,3 +234,26 @@ def told() -> int:
     """Return how many events and updates the process holds."""
     gc.collect()
     return sum(isinstance(each, proto.MxEvent | TagUpdate) for each in gc.get_objects())
+
+
+async def test_a_value_that_was_read_before_a_loss_is_read_again_after_it(world: Site) -> None:
+    async with consumed(world.session.subscribe([TAG, OTHER], options())) as consumer:
+        await until(lambda: len(consumer.values) == 2)
+        world.gateway.hold("Invoke.ReadBulk")
+        world.faults.lose_next(1)
+        publish(world.gateway, [TAG, OTHER], 5)
+        await until(lambda: consumer.subscription.stats().lost == 1)
+        await until(lambda: world.commands_received("READ_BULK"))
+        world.faults.lose_next(1)
+        publish(world.gateway, [TAG, OTHER], 6)
+        await until(lambda: consumer.subscription.stats().lost == 2)
+        world.gateway.reply_override("Invoke.ReadBulk", lambda reply: _with_value(reply, 5))
+        world.gateway.release("Invoke.ReadBulk")
+        await until(lambda: consumer.values == {TAG: 6, OTHER: 6})
+
+
+def _with_value(reply: proto.MxCommandReply, value: int) -> proto.MxCommandReply:
+    taken = copy.deepcopy(reply)
+    for result in taken.read_bulk.results:
+        result.value.int32_value = value
+    return taken
