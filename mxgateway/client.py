@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -16,8 +16,8 @@ from mxgateway.calling import requests
 from mxgateway.calling.arguments import check_correlation_id, check_text
 from mxgateway.calling.bound_channel import speaking_channel
 from mxgateway.calling.rpcs import STREAM_EVENTS
+from mxgateway.commands.session.closing import Closable, close_session_raw
 from mxgateway.commands.session.opener import SessionOpener
-from mxgateway.commands.session.session_commands import close_session_raw
 from mxgateway.commands.single_flight import SharedAttempt
 from mxgateway.errors.logs import logger
 from mxgateway.options import (
@@ -28,7 +28,6 @@ from mxgateway.options import (
     merge_options,
 )
 from mxgateway.options.subscription import SubscriptionFields, SubscriptionOptions
-from mxgateway.session import Session, Subscription
 from mxgateway.system.lazy_names import LazyModule
 from mxgateway.transport.calls.method import CallOptions
 from mxgateway.transport.calls.server_stream import ServerStream
@@ -38,15 +37,17 @@ from mxgateway.transport.stats import ClientStats
 
 if TYPE_CHECKING:
     import mxgateway.galaxy.client as galaxy_client
+    import mxgateway.session as sessions
 else:
     galaxy_client = LazyModule("mxgateway.galaxy.client")
+    sessions = LazyModule("mxgateway.session")
 
 log = logger("mxgateway.client")
 
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds that closing the client spends on open sessions; a dead gateway frees them when their leases end."""
 
-_Closings = dict[asyncio.Task[proto.CloseSessionReply], Session]
+_Closings = dict[asyncio.Task[object], Closable]
 
 
 class OpenSessionFields(TypedDict, total=False):
@@ -67,8 +68,8 @@ class GatewayClient(AlarmCalls):
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._sessions: set[Session] = set()
-        self._opener = SessionOpener(channel, partial(_opened, channel, self._sessions))
+        self._sessions: set[Closable] = set()
+        self._opener = SessionOpener(channel, self._sessions, partial(_opened, channel, self._sessions))
         self._closing: SharedAttempt[None] = SharedAttempt(on_cancelled=channel.end)
 
     @staticmethod
@@ -134,7 +135,7 @@ class GatewayClient(AlarmCalls):
         *,
         timeout: float | None = None,
         **fields: Unpack[OpenSessionFields],
-    ) -> Opening[Session]:
+    ) -> Opening[sessions.Session]:
         """Open a session: ``await`` the result, or use it with ``async with``, which closes the session at its end.
 
         Opening starts a worker process at the gateway and takes seconds; six or more at once can exceed the gateway's
@@ -151,17 +152,17 @@ class GatewayClient(AlarmCalls):
             MxGatewayError: The call failed.
         """
 
-        async def open_it() -> Session:
+        async def open_it() -> sessions.Session:
             return await self._opener.open_now(merge_options(OpenSessionOptions, options, fields), timeout)
 
         return Opening(open_it)
 
-    def attach_session(self, session_id: str) -> Session:
+    def attach_session(self, session_id: str) -> sessions.Session:
         """Return a handle for a session that is already open; nothing is sent.
 
         Leaving its ``async with`` block does not close it.
         """
-        return Session(self._channel, check_text("session_id", session_id), owned_sessions=self._sessions)
+        return sessions.Session(self._channel, check_text("session_id", session_id), owned_sessions=self._sessions)
 
     # -- subscriptions
 
@@ -172,7 +173,7 @@ class GatewayClient(AlarmCalls):
         *,
         resume_from: Mapping[str, Any] | None = None,
         **fields: Unpack[SubscriptionFields],
-    ) -> Subscription:
+    ) -> sessions.Subscription:
         """Return a subscription to tags in its own session: it recovers from every fault, and reports what was lost.
 
         Args:
@@ -183,8 +184,8 @@ class GatewayClient(AlarmCalls):
             fields: Fields of `SubscriptionOptions`, instead of `options` or to replace some of them.
         """
         merged = merge_options(SubscriptionOptions, options, fields)
-        source = OwnSessions(self._opener, merged.client_session_name, self.attach_session)
-        return Subscription(tags, merged, source, self._channel, resume_from=resume_from)
+        source = sessions.OwnSessions(self._opener, merged.client_session_name, self.attach_session)
+        return sessions.Subscription(tags, merged, source, self._channel, resume_from=resume_from)
 
     # -- the gateway's own RPCs
 
@@ -257,9 +258,9 @@ class GatewayClient(AlarmCalls):
         end = loop.time() + CLOSE_TIMEOUT
         closings: _Closings = {}
         while (left := end - loop.time()) > 0:
-            sessions = set(self._sessions)
+            open_now = set(self._sessions)
             self._sessions.clear()
-            closings |= {asyncio.create_task(session.close(timeout=left)): session for session in sessions}
+            closings |= {asyncio.create_task(session.close(timeout=left)): session for session in open_now}
             if not (unfinished := self._unfinished(closings)):
                 break
             await asyncio.wait(unfinished, timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -278,34 +279,11 @@ class GatewayClient(AlarmCalls):
         await self.close()
 
 
-class OwnSessions:
-    """The session source of a subscription with its own sessions.
-
-    Args:
-        opener: Opens them.
-        name: Their name in the gateway's log.
-        attach: Returns a handle for a session that is already open.
-    """
-
-    shared: None = None
-
-    def __init__(self, opener: SessionOpener[Session], name: str, attach: Callable[[str], Session]) -> None:
-        self._options = OpenSessionOptions(client_session_name=name)
-        self._opener = opener
-        self.waiting = opener.waiting
-        self.give_back = opener.give_back
-        self.attach = attach
-
-    async def open(self) -> Session:
-        """Open a session, at the limited rate."""
-        return await self._opener.open(self._options)
-
-
-def _opened(channel: Channel, sessions: set[Session], reply: proto.OpenSessionReply) -> Session:
+def _opened(channel: Channel, owned: set[Closable], reply: proto.OpenSessionReply) -> sessions.Session:
     """Return the session for a reply, owned by the client."""
     if reply.gateway_protocol_version != PROTOCOL_VERSION:
         log.warning(
             "%s speaks gateway protocol %d, this client implements %d; compare the contracts with mxgw-py contract",
             channel.endpoint, reply.gateway_protocol_version, PROTOCOL_VERSION,
         )  # fmt: skip
-    return Session(channel, reply.session_id, opened=reply, owned_sessions=sessions)
+    return sessions.Session(channel, reply.session_id, opened=reply, owned_sessions=owned)

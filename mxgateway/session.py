@@ -8,10 +8,12 @@ from typing import Unpack
 
 from mxgateway import proto
 from mxgateway.calling.arguments import check_callback, check_sequence
+from mxgateway.commands.session.closing import Closable
+from mxgateway.commands.session.opener import SessionOpener
 from mxgateway.commands.session.session_commands import SessionCommands
 from mxgateway.events.reader import StreamCare
 from mxgateway.events.stream import EventStream, OnInterruption
-from mxgateway.options import merge_options
+from mxgateway.options import OpenSessionOptions, merge_options
 from mxgateway.options.subscription import RecoveryOptions, SubscriptionFields, SubscriptionOptions
 from mxgateway.subscription.subscription import TagSubscription
 from mxgateway.transport.channel import Channel
@@ -45,7 +47,7 @@ class Session(SessionCommands):
         session_id: str,
         *,
         opened: proto.OpenSessionReply | None = None,
-        owned_sessions: set[Session] | None = None,
+        owned_sessions: set[Closable] | None = None,
     ) -> None:
         super().__init__(channel, session_id, opened_here=opened is not None, owned_sessions=owned_sessions)
         self._opened = opened
@@ -101,6 +103,29 @@ class Session(SessionCommands):
         """
         merged = merge_options(SubscriptionOptions, options, fields)
         return Subscription(tags, merged, SharedSession(self), self._channel)
+
+
+class OwnSessions:
+    """The session source of a subscription with its own sessions.
+
+    Args:
+        opener: Opens them.
+        name: Their name in the gateway's log.
+        attach: Returns a handle for a session that is already open.
+    """
+
+    shared: None = None
+
+    def __init__(self, opener: SessionOpener[Session], name: str, attach: Callable[[str], Session]) -> None:
+        self._options = OpenSessionOptions(client_session_name=name)
+        self._opener = opener
+        self.waiting = opener.waiting
+        self.give_back = opener.give_back
+        self.attach = attach
+
+    async def open(self) -> Session:
+        """Open a session, at the limited rate."""
+        return await self._opener.open(self._options)
 
 
 class SharedSession:

@@ -16,7 +16,7 @@ async def main():
         reply = await client.open_session_raw(proto.OpenSessionRequest())
         print(reply.session_id.partition("-")[0])
 asyncio.run(main())
-unneeded = "json", "encodings.idna", "ipaddress", "mxgateway.contract", "mxgateway.galaxy.browse", "mxgateway.wire.json"
+unneeded = "json", "encodings.idna", "ipaddress", "mxgateway.contract", "mxgateway.session", "mxgateway.galaxy.browse", "mxgateway.wire.json"
 print([name for name in unneeded if name in sys.modules])
 """
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, MutableSet
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from mxgateway import proto
 from mxgateway.calling import replies
 from mxgateway.calling.rpcs import OPEN_SESSION
+from mxgateway.commands.session.closing import Closable, UnclaimedSession
 from mxgateway.commands.session.open_request import open_session_request
 from mxgateway.errors import CallSite, GrpcStatus, MxGatewayError, Phase, map_fault
 from mxgateway.errors.faults import ClosedFault, StreamLimitFault, TransportFault
@@ -57,27 +58,7 @@ CLOSE_BACKOFF: Final = (0.5, 4.0)
 """Seconds: the limits of the first and of the longest delay between these attempts."""
 
 
-class Closable(Protocol):
-    """An opened session."""
-
-    session_id: str
-    shown_id: str
-
-    async def close(self, *, timeout: float | None = None) -> object:
-        """Close it; a failed close can be retried."""
-
-    def disown(self) -> None:
-        """Leave it open when the client closes."""
-
-
-S = TypeVar("S", bound=Closable)
-
-
-class _Opened(NamedTuple, Generic[S]):
-    """The result of an open."""
-
-    reply: proto.OpenSessionReply
-    session: S
+S = TypeVar("S")
 
 
 class SessionOpener(Generic[S]):
@@ -88,11 +69,18 @@ class SessionOpener(Generic[S]):
 
     Args:
         channel: The channel to the gateway.
-        opened: Returns the session for a reply.
+        owned_sessions: The sessions that the client closes.
+        opened: Returns the caller's session for a reply.
     """
 
-    def __init__(self, channel: Channel, opened: Callable[[proto.OpenSessionReply], S]) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        owned_sessions: MutableSet[Closable],
+        opened: Callable[[proto.OpenSessionReply], S],
+    ) -> None:
         self._channel = channel
+        self._owned_sessions = owned_sessions
         self._opened = opened
         self._calls = DetachedCalls()
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_OPENS)
@@ -118,7 +106,7 @@ class SessionOpener(Generic[S]):
         request, progress = open_session_request(options), Progress()
         site = self._site(request, OPEN_TIMEOUT)
         work = partial(self._open_in_slot, request, progress, site)
-        return (await self._run_while_open(math.inf, progress, site, work)).session
+        return self._opened((await self._run_while_open(math.inf, progress, site, work)).claim())
 
     async def open_now(self, options: OpenSessionOptions, timeout: float | None) -> S:
         """Return a session for a caller, at once and within its own timeout.
@@ -130,15 +118,13 @@ class SessionOpener(Generic[S]):
         Raises:
             MxGatewayError: It could not be opened, or not in time, or the client is closed.
         """
-        return (await self._open_now(open_session_request(options), timeout)).session
+        return self._opened((await self._open_now(open_session_request(options), timeout)).claim())
 
     async def open_raw(self, request: proto.OpenSessionRequest, timeout: float | None) -> proto.OpenSessionReply:
         """Return the reply to the caller's own request, like `open_now`; the caller then owns the session."""
-        opened = await self._open_now(request, timeout)
-        opened.session.disown()
-        return opened.reply
+        return (await self._open_now(request, timeout)).claim()
 
-    async def _open_now(self, request: proto.OpenSessionRequest, timeout: float | None) -> _Opened[S]:
+    async def _open_now(self, request: proto.OpenSessionRequest, timeout: float | None) -> UnclaimedSession:
         check_timeout("timeout", timeout)
         wait = self._channel.options.call_timeout if timeout is None else timeout
         if wait is None:
@@ -149,15 +135,15 @@ class SessionOpener(Generic[S]):
         )
 
     async def _run_while_open(
-        self, wait: float, progress: Progress, site: CallSite, work: Callable[[], Awaitable[_Opened[S]]]
-    ) -> _Opened[S]:
+        self, wait: float, progress: Progress, site: CallSite, work: Callable[[], Awaitable[UnclaimedSession]]
+    ) -> UnclaimedSession:
         """Do `work` while the caller waits and the client is open; after that, the call continues if it was sent."""
         self._channel.home.check()
         self._refuse_when_closing(site)
         try:
             async with asyncio.timeout(None if wait == math.inf else wait) as timeout:
                 with self._channel.ended_by_closing(timeout):
-                    return await self._calls.run(work, progress, lambda opened: self.give_back(opened.session))
+                    return await self._calls.run(work, progress, self.give_back)
         except TimeoutError as error:
             if isinstance(error, MxGatewayError):
                 raise
@@ -176,7 +162,9 @@ class SessionOpener(Generic[S]):
         slots = connection.slots
         return StreamLimitFault(slots.limit) if slots.all_taken else TimeoutError(), "stream"
 
-    async def _open_in_slot(self, request: proto.OpenSessionRequest, progress: Progress, site: CallSite) -> _Opened[S]:
+    async def _open_in_slot(
+        self, request: proto.OpenSessionRequest, progress: Progress, site: CallSite
+    ) -> UnclaimedSession:
         attempts = CONNECT_ATTEMPTS
         while True:
             await self._ensure_connected(site)  # without a slot: all wait for the connection together
@@ -200,7 +188,7 @@ class SessionOpener(Generic[S]):
         self._next_start = start + OPEN_INTERVAL
         await asyncio.sleep(start - now)
 
-    async def _open(self, request: proto.OpenSessionRequest, timeout: float, progress: Progress) -> _Opened[S]:
+    async def _open(self, request: proto.OpenSessionRequest, timeout: float, progress: Progress) -> UnclaimedSession:
         options = CallOptions(timeout=timeout, correlation_id=request.client_correlation_id, progress=progress)
         site = site_of(self._channel, OPEN_SESSION, options)
         with self._tracked():
@@ -213,9 +201,8 @@ class SessionOpener(Generic[S]):
             except MxGatewayError:
                 self._has_failed = True
                 raise
-            opened = _Opened(reply, self._opened(reply))
             self._note_success()
-            return opened
+            return UnclaimedSession(self._channel, reply, self._owned_sessions)
 
     def _check_id(self, reply: proto.OpenSessionReply, site: Site) -> None:
         """Refuse a session id that contains the API key: every request and every traceback frame would contain it."""
@@ -266,13 +253,13 @@ class SessionOpener(Generic[S]):
 
     # -- closing unused sessions
 
-    def give_back(self, session: S) -> None:
+    def give_back(self, session: Closable) -> None:
         """Close an unused session in the background; it would occupy a worker until its lease ends."""
         task = asyncio.create_task(self._close_unused(session))
         self.pending.add(task)
         task.add_done_callback(self.pending.discard)
 
-    async def _close_unused(self, session: S) -> None:
+    async def _close_unused(self, session: Closable) -> None:
         backoff = Backoff(*CLOSE_BACKOFF)
         while (error := await _failed_to_close(session)) is not None:
             is_last = backoff.attempt == CLOSE_ATTEMPTS - 1

@@ -8,19 +8,17 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from mxgateway import proto
-from mxgateway.calling import replies, requests
+from mxgateway.calling import requests
 from mxgateway.calling.arguments import check_correlation_id
-from mxgateway.calling.rpcs import CLOSE_SESSION
 from mxgateway.commands.barrier import EventBarrier
+from mxgateway.commands.session.closing import close_session
 from mxgateway.commands.session.worker import WorkerCommands
 from mxgateway.commands.single_flight import SharedAttempt
 from mxgateway.commands.tags import TagCommands
 from mxgateway.commands.users import UserCommands
 from mxgateway.commands.writing import WriteCommands
-from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewaySessionError
+from mxgateway.errors import MxGatewayError
 from mxgateway.errors.logs import logger
-from mxgateway.transport.calls.method import CallOptions, site_of
-from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
 
 log = logger("mxgateway.session")
@@ -75,15 +73,10 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         if not self._channel.closing:  # otherwise the stream already ended with the client, and told its readers so
             await self._end_stream()
         try:
-            reply = await close_session_raw(self._channel, self.session_id, timeout, correlation_id)
-        except MxGatewaySessionError as error:
-            if error.grpc_status is not GrpcStatus.NOT_FOUND:
-                raise
-            reply = proto.CloseSessionReply(session_id=self.session_id, final_state=proto.SessionState.CLOSED)
+            return await close_session(self._channel, self.session_id, timeout, correlation_id)
         finally:
             self._owned_sessions.discard(self)
             await self._pump.aclose()
-        return reply
 
     def own(self) -> None:
         """Take ownership of a session that another process left open: its block and its client close it."""
@@ -125,18 +118,3 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         if self._tag_cache.server_handle and not self.closed:
             with contextlib.suppress(MxGatewayError):
                 await self.unregister(self._tag_cache.server_handle, timeout=_UNREGISTER_TIMEOUT)
-
-
-async def close_session_raw(
-    channel: Channel, session_id: str, timeout: float | None, correlation_id: str
-) -> proto.CloseSessionReply:
-    """Close a session by its id and return the gateway's reply.
-
-    Raises:
-        MxGatewayError: The call failed, or the gateway reports a protocol failure.
-    """
-    options = CallOptions(timeout=timeout, correlation_id=correlation_id, session_id=session_id)
-    request = proto.CloseSessionRequest(session_id=session_id, client_correlation_id=correlation_id)
-    reply = await unary(channel, CLOSE_SESSION, request, options)
-    replies.check_protocol(reply, site_of(channel, CLOSE_SESSION, options))
-    return reply
