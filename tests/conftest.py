@@ -30,8 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Use one worker more than there are cores: a third of a test's time is waiting for timers and for other processes."""
-    return (os.cpu_count() or 1) + 1
+    """Use two workers for each core: half of a test's time is waiting for timers and for other processes."""
+    return (os.cpu_count() or 1) * 2
 
 
 def _keep_no_examples_where_none_can_be_written() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -130,3 +131,11 @@ async def settled() -> None:
     count = -1
     while count != (count := open_files()):
         await asyncio.sleep(0.2)
+
+
+def test_what_is_left_out_of_the_runs_on_other_loops_makes_no_loop() -> None:
+    script = (Path(__file__).parent / "run").read_text()
+    (left_out,) = re.findall(r"^without_a_loop=\(([^)]*)\)", script, re.MULTILINE)
+    files = [Path(__file__).parents[2] / name for name in left_out.split()]
+    assert files
+    assert [path.name for path in files if re.search(r"\basync\b|asyncio|play_block", path.read_text())] == []
