@@ -22,13 +22,13 @@ from mxgateway.commands.single_flight import SharedAttempt
 from mxgateway.errors.logs import logger
 from mxgateway.options import (
     DEFAULT_ENDPOINT,
-    PROTOCOL_VERSION,
     ClientOptions,
     OpenSessionOptions,
     merge_options,
 )
+from mxgateway.options import PROTOCOL_VERSION as PROTOCOL_VERSION
 from mxgateway.options.subscription import SubscriptionFields, SubscriptionOptions
-from mxgateway.system.lazy_names import LazyModule
+from mxgateway.system.lazy_names import LazyModule, lazy_names
 from mxgateway.transport.calls.method import CallOptions
 from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
@@ -38,9 +38,12 @@ from mxgateway.transport.stats import ClientStats
 if TYPE_CHECKING:
     import mxgateway.galaxy.client as galaxy_client
     import mxgateway.session as sessions
+    from mxgateway.session import Session as Session
+    from mxgateway.session import Subscription as Subscription
 else:
     galaxy_client = LazyModule("mxgateway.galaxy.client")
     sessions = LazyModule("mxgateway.session")
+    __getattr__, __dir__ = lazy_names(__name__, {"mxgateway.session": ("Session", "Subscription")})
 
 log = logger("mxgateway.client")
 
@@ -281,9 +284,4 @@ class GatewayClient(AlarmCalls):
 
 def _opened(channel: Channel, owned: set[Closable], reply: proto.OpenSessionReply) -> sessions.Session:
     """Return the session for a reply, owned by the client."""
-    if reply.gateway_protocol_version != PROTOCOL_VERSION:
-        log.warning(
-            "%s speaks gateway protocol %d, this client implements %d; compare the contracts with mxgw-py contract",
-            channel.endpoint, reply.gateway_protocol_version, PROTOCOL_VERSION,
-        )  # fmt: skip
     return sessions.Session(channel, reply.session_id, opened=reply, owned_sessions=owned)

@@ -18,7 +18,7 @@ from mxgateway.commands.session.open_request import open_session_request
 from mxgateway.errors import CallSite, GrpcStatus, MxGatewayError, Phase, map_fault
 from mxgateway.errors.faults import ClosedFault, StreamLimitFault, TransportFault
 from mxgateway.errors.logs import logger
-from mxgateway.options import OpenSessionOptions, check_timeout
+from mxgateway.options import PROTOCOL_VERSION, OpenSessionOptions, check_timeout
 from mxgateway.transport.calls.backoff import Backoff
 from mxgateway.transport.calls.detached_call import DetachedCalls
 from mxgateway.transport.calls.method import CallOptions, Progress, Site, call_site, site_of
@@ -202,6 +202,7 @@ class SessionOpener(Generic[S]):
                 self._has_failed = True
                 raise
             self._note_success()
+            self._check_version(reply)
             return UnclaimedSession(self._channel, reply, self._owned_sessions)
 
     def _check_id(self, reply: proto.OpenSessionReply, site: Site) -> None:
@@ -210,6 +211,13 @@ class SessionOpener(Generic[S]):
         if key is not None and key.reveal() in reply.session_id:
             reply.session_id = self._channel.gate.hide(reply.session_id)
             raise replies.malformed("the OK reply to OpenSession has the API key in its session id", site(), reply)
+
+    def _check_version(self, reply: proto.OpenSessionReply) -> None:
+        if reply.gateway_protocol_version != PROTOCOL_VERSION:
+            log.warning(
+                "%s speaks gateway protocol %d, this client implements %d; compare the contracts with mxgw-py contract",
+                self._channel.endpoint, reply.gateway_protocol_version, PROTOCOL_VERSION,
+            )  # fmt: skip
 
     @contextlib.contextmanager
     def _tracked(self) -> Iterator[None]:
