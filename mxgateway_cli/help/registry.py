@@ -31,6 +31,7 @@ COMMANDS: Final = (
     Entry("basics", "version", "Show the versions of this program and of its contract.", "version:version"),
     Entry("basics", "smoke", "Run one session from open to close, and report each step.", "smoke:smoke"),
     Entry("basics", "ping", "Ping the session's worker.", "session:ping"),
+    Entry("basics", "doctor", "Check each step on the way to a gateway.", "doctor:doctor"),
     Entry("basics", "contract", "Show, compare or export a contract: this program's or a gateway's.", "contract:contract"),
     Entry("basics", "completion", "Print the completion script for a shell.", "completion:completion"),
     Entry("session", "open-session", "Open a session and leave it open.", "session:open_session"),
