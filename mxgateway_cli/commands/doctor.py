@@ -11,6 +11,7 @@ from mxgateway_cli.connecting.connection import log_connecting, simulated_gatewa
 from mxgateway_cli.connecting.shared_options import Seconds
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import CONNECTION_SECTION, option
+from mxgateway_cli.terminal.failures import DescribedFailure
 
 
 @gateway_command(
@@ -40,8 +41,8 @@ async def doctor(call: Call) -> None:
             log_connecting(endpoint, options)
             await Diagnosis(endpoint, options, budget, writer.add).run()
     writer.finish(deadline.elapsed_ms)
-    if writer.first_error is not None:
-        raise writer.first_error
+    if writer.failure is not None:
+        raise DescribedFailure(writer.failure)
 
 
 @asynccontextmanager

@@ -22,6 +22,8 @@ RIGHT_SECONDS: Final = 5.0
 """What the calls that find the rights of a key may take; they run at once."""
 OPEN_SECONDS: Final = 30.0
 """What opening a session may take: the gateway starts a process for it."""
+LOOK_SECONDS: Final = 2.0
+"""What is kept of the time to wait for a gateway, to tell why it did not come up."""
 CLOSE_SECONDS: Final = 2.0
 """What closing the client may take at the end, also after a timeout."""
 _FAULTS: Final = (mxgateway.MxGatewayError, CommandFailure)
@@ -35,6 +37,10 @@ class _Done:
     result: object
     error: Exception | None
     seconds: float
+
+
+class _OutOfTime(Exception):
+    """The step that was just reported had no time left."""
 
 
 class Diagnosis:
@@ -59,8 +65,11 @@ class Diagnosis:
         """Take the steps; those that cannot be taken are reported as skipped."""
         try:
             await self._run()
+        except _OutOfTime:
+            pass
         except TimedOut as error:
-            self._add(Step.failed(next(name for name in STEPS if name not in self._reported), error, None))
+            with suppress(_OutOfTime):
+                self._add(Step.failed(next(name for name in STEPS if name not in self._reported), error, None))
         for name in STEPS:
             if name not in self._reported:
                 self._add(Step.skipped(name, "an earlier step failed"))
@@ -91,7 +100,8 @@ class Diagnosis:
     async def _wait(self) -> None:
         """Wait for a gateway that is not up yet; the steps then tell what is the matter with it."""
         if wait := self._options.wait:
-            options = replace(self._bounded(), contract=None, wait=self._budget.left(wait))
+            left = self._budget.left(wait + LOOK_SECONDS)
+            options = replace(self._bounded(), contract=None, wait=left - min(LOOK_SECONDS, left / 5))
             done = await _timed(lambda: _connect(self._endpoint, options))
             if isinstance(done.result, GatewayClient):
                 await done.result.close()
@@ -225,6 +235,8 @@ class Diagnosis:
     def _add(self, step: Step) -> None:
         self._reported.append(step.name)
         self._report(step)
+        if step.is_out_of_time:
+            raise _OutOfTime
 
 
 async def _connect(endpoint: str, options: mxgateway.ClientOptions) -> GatewayClient:
@@ -243,12 +255,10 @@ async def _closing(client: GatewayClient) -> AsyncIterator[GatewayClient]:
 
 
 async def _timed(action: Callable[[], Awaitable[object]]) -> _Done:
-    """Return what an action did; one that no time is left for ends the diagnosis."""
+    """Return what an action did."""
     watch = Stopwatch()
     try:
         result = await action()
-    except TimedOut:
-        raise
     except _FAULTS as error:
         return _Done(None, error, watch.seconds)
     return _Done(result, None, watch.seconds)

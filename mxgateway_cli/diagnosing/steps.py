@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from mxgateway_cli.terminal.failures import TimedOut, describe
+from mxgateway_cli.diagnosing.advice import advised
+from mxgateway_cli.terminal.failures import Failure, TimedOut
 
 Status = Literal["ok", "warning", "failed", "skipped"]
 StepName = Literal[
@@ -32,7 +33,7 @@ class Step:
     """What to do about it."""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """What else it found, as JSON."""
-    error: Exception | None = None
+    failure: Failure | None = None
     """Why it failed."""
     needed: bool = True
     """False for a step that is skipped because it does not apply."""
@@ -41,6 +42,11 @@ class Step:
     def ok(self) -> bool:
         """Whether all is well with it."""
         return self.status in ("ok", "warning") or not self.needed
+
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether it failed because the time of the whole command was over."""
+        return self.failure is not None and self.failure.type == TimedOut.__name__
 
     @classmethod
     def failed(
@@ -61,7 +67,7 @@ class Step:
             also: What else is to be said about it.
             fields: What else it found.
         """
-        failure = describe(error)
+        failure = advised(error)
         detail = f"{failure.message.removesuffix('.')}; {also}" if also else failure.message
         kind = {"type": failure.type, "grpcStatus": failure.grpc_status, "phase": failure.phase}
         return cls(
@@ -71,7 +77,7 @@ class Step:
             seconds=seconds,
             hint=failure.hint,
             fields={**(fields or {}), "error": kind},
-            error=error,
+            failure=failure,
         )
 
     @classmethod

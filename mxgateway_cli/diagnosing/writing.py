@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from mxgateway_cli.diagnosing.steps import STEPS, Step
+from mxgateway_cli.terminal.failures import Failure
 from mxgateway_cli.terminal.stdout import Output
 
 _STEP_WIDTH: Final = max(map(len, STEPS))
@@ -26,13 +27,13 @@ class DiagnosisWriter:
         self._several = len(endpoints) > 1
         self._endpoint = ""
         self._documents: list[dict[str, Any]] = []
-        self.first_error: Exception | None = None
-        """Why the first step that failed did so."""
+        self.failure: Failure | None = None
+        """That of the first step that failed."""
 
     @property
     def ok(self) -> bool:
         """Whether no step has failed so far."""
-        return self.first_error is None
+        return self.failure is None
 
     def begin(self, endpoint: str) -> None:
         """Begin with an endpoint."""
@@ -42,7 +43,7 @@ class DiagnosisWriter:
 
     def add(self, step: Step) -> None:
         """Write a step."""
-        self.first_error = self.first_error or step.error
+        self.failure = self.failure or step.failure
         document = step.to_json(self._endpoint)
         self._documents.append(document)
         if self._output.form == "jsonl":

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 import mxgateway
+from mxgateway_cli.terminal.hints import with_next_command
 from mxgateway_cli.terminal.text import shown
 
 
@@ -94,8 +95,22 @@ class Failure(NamedTuple):
         }
 
 
+class DescribedFailure(Exception):
+    """A failure that was described where it occurred.
+
+    Args:
+        failure: The description.
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 def describe(error: BaseException) -> Failure:
     """Return the failure to report for `error`; an unknown exception is reported as a bug."""
+    if isinstance(error, DescribedFailure):
+        return error.failure
     if isinstance(error, click.UsageError):
         return _usage(error)
     if isinstance(error, click.ClickException):
@@ -146,7 +161,7 @@ def _gateway(error: mxgateway.MxGatewayError) -> Failure:
         code=code,
         type=type(error).__name__,
         message=error.message,
-        hint=error.hint,
+        hint=with_next_command(error),
         grpc_status=error.grpc_status.name if error.grpc_status is not None else None,
         phase=error.phase or None,
         endpoint=error.endpoint or None,
