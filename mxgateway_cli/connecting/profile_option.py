@@ -9,16 +9,21 @@ from contextlib import suppress
 
 import click
 
+from mxgateway_cli.connecting.default_profile import default_profile
 from mxgateway_cli.connecting.precedence import apply_profile
 
 
 def use_profile(ctx: click.Context, _option: click.Parameter, name: str | None) -> None:
-    """Use the profile `name` for the options that neither a flag nor the environment sets.
+    """Use the profile `name`, or the default one, for the options that neither a flag nor the environment sets.
 
     Raises:
         ProfileError: There is no such profile, or the file is invalid.
     """
-    if name is None or ctx.resilient_parsing:
+    if ctx.resilient_parsing:
+        return
+    if name is None:
+        if (found := default_profile()) is not None:
+            apply_profile(ctx, found)
         return
     from mxgateway_cli.connecting import profiles
 
