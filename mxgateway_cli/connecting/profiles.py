@@ -65,6 +65,11 @@ class Profile:
     config: Config
 
     @property
+    def file(self) -> str:
+        """The file that it is in."""
+        return self.config.file
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """The values by parameter name; relative paths are resolved against the file's directory."""
         directory = os.path.dirname(self.config.file)
