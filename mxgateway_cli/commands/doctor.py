@@ -22,10 +22,10 @@ from mxgateway_cli.terminal.failures import DescribedFailure
     ),
 )  # fmt: skip
 async def doctor(call: Call) -> None:
-    """Check each step on the way to a gateway, and say what to do about one that fails.
+    """Check each step on the way to a gateway.
 
-    The steps are resolve, connect, tls, http2, contract, key, versions, session, ping, galaxy, close. Nothing is changed
-    at the gateway; the session that is opened is closed again. The exit code is 0 if no step has failed, else that of
+    Each step is a line with its time, and says what to do if it fails: resolve, connect, tls, http2, contract, key,
+    versions, session, ping, galaxy, close. Nothing is changed at the gateway; the session that is opened is closed again. The exit code is 0 if no step has failed, else that of
     the first failure, as every command would have it. Of several endpoints, each is checked.
     """
     from mxgateway_cli.diagnosing.diagnosis import Diagnosis

@@ -1,6 +1,6 @@
-"""The default profile: the one that a command uses when neither a flag nor the environment names one.
+"""Where the profiles are, and which of them is the default: the one for commands that name none.
 
-Every command asks for it, so this module loads nothing that reads profiles unless there is a file of them.
+Every command asks for it, so this module loads nothing that reads profiles.
 """
 
 from __future__ import annotations
@@ -9,12 +9,9 @@ import json
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mxgateway_cli.connecting.precedence import empty_variable_error, is_blank
-
-if TYPE_CHECKING:
-    from mxgateway_cli.connecting.profiles import Profile
 
 FILE_VARIABLE: Final = "MXGATEWAY_CONFIG"
 KEY: Final = "default-profile"
@@ -43,21 +40,6 @@ def profiles_path() -> str | None:
     return os.path.join(base, "mxgateway", "config.toml") if os.path.isabs(base) else None
 
 
-def default_profile() -> Profile | None:
-    """Return the default profile; None if there is none.
-
-    Raises:
-        ProfileError: The default profile does not exist, or the file is invalid or cannot be read.
-    """
-    path = profiles_path()
-    if path is None or not _may_exist(path):
-        return None
-    from mxgateway_cli.connecting import profiles
-
-    config = profiles.load()
-    return config.default_profile() if config.default is not None else None
-
-
 def with_default(text: str, name: str | None) -> str:
     """Return the text of a file of profiles with another default profile.
 
@@ -74,8 +56,17 @@ def with_default(text: str, name: str | None) -> str:
     return "\n".join(filter(None, (entry, (above + text[end:]).lstrip("\n"))))
 
 
-def _may_exist(path: str) -> bool:
-    """Return whether the file may exist. Another user's home, which a service may have, is not this user's."""
+def profiles_may_exist() -> bool:
+    """Return whether there may be a file of profiles.
+
+    A home that this user may not enter belongs to somebody else, as that of a service may: its profiles are not meant.
+
+    Raises:
+        click.UsageError: The variable that names the file is empty.
+    """
+    path = profiles_path()
+    if path is None:
+        return False
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):

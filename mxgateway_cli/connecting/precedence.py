@@ -38,6 +38,7 @@ _EXCLUSIVE: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
 
 _PROFILE: Final = "mxgateway.profile"
 _INHERITED: Final = "mxgateway.inherited"
+_SIMULATED: Final = "mxgateway.simulated"
 
 
 class Rank(enum.IntEnum):
@@ -93,7 +94,8 @@ class ConnectionOption(SectionOption):
         if name in inherited:
             ctx.meta.setdefault(_INHERITED, set()).add(name)
             return inherited[name], ParameterSource.COMMANDLINE
-        if not (ctx.resilient_parsing or _simulated(inherited, opts)):
+        ctx.meta[_SIMULATED] = _simulated(inherited, opts)
+        if not (ctx.resilient_parsing or ctx.meta[_SIMULATED]):
             self._check_variable()
         if self.is_flag and source is ParameterSource.ENVIRONMENT and not self.type_cast_value(ctx, value):
             source = ParameterSource.DEFAULT  # a false variable does not override a profile's true
@@ -123,6 +125,11 @@ class ConnectionOption(SectionOption):
 def apply_profile(ctx: click.Context, profile: AppliedProfile) -> None:
     """Use a profile for the options that neither a flag nor the environment sets."""
     ctx.meta[_PROFILE] = profile
+
+
+def is_simulated(ctx: click.Context) -> bool:
+    """Return whether the simulated gateway is certain to be used; it needs neither the environment nor a profile."""
+    return bool(ctx.meta.get(_SIMULATED))
 
 
 def applied_profile(ctx: click.Context) -> AppliedProfile | None:
