@@ -25,8 +25,9 @@ async def doctor(call: Call) -> None:
     """Check each step on the way to a gateway.
 
     Each step is a line with its time, and says what to do if it fails: resolve, connect, tls, http2, contract, key,
-    versions, session, ping, galaxy, close. Nothing is changed at the gateway; the session that is opened is closed again. The exit code is 0 if no step has failed, else that of
-    the first failure, as every command would have it. Of several endpoints, each is checked.
+    versions, session, ping, galaxy, close. Nothing is changed at the gateway; the session that is opened is closed
+    again. The exit code is 0 if no step has failed, else that of the first failure, as every command would have it. Of
+    several endpoints, each is checked.
     """
     from mxgateway_cli.diagnosing.diagnosis import Diagnosis
     from mxgateway_cli.diagnosing.steps import Budget

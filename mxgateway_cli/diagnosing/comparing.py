@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mxgateway
-from mxgateway.contract import Contract
+from mxgateway.contract import Contract, DifferenceKind
 from mxgateway_cli.diagnosing.steps import Step
 from mxgateway_cli.terminal.failures import CommandFailure
 
@@ -12,7 +12,7 @@ def compared(theirs: Contract, used: object, seconds: float) -> Step:
     """Return the step that compares the gateway's contract with the one in use."""
     bound = used if isinstance(used, Contract) else Contract.builtin()
     what = "that of --contract" if isinstance(used, Contract) else "the built-in one"
-    found = bound.compare(theirs)
+    found = [each for each in bound.compare(theirs) if each.kind is not DifferenceKind.ABSENT_PACKAGE]
     breaking = [difference for difference in found if difference.is_breaking]
     fields = {
         "matches": not found,

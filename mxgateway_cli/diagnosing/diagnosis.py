@@ -265,13 +265,12 @@ async def _timed(action: Callable[[], Awaitable[object]]) -> _Done:
 
 
 async def _last_deployment(client: GatewayClient, seconds: float) -> mxgateway.Timestamp | None:
-    async with asyncio.timeout(seconds):
-        if not await client.galaxy.test_connection(timeout=seconds):
-            raise CommandFailure(
-                "the gateway does not reach the galaxy's database",
-                hint="check the gateway's log, and that SQL Server is running there",
-            )
-        return await client.galaxy.get_last_deploy_time(timeout=seconds)
+    if not await client.galaxy.test_connection(timeout=seconds):
+        raise CommandFailure(
+            "the gateway does not reach the galaxy's database",
+            hint="check the gateway's log, and that SQL Server is running there; then run: mxgw-py galaxy-test-connection",
+        )
+    return await client.galaxy.get_last_deploy_time(timeout=seconds)
 
 
 def _versions(reply: proto.OpenSessionReply) -> Step:

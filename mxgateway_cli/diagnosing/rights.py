@@ -20,6 +20,14 @@ NEEDED: Final = ("session", "close", "read", "alarms", "galaxy")
 """The rights that a key without which is worth a warning; a key that must not write is usual."""
 RIGHTS: Final = (*NEEDED, "write", "securedWrite")
 
+_BEHIND_THE_RIGHT: Final = (
+    mxgateway.GrpcStatus.NOT_FOUND,
+    mxgateway.GrpcStatus.INVALID_ARGUMENT,
+    mxgateway.GrpcStatus.FAILED_PRECONDITION,
+    mxgateway.GrpcStatus.RESOURCE_EXHAUSTED,
+)
+"""The answers of a gateway that has looked at the request: the key has the right."""
+
 
 @dataclass(slots=True)
 class Rights:
@@ -39,8 +47,7 @@ class Rights:
             if error.required_scope:
                 self.scopes[right] = error.required_scope
         else:
-            answered = error is None or (error.grpc_status is not None and not _is_silence(error))
-            self.granted[right] = True if answered else None
+            self.granted[right] = True if error is None or error.grpc_status in _BEHIND_THE_RIGHT else None
 
     @property
     def missing(self) -> list[str]:
@@ -103,13 +110,3 @@ async def _outcome(call: Callable[[], Awaitable[object]]) -> mxgateway.MxGateway
     except mxgateway.MxGatewayError as error:
         return error
     return None
-
-
-def _is_silence(error: mxgateway.MxGatewayError) -> bool:
-    """Return whether the gateway has not answered: only an answer tells about a right."""
-    return error.grpc_status in (
-        mxgateway.GrpcStatus.UNAVAILABLE,
-        mxgateway.GrpcStatus.DEADLINE_EXCEEDED,
-        mxgateway.GrpcStatus.UNAUTHENTICATED,
-        mxgateway.GrpcStatus.CANCELLED,
-    )

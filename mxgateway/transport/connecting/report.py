@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Unpack
 
-from mxgateway.errors import CallSite, MxGatewayError, MxGatewayInvalidRequestError, Phase, map_fault
+from mxgateway.errors import (
+    CallSite,
+    MxGatewayError,
+    MxGatewayInvalidRequestError,
+    MxGatewayTimeoutError,
+    Phase,
+    map_fault,
+)
 from mxgateway.errors.faults import ClosedFault, ConnectFault
 from mxgateway.errors.redaction import Gate
 from mxgateway.options import ClientOptions, Endpoint, TlsOptions
@@ -79,7 +86,8 @@ async def _reported(place: Endpoint, options: ClientOptions) -> ConnectionReport
     if trail is None:
         return ConnectionReport(endpoint=str(place), addresses=_texts(progress), seconds=seconds, error=error)
     certificate = trail.certificate
-    if certificate is None and trail.address is not None and "tls" in trail.seconds():
+    silent = isinstance(error, MxGatewayTimeoutError)
+    if certificate is None and not silent and trail.address is not None and "tls" in trail.seconds():
         certificate = await _presented(place, options, trail.address)
     return ConnectionReport(
         endpoint=str(place),
