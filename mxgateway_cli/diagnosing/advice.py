@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import mxgateway
-from mxgateway_cli.terminal.failures import Failure, describe
-from mxgateway_cli.terminal.hints import CHECK, hint_of, next_commands
+from mxgateway_cli.terminal.failures import CHECK, Failure, describe, hint_of, next_commands
 
 _AGAIN = "then run again: mxgw-py doctor"
 
