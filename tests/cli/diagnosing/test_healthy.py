@@ -36,7 +36,7 @@ async def test_the_document_is_this(gateway: Gateway) -> None:
     assert (document["operation"], document["ok"]) == ("doctor", True)
     assert isinstance(document["durationMs"], int)
     session = steps(outcome)["session"]["sessionId"]
-    expected = [
+    expected: list[tuple[str, str, str, dict[str, Any]]] = [
         ("resolve", "ok", place, {"addresses": [place]}),
         ("connect", "ok", place, {"address": place, "proxy": None}),
         ("tls", "skipped", "plaintext: the API key and all data are sent unencrypted", {}),
