@@ -1,4 +1,4 @@
-"""What the connection options of a command line are in the end, and where each value comes from. Secrets are never told."""
+"""What the connection options of a command line are in the end, and where each value comes from. Secrets are never shown."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _setting(ctx: click.Context, choices: Choices, name: str) -> Setting:
     (parameter,) = [each for each in ctx.command.params if each.name == name]
     variable = parameter.envvar if isinstance(parameter.envvar, str) else ""
     return Setting(
-        option=_dashed(name), value=_told(name, value), source=_KINDS[rank], where=_where(ctx, name, rank, variable)
+        option=_dashed(name), value=_shown(name, value), source=_KINDS[rank], where=_where(ctx, name, rank, variable)
     )
 
 
@@ -132,7 +132,7 @@ def _where(ctx: click.Context, name: str, rank: Rank, variable: str) -> str:
     return variable if rank is Rank.ENVIRONMENT else flag(name)
 
 
-def _told(name: str, value: Any) -> Any:
+def _shown(name: str, value: Any) -> Any:
     if isinstance(value, mxgateway.HttpProxy):
         return f"{value} (password hidden)" if value.credentials is not None else str(value)
     if name == "endpoint":

@@ -1,6 +1,6 @@
 """Reads what people ask of a certificate: whose it is, who signed it, for which names, until when.
 
-Python's own `getpeercert` tells that of verified certificates only, and a diagnosis is about the others. The bytes are a
+Python's own `getpeercert` shows those of verified certificates only, and a diagnosis is about the others. The bytes are a
 stranger's: whatever they hold, reading them ends with facts or with a ValueError.
 """
 
@@ -31,7 +31,7 @@ _ATTRIBUTES: Final = {
     b"\x55\x04\x0b": "OU",
 }
 _MOST_NAMES: Final = 20
-"""Names that are told; a certificate may hold thousands."""
+"""Names that are shown; a certificate may hold thousands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ RIGHT_SECONDS: Final = 5.0
 OPEN_SECONDS: Final = 30.0
 """What opening a session may take: the gateway starts a process for it."""
 LOOK_SECONDS: Final = 2.0
-"""What is kept of the time to wait for a gateway, to tell why it did not come up."""
+"""What is kept of the time to wait for a gateway, to say why it did not come up."""
 CLOSE_SECONDS: Final = 2.0
 """What closing the client may take at the end, also after a timeout."""
 _FAULTS: Final = (mxgateway.MxGatewayError, CommandFailure)
@@ -60,6 +60,7 @@ class Diagnosis:
         self._report = report
         self._reported: list[StepName] = []
         self._contract = options.contract
+        self._call_timeout = options.call_timeout if options.call_timeout is not None else OPEN_SECONDS
 
     async def run(self) -> None:
         """Take the steps; those that cannot be taken are reported as skipped."""
@@ -98,18 +99,23 @@ class Diagnosis:
         return report.error is None
 
     async def _wait(self) -> None:
-        """Wait for a gateway that is not up yet; the steps then tell what is the matter with it."""
+        """Wait for a gateway that is not up yet; the steps then show what is the matter with it."""
         if wait := self._options.wait:
             left = self._budget.left(wait + LOOK_SECONDS)
             options = replace(self._bounded(), contract=None, wait=left - min(LOOK_SECONDS, left / 5))
             done = await _timed(lambda: _connect(self._endpoint, options))
             if isinstance(done.result, GatewayClient):
-                await done.result.close()
+                async with _closing(done.result):
+                    pass
 
     def _bounded(self) -> mxgateway.ClientOptions:
         """Return the options for one connection within the time that is left."""
         seconds = self._budget.left(min(CALL_SECONDS, self._options.connect_timeout))
         return replace(self._options, connect_timeout=seconds, wait=0.0)
+
+    def _left(self, most: float) -> float:
+        """Return the seconds that a call may take."""
+        return self._budget.left(min(most, self._call_timeout))
 
     # -- the contract
 
@@ -139,7 +145,7 @@ class Diagnosis:
     async def _call(self, client: GatewayClient) -> None:
         """Find what the key may do, open a session, ping it, ask the galaxy, close the session."""
         watch = Stopwatch()
-        rights = await find_rights(client, self._budget.left(RIGHT_SECONDS))
+        rights = await find_rights(client, self._left(RIGHT_SECONDS))
         seconds = watch.seconds
         if rights.error is not None:
             self._add(Step.failed("key", rights.error, seconds))
@@ -147,7 +153,7 @@ class Diagnosis:
         opened, session = await self._open(client)
         rights.note("session", opened.error if isinstance(opened.error, mxgateway.MxGatewayError) else None)
         self._add(self._key(rights, seconds))
-        self._tell_session(opened)
+        self._report_session(opened)
         if session is not None:
             await self._ping(session)
         else:
@@ -161,7 +167,7 @@ class Diagnosis:
     async def _open(self, client: GatewayClient) -> tuple[_Done, mxgateway.Session | None]:
         """Open a session, which the client closes at the latest; None if that failed."""
         request = proto.OpenSessionRequest(client_session_name="mxgw-py doctor", client_correlation_id=uuid.uuid4().hex)
-        done = await _timed(lambda: client.open_session_raw(request, timeout=self._budget.left(OPEN_SECONDS)))
+        done = await _timed(lambda: client.open_session_raw(request, timeout=self._left(OPEN_SECONDS)))
         if not isinstance(done.result, proto.OpenSessionReply):
             return done, None
         session = client.attach_session(done.result.session_id)
@@ -180,15 +186,15 @@ class Diagnosis:
             hint=_GRANT if rights.lacks_needed else "", fields={"rights": rights.granted, "missingScopes": sorted({*rights.scopes.values()})},
         )  # fmt: skip
 
-    def _tell_session(self, opened: _Done) -> None:
-        """Report the versions, which the gateway tells with a session, and the session."""
+    def _report_session(self, opened: _Done) -> None:
+        """Report the versions, which the gateway reports with a session, and the session."""
         version = mxgateway.__version__
         reply = opened.result
         if not isinstance(reply, proto.OpenSessionReply):
             assert opened.error is not None
             self._add(
                 Step.skipped(
-                    "versions", f"client {version}; the gateway tells its own with a session", clientVersion=version
+                    "versions", f"client {version}; the gateway reports its own with a session", clientVersion=version
                 )
             )
             self._add(Step.failed("session", opened.error, opened.seconds))
@@ -199,14 +205,14 @@ class Diagnosis:
         self._add(Step(name="session", status="ok", seconds=opened.seconds, detail=detail, fields=fields))
 
     async def _ping(self, session: mxgateway.Session) -> None:
-        done = await _timed(lambda: session.ping(timeout=self._budget.left(CALL_SECONDS)))
+        done = await _timed(lambda: session.ping(timeout=self._left(CALL_SECONDS)))
         self._add_done("ping", done, "the worker answers")
 
     async def _galaxy(self, client: GatewayClient, rights: Rights) -> None:
         if rights.granted["galaxy"] is False:
             self._add(Step.skipped("galaxy", "the key may not ask for the galaxy", needed=False))
             return
-        done = await _timed(lambda: _last_deployment(client, self._budget.left(CALL_SECONDS)))
+        done = await _timed(lambda: _last_deployment(client, self._left(CALL_SECONDS)))
         if done.error is not None:
             self._add(Step.failed("galaxy", done.error, done.seconds))
             return
@@ -221,7 +227,7 @@ class Diagnosis:
         )  # fmt: skip
 
     async def _close(self, session: mxgateway.Session) -> None:
-        done = await _timed(lambda: session.close(timeout=self._budget.left(CALL_SECONDS)))
+        done = await _timed(lambda: session.close(timeout=self._left(CALL_SECONDS)))
         self._add_done("close", done, "the session is closed")
 
     # -- reporting

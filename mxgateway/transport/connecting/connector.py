@@ -50,7 +50,7 @@ class Connector:
         return await self.follow(Progress())
 
     async def follow(self, progress: Progress) -> Connection:
-        """Connect like `connect`; afterwards `progress` tells how.
+        """Connect like `connect`; afterwards `progress` shows how.
 
         Raises:
             ConnectFault: No connection was established; has the phase and the cause.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import pytest
 
@@ -53,7 +54,7 @@ async def test_a_name_that_does_not_resolve() -> None:
     the_failure(outcome, "resolve")
 
 
-@pytest.mark.parametrize(("security", "step"), [(("--plaintext",), "http2"), (("--known-hosts", "/dev/null"), "tls")])
+@pytest.mark.parametrize(("security", "step"), [(("--plaintext",), "http2"), (("--known-hosts", os.devnull), "tls")])
 async def test_an_endpoint_that_accepts_and_never_speaks(security: tuple[str, ...], step: str) -> None:
     async with RawServer(silent) as server:
         outcome = await doctor(server.endpoint, *security, "--timeout", "0.5")
