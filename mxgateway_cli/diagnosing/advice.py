@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mxgateway
-from mxgateway_cli.terminal.failures import CHECK, Failure, describe, hint_of, next_commands
+from mxgateway_cli.terminal.failures import CHECK, RIGHTS, Failure, describe, hint_of, next_commands
 
 _AGAIN = "then run again: mxgw-py doctor"
 
@@ -13,5 +13,5 @@ def advised(error: Exception) -> Failure:
     failure = describe(error)
     if not isinstance(error, mxgateway.MxGatewayError):
         return failure
-    commands = [command if command != CHECK else _AGAIN for command in next_commands(error)]
+    commands = [_AGAIN if command in (CHECK, RIGHTS) else command for command in next_commands(error)]
     return failure._replace(hint="; ".join(filter(None, (hint_of(error), *commands))))

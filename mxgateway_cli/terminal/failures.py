@@ -46,6 +46,7 @@ _FLAGS: Final = (
 """What the library names by its Python API, and how a command line says it."""
 _DIALLING: Final = ("resolve", "connect", "proxy", "tls", "http2")
 CHECK: Final = "to check each step: mxgw-py doctor"
+RIGHTS: Final = "to see what the key may do: mxgw-py doctor"
 WAIT: Final = "to wait until it is up, add --wait-for-gateway 60"
 WHERE_FROM: Final = "to see where the key comes from: mxgw-py config"
 FIND_TAGS: Final = "check the tag's name; to list those of the galaxy: mxgw-py galaxy-discover --attributes"
@@ -221,7 +222,9 @@ def next_commands(error: mxgateway.MxGatewayError) -> tuple[str, ...]:
     """Return what to type next after an error, if anything helps."""
     if isinstance(error, mxgateway.MxGatewayAuthenticationError):
         return (WHERE_FROM,)
-    if isinstance(error, mxgateway.MxGatewayAuthorizationError | mxgateway.MxGatewayWorkerError):
+    if isinstance(error, mxgateway.MxGatewayAuthorizationError):
+        return (RIGHTS,)
+    if isinstance(error, mxgateway.MxGatewayWorkerError):
         return (CHECK,)
     if error.phase not in _DIALLING:
         return ()
