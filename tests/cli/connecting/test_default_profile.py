@@ -118,6 +118,15 @@ def test_one_that_is_gone_can_be_replaced(shell: Shell) -> None:
     assert shell.endpoint() == "lab:2"
 
 
+def test_profiles_on_one_line_keep_their_default(shell: Shell) -> None:
+    shell.file.write_text('profile = { plant = { endpoint = "plant:1" } }\n')
+
+    outcomes = [shell.run("profile", *words) for words in (("use", "plant"), ("set", "plant", "--endpoint", "moved:2"))]
+
+    assert [outcome.code for outcome in outcomes] == [0, 0], [outcome.err for outcome in outcomes]
+    assert shell.endpoint() == "moved:2"
+
+
 @pytest.mark.parametrize("arguments", [("use",), ("use", "plant", "--none"), ("use", "nope"), ("use", "")])
 def test_nonsense_is_refused_and_nothing_is_written(shell: Shell, arguments: tuple[str, ...]) -> None:
     outcome = shell.run("profile", *arguments)
