@@ -19,7 +19,7 @@ from mxgateway_cli.diagnosing.certificates import fingerprint, read_certificate
 from tests.cli.diagnosing.doctors import doctor, steps, the_failure
 from tests.cli.gateway import KEY
 from tests.peers.network.certificates import Authority, ServerCertificate, self_signed
-from tests.peers.network.tls_peers import asks_for_certificate
+from tests.peers.network.tls_peers import asks_for_certificate, client_files
 
 AUTHORITY: Final = Authority()
 REFUSED: Final[dict[str, tuple[Callable[[], ServerCertificate], str, str]]] = {
@@ -87,6 +87,18 @@ async def test_a_client_certificate_that_is_missing_is_asked_for(tmp_path: Path)
     assert step["step"] in ("tls", "http2"), "with TLS 1.3 a server checks our certificate after the handshake"
     assert "client certificate" in failure["detail"]
     assert steps(outcome)["tls"]["sha256"] == certificate.fingerprint
+
+
+async def test_a_client_certificate_that_is_asked_for_is_sent(tmp_path: Path) -> None:
+    certificate, authority = AUTHORITY.issue("127.0.0.1"), AUTHORITY
+    ca_file = authority.write(tmp_path / "ca.pem")
+    files = client_files(tmp_path, authority)
+    context = asks_for_certificate(certificate.context(), ca_file)
+    shown = ("--client-cert", str(files.certificate), "--client-key", str(files.key))
+    async with SimulatedGateway(ssl_context=context) as gateway:
+        outcome = await doctor(gateway.endpoint, "--ca-file", str(ca_file), *shown, key=gateway.api_key)
+
+    assert outcome.code == 0, outcome.err
 
 
 async def test_a_file_that_is_no_certificate_fails_before_anything_is_sent(tmp_path: Path) -> None:
