@@ -84,6 +84,8 @@ if TYPE_CHECKING:
     from mxgateway.subscription.updates import SubscriptionState as SubscriptionState
     from mxgateway.subscription.updates import SubscriptionStats as SubscriptionStats
     from mxgateway.subscription.updates import TagUpdate as TagUpdate
+    from mxgateway.transport.connecting.report import ConnectionReport as ConnectionReport
+    from mxgateway.transport.connecting.report import report_connection as report_connection
     from mxgateway.transport.stats import ClientStats as ClientStats
     from mxgateway.values import MxValueInput as MxValueInput
     from mxgateway.values import MxValueOutput as MxValueOutput
@@ -152,6 +154,7 @@ _MODULES: Final = {
         "TlsOptions",
     ),
     "session": ("Session", "Subscription"),
+    "transport.connecting.report": ("ConnectionReport", "report_connection"),
     "transport.stats": ("ClientStats",),
     "subscription.updates": (
         "ConnectionChange",
@@ -229,7 +232,9 @@ __all__ = [  # noqa: RUF022 - sorted within its groups
     "CallInfo",
     "CallTrace",
     "ClientStats",
+    "ConnectionReport",
     "Tracer",
+    "report_connection",
     # values
     "MxValueInput",
     "MxValueOutput",

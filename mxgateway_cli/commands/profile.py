@@ -25,7 +25,8 @@ def profile() -> None:
     """Store connection options under a name.
 
     With --profile NAME, or the variable MXGATEWAY_PROFILE, a command uses a profile for the options that neither flags
-    nor the environment set. A profile never holds a key or a password: it names the variable or the file that does.
+    nor the environment set; without both it uses the default profile, if there is one (profile use). A profile never
+    holds a key or a password: it names the variable or the file that does.
     """
 
 
@@ -68,11 +69,13 @@ def list_profiles(app: App) -> None:
     config = profiles.load()
     if app.output.form in ("json", "jsonl"):
         found = [{"name": name, "options": config.options(name)} for name in config.names]
-        app.output.document({"operation": "profile-list", "file": config.file, "profiles": found}, value="profiles")
+        document = {"operation": "profile-list", "file": config.file, "default": config.default, "profiles": found}
+        app.output.document(document, value="profiles")
         return
     width = max(map(len, config.names), default=0)
     for name in config.names:
-        columns = (name.ljust(width), config.options(name).get("endpoint", ""))
+        mark = "(default)" if name == config.default else ""
+        columns = (name.ljust(width), config.options(name).get("endpoint", ""), mark)
         app.output.record({}, columns, value=name)
 
 
@@ -91,6 +94,20 @@ def remove_profile(app: App, name: str) -> None:
     config.profile(name)
     config.write(name, None)
     app.output.document({"operation": "profile-remove", "name": name, "file": config.file}, value="name")
+
+
+@local_command(
+    "use",
+    click.argument("name", required=False),
+    option("--none", "nobody", is_flag=True, help="Have no default profile any more."),
+)
+def use_profile(app: App, name: str | None, nobody: bool) -> None:
+    """Make a profile the default, for commands that name none."""
+    if (name is None) != nobody:
+        raise click.UsageError("Give the name of a profile, or --none.")
+    config = profiles.load()
+    config.use(name)
+    app.output.document({"operation": "profile-use", "name": name, "file": config.file}, value="name")
 
 
 def _report(app: App, operation: str, name: str, config: profiles.Config) -> None:
@@ -135,5 +152,5 @@ def _options() -> list[click.Parameter]:
 _PARAMETERS: Final = {"api_key", *(key.replace("-", "_") for key in profiles.OPTIONS)}
 
 set_profile.params[2:2] = _options()
-for _command in (set_profile, list_profiles, show_profile, remove_profile):
+for _command in (set_profile, list_profiles, show_profile, use_profile, remove_profile):
     profile.add_command(_command)

@@ -17,7 +17,7 @@ from mxgateway_cli.input.write_target import WRITE_TARGET, WRITE_VALUE, NewValue
 from mxgateway_cli.operations.completions import CONFIRM, completion_of_write
 from mxgateway_cli.operations.pattern_writes import TAG_COUNT, write_pattern
 from mxgateway_cli.output.tags import aligned, json_data_type, json_value, tag_fields, value_cell
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, refusal_hint
 from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ async def read(call: Call, tags: list[str], max_tags: int, session_id: str | Non
     failed = sum(not each.ok for each in found)
     _write_read(call, session.session_id, found, failed)
     if failed:
-        raise CommandFailure(f"{failed} of {len(found)} tags could not be read", code=ExitCode.PARTLY_FAILED)
+        hint = refusal_hint(status for each in found if not each.ok for status in each.statuses)
+        raise CommandFailure(f"{failed} of {len(found)} tags could not be read", code=ExitCode.PARTLY_FAILED, hint=hint)
 
 
 def _write_read(call: Call, session_id: str, found: list[TagValue], failed: int) -> None:

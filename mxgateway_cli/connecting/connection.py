@@ -22,9 +22,9 @@ from mxgateway_cli.connecting.precedence import (
     Choices,
     ConnectionOption,
     Rank,
+    check_scheme,
     empty_variable_error,
     is_blank,
-    scheme_of,
     shared_timeout,
 )
 from mxgateway_cli.connecting.tls import tls_options
@@ -51,8 +51,7 @@ def take_settings(ctx: click.Context, params: dict[str, Any]) -> ConnectionSetti
     for text in choices.resolve():
         _warn(text)
     taken = choices.values
-    if scheme_of(taken["endpoint"]) == "http" and not (taken["plaintext"] or taken["simulator"]):
-        raise click.UsageError(f"The endpoint {taken['endpoint']!r} is without TLS: --plaintext is required as well.")
+    check_scheme(taken)
     timeout = call_timeout = taken["timeout"]
     if choices.ranks["timeout"] is Rank.DEFAULT:
         call_timeout = shared_timeout(ctx) or timeout
@@ -134,19 +133,21 @@ def _warn(text: str) -> None:
     _log.warning("%s", text)
 
 
-def _key_options(choices: Choices) -> list[str]:
+def key_options(choices: Choices) -> list[str]:
+    """Return the options that say where the key is; after `Choices.resolve` at most one."""
     return [name for name in ("api_key", "api_key_file", "api_key_env") if choices.values[name]]
 
 
-def _is_from_environment(choices: Choices) -> bool:
-    ranks = [choices.ranks[name] for name in _key_options(choices)]
+def is_from_environment(choices: Choices) -> bool:
+    """Return whether the key is that of `DEFAULT_KEY_VARIABLE`."""
+    ranks = [choices.ranks[name] for name in key_options(choices)]
     return DEFAULT_KEY_VARIABLE in os.environ and not any(rank > Rank.ENVIRONMENT for rank in ranks)
 
 
 def _api_key(choices: Choices) -> ApiKey | None:
     """Return the key of the option that wins, or that of the environment if it has precedence."""
-    found = _key_options(choices)
-    if _is_from_environment(choices):
+    found = key_options(choices)
+    if is_from_environment(choices):
         return key_from_environment(DEFAULT_KEY_VARIABLE)
     if not found:
         return None
@@ -162,7 +163,7 @@ def _api_key(choices: Choices) -> ApiKey | None:
 def _key_file(choices: Choices, key: ApiKey | None) -> KeyFile | None:
     """Return the file that the key is from."""
     path = choices.values["api_key_file"]
-    if key is None or not path or choices.values["api_key"] or _is_from_environment(choices):
+    if key is None or not path or choices.values["api_key"] or is_from_environment(choices):
         return None
     return KeyFile(path, key, _key_from_file)
 

@@ -38,6 +38,7 @@ _EXCLUSIVE: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
 
 _PROFILE: Final = "mxgateway.profile"
 _INHERITED: Final = "mxgateway.inherited"
+_SIMULATED: Final = "mxgateway.simulated"
 
 
 class Rank(enum.IntEnum):
@@ -65,6 +66,10 @@ class AppliedProfile(Protocol):
         """The profile's name."""
 
     @property
+    def file(self) -> str:
+        """The file that it is in."""
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """The values by parameter name."""
 
@@ -89,7 +94,8 @@ class ConnectionOption(SectionOption):
         if name in inherited:
             ctx.meta.setdefault(_INHERITED, set()).add(name)
             return inherited[name], ParameterSource.COMMANDLINE
-        if not (ctx.resilient_parsing or _simulated(inherited, opts)):
+        ctx.meta[_SIMULATED] = _simulated(inherited, opts)
+        if not (ctx.resilient_parsing or ctx.meta[_SIMULATED]):
             self._check_variable()
         if self.is_flag and source is ParameterSource.ENVIRONMENT and not self.type_cast_value(ctx, value):
             source = ParameterSource.DEFAULT  # a false variable does not override a profile's true
@@ -121,10 +127,21 @@ def apply_profile(ctx: click.Context, profile: AppliedProfile) -> None:
     ctx.meta[_PROFILE] = profile
 
 
+def is_simulated(ctx: click.Context) -> bool:
+    """Return whether the simulated gateway is certain to be used; it needs neither the environment nor a profile."""
+    return bool(ctx.meta.get(_SIMULATED))
+
+
+def applied_profile(ctx: click.Context) -> AppliedProfile | None:
+    """Return the profile that a command uses; None if there is none."""
+    found: AppliedProfile | None = ctx.meta.get(_PROFILE)
+    return found
+
+
 def flags(ctx: click.Context, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the connection options given on the command line, by parameter name."""
-    given = {name: params[name] for name in OPTIONS if name in params and _rank(ctx, name) is Rank.FLAG}
-    if _rank(ctx, "profile") is Rank.FLAG:
+    given = {name: params[name] for name in OPTIONS if name in params and rank_of(ctx, name) is Rank.FLAG}
+    if rank_of(ctx, "profile") is Rank.FLAG:
         given["profile"] = ctx.meta[_PROFILE].name
     return given
 
@@ -160,7 +177,7 @@ class Choices:
     def take(cls, ctx: click.Context, params: dict[str, Any]) -> Choices:
         """Take the connection options out of a command's parameters."""
         values = {name: params.pop(name) for name in OPTIONS}
-        return cls(values, {name: _rank(ctx, name) for name in values})
+        return cls(values, {name: rank_of(ctx, name) for name in values})
 
     def resolve(self) -> list[str]:
         """Drop the options that one with precedence excludes, and those that verification excludes.
@@ -252,12 +269,23 @@ def scheme_of(endpoint: str | None) -> str:
     return max(schemes) if "http" not in schemes else "http"
 
 
+def check_scheme(values: Mapping[str, Any]) -> None:
+    """Refuse an ``http`` endpoint without ``--plaintext``.
+
+    Raises:
+        click.UsageError: The data would be sent unencrypted, and nothing says that it may.
+    """
+    if scheme_of(values["endpoint"]) == "http" and not (values["plaintext"] or values["simulator"]):
+        raise click.UsageError(f"The endpoint {values['endpoint']!r} is without TLS: --plaintext is required as well.")
+
+
 def flag(name: str) -> str:
     """Return an option as written on a command line."""
     return "--" + name.replace("_", "-")
 
 
-def _rank(ctx: click.Context, name: str) -> Rank:
+def rank_of(ctx: click.Context, name: str) -> Rank:
+    """Return where the value of an option comes from."""
     if name in ctx.meta.get(_INHERITED, ()):
         return Rank.BATCH
     source = ctx.get_parameter_source(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ import click
 import mxgateway
 from mxgateway.system.files import own_file, refusal_text
 from mxgateway_cli.connecting import toml_text
-from mxgateway_cli.connecting.precedence import Choices, Rank, empty_variable_error, is_blank
+from mxgateway_cli.connecting.default_profile import FILE_VARIABLE, KEY, profiles_path, with_default
+from mxgateway_cli.connecting.precedence import Choices, Rank
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 from mxgateway_cli.terminal.text import clean
 
-FILE_VARIABLE: Final = "MXGATEWAY_CONFIG"
 _TABLE: Final = "profile"
 _LIMIT: Final = 1024 * 1024
 """Bytes of the file; a larger file is not one of profiles, or is an endless device."""
@@ -66,6 +65,11 @@ class Profile:
     config: Config
 
     @property
+    def file(self) -> str:
+        """The file that it is in."""
+        return self.config.file
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """The values by parameter name; relative paths are resolved against the file's directory."""
         directory = os.path.dirname(self.config.file)
@@ -100,7 +104,7 @@ class Config:
         except tomllib.TOMLDecodeError as error:
             raise self._toml_error(str(error)) from None
         for name in data:
-            if name != _TABLE:
+            if name not in (_TABLE, KEY):
                 raise self._error((name,), f"{name!r} is unknown; profiles are tables such as [{_TABLE}.plant]")
         tables = data.get(_TABLE, {})
         if not isinstance(tables, dict):
@@ -108,6 +112,10 @@ class Config:
         self._tables: dict[str, dict[str, Any]] = tables
         for name, table in tables.items():
             self._check(name, table)
+        self.default: str | None = data.get(KEY)
+        """The name of the default profile, which may not exist any more; None if there is none."""
+        if self.default is not None and (not isinstance(self.default, str) or name_error(self.default)):
+            raise self._error((KEY,), f"{KEY!r} is not the name of a profile")
 
     @property
     def names(self) -> list[str]:
@@ -135,6 +143,39 @@ class Config:
         options = self.options(name)
         return Profile(name, {**options, "pin": [pins]} if isinstance(pins, str) else options, self)
 
+    def default_profile(self) -> Profile:
+        """Return the default profile.
+
+        Raises:
+            ProfileError: It does not exist.
+        """
+        if self.default not in self._tables:
+            raise ProfileError(
+                f"{self.file}: the default profile {self.default!r} does not exist",
+                hint="name another one: mxgw-py profile use NAME, or none: mxgw-py profile use --none",
+            )
+        return self.profile(self.default)
+
+    def use(self, name: str | None) -> None:
+        """Make a profile the default, and write the file atomically.
+
+        Args:
+            name: The profile; None for no default.
+
+        Raises:
+            ProfileError: There is no such profile.
+            CommandFailure: The file cannot be written.
+        """
+        if name is not None:
+            self.profile(name)
+        self._replace(with_default(self._text, name), name)
+
+    def _replace(self, text: str, default: str | None) -> None:
+        """Write the file if its new text can be read back with its default profile."""
+        if Config(self.file, text).default != default:
+            raise ProfileError(f"{self.file}: the default profile cannot be set: set {KEY} in the first line by hand")
+        _write(self.file, text)
+
     def write(self, name: str, options: Mapping[str, Any] | None) -> None:
         """Change one profile and write the file atomically.
 
@@ -147,8 +188,8 @@ class Config:
             CommandFailure: The file cannot be written.
         """
         text = toml_text.with_table(self._text, (_TABLE, name), options)
-        Config(self.file, text)
-        _write(self.file, text)
+        is_default = options is None and name == self.default
+        self._replace(with_default(text, None) if is_default else text, None if is_default else self.default)
 
     def option_error(self, name: str, key: str, why: str) -> ProfileError:
         """Return the error for an option of a profile."""
@@ -181,20 +222,13 @@ def default_file() -> str:
     Raises:
         ProfileError: There is no home directory, or the variable that names the file is empty.
     """
-    named = os.environ.get(FILE_VARIABLE)
-    if named is not None:
-        if is_blank(FILE_VARIABLE):
-            raise ProfileError(empty_variable_error(FILE_VARIABLE).message)
-        return os.path.abspath(named)
-    if sys.platform == "win32":
-        base = os.environ.get("APPDATA") or os.path.expanduser("~/AppData/Roaming")
-    else:
-        base = os.environ.get("XDG_CONFIG_HOME", "")
-        if not os.path.isabs(base):  # the XDG specification says to ignore a relative path
-            base = os.path.expanduser("~/.config")
-    if not os.path.isabs(base):
+    try:
+        path = profiles_path()
+    except click.UsageError as error:
+        raise ProfileError(error.message) from None
+    if path is None:
         raise ProfileError("there is no home directory to keep profiles in", hint=f"set {FILE_VARIABLE} to a file")
-    return os.path.join(base, "mxgateway", "config.toml")
+    return path
 
 
 def load() -> Config:

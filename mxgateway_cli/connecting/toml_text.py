@@ -170,8 +170,10 @@ def _replaced(own: list[str], key: str, value: Any) -> list[str]:
 
 def _rendered_tables(tables: Table, path: tuple[str, ...]) -> list[str]:
     lines = []
-    for name, table in tables.items():
-        if all(isinstance(entry, dict) for entry in table.values()) and table:
+    for name, table in sorted(tables.items(), key=lambda each: isinstance(each[1], dict)):
+        if not isinstance(table, dict):
+            lines += [_entry(name, table), ""]
+        elif all(isinstance(entry, dict) for entry in table.values()) and table:
             lines += _rendered_tables(table, (*path, name))
         elif path:
             lines += [*_rendered((*path, name), table), ""]

@@ -31,6 +31,7 @@ COMMANDS: Final = (
     Entry("basics", "version", "Show the versions of this program and of its contract.", "version:version"),
     Entry("basics", "smoke", "Run one session from open to close, and report each step.", "smoke:smoke"),
     Entry("basics", "ping", "Ping the session's worker.", "session:ping"),
+    Entry("basics", "doctor", "Check each step on the way to a gateway.", "doctor:doctor"),
     Entry("basics", "contract", "Show, compare or export a contract: this program's or a gateway's.", "contract:contract"),
     Entry("basics", "completion", "Print the completion script for a shell.", "completion:completion"),
     Entry("session", "open-session", "Open a session and leave it open.", "session:open_session"),
@@ -102,6 +103,7 @@ COMMANDS: Final = (
     Entry("measure", "check", "Check a tag for a monitoring system.", "check:check"),
     Entry("automation", "batch", "Run the command lines on stdin over one connection.", "batch:batch"),
     Entry("automation", "profile", "Store connection options under a name.", "profile:profile"),
+    Entry("automation", "config", "Show which connection options are in force, and where each is from.", "config:config"),
     Entry("automation", "simulate", "Run the simulated gateway until Ctrl-C.", "simulate:simulate"),
 )  # fmt: skip
 _BY_NAME: Final = {entry.name: entry for entry in COMMANDS}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import click
@@ -28,6 +29,34 @@ GRPC_STATUS_BASE: Final = 64
 """The exit code of a failed RPC is this plus its gRPC status."""
 SIGNAL_BASE: Final = 128
 """The exit code after a signal is this plus its number, as shells report it."""
+
+_FLAGS: Final = (
+    (re.compile(r"pass api_key=; on the command line set "), "set "),
+    (re.compile(r"pass plaintext=True \(--plaintext\)"), "repeat the command with --plaintext"),
+    (re.compile(r"\b(pass )?client_cert and client_key\b"), "use --client-cert and --client-key"),
+    (re.compile(r"\(client_cert, client_key\)"), "(--client-cert, --client-key)"),
+    (re.compile(r"\(client_key_password\)"), "(MXGATEWAY_CLIENT_KEY_PASSWORD)"),
+    (re.compile(r"\(server_name_override\)"), "(--server-name-override)"),
+    (re.compile(r"\bset authority or server_name_override\b"), "use --authority or --server-name-override"),
+    (
+        re.compile(r"pass the CA file that signed it, or its fingerprint as a pin"),
+        "use --ca-file with the CA that signed it, or --pin with its fingerprint",
+    ),
+)
+"""What the library names by its Python API, and how a command line says it."""
+_DIALLING: Final = ("resolve", "connect", "proxy", "tls", "http2")
+CHECK: Final = "to check each step: mxgw-py doctor"
+RIGHTS: Final = "to see what the key may do: mxgw-py doctor"
+WAIT: Final = "to wait until it is up, add --wait-for-gateway 60"
+WHERE_FROM: Final = "to see where the key comes from: mxgw-py config"
+FIND_TAGS: Final = "check the tag's name; to list those of the galaxy: mxgw-py galaxy-discover --attributes"
+_UNKNOWN_TAG: Final = (6, 1003)
+"""The details of a status that says that a reference could not be resolved."""
+_REFUSALS: Final = {
+    "SECURITY_ERROR": "the tag may not be written, or not by this user; as a user who may: mxgw-py write-secured --user NAME",
+    "OPERATIONAL_ERROR": "compare the value and its --type with the tag; to see its data type: mxgw-py read TAG --json",
+}
+"""What to do about the category of a status."""
 
 
 class CommandFailure(Exception):
@@ -94,8 +123,22 @@ class Failure(NamedTuple):
         }
 
 
+class DescribedFailure(Exception):
+    """A failure that was described where it occurred.
+
+    Args:
+        failure: The description.
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 def describe(error: BaseException) -> Failure:
     """Return the failure to report for `error`; an unknown exception is reported as a bug."""
+    if isinstance(error, DescribedFailure):
+        return error.failure
     if isinstance(error, click.UsageError):
         return _usage(error)
     if isinstance(error, click.ClickException):
@@ -146,7 +189,7 @@ def _gateway(error: mxgateway.MxGatewayError) -> Failure:
         code=code,
         type=type(error).__name__,
         message=error.message,
-        hint=error.hint,
+        hint=with_next_command(error),
         grpc_status=error.grpc_status.name if error.grpc_status is not None else None,
         phase=error.phase or None,
         endpoint=error.endpoint or None,
@@ -158,3 +201,40 @@ def _gateway(error: mxgateway.MxGatewayError) -> Failure:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+def hint_of(error: mxgateway.MxGatewayError) -> str:
+    """Return the hint of an error in the words of the command line."""
+    hint = error.hint
+    if not hint and isinstance(error, mxgateway.MxAccessError):
+        return refusal_hint(error.statuses)
+    for pattern, words in _FLAGS:
+        hint = pattern.sub(words, hint)
+    return hint
+
+
+def with_next_command(error: mxgateway.MxGatewayError) -> str:
+    """Return the hint of an error, and the command to type next if one helps."""
+    return "; ".join(filter(None, (hint_of(error), *next_commands(error))))
+
+
+def next_commands(error: mxgateway.MxGatewayError) -> tuple[str, ...]:
+    """Return what to type next after an error, if anything helps."""
+    if isinstance(error, mxgateway.MxGatewayAuthenticationError):
+        return (WHERE_FROM,)
+    if isinstance(error, mxgateway.MxGatewayAuthorizationError):
+        return (RIGHTS,)
+    if isinstance(error, mxgateway.MxGatewayWorkerError):
+        return (CHECK,)
+    if error.phase not in _DIALLING:
+        return ()
+    waits = error.retryable or isinstance(error, mxgateway.MxGatewayTimeoutError)
+    return (WAIT, CHECK) if waits and error.phase == "connect" else (CHECK,)
+
+
+def refusal_hint(statuses: Iterable[mxgateway.proto.MxStatusProxy]) -> str:
+    """Return what to do about a refusal by MXAccess; empty if its statuses do not say."""
+    failed = mxgateway.status.failures(statuses)
+    if any(status.detail in _UNKNOWN_TAG for status in failed):
+        return FIND_TAGS
+    return next((_REFUSALS[name] for status in failed if (name := str(status.category.name)) in _REFUSALS), "")

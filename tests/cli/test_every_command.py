@@ -36,6 +36,7 @@ ROWS: Final = {
     "version": "--json",
     "smoke": f"--item {TAG} {INT} --json",
     "ping": "--json",
+    "doctor": "--json",
     "contract": "--json",
     "completion": "bash",
     "open-session": "--json",
@@ -91,6 +92,7 @@ ROWS: Final = {
     "check": f"{TAG} --json",
     "batch": "--json",
     "profile": "list --json",
+    "config": "--json",
 }
 """A good run of each command. Its words may name an open session with the server handle 1 and the advised item 2."""
 RUNS_UNTIL_A_SIGNAL: Final = {"simulate"}

@@ -13,6 +13,7 @@ from mxgateway.options import ClientOptions, Endpoint
 from mxgateway.system.event_loops import start_tls
 from mxgateway.transport.connecting.happy_eyeballs import open_socket
 from mxgateway.transport.connecting.resolver import Address
+from mxgateway.transport.connecting.trail import Trail
 from mxgateway.transport.http2.connection import Connection
 from mxgateway.transport.http2.protocol import GatewayProtocol
 
@@ -30,9 +31,10 @@ class Attempt:
     """
 
     def __init__(self, endpoint: Endpoint, options: ClientOptions, handshake: Handshake | None) -> None:
-        self.phase: Phase = "connect"
+        self.trail = Trail("connect")
         self.fault: Exception | None = None
         """Why it failed."""
+        self.succeeded = False
         self._endpoint = endpoint
         self._options = options
         self._handshake = handshake
@@ -41,18 +43,27 @@ class Attempt:
         self._transport: asyncio.Transport | None = None
         self._connection: Connection | None = None
 
+    @property
+    def phase(self) -> Phase:
+        """How far it has come."""
+        return self.trail.phase
+
     async def connect(self, address: Address) -> Connection:
         """Return a connection to `address` on which the gateway has answered the HTTP/2 greeting.
 
         Raises:
             Exception: It failed; also kept in `fault`.
         """
+        self.trail.address = address
         try:
-            return await self._connect(address)
+            connection = await self._connect(address)
+            self.succeeded = True
+            return connection
         except Exception as fault:
             self.fault = fault
             raise
         finally:
+            self.trail.end()
             self._clean_up()
 
     async def _connect(self, address: Address) -> Connection:
@@ -61,18 +72,19 @@ class Attempt:
         if proxy is not None:
             from mxgateway.transport.connecting.proxy import open_tunnel
 
-            self.phase = "proxy"
+            self.trail.enter("proxy")
             await open_tunnel(self._sock, proxy, self._endpoint)
         protocol = _GreetedProtocol()
         if self._handshake is None:
-            self.phase = "http2"
+            self.trail.enter("http2")
             gate = await self._hand_over()
         else:
-            self.phase = "tls"
+            self.trail.enter("tls")
             gate = await self._secure(self._handshake)
-            self._certificate = self._handshake.checked(gate.transport)
+            self.trail.certificate = self._certificate = self._handshake.checked(gate.transport)
+            self.trail.tls_version = self._handshake.version(gate.transport)
             await self._handshake.trust.keep(self._certificate)
-            self.phase = "http2"
+            self.trail.enter("http2")
         gate.open(protocol)
         self._transport, self._connection = None, protocol.connection
         return await self._greeted(protocol)

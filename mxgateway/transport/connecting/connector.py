@@ -13,6 +13,7 @@ from mxgateway.options.endpoints import check_host_name
 from mxgateway.transport.connecting.attempt import Attempt, drop
 from mxgateway.transport.connecting.happy_eyeballs import connect_first
 from mxgateway.transport.connecting.resolver import Address, Resolver
+from mxgateway.transport.connecting.trail import Trail
 from mxgateway.transport.http2.connection import Connection
 
 if TYPE_CHECKING:
@@ -46,7 +47,14 @@ class Connector:
         Raises:
             ConnectFault: No connection was established; has the phase and the cause.
         """
-        progress = _Progress()
+        return await self.follow(Progress())
+
+    async def follow(self, progress: Progress) -> Connection:
+        """Connect like `connect`; afterwards `progress` shows how.
+
+        Raises:
+            ConnectFault: No connection was established; has the phase and the cause.
+        """
         try:
             async with asyncio.timeout(self._options.connect_timeout):
                 return await self._connect(progress)
@@ -55,18 +63,18 @@ class Connector:
         finally:
             progress.clear()
 
-    async def _connect(self, progress: _Progress) -> Connection:
+    async def _connect(self, progress: Progress) -> Connection:
         handshake = await self._tls.prepare() if self._tls is not None else None
-        progress.phase = "resolve"
-        addresses = await self._resolver.addresses()
-        progress.phase = "connect"
+        progress.preparation.enter("resolve")
+        progress.addresses = await self._resolver.addresses()
+        progress.preparation.enter("connect")
 
         async def attempt(address: Address) -> Connection:
             return await progress.add(Attempt(self._endpoint, self._options, handshake)).connect(address)
 
-        return await connect_first(addresses, attempt, drop)
+        return await connect_first(progress.addresses, attempt, drop)
 
-    def _told(self, progress: _Progress, fault: Exception) -> ConnectFault:
+    def _told(self, progress: Progress, fault: Exception) -> ConnectFault:
         phase, cause = progress.farthest(fault)
         told = ConnectFault(phase, self._blame(cause))
         told.__cause__ = cause
@@ -84,14 +92,20 @@ class Connector:
 _WAY: Final[tuple[Phase, ...]] = ("connect", "proxy", "tls", "http2")
 
 
-class _Progress:
-    """How far a connection has come: the phase before the attempts, then the attempts."""
+class Progress:
+    """How far a connection has come: the preparation before the attempts, then the attempts."""
 
     def __init__(self) -> None:
-        self.phase: Phase = "tls"
+        self.preparation = Trail("tls")
+        """The files for TLS, and the name resolution."""
+        self.addresses: list[Address] = []
+        """The addresses of the gateway, or of the proxy."""
+        self.trail: Trail | None = None
+        """Of the attempt that succeeded, or came farthest; None if there was none."""
         self._attempts: list[Attempt] = []
 
     def add(self, attempt: Attempt) -> Attempt:
+        """Count an attempt that begins, and return it."""
         self._attempts.append(attempt)
         return attempt
 
@@ -104,12 +118,15 @@ class _Progress:
             fault: What ended the whole: the fault of attempts that have none of their own.
         """
         if not self._attempts:
-            return self.phase, fault
+            return self.preparation.phase, fault
         attempt = max(self._attempts, key=_rank)
         return attempt.phase, attempt.fault or fault
 
     def clear(self) -> None:
-        """Forget the attempts: the tracebacks of their faults hold them."""
+        """Keep the trail only, and forget the attempts: the tracebacks of their faults hold them."""
+        self.preparation.end()
+        if self._attempts:
+            self.trail = max(self._attempts, key=lambda attempt: (attempt.succeeded, _rank(attempt))).trail
         for attempt in self._attempts:
             attempt.fault = None
         self._attempts.clear()

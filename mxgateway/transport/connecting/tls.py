@@ -48,6 +48,10 @@ class Handshake:
             raise NotHttp2Fault(f"its TLS offers {chosen or 'no protocol'} instead of HTTP/2 (ALPN)")
         return cast(bytes, secured.getpeercert(binary_form=True))
 
+    def version(self, transport: asyncio.BaseTransport) -> str:
+        """Return the version of TLS that the handshake on `transport` agreed on, such as ``TLSv1.3``."""
+        return transport.get_extra_info("ssl_object").version() or ""
+
 
 class GatewayTls:
     """TLS with one gateway. A certificate trusted on first use stays pinned as long as this object lives.

@@ -159,6 +159,7 @@ async def test_profiles_are_listed_in_the_order_of_the_file(shell: Shell) -> Non
     assert listed.document == {
         "operation": "profile-list",
         "file": str(shell.file),
+        "default": None,
         "profiles": [
             {"name": "plant", "options": {"endpoint": "a:1"}},
             {"name": "lab", "options": {"plaintext": True}},

@@ -104,11 +104,13 @@ async def test_an_empty_variable_for_the_profiles_or_a_keys_password_is_refused_
 
     of_key = await ping(gateway, *shown, MXGATEWAY_CLIENT_KEY_PASSWORD="")
     of_profiles = await ping(gateway, "--plaintext", "--profile", "plant", MXGATEWAY_CONFIG=" ")
-    unused = await ping(gateway, "--plaintext", MXGATEWAY_CLIENT_KEY_PASSWORD="", MXGATEWAY_CONFIG="")
+    of_default = await ping(gateway, "--plaintext", MXGATEWAY_CONFIG="")  # the default profile may be there
+    unused = await ping(gateway, "--plaintext", MXGATEWAY_CLIENT_KEY_PASSWORD="")
 
     refused_key = says.format("MXGATEWAY_CLIENT_KEY_PASSWORD")
     assert (of_key.code, of_key.err.splitlines()[0]) == (2, f"error: {refused_key}")
     assert (of_profiles.code, of_profiles.err) == (2, f"error: {says.format('MXGATEWAY_CONFIG')}\n")
+    assert (of_default.code, of_default.err.splitlines()[0]) == (2, f"error: {says.format('MXGATEWAY_CONFIG')}")
     assert unused.code == 0, unused.err
 
 

@@ -160,7 +160,10 @@ async def test_a_key_that_may_not_look_into_the_galaxy_is_told_so() -> None:
     assert (outcome.code, outcome.out) == (71, "")
     error, hint = outcome.err.splitlines()
     assert "metadata:read" in error
-    assert hint == "hint: patterns are looked up in the galaxy: list the tags, or use a key that may browse it"
+    assert hint == (
+        "hint: patterns are looked up in the galaxy: list the tags, or use a key that may browse it; "
+        "to see what the key may do: mxgw-py doctor"
+    )
 
 
 @each_row(

@@ -1,0 +1,76 @@
+"""Where the profiles are, and which of them is the default: the one for commands that name none.
+
+Every command asks for it, so this module loads nothing that reads profiles.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from typing import Final
+
+from mxgateway_cli.connecting.precedence import empty_variable_error, is_blank
+
+FILE_VARIABLE: Final = "MXGATEWAY_CONFIG"
+KEY: Final = "default-profile"
+"""The key of the default profile, above the tables of the file."""
+_ENTRY: Final = re.compile(rf"(?m)^[ \t]*{KEY}[ \t]*=[^\n]*(?:\n|\Z)(?:[ \t]*\n)?")
+_HEADER: Final = re.compile(r"(?m)^[ \t]*\[")
+
+
+def profiles_path() -> str | None:
+    """Return the path of the file of profiles; None if there is no home directory to keep it in.
+
+    Raises:
+        click.UsageError: The variable that names the file is empty.
+    """
+    named = os.environ.get(FILE_VARIABLE)
+    if named is not None:
+        if is_blank(FILE_VARIABLE):
+            raise empty_variable_error(FILE_VARIABLE)
+        return os.path.abspath(named)
+    if sys.platform == "win32":
+        base = os.environ.get("APPDATA") or os.path.expanduser("~/AppData/Roaming")
+    else:
+        base = os.environ.get("XDG_CONFIG_HOME", "")
+        if not os.path.isabs(base):  # the XDG specification says to ignore a relative path
+            base = os.path.expanduser("~/.config")
+    return os.path.join(base, "mxgateway", "config.toml") if os.path.isabs(base) else None
+
+
+def with_default(text: str, name: str | None) -> str:
+    """Return the text of a file of profiles with another default profile.
+
+    Args:
+        text: Valid TOML. Other lines stay as they are.
+        name: The profile; None for no default.
+    """
+    header = _HEADER.search(text)
+    end = header.start() if header is not None else len(text)
+    above = _ENTRY.sub("", text[:end])
+    if name is None:
+        return above + text[end:]
+    entry = f"{KEY} = {json.dumps(name, ensure_ascii=False)}\n"
+    return "\n".join(filter(None, (entry, (above + text[end:]).lstrip("\n"))))
+
+
+def profiles_may_exist() -> bool:
+    """Return whether there may be a file of profiles.
+
+    A home that this user may not enter belongs to somebody else, as that of a service may: its profiles are not meant.
+
+    Raises:
+        click.UsageError: The variable that names the file is empty.
+    """
+    path = profiles_path()
+    if path is None:
+        return False
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return FILE_VARIABLE in os.environ
+    return True

@@ -1,0 +1,153 @@
+"""The steps of a diagnosis: what was done, how it ended, how long it took, and what to do about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from mxgateway_cli.diagnosing.advice import advised
+from mxgateway_cli.terminal.failures import Failure, TimedOut
+
+Status = Literal["ok", "warning", "failed", "skipped"]
+StepName = Literal[
+    "resolve", "connect", "tls", "http2", "contract", "key", "versions", "session", "ping", "galaxy", "close"
+]
+STEPS: Final[tuple[StepName, ...]] = (
+    "resolve", "connect", "tls", "http2", "contract", "key", "versions", "session", "ping", "galaxy", "close",
+)  # fmt: skip
+"""The steps in the order in which they are reported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step, as it is reported."""
+
+    name: StepName
+    status: Status
+    detail: str
+    seconds: float | None = None
+    """How long it took; None if it was not done."""
+    hint: str = ""
+    """What to do about it."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """What else it found, as JSON."""
+    failure: Failure | None = None
+    """Why it failed."""
+    needed: bool = True
+    """False for a step that is skipped because it does not apply."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is well with it."""
+        return self.status in ("ok", "warning") or not self.needed
+
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether it failed because the time of the whole command was over."""
+        return self.failure is not None and self.failure.type == TimedOut.__name__
+
+    @classmethod
+    def failed(
+        cls,
+        name: StepName,
+        error: Exception,
+        seconds: float | None,
+        *,
+        also: str = "",
+        fields: Mapping[str, Any] | None = None,
+    ) -> Step:
+        """Return a step that failed.
+
+        Args:
+            name: The step.
+            error: Why it failed.
+            seconds: How long it took.
+            also: What else is to be said about it.
+            fields: What else it found.
+        """
+        failure = advised(error)
+        detail = f"{failure.message.removesuffix('.')}; {also}" if also else failure.message
+        kind = {"type": failure.type, "grpcStatus": failure.grpc_status, "phase": failure.phase}
+        return cls(
+            name=name,
+            status="failed",
+            detail=detail,
+            seconds=seconds,
+            hint=failure.hint,
+            fields={**(fields or {}), "error": kind},
+            failure=failure,
+        )
+
+    @classmethod
+    def skipped(cls, name: StepName, why: str, *, needed: bool = True, **fields: Any) -> Step:
+        """Return a step that was not done.
+
+        Args:
+            name: The step.
+            why: Why not.
+            needed: False if it does not apply; True if it could not be done.
+            fields: What is known about it all the same.
+        """
+        return cls(name=name, status="skipped", detail=why, needed=needed, fields=fields)
+
+    def to_json(self, endpoint: str) -> dict[str, Any]:
+        """Return the step of an endpoint as a JSON object."""
+        return {
+            "endpoint": endpoint,
+            "step": self.name,
+            "ok": self.ok,
+            "status": self.status,
+            "durationMs": round(self.seconds * 1000, 3) if self.seconds is not None else None,
+            "detail": self.detail,
+            "hint": self.hint or None,
+            **self.fields,
+        }
+
+
+class Budget:
+    """The time of the whole diagnosis, of which each step takes a part.
+
+    Args:
+        seconds: The time from now on; None sets no limit.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._began = time.monotonic()
+
+    def left(self, most: float) -> float:
+        """Return how many seconds a step may take.
+
+        Args:
+            most: What it may take at most, however much is left.
+
+        Raises:
+            TimedOut: Nothing is left.
+        """
+        if self._seconds is None:
+            return most
+        left = self._seconds - (time.monotonic() - self._began)
+        if left <= 0:
+            raise TimedOut(
+                f"the {self._seconds:g} s of --timeout were over before this step",
+                hint="allow more time with --timeout",
+            )
+        return min(left, most)
+
+
+class Stopwatch:
+    """Measures one step."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since it was made."""
+        return time.perf_counter() - self._began
+
+
+Report = Callable[[Step], None]
+"""Reports one step."""
