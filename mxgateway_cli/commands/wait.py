@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mxgateway_cli.input.rows import RowFormat
 
 _DEFAULT_SECONDS: Final = 30
+_MOST_TAGS: Final = 10_000
+"""Events that the gateway queues for a session: each tag has a first value, and all may be there before one is read."""
 _HEADINGS: Final = ("tag", "until", "value", "quality", "source time", "outcome")
 _WIDTHS: Final = (32, 16, 24, 12, 30, 0)
 
@@ -59,6 +61,7 @@ async def wait(
     """
     shared = _shared(tags, condition, sources, source_format, quality)
     expectations = await asyncio.to_thread(read_expectations, tags, sources, source_format, shared)
+    _check_number(len({each.tag for each in expectations}))
     report = _One(call) if not sources and len(tags) == 1 else _Several(call)
     job = Waiting(call, expectations, wants_all=wants_all, client_name=client_name, on_held=report.held)
     try:
@@ -90,6 +93,16 @@ def _shared(
     return Shared(
         condition, None, "any" if quality is None else quality, "good" if quality is None else quality, allows_changes=True
     )  # fmt: skip
+
+
+def _check_number(count: int) -> None:
+    """Reject more tags than a session can be subscribed to while it reads their first values.
+
+    Raises:
+        click.UsageError: There are too many.
+    """
+    if count > _MOST_TAGS:
+        raise click.UsageError(f"wait takes up to {_MOST_TAGS} tags, not {count}; verify --timeout reads any number.")
 
 
 class _One:

@@ -41,15 +41,9 @@ _COMPARISON: Final = re.compile(r"\s*+(==|!=|>=|<=|>|<)(?![=<>])(.*)", re.DOTALL
 _BOUND: Final = r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)"
 _RANGE: Final = re.compile(rf"\s*({_BOUND})\s*\.\.\s*({_BOUND})\s*", re.ASCII)
 _WORDS: Final = ("changes", "good")
-
-
-def _equal(value: MxValueOutput, wanted: MxValueOutput) -> bool:
-    return value == wanted or mxgateway.values.same_value(value, wanted)  # a NaN is the same as another one
-
-
 _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "==": _equal,
-    "!=": lambda value, wanted: not _equal(value, wanted),
+    "==": operator.eq,
+    "!=": operator.ne,
     ">": operator.gt,
     ">=": operator.ge,
     "<": operator.lt,
