@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.in_process import mxgw, refused
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"tag": TAG, "expected": 17},
     {"tag": TAG, "expected": "10..20", "comment": 'the "set, point"'},
     {"tag": "TestChildObject.TestIntArray[]", "expected": [1, 2, 3, 4, 5]},
