@@ -18,7 +18,6 @@ from mxgateway_cli.input.tolerances import Tolerance
 from mxgateway_cli.terminal.failures import CommandFailure
 from mxgateway_cli.terminal.stdout import ClosedPipe, discard_stdout
 from mxgateway_cli.verifying.expectations import Expectation, Shared, read_expectations
-from mxgateway_cli.verifying.junit import check_path, write_junit
 from mxgateway_cli.verifying.options import ROWS
 from mxgateway_cli.verifying.report import write_rows
 from mxgateway_cli.verifying.verification import Verification
@@ -63,6 +62,8 @@ async def verify(
     """
     shared = _shared(tags, expect, sources, source_format, tolerance, quality)
     if junit is not None:
+        from mxgateway_cli.verifying.junit import check_path
+
         check_path(junit)
     expectations = await asyncio.to_thread(read_expectations, tags, sources, source_format, shared)
     job = Verification(call, expectations, timeout_ms)
@@ -148,6 +149,8 @@ def _write(call: Call, job: Verification, failure: Exception | None, *, only_fai
 
 
 def _write_junit(path: str, job: Verification, failure: Exception | None) -> None:
+    from mxgateway_cli.verifying.junit import write_junit
+
     write_junit(path, _rows(job, failure), job.elapsed_ms / 1000)
 
 
