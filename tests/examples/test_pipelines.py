@@ -46,7 +46,7 @@ async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
 def impatient(steps: list[Step]) -> list[Step]:
     """Return steps that wait for seconds where the pipeline waits for minutes."""
     return [
-        dataclasses.replace(step, script=step.script.replace("--timeout 60", "--timeout 2").replace("--timeout 120", "--timeout 20"))
+        dataclasses.replace(step, script=step.script.replace("--timeout 60", "--timeout 6").replace("--timeout 120", "--timeout 30"))
         for step in steps
     ]  # fmt: skip
 
