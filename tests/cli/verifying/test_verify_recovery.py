@@ -53,7 +53,7 @@ async def test_only_rows_that_do_not_hold_are_read_again_and_at_the_end_all_toge
 
 
 async def test_a_tag_that_becomes_bad_meanwhile_is_noticed(gateway: Gateway) -> None:
-    async with running(gateway, "verify", TAG, OTHER, "--expect", "< 17", "--timeout", "4", "--json") as command:
+    async with running(gateway, "verify", TAG, OTHER, "--expect", "< 17", "--timeout", "6", "--json") as command:
         await read(gateway, 2)
         gateway.simulated.set_tag(OTHER, None, quality=0)
         gateway.simulated.set_tag(TAG, 16)
@@ -61,7 +61,7 @@ async def test_a_tag_that_becomes_bad_meanwhile_is_noticed(gateway: Gateway) -> 
 
     assert outcome.code == 20
     assert [row["error"] for row in outcome.document["results"]] == ["", "its quality is bad, expected was good"]
-    words = f"1 of 2 rows do not hold within 4 s, the first: {OTHER}: its quality is bad, expected was good"
+    words = f"1 of 2 rows do not hold within 6 s, the first: {OTHER}: its quality is bad, expected was good"
     assert outcome.error["message"] == words
 
 
@@ -120,14 +120,14 @@ async def test_without_a_timeout_nothing_is_waited_for(gateway: Gateway) -> None
 
 async def test_a_timeout_in_an_outage_says_both(gateway: Gateway, tmp_path: Path) -> None:
     file = tmp_path / "junit.xml"
-    async with running(gateway, *ONCE, "--timeout", "3", "--junit", str(file)) as command:
+    async with running(gateway, *ONCE, "--timeout", "5", "--junit", str(file)) as command:
         await read(gateway, 1)
         await gateway.simulated.stop()
         outcome = await command.outcome()
 
     assert outcome.code == 20, outcome
     error = outcome.err.splitlines()[1]
-    assert error.startswith(f"error: 1 of 1 rows do not hold within 3 s, the first: {TAG}: its value is 17, expected")
+    assert error.startswith(f"error: 1 of 1 rows do not hold within 5 s, the first: {TAG}: its value is 17, expected")
     assert "; the connection was lost: " in error
     [case] = ElementTree.fromstring(file.read_bytes())[0]
     assert case[0].tag == "failure"

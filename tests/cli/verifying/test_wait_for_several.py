@@ -66,14 +66,14 @@ async def test_rows_have_their_own_conditions_and_good_quality(gateway: Gateway)
 async def test_time_that_runs_out_says_which_tags_did_not_hold(gateway: Gateway, tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text(f"tag,expected\n{TAG},17\n{DOUBLE},9\n{SILENT},good\nTestChildObject.UncertainInt,5\n")
-    table = await gateway.mxgw("wait", "--from", str(file), "--timeout", "1.5")
-    document = await gateway.mxgw("wait", "--from", str(file), "--timeout", "1.5", "--json")
+    table = await gateway.mxgw("wait", "--from", str(file), "--timeout", "3")
+    document = await gateway.mxgw("wait", "--from", str(file), "--timeout", "3", "--json")
     nothing = await gateway.mxgw("wait", TAG, SILENT, "--any", "--until", "== 5", "--timeout", "1", "-ovalue")
 
     assert (table.code, document.code, nothing.code) == (20, 20, 20)
     assert table.err.removeprefix("error: ").rstrip() == document.error["message"]
     assert document.error["message"] == (
-        "3 of 4 conditions did not come true within 1.5 s: "
+        "3 of 4 conditions did not come true within 3 s: "
         f"{DOUBLE} did not meet '9': its last value was 2.75 (good); {SILENT} did not meet 'good': no value arrived; "
         "TestChildObject.UncertainInt did not meet '5': its last value was 5 (uncertain)"
     )
