@@ -137,7 +137,9 @@ class Verification:
         self.rounds += 1
         return [row for row in rows if not self._verdicts[row].holds]
 
-    def _on_timeout(self) -> TimedOut:
+    def _on_timeout(self) -> TimedOut | None:
+        if not self._pending:  # the session was being closed
+            return None
         return self._outages.timed_out(self._summary(f" within {self._deadline.seconds:g} s"))
 
     def _summary(self, limit: str) -> str:

@@ -55,6 +55,19 @@ async def test_each_format_says_the_same(gateway: Gateway, tmp_path: Path, name:
     assert len(from_stdin.lines) == len(ROWS)
 
 
+async def test_bulk_commands_read_json_arrays_as_well(gateway: Gateway, tmp_path: Path) -> None:
+    file = tmp_path / "rows.json"
+    file.write_text(
+        json.dumps([{"tag": TAG, "type": "int32", "value": 5}, {"tag": TAG, "type": "int32", "value": "x"}])
+    )
+    read = await gateway.mxgw("read-bulk", "--from", str(file), "-ovalue")
+    write = await gateway.mxgw("write-bulk", "--from", str(file))
+
+    assert (read.code, read.out) == (0, "17\n17\n")
+    assert (write.code, write.out) == (2, "")
+    assert write.err.startswith(f"error: {file}: entry 2: ")
+
+
 def bad(text: str | bytes, *says: str, name: str = "bad.csv") -> object:
     data = text if isinstance(text, bytes) else text.encode()
     return pytest.param(name, data, says, id=says[0][:40])
