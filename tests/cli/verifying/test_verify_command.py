@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from grpclib.const import Status
 
+from mxgateway.simulator import Scope, SimulatedGateway, SimulatedKey
 from tests.cli.gateway import KEY, SECRET, TAG, Gateway
 from tests.cli.golden import golden
 from tests.cli.in_process import mxgw
@@ -195,6 +196,24 @@ async def test_a_call_that_fails_in_the_middle_leaves_the_rows_unread(
 
     assert (outcome.code, outcome.out) == (71, "")
     assert suite_of(file).attrib["errors"] == "3"
+
+
+async def test_a_key_without_rights_is_reported_for_the_call_or_for_its_tag() -> None:
+    command = ("verify", TAG, "Tank01.Level", "--expect", "> 0", "--plaintext", "-ojsonl")
+    outcomes = []
+    for key in (
+        SimulatedKey.parse(KEY, scopes=frozenset(Scope) - {Scope.INVOKE_READ}),
+        SimulatedKey(key_id="tests", secret=SECRET, read_globs=("TestChildObject.*",)),
+    ):
+        async with SimulatedGateway(api_keys=[key]) as simulated:
+            outcomes.append(await mxgw(*command, env=Gateway(simulated).env))
+            if len(outcomes) == 1:
+                at_once = await mxgw(*command, "--timeout", "300", env=Gateway(simulated).env)
+    without_scope, without_tag = outcomes
+    assert (without_scope.code, without_scope.out, at_once.code, at_once.out) == (71, "", 71, "")
+    assert "invoke:read" in without_scope.error["message"]
+    assert without_tag.code == 21
+    assert [(row["ok"], row["outcome"]) for row in without_tag.lines] == [(True, "holds"), (False, "unread")]
 
 
 async def test_a_file_that_cannot_be_written_is_a_failure_of_its_own(
