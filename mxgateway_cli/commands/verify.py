@@ -54,11 +54,12 @@ async def verify(
     junit: str | None,
     timeout_ms: int,
 ) -> None:
-    """Compare tags with what is expected of them, for example after a deployment.
+    """Compare tags with what is expected of them.
 
-    Exit code 0 if all rows hold, 21 if some do not. Without --timeout the tags are read once. With it the rows that do
-    not hold yet are read again until all hold in one read; exit code 20 if the timeout expired. The whole timeout is
-    used: a gateway that is not up yet is waited for, a lost connection and a restarted gateway are survived.
+    For example after a deployment: exit code 0 if all rows hold, 21 if some do not. Without --timeout the tags are read
+    once. With it the rows that do not hold yet are read again until all hold in one read; exit code 20 if the timeout
+    expired. The whole timeout is used: a gateway that is not up yet is waited for, a lost connection and a restarted
+    gateway are survived.
     """
     shared = _shared(tags, expect, sources, source_format, tolerance, quality)
     if junit is not None:
