@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 import click
 
 import mxgateway
+from mxgateway_cli.input.row_checks import InvalidRow, Rejections, row_tag, size_limit
 from mxgateway_cli.input.rows import (
     BadRows,
     Row,
     RowFormat,
-    has_surrogate,
     opened_rows,
     row_format,
     source_name,
@@ -34,9 +34,6 @@ Users = Literal["", "writer", "secured"]
 _T = TypeVar("_T")
 
 _HANDLE_MAX: Final = 2**31 - 1
-_SHOWN_ERRORS: Final = 10
-_FRAME_BYTES: Final = 2_048
-"""An upper limit for the rest of a request with one entry, besides its tag or value."""
 _RESULT_FIELDS: Final = frozenset(
     {"server_handle", "was_successful", "was_cached", "quality", "source_timestamp", "statuses", "error_message", "hresult"}
 )  # fmt: skip
@@ -171,10 +168,6 @@ def _listed(option: str, text: str) -> list[Any]:
 # From rows to entries
 
 
-class _InvalidEntry(Exception):
-    """An error in one row."""
-
-
 class _Checker:
     """Checks rows one by one; collects their entries, and up to ten errors.
 
@@ -188,27 +181,26 @@ class _Checker:
         self._wanted = wanted
         self._given = given
         self._name = name
+        self._form = row_format(given.source, given.source_format) if given.source is not None else None
         self._entries = Entries()
         self._seen: dict[str | int, int] = {}
-        self._rows = 0
-        self._bad = 0
-        self._errors: list[str] = []
+        self._rejections = Rejections(name, self._form)
         self._known = _known_fields(wanted)
-        self._limit = mxgateway.ClientOptions().max_send_bytes - _FRAME_BYTES
+        self._limit = size_limit()
         # A timestamp for all entries is parsed once.
         self._time = _time(given.timestamp) if wanted.times and given.timestamp is not None else None
 
     def take(self, row: Row) -> None:
         """Check the next row."""
-        self._rows += 1
+        self._rejections.count()
         try:
             if row.error:
-                raise _InvalidEntry(row.error)
+                raise InvalidRow(row.error)
             self._add(row)
-        except _InvalidEntry as error:
-            self._reject(row.number, str(error))
+        except InvalidRow as error:
+            self._rejections.reject(row.number, str(error))
         except mxgateway.MxGatewayInvalidRequestError as error:
-            self._reject(row.number, error.message)
+            self._rejections.reject(row.number, error.message)
 
     def entries(self) -> Entries:
         """Return the entries of all rows.
@@ -216,31 +208,20 @@ class _Checker:
         Raises:
             BadRows: A row was invalid, or there was none.
         """
-        if self._bad:
-            more = f"; and {self._bad - len(self._errors)} more" if self._bad > len(self._errors) else ""
-            count = f"{self._bad} of {self._rows} entries are invalid: " if self._bad > 1 else ""
-            raise BadRows(f"{count}{'; '.join(self._errors)}{more}")
-        if not self._rows:
-            raise BadRows(f"{self._name or 'the command line'} has no entries; give at least one")
+        self._rejections.check()
         return self._entries
-
-    def _reject(self, number: int, text: str) -> None:
-        self._bad += 1
-        if len(self._errors) < _SHOWN_ERRORS:
-            place = f"{self._name}:{number}" if self._name else f"entry {number}"
-            self._errors.append(f"{place}: {text}")
 
     def _add(self, row: Row) -> None:
         wanted, fields, entries = self._wanted, row.fields, self._entries
         if wanted.values:
             self._check_names(fields)
-        item = _handle(fields) if wanted.by_handle else self._tag(fields)
+        item = _handle(fields) if wanted.by_handle else row_tag(fields, self._limit)
         value = self._value(fields) if wanted.values else None
         moment = self._moment(fields) if wanted.times else None
         users = self._users(fields)
         if wanted.once and (first := self._seen.setdefault(item, row.number)) != row.number:
-            raise _InvalidEntry(
-                f"{item!r:.80} is already in {'line' if self._name else 'entry'} {first}; give each item once"
+            raise InvalidRow(
+                f"{item!r:.80} is already in {'line' if self._form in ('csv', 'jsonl') else 'entry'} {first}; give each item once"
             )
         cast("list[Any]", entries.handles if wanted.by_handle else entries.tags).append(item)
         if value is not None:
@@ -255,34 +236,21 @@ class _Checker:
         """Reject columns that a write would ignore: a misspelt one, or one of another command."""
         for name in fields:
             if name not in self._known and name not in _RESULT_FIELDS:
-                raise _InvalidEntry(
+                raise InvalidRow(
                     f"{name!r:.80} is not a column of this command; its columns are {', '.join(sorted(self._known))}"
                 )
-
-    def _tag(self, fields: dict[str, Any]) -> str:
-        tag = fields.get("tag")
-        if not isinstance(tag, str):
-            raise _InvalidEntry(f"tag is {tag!r:.80}, not a string" if "tag" in fields else "tag is missing")
-        tag = tag.strip()
-        if not tag:
-            raise _InvalidEntry("tag is empty")
-        if "\0" in tag or has_surrogate(tag):
-            raise _InvalidEntry(f"tag is {tag!r:.80}; NUL characters and lone surrogates cannot be sent")
-        if len(tag.encode()) > self._limit:
-            raise _InvalidEntry(f"tag has {len(tag.encode())} bytes, which exceeds the message limit")
-        return tag
 
     # -- values to write
 
     def _value(self, fields: dict[str, Any]) -> MxValue:
         if "value" not in fields:
-            raise _InvalidEntry("value is missing")
+            raise InvalidRow("value is missing")
         value = fields["value"]
         if isinstance(value, dict):
             return self._checked_size(_message(value), self._limit)
         type_name = fields.get("type") or self._given.value_type
         if not isinstance(type_name, str):
-            raise _InvalidEntry("type is missing; add a column, or --type for all")
+            raise InvalidRow("type is missing; add a column, or --type for all")
         type_name = type_name.strip()
         text = _value_text(type_name, value)
         return self._checked_size(mxgateway.parse_mx_value(type_name, text), len(text))
@@ -293,17 +261,17 @@ class _Checker:
         A value takes less than eight bytes per character of its text, so only a long one is encoded to count them.
         """
         if size * 8 > self._limit and (count := len(bytes(message))) > self._limit:
-            raise _InvalidEntry(f"value has {count} bytes, which exceeds the message limit")
+            raise InvalidRow(f"value has {count} bytes, which exceeds the message limit")
         return message
 
     def _moment(self, fields: dict[str, Any]) -> datetime:
         text = fields.get("timestamp")
         if text is None or text == "":
             if self._time is None:
-                raise _InvalidEntry("timestamp is missing; add a column, or --timestamp for all")
+                raise InvalidRow("timestamp is missing; add a column, or --timestamp for all")
             return self._time
         if not isinstance(text, str):
-            raise _InvalidEntry(f"timestamp is {text!r:.80}, not a string")
+            raise InvalidRow(f"timestamp is {text!r:.80}, not a string")
         return _time(text)
 
     def _users(self, fields: dict[str, Any]) -> tuple[int, ...]:
@@ -313,7 +281,7 @@ class _Checker:
         if self._wanted.users == "secured":
             current = _or(fields.get("current_user_id"), given.current_user_id)
             if current is None:
-                raise _InvalidEntry("current_user_id is missing; add a column, or --current-user-id for all")
+                raise InvalidRow("current_user_id is missing; add a column, or --current-user-id for all")
             verifier = _or(fields.get("verifier_user_id"), _or(given.verifier_user_id, current))
             return (_integer("current_user_id", current, 1), _integer("verifier_user_id", verifier, 1))
         return ()
@@ -334,7 +302,7 @@ def _or(field: _T | None, default: _T) -> _T:
 
 def _handle(fields: dict[str, Any]) -> int:
     if "item_handle" not in fields:
-        raise _InvalidEntry("item_handle is missing")
+        raise InvalidRow("item_handle is missing")
     return _integer("item_handle", fields["item_handle"], 1)
 
 
@@ -343,7 +311,7 @@ def _integer(name: str, value: object, least: int) -> int:
     if isinstance(value, str) and value.strip().removeprefix("-").isdecimal() and len(value) <= 40:
         number = int(value)
     if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= _HANDLE_MAX:
-        raise _InvalidEntry(f"{name} is {value!r:.80}; give a whole number from {least} to {_HANDLE_MAX}")
+        raise InvalidRow(f"{name} is {value!r:.80}; give a whole number from {least} to {_HANDLE_MAX}")
     return number
 
 
@@ -356,13 +324,13 @@ def _message(value: dict[str, Any]) -> MxValue:
     from mxgateway import proto
 
     if not value:
-        raise _InvalidEntry("value is an empty object")
+        raise InvalidRow("value is an empty object")
     if "\\u0000" in json.dumps(value):
-        raise _InvalidEntry("value contains a NUL character, which cannot be sent")
+        raise InvalidRow("value contains a NUL character, which cannot be sent")
     try:
         return mxgateway.from_json_dict(proto.MxValue, value)
     except ValueError as error:
-        raise _InvalidEntry(f"value is not an MxValue: {error}") from None
+        raise InvalidRow(f"value is not an MxValue: {error}") from None
 
 
 def _value_text(type_name: str, value: object) -> str:
@@ -377,5 +345,5 @@ def _value_text(type_name: str, value: object) -> str:
     else:
         hint = "give an array" if is_array else "put it in quotes" if type_name == "string" else ""
     if hint:
-        raise _InvalidEntry(f"value is {json.dumps(value):.80}, not of type {type_name:.20}; {hint}")
+        raise InvalidRow(f"value is {json.dumps(value):.80}, not of type {type_name:.20}; {hint}")
     return json.dumps(value)

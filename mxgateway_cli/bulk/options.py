@@ -16,7 +16,7 @@ from mxgateway_cli.input.tag_globs import MAX_TAGS, PATTERN_HINT
 
 _FILE: Final = (
     option("--from", "source", type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE",
-           help="Read the entries from this file, - is stdin: CSV whose first line names the columns, or JSON Lines."),
+           help="Read the entries from this file, - is stdin: CSV whose first line names the columns, JSON Lines, or a JSON array."),
     option("--format", "source_format", type=click.Choice(ROW_FORMATS),
            help="Format of --from.  [default: by its suffix]"),
 )  # fmt: skip

@@ -1,135 +1,199 @@
-"""The `wait` command: blocks until a tag meets a condition."""
+"""The `wait` command: blocks until tags meet their conditions."""
 
 from __future__ import annotations
 
-from contextlib import aclosing
+import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-import mxgateway
 from mxgateway_cli.connecting.shared_options import CLIENT_NAME, whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import option
-from mxgateway_cli.input.conditions import ALLOWED, QUALITIES, Condition, ConditionText, Quality, Watcher
-from mxgateway_cli.input.tag_globs import is_glob
-from mxgateway_cli.input.typed_text import event_type, message_value, unknown_tag
-from mxgateway_cli.output.tags import cut, event_error, event_time, json_data_type, json_time, json_value
-from mxgateway_cli.recovery.following import follow
-from mxgateway_cli.recovery.outages import Outages
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, TimedOut
-from mxgateway_cli.terminal.text import value_text
+from mxgateway_cli.input.conditions import ALLOWED, Condition, ConditionText, QualityText, WantedQuality
+from mxgateway_cli.output.tags import pad, value_cell
+from mxgateway_cli.terminal.failures import TimedOut
+from mxgateway_cli.terminal.text import clean, value_text
+from mxgateway_cli.verifying.expectations import Shared, read_expectations
+from mxgateway_cli.verifying.options import ROWS
+from mxgateway_cli.verifying.waiting import WaitedTag, Waiting
 
 if TYPE_CHECKING:
-    from mxgateway import Session
-    from mxgateway.proto import MxEvent
-    from mxgateway_cli.running.waiting import Deadline
+    from mxgateway_cli.input.rows import RowFormat
 
 _DEFAULT_SECONDS: Final = 30
-_WIDEST: Final = 80
+_MOST_TAGS: Final = 10_000
+"""Events that the gateway queues for a session: each tag has a first value, and all may be there before one is read."""
+_HEADINGS: Final = ("tag", "until", "value", "quality", "source time", "outcome")
+_WIDTHS: Final = (32, 16, 24, 12, 30, 0)
 
 
 @gateway_command(
     "wait",
-    argument("tag", "The tag, Object.Attribute.", metavar="TAG"),
-    option("--until", "condition", type=ConditionText(), required=True, metavar="EXPR", help=f"The condition: {ALLOWED}."),
-    option("--quality", type=click.Choice(QUALITIES), default="any", show_default=True,
-           help="Ignore values of lower quality."),
+    argument("tags", "The tags, Object.Attribute.", metavar="[TAG]...", nargs=-1),
+    option("--until", "condition", type=ConditionText(), metavar="EXPR",
+           help=f"The condition of each TAG, and of rows without one: {ALLOWED}."),
+    option("--all/--any", "wants_all", default=True, show_default=True,
+           help="Wait until each condition has come true, or until one has."),
+    *ROWS,
+    option("--quality", type=QualityText(), metavar="QUALITY",
+           help="Ignore values of lower quality: good, uncertain or any; or of another one than this OPC quality.  "
+                "[default: any; good for rows]"),
     CLIENT_NAME,
     timeout=whole_timeout(_DEFAULT_SECONDS),
 )  # fmt: skip
-async def wait(call: Call, tag: str, condition: Condition, quality: Quality, client_name: str) -> None:
-    """Wait until a tag meets a condition.
+async def wait(
+    call: Call,
+    tags: tuple[str, ...],
+    condition: Condition | None,
+    wants_all: bool,
+    sources: tuple[str, ...],
+    source_format: RowFormat | None,
+    quality: WantedQuality | None,
+    client_name: str,
+) -> None:
+    """Wait until tags meet their conditions.
 
     The operand is parsed as the tag's own type: number, string, true or false, RFC 3339 time. Shows the value that met
     the condition; exit code 20 if the timeout expired, 22 if there is no such tag. The whole timeout is used: a gateway
     that is not up yet is waited for, a lost connection and a restarted gateway are survived.
     """
-    from mxgateway_cli.running.waiting import Deadline
+    shared = _shared(tags, condition, sources, source_format, quality)
+    expectations = await asyncio.to_thread(read_expectations, tags, sources, source_format, shared)
+    _check_number(len({each.tag for each in expectations}))
+    report = _One(call) if not sources and len(tags) == 1 else _Several(call)
+    job = Waiting(call, expectations, wants_all=wants_all, client_name=client_name, on_held=report.held)
+    try:
+        await job.run()
+    except TimedOut:
+        report.missing(job)
+        raise
+    report.done(job)
 
-    if is_glob(tag):
-        raise click.UsageError(f"wait takes one tag, and {tag!r:.80} is a pattern.")
-    job = _Job(tag, condition, quality, Deadline(call.timeout), Outages(call.app))
-    call.wait_for_gateway()
-    async with call.client(), job.deadline.enforce(job.on_timeout):
-        with job.outages.reported():
-            event = await job.run(call, client_name)
-    call.output.document(job.report(event) | {"correlationId": call.correlation_id}, value="value")
+
+def _shared(
+    tags: tuple[str, ...],
+    condition: Condition | None,
+    sources: tuple[str, ...],
+    source_format: RowFormat | None,
+    quality: WantedQuality | None,
+) -> Shared:
+    """Return what the options say of all tags.
+
+    Raises:
+        click.UsageError: Something is missing.
+    """
+    if not tags and not sources:
+        raise click.UsageError("Name a TAG with --until, or a file of rows with --from FILE.")
+    if tags and condition is None:
+        raise click.UsageError("Missing option '--until': the condition of each TAG.")
+    if source_format is not None and not sources:
+        raise click.UsageError("--format requires --from.")
+    return Shared(
+        condition, None, "any" if quality is None else quality, "good" if quality is None else quality, allows_changes=True
+    )  # fmt: skip
 
 
-class _Job:
-    def __init__(self, tag: str, condition: Condition, quality: Quality, deadline: Deadline, outages: Outages) -> None:
-        self.deadline = deadline
-        self.outages = outages
-        self._session_id = ""
-        self._item = 0
-        self._tag = tag
-        self._condition = condition
-        self._watcher = Watcher(tag, condition, quality)
-        self._count = 0
-        self._last: MxEvent | None = None
+def _check_number(count: int) -> None:
+    """Reject more tags than a session can be subscribed to while it reads their first values.
 
-    async def run(self, call: Call, client_name: str) -> MxEvent:
-        """Return the event that meets the condition.
+    Raises:
+        click.UsageError: There are too many.
+    """
+    if count > _MOST_TAGS:
+        raise click.UsageError(f"wait takes up to {_MOST_TAGS} tags, not {count}; verify --timeout reads any number.")
 
-        Raises:
-            CommandFailure: There is no such tag, or the condition does not fit it.
-        """
 
-        async def begin(session: Session) -> None:
-            self._session_id = session.session_id
-            server = await session.register(client_name)
-            self._item = await session.add_item(server, self._tag)
-            await session.advise(server, self._item)
+class _One:
+    """Writes the result for one tag, as one document."""
 
-        async with aclosing(follow(call, self.outages, begin, name=client_name, from_the_start=True)) as events:
-            async for event in events:
-                if event.item_handle == self._item and self._meets_condition(event):
-                    return event
-        raise TimedOut(self._outcome("before the stream ended"))
+    def __init__(self, call: Call) -> None:
+        self._call = call
 
-    def _meets_condition(self, event: MxEvent) -> bool:
-        if event.family != mxgateway.proto.MxEventFamily.ON_DATA_CHANGE:
-            return False
-        if unknown_tag(event.statuses):
-            raise CommandFailure(
-                f"MXAccess does not know the tag {self._tag}: {event_error(event)}",
-                code=ExitCode.MXACCESS_REFUSED,
-                hint="check its name, and that the object is deployed",
-            )
-        self._count += 1
-        self._last = event
-        value = mxgateway.from_mx_value(event.value)
-        return self._watcher.holds(value, event.quality, event_type(event))
+    def held(self, tag: WaitedTag) -> None:
+        """Write nothing yet."""
 
-    def on_timeout(self) -> Exception:
-        """Return the failure of an expired timeout."""
-        return self.outages.timed_out(self._outcome(f"within {self.deadline.seconds:g} s"))
+    def missing(self, job: Waiting) -> None:
+        """Write nothing: the error says all."""
 
-    def _outcome(self, limit: str) -> str:
-        expected = f"{self._tag} did not meet {self._condition.text!r} {limit}"
-        if self._last is None:
-            return f"{expected}: no value arrived"
-        quality = mxgateway.status.explain_quality(self._last.quality)
-        value = message_value(self._last.value)
-        if value is None:
-            return f"{expected}: it had no value ({quality})"
-        return f"{expected}: its last value was {cut(value_text(value), _WIDEST)} ({quality})"
-
-    def report(self, event: MxEvent) -> dict[str, Any]:
-        """Return the result."""
-        value = message_value(event.value)
-        return {
+    def done(self, job: Waiting) -> None:
+        """Write the document."""
+        [tag] = job.tags
+        fields = {
             "operation": "wait",
-            "sessionId": self._session_id,
-            "tag": self._tag,
-            "until": self._condition.text,
-            "value": json_value(value),
-            "dataType": json_data_type(event_type(event).data_type),
-            "quality": event.quality,
-            "qualityText": mxgateway.status.explain_quality(event.quality),
-            "sourceTimestamp": json_time(event_time(event)),
-            "valueCount": self._count,
-            "durationMs": self.deadline.elapsed_ms,
+            "sessionId": job.session_id,
+            "tag": tag.tag,
+            "until": tag.expectation.condition.text,
+            **tag.fields(),
+            "durationMs": job.elapsed_ms,
+            "correlationId": self._call.correlation_id,
         }
+        self._call.output.document(fields, value="value")
+
+
+class _Several:
+    """Writes a record for each tag when its condition comes true; in the format ``json`` one document at the end."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._begun = False
+
+    def held(self, tag: WaitedTag) -> None:
+        """Write the record of a tag whose condition has come true."""
+        if self._call.output.form != "json":
+            self._write(tag)
+
+    def missing(self, job: Waiting) -> None:
+        """Write the records of the tags whose condition has not come true."""
+        if self._call.output.form == "json":
+            self._document(job, job.tags)
+            return
+        for tag in job.missing:
+            self._write(tag)
+
+    def done(self, job: Waiting) -> None:
+        """Write the document of the tags whose condition has come true."""
+        if self._call.output.form == "json":
+            self._document(job, job.held)
+
+    def _document(self, job: Waiting, tags: list[WaitedTag]) -> None:
+        fields = {
+            "operation": "wait",
+            "sessionId": job.session_id,
+            "tagCount": len(job.tags),
+            "heldCount": len(job.held),
+            "durationMs": job.elapsed_ms,
+            "results": [_record(tag) for tag in tags],
+            "correlationId": self._call.correlation_id,
+        }
+        self._call.output.document(fields, value="heldCount")
+
+    def _write(self, tag: WaitedTag) -> None:
+        output = self._call.output
+        if output.form == "table" and not self._begun:
+            output.row(_padded(_HEADINGS))
+        self._begun = True
+        fields = tag.fields()
+        value = tag.value
+        outcome = "holds" if tag.held_after_ms is not None else "does not hold"
+        cells = (tag.tag, tag.expectation.condition.described, value_cell(value), fields["qualityText"])
+        moment = fields["sourceTimestamp"] or ""
+        output.record(_record(tag), _padded((*cells, moment, outcome)), value=value_text(value))
+
+
+def _record(tag: WaitedTag) -> dict[str, Any]:
+    held = tag.held_after_ms is not None
+    return {
+        "tag": tag.tag,
+        "ok": held,
+        "until": tag.expectation.condition.text,
+        **tag.fields(),
+        "durationMs": tag.held_after_ms,
+        "error": "" if held else tag.outcome(),
+        "place": tag.expectation.place,
+    }
+
+
+def _padded(cells: tuple[str, ...]) -> list[str]:
+    return [pad(clean(cell), width) for cell, width in zip(cells, _WIDTHS, strict=True)]

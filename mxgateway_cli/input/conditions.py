@@ -1,4 +1,4 @@
-"""The conditions of `wait`: their grammar, and how a tag's values are compared.
+"""The conditions of `wait` and `verify`: their grammar, and how a tag's values are compared.
 
 A condition is parsed in two steps. Its syntax is checked at once: an invalid one is rejected before anything is sent.
 Its operand is parsed when the tag's first value shows the type.
@@ -9,13 +9,15 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 import mxgateway
+from mxgateway_cli.input.tolerances import Tolerance
 from mxgateway_cli.input.typed_text import shown_value
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
@@ -24,14 +26,20 @@ if TYPE_CHECKING:
     from mxgateway_cli.input.typed_text import TagType
 
     _ConditionBase = click.ParamType["Condition"]
+    _QualityBase = click.ParamType["WantedQuality"]
 else:  # generic only since click 8.4
-    _ConditionBase = click.ParamType
+    _ConditionBase = _QualityBase = click.ParamType
 
 Quality = Literal["good", "uncertain", "any"]
 QUALITIES: Final[tuple[Quality, ...]] = ("good", "uncertain", "any")
+WantedQuality = Quality | int
+"""The lowest quality, or exactly this OPC quality."""
+_QUALITY_MAX: Final = 0xFFFF
 
-ALLOWED: Final = "'== 5', '!= 5', '> 3.2', '>= 3.2', '< 3.2', '<= 3.2', changes or good"
+ALLOWED: Final = "'== 5', '!= 5', '> 3.2', '>= 3.2', '< 3.2', '<= 3.2', '10..20', changes or good"
 _COMPARISON: Final = re.compile(r"\s*+(==|!=|>=|<=|>|<)(?![=<>])(.*)", re.DOTALL)
+_BOUND: Final = r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)"
+_RANGE: Final = re.compile(rf"\s*({_BOUND})\s*\.\.\s*({_BOUND})\s*", re.ASCII)
 _WORDS: Final = ("changes", "good")
 _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "==": operator.eq,
@@ -46,16 +54,20 @@ _EQUALITY: Final = ("==", "!=")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The condition that `wait` waits for."""
+    """The condition that a tag's value is to meet."""
 
     text: str
     """The condition as given."""
     word: str
     """``changes`` or ``good``; empty for a comparison."""
     sign: str = ""
-    """The operator of a comparison."""
+    """The operator of a comparison; ``..`` for a range."""
     operand: str = ""
-    """The text that the value is compared with."""
+    """The text that the value is compared with; the start of a range."""
+    end: str = ""
+    """The end of a range."""
+    tolerance: Tolerance | None = None
+    """How far a value that is to be equal may be off."""
 
     @classmethod
     def parse(cls, text: str) -> Condition:
@@ -64,9 +76,9 @@ class Condition:
         Raises:
             ValueError: It is not a condition; the message lists the allowed forms.
         """
-        word = text.strip().casefold()
-        if word in _WORDS:
-            return cls(text.strip(), word)
+        found = cls._word_or_range(text)
+        if found is not None:
+            return found
         match = _COMPARISON.fullmatch(text)
         if match is None:
             raise ValueError(f"{text!r} is not a condition: use {ALLOWED}")
@@ -74,6 +86,47 @@ class Condition:
         if not operand:
             raise ValueError(f"{text!r} has no operand: use {ALLOWED}; an empty string is '== \"\"'")
         return cls(text.strip(), "", match[1], operand)
+
+    @classmethod
+    def expected(cls, text: str) -> Condition:
+        """Parse an expected value: a condition, or a plain value that the tag's value must equal.
+
+        Raises:
+            ValueError: It is neither; the message lists the allowed forms.
+        """
+        plain = text.strip()
+        if not plain:
+            raise ValueError("is empty; an empty text is '\"\"'")
+        if plain[0] in "=<>!":
+            return cls.parse(text)
+        return cls._word_or_range(text) or cls(plain, "", "==", plain)
+
+    @classmethod
+    def _word_or_range(cls, text: str) -> Condition | None:
+        word = text.strip().casefold()
+        if word in _WORDS:
+            return cls(text.strip(), word)
+        match = _RANGE.fullmatch(text)
+        if match is None:
+            return None
+        if _is_reversed(match[1], match[2]):
+            raise ValueError(f"{text!r} starts above its end: write the lower limit first")
+        return cls(text.strip(), "", "..", match[1], match[2])
+
+    def within(self, tolerance: Tolerance) -> Condition:
+        """Return the condition with a tolerance.
+
+        Raises:
+            ValueError: Only an equal value has a tolerance.
+        """
+        if self.sign != "==":
+            raise ValueError(f"tolerance is {tolerance.text!r}, but only an equal value has one, not {self.text!r:.80}")
+        return replace(self, tolerance=tolerance)
+
+    @property
+    def described(self) -> str:
+        """The condition for people, with its tolerance."""
+        return self.text if self.tolerance is None else f"{self.text} ± {self.tolerance.text}"
 
     def typed(self, tag: str, found: TagType) -> Callable[[MxValueOutput], bool]:
         """Return a function that compares values of a type with the operand.
@@ -90,12 +143,25 @@ class Condition:
             raise self._mismatch(tag, f"values of type {type_name} cannot be compared", "use 'changes' or 'good'")
         if self.sign not in _EQUALITY and not _has_order(found.name):
             raise self._mismatch(tag, f"values of type {type_name} have no order", "use == or !=")
+        if self.tolerance is not None and not self.tolerance.applies_to(found.name):
+            why = f"values of type {type_name} have no tolerance of {self.tolerance.text!r}"
+            raise self._mismatch(tag, why, "use a tolerance for numbers, and seconds for times")
         try:
-            wanted = found.parse_comparable(_unquoted(self.operand), name="the operand")
+            wanted, end = (
+                found.parse_comparable(_unquoted(text), name="the operand") if text else None
+                for text in (self.operand, self.end)
+            )
         except mxgateway.MxGatewayInvalidRequestError as error:
             raise self._mismatch(tag, f"its type is {type_name}, and {error.message}", error.hint) from None
-        compare = _OPERATORS[self.sign]
-        return lambda value: _comparable(value, wanted) and compare(cast("Any", value), wanted)
+        return self._comparison(tag, wanted, end)
+
+    def _comparison(self, tag: str, wanted: Any, end: Any) -> Callable[[MxValueOutput], bool]:
+        if self.sign == "..":
+            if wanted > end:
+                raise self._mismatch(tag, "the range starts above its end", "write the lower limit first")
+            return lambda value: _comparable(value, wanted) and wanted <= cast("Any", value) <= end
+        compare = _OPERATORS[self.sign] if self.tolerance is None else self.tolerance.allows
+        return lambda value: _comparable(value, wanted) and compare(value, wanted)
 
     def _mismatch(self, tag: str, why: str, hint: str) -> CommandFailure:
         return CommandFailure(f"{self.text!r} does not fit {tag}: {why}", code=ExitCode.USAGE, hint=hint)
@@ -120,8 +186,46 @@ class ConditionText(_ConditionBase):
             self.fail(f"{error}.", param, ctx)
 
 
-def quality_suffices(quality: int, wanted: Quality) -> bool:
-    """Return whether a value's quality is at least `wanted`."""
+class QualityText(_QualityBase):
+    """A quality on the command line."""
+
+    name = "quality"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> WantedQuality:
+        """Return the quality.
+
+        Raises:
+            click.BadParameter: The text is not a quality.
+        """
+        try:
+            return parse_quality(str(value))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Complete the words."""
+        return [CompletionItem(word) for word in QUALITIES if word.startswith(incomplete)]
+
+
+def parse_quality(text: str) -> WantedQuality:
+    """Parse the lowest quality, or the number of an OPC quality.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    word = text.strip().casefold()
+    for each in QUALITIES:
+        if word == each:
+            return each
+    if word.isascii() and word.isdecimal() and len(word) < 10 and int(word) <= _QUALITY_MAX:
+        return int(word)
+    raise ValueError(f"{text!r:.80} is not a quality: use good, uncertain, any, or an OPC quality such as 192")
+
+
+def quality_suffices(quality: int, wanted: WantedQuality) -> bool:
+    """Return whether a value's quality is at least `wanted`, or exactly that number."""
+    if isinstance(wanted, int):
+        return quality == wanted
     kind = mxgateway.status.quality_kind(quality)
     return wanted == "any" or kind == "good" or kind == wanted
 
@@ -132,10 +236,10 @@ class Watcher:
     Args:
         tag: The tag, for messages.
         condition: The condition.
-        quality: Values of lower quality are ignored.
+        quality: Values of another quality are ignored.
     """
 
-    def __init__(self, tag: str, condition: Condition, quality: Quality) -> None:
+    def __init__(self, tag: str, condition: Condition, quality: WantedQuality) -> None:
         self._tag = tag
         self._condition = condition
         self._quality = quality
@@ -165,6 +269,14 @@ class Watcher:
         if not self._first:
             self._first.append(value)
         return not mxgateway.values.same_value(value, self._first[0])
+
+
+def _is_reversed(start: str, end: str) -> bool:
+    """Return whether a range of numbers is the wrong way round; that of times is known when they are parsed."""
+    try:
+        return float(start) > float(end)
+    except ValueError:
+        return False
 
 
 def _has_order(type_name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Reads rows from a file or stdin: CSV with a header, or JSON Lines.
+"""Reads rows from a file or stdin: CSV with a header, JSON Lines, or a JSON array of objects.
 
 This module does not interpret rows. Each is yielded with its line number, an unreadable one with its error, so that all
 errors of a file can be reported at once.
@@ -20,11 +20,11 @@ import click
 from mxgateway.system.files import opened_input, refusal_text
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
-RowFormat = Literal["csv", "jsonl"]
-ROW_FORMATS: Final[tuple[RowFormat, ...]] = ("csv", "jsonl")
+RowFormat = Literal["csv", "jsonl", "json"]
+ROW_FORMATS: Final[tuple[RowFormat, ...]] = ("csv", "jsonl", "json")
 STDIN: Final = "-"
 
-_SUFFIXES: Final[dict[str, RowFormat]] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_SUFFIXES: Final[dict[str, RowFormat]] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
 _MAX_LINE_BYTES: Final = 32 * 1024 * 1024
 """A longer line would not fit into a message to the gateway."""
 _MAX_BYTES: Final = 256 * 1024 * 1024
@@ -40,9 +40,9 @@ class Row(NamedTuple):
     """One row."""
 
     number: int
-    """The number of its first line, or of the entry, counted from 1."""
+    """The number of its first line, or of the entry of an array or a command line, counted from 1."""
     fields: dict[str, Any]
-    """Fields by name in snake case: strings from CSV, JSON values from JSON Lines."""
+    """Fields by name in snake case: strings from CSV, JSON values from JSON."""
     error: str = ""
     """Why the row cannot be read; it then has no fields."""
 
@@ -63,13 +63,26 @@ def row_format(source: str, named: RowFormat | None) -> RowFormat:
     found = named or _SUFFIXES.get(os.path.splitext(source)[1].lower())
     if found is None:
         why = "stdin has no suffix" if source == STDIN else f"the suffix of {source!r} is unknown"
-        raise click.UsageError(f"Give --format csv or --format jsonl for --from: {why}.")
+        raise click.UsageError(f"Give --format csv, jsonl or json for --from: {why}.")
     return found
 
 
 def source_name(source: str) -> str:
     """Return a file's name for messages."""
     return "stdin" if source == STDIN else source
+
+
+def row_place(name: str, form: RowFormat | None, number: int) -> str:
+    """Return where a row is, for messages.
+
+    Args:
+        name: The file's name; empty for a command line.
+        form: Its format.
+        number: The number of the row.
+    """
+    if not name:
+        return f"entry {number}"
+    return f"{name}: entry {number}" if form == "json" else f"{name}:{number}"
 
 
 @contextmanager
@@ -80,7 +93,7 @@ def opened_rows(source: str, form: RowFormat) -> Iterator[Iterator[Row]]:
         BadRows: It cannot be read, exceeds a limit, or has no valid header.
     """
     name = source_name(source)
-    read: Callable[[Iterator[str], str], Iterator[Row]] = _csv_rows if form == "csv" else _json_rows
+    read: Callable[[Iterator[str], str], Iterator[Row]] = _READERS[form]
     try:
         if source == STDIN:
             yield _limited(read(_lines(_stdin(), name), name), name)
@@ -165,6 +178,8 @@ def _csv_row(number: int, names: list[str], cells: list[str]) -> Row:
 
 
 def _header(cells: list[str], place: str) -> list[str]:
+    if any(map(has_surrogate, cells)):
+        raise BadRows(f"{place}: not valid UTF-8")
     names = [field_name(cell) for cell in cells]
     for index, name in enumerate(names):
         if not name:
@@ -175,7 +190,7 @@ def _header(cells: list[str], place: str) -> list[str]:
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# JSON Lines
+# JSON
 
 
 def _json_rows(lines: Iterator[str], _name: str) -> Iterator[Row]:
@@ -188,15 +203,35 @@ def _json_row(number: int, line: str) -> Row:
     if has_surrogate(line):
         return Row(number, {}, "not valid UTF-8")
     try:
-        found = strict_json(line)
+        return _object_row(number, strict_json(line))
     except ValueError as error:
         return Row(number, {}, f"not valid JSON: {error}")
+
+
+def _object_row(number: int, found: Any) -> Row:
     if not isinstance(found, dict):
         return Row(number, {}, "not a JSON object")
     try:
         return Row(number, _unique((field_name(key), value) for key, value in found.items()))
     except ValueError as error:
         return Row(number, {}, str(error))
+
+
+def _array_rows(lines: Iterator[str], name: str) -> Iterator[Row]:
+    text = "".join(lines)
+    if has_surrogate(text):
+        raise BadRows(f"{name} is not valid UTF-8")
+    try:
+        found = strict_json(text)
+    except ValueError as error:
+        raise BadRows(f"{name} is not valid JSON: {error}") from None
+    if not isinstance(found, list):
+        raise BadRows(f"{name} is not a JSON array of objects; use --format jsonl for one object per line")
+    for number, entry in enumerate(found, 1):
+        yield _object_row(number, entry)
+
+
+_READERS: Final = {"csv": _csv_rows, "jsonl": _json_rows, "json": _array_rows}
 
 
 def strict_json(text: str) -> Any:
@@ -208,7 +243,8 @@ def strict_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{error.msg} at column {error.colno}") from None
+        line = f"line {error.lineno}, " if "\n" in text.rstrip("\n") else ""
+        raise ValueError(f"{error.msg} at {line}column {error.colno}") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -66,7 +66,7 @@ async def test_it_waits_for_the_value_that_fulfils_the_condition(
     assert (document["value"], document["quality"]) == values[-1]
     assert not gateway.simulated.sessions
     names = [name_of(call) for call in gateway.simulated.received]
-    assert names.index("StreamEvents") < names.index("advise"), "no value may come before somebody reads"
+    assert names.index("StreamEvents") < names.index("subscribe_bulk"), "no value may come before somebody reads"
 
 
 async def test_time_that_runs_out_is_exit_code_20_with_the_last_value(gateway: Gateway) -> None:
@@ -106,7 +106,7 @@ async def test_an_operand_that_does_not_fit_the_tag_is_told_at_the_first_value(g
         (("wait", TAG, "--until", "about 5"), "'about 5' is not a condition: use '== 5'"),
         (("wait", TAG, "--until", "> "), "has no operand"),
         (("wait", TAG), "Missing option '--until'"),
-        (("wait", "--until", "good"), "Missing argument 'TAG'"),
+        (("wait", "--until", "good"), "Name a TAG with --until, or a file of rows with --from FILE"),
         (("wait", TAG, "--until", "good", "--quality", "fine"), "--quality"),
     ],
 )

@@ -173,7 +173,7 @@ async def test_a_key_that_may_not_look_into_the_galaxy_is_told_so() -> None:
         (("watch", "*"), "has no attribute"),
         (("read", "Tank*.\x07"), "contains a character that no name in a galaxy has"),
         (("read", "Tank*.Level", "--max-tags", "0"), "--max-tags"),
-        (("wait", "Tank*.Level", "--until", "good"), "wait takes one tag, and 'Tank*.Level' is a pattern"),
+        (("wait", "Tank*.Level", "--until", "good"), "tag is 'Tank*.Level', a pattern; list the tags"),
         (("write2", "T*.A", "--value", "1", "--timestamp", "2026-03-01T08:30:00Z"), "'T*.A' is a pattern"),
         (("write-secured", "T*.A", "--value", "1", "--user", "me", "--password-env", "PATH"), "'T*.A' is a pattern"),
         (("write-array-elements", "T*.A", "--element", "0=5"), "'T*.A' is a pattern"),
