@@ -71,6 +71,11 @@ def _report_usage_as_unknown(callback: Callable[..., Any]) -> Callable[..., Any]
            help="The lowest quality that is OK; below it, uncertain is a warning and bad is critical."),
     READ_TIMEOUT,
     _report_usage_as_unknown,
+    examples=(
+        "mxgw-py check TestChildObject.TestInt --warning 0:50 --critical 0:100",
+        "mxgw-py check 'TestMachine_*.Speed' --critical 0:5000 --timeout 10",
+        "mxgw-py check Tank01.Level --format prometheus",
+    ),
     timeout=whole_timeout(),
 )  # fmt: skip
 async def check(

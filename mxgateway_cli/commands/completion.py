@@ -8,6 +8,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from mxgateway_cli.declaring.local_command import local_command
+from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.registry import COMPLETION_VARIABLE, PROGRAM
 from mxgateway_cli.running.app import App
 
@@ -38,7 +39,16 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 """Quotes the completions; with click's own script the shell would expand them and run a ``$(command)``."""
 
 
-@local_command("completion", click.argument("shell", type=click.Choice(("bash", "zsh", "fish"))), logs=False)
+@local_command(
+    "completion",
+    argument("shell", "The shell.", metavar="bash|zsh|fish", type=click.Choice(("bash", "zsh", "fish"))),
+    examples=(
+        'eval "$(mxgw-py completion bash)"',
+        "mxgw-py completion zsh > ~/.zfunc/_mxgw-py",
+        "mxgw-py completion fish > ~/.config/fish/completions/mxgw-py.fish",
+    ),
+    logs=False,
+)
 def completion(app: App, shell: str) -> None:
     """Print the completion script for a shell.
 

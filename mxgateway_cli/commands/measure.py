@@ -41,6 +41,10 @@ def _bulk_size(what: str) -> Any:
            help="How long to read before measuring."),
     READ_TIMEOUT,
     CLIENT_NAME,
+    examples=(
+        "mxgw-py bench-read-bulk --duration-seconds 0.2 --warmup-seconds 0",
+        "mxgw-py bench-read-bulk --duration-seconds 0.2 --warmup-seconds 0 \\\n  --items Tank01.Level,Tank02.Level --json",
+    ),
 )  # fmt: skip
 async def bench_read_bulk(
     call: Call,
@@ -81,6 +85,10 @@ async def bench_read_bulk(
     option("--session-start-stagger-ms", type=click.IntRange(0, 60_000), metavar="MS", default=750, show_default=True,
            help="Delay between opening two sessions: a gateway starts one worker at a time."),
     CLIENT_NAME,
+    examples=(
+        "mxgw-py bench-stream-events --duration-seconds 0.2",
+        "mxgw-py bench-stream-events --duration-seconds 0.2 --session-count 2 \\\n  --session-start-stagger-ms 10 --json",
+    ),
 )  # fmt: skip
 async def bench_stream_events(
     call: Call,

@@ -31,6 +31,11 @@ _DEFAULT_SECONDS: Final = 30
            help="Type of --value, such as int32."),
     option("--value", metavar="TEXT", help="Also write this value, and wait for its OnWriteComplete."),
     CLIENT_NAME,
+    examples=(
+        "mxgw-py smoke --simulator",
+        "mxgw-py smoke --item TestMachine_001.TestChangingInt --max-events 2",
+        "mxgw-py smoke --item TestChildObject.TestInt --type int32 --value 5 --json",
+    ),
     timeout=whole_timeout(_DEFAULT_SECONDS),
 )  # fmt: skip
 async def smoke(

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     option("--resume/--no-resume", default=None,
            help="Continue after a lost connection.  [default: on a terminal]"),
     CLIENT_NAME,
+    examples=(
+        "mxgw-py stream-events --item Tank01.Level --max-events 1",
+        'mxgw-py stream-events --session-id "$SESSION" --max-events 1 --timeout 10 --json',
+        "mxgw-py stream-events --item Tank01.Level --resume --max-events 1 -o jsonl",
+    ),
     timeout=whole_timeout(),
 )  # fmt: skip
 async def stream_events(

@@ -41,6 +41,11 @@ _WIDTHS: Final = (32, 16, 24, 12, 30, 0)
            help="Ignore values of lower quality: good, uncertain or any; or of another one than this OPC quality.  "
                 "[default: any; good for rows]"),
     CLIENT_NAME,
+    examples=(
+        "mxgw-py wait TestChildObject.TestInt --until '>= 0'",
+        "mxgw-py wait Tank01.Level --until good --timeout 60",
+        "mxgw-py wait TestMachine_001.TestChangingInt --until changes -o value",
+    ),
     timeout=whole_timeout(_DEFAULT_SECONDS),
 )  # fmt: skip
 async def wait(

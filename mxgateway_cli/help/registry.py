@@ -100,6 +100,7 @@ COMMANDS: Final = (
     Entry("streams", "stream-alarms", "Show the active alarms, then each transition as it arrives.", "alarms:stream_alarms"),
     Entry("streams", "query-active-alarms", "Show the alarms that are active now.", "alarms:query_active_alarms"),
     Entry("streams", "acknowledge-alarm", "Acknowledge an alarm.", "alarms:acknowledge_alarm"),
+    Entry("galaxy", "tags", "Find the tags of the galaxy that match a pattern.", "tags:tags"),
     Entry("galaxy", "galaxy-test-connection", "Check that the gateway reaches the galaxy's database.", "galaxy:test_connection"),
     Entry("galaxy", "galaxy-last-deploy", "Show when the galaxy was last deployed.", "galaxy:last_deploy"),
     Entry("galaxy", "galaxy-discover", "Show the objects of the galaxy.", "galaxy_objects:discover"),
