@@ -54,7 +54,7 @@ _FILTER_PREFIX: Final = option(
     ),
     examples=(
         "mxgw-py stream-alarms --max-messages 3 --timeout 10",
-        "mxgw-py stream-alarms --filter-prefix 'Galaxy!TankYard' --max-messages 2 --json",
+        "mxgw-py stream-alarms --filter-prefix 'Galaxy!Area1' --max-messages 2 --json",
     ),
     timeout=whole_timeout(),
 )

@@ -50,7 +50,7 @@ async def subscribe_bulk(call: Call, **params: Any) -> None:
     "advise-item-bulk",
     *HANDLE_OPTIONS,
     examples=(
-        'mxgw-py advise-item-bulk --session-id "$SESSION" --server-handle 1 --item-handles 2',
+        'mxgw-py advise-item-bulk --session-id "$SESSION" \\\n  --server-handle 1 --item-handles 2',
         "mxgw-py advise-item-bulk --items Tank01.Level,Tank02.Level --json",
     ),
 )
@@ -66,7 +66,7 @@ async def advise_item_bulk(call: Call, **params: Any) -> None:
     "unadvise-item-bulk",
     *HANDLE_OPTIONS,
     examples=(
-        'mxgw-py unadvise-item-bulk --session-id "$SESSION" --server-handle 1 --item-handles 2',
+        'mxgw-py unadvise-item-bulk --session-id "$SESSION" \\\n  --server-handle 1 --item-handles 2',
         "mxgw-py unadvise-item-bulk --items Tank01.Level,Tank02.Level --json",
     ),
 )
@@ -79,7 +79,7 @@ async def unadvise_item_bulk(call: Call, **params: Any) -> None:
     "remove-item-bulk",
     *HANDLE_OPTIONS,
     examples=(
-        'mxgw-py remove-item-bulk --session-id "$SESSION" --server-handle 1 --item-handles 2',
+        'mxgw-py remove-item-bulk --session-id "$SESSION" \\\n  --server-handle 1 --item-handles 2',
         "mxgw-py remove-item-bulk --items Tank01.Level,Tank02.Level --json",
     ),
 )
@@ -92,7 +92,7 @@ async def remove_item_bulk(call: Call, **params: Any) -> None:
     "unsubscribe-bulk",
     *HANDLE_OPTIONS,
     examples=(
-        'mxgw-py unsubscribe-bulk --session-id "$SESSION" --server-handle 1 --item-handles 2',
+        'mxgw-py unsubscribe-bulk --session-id "$SESSION" \\\n  --server-handle 1 --item-handles 2',
         "mxgw-py unsubscribe-bulk --items Tank01.Level,Tank02.Level --json",
     ),
 )

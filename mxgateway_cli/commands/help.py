@@ -40,7 +40,7 @@ def _names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
     examples=(
         "mxgw-py help connection",
         "mxgw-py help profile set",
-        "mkdir -p man1 && mxgw-py help --man man1 && man -l man1/mxgw-py-read.1",
+        "mkdir -p man1 && mxgw-py help --man man1",
     ),
     logs=False,
 )  # fmt: skip

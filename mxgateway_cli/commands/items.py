@@ -57,7 +57,7 @@ async def unregister(call: Call, session_id: str | None, server_handle: int | No
     _ITEM,
     examples=(
         'mxgw-py add-item --session-id "$SESSION" --server-handle 1 --item Tank01.Level',
-        'mxgw-py add-item --session-id "$SESSION" --server-handle 1 --item Tank01.Level -o value',
+        'mxgw-py add-item --session-id "$SESSION" --server-handle 1 \\\n  --item Tank01.Level -o value',
     ),
 )
 async def add_item(call: Call, session_id: str | None, server_handle: int | None, client_name: str, item: str) -> None:
@@ -144,7 +144,7 @@ async def unadvise(call: Call, **target: Any) -> None:
     "advise-supervisory",
     *ITEM_OPTIONS,
     examples=(
-        'mxgw-py advise-supervisory --session-id "$SESSION" --server-handle 1 --item-handle 2',
+        'mxgw-py advise-supervisory --session-id "$SESSION" \\\n  --server-handle 1 --item-handle 2',
         "mxgw-py advise-supervisory --item Tank01.Level --json",
     ),
 )
@@ -166,7 +166,7 @@ async def advise_supervisory(call: Call, **target: Any) -> None:
     _ITEM,
     option("--context", metavar="TEXT", default="", help="The object that a relative tag refers to.  [default: none]"),
     examples=(
-        'mxgw-py add-buffered-item --session-id "$SESSION" --server-handle 1 --item Tank01.Level',
+        'mxgw-py add-buffered-item --session-id "$SESSION" \\\n  --server-handle 1 --item Tank01.Level',
         'mxgw-py add-buffered-item --session-id "$SESSION" --server-handle 1 \\\n  --item Level --context Tank01 --json',
     ),
 )
@@ -191,7 +191,7 @@ async def add_buffered_item(
     option("--milliseconds", type=click.IntRange(0, 2**31 - 1), metavar="MS", required=True,
            help="The interval; MXAccess rounds up to 100 ms."),
     examples=(
-        'mxgw-py set-buffered-update-interval --session-id "$SESSION" --server-handle 1 \\\n  --milliseconds 500',
+        'mxgw-py set-buffered-update-interval --session-id "$SESSION" \\\n  --server-handle 1 --milliseconds 500',
         "mxgw-py set-buffered-update-interval --milliseconds 1000 --json",
     ),
 )  # fmt: skip

@@ -58,8 +58,8 @@ async def write_secured(call: Call, value_type: str | None, value: str, confirm:
     *SECURED_OPTIONS,
     CONFIRM,
     examples=(
-        "mxgw-py write-secured2 TestSecurity.SecuredWriteInt --value 5 \\\n  --timestamp 2026-03-01T08:30:00Z --user operator --password-file operator.txt",
-        "mxgw-py write-secured2 TestSecurity.SecuredWriteInt --value 6 --confirm \\\n  --timestamp 2026-03-01T08:30:00Z --user operator --password-file operator.txt",
+        "mxgw-py write-secured2 TestSecurity.SecuredWriteInt --value 5 \\\n  --timestamp 2026-03-01T08:30:00Z --user operator \\\n  --password-file operator.txt",
+        "mxgw-py write-secured2 TestSecurity.SecuredWriteInt --value 6 --confirm \\\n  --timestamp 2026-03-01T08:30:00Z --user operator \\\n  --password-file operator.txt",
     ),
 )
 async def write_secured2(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     CLIENT_NAME,
     examples=(
         "mxgw-py stream-events --item Tank01.Level --max-events 1",
-        'mxgw-py stream-events --session-id "$SESSION" --max-events 1 --timeout 10 --json',
+        'mxgw-py stream-events --session-id "$SESSION" --max-events 1 --json',
         "mxgw-py stream-events --item Tank01.Level --resume --max-events 1 -o jsonl",
     ),
     timeout=whole_timeout(),

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
 from mxgateway_cli.help.sections import LEADING, OUTPUT_OPTIONS, WORDS, apply_options
 from mxgateway_cli.help.suggestions import unknown_option
-
-_ROOT_OPTIONS: Final = {"help": "--help", "version": "--version"}
 
 
 @functools.cache
@@ -45,9 +43,9 @@ def take_leading(ctx: click.Context, args: Sequence[str]) -> list[str]:
         found, rest, _ = carrier.make_parser(ctx).parse_args(list(args))
     except click.NoSuchOption as error:
         raise unknown_option(error, ctx.__class__(carrier, parent=ctx.parent, info_name=ctx.info_name)) from None
-    for name, option in _ROOT_OPTIONS.items():
-        if found.get(name):
-            return [option]
+    for own in click.Command.get_params(ctx.command, ctx):
+        if found.get(own.name or ""):
+            return own.opts[:1]
     if not rest and not ctx.resilient_parsing:
         raise click.UsageError("the command is missing after the options", ctx)
     ctx.meta[LEADING] = {each.name: [*words_of(each, found)] for each in carrier.params if each.name in found}
