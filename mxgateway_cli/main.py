@@ -17,7 +17,7 @@ from mxgateway_cli.help.docstrings import described
 from mxgateway_cli.help.registry import COMPLETION_VARIABLE, PROGRAM, LazyGroup
 from mxgateway_cli.help.topics import NEXT_STEPS, WIDTH
 from mxgateway_cli.running.app import App
-from mxgateway_cli.terminal.stdout import ClosedPipe, discard_stdout, is_closed_pipe, prepare_streams
+from mxgateway_cli.terminal.stdout import ClosedPipe, discard_stdout, is_closed_pipe, prepare_streams, write_line
 
 _DONE: Final = 0
 _OWN_OPTIONS: Final = ("-h", "--help", "--version")
@@ -102,9 +102,11 @@ def _invoke(arguments: Sequence[str], app: App) -> int:
     """
     instruction = os.environ.get(COMPLETION_VARIABLE)
     if instruction:
-        from click.shell_completion import shell_complete
+        from mxgateway_cli.completing.shells import complete
 
-        return shell_complete(cli, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
+        if offered := complete(cli, PROGRAM, COMPLETION_VARIABLE, instruction):
+            write_line(offered)
+        return _DONE
     try:
         with cli.make_context(PROGRAM, list(arguments), obj=app) as ctx:
             cli.invoke(ctx)

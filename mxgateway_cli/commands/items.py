@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import mxgateway
+from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.passwords import password_options
 from mxgateway_cli.connecting.shared_options import CLIENT_NAME, SESSION_ID
 from mxgateway_cli.declaring.command import Call, gateway_command
@@ -17,7 +18,13 @@ from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 if TYPE_CHECKING:
     from mxgateway.proto import MxStatusProxy
 
-_ITEM = option("--item", metavar="TAG", required=True, help="The tag, Object.Attribute; Attribute[] is a whole array.")
+_ITEM = option(
+    "--item",
+    metavar="TAG",
+    required=True,
+    shell_complete=tag_words,
+    help="The tag, Object.Attribute; Attribute[] is a whole array.",
+)
 
 
 @gateway_command(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
+from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.shared_options import CLIENT_NAME, whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
@@ -24,7 +25,7 @@ _DEFAULT_SECONDS: Final = 30
 
 @gateway_command(
     "smoke",
-    option("--item", metavar="TAG", default="TestChildObject.TestInt", show_default=True, help="The tag to use."),
+    option("--item", metavar="TAG", shell_complete=tag_words, default="TestChildObject.TestInt", show_default=True, help="The tag to use."),
     option("--max-events", type=click.IntRange(1, 10_000), metavar="N", default=1, show_default=True,
            help="Number of events to wait for."),
     option("--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE",

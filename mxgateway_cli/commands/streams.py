@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 import mxgateway
+from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.shared_options import AFTER_WORKER_SEQUENCE, CLIENT_NAME, SESSION_ID, whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @gateway_command(
     "stream-events",
     SESSION_ID,
-    option("--item", "items", metavar="TAG", multiple=True,
+    option("--item", "items", metavar="TAG", multiple=True, shell_complete=tag_words,
            help="Without --session-id: subscribe to this tag; may be repeated."),
     AFTER_WORKER_SEQUENCE,
     option("--max-events", type=click.IntRange(min=1), metavar="N", help="Stop after this many events."),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
+from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import Decorator, option
 from mxgateway_cli.input.tag_globs import check_patterns
@@ -26,7 +27,7 @@ _WILDCARD: Final = re.compile(r"[*?]")
 
 SEARCH_OPTIONS: Final[tuple[Decorator, ...]] = (
     argument("patterns", "Patterns of tags in quotes, such as 'Tank*.Level'; * is any text, ? any character. "
-             "Without a dot: all tags of the objects with such names.  [default: all tags]", metavar="[PATTERN]...", nargs=-1),
+             "Without a dot: all tags of the objects with such names.  [default: all tags]", metavar="[PATTERN]...", nargs=-1, shell_complete=tag_words),
     option("--type", "types", type=click.Choice((*_NAMES, *(f"{name}[]" for name in _NAMES))), metavar="TYPE", multiple=True,
            help=f"Only tags of this type: {', '.join(_NAMES)}; int32[] etc. are arrays; if repeated, of any of them."),
     option("--historized-only", is_flag=True, help="Only historized tags."),
