@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from mxgateway_cli.commands.values import READ_TIMEOUT
+from mxgateway_cli.completing.tags import tag_list_words
 from mxgateway_cli.connecting.shared_options import CLIENT_NAME, Seconds
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
@@ -18,7 +19,7 @@ DEFAULT_ITEMS: Final = tuple(f"TestMachine_{number:03}.TestChangingInt" for numb
 """Tags of the simulated gateway."""
 
 _ITEMS: Final = option(
-    "--items", metavar="TAGS",
+    "--items", metavar="TAGS", shell_complete=tag_list_words,
     help=f"Tags, comma-separated; repeated up to the bulk size.  [default: {DEFAULT_ITEMS[0]} to {DEFAULT_ITEMS[-1]}]",
 )  # fmt: skip
 _DURATION: Final = option(

@@ -23,13 +23,9 @@ class Answer(NamedTuple):
 
     words: list[str]
     time: float
-    """When the gateway answered, in seconds since 1970; 0 for never."""
-    asked: float
-    """When it was asked for the last time."""
-    is_whole: bool = False
+    """When the gateway answered, in seconds since 1970."""
+    is_whole: bool
     """Whether it has all the names."""
-    failed: bool = False
-    """Whether the gateway did not answer when it was asked for the last time."""
 
 
 class Cache:
@@ -43,7 +39,11 @@ class Cache:
         folder = cache_folder()
         digest = hashlib.sha256(identity.encode()).hexdigest()
         self._file = os.path.join(folder, f"tags-{digest[:32]}.json") if folder is not None else None
-        self._answers = self._read()
+        self.failed_at = 0.0
+        """When the gateway did not answer for the last time, in seconds since 1970."""
+        self._answers: dict[str, Answer] = {}
+        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            self._read()
 
     def get(self, key: str) -> Answer | None:
         """Return the answer to a query, if it is known."""
@@ -57,22 +57,27 @@ class Cache:
             del self._answers[next(iter(self._answers))]
         self._write()
 
-    def _read(self) -> dict[str, Answer]:
+    def fail(self, moment: float) -> None:
+        """Keep when the gateway did not answer."""
+        self.failed_at = moment
+        self._write()
+
+    def _read(self) -> None:
         if self._file is None:
-            return {}
-        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            with own_file(self._file) as place:
-                document = json.loads(place.read(_LIMIT))
-            if document["version"] == VERSION:
-                return {key: _checked(fields) for key, fields in document["answers"].items()}
-        return {}
+            return
+        with own_file(self._file) as place:
+            document = json.loads(place.read(_LIMIT))
+        if document["version"] == VERSION:
+            self._answers = {key: _checked(fields) for key, fields in document["answers"].items()}
+            self.failed_at = float(document["failedAt"])
 
     def _write(self) -> None:
         if self._file is None:
             return
         answers = {key: answer._asdict() for key, answer in self._answers.items()}
+        document = {"version": VERSION, "failedAt": self.failed_at, "answers": answers}
         with suppress(OSError), own_file(self._file, make=True) as place:
-            place.replace(json.dumps({"version": VERSION, "answers": answers}).encode())
+            place.replace(json.dumps(document).encode())
 
 
 def cache_folder() -> str | None:
@@ -95,4 +100,4 @@ def _checked(fields: dict[str, Any]) -> Answer:
     answer = Answer(**fields)
     if not all(isinstance(word, str) and word.isprintable() for word in answer.words):
         raise TypeError("a name is not text")
-    return answer._replace(time=float(answer.time), asked=float(answer.asked))
+    return answer._replace(time=float(answer.time))

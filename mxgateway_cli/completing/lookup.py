@@ -55,16 +55,15 @@ class Lookup:
     def words(self, query: Query) -> list[str]:
         """Return the answer to a query: from the cache if it is fresh, else from the gateway."""
         now = time.time()
-        known = self._cache.get(query.key)
         if (fresh := self._fresh(query, now)) is not None:
             return fresh
-        if not (known is not None and known.failed and 0 <= now - known.asked < RETRY_SECONDS) and self._is_trusted():
+        if not 0 <= now - self._cache.failed_at < RETRY_SECONDS and self._is_trusted():
             answer = self._ask(query)
             if answer is not None:
                 self._cache.put(query.key, answer)
                 return answer.words
-            known = self._failed(known, now)
-            self._cache.put(query.key, known)
+            self._cache.fail(now)
+        known = self._cache.get(query.key)
         return known.words if known is not None and 0 <= now - known.time < USABLE_SECONDS else []
 
     def _fresh(self, query: Query, now: float) -> list[str] | None:
@@ -80,13 +79,8 @@ class Lookup:
                 return answer.words
         return None
 
-    @staticmethod
-    def _failed(known: Answer | None, now: float) -> Answer:
-        if known is None:
-            return Answer([], time=0.0, asked=now, failed=True)
-        return known._replace(asked=now, failed=True)
-
     def _ask(self, query: Query) -> Answer | None:
+        mxgateway.GatewayClient  # noqa: B018 - loaded before the time runs
         with suppress(Exception):
             return runner.run(lambda: self._answer(query))
         return None
@@ -99,8 +93,7 @@ class Lookup:
                     words.append(word)
                 if len(words) == MOST_WORDS:
                     break
-        now = time.time()
-        return Answer(words, time=now, asked=now, is_whole=len(words) < MOST_WORDS)
+        return Answer(words, time=time.time(), is_whole=len(words) < MOST_WORDS)
 
     async def _found(self, query: Query) -> AsyncIterator[str]:
         is_object = query.kind == "objects"
