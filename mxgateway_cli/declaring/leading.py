@@ -58,7 +58,9 @@ def connection_words(ctx: click.Context) -> list[str]:
     Raises:
         click.UsageError: The command line cannot be parsed.
     """
-    found, _, _ = ctx.command.make_parser(ctx).parse_args(list(ctx.meta.get(WORDS, ())))
+    strict = click.Context(ctx.command, info_name=ctx.info_name)
+    completed = ""  # the word that is begun: an option before it needs one
+    found, _, _ = ctx.command.make_parser(strict).parse_args([*ctx.meta.get(WORDS, ()), completed])
     return [word for each in connection_command().params for word in words_of(each, found)]
 
 
