@@ -36,7 +36,6 @@ async def tags(call: Call, count: int | None, **params: Any) -> None:
     """
     search = TagSearch.take(params)
     writer = FoundTagWriter(call.output)
-    writer.start()
     async with aclosing(_found(call, search)) as found:
         async for obj, attribute in found:
             writer.add(obj, attribute)

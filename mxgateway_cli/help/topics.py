@@ -106,15 +106,20 @@ A list of tags comes from a file or from a pipe, one tag on a line:
         "options",
         "Options that mean the same in every command.",
         """\
-  TAG, [TAG]...      the tag or the tags; --item and --items are other names
-  --from FILE        more of them from a file; - is stdin
-  --count N          end after N records
-  --duration SEC     end after this time, with success
-  --timeout SEC      give up after this time, exit code 20
-  --session-id ID    use an open session, and its handles
-  --json, -o FORMAT  the format of the result
+  TAG, [TAG]...        the tags; --item TAG where a command adds an item, and
+                       --items TAG,TAG where it has a list
+  --from FILE          more of the same from a file; - is stdin
+  --count N            stop after N records; --max-events, --max-messages
+  --duration SECONDS   stop after this time, with exit code 0
+  --timeout SECONDS    of a command that waits: give up after this time, exit
+                       code 20; of any other: of connecting and of each call
+  --type TYPE          the type of a value, such as int32 or double[]
+  --session-id ID      an open session; --server-handle and --item-handle are
+                       handles in it
+  --max-tags N         how many tags all patterns of a command may match
+  --json, -o FORMAT    the format of the result
 
-Options may stand before or after the command and its arguments. -- ends the options: what follows is an argument, even \
+The options of connection and output may also stand before the command. -- ends the options: what follows is an argument, even \
 if it begins with a hyphen.""",
     ),
 )

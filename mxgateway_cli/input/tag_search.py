@@ -49,12 +49,17 @@ class TagSearch:
         types: The types to show; none shows all.
         historized_only: Only historized tags.
         alarm_bearing_only: Only tags with an alarm.
+
+    Raises:
+        click.UsageError: A pattern cannot match any tag.
     """
 
     def __init__(
         self, patterns: Sequence[str], types: Sequence[str], *, historized_only: bool, alarm_bearing_only: bool
     ) -> None:
         self.patterns = [each if "." in each else f"{each}.*" for each in patterns] or ["*.*"]
+        if nameless := [each for each in self.patterns if each.startswith(".") or not each.strip()]:
+            raise click.UsageError(f"The pattern {nameless[0]!r:.80} names no object: use 'Tank*.Level'.")
         check_patterns(self.patterns)
         self._matches = [_compiled(each) for each in self.patterns]
         self._types = frozenset(types)

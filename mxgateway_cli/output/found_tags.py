@@ -29,15 +29,12 @@ class FoundTagWriter:
         self._output = output
         self._records: list[dict[str, Any]] = []
 
-    def start(self) -> None:
-        """Write the headings of a table."""
-        if self._output.form == "table":
-            self._row(_HEADINGS)
-
     def add(self, obj: GalaxyObject, attribute: GalaxyAttribute) -> None:
-        """Write one tag."""
+        """Write one tag; the first one of a table after the headings."""
         self.count += 1
         if self._output.form == "table":
+            if self.count == 1:
+                self._row(_HEADINGS)
             self._row(_cells(attribute))
         elif self._output.form == "json":
             self._records.append(_record(obj, attribute))

@@ -28,7 +28,7 @@ async def names(gateway: Gateway, *arguments: str) -> list[str]:
         (("Tank01.*", "Tank*.Level"), LEVELS),
         (("*_00?.Speed",), SPEEDS),
         (("TestChildObject.TestIntArray",), ["TestChildObject.TestIntArray[]"]),
-        (("TestChildObject.TestIntArray[[]]", "*.TestIntArray[]"), ["TestChildObject.TestIntArray[]"]),
+        (("*.TestIntArray[]", "*.TestIntArray"), ["TestChildObject.TestIntArray[]"]),
         (("Tank*", "--historized-only"), ["Tank02.Level"]),
         (("Pump01", "--alarm-bearing-only", "--type", "bool"), None),
         (("*.Speed", "--count", "2"), SPEEDS[:2]),

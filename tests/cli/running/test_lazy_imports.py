@@ -42,7 +42,6 @@ def loaded_by(*arguments: str, **variables: str) -> tuple[int, list[str]]:
         ("help", "connection"), ("help", "exit-codes"), ("help", "raed"), ("--endpiont", "gw:5001", "read"), ("--json", "version"),
     ],
 )  # fmt: skip
-
 def test_what_needs_no_gateway_loads_nothing_of_one(arguments: tuple[str, ...]) -> None:
     _, modules = loaded_by(*arguments)
 
@@ -84,8 +83,13 @@ def test_the_help_of_a_command_loads_no_gateway(command: str) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("mxgw-py wri", "write"), ("mxgw-py write --val", "--value"), ("mxgw-py ping --prof", "--profile"), ("mxgw-py --endp", "--endpoint"),
-        ("mxgw-py write --type in", "int32"), ("mxgw-py --json read -o js", "jsonl"), ("mxgw-py help conn", "connection"),
+        ("mxgw-py wri", "write"),
+        ("mxgw-py write --val", "--value"),
+        ("mxgw-py ping --prof", "--profile"),
+        ("mxgw-py --endp", "--endpoint"),
+        ("mxgw-py write --type in", "int32"),
+        ("mxgw-py --json read -o js", "jsonl"),
+        ("mxgw-py help conn", "connection"),
     ],  # fmt: skip
 )
 def test_completion_completes_names_and_options_without_loading_a_gateway(words: str, expected: str) -> None:
