@@ -20,6 +20,8 @@ SECONDS: Final = 1.0
 """How long a gateway is asked."""
 MOST_WORDS: Final = 1_000
 """Names of one answer: more than anybody reads."""
+LONGEST_WORD: Final = 1_000
+"""Characters of a name; a longer one is left out."""
 FRESH_SECONDS: Final = 300.0
 """How long an answer is used without asking again."""
 USABLE_SECONDS: Final = 86_400.0
@@ -89,7 +91,7 @@ class Lookup:
         words: list[str] = []
         async with asyncio.timeout(SECONDS):
             async for word in self._found(query):
-                if word.isprintable():
+                if word.isprintable() and len(word) <= LONGEST_WORD:
                     words.append(word)
                 if len(words) == MOST_WORDS:
                     break

@@ -90,7 +90,7 @@ def test_the_help_of_a_command_loads_no_gateway(command: str) -> None:
         ("mxgw-py write --type in", "int32"),
         ("mxgw-py --json read -o js", "jsonl"),
         ("mxgw-py help conn", "connection"),
-    ],  # fmt: skip
+    ],
 )
 def test_completion_completes_names_and_options_without_loading_a_gateway(words: str, expected: str) -> None:
     variables = {"_MXGW_PY_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
