@@ -117,13 +117,14 @@ def test_what_stands_before_the_command_is_checked(
 
 
 @pytest.mark.parametrize("name", [name for name in pages() if name != "profile"])
-def test_every_command_suggests_its_own_options(name: str) -> None:
-    for parameter in pages()[name].command.params:
-        if isinstance(parameter, click.Option) and not parameter.hidden:
-            option = max(parameter.opts, key=len)
-            outcome = run_here(*name.split(), f"{option}x")
-            if f"{option}x" not in parameter.opts:
-                assert f"no such option {option}x; did you mean {option}" in outcome.err
+def test_every_command_suggests_its_own_and_the_shared_options(name: str) -> None:
+    options = [each for each in pages()[name].command.params if isinstance(each, click.Option) and not each.hidden]
+    for parameter in (options[0], options[-1]):
+        option = max(parameter.opts, key=len)
+        outcome = run_here(*name.split(), f"{option}x")
+
+        assert (outcome.code, outcome.out) == (2, "")
+        assert outcome.err.startswith(f"error: no such option {option}x; did you mean {option}")
 
 
 async def test_a_line_of_a_batch_has_them_too(gateway: Gateway) -> None:
