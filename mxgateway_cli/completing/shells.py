@@ -118,12 +118,13 @@ class Bash(_Shell):
 
     def word(self, item: CompletionItem, before: str, incomplete: str) -> CompletionItem:
         """Return an item without what bash leaves in front of it."""
-        item = super().word(item, before, incomplete)
-        if os.environ.get("COMP_WORD", "").startswith(("'", '"')) or item.type not in ("plain", "part"):
-            return item
         breaks = set(os.environ.get("COMP_BREAKS", "")) & set(":=")
-        end = max((incomplete.rfind(each) for each in breaks), default=-1) + 1
-        return _with_value(item, item.value[end:])
+        is_quoted = os.environ.get("COMP_WORD", "").startswith(("'", '"'))
+        begun = incomplete.removeprefix(before)
+        end = 0 if is_quoted else max((begun.rfind(each) for each in breaks), default=-1) + 1
+        if end and item.type in ("plain", "part"):
+            return _with_value(item, item.value[end:])
+        return super().word(item, "" if "=" in breaks else before, incomplete)
 
     def format_completion(self, item: CompletionItem) -> str:
         """Return the line of an item."""

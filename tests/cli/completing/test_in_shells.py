@@ -50,7 +50,12 @@ async def test_a_hostile_name_is_one_word_and_nothing_of_it_is_run(
             assert await session.run(f"mxgw-py read --plaintext {tag[:2]}") == ["read", "--plaintext", tag]
         assert await session.run("mxgw-py read --plaintext 'a2") == ["read", "--plaintext", TAGS[1]]
         assert await session.run("mxgw-py --plaintext write --item=a3") == ["--plaintext", "write", "--item=a3.Array[]"]
-        assert await session.run("mxgw-py galaxy-dis") == ["galaxy-discover"]
+        assert await session.run("mxgw-py write --type='int32['") == ["write", "--type=int32[]"]
+        assert await session.run("FOO=1 mxgw-py --endpoint localhost:5000 galaxy-dis") == [
+            "--endpoint",
+            "localhost:5000",
+            "galaxy-discover",
+        ]
 
     assert sorted(path.name for path in home.iterdir() if path.name[0] != ".") == ["bin", "script", "words"]
 
