@@ -12,6 +12,7 @@ import click
 import pytest
 
 from mxgateway.simulator import Attribute, PlantObject, SimulatedGateway, SimulatedKey, Template
+from mxgateway.simulator.plant.catalog import generated_plant
 from mxgateway_cli.completing import lookup
 from tests.cli.completing.offers import offers
 from tests.cli.gateway import KEY, SECRET, Gateway
@@ -215,3 +216,15 @@ async def test_a_name_that_is_no_line_of_text_is_left_out(gateway: Gateway, env:
         add=[PlantObject(901, "Zebra\nrm", bad), PlantObject(902, "Zebra2", bad), PlantObject(903, "Zebra3", bad)]
     )
     assert await offers("read --plaintext Zeb", env) == ["Zebra2.", "Zebra3."]
+
+
+async def test_a_shell_is_offered_a_bounded_number_of_names(env: dict[str, str], tmp_path: Path) -> None:
+    plant = generated_plant(lookup.MOST_WORDS + 500, 1)
+    async with SimulatedGateway(plant=plant, api_keys=[SimulatedKey.parse(KEY)]) as gateway:
+        away = {**env, "MXGATEWAY_ENDPOINT": gateway.endpoint}
+        every = await offers("read --plaintext ''", away)
+        some = await offers(f"read --plaintext {every[-1][:-1]}", away)
+
+    assert len(every) == lookup.MOST_WORDS
+    assert every[-1].rstrip(".") in {name.partition(".")[0] for name in some}
+    assert sum(call.method == "DiscoverHierarchy" for call in gateway.received) == 3, "a longer word is asked for anew"
