@@ -135,8 +135,12 @@ def remove_profile(app: App, name: str) -> None:
 
 @local_command(
     "use",
-    click.argument("name", required=False),
+    argument("name", "The profile's name.", metavar="[NAME]", required=False, shell_complete=profile_names),
     option("--none", "nobody", is_flag=True, help="Have no default profile any more."),
+    examples=(
+        "mxgw-py profile use plant",
+        "mxgw-py profile use --none",
+    ),
 )
 def use_profile(app: App, name: str | None, nobody: bool) -> None:
     """Make a profile the default, for commands that name none."""

@@ -23,6 +23,7 @@ NEXT_STEPS: Final = """\
 Next steps:
   mxgw-py smoke --simulator   Run one session, without a gateway.
   mxgw-py help connection     How to connect to your gateway.
+  mxgw-py doctor              Check each step on the way to it.
   mxgw-py help                List all commands and topics.
   mxgw-py help read           Show the options and examples of a command."""
 
@@ -44,6 +45,10 @@ A profile stores the options under a name:
 
   mxgw-py profile set plant --endpoint gw.plant:5001
   mxgw-py ping --profile plant
+  mxgw-py profile use plant
+
+The last line makes it the default. mxgw-py config shows which options are in force, and where each is from; mxgw-py \
+doctor checks each step on the way to the gateway.
 
 Precedence: flag, environment, profile, default. Options may also stand before the command; if an option is given in \
 both places, the one after the command wins.""",

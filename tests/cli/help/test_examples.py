@@ -26,6 +26,7 @@ OPERATOR, PASSWORD, _ = DEFAULT_USERS[0]
 FILES: Final = {
     "tags.txt": f"{TAG}\nTank01.Level\n",
     "setpoints.csv": "tag,type,value\nTestMachine_001.SpeedSetpoint,double,1200\nTestMachine_002.SpeedSetpoint,double,900\n",
+    "expected.csv": f"tag,expected\n{TAG},17\nTank01.Level,good\n",
     "commands.txt": "version\nping\n",
     "operator.txt": f"{PASSWORD}\n",
     "key.txt": f"{KEY}\n",
