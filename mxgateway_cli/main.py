@@ -15,17 +15,40 @@ from click.exceptions import Exit
 import mxgateway
 from mxgateway_cli.help.docstrings import described
 from mxgateway_cli.help.registry import COMPLETION_VARIABLE, PROGRAM, LazyGroup
+from mxgateway_cli.help.topics import NEXT_STEPS, WIDTH
 from mxgateway_cli.running.app import App
-from mxgateway_cli.terminal.stdout import ClosedPipe, discard_stdout, is_closed_pipe, prepare_streams
+from mxgateway_cli.terminal.stdout import ClosedPipe, discard_stdout, is_closed_pipe, prepare_streams, write_line
 
 _DONE: Final = 0
+_OWN_OPTIONS: Final = ("-h", "--help", "--version")
 _THREAD_GRACE_SECONDS: Final = 0.1
 
 
+class _Root(LazyGroup):
+    """The group of all commands, with the shared options before the command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the options before the command for the command."""
+        if args and args[0].startswith("-") and args[0] not in _OWN_OPTIONS:
+            from mxgateway_cli.declaring.leading import take_leading
+
+            args = take_leading(ctx, args)
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the group's own options; for a shell that completes, the shared ones too."""
+        own = super().get_params(ctx)
+        if not ctx.resilient_parsing:
+            return own
+        from mxgateway_cli.declaring.leading import shared_parameters
+
+        return [*own, *shared_parameters()]
+
+
 @click.group(
-    cls=LazyGroup,
+    cls=_Root,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
 )
 @click.version_option(mxgateway.__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
 @click.pass_context
@@ -33,11 +56,11 @@ _THREAD_GRACE_SECONDS: Final = 0.1
 def cli(ctx: click.Context) -> None:
     """Talk to an MXAccess Gateway.
 
-    Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 failure, 2 usage error, 20 timed out, 21
-    some entries failed, 22 refused by MXAccess, 64 + gRPC status when a call failed, 129 SIGHUP, 130 SIGINT, 143 SIGTERM.
+    Results go to stdout, everything else to stderr. The options of connection and output may also stand before the
+    command.
     """
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        click.echo(f"{ctx.get_usage()}\n\n{NEXT_STEPS}")
 
 
 def main() -> NoReturn:
@@ -79,9 +102,11 @@ def _invoke(arguments: Sequence[str], app: App) -> int:
     """
     instruction = os.environ.get(COMPLETION_VARIABLE)
     if instruction:
-        from click.shell_completion import shell_complete
+        from mxgateway_cli.completing.shells import complete
 
-        return shell_complete(cli, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
+        if offered := complete(cli, PROGRAM, COMPLETION_VARIABLE, instruction):
+            write_line(offered)
+        return _DONE
     try:
         with cli.make_context(PROGRAM, list(arguments), obj=app) as ctx:
             cli.invoke(ctx)

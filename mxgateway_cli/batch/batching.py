@@ -18,7 +18,7 @@ from click.exceptions import Exit
 from mxgateway_cli.batch import shell_words
 from mxgateway_cli.batch.connections import Connections
 from mxgateway_cli.batch.stdin_lines import LONGEST, ReservedStdin, StdinLines
-from mxgateway_cli.help.registry import PROGRAM
+from mxgateway_cli.help.registry import PROGRAM, REFUSED
 from mxgateway_cli.running.app import App
 from mxgateway_cli.running.log import start_logging
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, describe
@@ -102,15 +102,15 @@ class Batch:
         write_line(END_MARKER)
 
     async def _run_command(self, app: App, words: list[str]) -> None:
-        if words[0] in _NOT_IN_BATCH:
-            raise click.UsageError(_NOT_IN_BATCH[words[0]])
         # Parsing and reading a key file block the loop, but nothing else needs it then. Idle connections are served
         # between lines.
         app.output.end_marker = END_MARKER
         self._work = None
         try:
             with ExitStack() as self._contexts:
-                self._root.invoke(self._contexts.enter_context(self._root.make_context(PROGRAM, words, obj=app)))
+                line = self._contexts.enter_context(self._root.make_context(PROGRAM, words, obj=app))
+                line.meta[REFUSED] = _NOT_IN_BATCH
+                self._root.invoke(line)
                 if self._work is not None:
                     ctx, work = self._work
                     with ctx:

@@ -9,6 +9,7 @@ import click
 import mxgateway
 from mxgateway_cli.bulk.input import Given
 from mxgateway_cli.bulk.run import Target
+from mxgateway_cli.completing.tags import tag_list_words
 from mxgateway_cli.connecting.shared_options import CLIENT_NAME, SERVER_HANDLE, SESSION_ID
 from mxgateway_cli.help.sections import Decorator, option
 from mxgateway_cli.input.rows import ROW_FORMATS
@@ -24,12 +25,15 @@ _HANDLES: Final = option(
     "--item-handles", metavar="N,N,...", help="With --session-id: handles returned by add-item-bulk; column item_handle."
 )  # fmt: skip
 _OWN_ITEMS: Final = option(
-    "--items", metavar="TAG,TAG,...", help="Without --session-id: the tags to add and use; column tag."
+    "--items",
+    metavar="TAG,TAG,...",
+    shell_complete=tag_list_words,
+    help="Without --session-id: the tags to add and use; column tag.",
 )
 _PLACE: Final = (SESSION_ID, SERVER_HANDLE, CLIENT_NAME)
 
 ADDRESS_OPTIONS: Final[tuple[Decorator, ...]] = (
-    *_PLACE, option("--items", metavar="TAG,TAG,...", help=f"The tags, comma-separated; column tag. {PATTERN_HINT}"), *_FILE, MAX_TAGS,
+    *_PLACE, option("--items", metavar="TAG,TAG,...", shell_complete=tag_list_words, help=f"The tags, comma-separated; column tag. {PATTERN_HINT}"), *_FILE, MAX_TAGS,
 )  # fmt: skip
 HANDLE_OPTIONS: Final[tuple[Decorator, ...]] = (*_PLACE, _HANDLES, _OWN_ITEMS, *_FILE)
 WRITE_OPTIONS: Final[tuple[Decorator, ...]] = (

@@ -52,6 +52,10 @@ _FILTER_PREFIX: Final = option(
     option(
         "--max-messages", type=click.IntRange(min=1), metavar="N", help="Stop after this many messages of any kind."
     ),
+    examples=(
+        "mxgw-py stream-alarms --max-messages 3 --timeout 10",
+        "mxgw-py stream-alarms --filter-prefix 'Galaxy!Area1' --max-messages 2 --json",
+    ),
     timeout=whole_timeout(),
 )
 async def stream_alarms(call: Call, filter_prefix: str, max_messages: int | None) -> None:
@@ -106,7 +110,15 @@ async def _follow(
             await outages.pause()
 
 
-@gateway_command("query-active-alarms", _FILTER_PREFIX)
+@gateway_command(
+    "query-active-alarms",
+    _FILTER_PREFIX,
+    examples=(
+        "mxgw-py query-active-alarms",
+        "mxgw-py query-active-alarms --filter-prefix 'Galaxy!TankYard' --json",
+        "mxgw-py query-active-alarms -o value",
+    ),
+)
 async def query_active_alarms(call: Call, filter_prefix: str) -> None:
     """Show the alarms that are active now.
 
@@ -131,6 +143,10 @@ async def query_active_alarms(call: Call, filter_prefix: str) -> None:
            help="The alarm's full reference, Provider!Group.Tag, or its GUID."),
     option("--comment", metavar="TEXT", default="", help="The operator's comment."),
     option("--operator", metavar="NAME", default="", help="The operator's name."),
+    examples=(
+        "mxgw-py acknowledge-alarm --reference 'Galaxy!TankYard.Tank02.Lo'",
+        "mxgw-py acknowledge-alarm --reference 'Galaxy!TankYard.Tank02.Lo' \\\n  --comment ok --operator me --json",
+    ),
 )  # fmt: skip
 async def acknowledge_alarm(call: Call, reference: mxgateway.AlarmReference, comment: str, operator: str) -> None:
     """Acknowledge an alarm.

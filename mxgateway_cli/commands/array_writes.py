@@ -35,6 +35,10 @@ _ELEMENT_TYPES: Final = tuple(
            help="The new value of one element, counted from 0; may be repeated."),
     USER_ID,
     option("--confirm", is_flag=True, help="Wait until MXAccess has carried out the write."),
+    examples=(
+        "mxgw-py write-array-elements 'TestChildObject.TestIntArray[]' --element 0=5",
+        "mxgw-py write-array-elements 'TestChildObject.TestIntArray[]' \\\n  --element 0=5 --element 3=7 --confirm",
+    ),
 )  # fmt: skip
 async def write_array_elements(
     call: Call,

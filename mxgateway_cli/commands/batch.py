@@ -37,4 +37,13 @@ def _batch(ctx: click.Context, /, **params: Any) -> None:
     runner.run(Batch(app, ctx.find_root().command, inherited).run)
 
 
-batch = make_command("batch", _help, _batch, (*CONNECTION_OPTIONS, CALL_TIMEOUT, *OUTPUT_OPTIONS))
+batch = make_command(
+    "batch",
+    _help,
+    _batch,
+    (*CONNECTION_OPTIONS, CALL_TIMEOUT, *OUTPUT_OPTIONS),
+    examples=(
+        "mxgw-py batch < commands.txt",
+        "printf 'version\\nping\\n' | mxgw-py batch -o jsonl",
+    ),
+)

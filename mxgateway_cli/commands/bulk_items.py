@@ -14,7 +14,14 @@ from mxgateway_cli.input.tag_globs import expanded_tags
 from mxgateway_cli.input.target import Place
 
 
-@gateway_command("add-item-bulk", *ADDRESS_OPTIONS)
+@gateway_command(
+    "add-item-bulk",
+    *ADDRESS_OPTIONS,
+    examples=(
+        'mxgw-py add-item-bulk --session-id "$SESSION" --server-handle 1 \\\n  --items Tank01.Level,Tank02.Level',
+        "mxgw-py add-item-bulk --items 'Tank*.Level' --json",
+    ),
+)
 async def add_item_bulk(call: Call, **params: Any) -> None:
     """Add items and show their handles.
 
@@ -23,7 +30,14 @@ async def add_item_bulk(call: Call, **params: Any) -> None:
     await _by_address(call, "add-item-bulk", "add_item_bulk", params)
 
 
-@gateway_command("subscribe-bulk", *ADDRESS_OPTIONS)
+@gateway_command(
+    "subscribe-bulk",
+    *ADDRESS_OPTIONS,
+    examples=(
+        'mxgw-py subscribe-bulk --session-id "$SESSION" --server-handle 1 \\\n  --items Tank01.Level,Tank02.Level',
+        "mxgw-py subscribe-bulk --from setpoints.csv -o jsonl",
+    ),
+)
 async def subscribe_bulk(call: Call, **params: Any) -> None:
     """Add items and subscribe to their changes.
 
@@ -32,7 +46,14 @@ async def subscribe_bulk(call: Call, **params: Any) -> None:
     await _by_address(call, "subscribe-bulk", "subscribe_bulk", params)
 
 
-@gateway_command("advise-item-bulk", *HANDLE_OPTIONS)
+@gateway_command(
+    "advise-item-bulk",
+    *HANDLE_OPTIONS,
+    examples=(
+        'mxgw-py advise-item-bulk --session-id "$SESSION" \\\n  --server-handle 1 --item-handles 2',
+        "mxgw-py advise-item-bulk --items Tank01.Level,Tank02.Level --json",
+    ),
+)
 async def advise_item_bulk(call: Call, **params: Any) -> None:
     """Subscribe to the changes of items.
 
@@ -41,19 +62,40 @@ async def advise_item_bulk(call: Call, **params: Any) -> None:
     await _by_handle(call, "advise-item-bulk", "advise_item_bulk", params, advised=False)
 
 
-@gateway_command("unadvise-item-bulk", *HANDLE_OPTIONS)
+@gateway_command(
+    "unadvise-item-bulk",
+    *HANDLE_OPTIONS,
+    examples=(
+        'mxgw-py unadvise-item-bulk --session-id "$SESSION" \\\n  --server-handle 1 --item-handles 2',
+        "mxgw-py unadvise-item-bulk --items Tank01.Level,Tank02.Level --json",
+    ),
+)
 async def unadvise_item_bulk(call: Call, **params: Any) -> None:
     """Unsubscribe from the changes of items."""
     await _by_handle(call, "unadvise-item-bulk", "unadvise_item_bulk", params, advised=True)
 
 
-@gateway_command("remove-item-bulk", *HANDLE_OPTIONS)
+@gateway_command(
+    "remove-item-bulk",
+    *HANDLE_OPTIONS,
+    examples=(
+        'mxgw-py remove-item-bulk --session-id "$SESSION" \\\n  --server-handle 1 --item-handles 2',
+        "mxgw-py remove-item-bulk --items Tank01.Level,Tank02.Level --json",
+    ),
+)
 async def remove_item_bulk(call: Call, **params: Any) -> None:
     """Remove items."""
     await _by_handle(call, "remove-item-bulk", "remove_item_bulk", params, advised=False)
 
 
-@gateway_command("unsubscribe-bulk", *HANDLE_OPTIONS)
+@gateway_command(
+    "unsubscribe-bulk",
+    *HANDLE_OPTIONS,
+    examples=(
+        'mxgw-py unsubscribe-bulk --session-id "$SESSION" \\\n  --server-handle 1 --item-handles 2',
+        "mxgw-py unsubscribe-bulk --items Tank01.Level,Tank02.Level --json",
+    ),
+)
 async def unsubscribe_bulk(call: Call, **params: Any) -> None:
     """Unsubscribe from items and remove them."""
     await _by_handle(call, "unsubscribe-bulk", "unsubscribe_bulk", params, advised=True)

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     *ADDRESS_OPTIONS,
     option("--timeout-ms", type=click.IntRange(0, 2**32 - 1), metavar="MS", default=0, show_default=True,
            help="How long the gateway waits for a tag's first value; 0 uses the worker's default."),
+    examples=(
+        "mxgw-py read-bulk --items Tank01.Level,TestMachine_001.Speed",
+        "mxgw-py read-bulk --from setpoints.csv -o jsonl",
+        'mxgw-py read-bulk --session-id "$SESSION" --server-handle 1 \\\n  --items TestChildObject.TestInt --timeout-ms 500 --json',
+    ),
 )  # fmt: skip
 async def read_bulk(call: Call, timeout_ms: int, max_tags: int, **params: Any) -> None:
     """Read tags; they need not be added first.
@@ -49,7 +54,16 @@ async def read_bulk(call: Call, timeout_ms: int, max_tags: int, **params: Any) -
         await run_bulk(call, "read-bulk", READS, target, entries, prepare)
 
 
-@gateway_command("write-bulk", *WRITE_OPTIONS, USER_ID)
+@gateway_command(
+    "write-bulk",
+    *WRITE_OPTIONS,
+    USER_ID,
+    examples=(
+        "mxgw-py write-bulk --from setpoints.csv",
+        "mxgw-py write-bulk --items TestMachine_001.SpeedSetpoint --type double \\\n  --values 1200 --json",
+        'mxgw-py write-bulk --session-id "$SESSION" --server-handle 1 \\\n  --item-handles 2 --type int32 --values 5',
+    ),
+)
 async def write_bulk(call: Call, **params: Any) -> None:
     """Write values to items.
 
@@ -58,19 +72,45 @@ async def write_bulk(call: Call, **params: Any) -> None:
     await _write(call, "write-bulk", params, users="writer", times=False)
 
 
-@gateway_command("write2-bulk", *WRITE_OPTIONS, TIMESTAMP, USER_ID)
+@gateway_command(
+    "write2-bulk",
+    *WRITE_OPTIONS,
+    TIMESTAMP,
+    USER_ID,
+    examples=(
+        "mxgw-py write2-bulk --from setpoints.csv --timestamp 2026-03-01T08:30:00Z",
+        "mxgw-py write2-bulk --items TestChildObject.TestInt --type int32 --values 5 \\\n  --timestamp 2026-03-01T08:30:00Z --json",
+    ),
+)
 async def write2_bulk(call: Call, **params: Any) -> None:
     """Write values and their timestamps to items."""
     await _write(call, "write2-bulk", params, users="writer", times=True)
 
 
-@gateway_command("write-secured-bulk", *WRITE_OPTIONS, *SECURED_OPTIONS)
+@gateway_command(
+    "write-secured-bulk",
+    *WRITE_OPTIONS,
+    *SECURED_OPTIONS,
+    examples=(
+        "mxgw-py write-secured-bulk --items TestSecurity.SecuredWriteInt --type int32 \\\n  --values 5 --user operator --password-file operator.txt",
+        "mxgw-py write-secured-bulk --items TestSecurity.SecuredWriteInt --type int32 \\\n  --values 5 --user operator --password-env OPERATOR_PASSWORD --json",
+    ),
+)
 async def write_secured_bulk(call: Call, **params: Any) -> None:
     """Write values to items on behalf of users."""
     await _write(call, "write-secured-bulk", params, users="secured", times=False)
 
 
-@gateway_command("write-secured2-bulk", *WRITE_OPTIONS, TIMESTAMP, *SECURED_OPTIONS)
+@gateway_command(
+    "write-secured2-bulk",
+    *WRITE_OPTIONS,
+    TIMESTAMP,
+    *SECURED_OPTIONS,
+    examples=(
+        "mxgw-py write-secured2-bulk --items TestSecurity.SecuredWriteInt \\\n  --type int32 --values 5 --timestamp 2026-03-01T08:30:00Z \\\n  --user operator --password-file operator.txt",
+        "mxgw-py write-secured2-bulk --items TestSecurity.SecuredWriteInt --json \\\n  --type int32 --values 6 --timestamp 2026-03-01T08:30:00Z \\\n  --user operator --password-file operator.txt",
+    ),
+)
 async def write_secured2_bulk(call: Call, **params: Any) -> None:
     """Write values and their timestamps to items on behalf of users."""
     await _write(call, "write-secured2-bulk", params, users="secured", times=True)

@@ -12,6 +12,7 @@ from click.exceptions import Exit
 
 import mxgateway
 from mxgateway_cli.commands.values import READ_TIMEOUT
+from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.shared_options import Seconds, whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.arguments import argument
@@ -60,7 +61,7 @@ def _report_usage_as_unknown(callback: Callable[..., Any]) -> Callable[..., Any]
 
 @gateway_command(
     "check",
-    argument("tag", f"The tag, Object.Attribute; {PATTERN_HINT}", metavar="TAG"),
+    argument("tag", f"The tag, Object.Attribute; {PATTERN_HINT}", metavar="TAG", shell_complete=tag_words),
     MAX_TAGS,
     option("--format", "form", type=click.Choice(_FORMATS),
            help="Format of the result.  [default: nagios; json with --json]"),
@@ -71,6 +72,11 @@ def _report_usage_as_unknown(callback: Callable[..., Any]) -> Callable[..., Any]
            help="The lowest quality that is OK; below it, uncertain is a warning and bad is critical."),
     READ_TIMEOUT,
     _report_usage_as_unknown,
+    examples=(
+        "mxgw-py check TestChildObject.TestInt --warning 0:50 --critical 0:100",
+        "mxgw-py check 'TestMachine_*.Speed' --critical 0:5000 --timeout 10",
+        "mxgw-py check Tank01.Level --format prometheus",
+    ),
     timeout=whole_timeout(),
 )  # fmt: skip
 async def check(

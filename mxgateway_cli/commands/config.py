@@ -13,7 +13,15 @@ from mxgateway_cli.running.app import App
 from mxgateway_cli.terminal.stdout import plain
 
 
-@local_command("config", *CONNECTION_OPTIONS, CALL_TIMEOUT)
+@local_command(
+    "config",
+    *CONNECTION_OPTIONS,
+    CALL_TIMEOUT,
+    examples=(
+        "mxgw-py config",
+        "mxgw-py config --profile plant --json",
+    ),
+)
 def config(app: App, **params: Any) -> None:
     """Show which connection options are in force, and where each is from.
 

@@ -34,6 +34,11 @@ _SOURCES = ("from_gateway", "descriptor_set", "protos")
     option("--export", metavar="FILE", type=click.Path(dir_okay=False, writable=True),
            help="Write the contract as a FileDescriptorSet, for the --contract option of other commands."),
     *CONNECTION_OPTIONS, CALL_TIMEOUT,
+    examples=(
+        "mxgw-py contract",
+        "mxgw-py contract --export gateway.protoset",
+        "mxgw-py contract --descriptor-set older.protoset",
+    ),
 )  # fmt: skip
 def contract(app: App, export: str | None, **params: Any) -> None:
     """Show, compare or export a contract: this program's or a gateway's.

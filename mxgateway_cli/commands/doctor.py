@@ -10,14 +10,18 @@ import mxgateway
 from mxgateway_cli.connecting.connection import log_connecting, simulated_gateway
 from mxgateway_cli.connecting.shared_options import Seconds
 from mxgateway_cli.declaring.command import Call, gateway_command
-from mxgateway_cli.help.sections import CONNECTION_SECTION, option
+from mxgateway_cli.help.sections import option
 from mxgateway_cli.terminal.failures import DescribedFailure
 
 
 @gateway_command(
     "doctor",
+    examples=(
+        "mxgw-py doctor",
+        "mxgw-py doctor --profile plant --json",
+    ),
     timeout=option(
-        "--timeout", section=CONNECTION_SECTION, type=Seconds(), metavar="SECONDS",
+        "--timeout", type=Seconds(), metavar="SECONDS",
         help="Timeout of the whole command.  [default: 10 for each step, 30 for opening a session]",
     ),
 )  # fmt: skip

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from mxgateway import GatewayClient
 
 
-@gateway_command("galaxy-test-connection")
+@gateway_command(
+    "galaxy-test-connection",
+    examples=(
+        "mxgw-py galaxy-test-connection",
+        "mxgw-py galaxy-test-connection -o value",
+    ),
+)
 async def test_connection(call: Call) -> None:
     """Check that the gateway reaches the galaxy's database.
 
@@ -36,7 +42,13 @@ async def test_connection(call: Call) -> None:
         )
 
 
-@gateway_command("galaxy-last-deploy")
+@gateway_command(
+    "galaxy-last-deploy",
+    examples=(
+        "mxgw-py galaxy-last-deploy",
+        "mxgw-py galaxy-last-deploy -o value",
+    ),
+)
 async def last_deploy(call: Call) -> None:
     """Show when the galaxy was last deployed.
 
@@ -58,6 +70,10 @@ async def last_deploy(call: Call) -> None:
     option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after this many deployments, including the current one."),
     option("--last-seen-deploy-time", metavar="TIME",
            help="Time of a known deployment: if it is still the current one, it is not shown."),
+    examples=(
+        "mxgw-py galaxy-watch --count 1",
+        "mxgw-py galaxy-watch --count 1 --timeout 60 --json",
+    ),
     timeout=whole_timeout(),
 )  # fmt: skip
 async def watch(call: Call, count: int | None, last_seen_deploy_time: str | None) -> None:

@@ -38,6 +38,11 @@ _RESTART_HINT: Final = "--on-redeploy restart restarts the listing automatically
     option("--tree", is_flag=True, help="Show a tree once all objects have arrived; it is held in memory."),
     option("--on-redeploy", type=click.Choice(("raise", "restart")), default="raise", show_default=True,
            help="If the galaxy is deployed between two pages: fail, or restart with the first object."),
+    examples=(
+        "mxgw-py galaxy-discover --tree",
+        "mxgw-py galaxy-discover --tag-name-glob 'Tank*' --attributes -o value",
+        "mxgw-py galaxy-discover --alarm-bearing-only -o jsonl",
+    ),
 )  # fmt: skip
 async def discover(call: Call, tree: bool, page_size: int, on_redeploy: Any, **params: Any) -> None:
     """Show the objects of the galaxy.
@@ -128,6 +133,11 @@ async def _list_objects(
     *start_options("parent", "The parent object"),
     option("--depth", type=click.IntRange(1, _MAX_DEPTH), metavar="N", default=1, show_default=True, help="Levels to show."),
     *FILTER_OPTIONS,
+    examples=(
+        "mxgw-py galaxy-browse",
+        "mxgw-py galaxy-browse Area1/TestMachine_001 --depth 2 --attributes",
+        "mxgw-py galaxy-browse --parent-tag-name Area1 -o jsonl",
+    ),
 )  # fmt: skip
 async def browse(call: Call, depth: int, page_size: int, **params: Any) -> None:
     """Show the objects directly below an object of the galaxy.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import mxgateway
+from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.passwords import password_options
 from mxgateway_cli.connecting.shared_options import CLIENT_NAME, SESSION_ID
 from mxgateway_cli.declaring.command import Call, gateway_command
@@ -17,10 +18,24 @@ from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 if TYPE_CHECKING:
     from mxgateway.proto import MxStatusProxy
 
-_ITEM = option("--item", metavar="TAG", required=True, help="The tag, Object.Attribute; Attribute[] is a whole array.")
+_ITEM = option(
+    "--item",
+    metavar="TAG",
+    required=True,
+    shell_complete=tag_words,
+    help="The tag, Object.Attribute; Attribute[] is a whole array.",
+)
 
 
-@gateway_command("register", SESSION_ID, CLIENT_NAME)
+@gateway_command(
+    "register",
+    SESSION_ID,
+    CLIENT_NAME,
+    examples=(
+        'mxgw-py register --session-id "$SESSION"',
+        'mxgw-py register --session-id "$SESSION" --client-name line-4 -o value',
+    ),
+)
 async def register(call: Call, session_id: str | None, client_name: str) -> None:
     """Register with MXAccess and show the server handle."""
     async with call.session(session_id, name=client_name) as session:
@@ -28,7 +43,14 @@ async def register(call: Call, session_id: str | None, client_name: str) -> None
     Place(session, handle).report(call, "register", value="serverHandle")
 
 
-@gateway_command("unregister", *SERVER_OPTIONS)
+@gateway_command(
+    "unregister",
+    *SERVER_OPTIONS,
+    examples=(
+        'mxgw-py unregister --session-id "$SESSION" --server-handle 1',
+        'mxgw-py unregister --session-id "$SESSION" --server-handle 1 --json',
+    ),
+)
 async def unregister(call: Call, session_id: str | None, server_handle: int | None, client_name: str) -> None:
     """Unregister a server handle and all its items."""
     async with server_place(call, session_id, server_handle, client_name) as place:
@@ -36,7 +58,15 @@ async def unregister(call: Call, session_id: str | None, server_handle: int | No
     place.report(call, "unregister", value="serverHandle")
 
 
-@gateway_command("add-item", *SERVER_OPTIONS, _ITEM)
+@gateway_command(
+    "add-item",
+    *SERVER_OPTIONS,
+    _ITEM,
+    examples=(
+        'mxgw-py add-item --session-id "$SESSION" --server-handle 1 --item Tank01.Level',
+        'mxgw-py add-item --session-id "$SESSION" --server-handle 1 \\\n  --item Tank01.Level -o value',
+    ),
+)
 async def add_item(call: Call, session_id: str | None, server_handle: int | None, client_name: str, item: str) -> None:
     """Add an item and show its handle.
 
@@ -52,6 +82,10 @@ async def add_item(call: Call, session_id: str | None, server_handle: int | None
     *SERVER_OPTIONS,
     _ITEM,
     option("--context", metavar="TEXT", required=True, help="The object that a relative tag refers to."),
+    examples=(
+        'mxgw-py add-item2 --session-id "$SESSION" --server-handle 1 \\\n  --item Level --context Tank01',
+        "mxgw-py add-item2 --item Level --context Tank01 --json",
+    ),
 )
 async def add_item2(
     call: Call, session_id: str | None, server_handle: int | None, client_name: str, item: str, context: str
@@ -65,7 +99,14 @@ async def add_item2(
     found.report(call, "add-item2", value="itemHandle", item=item, context=context)
 
 
-@gateway_command("remove-item", *ITEM_OPTIONS)
+@gateway_command(
+    "remove-item",
+    *ITEM_OPTIONS,
+    examples=(
+        'mxgw-py remove-item --session-id "$SESSION" --server-handle 1 --item-handle 2',
+        "mxgw-py remove-item --item Tank01.Level --json",
+    ),
+)
 async def remove_item(call: Call, **target: Any) -> None:
     """Remove an item."""
     async with item_place(call, **target, advised=False) as place:
@@ -73,7 +114,14 @@ async def remove_item(call: Call, **target: Any) -> None:
     place.report(call, "remove-item", value="itemHandle")
 
 
-@gateway_command("advise", *ITEM_OPTIONS)
+@gateway_command(
+    "advise",
+    *ITEM_OPTIONS,
+    examples=(
+        'mxgw-py advise --session-id "$SESSION" --server-handle 1 --item-handle 2',
+        "mxgw-py advise --item Tank01.Level --json",
+    ),
+)
 async def advise(call: Call, **target: Any) -> None:
     """Subscribe to an item's changes.
 
@@ -84,7 +132,14 @@ async def advise(call: Call, **target: Any) -> None:
     place.report(call, "advise", value="itemHandle")
 
 
-@gateway_command("unadvise", *ITEM_OPTIONS)
+@gateway_command(
+    "unadvise",
+    *ITEM_OPTIONS,
+    examples=(
+        'mxgw-py unadvise --session-id "$SESSION" --server-handle 1 --item-handle 2',
+        "mxgw-py unadvise --item Tank01.Level --json",
+    ),
+)
 async def unadvise(call: Call, **target: Any) -> None:
     """Unsubscribe from an item's changes."""
     async with item_place(call, **target) as place:
@@ -92,7 +147,14 @@ async def unadvise(call: Call, **target: Any) -> None:
     place.report(call, "unadvise", value="itemHandle")
 
 
-@gateway_command("advise-supervisory", *ITEM_OPTIONS)
+@gateway_command(
+    "advise-supervisory",
+    *ITEM_OPTIONS,
+    examples=(
+        'mxgw-py advise-supervisory --session-id "$SESSION" \\\n  --server-handle 1 --item-handle 2',
+        "mxgw-py advise-supervisory --item Tank01.Level --json",
+    ),
+)
 async def advise_supervisory(call: Call, **target: Any) -> None:
     """Subscribe to an item in supervisory mode.
 
@@ -110,6 +172,10 @@ async def advise_supervisory(call: Call, **target: Any) -> None:
     *SERVER_OPTIONS,
     _ITEM,
     option("--context", metavar="TEXT", default="", help="The object that a relative tag refers to.  [default: none]"),
+    examples=(
+        'mxgw-py add-buffered-item --session-id "$SESSION" \\\n  --server-handle 1 --item Tank01.Level',
+        'mxgw-py add-buffered-item --session-id "$SESSION" --server-handle 1 \\\n  --item Level --context Tank01 --json',
+    ),
 )
 async def add_buffered_item(
     call: Call, session_id: str | None, server_handle: int | None, client_name: str, item: str, context: str
@@ -131,6 +197,10 @@ async def add_buffered_item(
     *SERVER_OPTIONS,
     option("--milliseconds", type=click.IntRange(0, 2**31 - 1), metavar="MS", required=True,
            help="The interval; MXAccess rounds up to 100 ms."),
+    examples=(
+        'mxgw-py set-buffered-update-interval --session-id "$SESSION" \\\n  --server-handle 1 --milliseconds 500',
+        "mxgw-py set-buffered-update-interval --milliseconds 1000 --json",
+    ),
 )  # fmt: skip
 async def set_buffered_update_interval(
     call: Call, session_id: str | None, server_handle: int | None, client_name: str, milliseconds: int
@@ -143,7 +213,14 @@ async def set_buffered_update_interval(
     place.report(call, "set-buffered-update-interval", value="milliseconds", milliseconds=milliseconds)
 
 
-@gateway_command("suspend", *ITEM_OPTIONS)
+@gateway_command(
+    "suspend",
+    *ITEM_OPTIONS,
+    examples=(
+        'mxgw-py suspend --session-id "$SESSION" --server-handle 1 --item-handle 2',
+        "mxgw-py suspend --item Tank01.Level --json",
+    ),
+)
 async def suspend(call: Call, **target: Any) -> None:
     """Pause an item's updates.
 
@@ -156,7 +233,14 @@ async def suspend(call: Call, **target: Any) -> None:
     _report_status(call, "suspend", place, status)
 
 
-@gateway_command("activate", *ITEM_OPTIONS)
+@gateway_command(
+    "activate",
+    *ITEM_OPTIONS,
+    examples=(
+        'mxgw-py activate --session-id "$SESSION" --server-handle 1 --item-handle 2',
+        "mxgw-py activate --item Tank01.Level --json",
+    ),
+)
 async def activate(call: Call, **target: Any) -> None:
     """Resume a suspended item's updates.
 
@@ -181,6 +265,10 @@ def _report_status(call: Call, operation: str, place: Place, status: MxStatusPro
     *SERVER_OPTIONS,
     option("--user", metavar="NAME", required=True, help="The user of the galaxy."),
     *password_options(),
+    examples=(
+        'mxgw-py authenticate-user --session-id "$SESSION" --server-handle 1 \\\n  --user operator --password-file operator.txt',
+        "mxgw-py authenticate-user --user operator --password-env OPERATOR_PASSWORD",
+    ),
 )
 async def authenticate_user(
     call: Call,
@@ -206,6 +294,10 @@ async def authenticate_user(
     "user-to-id",
     *SERVER_OPTIONS,
     option("--guid", metavar="GUID", required=True, help="The user's GUID in the galaxy."),
+    examples=(
+        "mxgw-py user-to-id --guid 5d2a1c3e-7f40-4b51-9c0a-1f6f1f0f0001",
+        'mxgw-py user-to-id --session-id "$SESSION" --server-handle 1 \\\n  --guid 5d2a1c3e-7f40-4b51-9c0a-1f6f1f0f0001 -o value',
+    ),
 )
 async def user_to_id(
     call: Call, session_id: str | None, server_handle: int | None, client_name: str, guid: str

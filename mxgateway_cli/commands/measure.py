@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from mxgateway_cli.commands.values import READ_TIMEOUT
+from mxgateway_cli.completing.tags import tag_list_words
 from mxgateway_cli.connecting.shared_options import CLIENT_NAME, Seconds
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
@@ -18,7 +19,7 @@ DEFAULT_ITEMS: Final = tuple(f"TestMachine_{number:03}.TestChangingInt" for numb
 """Tags of the simulated gateway."""
 
 _ITEMS: Final = option(
-    "--items", metavar="TAGS",
+    "--items", metavar="TAGS", shell_complete=tag_list_words,
     help=f"Tags, comma-separated; repeated up to the bulk size.  [default: {DEFAULT_ITEMS[0]} to {DEFAULT_ITEMS[-1]}]",
 )  # fmt: skip
 _DURATION: Final = option(
@@ -41,6 +42,10 @@ def _bulk_size(what: str) -> Any:
            help="How long to read before measuring."),
     READ_TIMEOUT,
     CLIENT_NAME,
+    examples=(
+        "mxgw-py bench-read-bulk --duration-seconds 0.2 --warmup-seconds 0",
+        "mxgw-py bench-read-bulk --duration-seconds 0.2 --warmup-seconds 0 \\\n  --items Tank01.Level,Tank02.Level --json",
+    ),
 )  # fmt: skip
 async def bench_read_bulk(
     call: Call,
@@ -81,6 +86,10 @@ async def bench_read_bulk(
     option("--session-start-stagger-ms", type=click.IntRange(0, 60_000), metavar="MS", default=750, show_default=True,
            help="Delay between opening two sessions: a gateway starts one worker at a time."),
     CLIENT_NAME,
+    examples=(
+        "mxgw-py bench-stream-events --duration-seconds 0.2",
+        "mxgw-py bench-stream-events --duration-seconds 0.2 --session-count 2 \\\n  --session-start-stagger-ms 10 --json",
+    ),
 )  # fmt: skip
 async def bench_stream_events(
     call: Call,

@@ -10,16 +10,28 @@ import click
 import mxgateway
 from mxgateway_cli.connecting import profiles
 from mxgateway_cli.connecting.precedence import Choices, Rank, flag, flags
+from mxgateway_cli.connecting.profile_option import profile_names
 from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
 from mxgateway_cli.declaring.local_command import local_command
+from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.docstrings import described
+from mxgateway_cli.help.groups import CommandGroup
 from mxgateway_cli.help.sections import apply_options, option
 from mxgateway_cli.running.app import App
 
-_NAME: Final = click.argument("name")
+_NAME: Final = argument("name", "The profile's name.", metavar="NAME", shell_complete=profile_names)
 
 
-@click.group("profile", no_args_is_help=False)
+@click.group(
+    "profile",
+    cls=CommandGroup,
+    no_args_is_help=False,
+    examples=(
+        "mxgw-py profile set lab --endpoint localhost:5000 --plaintext",
+        "mxgw-py profile list",
+        "mxgw-py ping --profile plant",
+    ),
+)
 @described
 def profile() -> None:
     """Store connection options under a name.
@@ -35,6 +47,11 @@ def profile() -> None:
     _NAME,
     option("--unset", multiple=True, type=click.Choice(profiles.OPTIONS), metavar="OPTION",
            help="Remove this option, such as pin; may be repeated."),
+    examples=(
+        "mxgw-py profile set lab --endpoint localhost:5000 --plaintext",
+        "mxgw-py profile set plant --timeout 5 --api-key-env PLANT_KEY",
+        "mxgw-py profile set plant --unset plaintext",
+    ),
 )  # fmt: skip
 def set_profile(app: App, name: str, unset: tuple[str, ...], **params: Any) -> None:
     """Write connection options to a profile.
@@ -63,7 +80,13 @@ def set_profile(app: App, name: str, unset: tuple[str, ...], **params: Any) -> N
     _report(app, "profile-set", name, profiles.load())
 
 
-@local_command("list")
+@local_command(
+    "list",
+    examples=(
+        "mxgw-py profile list",
+        "mxgw-py profile list -o value",
+    ),
+)
 def list_profiles(app: App) -> None:
     """List the profiles."""
     config = profiles.load()
@@ -79,7 +102,14 @@ def list_profiles(app: App) -> None:
         app.output.record({}, columns, value=name)
 
 
-@local_command("show", _NAME)
+@local_command(
+    "show",
+    _NAME,
+    examples=(
+        "mxgw-py profile show plant",
+        "mxgw-py profile show plant --json",
+    ),
+)
 def show_profile(app: App, name: str) -> None:
     """Show a profile's options."""
     config = profiles.load()
@@ -87,7 +117,14 @@ def show_profile(app: App, name: str) -> None:
     _report(app, "profile-show", name, config)
 
 
-@local_command("remove", _NAME)
+@local_command(
+    "remove",
+    _NAME,
+    examples=(
+        "mxgw-py profile remove plant",
+        "mxgw-py profile remove plant --json",
+    ),
+)
 def remove_profile(app: App, name: str) -> None:
     """Remove a profile."""
     config = profiles.load()
@@ -98,8 +135,12 @@ def remove_profile(app: App, name: str) -> None:
 
 @local_command(
     "use",
-    click.argument("name", required=False),
+    argument("name", "The profile's name.", metavar="[NAME]", required=False, shell_complete=profile_names),
     option("--none", "nobody", is_flag=True, help="Have no default profile any more."),
+    examples=(
+        "mxgw-py profile use plant",
+        "mxgw-py profile use --none",
+    ),
 )
 def use_profile(app: App, name: str | None, nobody: bool) -> None:
     """Make a profile the default, for commands that name none."""

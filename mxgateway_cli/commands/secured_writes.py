@@ -14,7 +14,17 @@ from mxgateway_cli.input.write_target import WRITE_TARGET, WRITE_VALUE, NewValue
 from mxgateway_cli.operations.completions import CONFIRM, completion_of_write
 
 
-@gateway_command("write-secured", *WRITE_TARGET, *WRITE_VALUE, *SECURED_OPTIONS, CONFIRM)
+@gateway_command(
+    "write-secured",
+    *WRITE_TARGET,
+    *WRITE_VALUE,
+    *SECURED_OPTIONS,
+    CONFIRM,
+    examples=(
+        "mxgw-py write-secured TestSecurity.SecuredWriteInt --value 5 \\\n  --user operator --password-file operator.txt",
+        "mxgw-py write-secured TestSecurity.SecuredWriteInt --value 5 \\\n  --user operator --password-env OPERATOR_PASSWORD --confirm",
+    ),
+)
 async def write_secured(call: Call, value_type: str | None, value: str, confirm: bool, **params: Any) -> None:
     """Write a value on behalf of one or two users.
 
@@ -40,7 +50,18 @@ async def write_secured(call: Call, value_type: str | None, value: str, confirm:
     place.report(call, "write-secured", value="currentUserId", **_id_fields(current, verifier), **outcome)
 
 
-@gateway_command("write-secured2", *WRITE_TARGET, *WRITE_VALUE, WRITE_TIME, *SECURED_OPTIONS, CONFIRM)
+@gateway_command(
+    "write-secured2",
+    *WRITE_TARGET,
+    *WRITE_VALUE,
+    WRITE_TIME,
+    *SECURED_OPTIONS,
+    CONFIRM,
+    examples=(
+        "mxgw-py write-secured2 TestSecurity.SecuredWriteInt --value 5 \\\n  --timestamp 2026-03-01T08:30:00Z --user operator \\\n  --password-file operator.txt",
+        "mxgw-py write-secured2 TestSecurity.SecuredWriteInt --value 6 --confirm \\\n  --timestamp 2026-03-01T08:30:00Z --user operator \\\n  --password-file operator.txt",
+    ),
+)
 async def write_secured2(
     call: Call, value_type: str | None, value: str, timestamp: str, confirm: bool, **params: Any
 ) -> None:

@@ -22,6 +22,10 @@ from mxgateway_cli.output.events import DOCUMENT_LIMIT, EventWriter
     option("--backend", metavar="NAME", default="", help="The gateway's backend.  [default: the gateway's own]"),
     option("--command-timeout", type=Seconds(), metavar="SECONDS",
            help="The gateway's timeout for one command.  [default: the gateway's own]"),
+    examples=(
+        "mxgw-py open-session --json",
+        'SESSION=$(mxgw-py open-session -o value)',
+    ),
 )  # fmt: skip
 async def open_session(call: Call, client_name: str, backend: str, command_timeout: float | None) -> None:
     """Open a session and leave it open.
@@ -50,7 +54,14 @@ def _request(
 _OPEN_SESSION: Final = option("--session-id", metavar="ID", help="The session; optional only with --simulator.")
 
 
-@gateway_command("close-session", _OPEN_SESSION)
+@gateway_command(
+    "close-session",
+    _OPEN_SESSION,
+    examples=(
+        'mxgw-py close-session --session-id "$SESSION"',
+        'mxgw-py close-session --session-id "$SESSION" --json',
+    ),
+)
 async def close_session(call: Call, session_id: str | None) -> None:
     """Close a session.
 
@@ -73,7 +84,14 @@ def _check_open(call: Call, session_id: str | None) -> None:
         raise click.UsageError("Missing option '--session-id'.")
 
 
-@gateway_command("session-state", SESSION_ID)
+@gateway_command(
+    "session-state",
+    SESSION_ID,
+    examples=(
+        'mxgw-py session-state --session-id "$SESSION"',
+        'mxgw-py session-state --session-id "$SESSION" -o value',
+    ),
+)
 async def session_state(call: Call, session_id: str | None) -> None:
     """Show the state of a session."""
     async with call.session(session_id) as session:
@@ -90,7 +108,15 @@ async def session_state(call: Call, session_id: str | None) -> None:
     )
 
 
-@gateway_command("ping", SESSION_ID)
+@gateway_command(
+    "ping",
+    SESSION_ID,
+    examples=(
+        "mxgw-py ping",
+        "mxgw-py ping --wait-for-gateway 60",
+        'mxgw-py ping --session-id "$SESSION" -o value',
+    ),
+)
 async def ping(call: Call, session_id: str | None) -> None:
     """Ping the session's worker."""
     async with call.session(session_id) as session:
@@ -108,7 +134,14 @@ async def ping(call: Call, session_id: str | None) -> None:
     )
 
 
-@gateway_command("worker-info", SESSION_ID)
+@gateway_command(
+    "worker-info",
+    SESSION_ID,
+    examples=(
+        "mxgw-py worker-info",
+        'mxgw-py worker-info --session-id "$SESSION" --json',
+    ),
+)
 async def worker_info(call: Call, session_id: str | None) -> None:
     """Show the session's worker and its pending commands and events."""
     async with call.session(session_id) as session:
@@ -129,7 +162,14 @@ async def worker_info(call: Call, session_id: str | None) -> None:
     )
 
 
-@gateway_command("shutdown-worker", _OPEN_SESSION)
+@gateway_command(
+    "shutdown-worker",
+    _OPEN_SESSION,
+    examples=(
+        'mxgw-py shutdown-worker --session-id "$SESSION"',
+        'mxgw-py shutdown-worker --session-id "$SESSION" --json',
+    ),
+)
 async def shutdown_worker(call: Call, session_id: str | None) -> None:
     """Shut down the session's worker process.
 
@@ -149,6 +189,10 @@ async def shutdown_worker(call: Call, session_id: str | None) -> None:
     _OPEN_SESSION,
     option("--max-events", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, show_default=True,
            help="Maximum number of events; 0 drains all."),
+    examples=(
+        'mxgw-py drain-events --session-id "$SESSION"',
+        'mxgw-py drain-events --session-id "$SESSION" --max-events 10 --json',
+    ),
 )  # fmt: skip
 async def drain_events(call: Call, session_id: str | None, max_events: int) -> None:
     """Drain a session's event queue without a stream.

@@ -45,6 +45,10 @@ DEMO_KEY: Final = "mxgw_simulator_demo"
                 "demo.  [default: a small plant for tests]"),
     option("--tags", type=click.IntRange(1, 1_000_000), metavar="N",
            help="Serve a generated plant of at least N tags instead, for load."),
+    examples=(
+        "mxgw-py simulate --port 0",
+        "mxgw-py simulate --port 0 --plant demo -o jsonl",
+    ),
 )  # fmt: skip
 def simulate(
     app: App,

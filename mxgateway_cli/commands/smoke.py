@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
+from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.shared_options import CLIENT_NAME, whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
@@ -24,13 +25,18 @@ _DEFAULT_SECONDS: Final = 30
 
 @gateway_command(
     "smoke",
-    option("--item", metavar="TAG", default="TestChildObject.TestInt", show_default=True, help="The tag to use."),
+    option("--item", metavar="TAG", shell_complete=tag_words, default="TestChildObject.TestInt", show_default=True, help="The tag to use."),
     option("--max-events", type=click.IntRange(1, 10_000), metavar="N", default=1, show_default=True,
            help="Number of events to wait for."),
     option("--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE",
            help="Type of --value, such as int32."),
     option("--value", metavar="TEXT", help="Also write this value, and wait for its OnWriteComplete."),
     CLIENT_NAME,
+    examples=(
+        "mxgw-py smoke --simulator",
+        "mxgw-py smoke --item TestMachine_001.TestChangingInt --max-events 2",
+        "mxgw-py smoke --item TestChildObject.TestInt --type int32 --value 5 --json",
+    ),
     timeout=whole_timeout(_DEFAULT_SECONDS),
 )  # fmt: skip
 async def smoke(

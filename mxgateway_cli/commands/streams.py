@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 import mxgateway
+from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.shared_options import AFTER_WORKER_SEQUENCE, CLIENT_NAME, SESSION_ID, whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
@@ -26,13 +27,18 @@ if TYPE_CHECKING:
 @gateway_command(
     "stream-events",
     SESSION_ID,
-    option("--item", "items", metavar="TAG", multiple=True,
+    option("--item", "items", metavar="TAG", multiple=True, shell_complete=tag_words,
            help="Without --session-id: subscribe to this tag; may be repeated."),
     AFTER_WORKER_SEQUENCE,
     option("--max-events", type=click.IntRange(min=1), metavar="N", help="Stop after this many events."),
     option("--resume/--no-resume", default=None,
            help="Continue after a lost connection.  [default: on a terminal]"),
     CLIENT_NAME,
+    examples=(
+        "mxgw-py stream-events --item Tank01.Level --max-events 1",
+        'mxgw-py stream-events --session-id "$SESSION" --max-events 1 --json',
+        "mxgw-py stream-events --item Tank01.Level --resume --max-events 1 -o jsonl",
+    ),
     timeout=whole_timeout(),
 )  # fmt: skip
 async def stream_events(

@@ -35,7 +35,18 @@ WRITE_TIME: Final = option(
 _HEADINGS: Final = ("tag", "value", "quality", "source time", "error")
 
 
-@gateway_command("read", *TAG_OPTIONS, MAX_TAGS, SESSION_ID, READ_TIMEOUT)
+@gateway_command(
+    "read",
+    *TAG_OPTIONS,
+    MAX_TAGS,
+    SESSION_ID,
+    READ_TIMEOUT,
+    examples=(
+        "mxgw-py read Tank01.Level TestMachine_001.Speed",
+        "mxgw-py read 'Tank*.Level' --json",
+        "mxgw-py read --from tags.txt -o jsonl",
+    ),
+)
 async def read(call: Call, tags: list[str], max_tags: int, session_id: str | None, timeout_ms: int) -> None:
     """Read tags.
 
@@ -86,6 +97,11 @@ def _cells(read: TagValue) -> tuple[str, ...]:
     ),
     TAG_COUNT,
     MAX_TAGS,
+    examples=(
+        "mxgw-py write TestMachine_001.SpeedSetpoint --value 1200 --dry-run",
+        "mxgw-py write TestMachine_001.SpeedSetpoint --value 1200 --confirm",
+        "mxgw-py write 'TestMachine_*.SpeedSetpoint' --value 900 --tag-count 6",
+    ),
 )
 async def write(
     call: Call,
@@ -155,7 +171,18 @@ async def _show_write(call: Call, session: Session, tag: str, new: NewValue) -> 
     call.output.document(document, value="newValue")
 
 
-@gateway_command("write2", *WRITE_TARGET, *WRITE_VALUE, WRITE_TIME, USER_ID, CONFIRM)
+@gateway_command(
+    "write2",
+    *WRITE_TARGET,
+    *WRITE_VALUE,
+    WRITE_TIME,
+    USER_ID,
+    CONFIRM,
+    examples=(
+        "mxgw-py write2 TestChildObject.TestInt --type int32 --value 5 \\\n  --timestamp 2026-03-01T08:30:00Z",
+        'mxgw-py write2 --session-id "$SESSION" --server-handle 1 --item-handle 2 \\\n  --type int32 --value 5 --timestamp 2026-03-01T08:30:00Z',
+    ),
+)
 async def write2(
     call: Call, value_type: str | None, value: str, timestamp: str, user_id: int, confirm: bool, **params: Any
 ) -> None:  # fmt: skip

@@ -9,6 +9,7 @@ import click
 
 import mxgateway
 from mxgateway_cli.commands.values import READ_TIMEOUT
+from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.shared_options import whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.arguments import argument
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 @gateway_command(
     "verify",
-    argument("tags", "The tags, Object.Attribute, of which --expect is expected.", metavar="[TAG]...", nargs=-1),
+    argument("tags", "The tags, Object.Attribute, of which --expect is expected.", metavar="[TAG]...", nargs=-1,
+             shell_complete=tag_words),
     option("--expect", metavar="EXPR",
            help="What is expected of each TAG, and in rows without it: a value, '!= 5', '> 3.2', '10..20', or good."),
     *ROWS,
@@ -40,6 +42,11 @@ if TYPE_CHECKING:
     option("--junit", type=click.Path(dir_okay=False, writable=True), metavar="FILE",
            help="Write the result as JUnit XML as well, also if the gateway cannot be reached."),
     READ_TIMEOUT,
+    examples=(
+        "mxgw-py verify TestChildObject.TestInt --expect 17",
+        "mxgw-py verify --from expected.csv --timeout 60 --junit verify.xml",
+        "mxgw-py verify --from expected.csv --failed --json",
+    ),
     timeout=whole_timeout(),
 )  # fmt: skip
 async def verify(

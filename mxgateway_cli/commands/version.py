@@ -24,7 +24,15 @@ def _fingerprint() -> str:
         raise CommandFailure(str(error), code=ExitCode.USAGE) from None
 
 
-@local_command("version", logs=False)
+@local_command(
+    "version",
+    examples=(
+        "mxgw-py version",
+        "mxgw-py version --json",
+        "mxgw-py version -o value",
+    ),
+    logs=False,
+)
 def version(app: App) -> None:
     """Show the versions of this program and of its contract."""
     app.output.document(

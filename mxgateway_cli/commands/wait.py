@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.shared_options import CLIENT_NAME, whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.arguments import argument
@@ -31,7 +32,7 @@ _WIDTHS: Final = (32, 16, 24, 12, 30, 0)
 
 @gateway_command(
     "wait",
-    argument("tags", "The tags, Object.Attribute.", metavar="[TAG]...", nargs=-1),
+    argument("tags", "The tags, Object.Attribute.", metavar="[TAG]...", nargs=-1, shell_complete=tag_words),
     option("--until", "condition", type=ConditionText(), metavar="EXPR",
            help=f"The condition of each TAG, and of rows without one: {ALLOWED}."),
     option("--all/--any", "wants_all", default=True, show_default=True,
@@ -41,6 +42,11 @@ _WIDTHS: Final = (32, 16, 24, 12, 30, 0)
            help="Ignore values of lower quality: good, uncertain or any; or of another one than this OPC quality.  "
                 "[default: any; good for rows]"),
     CLIENT_NAME,
+    examples=(
+        "mxgw-py wait TestChildObject.TestInt --until '>= 0'",
+        "mxgw-py wait Tank01.Level --until good --timeout 60",
+        "mxgw-py wait TestMachine_001.TestChangingInt --until changes -o value",
+    ),
     timeout=whole_timeout(_DEFAULT_SECONDS),
 )  # fmt: skip
 async def wait(

@@ -43,6 +43,11 @@ _HEADINGS: Final = ("tag", "value", "quality", "source time", "changes", "error"
     option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after this many updates."),
     option("--duration", type=Seconds(), metavar="SECONDS", help="Stop after this time."),
     CLIENT_NAME,
+    examples=(
+        "mxgw-py watch Tank01.Level TestMachine_001.Speed --count 2",
+        "mxgw-py watch 'Tank*.Level' --duration 0.5",
+        "mxgw-py watch --from tags.txt --count 1 --timeout 30 -o jsonl",
+    ),
     timeout=whole_timeout(),
 )
 async def watch(

@@ -186,7 +186,7 @@ CALL_TIMEOUT: Final = _connection(
 def whole_timeout(default: float | None = None) -> Decorator:
     """Return a ``--timeout`` that limits the whole command; a profile's or a batch's limits only its calls."""
     return option(
-        "--timeout", section=CONNECTION_SECTION, type=Seconds(), metavar="SECONDS", default=default, show_default=default is not None,
+        "--timeout", type=Seconds(), metavar="SECONDS", default=default, show_default=default is not None,
         help="Timeout of the whole command; exit code 20 if something is still missing.",
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from mxgateway_cli.connecting.connection import connected, take_settings
 from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
 from mxgateway_cli.declaring.local_command import configured_app, make_command
-from mxgateway_cli.help.sections import OUTPUT_OPTIONS, Decorator
+from mxgateway_cli.help.sections import OUTPUT_OPTIONS, Decorator, Examples
 from mxgateway_cli.running.app import App
 from mxgateway_cli.running.log import start_logging
 
@@ -95,13 +95,14 @@ class Call:
 
 
 def gateway_command(
-    name: str, *options: Decorator, timeout: Decorator = CALL_TIMEOUT
+    name: str, *options: Decorator, examples: Examples = (), timeout: Decorator = CALL_TIMEOUT
 ) -> Callable[[_GatewayFunction], click.Command]:
     """Declare a command that talks to a gateway; its coroutine is called with the `Call` and its options.
 
     Args:
         name: The command's name.
         options: Its own options, in the order of the help.
+        examples: Two or three command lines for the help.
         timeout: The command's ``--timeout`` option.
     """
 
@@ -122,7 +123,8 @@ def gateway_command(
 
             runner.run(main)
 
-        return make_command(name, function, callback, (*options, *CONNECTION_OPTIONS, timeout, *OUTPUT_OPTIONS))
+        every = (*options, *CONNECTION_OPTIONS, timeout, *OUTPUT_OPTIONS)
+        return make_command(name, function, callback, every, examples)
 
     return declare
 

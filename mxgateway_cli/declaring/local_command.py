@@ -9,18 +9,21 @@ import click
 from click.core import ParameterSource
 
 from mxgateway_cli.help.docstrings import described
-from mxgateway_cli.help.sections import OUTPUT_OPTIONS, Decorator, SectionedCommand, apply_options
+from mxgateway_cli.help.sections import OUTPUT_OPTIONS, Decorator, Examples, SectionedCommand, apply_options
 from mxgateway_cli.running.app import App
 
 _LocalFunction = TypeVar("_LocalFunction", bound=Callable[..., None])
 
 
-def local_command(name: str, *options: Decorator, logs: bool = True) -> Callable[[_LocalFunction], click.Command]:
+def local_command(
+    name: str, *options: Decorator, examples: Examples = (), logs: bool = True
+) -> Callable[[_LocalFunction], click.Command]:
     """Declare a command that talks to no gateway; its function is called with the `App` and its options.
 
     Args:
         name: The command's name.
         options: Its own options, in the order of the help.
+        examples: Two or three command lines for the help.
         logs: Whether it runs code that logs.
     """
 
@@ -34,17 +37,21 @@ def local_command(name: str, *options: Decorator, logs: bool = True) -> Callable
                 start_logging(app)
             function(app, **params)
 
-        return make_command(name, function, callback, (*options, *OUTPUT_OPTIONS))
+        return make_command(name, function, callback, (*options, *OUTPUT_OPTIONS), examples)
 
     return declare
 
 
 def make_command(
-    name: str, function: Callable[..., Any], callback: Callable[..., Any], options: tuple[Decorator, ...]
+    name: str,
+    function: Callable[..., Any],
+    callback: Callable[..., Any],
+    options: tuple[Decorator, ...],
+    examples: Examples = (),
 ) -> click.Command:
     """Return a command that runs `callback` and takes its help from the docstring of `function`."""
     callback.__doc__ = described(function).__doc__
-    return click.command(name, cls=SectionedCommand)(apply_options(callback, options))
+    return click.command(name, cls=SectionedCommand, examples=examples)(apply_options(callback, options))
 
 
 def configured_app(ctx: click.Context, params: dict[str, Any]) -> App:

@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
+from mxgateway_cli.help.suggestions import unknown_command
+from mxgateway_cli.help.topics import TOPICS
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 PROGRAM: Final = "mxgw-py"
 COMPLETION_VARIABLE: Final = "_MXGW_PY_COMPLETE"
 """The environment variable that a shell's completion script sets."""
+REFUSED: Final = "mxgateway.refused"
+"""Where a context keeps the commands that cannot run in it, with the reasons."""
 
 
 class Entry(NamedTuple):
@@ -28,6 +33,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final = (
+    Entry("basics", "help", "Show the help of a command or of a topic.", "help:help_command"),
     Entry("basics", "version", "Show the versions of this program and of its contract.", "version:version"),
     Entry("basics", "smoke", "Run one session from open to close, and report each step.", "smoke:smoke"),
     Entry("basics", "ping", "Ping the session's worker.", "session:ping"),
@@ -94,6 +100,7 @@ COMMANDS: Final = (
     Entry("streams", "stream-alarms", "Show the active alarms, then each transition as it arrives.", "alarms:stream_alarms"),
     Entry("streams", "query-active-alarms", "Show the alarms that are active now.", "alarms:query_active_alarms"),
     Entry("streams", "acknowledge-alarm", "Acknowledge an alarm.", "alarms:acknowledge_alarm"),
+    Entry("galaxy", "tags", "Find the tags of the galaxy that match a pattern.", "tags:tags"),
     Entry("galaxy", "galaxy-test-connection", "Check that the gateway reaches the galaxy's database.", "galaxy:test_connection"),
     Entry("galaxy", "galaxy-last-deploy", "Show when the galaxy was last deployed.", "galaxy:last_deploy"),
     Entry("galaxy", "galaxy-discover", "Show the objects of the galaxy.", "galaxy_objects:discover"),
@@ -131,14 +138,12 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Reject an unknown name and suggest similar ones."""
+        """Reject an unknown name and suggest similar ones; reject a command that cannot run here."""
         name = args[0]
         if name not in _BY_NAME and not ctx.resilient_parsing and not name.startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(name, _BY_NAME)
-            meant = f" Did you mean {' or '.join(near)}?" if near else ""
-            raise click.UsageError(f"Unknown command {name!r}.{meant}", ctx)
+            raise unknown_command(name, _BY_NAME, ctx)
+        if why := ctx.meta.get(REFUSED, {}).get(name):
+            raise click.UsageError(why)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -147,6 +152,8 @@ class LazyGroup(click.Group):
         for group in dict.fromkeys(entry.group for entry in COMMANDS):
             with formatter.section(group.capitalize()):
                 formatter.write_dl([(e.name.ljust(width), e.help) for e in COMMANDS if e.group == group])
+        with formatter.section("Topics of mxgw-py help"):
+            formatter.write_dl([(topic.name.ljust(width), topic.summary) for topic in TOPICS])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete command names from the table."""

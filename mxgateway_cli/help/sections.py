@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import click
 
+from mxgateway_cli.help.suggestions import unknown_option
 from mxgateway_cli.terminal.stdout import FORMATS
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+Examples = tuple[str, ...]
+"""Command lines for a command's help, as they are typed into a POSIX shell."""
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 CONNECTION_SECTION: Final = "Connection"
 OUTPUT_SECTION: Final = "Output"
+LEADING: Final = "mxgateway.leading"
+"""Where a context keeps the words of the options that stand before the command, by parameter."""
+WORDS: Final = "mxgateway.words"
+"""Where a context keeps the words of a command line that a shell completes."""
+
+_FOLDED: Final = {
+    CONNECTION_SECTION: ("--endpoint, --plaintext, --profile, …", "mxgw-py help connection"),
+    OUTPUT_SECTION: ("--json, -o, --color, -v", "mxgw-py help output"),
+}
+"""What the help of a command shows of the options that many commands share, and where they are described."""
+_SAME: Final = {"as_json": "output"}
+"""A parameter that sets the same as another one."""
 
 
 class SectionOption(click.Option):
@@ -29,19 +44,72 @@ class SectionOption(click.Option):
 
 
 class SectionedCommand(click.Command):
-    """A command whose help lists its own options first, then the shared ones by section."""
+    """A command whose help shows its own options and its examples, and says where the shared options are described.
+
+    Args:
+        examples: Its examples.
+    """
+
+    def __init__(self, *args: Any, examples: Examples = (), **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.examples = examples
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words behind the command, with the options before it; suggest what a wrong option may mean."""
+        words = [*self._leading(ctx, args), *args]
+        if ctx.resilient_parsing:
+            ctx.meta[WORDS] = tuple(words)
+        try:
+            return super().parse_args(ctx, words)
+        except click.NoSuchOption as error:
+            raise unknown_option(error, ctx) from None
+
+    def _leading(self, ctx: click.Context, args: Sequence[str]) -> list[str]:
+        """Return the words of the options before the command that are not given behind it as well."""
+        leading: Mapping[str, Sequence[str]] = ctx.meta.get(LEADING, {})
+        if not leading:
+            return []
+        given = {_same(each.name) for each in self._given(ctx, args)}
+        return [word for name, words in leading.items() if _same(name) not in given for word in words]
+
+    def _given(self, ctx: click.Context, args: Sequence[str]) -> Sequence[click.Parameter]:
+        try:
+            return self.make_parser(ctx).parse_args(list(args))[2]
+        except click.UsageError:
+            return ()  # reported where the words are parsed
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write one definition list per section."""
-        sections: dict[str, list[tuple[str, str]]] = {"": [], CONNECTION_SECTION: [], OUTPUT_SECTION: []}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is not None:
-                sections[getattr(parameter, "section", OUTPUT_SECTION)].append(record)
-        for title, records in sections.items():
-            if records:
-                with formatter.section(title or "Options"):
-                    formatter.write_dl(records)
+        """Write the command's own options."""
+        records = [each.get_help_record(ctx) for each in self.own_parameters(ctx)]
+        with formatter.section("Options"):
+            formatter.write_dl([record for record in records if record is not None])
+
+    def own_parameters(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own arguments and options, without the shared ones."""
+        return [each for each in self.get_params(ctx) if section_of(each) not in _FOLDED]
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, and where the shared options are described."""
+        write_examples(formatter, self.examples)
+        sections = {section_of(each) for each in self.get_params(ctx)}
+        found = {title: text for title, text in _FOLDED.items() if title in sections}
+        if found:
+            with formatter.section("Shared options"):
+                formatter.write_dl([(title, ": ".join(texts)) for title, texts in found.items()])
+
+
+def section_of(parameter: click.Parameter) -> str:
+    """Return the title of a parameter's section; empty for a command's own."""
+    return getattr(parameter, "section", "")
+
+
+def write_examples(formatter: click.HelpFormatter, examples: Examples) -> None:
+    """Write a section with one example on a line, as it is typed."""
+    if examples:
+        with formatter.section("Examples"):
+            for example in examples:
+                for line in example.split("\n"):
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 
 def option(*names: str, cls: type[SectionOption] = SectionOption, section: str = "", **attributes: Any) -> Decorator:
@@ -54,6 +122,10 @@ def apply_options(function: _Command, decorators: tuple[Decorator, ...]) -> _Com
     for decorate in reversed(decorators):
         function = decorate(function)  # type: ignore[assignment]  # click's decorators return their argument
     return function
+
+
+def _same(name: str | None) -> str:
+    return _SAME.get(name or "", name or "")
 
 
 def _output(*names: str, **attributes: Any) -> Decorator:

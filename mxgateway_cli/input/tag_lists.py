@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Final, cast
 import click
 
 from mxgateway.system.files import bounded, read_input, refusal_text
+from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import Decorator, option
 from mxgateway_cli.input.tag_globs import PATTERN_HINT
@@ -33,7 +34,7 @@ def _with_tags(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 
 TAG_OPTIONS: Final[tuple[Decorator, ...]] = (
-    argument("tags", f"The tags: Object.Attribute, Attribute[] is a whole array; {PATTERN_HINT}", metavar="[TAG]...", nargs=-1),
+    argument("tags", f"The tags: Object.Attribute, Attribute[] is a whole array; {PATTERN_HINT}", metavar="[TAG]...", nargs=-1, shell_complete=tag_words),
     option(
         "--from", "tag_files", metavar="FILE", multiple=True,
         help="Read more tags from this file, one per line; - is stdin. Empty lines and lines that start with # are ignored.",

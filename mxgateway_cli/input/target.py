@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.shared_options import CLIENT_NAME, ITEM_HANDLE, SERVER_HANDLE, SESSION_ID
 from mxgateway_cli.declaring.command import Call
 from mxgateway_cli.help.sections import option
@@ -16,7 +17,9 @@ from mxgateway_cli.help.sections import option
 if TYPE_CHECKING:
     from mxgateway import Session
 
-TARGET_ITEM: Final = option("--item", metavar="TAG", help="Without --session-id: the tag to add and use.")
+TARGET_ITEM: Final = option(
+    "--item", metavar="TAG", shell_complete=tag_words, help="Without --session-id: the tag to add and use."
+)
 SERVER_OPTIONS: Final = (SESSION_ID, SERVER_HANDLE, CLIENT_NAME)
 ITEM_OPTIONS: Final = (SESSION_ID, SERVER_HANDLE, ITEM_HANDLE, TARGET_ITEM, CLIENT_NAME)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
+from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.shared_options import CLIENT_NAME, ITEM_HANDLE, SERVER_HANDLE, VALUE_TEXT
 from mxgateway_cli.declaring.command import Call
 from mxgateway_cli.help.arguments import argument
@@ -26,9 +27,13 @@ _CLEANUP_SECONDS: Final = 5.0
 
 WRITE_TARGET: Final[tuple[Decorator, ...]] = (
     argument(
-        "tag", "The tag to write, Object.Attribute; Attribute[] is a whole array.", metavar="[TAG]", required=False
+        "tag",
+        "The tag to write, Object.Attribute; Attribute[] is a whole array.",
+        metavar="[TAG]",
+        required=False,
+        shell_complete=tag_words,
     ),
-    option("--item", metavar="TAG", help="The same as TAG."),
+    option("--item", metavar="TAG", shell_complete=tag_words, help="The same as TAG."),
     option("--session-id", metavar="ID", help="Use this open session.  [default: a new session, closed at the end]"),
     SERVER_HANDLE,
     ITEM_HANDLE,

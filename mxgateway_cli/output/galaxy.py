@@ -159,11 +159,16 @@ class TreeWriter:
 
 def attribute_text(attribute: GalaxyAttribute) -> str:
     """Return an attribute as a line of the tree."""
-    level = attribute.security_classification
     kind = attribute.data_type_name + ("[]" if attribute.is_array else "")
-    words = [f".{attribute.attribute_name}", kind, _SECURITY[level] if 0 <= level < len(_SECURITY) else str(level)]
+    words = [f".{attribute.attribute_name}", kind, security_name(attribute)]
     words += ["historized"] * attribute.is_historized + ["alarm"] * attribute.is_alarm
     return "  ".join(words)
+
+
+def security_name(attribute: GalaxyAttribute) -> str:
+    """Return the name of an attribute's security classification; its number if that is unknown."""
+    level = attribute.security_classification
+    return _SECURITY[level] if 0 <= level < len(_SECURITY) else str(level)
 
 
 def _glyphs() -> tuple[str, str, str, str]:

@@ -56,7 +56,9 @@ def _state_directory() -> dict[str, str]:
     """Keep what the commands of this test run learn apart from what their user's own ones did."""
     directory = tempfile.mkdtemp(prefix="mxgw-py-tests-")
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    return {"LOCALAPPDATA" if sys.platform == "win32" else "XDG_STATE_HOME": directory}
+    return dict.fromkeys(
+        ["LOCALAPPDATA"] if sys.platform == "win32" else ["XDG_STATE_HOME", "XDG_CACHE_HOME"], directory
+    )
 
 
 async def start(

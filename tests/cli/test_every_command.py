@@ -33,6 +33,7 @@ INT: Final = "--type int32 --value 5"
 TIME: Final = "--timestamp 2026-03-01T08:30:00Z"
 USER: Final = f"--user {OPERATOR} --password-env PASSWORD"
 ROWS: Final = {
+    "help": "read",
     "version": "--json",
     "smoke": f"--item {TAG} {INT} --json",
     "ping": "--json",
@@ -83,6 +84,7 @@ ROWS: Final = {
     "stream-alarms": "--filter-prefix Galaxy!Area1 --max-messages 2 --json",
     "query-active-alarms": "--filter-prefix Galaxy!Area1 --json",
     "acknowledge-alarm": "--reference Galaxy!TankYard.Tank02.Lo --comment ok --operator me --json",
+    "tags": "'Tank*' --json",
     "galaxy-test-connection": "--json",
     "galaxy-last-deploy": "--json",
     "galaxy-discover": "--json",
@@ -98,7 +100,7 @@ ROWS: Final = {
 """A good run of each command. Its words may name an open session with the server handle 1 and the advised item 2."""
 RUNS_UNTIL_A_SIGNAL: Final = {"simulate"}
 """Processes in tests of their own."""
-NEEDS_NO_GATEWAY: Final = {"version", "completion", "profile"}
+NEEDS_NO_GATEWAY: Final = {"help", "version", "completion", "profile"}
 ENDS: Final = {
     1: f"check {TAG} --warning 10 --critical 20",
     2: "ping --no-such-option",

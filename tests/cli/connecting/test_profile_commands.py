@@ -198,7 +198,7 @@ async def test_a_removed_profile_is_gone_and_the_others_stay(shell: Shell) -> No
         (("--ca-file", "no-such-file.pem"), "does not exist"),
         (("--plaintext", "--tls"), "--plaintext and --tls contradict each other"),
         (("--api-key-env", "A", "--api-key-file", __file__), "--api-key-env and --api-key-file contradict each other"),
-        (("--simulator",), "No such option"),
+        (("--simulator",), "no such option"),
         ((), "No options to write"),
     ],
 )

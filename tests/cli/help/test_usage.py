@@ -13,8 +13,8 @@ KEY = "mxgw_someone_v3rysecret"
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("frobnicate",), "Unknown command 'frobnicate'"),
-        (("wite",), "Did you mean write"),
+        (("frobnicate",), "no such command 'frobnicate'"),
+        (("wite",), "; did you mean write"),
         (("ping", "--plaintext", "--tls"), "--plaintext and --tls contradict each other"),
         (("ping", "--plaintext", "--ca-file", __file__), "--plaintext and --ca-file contradict each other"),
         (("ping", "--plaintext", "--pin", "00" * 32), "--plaintext and --pin contradict each other"),
@@ -124,8 +124,10 @@ async def test_a_key_file_without_a_usable_key_is_named_and_its_content_is_not_s
     assert "two words" not in outcome.err
 
 
-async def test_without_arguments_the_help_is_shown() -> None:
+async def test_without_arguments_the_next_steps_are_shown() -> None:
     outcome = await mxgw()
 
     assert outcome.code == 0
-    assert "stream-events" in outcome.out
+    assert outcome.out.startswith("Usage: mxgw-py ")
+    assert len(outcome.out.splitlines()) < 10
+    assert {"mxgw-py smoke --simulator", "mxgw-py help"} <= {line[2:28].strip() for line in outcome.out.splitlines()}

@@ -11,7 +11,7 @@ from mxgateway_cli.help.registry import COMMANDS
 from tests.cli.process import environment
 
 HEAVY = (
-    "grpclib", "h2", "betterproto", "tomllib", "asyncio", "ssl", "mxgateway.proto", "mxgateway.errors.tree", "mxgateway_cli.commands.smoke",
+    "grpclib", "h2", "betterproto", "rich", "tomllib", "asyncio", "ssl", "mxgateway.proto", "mxgateway.errors.tree", "mxgateway_cli.commands.smoke",
 )  # fmt: skip
 UNUSUAL = (
     "dataclasses", "difflib", "json", "logging", "pathlib", "socket", "mxgateway_cli.connecting.connection", "mxgateway_cli.terminal.failures",
@@ -36,8 +36,12 @@ def loaded_by(*arguments: str, **variables: str) -> tuple[int, list[str]]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("--version",), ("version", "--json"), ("completion", "zsh"), ("no-such-command",)]
-)
+    "arguments",
+    [
+        (), ("--help",), ("--version",), ("version", "--json"), ("completion", "zsh"), ("no-such-command",), ("help",), ("help", "read"),
+        ("help", "connection"), ("help", "exit-codes"), ("help", "raed"), ("--endpiont", "gw:5001", "read"), ("--json", "version"),
+    ],
+)  # fmt: skip
 def test_what_needs_no_gateway_loads_nothing_of_one(arguments: tuple[str, ...]) -> None:
     _, modules = loaded_by(*arguments)
 
@@ -78,7 +82,15 @@ def test_the_help_of_a_command_loads_no_gateway(command: str) -> None:
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [("mxgw-py wri", "write"), ("mxgw-py write --val", "--value"), ("mxgw-py ping --prof", "--profile")],
+    [
+        ("mxgw-py wri", "write"),
+        ("mxgw-py write --val", "--value"),
+        ("mxgw-py ping --prof", "--profile"),
+        ("mxgw-py --endp", "--endpoint"),
+        ("mxgw-py write --type in", "int32"),
+        ("mxgw-py --json read -o js", "jsonl"),
+        ("mxgw-py help conn", "connection"),
+    ],
 )
 def test_completion_completes_names_and_options_without_loading_a_gateway(words: str, expected: str) -> None:
     variables = {"_MXGW_PY_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}

@@ -74,12 +74,3 @@ def test_every_name_is_offered_as_one_word_and_nothing_is_run(tmp_path: Path, ty
 
 def test_commands_and_options_are_offered_as_they_are(tmp_path: Path) -> None:
     assert "--timeout" in offered(tmp_path, "--ti")
-
-
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_quote_what_they_are_offered_themselves(shell: str) -> None:
-    script = completion_script(shell)
-
-    assert "_mxgw_py_completion" in script
-    assert "compadd -Q" not in script
-    assert "eval" not in script.replace("# eval/source/. command", "").replace("zsh_eval_context", "")

@@ -1,0 +1,1 @@
+"""What a shell is offered for a word that is begun."""

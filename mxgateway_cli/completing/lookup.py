@@ -1,0 +1,135 @@
+"""Looks up names in the galaxy, in a cache first."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+import mxgateway
+from mxgateway.system.files import read_input
+from mxgateway_cli.completing.cache import Answer, Cache
+from mxgateway_cli.connecting.connection import connected
+from mxgateway_cli.running import runner
+from mxgateway_cli.running.settings import ConnectionSettings
+
+SECONDS: Final = 1.0
+"""How long a gateway is asked."""
+MOST_WORDS: Final = 1_000
+"""Names of one answer: more than anybody reads."""
+LONGEST_WORD: Final = 1_000
+"""Characters of a name; a longer one is left out."""
+FRESH_SECONDS: Final = 300.0
+"""How long an answer is used without asking again."""
+USABLE_SECONDS: Final = 86_400.0
+"""How long an answer is used when the gateway cannot be asked."""
+RETRY_SECONDS: Final = 10.0
+"""How long a gateway that did not answer is not asked again."""
+_KNOWN_LIMIT: Final = 4 * 1024 * 1024
+
+
+class Query(NamedTuple):
+    """The objects whose names begin with a text, or the attributes of the object with this name."""
+
+    kind: str
+    text: str
+
+    @property
+    def key(self) -> str:
+        """The query in the cache."""
+        return f"{self.kind}:{self.text.casefold()}"
+
+
+class Lookup:
+    """Looks up names in the galaxy of one gateway.
+
+    Args:
+        settings: How to connect.
+    """
+
+    def __init__(self, settings: ConnectionSettings) -> None:
+        self._settings = replace(settings, wait=0.0)
+        self._cache = Cache(_identity(settings))
+
+    def words(self, query: Query) -> list[str]:
+        """Return the answer to a query: from the cache if it is fresh, else from the gateway."""
+        now = time.time()
+        if (fresh := self._fresh(query, now)) is not None:
+            return fresh
+        if not 0 <= now - self._cache.failed_at < RETRY_SECONDS and self._is_trusted():
+            answer = self._ask(query)
+            if answer is not None:
+                self._cache.put(query.key, answer)
+                return answer.words
+            self._cache.fail(now)
+        known = self._cache.get(query.key)
+        return known.words if known is not None and 0 <= now - known.time < USABLE_SECONDS else []
+
+    def _fresh(self, query: Query, now: float) -> list[str] | None:
+        """Return a fresh answer to the query, or to a shorter one that includes it."""
+        begins = (
+            [query.text] if query.kind != "objects" else [query.text[:end] for end in range(len(query.text), -1, -1)]
+        )
+        for text in begins:
+            answer = self._cache.get(Query(query.kind, text).key)
+            if answer is None or not 0 <= now - answer.time < FRESH_SECONDS:
+                continue
+            if text == query.text or answer.is_whole:
+                return answer.words
+        return None
+
+    def _ask(self, query: Query) -> Answer | None:
+        mxgateway.GatewayClient  # noqa: B018 - loaded before the time runs
+        with suppress(Exception):
+            return runner.run(lambda: self._answer(query))
+        return None
+
+    async def _answer(self, query: Query) -> Answer:
+        words: list[str] = []
+        async with asyncio.timeout(SECONDS):
+            async for word in self._found(query):
+                if word.isprintable() and len(word) <= LONGEST_WORD:
+                    words.append(word)
+                if len(words) == MOST_WORDS:
+                    break
+        return Answer(words, time=time.time(), is_whole=len(words) < MOST_WORDS)
+
+    async def _found(self, query: Query) -> AsyncIterator[str]:
+        is_object = query.kind == "objects"
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(connected(self._settings))
+            options = mxgateway.HierarchyOptions(
+                tag_name_glob=f"{query.text}*" if is_object else query.text, include_attributes=not is_object
+            )
+            pages = client.galaxy.iter_hierarchy(options, page_size=MOST_WORDS if is_object else 1)
+            async for obj in await stack.enter_async_context(pages):
+                if is_object:
+                    yield obj.tag_name
+                for attribute in obj.attributes:
+                    yield attribute.full_tag_reference
+
+    def _is_trusted(self) -> bool:
+        """Return whether connecting trusts no certificate for the first time."""
+        tls = self._settings.tls
+        if tls is None or tls.pin or tls.ca_file or tls.require_certificate_validation:
+            return True
+        if tls.known_gateways is None:
+            return False
+        with suppress(OSError, UnicodeDecodeError):
+            lines = read_input(tls.known_gateways, _KNOWN_LIMIT).decode().splitlines()
+            known = {line.split()[0].casefold() for line in lines if line.strip()}
+            return all(str(each).casefold() in known for each in _endpoints(self._settings))
+        return False
+
+
+def _endpoints(settings: ConnectionSettings) -> list[mxgateway.Endpoint]:
+    return [*mxgateway.Endpoint.parse_all(settings.endpoint)] if not settings.simulator else []
+
+
+def _identity(settings: ConnectionSettings) -> str:
+    """Return what tells the galaxies of two connections apart; no part of it is a secret."""
+    parts = [*map(str, _endpoints(settings)), settings.authority or "", "plaintext" if settings.plaintext else "tls"]
+    return "\n".join(["simulator"] if settings.simulator else parts)

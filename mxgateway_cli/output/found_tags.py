@@ -1,0 +1,76 @@
+"""Writes the tags that a search in the galaxy finds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from mxgateway_cli.input.tag_search import type_name
+from mxgateway_cli.output.galaxy import security_name
+from mxgateway_cli.output.tags import pad
+from mxgateway_cli.terminal.text import clean
+
+if TYPE_CHECKING:
+    from mxgateway.proto import GalaxyAttribute, GalaxyObject
+    from mxgateway_cli.terminal.stdout import Output
+
+_HEADINGS: Final = ("tag", "type", "security", "historized", "alarm")
+_WIDTHS: Final = (40, 10, 13, 10, 5)
+
+
+class FoundTagWriter:
+    """Writes tags as they are found; a single JSON document is held until the end.
+
+    Args:
+        output: The output to write to.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self.count = 0
+        self._output = output
+        self._records: list[dict[str, Any]] = []
+
+    def add(self, obj: GalaxyObject, attribute: GalaxyAttribute) -> None:
+        """Write one tag; the first one of a table after the headings."""
+        self.count += 1
+        if self._output.form == "table":
+            if self.count == 1:
+                self._row(_HEADINGS)
+            self._row(_cells(attribute))
+        elif self._output.form == "json":
+            self._records.append(_record(obj, attribute))
+        else:
+            self._output.record(_record(obj, attribute), (), value=attribute.full_tag_reference)
+
+    def finish(self, correlation_id: str) -> None:
+        """Write the document if the format is ``json``."""
+        if self._output.form == "json":
+            head = {"operation": "tags", "correlationId": correlation_id, "tagCount": self.count}
+            self._output.document({**head, "tags": self._records}, value="tagCount")
+
+    def _row(self, cells: tuple[str, ...]) -> None:
+        self._output.row([pad(clean(cell), width) for cell, width in zip(cells, _WIDTHS, strict=True)])
+
+
+def _cells(attribute: GalaxyAttribute) -> tuple[str, ...]:
+    return (
+        attribute.full_tag_reference,
+        type_name(attribute),
+        security_name(attribute),
+        "yes" if attribute.is_historized else "",
+        "yes" if attribute.is_alarm else "",
+    )
+
+
+def _record(obj: GalaxyObject, attribute: GalaxyAttribute) -> dict[str, Any]:
+    return {
+        "tag": attribute.full_tag_reference,
+        "type": type_name(attribute),
+        "dataTypeName": attribute.data_type_name,
+        "isArray": attribute.is_array,
+        "arrayDimension": attribute.array_dimension if attribute.array_dimension_present else None,
+        "securityClassification": security_name(attribute),
+        "isHistorized": attribute.is_historized,
+        "isAlarm": attribute.is_alarm,
+        "object": obj.tag_name,
+        "template": obj.template_chain[0] if obj.template_chain else None,
+    }
