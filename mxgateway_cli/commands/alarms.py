@@ -134,6 +134,8 @@ async def query_active_alarms(call: Call, filter_prefix: str) -> None:
             for alarm in batch:
                 writer.add_alarm(alarm)
         writer.start()
+    if not writer.count:
+        call.output.nothing("No active alarms match." if filter_prefix else "No alarm is active.")
     writer.finish("query-active-alarms", filter_prefix, call.correlation_id, "alarms")
 
 

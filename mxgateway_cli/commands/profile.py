@@ -95,6 +95,8 @@ def list_profiles(app: App) -> None:
         document = {"operation": "profile-list", "file": config.file, "default": config.default, "profiles": found}
         app.output.document(document, value="profiles")
         return
+    if not config.names:
+        app.output.nothing("There are no profiles yet; 'mxgw-py profile set NAME --endpoint HOST:PORT' writes one.")
     width = max(map(len, config.names), default=0)
     for name in config.names:
         mark = "(default)" if name == config.default else ""

@@ -48,8 +48,8 @@ class AlarmWriter:
     def start(self) -> None:
         """Write the headings of a table, once."""
         begun, self._begun = self._begun, True
-        if self._output.form == "table" and not begun:
-            self._output.row(_columns(_HEADINGS))
+        if not begun:
+            self._output.headings(_HEADINGS, _WIDTHS)
 
     def add(self, message: AlarmFeedMessage) -> None:
         """Write one message of a feed; an unknown message is written as an empty object."""
@@ -96,7 +96,7 @@ class AlarmWriter:
         if self._as_document:
             self._records.append(record)
         else:
-            self._output.record(record, _columns(cells), value=value)
+            self._output.record(record, cells, value=value)
 
 
 def _alarm_cells(record: dict[str, Any], alarm: ActiveAlarmSnapshot) -> tuple[str, ...]:
@@ -125,7 +125,3 @@ def _name(canonical: Any, prefix: str) -> str:
 
 def _value(value: MxValue) -> str:
     return value_text(message_value(value))
-
-
-def _columns(cells: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"{cell:{width}}" for cell, width in zip(cells, _WIDTHS, strict=True))
