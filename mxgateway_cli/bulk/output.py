@@ -84,7 +84,7 @@ class BulkReport:
         self._in_doubt = 0
         for result in results:
             if not self._answered and self._output.form == "table":
-                self._write(lambda headings: self._output.headings(*headings), self._kind.columns)
+                self._write(lambda columns: self._output.headings(*columns, ends=True), self._kind.columns)
             self._add(result)
 
     def fail(self, error: mxgateway.MxGatewayError) -> None:

@@ -124,7 +124,7 @@ async def query_active_alarms(call: Call, filter_prefix: str) -> None:
 
     With --json the result is one document, with -o jsonl one line per alarm; -o value writes the alarms' references.
     """
-    writer = AlarmWriter(call.output, as_document=True)
+    writer = AlarmWriter(call.output, as_document=True, ends=True)
     request = mxgateway.proto.QueryActiveAlarmsRequest(
         client_correlation_id=call.correlation_id, alarm_filter_prefix=filter_prefix
     )

@@ -30,14 +30,16 @@ class AlarmWriter:
         output: The output to write to.
         as_document: Whether the format ``json`` writes one document.
         limit: Number of messages requested; None means all.
+        ends: Whether all messages come at once.
     """
 
-    def __init__(self, output: Output, *, as_document: bool, limit: int | None = None) -> None:
+    def __init__(self, output: Output, *, as_document: bool, limit: int | None = None, ends: bool = False) -> None:
         self.count = 0
         self._output = output
         self._limit = limit
         self._begun = False
         self._records: list[dict[str, Any]] = []
+        self._ends = ends
         self._as_document = output.form == "json" and as_document
 
     @property
@@ -49,7 +51,7 @@ class AlarmWriter:
         """Write the headings of a table, once."""
         begun, self._begun = self._begun, True
         if not begun:
-            self._output.headings(_HEADINGS, _WIDTHS)
+            self._output.headings(_HEADINGS, _WIDTHS, ends=self._ends)
 
     def add(self, message: AlarmFeedMessage) -> None:
         """Write one message of a feed; an unknown message is written as an empty object."""

@@ -40,7 +40,7 @@ class ObjectWriter:
 
     def start(self) -> None:
         """Write the headings of a table."""
-        self._output.headings(_HEADINGS, _WIDTHS)
+        self._output.headings(_HEADINGS, _WIDTHS, ends=True)
 
     def add(self, obj: GalaxyObject) -> None:
         """Write one object."""

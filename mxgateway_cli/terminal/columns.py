@@ -39,17 +39,18 @@ _ROLES: Final = {
     "value": Role("value", 10, 10, 16), "new value": Role("value", 10, 10, 16), "old value": Role("value", 6, 8, 12),
     "limit": Role("value", 1, 4, 8), "expected": Role("value", 6, 8, 12),
     "quality": Role("quality", 9, 4, 12),
-    "severity": Role("severity", 6, 3, 8),
+    "family": Role("word", 2, 12, 14), "kind": Role("word", 5, 17, 17), "severity": Role("severity", 6, 3, 8),
     "trend": Role("trend", 8, 4, 8), "": Role("mark", 8, 1, 1),
     "time": _TIME, "source time": _TIME, "deployed": _TIME, "observed": Role("time", 2, 0, 11),
     "sequence": _NUMBER, "handle": Role("number", 5, 4, 8), "changes": Role("number", 4, 7, 7), "id": _NUMBER,
     "parent": Role("number", 1, 3, 8), "objects": _NUMBER, "attributes": _NUMBER,
     "error": _TEXT, "outcome": _TEXT, "text": _TEXT, "note": _TEXT,
 }  # fmt: skip
-_GROWING: Final = frozenset({"name", "value", "text", "trend"})
+_NEVER_EMPTY: Final = frozenset({"name", "value", "quality", "mark", "trend"})
 _UNKNOWN: Final = 24
 """Width of a column that may hold anything."""
-_WIDEST: Final = 60
+_WIDEST: Final[dict[Kind, int]] = {"name": 40, "value": 24, "text": 1_000}
+"""Width up to which a column takes room that nobody needs, for rows to come."""
 _LAST: Final = 7
 """Columns of this rank and above are squeezed before one is left out."""
 _SQUEEZED: Final = 4
@@ -77,7 +78,8 @@ class Column:
     @property
     def least(self) -> int:
         """The width below which another column is left out instead."""
-        return min(self.natural, self.shortest or self.role.least)
+        heading = 0 if self.role.rank >= _LAST else display_width(self.name)
+        return min(self.natural, max(heading, self.shortest or self.role.least))
 
     @property
     def enough(self) -> int:
@@ -95,17 +97,25 @@ def role_of(heading: str) -> Role:
     return _ROLES.get(heading, _WORD)
 
 
-def measured(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Column]:
-    """Return the columns of a table whose rows are all known; a text column without any text asks for no width."""
+def measured(headings: Sequence[str], rows: Sequence[Sequence[str]], *, is_whole: bool = True) -> list[Column]:
+    """Return the columns of a table.
+
+    Args:
+        headings: Their headings.
+        rows: The cells of each row.
+        is_whole: Whether no other rows follow; a column without any cell then asks for no width.
+    """
     return [
-        _measured(heading, role_of(heading), [row[index] for row in rows]) for index, heading in enumerate(headings)
+        _measured(heading, role_of(heading), [row[index] for row in rows], is_whole=is_whole)
+        for index, heading in enumerate(headings)
     ]
 
 
-def _measured(heading: str, role: Role, cells: Sequence[str]) -> Column:
+def _measured(heading: str, role: Role, cells: Sequence[str], *, is_whole: bool) -> Column:
     forms = [short_forms(cell) for cell in cells] if role.kind == "time" else [(cell,) for cell in cells]
     widest = max((display_width(each[0]) for each in forms), default=0)
-    natural = 0 if role.kind == "text" and not widest else max(widest, display_width(heading))
+    is_empty = is_whole and not widest and role.kind not in _NEVER_EMPTY
+    natural = 0 if is_empty else max(widest, display_width(heading))
     shortest = max((len(each[-1]) for each in forms), default=0) if role.kind == "time" else 0
     filled = [cell for cell in cells if cell]
     return Column(heading, role, natural, shortest, bool(filled) and all(map(is_number, filled)))
@@ -121,7 +131,7 @@ def preset(headings: Sequence[str], widths: Sequence[str]) -> list[Column]:
     shortest = len(short_forms(in_zone("2026-01-01T00:00:00Z", local=True))[-1])
     return [
         Column(
-            heading, role, int(width[1:] or _UNKNOWN), shortest if role.kind == "time" else 0,
+            heading, role, max(int(width[1:] or _UNKNOWN), role.least), shortest if role.kind == "time" else 0,
             width[0] == ">" or role.kind == "value",
         )
         for heading, width, role in zip(headings, widths, map(role_of, headings), strict=True)
@@ -163,7 +173,7 @@ def _shared(kept: Sequence[Column], room: int, *, grow: bool) -> list[int]:
         widths[index] -= min(max(0, _total(widths) - room), widths[index] - 1)
     goals = [[column.enough for column in kept], [column.natural for column in kept]]
     if grow:
-        goals.append([_WIDEST if column.role.kind in _GROWING else column.natural for column in kept])
+        goals.append([max(column.natural, _WIDEST.get(column.role.kind, 0)) for column in kept])
     for goal in goals:
         _raise_towards(goal, widths, kept, room)
     return widths

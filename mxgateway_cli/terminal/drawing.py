@@ -28,6 +28,8 @@ _MOST_MARKS: Final = 8
 """Characters of a cell for each of its columns: scripts put up to five combining marks on a letter."""
 _NARROWEST: Final = 8
 """With less than this a field stands below its name."""
+_PAGE: Final = 100
+"""Rows that decide about the widths of a table that ends."""
 _ANY_WIDTH: Final = 10_000
 """Lines are fitted before they reach the console."""
 
@@ -42,32 +44,60 @@ class Screen:
 
     def __init__(self, stream: TextIO, *, coloured: bool) -> None:
         self._painter = Painter(stream.encoding, coloured=coloured)
+        self._headings: Sequence[str] = ()
         self._columns: list[Column] = []
         self._widths: list[int] = []
         self._room = 0
         self._pending = False
+        self._grows = True
+        self._held: list[list[str]] | None = None
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         """Return the lines of a whole table."""
         return self._painter.text(table_lines(self._painter, headings, rows, room()))
 
-    def begin(self, headings: Sequence[str], widths: Sequence[str]) -> None:
-        """Begin a table whose rows are still to come."""
-        self._columns, self._room, self._pending = preset(headings, widths), 0, True
+    def begin(self, headings: Sequence[str], widths: Sequence[str], *, ends: bool) -> None:
+        """Begin a table whose rows are still to come.
+
+        Args:
+            headings: Its headings.
+            widths: For each column the alignment and the width that most of its cells have.
+            ends: Whether the rows come at once and end; a page of them then decides about the widths.
+        """
+        self._headings, self._columns = headings, preset(headings, widths)
+        self._room, self._pending, self._held = 0, True, [] if ends else None
 
     def row(self, cells: Sequence[str]) -> str:
-        """Return the lines of the next row, with the headings if it is the first one."""
+        """Return the lines of the next row, with the headings if it is the first one; empty while a page is held."""
+        cleaned = [clean(cell) for cell in cells]
+        if self._held is None:
+            return self._row(cleaned)
+        self._held.append(cleaned)
+        return self.release(is_whole=False) if len(self._held) >= _PAGE else ""
+
+    def release(self, *, is_whole: bool = True) -> str:
+        """Return the lines of the rows that are held; `is_whole` tells that no others follow."""
+        held, self._held = self._held, None
+        if not held:
+            return ""
+        self._columns, self._grows = measured(self._headings, held, is_whole=is_whole), not is_whole
+        return "\n".join(map(self._row, held))
+
+    def _row(self, cleaned: Sequence[str]) -> str:
         if self._room != room():
             self._room = room()
-            self._widths = fit(self._columns, self._room, grow=True)
+            self._widths = fit(self._columns, self._room, grow=self._grows)
         lines = [self._painter.heading(self._columns, self._widths)] if self._pending else []
         self._pending = False
-        cleaned = [clean(cell) for cell in cells]
         return self._painter.text([*lines, *self._painter.row(cleaned, self._columns, self._widths, self._room)])
 
     def branch(self, guide: str, name: str, words: str) -> str:
         """Return the line of a tree."""
         return self._painter.text(self._painter.tree(guide, name, f"  {words}" if words else "", room()))
+
+    def aside(self, text: str) -> str:
+        """Return a line beside the rows of a table."""
+        return self._painter.text(self._painter.aside(text, room()))
 
     def pairs(self, fields: Mapping[str, str]) -> str:
         """Return the fields of an object in two columns."""
@@ -145,7 +175,12 @@ class Painter:
                 more += rest
             elif width:
                 shown.append(self._cell(cell, column, width))
-        return [_line(shown), *more]
+        line = _line(shown)
+        return [line, *more] if line.plain else more or [self._left_out(cells, room)]
+
+    def _left_out(self, cells: Sequence[str], room: int) -> Text:
+        """Return the line of a row of which no column that has room tells anything."""
+        return self._fitted(GAP + GAP.join(filter(None, cells)), room)
 
     def _wrapped(self, cell: str, width: int, before: Sequence[Text], room: int) -> tuple[list[Text], list[Text]]:
         """Return a text's first line, as the row's last cell, and the others, indented."""
@@ -188,6 +223,10 @@ class Painter:
                 end = end[1:]
             end = self._more + end
         return self._fitted(end, width)
+
+    def aside(self, text: str, room: int) -> list[Text]:
+        """Return a text beside the rows of a table, dim, in as many lines as it takes."""
+        return list(Text(text, "dim").wrap(self._console, room))
 
     def note(self, text: str, width: int) -> Text:
         """Return a line below a table, dim and truncated."""

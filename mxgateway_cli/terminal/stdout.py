@@ -86,7 +86,7 @@ class Output:
         for row in aligned([headings, *rows]):
             self.row(row)
 
-    def headings(self, headings: Sequence[str], widths: Sequence[str]) -> None:
+    def headings(self, headings: Sequence[str], widths: Sequence[str], *, ends: bool = False) -> None:
         """Begin a table whose rows come one by one with `row` or `record`, if the format is ``table``.
 
         On a terminal the headings appear together with the first row.
@@ -94,12 +94,14 @@ class Output:
         Args:
             headings: The headings of its columns, which say what they hold (`terminal.columns`).
             widths: For each column the alignment and the width that most of its cells have, such as ``<28``.
+            ends: Whether the rows come at once and end, so that a terminal may wait for some of them; `finish` then
+                writes them.
         """
         if self.form != "table":
             return
         self._headings = headings, widths
         if self.on_screen:
-            self._drawn().begin(headings, widths)
+            self._drawn().begin(headings, widths, ends=ends)
         else:
             self.row(headings)
 
@@ -150,6 +152,10 @@ class Output:
 
     def aside(self, text: str) -> None:
         """Write a line beside the rows of a table, dim on a terminal."""
+        if self.on_screen:
+            self.finish()
+            self._write_lines(self._drawn().aside(clean(text)))
+            return
         line = self._escape_marker(clean(text))
         write_line(f"\x1b[2m{line}\x1b[0m" if wants_colour(self.colour, sys.stdout) else line)
 
@@ -157,6 +163,11 @@ class Output:
         """Say on a terminal that a table has no rows; a pipe gets the table as it is."""
         if self.on_screen:
             self.aside(sentence)
+
+    def finish(self) -> None:
+        """Write what a terminal waits for; called at the end of each command."""
+        if self._screen is not None:
+            self._write_lines(self._screen.release())
 
     def text(self, text: str) -> None:
         """Write text that this program has generated, without cleaning it."""
