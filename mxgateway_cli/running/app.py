@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import mxgateway
 from mxgateway_cli.terminal.capabilities import wants_colour
+from mxgateway_cli.terminal.restoring import line_start
 from mxgateway_cli.terminal.stdout import Output
 from mxgateway_cli.terminal.text import json_text, pass_through, shown
 
@@ -106,7 +107,7 @@ class App:
 
     def _write(self, text: str) -> None:
         with suppress(OSError, ValueError):  # stderr is closed
-            sys.stderr.write(text + "\n")
+            sys.stderr.write(f"{line_start(sys.stderr)}{text}\n")
             sys.stderr.flush()
 
     def _paint(self, word: str, colour: str) -> str:

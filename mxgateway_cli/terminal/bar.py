@@ -94,22 +94,22 @@ class _Position(ProgressColumn):
 
 class _Rate(ProgressColumn):
     def __init__(self) -> None:
-        super().__init__(Column(min_width=6, justify="right", no_wrap=True))
+        super().__init__(Column(no_wrap=True))
 
     def render(self, task: Task) -> Text:
         """Return how many are done in a second."""
         rate = task.fields["rate"]
-        return Text("" if rate is None else f"{short_number(rate)}/s")
+        return Text(f"{'' if rate is None else f'{short_number(rate)}/s':>6}")
 
 
 class _Remaining(ProgressColumn):
     def __init__(self) -> None:
-        super().__init__(Column(min_width=5, justify="right", no_wrap=True))
+        super().__init__(Column(no_wrap=True))
 
     def render(self, task: Task) -> Text:
         """Return the time that remains."""
         left = task.fields["left"]
-        return Text("-:--" if left is None else clock(left))
+        return Text(f"{'-:--' if left is None else clock(left):>5}")
 
 
 def short_number(number: float) -> str:

@@ -34,7 +34,7 @@ _NUMBER: Final = Role("number", 2, 3, 8)
 _TIME: Final = Role("time", 5, 0, 11)
 _TEXT: Final = Role("text", 4, 28, 28)
 _ROLES: Final = {
-    "tag": _NAME, "item": _NAME, "alarm": _NAME, "tag name": _NAME, "profile": _NAME, "name": _NAME,
+    "tag": _NAME, "item": _NAME, "alarm": _NAME, "tag name": _NAME, "profile": _NAME, "endpoint": Role("word", 6, 8, 24), "name": _NAME,
     "contained name": Role("name", 3, 8, 16),
     "value": Role("value", 10, 10, 16), "new value": Role("value", 10, 10, 16), "old value": Role("value", 6, 8, 12),
     "limit": Role("value", 1, 4, 8), "expected": Role("value", 6, 8, 12),
@@ -44,7 +44,7 @@ _ROLES: Final = {
     "time": _TIME, "source time": _TIME, "deployed": _TIME, "observed": Role("time", 2, 0, 11),
     "sequence": _NUMBER, "handle": Role("number", 5, 4, 8), "changes": Role("number", 4, 7, 7), "id": _NUMBER,
     "parent": Role("number", 1, 3, 8), "objects": _NUMBER, "attributes": _NUMBER,
-    "error": _TEXT, "outcome": _TEXT, "text": _TEXT, "note": _TEXT,
+    "error": _TEXT, "outcome": _TEXT, "text": _TEXT, "note": _TEXT, "difference": _TEXT,
 }  # fmt: skip
 _NEVER_EMPTY: Final = frozenset({"name", "value", "quality", "mark", "trend"})
 _UNKNOWN: Final = 24

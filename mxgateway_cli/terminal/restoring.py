@@ -13,6 +13,7 @@ from typing import Final, TextIO
 
 _SHOW_CURSOR: Final = b"\x1b[0m\x1b[?25h"
 _LEAVE_ALTERNATE_SCREEN: Final = b"\x1b[?1049l"
+_ERASED_LINE: Final = "\r\x1b[2K"
 
 _open: dict[int, bytes] = {}
 """By the descriptor of a terminal, what puts it in order."""
@@ -36,6 +37,14 @@ def restored(stream: TextIO, *, alternate: bool = False) -> Iterator[None]:
         yield
     finally:
         del _open[descriptor]
+
+
+def line_start(stream: TextIO) -> str:
+    """Return what a line begins with that is written to a terminal beside a bar: it takes the place of the bar."""
+    with suppress(OSError, ValueError):
+        if stream.fileno() in _open:
+            return _ERASED_LINE
+    return ""
 
 
 def restore_terminals() -> None:

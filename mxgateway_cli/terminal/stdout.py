@@ -70,20 +70,23 @@ class Output:
         else:
             self.pairs(fields)
 
-    def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]], *, headed: bool = True) -> None:
         """Write a whole table.
 
         Args:
             headings: The headings of its columns, which say what they hold (`terminal.columns`).
             rows: The cells of each row.
+            headed: Whether a pipe gets the headings as well.
         """
         rows = [self.zoned(headings, row) for row in rows]
+        if not rows and not headed:
+            return
         if self.on_screen:
             self._write_lines(self._drawn().table(headings, rows))
             return
         from mxgateway_cli.terminal.widths import aligned
 
-        for row in aligned([headings, *rows]):
+        for row in aligned([headings, *rows] if headed else rows):
             self.row(row)
 
     def headings(self, headings: Sequence[str], widths: Sequence[str], *, ends: bool = False) -> None:

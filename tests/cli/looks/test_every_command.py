@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -43,6 +44,7 @@ MORE_ROWS: Final = {
     "write-pattern": "write 'TestMachine_00*.TestChangingInt' --value 5 --tag-count 6",
     "write-one": "write --session-id {session} --server-handle 1 --item-handle 2 --type int32 --value 5",
     "stream-alarms-filtered": "stream-alarms --filter-prefix Galaxy!Nowhere --max-messages 1",
+    "profile-list": "profile list",
     "query-active-alarms-none": "query-active-alarms --filter-prefix Galaxy!Nowhere",
 }
 """Other tables of the same commands, by the name of their expectation."""
@@ -52,6 +54,7 @@ LINES: Final = {
     **{name: f"{name} {OWN_ROWS.get(name, row.replace('--json', ''))}" for name, row in ROWS.items() if name not in NO_TABLE},
     **MORE_ROWS,
 }  # fmt: skip
+PROFILES: Final = str(Path(__file__).parent / "profiles.toml")
 LEFT: Final = "\x1b[?1049l"
 """What ends the live table of `watch`; the table that remains comes after it."""
 
@@ -101,7 +104,8 @@ async def shown(plant: Gateway, name: str) -> str:
     words = shlex.split(LINES[name].format(session=session_id))
     if words[0] not in NEEDS_NO_GATEWAY:
         words.append("--plaintext")
-    env = {**plant.env, "PASSWORD": PASSWORD, "MXGATEWAY_CONFIG": NO_FILE}
+    config = PROFILES if name == "profile-list" else NO_FILE
+    env = {**plant.env, "PASSWORD": PASSWORD, "MXGATEWAY_CONFIG": config}
     outcome = await on_terminal(*words, "--color", "never", columns=80, env=env)
     assert outcome.code in (0, 21), outcome.err
     return outcome.out.rpartition(LEFT)[2]

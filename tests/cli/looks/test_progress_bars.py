@@ -12,6 +12,7 @@ import pytest
 from mxgateway_cli.help.registry import COMMANDS
 from mxgateway_cli.terminal import bar
 from mxgateway_cli.terminal.bar import Bar, clock, short_number
+from tests.cli.commands.test_galaxy_discover import deploying
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.looks.screens import WIDTHS, compare, on_terminal, seen, styled
 from tests.cli.test_every_command import PASSWORD, ROWS, SECURED, SESSION
@@ -115,3 +116,14 @@ async def test_a_dumb_terminal_gets_neither_bar_nor_escape_sequences(gateway: Ga
         outcome = await on_terminal(*line, "--plaintext", columns=80, env=gateway.env, term="dumb")
         assert (outcome.code, outcome.err) == (0, "")
         assert "\x1b" not in outcome.out
+
+
+async def test_a_warning_takes_the_place_of_the_bar_on_its_line(gateway: Gateway) -> None:
+    gateway.simulated.reply_override("DiscoverHierarchy", deploying(gateway))
+    arguments = ("galaxy-discover", "--tree", "--page-size", "5", "--on-redeploy", "restart")
+    outcome = await on_terminal(*arguments, "--plaintext", columns=80, env=gateway.env)
+
+    lines = seen(outcome.err, 80)
+    assert outcome.code == 0, outcome.err
+    assert [line for line in lines if line.startswith("warning: the galaxy was deployed meanwhile")]
+    assert len([line for line in lines if "%" in line]) == 1

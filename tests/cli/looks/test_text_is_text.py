@@ -17,6 +17,7 @@ from tests.cli.gateway import TAG, Gateway
 from tests.cli.looks.screens import on_terminal, seen
 
 MARKUP: Final = ("[red]x[/red]", "[/]", "[link=http://a]b[/link]", ":smile:", "[bold", "\\[red]", "{task}")
+PAINTER: Final = Painter("utf-8", coloured=False)
 HEADINGS: Final = ("tag", "value", "quality", "source time", "error")
 
 
@@ -74,7 +75,7 @@ a_cell = st.text(max_size=40) | st.floats().map(str) | st.just("2026-03-01T08:30
 
 @given(st.lists(st.tuples(a_cell, a_cell, a_cell, a_cell, a_cell), max_size=6), st.integers(8, 220))
 def test_no_table_is_wider_than_the_terminal(rows: list[tuple[str, ...]], columns: int) -> None:
-    lines = table_lines(Painter("utf-8", coloured=False), HEADINGS, rows, columns)
+    lines = table_lines(PAINTER, HEADINGS, rows, columns)
 
     assert all(line.cell_len <= columns for line in lines)
 
