@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import mxgateway
 from mxgateway_cli.bulk.output import BulkReport, ResultKind, replace_partial
 from mxgateway_cli.input.target import Place, check_pair, server_place
-from mxgateway_cli.terminal.capabilities import is_terminal
+from mxgateway_cli.terminal import capabilities
 
 if TYPE_CHECKING:
     from mxgateway import Session
@@ -85,7 +85,7 @@ async def run_bulk(
 
 
 async def _send_all(call: Call, report: BulkReport, send: Send, total: int) -> None:
-    no_bar = total <= CHUNK or (call.output.form != "json" and is_terminal(sys.stdout))
+    no_bar = total <= CHUNK or (call.output.form != "json" and capabilities.is_terminal(sys.stdout))
     with call.app.progress.count(report.operation, beside_results=no_bar) as advance:
         for begin in range(0, total, CHUNK):
             part = range(begin, min(begin + CHUNK, total))

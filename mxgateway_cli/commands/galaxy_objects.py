@@ -14,7 +14,7 @@ from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.galaxy_options import COUNT, FILTER_OPTIONS, browse_options, hierarchy_options, start_options
 from mxgateway_cli.output.galaxy import Guides, ObjectWriter, TreeWriter
-from mxgateway_cli.terminal.capabilities import is_terminal
+from mxgateway_cli.terminal import capabilities
 
 if TYPE_CHECKING:
     from mxgateway import HierarchyOptions, HierarchyPages, LazyBrowseNode
@@ -66,7 +66,7 @@ async def discover(call: Call, tree: bool, page_size: int, on_redeploy: Any, **p
 
 async def _list(call: Call, options: HierarchyOptions, paging: dict[str, Any], writer: ObjectWriter) -> None:
     writer.start()
-    results_on_terminal = call.output.form != "json" and is_terminal(sys.stdout)
+    results_on_terminal = call.output.form != "json" and capabilities.is_terminal(sys.stdout)
     with call.app.progress.count("galaxy-discover", beside_results=results_on_terminal) as advance:
 
         def take(obj: GalaxyObject, pages: HierarchyPages) -> None:

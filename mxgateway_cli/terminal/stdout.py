@@ -156,8 +156,9 @@ class Output:
     def aside(self, text: str) -> None:
         """Write a line beside the rows of a table, dim on a terminal."""
         if self.on_screen:
-            self.finish()
-            self._write_lines(self._drawn().aside(clean(text)))
+            drawn = self._drawn()
+            self._write_lines(drawn.release(is_whole=False))
+            self._write_lines(drawn.aside(clean(text)))
             return
         line = self._escape_marker(clean(text))
         write_line(f"\x1b[2m{line}\x1b[0m" if wants_colour(self.colour, sys.stdout) else line)
