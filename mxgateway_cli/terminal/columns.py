@@ -44,7 +44,8 @@ _ROLES: Final = {
     "time": _TIME, "source time": _TIME, "deployed": _TIME, "observed": Role("time", 2, 0, 11),
     "sequence": _NUMBER, "handle": Role("number", 5, 4, 8), "changes": Role("number", 4, 7, 7), "id": _NUMBER,
     "parent": Role("number", 1, 3, 8), "objects": _NUMBER, "attributes": _NUMBER,
-    "error": _TEXT, "outcome": _TEXT, "text": _TEXT, "note": _TEXT, "difference": _TEXT,
+    "error": _TEXT, "outcome": _TEXT, "text": _TEXT, "note": _TEXT, "difference": _TEXT, "detail": _TEXT, "step": Role("word", 8, 8, 16),
+    "status": Role("word", 7, 6, 8), "took": Role("number", 3, 8, 10),
 }  # fmt: skip
 _NEVER_EMPTY: Final = frozenset({"name", "value", "quality", "mark", "trend"})
 _UNKNOWN: Final = 24

@@ -89,7 +89,9 @@ class Output:
         for row in aligned([headings, *rows] if headed else rows):
             self.row(row)
 
-    def headings(self, headings: Sequence[str], widths: Sequence[str], *, ends: bool = False) -> None:
+    def headings(
+        self, headings: Sequence[str], widths: Sequence[str], *, ends: bool = False, headed: bool = True
+    ) -> None:
         """Begin a table whose rows come one by one with `row` or `record`, if the format is ``table``.
 
         On a terminal the headings appear together with the first row.
@@ -99,13 +101,14 @@ class Output:
             widths: For each column the alignment and the width that most of its cells have, such as ``<28``.
             ends: Whether the rows come at once and end, so that a terminal may wait for some of them; `finish` then
                 writes them.
+            headed: Whether a pipe gets the headings as well.
         """
         if self.form != "table":
             return
         self._headings = headings, widths
         if self.on_screen:
             self._drawn().begin(headings, widths, ends=ends)
-        else:
+        elif headed:
             self.row(headings)
 
     def record(self, fields: Mapping[str, Any], columns: Sequence[str], *, value: str) -> None:
