@@ -35,6 +35,11 @@ class ResultKind(NamedTuple):
     changes: bool = True
     """Whether the command changes anything; if so, it continues after the reader of stdout has gone."""
 
+    @property
+    def columns(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The headings and the widths of a table, which begins with the entry's name."""
+        return ("item", *self.headings), ("<30", *self.widths)
+
 
 class PartlyFailed(CommandFailure):
     """Some or all entries of a bulk command failed."""
@@ -56,7 +61,8 @@ class BulkReport:
     def __init__(self, call: Call, operation: str, entries: Entries, kind: ResultKind) -> None:
         self._call = call
         self._output: Output = call.output
-        self._operation = operation
+        self.operation = operation
+        """The command's name."""
         self._entries = entries
         self._kind = kind
         self._place: Place | None = None
@@ -78,7 +84,7 @@ class BulkReport:
         self._in_doubt = 0
         for result in results:
             if not self._answered and self._output.form == "table":
-                self._write(self._output.row, self._row(("item", *self._kind.headings)))
+                self._write(lambda columns: self._output.headings(*columns, ends=True), self._kind.columns)
             self._add(result)
 
     def fail(self, error: mxgateway.MxGatewayError) -> None:
@@ -130,15 +136,12 @@ class BulkReport:
         elif self._output.form == "value":
             self._write(lambda text: self._output.record({}, (), value=text), self._kind.value(result))
         else:
-            self._write(self._output.row, self._row((name, *self._kind.cells(result))))
-
-    def _row(self, cells: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(f"{cell:{width}}" for cell, width in zip(cells, ("<30", *self._kind.widths), strict=True))
+            self._write(self._output.row, (name, *self._kind.cells(result)))
 
     def _head(self, place: Place) -> str:
         """Return the document's text up to its results, which are kept as text: objects would take far more memory."""
         head = {
-            "operation": self._operation,
+            "operation": self.operation,
             "sessionId": place.session.session_id,
             "serverHandle": place.server_handle,
             "correlationId": self._call.correlation_id,

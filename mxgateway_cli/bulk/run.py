@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-
-import click
 
 import mxgateway
 from mxgateway_cli.bulk.output import BulkReport, ResultKind, replace_partial
 from mxgateway_cli.input.target import Place, check_pair, server_place
+from mxgateway_cli.terminal import capabilities
 
 if TYPE_CHECKING:
     from mxgateway import Session
     from mxgateway.proto import SubscribeResult
     from mxgateway_cli.bulk.input import Entries
     from mxgateway_cli.declaring.command import Call
-    from mxgateway_cli.terminal.stdout import Output
 
 CHUNK: Final = 1_000
 """Entries per call, as the library splits them; progress is shown and results are written between calls."""
@@ -80,14 +78,15 @@ async def run_bulk(
             _discarded_events(place.session, needed=target.is_own and len(entries) > CHUNK),
         ):
             report.start(place)
-            await _send_all(report, await prepare(place), len(entries), _bar(operation, len(entries), call.output))
+            await _send_all(call, report, await prepare(place), len(entries))
     finally:
         report.finish()
     report.check()
 
 
-async def _send_all(report: BulkReport, send: Send, total: int, bar: Any) -> None:
-    with bar as advance:
+async def _send_all(call: Call, report: BulkReport, send: Send, total: int) -> None:
+    no_bar = total <= CHUNK or (call.output.form != "json" and capabilities.is_terminal(sys.stdout))
+    with call.app.progress.count(report.operation, beside_results=no_bar) as advance:
         for begin in range(0, total, CHUNK):
             part = range(begin, min(begin + CHUNK, total))
             report.sending(part)
@@ -97,18 +96,7 @@ async def _send_all(report: BulkReport, send: Send, total: int, bar: Any) -> Non
                 report.fail(error)
                 raise
             report.add(results)
-            advance(len(part))
-
-
-@contextmanager
-def _bar(label: str, total: int, output: Output) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar for a long list if stderr is a terminal that does not show the results."""
-    results_on_terminal = output.form != "json" and sys.stdout.isatty()
-    if total <= CHUNK or results_on_terminal or sys.stderr is None or not sys.stderr.isatty():
-        yield lambda count: None
-        return
-    with click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True) as bar:
-        yield bar.update
+            advance(part.stop, total)
 
 
 @asynccontextmanager

@@ -124,7 +124,7 @@ async def query_active_alarms(call: Call, filter_prefix: str) -> None:
 
     With --json the result is one document, with -o jsonl one line per alarm; -o value writes the alarms' references.
     """
-    writer = AlarmWriter(call.output, as_document=True)
+    writer = AlarmWriter(call.output, as_document=True, ends=True)
     request = mxgateway.proto.QueryActiveAlarmsRequest(
         client_correlation_id=call.correlation_id, alarm_filter_prefix=filter_prefix
     )
@@ -134,6 +134,8 @@ async def query_active_alarms(call: Call, filter_prefix: str) -> None:
             for alarm in batch:
                 writer.add_alarm(alarm)
         writer.start()
+    if not writer.count:
+        call.output.nothing("No active alarms match." if filter_prefix else "No alarm is active.")
     writer.finish("query-active-alarms", filter_prefix, call.correlation_id, "alarms")
 
 

@@ -40,11 +40,12 @@ def config(app: App, **params: Any) -> None:
         documents = [_document(setting) for setting in settings]
         app.output.document({"operation": "config", "options": documents}, value="options")
         return
-    width, value_width = (max(map(len, column)) for column in zip(*map(_texts, settings), strict=True))
+    if app.output.form == "table":
+        rows = [(*_texts(setting), setting.shown_source) for setting in settings]
+        app.output.table(("option", "value", "source"), rows, headed=False)
+        return
     for setting in settings:
-        name, value = _texts(setting)
-        columns = (name.ljust(width), value.ljust(value_width), setting.shown_source)
-        app.output.record(_document(setting), columns, value=value)
+        app.output.json_line(_document(setting))
 
 
 def _texts(setting: Setting) -> tuple[str, str]:

@@ -137,8 +137,8 @@ def _compare(app: App, other: Contract, place: str) -> None:
     found = _own().compare(other)
     compatible = not any(difference.is_breaking for difference in found)
     if app.output.form == "table":
-        for difference in found:
-            app.output.row(("breaks" if difference.is_breaking else "note  ", str(difference)))
+        rows = [("breaks" if difference.is_breaking else "note", str(difference)) for difference in found]
+        app.output.table(("effect", "difference"), rows, headed=False)
         app.output.row(("compatible" if compatible else "not compatible",))
     else:
         differences = [

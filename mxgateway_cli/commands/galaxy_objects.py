@@ -14,7 +14,7 @@ from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.galaxy_options import COUNT, FILTER_OPTIONS, browse_options, hierarchy_options, start_options
 from mxgateway_cli.output.galaxy import Guides, ObjectWriter, TreeWriter
-from mxgateway_cli.terminal.count_progress import count_progress
+from mxgateway_cli.terminal import capabilities
 
 if TYPE_CHECKING:
     from mxgateway import HierarchyOptions, HierarchyPages, LazyBrowseNode
@@ -27,6 +27,7 @@ _MAX_DEPTH: Final = 200
 
 Lines grow with the depth, and a hostile gateway may list a chain of a million.
 """
+_NONE: Final = "No objects match."
 _RESTART_HINT: Final = "--on-redeploy restart restarts the listing automatically"
 
 
@@ -65,8 +66,8 @@ async def discover(call: Call, tree: bool, page_size: int, on_redeploy: Any, **p
 
 async def _list(call: Call, options: HierarchyOptions, paging: dict[str, Any], writer: ObjectWriter) -> None:
     writer.start()
-    results_on_terminal = call.output.form != "json" and sys.stdout.isatty()
-    with count_progress("galaxy-discover", shown=not results_on_terminal) as advance:
+    results_on_terminal = call.output.form != "json" and capabilities.is_terminal(sys.stdout)
+    with call.app.progress.count("galaxy-discover", beside_results=results_on_terminal) as advance:
 
         def take(obj: GalaxyObject, pages: HierarchyPages) -> None:
             if call.output.form == "json":  # one document, held in memory until the end
@@ -75,12 +76,14 @@ async def _list(call: Call, options: HierarchyOptions, paging: dict[str, Any], w
             advance(writer.count, pages.total_count)
 
         restarts = await _list_objects(call, options, paging, take, writer.restart)
+    if not writer.count:
+        call.output.nothing(_NONE)
     writer.finish(operation="galaxy-discover", restarts=restarts, correlationId=call.correlation_id)
 
 
 async def _draw(call: Call, options: HierarchyOptions, paging: dict[str, Any]) -> None:
     objects: list[GalaxyObject] = []
-    with count_progress("galaxy-discover", shown=True) as advance:
+    with call.app.progress.count("galaxy-discover") as advance:
 
         def take(obj: GalaxyObject, pages: HierarchyPages) -> None:
             pages.check_kept()
@@ -88,6 +91,8 @@ async def _draw(call: Call, options: HierarchyOptions, paging: dict[str, Any]) -
             advance(len(objects), pages.total_count)
 
         await _list_objects(call, options, paging, take, lambda _: objects.clear())
+    if not objects:
+        call.output.nothing(_NONE)
     tree, writer = mxgateway.GalaxyTree(objects), TreeWriter(call.output)
     pending: list[tuple[GalaxyObject, Guides]] = [(root, ()) for root in reversed(tree.roots)]
     shown = 0
@@ -150,6 +155,8 @@ async def browse(call: Call, depth: int, page_size: int, **params: Any) -> None:
     async with call.client() as client:
         nodes = await client.galaxy.browse(options, page_size=page_size, correlation_id=call.correlation_id)
         await _write_nodes(nodes, depth, _node_writer(call, writer))
+    if not nodes:
+        call.output.nothing(_NONE)
     writer.finish(operation="galaxy-browse", correlationId=call.correlation_id)
 
 

@@ -62,13 +62,12 @@ async def bench_read_bulk(
     the calls failed.
     """
     from mxgateway_cli.operations.benchmarks import ReadBenchmark
-    from mxgateway_cli.terminal.time_progress import time_progress
 
     benchmark = ReadBenchmark(_tags(items, bulk_size), timeout_ms)
     async with (
         call.session(name=client_name) as session,
         benchmark.prepared(session, client_name, call.app.warn) as server,
-        time_progress("reading", warmup_seconds + duration_seconds),
+        call.app.progress.duration("reading", warmup_seconds + duration_seconds, lambda: benchmark.successful),
     ):
         await benchmark.warm_up(session, server, warmup_seconds)
         await benchmark.run(session, server, duration_seconds)
@@ -106,12 +105,12 @@ async def bench_stream_events(
     Gaps are jumps in a session's worker sequence.
     """
     from mxgateway_cli.operations.benchmarks import EventBenchmark
-    from mxgateway_cli.terminal.time_progress import time_progress
 
     benchmark = EventBenchmark(_tags(items, bulk_size))
     stagger = session_start_stagger_ms / 1000
     total_seconds = stagger * (session_count - 1) + duration_seconds
-    async with call.client() as client, time_progress("streaming", total_seconds):
+    progress = call.app.progress.duration("streaming", total_seconds, lambda: benchmark.events)
+    async with call.client() as client, progress:
         await benchmark.run(
             client,
             sessions=session_count,

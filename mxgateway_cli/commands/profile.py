@@ -95,11 +95,17 @@ def list_profiles(app: App) -> None:
         document = {"operation": "profile-list", "file": config.file, "default": config.default, "profiles": found}
         app.output.document(document, value="profiles")
         return
-    width = max(map(len, config.names), default=0)
+    if not config.names:
+        app.output.nothing("There are no profiles yet; 'mxgw-py profile set NAME --endpoint HOST:PORT' writes one.")
+    rows = [
+        (name, config.options(name).get("endpoint", ""), "(default)" if name == config.default else "")
+        for name in config.names
+    ]
+    if app.output.form == "table":
+        app.output.table(("profile", "endpoint", "note"), rows, headed=False)
+        return
     for name in config.names:
-        mark = "(default)" if name == config.default else ""
-        columns = (name.ljust(width), config.options(name).get("endpoint", ""), mark)
-        app.output.record({}, columns, value=name)
+        app.output.record({}, (), value=name)
 
 
 @local_command(

@@ -18,6 +18,7 @@ from mxgateway_cli.output.events import EventWriter
 from mxgateway_cli.recovery.following import follow
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
+from mxgateway_cli.terminal import capabilities
 from mxgateway_cli.terminal.failures import TimedOut, describe
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ async def stream_events(
         return job.outages.timed_out(text)
 
     if resume is None:
-        resume = sys.stdout.isatty()
+        resume = capabilities.is_terminal(sys.stdout)
     async with call.client():
         try:
             async with deadline.enforce(on_timeout):

@@ -16,7 +16,7 @@ from mxgateway_cli.input.typed_text import message_value, own_type, read_one, sh
 from mxgateway_cli.input.write_target import WRITE_TARGET, WRITE_VALUE, NewValue, WriteTarget
 from mxgateway_cli.operations.completions import CONFIRM, completion_of_write
 from mxgateway_cli.operations.pattern_writes import TAG_COUNT, write_pattern
-from mxgateway_cli.output.tags import aligned, json_data_type, json_value, tag_fields, value_cell
+from mxgateway_cli.output.tags import json_data_type, json_value, tag_fields, value_cell
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, refusal_hint
 from mxgateway_cli.terminal.text import value_text
 
@@ -73,8 +73,7 @@ def _write_read(call: Call, session_id: str, found: list[TagValue], failed: int)
         }
         call.output.document(document, value="failedCount")
     elif call.output.form == "table":
-        for row in aligned([_HEADINGS, *map(_cells, found)]):
-            call.output.row(row)
+        call.output.table(_HEADINGS, [_cells(each) for each in found])
     else:
         for each in found:
             call.output.record(tag_fields(each), (), value=value_text(shown_value(each.value, each.data_type)))

@@ -13,9 +13,9 @@ from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.conditions import ALLOWED, Condition, ConditionText, QualityText, WantedQuality
-from mxgateway_cli.output.tags import pad, value_cell
+from mxgateway_cli.output.tags import value_cell
 from mxgateway_cli.terminal.failures import TimedOut
-from mxgateway_cli.terminal.text import clean, value_text
+from mxgateway_cli.terminal.text import value_text
 from mxgateway_cli.verifying.expectations import Shared, read_expectations
 from mxgateway_cli.verifying.options import ROWS
 from mxgateway_cli.verifying.waiting import WaitedTag, Waiting
@@ -27,7 +27,7 @@ _DEFAULT_SECONDS: Final = 30
 _MOST_TAGS: Final = 10_000
 """Events that the gateway queues for a session: each tag has a first value, and all may be there before one is read."""
 _HEADINGS: Final = ("tag", "until", "value", "quality", "source time", "outcome")
-_WIDTHS: Final = (32, 16, 24, 12, 30, 0)
+_WIDTHS: Final = ("<32", "<16", "<24", "<12", "<30", "<")
 
 
 @gateway_command(
@@ -177,15 +177,15 @@ class _Several:
 
     def _write(self, tag: WaitedTag) -> None:
         output = self._call.output
-        if output.form == "table" and not self._begun:
-            output.row(_padded(_HEADINGS))
+        if not self._begun:
+            output.headings(_HEADINGS, _WIDTHS)
         self._begun = True
         fields = tag.fields()
         value = tag.value
         outcome = "holds" if tag.held_after_ms is not None else "does not hold"
         cells = (tag.tag, tag.expectation.condition.described, value_cell(value), fields["qualityText"])
         moment = fields["sourceTimestamp"] or ""
-        output.record(_record(tag), _padded((*cells, moment, outcome)), value=value_text(value))
+        output.record(_record(tag), (*cells, moment, outcome), value=value_text(value))
 
 
 def _record(tag: WaitedTag) -> dict[str, Any]:
@@ -199,7 +199,3 @@ def _record(tag: WaitedTag) -> dict[str, Any]:
         "error": "" if held else tag.outcome(),
         "place": tag.expectation.place,
     }
-
-
-def _padded(cells: tuple[str, ...]) -> list[str]:
-    return [pad(clean(cell), width) for cell, width in zip(cells, _WIDTHS, strict=True)]

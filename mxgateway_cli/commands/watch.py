@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING, Final
 
@@ -17,12 +16,12 @@ from mxgateway_cli.input.tag_globs import MAX_TAGS, check_patterns, expand
 from mxgateway_cli.input.tag_lists import TAG_OPTIONS
 from mxgateway_cli.operations.live_table import LiveTable, is_live
 from mxgateway_cli.operations.watched_tags import WatchedTag, WatchedTags
-from mxgateway_cli.output.tags import pad, value_cell
+from mxgateway_cli.output.tags import value_cell
 from mxgateway_cli.recovery.following import follow
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, describe
-from mxgateway_cli.terminal.text import clean, value_text
+from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:
     from mxgateway import Session
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 _REFRESH_SECONDS: Final = 0.2
 """Time between two redraws: faster than people read, slow enough for a modem link."""
 _LONG_SECONDS: Final = 3600
-_WIDTHS: Final = (32, 24, 12, 30, 7, 0)
+_WIDTHS: Final = ("<32", "<24", "<12", "<30", "<7", "<")
 _HEADINGS: Final = ("tag", "value", "quality", "source time", "changes", "error")
 
 
@@ -138,7 +137,7 @@ class _Watching:
     async def _beside(self, duration: float | None) -> None:
         """Redraw the table, on a terminal, until the duration is over."""
         await self._ready.wait()
-        with LiveTable(self.tags, self._call.app.colour, sys.stdout) if self._is_live else nullcontext() as table:
+        with LiveTable(self.tags, self._call.app) if self._is_live else nullcontext() as table:
             async with Deadline(duration).enforce(lambda: None):
                 while True:
                     if table is not None:
@@ -188,20 +187,16 @@ class _Lines:
     def start(self) -> None:
         """Write the headings of a table, once."""
         begun, self._begun = self._begun, True
-        if self._output.form == "table" and not begun:
-            self._output.row(_columns(_HEADINGS))
+        if not begun:
+            self._output.headings(_HEADINGS, _WIDTHS)
 
     def add(self, row: WatchedTag, event: MxEvent) -> None:
         """Write an update."""
         time = value_text(row.source_time)
         cells = (row.tag, value_cell(row.value), row.quality_text, time, str(row.changes), row.error)
-        self._output.record(row.record(event), _columns(cells), value=row.value_text)
+        self._output.record(row.record(event), cells, value=row.value_text)
 
     def disconnect(self, error: mxgateway.MxGatewayError) -> None:
         """Write a record that the stream failed."""
         if self._begun and self._output.form in ("json", "jsonl"):
             self._output.json_line({"disconnect": describe(error).to_json()})
-
-
-def _columns(cells: tuple[str, ...]) -> list[str]:
-    return [pad(clean(cell), width) for cell, width in zip(cells, _WIDTHS, strict=True)]

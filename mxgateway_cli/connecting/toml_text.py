@@ -1,16 +1,19 @@
-"""Writes flat TOML tables, and changes one table of a file without touching the text around it."""
+"""Changes one table of a TOML file with `tomlkit`, and finds the line of an entry.
+
+`tomlkit` is loaded only to write; it does not know on which line an entry stands.
+"""
 
 from __future__ import annotations
 
-import json
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
 
 Table = Mapping[str, Any]
-
-_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Statement(NamedTuple):
@@ -78,132 +81,87 @@ def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:
     return length
 
 
-def with_table(text: str, path: tuple[str, ...], entries: Table | None) -> str:
-    """Return `text` with one table changed; other lines stay unchanged unless the table has no header of its own.
+def with_table(text: str, path: tuple[str, str], entries: Table | None) -> str:
+    """Return `text` with one table changed; comments, order and everything else stay as they are.
 
     Args:
         text: Valid TOML.
-        path: The table.
+        path: The table of tables, and the name in it.
         entries: The table's new entries; None removes it.
     """
-    wanted = _changed({path[0]: {}, **tomllib.loads(text)}, path, entries)
-    lines = text.split("\n")
-    found = list(statements(text))
-    header = next((each for each in found if each.is_header and each.path == path), None)
-    if header is None:
-        new = _appended(text, path, entries)
-    else:
-        section = _section(found, header)
-        new = "\n".join(_removed(lines, section) if entries is None else _edited(lines, section, entries))
-    try:
+    import tomlkit
+
+    wanted = _changed(tomllib.loads(text), path, entries)
+    with suppress(tomlkit.exceptions.TOMLKitError, tomllib.TOMLDecodeError, KeyError, ValueError):
+        document = tomlkit.parse(text)
+        _change(document, path, entries)
+        new = tomlkit.dumps(document)
         if {path[0]: {}, **tomllib.loads(new)} == wanted:
             return new
-    except tomllib.TOMLDecodeError:
-        pass
-    return "\n".join(_rendered_tables(wanted, ()))
+    return tomlkit.dumps(wanted)  # a layout that tomlkit cannot edit
 
 
-def _changed(data: Table, path: tuple[str, ...], entries: Table | None) -> dict[str, Any]:
-    name, *below = path
-    changed = dict(data)
-    if below:
-        changed[name] = _changed(changed.get(name, {}), tuple(below), entries)
-    elif entries is None:
-        changed.pop(name, None)
-    else:
-        changed[name] = dict(entries)
-    return changed
-
-
-def _section(found: list[Statement], header: Statement) -> list[Statement]:
-    """Return the statements of a table, without a comment above the next header."""
-    rest = found[found.index(header) + 1 :]
-    length = next((index for index, each in enumerate(rest) if each.is_header), len(rest))
-    section = [header, *rest[:length]]
-    while not (section[-1].is_header or section[-1].is_entry):
-        section.pop()
-    return section
-
-
-def _appended(text: str, path: tuple[str, ...], entries: Table | None) -> str:
+def _changed(data: Table, path: tuple[str, str], entries: Table | None) -> dict[str, Any]:
+    outer, name = path
+    tables = dict(data.get(outer, {}))
     if entries is None:
-        return text
-    above = f"{text.rstrip()}\n\n" if text.strip() else ""
-    return above + "\n".join([*_rendered(path, entries), ""])
+        tables.pop(name, None)
+    else:
+        tables[name] = dict(entries)
+    return {**data, outer: tables}
 
 
-def _removed(lines: list[str], section: list[Statement]) -> list[str]:
-    before, after = lines[: section[0].first], lines[section[-1].end :]
-    while before and not before[-1].strip() and (not after or not after[0].strip()):
-        before.pop()
-    return [*before, *after] if before else after[next((i for i, line in enumerate(after) if line.strip()), 0) :]
+def _change(document: TOMLDocument, path: tuple[str, str], entries: Table | None) -> None:
+    import tomlkit
+
+    outer, name = path
+    if outer not in document:
+        if entries is None:
+            return
+        document[outer] = tomlkit.table(is_super_table=True)
+    tables: Any = document[outer]
+    if entries is None:
+        _give_comments_away(tables, name, removed=True)
+        tables.pop(name, None)
+        return
+    if name not in tables:
+        tables[name] = tomlkit.table()
+    table = tables[name]
+    _give_comments_away(tables, name)
+    for key in [key for key in table if key not in entries]:
+        del table[key]
+    for key, value in entries.items():
+        if key not in table or table[key] != value:
+            table[key] = _item(value)
 
 
-def _edited(lines: list[str], section: list[Statement], entries: Table) -> list[str]:
-    rest = dict(entries)
-    edited = lines[: section[0].first]
-    for statement in section:
-        own = lines[statement.first : statement.end]
-        key = statement.path[-1]
-        if not statement.is_entry:
-            edited += own
-        elif key in rest:
-            edited += _replaced(own, key, rest.pop(key))
-    return [*edited, *(_entry(key, value) for key, value in rest.items()), *lines[section[-1].end :]]
+def _give_comments_away(tables: Any, name: str, *, removed: bool = False) -> None:
+    """Let the comments below a table's last entry, which tomlkit counts as its own, belong to the header below them."""
+    from tomlkit.items import Table as TomlTable
+
+    table = tables.get(name)
+    if not isinstance(table, TomlTable) or not isinstance(tables, TomlTable):
+        return
+    body = table.value.body
+    end = max((index + 1 for index, (key, _) in enumerate(body) if key is not None), default=0)
+    text = "".join(item.as_string() for _, item in body[end:])
+    names = list(tables)
+    below = names[names.index(name) + 1 :]
+    if not below or not isinstance(tables[below[0]], TomlTable):
+        return
+    del body[end:]
+    if removed:  # the empty line above it stays
+        text = text.removeprefix("\n")
+    trivia = tables[below[0]].trivia
+    trivia.indent = text + trivia.indent
 
 
-def _replaced(own: list[str], key: str, value: Any) -> list[str]:
-    """Return an entry with its new value and the old entry's trailing comment."""
-    text = "\n".join(own)
-    parsed = tomllib.loads(text)
-    if parsed == {key: value}:
-        return own
-    for mark in re.finditer("#", own[-1]):
-        bare = "\n".join([*own[:-1], own[-1][: mark.start()]])
-        try:
-            if tomllib.loads(bare) == parsed:
-                return [f"{_entry(key, value)}  {own[-1][mark.start() :]}"]
-        except tomllib.TOMLDecodeError:
-            continue
-    return [_entry(key, value)]
+def _item(value: Any) -> Any:
+    """Return a value in the form that a person would write."""
+    import tomlkit
 
-
-def _rendered_tables(tables: Table, path: tuple[str, ...]) -> list[str]:
-    lines = []
-    for name, table in sorted(tables.items(), key=lambda each: isinstance(each[1], dict)):
-        if not isinstance(table, dict):
-            lines += [_entry(name, table), ""]
-        elif all(isinstance(entry, dict) for entry in table.values()) and table:
-            lines += _rendered_tables(table, (*path, name))
-        elif path:
-            lines += [*_rendered((*path, name), table), ""]
-    return lines
-
-
-def _rendered(path: tuple[str, ...], entries: Table) -> list[str]:
-    return [f"[{'.'.join(map(_key, path))}]", *(_entry(key, value) for key, value in entries.items())]
-
-
-def _entry(key: str, value: Any) -> str:
-    return f"{_key(key)} = {_value(value)}"
-
-
-def _key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else _string(key)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return _string(value)
-    if isinstance(value, list):
-        return f"[{', '.join(map(_value, value))}]"
-    return repr(int(value) if isinstance(value, float) and value.is_integer() else value)
-
-
-def _string(text: str) -> str:
-    if "\\" in text and "'" not in text and text.isprintable():
-        return f"'{text}'"  # keeps a Windows path readable
-    # TOML accepts JSON's escapes; it requires DEL to be escaped as well.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and "\\" in value and "'" not in value and value.isprintable():
+        return tomlkit.string(value, literal=True)  # keeps a Windows path readable
+    return value

@@ -114,7 +114,10 @@ def gateway_command(
             call = Call(app, connection_settings(ctx, app, params))
 
             async def main() -> None:
-                await function(call, **params)
+                try:
+                    await function(call, **params)
+                finally:
+                    app.output.finish()
 
             if app.host is not None:
                 app.host.accept(ctx, main)

@@ -68,5 +68,12 @@ def configured_app(ctx: click.Context, params: dict[str, Any]) -> App:
     colour = params.pop("colour")
     if ctx.get_parameter_source("colour") is ParameterSource.COMMANDLINE:
         app.colour = app.output.colour = colour
-    app.verbose |= params.pop("verbose")
+    verbose, quiet = params.pop("verbose"), params.pop("quiet")
+    if verbose and quiet:
+        raise click.UsageError("--verbose and --quiet contradict each other.")
+    app.verbose = (app.verbose or verbose) and not quiet
+    app.quiet = (app.quiet or quiet) and not verbose
+    local = params.pop("local")
+    if local is not None:
+        app.output.local = local
     return app

@@ -13,6 +13,9 @@ _STEP_WIDTH: Final = max(map(len, STEPS))
 _STATUS_WIDTH: Final = len("skipped")
 _TIME_WIDTH: Final = len("12345.6 ms")
 
+_HEADINGS: Final = ("step", "status", "took", "detail")
+_WIDTHS: Final = (f"<{_STEP_WIDTH}", f"<{_STATUS_WIDTH}", f">{_TIME_WIDTH}", "<")
+
 
 class DiagnosisWriter:
     """Writes the steps of all endpoints.
@@ -49,9 +52,11 @@ class DiagnosisWriter:
         if self._output.form == "jsonl":
             self._output.json_line(document)
         elif self._output.form == "table":
+            if len(self._documents) == 1:
+                self._output.headings(_HEADINGS, _WIDTHS, headed=False)
             self._output.row(_columns(step))
             if step.hint:
-                self._output.row((" " * _STEP_WIDTH, " " * _STATUS_WIDTH, " " * _TIME_WIDTH, f"hint: {step.hint}"))
+                self._output.row(("", "", "", f"hint: {step.hint}"))
 
     def finish(self, duration_ms: int) -> None:
         """Write what is written once at the end."""
@@ -62,4 +67,4 @@ class DiagnosisWriter:
 
 def _columns(step: Step) -> tuple[str, ...]:
     took = f"{step.seconds * 1000:.1f} ms" if step.seconds is not None else ""
-    return (f"{step.name:<{_STEP_WIDTH}}", f"{step.status:<{_STATUS_WIDTH}}", f"{took:>{_TIME_WIDTH}}", step.detail)
+    return step.name, step.status, took, step.detail

@@ -137,7 +137,11 @@ OUTPUT_OPTIONS: Final[tuple[Decorator, ...]] = (
     _output("-o", "--output", type=click.Choice(FORMATS), help="Format of the result.  [default: table]"),
     _output(
         "--color", "colour", type=click.Choice(("auto", "always", "never")), default="auto",
-        help="Colour diagnostics; auto: on a terminal, unless NO_COLOR is set.",
+        help="Colours; auto: on a terminal, unless NO_COLOR is set.",
     ),
+    _output(
+        "--local/--utc", "local", default=None, help="Zone of the times in tables.  [default: local on a terminal]"
+    ),
+    _output("-q", "--quiet", is_flag=True, help="Write errors only to stderr: no warnings, hints, progress."),
     _output("-v", "--verbose", is_flag=True, help="Log the client's activity to stderr."),
 )  # fmt: skip

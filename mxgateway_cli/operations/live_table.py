@@ -1,94 +1,69 @@
-"""A table on a terminal, redrawn in place.
-
-It is drawn on the terminal's alternate screen from the upper left corner, so that a resize needs no arithmetic with
-wrapped lines, and leaving it restores the previous content.
-"""
+"""The table of `watch` on a terminal: redrawn in place, put away at the end, when the last values are written."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final, Self
 
 import mxgateway
-from mxgateway_cli.output.tags import cut, cut_start, display_width, pad
-from mxgateway_cli.terminal.stdout import ClosedPipe, is_closed_pipe
+from mxgateway_cli.operations.watched_tags import TREND_LENGTH
+from mxgateway_cli.terminal.capabilities import wants_colour
 from mxgateway_cli.terminal.text import clean
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from mxgateway_cli.operations.watched_tags import WatchedTag, WatchedTags
     from mxgateway_cli.running.app import App
-
-_ENTER: Final = "\x1b[?1049h\x1b[?25l"  # the alternate screen, without a cursor
-_LEAVE: Final = "\x1b[?25h\x1b[?1049l"
-_HOME: Final = "\x1b[H"
-_END_OF_LINE: Final = "\x1b[K"
-_REST_OF_SCREEN: Final = "\x1b[J"
-_COLOURS: Final = {"bad": "\x1b[31m", "uncertain": "\x1b[33m"}
-_RESET: Final = "\x1b[0m"
+    from mxgateway_cli.terminal.columns import Column
+    from mxgateway_cli.terminal.drawing import Painter
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS: Final = "_.-=*#"
-_HEADINGS: Final = ("tag", "value", "quality", "time", "changes", "trend")
-_GAP: Final = "  "
-_QUALITY, _TIME, _CHANGES, _TREND = 9, 8, 7, 8
-_WIDEST_TREND: Final = 24
-_VALUE: Final = 12
-"""Minimum width of the value before columns other than tag and value are shown."""
-_WIDEST_TAG: Final = 40
+_MARKS: Final = {"up": "▲", "down": "▼", "other": "●"}
+_ASCII_MARKS: Final = {"up": "^", "down": "v", "other": "*"}
+_HEADINGS: Final = ("tag", "", "value", "quality", "trend", "time", "changes")
+_VALUE, _QUALITY = 12, 9
+"""Widths of columns whose cells change all the time."""
 
 
 def is_live(app: App) -> bool:
-    """Return whether a table can be redrawn in place: on a capable terminal, in table format, outside a batch."""
-    in_batch = getattr(app, "host", None) is not None
-    return (
-        app.output.form == "table"
-        and not in_batch
-        and sys.stdout.isatty()
-        and os.environ.get("TERM") != "dumb"
-        and _enable_escapes()
-    )
-
-
-def _enable_escapes() -> bool:
-    """Make a Windows console interpret escape sequences; return whether it does. Other terminals always do."""
-    if sys.platform != "win32":
-        return True
-    import ctypes
-
-    kernel = ctypes.windll.kernel32
-    handle, mode = kernel.GetStdHandle(-11), ctypes.c_ulong()
-    return bool(kernel.GetConsoleMode(handle, ctypes.byref(mode)) and kernel.SetConsoleMode(handle, mode.value | 4))
+    """Return whether a table can be redrawn in place: on a terminal, in table format, outside a batch."""
+    return app.host is None and app.output.on_screen
 
 
 class LiveTable:
-    """The displayed table, a context manager; on exit it restores the terminal and prints the final table.
+    """The displayed table, a context manager; on exit it restores the terminal and writes the final table.
 
     Args:
         tags: The tags to show.
-        colour: ``auto``, ``always`` or ``never``; auto respects NO_COLOR.
-        stream: The terminal.
+        app: The invocation.
     """
 
-    def __init__(self, tags: WatchedTags, colour: str, stream: TextIO) -> None:
-        self._tags = tags
-        self._stream = stream
-        self._coloured = colour == "always" or (colour == "auto" and not os.environ.get("NO_COLOR"))
-        self._blocks = _blocks(stream.encoding)
-        self._shown: tuple[int, int, str, os.terminal_size] | None = None
+    def __init__(self, tags: WatchedTags, app: App) -> None:
+        from mxgateway_cli.terminal.live import LiveScreen
 
-    def __enter__(self) -> LiveTable:
-        self._write(_ENTER)
+        self._tags = tags
+        self._app = app
+        self._glyphs = Glyphs(sys.stdout.encoding)
+        self._screen = LiveScreen(sys.stdout, coloured=wants_colour(app.colour, sys.stdout))
+        self._shown: tuple[object, ...] | None = None
+        self._left = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._left.enter_context(self._screen)
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        size = shutil.get_terminal_size()
-        self._write(_LEAVE + "".join(f"{line}\n" for line in self._frame(os.terminal_size((size.columns, 2**31)))))
+        self._left.close()
+        self._app.output.table(_HEADINGS, [cells(row, self._glyphs, marked=False) for row in self._tags.rows])
+        self._app.output.aside(summary(self._tags))
 
     def refresh(self) -> None:
         """Redraw the table if the tags or the terminal's size have changed.
@@ -96,82 +71,94 @@ class LiveTable:
         Raises:
             ClosedPipe: The terminal is closed.
         """
-        size = shutil.get_terminal_size()
-        state = (self._tags.updates, self._tags.lost, self._tags.note, size)
+        state = (self._tags.updates, self._tags.lost, self._tags.note, *self._screen.size, self._tags.marks)
         if state != self._shown:
             self._shown = state
-            lines = [f"{line}{_END_OF_LINE}" for line in self._frame(size)]
-            self._write(_HOME + "\n".join(lines) + _REST_OF_SCREEN)
+            self._screen.draw(self._frame)
 
-    def _frame(self, size: os.terminal_size) -> list[str]:
-        return frame(self._tags, size, self._blocks, coloured=self._coloured)
+    def _frame(self, painter: Painter, columns: int, lines: int) -> Sequence[Text]:
+        return frame(self._tags, painter, columns, lines, self._cells)
 
-    def _write(self, text: str) -> None:
+    def _cells(self, row: WatchedTag) -> Sequence[str]:
+        """Return a row's cells, with the time of day alone."""
+        from mxgateway_cli.terminal.times import shortened
+
+        *before, time, changes = self._app.output.zoned(_HEADINGS, cells(row, self._glyphs))
+        return *before, shortened(time, 0), changes
+
+
+class Glyphs:
+    """The characters of trends and marks that a terminal's encoding supports.
+
+    Args:
+        encoding: The encoding.
+    """
+
+    def __init__(self, encoding: str = "utf-8") -> None:
+        self.blocks, self.marks = _BLOCKS, _MARKS
         try:
-            self._stream.write(text)
-            self._stream.flush()
-        except OSError as error:
-            if is_closed_pipe(error):
-                raise ClosedPipe from None
-            raise
+            "".join([_BLOCKS, *_MARKS.values()]).encode(encoding)
+        except (UnicodeEncodeError, LookupError):
+            self.blocks, self.marks = _ASCII_BLOCKS, _ASCII_MARKS
 
 
-def frame(tags: WatchedTags, size: os.terminal_size, blocks: str = _BLOCKS, *, coloured: bool = False) -> list[str]:
+def frame(
+    tags: WatchedTags, painter: Painter, columns: int, lines: int, cells_of: Callable[[WatchedTag], Sequence[str]]
+) -> Sequence[Text]:
     """Return the lines of the table; they fit the terminal's width and height.
 
     Args:
         tags: The tags to show.
-        size: Columns and lines of the terminal.
-        blocks: The characters of a trend, from low to high.
-        coloured: Whether a bad or uncertain quality is coloured.
+        painter: Draws them.
+        columns: The width of the terminal.
+        lines: Its height.
+        cells_of: Returns the cells of a tag.
     """
-    shown = tags.rows[: max(0, size.lines - 2)]
-    widths = _widths(size.columns, shown)
-    lines = [_line(_HEADINGS, widths)]
-    for row in shown:
-        colour = _COLOURS.get(mxgateway.status.quality_kind(row.quality)) if row.quality is not None else None
-        lines.append(_line(_cells(row, widths, blocks), widths, colour if coloured else None))
-    hidden = len(tags.rows) - len(shown)
-    counts = [f"{tags.updates} updates"]
-    counts += [f"{hidden} more tags"] * bool(hidden) + [f"{tags.lost} events lost"] * bool(tags.lost)
-    counts += [clean(tags.note)] * bool(tags.note)
-    return [*lines, cut(", ".join(counts), size.columns)][: size.lines]
+    from mxgateway_cli.terminal.columns import fit
+
+    shown = tags.rows[: max(0, lines - 2)]
+    rows = [[clean(cell) for cell in cells_of(row)] for row in shown]
+    layout = _steady(rows)
+    widths = fit(layout, columns, grow=False)
+    drawn = [painter.heading(layout, widths)]
+    for row in rows:
+        drawn += painter.row(row, layout, widths, columns)
+    note = summary(tags, hidden=len(tags.rows) - len(shown))
+    return [*drawn, painter.note(note, columns)][:lines]
 
 
-def _widths(columns: int, rows: Sequence[WatchedTag]) -> list[int]:
-    """Return the width of each column: tag and value first, then as many of the others as fit."""
-    longest = max((display_width(row.tag) for row in rows), default=0)
-    tag = min(max(longest, len(_HEADINGS[0])), _WIDEST_TAG)
-    room = columns - tag - len(_GAP) - _VALUE
-    others: list[int] = []
-    for width in (_QUALITY, _TIME, _CHANGES, _TREND):
-        if room < width + len(_GAP):
-            break
-        others.append(width)
-        room -= width + len(_GAP)
-    if len(others) == 4:
-        others[3] += min(max(room, 0), _WIDEST_TREND - _TREND)
-    free = max(2, columns - sum(others) - len(_GAP) * (len(others) + 1))
-    tag = min(tag, max(1, free * 3 // 5)) if free < tag + _VALUE else tag
-    return [tag, max(1, free - tag), *others]
+def _steady(rows: Sequence[Sequence[str]]) -> list[Column]:
+    """Return the columns of the table; those that change all the time have a width that does not."""
+    from mxgateway_cli.terminal.columns import measured
+
+    least = {"value": _VALUE, "": 1, "trend": TREND_LENGTH, "quality": _QUALITY}
+    return [
+        replace(column, natural=max(column.natural, least.get(column.name, 0))) for column in measured(_HEADINGS, rows)
+    ]
 
 
-def _cells(row: WatchedTag, widths: list[int], blocks: str) -> tuple[str, ...]:
+def cells(row: WatchedTag, glyphs: Glyphs, *, marked: bool = True) -> tuple[str, ...]:
+    """Return the cells of a tag; without a value, why there is none stands in its place."""
     value = row.value_text or row.error
     kind = "" if row.quality is None else mxgateway.status.quality_kind(row.quality)
     if not value and kind != "good":
         value = row.quality_text
-    time = "" if row.source_time is None else row.source_time.strftime("%H:%M:%S")
-    trend_width = widths[5] if len(widths) > 5 else 0
-    latest = list(row.numbers)[-trend_width:] if trend_width else []
-    return cut_start(row.tag, widths[0]), value, kind, time, str(row.changes), trend(latest, blocks)
+    time = "" if row.source_time is None else row.source_time.rfc3339()
+    mark = glyphs.marks[row.mark] if marked and row.mark else ""
+    return row.tag, mark, value, kind, trend(row.numbers, glyphs.blocks), time, str(row.changes)
 
 
-def _line(cells: Iterable[str], widths: list[int], colour: str | None = None) -> str:
-    padded = [pad(cut(cell, width), width) for cell, width in zip(cells, widths, strict=False)]
-    if colour and len(padded) > 2:
-        padded[2] = f"{colour}{padded[2]}{_RESET}"
-    return _GAP.join(padded).rstrip()
+def summary(tags: WatchedTags, *, hidden: int = 0) -> str:
+    """Return the line below the table.
+
+    Args:
+        tags: The tags.
+        hidden: How many of them have no room.
+    """
+    counts = [f"{tags.updates} updates"]
+    counts += [f"{hidden} more tags"] * bool(hidden) + [f"{tags.lost} events lost"] * bool(tags.lost)
+    counts += [clean(tags.note)] * bool(tags.note)
+    return ", ".join(counts)
 
 
 def trend(numbers: Sequence[float], blocks: str = _BLOCKS) -> str:
@@ -184,12 +171,3 @@ def trend(numbers: Sequence[float], blocks: str = _BLOCKS) -> str:
     # Halved, because the difference of two 64-bit floats can overflow.
     steps = [(number / 2 - low / 2) / (high / 2 - low / 2) * (len(blocks) - 1) for number in numbers]
     return "".join(blocks[round(step)] for step in steps)
-
-
-def _blocks(encoding: str) -> str:
-    """Return the characters of a trend that a terminal's encoding supports."""
-    try:
-        _BLOCKS.encode(encoding)
-    except (UnicodeEncodeError, LookupError):
-        return _ASCII_BLOCKS
-    return _BLOCKS

@@ -12,7 +12,7 @@ from mxgateway_cli.declaring.command import Call
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.tag_globs import expanded_tags
 from mxgateway_cli.input.typed_text import message_value, own_type, shown_value
-from mxgateway_cli.output.tags import aligned, json_data_type, json_value, value_cell
+from mxgateway_cli.output.tags import json_data_type, json_value, value_cell
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 from mxgateway_cli.terminal.text import value_text
 
@@ -126,8 +126,7 @@ class _Plan:
         """Show the planned writes."""
         output = self._call.output
         if output.form == "table":
-            for row in aligned([_PLANNED, *(_planned_cells(read, messages[read.tag]) for read in found)]):
-                output.row(row)
+            output.table(_PLANNED, [_planned_cells(read, messages[read.tag]) for read in found])
             count = tags_text(len(found))
             self._call.app.announce([f"{count} would be written; --tag-count {len(found)} writes them"])
             return
@@ -163,8 +162,7 @@ def _report(call: Call, session_id: str, pattern: str, written: Sequence[TagWrit
     """
     failed = sum(not each.ok for each in written)
     if call.output.form == "table":
-        for row in aligned([_WRITTEN, *((each.tag, _outcome(each)) for each in written)]):
-            call.output.row(row)
+        call.output.table(_WRITTEN, [(each.tag, _outcome(each)) for each in written])
     else:
         head = {"operation": "write", "sessionId": session_id, "pattern": pattern, "tagCount": len(written)}
         _write_all(call, head | {"failedCount": failed}, [_written_fields(each) for each in written], "ok")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import mxgateway
 from mxgateway_cli.input.typed_text import event_type, message_value
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 TREND_LENGTH: Final = 24
 """Numbers in a tag's trend."""
+
+Change = Literal["", "up", "down", "other"]
+_MARKED_SECONDS: Final = 2.0
+"""How long a change is marked."""
 
 
 class WatchedTag:
@@ -38,16 +43,24 @@ class WatchedTag:
         self.changes = 0
         """How often the value has changed since the first one."""
         self.numbers: deque[float] = deque(maxlen=TREND_LENGTH)
+        self._changed_at = -math.inf
+        self._change: Change = ""
 
     def update(self, event: MxEvent) -> None:
         """Update the tag from an event."""
         value = message_value(event.value)
         if self.quality is not None and not mxgateway.values.same_value(value, self.value):
             self.changes += 1
+            self._change, self._changed_at = _direction(self.value, value), time.monotonic()
         self.value, self.quality, self.source_time = value, event.quality, event_time(event)
         self.error = event_error(event)
         if isinstance(value, int | float) and math.isfinite(value):
             self.numbers.append(float(value))
+
+    @property
+    def mark(self) -> Change:
+        """How the value has changed, for a moment after the change; empty otherwise."""
+        return self._change if time.monotonic() - self._changed_at < _MARKED_SECONDS else ""
 
     @property
     def value_text(self) -> str:
@@ -72,6 +85,13 @@ class WatchedTag:
             "workerSequence": str(event.worker_sequence),
             "error": self.error,
         }
+
+
+def _direction(before: MxValueOutput, after: MxValueOutput) -> Change:
+    numbers = [each for each in (before, after) if isinstance(each, int | float)]
+    if len(numbers) < 2 or math.isnan(numbers[0]) or math.isnan(numbers[1]):
+        return "other"
+    return "up" if numbers[1] > numbers[0] else "down"
 
 
 class WatchedTags:
@@ -107,6 +127,11 @@ class WatchedTags:
                 self._by_handle[result.item_handle] = row
             else:
                 row.error = result.error_message or "it could not be subscribed to"
+
+    @property
+    def marks(self) -> tuple[Change, ...]:
+        """The marks of all tags."""
+        return tuple(row.mark for row in self.rows)
 
     @property
     def refused(self) -> list[WatchedTag]:

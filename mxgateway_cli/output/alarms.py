@@ -30,14 +30,16 @@ class AlarmWriter:
         output: The output to write to.
         as_document: Whether the format ``json`` writes one document.
         limit: Number of messages requested; None means all.
+        ends: Whether all messages come at once.
     """
 
-    def __init__(self, output: Output, *, as_document: bool, limit: int | None = None) -> None:
+    def __init__(self, output: Output, *, as_document: bool, limit: int | None = None, ends: bool = False) -> None:
         self.count = 0
         self._output = output
         self._limit = limit
         self._begun = False
         self._records: list[dict[str, Any]] = []
+        self._ends = ends
         self._as_document = output.form == "json" and as_document
 
     @property
@@ -48,8 +50,8 @@ class AlarmWriter:
     def start(self) -> None:
         """Write the headings of a table, once."""
         begun, self._begun = self._begun, True
-        if self._output.form == "table" and not begun:
-            self._output.row(_columns(_HEADINGS))
+        if not begun:
+            self._output.headings(_HEADINGS, _WIDTHS, ends=self._ends)
 
     def add(self, message: AlarmFeedMessage) -> None:
         """Write one message of a feed; an unknown message is written as an empty object."""
@@ -96,7 +98,7 @@ class AlarmWriter:
         if self._as_document:
             self._records.append(record)
         else:
-            self._output.record(record, _columns(cells), value=value)
+            self._output.record(record, cells, value=value)
 
 
 def _alarm_cells(record: dict[str, Any], alarm: ActiveAlarmSnapshot) -> tuple[str, ...]:
@@ -125,7 +127,3 @@ def _name(canonical: Any, prefix: str) -> str:
 
 def _value(value: MxValue) -> str:
     return value_text(message_value(value))
-
-
-def _columns(cells: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"{cell:{width}}" for cell, width in zip(cells, _WIDTHS, strict=True))

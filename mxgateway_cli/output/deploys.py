@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
 from mxgateway_cli.output.events import DOCUMENT_LIMIT
-from mxgateway_cli.output.tags import json_time, pad
+from mxgateway_cli.output.tags import json_time
 from mxgateway_cli.terminal.failures import Failure
 from mxgateway_cli.terminal.stdout import Output
-from mxgateway_cli.terminal.text import clean
 
 if TYPE_CHECKING:
     from mxgateway import DeployGap
     from mxgateway.proto import DeployEvent
 
 _HEADINGS: Final = ("sequence", "deployed", "observed", "objects", "attributes", "note")
-_WIDTHS: Final = (8, 30, 30, 8, 10, 0)
+_WIDTHS: Final = ("<8", "<30", "<30", "<8", "<10", "<")
 
 
 class DeployWriter:
@@ -41,8 +40,7 @@ class DeployWriter:
 
     def start(self) -> None:
         """Write the headings of a table."""
-        if self._output.form == "table":
-            self._output.row(_columns(_HEADINGS))
+        self._output.headings(_HEADINGS, _WIDTHS)
 
     def add(self, event: DeployEvent) -> None:
         """Write one deployment."""
@@ -80,7 +78,7 @@ class DeployWriter:
         if self._as_document:
             self._records.append(record)
         else:
-            self._output.record(record, _columns(cells), value=value)
+            self._output.record(record, cells, value=value)
 
 
 def gap_text(gap: DeployGap) -> str:
@@ -100,7 +98,3 @@ def deploy_time(event: DeployEvent) -> str | None:
 def _moment(moment: Any) -> mxgateway.Timestamp | None:
     """Return a time if it was sent; an unset one is the epoch as a plain datetime."""
     return moment if isinstance(moment, mxgateway.Timestamp) else None
-
-
-def _columns(cells: tuple[str, ...]) -> list[str]:
-    return [pad(clean(cell), width) for cell, width in zip(cells, _WIDTHS, strict=True)]

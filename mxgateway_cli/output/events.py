@@ -52,8 +52,8 @@ class EventWriter:
     def start(self) -> None:
         """Write the headings of a table, once."""
         begun, self._begun = self._begun, True
-        if self._output.form == "table" and not begun:
-            self._output.row(_columns(_HEADINGS))
+        if not begun:
+            self._output.headings(_HEADINGS, _WIDTHS)
 
     def add(self, event: MxEvent) -> None:
         """Write one event, preceded by a gap if its sequence number shows one."""
@@ -118,16 +118,12 @@ class EventWriter:
         if self._as_document:
             self._records.append(record)
         else:
-            self._output.record(record, _columns(cells), value=value)
+            self._output.record(record, cells, value=value)
 
 
 def family_name(canonical: Any) -> str:
     """Return MXAccess's name of an event family: ``MX_EVENT_FAMILY_ON_DATA_CHANGE`` is ``OnDataChange``."""
     return "".join(word.capitalize() for word in str(canonical).removeprefix(_FAMILY_PREFIX).split("_"))
-
-
-def _columns(cells: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"{cell:{width}}" for cell, width in zip(cells, _WIDTHS, strict=True))
 
 
 def _value_text(event: MxEvent) -> str:

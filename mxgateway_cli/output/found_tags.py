@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mxgateway_cli.input.tag_search import type_name
 from mxgateway_cli.output.galaxy import security_name
-from mxgateway_cli.output.tags import pad
-from mxgateway_cli.terminal.text import clean
 
 if TYPE_CHECKING:
     from mxgateway.proto import GalaxyAttribute, GalaxyObject
     from mxgateway_cli.terminal.stdout import Output
 
 _HEADINGS: Final = ("tag", "type", "security", "historized", "alarm")
-_WIDTHS: Final = (40, 10, 13, 10, 5)
+_WIDTHS: Final = ("<40", "<10", "<13", "<10", "<5")
 
 
 class FoundTagWriter:
@@ -34,8 +32,8 @@ class FoundTagWriter:
         self.count += 1
         if self._output.form == "table":
             if self.count == 1:
-                self._row(_HEADINGS)
-            self._row(_cells(attribute))
+                self._output.headings(_HEADINGS, _WIDTHS, ends=True)
+            self._output.row(_cells(attribute))
         elif self._output.form == "json":
             self._records.append(_record(obj, attribute))
         else:
@@ -46,9 +44,6 @@ class FoundTagWriter:
         if self._output.form == "json":
             head = {"operation": "tags", "correlationId": correlation_id, "tagCount": self.count}
             self._output.document({**head, "tags": self._records}, value="tagCount")
-
-    def _row(self, cells: tuple[str, ...]) -> None:
-        self._output.row([pad(clean(cell), width) for cell, width in zip(cells, _WIDTHS, strict=True)])
 
 
 def _cells(attribute: GalaxyAttribute) -> tuple[str, ...]:

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
-from mxgateway_cli.output.tags import pad
-from mxgateway_cli.terminal.text import clean, json_text
+from mxgateway_cli.terminal.text import json_text
 
 if TYPE_CHECKING:
     from mxgateway.proto import GalaxyAttribute, GalaxyObject
@@ -20,7 +19,7 @@ Guides = tuple[bool, ...]
 _CATEGORIES: Final = {1: "platform", 3: "engine", 10: "object", 13: "area"}
 _SECURITY: Final = ("FreeAccess", "Operate", "SecuredWrite", "VerifiedWrite", "Tune", "Configure", "ViewOnly")
 _HEADINGS: Final = ("id", "parent", "tag name", "contained name", "category", "template", "attributes")
-_WIDTHS: Final = (8, 8, 32, 24, 9, 24, 0)
+_WIDTHS: Final = ("<8", "<8", "<32", "<24", "<9", "<24", "<")
 _RECORDS_PER_WRITE: Final = 1_000
 """A document is written in chunks of this many records."""
 
@@ -41,13 +40,12 @@ class ObjectWriter:
 
     def start(self) -> None:
         """Write the headings of a table."""
-        if self._output.form == "table":
-            self._output.row(_columns(_HEADINGS))
+        self._output.headings(_HEADINGS, _WIDTHS, ends=True)
 
     def add(self, obj: GalaxyObject) -> None:
         """Write one object."""
         if self._output.form == "table":
-            self._output.row(_columns(_cells(obj)))
+            self._output.row(_cells(obj))
             self.count += 1
         else:
             self.add_record(mxgateway.to_json_dict(obj) if self._output.form != "value" else {}, obj)
@@ -70,9 +68,7 @@ class ObjectWriter:
         if self._output.form == "jsonl":
             self._output.record({"restart": {"cause": "redeploy", "restarts": restarts}}, (), value="")
         elif self._output.form == "table":
-            self._output.row(
-                _columns(("", "", "the galaxy was deployed: restarting with the first object", "", "", "", ""))
-            )
+            self._output.aside("the galaxy was deployed: restarting with the first object")
 
     def finish(self, **head: Any) -> None:
         """Write the document if the format is ``json``; the fields of `head` precede its objects."""
@@ -107,10 +103,6 @@ def _cells(obj: GalaxyObject) -> tuple[str, ...]:
     )
 
 
-def _columns(cells: tuple[str, ...]) -> list[str]:
-    return [pad(clean(cell), width) for cell, width in zip(cells, _WIDTHS, strict=True)]
-
-
 def _category(obj: GalaxyObject) -> str:
     return _CATEGORIES.get(obj.category_id, str(obj.category_id))
 
@@ -139,16 +131,16 @@ class TreeWriter:
             is_leaf: Whether no object follows below it; its last attribute then ends the branch.
             has_more: Whether there are objects below it that are not shown.
         """
-        words = [obj.browse_name or obj.tag_name]
-        if words[0] != obj.tag_name:
-            words[0] += f" [{obj.tag_name}]"
-        words.append(obj.template_chain[0] if obj.template_chain else _category(obj))
+        name = obj.browse_name or obj.tag_name
+        if name != obj.tag_name:
+            name += f" [{obj.tag_name}]"
+        words = [obj.template_chain[0] if obj.template_chain else _category(obj)]
         if has_more:
             words.append(self._more)
-        self._output.row((self._guide(guides) + clean("  ".join(words)),))
+        self._output.branch(self._guide(guides), name, "  ".join(words))
         for left, attribute in enumerate(obj.attributes, 1 - len(obj.attributes)):
             guide = self._guide((*guides, is_leaf and left == 0))
-            self._output.row((guide + clean(attribute_text(attribute)),))
+            self._output.branch(guide, *attribute_text(attribute))
 
     def _guide(self, guides: Guides) -> str:
         if not guides:
@@ -157,12 +149,12 @@ class TreeWriter:
         return outer + (self._last if guides[-1] else self._branch)
 
 
-def attribute_text(attribute: GalaxyAttribute) -> str:
-    """Return an attribute as a line of the tree."""
+def attribute_text(attribute: GalaxyAttribute) -> tuple[str, str]:
+    """Return an attribute's name in the tree, and what is said of it."""
     kind = attribute.data_type_name + ("[]" if attribute.is_array else "")
-    words = [f".{attribute.attribute_name}", kind, security_name(attribute)]
+    words = [kind, security_name(attribute)]
     words += ["historized"] * attribute.is_historized + ["alarm"] * attribute.is_alarm
-    return "  ".join(words)
+    return f".{attribute.attribute_name}", "  ".join(words)
 
 
 def security_name(attribute: GalaxyAttribute) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import math
-import unicodedata
-from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
 from mxgateway_cli.input.typed_text import shown_value
 from mxgateway_cli.terminal.text import clean, hidden, value_text
+from mxgateway_cli.terminal.widths import display_width
 
 if TYPE_CHECKING:
     from mxgateway import MxValueOutput, TagValue
@@ -116,29 +115,3 @@ def cut(text: str, width: int) -> str:
             break
         kept.append(char)
     return "".join(kept) + "…"
-
-
-def cut_start(text: str, width: int) -> str:
-    """Return `text` like `cut`, but truncated at the start: tags differ most at their end."""
-    return cut(clean(hidden(text)[-_MAX_CHARS_PER_COLUMN * max(1, width) - 1 :])[::-1], width)[::-1]
-
-
-def pad(text: str, width: int) -> str:
-    """Return `text` padded to `width` terminal columns."""
-    return text + " " * (width - display_width(text))
-
-
-def display_width(text: str) -> int:
-    """Return the terminal columns of a text: two for a wide East Asian character, none for a combining one."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return rows whose cells are cleaned and padded to the width of their column."""
-    cleaned = [[clean(cell) for cell in row] for row in rows]
-    widths = [max(map(display_width, column)) for column in zip(*cleaned, strict=True)]
-    return [[pad(cell, width) for cell, width in zip(row, widths, strict=True)] for row in cleaned]

@@ -9,6 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import mxgateway
+from mxgateway_cli.terminal.capabilities import wants_colour
+from mxgateway_cli.terminal.restoring import line_start
 from mxgateway_cli.terminal.stdout import Output
 from mxgateway_cli.terminal.text import json_text, pass_through, shown
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from mxgateway import Secret
     from mxgateway_cli.running.hosting import Colour, Host, Invocation
     from mxgateway_cli.terminal.failures import Failure
+    from mxgateway_cli.terminal.progress import Progress
     from mxgateway_cli.terminal.stdout import OutputFormat
 
 _RED: Final = "\x1b[31m"
@@ -42,7 +45,10 @@ class App:
         """The format of results unless the command line sets one."""
         self.output: Output = Output("json" if _asks_for_json(arguments) else self.form)
         self.colour: Colour = outer.colour if outer is not None else "auto"
+        self.output.local = outer.output.local if outer is not None else None
         self.verbose: bool = outer.verbose if outer is not None else False
+        self.quiet: bool = outer.quiet if outer is not None else False
+        """Whether stderr has errors only: no warnings, no hints, no progress."""
         self.gate = mxgateway.Gate(behind=outer.gate if outer is not None else None)
         """Redacts keys and passwords in all output; those of a batch line are forgotten after the line."""
         pass_through(self.gate)
@@ -57,15 +63,24 @@ class App:
             self._write(json_text({"error": failure.to_json()}))
             return
         self._write(f"{self._paint('error:', _RED)} {shown(failure.message)}")
-        if failure.hint:
+        if failure.hint and not self.quiet:
             self._write(f"{self._paint('hint:', _CYAN)} {shown(failure.hint)}")
 
     def warn(self, text: str) -> None:
         """Report a problem that does not stop the command."""
+        if self.quiet:
+            return
         if self.output.form in _JSON_FORMS:
             self._write(json_text({"warning": {"message": shown(text)}}))
         else:
             self._write(f"{self._paint('warning:', _YELLOW)} {shown(text)}")
+
+    @property
+    def progress(self) -> Progress:
+        """The progress bars of the command."""
+        from mxgateway_cli.terminal.progress import Progress
+
+        return Progress(shown=not self.quiet, colour=self.colour)
 
     def announce(self, lines: Sequence[str]) -> None:
         """Write generated text to stderr without redaction, such as the simulator's public key."""
@@ -92,16 +107,14 @@ class App:
 
     def _write(self, text: str) -> None:
         with suppress(OSError, ValueError):  # stderr is closed
-            sys.stderr.write(text + "\n")
+            sys.stderr.write(f"{line_start(sys.stderr)}{text}\n")
             sys.stderr.flush()
 
     def _paint(self, word: str, colour: str) -> str:
         return f"{colour}{word}{_RESET}" if self._coloured() else word
 
     def _coloured(self) -> bool:
-        if self.colour != "auto":
-            return self.colour == "always"
-        return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and sys.stderr.isatty()
+        return wants_colour(self.colour, sys.stderr)
 
 
 def _asks_for_json(arguments: Sequence[str]) -> bool:

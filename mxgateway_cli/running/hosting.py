@@ -33,6 +33,10 @@ class Invocation(Protocol):
         """Whether the library's log is shown."""
 
     @property
+    def quiet(self) -> bool:
+        """Whether stderr has errors only."""
+
+    @property
     def gate(self) -> Gate:
         """Redacts all output."""
 

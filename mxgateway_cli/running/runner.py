@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from mxgateway_cli.terminal.failures import SIGNAL_BASE, Interrupted
+from mxgateway_cli.terminal.restoring import restore_terminals
 
 _T = TypeVar("_T")
 _log = logging.getLogger("mxgateway.cli")
@@ -91,6 +92,7 @@ class _Signals:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.received is not None:
+            restore_terminals()
             os._exit(SIGNAL_BASE + number)
         self.received = number
         self._loop.call_soon_threadsafe(self._task.cancel)

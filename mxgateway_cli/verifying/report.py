@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
 from mxgateway_cli.input.typed_text import shown_value
-from mxgateway_cli.output.tags import WIDEST, aligned, cut, json_data_type, json_time, json_value, value_cell
+from mxgateway_cli.output.tags import WIDEST, cut, json_data_type, json_time, json_value, value_cell
 
 if TYPE_CHECKING:
     from mxgateway_cli.terminal.stdout import Output
@@ -41,8 +41,8 @@ def write_rows(output: Output, rows: Sequence[Row], head: dict[str, Any], *, onl
         last = {key: head.pop(key) for key in list(head)[-1:]}
         output.document(head | totals | {"results": [row_fields(*row) for row in shown]} | last, value="okCount")
     elif output.form == "table":
-        for cells in aligned([_HEADINGS, *(_cells(*row) for row in shown)]) if shown else ():
-            output.row(cells)
+        if shown:
+            output.table(_HEADINGS, [_cells(*row) for row in shown])
         output.aside(_totals(len(rows), counts))
     else:
         for row in shown:

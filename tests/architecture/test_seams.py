@@ -18,6 +18,8 @@ SEAMS = {
     "h2": ("mxgateway.transport.http2.grpclib_seam", "mxgateway.simulator"),
     "hpack": ("mxgateway.transport.http2.grpclib_seam",),
     "click": ("mxgateway_cli",),
+    "rich": ("mxgateway_cli.terminal.bar", "mxgateway_cli.terminal.console", "mxgateway_cli.terminal.drawing", "mxgateway_cli.terminal.live"),
+    "tomlkit": ("mxgateway_cli.connecting.toml_text",),
     "pytest_asyncio": ("mxgateway.testing",),
     "PyInstaller": ("mxgateway.system.pyinstaller",),
 }  # fmt: skip

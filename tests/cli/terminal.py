@@ -19,8 +19,9 @@ ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 class Terminal:
     """A terminal with one program on it; the program's stdin, stdout and stderr are all it."""
 
-    def __init__(self, master: int, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, master: int, process: asyncio.subprocess.Process, lines: int) -> None:
         self.process = process
+        self._lines = lines
         self._master = master
         self._bytes = bytearray()
         self._changed = asyncio.Event()
@@ -34,10 +35,12 @@ class Terminal:
     @property
     def frame(self) -> list[str]:
         """The lines of the last drawing that is complete, without colours."""
-        frames = self.text.split("\x1b[H")
-        complete = [frame for frame in frames[1:] if "\x1b[J" in frame]
+        frames = self.text.split("\x1b[?1049l")[0].split("\x1b[H")
+        complete = [frame for frame in frames if frame.count("\n") >= self._lines - 1]
         return (
-            [ESCAPE.sub("", line).rstrip() for line in complete[-1].split("\x1b[J")[0].split("\n")] if complete else []
+            ESCAPE.sub("", "\n".join(map(str.rstrip, complete[-1].split("\n")))).rstrip().split("\n")
+            if complete
+            else []
         )
 
     def type(self, text: str) -> None:
@@ -46,6 +49,7 @@ class Terminal:
 
     def resize(self, columns: int, lines: int) -> None:
         """Change the size of the window."""
+        self._lines = lines
         resize(self._master, columns, lines)
 
     def echoes(self) -> bool:
@@ -112,7 +116,7 @@ async def terminal(
     )  # fmt: skip
     os.close(slave)
     try:
-        yield Terminal(master, process)
+        yield Terminal(master, process, lines)
     finally:
         if process.returncode is None:
             process.kill()

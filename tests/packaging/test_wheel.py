@@ -75,6 +75,7 @@ def test_the_metadata_says_what_an_index_shows(wheel: Path) -> None:
     assert required == {
         "betterproto==2.0.0b7", "grpclib<0.5,>=0.4.9", "click>=8.1.7",
         "h2>=4.3.0", "hpack>=4.2.0", "hyperframe>=6.1.0", "multidict>=6.7.1",
+        "rich>=14.0", "tomlkit>=0.13.2",
     }  # fmt: skip
     assert len(metadata.get_all("Project-URL", [])) == 4
 

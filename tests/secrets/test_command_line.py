@@ -21,8 +21,9 @@ from mxgateway import Gate, Secret, proto
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from mxgateway.wire import which_one_of
 from mxgateway_cli.main import run
-from mxgateway_cli.output.tags import cut, cut_start
+from mxgateway_cli.output.tags import cut
 from mxgateway_cli.running.app import App
+from mxgateway_cli.terminal.drawing import Painter, table_lines
 from mxgateway_cli.terminal.text import clean, pass_through
 from tests.cli.batches import batch
 from tests.cli.in_process import mxgw
@@ -205,8 +206,10 @@ def test_no_piece_of_a_secret_shows_where_a_cell_is_cut(filling: str) -> None:
     pieces = {secret[:4], secret[-4:]}
     app = App()
     app.keep_secret(Secret(secret))
+    painter = Painter("utf-8", coloured=False)
     for count in range(0, 500, 3):
-        begun, ended = cut(filling * count + secret, 60), cut_start(secret + filling * count, 40)
+        (_, row) = table_lines(painter, ("tag",), [(secret + filling * count,)], 40)
+        begun, ended = cut(filling * count + secret, 60), row.plain
         assert not any(piece in text for piece in pieces for text in (begun, ended))
     pass_through(Gate())
 

@@ -85,7 +85,7 @@ async def shell_session(shell: str, home: Path, script: str, env: Mapping[str, s
     )  # fmt: skip
     os.close(slave)
     try:
-        terminal = Terminal(master, process)
+        terminal = Terminal(master, process, 50)
         session = ShellSession(terminal, home)
         terminal.type(_SET_UP[shell] + "\r")
         await session.ready(1)

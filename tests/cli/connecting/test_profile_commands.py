@@ -323,8 +323,9 @@ async def test_removing_a_profile_leaves_the_comments_of_the_others(shell: Shell
     )
 
 
-async def test_a_form_that_cannot_be_edited_in_place_is_written_anew(shell: Shell) -> None:
-    shell.write('# lost\nprofile = { plant = { endpoint = "gw:1" }, lab = { plaintext = true } }\n')
+async def test_tables_on_one_line_keep_their_form_and_their_comments(shell: Shell) -> None:
+    shell.write('# kept\nprofile = { plant = { endpoint = "gw:1" }, lab = { plaintext = true } }\n')
     await shell.profile("set", "plant", "--timeout", "5")
 
     assert shell.profiles == {"plant": {"endpoint": "gw:1", "timeout": 5}, "lab": {"plaintext": True}}
+    assert shell.text.startswith("# kept\nprofile = { plant")

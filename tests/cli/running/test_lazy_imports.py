@@ -11,7 +11,8 @@ from mxgateway_cli.help.registry import COMMANDS
 from tests.cli.process import environment
 
 HEAVY = (
-    "grpclib", "h2", "betterproto", "rich", "tomllib", "asyncio", "ssl", "mxgateway.proto", "mxgateway.errors.tree", "mxgateway_cli.commands.smoke",
+    "grpclib", "h2", "betterproto", "tomllib", "asyncio", "ssl", "mxgateway.proto", "mxgateway.errors.tree", "mxgateway_cli.commands.smoke",
+    "rich", "tomlkit",
 )  # fmt: skip
 UNUSUAL = (
     "dataclasses", "difflib", "json", "logging", "pathlib", "socket", "mxgateway_cli.connecting.connection", "mxgateway_cli.terminal.failures",
@@ -61,6 +62,31 @@ def test_a_command_that_talks_to_a_gateway_loads_what_it_needs() -> None:
     assert code == 0
     assert {"grpclib", "betterproto"} <= set(modules)
     assert "tomllib" not in modules
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("read", "TestChildObject.TestInt"),
+        ("galaxy-discover", "--json"),
+        ("watch", "TestChildObject.TestInt", "--count", "1", "-o", "value"),
+    ],
+)
+def test_what_draws_on_a_terminal_is_not_loaded_without_one(arguments: tuple[str, ...]) -> None:
+    code, modules = loaded_by(*arguments, "--simulator")
+
+    assert code == 0
+    assert not {"rich", "tomlkit"} & {*modules}
+
+
+def test_a_profile_that_is_written_loads_what_writes_it(tmp_path: Path) -> None:
+    file = str(tmp_path / "config.toml")
+
+    _, written = loaded_by("profile", "set", "lab", "--plaintext", MXGATEWAY_CONFIG=file)
+    _, shown = loaded_by("profile", "show", "lab", MXGATEWAY_CONFIG=file)
+
+    assert "tomlkit" in written
+    assert "tomlkit" not in shown
 
 
 def test_a_profile_that_is_asked_for_loads_what_reads_it(tmp_path: Path) -> None:
