@@ -49,7 +49,7 @@ CHECK: Final = "to check each step: mxgw-py doctor"
 RIGHTS: Final = "to see what the key may do: mxgw-py doctor"
 WAIT: Final = "to wait until it is up, add --wait-for-gateway 60"
 WHERE_FROM: Final = "to see where the key comes from: mxgw-py config"
-FIND_TAGS: Final = "check the tag's name; to list those of the galaxy: mxgw-py galaxy-discover --attributes"
+FIND_TAGS: Final = "check the tag's name; to look for it: mxgw-py tags PATTERN"
 _UNKNOWN_TAG: Final = (6, 1003)
 """The details of a status that says that a reference could not be resolved."""
 _REFUSALS: Final = {

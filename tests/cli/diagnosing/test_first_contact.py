@@ -60,9 +60,9 @@ ROWS: Final = {
         "gateway", "write --item TestSecurity.SecuredWriteInt --type int32 --value 5 --confirm --plaintext", 22,
         "security error", "mxgw-py write-secured",
     ),
-    "an unknown tag that is read": Row("gateway", "read No.Such --plaintext", 21, "1 of 1 tags", "mxgw-py galaxy-discover"),
+    "an unknown tag that is read": Row("gateway", "read No.Such --plaintext", 21, "1 of 1 tags", "mxgw-py tags"),
     "an unknown tag that is written": Row(
-        "gateway", "write --item No.Such --type int32 --value 5 --confirm --plaintext", 22, "unknown tag", "mxgw-py galaxy-discover"
+        "gateway", "write --item No.Such --type int32 --value 5 --confirm --plaintext", 22, "unknown tag", "mxgw-py tags"
     ),
     "a value of the wrong type": Row(
         "gateway", f"write --item {TAG} --type string --value abc --confirm --plaintext", 22, "cannot be converted", "mxgw-py read TAG --json"
