@@ -67,7 +67,7 @@ ROWS: Final = {
     "write-secured2": f"--item {SECURED} {INT} {TIME} {USER} --json",
     "write-array-elements": "--item TestChildObject.TestIntArray[] --element 1=5 --json",
     "wait": f"{TAG} --until '>= 0' --json",
-    "verify": f"{TAG} --expect 17 --json",
+    "verify": f"{TAG} --expect good --json",
     "watch": f"{TAG} --count 1 --json",
     "add-item-bulk": f"{SESSION} --items {TAG} --json",
     "advise-item-bulk": f"{SESSION} --item-handles 2 --json",

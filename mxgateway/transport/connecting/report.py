@@ -39,7 +39,7 @@ class ConnectionReport:
     """What the host name stands for, that of the proxy if there is one, in the order of the attempts."""
     address: str = ""
     """The address that was used, or that came farthest; empty if there was none."""
-    seconds: Mapping[Phase, float] = field(default_factory=dict)
+    seconds: Mapping[Phase, float] = field(default_factory=dict, hash=False)
     """The phases that began, in order, and how long each took."""
     certificate: bytes | None = None
     """The gateway's certificate (DER), also if it was refused; None without TLS, or if the gateway showed none."""
