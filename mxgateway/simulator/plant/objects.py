@@ -73,15 +73,15 @@ class Plant:
             ValueError: The file is wrong; the text names file and place.
             OSError: It cannot be read, or is too large.
         """
+        from mxgateway.simulator.files import DescriptionError
         from mxgateway.simulator.plant.exports import read_galaxy
-        from mxgateway.simulator.plant.schema import PlantFileError
 
         try:
             return cls(read_galaxy(path), name=name, seed=seed)
-        except PlantFileError:
+        except DescriptionError:
             raise
         except ValueError as error:
-            raise PlantFileError(f"{os.fspath(path)}: {error}") from None
+            raise DescriptionError(f"{os.fspath(path)}: {error}") from None
 
     @classmethod
     def demo(cls) -> Self:
