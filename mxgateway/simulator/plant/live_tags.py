@@ -298,7 +298,7 @@ class LivePlant:
         for name, tag in self._tags.items():
             target = plant.find(name)
             if target is not None and tag.is_of(target):
-                tag.object = target.object
+                tag.object, tag.attribute = target.object, target.attribute
                 kept[name] = tag
         self._tags = kept
 

@@ -107,6 +107,7 @@ class GatewayService:
         title = _title(request.command.kind)
         call.names = ("Invoke", f"Invoke.{title}")
         call.key.require(scope_of_command(arm, is_known=arm in HANDLERS))
+        self._switches.count(call.names)
         self._switches.check(call.names)
         await self._switches.opened(call.names)
         if not has_field(request, "command"):
@@ -129,8 +130,10 @@ class GatewayService:
             await call.start()
             for batch in in_batches(first):
                 await call.send(batch)
-            while batch := await session.events.next_batch():
+                await self._switches.paced(batch)
+            while batch := await session.events.next_batch(self._most_events):
                 await call.send(batch)
+                await self._switches.paced(batch)
         finally:
             session.detach_stream()
 
@@ -188,6 +191,9 @@ class GatewayService:
                 future.set_exception(GRPCError(Status.DEADLINE_EXCEEDED, text))
 
         return self._clock.call_later(seconds, expire)
+
+    def _most_events(self) -> int | None:
+        return 1 if self._switches.pace.is_limited else None
 
     async def _detached(self, work: Coroutine[Any, Any, Session]) -> Session:
         """Wait for `work`, which continues if the caller stops waiting."""
