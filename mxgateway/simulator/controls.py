@@ -18,7 +18,7 @@ from mxgateway.simulator.mxaccess.sessions import Session
 from mxgateway.simulator.mxaccess.statuses import GOOD, OK
 from mxgateway.simulator.mxaccess.values import DataType
 from mxgateway.simulator.options import SimulatorOptions
-from mxgateway.simulator.plant.live_tags import Sample, Tag
+from mxgateway.simulator.plant.live_tags import Sample, Tag, native_value
 from mxgateway.simulator.plant.model import PlantObject
 from mxgateway.simulator.plant.objects import Plant
 from mxgateway.simulator.run import Run
@@ -43,6 +43,8 @@ class Controls(ABC):
         self.switches = Switches(clock)
         self._record = CallRecord(options.record_limit, options.record_bytes)
         self._keys = tuple(keys)
+        self.first_plant = plant
+        """The plant of the first start."""
         self._plant = plant
         self._ssl_context: ssl.SSLContext | None = None
         self._earlier_events = 0
@@ -56,6 +58,21 @@ class Controls(ABC):
             deployed: Whether the galaxy was deployed in between; otherwise the time of the last deployment stays.
             down: Seconds, on the gateway's clock, from the stop to the start.
         """
+
+    @property
+    def plant(self) -> Plant:
+        """The plant as it is deployed now."""
+        return self._plant
+
+    @property
+    def key_ids(self) -> set[str]:
+        """The public parts of the accepted keys."""
+        return {key.key_id for key in self._keys}
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the gateway serves TLS."""
+        return self._ssl_context is not None
 
     # Records
 
@@ -126,7 +143,7 @@ class Controls(ABC):
         """
         tag = self.tag(reference)
         time_ns = self.clock.now_ns() if source_time is None else nanoseconds(source_time)
-        tag.override(Sample(tag.attribute.data_type, _native(value), quality, time_ns, OK))
+        tag.override(Sample(tag.attribute.data_type, native_value(value), quality, time_ns, OK))
 
     def deploy(
         self,
@@ -327,9 +344,3 @@ class Controls(ABC):
         if self._run is None:
             raise RuntimeError("the simulated gateway is not running: enter it with `async with`")
         return self._run
-
-
-def _native(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_native(element) for element in value]
-    return nanoseconds(value) if hasattr(value, "tzinfo") else value

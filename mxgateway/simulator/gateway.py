@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -15,6 +15,8 @@ from mxgateway.simulator.options import SimulatorOptions
 from mxgateway.simulator.plant.catalog import small_plant
 from mxgateway.simulator.plant.objects import Plant
 from mxgateway.simulator.run import Run
+from mxgateway.simulator.scenarios.play import Play, PlayedStep
+from mxgateway.simulator.scenarios.scenario import Scenario
 from mxgateway.simulator.server.encoding import Encoding
 from mxgateway.simulator.server.keys import Scope, SimulatedKey
 from mxgateway.simulator.server.listener import join_host_port, reachable_host, tls_context
@@ -79,6 +81,7 @@ class SimulatedGateway(Controls):
         self._ssl_context = ssl_context
         self._encoding = Encoding() if contract is None else Encoding(contract.serving_codec, contract.lacks)
         self._stopped = asyncio.Event()
+        self._plays: list[Play] = []
         self._deployed_ns: int | None = self.clock.now_ns()
 
     async def __aenter__(self) -> Self:
@@ -107,6 +110,9 @@ class SimulatedGateway(Controls):
 
     async def stop(self) -> None:
         """End every session and connection and stop listening; no effect if the gateway is not running."""
+        plays, self._plays = self._plays, []
+        for play in plays:
+            play.stop()
         await self._end()
         self._stopped.set()
 
@@ -130,6 +136,24 @@ class SimulatedGateway(Controls):
             self._stopped.set()
             raise
 
+    def play(self, scenario: Scenario, *, report: Callable[[PlayedStep], None] | None = None) -> Play:
+        """Play a scenario from now on; the gateway must run. Awaiting the play returns when its last step is done.
+
+        Args:
+            scenario: The scenario.
+            report: Called with each step that is done.
+
+        Raises:
+            ValueError: The scenario does not fit the gateway; nothing was started.
+            RuntimeError: The gateway is not running.
+        """
+        if self._run is None:
+            raise RuntimeError("the simulated gateway is not running: enter it with `async with`")
+        scenario.check(self)
+        play = Play(self, scenario, report)
+        self._plays.append(play)
+        return play
+
     async def serve_forever(self) -> None:
         """Return when the gateway is stopped. Cancelling only ends the wait."""
         if self._run is not None:
@@ -146,6 +170,11 @@ class SimulatedGateway(Controls):
     def port(self) -> int:
         """The port; 0 before the first start if any port was requested."""
         return self._port
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the gateway serves TLS."""
+        return self._certificate is not None or super().is_tls
 
     @property
     def endpoint(self) -> str:

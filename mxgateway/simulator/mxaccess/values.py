@@ -59,6 +59,19 @@ class DataType(Enum):
         return self._value_
 
 
+NUMERIC: Final = frozenset(
+    (
+        DataType.INTEGER,
+        DataType.WIDE_INTEGER,
+        DataType.FLOAT,
+        DataType.DOUBLE,
+        DataType.ELAPSED_TIME,
+        DataType.ENUMERATION,
+    )
+)
+"""The types whose values are numbers."""
+
+
 _ARRAYS: Final[dict[str, Callable[[list[Any]], Any]]] = {
     "bool_value": mx.BoolArray,
     "int32_value": mx.Int32Array,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mxgateway.simulator.files import DescriptionError, check, parse, read_text, schema
-from mxgateway.simulator.mxaccess.values import DataType, fits
+from mxgateway.simulator.mxaccess.values import NUMERIC, DataType, fits
 from mxgateway.simulator.plant.behaviours import COMMON, KEYS, disturbed, random_walk, replay, wave
 from mxgateway.simulator.plant.model import (
     AlarmLimit,
@@ -22,16 +22,6 @@ from mxgateway.simulator.plant.model import (
 from mxgateway.simulator.plant.patterns import Pattern, counter
 from mxgateway.simulator.plant.recordings import read_rows
 
-_NUMERIC: Final = frozenset(
-    (
-        DataType.INTEGER,
-        DataType.WIDE_INTEGER,
-        DataType.FLOAT,
-        DataType.DOUBLE,
-        DataType.ELAPSED_TIME,
-        DataType.ENUMERATION,
-    )
-)
 _BOUND: Final = {DataType.INTEGER: 2**31, DataType.ENUMERATION: 2**31, DataType.WIDE_INTEGER: 2**63}
 _LARGEST_FLOAT: Final = {DataType.FLOAT: 3.4028234e38}
 
@@ -154,7 +144,7 @@ class _Reader:
         if is_array and (not isinstance(value, list) or len(value) != said["length"]):
             raise DescriptionError(f"{path}.value: this must be an array of {said['length']} values")
         alarms = tuple(AlarmLimit(**alarm) for alarm in said.get("alarms", ()))
-        if alarms and (is_array or data_type not in _NUMERIC):
+        if alarms and (is_array or data_type not in NUMERIC):
             raise DescriptionError(f"{path}.alarms: only a number has alarms")
         behaviour = said.get("behaviour", {"kind": "constant"})
         if is_array and behaviour["kind"] != "constant":
@@ -204,7 +194,7 @@ class _Reader:
         return disturbed(pattern, convert=_converter(data_type), seed=said.get("seed"), **disturbances)
 
     def _check_numbers(self, path: str, data_type: DataType, said: Mapping[str, Any]) -> None:
-        if data_type not in _NUMERIC and data_type is not DataType.BOOLEAN:
+        if data_type not in NUMERIC and data_type is not DataType.BOOLEAN:
             raise DescriptionError(f"{path}: only a number or a boolean changes like this")
         for key in ("low", "high", "step", "noise"):
             if key in said and not fits(DataType.FLOAT, said[key]):
@@ -220,7 +210,7 @@ def _converter(data_type: DataType) -> Any:
     if data_type in _BOUND:
         bound = _BOUND[data_type]
         return lambda value: min(max(round(value), -bound), bound - 1)
-    if data_type in _NUMERIC:
+    if data_type in NUMERIC:
         largest = _LARGEST_FLOAT.get(data_type, 1e308)
         return lambda value: min(max(float(value), -largest), largest)
     return lambda value: value

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, Final
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
-from mxgateway.simulator.clock import FILETIME_STEP, NANOSECONDS, Clock, Timer, timestamp
+from mxgateway.simulator.clock import FILETIME_STEP, NANOSECONDS, Clock, Timer, nanoseconds, timestamp
 from mxgateway.simulator.mxaccess import statuses
 from mxgateway.simulator.mxaccess.values import DataType, UnfitValue, no_value, to_message
 from mxgateway.simulator.plant.model import Attribute, PlantObject, reference
@@ -326,6 +326,13 @@ class LivePlant:
         """Return the time of a tick in nanoseconds since 1970; the first tick is the plant's start."""
         step = _step_ns(interval)
         return (tick + self.start_ns // step) * step if tick else self.start_ns
+
+
+def native_value(value: Any) -> Any:
+    """Return a native value in which each datetime is a number of nanoseconds since 1970."""
+    if isinstance(value, list | tuple):
+        return [native_value(element) for element in value]
+    return nanoseconds(value) if hasattr(value, "tzinfo") else value
 
 
 @lru_cache

@@ -104,7 +104,7 @@ class GatewayService:
     async def invoke(self, call: Call, request: mx.MxCommandRequest) -> mx.MxCommandReply:
         """Run one command in the session's worker."""
         arm = str(request.command.kind.name or "").lower() if has_field(request, "command") else ""
-        title = _title(request.command.kind)
+        title = command_title(request.command.kind)
         call.names = ("Invoke", f"Invoke.{title}")
         call.key.require(scope_of_command(arm, is_known=arm in HANDLERS))
         self._switches.count(call.names)
@@ -223,6 +223,6 @@ def _reply(request: mx.MxCommandRequest, outcome: Outcome) -> mx.MxCommandReply:
     )
 
 
-def _title(kind: mx.MxCommandKind) -> str:
+def command_title(kind: mx.MxCommandKind) -> str:
     """Return a kind's name as in the gateway's messages, such as ``AddItem2``; the number of a nameless kind."""
     return "".join(part.title() for part in kind.name.split("_")) if kind.name else str(int(kind))
