@@ -29,7 +29,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
 _JUDGED: Final = frozenset(
     ("type", "enum", "minimum", "maximum", "minLength", "items", "required", "properties", "additionalProperties")
 )
-_WORDS: Final = frozenset(("$schema", "$defs", "title", "description"))
+_WORDS: Final = frozenset(("$schema", "$defs", "title", "description", "writeOnly"))
 
 
 class DescriptionError(ValueError):
@@ -97,7 +97,8 @@ def _check(value: Any, schema: dict[str, Any], path: str, named: dict[str, Any])
         # TOML and Python's JSON have infinities, JSON Schema has not; nor does a number beyond every float make sense.
         is_wrong = isinstance(value, bool) or not abs(value) <= sys.float_info.max
     if is_wrong:
-        raise DescriptionError(f"{place}: this must be of type {kind}, not {_shown(value)}")
+        shown = "that" if schema.get("writeOnly") else _shown(value)
+        raise DescriptionError(f"{place}: this must be of type {kind}, not {shown}")
     if "enum" in schema and value not in schema["enum"]:
         raise DescriptionError(f"{place}: {_shown(value)} is none of {', '.join(schema['enum'])}")
     if value < schema["minimum"] if "minimum" in schema else False:

@@ -8,6 +8,7 @@ import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,7 @@ from mxgateway_cli.help.sections import option
 from mxgateway_cli.running import runner
 from mxgateway_cli.running.app import App
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.text import json_text
 
 if TYPE_CHECKING:
     from mxgateway import ApiKey
@@ -172,7 +174,9 @@ def _gateway(key: ApiKey | None, **served: Any) -> SimulatedGateway:
 
 def _report(app: App, step: PlayedStep) -> None:
     """Show a step of a scenario on stderr."""
-    if step.failure:
+    if app.output.form != "table":
+        app.note(json_text({"step": asdict(step)}))
+    elif step.failure:
         app.warn(str(step))
     else:
         app.note(str(step))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mxgateway.simulator import Scenario, SimulatedGateway
+from mxgateway.simulator import SimulatedGateway
 from mxgateway.simulator.files import DescriptionError, schema
 from mxgateway.simulator.scenarios.actions import ACTIONS
 from mxgateway.simulator.scenarios.scenario import scenario_schema
@@ -61,13 +61,3 @@ async def test_the_registry_serves_other_controls() -> None:
             action.arguments({"tag": 3})
         with pytest.raises(LookupError, match="no session is open"):
             ACTIONS["crash_worker"].start(gateway, {})
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "examples" / "scenarios").glob("*.toml")), ids=lambda path: path.stem)
-def test_an_example_can_be_loaded_and_fits_the_plant_that_it_is_for(path: Path) -> None:
-    from mxgateway.simulator import Plant
-
-    scenario = Scenario.load(path)
-    assert scenario.description
-    plant = Plant.demo() if "demo" in path.stem else None
-    scenario.check(SimulatedGateway(plant=plant))

@@ -43,6 +43,7 @@ WRONG_FILES = [
     (f'{HEAD}lose_events = {{ family = "x" }}', "steps[0].lose_events.family: 'x' is none of"),
     (f'{HEAD}deploy = {{ retype = {{ "A.B" = "number" }} }}', "steps[0].deploy.retype.A.B: 'number' is none of"),
     (f'{HEAD}deploy = {{ plant = "no.toml" }}', "steps[0].deploy.plant: no.toml: "),
+    (f'{HEAD}add_key = {{ key = ["mxgw_x_s3cr3t"] }}', "steps[0].add_key.key: this must be of type string"),
     (f'{HEAD}add_key = {{ key = "s3cr3t" }}', "steps[0].add_key.key: an API key reads"),
     (f'{HEAD}when = {{}}\n{SET}', "steps[0].when.give one of tag, method"),
     (f'{HEAD}when = {{ sessions = 1, connections = 1 }}\n{SET}', "not 2 of them"),

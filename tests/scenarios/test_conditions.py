@@ -58,6 +58,19 @@ async def test_a_value_that_is_there_already_is_enough() -> None:
         await waiting(gateway, f'tag = "{TAG}", equals = 7')
 
 
+async def test_a_step_can_follow_a_while_after_its_condition_holds() -> None:
+    clock = ManualClock()
+    async with SimulatedGateway(clock=clock) as gateway:
+        play = waiting(gateway, f'tag = "{TAG}", equals = 7', f"after = 5\n{THEN}")
+        clock.advance(10)
+        gateway.set_tag(TAG, 7)
+        gateway.set_tag(TAG, 8)
+        clock.advance(4.9)
+        assert await has_waited(play)
+        clock.advance(0.1)
+        assert [each.seconds for each in (await play).log] == [15]
+
+
 async def test_a_driven_tag_fulfils_a_condition_at_its_time_within_one_move_of_the_clock() -> None:
     clock = ManualClock()
     async with SimulatedGateway(clock=clock) as gateway:

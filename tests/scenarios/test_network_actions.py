@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -175,3 +176,23 @@ async def test_another_certificate_is_presented_from_now_on(tmp_path: Path) -> N
         with pytest.raises(MxGatewayError, match="certificate"):
             await GatewayClient.connect(**where, tls=trust["first"])
         await (await GatewayClient.connect(**where, tls=trust["second"])).close()
+
+
+async def test_a_black_hole_swallows_handshakes_too(tmp_path: Path) -> None:
+    authority = Authority()
+    certificate, key = authority.issue("localhost", "127.0.0.1").write(tmp_path)
+    (tmp_path / "ca.pem").write_bytes(authority.pem)
+    trust = TlsOptions(ca_file=tmp_path / "ca.pem")
+    async with SimulatedGateway(certificate=certificate, private_key=key) as gateway:
+        where = {"endpoint": gateway.endpoint, "api_key": gateway.api_key, "tls": trust}
+        await gateway.play(Scenario.from_text("[[steps]]\nblack_hole = {}"))
+        with pytest.raises(MxGatewayTimeoutError):
+            await GatewayClient.connect(**where, connect_timeout=0.2)
+        waiting = asyncio.ensure_future(_connected(where))
+        await asyncio.sleep(0.05)
+        await gateway.play(Scenario.from_text("[[steps]]\nblack_hole = { on = false }"))
+        await waiting
+
+
+async def _connected(where: dict[str, Any]) -> None:
+    await (await GatewayClient.connect(**where)).close()

@@ -74,7 +74,7 @@ class TagCondition(Condition):
 
     def judge(self, outlook: Outlook, session_limit: int) -> None:
         """Refuse an unknown tag and what a value of its type cannot be."""
-        attribute: Attribute = tag_in(outlook.plant, self.tag)
+        attribute = tag_in(outlook.plant, self.tag)
         if "equals" in self.wanted:
             wanted = native_value(self.wanted["equals"])
             elements = wanted if isinstance(wanted, list) else [wanted]
@@ -88,7 +88,7 @@ class TagCondition(Condition):
 
     def is_fixed(self, outlook: Outlook) -> bool:
         """Whether neither a provider nor a client can change the tag, and it does not have the value."""
-        attribute: Attribute = tag_in(outlook.plant, self.tag)
+        attribute = tag_in(outlook.plant, self.tag)
         is_closed = attribute.security is Security.VIEW_ONLY or attribute.refusal is not None
         sample = Sample(attribute.data_type, attribute.initial, attribute.quality, 0)
         return attribute.pattern is None and is_closed and not self.fits(sample)

@@ -213,6 +213,6 @@ def invent_event(gateway: Controls, sequence: Sequence, session: SessionName | N
 
 @action()
 def replay_gap(gateway: Controls, lost: Count = ONCE, session: SessionName | None = None) -> None:
-    """Lose events of sessions beyond what is kept, and end their streams: who resumes is told of the gap."""
+    """Lose events of sessions beyond what is kept, and end their streams: a resuming one begins with a gap."""
     for each in sessions_of(gateway, session):
         each.lose_replay(lost)

@@ -124,7 +124,7 @@ KINDS: Final[dict[Any, Kind]] = {
     MethodName: Kind({"enum": list(method_names())}),
     File: Kind(_NAME.schema, _path),
     Plant: Kind(_NAME.schema, _plant),
-    SimulatedKey: Kind(_NAME.schema, lambda said, folder: SimulatedKey.parse(said)),
+    SimulatedKey: Kind({**_NAME.schema, "writeOnly": True}, lambda said, folder: SimulatedKey.parse(said)),
     Status: _choice(_FAILURES),
     Family: _choice(_FAMILIES),
     list[str]: _list_of(_NAME),

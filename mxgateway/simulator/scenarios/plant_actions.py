@@ -9,12 +9,13 @@ from mxgateway.simulator.controls import Controls
 from mxgateway.simulator.mxaccess.statuses import GOOD
 from mxgateway.simulator.mxaccess.values import DataType
 from mxgateway.simulator.plant.live_tags import native_value
+from mxgateway.simulator.plant.model import Attribute
 from mxgateway.simulator.plant.objects import Plant
 from mxgateway.simulator.scenarios.kinds import AlarmName, TagName, Value
 from mxgateway.simulator.scenarios.registry import Arguments, Outlook, action
 
 
-def tag_in(plant: Plant, name: str) -> Any:
+def tag_in(plant: Plant, name: str) -> Attribute:
     """Return the attribute of a whole tag.
 
     Raises:
@@ -31,7 +32,12 @@ def _judge_tag(outlook: Outlook, arguments: Arguments) -> None:
     if not 0 <= arguments.get("quality", GOOD) <= 0xFFFF:
         raise ValueError("quality: this must be a number from 0 to 65535")
     if "value" in arguments:
-        replace(attribute, value=native_value(arguments["value"]))
+        _check_value(attribute, arguments["value"])
+
+
+def _check_value(attribute: Attribute, value: Any) -> None:
+    """Refuse a value that is not of the attribute's type with a ValueError."""
+    replace(attribute, value=native_value(value))
 
 
 def _judge_alarm(outlook: Outlook, arguments: Arguments) -> None:
@@ -54,6 +60,7 @@ def set_tag(gateway: Controls, tag: TagName, value: Value | None = None, quality
     if value is None:
         gateway.set_tag(tag, gateway.tag(tag).sample.native, quality=GOOD if quality is None else quality)
     else:
+        _check_value(gateway.tag(tag).attribute, value)
         gateway.set_tag(tag, value, quality=GOOD if quality is None else quality)
 
 

@@ -110,7 +110,7 @@ class Play:
 
     def _on_condition(self, step: Step) -> None:
         self._wait = None
-        self._due_ns = self._gateway.clock.monotonic_ns()
+        self._due_ns = self._gateway.clock.monotonic_ns() + round((step.after or 0.0) * NANOSECONDS)
         self._wake(self._due_ns, partial(self._do_step, step))
 
     def _do_step(self, step: Step) -> None:

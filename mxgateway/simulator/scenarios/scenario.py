@@ -17,7 +17,11 @@ from mxgateway.simulator.scenarios.conditions import Condition, TagCondition, re
 
 _TIMES: Final = {
     "at": {"type": "number", "minimum": 0, "description": "Seconds since the scenario began"},
-    "after": {"type": "number", "minimum": 0, "description": "Seconds since the step before it began"},
+    "after": {
+        "type": "number",
+        "minimum": 0,
+        "description": "Seconds since the step before it began, or since its condition holds",
+    },
     "when": {"$ref": "#/$defs/condition"},
     "every": {"type": "number", "minimum": 0.001, "description": "Seconds between repetitions"},
     "times": {"type": "integer", "minimum": 1, "description": "How often the action is done; without it, for ever"},
@@ -173,9 +177,8 @@ def _step(said: Mapping[str, Any], folder: str, path: str, place: str) -> Step:
     if len(names) != 1:
         listed = f": {', '.join(names)}" if names else ""
         raise DescriptionError(f"{path}: a step has one action, not {len(names)}{listed}")
-    starts = [key for key in ("at", "after", "when") if key in said]
-    if len(starts) > 1:
-        raise DescriptionError(f"{path}.{starts[1]}: give {' or '.join(starts)}, not both")
+    if "at" in said and (other := next((key for key in ("after", "when") if key in said), None)):
+        raise DescriptionError(f"{path}.{other}: give at or {other}, not both")
     if "times" in said and "every" not in said:
         raise DescriptionError(f"{path}.times: this needs every, the seconds between two times")
     action = ACTIONS[names[0]]
