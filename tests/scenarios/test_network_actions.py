@@ -143,7 +143,7 @@ async def keys(world: World) -> None:
         play = await world.play()
         with pytest.raises(MxGatewayAuthenticationError):
             await session.ping()
-        new = {"api_key": "mxgw_new_s3cr3tt3xt", "plaintext": True}
+        new: dict[str, Any] = {"api_key": "mxgw_new_s3cr3tt3xt", "plaintext": True}
         async with GatewayClient.connect(world.gateway.endpoint, **new) as other:
             with pytest.raises(MxGatewayAuthorizationError):
                 await other.galaxy.test_connection()
@@ -166,10 +166,10 @@ async def test_another_certificate_is_presented_from_now_on(tmp_path: Path) -> N
         (tmp_path / name / "ca.pem").write_bytes(authority.pem)
     text = '[[steps]]\nserve_certificate = { certificate = "certificate.pem", private_key = "key.pem" }'
     scenario = Scenario.from_text(text, folder=str(tmp_path / "second"))
-    files = {"certificate": tmp_path / "first/certificate.pem", "private_key": tmp_path / "first/key.pem"}
-    async with SimulatedGateway(**files) as gateway:
+    certificate, key = tmp_path / "first/certificate.pem", tmp_path / "first/key.pem"
+    async with SimulatedGateway(certificate=certificate, private_key=key) as gateway:
         trust = {name: TlsOptions(ca_file=tmp_path / name / "ca.pem") for name in ("first", "second")}
-        where = {"endpoint": gateway.endpoint, "api_key": gateway.api_key}
+        where: dict[str, Any] = {"endpoint": gateway.endpoint, "api_key": gateway.api_key}
         async with GatewayClient.connect(**where, tls=trust["first"]) as client:
             await gateway.play(scenario)
             assert await client.galaxy.test_connection(), "an open connection stays"
@@ -184,7 +184,7 @@ async def test_a_black_hole_swallows_handshakes_too(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_bytes(authority.pem)
     trust = TlsOptions(ca_file=tmp_path / "ca.pem")
     async with SimulatedGateway(certificate=certificate, private_key=key) as gateway:
-        where = {"endpoint": gateway.endpoint, "api_key": gateway.api_key, "tls": trust}
+        where: dict[str, Any] = {"endpoint": gateway.endpoint, "api_key": gateway.api_key, "tls": trust}
         await gateway.play(Scenario.from_text("[[steps]]\nblack_hole = {}"))
         with pytest.raises(MxGatewayTimeoutError):
             await GatewayClient.connect(**where, connect_timeout=0.2)
