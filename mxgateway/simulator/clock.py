@@ -32,7 +32,8 @@ class Timer(Protocol):
 class Clock(ABC):
     """A source of time and of delayed calls."""
 
-    _ahead_ns = 0
+    ahead_ns = 0
+    """How far `step` has set the wall time ahead, in nanoseconds."""
 
     @abstractmethod
     def now_ns(self) -> int:
@@ -48,7 +49,7 @@ class Clock(ABC):
 
     def step(self, seconds: float) -> None:
         """Move the wall clock, back for a negative number, as a time correction does; pending delays stay."""
-        self._ahead_ns += round(seconds * NANOSECONDS / FILETIME_STEP) * FILETIME_STEP
+        self.ahead_ns += round(seconds * NANOSECONDS / FILETIME_STEP) * FILETIME_STEP
 
     def now(self) -> Timestamp:
         """Return the wall time as the contract's messages carry it."""
@@ -69,7 +70,7 @@ class SystemClock(Clock):
 
     def now_ns(self) -> int:
         """Return the wall time in nanoseconds since 1970, a multiple of 100."""
-        return (time.time_ns() + self._ahead_ns) // FILETIME_STEP * FILETIME_STEP
+        return (time.time_ns() + self.ahead_ns) // FILETIME_STEP * FILETIME_STEP
 
     def monotonic_ns(self) -> int:
         """Return a time in nanoseconds that `step` does not change."""
@@ -94,7 +95,7 @@ class ManualClock(Clock):
 
     def now_ns(self) -> int:
         """Return the wall time in nanoseconds since 1970, a multiple of 100."""
-        return self._now_ns + self._ahead_ns
+        return self._now_ns + self.ahead_ns
 
     def monotonic_ns(self) -> int:
         """Return a time in nanoseconds that `step` does not change."""

@@ -151,7 +151,7 @@ class SimulatedGateway(Controls):
             raise RuntimeError("the simulated gateway is not running: enter it with `async with`")
         scenario.check(self)
         play = Play(self, scenario, report)
-        self._plays.append(play)
+        self._plays = [*(each for each in self._plays if not each.done), play]
         return play
 
     async def serve_forever(self) -> None:

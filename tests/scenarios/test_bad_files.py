@@ -12,6 +12,7 @@ from mxgateway.simulator import Scenario, SimulatedGateway
 from tests.cli.in_process import run_here
 from tests.scenarios.rig import TAG, written
 
+TIME = "TestMachine_001.LastCycle"
 HEAD = "[[steps]]\n"
 SET = f'set_tag = {{ tag = "{TAG}", value = 1 }}'
 
@@ -32,6 +33,10 @@ WRONG_FILES = [
     (f"{HEAD}at = 5\n{SET}\n{HEAD}at = 4\n{SET}", "line 4: steps[1].at: the steps are in order"),
     (f"{HEAD}at = 5\nafter = 1\n{SET}", "steps[0].after: give at or after, not both"),
     (f"{HEAD}times = 3\n{SET}", "steps[0].times: this needs every"),
+    (f"{HEAD}at = 1e300\n{SET}", "steps[0].at: 1e+300 is above"),
+    (f"{HEAD}step_clock = {{ seconds = -1e300 }}", "steps[0].step_clock.seconds: -1e+300 is below"),
+    (f"{HEAD}skip_sequence = {{ count = 1000000000 }}", "steps[0].skip_sequence.count: 1000000000 is above"),
+    (f'description = """\n[[steps]]\n"""\n{HEAD}at = "x"', "scenario.toml: steps[0].at"),
     (f"{HEAD}every = 0\n{SET}", "steps[0].every: 0 is below 0.001"),
     (f"{HEAD}dance = {{}}", "steps[0].dance: the key is unknown; known are"),
     (f"{HEAD}set_tag = {{ value = 1 }}", "steps[0].set_tag: the key 'tag' is missing"),
@@ -58,6 +63,10 @@ UNFIT = [
     (f'{HEAD}set_tag = {{ tag = "Nobody.Level", value = 1 }}', "steps[0].set_tag: tag: the plant has no tag"),
     (f'{HEAD}set_tag = {{ tag = "{TAG}", value = "text" }}', "'text' is no INTEGER value"),
     (f'{HEAD}set_tag = {{ tag = "{TAG}", value = [1] }}', "array"),
+    (f'{HEAD}set_tag = {{ tag = "{TIME}", value = 2024-05-06T07:08:09 }}', "steps[0].set_tag: "),
+    (f'{HEAD}set_tag = {{ tag = "{TIME}", value = 2024-05-06 }}', "steps[0].set_tag: "),
+    (f'{HEAD}set_tag = {{ tag = "{TIME}", value = 07:08:09 }}', "steps[0].set_tag: "),
+    (f'{HEAD}set_tag = {{ tag = "{TIME}", value = 1{"0" * 40} }}', "steps[0].set_tag: "),
     (f'{HEAD}set_tag = {{ tag = "{TAG}", value = 1, quality = -1 }}', "quality: this must be a number from 0"),
     (f'{HEAD}deploy = {{ remove = ["{TAG}"] }}\n{HEAD}{SET}', "line 3: steps[1].set_tag: tag: the plant has no tag"),
     (f'{HEAD}deploy = {{ retype = {{ "{TAG}" = "string" }} }}\n{HEAD}{SET}', "steps[1].set_tag: 1 is no STRING value"),
@@ -69,6 +78,9 @@ UNFIT = [
     (f'{HEAD}when = {{ tag = "Nobody.Level", equals = 1 }}\n{SET}', "steps[0].when.tag: the plant has no tag"),
     (f'{HEAD}when = {{ tag = "{TAG}", equals = "x" }}\n{SET}', "steps[0].when.equals: '"),
     (f'{HEAD}when = {{ tag = "{TAG}[]", equals = [1] }}\n{SET}', "steps[0].when.tag: the plant has no tag"),
+    (f'{HEAD}when = {{ tag = "{TAG}", above = 2147483647 }}\n{SET}', "steps[0].when.tag: 'TestChildObject.TestInt' never"),
+    (f'{HEAD}when = {{ tag = "{TIME}", above = 1 }}\n{SET}', "steps[0].when.above: "),
+    (f"{HEAD}when = {{ tag = 'TestMachine_001.Speed', equals = nan }}\n{SET}", "steps[0].when.equals: "),
     (f"{HEAD}when = {{ sessions = 65 }}\n{SET}", "steps[0].when.sessions: the gateway never has more than 64"),
     (
         f'{HEAD}when = {{ tag = "TestChildObject.RefusedInt", equals = 5 }}\n{SET}\n'

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from mxgateway.simulator import ManualClock, Play, Scenario, SimulatedGateway, SystemClock
+from mxgateway.simulator.plant.live_tags import Sample
 from tests.scenarios.rig import TAG, steps, until
 
 SET = f'set_tag = {{ tag = "{TAG}", value = 1 }}'
@@ -86,6 +87,22 @@ async def test_a_step_of_the_clock_moves_no_step_of_the_scenario() -> None:
         assert (clock.now_ns() - begin) / 1e9 == 2.5 + 86400 - 100000
         clock.advance(0.5)
         assert seconds(await play) == [1, 2, 3]
+
+
+async def test_a_step_of_the_clock_stops_no_tag_that_changes_by_itself() -> None:
+    text = "at = 10\nstep_clock = { seconds = -86400 }\n\nat = 20\nstep_clock = { seconds = 2000000 }"
+    async with playing(text) as (gateway, clock, play):
+        samples: list[Sample] = []
+        tag = gateway.tag("TestMachine_001.TestChangingInt")
+        tag.observe("test", samples.append)
+        begin = clock.now_ns()
+        for _ in range(30):
+            clock.advance(1)
+        await play
+        assert len(samples) == pytest.approx(30 / tag.attribute.interval, abs=2)
+        moments = [(sample.time_ns - begin) / 1e9 for sample in samples]
+        assert min(moments) == pytest.approx(10 - 86400, abs=2)
+        assert max(moments) == pytest.approx(30 - 86400 + 2_000_000, abs=2)
 
 
 async def test_the_steps_after_a_restart_wait_for_it_and_then_keep_their_times() -> None:

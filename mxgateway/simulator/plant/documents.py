@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mxgateway.simulator.files import DescriptionError, check, parse, read_text, schema
-from mxgateway.simulator.mxaccess.values import NUMERIC, DataType, fits
+from mxgateway.simulator.mxaccess.values import BOUND, NUMERIC, DataType, fits
 from mxgateway.simulator.plant.behaviours import COMMON, KEYS, disturbed, random_walk, replay, wave
 from mxgateway.simulator.plant.model import (
     AlarmLimit,
@@ -22,7 +22,6 @@ from mxgateway.simulator.plant.model import (
 from mxgateway.simulator.plant.patterns import Pattern, counter
 from mxgateway.simulator.plant.recordings import read_rows
 
-_BOUND: Final = {DataType.INTEGER: 2**31, DataType.ENUMERATION: 2**31, DataType.WIDE_INTEGER: 2**63}
 _LARGEST_FLOAT: Final = {DataType.FLOAT: 3.4028234e38}
 
 
@@ -207,8 +206,8 @@ def _converter(data_type: DataType) -> Any:
     """Return what makes a number one of the type: rounded, and within its range."""
     if data_type is DataType.BOOLEAN:
         return lambda value: value >= 0.5
-    if data_type in _BOUND:
-        bound = _BOUND[data_type]
+    if data_type in BOUND:
+        bound = BOUND[data_type]
         return lambda value: min(max(round(value), -bound), bound - 1)
     if data_type in NUMERIC:
         largest = _LARGEST_FLOAT.get(data_type, 1e308)

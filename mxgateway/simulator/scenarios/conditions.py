@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator.controls import Controls
 from mxgateway.simulator.files import DescriptionError
 from mxgateway.simulator.mxaccess.statuses import UNCERTAIN
-from mxgateway.simulator.mxaccess.values import NUMERIC, fits
+from mxgateway.simulator.mxaccess.values import BOUND, NUMERIC, fits
 from mxgateway.simulator.plant.live_tags import Sample, Tag, native_value
 from mxgateway.simulator.plant.model import Attribute, Security
 from mxgateway.simulator.scenarios.kinds import method_names
@@ -78,13 +79,16 @@ class TagCondition(Condition):
         if "equals" in self.wanted:
             wanted = native_value(self.wanted["equals"])
             elements = wanted if isinstance(wanted, list) else [wanted]
-            if isinstance(wanted, list) != attribute.is_array or not all(
-                fits(attribute.data_type, e) for e in elements
-            ):
+            is_possible = all(fits(attribute.data_type, each) for each in elements)
+            is_possible = is_possible and not any(isinstance(each, float) and math.isnan(each) for each in elements)
+            if isinstance(wanted, list) != attribute.is_array or not is_possible:
                 raise ValueError(f"equals: {self.tag!r} never has this value: it is {_described(attribute)}")
         for bound in ("above", "below"):
             if bound in self.wanted and (attribute.is_array or attribute.data_type not in NUMERIC):
                 raise ValueError(f"{bound}: {self.tag!r} has no numbers: it is {_described(attribute)}")
+        limit = BOUND.get(attribute.data_type, math.inf)
+        if self.wanted.get("above", -math.inf) >= limit - 1 or self.wanted.get("below", math.inf) <= -limit:
+            raise ValueError(f"tag: {self.tag!r} never has such a value: it is {_described(attribute)}")
 
     def is_fixed(self, outlook: Outlook) -> bool:
         """Whether neither a provider nor a client can change the tag, and it does not have the value."""

@@ -9,7 +9,7 @@ from grpclib.const import Status
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator.controls import Controls
 from mxgateway.simulator.mxaccess.sessions import Session
-from mxgateway.simulator.scenarios.kinds import ONCE, Count, Family, MethodName, Sequence, SessionName
+from mxgateway.simulator.scenarios.kinds import ONCE, Count, Family, Handle, MethodName, Sequence, SessionName
 from mxgateway.simulator.scenarios.registry import action
 
 
@@ -139,7 +139,7 @@ def leave_events(gateway: Controls, session: SessionName | None = None) -> None:
 
 
 @action()
-def reuse_handle(gateway: Controls, handle: Count, session: SessionName | None = None) -> None:
+def reuse_handle(gateway: Controls, handle: Handle, session: SessionName | None = None) -> None:
     """Give the next item or registration of sessions a handle that was used before."""
     for each in sessions_of(gateway, session):
         each.worker.give_again(handle)

@@ -35,12 +35,18 @@ Count = NewType("Count", int)
 """A number above 0."""
 Seconds = NewType("Seconds", float)
 """A number of seconds, 0 or more."""
+Shift = NewType("Shift", float)
+"""A number of seconds, ahead or back."""
+Handle = NewType("Handle", int)
+"""A server handle or an item handle."""
 Rate = NewType("Rate", float)
 """A number per second, above 0."""
 Sequence = NewType("Sequence", int)
 """A worker sequence number."""
 Family = mx.MxEventFamily
 
+LONGEST: Final = 1_000_000_000
+"""Most seconds of any time: thirty years."""
 ONCE: Final = Count(1)
 AT_ONCE: Final = Seconds(0.0)
 
@@ -112,10 +118,11 @@ KINDS: Final[dict[Any, Kind]] = {
     str: _TEXT,
     bool: Kind({"type": "boolean"}),
     int: Kind({"type": "integer"}),
-    float: Kind({"type": "number"}),
-    Count: Kind({"type": "integer", "minimum": 1, "maximum": 1_000_000_000}),
+    Count: Kind({"type": "integer", "minimum": 1, "maximum": 100_000}),
+    Handle: Kind({"type": "integer", "minimum": 1, "maximum": 2**31 - 1}),
     Sequence: Kind({"type": "integer", "minimum": 0, "maximum": 2**64 - 1}),
-    Seconds: Kind({"type": "number", "minimum": 0}),
+    Seconds: Kind({"type": "number", "minimum": 0, "maximum": LONGEST}),
+    Shift: Kind({"type": "number", "minimum": -LONGEST, "maximum": LONGEST}),
     Rate: Kind({"type": "number", "minimum": 0.001}),
     Value: Kind({}),
     TagName: _NAME,

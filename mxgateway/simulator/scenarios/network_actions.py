@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from mxgateway.simulator.controls import Controls
-from mxgateway.simulator.scenarios.kinds import AT_ONCE, File, Rate, Seconds
+from mxgateway.simulator.scenarios.kinds import AT_ONCE, File, Rate, Seconds, Shift
 from mxgateway.simulator.scenarios.registry import Arguments, Outlook, action
 from mxgateway.simulator.server.keys import Scope, SimulatedKey
 from mxgateway.simulator.server.listener import tls_context
@@ -85,7 +85,7 @@ async def restart(gateway: Controls, down: Seconds = AT_ONCE, deployed: bool = F
 
 
 @action()
-def step_clock(gateway: Controls, seconds: float) -> None:
+def step_clock(gateway: Controls, seconds: Shift) -> None:
     """Set the clock of gateway and workers ahead, or back for a negative number."""
     gateway.clock.step(seconds)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mxgateway.simulator.controls import Controls
 from mxgateway.simulator.mxaccess.statuses import GOOD
-from mxgateway.simulator.mxaccess.values import DataType
+from mxgateway.simulator.mxaccess.values import DataType, to_message
 from mxgateway.simulator.plant.live_tags import native_value
 from mxgateway.simulator.plant.model import Attribute
 from mxgateway.simulator.plant.objects import Plant
@@ -37,7 +37,9 @@ def _judge_tag(outlook: Outlook, arguments: Arguments) -> None:
 
 def _check_value(attribute: Attribute, value: Any) -> None:
     """Refuse a value that is not of the attribute's type with a ValueError."""
-    replace(attribute, value=native_value(value))
+    native = native_value(value)
+    replace(attribute, value=native)
+    to_message(attribute.data_type, native)
 
 
 def _judge_alarm(outlook: Outlook, arguments: Arguments) -> None:

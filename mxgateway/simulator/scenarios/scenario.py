@@ -14,16 +14,18 @@ from mxgateway.simulator.files import DescriptionError, check, parse, read_text
 from mxgateway.simulator.scenarios import conditions
 from mxgateway.simulator.scenarios.actions import ACTIONS, Action, Arguments, Outlook
 from mxgateway.simulator.scenarios.conditions import Condition, TagCondition, read_condition
+from mxgateway.simulator.scenarios.kinds import LONGEST
 
 _TIMES: Final = {
-    "at": {"type": "number", "minimum": 0, "description": "Seconds since the scenario began"},
+    "at": {"type": "number", "minimum": 0, "maximum": LONGEST, "description": "Seconds since the scenario began"},
     "after": {
         "type": "number",
         "minimum": 0,
+        "maximum": LONGEST,
         "description": "Seconds since the step before it began, or since its condition holds",
     },
     "when": {"$ref": "#/$defs/condition"},
-    "every": {"type": "number", "minimum": 0.001, "description": "Seconds between repetitions"},
+    "every": {"type": "number", "minimum": 0.001, "maximum": LONGEST, "description": "Seconds between repetitions"},
     "times": {"type": "integer", "minimum": 1, "description": "How often the action is done; without it, for ever"},
 }
 _HEADER: Final = re.compile(r"^[ \t]*\[\[[ \t]*steps[ \t]*\]\]", re.MULTILINE)
@@ -106,16 +108,16 @@ class Scenario:
             ValueError: The text is wrong; the error names the place.
         """
         document = parse(text, name)
+        lines = {} if name.casefold().endswith(".json") else _lines(text, document.get("steps"))
         try:
             check(document, scenario_schema())
             if not document["steps"]:
                 raise DescriptionError("steps: there is no step")
-            lines = _lines(text, len(document["steps"])) if not name.casefold().endswith(".json") else {}
             steps = tuple(_steps(document["steps"], folder, lines))
         except RecursionError:
             raise DescriptionError(f"{name}: it is nested too deeply") from None
         except DescriptionError as error:
-            raise DescriptionError(f"{name}: {_with_line(str(error), text, name)}") from None
+            raise DescriptionError(f"{name}: {_with_line(str(error), lines)}") from None
         return cls(steps, name=name, description=document.get("description", ""))
 
     def check(self, gateway: Controls) -> None:
@@ -195,17 +197,14 @@ def _step(said: Mapping[str, Any], folder: str, path: str, place: str) -> Step:
     return Step(place, action, arguments, said.get("at"), said.get("after"), when, every, times)
 
 
-def _lines(text: str, count: int) -> dict[int, int]:
-    """Return the line of each step, if each has a header ``[[steps]]`` of its own."""
+def _lines(text: str, steps: Any) -> dict[int, int]:
+    """Return the line of each step of a TOML text, if each has a header ``[[steps]]`` of its own."""
     lines = [text.count("\n", 0, found.start()) + 1 for found in _HEADER.finditer(text)]
-    return dict(enumerate(lines)) if len(lines) == count else {}
+    return dict(enumerate(lines)) if isinstance(steps, list) and len(lines) == len(steps) else {}
 
 
-def _with_line(error: str, text: str, name: str) -> str:
+def _with_line(error: str, lines: Mapping[int, int]) -> str:
     """Return an error with the line of the step that it names, where that is known."""
     found = re.match(r"steps\[(\d+)\]", error)
-    if found is None or name.casefold().endswith(".json"):
-        return error
-    number = int(found[1])
-    headers = list(_HEADER.finditer(text))
-    return f"line {text.count(chr(10), 0, headers[number].start()) + 1}: {error}" if number < len(headers) else error
+    line = lines.get(int(found[1])) if found is not None else None
+    return error if line is None else f"line {line}: {error}"
