@@ -53,6 +53,11 @@ async def test_a_step_waits_for_a_value_or_a_quality(
 
 
 async def test_a_value_that_is_there_already_is_enough() -> None:
+    closed = "TestChildObject.RefusedInt"
+    later = f'when = {{ tag = "{closed}", equals = 5 }}\n{THEN}\n\nset_tag = {{ tag = "{closed}", value = 5 }}'
+    async with SimulatedGateway() as gateway:
+        gateway.set_tag(closed, 5)
+        await gateway.play(Scenario.from_text(steps(later)))
     async with SimulatedGateway() as gateway:
         gateway.set_tag(TAG, 7)
         await waiting(gateway, f'tag = "{TAG}", equals = 7')
