@@ -17,6 +17,8 @@ from mxgateway.simulator.plant.model import (
     WriteRefusal,
 )
 from mxgateway.simulator.plant.objects import Plant
+from mxgateway.simulator.scenarios.play import Play, PlayedStep
+from mxgateway.simulator.scenarios.scenario import Scenario
 from mxgateway.simulator.server.calls import ReceivedCall
 from mxgateway.simulator.server.keys import Scope, SimulatedKey
 
@@ -31,8 +33,11 @@ __all__ = [
     "ManualClock",
     "Plant",
     "PlantObject",
+    "Play",
+    "PlayedStep",
     "PublishedEvent",
     "ReceivedCall",
+    "Scenario",
     "Scope",
     "Security",
     "Session",

@@ -32,13 +32,24 @@ class Timer(Protocol):
 class Clock(ABC):
     """A source of time and of delayed calls."""
 
+    ahead_ns = 0
+    """How far `step` has set the wall time ahead, in nanoseconds."""
+
     @abstractmethod
     def now_ns(self) -> int:
         """Return the wall time in nanoseconds since 1970, a multiple of 100."""
 
+    def monotonic_ns(self) -> int:
+        """Return a time in nanoseconds that `step` does not change."""
+        return self.now_ns()
+
     @abstractmethod
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Call `callback` once after `delay` seconds."""
+
+    def step(self, seconds: float) -> None:
+        """Move the wall clock, back for a negative number, as a time correction does; pending delays stay."""
+        self.ahead_ns += round(seconds * NANOSECONDS / FILETIME_STEP) * FILETIME_STEP
 
     def now(self) -> Timestamp:
         """Return the wall time as the contract's messages carry it."""
@@ -57,16 +68,13 @@ class Clock(ABC):
 class SystemClock(Clock):
     """The machine's clock, with an offset set by `step`."""
 
-    def __init__(self) -> None:
-        self._ahead_ns = 0
-
     def now_ns(self) -> int:
         """Return the wall time in nanoseconds since 1970, a multiple of 100."""
-        return (time.time_ns() + self._ahead_ns) // FILETIME_STEP * FILETIME_STEP
+        return (time.time_ns() + self.ahead_ns) // FILETIME_STEP * FILETIME_STEP
 
-    def step(self, seconds: float) -> None:
-        """Move the wall clock, back for a negative number, as a time correction does; pending delays stay."""
-        self._ahead_ns += round(seconds * NANOSECONDS)
+    def monotonic_ns(self) -> int:
+        """Return a time in nanoseconds that `step` does not change."""
+        return time.monotonic_ns()
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Call `callback` once after `delay` seconds."""
@@ -87,6 +95,10 @@ class ManualClock(Clock):
 
     def now_ns(self) -> int:
         """Return the wall time in nanoseconds since 1970, a multiple of 100."""
+        return self._now_ns + self.ahead_ns
+
+    def monotonic_ns(self) -> int:
+        """Return a time in nanoseconds that `step` does not change."""
         return self._now_ns
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:

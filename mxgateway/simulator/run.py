@@ -46,8 +46,9 @@ class Run:
         self.sessions = SessionRegistry(self.plant, self.alarms, switches, options)
         self._service = GatewayService(self.plant, self.alarms, self.sessions, switches, options)
         table = self._service.methods() | GalaxyService(self.galaxy).methods()
-        router = Router(table, Authenticator(keys), switches, options.message_limit, record, encoding)
-        self.listener = Listener(router.serve, options, ssl_context)
+        self.authenticator = Authenticator(keys)
+        router = Router(table, self.authenticator, switches, options.message_limit, record, encoding)
+        self.listener = Listener(router.serve, options, ssl_context, switches.changed)
 
     async def stop(self) -> None:
         """Stop the connections, the sessions and the plant."""

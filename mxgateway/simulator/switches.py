@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from grpclib import GRPCError
 from grpclib.const import Status
 
+from mxgateway.simulator.clock import Clock
 from mxgateway.simulator.galaxy.messages import PreparedReply
 from mxgateway.simulator.history import History
 
@@ -69,13 +71,42 @@ class _Override:
     left: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast the events of a session are sent; None for no limit."""
+
+    events_per_second: float | None = None
+    bytes_per_second: float | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit."""
+        return self.events_per_second is not None or self.bytes_per_second is not None
+
+    def seconds(self, messages: list[bytes]) -> float:
+        """Return the time that messages take."""
+        events, size = self.events_per_second, self.bytes_per_second
+        return max(len(messages) / events if events else 0.0, sum(map(len, messages)) / size if size else 0.0)
+
+
 class Switches:
     """The switches of one gateway.
 
     A method is named as in the contract, ``OpenSession``; one kind of command is ``Invoke.Register``.
+
+    Args:
+        clock: The time source.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.delay = 0.0
+        """Seconds by which every answer is late."""
+        self.pace = Pace()
+        """How fast events are sent."""
+        self.counts: Counter[str] = Counter()
+        """The calls received since the first start, by the names of their method."""
+        self._clock = clock
+        self._watchers: dict[object, Callable[[], None]] = {}
         self.command_gate = Gate()
         self.write_gate = Gate()
         self.deploy_gate = Gate()
@@ -103,8 +134,37 @@ class Switches:
             self.history = History()
         return self.history
 
+    def watch(self, key: object, changed: Callable[[], None]) -> None:
+        """Call `changed` after each call, and each change of connections, sessions, streams or plant."""
+        self._watchers[key] = changed
+
+    def unwatch(self, key: object) -> None:
+        """Stop calling the function with that key."""
+        self._watchers.pop(key, None)
+
+    def changed(self) -> None:
+        """Tell the watchers that something has changed."""
+        for watcher in list(self._watchers.values()):
+            watcher()
+
+    def count(self, names: Iterable[str]) -> None:
+        """Count a received call by its names."""
+        self.counts.update(names)
+        self.changed()
+
+    async def late(self) -> None:
+        """Wait as long as every answer is late."""
+        if self.delay:
+            await self._clock.sleep(self.delay)
+
+    async def paced(self, messages: list[bytes]) -> None:
+        """Wait as long as messages take that were sent."""
+        if seconds := self.pace.seconds(messages):
+            await self._clock.sleep(seconds)
+
     def clear(self) -> None:
-        """Clear failures and overrides, and open every gate."""
+        """Clear failures, overrides, delays and limits, and open every gate."""
+        self.delay, self.pace = 0.0, Pace()
         self._failures.clear()
         self._overrides.clear()
         self.command_gate.release()

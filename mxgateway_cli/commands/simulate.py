@@ -6,6 +6,10 @@ import ipaddress
 import math
 import os
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -16,10 +20,11 @@ from mxgateway_cli.help.sections import option
 from mxgateway_cli.running import runner
 from mxgateway_cli.running.app import App
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.text import json_text
 
 if TYPE_CHECKING:
     from mxgateway import ApiKey
-    from mxgateway.simulator import Plant, SimulatedGateway
+    from mxgateway.simulator import Plant, PlayedStep, Scenario, SimulatedGateway
 
 _FILE: Final = click.Path(exists=True, dir_okay=False)
 
@@ -45,6 +50,8 @@ DEMO_KEY: Final = "mxgw_simulator_demo"
                 "demo.  [default: a small plant for tests]"),
     option("--tags", type=click.IntRange(1, 1_000_000), metavar="N",
            help="Serve a generated plant of at least N tags instead, for load."),
+    option("--scenario", metavar="FILE",
+           help="Play a scenario, a TOML or JSON file, as soon as the gateway is ready; each step is a line on stderr."),
     examples=(
         "mxgw-py simulate --port 0",
         "mxgw-py simulate --port 0 --plant demo -o jsonl",
@@ -60,6 +67,7 @@ def simulate(
     contract: str | None,
     plant: str | None,
     tags: int | None,
+    scenario: str | None,
 ) -> None:
     """Run the simulated gateway until Ctrl-C.
 
@@ -73,7 +81,7 @@ def simulate(
     key = key_from_environment(api_key_env, "--api-key-env") if api_key_env is not None else None
     if key is not None:
         app.keep_secret(key)
-    served = _plant(plant, tags)
+    served, played = _plant(plant, tags), _scenario(scenario)
     runner.run(
         lambda: _serve(
             app,
@@ -84,6 +92,7 @@ def simulate(
             private_key=private_key,
             contract=load_contract(contract),
             plant=served,
+            scenario=played,
         )
     )
 
@@ -91,25 +100,47 @@ def simulate(
 def _plant(name: str | None, tags: int | None) -> Plant | None:
     """Return the plant to serve, read before anything is started; None for the default one."""
     from mxgateway.simulator import Plant, generated_plant
-    from mxgateway.system.files import refusal_text
 
     if tags is not None:
         # Each object has ten attributes, but one in a hundred, and three more, have none.
         return generated_plant(math.ceil((tags / 10 + 3) / 0.99) + 1, 10)
     if name is None:
         return None
-    try:
+    with _refused(name):
         if name == "demo":
             return Plant.demo()
         return Plant.from_galaxy(name) if name.casefold().endswith(".jsonl") else Plant.load(name)
+
+
+def _scenario(name: str | None) -> Scenario | None:
+    from mxgateway.simulator import Scenario
+
+    if name is None:
+        return None
+    with _refused(name):
+        return Scenario.load(name)
+
+
+@contextmanager
+def _refused(name: str) -> Iterator[None]:
+    """Report a wrong file in one line: its errors name it, those of the system do not."""
+    from mxgateway.system.files import refusal_text
+
+    try:
+        yield
     except OSError as error:
         raise CommandFailure(f"{name}: {refusal_text(error)}", code=ExitCode.USAGE) from None
     except ValueError as error:
         raise CommandFailure(str(error), code=ExitCode.USAGE) from None
 
 
-async def _serve(app: App, key: ApiKey | None, *, certificate: str | None, **where: Any) -> None:
+async def _serve(
+    app: App, key: ApiKey | None, *, certificate: str | None, scenario: Scenario | None, **where: Any
+) -> None:
     gateway = _gateway(key, certificate=certificate, **where)
+    if scenario is not None:
+        with _refused(scenario.name):
+            scenario.check(gateway)
     try:
         await gateway.start()
     except ssl.SSLError as error:
@@ -124,6 +155,8 @@ async def _serve(app: App, key: ApiKey | None, *, certificate: str | None, **whe
         )
     try:
         _announce(app, gateway, DEMO_KEY if key is None else None, is_tls=certificate is not None)
+        if scenario is not None:
+            gateway.play(scenario, report=partial(_report, app))
         await gateway.serve_forever()
     finally:
         await gateway.stop()
@@ -137,6 +170,16 @@ def _gateway(key: ApiKey | None, **served: Any) -> SimulatedGateway:
     except ValueError as error:
         raise CommandFailure(str(error), code=ExitCode.USAGE) from None
     return SimulatedGateway(api_keys=[accepted], **served)
+
+
+def _report(app: App, step: PlayedStep) -> None:
+    """Show a step of a scenario on stderr."""
+    if app.output.form != "table":
+        app.note(json_text({"step": asdict(step)}))
+    elif step.failure:
+        app.warn(str(step))
+    else:
+        app.note(str(step))
 
 
 def _is_loopback(host: str) -> bool:

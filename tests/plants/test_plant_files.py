@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from mxgateway.simulator import Attribute, DataType, ManualClock, Plant, SimulatedGateway
+from mxgateway.simulator.files import schema
 from mxgateway.simulator.plant.behaviours import COMMON, KEYS
 from mxgateway.simulator.plant.live_tags import LivePlant
-from mxgateway.simulator.plant.schema import plant_schema
 from tests.cli.in_process import run_here
 
 GOOD = """
@@ -135,10 +135,10 @@ def test_a_file_of_a_gigabyte_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_the_schema_uses_only_what_the_loader_judges_and_knows_every_behaviour() -> None:
-    behaviour = plant_schema()["$defs"]["behaviour"]["properties"]
+    behaviour = schema("plant", "plant.schema.json")["$defs"]["behaviour"]["properties"]
     assert set(behaviour["kind"]["enum"]) == KEYS.keys()
     assert set(behaviour) == COMMON.union(*KEYS.values())
-    types = plant_schema()["$defs"]["attribute"]["properties"]["type"]["enum"]
+    types = schema("plant", "plant.schema.json")["$defs"]["attribute"]["properties"]["type"]["enum"]
     assert {kind.upper() for kind in types} == {kind.name for kind in DataType} - {"CUSTOM"}
 
 

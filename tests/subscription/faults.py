@@ -154,6 +154,43 @@ async def connections_dropped_politely(world: World) -> None:
     await world.until_lost()
 
 
+@fault(covers="go_away")
+async def connections_at_the_end_of_their_age(world: World) -> None:
+    world.gateway.go_away()
+    world.load.publish(20)
+
+
+@fault(CONTINUOUS, covers="refuse_connections accept_connections")
+async def connections_refused_by_the_gateway(world: World) -> None:
+    await world.gateway.refuse_connections()
+    world.gateway.drop_connections()
+    await world.until_failing(3)
+    await world.gateway.accept_connections()
+
+
+@fault(CONTINUOUS, covers="black_hole", client=QUICK_PINGS)
+async def gateway_that_says_nothing(world: World) -> None:
+    world.gateway.black_hole()
+    await world.until_lost()
+    world.gateway.black_hole(on=False)
+
+
+@fault(covers="delay_replies")
+async def late_replies(world: World) -> None:
+    world.gateway.delay_replies(0.02)
+    world.load.publish(20)
+    await asyncio.sleep(0.05)
+    world.gateway.delay_replies(0)
+
+
+@fault(covers="slow_streams")
+async def slow_event_streams(world: World) -> None:
+    world.gateway.slow_streams(bytes_per_second=500_000)
+    world.load.publish(20)
+    await asyncio.sleep(0.05)
+    world.gateway.slow_streams()
+
+
 @fault(REBUILT, covers="crash_worker")
 async def worker_crash(world: World) -> None:
     world.gateway.crash_worker(world.session.session_id)

@@ -53,10 +53,10 @@ Call = Callable[[], "Outcome | Awaitable[Outcome]"]
 class Apartment:
     """Runs commands one after another in a task of its own.
 
-    name: The name of the task.
+    Args:
+        name: The name of the task.
         gate: Commands start only while it is open.
         limit: Most pending commands.
-        limit: Commands that may wait or run.
     """
 
     def __init__(self, name: str, gate: Gate, limit: int) -> None:
@@ -66,6 +66,7 @@ class Apartment:
         self._waiting: deque[tuple[Call, asyncio.Future[Outcome]]] = deque()
         self._running: asyncio.Future[Outcome] | None = None
         self._wakeup = asyncio.Event()
+        self._own_gate = Gate()
         self.task = asyncio.get_running_loop().create_task(self._run(), name=f"apartment of {name}")
         """The task that runs the commands."""
 
@@ -90,6 +91,10 @@ class Apartment:
         if self._running is not None and not self._running.done():
             self._running.set_result(outcome)
 
+    def hang(self) -> None:
+        """Start no command any more."""
+        self._own_gate.hold()
+
     def stop(self, reason: GRPCError) -> None:
         """Stop: commands without an answer fail with `reason`, and the task ends soon."""
         if self._running is not None:
@@ -107,6 +112,7 @@ class Apartment:
             call, self._running = self._waiting.popleft()
             try:
                 await self._gate.opened()
+                await self._own_gate.opened()
                 await _execute(call, self._running)
             finally:
                 self._running = None

@@ -37,7 +37,7 @@ class EventFaults:
     """
 
     def __init__(self, add: Callable[[bytes], None], skip: Callable[[int], range], encoding: Encoding) -> None:
-        self._encode = encoding.encode
+        self._encode, self._decode = encoding.encode, encoding.decode
         self._add = add
         self._skip = skip
         self._orders: list[_Order] = []
@@ -82,6 +82,22 @@ class EventFaults:
             becomes: The bytes; by default a message that cannot be decoded.
         """
         self._order(family, lambda data: [becomes], count)
+
+    def renumber_next(self, by: int, count: int = 1, *, family: mx.MxEventFamily | None = None) -> None:
+        """Give the next events other numbers than theirs.
+
+        Args:
+            by: How far from their own; a negative number makes the sequence decrease.
+            count: How many.
+            family: Events of this family only; None for any.
+        """
+
+        def renumbered(data: bytes) -> list[bytes]:
+            event = self._decode(mx.MxEvent, data)
+            event.worker_sequence = max(event.worker_sequence + by, 0)
+            return [self._encode(event)]
+
+        self._order(family, renumbered, count)
 
     def inject(self, event: mx.MxEvent | bytes) -> None:
         """Queue an event with the number that it carries; a resuming reader does not get it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import dropwhile, islice
 from typing import Final, NamedTuple
 
@@ -145,6 +145,11 @@ class EventQueue:
             self._interruption = error
             self._wake()
 
+    def forget(self) -> None:
+        """Drop what is kept for a resuming stream, and what is queued."""
+        self._queue.clear()
+        self._ring.clear()
+
     def take_all(self) -> None:
         """Let another reader than a stream take the queued events and all later ones, until `leave`."""
         self.is_taken = True
@@ -154,8 +159,11 @@ class EventQueue:
         """Let streams attach again."""
         self.is_taken = False
 
-    async def next_batch(self) -> list[bytes]:
+    async def next_batch(self, most: Callable[[], int | None] = lambda: None) -> list[bytes]:
         """Wait for events and return as many as one write should carry; an empty list ends the stream with OK.
+
+        Args:
+            most: Returns how many at most, when there are any; None for no other limit.
 
         Raises:
             GRPCError: The final status of the stream.
@@ -171,8 +179,8 @@ class EventQueue:
             self._wakeup = asyncio.get_running_loop().create_future()
             await self._wakeup
         batch: list[bytes] = []
-        size = 0
-        while self._queue and size < _BATCH_BYTES:
+        size, limit = 0, most()
+        while self._queue and size < _BATCH_BYTES and (limit is None or len(batch) < limit):
             event = self._take()
             batch.append(event.data)
             size += len(event.data)

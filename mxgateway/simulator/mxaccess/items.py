@@ -39,17 +39,26 @@ class Item:
         tag: The tag of the reference; None for an unknown reference.
         index: The array element, counted from 1; None for the whole.
         sink: Receives the events.
+        context: The start of a relative reference; empty for an absolute one.
     """
 
     answers_reads: ClassVar[bool] = True
     """Whether ReadBulk may answer with the item's last value."""
 
     def __init__(
-        self, server: MxServer, handle: int, definition: str, tag: Tag | None, index: int | None, sink: EventSink
+        self,
+        server: MxServer,
+        handle: int,
+        definition: str,
+        tag: Tag | None,
+        index: int | None,
+        sink: EventSink,
+        context: str = "",
     ) -> None:
         self.server = server
         self.handle = handle
         self.definition = definition
+        self.context = context
         self.tag = tag
         self.index = index
         self.is_advised = False
@@ -93,6 +102,22 @@ class Item:
         if self.is_advised:
             self._await_first_value()
 
+    def rebind(self, tag: Tag | None, index: int | None) -> None:
+        """Bind to what a deployment has made of the reference; no effect if that is the same tag.
+
+        A subscription reports the first value of the new tag, or, if there is none, that the reference is unknown.
+        """
+        if tag is self.tag and index == self.index:
+            return
+        self.server.subscriptions.forget(self)
+        self._disconnect()
+        self.tag, self.index, self.last = tag, index, None
+        if self.is_advised:
+            if self.answers_reads:
+                self.server.subscriptions.note(self)
+            if not self.is_suspended:
+                self._await_first_value()
+
     def deliver(self, sample: Sample) -> None:
         """Report one sample."""
         self.last = sample
@@ -130,9 +155,16 @@ class BufferedItem(Item):
     answers_reads: ClassVar[bool] = False
 
     def __init__(
-        self, server: MxServer, handle: int, definition: str, tag: Tag | None, index: int | None, sink: EventSink
+        self,
+        server: MxServer,
+        handle: int,
+        definition: str,
+        tag: Tag | None,
+        index: int | None,
+        sink: EventSink,
+        context: str = "",
     ) -> None:
-        super().__init__(server, handle, definition, tag, index, sink)
+        super().__init__(server, handle, definition, tag, index, sink, context)
         self._samples: list[Sample] = []
         self._flush_timer: Timer | None = None
 
@@ -143,16 +175,31 @@ class BufferedItem(Item):
         if self._flush_timer is None:
             self._flush_timer = self._sink.clock.call_later(self.server.buffered_update_interval, self._flush)
 
+    def rebind(self, tag: Tag | None, index: int | None) -> None:
+        """Bind to what a deployment has made of the reference; samples of the old tag are reported before."""
+        if tag is not None and tag.attribute.is_array and index is None:
+            tag = None  # a whole array cannot be buffered
+        if tag is not self.tag or index != self.index:
+            self._stop_collecting()
+            self._report()
+        super().rebind(tag, index)
+
     def unadvise(self) -> None:
         """End the subscription and drop the collected samples."""
         super().unadvise()
         self._samples.clear()
+        self._stop_collecting()
+
+    def _stop_collecting(self) -> None:
         if self._flush_timer is not None:
             self._flush_timer.cancel()
             self._flush_timer = None
 
     def _flush(self) -> None:
         self._flush_timer = None
+        self._report()
+
+    def _report(self) -> None:
         samples, self._samples = self._samples, []
         if samples:
             self._sink.buffered_data_changed(self, samples)

@@ -60,7 +60,10 @@ class Session:
         self.state = mx.SessionState.CREATING
         self.fault_message = ""
         self.events = EventQueue(self.session_id, plant.clock, options, plant.encoding)
+        self.is_hanging = False
+        """Whether its worker hangs: it answers nothing and reports nothing."""
         self._clock = plant.clock
+        self._switches = switches
         self._options = options
         self._ended = ended
         self._grace: Timer | None = None
@@ -93,7 +96,7 @@ class Session:
 
     def publish(self, event: EventParts) -> None:
         """Queue an event; an overflow faults the session."""
-        if self.state is not mx.SessionState.READY:
+        if self.state is not mx.SessionState.READY or self.is_hanging:
             return
         if self.events.is_full:
             limit = self._options.event_queue_limit
@@ -110,12 +113,14 @@ class Session:
         self.require_ready()
         first = self.events.attach(after_sequence)
         self._cancel_grace()
+        self._switches.changed()
         return first
 
     def detach_stream(self) -> None:
         """Detach the event stream and start the grace period."""
         self.events.detach()
         self.touch()
+        self._switches.changed()
         if not self.is_closed and not self.events.is_taken:
             self._cancel_grace()
             self._grace = self._clock.call_later(
@@ -130,15 +135,48 @@ class Session:
         delivered to the other reader at once. A stream that resumes later gets the events again as far as they are
         kept.
         """
-        self.events.interrupt(GRPCError(Status.UNAVAILABLE, f"Session {self.session_id} has another event subscriber."))
-        self.events.take_all()
-        self._cancel_grace()
+        self.take_events()
         try:
             yield
         finally:
+            self.leave_events()
+
+    def take_events(self) -> None:
+        """Give the events to another reader until `leave_events`."""
+        self.end_stream(Status.UNAVAILABLE, "has another event subscriber")
+        self.events.take_all()
+        self._cancel_grace()
+
+    def leave_events(self) -> None:
+        """Let streams attach again; no effect if they may."""
+        if self.events.is_taken:
             self.events.leave()
             if not self.events.is_attached:
                 self.detach_stream()
+
+    def end_stream(self, status: Status, reason: str) -> None:
+        """End the attached event stream; the session goes on.
+
+        Args:
+            status: The final status.
+            reason: The reason, as a predicate of the session.
+        """
+        self.events.interrupt(GRPCError(status, f"Session {self.session_id} {reason}."))
+
+    def lose_replay(self, count: int) -> None:
+        """Lose events that were never delivered, and all that a resuming stream could get; the stream ends.
+
+        Args:
+            count: How many are lost.
+        """
+        self.events.forget()
+        self.events.faults.skip(count)
+        self.end_stream(Status.UNAVAILABLE, "has lost its events")
+
+    def hang(self) -> None:
+        """Let the worker hang: it answers no command and reports no event until the session ends."""
+        self.is_hanging = True
+        self.worker.apartment.hang()
 
     def fault(self, status: Status, reason: str) -> None:
         """Fault the session: the stream and the pending commands end, and only CloseSession works.
@@ -154,6 +192,7 @@ class Session:
         error = GRPCError(status, f"Session {self.session_id} faulted: {reason}.")
         self.events.close(error)
         self.worker.stop(error)
+        self._switches.changed()
 
     def close(self, reason: str = "the client closed it") -> None:
         """End the session; no effect if it has ended.
@@ -262,6 +301,11 @@ class SessionRegistry(Mapping[str, Session]):
             raise GRPCError(Status.NOT_FOUND, f"Session '{session_id}' was not found.")
         return session
 
+    def rebind_items(self) -> None:
+        """Bind every session's items to the tags of a new deployment."""
+        for session in list(self._open.values()):
+            session.worker.rebind_items()
+
     async def close_all(self) -> None:
         """End every session and its tasks."""
         if self._sweep is not None:
@@ -285,9 +329,11 @@ class SessionRegistry(Mapping[str, Session]):
                     raise GRPCError(Status.UNAVAILABLE, f"The worker did not start within {limit:g} s.")
         if not session.is_closed:
             session.state = mx.SessionState.READY
+            self._switches.changed()
 
     def _remember(self, session: Session) -> None:
         self._closed[session.session_id] = self._open.pop(session.session_id)
+        self._switches.changed()
         if len(self._closed) > _REMEMBERED:
             self._forgotten_events += self._closed.popitem(last=False)[1].events.sent
 

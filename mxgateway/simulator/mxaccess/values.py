@@ -59,6 +59,21 @@ class DataType(Enum):
         return self._value_
 
 
+NUMERIC: Final = frozenset(
+    (
+        DataType.INTEGER,
+        DataType.WIDE_INTEGER,
+        DataType.FLOAT,
+        DataType.DOUBLE,
+        DataType.ELAPSED_TIME,
+        DataType.ENUMERATION,
+    )
+)
+"""The types whose values are numbers."""
+BOUND: Final = {DataType.INTEGER: 2**31, DataType.ENUMERATION: 2**31, DataType.WIDE_INTEGER: 2**63}
+"""The values of whole numbers are below this, and not below its negative."""
+
+
 _ARRAYS: Final[dict[str, Callable[[list[Any]], Any]]] = {
     "bool_value": mx.BoolArray,
     "int32_value": mx.Int32Array,
@@ -76,6 +91,11 @@ _LARGEST_FLOAT: Final = 3.4028235e38
 _INTEGER_BITS: Final = {"int32_value": 32, "int64_value": 64}
 
 
+# The range of a protobuf Timestamp, the years 1 to 9999, in nanoseconds since 1970.
+_FIRST_TIME: Final = -62_135_596_800 * 10**9
+_LAST_TIME: Final = 253_402_300_800 * 10**9 - 1
+
+
 def fits(data_type: DataType, native: Any) -> bool:
     """Return whether a native scalar is one of a type; an integer fits where a float does."""
     traits = data_type.traits
@@ -83,6 +103,8 @@ def fits(data_type: DataType, native: Any) -> bool:
         return isinstance(native, bool) and traits.arm == "bool_value"
     if bits := _INTEGER_BITS.get(traits.arm):
         return isinstance(native, int) and -(2 ** (bits - 1)) <= native < 2 ** (bits - 1)
+    if data_type is DataType.TIME:
+        return isinstance(native, int) and _FIRST_TIME <= native <= _LAST_TIME
     if data_type is DataType.FLOAT and isinstance(native, int | float) and _LARGEST_FLOAT < abs(native) < math.inf:
         return False
     expected = (int, float) if isinstance(traits.default, float) else type(traits.default)

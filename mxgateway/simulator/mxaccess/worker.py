@@ -181,9 +181,15 @@ class Worker:
             raise MxAccessFailure
         tag, index = self.plant.find(definition, context) or (None, None)
         self.check_read(key, tag)
-        item = kind(server, self.next_handle(), definition, tag, index, self)
+        item = kind(server, self.next_handle(), definition, tag, index, self, context)
         server.items[item.handle] = item
         return item
+
+    def rebind_items(self) -> None:
+        """Bind every item to what a deployment has made of its reference."""
+        for server in self.servers.values():
+            for item in list(server.items.values()):
+                item.rebind(*(self.plant.find(item.definition, item.context) or (None, None)))
 
     def check_read(self, key: SimulatedKey, tag: Tag | None) -> None:
         """Raise unless the key may read the tag.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mxgateway.simulator.mxaccess.values import DataType, fits
+from mxgateway.simulator.files import DescriptionError, check, parse, read_text, schema
+from mxgateway.simulator.mxaccess.values import BOUND, NUMERIC, DataType, fits
 from mxgateway.simulator.plant.behaviours import COMMON, KEYS, disturbed, random_walk, replay, wave
 from mxgateway.simulator.plant.model import (
     AlarmLimit,
@@ -22,21 +21,7 @@ from mxgateway.simulator.plant.model import (
 )
 from mxgateway.simulator.plant.patterns import Pattern, counter
 from mxgateway.simulator.plant.recordings import read_rows
-from mxgateway.simulator.plant.schema import PlantFileError, check
-from mxgateway.system.files import read_input
 
-_LARGEST_FILE: Final = 16 * 1024 * 1024
-_NUMERIC: Final = frozenset(
-    (
-        DataType.INTEGER,
-        DataType.WIDE_INTEGER,
-        DataType.FLOAT,
-        DataType.DOUBLE,
-        DataType.ELAPSED_TIME,
-        DataType.ENUMERATION,
-    )
-)
-_BOUND: Final = {DataType.INTEGER: 2**31, DataType.ENUMERATION: 2**31, DataType.WIDE_INTEGER: 2**63}
 _LARGEST_FLOAT: Final = {DataType.FLOAT: 3.4028234e38}
 
 
@@ -53,25 +38,18 @@ def read_document(path: str | os.PathLike[str]) -> Document:
     """Return what a plant file says; ``.json`` is JSON, any other name TOML.
 
     Raises:
-        PlantFileError: The file is wrong; the text names file and place.
+        DescriptionError: The file is wrong; the text names file and place.
         OSError: It cannot be read, or is larger than 16 MiB.
     """
     name = os.fspath(path)
-    data = read_input(path, _LARGEST_FILE)
+    document = parse(read_text(path), name)
     try:
-        text = data.decode("utf-8")
-        document = json.loads(text) if name.casefold().endswith(".json") else tomllib.loads(text)
-    except RecursionError:
-        raise PlantFileError(f"{name}: it is nested too deeply") from None
-    except ValueError as error:
-        raise PlantFileError(f"{name}: {error}") from None
-    try:
-        check(document)
+        check(document, schema("plant", "plant.schema.json"))
         return _Reader(document, os.path.dirname(name)).document()
     except RecursionError:
-        raise PlantFileError(f"{name}: it is nested too deeply") from None
-    except PlantFileError as error:
-        raise PlantFileError(f"{name}: {error}") from None
+        raise DescriptionError(f"{name}: it is nested too deeply") from None
+    except DescriptionError as error:
+        raise DescriptionError(f"{name}: {error}") from None
 
 
 @dataclass
@@ -96,15 +74,15 @@ class _Reader:
         made += [self._object(name, said) for name, said in objects.items()]
         if (inside := inside_itself(made)) is not None:
             place = f"areas.{inside.tag_name}.area" if inside.is_area else f"objects.{inside.tag_name}.parent"
-            raise PlantFileError(f"{place}: it contains itself")
+            raise DescriptionError(f"{place}: it contains itself")
         return Document(source.get("name", "Galaxy"), source.get("seed", 0), tuple(made))
 
     def _number(self, section: str, named: Mapping[str, Any]) -> None:
         for name in named:
             if not name.strip() or any(letter in name for letter in ".[]/!"):
-                raise PlantFileError(f"{section}.{name}: a tag name is not empty and has none of . [ ] / !")
+                raise DescriptionError(f"{section}.{name}: a tag name is not empty and has none of . [ ] / !")
             if name.casefold() in self.ids:
-                raise PlantFileError(f"{section}.{name}: the name is taken; upper and lower case are the same")
+                raise DescriptionError(f"{section}.{name}: the name is taken; upper and lower case are the same")
             self.ids[name.casefold()] = len(self.ids) + 1
 
     def _parent(self, path: str, said: Mapping[str, Any], key: str) -> int:
@@ -113,7 +91,7 @@ class _Reader:
             return 0
         known = self.source.get("areas" if key == "area" else "objects", {})
         if name not in known:
-            raise PlantFileError(f"{path}.{key}: there is no {'area' if key == 'area' else 'object'} {name!r}")
+            raise DescriptionError(f"{path}.{key}: there is no {'area' if key == 'area' else 'object'} {name!r}")
         return self.ids[name.casefold()]
 
     def _template(self, kind: str, users: tuple[str, ...]) -> Template:
@@ -121,13 +99,13 @@ class _Reader:
             return self.templates[kind]
         path = f"templates.{kind}"
         if kind in users:
-            raise PlantFileError(f"{path}.base: the templates are based on each other: {' → '.join((*users, kind))}")
+            raise DescriptionError(f"{path}.base: the templates are based on each other: {' → '.join((*users, kind))}")
         said = self.source["templates"][kind]
         chain: tuple[str, ...] = ("$UserDefined",)
         attributes: dict[str, Attribute] = {}
         if (base := said.get("base")) is not None:
             if base not in self.source["templates"]:
-                raise PlantFileError(f"{path}.base: there is no template {base!r}")
+                raise DescriptionError(f"{path}.base: there is no template {base!r}")
             inherited = self._template(base, (*users, kind))
             chain, attributes = inherited.chain, dict(inherited.by_name)
         attributes |= self._attributes(path, said)
@@ -139,9 +117,9 @@ class _Reader:
         path = f"objects.{name}"
         template = self.templates.get(said["template"])
         if template is None:
-            raise PlantFileError(f"{path}.template: there is no template {said['template']!r}")
+            raise DescriptionError(f"{path}.template: there is no template {said['template']!r}")
         if "area" in said and "parent" in said:
-            raise PlantFileError(f"{path}.parent: give an area or a parent, not both")
+            raise DescriptionError(f"{path}.parent: give an area or a parent, not both")
         parent = self._parent(path, said, "parent" if "parent" in said else "area")
         if own := self._attributes(path, said):
             attributes = tuple((template.by_name | own).values())
@@ -153,7 +131,7 @@ class _Reader:
         for name, each in said.get("attributes", {}).items():
             place = f"{path}.attributes.{name}"
             if not name.strip() or name.casefold() in found:
-                raise PlantFileError(f"{place}: the name is empty or taken")
+                raise DescriptionError(f"{place}: the name is empty or taken")
             found[name.casefold()] = self._attribute(place, name, each)
         return found
 
@@ -163,13 +141,13 @@ class _Reader:
         if is_array and value is None:
             value = [data_type.traits.default] * said["length"]
         if is_array and (not isinstance(value, list) or len(value) != said["length"]):
-            raise PlantFileError(f"{path}.value: this must be an array of {said['length']} values")
+            raise DescriptionError(f"{path}.value: this must be an array of {said['length']} values")
         alarms = tuple(AlarmLimit(**alarm) for alarm in said.get("alarms", ()))
-        if alarms and (is_array or data_type not in _NUMERIC):
-            raise PlantFileError(f"{path}.alarms: only a number has alarms")
+        if alarms and (is_array or data_type not in NUMERIC):
+            raise DescriptionError(f"{path}.alarms: only a number has alarms")
         behaviour = said.get("behaviour", {"kind": "constant"})
         if is_array and behaviour["kind"] != "constant":
-            raise PlantFileError(f"{path}.behaviour: an array has none")
+            raise DescriptionError(f"{path}.behaviour: an array has none")
         pattern = self._pattern(f"{path}.behaviour", data_type, value, behaviour)
         try:
             return Attribute(
@@ -184,14 +162,14 @@ class _Reader:
                 alarms=alarms,
             )
         except ValueError as error:
-            raise PlantFileError(f"{path}.value: {error}") from None
+            raise DescriptionError(f"{path}.value: {error}") from None
 
     def _pattern(self, path: str, data_type: DataType, first: Any, said: Mapping[str, Any]) -> Pattern | None:
         kind = said["kind"]
         if unused := said.keys() - COMMON - KEYS[kind]:
-            raise PlantFileError(f"{path}.{min(unused)}: a {kind} has no such key")
+            raise DescriptionError(f"{path}.{min(unused)}: a {kind} has no such key")
         if missing := KEYS[kind] - said.keys():
-            raise PlantFileError(f"{path}: a {kind} needs the key {min(missing)!r}")
+            raise DescriptionError(f"{path}: a {kind} needs the key {min(missing)!r}")
         disturbances = {key: said.get(key, 0) for key in ("noise", "bad", "uncertain")}
         if kind == "constant" and not any(disturbances.values()):
             return None
@@ -209,29 +187,29 @@ class _Reader:
             try:
                 pattern = replay(read_rows(os.path.join(self.folder, said["file"]), data_type), every)
             except OSError as error:
-                raise PlantFileError(f"{path}.file: {said['file']}: {error.strerror or error}") from None
+                raise DescriptionError(f"{path}.file: {said['file']}: {error.strerror or error}") from None
         else:
             pattern = wave(kind, said["low"], said["high"], said["period"] / every)
         return disturbed(pattern, convert=_converter(data_type), seed=said.get("seed"), **disturbances)
 
     def _check_numbers(self, path: str, data_type: DataType, said: Mapping[str, Any]) -> None:
-        if data_type not in _NUMERIC and data_type is not DataType.BOOLEAN:
-            raise PlantFileError(f"{path}: only a number or a boolean changes like this")
+        if data_type not in NUMERIC and data_type is not DataType.BOOLEAN:
+            raise DescriptionError(f"{path}: only a number or a boolean changes like this")
         for key in ("low", "high", "step", "noise"):
             if key in said and not fits(DataType.FLOAT, said[key]):
-                raise PlantFileError(f"{path}.{key}: {said[key]!r} is too large")
+                raise DescriptionError(f"{path}.{key}: {said[key]!r} is too large")
         if said.get("low", 0) > said.get("high", said.get("low", 0)):
-            raise PlantFileError(f"{path}.low: it is above high")
+            raise DescriptionError(f"{path}.low: it is above high")
 
 
 def _converter(data_type: DataType) -> Any:
     """Return what makes a number one of the type: rounded, and within its range."""
     if data_type is DataType.BOOLEAN:
         return lambda value: value >= 0.5
-    if data_type in _BOUND:
-        bound = _BOUND[data_type]
+    if data_type in BOUND:
+        bound = BOUND[data_type]
         return lambda value: min(max(round(value), -bound), bound - 1)
-    if data_type in _NUMERIC:
+    if data_type in NUMERIC:
         largest = _LARGEST_FLOAT.get(data_type, 1e308)
         return lambda value: min(max(float(value), -largest), largest)
     return lambda value: value

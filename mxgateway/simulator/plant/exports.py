@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
+from mxgateway.simulator.files import DescriptionError
 from mxgateway.simulator.mxaccess.values import DataType
 from mxgateway.simulator.plant.model import (
     AlarmLimit,
@@ -19,7 +20,6 @@ from mxgateway.simulator.plant.model import (
     inside_itself,
 )
 from mxgateway.simulator.plant.patterns import Pattern, counter, cycle, sine, toggle, wall_time
-from mxgateway.simulator.plant.schema import PlantFileError
 from mxgateway.system.files import opened_input
 
 _LARGEST_FILE: Final = 512 * 1024 * 1024
@@ -49,7 +49,7 @@ def read_galaxy(path: str | os.PathLike[str]) -> tuple[PlantObject, ...]:
     """Return the objects of an export. An object whose parent is not in the export is at the top level.
 
     Raises:
-        PlantFileError: A line is wrong; the text names file and line.
+        DescriptionError: A line is wrong; the text names file and line.
         OSError: The file cannot be read, or is larger than 512 MiB.
     """
     name = os.fspath(path)
@@ -64,17 +64,17 @@ def read_galaxy(path: str | os.PathLike[str]) -> tuple[PlantObject, ...]:
                 if line.strip():
                     objects.append(_object(json.loads(line), attributes, templates))
     except KeyError as error:
-        raise PlantFileError(f"{name}: line {number}: the key {error} is missing") from None
+        raise DescriptionError(f"{name}: line {number}: the key {error} is missing") from None
     except RecursionError:
-        raise PlantFileError(f"{name}: line {number}: it is nested too deeply") from None
+        raise DescriptionError(f"{name}: line {number}: it is nested too deeply") from None
     except (ValueError, TypeError, AttributeError) as error:
-        raise PlantFileError(f"{name}: line {number}: {error}") from None
+        raise DescriptionError(f"{name}: line {number}: {error}") from None
     if not objects:
-        raise PlantFileError(f"{name}: it has no objects")
+        raise DescriptionError(f"{name}: it has no objects")
     known = {obj.gobject_id for obj in objects}
     found = tuple(obj if obj.parent_id in known else replace(obj, parent_id=0) for obj in objects)
     if (inside := inside_itself(found)) is not None:
-        raise PlantFileError(f"{name}: the object {inside.tag_name!r} contains itself")
+        raise DescriptionError(f"{name}: the object {inside.tag_name!r} contains itself")
     return found
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
-from mxgateway.simulator.clock import FILETIME_STEP, NANOSECONDS, Clock, Timer, timestamp
+from mxgateway.simulator.clock import FILETIME_STEP, NANOSECONDS, Clock, Timer, nanoseconds, timestamp
 from mxgateway.simulator.mxaccess import statuses
 from mxgateway.simulator.mxaccess.values import DataType, UnfitValue, no_value, to_message
 from mxgateway.simulator.plant.model import Attribute, PlantObject, reference
@@ -270,7 +271,7 @@ class LivePlant:
         self.plant = plant
         self.clock = clock
         self.encoding = encoding or Encoding()
-        self.start_ns = clock.now_ns()
+        self.start_ns = clock.now_ns() - clock.ahead_ns
         self.on_new_tag: Callable[[Tag], None] | None = None
         """Called with each tag when it is first requested."""
         self._tags: dict[str, Tag] = {}
@@ -298,7 +299,7 @@ class LivePlant:
         for name, tag in self._tags.items():
             target = plant.find(name)
             if target is not None and tag.is_of(target):
-                tag.object = target.object
+                tag.object, tag.attribute = target.object, target.attribute
                 kept[name] = tag
         self._tags = kept
 
@@ -318,14 +319,21 @@ class LivePlant:
         return self._tickers[interval]
 
     def tick(self, interval: float) -> int:
-        """Return the number of an interval's current tick; 0 at the plant's start."""
+        """Return the number of an interval's current tick; 0 at the plant's start. A step of the clock skips none."""
         step = _step_ns(interval)
-        return self.clock.now_ns() // step - self.start_ns // step
+        return (self.clock.now_ns() - self.clock.ahead_ns) // step - self.start_ns // step
 
     def tick_time(self, interval: float, tick: int) -> int:
         """Return the time of a tick in nanoseconds since 1970; the first tick is the plant's start."""
         step = _step_ns(interval)
-        return (tick + self.start_ns // step) * step if tick else self.start_ns
+        return ((tick + self.start_ns // step) * step if tick else self.start_ns) + self.clock.ahead_ns
+
+
+def native_value(value: Any) -> Any:
+    """Return a native value in which each datetime is a number of nanoseconds since 1970."""
+    if isinstance(value, list | tuple):
+        return [native_value(element) for element in value]
+    return nanoseconds(value) if isinstance(value, datetime) else value
 
 
 @lru_cache

@@ -9,6 +9,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Final, NamedTuple, Self
 
+from mxgateway.simulator.mxaccess.values import DataType
+from mxgateway.simulator.plant.edits import edits_by_object
 from mxgateway.simulator.plant.model import Attribute, PlantObject
 
 _ARRAY_SUFFIX: Final = re.compile(r"\[(\d*)\]$")
@@ -73,15 +75,15 @@ class Plant:
             ValueError: The file is wrong; the text names file and place.
             OSError: It cannot be read, or is too large.
         """
+        from mxgateway.simulator.files import DescriptionError
         from mxgateway.simulator.plant.exports import read_galaxy
-        from mxgateway.simulator.plant.schema import PlantFileError
 
         try:
             return cls(read_galaxy(path), name=name, seed=seed)
-        except PlantFileError:
+        except DescriptionError:
             raise
         except ValueError as error:
-            raise PlantFileError(f"{os.fspath(path)}: {error}") from None
+            raise DescriptionError(f"{os.fspath(path)}: {error}") from None
 
     @classmethod
     def demo(cls) -> Self:
@@ -124,25 +126,39 @@ class Plant:
                 stack.extend((child, level + 1) for child in reversed(self.children(obj.gobject_id)))
 
     def edited(
-        self, *, add: Iterable[PlantObject] = (), remove: Iterable[str] = (), rename: Mapping[str, str] | None = None
+        self,
+        *,
+        add: Iterable[PlantObject] = (),
+        remove: Iterable[str] = (),
+        rename: Mapping[str, str] | None = None,
+        retype: Mapping[str, DataType] | None = None,
     ) -> Plant:
         """Return the changed plant; the same one if nothing changes.
 
         Args:
             add: New objects.
-            remove: Tag names of objects to remove together with their contents.
-            rename: New tag names by old tag name.
+            remove: Objects, by tag name, to remove together with their contents, and tags to remove.
+            rename: New tag names by old tag name, and new tags by old tag of the same object.
+            retype: New types of tags, which then have the default value of their type.
 
         Raises:
-            LookupError: There is no object with such a tag name.
-            ValueError: Tag names or ids are not unique, or a parent is missing.
+            LookupError: There is no such object or tag.
+            ValueError: Names or ids are not unique, or a parent is missing.
         """
-        gone = {obj.gobject_id for name in remove for obj in self.descendants(self._named(name))}
-        renamed = {self._named(old).gobject_id: new for old, new in (rename or {}).items()}
+        names, tags = _apart(remove)
+        new_names, new_tags = _apart(rename or {})
+        edits = edits_by_object(tags, {old: (rename or {})[old] for old in new_tags}, retype or {})
+        edited = {self._named(name).gobject_id: each for name, each in edits.items()}
+        gone = {obj.gobject_id for name in names for obj in self.descendants(self._named(name))}
+        renamed = {self._named(old).gobject_id: (rename or {})[old] for old in new_names}
         new = tuple(add)
-        if not (gone or renamed or new):
+        if not (gone or renamed or new or edited):
             return self
-        kept = (obj for obj in self.objects if obj.gobject_id not in gone)
+        kept = (
+            edited[obj.gobject_id].applied(obj) if obj.gobject_id in edited else obj
+            for obj in self.objects
+            if obj.gobject_id not in gone
+        )
         objects = (replace(obj, tag_name=renamed[obj.gobject_id]) if obj.gobject_id in renamed else obj for obj in kept)
         return Plant((*objects, *new), name=self.name, seed=self.seed)
 
@@ -210,6 +226,12 @@ class Plant:
     @cached_property
     def _by_browse_name(self) -> dict[tuple[int, str], PlantObject]:
         return {(obj.parent_id, obj.browse_name.casefold()): obj for obj in self.objects}
+
+
+def _apart(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return which names are those of objects, and which those of tags: they have a dot."""
+    listed = list(names)
+    return [name for name in listed if "." not in name], [name for name in listed if "." in name]
 
 
 def _target(obj: PlantObject, attribute: Attribute, suffix: re.Match[str] | None) -> Target | None:

@@ -7,9 +7,9 @@ import io
 import math
 from typing import Any, Final
 
+from mxgateway.simulator.files import DescriptionError
 from mxgateway.simulator.mxaccess.statuses import GOOD
 from mxgateway.simulator.mxaccess.values import DataType, fits
-from mxgateway.simulator.plant.schema import PlantFileError
 from mxgateway.system.files import read_input
 
 _LARGEST_FILE: Final = 64 * 1024 * 1024
@@ -24,7 +24,7 @@ def read_rows(path: str, data_type: DataType) -> list[tuple[float, Any, int]]:
         data_type: The type of the values.
 
     Raises:
-        PlantFileError: A row is wrong; the text names file and line.
+        DescriptionError: A row is wrong; the text names file and line.
         OSError: The file cannot be read, or is larger than 64 MiB.
     """
     rows: list[tuple[float, Any, int]] = []
@@ -39,9 +39,9 @@ def read_rows(path: str, data_type: DataType) -> list[tuple[float, Any, int]]:
             if not math.isfinite(rows[-1][0]) or rows[-1][0] < (rows[-2][0] if len(rows) > 1 else 0):
                 raise ValueError("the times do not rise from 0")
     except (ValueError, OverflowError, csv.Error) as error:
-        raise PlantFileError(f"{path}: line {max(number, 1)}: {error}") from None
+        raise DescriptionError(f"{path}: line {max(number, 1)}: {error}") from None
     if not rows:
-        raise PlantFileError(f"{path}: it has no rows")
+        raise DescriptionError(f"{path}: it has no rows")
     return rows
 
 

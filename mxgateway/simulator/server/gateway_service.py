@@ -104,9 +104,10 @@ class GatewayService:
     async def invoke(self, call: Call, request: mx.MxCommandRequest) -> mx.MxCommandReply:
         """Run one command in the session's worker."""
         arm = str(request.command.kind.name or "").lower() if has_field(request, "command") else ""
-        title = _title(request.command.kind)
+        title = command_title(request.command.kind)
         call.names = ("Invoke", f"Invoke.{title}")
         call.key.require(scope_of_command(arm, is_known=arm in HANDLERS))
+        self._switches.count(call.names)
         self._switches.check(call.names)
         await self._switches.opened(call.names)
         if not has_field(request, "command"):
@@ -129,8 +130,10 @@ class GatewayService:
             await call.start()
             for batch in in_batches(first):
                 await call.send(batch)
-            while batch := await session.events.next_batch():
+                await self._switches.paced(batch)
+            while batch := await session.events.next_batch(self._most_events):
                 await call.send(batch)
+                await self._switches.paced(batch)
         finally:
             session.detach_stream()
 
@@ -189,6 +192,9 @@ class GatewayService:
 
         return self._clock.call_later(seconds, expire)
 
+    def _most_events(self) -> int | None:
+        return 1 if self._switches.pace.is_limited else None
+
     async def _detached(self, work: Coroutine[Any, Any, Session]) -> Session:
         """Wait for `work`, which continues if the caller stops waiting."""
         task = asyncio.get_running_loop().create_task(work)
@@ -217,6 +223,6 @@ def _reply(request: mx.MxCommandRequest, outcome: Outcome) -> mx.MxCommandReply:
     )
 
 
-def _title(kind: mx.MxCommandKind) -> str:
+def command_title(kind: mx.MxCommandKind) -> str:
     """Return a kind's name as in the gateway's messages, such as ``AddItem2``; the number of a nameless kind."""
     return "".join(part.title() for part in kind.name.split("_")) if kind.name else str(int(kind))

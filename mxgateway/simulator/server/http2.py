@@ -23,6 +23,7 @@ from h2.settings import SettingCodes
 
 from mxgateway.simulator.hidden_text import REDACTED
 from mxgateway.simulator.options import SimulatorOptions
+from mxgateway.simulator.server.valve import Valve
 
 Headers = list[tuple[str, str]]
 
@@ -68,10 +69,20 @@ class ServeStream(Protocol):
 
 
 class OpenConnections(set["Connection"]):
-    """The connections of a listener while they are open."""
+    """The connections of a listener while they are open.
+
+    Args:
+        changed: Called when a connection begins or ends.
+    """
 
     are_refused = False
     """True once the listener has stopped: a connection that it had accepted by then ends as soon as it is made."""
+    are_held = False
+    """Whether connections receive and send nothing."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        super().__init__()
+        self.changed = changed
 
 
 class Connection(H2Protocol):
@@ -103,7 +114,8 @@ class Connection(H2Protocol):
         self._options = options
         self._open_connections = open_connections
         self._idle: asyncio.TimerHandle | None = None
-        self._transport: asyncio.Transport | None = None
+        self._transport: Valve | None = None
+        self._is_leaving = False
         self.peer = ""
         self.closed = asyncio.get_running_loop().create_future()
         """Done when the connection and its requests have ended."""
@@ -111,10 +123,13 @@ class Connection(H2Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the connection."""
         # Check for capabilities: other loops' transports have other base classes.
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = Valve(cast(asyncio.Transport, transport))
+        if self._open_connections.are_held:
+            self.hold()
         self._open_connections.add(self)
-        self.peer = _peer_name(self._transport)
-        super().connection_made(transport)
+        self._open_connections.changed()
+        self.peer = _peer_name(transport)
+        super().connection_made(cast(asyncio.BaseTransport, self._transport))
         self.connection._connection.update_settings(
             {
                 SettingCodes.MAX_HEADER_LIST_SIZE: self._options.header_limit,
@@ -155,6 +170,11 @@ class Connection(H2Protocol):
         """Whether the listener has stopped, so that a connection which begins now must end."""
         return self._open_connections.are_refused
 
+    @property
+    def is_held(self) -> bool:
+        """Whether connections receive and send nothing now."""
+        return self._open_connections.are_held
+
     def close_gracefully(self) -> None:
         """Send GOAWAY and close the connection."""
         if self.connection.is_closing():
@@ -164,6 +184,29 @@ class Connection(H2Protocol):
         self.connection.flush()
         self.processor.close("Connection closed")
 
+    def go_away(self) -> None:
+        """Send GOAWAY: the running requests go on, no new one is answered, and the connection ends with the last."""
+        if self.connection.is_closing() or self._transport is None or self._is_leaving:
+            return
+        if not self._requests:
+            self.close_gracefully()
+            return
+        self._is_leaving = True
+        _leaving.add(self.connection)
+        # Not through h2, as in `refuse_unprocessed`.
+        last = self.connection._connection.highest_inbound_stream_id
+        self._transport.write(_GOAWAY + struct.pack(">II", last, ErrorCodes.NO_ERROR))
+
+    def hold(self) -> None:
+        """Receive and send nothing until `release`."""
+        if self._transport is not None:
+            self._transport.hold()
+
+    def release(self) -> None:
+        """Send what was held back, and receive again."""
+        if self._transport is not None:
+            self._transport.release()
+
     def abort(self) -> None:
         """Close the connection immediately."""
         if self._transport is not None:
@@ -171,6 +214,9 @@ class Connection(H2Protocol):
 
     def start_idle_timer(self) -> None:
         """Start the idle timer; called when no request is left."""
+        if self._is_leaving:
+            self.close_gracefully()
+            return
         if self._idle is not None:
             self._idle.cancel()
         self._idle = asyncio.get_running_loop().call_later(self._options.idle_connection_timeout, self._when_idle)
@@ -183,6 +229,7 @@ class Connection(H2Protocol):
         if not self.closed.done():
             self.closed.set_result(None)
         self._open_connections.discard(self)
+        self._open_connections.changed()
 
 
 class _Requests(AbstractHandler):
@@ -335,6 +382,6 @@ def _text(value: bytes | str) -> str:
     return value.decode("ascii", "replace") if isinstance(value, bytes) else value
 
 
-def _peer_name(transport: asyncio.Transport) -> str:
+def _peer_name(transport: asyncio.BaseTransport) -> str:
     address = transport.get_extra_info("peername")
     return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)

@@ -219,7 +219,8 @@ class Authenticator:
     """
 
     def __init__(self, keys: Iterable[SimulatedKey]) -> None:
-        self._keys = tuple(keys)
+        self.keys = tuple(keys)
+        """The keys that the gateway accepts now."""
 
     def authenticate(self, authorization: HiddenText) -> SimulatedKey:
         """Return the key of an ``authorization`` header, ``Bearer mxgw_<key-id>_<secret>``; an empty text is no header.
@@ -236,7 +237,7 @@ class Authenticator:
         presented = _BEARER.fullmatch(authorization.strip())
         token = b"" if presented is None else presented[1].encode(errors="surrogatepass")
         found = None
-        for key in self._keys:
+        for key in self.keys:
             if hmac.compare_digest(key.reveal()[len(_PREFIX) :].encode(errors="surrogatepass"), token):
                 found = key
         return found

@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Final, cast
 
 from mxgateway.simulator.options import SimulatorOptions
@@ -37,15 +38,24 @@ class Listener:
         serve: Answers each request.
         options: Limits and times.
         ssl_context: The server side of TLS; None for plaintext.
+        changed: Called when a connection begins or ends.
     """
 
-    def __init__(self, serve: ServeStream, options: SimulatorOptions, ssl_context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        serve: ServeStream,
+        options: SimulatorOptions,
+        ssl_context: ssl.SSLContext | None,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._serve = serve
         self._options = options
-        self._ssl_context = ssl_context
+        self.ssl_context = ssl_context
+        """The server side of TLS for new connections; None for plaintext."""
         self._server: asyncio.Server | None = None
+        self._address: tuple[str, int] | None = None
         self._handshakes: set[_TlsHandshake] = set()
-        self.connections = OpenConnections()
+        self.connections = OpenConnections(changed)
         """The open connections."""
 
     async def start(self, host: str, port: int) -> int:
@@ -67,13 +77,29 @@ class Listener:
             reason = re.sub(r"^\[[^\]]*\] *", "", (error.strerror or str(error)).rpartition(": ")[2])
             raise OSError(error.errno, f"cannot listen on {join_host_port(host, port)}: {reason}") from error
         listening: int = self._server.sockets[0].getsockname()[1]
+        self._address = host, listening
         return listening
+
+    async def refuse(self) -> None:
+        """Stop listening until `accept_again`; open connections stay."""
+        server, self._server = self._server, None
+        if server is not None:
+            await stop_accepting(server)
+
+    async def accept_again(self) -> None:
+        """Listen again; no effect if it does.
+
+        Raises:
+            OSError: The port was taken meanwhile.
+        """
+        if self._server is None and self._address is not None:
+            await self.start(*self._address)
 
     async def stop(self) -> None:
         """Stop listening and end every connection."""
-        if self._server is None:
-            return
-        await stop_accepting(self._server)
+        server = self._server
+        await self.refuse()
+        self._address = None
         self.connections.are_refused = True  # uvloop accepts connections differently: it may yet make some
         for handshake in list(self._handshakes):
             handshake.abort()
@@ -84,7 +110,8 @@ class Listener:
         if remaining := [connection.closed for connection in self.connections]:
             await asyncio.wait(remaining)
         await asyncio.gather(*(handshake.task for handshake in self._handshakes), return_exceptions=True)
-        await self._server.wait_closed()
+        if server is not None:
+            await server.wait_closed()
 
     def drop_connections(self, *, politely: bool = True) -> None:
         """Close every connection.
@@ -98,11 +125,25 @@ class Listener:
             else:
                 connection.abort()
 
+    def go_away(self) -> None:
+        """Send GOAWAY on every connection; each ends with its last call."""
+        for connection in list(self.connections):
+            connection.go_away()
+
+    def hold_bytes(self, *, on: bool) -> None:
+        """Receive and send nothing on any connection, or do so again."""
+        if on == self.connections.are_held:
+            return
+        self.connections.are_held = on
+        for connection in (*self.connections, *self._handshakes):
+            if on:
+                connection.hold()
+            else:
+                connection.release()
+
     def _accept(self) -> asyncio.BaseProtocol:
         connection = Connection(self._serve, self._options, self.connections)
-        return (
-            connection if self._ssl_context is None else _TlsHandshake(connection, self._ssl_context, self._handshakes)
-        )
+        return connection if self.ssl_context is None else _TlsHandshake(connection, self.ssl_context, self._handshakes)
 
 
 async def stop_accepting(server: asyncio.Server) -> None:
@@ -130,6 +171,8 @@ class _TlsHandshake(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._early = bytearray()
         self._is_lost = False
+        self._is_released = asyncio.Event()
+        self._is_released.set()
         self.task: asyncio.Task[None]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -140,6 +183,8 @@ class _TlsHandshake(asyncio.Protocol):
             return
         self._transport.pause_reading()
         self._handshakes.add(self)
+        if self._connection.is_held:
+            self.hold()
         self.task = asyncio.get_running_loop().create_task(self._shake_hands(self._transport), name="TLS handshake")
 
     def data_received(self, data: bytes) -> None:
@@ -149,6 +194,14 @@ class _TlsHandshake(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_lost = True
 
+    def hold(self) -> None:
+        """Do not begin to shake hands until `release`; a handshake that has begun goes on."""
+        self._is_released.clear()
+
+    def release(self) -> None:
+        """Shake hands."""
+        self._is_released.set()
+
     def abort(self) -> None:
         self.task.cancel()
         if self._transport is not None:
@@ -156,6 +209,7 @@ class _TlsHandshake(asyncio.Protocol):
 
     async def _shake_hands(self, transport: asyncio.Transport) -> None:
         try:
+            await self._is_released.wait()
             hello, self._early = bytes(self._early), bytearray()
             secured = await start_tls(
                 transport, self, hello, self._context, server_side=True, ssl_handshake_timeout=_HANDSHAKE_TIME

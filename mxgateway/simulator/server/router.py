@@ -124,13 +124,16 @@ class Router:
         request = await call.receive(method.request_type)
         if method.checks_scope:
             call.key.require(scope_of_method(call.received.method))
+            self._switches.count(call.names)
             self._switches.check(call.names)
             await self._switches.opened(call.names)
         if method.is_streaming:
+            await self._switches.late()
             await method.answer(call, request)
             await call.finish()
         else:
             reply = await method.answer(call, request)
+            await self._switches.late()
             await call.reply(self._switches.replaced(call.names, reply))
 
     @staticmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,7 +23,6 @@ from mxgateway import (
     TagUpdate,
 )
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
-from mxgateway.simulator.server.keys import Authenticator
 from tests.client.support import TAG, advised
 
 OLD, NEW = "mxgw_svc_oldsecret123456", "mxgw_svc_newsecret123456"
@@ -48,9 +46,8 @@ class Vault:
 
 def rotate(gateway: SimulatedGateway) -> None:
     """Let the gateway know the new key, and no other."""
-    found = [each for each in gc.get_objects() if type(each) is Authenticator]
-    (authenticator,) = [each for each in found if each._keys is gateway._keys]
-    authenticator._keys = (SimulatedKey.parse(NEW),)
+    gateway.revoke_key()
+    gateway.add_key(SimulatedKey.parse(NEW))
 
 
 @asynccontextmanager

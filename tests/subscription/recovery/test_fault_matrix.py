@@ -11,6 +11,7 @@ import pytest
 
 from mxgateway import GapCause, Outcome, Overflow
 from mxgateway.simulator import SimulatedGateway
+from mxgateway.simulator.controls import Controls
 from tests.client.support import until
 from tests.peers.network.fault_proxy import Direction, FaultProxy
 from tests.subscription.fault_world import LOADS, REBUILT, TAGS, Fault, World
@@ -36,6 +37,8 @@ NO_FAULTS: Final = {
     "release_commands", "deploy", "hold_deploy_events", "release_deploy_events",
     "hold_write_completions", "release_write_completions",  # nothing that a subscription waits for
     "keep_history",
+    "play",  # the faults of scenarios are these
+    "add_key", "revoke_key", "serve_certificate",  # tests/client/calling and tests/scenarios
 }  # fmt: skip
 """What the proxy and the gateway can do besides going wrong."""
 
@@ -127,7 +130,8 @@ def goes_on(world: World) -> None:
 
 
 def public_methods(of: type) -> Iterator[str]:
-    return (name for name in vars(of) if not name.startswith("_") and callable(getattr(of, name)))
+    names = {name for each in of.__mro__ if each.__module__ == of.__module__ or each is Controls for name in vars(each)}
+    return (name for name in sorted(names) if not name.startswith("_") and callable(getattr(of, name)))
 
 
 @pytest.mark.parametrize("of", [Direction, FaultProxy, SimulatedGateway])
