@@ -72,7 +72,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
     """The table and the JSON of a run with minimal sizes."""
     target = tmp_path_factory.mktemp("benchmarks") / "build" / "bench.json"
     command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--json", str(target)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout, json.loads(target.read_text(encoding="utf-8"))
 
