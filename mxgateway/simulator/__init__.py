@@ -17,6 +17,9 @@ from mxgateway.simulator.plant.model import (
     WriteRefusal,
 )
 from mxgateway.simulator.plant.objects import Plant
+from mxgateway.simulator.recording.player import Replay
+from mxgateway.simulator.recording.reading import Recording
+from mxgateway.simulator.recording.writing import RecordingWriter
 from mxgateway.simulator.scenarios.play import Play, PlayedStep
 from mxgateway.simulator.scenarios.scenario import Scenario
 from mxgateway.simulator.server.calls import ReceivedCall
@@ -37,6 +40,9 @@ __all__ = [
     "PlayedStep",
     "PublishedEvent",
     "ReceivedCall",
+    "Recording",
+    "RecordingWriter",
+    "Replay",
     "Scenario",
     "Scope",
     "Security",

@@ -14,6 +14,8 @@ from mxgateway.simulator.controls import Controls
 from mxgateway.simulator.options import SimulatorOptions
 from mxgateway.simulator.plant.catalog import small_plant
 from mxgateway.simulator.plant.objects import Plant
+from mxgateway.simulator.recording.player import Replay, Stage
+from mxgateway.simulator.recording.reading import Recording
 from mxgateway.simulator.run import Run
 from mxgateway.simulator.scenarios.play import Play, PlayedStep
 from mxgateway.simulator.scenarios.scenario import Scenario
@@ -51,9 +53,10 @@ class SimulatedGateway(Controls):
         private_key: PEM file of its key; None if it is in the certificate's file.
         ssl_context: A server-side SSL context, instead of a certificate.
         contract: The contract to speak (`mxgateway.contract.Contract`); None for the built-in one.
+        replay: A recording to play, instead of a plant; the first reader of a tag begins it, or of the alarms without tags.
 
     Raises:
-        ValueError: Both a certificate and an SSL context are given.
+        ValueError: Both a certificate and an SSL context are given, or both a plant and a recording.
     """
 
     def __init__(
@@ -69,11 +72,16 @@ class SimulatedGateway(Controls):
         private_key: Path | None = None,
         ssl_context: ssl.SSLContext | None = None,
         contract: ServedContract | None = None,
+        replay: Replay | Recording | None = None,
     ) -> None:
         if certificate is not None and ssl_context is not None:
             raise ValueError("give a certificate or an ssl_context, not both")
         keys = api_keys if api_keys is not None else (SimulatedKey(),)
-        super().__init__(plant or small_plant(), keys, options or SimulatorOptions(), clock or SystemClock())
+        if plant is not None and replay is not None:
+            raise ValueError("give a plant or a replay, not both")
+        options, clock = options or SimulatorOptions(), clock or SystemClock()
+        self._stage = Stage(replay, clock, options.event_queue_limit)
+        super().__init__(self._stage.plant or plant or small_plant(), keys, options, clock)
         self._host = host
         self._port = port
         self._certificate = certificate
@@ -154,6 +162,23 @@ class SimulatedGateway(Controls):
         self._plays = [*(each for each in self._plays if not each.done), play]
         return play
 
+    async def replay(self, recording: Recording, *, speed: float = 1.0, loop: bool = False) -> None:
+        """Deploy the plant of a recording, and play it from now on to its end.
+
+        Args:
+            recording: The recording.
+            speed: How many times quicker than life; `math.inf` as quickly as its readers take it.
+            loop: Begin again at the end, until the call is cancelled.
+
+        Raises:
+            ValueError: The speed is not above 0, or the recording's file has changed since it was loaded.
+            OSError: The file cannot be read.
+            RuntimeError: The gateway is not running.
+        """
+        replay = Replay(recording, speed, loop)
+        self.deploy(recording.plant)
+        await self._stage.play(replay, self._running)
+
     async def serve_forever(self) -> None:
         """Return when the gateway is stopped. Cancelling only ends the wait."""
         if self._run is not None:
@@ -211,11 +236,13 @@ class SimulatedGateway(Controls):
             await run.stop()
             raise
         self._run = run
+        self._stage.attach(run)
         self.switches.changed()
 
     async def _end(self) -> None:
         run, self._run = self._run, None
         if run is not None:
+            self._stage.detach()
             self._earlier_events += run.sessions.events_sent
             # The database outlives the gateway and knows when the galaxy was deployed.
             self._deployed_ns = run.galaxy.deployed_ns

@@ -11,7 +11,7 @@ There are four kinds of files, by how far they are trusted:
   put there: in it that user is trusted like root, and nobody else; that user's links may only lead to that user's
   files.
 - **Secrets** are API keys, passwords, private keys (`opened_secret`): the same rules. A pipe is accepted as well.
-- **Exports** (`export`): the same walk, but others may write the directory; nobody trusts an export later.
+- **Exports** (`export`, `new_file`): the same walk, but others may write the directory; nobody trusts an export later.
 - **Input** is any other file that the user names: lists, tables, certificates, contracts (`opened_input`). Links are
   followed and any owner is accepted; a world-writable file is still not trusted as a certificate (`trusted=True`).
 
@@ -39,8 +39,20 @@ from mxgateway.system.own_file import OwnFile
 from mxgateway.system.path_walk import located
 
 __all__ = [
-    "FileRefusal", "OwnFile", "bounded", "checked_path", "export", "opened_input", "opened_secret", "own_file", "path_of", "read_input",
-    "read_secret", "refusal_text",
+    "FileRefusal",
+    "OwnFile",
+    "bounded",
+    "checked_path",
+    "export",
+    "new_file",
+    "opened_input",
+    "opened_secret",
+    "own_file",
+    "path_of",
+    "read_input",
+    "read_secret",
+    "refusal_text",
+    "remove_new",
 ]  # fmt: skip
 
 
@@ -102,6 +114,32 @@ def export(path: str | os.PathLike[str], data: bytes) -> None:
     """
     with located(os.fspath(path)) as place:
         place.export(data)
+
+
+def new_file(path: str | os.PathLike[str], *, replace: bool = False) -> BinaryIO:
+    """Create an export that is written bit by bit, accessible only to its owner. Blocks.
+
+    Args:
+        path: The file.
+        replace: Replace an old one.
+
+    Raises:
+        FileExistsError: There is one, and `replace` is not set.
+        FileRefusal: Another user's link leads there, or the path is not a regular file.
+        OSError: It cannot be created.
+    """
+    with located(os.fspath(path)) as place:
+        return place.create(replace=replace)
+
+
+def remove_new(path: str | os.PathLike[str], file: BinaryIO) -> None:
+    """Remove what `new_file` has created; no effect if something else is there by now. Blocks.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    with located(os.fspath(path)) as place:
+        place.remove(file)
 
 
 @contextmanager

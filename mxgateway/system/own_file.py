@@ -148,6 +148,31 @@ class OwnFile:
         mode = stat.S_IMODE(before.st_mode) & 0o777 if before is not None else None
         self._put(data, self._free_name(), mode, before or self._place)
 
+    def create(self, *, replace: bool) -> BinaryIO:
+        """Create the file, accessible only to its owner, and open it for writing without a buffer.
+
+        Args:
+            replace: Remove an old file first.
+
+        Raises:
+            FileExistsError: There is one, and `replace` is not set.
+            FileRefusal: The path is not a regular file.
+            OSError: It cannot be created.
+        """
+        if replace and (before := self._found()) is not None:
+            check_kind(before)
+            self._remove(self._name)
+        return open(self._make(self._name, 0o600, self._place), "wb", buffering=0)
+
+    def remove(self, file: BinaryIO) -> None:
+        """Remove the file, if it is still the one that is open.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        if (found := self._found()) is not None and os.path.samestat(found, os.fstat(file.fileno())):
+            self._remove(self._name)
+
     def _found(self) -> os.stat_result | None:
         with suppress(FileNotFoundError):
             return self._stat()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -11,7 +12,8 @@ from mxgateway_cli.connecting.shared_options import whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.output.alarms import DOCUMENT_LIMIT, AlarmWriter
-from mxgateway_cli.recovery.outages import Outages, lasts
+from mxgateway_cli.recovery.alarm_feeds import follow_alarms
+from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
 from mxgateway_cli.terminal.failures import describe
 
@@ -89,25 +91,15 @@ async def _follow(
     client: mxgateway.GatewayClient, writer: AlarmWriter, outages: Outages, correlation_id: str, prefix: str
 ) -> None:
     """Show the messages of one feed after another. Each feed begins with the active alarms."""
-    request = mxgateway.proto.StreamAlarmsRequest(client_correlation_id=correlation_id, alarm_filter_prefix=prefix)
-    while not writer.is_complete:
-        try:
-            async with client.stream_alarms_raw(request) as feed:
-                async for message in feed:
-                    outages.back(mxgateway.Outcome.REBUILT)
-                    writer.add(message)
-                    if writer.is_complete:
-                        return
-            raise mxgateway.MxGatewayTransportError(
-                "the gateway has ended the alarm feed", hint="see the gateway's log", phase="stream", retryable=True,
-                grpc_status=mxgateway.GrpcStatus.UNAVAILABLE,
-            )  # fmt: skip
-        except mxgateway.MxGatewayError as error:
-            if not writer.count or lasts(error):
-                writer.disconnect(describe(error))
-                raise
-            outages.lost(error)
-            await outages.pause()
+    try:
+        async with aclosing(follow_alarms(client, outages, correlation_id, prefix)) as messages:
+            async for message in messages:
+                writer.add(message)
+                if writer.is_complete:
+                    return
+    except mxgateway.MxGatewayError as error:
+        writer.disconnect(describe(error))
+        raise
 
 
 @gateway_command(

@@ -24,12 +24,36 @@ from mxgateway_cli.terminal.text import json_text
 
 if TYPE_CHECKING:
     from mxgateway import ApiKey
-    from mxgateway.simulator import Plant, PlayedStep, Scenario, SimulatedGateway
+    from mxgateway.simulator import Plant, PlayedStep, Replay, Scenario, SimulatedGateway
+
+    _SpeedBase = click.ParamType[float]
+else:  # generic only since click 8.4
+    _SpeedBase = click.ParamType
 
 _FILE: Final = click.Path(exists=True, dir_okay=False)
 
 DEMO_KEY: Final = "mxgw_simulator_demo"
 """The default API key of a simulated gateway; public, because there is no real plant behind it."""
+
+
+class Speed(_SpeedBase):
+    """How many times quicker than life: a positive number, or ``max``."""
+
+    name = "speed"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number; infinity for ``max``.
+
+        Raises:
+            click.BadParameter: It is neither a positive number nor ``max``.
+        """
+        try:
+            speed = math.inf if value == "max" else float(value)
+        except (TypeError, ValueError):
+            speed = math.nan
+        if not speed > 0 or (math.isinf(speed) and value not in ("max", math.inf)):
+            self.fail(f"{value!r} is neither a positive number nor max.", param, ctx)
+        return speed
 
 
 @local_command(
@@ -52,9 +76,15 @@ DEMO_KEY: Final = "mxgw_simulator_demo"
            help="Serve a generated plant of at least N tags instead, for load."),
     option("--scenario", metavar="FILE",
            help="Play a scenario, a TOML or JSON file, as soon as the gateway is ready; each step is a line on stderr."),
+    option("--replay", metavar="FILE", help="Play a recording of mxgw-py record instead; its first reader begins it."),
+    option("--speed", type=Speed(), metavar="X|max",
+           help="Play it X times quicker than life, below 1 slower; max: as quickly as it is read.  [default: 1]"),
+    option("--loop", is_flag=True, help="Begin the recording again at its end."),
+    option("--partial", is_flag=True, help="Play a recording that is truncated."),
     examples=(
         "mxgw-py simulate --port 0",
         "mxgw-py simulate --port 0 --plant demo -o jsonl",
+        "mxgw-py simulate --port 0 --replay line.jsonl --speed 10",
     ),
 )  # fmt: skip
 def simulate(
@@ -68,20 +98,27 @@ def simulate(
     plant: str | None,
     tags: int | None,
     scenario: str | None,
+    replay: str | None,
+    speed: float | None,
+    loop: bool,
+    partial: bool,
 ) -> None:
     """Run the simulated gateway until Ctrl-C.
 
     It serves a small plant: TestChildObject.TestInt, TestMachine_001.TestChangingInt and more; --plant and --tags serve
-    others. TLS requires --certificate.
+    others, --replay plays a recording. TLS requires --certificate.
     """
-    if plant is not None and tags is not None:
-        raise click.UsageError("--plant and --tags exclude each other.")
+    if (plant, tags, replay).count(None) < 2:
+        raise click.UsageError("--plant, --tags and --replay exclude each other.")
+    if replay is None and (speed is not None or loop or partial):
+        raise click.UsageError("--speed, --loop and --partial require --replay.")
     if private_key is not None and certificate is None:
         raise click.UsageError("--private-key requires --certificate.")
     key = key_from_environment(api_key_env, "--api-key-env") if api_key_env is not None else None
     if key is not None:
         app.keep_secret(key)
     served, played = _plant(plant, tags), _scenario(scenario)
+    replayed = None if replay is None else _replay(replay, speed or 1.0, loop=loop, partial=partial)
     runner.run(
         lambda: _serve(
             app,
@@ -93,8 +130,22 @@ def simulate(
             contract=load_contract(contract),
             plant=served,
             scenario=played,
+            replay=replayed,
         )
     )
+
+
+def _replay(name: str, speed: float, *, loop: bool, partial: bool) -> Replay:
+    """Return the recording to play, checked to its end before anything is started."""
+    from mxgateway.simulator import Recording, Replay
+    from mxgateway.system.files import refusal_text
+
+    try:
+        return Replay(Recording.load(name, partial=partial), speed, loop)
+    except OSError as error:
+        raise CommandFailure(f"{name}: {refusal_text(error)}", code=ExitCode.USAGE) from None
+    except ValueError as error:
+        raise CommandFailure(str(error), code=ExitCode.USAGE) from None
 
 
 def _plant(name: str | None, tags: int | None) -> Plant | None:

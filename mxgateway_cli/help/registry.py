@@ -112,6 +112,7 @@ COMMANDS: Final = (
     Entry("automation", "batch", "Run the command lines on stdin over one connection.", "batch:batch"),
     Entry("automation", "profile", "Store connection options under a name.", "profile:profile"),
     Entry("automation", "config", "Show which connection options are in force, and where each is from.", "config:config"),
+    Entry("automation", "record", "Record what a gateway sends, for a replay or a bug report.", "record:record"),
     Entry("automation", "simulate", "Run the simulated gateway until Ctrl-C.", "simulate:simulate"),
 )  # fmt: skip
 _BY_NAME: Final = {entry.name: entry for entry in COMMANDS}

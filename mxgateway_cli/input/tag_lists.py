@@ -26,14 +26,24 @@ def _with_tags(callback: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(callback)
     def wrapper(*arguments: Any, **params: Any) -> Any:
         tags = [*params["tags"], *(tag for path in params.pop("tag_files") for tag in _listed(path))]
-        if not tags:
-            raise click.UsageError("Name a TAG, or a file with one tag per line with --from FILE.")
         return callback(*arguments, **(params | {"tags": tags}))
 
     return wrapper
 
 
-TAG_OPTIONS: Final[tuple[Decorator, ...]] = (
+def _with_some(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse a command line without a tag."""
+
+    @functools.wraps(callback)
+    def wrapper(*arguments: Any, **params: Any) -> Any:
+        if not params["tags"]:
+            raise click.UsageError("Name a TAG, or a file with one tag per line with --from FILE.")
+        return callback(*arguments, **params)
+
+    return wrapper
+
+
+OPTIONAL_TAG_OPTIONS: Final[tuple[Decorator, ...]] = (
     argument("tags", f"The tags: Object.Attribute, Attribute[] is a whole array; {PATTERN_HINT}", metavar="[TAG]...", nargs=-1, shell_complete=tag_words),
     option(
         "--from", "tag_files", metavar="FILE", multiple=True,
@@ -41,6 +51,8 @@ TAG_OPTIONS: Final[tuple[Decorator, ...]] = (
     ),
     _with_tags,
 )  # fmt: skip
+"""Any number of tags; the command's function gets them as the list `tags`."""
+TAG_OPTIONS: Final = (*OPTIONAL_TAG_OPTIONS, _with_some)
 """One or more tags; the command's function gets them as the list `tags`."""
 
 

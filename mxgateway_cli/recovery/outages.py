@@ -52,6 +52,7 @@ class Outages:
         app: The invocation.
         write_record: Writes one JSON record; None if stdout has room for the result only.
         write_line: Writes one line for people; None writes it dim to stdout.
+        on_record: Is given each JSON record as well, whatever the form of the output.
     """
 
     def __init__(
@@ -59,12 +60,14 @@ class Outages:
         app: App,
         write_record: Callable[[dict[str, Any]], None] | None = None,
         write_line: Callable[[str], None] | None = None,
+        on_record: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self.cause: mxgateway.MxGatewayError | None = None
         """Why the connection is lost; None while it is there."""
         self._app = app
         self._write_record = write_record
         self._write_line = write_line or app.output.aside
+        self._on_record = on_record
         self._bound = PAUSES.initial_backoff
 
     def lost(self, error: mxgateway.MxGatewayError) -> None:
@@ -132,6 +135,8 @@ class Outages:
         return self.cause is None
 
     def _note(self, record: dict[str, Any], text: str) -> None:
+        if self._on_record is not None:
+            self._on_record(record)
         form = self._app.output.form
         if self._write_record is None or form == "value":
             self._app.warn(text)

@@ -95,6 +95,7 @@ ROWS: Final = {
     "check": f"{TAG} --json",
     "batch": "--json",
     "profile": "list --json",
+    "record": f"- {TAG} --count 1 --json",
     "config": "--json",
 }
 """A good run of each command. Its words may name an open session with the server handle 1 and the advised item 2."""

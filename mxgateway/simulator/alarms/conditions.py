@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator.alarms.feeds import Alarm, AlarmFeed, SessionAlarms, snapshot, transition
-from mxgateway.simulator.clock import timestamp
+from mxgateway.simulator.alarms.recorded import RecordedAlarms
+from mxgateway.simulator.clock import nanoseconds, timestamp
 from mxgateway.simulator.mxaccess import statuses
 from mxgateway.simulator.mxaccess.events import EventParts
 from mxgateway.simulator.mxaccess.session_parts import AlarmSubscriber
 from mxgateway.simulator.plant.live_tags import LivePlant, Sample, Tag
 from mxgateway.simulator.plant.model import AlarmLimit, Attribute, PlantObject
 from mxgateway.simulator.plant.objects import Target
+from mxgateway.wire import which_one_of
 
 # The alarm manager's result for an acknowledgement of an inactive alarm.
 _NOT_ACTIVE: Final = 0x80040201 - 2**32
@@ -38,6 +40,9 @@ class AlarmSystem:
         self._mode = mx.AlarmProviderMode.ALARMMGR
         self._reason = ""
         self._since_ns = plant.start_ns
+        self._recorded = RecordedAlarms()
+        self.on_observed: Callable[[], None] | None = None
+        """Called when a feed is opened."""
         plant.on_new_tag = self._watch
         self.watch_plant()
 
@@ -94,7 +99,8 @@ class AlarmSystem:
 
     def snapshots(self, prefix: str = "") -> list[mx.ActiveAlarmSnapshot]:
         """Return the active alarms whose full reference starts with `prefix`."""
-        return [snapshot(alarm, self._mode) for alarm in self.active(prefix)]
+        own = [snapshot(alarm, self._mode) for alarm in self.active(prefix)]
+        return own + self._recorded.active(prefix)
 
     def provider_status(self) -> mx.AlarmProviderStatus:
         """Return the current alarm provider."""
@@ -111,6 +117,8 @@ class AlarmSystem:
         first.append(mx.AlarmFeedMessage(provider_status=self.provider_status()))
         feed = AlarmFeed(prefix, first, self._feed_limit)
         self._feeds.add(feed)
+        if self.on_observed is not None:
+            self.on_observed()
         return feed
 
     def close_feed(self, feed: AlarmFeed) -> None:
@@ -138,6 +146,10 @@ class AlarmSystem:
         Returns:
             The native result: 0, or an HRESULT if there is no such active alarm.
         """
+        recorded = self._recorded.acknowledgement(name, comment, operator, self._plant.clock.now())
+        if recorded is not None:
+            self.play_transition(recorded)
+            return statuses.S_OK
         alarm = self._find(name)
         if alarm is None:
             return statuses.E_INVALIDARG
@@ -177,6 +189,9 @@ class AlarmSystem:
         self._mode = mx.AlarmProviderMode.SUBTAG if degraded else mx.AlarmProviderMode.ALARMMGR
         self._reason = reason
         self._since_ns = self._plant.clock.now_ns()
+        self._report_provider()
+
+    def _report_provider(self) -> None:
         for feed in self._feeds:
             feed.put(mx.AlarmFeedMessage(provider_status=self.provider_status()))
         for subscriber in list(self._sessions.values()):
@@ -184,6 +199,46 @@ class AlarmSystem:
                 change = mx.OnAlarmProviderModeChangedEvent(status=self.provider_status())
                 body = self._plant.encoding.encode(mx.MxEvent(on_alarm_provider_mode_changed=change))
                 subscriber.session.publish(EventParts(mx.MxEventFamily.ON_ALARM_PROVIDER_MODE_CHANGED, body))
+
+    # A recording that is played
+
+    def begin_recorded(self, messages: Sequence[mx.AlarmFeedMessage]) -> None:
+        """Start with what a recorded feed began with; nobody is told.
+
+        Args:
+            messages: Its active alarms, their end, and the provider's status.
+        """
+        for message in messages:
+            kind = which_one_of(message, "payload")
+            if kind == "active_alarm":
+                self._recorded.begin(message.active_alarm)
+            elif kind == "provider_status":
+                self._take_provider(message.provider_status)
+
+    def play_transition(self, change: mx.OnAlarmTransitionEvent) -> None:
+        """Report a recorded transition as it is."""
+        self._recorded.take(change)
+        for feed in self._feeds:
+            if change.alarm_full_reference.startswith(feed.prefix):
+                feed.put(mx.AlarmFeedMessage(transition=change))
+        body = self._plant.encoding.encode(mx.MxEvent(on_alarm_transition=change))
+        for subscriber in list(self._sessions.values()):
+            if subscriber.is_following:
+                subscriber.session.publish(EventParts(mx.MxEventFamily.ON_ALARM_TRANSITION, body))
+
+    def play_provider(self, status: mx.AlarmProviderStatus) -> None:
+        """Report a recorded change of the provider."""
+        self._take_provider(status)
+        self._report_provider()
+
+    def play_active(self, alarms: Sequence[mx.ActiveAlarmSnapshot]) -> None:
+        """Report how the active alarms differ from those of a recorded feed that begins again."""
+        for change in self._recorded.differences(alarms, self._plant.clock.now()):
+            self.play_transition(change)
+
+    def _take_provider(self, status: mx.AlarmProviderStatus) -> None:
+        self._mode, self._reason = status.mode, status.reason
+        self._since_ns = nanoseconds(status.since)
 
     def _watch(self, tag: Tag) -> None:
         """Monitor the limits of a tag that are not monitored yet."""

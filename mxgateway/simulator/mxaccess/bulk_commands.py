@@ -170,7 +170,7 @@ def _start_read(worker: Worker, command: Command, address: str) -> _Read:
         read.sample = unknown_reference(worker.clock)
     elif (item := worker.subscriptions.answer(tag, index)) is not None:
         read.sample, read.item = item.last, item
-    elif not tag.attribute.response_time:
+    elif not (tag.attribute.response_time or tag.is_silent):
         read.sample = tag.sample.element(index)
     else:
         read.first = asyncio.get_running_loop().create_future()

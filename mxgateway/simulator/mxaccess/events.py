@@ -77,7 +77,7 @@ class EventQueue:
         """Whether a stream is attached."""
         self.is_taken = False
         """Whether another reader than a stream takes every event at once."""
-        self.faults = EventFaults(self._add_copy, self._skip, encoding)
+        self.faults = EventFaults(self._add_copy, self.skip, encoding)
         """The faults that a test injects."""
 
     def __len__(self) -> int:
@@ -209,7 +209,8 @@ class EventQueue:
             self._queue.append(QueuedEvent(0, 0, data))
             self._notify()
 
-    def _skip(self, count: int) -> range:
+    def skip(self, count: int) -> range:
+        """Consume the numbers of `count` events that nobody gets, and return them."""
         first, self.last_sequence = self.last_sequence + 1, self.last_sequence + count
         return range(first, self.last_sequence + 1)
 

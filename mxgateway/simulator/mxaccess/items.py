@@ -135,7 +135,8 @@ class Item:
             self.deliver(unknown_reference(self._sink.clock))
             return
         self.tag.observe(self, self._changed)
-        self._changed(self.tag.sample)
+        if not self.tag.is_silent:
+            self._changed(self.tag.sample)
 
     def _disconnect(self) -> None:
         if self._timer is not None:

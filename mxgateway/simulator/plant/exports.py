@@ -62,7 +62,7 @@ def read_galaxy(path: str | os.PathLike[str]) -> tuple[PlantObject, ...]:
             for line in _lines(file):
                 number += 1
                 if line.strip():
-                    objects.append(_object(json.loads(line), attributes, templates))
+                    objects.append(galaxy_object(json.loads(line), attributes, templates))
     except KeyError as error:
         raise DescriptionError(f"{name}: line {number}: the key {error} is missing") from None
     except RecursionError:
@@ -89,7 +89,19 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
         yield line
 
 
-def _object(said: dict[str, Any], attributes: dict[_Key, Attribute], templates: dict[_Key, Template]) -> PlantObject:
+def galaxy_object(
+    said: dict[str, Any], attributes: dict[_Key, Attribute], templates: dict[_Key, Template]
+) -> PlantObject:
+    """Return an object of an export.
+
+    Args:
+        said: The object in protobuf JSON.
+        attributes: The attributes of earlier objects, which are shared.
+        templates: Their templates, likewise.
+
+    Raises:
+        ValueError: The object is wrong, as with other failures of its keys and types.
+    """
     found = []
     for each in said.get("attributes", ()):
         get = each.get

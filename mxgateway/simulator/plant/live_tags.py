@@ -101,6 +101,7 @@ class Tag:
         "_seed",
         "_tick",
         "attribute",
+        "is_silent",
         "last_user_id",
         "object",
         "reference",
@@ -112,6 +113,8 @@ class Tag:
         self.reference = reference(obj, attribute)
         self.last_user_id = 0
         """The user of the last write that recorded one."""
+        self.is_silent = False
+        """Whether it has no value yet, so that advising it reports nothing; the first value ends that."""
         self._plant = plant
         self._seed = zlib.crc32(f"{plant.plant.seed}:{self.reference}".encode())
         self._listeners: dict[object, Listener] = {}
@@ -141,6 +144,8 @@ class Tag:
 
     def observe(self, key: object, listener: Listener) -> None:
         """Call `listener` with every new sample, until `forget` is called with the same key."""
+        if self._plant.on_observed is not None:
+            self._plant.on_observed()
         if not self._listeners and self.is_driven:
             self._catch_up()
             self._plant.ticker(self.attribute.interval).add(self)
@@ -153,7 +158,7 @@ class Tag:
 
     def publish(self, sample: Sample) -> None:
         """Set the value and notify every listener."""
-        self._sample = sample
+        self._sample, self.is_silent = sample, False
         for listener in list(self._listeners.values()):
             listener(sample)
 
@@ -274,6 +279,8 @@ class LivePlant:
         self.start_ns = clock.now_ns() - clock.ahead_ns
         self.on_new_tag: Callable[[Tag], None] | None = None
         """Called with each tag when it is first requested."""
+        self.on_observed: Callable[[], None] | None = None
+        """Called when somebody observes a tag, before the first value."""
         self._tags: dict[str, Tag] = {}
         self._tickers: dict[float, _Ticker] = {}
 

@@ -203,7 +203,10 @@ class Plant:
         first, _, rest = (text[: suffix.start()] if suffix else text).partition(".")
         obj = self._by_tag.get(first.casefold())
         while obj is not None and rest:
-            attribute = obj.template.by_name.get(rest.casefold())
+            by_name = obj.template.by_name
+            if suffix and (element := by_name.get(f"{rest}{suffix[0]}".casefold())) is not None:
+                return Target(obj, element, None)  # an element that is an attribute of its own, in a recording
+            attribute = by_name.get(rest.casefold())
             if attribute is not None:
                 return _target(obj, attribute, suffix)
             first, _, rest = rest.partition(".")

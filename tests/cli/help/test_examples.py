@@ -15,6 +15,7 @@ from typing import Final
 import pytest
 
 from mxgateway.contract import own_descriptor_set
+from mxgateway.simulator import RecordingWriter
 from mxgateway.simulator.options import DEFAULT_USERS
 from mxgateway_cli.help.topics import TOPICS
 from tests.cli.gateway import KEY, TAG, Gateway
@@ -23,6 +24,14 @@ from tests.cli.in_process import mxgw
 from tests.cli.process import LIMIT_SECONDS, Outcome, environment, start
 
 OPERATOR, PASSWORD, _ = DEFAULT_USERS[0]
+
+
+def small_recording() -> list[str]:
+    lines: list[str] = []
+    RecordingWriter(lines.append).end("duration")
+    return lines
+
+
 FILES: Final = {
     "tags.txt": f"{TAG}\nTank01.Level\n",
     "setpoints.csv": "tag,type,value\nTestMachine_001.SpeedSetpoint,double,1200\nTestMachine_002.SpeedSetpoint,double,900\n",
@@ -30,6 +39,7 @@ FILES: Final = {
     "commands.txt": "version\nping\n",
     "operator.txt": f"{PASSWORD}\n",
     "key.txt": f"{KEY}\n",
+    "line.jsonl": "\n".join(small_recording()) + "\n",
 }
 """What an example may name beside `$SESSION`, an open session with the server handle 1 and the advised item 2."""
 FOLDERS: Final = (".zfunc", ".config/fish/completions")
