@@ -103,6 +103,8 @@ class Config:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise self._toml_error(str(error)) from None
+        except (ValueError, RecursionError):
+            raise ProfileError(f"{file}: not valid TOML: a number or its nesting is too large") from None
         for name in data:
             if name not in (_TABLE, KEY):
                 raise self._error((name,), f"{name!r} is unknown; profiles are tables such as [{_TABLE}.plant]")

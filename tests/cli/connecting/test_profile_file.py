@@ -69,6 +69,17 @@ async def test_a_broken_file_is_one_clear_line_with_its_place(tmp_path: Path, ca
     assert "Traceback" not in outcome.err
 
 
+@pytest.mark.parametrize("value", ["[" * 5_000, "9" * 5_000])
+async def test_a_file_that_no_parser_can_take_in_is_one_clear_line(tmp_path: Path, value: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f"[profile.plant]\ntimeout = {value}\n")
+
+    outcome = await mxgw("config", "--profile", "plant", env={"MXGATEWAY_CONFIG": str(file)})
+
+    assert outcome.code == 2
+    assert outcome.err == f"error: {file}: not valid TOML: a number or its nesting is too large\n"
+
+
 async def test_a_file_that_a_profile_names_and_that_is_missing_is_told_with_its_place(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text('[profile.plant]\n\nca-file = "missing.pem"\n')
