@@ -259,6 +259,8 @@ def name_error(name: str) -> str:
     """Return why a profile cannot have this name; empty if it can."""
     if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable() or name.startswith("-"):
         return f"{name!r} is not a valid profile name: up to {_LONGEST_NAME} printable characters, not starting with -"
+    if mxgateway.redact(name) != name:
+        return f"{name!r} contains a key or a password; a profile holds neither"
     return ""
 
 
