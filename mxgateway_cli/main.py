@@ -19,11 +19,11 @@ from mxgateway_cli.help.topics import NEXT_STEPS, WIDTH
 from mxgateway_cli.running.app import App
 from mxgateway_cli.terminal.stdout import (
     ClosedPipe,
-    UnwritableStdout,
     discard_stdout,
     flush_stdout,
     is_closed_pipe,
     prepare_streams,
+    settle_streams,
     write_line,
 )
 
@@ -132,21 +132,17 @@ def _report(app: App, error: BaseException) -> int:
         return code
     failure = describe(error)
     app.fail(failure)
-    try:
-        flush_stdout()
-    except (ClosedPipe, UnwritableStdout):
-        discard_stdout()
     return failure.code
 
 
 def leave(code: int) -> NoReturn:
     """Exit the process with `code`, without waiting for a thread that hangs in a slow name lookup."""
+    settle_streams()
     for thread in threading.enumerate():
         if thread is threading.current_thread() or thread.daemon:
             continue
         thread.join(_THREAD_GRACE_SECONDS)
         if thread.is_alive():
-            sys.stdout.flush()
             os._exit(code)
     # Nothing is left to free: this spares the interpreter its final garbage collections.
     gc.freeze()

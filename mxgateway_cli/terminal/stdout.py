@@ -329,8 +329,21 @@ def is_closed_pipe(error: OSError) -> bool:
 
 
 def discard_stdout() -> None:
-    """Redirect stdout to the null device, so that the interpreter's final flush does not fail, too."""
+    """Redirect stdout to the null device."""
+    _discard(sys.stdout)
+
+
+def settle_streams() -> None:
+    """Write what stdout and stderr hold, or drop it: the interpreter's final flush would exit with 120 where it fails."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            _discard(stream)
+
+
+def _discard(stream: TextIO) -> None:
     with suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, stream.fileno())
         os.close(null)
