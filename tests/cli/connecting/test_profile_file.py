@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 from pathlib import Path
 
@@ -148,6 +149,14 @@ def test_whatever_is_written_is_read_back(changes: list[tuple[str, dict[str, obj
 
     assert tomllib.loads(text).get("profile", {}) == expected
     assert text.startswith("# comment\n")
+
+
+def test_a_value_of_many_lines_is_told_by_the_line_of_its_table_within_seconds() -> None:
+    text = "[profile.a]\npin = [\n" + f"'{'00' * 32}',\n" * 10_000 + "5]\n"
+    began = time.process_time()
+
+    assert line_of(text, ("profile", "a", "pin")) == 1
+    assert time.process_time() - began < 20
 
 
 def test_a_line_is_found_in_any_form() -> None:
