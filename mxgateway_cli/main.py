@@ -17,7 +17,15 @@ from mxgateway_cli.help.docstrings import described
 from mxgateway_cli.help.registry import COMPLETION_VARIABLE, PROGRAM, LazyGroup
 from mxgateway_cli.help.topics import NEXT_STEPS, WIDTH
 from mxgateway_cli.running.app import App
-from mxgateway_cli.terminal.stdout import ClosedPipe, discard_stdout, is_closed_pipe, prepare_streams, write_line
+from mxgateway_cli.terminal.stdout import (
+    ClosedPipe,
+    discard_stdout,
+    flush_stdout,
+    is_closed_pipe,
+    prepare_streams,
+    settle_streams,
+    write_line,
+)
 
 _DONE: Final = 0
 _OWN_OPTIONS: Final = ("-h", "--help", "--version")
@@ -60,7 +68,7 @@ def cli(ctx: click.Context) -> None:
     command.
     """
     if ctx.invoked_subcommand is None:
-        click.echo(f"{ctx.get_usage()}\n\n{NEXT_STEPS}")
+        write_line(f"{ctx.get_usage()}\n\n{NEXT_STEPS}")
 
 
 def main() -> NoReturn:
@@ -81,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
     app = App(arguments)
     try:
         code = _invoke(arguments, app)
-        sys.stdout.flush()
+        flush_stdout()
     except ClosedPipe:
         discard_stdout()
     except OSError as error:
@@ -129,12 +137,12 @@ def _report(app: App, error: BaseException) -> int:
 
 def leave(code: int) -> NoReturn:
     """Exit the process with `code`, without waiting for a thread that hangs in a slow name lookup."""
+    settle_streams()
     for thread in threading.enumerate():
         if thread is threading.current_thread() or thread.daemon:
             continue
         thread.join(_THREAD_GRACE_SECONDS)
         if thread.is_alive():
-            sys.stdout.flush()
             os._exit(code)
     # Nothing is left to free: this spares the interpreter its final garbage collections.
     gc.freeze()

@@ -62,6 +62,8 @@ def _page(root: click.Context, words: Sequence[str]) -> str:
     if len(words) == 1 and words[0] in BY_NAME:
         return topic_text(root, BY_NAME[words[0]], _described(words[0]))
     ctx = root
+    if words and words[0] in BY_NAME:
+        raise click.UsageError(f"{words[0]!r} is a topic: it takes no other word.")
     for word in words:
         found = command_page(ctx, word)
         if found is None:

@@ -112,7 +112,8 @@ def _shared(
         if condition is not None and allowed is not None:
             condition.within(allowed)
     except ValueError as error:
-        raise click.UsageError(f"{error}.") from None
+        subject = "--expect " if expect is not None and not expect.strip() else ""
+        raise click.UsageError(f"{subject}{error}.") from None
     if condition is not None and condition.word == "changes":
         raise click.UsageError("--expect changes: wait waits for a change, verify only reads.")
     return Shared(condition, allowed, quality, quality)

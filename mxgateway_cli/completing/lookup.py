@@ -91,7 +91,7 @@ class Lookup:
         words: list[str] = []
         async with asyncio.timeout(SECONDS):
             async for word in self._found(query):
-                if word.isprintable() and len(word) <= LONGEST_WORD:
+                if word.isprintable() and len(word) <= LONGEST_WORD and mxgateway.redact(word) == word:
                     words.append(word)
                 if len(words) == MOST_WORDS:
                     break

@@ -95,7 +95,7 @@ class _Shell(ShellComplete):
 
     def get_completion_args(self) -> tuple[list[str], str]:
         """Return the words before the one that is begun, and that one."""
-        words = split(os.environ["COMP_WORDS"])
+        words = split(os.environ.get("COMP_WORDS", ""))
         return words[1:-1], words[-1] if len(words) > 1 else ""
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:

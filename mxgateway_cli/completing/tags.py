@@ -52,9 +52,10 @@ def _settings(ctx: click.Context) -> ConnectionSettings:
 
 
 def _items(settings: Callable[[], ConnectionSettings], incomplete: str) -> list[CompletionItem]:
-    from mxgateway_cli.completing.lookup import Lookup, Query
+    from mxgateway_cli.completing.lookup import LONGEST_WORD, Lookup, Query
 
-    if "*" in incomplete or "?" in incomplete or not incomplete.isprintable():
+    is_glob = "*" in incomplete or "?" in incomplete
+    if is_glob or not incomplete.isprintable() or len(incomplete) > LONGEST_WORD:
         return []
     lookup = Lookup(settings())
     object_name, dot, _ = incomplete.partition(".")

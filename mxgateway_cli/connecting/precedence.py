@@ -29,7 +29,7 @@ OPTIONS: Final = (*SERVER_OPTIONS, *TLS_OPTIONS, "plaintext", "simulator", "cont
 
 _EXCLUSIVE: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "simulator": ((*SERVER_OPTIONS, *TLS_OPTIONS), "the simulated gateway has its own"),
-    "plaintext": (TLS_OPTIONS, "it turns TLS off"),
+    "plaintext": (TLS_OPTIONS, "--plaintext turns TLS off"),
     "known_hosts": (VERIFYING, "the file is for certificates that nothing else verifies"),
     "api_key": (("api_key_env", "api_key_file"), "only one key is sent"),
     "api_key_env": (("api_key_file",), "only one key is sent"),

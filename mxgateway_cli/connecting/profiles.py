@@ -103,6 +103,8 @@ class Config:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise self._toml_error(str(error)) from None
+        except (ValueError, RecursionError):
+            raise ProfileError(f"{file}: not valid TOML: a number or its nesting is too large") from None
         for name in data:
             if name not in (_TABLE, KEY):
                 raise self._error((name,), f"{name!r} is unknown; profiles are tables such as [{_TABLE}.plant]")
@@ -257,6 +259,8 @@ def name_error(name: str) -> str:
     """Return why a profile cannot have this name; empty if it can."""
     if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable() or name.startswith("-"):
         return f"{name!r} is not a valid profile name: up to {_LONGEST_NAME} printable characters, not starting with -"
+    if mxgateway.redact(name) != name:
+        return f"{name!r} contains a key or a password; a profile holds neither"
     return ""
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 Table = Mapping[str, Any]
+_MOST_PARSED: Final = 3_000_000
+"""Characters that are parsed to find a line; a value of many lines is parsed once for each of them."""
 
 
 class Statement(NamedTuple):
@@ -30,12 +32,13 @@ class Statement(NamedTuple):
 
 
 def statements(text: str) -> Iterator[Statement]:
-    """Yield the statements of valid TOML in order."""
+    """Yield the statements of valid TOML in order; where finding their ends takes too long, the rest is one of them."""
     lines = text.split("\n")
     table: tuple[str, ...] = ()
     first = 0
+    left = _MOST_PARSED
     while first < len(lines):
-        end, parsed = _next(lines, first)
+        end, parsed, left = _next(lines, first, left)
         is_header = lines[first].lstrip().startswith("[")
         if is_header:
             table = _header_path(parsed)
@@ -44,14 +47,20 @@ def statements(text: str) -> Iterator[Statement]:
         first = end
 
 
-def _next(lines: list[str], first: int) -> tuple[int, dict[str, Any]]:
-    """Take lines until they are valid TOML by themselves: arrays and strings may span several."""
+def _next(lines: list[str], first: int, left: int) -> tuple[int, dict[str, Any], int]:
+    """Take lines until they are valid TOML by themselves: arrays and strings may span several.
+
+    Returns:
+        The line after them, what they say, and how many characters may still be parsed.
+    """
     for end in range(first + 1, len(lines) + 1):
-        try:
-            return end, tomllib.loads("\n".join(lines[first:end]))
-        except tomllib.TOMLDecodeError:
-            continue
-    return len(lines), {}
+        text = "\n".join(lines[first:end])
+        left -= len(text)
+        if left < 0:
+            break
+        with suppress(tomllib.TOMLDecodeError):
+            return end, tomllib.loads(text), left
+    return len(lines), {}, left
 
 
 def _header_path(parsed: Any) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,7 +79,7 @@ def _read(certificate: bytes) -> CertificateFacts:
     if tag == _VERSION:
         next(parts)  # the serial number
     next(parts)  # the algorithm of the signature
-    issuer, validity, subject = (next(parts)[1] for _ in range(3))
+    (_, issuer), (_, validity), (_, subject) = itertools.islice(parts, 3)
     not_before, not_after = (_moment(*each) for each in _children(validity))
     extensions = [content for tag, content in parts if tag == _EXTENSIONS]
     return CertificateFacts(

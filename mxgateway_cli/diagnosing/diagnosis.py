@@ -102,7 +102,10 @@ class Diagnosis:
         """Wait for a gateway that is not up yet; the steps then show what is the matter with it."""
         if wait := self._options.wait:
             left = self._budget.left(wait + LOOK_SECONDS)
-            options = replace(self._bounded(), contract=None, wait=left - min(LOOK_SECONDS, left / 5))
+            seconds = left - min(LOOK_SECONDS, left / 5)
+            bounded = self._bounded()
+            attempt = min(seconds, bounded.connect_timeout)  # a silent peer does not take the time that is kept
+            options = replace(bounded, contract=None, wait=seconds, connect_timeout=attempt)
             done = await _timed(lambda: _connect(self._endpoint, options))
             if isinstance(done.result, GatewayClient):
                 async with _closing(done.result):

@@ -241,7 +241,7 @@ def strict_json(text: str) -> Any:
         ValueError: It is not JSON, repeats a key, or holds a constant such as NaN; the message says where.
     """
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_int=_whole)
     except json.JSONDecodeError as error:
         line = f"line {error.lineno}, " if "\n" in text.rstrip("\n") else ""
         raise ValueError(f"{error.msg} at {line}column {error.colno}") from None
@@ -256,6 +256,13 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"{key} occurs twice")
         found[key] = value
     return found
+
+
+def _whole(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:
+        raise ValueError(f"a number of {len(digits)} digits is beyond 64 bits") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:

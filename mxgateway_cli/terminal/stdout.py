@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 from mxgateway_cli.terminal.capabilities import understands_escapes, wants_colour
@@ -23,6 +23,14 @@ _AS_GIVEN: Final = frozenset({"value", "oldValue", "newValue", "timestamp"})
 
 class ClosedPipe(Exception):
     """The reader of stdout has closed the pipe: the command ends quietly."""
+
+
+class UnwritableStdout(OSError):
+    """Stdout cannot be written, for example because its disk is full."""
+
+    def __str__(self) -> str:
+        """Return the failure for people."""
+        return f"stdout cannot be written: {self.strerror}"
 
 
 class Output:
@@ -286,15 +294,33 @@ def write_line(text: str, *, flush: bool = True) -> None:
 
     Raises:
         ClosedPipe: The reader of stdout has closed the pipe.
+        UnwritableStdout: It cannot be written.
     """
-    try:
+    with _described_failures():
         sys.stdout.write(text + "\n")
         if flush:
             sys.stdout.flush()
+
+
+def flush_stdout() -> None:
+    """Write what is in the buffer.
+
+    Raises:
+        ClosedPipe: The reader of stdout has closed the pipe.
+        UnwritableStdout: It cannot be written.
+    """
+    with _described_failures():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _described_failures() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if is_closed_pipe(error):
             raise ClosedPipe from None
-        raise
+        raise UnwritableStdout(error.errno, error.strerror) from None
 
 
 def is_closed_pipe(error: OSError) -> bool:
@@ -303,8 +329,21 @@ def is_closed_pipe(error: OSError) -> bool:
 
 
 def discard_stdout() -> None:
-    """Redirect stdout to the null device, so that the interpreter's final flush does not fail on the closed pipe."""
+    """Redirect stdout to the null device."""
+    _discard(sys.stdout)
+
+
+def settle_streams() -> None:
+    """Write what stdout and stderr hold, or drop it: the interpreter's final flush would exit with 120 where it fails."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            _discard(stream)
+
+
+def _discard(stream: TextIO) -> None:
     with suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, stream.fileno())
         os.close(null)

@@ -36,8 +36,10 @@ def check_path(path: str) -> None:
     """Reject a file that cannot be written, before anything is sent.
 
     Raises:
-        click.UsageError: Its directory does not exist, or it is no regular file.
+        click.UsageError: It has no name, its directory does not exist, or it is no regular file.
     """
+    if not path.strip():
+        raise click.UsageError("--junit is empty: give it a value or omit it.")
     folder = os.path.dirname(path) or os.curdir
     if not os.path.isdir(folder):
         raise click.UsageError(f"--junit {path!r}: there is no directory {folder!r}.")

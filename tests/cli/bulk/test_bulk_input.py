@@ -268,6 +268,7 @@ async def test_a_bad_row_of_csv_is_named_by_file_and_line(
         (TAGS, '{"tag": "a", "tagAddress": "b"}\n', "rows.jsonl:1: tag occurs twice"),
         (TAGS, '{"tag": null}\n', "rows.jsonl:1: tag is None, not a string"),
         (TAGS, "[" * 100_000, "rows.jsonl:1: not valid JSON: it is nested too deeply"),
+        (TAGS, "9" * 5_000, "rows.jsonl:1: not valid JSON: a number of 5000 digits is beyond 64 bits"),
         (TAGS, b'{"tag": "\xff"}\n', "rows.jsonl:1: not valid UTF-8"),
         (WRITE, '{"itemHandle": 1, "value": {}}', "value is an empty object"),
         (WRITE, '{"itemHandle": 1, "value": {"int33Value": 1}}', "value is not an MxValue"),

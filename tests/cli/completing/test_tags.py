@@ -218,6 +218,21 @@ async def test_a_name_that_is_no_line_of_text_is_left_out(gateway: Gateway, env:
     assert await offers("read --plaintext Zeb", env) == ["Zebra2.", "Zebra3."]
 
 
+async def test_a_name_that_is_a_key_is_neither_offered_nor_kept(
+    gateway: Gateway, env: dict[str, str], tmp_path: Path
+) -> None:
+    good = Template("$Good", attributes=(Attribute(name="Good", value=1),))
+    gateway.simulated.deploy(add=[PlantObject(901, KEY, good), PlantObject(902, "mxgwOther", good)])
+
+    assert await offers("read --plaintext mxgw", env) == ["mxgwOther.Good"]
+    assert not any(SECRET in path.read_text() for path in files(tmp_path))
+
+
+async def test_a_word_longer_than_any_name_is_not_looked_up(gateway: Gateway, env: dict[str, str]) -> None:
+    assert await offers(f"read --plaintext {'x' * 50_000}", env) == []
+    assert calls(gateway) == 0
+
+
 async def test_a_shell_is_offered_a_bounded_number_of_names(env: dict[str, str], tmp_path: Path) -> None:
     plant = generated_plant(lookup.MOST_WORDS + 500, 1)
     async with SimulatedGateway(plant=plant, api_keys=[SimulatedKey.parse(KEY)]) as gateway:

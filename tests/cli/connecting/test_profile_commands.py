@@ -225,6 +225,15 @@ async def test_a_name_that_no_profile_can_have_is_refused(shell: Shell, name: st
     assert not shell.file.exists()
 
 
+async def test_a_name_that_is_a_key_is_refused_without_showing_it(shell: Shell) -> None:
+    for arguments in (("set", f"mxgw_id_{SECRET}", "--plaintext"), ("use", f"mxgw_id_{SECRET}")):
+        outcome = await shell.profile(*arguments)
+
+        assert outcome.code == 2
+        assert SECRET not in outcome.out + outcome.err
+    assert not shell.file.exists()
+
+
 async def test_a_name_of_any_script_and_a_relative_file_can_be_used_from_anywhere(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("x")
     name = 'Werk "Süd" 1.2'

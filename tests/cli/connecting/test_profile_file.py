@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 from pathlib import Path
 
@@ -67,6 +68,17 @@ async def test_a_broken_file_is_one_clear_line_with_its_place(tmp_path: Path, ca
     assert says in outcome.err
     assert SECRET not in outcome.err
     assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize("value", ["[" * 5_000, "9" * 5_000])
+async def test_a_file_that_no_parser_can_take_in_is_one_clear_line(tmp_path: Path, value: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f"[profile.plant]\ntimeout = {value}\n")
+
+    outcome = await mxgw("config", "--profile", "plant", env={"MXGATEWAY_CONFIG": str(file)})
+
+    assert outcome.code == 2
+    assert outcome.err == f"error: {file}: not valid TOML: a number or its nesting is too large\n"
 
 
 async def test_a_file_that_a_profile_names_and_that_is_missing_is_told_with_its_place(tmp_path: Path) -> None:
@@ -137,6 +149,14 @@ def test_whatever_is_written_is_read_back(changes: list[tuple[str, dict[str, obj
 
     assert tomllib.loads(text).get("profile", {}) == expected
     assert text.startswith("# comment\n")
+
+
+def test_a_value_of_many_lines_is_told_by_the_line_of_its_table_within_seconds() -> None:
+    text = "[profile.a]\npin = [\n" + f"'{'00' * 32}',\n" * 10_000 + "5]\n"
+    began = time.process_time()
+
+    assert line_of(text, ("profile", "a", "pin")) == 1
+    assert time.process_time() - began < 20
 
 
 def test_a_line_is_found_in_any_form() -> None:

@@ -137,3 +137,11 @@ def test_a_damaged_certificate_is_a_value_error_at_worst(position: int, junk: by
     damaged = CERTIFICATE[:position] + junk + CERTIFICATE[position + dropped :]
     with contextlib.suppress(ValueError):
         read_certificate(damaged)
+
+
+@pytest.mark.parametrize("count", range(10))
+def test_a_certificate_with_some_of_its_parts_is_a_value_error(count: int) -> None:
+    number = b"\x02\x01\x05"
+    body = bytes([0x30, 3 * count]) + number * count
+    with pytest.raises(ValueError, match=r"\w"):
+        read_certificate(bytes([0x30, len(body)]) + body)

@@ -139,3 +139,11 @@ async def test_one_that_does_not_start_is_told_within_the_timeout() -> None:
 
     assert outcome.code == 78
     the_failure(outcome, "connect")
+
+
+async def test_one_that_never_speaks_is_told_within_the_timeout_although_it_was_waited_for() -> None:
+    async with RawServer(silent) as server:
+        outcome = await doctor(server.endpoint, "--plaintext", "--wait-for-gateway", "30", "--timeout", "1")
+
+    assert outcome.code == 68
+    assert the_failure(outcome, "http2")["durationMs"] < 900

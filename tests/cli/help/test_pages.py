@@ -69,6 +69,7 @@ def test_no_topic_hides_a_command() -> None:
         (("raed",), "no such command or topic 'raed'; did you mean read?"),
         (("conection",), "no such command or topic 'conection'; did you mean connection or completion?"),
         (("profile", "shwo"), "no such command or topic 'shwo'; did you mean show?"),
+        (("connection", "read"), "'connection' is a topic: it takes no other word."),
         (("read", "it"), "no such command or topic 'it'"),
         (("read", "--man", "."), "--man writes the pages of all commands: it takes no command."),
     ],

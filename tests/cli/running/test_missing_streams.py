@@ -58,3 +58,37 @@ async def test_a_write_without_stdout_is_carried_out_and_no_socket_gets_what_was
         assert (code, out) == (0, b"")
         assert gateway.simulated.tag(TAG).sample.native == 5
         gateway.simulated.set_tag(TAG, 0)
+
+
+@pytest.mark.parametrize("name", ["a tag that does not exist", "wrong usage"])
+@pytest.mark.parametrize("target", ["2>&1 >/dev/null | true", "2>/dev/full"])
+async def test_a_stderr_that_takes_nothing_does_not_change_the_exit_code(
+    gateway: Gateway, name: str, target: str
+) -> None:
+    import asyncio
+
+    code, *_ = await asyncio.to_thread(run, COMMANDS[name], (), gateway.env)
+    script = f'exec 3>&1; {{ "$@" 3>&-; echo code $? >&3; }} {target}'
+    done = await asyncio.to_thread(
+        subprocess.run, ("sh", "-c", script, "sh", *PROGRAM, *COMMANDS[name]), stdin=subprocess.DEVNULL,
+        capture_output=True, env=environment(gateway.env), check=False, timeout=60,
+    )  # fmt: skip
+
+    assert f"code {code}" in done.stdout.decode().splitlines()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full")
+@pytest.mark.parametrize("name", ["read", "a tag that does not exist", "batch", "version", "no command"])
+async def test_a_full_disk_below_stdout_is_one_line_and_exit_code_1(gateway: Gateway, name: str) -> None:
+    import asyncio
+
+    arguments = {**COMMANDS, "version": ("version",), "no command": ()}[name]
+    done = await asyncio.to_thread(
+        subprocess.run, ("sh", "-c", 'exec "$@" >/dev/full', "sh", *PROGRAM, *arguments), input=b"version\n",
+        stderr=subprocess.PIPE, env=environment(gateway.env), check=False, timeout=60,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    (line,) = done.stderr.decode().splitlines()
+    assert "stdout cannot be written: No space left on device" in line
+    assert not gateway.simulated.sessions

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,16 @@ async def test_a_signal_cancels_the_stream_and_closes_the_session_first(
     assert outcome.code == code
     assert outcome.err == ""
     assert not gateway.simulated.sessions
+
+
+def test_a_signal_while_the_program_is_loaded_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(30)\n")
+    done = subprocess.run(
+        [*PROGRAM, "version"], env=environment({"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.getcwd()}"}), capture_output=True,
+        text=True, timeout=30, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
 ANOTHER_THREADS_SIGNAL = """

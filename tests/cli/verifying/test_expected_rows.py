@@ -129,7 +129,7 @@ def test_a_bad_file_is_refused_whole(tmp_path: Path, name: str, data: bytes, say
     [
         ((), "Name a TAG with --expect, or a file of rows with --from FILE"),
         ((TAG,), "Say with --expect what is expected of each TAG"),
-        ((TAG, "--expect", ""), "is empty"),
+        ((TAG, "--expect", ""), "error: --expect is empty; an empty text is"),
         ((TAG, "--expect", "=> 5"), "is not a condition"),
         ((TAG, "--expect", "changes"), "wait waits for a change"),
         ((TAG, "--expect", "> 5", "--tolerance", "1"), "only an equal value has one"),
@@ -142,6 +142,7 @@ def test_a_bad_file_is_refused_whole(tmp_path: Path, name: str, data: bytes, say
         (("--from", "-"), "Give --format csv, jsonl or json for --from: stdin has no suffix"),
         ((TAG, "--expect", "5", "--junit", "no/such/directory/junit.xml"), "there is no directory 'no/such/directory'"),
         ((TAG, "--expect", "5", "--junit", "."), "--junit"),
+        ((TAG, "--expect", "5", "--junit", ""), "--junit is empty"),
     ],
 )
 def test_a_command_line_that_says_too_little_or_contradicts_itself(arguments: tuple[str, ...], says: str) -> None:
