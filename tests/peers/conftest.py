@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.peers.network.fault_proxy import FaultProxy
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.peers.network.plain_sockets import Target
 
 
