@@ -128,6 +128,12 @@ class Switches:
         """Let `replace` change the replies of the next calls of `method`; `times` None for all of them."""
         self._overrides.append(_Override(method, replace, times))
 
+    @property
+    def unused(self) -> list[str]:
+        """The failures and replies that no call has taken."""
+        failures = [f"{each.left} of fail_next or refuse_next for {each.method}" for each in self._failures]
+        return failures + [f"{each.left} of the replies for {each.method}" for each in self._overrides if each.left]
+
     def keep_history(self) -> History:
         """Return the record of what sessions and workers do from now on."""
         if self.history is None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import time
+import os
+import ssl
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, cast, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypedDict, TypeVar, Unpack, cast, overload
 
+from grpclib import GRPCError
+from grpclib.const import Status
+
+from mxgateway import GatewayClient
 from mxgateway.simulator import (
     Clock,
-    History,
+    ManualClock,
     Plant,
     ReceivedCall,
     Session,
@@ -19,26 +24,36 @@ from mxgateway.simulator import (
 )
 from mxgateway.simulator.alarms.conditions import AlarmSystem
 from mxgateway.simulator.galaxy.repository import GalaxyRepository
+from mxgateway.simulator.gateway import ServedContract
+from mxgateway.testing.leaks import left_at
 from mxgateway.testing.loop_thread import LoopThread, call_on_loop, on_loop
+from mxgateway.transport.connecting.open_channel import ClientOptionFields, Opening
 from mxgateway.wire import which_one_of
-
-if TYPE_CHECKING:
-    from mxgateway import GatewayClient
 
 P = ParamSpec("P")
 R = TypeVar("R")
 M = TypeVar("M")
 
-_SETTLING: Final = 2.0
-"""Seconds that a client has for its last packets before what it left counts as a leak."""
-_LOOK_AGAIN: Final = 0.005
-"""Seconds between two looks at what is left."""
+
+class GatewaySettings(TypedDict, total=False):
+    """The arguments of `SimulatedGateway`."""
+
+    host: str
+    port: int
+    api_keys: Sequence[SimulatedKey] | None
+    plant: Plant | None
+    options: SimulatorOptions | None
+    clock: Clock | None
+    certificate: str | os.PathLike[str] | None
+    private_key: str | os.PathLike[str] | None
+    ssl_context: ssl.SSLContext | None
+    contract: ServedContract | None
 
 
 class _Switch(Generic[P, R]):
     """A method of `SimulatedGateway` that is called in any thread, runs on the gateway's loop and returns when done."""
 
-    def __init__(self, method: Callable[Concatenate[SimulatedGateway, P], R | Coroutine[Any, Any, R]]) -> None:
+    def __init__(self, method: Callable[Concatenate[SimulatedGateway, P], R]) -> None:
         self._method = method
         self.__doc__ = method.__doc__
 
@@ -51,9 +66,15 @@ class _Switch(Generic[P, R]):
             return self
 
         def switch(*args: P.args, **fields: P.kwargs) -> R:
-            return cast(R, gateway._on_loop(lambda: self._method(gateway._gateway, *args, **fields)))
+            call = call_on_loop(gateway.thread, lambda: self._method(gateway.simulated, *args, **fields))
+            return cast("R", call)
 
+        switch.__doc__ = self.__doc__
         return switch
+
+
+def _awaited(method: Callable[Concatenate[SimulatedGateway, P], Coroutine[Any, Any, R]]) -> _Switch[P, R]:
+    return cast("_Switch[P, R]", _Switch(method))
 
 
 class ThreadedGateway:
@@ -63,16 +84,14 @@ class ThreadedGateway:
     loop runs there; each runs in the gateway's thread and returns when it is done. None of them is awaited.
 
     Args:
-        host: The address to listen on.
-        port: The port; 0 for a free one.
-        api_keys: The accepted keys; by default one with every scope and a random secret.
-        plant: The plant to serve; by default the small plant.
-        options: Limits, times and versions.
-        clock: The time source; a `ManualClock` is controlled by the test.
-        gateway: A gateway that is not running, with settings of your own, instead of all that.
+        settings: The arguments of `SimulatedGateway`.
+
+    Raises:
+        ValueError: Both a certificate and an SSL context are given.
     """
 
     set_tag = _Switch(SimulatedGateway.set_tag)
+    tag = _Switch(SimulatedGateway.tag)
     deploy = _Switch(SimulatedGateway.deploy)
     hold_deploy_events = _Switch(SimulatedGateway.hold_deploy_events)
     release_deploy_events = _Switch(SimulatedGateway.release_deploy_events)
@@ -87,25 +106,15 @@ class ThreadedGateway:
     release_write_completions = _Switch(SimulatedGateway.release_write_completions)
     crash_worker = _Switch(SimulatedGateway.crash_worker)
     drop_connections = _Switch(SimulatedGateway.drop_connections)
-    tag = _Switch(SimulatedGateway.tag)
-    restart = _Switch(SimulatedGateway.restart)
-    serve_forever = _Switch(SimulatedGateway.serve_forever)
+    keep_history = _Switch(SimulatedGateway.keep_history)
+    restart = _awaited(SimulatedGateway.restart)
+    serve_forever = _awaited(SimulatedGateway.serve_forever)
 
-    def __init__(
-        self,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        api_keys: Sequence[SimulatedKey] | None = None,
-        plant: Plant | None = None,
-        options: SimulatorOptions | None = None,
-        clock: Clock | None = None,
-        gateway: SimulatedGateway | None = None,
-    ) -> None:
-        self._gateway = gateway or SimulatedGateway(
-            host=host, port=port, api_keys=api_keys, plant=plant, options=options, clock=clock
-        )
-        self._thread = LoopThread("simulated gateway")
+    def __init__(self, **settings: Unpack[GatewaySettings]) -> None:
+        self.simulated = SimulatedGateway(**settings)
+        """The gateway itself, to be used in its `thread` only."""
+        self.thread = LoopThread("simulated gateway")
+        """Its event loop: `thread.call(function)` calls a function there and returns its result."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -115,7 +124,7 @@ class ThreadedGateway:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
-        self._thread.stop()
+        self.thread.stop()
 
     def start(self) -> None:
         """Start listening: at the beginning, or on the same port after `stop`.
@@ -124,48 +133,48 @@ class ThreadedGateway:
             OSError: The address is not available, or the certificate cannot be read.
             RuntimeError: The gateway is running.
         """
-        was_running = self._thread.is_running
-        self._thread.start()
+        was_running = self.thread.is_running
+        self.thread.start()
         try:
-            self._thread.run(self._gateway.start)
+            self.thread.run(self.simulated.start)
         except BaseException:
             if not was_running:
-                self._thread.stop()
+                self.thread.stop()
             raise
 
     def stop(self) -> None:
         """End every session and connection and stop listening; no effect if the gateway is not running."""
-        if self._thread.is_running:
-            self._thread.run(self._gateway.stop)
+        if self.thread.is_running:
+            self.thread.run(self.simulated.stop)
 
-    def connect(self, **fields: Any) -> _Connecting:
-        """Return what `GatewayClient.connect` returns for this gateway, to be awaited or entered with ``async with``.
+    def connect(self, endpoint: str | None = None, **fields: Unpack[ClientOptionFields]) -> Opening[GatewayClient]:
+        """Connect a client: ``await`` the result, or use it with ``async with``, on any event loop.
 
         Args:
-            fields: Fields of `ClientOptions`, such as `endpoint` for a proxy in between.
+            endpoint: Another address, such as that of a proxy; None for the gateway's own.
+            fields: Fields of `ClientOptions`; by default in plaintext with a key that has every scope.
         """
-        from mxgateway import GatewayClient
+        fields.setdefault("plaintext", "tls" not in fields)
+        if "api_key" not in fields:
+            fields["api_key"] = self.api_key
+        return GatewayClient.connect(endpoint or self.endpoint, **fields)
 
-        return GatewayClient.connect(
-            **{"endpoint": self.endpoint, "api_key": self.api_key, "plaintext": True, **fields}
-        )
-
-    # Address, keys and records
+    # Address and keys
 
     @property
     def host(self) -> str:
         """The address for clients on this machine."""
-        return self._gateway.host
+        return self.simulated.host
 
     @property
     def port(self) -> int:
         """The port; 0 before the first start if any port was requested."""
-        return self._gateway.port
+        return self.simulated.port
 
     @property
     def endpoint(self) -> str:
         """``host:port``"""
-        return self._gateway.endpoint
+        return self.simulated.endpoint
 
     @property
     def api_key(self) -> str:
@@ -174,69 +183,114 @@ class ThreadedGateway:
         Raises:
             LookupError: None of the gateway's keys has every scope.
         """
-        return self._gateway.api_key
+        return self.simulated.api_key
 
     @property
     def options(self) -> SimulatorOptions:
         """Limits, times and versions."""
-        return self._gateway.options
+        return self.simulated.options
+
+    # Records
 
     @property
     def received(self) -> list[ReceivedCall]:
         """The calls received so far, oldest first; limited by `SimulatorOptions`."""
-        return self._thread.call(lambda: list(self._gateway.received))
+        return self.thread.call(lambda: list(self.simulated.received))
 
     def requests(self, kind: type[M]) -> list[M]:
         """Return the received messages of a type, oldest first.
 
         Args:
-            kind: The request of an RPC (`proto.OpenSessionRequest`), or a command (`proto.WriteCommand`).
+            kind: The request of an RPC, such as `proto.OpenSessionRequest`, or a command, such as `proto.WriteCommand`.
         """
-        found = []
+        found: list[M] = []
         for call in self.received:
             request = call.request
-            if hasattr(request, "command"):  # Invoke
-                name, command = which_one_of(request.command, "payload")
+            if isinstance(request, kind):
+                found.append(request)
+            elif hasattr(request, "command") and (name := which_one_of(request.command, "payload")):
+                command = getattr(request.command, name)
                 found += [command] if isinstance(command, kind) else []
-            found += [request] if isinstance(request, kind) else []
         return found
 
     @property
     def sessions(self) -> Mapping[str, Session]:
-        """The sessions open now, by session id; their methods run in the gateway's thread."""
-        sessions = self._thread.call(lambda: dict(self._gateway.sessions))
-        return {session_id: on_loop(self._thread, session) for session_id, session in sessions.items()}
+        """The sessions that are open now, by session id; their methods run in the gateway's thread."""
+        sessions = self.thread.call(lambda: dict(self.simulated.sessions))
+        return {session_id: on_loop(self.thread, session) for session_id, session in sessions.items()}
 
     @property
     def events_sent(self) -> int:
         """Events handed to streams since the first start; replayed events count again."""
-        return self._thread.call(lambda: self._gateway.events_sent)
+        return self.thread.call(lambda: self.simulated.events_sent)
 
     @property
     def connections(self) -> int:
         """The number of open connections."""
-        return self._thread.call(lambda: self._gateway.connections)
+        return self.thread.call(lambda: self.simulated.connections)
 
-    def keep_history(self) -> History:
-        """Record from now on every item event and every executed write, across restarts."""
-        return self._thread.call(self._gateway.keep_history)
+    def left(self) -> list[str]:
+        """Return what clients have left behind, a line for each: open sessions, connections and their open calls.
+
+        A client has two seconds for its last packets.
+        """
+        return left_at(self.thread, self.simulated)
+
+    # Scripted replies
+
+    def script(self, method: str, *replies: Any) -> None:
+        """Let the next calls of a unary method have these replies, one each, after the gateway has done what they ask.
+
+        Args:
+            method: An RPC, ``OpenSession``, or one kind of command, ``Invoke.Register``.
+            replies: For each call a message to send instead, a function that changes the reply, or a `GrpcStatus` with
+                which the call fails.
+        """
+        for reply in replies:
+            self.reply_override(method, _replacement(reply))
+
+    @property
+    def unused(self) -> list[str]:
+        """The scripted replies and failures that no call has taken, a line for each method."""
+        return self.thread.call(lambda: self.simulated.switches.unused)
 
     # Controls whose methods run in the gateway's thread
 
     @property
     def alarms(self) -> AlarmSystem:
         """The alarm system: raise, clear, acknowledge, fail over."""
-        return on_loop(self._thread, self._thread.call(lambda: self._gateway.alarms))
+        return on_loop(self.thread, self.thread.call(lambda: self.simulated.alarms))
 
     @property
     def galaxy(self) -> GalaxyRepository:
         """The galaxy repository: its cache and its database."""
-        return on_loop(self._thread, self._thread.call(lambda: self._gateway.galaxy))
+        return on_loop(self.thread, self.thread.call(lambda: self.simulated.galaxy))
 
     @property
     def clock(self) -> Clock:
         """The time source."""
-        return on_loop(self._thread, self._gateway.clock)
+        return on_loop(self.thread, self.simulated.clock)
 
-    def _on_loop(self, function: Callable[[], Any]) -> Any:
-        return call_on_loop(self._thread, function)
+    def advance(self, seconds: float) -> None:
+        """Move the gateway's time; the fixture `mx_clock` moves that of the client as well.
+
+        Raises:
+            TypeError: The gateway's clock is no `ManualClock`.
+        """
+        clock = self.simulated.clock
+        if not isinstance(clock, ManualClock):
+            raise TypeError("this gateway follows the machine's clock: give it clock=ManualClock()")
+        self.thread.call(lambda: clock.advance(seconds))
+
+
+def _replacement(reply: Any) -> Callable[[Any], Any]:
+    """Return the function that makes a scripted reply out of the gateway's own."""
+
+    def fail(_: Any) -> Any:
+        raise GRPCError(Status(reply), "scripted by the test")
+
+    if isinstance(reply, int | Status):
+        return fail
+    if isinstance(reply, type) or not callable(reply):
+        return lambda _: reply
+    return cast("Callable[[Any], Any]", reply)

@@ -1,0 +1,207 @@
+"""`TestClock`: one time for a test's event loop and the simulated gateway, which moves only by `advance`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import heapq
+import math
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from mxgateway.simulator import ManualClock, SimulatedGateway
+from mxgateway.testing.gateway import ThreadedGateway
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_QUIET_ROUNDS: Final = 3
+"""Rounds without a sign of life at the gateway until nothing more is expected before time moves on."""
+_MOST_ROUNDS: Final = 1000
+"""Rounds after which time moves on although the gateway never rests."""
+_ROUND: Final = 0.0005
+"""Real seconds of a round, in which both threads run what is ready."""
+
+
+class TestClock:
+    """The time of a test. It stands still until `advance`, for the gateway and for the loop of an async test.
+
+    On that loop `asyncio.sleep` and `asyncio.timeout`, and so each pause, back-off and timeout of the client, wait for
+    `advance`. A bound on the test itself needs real time: pytest-timeout has it.
+    """
+
+    __test__ = False  # pytest takes it for a test otherwise
+
+    def __init__(self) -> None:
+        self.gateway_clock = ManualClock()
+        """The clock of the gateway."""
+        self._gateway: ThreadedGateway | None = None
+        self._loop: _StandingLoop | None = None
+        self._released: _StandingLoop | None = None
+
+    @property
+    def now(self) -> datetime:
+        """The time at the gateway, with a time zone."""
+        return EPOCH + timedelta(microseconds=self.gateway_clock.now_ns() // 1000)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, at the gateway and on this loop: each timer runs at its own time, and what it causes happens.
+
+        Raises:
+            RuntimeError: The loop's time does not stand still: this is no async test with the fixture `mx_clock`.
+        """
+        if self._loop is None:
+            raise RuntimeError("the time of this loop runs by itself: use mx_clock in the async test function itself")
+        await self._settle()
+        left = seconds
+        while True:
+            next_due = min(self._loop.next_due, self._next_due_at_the_gateway())
+            if left <= 0 < next_due:
+                return
+            step = max(0.0, min(left, next_due))
+            self._loop.pass_time(step)
+            left -= step
+            self._loop.run_due()
+            self._advance_the_gateway(step)
+            await self._settle()
+
+    def attach(self, gateway: ThreadedGateway) -> None:
+        """Move the time of a gateway whose clock is `gateway_clock`."""
+        self._gateway = gateway
+
+    def stop_time(self) -> None:
+        """Let the time of the running loop stand still."""
+        self._loop = _StandingLoop(asyncio.get_running_loop())
+
+    def let_run(self) -> None:
+        """Let the time of the loop run on by itself from where it stands."""
+        if self._loop is not None:
+            self._loop.let_run()
+        self._released, self._loop = self._loop, None
+
+    def give_back(self) -> None:
+        """Let the loop have its own time again."""
+        if self._released is not None:
+            self._released.give_back()
+
+    def _next_due_at_the_gateway(self) -> float:
+        if self._gateway is None:
+            return math.inf
+        return self._gateway.thread.call(lambda: self.gateway_clock.next_due)
+
+    def _advance_the_gateway(self, seconds: float) -> None:
+        if self._gateway is not None:
+            self._gateway.advance(seconds)
+
+    async def _settle(self) -> None:
+        """Wait until this loop and the gateway have nothing more to do at this moment."""
+        quiet, before = 0, None
+        for _ in range(_MOST_ROUNDS):
+            if quiet >= _QUIET_ROUNDS:
+                return
+            now = await self._round()
+            quiet = quiet + 1 if now == before else 0
+            before = now
+
+    async def _round(self) -> object:
+        """Let both threads run for a moment; return what the gateway has seen by then."""
+        if self._gateway is None:
+            await asyncio.sleep(0)
+            return None
+        thread, gateway = self._gateway.thread, self._gateway.simulated
+        await asyncio.wrap_future(thread.submit(lambda: asyncio.sleep(_ROUND)))
+        return thread.call(lambda: _signs_of_life(gateway))
+
+
+def _signs_of_life(gateway: SimulatedGateway) -> object:
+    if gateway._run is None:
+        return None
+    last = gateway.received[-1] if gateway.received else None
+    return id(last), gateway.events_sent, gateway.connections, list(gateway.sessions)
+
+
+class _Timer(asyncio.TimerHandle):
+    """A timer of a loop whose time stands still."""
+
+    __slots__ = ("order",)
+
+    def __init__(
+        self,
+        order: int,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: asyncio.AbstractEventLoop,
+        context: contextvars.Context | None,
+    ) -> None:
+        super().__init__(when, callback, args, loop, context)
+        self.order = order
+
+    def cancel(self) -> None:
+        # Not TimerHandle's, which tells the loop: it does not know this timer.
+        asyncio.Handle.cancel(self)
+
+    def run(self) -> None:
+        if not self.cancelled():
+            self._run()
+
+
+class _StandingLoop:
+    """Replaces the time of a running loop, of asyncio or uvloop, through the methods that everybody uses."""
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop  # its methods are replaced
+        self._own_call_later = loop.call_later
+        self._now = loop.time()
+        self._timers: list[tuple[float, int, _Timer]] = []
+        self._count = 0
+        self._loop.time = lambda: self._now
+        self._loop.call_at = self._call_at
+        self._loop.call_later = self._call_later
+
+    @property
+    def next_due(self) -> float:
+        """Seconds until the next timer; infinity if there is none."""
+        while self._timers and self._timers[0][2].cancelled():
+            heapq.heappop(self._timers)
+        return self._timers[0][0] - self._now if self._timers else math.inf
+
+    def pass_time(self, seconds: float) -> None:
+        """Move the time, at most to the next timer."""
+        due = self._timers[0][0] if self._timers else math.inf
+        # Exactly to the timer: a sum of differences would miss it by a rounding.
+        self._now = due if math.isclose(self._now + seconds, due, rel_tol=1e-12) else self._now + seconds
+
+    def run_due(self) -> None:
+        """Run the timers that are due."""
+        while self.next_due <= 0:
+            self._loop.call_soon(heapq.heappop(self._timers)[2].run)
+
+    def let_run(self) -> None:
+        """Let time run from where it stands: what is pending waits for what is left of its time."""
+        began = time.monotonic()
+        stood_at = self._now
+        self._loop.time = lambda: stood_at + time.monotonic() - began
+        del self._loop.call_at, self._loop.call_later
+        for when, _, timer in self._timers:
+            if not timer.cancelled():
+                self._own_call_later(max(0.0, when - stood_at), timer.run)
+        self._timers.clear()
+
+    def give_back(self) -> None:
+        """Let the loop have its own time."""
+        del self._loop.time
+
+    def _call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        self._count += 1
+        timer = _Timer(self._count, when, callback, args, self._loop, context)
+        heapq.heappush(self._timers, (when, self._count, timer))
+        return timer
+
+    def _call_later(
+        self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self._call_at(self._now + delay, callback, *args, context=context)
