@@ -19,6 +19,15 @@ Replacement = Callable[[Any], Any]
 """Takes the reply about to be sent and returns its replacement."""
 
 
+def failing(status: Status | int, message: str) -> Replacement:
+    """Return a replacement with which the call fails, after the gateway has done what it asks."""
+
+    def fail(reply: Any) -> Any:
+        raise GRPCError(Status(status), message)
+
+    return fail
+
+
 class Gate:
     """A gate that can be held; open by default."""
 

@@ -39,6 +39,7 @@ class TestClock:
         self._gateway: ThreadedGateway | None = None
         self._loop: _StandingLoop | None = None
         self._released: _StandingLoop | None = None
+        self._seen: object = None
 
     @property
     def now(self) -> datetime:
@@ -62,9 +63,9 @@ class TestClock:
             step = max(0.0, min(left, next_due))
             self._loop.pass_time(step)
             left -= step
-            self._loop.run_due()
+            has_run = self._loop.run_due()
             self._advance_the_gateway(step)
-            await self._settle()
+            await self._settle(quiet=0 if has_run else _QUIET_ROUNDS - 1)
 
     def attach(self, gateway: ThreadedGateway) -> None:
         """Move the time of a gateway whose clock is `gateway_clock`."""
@@ -94,15 +95,14 @@ class TestClock:
         if self._gateway is not None:
             self._gateway.advance(seconds)
 
-    async def _settle(self) -> None:
+    async def _settle(self, *, quiet: int = 0) -> None:
         """Wait until this loop and the gateway have nothing more to do at this moment."""
-        quiet, before = 0, None
         for _ in range(_MOST_ROUNDS):
+            now = await self._round()
+            quiet = quiet + 1 if now == self._seen else 0
+            self._seen = now
             if quiet >= _QUIET_ROUNDS:
                 return
-            now = await self._round()
-            quiet = quiet + 1 if now == before else 0
-            before = now
 
     async def _round(self) -> object:
         """Let both threads run for a moment; return what the gateway has seen by then."""
@@ -173,10 +173,13 @@ class _StandingLoop:
         # Exactly to the timer: a sum of differences would miss it by a rounding.
         self._now = due if math.isclose(self._now + seconds, due, rel_tol=1e-12) else self._now + seconds
 
-    def run_due(self) -> None:
-        """Run the timers that are due."""
+    def run_due(self) -> bool:
+        """Run the timers that are due; return whether there were any."""
+        found = False
         while self.next_due <= 0:
             self._loop.call_soon(heapq.heappop(self._timers)[2].run)
+            found = True
+        return found
 
     def let_run(self) -> None:
         """Let time run from where it stands: what is pending waits for what is left of its time."""

@@ -8,9 +8,6 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypedDict, TypeVar, Unpack, cast, overload
 
-from grpclib import GRPCError
-from grpclib.const import Status
-
 from mxgateway import GatewayClient
 from mxgateway.simulator import (
     Clock,
@@ -25,6 +22,7 @@ from mxgateway.simulator import (
 from mxgateway.simulator.alarms.conditions import AlarmSystem
 from mxgateway.simulator.galaxy.repository import GalaxyRepository
 from mxgateway.simulator.gateway import ServedContract
+from mxgateway.simulator.switches import failing
 from mxgateway.testing.leaks import left_at
 from mxgateway.testing.loop_thread import LoopThread, call_on_loop, on_loop
 from mxgateway.transport.connecting.open_channel import ClientOptionFields, Opening
@@ -285,12 +283,8 @@ class ThreadedGateway:
 
 def _replacement(reply: Any) -> Callable[[Any], Any]:
     """Return the function that makes a scripted reply out of the gateway's own."""
-
-    def fail(_: Any) -> Any:
-        raise GRPCError(Status(reply), "scripted by the test")
-
-    if isinstance(reply, int | Status):
-        return fail
+    if isinstance(reply, int):
+        return failing(reply, "scripted by the test")
     if isinstance(reply, type) or not callable(reply):
         return lambda _: reply
     return cast("Callable[[Any], Any]", reply)

@@ -12,7 +12,7 @@ import pytest
 
 from mxgateway.testing.network.fault_proxy import FaultProxy, Pipe
 from mxgateway.testing.network.sockets import reset
-from tests.peers.network.plain_sockets import SOON, WAYS, End, Target, connection, pair
+from tests.testing.network.plain_sockets import SOON, WAYS, End, Target, connection, pair
 
 # -- without a fault
 

@@ -12,7 +12,7 @@ import pytest
 from mxgateway.testing.network.fault_pipe import MOST_QUEUED
 from mxgateway.testing.network.fault_proxy import FaultProxy, Pipe
 from mxgateway.testing.network.sockets import PATIENCE, reset
-from tests.peers.network.plain_sockets import SOON, WAYS, Target, connection, pair
+from tests.testing.network.plain_sockets import SOON, WAYS, Target, connection, pair
 
 # -- freeze and black hole
 
