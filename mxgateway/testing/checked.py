@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import pytest
 
@@ -21,25 +21,27 @@ from mxgateway.testing.proxy import ThreadedFaultProxy
 
 Test = Callable[..., Awaitable[None]]
 
+TASKS: Final = pytest.StashKey[list[str]]()
+"""The tasks that a test has left."""
+
 
 def plant_of(item: pytest.Item) -> Plant:
     """Return the plant that a test's marker `mx_plant` names, or the small plant.
 
-    Raises:
-        UsageError: The marker names no plant, or one that cannot be read.
+    The test fails if the marker names no plant, or one that cannot be read.
     """
     marker = item.get_closest_marker("mx_plant")
     if marker is None:
         return small_plant()
     if len(marker.args) != 1 or marker.kwargs or not isinstance(marker.args[0], str | Path | Plant):
-        raise pytest.UsageError("the marker mx_plant takes one argument: the path of a plant file, or a Plant")
+        pytest.fail("the marker mx_plant takes one argument: the path of a plant file, or a Plant", pytrace=False)
     named = marker.args[0]
     if isinstance(named, Plant):
         return named
     try:
         return Plant.load(item.path.parent / named)
     except (OSError, ValueError) as error:
-        raise pytest.UsageError(f"the plant of {item.nodeid}: {error}") from None
+        pytest.fail(f"the plant of {item.nodeid}: {error}", pytrace=False)
 
 
 @contextmanager
@@ -57,7 +59,7 @@ def gateway_with(plant: Plant, options: SimulatorOptions, clock: TestClock | Non
 def check_the_end(item: pytest.Item, gateway: ThreadedGateway) -> None:
     """Fail if a client has left something open, or if a scripted reply was not used."""
     if item.get_closest_marker("mx_unchecked") is None:
-        _fail_with("the test leaves something open at the gateway", gateway.left())
+        _fail_with("the test leaves something behind", item.stash.get(TASKS, []) + gateway.left())
         _fail_with("the test has not used what it scripted", gateway.unused)
 
 
@@ -80,14 +82,12 @@ class _Unopened:
 
 
 def unopened(request: pytest.FixtureRequest, name: str, instead: str) -> Any:
-    """Return what stands for a client or a session until the async test function begins.
-
-    Raises:
-        UsageError: The test function is not async.
+    """Return what stands for a client or a session until the async test function begins; any other test fails.
     """
     if not inspect.iscoroutinefunction(request.node.obj):
-        raise pytest.UsageError(
-            f"{name} needs an async test function; a sync test runs `async with {instead}` in asyncio.run()"
+        pytest.fail(
+            f"{name} needs an async test function; a sync test runs `async with {instead}` in asyncio.run()",
+            pytrace=False,
         )
     return _Unopened(name, instead)
 
@@ -131,7 +131,7 @@ def _with_what_it_needs(item: pytest.Function, test: Test) -> Test:
                 if clock is not None:
                     clock.let_run()
         if item.get_closest_marker("mx_unchecked") is None:
-            _fail_with("the test leaves tasks behind", await left_tasks(before))
+            item.stash[TASKS] = await left_tasks(before)
 
     return run
 

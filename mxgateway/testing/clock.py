@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from mxgateway.simulator import ManualClock, SimulatedGateway
+from mxgateway.simulator.clock import NANOSECONDS
 from mxgateway.testing.gateway import ThreadedGateway
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,7 +56,7 @@ class TestClock:
         if self._loop is None:
             raise RuntimeError("the time of this loop runs by itself: use mx_clock in the async test function itself")
         await self._settle()
-        left = seconds
+        left, began_ns = seconds, self.gateway_clock.now_ns()
         while True:
             next_due = min(self._loop.next_due, self._next_due_at_the_gateway())
             if left <= 0 < next_due:
@@ -64,7 +65,7 @@ class TestClock:
             self._loop.pass_time(step)
             left -= step
             has_run = self._loop.run_due()
-            self._advance_the_gateway(step)
+            self._move_the_gateway(began_ns + round((seconds - left) * NANOSECONDS))
             await self._settle(quiet=0 if has_run else _QUIET_ROUNDS - 1)
 
     def attach(self, gateway: ThreadedGateway) -> None:
@@ -91,9 +92,9 @@ class TestClock:
             return math.inf
         return self._gateway.thread.call(lambda: self.gateway_clock.next_due)
 
-    def _advance_the_gateway(self, seconds: float) -> None:
+    def _move_the_gateway(self, time_ns: int) -> None:
         if self._gateway is not None:
-            self._gateway.advance(seconds)
+            self._gateway.advance((time_ns - self.gateway_clock.now_ns()) / NANOSECONDS)
 
     async def _settle(self, *, quiet: int = 0) -> None:
         """Wait until this loop and the gateway have nothing more to do at this moment."""
