@@ -115,7 +115,6 @@ def _with_what_it_needs(item: pytest.Function, test: Test) -> Test:
         before = asyncio.all_tasks()
         async with AsyncExitStack() as stack:
             if clock is not None:
-                stack.callback(clock.give_back)
                 clock.stop_time()
             if fixtures.keys() & {"mx_client", "mx_session"}:
                 endpoint = None if proxy is None else proxy.endpoint

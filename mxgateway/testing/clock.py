@@ -12,11 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from mxgateway.simulator import ManualClock, SimulatedGateway
-from mxgateway.simulator.clock import NANOSECONDS
+from mxgateway.simulator.clock import FILETIME_STEP, NANOSECONDS
 from mxgateway.testing.gateway import ThreadedGateway
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+_UNITS: Final = NANOSECONDS // FILETIME_STEP
+"""Units of the gateway's clock in a second."""
 _QUIET_ROUNDS: Final = 3
 """Rounds without a sign of life at the gateway until nothing more is expected before time moves on."""
 _MOST_ROUNDS: Final = 1000
@@ -39,7 +41,6 @@ class TestClock:
         """The clock of the gateway."""
         self._gateway: ThreadedGateway | None = None
         self._loop: _StandingLoop | None = None
-        self._released: _StandingLoop | None = None
         self._seen: object = None
 
     @property
@@ -56,7 +57,7 @@ class TestClock:
         if self._loop is None:
             raise RuntimeError("the time of this loop runs by itself: use mx_clock in the async test function itself")
         await self._settle()
-        left, began_ns = seconds, self.gateway_clock.now_ns()
+        left, moved = seconds, 0
         while True:
             next_due = min(self._loop.next_due, self._next_due_at_the_gateway())
             if left <= 0 < next_due:
@@ -65,7 +66,10 @@ class TestClock:
             self._loop.pass_time(step)
             left -= step
             has_run = self._loop.run_due()
-            self._move_the_gateway(began_ns + round((seconds - left) * NANOSECONDS))
+            # In whole units of the gateway's clock: its roundings of each step would add up.
+            passed = round((seconds - left) * _UNITS)
+            self._move_the_gateway((passed - moved) / _UNITS)
+            moved = passed
             await self._settle(quiet=0 if has_run else _QUIET_ROUNDS - 1)
 
     def attach(self, gateway: ThreadedGateway) -> None:
@@ -78,23 +82,18 @@ class TestClock:
 
     def let_run(self) -> None:
         """Let the time of the loop run on by itself from where it stands."""
-        if self._loop is not None:
-            self._loop.let_run()
-        self._released, self._loop = self._loop, None
-
-    def give_back(self) -> None:
-        """Let the loop have its own time again."""
-        if self._released is not None:
-            self._released.give_back()
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.let_run()
 
     def _next_due_at_the_gateway(self) -> float:
         if self._gateway is None:
             return math.inf
         return self._gateway.thread.call(lambda: self.gateway_clock.next_due)
 
-    def _move_the_gateway(self, time_ns: int) -> None:
+    def _move_the_gateway(self, seconds: float) -> None:
         if self._gateway is not None:
-            self._gateway.advance((time_ns - self.gateway_clock.now_ns()) / NANOSECONDS)
+            self._gateway.advance(seconds)
 
     async def _settle(self, *, quiet: int = 0) -> None:
         """Wait until this loop and the gateway have nothing more to do at this moment."""
@@ -192,10 +191,6 @@ class _StandingLoop:
             if not timer.cancelled():
                 self._own_call_later(max(0.0, when - stood_at), timer.run)
         self._timers.clear()
-
-    def give_back(self) -> None:
-        """Let the loop have its own time."""
-        del self._loop.time
 
     def _call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None

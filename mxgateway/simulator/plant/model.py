@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from mxgateway.simulator.mxaccess.statuses import GOOD
-from mxgateway.simulator.mxaccess.values import DataType, fits, is_numeric
+from mxgateway.simulator.mxaccess.values import NUMERIC, DataType, fits
 from mxgateway.simulator.plant.patterns import Pattern
 
 
@@ -114,7 +114,7 @@ class Attribute:
             raise ValueError("an attribute has no name")
         if not (self.interval > 0 and self.response_time >= 0):
             raise ValueError(f"the attribute {self.name!r} needs an interval above 0 and a response_time of 0 or more")
-        if self.alarms and (self.is_array or not is_numeric(self.data_type)):
+        if self.alarms and (self.is_array or self.data_type not in NUMERIC):
             raise ValueError(f"the attribute {self.name!r} has alarms and is no number")
         self.check(self.value)
 
