@@ -125,6 +125,10 @@ def _with_what_it_needs(item: pytest.Function, test: Test) -> Test:
                     fixtures["mx_client"] = client
             try:
                 await test(*args, **fixtures)
+            except asyncio.CancelledError:
+                if clock is not None:
+                    clock.check()
+                raise
             finally:
                 if clock is not None:
                     clock.let_run()

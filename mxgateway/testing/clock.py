@@ -8,6 +8,7 @@ import heapq
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ _QUIET_ROUNDS: Final = 3
 """Rounds without a sign of life at the gateway until nothing more is expected before time moves on."""
 _MOST_ROUNDS: Final = 1000
 """Rounds after which time moves on although the gateway never rests."""
+_PAUSE: Final = 0.5
+"""Real seconds between two looks at whether somebody has moved the time."""
 _ROUND: Final = 0.0005
 """Real seconds of a round, in which both threads run what is ready."""
 
@@ -41,6 +44,11 @@ class TestClock:
         """The clock of the gateway."""
         self._gateway: ThreadedGateway | None = None
         self._loop: _StandingLoop | None = None
+        self.patience = 60.0
+        """Real seconds without `advance` after which the test fails: time stands still, so it would wait forever."""
+        self._moved_at = 0.0
+        self._is_stuck = False
+        self._watch: Future[None] | None = None
         self._seen: object = None
 
     @property
@@ -56,6 +64,7 @@ class TestClock:
         """
         if self._loop is None:
             raise RuntimeError("the time of this loop runs by itself: use mx_clock in the async test function itself")
+        self._moved_at = time.monotonic()
         await self._settle()
         left, moved = seconds, 0
         while True:
@@ -77,14 +86,40 @@ class TestClock:
         self._gateway = gateway
 
     def stop_time(self) -> None:
-        """Let the time of the running loop stand still."""
-        self._loop = _StandingLoop(asyncio.get_running_loop())
+        """Let the time of the running loop stand still, and cancel this task if nobody moves it."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        self._loop = _StandingLoop(loop)
+        self._moved_at = time.monotonic()
+        if self._gateway is not None and task is not None:
+            self._watch = self._gateway.thread.submit(lambda: self._cancel_when_stuck(loop, task))
 
     def let_run(self) -> None:
         """Let the time of the loop run on by itself from where it stands."""
         loop, self._loop = self._loop, None
         if loop is not None:
             loop.let_run()
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def check(self) -> None:
+        """Say so if the test was cancelled because nobody moved the time.
+
+        Raises:
+            TimeoutError: It was.
+        """
+        if self._is_stuck:
+            raise TimeoutError(
+                f"nothing has moved the time for {self.patience:g} s: the test waits for what `advance` brings"
+            )
+
+    async def _cancel_when_stuck(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
+        while True:
+            left = self._moved_at + self.patience - time.monotonic()
+            if left <= 0:
+                break
+            await asyncio.sleep(min(left, _PAUSE))
+        self._is_stuck = True
+        loop.call_soon_threadsafe(task.cancel)
 
     def _next_due_at_the_gateway(self) -> float:
         if self._gateway is None:

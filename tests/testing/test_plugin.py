@@ -179,6 +179,10 @@ async def test_uses_no_reply(mx_gateway):
 async def test_forgets_to_await(mx_session):
     mx_session.register("x")
 
+async def test_waits_for_ever(mx_gateway, mx_clock):
+    mx_clock.patience = 0.1
+    await asyncio.sleep(1)
+
 def test_is_not_async(mx_client):
     pass
 
@@ -207,7 +211,8 @@ def test_what_is_left_or_forgotten_fails_and_says_what_it_is(tmp_path: Path) -> 
         "of 'forgotten' is open", "with StreamEvents running", "the task 'straggler' goes on: sleep at",
         "1 of the replies for Invoke.Register", "2 of fail_next or refuse_next for OpenSession",
         "'ItemCommands.register' was never awaited", "mx_client needs an async test function", "missing.toml",
+        "TimeoutError: nothing has moved the time for 0.1 s",
         "mx_client.endpoint: mx_client is opened when the async test function begins",
     ):  # fmt: skip
         assert said in outcome.text, outcome.text
-    assert outcome.counts == {"passed": 5, "failed": 1, "errors": 7}, outcome.text
+    assert outcome.counts == {"passed": 5, "failed": 2, "errors": 7}, outcome.text
