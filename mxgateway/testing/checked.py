@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import re
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -23,6 +24,7 @@ Test = Callable[..., Awaitable[None]]
 
 TASKS: Final = pytest.StashKey[list[str]]()
 """The tasks that a test has left."""
+_FORGOTTEN: Final = ".*was never awaited"
 
 
 def plant_of(item: pytest.Item) -> Plant:
@@ -98,7 +100,8 @@ def in_the_kit(item: pytest.Function) -> Iterator[None]:
     if inspect.iscoroutinefunction(test):
         item.obj = _with_what_it_needs(item, test)
     try:
-        with _nothing_is_left_unawaited():
+        # `recwarn` looks for warnings itself, and would not see them.
+        with nullcontext() if "recwarn" in item.fixturenames else _nothing_is_left_unawaited():
             yield
     finally:
         item.obj = test
@@ -106,7 +109,7 @@ def in_the_kit(item: pytest.Function) -> Iterator[None]:
 
 def _with_what_it_needs(item: pytest.Function, test: Test) -> Test:
     fixture: Callable[[str], Any] = item.funcargs.get
-    gateway: ThreadedGateway = fixture("mx_gateway")
+    gateway: ThreadedGateway | None = fixture("mx_gateway")
     clock: TestClock | None = fixture("mx_clock")
     proxy: ThreadedFaultProxy | None = fixture("mx_proxy")
 
@@ -115,8 +118,9 @@ def _with_what_it_needs(item: pytest.Function, test: Test) -> Test:
         before = asyncio.all_tasks()
         async with AsyncExitStack() as stack:
             if clock is not None:
+                stack.callback(clock.let_run)
                 clock.stop_time()
-            if fixtures.keys() & {"mx_client", "mx_session"}:
+            if gateway is not None and fixtures.keys() & {"mx_client", "mx_session"}:
                 endpoint = None if proxy is None else proxy.endpoint
                 client = await stack.enter_async_context(gateway.connect(endpoint))
                 if "mx_session" in fixtures:
@@ -141,13 +145,14 @@ def _with_what_it_needs(item: pytest.Function, test: Test) -> Test:
 @contextmanager
 def _nothing_is_left_unawaited() -> Iterator[None]:
     """Fail if a coroutine of the block was never awaited; Python's own warning passes unseen in many projects."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.filterwarnings("always", ".*was never awaited", RuntimeWarning)
-        yield
-    forgotten = [each for each in caught if "was never awaited" in str(each.message)]
-    for warning in caught:
-        if warning not in forgotten:
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno, source=warning.source
-            )
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.filterwarnings("always", _FORGOTTEN, RuntimeWarning)
+            yield
+    finally:
+        forgotten = [each for each in caught if re.match(_FORGOTTEN, str(each.message))]
+        for each in caught:
+            if each not in forgotten:
+                warnings.warn_explicit(each.message, each.category, each.filename, each.lineno, source=each.source)
     _fail_with("the test forgets to await", [f"{each.filename}:{each.lineno}: {each.message}" for each in forgotten])

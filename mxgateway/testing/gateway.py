@@ -121,8 +121,10 @@ class ThreadedGateway:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.stop()
-        self.thread.stop()
+        try:
+            self.stop()
+        finally:
+            self.thread.stop()
 
     def start(self) -> None:
         """Start listening: at the beginning, or on the same port after `stop`.

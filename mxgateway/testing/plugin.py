@@ -101,7 +101,7 @@ def simulated_gateway(mx_plant: Plant, mx_options: SimulatorOptions) -> Iterator
 
 
 def _uses_the_kit(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and "mx_gateway" in item.fixturenames
+    return isinstance(item, pytest.Function) and not {"mx_gateway", "mx_clock"}.isdisjoint(item.fixturenames)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -42,8 +42,10 @@ class ThreadedFaultProxy:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._thread.run(lambda: self._proxy.__aexit__(None, None, None))
-        self._thread.stop()
+        try:
+            self._thread.run(lambda: self._proxy.__aexit__(None, None, None))
+        finally:
+            self._thread.stop()
 
     @property
     def port(self) -> int:

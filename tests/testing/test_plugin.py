@@ -44,6 +44,7 @@ def test_a_plant_of_ones_own(mx_gateway, mx_plant):
 
 ASYNC = """
 import asyncio
+import warnings
 from datetime import timedelta
 import pytest
 from mxgateway import GrpcStatus, MxGatewayError, MxGatewayTransportError, TagUpdate, proto
@@ -57,6 +58,15 @@ async def test_a_session_on_the_loop_of_the_test(mx_session, mx_gateway):
 async def test_each_test_has_its_own(mx_client, mx_gateway):
     assert not mx_gateway.sessions
     assert mx_client.endpoint == mx_gateway.endpoint
+
+async def test_the_time_of_a_loop_alone(mx_clock):
+    task = asyncio.create_task(asyncio.sleep(60))
+    await mx_clock.advance(60)
+    assert task.done()
+
+async def test_warnings_are_seen_by_those_who_look(mx_gateway, recwarn):
+    warnings.warn("look", UserWarning)
+    assert [str(each.message) for each in recwarn] == ["look"]
 
 class TestInAClass:
     async def test_a_method(self, mx_session):
@@ -108,7 +118,7 @@ MARKS = {
     "module": "pytestmark = pytest.mark.asyncio(loop_scope='module')",
     "session": "pytestmark = pytest.mark.asyncio(loop_scope='session')",
 }
-TESTS = 3 + 6
+TESTS = 3 + 8
 
 
 def project(folder: Path, scope: str) -> None:
@@ -130,7 +140,7 @@ def test_in_strict_mode_on_loops_of_every_scope_with_xdist(tmp_path: Path) -> No
     for scope in ("module", "strict"):
         (tmp_path / f"test_{scope}.py").write_text(ASYNC.partition("class")[0].replace("{mark}", MARKS[scope]))
     outcome = run_pytest(tmp_path, "-o", "asyncio_mode=strict", "-n", "2")
-    assert outcome.counts == {"passed": TESTS + 2 * 2}, outcome.text
+    assert outcome.counts == {"passed": TESTS + 2 * 4}, outcome.text
 
 
 def test_without_any_plugin_for_async_tests(tmp_path: Path) -> None:
