@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar, cast
 
@@ -118,6 +118,12 @@ class _OnLoop:
     def __setattr__(self, name: str, value: Any) -> None:
         self._thread.call(lambda: setattr(self._target, name, value))
 
+    def __await__(self) -> Generator[Any, None, Any]:
+        async def on_the_loop() -> Any:
+            return await self._target
+
+        return asyncio.wrap_future(self._thread.submit(on_the_loop)).__await__()
+
     def __repr__(self) -> str:
         return f"<{self._target!r} in the {self._thread._name}>"
 
@@ -127,7 +133,7 @@ def call_on_loop(thread: LoopThread, function: Callable[[], Any]) -> Any:
 
     async def on_the_loop() -> Any:
         result = function()
-        return await result if inspect.isawaitable(result) else result
+        return await result if inspect.iscoroutine(result) else result
 
     if threading.current_thread() is thread._thread:
         return function()
