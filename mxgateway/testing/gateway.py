@@ -104,6 +104,16 @@ class ThreadedGateway:
     release_write_completions = _Switch(SimulatedGateway.release_write_completions)
     crash_worker = _Switch(SimulatedGateway.crash_worker)
     drop_connections = _Switch(SimulatedGateway.drop_connections)
+    refuse_connections = _awaited(SimulatedGateway.refuse_connections)
+    accept_connections = _awaited(SimulatedGateway.accept_connections)
+    delay_replies = _Switch(SimulatedGateway.delay_replies)
+    slow_streams = _Switch(SimulatedGateway.slow_streams)
+    black_hole = _Switch(SimulatedGateway.black_hole)
+    go_away = _Switch(SimulatedGateway.go_away)
+    serve_certificate = _Switch(SimulatedGateway.serve_certificate)
+    add_key = _Switch(SimulatedGateway.add_key)
+    revoke_key = _Switch(SimulatedGateway.revoke_key)
+    play = _Switch(SimulatedGateway.play)
     keep_history = _Switch(SimulatedGateway.keep_history)
     restart = _awaited(SimulatedGateway.restart)
     serve_forever = _awaited(SimulatedGateway.serve_forever)
@@ -190,6 +200,21 @@ class ThreadedGateway:
         """Limits, times and versions."""
         return self.simulated.options
 
+    @property
+    def plant(self) -> Plant:
+        """The plant that is served."""
+        return self.simulated.plant
+
+    @property
+    def key_ids(self) -> set[str]:
+        """The public parts of the accepted keys."""
+        return self.thread.call(lambda: self.simulated.key_ids)
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the gateway serves TLS."""
+        return self.simulated.is_tls
+
     # Records
 
     @property
@@ -223,6 +248,11 @@ class ThreadedGateway:
     def events_sent(self) -> int:
         """Events handed to streams since the first start; replayed events count again."""
         return self.thread.call(lambda: self.simulated.events_sent)
+
+    @property
+    def subscribers(self) -> int:
+        """The number of sessions whose event stream is attached."""
+        return self.thread.call(lambda: self.simulated.subscribers)
 
     @property
     def connections(self) -> int:

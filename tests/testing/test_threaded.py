@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mxgateway import GatewayClient, GrpcStatus, MxGatewayError, MxGatewayTransportError, Session, proto
-from mxgateway.simulator import ManualClock, Plant, SimulatedGateway, small_plant
+from mxgateway.simulator import ManualClock, Plant, Scenario, SimulatedGateway, small_plant
 from mxgateway.testing import FaultProxy, ThreadedFaultProxy, ThreadedGateway
 
 TAG = "TestChildObject.TestInt"
@@ -105,6 +105,18 @@ def test_its_time_is_moved_by_the_test_if_it_has_a_manual_clock() -> None:
         assert gateway.clock.now_ns() - before == 60_000_000_000
     with ThreadedGateway() as gateway, pytest.raises(TypeError, match="ManualClock"):
         gateway.advance(1)
+
+
+async def test_a_scenario_is_played_in_the_gateways_thread_and_awaited_here() -> None:
+    scenario = Scenario.from_text(f'[[steps]]\nat = 30\nset_tag = {{ tag = "{TAG}", value = 5 }}')
+    with ThreadedGateway(clock=ManualClock()) as gateway:
+        play = gateway.play(scenario)
+        gateway.advance(29)
+        assert not play.done
+        gateway.advance(1)
+        await play
+        assert play.done
+        assert gateway.tag(TAG).sample.native == 5
 
 
 def test_misuse_says_what_to_do() -> None:
