@@ -36,6 +36,10 @@ def test_a_sync_test_uses_the_gateway(mx_gateway):
 def test_a_plant_of_a_file_beside_the_test(mx_gateway):
     assert asyncio.run(read(mx_gateway, "Kiln01.Heat")) == 21.5
 
+def test_the_former_fixture_checks_nothing(simulated_gateway):
+    assert asyncio.run(read(simulated_gateway, "TestChildObject.TestInt")) == 17
+    simulated_gateway.fail_next("OpenSession", 14)
+
 @pytest.mark.mx_plant(OWN)
 def test_a_plant_of_ones_own(mx_gateway, mx_plant):
     assert mx_plant is OWN
@@ -118,7 +122,7 @@ MARKS = {
     "module": "pytestmark = pytest.mark.asyncio(loop_scope='module')",
     "session": "pytestmark = pytest.mark.asyncio(loop_scope='session')",
 }
-TESTS = 3 + 8
+TESTS = 4 + 8
 
 
 def project(folder: Path, scope: str) -> None:
