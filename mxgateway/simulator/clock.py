@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -112,6 +113,12 @@ class ManualClock(Clock):
     def pending(self) -> int:
         """How many calls are pending."""
         return sum(timer.is_pending for timer in self._timers)
+
+    @property
+    def next_due(self) -> float:
+        """Seconds until the next pending call; infinity if there is none."""
+        due = min((timer.due_ns for timer in self._timers if timer.is_pending), default=math.inf)
+        return max(0.0, (due - self._now_ns) / NANOSECONDS)
 
     def advance(self, seconds: float) -> None:
         """Move time forward and run every call that falls due, in order and each at its own time.

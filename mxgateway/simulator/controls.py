@@ -140,10 +140,12 @@ class Controls(ABC):
 
         Raises:
             LookupError: The plant has no such tag.
+            ValueError: The value is not of the tag's type.
         """
-        tag = self.tag(reference)
+        tag, native = self.tag(reference), native_value(value)
+        tag.attribute.check(native)
         time_ns = self.clock.now_ns() if source_time is None else nanoseconds(source_time)
-        tag.override(Sample(tag.attribute.data_type, native_value(value), quality, time_ns, OK))
+        tag.override(Sample(tag.attribute.data_type, native, quality, time_ns, OK))
 
     def deploy(
         self,
@@ -186,16 +188,16 @@ class Controls(ABC):
         """Send the delayed deployment events that each watcher's queue still holds."""
         self.switches.deploy_gate.release()
 
-    def fail_next(self, method: str, status: Status, message: str = "", *, times: int = 1) -> None:
+    def fail_next(self, method: str, status: Status | int, message: str = "", *, times: int = 1) -> None:
         """Make the next calls of a method fail.
 
         Args:
             method: An RPC, ``OpenSession``, or one kind of command, ``Invoke.Register``.
-            status: The gRPC status.
+            status: The gRPC status: grpclib's, `mxgateway.GrpcStatus`, or its number.
             message: The gRPC message.
             times: How many calls fail.
         """
-        self.switches.fail_next(method, status, message, times)
+        self.switches.fail_next(method, Status(status), message, times)
 
     def refuse_next(self, method: str, *, times: int = 1, goaway: bool = False) -> None:
         """Refuse the next calls of a method in a way that tells the client that nothing was processed.

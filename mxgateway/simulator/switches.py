@@ -19,6 +19,15 @@ Replacement = Callable[[Any], Any]
 """Takes the reply about to be sent and returns its replacement."""
 
 
+def failing(status: Status | int, message: str) -> Replacement:
+    """Return a replacement with which the call fails, after the gateway has done what it asks."""
+
+    def fail(reply: Any) -> Any:
+        raise GRPCError(Status(status), message)
+
+    return fail
+
+
 class Gate:
     """A gate that can be held; open by default."""
 
@@ -127,6 +136,12 @@ class Switches:
     def override(self, method: str, replace: Replacement, times: int | None) -> None:
         """Let `replace` change the replies of the next calls of `method`; `times` None for all of them."""
         self._overrides.append(_Override(method, replace, times))
+
+    @property
+    def unused(self) -> list[str]:
+        """The failures and replies that no call has taken."""
+        failures = [f"{each.left} of fail_next or refuse_next for {each.method}" for each in self._failures]
+        return failures + [f"{each.left} of the replies for {each.method}" for each in self._overrides if each.left]
 
     def keep_history(self) -> History:
         """Return the record of what sessions and workers do from now on."""

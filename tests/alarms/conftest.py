@@ -8,9 +8,9 @@ import pytest
 
 from mxgateway import GatewayClient
 from mxgateway.simulator import ManualClock, SimulatedGateway
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.alarms.rig import alarm_plant
 from tests.client.support import connect
-from tests.peers.network.fault_proxy import FaultProxy
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from mxgateway import (
     proto,
 )
 from mxgateway.simulator import SimulatedGateway
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.alarms.rig import HIHI
 from tests.client.support import connect, in_words, requests, until
-from tests.peers.network.fault_proxy import FaultProxy
 
 Reply = proto.AcknowledgeAlarmReply
 OK = proto.ProtocolStatus(code=proto.ProtocolStatusCode.OK)

@@ -21,6 +21,7 @@ from mxgateway import (
     proto,
 )
 from mxgateway.simulator import ManualClock, SimulatedGateway
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.alarms.rig import (
     ALARMS,
     CONNECTED,
@@ -40,7 +41,6 @@ from tests.alarms.rig import (
     truth,
 )
 from tests.client.support import connect, requests, until
-from tests.peers.network.fault_proxy import FaultProxy
 
 
 @pytest.fixture

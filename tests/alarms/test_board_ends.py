@@ -14,10 +14,10 @@ from grpclib.const import Status
 
 from mxgateway import AlarmBoard, GatewayClient, MxGatewayError, MxGatewayTransportError, RecoveryOptions
 from mxgateway.simulator import SimulatedGateway
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from mxgateway.transport.calls.backoff import Backoff
 from tests.alarms.rig import CONNECTED, HI, HIHI, QUICK, RECOVERING, feeds
 from tests.client.support import connect, until
-from tests.peers.network.fault_proxy import FaultProxy
 
 
 def nothing_left(gateway: SimulatedGateway, client: GatewayClient) -> bool:

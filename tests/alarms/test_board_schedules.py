@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from mxgateway import SubscriptionState
 from mxgateway.simulator import SimulatedGateway
+from mxgateway.testing.network.fault_proxy import FaultProxy, Pipe
 from tests.alarms.rig import ALARMS, QUICK, TANKS, Replay, alarm_plant, is_right, replayed
 from tests.client.support import connect, until
-from tests.peers.network.fault_proxy import FaultProxy, Pipe
 
 Step = tuple[str, int]
 """What happens, and a number that says to what."""

@@ -17,6 +17,7 @@ from mxgateway import (
     proto,
 )
 from mxgateway.simulator import SimulatedGateway
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.alarms.rig import (
     CONNECTED,
     CONNECTING,
@@ -29,7 +30,6 @@ from tests.alarms.rig import (
     script,
 )
 from tests.client.support import connect, requests, until
-from tests.peers.network.fault_proxy import FaultProxy
 
 
 @pytest.fixture

@@ -26,9 +26,9 @@ from mxgateway import (
     proto,
 )
 from mxgateway.simulator import ManualClock, SimulatedGateway, SimulatedKey
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.alarms.rig import ELSEWHERE, HI, HIHI, alarm_plant, script
 from tests.client.support import connect, requests, until
-from tests.peers.network.fault_proxy import FaultProxy
 
 ALARMMGR, SUBTAG = proto.AlarmProviderMode.ALARMMGR, proto.AlarmProviderMode.SUBTAG
 Kind = proto.AlarmTransitionKind

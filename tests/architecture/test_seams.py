@@ -20,7 +20,7 @@ SEAMS = {
     "click": ("mxgateway_cli",),
     "rich": ("mxgateway_cli.terminal.bar", "mxgateway_cli.terminal.console", "mxgateway_cli.terminal.drawing", "mxgateway_cli.terminal.live"),
     "tomlkit": ("mxgateway_cli.connecting.toml_text",),
-    "pytest_asyncio": ("mxgateway.testing",),
+    "pytest": ("mxgateway.testing.plugin", "mxgateway.testing.checked"),
     "PyInstaller": ("mxgateway.system.pyinstaller",),
 }  # fmt: skip
 """Each package that is not ours, and the modules that may import it."""

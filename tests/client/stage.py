@@ -27,10 +27,10 @@ from mxgateway import (
 from mxgateway.galaxy.hierarchy import PagesIterator
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.subscription.states import StateChanges
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.connecting.open_channel import Opening
 from tests.client.support import TAG, Item, advised, change, connect, is_streaming, until
-from tests.peers.network.fault_proxy import FaultProxy
 
 AWAITABLE: Final = (
     GatewayClient, Session, EventStream, Subscription, StateChanges, ServerStream, Opening, AlarmFeed, AlarmBoard,

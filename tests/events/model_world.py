@@ -32,10 +32,10 @@ from mxgateway.simulator import (
     WriteRefusal,
 )
 from mxgateway.simulator import Session as GatewaySession
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.client.support import connect, until
 from tests.events.model_judge import Judge, Wanted, Wrong
 from tests.events.model_readers import IteratorReader, SubscriptionReader
-from tests.peers.network.fault_proxy import FaultProxy
 
 TAGS: Final = [f"Unit.Tag{number}" for number in range(4)]
 REFUSING: Final = "Unit.Refusing"

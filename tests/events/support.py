@@ -11,8 +11,8 @@ from mxgateway import EventStream, GatewayClient, MxGatewayError, MxGatewaySessi
 from mxgateway.simulator import ExecutedWrite, History, Plant, SimulatedGateway, SimulatorOptions, SystemClock
 from mxgateway.simulator import Session as GatewaySession
 from mxgateway.simulator.mxaccess.event_faults import EventFaults
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.client.support import Item, advised, connect, in_words, requests, until
-from tests.peers.network.fault_proxy import FaultProxy
 from tests.subscription.rig import quiet_plant
 
 TAG = "Unit.Tag0000"

@@ -7,10 +7,10 @@ import asyncio
 from mxgateway import ConnectionChange, GatewayClient, SubscriptionState
 from mxgateway.errors import GrpcStatus
 from mxgateway.simulator import SimulatedGateway
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.client.support import TAG, until
 from tests.field.behaviours import Behaviour
 from tests.peers.http2.raw_peers import RawServer, closes_at_once
-from tests.peers.network.fault_proxy import FaultProxy
 from tests.subscription.rig import QUICK
 
 BEHAVIOURS = [

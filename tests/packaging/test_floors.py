@@ -70,5 +70,5 @@ def test_everything_that_is_imported_is_declared() -> None:
     assert modules - {"_typeshed"} - _OPTIONAL <= set(REQUIRED)
 
 
-_OPTIONAL = {"PyInstaller", "pytest", "pytest_asyncio", "uvloop"}
+_OPTIONAL = {"PyInstaller", "pytest", "uvloop"}
 """What users bring along: the tool that finds its hooks here, the plugin for pytest, another event loop."""

@@ -11,6 +11,7 @@ import grpc
 import pytest
 from hyperframe.frame import SettingsFrame
 
+from mxgateway.testing.network.fault_proxy import FaultProxy, Pipe
 from tests.peers.grpcio_gateway import SERVICE, GrpcioGateway
 from tests.peers.grpcio_sessions import prepared_events
 from tests.peers.http2.http2_server import Http2Server
@@ -27,7 +28,6 @@ from tests.peers.http2.scripts import (
 )
 from tests.peers.misbehaving.bad_windows import credit, initial_window
 from tests.peers.misbehaving.misbehaviours import MISBEHAVIOURS
-from tests.peers.network.fault_proxy import FaultProxy, Pipe
 
 METHOD = "/test.Service/Method"
 PATIENT = 10.0

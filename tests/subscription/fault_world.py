@@ -10,8 +10,8 @@ from typing import Any, Final
 from mxgateway import MxGatewayError, Outcome, Subscription, SubscriptionState
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.simulator.mxaccess.sessions import Session
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.client.support import until
-from tests.peers.network.fault_proxy import FaultProxy
 from tests.subscription.rig import Consumer, tags_of, unexplained
 
 TAGS: Final = tags_of(20)

@@ -13,8 +13,8 @@ from grpclib.const import Status
 from mxgateway import MxGatewayError, Outcome, RecoveryOptions, proto
 from mxgateway.events.recovery import Recovery
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from mxgateway.testing.network.fault_proxy import FaultProxy, Pipe
 from tests.client.support import connect, until
-from tests.peers.network.fault_proxy import FaultProxy, Pipe
 from tests.subscription.fault_world import CONTINUOUS, GAP, LOADS, REBUILT, TAGS, Fault, Inject, Load, World
 from tests.subscription.rig import consumed, options, quiet_plant
 

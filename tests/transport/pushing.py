@@ -14,12 +14,12 @@ from mxgateway.calling.rpcs import STREAM_EVENTS
 from mxgateway.errors import (
     MxGatewayError,
 )
+from mxgateway.testing.network.sockets import PATIENCE
 from mxgateway.transport.calls.method import CallOptions
 from mxgateway.transport.calls.pushed_stream import PushedStream
 from mxgateway.transport.channel import Channel
 from mxgateway.wire import decode
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
-from tests.peers.network.sockets import PATIENCE
 from tests.transport.rig import channel_to, event
 
 BROKEN = grpc_message(b"\xff\xff\xff")

@@ -17,6 +17,7 @@ import pytest
 
 from mxgateway import GatewayClient, TlsOptions, proto
 from mxgateway.errors import GrpcStatus, MxGatewayTimeoutError, MxGatewayTlsError, Phase
+from mxgateway.testing.network.fault_proxy import FaultProxy, Pipe
 from tests.peers.http2.http2_server import Http2Server
 from tests.peers.http2.raw_server import (
     HALF_GREETING,
@@ -32,7 +33,6 @@ from tests.peers.http2.raw_server import (
 )
 from tests.peers.http2.scripts import answers
 from tests.peers.network.certificates import Authority, ServerCertificate, self_signed
-from tests.peers.network.fault_proxy import FaultProxy, Pipe
 from tests.transport.fault_rows import (
     Ending,
     bounded,

@@ -17,6 +17,7 @@ from mxgateway.errors import (
     MxGatewayProtocolError,
     MxGatewayTimeoutError,
 )
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.streams.stream import STREAM_WINDOW
 from tests.peers.http2.http2_frames import CANCEL, ENHANCE_YOUR_CALM, REFUSED_STREAM
@@ -47,7 +48,6 @@ from tests.peers.misbehaving.bad_replies import (
     upper_case_header,
 )
 from tests.peers.misbehaving.odd_frames import altsvc, origin, priorities, unknown_frames
-from tests.peers.network.fault_proxy import FaultProxy
 from tests.transport.fault_rows import SOON, next_call_succeeds, nothing_escapes, open_channel
 from tests.transport.rig import REPLY, event, invoke, stream
 

@@ -107,6 +107,8 @@ def fits(data_type: DataType, native: Any) -> bool:
         return isinstance(native, int) and _FIRST_TIME <= native <= _LAST_TIME
     if data_type is DataType.FLOAT and isinstance(native, int | float) and _LARGEST_FLOAT < abs(native) < math.inf:
         return False
+    if isinstance(native, str) and not native.isascii() and native.encode(errors="replace").decode() != native:
+        return False  # half a surrogate pair, which no message carries
     expected = (int, float) if isinstance(traits.default, float) else type(traits.default)
     return isinstance(native, expected)
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from mxgateway.simulator.mxaccess.statuses import GOOD
-from mxgateway.simulator.mxaccess.values import DataType, fits
+from mxgateway.simulator.mxaccess.values import NUMERIC, DataType, fits
 from mxgateway.simulator.plant.patterns import Pattern
 
 
@@ -43,7 +43,11 @@ class WriteRefusal(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmLimit:
-    """An alarm on an analog attribute."""
+    """An alarm on an analog attribute.
+
+    Raises:
+        ValueError: It has no name, its limit is no number, or its severity is none.
+    """
 
     name: str
     """The alarm's name in its object: HiHi, or Level.HiHi if several attributes have one. The last part is its type."""
@@ -58,6 +62,14 @@ class AlarmLimit:
     description: str = ""
     """The alarm's text for operators."""
 
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("an alarm has no name")
+        if isinstance(self.limit, bool) or not isinstance(self.limit, int | float) or self.limit != self.limit:
+            raise ValueError(f"the limit {self.limit!r} of the alarm {self.name!r} is no number")
+        if not 1 <= self.severity <= 999:
+            raise ValueError(f"the severity {self.severity!r} of the alarm {self.name!r} is not from 1 to 999")
+
     def is_beyond(self, value: float) -> bool:
         """Return whether a value makes the alarm active."""
         return value > self.limit if self.above else value < self.limit
@@ -68,7 +80,8 @@ class Attribute:
     """An attribute of a template; in an object of the template it is a tag.
 
     Raises:
-        ValueError: The initial value is not of the attribute's type.
+        ValueError: The initial value is not of the attribute's type, or what is no number has alarms, or the attribute
+            has no name, or a time is negative.
     """
 
     name: str
@@ -97,15 +110,30 @@ class Attribute:
     """The limits that raise alarms."""
 
     def __post_init__(self) -> None:
-        if self.value is None:
+        if not self.name:
+            raise ValueError("an attribute has no name")
+        if not (self.interval > 0 and self.response_time >= 0):
+            raise ValueError(f"the attribute {self.name!r} needs an interval above 0 and a response_time of 0 or more")
+        if self.alarms and (self.is_array or self.data_type not in NUMERIC):
+            raise ValueError(f"the attribute {self.name!r} has alarms and is no number")
+        self.check(self.value)
+
+    def check(self, native: Any) -> None:
+        """Check that a native value is one of this attribute; None is no value.
+
+        Raises:
+            ValueError: It is not.
+        """
+        if native is None:
             return
-        if isinstance(self.value, list) != self.is_array:
+        if isinstance(native, list) != self.is_array:
             raise ValueError(
-                f"the attribute {self.name!r} is {'an' if self.is_array else 'no'} array, its value is not"
+                f"the attribute {self.name!r} is {'an' if self.is_array else 'no'} array, its value {native!r:.100} is "
+                f"{'not' if self.is_array else 'one'}"
             )
-        for native in self.value if self.is_array else (self.value,):
-            if not fits(self.data_type, native):
-                raise ValueError(f"{native!r} is no {self.data_type.name} value for the attribute {self.name!r}")
+        for each in native if self.is_array else (native,):
+            if not fits(self.data_type, each):
+                raise ValueError(f"{each!r:.100} is no {self.data_type.name} value for the attribute {self.name!r}")
 
     @property
     def initial(self) -> Any:
@@ -117,7 +145,11 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Template:
-    """The common parts of objects of one kind."""
+    """The common parts of objects of one kind.
+
+    Raises:
+        ValueError: Two attributes have one name; case is ignored.
+    """
 
     name: str
     """The template's name, with its dollar sign."""
@@ -127,6 +159,10 @@ class Template:
     """The kind of its objects."""
     attributes: tuple[Attribute, ...] = ()
     """The attributes of its objects."""
+
+    def __post_init__(self) -> None:
+        if len(self.by_name) < len(self.attributes):
+            raise ValueError(f"two attributes of the template {self.name} have one name")
 
     @property
     def chain(self) -> tuple[str, ...]:

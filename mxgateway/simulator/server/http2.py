@@ -166,6 +166,11 @@ class Connection(H2Protocol):
         self._requests.when_done(self._finish)
 
     @property
+    def open_calls(self) -> list[str]:
+        """The methods of the calls that have not ended."""
+        return self._requests.methods
+
+    @property
     def is_refused(self) -> bool:
         """Whether the listener has stopped, so that a connection which begins now must end."""
         return self._open_connections.are_refused
@@ -244,13 +249,18 @@ class _Requests(AbstractHandler):
     def __len__(self) -> int:
         return len(self._tasks)
 
+    @property
+    def methods(self) -> list[str]:
+        return [task.get_name().rpartition("/")[2] for task in self._tasks.values()]
+
     def accept(self, stream: Stream, headers: Any, release_stream: Callable[[], Any]) -> None:
         if stream.connection in _leaving:
             release_stream()
             return
         decoded = ReceivedHeaders((_text(name), _text(value)) for name, value in headers)
         task = asyncio.get_running_loop().create_task(
-            self._serve(stream, decoded, self._connection.peer), name=f"call from {self._connection.peer}"
+            self._serve(stream, decoded, self._connection.peer),
+            name=f"call from {self._connection.peer} of {dict(decoded).get(':path', '')}",
         )
         self._tasks[stream] = task
 

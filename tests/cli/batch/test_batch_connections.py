@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.cli.batches import batch, dialogue
 from tests.cli.gateway import KEY, TAG, Gateway
-from tests.peers.network.fault_proxy import FaultProxy
 
 
 @pytest.fixture

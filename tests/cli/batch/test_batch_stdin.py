@@ -10,10 +10,10 @@ import sys
 
 import pytest
 
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.cli.batches import MARKER, batch, dialogue, start_batch
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.process import PROGRAM, environment, finish
-from tests.peers.network.fault_proxy import FaultProxy
 
 CHANGING = "TestMachine_001.TestChangingInt"
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows cannot send these signals to one process")

@@ -10,10 +10,10 @@ import pytest
 
 from mxgateway.simulator import Scope, SimulatedGateway, SimulatedKey
 from mxgateway.simulator.plant.catalog import generated_plant
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.cli.batches import batch
 from tests.cli.gateway import KEY, TAG, Gateway
 from tests.cli.in_process import mxgw, refused
-from tests.peers.network.fault_proxy import FaultProxy
 from tests.rows import each_row
 
 SETPOINTS = [f"TestMachine_{number:03}.SpeedSetpoint" for number in range(1, 7)]

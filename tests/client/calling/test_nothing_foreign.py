@@ -11,11 +11,11 @@ import pytest
 from mxgateway import GatewayClient, MxGatewayError, Session, proto
 from mxgateway.options import RetryOptions
 from mxgateway.simulator import SimulatedGateway
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.client.support import PATIENCE, TAG, advised, kinds, until
 from tests.peers.http2.http2_server import Http2Server
 from tests.peers.http2.scripts import answers, in_turn, on_request, per_connection
 from tests.peers.misbehaving.misbehaviours import MISBEHAVIOURS
-from tests.peers.network.fault_proxy import FaultProxy
 from tests.transport.rig import REPLY
 
 BOUND = 0.3

@@ -13,8 +13,8 @@ import pytest
 
 from mxgateway import MxGatewayInvalidRequestError, MxGatewayTimeoutError, MxGatewayTransportError, Session, proto
 from mxgateway.simulator import SimulatedGateway, SimulatedKey, SimulatorOptions
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.client.support import Item, advised, connect, is_streaming, until
-from tests.peers.network.fault_proxy import FaultProxy
 
 SECRET = "s3cr3t-0f-the-pl4nt"
 PASSWORD = "hunter2-0f-the-0perator"

@@ -20,8 +20,8 @@ from mxgateway import (
     proto,
 )
 from mxgateway.simulator import SimulatedGateway, SimulatedKey, SimulatorOptions
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.client.support import Item, advised, change, connect, opened, until
-from tests.peers.network.fault_proxy import FaultProxy
 
 FIELDS = [field.name for field in dataclasses.fields(ClientStats)]
 

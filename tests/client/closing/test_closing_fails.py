@@ -15,8 +15,8 @@ from mxgateway import (
     MxGatewayTransportError,
 )
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.client.support import advised, connect, is_streaming, until
-from tests.peers.network.fault_proxy import FaultProxy
 
 # -- exceptions
 

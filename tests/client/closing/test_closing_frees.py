@@ -23,12 +23,12 @@ from mxgateway import (
 )
 from mxgateway.calling import rpcs as methods
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from mxgateway.transport.calls.method import Method
 from tests.client.public_calls import CALLS
 from tests.client.stage import QUICK, Call, Stage, set_stage
 from tests.client.support import TAG, change, connect, until
 from tests.client.virtual_time import LoopClock, run
-from tests.peers.network.fault_proxy import FaultProxy
 from tests.rows import each_row
 
 eager_task_factory = getattr(asyncio, "eager_task_factory", None)

@@ -22,9 +22,9 @@ from mxgateway import (
 )
 from mxgateway.events.upkeep import PumpState
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.client.confirming import accepted, confirm
 from tests.client.support import WRITE_COMPLETE, Item, advised, change, connect, is_streaming, opened, requests, until
-from tests.peers.network.fault_proxy import FaultProxy
 from tests.subscription.rig import QUICK
 
 

@@ -23,9 +23,9 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 
+from mxgateway.testing.network.sockets import PATIENCE
 from tests.peers.http2.http2_frames import grpc_message
 from tests.peers.http2.http2_peer import Header
-from tests.peers.network.sockets import PATIENCE
 
 E = TypeVar("E", bound=Event)
 

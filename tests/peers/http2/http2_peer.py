@@ -21,9 +21,9 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
+from mxgateway.testing.network.sockets import News
 from tests.peers.http2.http2_frames import LEAST_FRAME_SIZE, grpc_message
 from tests.peers.http2.raw_server import ClientGone
-from tests.peers.network.sockets import News
 
 F = TypeVar("F", bound=Frame)
 Header = tuple[bytes, bytes]

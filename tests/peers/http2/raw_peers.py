@@ -1,5 +1,6 @@
 """Peers that are not gateways: bare servers, and the scripted HTTP/2 server."""
 
+from mxgateway.testing.network.sockets import PATIENCE
 from tests.peers.http2.http2_frames import LEAST_FRAME_SIZE, grpc_message, header_frames, raw_frame, unknown_frame
 from tests.peers.http2.http2_peer import DEFAULT_WINDOW, PREFACE, RESPONSE, Header, Http2Peer, Request
 from tests.peers.http2.http2_server import Http2Server, Script
@@ -18,7 +19,6 @@ from tests.peers.http2.raw_server import (
     says,
     silent,
 )
-from tests.peers.network.sockets import PATIENCE
 
 __all__ = [
     "DEFAULT_WINDOW",

@@ -13,7 +13,7 @@ from typing import Self
 
 import pytest
 
-from tests.peers.network.sockets import PATIENCE, reset
+from mxgateway.testing.network.sockets import PATIENCE, reset
 
 StreamScript = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -16,10 +16,10 @@ from typing import Concatenate, ParamSpec
 
 from hyperframe.frame import Frame
 
+from mxgateway.testing.network.sockets import reset
 from tests.peers.http2.http2_frames import grpc_message
 from tests.peers.http2.http2_peer import Header, Http2Peer, Request
 from tests.peers.http2.http2_server import Script
-from tests.peers.network.sockets import reset
 
 P = ParamSpec("P")
 Step = Callable[[Http2Peer, Request], Awaitable[None]]

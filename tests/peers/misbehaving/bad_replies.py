@@ -5,10 +5,10 @@ Each is one step. If it leaves the stream open, the next step of the script cont
 
 from __future__ import annotations
 
+from mxgateway.testing.network.sockets import reset
 from tests.peers.http2.http2_frames import grpc_message, header_frames
 from tests.peers.http2.http2_peer import RESPONSE, Header, Http2Peer, Request
 from tests.peers.http2.scripts import SAMPLE, headers, misbehaviour
-from tests.peers.network.sockets import reset
 
 PAGE = b"<html><body>Service Unavailable</body></html>"
 NOT_ASCII = "Werk Süd, café".encode("latin-1")

@@ -11,11 +11,11 @@ import pytest
 
 from mxgateway import GapCause, GatewayClient, MxGatewayAuthenticationError, MxGatewaySessionError, Outcome
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from mxgateway.transport.connecting import places
 from tests.client.support import until
 from tests.peers.http2.raw_peers import RawServer, closes_at_once, http1
 from tests.peers.network.certificates import ServerCertificate, self_signed
-from tests.peers.network.fault_proxy import FaultProxy
 from tests.subscription.rig import Consumer, consumed, is_connected, options, publish, quiet_plant, tags_of
 
 TAGS: Final = tags_of(5)

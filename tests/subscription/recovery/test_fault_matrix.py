@@ -12,8 +12,8 @@ import pytest
 from mxgateway import GapCause, Outcome, Overflow
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.simulator.controls import Controls
+from mxgateway.testing.network.fault_proxy import Direction, FaultProxy
 from tests.client.support import until
-from tests.peers.network.fault_proxy import Direction, FaultProxy
 from tests.subscription.fault_world import LOADS, REBUILT, TAGS, Fault, World
 from tests.subscription.faults import FAULTS, under_way
 from tests.subscription.rig import account, check_books

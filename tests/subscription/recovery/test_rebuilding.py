@@ -12,8 +12,8 @@ from grpclib.const import Status
 
 from mxgateway import GapCause, GatewayClient, Origin, Outcome, RecoveryOptions, Session, SubscriptionState, proto
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.client.support import connect, until
-from tests.peers.network.fault_proxy import FaultProxy
 from tests.subscription.rig import account, consumed, is_connected, options, publish, quiet_plant, tags_of
 
 TAGS: Final = tags_of(5)

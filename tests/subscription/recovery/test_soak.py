@@ -16,8 +16,8 @@ import pytest
 
 from mxgateway import Overflow
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.client.support import connect, until
-from tests.peers.network.fault_proxy import FaultProxy
 from tests.subscription.fault_world import CONTINUOUS, REBUILT, Fault, Load, World
 from tests.subscription.faults import FAULTS, noted
 from tests.subscription.rig import account, check_books, consumed, options, quiet_plant, tags_of

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import pytest
 
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayTimeoutError, MxGatewayTransportError
+from mxgateway.testing.network.fault_proxy import Direction, FaultProxy, Pipe
 from mxgateway.transport.channel import Channel
 from tests.peers.http2.http2_peer import Http2Peer
 from tests.peers.http2.http2_server import Http2Server
-from tests.peers.network.fault_proxy import Direction, FaultProxy, Pipe
 from tests.transport.fault_rows import GRACE, check_form, next_call_succeeds, nothing_escapes, open_channel
 from tests.transport.rig import REPLY, event, invoke, stream
 

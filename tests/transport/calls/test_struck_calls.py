@@ -12,6 +12,7 @@ import pytest
 from hyperframe.frame import SettingsFrame, WindowUpdateFrame
 
 from mxgateway.errors import GrpcStatus, MxGatewayTimeoutError
+from mxgateway.testing.network.fault_proxy import FaultProxy
 from mxgateway.transport.channel import Channel
 from tests.peers.http2.http2_frames import grpc_message
 from tests.peers.http2.http2_server import Http2Server
@@ -34,7 +35,6 @@ from tests.peers.http2.scripts import (
     until_reset,
 )
 from tests.peers.misbehaving.bad_replies import half_message
-from tests.peers.network.fault_proxy import FaultProxy
 from tests.transport.fault_rows import (
     OK,
     SOON,

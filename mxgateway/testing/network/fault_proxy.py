@@ -21,8 +21,8 @@ from types import TracebackType
 from typing import Literal, Self, cast
 
 from mxgateway.simulator.server.listener import stop_accepting
-from tests.peers.network.fault_pipe import Pipe, Then, Traffic
-from tests.peers.network.sockets import News
+from mxgateway.testing.network.fault_pipe import Pipe, Then, Traffic
+from mxgateway.testing.network.sockets import News
 
 __all__ = ["Connection", "Direction", "FaultProxy", "On", "Pipe"]
 

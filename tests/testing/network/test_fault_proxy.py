@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from tests.peers.network.fault_proxy import FaultProxy, Pipe
-from tests.peers.network.plain_sockets import SOON, WAYS, End, Target, connection, pair
-from tests.peers.network.sockets import reset
+from mxgateway.testing.network.fault_proxy import FaultProxy, Pipe
+from mxgateway.testing.network.sockets import reset
+from tests.testing.network.plain_sockets import SOON, WAYS, End, Target, connection, pair
 
 # -- without a fault
 
@@ -284,6 +284,6 @@ async def test_closing_the_proxy_gives_up_a_connection_that_is_being_made() -> N
 
 
 async def test_waiting_for_what_never_comes_fails(proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.peers.network.sockets.PATIENCE", 0.01)
+    monkeypatch.setattr("mxgateway.testing.network.sockets.PATIENCE", 0.01)
     with pytest.raises(TimeoutError):
         await proxy.until_accepted(1)

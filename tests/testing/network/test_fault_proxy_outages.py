@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.peers.network.fault_pipe import MOST_QUEUED
-from tests.peers.network.fault_proxy import FaultProxy, Pipe
-from tests.peers.network.plain_sockets import SOON, WAYS, Target, connection, pair
-from tests.peers.network.sockets import PATIENCE, reset
+from mxgateway.testing.network.fault_pipe import MOST_QUEUED
+from mxgateway.testing.network.fault_proxy import FaultProxy, Pipe
+from mxgateway.testing.network.sockets import PATIENCE, reset
+from tests.testing.network.plain_sockets import SOON, WAYS, Target, connection, pair
 
 # -- freeze and black hole
 

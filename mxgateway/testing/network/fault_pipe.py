@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.peers.network.sockets import News, reset, unsent
+from mxgateway.testing.network.sockets import News, reset, unsent
 
 MOST_QUEUED = 1 << 20
 """Bytes that a pipe queues before it stops reading, like a full socket buffer."""

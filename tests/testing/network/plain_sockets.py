@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from tests.peers.network.fault_proxy import Direction, FaultProxy
+from mxgateway.testing.network.fault_proxy import Direction, FaultProxy
 
 WAYS = ["to_server", "to_client"]
 SOON = 0.05

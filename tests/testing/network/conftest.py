@@ -1,4 +1,4 @@
-"""Fixtures for the peers' own tests."""
+"""Fixtures for the tests of the fault proxy."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.peers.network.fault_proxy import FaultProxy
-from tests.peers.network.plain_sockets import Target
+from mxgateway.testing.network.fault_proxy import FaultProxy
+from tests.testing.network.plain_sockets import Target
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""TCP between a client and a gateway: a proxy with faults."""
