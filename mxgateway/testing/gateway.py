@@ -14,6 +14,7 @@ from mxgateway.simulator import (
     ManualClock,
     Plant,
     ReceivedCall,
+    Replay,
     Session,
     SimulatedGateway,
     SimulatedKey,
@@ -46,6 +47,7 @@ class GatewaySettings(TypedDict, total=False):
     private_key: str | os.PathLike[str] | None
     ssl_context: ssl.SSLContext | None
     contract: ServedContract | None
+    replay: Replay | None
 
 
 class _Switch(Generic[P, R]):
@@ -115,6 +117,7 @@ class ThreadedGateway:
     revoke_key = _Switch(SimulatedGateway.revoke_key)
     play = _Switch(SimulatedGateway.play)
     keep_history = _Switch(SimulatedGateway.keep_history)
+    replay = _awaited(SimulatedGateway.replay)
     restart = _awaited(SimulatedGateway.restart)
     serve_forever = _awaited(SimulatedGateway.serve_forever)
 
