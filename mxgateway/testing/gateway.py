@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypedDict, TypeVar, Unpack, cast, overload
 
@@ -14,6 +15,8 @@ from mxgateway.simulator import (
     ManualClock,
     Plant,
     ReceivedCall,
+    Recording,
+    Replay,
     Session,
     SimulatedGateway,
     SimulatedKey,
@@ -46,6 +49,7 @@ class GatewaySettings(TypedDict, total=False):
     private_key: str | os.PathLike[str] | None
     ssl_context: ssl.SSLContext | None
     contract: ServedContract | None
+    replay: Replay | Recording | None
 
 
 class _Switch(Generic[P, R]):
@@ -168,6 +172,19 @@ class ThreadedGateway:
         if "api_key" not in fields:
             fields["api_key"] = self.api_key
         return GatewayClient.connect(endpoint or self.endpoint, **fields)
+
+    def replay(self, recording: Recording, *, speed: float = 1.0, loop: bool = False) -> Future[None]:
+        """Deploy the plant of a recording, and play it from now on: ``result()`` waits for its end, ``cancel()`` ends it.
+
+        Args:
+            recording: The recording.
+            speed: How many times quicker than life; `math.inf` as quickly as its readers take it.
+            loop: Begin again at the end.
+
+        Raises:
+            RuntimeError: The gateway is not running. Other errors are those of `SimulatedGateway.replay`, in the result.
+        """
+        return self.thread.submit(lambda: self.simulated.replay(recording, speed=speed, loop=loop))
 
     # Address and keys
 
