@@ -82,8 +82,8 @@ def _awaited(method: Callable[Concatenate[SimulatedGateway, P], Coroutine[Any, A
 class ThreadedGateway:
     """A simulated gateway that runs in a thread of its own inside its ``with`` block.
 
-    It has the switches of `SimulatedGateway` under the same names. They may be called in any thread, also while an event
-    loop runs there; each runs in the gateway's thread and returns when it is done. None of them is awaited.
+    It has the switches of `SimulatedGateway` under the same names. They may be called in any thread, also while an
+    event loop runs there; each runs in the gateway's thread and returns when it is done. None of them is awaited.
 
     Args:
         settings: The arguments of `SimulatedGateway`.
@@ -174,7 +174,9 @@ class ThreadedGateway:
         return GatewayClient.connect(endpoint or self.endpoint, **fields)
 
     def replay(self, recording: Recording, *, speed: float = 1.0, loop: bool = False) -> Future[None]:
-        """Deploy the plant of a recording, and play it from now on: ``result()`` waits for its end, ``cancel()`` ends it.
+        """Deploy the plant of a recording, and play it from now on.
+
+        ``result()`` waits for its end, ``cancel()`` ends it.
 
         Args:
             recording: The recording.
@@ -182,7 +184,7 @@ class ThreadedGateway:
             loop: Begin again at the end.
 
         Raises:
-            RuntimeError: The gateway is not running. Other errors are those of `SimulatedGateway.replay`, in the result.
+            RuntimeError: The gateway is not running. The result has the other errors of `SimulatedGateway.replay`.
         """
         return self.thread.submit(lambda: self.simulated.replay(recording, speed=speed, loop=loop))
 

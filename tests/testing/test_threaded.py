@@ -1,4 +1,4 @@
-"""The gateway and the fault proxy in threads of their own: the switches from blocking code, and from a loop of any kind."""
+"""The gateway and the fault proxy in threads of their own: switches from blocking code, and from any loop."""
 
 from __future__ import annotations
 
