@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypedDict, TypeVar, Unpack, cast, overload
 
@@ -14,6 +15,7 @@ from mxgateway.simulator import (
     ManualClock,
     Plant,
     ReceivedCall,
+    Recording,
     Replay,
     Session,
     SimulatedGateway,
@@ -47,7 +49,7 @@ class GatewaySettings(TypedDict, total=False):
     private_key: str | os.PathLike[str] | None
     ssl_context: ssl.SSLContext | None
     contract: ServedContract | None
-    replay: Replay | None
+    replay: Replay | Recording | None
 
 
 class _Switch(Generic[P, R]):
@@ -80,8 +82,8 @@ def _awaited(method: Callable[Concatenate[SimulatedGateway, P], Coroutine[Any, A
 class ThreadedGateway:
     """A simulated gateway that runs in a thread of its own inside its ``with`` block.
 
-    It has the switches of `SimulatedGateway` under the same names. They may be called in any thread, also while an event
-    loop runs there; each runs in the gateway's thread and returns when it is done. None of them is awaited.
+    It has the switches of `SimulatedGateway` under the same names. They may be called in any thread, also while an
+    event loop runs there; each runs in the gateway's thread and returns when it is done. None of them is awaited.
 
     Args:
         settings: The arguments of `SimulatedGateway`.
@@ -117,7 +119,6 @@ class ThreadedGateway:
     revoke_key = _Switch(SimulatedGateway.revoke_key)
     play = _Switch(SimulatedGateway.play)
     keep_history = _Switch(SimulatedGateway.keep_history)
-    replay = _awaited(SimulatedGateway.replay)
     restart = _awaited(SimulatedGateway.restart)
     serve_forever = _awaited(SimulatedGateway.serve_forever)
 
@@ -171,6 +172,21 @@ class ThreadedGateway:
         if "api_key" not in fields:
             fields["api_key"] = self.api_key
         return GatewayClient.connect(endpoint or self.endpoint, **fields)
+
+    def replay(self, recording: Recording, *, speed: float = 1.0, loop: bool = False) -> Future[None]:
+        """Deploy the plant of a recording, and play it from now on.
+
+        ``result()`` waits for its end, ``cancel()`` ends it.
+
+        Args:
+            recording: The recording.
+            speed: How many times quicker than life; `math.inf` as quickly as its readers take it.
+            loop: Begin again at the end.
+
+        Raises:
+            RuntimeError: The gateway is not running. The result has the other errors of `SimulatedGateway.replay`.
+        """
+        return self.thread.submit(lambda: self.simulated.replay(recording, speed=speed, loop=loop))
 
     # Address and keys
 

@@ -1,19 +1,23 @@
-"""The gateway and the fault proxy in threads of their own: the switches from blocking code, and from a loop of any kind."""
+"""The gateway and the fault proxy in threads of their own: switches from blocking code, and from any loop."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import socket
 import threading
 import unittest
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from mxgateway import GatewayClient, GrpcStatus, MxGatewayError, MxGatewayTransportError, Session, proto
 from mxgateway.simulator import ManualClock, Plant, Scenario, SimulatedGateway, small_plant
 from mxgateway.testing import FaultProxy, ThreadedFaultProxy, ThreadedGateway
+from mxgateway.testing.gateway import GatewaySettings
+from tests.recording.recorder import events, recorded
 
 TAG = "TestChildObject.TestInt"
 
@@ -32,8 +36,19 @@ def public(kind: type) -> set[str]:
     return {name for name in dir(kind) if not name.startswith("_")}
 
 
-def test_it_has_every_switch_of_the_simulated_gateway() -> None:
+def test_it_has_every_switch_and_setting_of_the_simulated_gateway() -> None:
     assert public(SimulatedGateway) - public(ThreadedGateway) == set()
+    assert {"self", *GatewaySettings.__annotations__} == set(inspect.signature(SimulatedGateway.__init__).parameters)
+
+
+async def test_a_recording_is_played_in_the_gateways_thread(tmp_path: Path) -> None:
+    async with SimulatedGateway(clock=ManualClock()) as recorded_gateway:
+        recording = await recorded(
+            recorded_gateway, ["TestMachine_001.TestChangingInt"], tmp_path / "a.jsonl", seconds=2
+        )
+    with ThreadedGateway() as gateway:
+        await asyncio.wrap_future(gateway.replay(recording, speed=math.inf))
+        assert gateway.tag("TestMachine_001.TestChangingInt").sample.native == events(recording)[-1][1]["int32Value"]
 
 
 def test_a_switch_is_described_as_in_the_simulated_gateway() -> None:
