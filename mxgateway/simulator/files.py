@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tomllib
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -69,7 +68,11 @@ def parse(text: str, name: str) -> Any:
         DescriptionError: The text is wrong; the error begins with `name` and says where.
     """
     try:
-        return json.loads(text) if name.casefold().endswith(".json") else tomllib.loads(text)
+        if name.casefold().endswith(".json"):
+            return json.loads(text)
+        import tomllib  # a simulated gateway without files starts sooner
+
+        return tomllib.loads(text)
     except RecursionError:
         raise DescriptionError(f"{name}: it is nested too deeply") from None
     except ValueError as error:
