@@ -129,7 +129,9 @@ class Batch:
         failure = describe(error)
         if app.verbose:
             app.fail(failure)
-        write_line(f'{{"error": {json_text(failure.to_json()["message"])}, "type": "error"}}', flush=False)
+        details = failure.to_json()
+        text, whole = json_text(details["message"]), json_text(details)
+        write_line(f'{{"error": {text}, "type": "error", "details": {whole}}}', flush=False)
 
     def _raise_if_failed(self) -> None:
         if self._failed:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 import click
 
 import mxgateway
+from mxgateway_cli.input.named_tags import listed_values
 from mxgateway_cli.input.row_checks import InvalidRow, Rejections, row_tag, size_limit
 from mxgateway_cli.input.rows import (
     BadRows,
@@ -20,12 +21,13 @@ from mxgateway_cli.input.rows import (
     opened_rows,
     row_format,
     source_name,
-    strict_json,
 )
+from mxgateway_cli.input.typed_text import message_value
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from mxgateway import MxValueOutput
     from mxgateway.proto import MxValue
 
 Users = Literal["", "writer", "secured"]
@@ -35,7 +37,10 @@ _T = TypeVar("_T")
 
 _HANDLE_MAX: Final = 2**31 - 1
 _RESULT_FIELDS: Final = frozenset(
-    {"server_handle", "was_successful", "was_cached", "quality", "source_timestamp", "statuses", "error_message", "hresult"}
+    {
+        "server_handle", "was_successful", "was_cached", "quality", "quality_text", "source_time", "source_timestamp",
+        "statuses", "ok", "error", "error_message", "hresult", "data_type", "confirmed", "old_value", "old_data_type",
+    }
 )  # fmt: skip
 """Other fields in the results of bulk commands, which are ignored when results are used as input."""
 
@@ -49,6 +54,8 @@ class Wanted:
     once: bool = False
     """True if an item may occur only once."""
     values: bool = False
+    own_types: bool = False
+    """True if a value without a type is converted to the type of its tag."""
     times: bool = False
     users: Users = ""
 
@@ -59,7 +66,7 @@ class Given:
 
     source: str | None = None
     source_format: RowFormat | None = None
-    items: str | None = None
+    tags: tuple[str, ...] | None = None
     item_handles: str | None = None
     values: str | None = None
     value_type: str | None = None
@@ -75,13 +82,19 @@ class Entries:
 
     tags: list[str] = field(default_factory=list)
     handles: list[int] = field(default_factory=list)
-    values: list[MxValue] = field(default_factory=list)
+    values: list[MxValue | str] = field(default_factory=list)
+    """Messages; a text still has to be converted to the type of its tag."""
     times: list[datetime] = field(default_factory=list)
     users: list[int] = field(default_factory=list)
     verifiers: list[int] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.tags) or len(self.handles)
+
+    def value(self, index: int) -> MxValueOutput:
+        """Return an entry's value as it is shown; None if it has none."""
+        value = self.values[index] if self.values else None
+        return value if value is None or isinstance(value, str) else message_value(value)
 
     def name(self, index: int) -> str:
         """Return an entry's name for a table."""
@@ -114,10 +127,9 @@ def _collect(opened: Any, name: str, wanted: Wanted, given: Given) -> Entries:
 
 def _rows(wanted: Wanted, given: Given) -> tuple[Any, str]:
     """Return a context manager that yields rows, and the file's name for messages; empty for options."""
-    option, text = ("--item-handles", given.item_handles) if wanted.by_handle else ("--items", given.items)
     if given.source is not None:
         for name, beside in (
-            ("--items", given.items),
+            ("TAG", given.tags),
             ("--item-handles", given.item_handles),
             ("--values", given.values),
         ):
@@ -127,41 +139,26 @@ def _rows(wanted: Wanted, given: Given) -> tuple[Any, str]:
         return opened_rows(given.source, form), source_name(given.source)
     if given.source_format is not None:
         raise click.UsageError("--format requires --from.")
-    if wanted.by_handle and given.items is not None:
-        raise click.UsageError("--items cannot be used with --session-id: name an open session's items by handle.")
-    if text is None:
-        raise click.UsageError(f"Name the entries: {option}, or a file with --from.")
-    return _option_rows(wanted, given, option, text), ""
+    if wanted.by_handle and given.tags is not None:
+        raise click.UsageError("TAG cannot be used with --session-id: name an open session's items by --item-handles.")
+    if (given.item_handles if wanted.by_handle else given.tags) is None:
+        raise click.UsageError(
+            f"Name the entries: {'--item-handles' if wanted.by_handle else 'TAG'}, or a file with --from."
+        )
+    return _option_rows(wanted, given), ""
 
 
 @contextmanager
-def _option_rows(wanted: Wanted, given: Given, option: str, text: str) -> Iterator[Iterable[Row]]:
-    names = _listed(option, text)
+def _option_rows(wanted: Wanted, given: Given) -> Iterator[Iterable[Row]]:
+    names = listed_values("--item-handles", given.item_handles or "") if wanted.by_handle else [*(given.tags or ())]
     columns = {"item_handle" if wanted.by_handle else "tag": names}
     if wanted.values:
         if given.values is None:
             raise click.UsageError("Missing option '--values'.")
-        columns["value"] = _listed("--values", given.values)
+        columns["value"] = listed_values("--values", given.values)
         if len(columns["value"]) != len(names):
             raise BadRows(f"--values has {len(columns['value'])} values for {len(names)} entries; give one per entry")
     yield (Row(i, dict(zip(columns, row, strict=True))) for i, row in enumerate(zip(*columns.values(), strict=True), 1))
-
-
-def _listed(option: str, text: str) -> list[Any]:
-    """Return the elements of a list that is written as a line of CSV or as a JSON array."""
-    import csv
-
-    if not text.strip():
-        raise BadRows(f"{option} is empty; give at least one entry")
-    try:
-        if not text.lstrip().startswith("["):
-            return next(csv.reader([text], strict=True))
-        found = strict_json(text)
-    except (csv.Error, ValueError) as error:
-        raise BadRows(f"{option} is not a list: {error}") from None
-    if not found:
-        raise BadRows(f"{option} is empty; give at least one entry")
-    return cast("list[Any]", found)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -242,13 +239,15 @@ class _Checker:
 
     # -- values to write
 
-    def _value(self, fields: dict[str, Any]) -> MxValue:
+    def _value(self, fields: dict[str, Any]) -> MxValue | str:
         if "value" not in fields:
             raise InvalidRow("value is missing")
         value = fields["value"]
         if isinstance(value, dict):
             return self._checked_size(_message(value), self._limit)
-        type_name = fields.get("type") or self._given.value_type
+        type_name = fields.get("type") or self._given.value_type or None
+        if type_name is None and self._wanted.own_types:
+            return _untyped(value)
         if not isinstance(type_name, str):
             raise InvalidRow("type is missing; add a column, or --type for all")
         type_name = type_name.strip()
@@ -331,6 +330,13 @@ def _message(value: dict[str, Any]) -> MxValue:
         return mxgateway.from_json_dict(proto.MxValue, value)
     except ValueError as error:
         raise InvalidRow(f"value is not an MxValue: {error}") from None
+
+
+def _untyped(value: object) -> str:
+    """Return a field's value as text that is converted to the type of its tag."""
+    if value is None:
+        raise InvalidRow("value is null, which is only for the type null")
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _value_text(type_name: str, value: object) -> str:

@@ -9,33 +9,27 @@ import click
 import mxgateway
 from mxgateway_cli.bulk.input import Given
 from mxgateway_cli.bulk.run import Target
-from mxgateway_cli.completing.tags import tag_list_words
 from mxgateway_cli.connecting.shared_options import CLIENT_NAME, SERVER_HANDLE, SESSION_ID
+from mxgateway_cli.declaring.vocabulary import TABLE, from_file
 from mxgateway_cli.help.sections import Decorator, option
-from mxgateway_cli.input.rows import ROW_FORMATS
+from mxgateway_cli.input.named_tags import many_tags
+from mxgateway_cli.input.rows import ROW_FORMAT
 from mxgateway_cli.input.tag_globs import MAX_TAGS, PATTERN_HINT
 
 _FILE: Final = (
-    option("--from", "source", type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE",
-           help="Read the entries from this file, - is stdin: CSV whose first line names the columns, JSON Lines, or a JSON array."),
-    option("--format", "source_format", type=click.Choice(ROW_FORMATS),
-           help="Format of --from.  [default: by its suffix]"),
+    from_file("source", TABLE, multiple=False),
+    ROW_FORMAT,
 )  # fmt: skip
 _HANDLES: Final = option(
     "--item-handles", metavar="N,N,...", help="With --session-id: handles returned by add-item-bulk; column item_handle."
 )  # fmt: skip
-_OWN_ITEMS: Final = option(
-    "--items",
-    metavar="TAG,TAG,...",
-    shell_complete=tag_list_words,
-    help="Without --session-id: the tags to add and use; column tag.",
-)
+_OWN_TAGS: Final = many_tags("Without --session-id: the tags to add and use; column tag.")
 _PLACE: Final = (SESSION_ID, SERVER_HANDLE, CLIENT_NAME)
 
 ADDRESS_OPTIONS: Final[tuple[Decorator, ...]] = (
-    *_PLACE, option("--items", metavar="TAG,TAG,...", shell_complete=tag_list_words, help=f"The tags, comma-separated; column tag. {PATTERN_HINT}"), *_FILE, MAX_TAGS,
+    *many_tags(f"The tags; column tag. {PATTERN_HINT}"), *_PLACE, *_FILE, MAX_TAGS,
 )  # fmt: skip
-HANDLE_OPTIONS: Final[tuple[Decorator, ...]] = (*_PLACE, _HANDLES, _OWN_ITEMS, *_FILE)
+HANDLE_OPTIONS: Final[tuple[Decorator, ...]] = (*_OWN_TAGS, *_PLACE, _HANDLES, *_FILE)
 WRITE_OPTIONS: Final[tuple[Decorator, ...]] = (
     *HANDLE_OPTIONS,
     option("--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE",
@@ -52,7 +46,7 @@ USER_ID: Final = option(
 )
 
 _GIVEN: Final = (
-    "source", "source_format", "items", "item_handles", "values", "value_type", "timestamp", "user_id",
+    "source", "source_format", "item_handles", "values", "value_type", "timestamp", "user_id",
 )  # fmt: skip
 
 
@@ -64,7 +58,8 @@ def take_options(params: dict[str, Any]) -> tuple[Target, Given]:
     """
     target = Target(**{name: params.pop(name) for name in ("session_id", "server_handle", "client_name")})
     target.check()
-    given = Given(**{name: params.pop(name) for name in _GIVEN if name in params})
+    tags = params.pop("tags") or None
+    given = Given(tags=tags, **{name: params.pop(name) for name in _GIVEN if name in params})
     if target.is_own and given.item_handles is not None:
         raise click.UsageError("--item-handles requires --session-id: a handle is valid only in its session.")
     return target, given

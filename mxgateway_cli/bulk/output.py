@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import mxgateway
-from mxgateway_cli.input.typed_text import message_value
+from mxgateway_cli.input.typed_text import message_value, written_type
+from mxgateway_cli.output.tags import json_data_type, tag_record
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 from mxgateway_cli.terminal.stdout import ClosedPipe, Output, discard_stdout
 from mxgateway_cli.terminal.text import json_text, value_text
 
 if TYPE_CHECKING:
-    from mxgateway.proto import BulkReadResult, BulkWriteResult, SubscribeResult
+    from mxgateway import MxValueOutput, TagWrite
+    from mxgateway.proto import BulkReadResult, BulkWriteResult, MxStatusProxy, SubscribeResult
     from mxgateway_cli.bulk.input import Entries
     from mxgateway_cli.declaring.command import Call
     from mxgateway_cli.input.target import Place
@@ -32,6 +35,8 @@ class ResultKind(NamedTuple):
     """Returns a result's table row, without the entry's name."""
     value: Callable[[Any], str]
     """Returns the text for the format ``value``."""
+    record: Callable[[str | None, MxValueOutput, Any, str], dict[str, Any]]
+    """Returns a result's JSON object for a tag, the value to write and the error."""
     changes: bool = True
     """Whether the command changes anything; if so, it continues after the reader of stdout has gone."""
 
@@ -39,6 +44,24 @@ class ResultKind(NamedTuple):
     def columns(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The headings and the widths of a table, which begins with the entry's name."""
         return ("item", *self.headings), ("<30", *self.widths)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmedWrite:
+    """The result of one entry, with the names that the results of bulk commands have."""
+
+    was_successful: bool
+    confirmed: bool
+    error_message: str
+    hresult: int | None
+    statuses: tuple[MxStatusProxy, ...]
+    server_handle: int = 0
+    item_handle: int = 0
+
+    @classmethod
+    def of(cls, write: TagWrite) -> ConfirmedWrite:
+        """Return the result of a write."""
+        return cls(write.ok, write.confirmed, write.error, write.hresult, write.statuses)
 
 
 class PartlyFailed(CommandFailure):
@@ -124,19 +147,37 @@ class BulkReport:
     # -- one result
 
     def _add(self, result: Any) -> None:
-        name = self._entries.name(self._answered)
+        index, name = self._answered, self._entries.name(self._answered)
         self._answered += 1
+        self._note_name(index, result)
         if not result.was_successful:
             self._failed += 1
             self._first_failure = self._first_failure or f"{name}: {failure_text(result)}"
         if self._output.form == "json":
-            self._texts.append(json_text(mxgateway.to_json_dict(result), indent=2).replace("\n", "\n    "))
+            self._texts.append(json_text(self._record(index, result), indent=2).replace("\n", "\n    "))
         elif self._output.form == "jsonl":
-            self._write(self._output.text, json_text(mxgateway.to_json_dict(result)))
+            self._write(self._output.text, json_text(self._record(index, result)))
         elif self._output.form == "value":
             self._write(lambda text: self._output.record({}, (), value=text), self._kind.value(result))
         else:
             self._write(self._output.row, (name, *self._kind.cells(result)))
+
+    def _note_name(self, index: int, result: Any) -> None:
+        if self._place is not None and self._entries.tags and result.was_successful and result.item_handle:
+            names, session_id = self._call.app.names, self._place.session.session_id
+            names.add(session_id, result.server_handle, result.item_handle, self._entries.tags[index])
+
+    def _record(self, index: int, result: Any) -> dict[str, Any]:
+        entries = self._entries
+        error = "" if result.was_successful else failure_text(result)
+        if self._place is not None and not entries.tags:
+            named = self._call.app.names.get(
+                self._place.session.session_id, result.server_handle, entries.handles[index]
+            )
+            tag = named or getattr(result, "tag_address", "") or None
+        else:
+            tag = entries.tags[index]
+        return self._kind.record(tag, entries.value(index), result, error)
 
     def _head(self, place: Place) -> str:
         """Return the document's text up to its results, which are kept as text: objects would take far more memory."""
@@ -171,8 +212,10 @@ def replace_partial(error: mxgateway.MxGatewayError, partial: mxgateway.PartialB
     error.add_partial(partial)
 
 
-def failure_text(result: SubscribeResult | BulkReadResult | BulkWriteResult) -> str:
+def failure_text(result: SubscribeResult | BulkReadResult | BulkWriteResult | ConfirmedWrite) -> str:
     """Return why an entry failed, in words."""
+    if isinstance(result, ConfirmedWrite):
+        return result.error_message
     hresult = getattr(result, "hresult", None)
     reasons = [mxgateway.status.explain_hresult(hresult)] if hresult else []
     reasons += map(mxgateway.status.explain_status, mxgateway.status.failures(getattr(result, "statuses", ())))
@@ -204,15 +247,71 @@ def _value(result: BulkReadResult) -> str:
     return value_text(message_value(result.value))
 
 
+def _subscription_record(tag: str | None, _value: MxValueOutput, result: SubscribeResult, error: str) -> dict[str, Any]:
+    return {**tag_record(tag, error=error), "serverHandle": result.server_handle, "itemHandle": result.item_handle}
+
+
+def _read_record(tag: str | None, _value: MxValueOutput, result: BulkReadResult, error: str) -> dict[str, Any]:
+    value, message = message_value(result.value), result.value
+    moment = result.source_timestamp  # an unset one is the epoch as a plain datetime
+    time = moment if isinstance(moment, mxgateway.Timestamp) else None
+    data_type = message.array_value.element_data_type if isinstance(value, list) else message.data_type
+    return {
+        **tag_record(tag, value, result.quality, time, error=error),
+        "type": written_type(result.value),
+        "dataType": json_data_type(data_type),
+        "serverHandle": result.server_handle,
+        "itemHandle": result.item_handle,
+        "wasCached": result.was_cached,
+        "statuses": [mxgateway.to_json_dict(each) for each in result.statuses],
+    }
+
+
+def _confirmed_record(tag: str | None, value: MxValueOutput, result: ConfirmedWrite, error: str) -> dict[str, Any]:
+    return {
+        **tag_record(tag, value, error=error),
+        "confirmed": result.confirmed,
+        "hresult": result.hresult,
+        "statuses": [mxgateway.to_json_dict(each) for each in result.statuses],
+    }
+
+
+def _write_record(tag: str | None, value: MxValueOutput, result: BulkWriteResult, error: str) -> dict[str, Any]:
+    return {
+        **tag_record(tag, value, error=error),
+        "serverHandle": result.server_handle,
+        "itemHandle": result.item_handle,
+        "hresult": result.hresult,
+        "statuses": [mxgateway.to_json_dict(each) for each in result.statuses],
+    }
+
+
 SUBSCRIPTIONS: Final = ResultKind(
-    ("handle", "outcome"), (">8", "<"), _subscription_cells, lambda result: str(result.item_handle)
+    ("handle", "outcome"),
+    (">8", "<"),
+    _subscription_cells,
+    lambda result: str(result.item_handle),
+    _subscription_record,
 )
 READS: Final = ResultKind(
-    ("value", "quality", "source time", "outcome"), ("<24", ">7", "<30", "<"), _read_cells, _value, changes=False
+    ("value", "quality", "source time", "outcome"),
+    ("<24", ">7", "<30", "<"),
+    _read_cells,
+    _value,
+    _read_record,
+    changes=False,
+)
+CONFIRMED_WRITES: Final = ResultKind(
+    ("outcome",),
+    ("<",),
+    lambda result: ("confirmed" if result.was_successful else failure_text(result),),
+    lambda result: "true" if result.was_successful else "false",
+    _confirmed_record,
 )
 WRITES: Final = ResultKind(
     ("outcome",),
     ("<",),
     lambda result: (_outcome(result),),
     lambda result: "true" if result.was_successful else "false",
+    _write_record,
 )

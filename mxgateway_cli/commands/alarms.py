@@ -9,6 +9,7 @@ import click
 
 import mxgateway
 from mxgateway_cli.connecting.shared_options import whole_timeout
+from mxgateway_cli.declaring import vocabulary
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.output.alarms import DOCUMENT_LIMIT, AlarmWriter
@@ -51,36 +52,36 @@ _FILTER_PREFIX: Final = option(
 @gateway_command(
     "stream-alarms",
     _FILTER_PREFIX,
-    option(
-        "--max-messages", type=click.IntRange(min=1), metavar="N", help="Stop after this many messages of any kind."
-    ),
+    vocabulary.count("messages", "--max-messages", more="Messages of any kind count."),
+    vocabulary.duration(),
     examples=(
-        "mxgw-py stream-alarms --max-messages 3 --timeout 10",
-        "mxgw-py stream-alarms --filter-prefix 'Galaxy!Area1' --max-messages 2 --json",
+        "mxgw-py stream-alarms --count 3 --timeout 10",
+        "mxgw-py stream-alarms --filter-prefix 'Galaxy!Area1' --count 2 --json",
     ),
     timeout=whole_timeout(),
 )
-async def stream_alarms(call: Call, filter_prefix: str, max_messages: int | None) -> None:
+async def stream_alarms(call: Call, filter_prefix: str, count: int | None, duration: float | None) -> None:
     """Show the active alarms, then each transition as it arrives.
 
     First come the active alarms, a message that they are complete and the provider's status, then transitions. Stops
-    after --max-messages, after --timeout (exit code 20 if messages are still missing), or on Ctrl-C. With --json and
-    --max-messages up to 10,000 the result is one document, otherwise one JSON object per line. After a lost connection
-    or a restart of the gateway, which are records of their own, the feed begins again with the active alarms.
+    after --count, --duration, --timeout (exit code 20 if messages are still missing), or on Ctrl-C. With --json and
+    --count up to 10,000 the result is one document, otherwise one JSON object per line. After a lost connection or a
+    restart of the gateway, which are records of their own, the feed begins again with the active alarms.
     """
     deadline = Deadline(call.timeout)
-    as_document = max_messages is not None and max_messages <= DOCUMENT_LIMIT
-    writer = AlarmWriter(call.output, as_document=as_document, limit=max_messages)
+    as_document = count is not None and count <= DOCUMENT_LIMIT
+    writer = AlarmWriter(call.output, as_document=as_document, limit=count)
     outages = Outages(call.app, writer.note)
 
     def on_timeout() -> Exception | None:
-        if max_messages is None:
+        if count is None:
             return None
-        return outages.timed_out(f"{writer.count} of {max_messages} messages arrived within {deadline.seconds:g} s")
+        return outages.timed_out(f"{writer.count} of {count} messages arrived within {deadline.seconds:g} s")
 
     async with call.client() as client:
+        over = Deadline(duration)
         try:
-            async with deadline.enforce(on_timeout):
+            async with deadline.enforce(on_timeout), over.enforce(lambda: None):
                 writer.start()
                 await _follow(client, writer, outages, call.correlation_id, filter_prefix)
         finally:

@@ -13,6 +13,8 @@ from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.typed_text import own_type, read_one
 from mxgateway_cli.input.write_target import WRITE_TARGET, WriteTarget
+from mxgateway_cli.operations.completions import CONFIRM
+from mxgateway_cli.output.events import event_record
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ _ELEMENT_TYPES: Final = tuple(
     option("--element", "elements", multiple=True, required=True, metavar="INDEX=VALUE",
            help="The new value of one element, counted from 0; may be repeated."),
     USER_ID,
-    option("--confirm", is_flag=True, help="Wait until MXAccess has carried out the write."),
+    CONFIRM,
     examples=(
         "mxgw-py write-array-elements 'TestChildObject.TestIntArray[]' --element 0=5",
         "mxgw-py write-array-elements 'TestChildObject.TestIntArray[]' \\\n  --element 0=5 --element 3=7 --confirm",
@@ -66,7 +68,7 @@ async def write_array_elements(
             call.app.warn(
                 f"{reset} of {array.total_length} elements are not listed: they are RESET to the type's default"
             )
-        async with target.place(session) as place:
+        async with target.place(call, session) as place:
             write = session.write_confirmed if confirm else session.write
             event = await write(
                 place.server_handle, place.item_handle, array, user_id=user_id, correlation_id=call.correlation_id
@@ -74,12 +76,12 @@ async def write_array_elements(
     place.report(
         call,
         "write-array-elements",
-        value="confirmed",
+        format_value="confirmed",
         totalLength=array.total_length,
         elementCount=len(texts),
         resetCount=reset,
         confirmed=confirm,
-        event=mxgateway.to_json_dict(event) if event is not None else None,
+        event=event_record(event, target.tag) if event is not None else None,
     )
 
 

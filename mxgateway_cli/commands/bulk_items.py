@@ -18,8 +18,8 @@ from mxgateway_cli.input.target import Place
     "add-item-bulk",
     *ADDRESS_OPTIONS,
     examples=(
-        'mxgw-py add-item-bulk --session-id "$SESSION" --server-handle 1 \\\n  --items Tank01.Level,Tank02.Level',
-        "mxgw-py add-item-bulk --items 'Tank*.Level' --json",
+        'mxgw-py add-item-bulk --session-id "$SESSION" --server-handle 1 \\\n  Tank01.Level Tank02.Level',
+        "mxgw-py add-item-bulk 'Tank*.Level' --json",
     ),
 )
 async def add_item_bulk(call: Call, **params: Any) -> None:
@@ -34,7 +34,7 @@ async def add_item_bulk(call: Call, **params: Any) -> None:
     "subscribe-bulk",
     *ADDRESS_OPTIONS,
     examples=(
-        'mxgw-py subscribe-bulk --session-id "$SESSION" --server-handle 1 \\\n  --items Tank01.Level,Tank02.Level',
+        'mxgw-py subscribe-bulk --session-id "$SESSION" --server-handle 1 \\\n  Tank01.Level Tank02.Level',
         "mxgw-py subscribe-bulk --from setpoints.csv -o jsonl",
     ),
 )
@@ -51,7 +51,7 @@ async def subscribe_bulk(call: Call, **params: Any) -> None:
     *HANDLE_OPTIONS,
     examples=(
         'mxgw-py advise-item-bulk --session-id "$SESSION" \\\n  --server-handle 1 --item-handles 2',
-        "mxgw-py advise-item-bulk --items Tank01.Level,Tank02.Level --json",
+        "mxgw-py advise-item-bulk Tank01.Level Tank02.Level --json",
     ),
 )
 async def advise_item_bulk(call: Call, **params: Any) -> None:
@@ -67,7 +67,7 @@ async def advise_item_bulk(call: Call, **params: Any) -> None:
     *HANDLE_OPTIONS,
     examples=(
         'mxgw-py unadvise-item-bulk --session-id "$SESSION" \\\n  --server-handle 1 --item-handles 2',
-        "mxgw-py unadvise-item-bulk --items Tank01.Level,Tank02.Level --json",
+        "mxgw-py unadvise-item-bulk Tank01.Level Tank02.Level --json",
     ),
 )
 async def unadvise_item_bulk(call: Call, **params: Any) -> None:
@@ -80,7 +80,7 @@ async def unadvise_item_bulk(call: Call, **params: Any) -> None:
     *HANDLE_OPTIONS,
     examples=(
         'mxgw-py remove-item-bulk --session-id "$SESSION" \\\n  --server-handle 1 --item-handles 2',
-        "mxgw-py remove-item-bulk --items Tank01.Level,Tank02.Level --json",
+        "mxgw-py remove-item-bulk Tank01.Level Tank02.Level --json",
     ),
 )
 async def remove_item_bulk(call: Call, **params: Any) -> None:
@@ -93,7 +93,7 @@ async def remove_item_bulk(call: Call, **params: Any) -> None:
     *HANDLE_OPTIONS,
     examples=(
         'mxgw-py unsubscribe-bulk --session-id "$SESSION" \\\n  --server-handle 1 --item-handles 2',
-        "mxgw-py unsubscribe-bulk --items Tank01.Level,Tank02.Level --json",
+        "mxgw-py unsubscribe-bulk Tank01.Level Tank02.Level --json",
     ),
 )
 async def unsubscribe_bulk(call: Call, **params: Any) -> None:

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from mxgateway_cli.bulk.confirming import confirmed_writes
 from mxgateway_cli.bulk.input import Entries, Users, Wanted, read_entries
 from mxgateway_cli.bulk.options import ADDRESS_OPTIONS, TIMESTAMP, USER_ID, WRITE_OPTIONS, take_options
-from mxgateway_cli.bulk.output import READS, WRITES
+from mxgateway_cli.bulk.output import CONFIRMED_WRITES, READS, WRITES
 from mxgateway_cli.bulk.run import Send, on_items, run_bulk
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.tag_globs import expanded_tags
 from mxgateway_cli.input.target import Place
 from mxgateway_cli.input.users import SECURED_OPTIONS, SecuredUsers
+from mxgateway_cli.operations.completions import CONFIRM_TAG
+from mxgateway_cli.operations.listed_writes import typed_messages
 
 if TYPE_CHECKING:
     from mxgateway.proto import BulkWriteResult, SubscribeResult
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     option("--timeout-ms", type=click.IntRange(0, 2**32 - 1), metavar="MS", default=0, show_default=True,
            help="How long the gateway waits for a tag's first value; 0 uses the worker's default."),
     examples=(
-        "mxgw-py read-bulk --items Tank01.Level,TestMachine_001.Speed",
+        "mxgw-py read-bulk Tank01.Level TestMachine_001.Speed",
         "mxgw-py read-bulk --from setpoints.csv -o jsonl",
         'mxgw-py read-bulk --session-id "$SESSION" --server-handle 1 \\\n  --items TestChildObject.TestInt --timeout-ms 500 --json',
     ),
@@ -58,18 +61,20 @@ async def read_bulk(call: Call, timeout_ms: int, max_tags: int, **params: Any) -
     "write-bulk",
     *WRITE_OPTIONS,
     USER_ID,
+    CONFIRM_TAG,
     examples=(
-        "mxgw-py write-bulk --from setpoints.csv",
-        "mxgw-py write-bulk --items TestMachine_001.SpeedSetpoint --type double \\\n  --values 1200 --json",
+        "mxgw-py write-bulk --from setpoints.csv --confirm",
+        "mxgw-py write-bulk TestMachine_001.SpeedSetpoint --values 1200 --json",
         'mxgw-py write-bulk --session-id "$SESSION" --server-handle 1 \\\n  --item-handles 2 --type int32 --values 5',
     ),
 )
-async def write_bulk(call: Call, **params: Any) -> None:
+async def write_bulk(call: Call, confirm: bool, **params: Any) -> None:
     """Write values to items.
 
-    The results mean that MXAccess has accepted the writes; an OnWriteComplete event reports the outcome of each.
+    The results mean that MXAccess has accepted the writes; an OnWriteComplete event reports the outcome of each, for
+    which --confirm waits. A value without a type is converted to the type of its tag.
     """
-    await _write(call, "write-bulk", params, users="writer", times=False)
+    await _write(call, "write-bulk", params, users="writer", times=False, confirm=confirm)
 
 
 @gateway_command(
@@ -92,8 +97,8 @@ async def write2_bulk(call: Call, **params: Any) -> None:
     *WRITE_OPTIONS,
     *SECURED_OPTIONS,
     examples=(
-        "mxgw-py write-secured-bulk --items TestSecurity.SecuredWriteInt --type int32 \\\n  --values 5 --user operator --password-file operator.txt",
-        "mxgw-py write-secured-bulk --items TestSecurity.SecuredWriteInt --type int32 \\\n  --values 5 --user operator --password-env OPERATOR_PASSWORD --json",
+        "mxgw-py write-secured-bulk TestSecurity.SecuredWriteInt --type int32 \\\n  --values 5 --user operator --password-file operator.txt",
+        "mxgw-py write-secured-bulk TestSecurity.SecuredWriteInt --type int32 \\\n  --values 5 --user operator --password-env OPERATOR_PASSWORD --json",
     ),
 )
 async def write_secured_bulk(call: Call, **params: Any) -> None:
@@ -116,7 +121,9 @@ async def write_secured2_bulk(call: Call, **params: Any) -> None:
     await _write(call, "write-secured2-bulk", params, users="secured", times=True)
 
 
-async def _write(call: Call, operation: str, params: dict[str, Any], *, users: Users, times: bool) -> None:
+async def _write(
+    call: Call, operation: str, params: dict[str, Any], *, users: Users, times: bool, confirm: bool = False
+) -> None:
     secured = SecuredUsers.take(params, params["session_id"]) if users == "secured" else None
     target, given = take_options(params)
     named = secured is not None and secured.by_name
@@ -124,12 +131,21 @@ async def _write(call: Call, operation: str, params: dict[str, Any], *, users: U
         given = replace(
             given, current_user_id=secured.current_user_id, verifier_user_id=secured.verifier_user_id
         )  # fmt: skip
+    if confirm and not target.is_own:
+        raise click.UsageError("--confirm requires TAG: others may write to the items with these handles.")
     wanted = Wanted(
-        by_handle=not target.is_own, once=True, values=True, times=times, users="" if named else users
+        by_handle=not target.is_own, once=True, values=True, own_types=target.is_own, times=times, users="" if named else users,
     )  # fmt: skip
     entries = await read_entries(wanted, given)
+    if confirm and len(set(entries.users)) > 1:
+        raise click.UsageError("--confirm takes one user id for all entries.")
 
     async def prepare(place: Place) -> Send:
+        if entries.tags:
+            values = dict(zip(entries.tags, entries.values, strict=True))
+            entries.values = [*await typed_messages(place.session, values, call.correlation_id)]
+        if confirm:
+            return confirmed_writes(call, place.session, entries)
         ids = await secured.authenticate(place) if secured is not None and named else {}
         act = _write_action(place, operation.replace("-", "_"), entries, ids, call.correlation_id)
 
@@ -138,7 +154,7 @@ async def _write(call: Call, operation: str, params: dict[str, Any], *, users: U
 
         return send
 
-    await run_bulk(call, operation, WRITES, target, entries, prepare)
+    await run_bulk(call, operation, CONFIRMED_WRITES if confirm else WRITES, target, entries, prepare)
 
 
 def _write_action(

@@ -12,12 +12,11 @@ from click.exceptions import Exit
 
 import mxgateway
 from mxgateway_cli.commands.values import READ_TIMEOUT
-from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.shared_options import Seconds, whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
-from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.conditions import QUALITIES, Quality
+from mxgateway_cli.input.named_tags import one_tag
 from mxgateway_cli.input.tag_globs import MAX_TAGS, PATTERN_HINT, expanded_tags, is_glob
 from mxgateway_cli.input.thresholds import (
     BY_SEVERITY,
@@ -30,7 +29,14 @@ from mxgateway_cli.input.thresholds import (
     judge,
     judge_failure,
 )
-from mxgateway_cli.output.check import check_document, check_summary, nagios_line, nagios_summary, prometheus_text
+from mxgateway_cli.output.check import (
+    check_document,
+    check_record,
+    check_summary,
+    nagios_line,
+    nagios_summary,
+    prometheus_text,
+)
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.app import App
 from mxgateway_cli.running.waiting import Deadline
@@ -61,7 +67,7 @@ def _report_usage_as_unknown(callback: Callable[..., Any]) -> Callable[..., Any]
 
 @gateway_command(
     "check",
-    argument("tag", f"The tag, Object.Attribute; {PATTERN_HINT}", metavar="TAG", shell_complete=tag_words),
+    *one_tag(f"The tag, Object.Attribute; {PATTERN_HINT}", required=True),
     MAX_TAGS,
     option("--format", "form", type=click.Choice(_FORMATS),
            help="Format of the result.  [default: nagios; json with --json]"),
@@ -170,13 +176,21 @@ def _write_document(call: Call, tag: str, results: _Results) -> None:
     """
     if call.output.form == "table":
         call.output.form = "json"
-    document = check_summary(tag, results) if is_glob(tag) else check_document(*results[0])
-    call.output.document(document | {"correlationId": call.correlation_id}, value="status")
+    if is_glob(tag) and call.output.form == "jsonl":
+        for verdict, reading in results:
+            call.output.record(check_record(verdict, reading), (), value=verdict.state.name)
+    else:
+        _write_whole(call, tag, results)
     bad = [(verdict, reading) for verdict, reading in results if verdict.state is not State.OK]
     if bad:
         verdict, reading = bad[0]
         words = f"{reading.tag.tag} is {verdict.state.name.lower()}: {'; '.join(verdict.reasons)}"
         raise CommandFailure(f"{len(bad)} of {len(results)} tags are not OK; {words}" if is_glob(tag) else words)
+
+
+def _write_whole(call: Call, tag: str, results: _Results) -> None:
+    document = check_summary(tag, results) if is_glob(tag) else check_document(*results[0])
+    call.output.document(document | {"correlationId": call.correlation_id}, value="status")
 
 
 def _write_failure(call: Call, tag: str, form: str, error: mxgateway.MxGatewayError | CommandFailure) -> None:

@@ -7,24 +7,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import mxgateway
-from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.passwords import password_options
 from mxgateway_cli.connecting.shared_options import CLIENT_NAME, SESSION_ID
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.named_tags import TAG_FORM, one_tag
 from mxgateway_cli.input.target import ITEM_OPTIONS, SERVER_OPTIONS, Place, item_place, server_place
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway.proto import MxStatusProxy
 
-_ITEM = option(
-    "--item",
-    metavar="TAG",
-    required=True,
-    shell_complete=tag_words,
-    help="The tag, Object.Attribute; Attribute[] is a whole array.",
-)
+_ITEM = one_tag(f"The tag, {TAG_FORM}.", required=True)
 
 
 @gateway_command(
@@ -40,7 +34,7 @@ async def register(call: Call, session_id: str | None, client_name: str) -> None
     """Register with MXAccess and show the server handle."""
     async with call.session(session_id, name=client_name) as session:
         handle = await session.register(client_name, correlation_id=call.correlation_id)
-    Place(session, handle).report(call, "register", value="serverHandle")
+    Place(session, handle).report(call, "register", format_value="serverHandle")
 
 
 @gateway_command(
@@ -55,48 +49,47 @@ async def unregister(call: Call, session_id: str | None, server_handle: int | No
     """Unregister a server handle and all its items."""
     async with server_place(call, session_id, server_handle, client_name) as place:
         await place.session.unregister(place.server_handle, correlation_id=call.correlation_id)
-    place.report(call, "unregister", value="serverHandle")
+    place.report(call, "unregister", format_value="serverHandle")
 
 
 @gateway_command(
     "add-item",
+    *_ITEM,
     *SERVER_OPTIONS,
-    _ITEM,
     examples=(
-        'mxgw-py add-item --session-id "$SESSION" --server-handle 1 --item Tank01.Level',
-        'mxgw-py add-item --session-id "$SESSION" --server-handle 1 \\\n  --item Tank01.Level -o value',
+        'mxgw-py add-item --session-id "$SESSION" --server-handle 1 Tank01.Level',
+        'mxgw-py add-item --session-id "$SESSION" --server-handle 1 \\\n  Tank01.Level -o value',
     ),
 )
-async def add_item(call: Call, session_id: str | None, server_handle: int | None, client_name: str, item: str) -> None:
+async def add_item(call: Call, session_id: str | None, server_handle: int | None, client_name: str, tag: str) -> None:
     """Add an item and show its handle.
 
     MXAccess accepts any name; a tag that does not exist is reported by its first event.
     """
     async with server_place(call, session_id, server_handle, client_name) as place:
-        handle = await place.session.add_item(place.server_handle, item, correlation_id=call.correlation_id)
-    Place(place.session, place.server_handle, handle).report(call, "add-item", value="itemHandle", item=item)
+        handle = await place.session.add_item(place.server_handle, tag, correlation_id=call.correlation_id)
+    _report_added(call, "add-item", place, handle, tag)
 
 
 @gateway_command(
     "add-item2",
+    *_ITEM,
     *SERVER_OPTIONS,
-    _ITEM,
     option("--context", metavar="TEXT", required=True, help="The object that a relative tag refers to."),
     examples=(
-        'mxgw-py add-item2 --session-id "$SESSION" --server-handle 1 \\\n  --item Level --context Tank01',
-        "mxgw-py add-item2 --item Level --context Tank01 --json",
+        'mxgw-py add-item2 --session-id "$SESSION" --server-handle 1 \\\n  Level --context Tank01',
+        "mxgw-py add-item2 Level --context Tank01 --json",
     ),
 )
 async def add_item2(
-    call: Call, session_id: str | None, server_handle: int | None, client_name: str, item: str, context: str
+    call: Call, session_id: str | None, server_handle: int | None, client_name: str, tag: str, context: str
 ) -> None:
     """Add an item with a context and show its handle."""
     async with server_place(call, session_id, server_handle, client_name) as place:
         handle = await place.session.add_item2(
-            place.server_handle, item, context, correlation_id=call.correlation_id
+            place.server_handle, tag, context, correlation_id=call.correlation_id
         )  # fmt: skip
-    found = Place(place.session, place.server_handle, handle)
-    found.report(call, "add-item2", value="itemHandle", item=item, context=context)
+    _report_added(call, "add-item2", place, handle, tag, context=context)
 
 
 @gateway_command(
@@ -104,14 +97,14 @@ async def add_item2(
     *ITEM_OPTIONS,
     examples=(
         'mxgw-py remove-item --session-id "$SESSION" --server-handle 1 --item-handle 2',
-        "mxgw-py remove-item --item Tank01.Level --json",
+        "mxgw-py remove-item Tank01.Level --json",
     ),
 )
 async def remove_item(call: Call, **target: Any) -> None:
     """Remove an item."""
     async with item_place(call, **target, advised=False) as place:
         await place.session.remove_item(place.server_handle, place.item_handle, correlation_id=call.correlation_id)
-    place.report(call, "remove-item", value="itemHandle")
+    place.report(call, "remove-item", format_value="itemHandle")
 
 
 @gateway_command(
@@ -119,7 +112,7 @@ async def remove_item(call: Call, **target: Any) -> None:
     *ITEM_OPTIONS,
     examples=(
         'mxgw-py advise --session-id "$SESSION" --server-handle 1 --item-handle 2',
-        "mxgw-py advise --item Tank01.Level --json",
+        "mxgw-py advise Tank01.Level --json",
     ),
 )
 async def advise(call: Call, **target: Any) -> None:
@@ -129,7 +122,7 @@ async def advise(call: Call, **target: Any) -> None:
     """
     async with item_place(call, **target, advised=False) as place:
         await place.session.advise(place.server_handle, place.item_handle, correlation_id=call.correlation_id)
-    place.report(call, "advise", value="itemHandle")
+    place.report(call, "advise", format_value="itemHandle")
 
 
 @gateway_command(
@@ -137,14 +130,14 @@ async def advise(call: Call, **target: Any) -> None:
     *ITEM_OPTIONS,
     examples=(
         'mxgw-py unadvise --session-id "$SESSION" --server-handle 1 --item-handle 2',
-        "mxgw-py unadvise --item Tank01.Level --json",
+        "mxgw-py unadvise Tank01.Level --json",
     ),
 )
 async def unadvise(call: Call, **target: Any) -> None:
     """Unsubscribe from an item's changes."""
     async with item_place(call, **target) as place:
         await place.session.unadvise(place.server_handle, place.item_handle, correlation_id=call.correlation_id)
-    place.report(call, "unadvise", value="itemHandle")
+    place.report(call, "unadvise", format_value="itemHandle")
 
 
 @gateway_command(
@@ -152,7 +145,7 @@ async def unadvise(call: Call, **target: Any) -> None:
     *ITEM_OPTIONS,
     examples=(
         'mxgw-py advise-supervisory --session-id "$SESSION" \\\n  --server-handle 1 --item-handle 2',
-        "mxgw-py advise-supervisory --item Tank01.Level --json",
+        "mxgw-py advise-supervisory Tank01.Level --json",
     ),
 )
 async def advise_supervisory(call: Call, **target: Any) -> None:
@@ -164,21 +157,21 @@ async def advise_supervisory(call: Call, **target: Any) -> None:
         await place.session.advise_supervisory(
             place.server_handle, place.item_handle, correlation_id=call.correlation_id
         )
-    place.report(call, "advise-supervisory", value="itemHandle")
+    place.report(call, "advise-supervisory", format_value="itemHandle")
 
 
 @gateway_command(
     "add-buffered-item",
+    *_ITEM,
     *SERVER_OPTIONS,
-    _ITEM,
     option("--context", metavar="TEXT", default="", help="The object that a relative tag refers to.  [default: none]"),
     examples=(
-        'mxgw-py add-buffered-item --session-id "$SESSION" \\\n  --server-handle 1 --item Tank01.Level',
-        'mxgw-py add-buffered-item --session-id "$SESSION" --server-handle 1 \\\n  --item Level --context Tank01 --json',
+        'mxgw-py add-buffered-item --session-id "$SESSION" \\\n  --server-handle 1 Tank01.Level',
+        'mxgw-py add-buffered-item --session-id "$SESSION" --server-handle 1 \\\n  Level --context Tank01 --json',
     ),
 )
 async def add_buffered_item(
-    call: Call, session_id: str | None, server_handle: int | None, client_name: str, item: str, context: str
+    call: Call, session_id: str | None, server_handle: int | None, client_name: str, tag: str, context: str
 ) -> None:
     """Add a buffered item and show its handle.
 
@@ -186,10 +179,9 @@ async def add_buffered_item(
     """
     async with server_place(call, session_id, server_handle, client_name) as place:
         handle = await place.session.add_buffered_item(
-            place.server_handle, item, context, correlation_id=call.correlation_id
+            place.server_handle, tag, context, correlation_id=call.correlation_id
         )  # fmt: skip
-    found = Place(place.session, place.server_handle, handle)
-    found.report(call, "add-buffered-item", value="itemHandle", item=item, context=context)
+    _report_added(call, "add-buffered-item", place, handle, tag, context=context)
 
 
 @gateway_command(
@@ -210,7 +202,7 @@ async def set_buffered_update_interval(
         await place.session.set_buffered_update_interval(
             place.server_handle, milliseconds, correlation_id=call.correlation_id
         )  # fmt: skip
-    place.report(call, "set-buffered-update-interval", value="milliseconds", milliseconds=milliseconds)
+    place.report(call, "set-buffered-update-interval", format_value="milliseconds", milliseconds=milliseconds)
 
 
 @gateway_command(
@@ -218,7 +210,7 @@ async def set_buffered_update_interval(
     *ITEM_OPTIONS,
     examples=(
         'mxgw-py suspend --session-id "$SESSION" --server-handle 1 --item-handle 2',
-        "mxgw-py suspend --item Tank01.Level --json",
+        "mxgw-py suspend Tank01.Level --json",
     ),
 )
 async def suspend(call: Call, **target: Any) -> None:
@@ -238,7 +230,7 @@ async def suspend(call: Call, **target: Any) -> None:
     *ITEM_OPTIONS,
     examples=(
         'mxgw-py activate --session-id "$SESSION" --server-handle 1 --item-handle 2',
-        "mxgw-py activate --item Tank01.Level --json",
+        "mxgw-py activate Tank01.Level --json",
     ),
 )
 async def activate(call: Call, **target: Any) -> None:
@@ -253,9 +245,14 @@ async def activate(call: Call, **target: Any) -> None:
     _report_status(call, "activate", place, status)
 
 
+def _report_added(call: Call, operation: str, place: Place, handle: int, tag: str, **fields: Any) -> None:
+    call.app.names.add(place.session.session_id, place.server_handle, handle, tag)
+    Place(place.session, place.server_handle, handle).report(call, operation, format_value="itemHandle", **fields)
+
+
 def _report_status(call: Call, operation: str, place: Place, status: MxStatusProxy) -> None:
     words = mxgateway.status.explain_status(status)
-    place.report(call, operation, value="statusText", statusText=words, status=mxgateway.to_json_dict(status))
+    place.report(call, operation, format_value="statusText", statusText=words, status=mxgateway.to_json_dict(status))
     if mxgateway.status.is_failure(status.category):
         raise CommandFailure(f"MXAccess refused {operation}: {words}", code=ExitCode.MXACCESS_REFUSED)
 
@@ -287,7 +284,7 @@ async def authenticate_user(
         user_id = await place.session.authenticate_user(
             place.server_handle, user, password, correlation_id=call.correlation_id
         )  # fmt: skip
-    place.report(call, "authenticate-user", value="userId", user=user, userId=user_id)
+    place.report(call, "authenticate-user", format_value="userId", user=user, userId=user_id)
 
 
 @gateway_command(
@@ -310,4 +307,4 @@ async def user_to_id(
         user_id = await place.session.archestra_user_to_id(
             place.server_handle, guid, correlation_id=call.correlation_id
         )  # fmt: skip
-    place.report(call, "user-to-id", value="userId", guid=guid, userId=user_id)
+    place.report(call, "user-to-id", format_value="userId", guid=guid, userId=user_id)

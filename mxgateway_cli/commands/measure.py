@@ -9,49 +9,44 @@ from typing import Any, Final
 import click
 
 from mxgateway_cli.commands.values import READ_TIMEOUT
-from mxgateway_cli.completing.tags import tag_list_words
-from mxgateway_cli.connecting.shared_options import CLIENT_NAME, Seconds
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME
+from mxgateway_cli.declaring import vocabulary
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.named_tags import tag_options
 from mxgateway_cli.terminal.stdout import Output
 
 DEFAULT_ITEMS: Final = tuple(f"TestMachine_{number:03}.TestChangingInt" for number in range(1, 7))
 """Tags of the simulated gateway."""
 
-_ITEMS: Final = option(
-    "--items", metavar="TAGS", shell_complete=tag_list_words,
-    help=f"Tags, comma-separated; repeated up to the bulk size.  [default: {DEFAULT_ITEMS[0]} to {DEFAULT_ITEMS[-1]}]",
-)  # fmt: skip
-_DURATION: Final = option(
-    "--duration-seconds", type=Seconds(), metavar="SECONDS", default=30, show_default=True, help="How long to measure."
+_TAGS: Final = tag_options(
+    f"The tags, repeated up to the bulk size.  [default: {DEFAULT_ITEMS[0]} to {DEFAULT_ITEMS[-1]}]", required=False
 )
-
-
-def _bulk_size(what: str) -> Any:
-    return option(
-        "--bulk-size", type=click.IntRange(1, 100_000), metavar="N", default=6, show_default=True, help=f"Tags per {what}."
-    )  # fmt: skip
+_DURATION: Final = vocabulary.duration(30, "--duration-seconds", more="The warm-up is not part of it.")
+_BULK_SIZE: Final = option(
+    "--bulk-size", type=click.IntRange(1, 100_000), metavar="N", default=6, show_default=True, help="Tags per call or session."
+)  # fmt: skip
 
 
 @gateway_command(
     "bench-read-bulk",
-    _ITEMS,
-    _bulk_size("call"),
+    *_TAGS,
+    _BULK_SIZE,
     _DURATION,
     option("--warmup-seconds", type=click.FloatRange(0, 3600), metavar="SECONDS", default=3, show_default=True,
            help="How long to read before measuring."),
     READ_TIMEOUT,
     CLIENT_NAME,
     examples=(
-        "mxgw-py bench-read-bulk --duration-seconds 0.2 --warmup-seconds 0",
-        "mxgw-py bench-read-bulk --duration-seconds 0.2 --warmup-seconds 0 \\\n  --items Tank01.Level,Tank02.Level --json",
+        "mxgw-py bench-read-bulk --duration 0.2 --warmup-seconds 0",
+        "mxgw-py bench-read-bulk --duration 0.2 --warmup-seconds 0 \\\n  Tank01.Level Tank02.Level --json",
     ),
 )  # fmt: skip
 async def bench_read_bulk(
     call: Call,
-    items: str | None,
+    tags: list[str],
     bulk_size: int,
-    duration_seconds: float,
+    duration: float,
     warmup_seconds: float,
     timeout_ms: int,
     client_name: str,
@@ -63,22 +58,22 @@ async def bench_read_bulk(
     """
     from mxgateway_cli.operations.benchmarks import ReadBenchmark
 
-    benchmark = ReadBenchmark(_tags(items, bulk_size), timeout_ms)
+    benchmark = ReadBenchmark(_tags(tags, bulk_size), timeout_ms)
     async with (
         call.session(name=client_name) as session,
         benchmark.prepared(session, client_name, call.app.warn) as server,
-        call.app.progress.duration("reading", warmup_seconds + duration_seconds, lambda: benchmark.successful),
+        call.app.progress.duration("reading", warmup_seconds + duration, lambda: benchmark.successful),
     ):
         await benchmark.warm_up(session, server, warmup_seconds)
-        await benchmark.run(session, server, duration_seconds)
+        await benchmark.run(session, server, duration)
     _write(call.output, benchmark.report(), value="callsPerSecond")
     benchmark.check()
 
 
 @gateway_command(
     "bench-stream-events",
-    _ITEMS,
-    _bulk_size("session"),
+    *_TAGS,
+    _BULK_SIZE,
     _DURATION,
     option("--session-count", type=click.IntRange(1, 1000), metavar="N", default=1, show_default=True,
            help="Number of concurrent sessions, over one connection."),
@@ -86,15 +81,15 @@ async def bench_read_bulk(
            help="Delay between opening two sessions: a gateway starts one worker at a time."),
     CLIENT_NAME,
     examples=(
-        "mxgw-py bench-stream-events --duration-seconds 0.2",
-        "mxgw-py bench-stream-events --duration-seconds 0.2 --session-count 2 \\\n  --session-start-stagger-ms 10 --json",
+        "mxgw-py bench-stream-events --duration 0.2",
+        "mxgw-py bench-stream-events --duration 0.2 --session-count 2 \\\n  --session-start-stagger-ms 10 --json",
     ),
 )  # fmt: skip
 async def bench_stream_events(
     call: Call,
-    items: str | None,
+    tags: list[str],
     bulk_size: int,
-    duration_seconds: float,
+    duration: float,
     session_count: int,
     session_start_stagger_ms: int,
     client_name: str,
@@ -106,28 +101,25 @@ async def bench_stream_events(
     """
     from mxgateway_cli.operations.benchmarks import EventBenchmark
 
-    benchmark = EventBenchmark(_tags(items, bulk_size))
+    benchmark = EventBenchmark(_tags(tags, bulk_size))
     stagger = session_start_stagger_ms / 1000
-    total_seconds = stagger * (session_count - 1) + duration_seconds
+    total_seconds = stagger * (session_count - 1) + duration
     progress = call.app.progress.duration("streaming", total_seconds, lambda: benchmark.events)
     async with call.client() as client, progress:
         await benchmark.run(
             client,
             sessions=session_count,
             stagger=stagger,
-            seconds=duration_seconds,
+            seconds=duration,
             client_name=client_name,
             warn=call.app.warn,
         )
     _write(call.output, benchmark.report(), value="eventsPerSecond")
 
 
-def _tags(items: str | None, count: int) -> list[str]:
+def _tags(tags: list[str], count: int) -> list[str]:
     """Return `count` tags: the given or the default ones, repeated as needed."""
-    named = DEFAULT_ITEMS if items is None else tuple(filter(None, map(str.strip, items.split(","))))
-    if not named:
-        raise click.UsageError("--items is empty.")
-    return list(islice(cycle(named), count))
+    return list(islice(cycle(tags or DEFAULT_ITEMS), count))
 
 
 def _write(output: Output, figures: Mapping[str, Any], *, value: str) -> None:

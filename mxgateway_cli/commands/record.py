@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.connecting.shared_options import CLIENT_NAME, SESSION_ID, Seconds, whole_timeout
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME, SESSION_ID, whole_timeout
+from mxgateway_cli.declaring import vocabulary
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import option
-from mxgateway_cli.input.tag_globs import MAX_TAGS, check_patterns, expand
-from mxgateway_cli.input.tag_lists import OPTIONAL_TAG_OPTIONS
+from mxgateway_cli.input.named_tags import TAG_FORM, tag_options
+from mxgateway_cli.input.tag_globs import MAX_TAGS, PATTERN_HINT, check_patterns, expand
 from mxgateway_cli.operations.recorded_objects import objects_of
 from mxgateway_cli.operations.recording_files import RecordingFile
 from mxgateway_cli.recovery.alarm_feeds import follow_alarms
@@ -54,13 +55,13 @@ class _Plan:
 @gateway_command(
     "record",
     argument("file", "The new file; - is stdout.", metavar="FILE"),
-    *OPTIONAL_TAG_OPTIONS,
+    *tag_options(f"The tags: {TAG_FORM}; {PATTERN_HINT}", required=False),
     MAX_TAGS,
     SESSION_ID,
     option("--alarms", is_flag=True, help="Record the alarm feed too."),
     option("--galaxy", is_flag=True, help="Record the tags' objects and attributes too."),
-    option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after this many events and alarm messages."),
-    option("--duration", type=Seconds(), metavar="SECONDS", help="Stop after this time."),
+    vocabulary.count("records", more="Events and alarm messages count."),
+    vocabulary.duration(),
     option("--max-bytes", type=click.IntRange(_SMALLEST, _LARGEST), metavar="N", default=_LARGEST, show_default=True,
            help="Stop before the file is larger."),
     option("--redact-values", is_flag=True, help="Replace each value by an empty one of its type and length."),

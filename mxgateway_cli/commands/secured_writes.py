@@ -10,22 +10,22 @@ from mxgateway_cli.commands.values import WRITE_TIME, parse_moment
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.input.target import Place
 from mxgateway_cli.input.users import SECURED_OPTIONS, SecuredUsers
-from mxgateway_cli.input.write_target import WRITE_TARGET, WRITE_VALUE, NewValue, WriteTarget
-from mxgateway_cli.operations.completions import CONFIRM, completion_of_write
+from mxgateway_cli.input.write_target import WRITES, NewValue, WriteTarget
+from mxgateway_cli.operations.completions import CONFIRM_TAG, completion_of_write
+from mxgateway_cli.output.writes import item_before, report_write
 
 
 @gateway_command(
     "write-secured",
-    *WRITE_TARGET,
-    *WRITE_VALUE,
+    *WRITES,
     *SECURED_OPTIONS,
-    CONFIRM,
+    CONFIRM_TAG,
     examples=(
-        "mxgw-py write-secured TestSecurity.SecuredWriteInt --value 5 \\\n  --user operator --password-file operator.txt",
-        "mxgw-py write-secured TestSecurity.SecuredWriteInt --value 5 \\\n  --user operator --password-env OPERATOR_PASSWORD --confirm",
+        "mxgw-py write-secured TestSecurity.SecuredWriteInt 5 \\\n  --user operator --password-file operator.txt",
+        "mxgw-py write-secured TestSecurity.SecuredWriteInt 5 \\\n  --user operator --password-env OPERATOR_PASSWORD --confirm",
     ),
 )
-async def write_secured(call: Call, value_type: str | None, value: str, confirm: bool, **params: Any) -> None:
+async def write_secured(call: Call, value_type: str | None, value: str | None, confirm: bool, **params: Any) -> None:
     """Write a value on behalf of one or two users.
 
     Attributes classified SecuredWrite require one user, those classified VerifiedWrite a verifier as well. The result
@@ -35,8 +35,9 @@ async def write_secured(call: Call, value_type: str | None, value: str, confirm:
     users, target = _take(params, confirm)
     new = NewValue.parse(target, value_type, value)
     async with target.session(call) as session:
-        message = await new.for_tag(session, target.tag)
-        async with target.place(session) as place, completion_of_write(call, place, wanted=confirm) as completion:
+        message, read = await new.for_tag(session, target.tag)
+        async with target.place(call, session) as place, completion_of_write(call, place, wanted=confirm) as completion:
+            old = read or await item_before(place, target.tag)
             current, verifier = await _user_ids(users, place)
             await session.write_secured(
                 place.server_handle,
@@ -47,31 +48,32 @@ async def write_secured(call: Call, value_type: str | None, value: str, confirm:
                 correlation_id=call.correlation_id,
             )
             outcome = await completion()
-    place.report(call, "write-secured", value="currentUserId", **_id_fields(current, verifier), **outcome)
+    fields = outcome | _id_fields(current, verifier)
+    report_write(call, "write-secured", place, message, old, fields, value="currentUserId")
 
 
 @gateway_command(
     "write-secured2",
-    *WRITE_TARGET,
-    *WRITE_VALUE,
+    *WRITES,
     WRITE_TIME,
     *SECURED_OPTIONS,
-    CONFIRM,
+    CONFIRM_TAG,
     examples=(
-        "mxgw-py write-secured2 TestSecurity.SecuredWriteInt --value 5 \\\n  --timestamp 2026-03-01T08:30:00Z --user operator \\\n  --password-file operator.txt",
-        "mxgw-py write-secured2 TestSecurity.SecuredWriteInt --value 6 --confirm \\\n  --timestamp 2026-03-01T08:30:00Z --user operator \\\n  --password-file operator.txt",
+        "mxgw-py write-secured2 TestSecurity.SecuredWriteInt 5 \\\n  --timestamp 2026-03-01T08:30:00Z --user operator \\\n  --password-file operator.txt",
+        "mxgw-py write-secured2 TestSecurity.SecuredWriteInt 6 --confirm \\\n  --timestamp 2026-03-01T08:30:00Z --user operator \\\n  --password-file operator.txt",
     ),
 )
 async def write_secured2(
-    call: Call, value_type: str | None, value: str, timestamp: str, confirm: bool, **params: Any
+    call: Call, value_type: str | None, value: str | None, timestamp: str, confirm: bool, **params: Any
 ) -> None:
     """Write a value and its timestamp on behalf of one or two users."""
     users, target = _take(params, confirm)
     new = NewValue.parse(target, value_type, value)
     moment = parse_moment(timestamp)
     async with target.session(call) as session:
-        message = await new.for_tag(session, target.tag)
-        async with target.place(session) as place, completion_of_write(call, place, wanted=confirm) as completion:
+        message, read = await new.for_tag(session, target.tag)
+        async with target.place(call, session) as place, completion_of_write(call, place, wanted=confirm) as completion:
+            old = read or await item_before(place, target.tag)
             current, verifier = await _user_ids(users, place)
             await session.write_secured2(
                 place.server_handle,
@@ -83,9 +85,8 @@ async def write_secured2(
                 correlation_id=call.correlation_id,
             )
             outcome = await completion()
-    place.report(
-        call, "write-secured2", value="currentUserId", timestamp=timestamp, **_id_fields(current, verifier), **outcome
-    )
+    fields = outcome | {"timestamp": timestamp} | _id_fields(current, verifier)
+    report_write(call, "write-secured2", place, message, old, fields, value="currentUserId")
 
 
 def _take(params: dict[str, Any], confirm: bool) -> tuple[SecuredUsers, WriteTarget]:
@@ -113,5 +114,5 @@ async def _user_ids(users: SecuredUsers, place: Place) -> tuple[int, int]:
     return current, current if users.verifier_user_id is None else users.verifier_user_id
 
 
-def _id_fields(current: int, verifier: int) -> dict[str, int]:
+def _id_fields(current: int, verifier: int) -> dict[str, Any]:
     return {"currentUserId": current, "verifierUserId": verifier}

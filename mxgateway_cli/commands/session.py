@@ -10,6 +10,7 @@ import click
 
 import mxgateway
 from mxgateway_cli.connecting.shared_options import SESSION_ID, Seconds
+from mxgateway_cli.declaring import vocabulary
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.output.events import DOCUMENT_LIMIT, EventWriter
@@ -187,22 +188,21 @@ async def shutdown_worker(call: Call, session_id: str | None) -> None:
 @gateway_command(
     "drain-events",
     _OPEN_SESSION,
-    option("--max-events", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, show_default=True,
-           help="Maximum number of events; 0 drains all."),
+    vocabulary.count("events", "--max-events", least=0, most=2**32 - 1, default=0, more="0 drains all."),
     examples=(
         'mxgw-py drain-events --session-id "$SESSION"',
-        'mxgw-py drain-events --session-id "$SESSION" --max-events 10 --json',
+        'mxgw-py drain-events --session-id "$SESSION" --count 10 --json',
     ),
 )  # fmt: skip
-async def drain_events(call: Call, session_id: str | None, max_events: int) -> None:
+async def drain_events(call: Call, session_id: str | None, count: int) -> None:
     """Drain a session's event queue without a stream.
 
     stream-events no longer delivers the drained events.
     """
     _check_open(call, session_id)
     async with call.session(session_id) as session:
-        events = await session.drain_events(max_events, correlation_id=call.correlation_id)
-    writer = EventWriter(call.output, DOCUMENT_LIMIT, {})
+        events = await session.drain_events(count, correlation_id=call.correlation_id)
+    writer = EventWriter(call.output, DOCUMENT_LIMIT, lambda *handles: call.app.names.get(session.session_id, *handles))
     writer.start()
     for event in events:
         writer.add(event)

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.shared_options import CLIENT_NAME, whole_timeout
+from mxgateway_cli.declaring import vocabulary
 from mxgateway_cli.declaring.command import Call, gateway_command
-from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.typed_text import event_type, message_value
+from mxgateway_cli.input.write_target import tag_and_value
+from mxgateway_cli.output.events import event_record
+from mxgateway_cli.output.tags import event_error, event_time, json_value, tag_record
 from mxgateway_cli.running.waiting import Deadline, cleanup
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, TimedOut
 
@@ -21,37 +24,36 @@ if TYPE_CHECKING:
 
 _CLEANUP_SECONDS: Final = 5.0
 _DEFAULT_SECONDS: Final = 30
+_DEFAULT_TAG: Final = "TestChildObject.TestInt"
 
 
 @gateway_command(
     "smoke",
-    option("--item", metavar="TAG", shell_complete=tag_words, default="TestChildObject.TestInt", show_default=True, help="The tag to use."),
-    option("--max-events", type=click.IntRange(1, 10_000), metavar="N", default=1, show_default=True,
-           help="Number of events to wait for."),
-    option("--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE",
-           help="Type of --value, such as int32."),
-    option("--value", metavar="TEXT", help="Also write this value, and wait for its OnWriteComplete."),
+    *tag_and_value(
+        f"The tag to use.  [default: {_DEFAULT_TAG}]", "Also write this value, and wait for its OnWriteComplete."
+    ),
+    vocabulary.count("events", "--max-events", default=1, most=10_000, more="The event of a write counts as well."),
     CLIENT_NAME,
     examples=(
         "mxgw-py smoke --simulator",
-        "mxgw-py smoke --item TestMachine_001.TestChangingInt --max-events 2",
-        "mxgw-py smoke --item TestChildObject.TestInt --type int32 --value 5 --json",
+        "mxgw-py smoke TestMachine_001.TestChangingInt --count 2",
+        "mxgw-py smoke TestChildObject.TestInt 5 --json",
     ),
     timeout=whole_timeout(_DEFAULT_SECONDS),
 )  # fmt: skip
 async def smoke(
-    call: Call, item: str, max_events: int, value_type: str | None, value: str | None, client_name: str
+    call: Call, tag: str | None, count: int, value_type: str | None, value: str | None, client_name: str
 ) -> None:
     """Run one session from open to close, and report each step.
 
-    Opens a session, registers, adds and advises the tag, waits for its events and, with --value, writes it and waits
-    for the write's completion; then cleans up and closes the session, even if a step failed. Exit code 22 if MXAccess
-    reports a failure of the tag or of the write.
+    Opens a session, registers, adds and advises the tag, waits for its events and, with VALUE, writes it and waits for
+    the write's completion; then cleans up and closes the session, even if a step failed. Shows the tag's value before,
+    its last one, and the written one. Exit code 22 if MXAccess reports a failure of the tag or of the write.
     """
-    if (value is None) != (value_type is None):
-        raise click.UsageError("--type and --value must be given together.")
+    if value is None and value_type is not None:
+        raise click.UsageError("--type requires VALUE.")
     message = mxgateway.parse_mx_value(value_type, value) if value_type is not None and value is not None else None
-    job = _Job(call.timeout, item, max_events, message)
+    job = _Job(call.timeout, tag or _DEFAULT_TAG, count, value, message)
     async with call.client() as client, job.deadline.enforce(job.on_timeout):
         await job.run(client, client_name)
     call.output.document(job.report(), value="eventCount")
@@ -61,9 +63,12 @@ async def smoke(
 @dataclass
 class _Job:
     timeout: float | None
-    item: str
-    max_events: int
+    tag: str
+    count: int
+    text: str | None
+    """What is to be written; None writes nothing."""
     value: MxValue | None
+    """Its message; None until the tag's own type is known."""
     session_id: str = ""
     server_handle: int = 0
     item_handle: int = 0
@@ -83,7 +88,7 @@ class _Job:
             await steps.enter_async_context(cleanup(lambda: self._close(session)))
             server = self.server_handle = await session.register(client_name)
             await steps.enter_async_context(cleanup(lambda: session.unregister(server, timeout=_CLEANUP_SECONDS)))
-            item = self.item_handle = await session.add_item(server, self.item)
+            item = self.item_handle = await session.add_item(server, self.tag)
             await steps.enter_async_context(
                 cleanup(lambda: session.remove_item(server, item, timeout=_CLEANUP_SECONDS))
             )
@@ -105,18 +110,37 @@ class _Job:
             self.events.append(event)
             if self._is_completion(event):
                 self.completion = event
-            if len(self.events) == self.max_events and self.value is not None:
+            if len(self.events) == self.count and self.text is not None:
+                self.value = self.value or self._typed(self.text)
                 await session.write(self.server_handle, self.item_handle, self.value)
             if self._is_complete:
                 return
         raise TimedOut(f"the stream ended: {self._count()}")
+
+    @property
+    def _changes(self) -> list[MxEvent]:
+        family = mxgateway.proto.MxEventFamily.ON_DATA_CHANGE
+        return [each for each in self.events if each.family == family and each.item_handle == self.item_handle]
+
+    def _typed(self, text: str) -> MxValue:
+        """Return the message for a text in the tag's own type, which its last value shows.
+
+        Raises:
+            CommandFailure: It has no value that shows it.
+        """
+        found = event_type(self._changes[-1]) if self._changes else None
+        if found is None or not found.name:
+            raise CommandFailure(
+                f"{self.tag} has no value that shows its type", code=ExitCode.USAGE, hint="give --type"
+            )
+        return found.message(text)
 
     def _is_completion(self, event: MxEvent) -> bool:
         return event.family == mxgateway.proto.MxEventFamily.ON_WRITE_COMPLETE and event.item_handle == self.item_handle
 
     @property
     def _is_complete(self) -> bool:
-        return len(self.events) >= self.max_events and (self.value is None or self.completion is not None)
+        return len(self.events) >= self.count and (self.text is None or self.completion is not None)
 
     async def _close(self, session: mxgateway.Session) -> None:
         reply = await session.close(timeout=_CLEANUP_SECONDS)
@@ -130,12 +154,12 @@ class _Job:
         return TimedOut(f"{self._count()} within {seconds}", hint="check the tag's name, or increase --timeout")
 
     def _count(self) -> str:
-        text = f"{len(self.events)} of {self.max_events} events of {self.item} arrived"
-        return f"{text}, but not the write's completion" if self.value is not None and not self.completion else text
+        text = f"{len(self.events)} of {self.count} events of {self.tag} arrived"
+        return f"{text}, but not the write's completion" if self.text is not None and not self.completion else text
 
     def report(self) -> dict[str, Any]:
         """Return the result."""
-        records = [mxgateway.to_json_dict(event) for event in self.events]
+        records = [event_record(event, self._name(event)) for event in self.events]
         last: dict[str, Any] = records[-1] if records else {}
         return {
             "language": "python",
@@ -152,6 +176,22 @@ class _Job:
             "statuses": last.get("statuses", []),
             "closeStatus": self.close_status,
             "durationMs": self.deadline.elapsed_ms,
+            **self._values(),
+        }
+
+    def _name(self, event: MxEvent) -> str | None:
+        return self.tag if event.item_handle == self.item_handle else None
+
+    def _values(self) -> dict[str, Any]:
+        """Return the tag's record, its value before and the written one."""
+        error = "".join(map(event_error, self.events[-1:]))
+        if not self._changes:
+            return tag_record(self.tag, error=error)
+        first, last = self._changes[0], self._changes[-1]
+        return {
+            **tag_record(self.tag, message_value(last.value), last.quality, event_time(last), error=error),
+            "oldValue": json_value(message_value(first.value)),
+            "writtenValue": json_value(message_value(self.value)) if self.value is not None else None,
         }
 
     def check(self) -> None:
@@ -165,5 +205,5 @@ class _Job:
             reasons = ", ".join(mxgateway.status.explain_status(each) for each in failures)
             what = "the write" if self.completion is self.events[-1] else "the tag"
             raise CommandFailure(
-                f"MXAccess reports a failure of {what} {self.item}: {reasons}", code=ExitCode.MXACCESS_REFUSED
+                f"MXAccess reports a failure of {what} {self.tag}: {reasons}", code=ExitCode.MXACCESS_REFUSED
             )

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 import mxgateway
-from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.shared_options import AFTER_WORKER_SEQUENCE, CLIENT_NAME, SESSION_ID, whole_timeout
+from mxgateway_cli.declaring import vocabulary
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.named_tags import tag_options
 from mxgateway_cli.output.events import EventWriter
 from mxgateway_cli.recovery.following import follow
 from mxgateway_cli.recovery.outages import Outages
@@ -27,70 +28,71 @@ if TYPE_CHECKING:
 
 @gateway_command(
     "stream-events",
+    *tag_options("Without --session-id: subscribe to these tags in a new session.", required=False),
     SESSION_ID,
-    option("--item", "items", metavar="TAG", multiple=True, shell_complete=tag_words,
-           help="Without --session-id: subscribe to this tag; may be repeated."),
     AFTER_WORKER_SEQUENCE,
-    option("--max-events", type=click.IntRange(min=1), metavar="N", help="Stop after this many events."),
+    vocabulary.count("events", "--max-events"),
+    vocabulary.duration(),
     option("--resume/--no-resume", default=None,
            help="Continue after a lost connection.  [default: on a terminal]"),
     CLIENT_NAME,
     examples=(
-        "mxgw-py stream-events --item Tank01.Level --max-events 1",
-        'mxgw-py stream-events --session-id "$SESSION" --max-events 1 --json',
-        "mxgw-py stream-events --item Tank01.Level --resume --max-events 1 -o jsonl",
+        "mxgw-py stream-events Tank01.Level --count 1",
+        'mxgw-py stream-events --session-id "$SESSION" --count 1 --json',
+        "mxgw-py stream-events Tank01.Level --resume --count 1 -o jsonl",
     ),
     timeout=whole_timeout(),
 )  # fmt: skip
 async def stream_events(
     call: Call,
     session_id: str | None,
-    items: tuple[str, ...],
+    tags: list[str],
     after_worker_sequence: int,
-    max_events: int | None,
+    count: int | None,
+    duration: float | None,
     resume: bool | None,
     client_name: str,
 ) -> None:
     """Show a session's events as they arrive.
 
-    Streams the open session of --session-id, or the tags of --item in a new session. Stops after --max-events, after
-    --timeout (exit code 20 if events are still missing), or on Ctrl-C. With --json and --max-events up to 10,000 the
-    result is one document, otherwise one JSON object per line. With --resume a lost connection and lost events are
-    records of their own, and the stream continues; tags of --item also in a new session after the gateway's restart.
+    Streams the open session of --session-id, or tags in a new session. Stops after --count, --duration, --timeout (exit
+    code 20 if events are still missing), or on Ctrl-C. With --json and --count up to 10,000 the result is one document,
+    otherwise one JSON object per line. With --resume a lost connection and lost events are records of their own, and the
+    stream continues; tags also in a new session after the gateway's restart.
     """
-    if (session_id is None) == (not items):
-        raise click.UsageError("Give either --session-id, or --item TAG for a new session.")
-    if items and after_worker_sequence:
+    if (session_id is None) == (not tags):
+        raise click.UsageError("Give either --session-id, or TAG for a new session.")
+    if tags and after_worker_sequence:
         raise click.UsageError("--after-worker-sequence resumes an open session: it requires --session-id.")
     deadline = Deadline(call.timeout)
-    job = _Job(call, items, client_name, max_events)
+    job = _Job(call, tags, client_name, count)
 
     def on_timeout() -> Exception | None:
-        if max_events is None:
+        if count is None:
             return None
-        text = f"{job.writer.count} of {max_events} events arrived within {deadline.seconds:g} s"
+        text = f"{job.writer.count} of {count} events arrived within {deadline.seconds:g} s"
         return job.outages.timed_out(text)
 
     if resume is None:
         resume = capabilities.is_terminal(sys.stdout)
     async with call.client():
+        over = Deadline(duration)
         try:
-            async with deadline.enforce(on_timeout):
+            async with deadline.enforce(on_timeout), over.enforce(lambda: None):
                 await (job.resume if resume else job.run)(session_id, after_worker_sequence)
         finally:
             job.writer.finish(job.session_id)
-    if max_events is not None and not job.writer.is_complete:
-        raise TimedOut(f"the stream ended after {job.writer.count} of {max_events} events")
+    if count is not None and not job.writer.is_complete and not over.is_over:
+        raise TimedOut(f"the stream ended after {job.writer.count} of {count} events")
 
 
 class _Job:
-    def __init__(self, call: Call, items: tuple[str, ...], client_name: str, limit: int | None) -> None:
+    def __init__(self, call: Call, tags: list[str], client_name: str, limit: int | None) -> None:
         self.session_id = ""
         self._call = call
-        self._items = items
+        self._tags = tags
         self._client_name = client_name
-        self._names: dict[tuple[int, int], str] = {}
-        self.writer = EventWriter(call.output, limit, self._names)
+        self.writer = EventWriter(call.output, limit, lambda *handles: call.app.names.get(self.session_id, *handles))
         self.outages = Outages(call.app, self.writer.note)
 
     async def run(self, session_id: str | None, after: int) -> None:
@@ -113,12 +115,11 @@ class _Job:
         """Subscribe to the tags of a new session."""
         self.session_id = session.session_id
         self.writer.new_session()
-        self._names.clear()
-        if self._items:
+        if self._tags:
             server = await session.register(self._client_name)
-            for tag in self._items:
+            for tag in self._tags:
                 handle = await session.add_item(server, tag)
-                self._names[server, handle] = tag
+                self._call.app.names.add(session.session_id, server, handle, tag)
                 await session.advise(server, handle)
         self.writer.start()
 

@@ -6,11 +6,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-import click
-
 import mxgateway
+from mxgateway_cli.declaring import vocabulary
 from mxgateway_cli.declaring.command import Call, gateway_command
-from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.tag_search import SEARCH_OPTIONS, TagSearch
 from mxgateway_cli.output.found_tags import FoundTagWriter
 from mxgateway_cli.terminal.failures import CommandFailure
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 @gateway_command(
     "tags",
     *SEARCH_OPTIONS,
-    option("--count", "--limit", "count", type=click.IntRange(min=1), metavar="N", help="Stop after this many tags."),
+    vocabulary.count("tags", "--limit"),
     examples=(
         "mxgw-py tags 'Tank*.Level'",
         "mxgw-py tags TestMachine_001 --type double --json",

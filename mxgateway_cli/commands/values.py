@@ -9,14 +9,18 @@ import click
 import mxgateway
 from mxgateway_cli.connecting.shared_options import SESSION_ID, USER_ID
 from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.declaring.vocabulary import TABLE, from_file
 from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.named_tags import TAG_OPTIONS
+from mxgateway_cli.input.rows import ROW_FORMAT
 from mxgateway_cli.input.tag_globs import MAX_TAGS, expanded_tags
-from mxgateway_cli.input.tag_lists import TAG_OPTIONS
 from mxgateway_cli.input.typed_text import message_value, own_type, read_one, shown_value
-from mxgateway_cli.input.write_target import WRITE_TARGET, WRITE_VALUE, NewValue, WriteTarget
-from mxgateway_cli.operations.completions import CONFIRM, completion_of_write
-from mxgateway_cli.operations.pattern_writes import TAG_COUNT, write_pattern
+from mxgateway_cli.input.write_target import WRITES, NewValue, WriteTarget
+from mxgateway_cli.operations.completions import CONFIRM, CONFIRM_TAG, completion_of_write
+from mxgateway_cli.operations.listed_writes import TAG_COUNT, WriteMode, write_pattern, write_values
+from mxgateway_cli.output.events import event_record
 from mxgateway_cli.output.tags import json_data_type, json_value, tag_fields, value_cell
+from mxgateway_cli.output.writes import item_before, report_write, show_change
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, refusal_hint
 from mxgateway_cli.terminal.text import value_text
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mxgateway import Session, TagValue
+    from mxgateway_cli.input.rows import RowFormat
 
 READ_TIMEOUT: Final = option(
     "--timeout-ms", type=click.IntRange(0, 2**31 - 1), metavar="MS", default=0, show_default=True,
@@ -87,72 +92,91 @@ def _cells(read: TagValue) -> tuple[str, ...]:
 
 @gateway_command(
     "write",
-    *WRITE_TARGET,
-    *WRITE_VALUE,
+    *WRITES,
     USER_ID,
-    option("--confirm", is_flag=True, help="Wait until MXAccess has carried out the write."),
+    CONFIRM,
     option(
         "--dry-run", is_flag=True, help="Read the tag, convert the value and show what would be written; write nothing."
     ),
     TAG_COUNT,
     MAX_TAGS,
+    from_file("source", f"{TABLE}; columns tag, value, type", multiple=False),
+    ROW_FORMAT,
     examples=(
-        "mxgw-py write TestMachine_001.SpeedSetpoint --value 1200 --dry-run",
-        "mxgw-py write TestMachine_001.SpeedSetpoint --value 1200 --confirm",
-        "mxgw-py write 'TestMachine_*.SpeedSetpoint' --value 900 --tag-count 6",
+        "mxgw-py write TestMachine_001.SpeedSetpoint 1200 --confirm",
+        "mxgw-py write 'TestMachine_*.SpeedSetpoint' 900 --tag-count 6",
+        "mxgw-py write --from setpoints.csv --dry-run",
     ),
 )
 async def write(
     call: Call,
     value_type: str | None,
-    value: str,
+    value: str | None,
     user_id: int,
     confirm: bool,
     dry_run: bool,
     tag_count: int | None,
     max_tags: int,
+    source: str | None,
+    source_format: RowFormat | None,
     **params: Any,
 ) -> None:
     """Write a value to an item.
 
-    Without --type the value is parsed as the tag's own type. Without --confirm the result means that MXAccess has
-    accepted the write. With it the result contains the OnWriteComplete event; exit code 22 if the write fails. A
-    pattern such as 'Tank*.Setpoint' writes all matching tags, but only if their number equals --tag-count.
+    Shows its old and its new value. Without --type the value is parsed as the tag's own type. Without --confirm the
+    result means that MXAccess has accepted the write. With it the result contains the OnWriteComplete event; exit code
+    22 if the write fails. A pattern such as 'Tank*.Setpoint' writes all matching tags, but only if their number equals
+    --tag-count. --from FILE writes a list of tags, each with its own value; exit code 21 if some writes fail.
     """
-    target = WriteTarget.take(params, patterns=True)
-    target.check_readable(value_type, reads="--dry-run" if dry_run else "")
-    new = NewValue.parse(target, value_type, value)
+    mode = WriteMode(user_id, confirm, dry_run)
+    target = WriteTarget.take(params, patterns=True, is_list=source is not None)
     if tag_count is not None and not target.is_pattern:
         raise click.UsageError("--tag-count requires a pattern.")
-    if target.is_pattern:
-        await write_pattern(
-            call, target, new, limit=max_tags, tag_count=tag_count, user_id=user_id, confirm=confirm, dry_run=dry_run
-        )
+    if source is None and source_format is not None:
+        raise click.UsageError("--format requires --from.")
+    if source is not None:
+        if value is not None:
+            raise click.UsageError("--from and VALUE contradict each other: the file has the values.")
+        from mxgateway_cli.bulk.input import Given, Wanted, read_entries
+
+        wanted = Wanted(by_handle=False, once=True, values=True, own_types=True)
+        given = Given(source=source, source_format=source_format, value_type=value_type)
+        entries = await read_entries(wanted, given)
+        await write_values(call, target, dict(zip(entries.tags, entries.values, strict=True)), mode)
         return
+    target.check_readable(value_type, reads="--dry-run" if dry_run else "")
+    new = NewValue.parse(target, value_type, value)
+    if target.is_pattern:
+        await write_pattern(call, target, new, mode, limit=max_tags, tag_count=tag_count)
+        return
+    await _write_one(call, target, new, mode)
+
+
+async def _write_one(call: Call, target: WriteTarget, new: NewValue, mode: WriteMode) -> None:
     async with target.session(call) as session:
-        if dry_run:
+        if mode.dry_run:
             await _show_write(call, session, target.tag or "", new)
             return
-        message = await new.for_tag(session, target.tag)
-        async with target.place(session) as place:
-            write = session.write_confirmed if confirm else session.write
+        message, read = await new.for_tag(session, target.tag)
+        async with target.place(call, session) as place:
+            old = read or await item_before(place, target.tag)
+            write = session.write_confirmed if mode.confirm else session.write
             event = await write(
-                place.server_handle, place.item_handle, message, user_id=user_id, correlation_id=call.correlation_id
+                place.server_handle,
+                place.item_handle,
+                message,
+                user_id=mode.user_id,
+                correlation_id=call.correlation_id,
             )
-    place.report(
-        call,
-        "write",
-        value="confirmed",
-        confirmed=confirm,
-        event=mxgateway.to_json_dict(event) if event is not None else None,
-    )
+    done = event_record(event, target.tag) if event is not None else None
+    report_write(call, "write", place, message, old, {"confirmed": mode.confirm, "event": done}, value="confirmed")
 
 
 async def _show_write(call: Call, session: Session, tag: str, new: NewValue) -> None:
     """Show the planned write."""
     read = await read_one(session, tag)
     message = new.message if new.message is not None else own_type(read).message(new.text)
-    shown = json_value if call.output.form in ("json", "jsonl") else value_text
+    shown = value_text if call.output.form == "value" else json_value
     document = {
         "operation": "write",
         "sessionId": session.session_id,
@@ -160,30 +184,32 @@ async def _show_write(call: Call, session: Session, tag: str, new: NewValue) -> 
         "tag": tag,
         "oldValue": shown(shown_value(read.value, read.data_type)),
         "oldDataType": json_data_type(read.data_type),
-        "newValue": shown(message_value(message)),
-        "newDataType": json_data_type(message.data_type),
+        "value": shown(message_value(message)),
+        "dataType": json_data_type(message.data_type),
         "variantType": message.variant_type,
         "quality": read.quality,
         "qualityText": mxgateway.status.explain_quality(read.quality),
         "correlationId": call.correlation_id,
     }
-    call.output.document(document, value="newValue")
+    if call.output.form == "table":
+        show_change(call.output, tag, read, message_value(message), "not written")
+        return
+    call.output.document(document, value="value")
 
 
 @gateway_command(
     "write2",
-    *WRITE_TARGET,
-    *WRITE_VALUE,
+    *WRITES,
     WRITE_TIME,
     USER_ID,
-    CONFIRM,
+    CONFIRM_TAG,
     examples=(
-        "mxgw-py write2 TestChildObject.TestInt --type int32 --value 5 \\\n  --timestamp 2026-03-01T08:30:00Z",
+        "mxgw-py write2 TestChildObject.TestInt 5 \\\n  --timestamp 2026-03-01T08:30:00Z",
         'mxgw-py write2 --session-id "$SESSION" --server-handle 1 --item-handle 2 \\\n  --type int32 --value 5 --timestamp 2026-03-01T08:30:00Z',
     ),
 )
 async def write2(
-    call: Call, value_type: str | None, value: str, timestamp: str, user_id: int, confirm: bool, **params: Any
+    call: Call, value_type: str | None, value: str | None, timestamp: str, user_id: int, confirm: bool, **params: Any
 ) -> None:  # fmt: skip
     """Write a value and its timestamp to an item."""
     target = WriteTarget.take(params)
@@ -191,8 +217,9 @@ async def write2(
     new = NewValue.parse(target, value_type, value)
     moment = parse_moment(timestamp)
     async with target.session(call) as session:
-        message = await new.for_tag(session, target.tag)
-        async with target.place(session) as place, completion_of_write(call, place, wanted=confirm) as completion:
+        message, read = await new.for_tag(session, target.tag)
+        async with target.place(call, session) as place, completion_of_write(call, place, wanted=confirm) as completion:
+            old = read or await item_before(place, target.tag)
             await session.write2(
                 place.server_handle,
                 place.item_handle,
@@ -202,7 +229,7 @@ async def write2(
                 correlation_id=call.correlation_id,
             )
             outcome = await completion()
-    place.report(call, "write2", value="timestamp", timestamp=timestamp, **outcome)
+    report_write(call, "write2", place, message, old, outcome | {"timestamp": timestamp}, value="timestamp")
 
 
 def parse_moment(text: str) -> datetime:

@@ -9,12 +9,11 @@ import click
 
 import mxgateway
 from mxgateway_cli.commands.values import READ_TIMEOUT
-from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.shared_options import whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
-from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.conditions import Condition, QualityText, WantedQuality
+from mxgateway_cli.input.named_tags import many_tags
 from mxgateway_cli.input.tolerances import Tolerance
 from mxgateway_cli.terminal.failures import CommandFailure
 from mxgateway_cli.terminal.stdout import ClosedPipe, discard_stdout
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
 
 @gateway_command(
     "verify",
-    argument("tags", "The tags, Object.Attribute, of which --expect is expected.", metavar="[TAG]...", nargs=-1,
-             shell_complete=tag_words),
+    *many_tags("The tags, Object.Attribute, of which --expect is expected."),
     option("--expect", metavar="EXPR",
            help="What is expected of each TAG, and in rows without it: a value, '!= 5', '> 3.2', '10..20', or good."),
     *ROWS,

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.shared_options import CLIENT_NAME, whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
-from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.conditions import ALLOWED, Condition, ConditionText, QualityText, WantedQuality
+from mxgateway_cli.input.named_tags import many_tags
 from mxgateway_cli.output.tags import value_cell
 from mxgateway_cli.terminal.failures import TimedOut
 from mxgateway_cli.terminal.text import value_text
@@ -32,7 +31,7 @@ _WIDTHS: Final = ("<32", "<16", "<24", "<12", "<30", "<")
 
 @gateway_command(
     "wait",
-    argument("tags", "The tags, Object.Attribute.", metavar="[TAG]...", nargs=-1, shell_complete=tag_words),
+    *many_tags("The tags, Object.Attribute."),
     option("--until", "condition", type=ConditionText(), metavar="EXPR",
            help=f"The condition of each TAG, and of rows without one: {ALLOWED}."),
     option("--all/--any", "wants_all", default=True, show_default=True,
@@ -129,9 +128,7 @@ class _One:
         fields = {
             "operation": "wait",
             "sessionId": job.session_id,
-            "tag": tag.tag,
-            "until": tag.expectation.condition.text,
-            **tag.fields(),
+            **tag.record(),
             "durationMs": job.elapsed_ms,
             "correlationId": self._call.correlation_id,
         }
@@ -180,22 +177,13 @@ class _Several:
         if not self._begun:
             output.headings(_HEADINGS, _WIDTHS)
         self._begun = True
-        fields = tag.fields()
+        fields = tag.record()
         value = tag.value
         outcome = "holds" if tag.held_after_ms is not None else "does not hold"
         cells = (tag.tag, tag.expectation.condition.described, value_cell(value), fields["qualityText"])
-        moment = fields["sourceTimestamp"] or ""
+        moment = fields["sourceTime"] or ""
         output.record(_record(tag), (*cells, moment, outcome), value=value_text(value))
 
 
 def _record(tag: WaitedTag) -> dict[str, Any]:
-    held = tag.held_after_ms is not None
-    return {
-        "tag": tag.tag,
-        "ok": held,
-        "until": tag.expectation.condition.text,
-        **tag.fields(),
-        "durationMs": tag.held_after_ms,
-        "error": "" if held else tag.outcome(),
-        "place": tag.expectation.place,
-    }
+    return {**tag.record(), "durationMs": tag.held_after_ms, "place": tag.expectation.place}

@@ -6,14 +6,12 @@ import asyncio
 from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING, Final
 
-import click
-
 import mxgateway
-from mxgateway_cli.connecting.shared_options import CLIENT_NAME, Seconds, whole_timeout
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME, whole_timeout
+from mxgateway_cli.declaring import vocabulary
 from mxgateway_cli.declaring.command import Call, gateway_command
-from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.named_tags import TAG_OPTIONS
 from mxgateway_cli.input.tag_globs import MAX_TAGS, check_patterns, expand
-from mxgateway_cli.input.tag_lists import TAG_OPTIONS
 from mxgateway_cli.operations.live_table import LiveTable, is_live
 from mxgateway_cli.operations.watched_tags import WatchedTag, WatchedTags
 from mxgateway_cli.output.tags import value_cell
@@ -39,8 +37,8 @@ _HEADINGS: Final = ("tag", "value", "quality", "source time", "changes", "error"
     "watch",
     *TAG_OPTIONS,
     MAX_TAGS,
-    option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after this many updates."),
-    option("--duration", type=Seconds(), metavar="SECONDS", help="Stop after this time."),
+    vocabulary.count("updates"),
+    vocabulary.duration(),
     CLIENT_NAME,
     examples=(
         "mxgw-py watch Tank01.Level TestMachine_001.Speed --count 2",

@@ -209,10 +209,3 @@ AFTER_WORKER_SEQUENCE: Final = option(
     "--after-worker-sequence", type=click.IntRange(0, _INT64_UNSIGNED_MAX), metavar="N", default=0, show_default=True,
     help="Resume after this event; 0 starts from the beginning.",
 )  # fmt: skip
-VALUE_TYPE: Final = option(
-    "--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE", required=True,
-    help=f"Type of the value: {', '.join(name for name in mxgateway.VALUE_TYPES if '[' not in name)}; int32[] etc. are arrays.",
-)  # fmt: skip
-VALUE_TEXT: Final = option(
-    "--value", metavar="TEXT", required=True, help="The value; an array as comma-separated elements or a JSON array."
-)

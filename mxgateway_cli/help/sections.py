@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -27,6 +28,9 @@ _FOLDED: Final = {
     OUTPUT_SECTION: ("--json, -o, --color, -v", "mxgw-py help output"),
 }
 """What the help of a command shows of the options that many commands share, and where they are described."""
+_NEGATIVE: Final = re.compile(r"-(\d|\.\d|inf)", re.IGNORECASE)
+VALUE: Final = "word"
+"""The parameter of the argument VALUE."""
 _SAME: Final = {"as_json": "output"}
 """A parameter that sets the same as another one."""
 
@@ -60,9 +64,23 @@ class SectionedCommand(click.Command):
         if ctx.resilient_parsing:
             ctx.meta[WORDS] = tuple(words)
         try:
-            return super().parse_args(ctx, words)
+            return super().parse_args(ctx, self._with_number_last(ctx, words))
         except click.NoSuchOption as error:
             raise unknown_option(error, ctx) from None
+
+    def _with_number_last(self, ctx: click.Context, words: list[str]) -> list[str]:
+        """Return the words with an argument that is a negative number at the end, behind ``--``.
+
+        It is then no option. Only a command whose last argument may be a number has such a word.
+        """
+        own = words[: words.index("--")] if "--" in words else words
+        if not any(isinstance(each, click.Argument) and each.name == VALUE for each in self.params):
+            return words
+        valued = {name for each in self.get_params(ctx) if not getattr(each, "is_flag", True) for name in each.opts}
+        found = [i for i, word in enumerate(own) if _NEGATIVE.match(word) and (not i or own[i - 1] not in valued)]
+        if len(found) != 1 or own is not words:
+            return words
+        return [*words[: found[0]], *words[found[0] + 1 :], "--", words[found[0]]]
 
     def _leading(self, ctx: click.Context, args: Sequence[str]) -> list[str]:
         """Return the words of the options before the command that are not given behind it as well."""

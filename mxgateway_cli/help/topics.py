@@ -111,11 +111,14 @@ A list of tags comes from a file or from a pipe, one tag on a line:
         "options",
         "Options that mean the same in every command.",
         """\
-  TAG, [TAG]...        the tags; --item TAG where a command adds an item, and
-                       --items TAG,TAG where it has a list
-  --from FILE          more of the same from a file; - is stdin
-  --count N            stop after N records; --max-events, --max-messages
-  --duration SECONDS   stop after this time, with exit code 0
+  TAG, [TAG]...        the tags; --item TAG and --items TAG,TAG are the same
+  VALUE                the value of a write; --value TEXT is the same
+  --from FILE          more of the same from a file, one on a line or a table;
+                       - is stdin
+  --count N            stop after N records; --max-events, --max-messages and
+                       --limit are the same
+  --duration SECONDS   stop after this time, with exit code 0;
+                       --duration-seconds is the same
   --timeout SECONDS    of a command that waits: give up after this time, exit
                        code 20; of any other: of connecting and of each call
   --type TYPE          the type of a value, such as int32 or double[]

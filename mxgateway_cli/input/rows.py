@@ -18,10 +18,14 @@ from typing import Any, BinaryIO, Final, Literal, NamedTuple, NoReturn, cast
 import click
 
 from mxgateway.system.files import opened_input, refusal_text
+from mxgateway_cli.help.sections import option
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 RowFormat = Literal["csv", "jsonl", "json"]
 ROW_FORMATS: Final[tuple[RowFormat, ...]] = ("csv", "jsonl", "json")
+ROW_FORMAT: Final = option(
+    "--format", "source_format", type=click.Choice(ROW_FORMATS), help="Format of --from.  [default: by its suffix]"
+)
 STDIN: Final = "-"
 
 _SUFFIXES: Final[dict[str, RowFormat]] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
@@ -54,13 +58,18 @@ class BadRows(CommandFailure):
         super().__init__(message, code=ExitCode.USAGE, hint="nothing was sent")
 
 
+def row_format_of(source: str) -> RowFormat | None:
+    """Return the format that a file's suffix names; None for any other."""
+    return _SUFFIXES.get(os.path.splitext(source)[1].lower())
+
+
 def row_format(source: str, named: RowFormat | None) -> RowFormat:
     """Return the format of a file: the given one, or that of its suffix.
 
     Raises:
         click.UsageError: No format is given, and the suffix is unknown.
     """
-    found = named or _SUFFIXES.get(os.path.splitext(source)[1].lower())
+    found = named or row_format_of(source)
     if found is None:
         why = "stdin has no suffix" if source == STDIN else f"the suffix of {source!r} is unknown"
         raise click.UsageError(f"Give --format csv, jsonl or json for --from: {why}.")

@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from mxgateway_cli.completing.tags import tag_words
 from mxgateway_cli.connecting.shared_options import CLIENT_NAME, ITEM_HANDLE, SERVER_HANDLE, SESSION_ID
 from mxgateway_cli.declaring.command import Call
-from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.named_tags import one_tag
 
 if TYPE_CHECKING:
     from mxgateway import Session
 
-TARGET_ITEM: Final = option(
-    "--item", metavar="TAG", shell_complete=tag_words, help="Without --session-id: the tag to add and use."
-)
+_OWN_TAG: Final = one_tag("Without --session-id: the tag to add and use.")
 SERVER_OPTIONS: Final = (SESSION_ID, SERVER_HANDLE, CLIENT_NAME)
-ITEM_OPTIONS: Final = (SESSION_ID, SERVER_HANDLE, ITEM_HANDLE, TARGET_ITEM, CLIENT_NAME)
+ITEM_OPTIONS: Final = (*_OWN_TAG, SESSION_ID, SERVER_HANDLE, ITEM_HANDLE, CLIENT_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +29,13 @@ class Place:
     server_handle: int = 0
     item_handle: int = 0
 
-    def report(self, call: Call, operation: str, *, value: str, **fields: Any) -> None:
+    def report(self, call: Call, operation: str, *, format_value: str, **fields: Any) -> None:
         """Write the command's result.
 
         Args:
             call: The command's run.
             operation: The command's name.
-            value: The key that the format ``value`` writes.
+            format_value: The key that the format ``value`` writes.
             fields: The result's fields besides operation, session and handles.
         """
         document: dict[str, Any] = {"operation": operation, "sessionId": self.session.session_id}
@@ -46,7 +43,10 @@ class Place:
             document["serverHandle"] = self.server_handle
         if self.item_handle:
             document["itemHandle"] = self.item_handle
-        call.output.document({**document, **fields, "correlationId": call.correlation_id}, value=value)
+            tag = call.app.names.get(self.session.session_id, self.server_handle, self.item_handle)
+            if tag is not None:
+                document["tag"] = tag
+        call.output.document({**document, **fields, "correlationId": call.correlation_id}, value=format_value)
 
 
 @asynccontextmanager
@@ -70,7 +70,7 @@ async def item_place(
     session_id: str | None,
     server_handle: int | None,
     item_handle: int | None,
-    item: str | None,
+    tag: str | None,
     client_name: str,
     advised: bool = True,
 ) -> AsyncIterator[Place]:
@@ -81,7 +81,7 @@ async def item_place(
         session_id: The open session; None for one of the command's own.
         server_handle: A handle of the open session.
         item_handle: A handle of the open session.
-        item: The tag to add in a session of the command's own.
+        tag: The tag to add in a session of the command's own.
         client_name: The name to register with there.
         advised: Whether the tag is advised as well.
 
@@ -90,15 +90,16 @@ async def item_place(
     """
     check_pair(session_id, "--server-handle", server_handle)
     check_pair(session_id, "--item-handle", item_handle)
-    if session_id is not None and item is not None:
-        raise click.UsageError("--item cannot be used with --session-id: name an open session's item by its handles.")
-    if session_id is None and item is None:
-        raise click.UsageError("Name the item: --session-id with --server-handle and --item-handle, or --item TAG.")
+    if session_id is not None and tag is not None:
+        raise click.UsageError("TAG cannot be used with --session-id: name an open session's item by its handles.")
+    if session_id is None and tag is None:
+        raise click.UsageError("Name the item: --session-id with --server-handle and --item-handle, or TAG.")
     async with server_place(call, session_id, server_handle, client_name) as place:
-        if item is None:
+        if tag is None:
             yield Place(place.session, place.server_handle, item_handle or 0)
             return
-        handle = await place.session.add_item(place.server_handle, item)
+        handle = await place.session.add_item(place.server_handle, tag)
+        call.app.names.add(place.session.session_id, place.server_handle, handle, tag)
         if advised:
             await place.session.advise(place.server_handle, handle)
         yield Place(place.session, place.server_handle, handle)

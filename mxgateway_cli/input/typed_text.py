@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
@@ -29,6 +30,12 @@ _TYPE_NAMES: Final = {
     "BIG_STRING": "string",
 }
 _ENUMS: Final = frozenset({"ENUM", "QUALIFIED_ENUM"})
+_WRITTEN: Final = {
+    **{name: name for name in ("bool", "int32", "int64", "float", "double", "string")}, "timestamp": "time", "raw": "bytes",
+}  # fmt: skip
+SHOWN_MS: Final = 1_000
+SHOWN_SECONDS: Final = 5.0
+"""How long a write may wait for the old value, which it only shows."""
 _CONFIGURATION_ERROR: Final = "CONFIGURATION_ERROR"
 
 
@@ -99,6 +106,15 @@ async def read_one(session: Session, tag: str, *, timeout_ms: int = 0) -> TagVal
     return read
 
 
+async def readable(session: Session, tags: Sequence[str]) -> dict[str, TagValue]:
+    """Read tags only to show what they were: those that cannot be read are left out, whatever the reason."""
+    try:
+        found = await session.read(tags, timeout_ms=SHOWN_MS, timeout=SHOWN_SECONDS)
+    except mxgateway.MxGatewayError:
+        return {}
+    return {read.tag: read for read in found if read.ok}
+
+
 def own_type(read: TagValue) -> TagType:
     """Return the type of a tag that was read.
 
@@ -113,6 +129,15 @@ def own_type(read: TagValue) -> TagType:
             hint="give --type",
         )
     return found
+
+
+def written_type(message: MxValue) -> str:
+    """Return the ``--type`` that writes a value back as it was read; empty if there is none."""
+    fields = mxgateway.to_json_dict(message)
+    array = fields.get("arrayValue")
+    kinds = (key.removesuffix("s").removesuffix("Value") for key in (fields if array is None else array))
+    name = next((_WRITTEN[kind] for kind in kinds if kind in _WRITTEN), "")
+    return f"{name}[]" if name and array is not None else name
 
 
 def unknown_tag(statuses: list[MxStatusProxy] | tuple[MxStatusProxy, ...]) -> bool:

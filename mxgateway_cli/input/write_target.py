@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -11,41 +12,89 @@ import click
 
 import mxgateway
 from mxgateway_cli.completing.tags import tag_words
-from mxgateway_cli.connecting.shared_options import CLIENT_NAME, ITEM_HANDLE, SERVER_HANDLE, VALUE_TEXT
+from mxgateway_cli.connecting.shared_options import CLIENT_NAME, ITEM_HANDLE, SERVER_HANDLE
+from mxgateway_cli.declaring.aliases import same_meaning
 from mxgateway_cli.declaring.command import Call
 from mxgateway_cli.help.arguments import argument
-from mxgateway_cli.help.sections import Decorator, option
+from mxgateway_cli.help.sections import VALUE, Decorator, option
+from mxgateway_cli.input.named_tags import ITEM, TAG_FORM, merged_tag, one_tag
 from mxgateway_cli.input.tag_globs import is_glob
 from mxgateway_cli.input.target import Place
 from mxgateway_cli.input.typed_text import own_type, read_one
 
 if TYPE_CHECKING:
-    from mxgateway import Session
+    from mxgateway import Session, TagValue
     from mxgateway.proto import MxValue
 
 _CLEANUP_SECONDS: Final = 5.0
 
-WRITE_TARGET: Final[tuple[Decorator, ...]] = (
-    argument(
-        "tag",
-        "The tag to write, Object.Attribute; Attribute[] is a whole array.",
-        metavar="[TAG]",
-        required=False,
-        shell_complete=tag_words,
-    ),
-    option("--item", metavar="TAG", shell_complete=tag_words, help="The same as TAG."),
+_TAG_HELP: Final = f"The tag to write, {TAG_FORM}."
+_PLACE: Final = (
     option("--session-id", metavar="ID", help="Use this open session.  [default: a new session, closed at the end]"),
     SERVER_HANDLE,
     ITEM_HANDLE,
     CLIENT_NAME,
 )
+
+
+def _with_value(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Merge the names of tag and value; behind ``--item`` or handles the only argument is the value."""
+
+    @functools.wraps(callback)
+    def wrapper(*arguments: Any, **params: Any) -> Any:
+        tag, item, word, value = (params.pop(name) for name in ("tag", "item", VALUE, "value"))
+        named = item is not None or params.get("item_handle") is not None
+        if named and tag is not None and word is None and value is None:
+            tag, word = None, tag
+        if None not in (word, value) and word != value:
+            raise same_meaning("VALUE", "--value")
+        found = {"tag": merged_tag(tag, item), "value": value if word is None else word}
+        return callback(*arguments, **params, **found)
+
+    return wrapper
+
+
+WRITE_TARGET: Final[tuple[Decorator, ...]] = (*one_tag(_TAG_HELP), *_PLACE)
 """`WriteTarget.take` turns these options into a `WriteTarget`."""
-WRITE_TYPE: Final = option(
-    "--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE",
-    help=f"Type of the value: {', '.join(name for name in mxgateway.VALUE_TYPES if '[' not in name)}; int32[] etc. are "
-    "arrays.  [default: the tag's own type, for which the tag is read]",
-)  # fmt: skip
-WRITE_VALUE: Final[tuple[Decorator, ...]] = (WRITE_TYPE, VALUE_TEXT)
+
+
+def tag_and_value(tag: str, value: str) -> tuple[Decorator, ...]:
+    """Return the arguments of a command that writes one value: ``TAG VALUE``, their other names, and the value's type.
+
+    Args:
+        tag: The tag's line in the help.
+        value: The value's line in the help.
+    """
+    return (
+        argument("tag", tag, metavar="[TAG]", required=False, shell_complete=tag_words),
+        argument(VALUE, value, metavar="[VALUE]", required=False),
+        ITEM,
+        option("--value", metavar="TEXT", help="The same as VALUE, also if it begins with a hyphen."),
+        option(
+            "--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE",
+            help=f"Type of the value: {', '.join(name for name in mxgateway.VALUE_TYPES if '[' not in name)}; int32[] etc. are "
+            "arrays.  [default: the tag's own type, for which the tag is read]",
+        ),
+        _with_value,
+    )  # fmt: skip
+
+
+WRITES: Final[tuple[Decorator, ...]] = (
+    *tag_and_value(_TAG_HELP, "The value; an array as comma-separated elements or a JSON array."),
+    *_PLACE,
+)
+"""The target as in `WRITE_TARGET`, and its value and type."""
+
+
+def required_value(value: str | None) -> str:
+    """Return the value of a write.
+
+    Raises:
+        click.UsageError: It is missing.
+    """
+    if value is None:
+        raise click.UsageError("Missing argument 'VALUE'.")
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +109,22 @@ class WriteTarget:
     client_name: str
 
     @classmethod
-    def take(cls, params: dict[str, Any], *, patterns: bool = False) -> WriteTarget:
+    def take(cls, params: dict[str, Any], *, patterns: bool = False, is_list: bool = False) -> WriteTarget:
         """Return the target that the options name.
 
         Args:
             params: The command's parameters.
             patterns: Whether the tag may be a pattern.
+            is_list: Whether the tags come from a file instead.
 
         Raises:
             click.UsageError: They do not name exactly one item.
         """
-        tag, item = params.pop("tag"), params.pop("item")
-        if tag is not None and item is not None:
-            raise click.UsageError("TAG and --item mean the same: give one of them.")
-        target = cls(tag if item is None else item, **params)
-        target._check()
+        target = cls(**params)
+        if is_list and (target.tag is not None or target.server_handle is not None or target.item_handle is not None):
+            raise click.UsageError("--from and an item contradict each other: the file names the tags.")
+        if not is_list:
+            target._check()
         if not patterns and target.tag is not None and is_glob(target.tag):
             raise click.UsageError(
                 f"This command takes one tag, and {target.tag!r:.80} is a pattern; read, watch and write take patterns."
@@ -125,7 +175,7 @@ class WriteTarget:
         return call.session(self.session_id, name=self.client_name)
 
     @asynccontextmanager
-    async def place(self, session: Session) -> AsyncIterator[Place]:
+    async def place(self, call: Call, session: Session) -> AsyncIterator[Place]:
         """Yield the item; a tag is added and advised first. In an open session this is cleaned up afterwards."""
         if self.tag is None:
             yield Place(session, self.server_handle or 0, self.item_handle or 0)
@@ -138,6 +188,7 @@ class WriteTarget:
                 unregistering = cleanup(lambda: session.unregister(server, timeout=_CLEANUP_SECONDS))
                 await steps.enter_async_context(unregistering)
             item = await session.add_item(server, self.tag)
+            call.app.names.add(session.session_id, server, item, self.tag)
             await session.advise(server, item)
             yield Place(session, server, item)
 
@@ -151,24 +202,25 @@ class NewValue:
     """None if the type comes from the tag."""
 
     @classmethod
-    def parse(cls, target: WriteTarget, value_type: str | None, text: str) -> NewValue:
+    def parse(cls, target: WriteTarget, value_type: str | None, value: str | None) -> NewValue:
         """Parse the text if the type is known, before anything is sent.
 
         Raises:
             click.UsageError: The type is unknown and cannot be read from a tag.
             MxGatewayInvalidRequestError: The text is not a value of the type.
         """
+        text = required_value(value)
         target.check_readable(value_type)
         return cls(text, mxgateway.parse_mx_value(value_type, text) if value_type is not None else None)
 
-    async def for_tag(self, session: Session, tag: str | None) -> MxValue:
-        """Return the message to write.
+    async def for_tag(self, session: Session, tag: str | None) -> tuple[MxValue, TagValue | None]:
+        """Return the message to write, and the tag if it was read for its type.
 
         Raises:
             CommandFailure: The tag cannot be read for its type.
             MxGatewayInvalidRequestError: The text is not a value of that type.
         """
         if self.message is not None:
-            return self.message
+            return self.message, None
         read = await read_one(session, tag or "")
-        return own_type(read).message(self.text)
+        return own_type(read).message(self.text), read

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
 from mxgateway_cli.help.sections import option
+from mxgateway_cli.output.events import event_record
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, TimedOut
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from mxgateway_cli.declaring.command import Call
     from mxgateway_cli.input.target import Place
 
-CONFIRM: Final = option("--confirm", is_flag=True, help="Wait until MXAccess has carried out the write; only with TAG.")
+_CONFIRM: Final = "Wait until MXAccess has carried out the write."
+CONFIRM: Final = option("--confirm", is_flag=True, help=_CONFIRM)
+CONFIRM_TAG: Final = option("--confirm", is_flag=True, help=f"{_CONFIRM} Only with TAG.")
 _DEFAULT_SECONDS: Final = 30.0
 
 Completion = Callable[[], Awaitable[dict[str, Any]]]
@@ -46,13 +49,14 @@ async def completion_of_write(call: Call, place: Place, *, wanted: bool) -> Asyn
             async with deadline.enforce(lambda: _timed_out(deadline)):
                 event = await _completion(events, place.item_handle)
             _check(event)
-            return {"confirmed": True, "event": mxgateway.to_json_dict(event)}
+            tag = call.app.names.get(place.session.session_id, place.server_handle, place.item_handle)
+            return {"confirmed": True, "event": event_record(event, tag)}
 
         yield completed
 
 
 async def _no_fields() -> dict[str, Any]:
-    return {}
+    return {"confirmed": False}
 
 
 async def _completion(events: EventStream, item_handle: int) -> MxEvent:

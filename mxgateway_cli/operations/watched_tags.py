@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import mxgateway
 from mxgateway_cli.input.typed_text import event_type, message_value
-from mxgateway_cli.output.tags import event_error, event_time, json_data_type, json_time, json_value
+from mxgateway_cli.output.tags import event_error, event_time, json_data_type, tag_record
 from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:
@@ -75,15 +75,10 @@ class WatchedTag:
     def record(self, event: MxEvent) -> dict[str, Any]:
         """Return the tag after `event` as a JSON object."""
         return {
-            "tag": self.tag,
-            "value": json_value(self.value),
+            **tag_record(self.tag, self.value, self.quality, self.source_time, error=self.error),
             "dataType": json_data_type(event_type(event).data_type),
-            "quality": self.quality,
-            "qualityText": self.quality_text,
-            "sourceTimestamp": json_time(self.source_time),
             "changes": self.changes,
             "workerSequence": str(event.worker_sequence),
-            "error": self.error,
         }
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import mxgateway
 from mxgateway_cli.input.thresholds import BY_SEVERITY, Limits, Reading, State, Verdict
 from mxgateway_cli.input.typed_text import shown_value
-from mxgateway_cli.output.tags import cut, json_data_type, json_time, json_value
+from mxgateway_cli.output.tags import cut, json_data_type, read_record
 from mxgateway_cli.terminal.text import clean, value_text
 
 _WIDEST: Final = 80
@@ -132,7 +132,7 @@ def _number(number: float) -> str:
 
 def check_document(verdict: Verdict, reading: Reading) -> dict[str, Any]:
     """Return the result as a JSON object."""
-    return {"operation": "check", **_tag_document(verdict, reading)}
+    return {"operation": "check", **check_record(verdict, reading)}
 
 
 def check_summary(pattern: str, results: Sequence[tuple[Verdict, Reading]]) -> dict[str, Any]:
@@ -144,22 +144,18 @@ def check_summary(pattern: str, results: Sequence[tuple[Verdict, Reading]]) -> d
         "status": max(states, key=BY_SEVERITY.index).name,
         "tagCount": len(results),
         "notOkCount": sum(state is not State.OK for state in states),
-        "results": [_tag_document(verdict, reading) for verdict, reading in results],
+        "results": [check_record(verdict, reading) for verdict, reading in results],
     }
 
 
-def _tag_document(verdict: Verdict, reading: Reading) -> dict[str, Any]:
+def check_record(verdict: Verdict, reading: Reading) -> dict[str, Any]:
+    """Return the result for one tag of a pattern as a JSON object."""
     tag = reading.tag
     return {
-        "tag": tag.tag,
+        **read_record(tag, ok=verdict.state is State.OK, error="; ".join(verdict.reasons)),
         "status": verdict.state.name,
         "reasons": verdict.reasons,
-        "value": json_value(shown_value(tag.value, tag.data_type)),
         "dataType": json_data_type(tag.data_type),
-        "quality": tag.quality,
-        "qualityText": mxgateway.status.explain_quality(tag.quality),
-        "sourceTimestamp": json_time(tag.source_time),
         "ageSeconds": round(reading.age, 3) if reading.age is not None else None,
         "roundTripMs": round(reading.round_trip * 1000, 3),
-        "error": tag.error,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
@@ -31,10 +31,10 @@ class EventWriter:
     Args:
         output: The output to write to.
         limit: Number of events requested; None means all.
-        names: Tag names by server and item handle, where known.
+        names: Returns the tag of a server and an item handle; None if it is not known.
     """
 
-    def __init__(self, output: Output, limit: int | None, names: Mapping[tuple[int, int], str]) -> None:
+    def __init__(self, output: Output, limit: int | None, names: Callable[[int, int], str | None]) -> None:
         self.count = 0
         self._output = output
         self._limit = limit
@@ -66,12 +66,12 @@ class EventWriter:
             self._gap("sequence", self._last_sequence + 1, event.worker_sequence - 1)
         self._last_sequence = event.worker_sequence
         self.count += 1
-        record = mxgateway.to_json_dict(event)
-        value = _value_text(event)
+        tag = self._names(event.server_handle, event.item_handle)
+        record, value = event_record(event, tag), _value_text(event)
         cells = (
             str(event.worker_sequence),
             family_name(record.get("family", "")),
-            self._names.get((event.server_handle, event.item_handle), str(event.item_handle)),
+            str(event.item_handle) if tag is None else tag,
             value if len(value) <= _WIDEST else f"{value[: _WIDEST - 1]}…",
             str(event.quality),
             str(record.get("sourceTimestamp", "")),
@@ -119,6 +119,16 @@ class EventWriter:
             self._records.append(record)
         else:
             self._output.record(record, cells, value=value)
+
+
+def event_record(event: MxEvent, tag: str | None) -> dict[str, Any]:
+    """Return an event in protobuf JSON, with the tag of its item behind the item handle if it is known."""
+    record: dict[str, Any] = {}
+    for name, field in mxgateway.to_json_dict(event).items():
+        record[name] = field
+        if name == "itemHandle" and tag is not None:
+            record["tag"] = tag
+    return record
 
 
 def family_name(canonical: Any) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mxgateway_cli.input.tag_search import type_name
 from mxgateway_cli.output.galaxy import security_name
+from mxgateway_cli.output.tags import tag_record
 
 if TYPE_CHECKING:
     from mxgateway.proto import GalaxyAttribute, GalaxyObject
@@ -58,7 +59,7 @@ def _cells(attribute: GalaxyAttribute) -> tuple[str, ...]:
 
 def _record(obj: GalaxyObject, attribute: GalaxyAttribute) -> dict[str, Any]:
     return {
-        "tag": attribute.full_tag_reference,
+        **tag_record(attribute.full_tag_reference),
         "type": type_name(attribute),
         "dataTypeName": attribute.data_type_name,
         "isArray": attribute.is_array,

@@ -65,18 +65,50 @@ def json_time(moment: mxgateway.Timestamp | None) -> str | None:
     return moment.rfc3339() if moment is not None else None
 
 
+def tag_record(
+    tag: str | None,
+    value: MxValueOutput = None,
+    quality: int | None = None,
+    source_time: mxgateway.Timestamp | None = None,
+    *,
+    error: str = "",
+    ok: bool | None = None,
+) -> dict[str, Any]:
+    """Return the fields that each record of a tag begins with, in every command.
+
+    Args:
+        tag: Its name; None if only its handle is known.
+        value: Its value as it is shown; None if there is none.
+        quality: Its OPC quality; None without a value.
+        source_time: The time of the value.
+        error: What went wrong, in words.
+        ok: Whether the command did with the tag what it was asked for; None: without an error.
+    """
+    return {
+        "tag": tag,
+        "value": json_value(value),
+        "quality": quality,
+        "qualityText": "" if quality is None else mxgateway.status.explain_quality(quality),
+        "sourceTime": json_time(source_time),
+        "ok": not error if ok is None else ok,
+        "error": error,
+    }
+
+
+def read_record(read: TagValue, *, ok: bool | None = None, error: str | None = None) -> dict[str, Any]:
+    """Return the record of a tag that was read; `ok` and `error` are those of the read unless given."""
+    return tag_record(
+        read.tag, shown_value(read.value, read.data_type), read.quality, read.source_time,
+        ok=read.ok if ok is None else ok, error=read.error if error is None else error,
+    )  # fmt: skip
+
+
 def tag_fields(read: TagValue) -> dict[str, Any]:
     """Return the result of reading one tag as a JSON object."""
     return {
-        "tag": read.tag,
-        "ok": read.ok,
-        "value": json_value(shown_value(read.value, read.data_type)),
+        **read_record(read),
         "dataType": json_data_type(read.data_type),
-        "quality": read.quality,
-        "qualityText": mxgateway.status.explain_quality(read.quality),
-        "sourceTimestamp": json_time(read.source_time),
         "wasCached": read.was_cached,
-        "error": read.error,
         "statuses": [mxgateway.to_json_dict(status) for status in read.statuses],
     }
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import mxgateway
+from mxgateway_cli.running.item_names import ItemNames
 from mxgateway_cli.terminal.capabilities import wants_colour
 from mxgateway_cli.terminal.restoring import line_start
 from mxgateway_cli.terminal.stdout import Output
@@ -49,6 +50,8 @@ class App:
         self.verbose: bool = outer.verbose if outer is not None else False
         self.quiet: bool = outer.quiet if outer is not None else False
         """Whether stderr has errors only: no warnings, no hints, no progress."""
+        self.names: ItemNames = outer.names if outer is not None else ItemNames()
+        """The tags of item handles; a batch keeps them for the lines that follow."""
         self.gate = mxgateway.Gate(behind=outer.gate if outer is not None else None)
         """Redacts keys and passwords in all output; those of a batch line are forgotten after the line."""
         pass_through(self.gate)

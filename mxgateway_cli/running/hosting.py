@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import click
 
     from mxgateway import Gate, GatewayClient
+    from mxgateway_cli.running.item_names import ItemNames
     from mxgateway_cli.running.settings import ConnectionSettings
     from mxgateway_cli.terminal.stdout import Output
 
@@ -35,6 +36,10 @@ class Invocation(Protocol):
     @property
     def quiet(self) -> bool:
         """Whether stderr has errors only."""
+
+    @property
+    def names(self) -> ItemNames:
+        """The tags of item handles."""
 
     @property
     def gate(self) -> Gate:

@@ -23,6 +23,11 @@ class Deadline:
         self._started = time.monotonic()
 
     @property
+    def is_over(self) -> bool:
+        """Whether the time has run out."""
+        return self.seconds is not None and time.monotonic() - self._started >= self.seconds
+
+    @property
     def elapsed_ms(self) -> int:
         """Milliseconds since the start."""
         return round((time.monotonic() - self._started) * 1000)

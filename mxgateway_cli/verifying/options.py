@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-import click
-
-from mxgateway_cli.help.sections import Decorator, option
-from mxgateway_cli.input.rows import ROW_FORMATS
+from mxgateway_cli.declaring.vocabulary import TABLE, from_file
+from mxgateway_cli.help.sections import Decorator
+from mxgateway_cli.input.rows import ROW_FORMAT
 
 ROWS: Final[tuple[Decorator, ...]] = (
-    option("--from", "sources", type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE", multiple=True,
-           help="Read rows from this file, - is stdin: CSV whose first line names the columns, JSON Lines, or a JSON array. "
-                "Columns: tag, expected, tolerance, quality, comment."),
-    option("--format", "source_format", type=click.Choice(ROW_FORMATS),
-           help="Format of --from.  [default: by its suffix]"),
+    from_file("sources", f"{TABLE}; columns tag, expected, tolerance, quality, comment"),
+    ROW_FORMAT,
 )  # fmt: skip

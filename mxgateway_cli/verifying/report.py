@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
 from mxgateway_cli.input.typed_text import shown_value
-from mxgateway_cli.output.tags import WIDEST, cut, json_data_type, json_time, json_value, value_cell
+from mxgateway_cli.output.tags import WIDEST, cut, json_data_type, read_record, tag_record, value_cell
 
 if TYPE_CHECKING:
     from mxgateway_cli.terminal.stdout import Output
@@ -59,19 +59,16 @@ def _totals(total: int, counts: Counter[Outcome]) -> str:
 def row_fields(expectation: Expectation, verdict: Verdict) -> dict[str, Any]:
     """Return a row as a JSON object."""
     read, tolerance = verdict.read, expectation.condition.tolerance
+    tag = tag_record(expectation.tag) if read is None else read_record(read)
     return {
-        "tag": expectation.tag,
+        **tag,
         "ok": verdict.holds,
+        "error": verdict.reason,
         "outcome": verdict.outcome,
         "expected": expectation.condition.text,
         "tolerance": tolerance.text if tolerance is not None else None,
         "expectedQuality": expectation.quality,
-        "value": json_value(shown_value(read.value, read.data_type)) if read is not None else None,
         "dataType": json_data_type(read.data_type) if read is not None else None,
-        "quality": read.quality if read is not None else None,
-        "qualityText": mxgateway.status.explain_quality(read.quality) if read is not None else "",
-        "sourceTimestamp": json_time(read.source_time) if read is not None else None,
-        "error": verdict.reason,
         "comment": expectation.comment,
         "place": expectation.place,
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import mxgateway
 from mxgateway_cli.input.conditions import Watcher
 from mxgateway_cli.input.typed_text import event_type, message_value, unknown_tag
-from mxgateway_cli.output.tags import cut, event_error, event_time, json_data_type, json_time, json_value
+from mxgateway_cli.output.tags import cut, event_error, event_time, json_data_type, tag_record
 from mxgateway_cli.recovery.following import follow
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
@@ -78,15 +78,14 @@ class WaitedTag:
             return f"{expected}: it had no value ({quality})"
         return f"{expected}: its last value was {cut(value_text(self.value), _WIDEST)} ({quality})"
 
-    def fields(self) -> dict[str, Any]:
-        """Return the last value as JSON fields."""
-        event = self.last
+    def record(self) -> dict[str, Any]:
+        """Return the tag with its last value as a JSON object."""
+        event, held = self.last, self.held_after_ms is not None
+        quality, moment = (event.quality, event_time(event)) if event is not None else (None, None)
         return {
-            "value": json_value(self.value),
+            **tag_record(self.tag, self.value, quality, moment, ok=held, error="" if held else self.outcome()),
+            "until": self.expectation.condition.text,
             "dataType": json_data_type(event_type(event).data_type) if event is not None else None,
-            "quality": event.quality if event is not None else None,
-            "qualityText": mxgateway.status.explain_quality(event.quality) if event is not None else "",
-            "sourceTimestamp": json_time(event_time(event)) if event is not None else None,
             "valueCount": self.count,
         }
 

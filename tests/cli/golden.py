@@ -8,6 +8,7 @@ from typing import Any
 _FORMS = {
     "sessionId": r"session-[0-9a-f]{32}",
     "correlationId": r"[0-9a-f]{32}",
+    "sourceTime": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z",
     "sourceTimestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z",
     "workerTimestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z",
     "gatewayReceiveTimestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z",
@@ -29,7 +30,7 @@ def golden(document: Any) -> Any:
 
 def _field(name: str, field: Any) -> Any:
     form = _FORMS.get(name)
-    if form is None:
+    if form is None or field is None:
         return golden(field)
     assert re.fullmatch(form, str(field)), f"{name} is {field!r}"
     return f"<{name}>"

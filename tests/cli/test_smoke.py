@@ -9,7 +9,8 @@ from tests.cli.in_process import mxgw
 
 KEYS = [
     "language", "operation", "sessionId", "serverHandle", "itemHandle", "eventCount", "events", "eventFamily",
-    "workerSequence", "protocolStatus", "hresult", "statuses", "closeStatus", "durationMs",
+    "workerSequence", "protocolStatus", "hresult", "statuses", "closeStatus", "durationMs", "tag", "value",
+    "quality", "qualityText", "sourceTime", "ok", "error", "oldValue", "writtenValue",
 ]  # fmt: skip
 
 
@@ -28,6 +29,7 @@ async def test_it_reports_the_events_the_completion_of_the_write_and_the_close(g
     assert (document["language"], document["operation"]) == ("python", "smoke")
     assert document["protocolStatus"] == "PROTOCOL_STATUS_CODE_OK"
     assert document["closeStatus"] == "SESSION_STATE_CLOSED"
+    assert [document[key] for key in ("tag", "oldValue", "writtenValue", "ok")] == [TAG, 17, 123, True]
     assert not gateway.simulated.sessions
 
 

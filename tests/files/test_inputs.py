@@ -23,7 +23,7 @@ from mxgateway.system.files import FileRefusal, bounded, checked_path, opened_in
 from mxgateway.transport.connecting.tls import client_context
 from mxgateway.transport.connecting.trust import PinnedTrust
 from mxgateway_cli.batch import stdin_lines
-from mxgateway_cli.input import rows, tag_lists
+from mxgateway_cli.input import named_tags, rows
 from mxgateway_cli.main import run
 from tests.cli.process import PROGRAM, Outcome, environment
 from tests.peers.network.certificates import Authority, self_signed
@@ -218,10 +218,10 @@ def stdin_of(piece: bytes) -> io.TextIOWrapper:
 
 
 def test_a_list_of_tags_on_stdin_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tag_lists, "_MAX_BYTES", 100_000)
+    monkeypatch.setattr(named_tags, "_MAX_BYTES", 100_000)
     monkeypatch.setattr("sys.stdin", stdin_of(b"A.B\n" * 1000))
     with pytest.raises(Exception, match="longer than 100000 bytes"):
-        tag_lists._listed("-")
+        named_tags._listed("-")
 
 
 @pytest.mark.parametrize(("name", "piece", "why"), [

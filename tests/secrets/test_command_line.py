@@ -147,7 +147,7 @@ def test_no_password_shows_in_any_format(repeating: Repeating, form: str) -> Non
         assert secured.code == 21, secured.err
         if form == "json":
             assert [*secured.document][:2] == ["operation", "sessionId"]
-            assert "errorMessage" in secured.document["results"][0]
+            assert "error" in secured.document["results"][0]
         repeating.fail("Invoke.AuthenticateUser", password)
         refused = here(*SECURED, "-o", form, "-v", env={**env, "MXGATEWAY_DEBUG": "1"})
         found += [(password, "failure", where) for where in leaks(refused, form, password)]
@@ -197,7 +197,7 @@ async def test_a_process_of_its_own_shows_no_password(repeating: Repeating, form
     assert outcome.code == 21
     assert leaks(outcome, form, password) == []
     if form == "json":
-        assert "<<***>>" in outcome.document["results"][0]["errorMessage"]
+        assert "<<***>>" in outcome.document["results"][0]["error"]
 
 
 @pytest.mark.parametrize("filling", ["a", "\u0301", "\u5bc6"])

@@ -83,9 +83,9 @@ async def test_a_tag_that_may_not_be_added_is_a_failed_write_at_its_own_place() 
         )  # fmt: skip
 
     assert outcome.code == 21
-    assert [result.get("wasSuccessful", False) for result in outcome.document["results"]] == [False, True, False]
+    assert [result["ok"] for result in outcome.document["results"]] == [False, True, False]
     assert "TestMachine_001.Recipe" in outcome.error["message"]
-    assert all("errorMessage" in outcome.document["results"][index] for index in (0, 2))
+    assert all(outcome.document["results"][index]["error"] for index in (0, 2))
 
 
 async def test_a_call_that_fails_in_the_middle_tells_what_became_of_every_entry(

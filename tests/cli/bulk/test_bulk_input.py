@@ -15,6 +15,7 @@ import pytest
 import mxgateway
 from mxgateway import proto
 from mxgateway_cli.bulk.input import Entries, Given, Wanted, read_entries
+from mxgateway_cli.input.named_tags import listed_values
 from mxgateway_cli.input.rows import BadRows
 
 TAGS = Wanted(by_handle=False)
@@ -26,7 +27,11 @@ SECURED = replace(WRITE, users="secured")
 
 
 def python(entries: Entries) -> list[Any]:
-    return [mxgateway.from_mx_value(value) for value in entries.values]
+    return [mxgateway.from_mx_value(value) for value in messages(entries)]
+
+
+def messages(entries: Entries) -> list[proto.MxValue]:
+    return [value for value in entries.values if not isinstance(value, str)]
 
 
 async def from_text(tmp_path: Path, wanted: Wanted, text: str | bytes, suffix: str = "csv", **given: Any) -> Entries:
@@ -57,8 +62,8 @@ async def refusal(tmp_path: Path, wanted: Wanted, text: str | bytes, suffix: str
         ("Größe.測試", ["Größe.測試"]),
     ],
 )
-async def test_tags_stand_between_commas_or_in_a_json_array(text: str, tags: list[str]) -> None:
-    assert (await read_entries(TAGS, Given(items=text))).tags == tags
+def test_tags_stand_between_commas_or_in_a_json_array(text: str, tags: list[str]) -> None:
+    assert [each.strip() for each in listed_values("--items", text)] == tags
 
 
 @pytest.mark.parametrize(
@@ -90,14 +95,13 @@ async def test_values_stand_between_commas_or_in_a_json_array(
 @pytest.mark.parametrize(
     ("wanted", "given", "says"),
     [
-        (TAGS, Given(items=""), "--items is empty"),
-        (TAGS, Given(items="[]"), "--items is empty"),
-        (TAGS, Given(items="a,,b"), "entry 2: tag is empty"),
-        (TAGS, Given(items='"a'), "--items is not a list"),
-        (TAGS, Given(items='["a"'), "--items is not a list"),
-        (TAGS, Given(items='["a", 5]'), "entry 2: tag is 5, not a string"),
-        (TAGS, Given(items='["a\\u0000"]'), "NUL"),
-        (TAGS, Given(items='["\\ud800"]'), "lone surrogates"),
+        (TAGS, Given(tags=("a", "", "b")), "entry 2: tag is empty"),
+        (TAGS, Given(tags=("a\0",)), "NUL"),
+        (TAGS, Given(tags=("\ud800",)), "lone surrogates"),
+        (HANDLES, Given(item_handles=""), "--item-handles is empty"),
+        (HANDLES, Given(item_handles="[]"), "--item-handles is empty"),
+        (HANDLES, Given(item_handles='"1'), "--item-handles is not a list"),
+        (HANDLES, Given(item_handles="[1"), "--item-handles is not a list"),
         (HANDLES, Given(item_handles="1,0"), "entry 2: item_handle is '0'; give a whole number from 1 to 2147483647"),
         (HANDLES, Given(item_handles="-1"), "item_handle is '-1'"),
         (HANDLES, Given(item_handles="2147483648"), "item_handle is '2147483648'"),
@@ -139,12 +143,12 @@ async def test_a_bad_entry_of_a_command_line_is_named(wanted: Wanted, given: Giv
 @pytest.mark.parametrize(
     ("wanted", "given", "says"),
     [
-        (TAGS, Given(), "--items, or a file with --from"),
+        (TAGS, Given(), "TAG, or a file with --from"),
         (HANDLES, Given(), "--item-handles, or a file with --from"),
-        (HANDLES, Given(items="a"), "--items cannot be used with --session-id"),
-        (TAGS, Given(items="a", source="rows.csv"), "--from and --items contradict"),
+        (HANDLES, Given(tags=("a",)), "TAG cannot be used with --session-id"),
+        (TAGS, Given(tags=("a",), source="rows.csv"), "--from and TAG contradict"),
         (WRITE, Given(values="a", source="rows.csv"), "--from and --values contradict"),
-        (TAGS, Given(items="a", source_format="csv"), "--format requires --from"),
+        (TAGS, Given(tags=("a",), source_format="csv"), "--format requires --from"),
         (TAGS, Given(source="rows.txt"), "Give --format csv"),
         (TAGS, Given(source="-"), "stdin has no suffix"),
         (WRITE, Given(item_handles="1"), "Missing option '--values'"),
@@ -206,7 +210,7 @@ async def test_json_lines_give_values_their_own_types(tmp_path: Path) -> None:
 
     assert entries.handles == [1, 2, 3, 4, 5, 6]
     assert entries.users == [3, 0, 0, 0, 0, 0]
-    assert entries.values[2].int64_value == 7
+    assert messages(entries)[2].int64_value == 7
     assert [*python(entries)[:4], python(entries)[5]] == [1.5, True, 7, ["a", "b,c"], None]
 
 

@@ -133,7 +133,7 @@ async def test_a_terminal_shows_progress_and_a_table(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("bench-read-bulk", "--items", " , "), "--items is empty"),
+        (("bench-read-bulk", "--items", " , "), "--items has an empty element"),
         (("bench-read-bulk", "--bulk-size", "0"), "--bulk-size"),
         (("bench-read-bulk", "--duration-seconds", "0"), "not a positive number"),
         (("bench-read-bulk", "--warmup-seconds", "-1"), "--warmup-seconds"),

@@ -142,8 +142,8 @@ async def test_json_tells_state_and_reasons(gateway: Gateway) -> None:
 
     assert (well.code, critical.code, state.code) == (0, 1, 1)
     assert list(well.document) == [
-        "operation", "tag", "status", "reasons", "value", "dataType", "quality", "qualityText", "sourceTimestamp",
-        "ageSeconds", "roundTripMs", "error", "correlationId",
+        "operation", "tag", "value", "quality", "qualityText", "sourceTime", "ok", "error", "status", "reasons",
+        "dataType", "ageSeconds", "roundTripMs", "correlationId",
     ]  # fmt: skip
     assert (well.document["status"], well.document["reasons"], well.document["value"]) == ("OK", [], 17)
     assert critical.document["status"] == "CRITICAL"

@@ -27,7 +27,7 @@ TAIL = {"correlationId": "<correlationId>"}
 DOCUMENTS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (
         ("add-buffered-item", "--item", "TestInt", "--context", "TestChildObject"),
-        {"operation": "add-buffered-item", **ITEM, "item": "TestInt", "context": "TestChildObject", **TAIL},
+        {"operation": "add-buffered-item", **ITEM, "tag": "TestInt", "context": "TestChildObject", **TAIL},
     ),
     (
         ("set-buffered-update-interval", "--milliseconds", "150"),
@@ -38,6 +38,7 @@ DOCUMENTS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         {
             "operation": "suspend",
             **ITEM,
+            "tag": TAG,
             "statusText": "pending: received, not yet complete, detected by the requesting side's Local Message Exchange",
             "status": {
                 "success": -1,
@@ -52,6 +53,7 @@ DOCUMENTS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         {
             "operation": "activate",
             **ITEM,
+            "tag": TAG,
             "statusText": "OK, detected by the responding side's Local Message Exchange",
             "status": {
                 "success": -1,

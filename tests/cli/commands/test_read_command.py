@@ -36,14 +36,14 @@ async def test_the_document_tells_value_type_quality_and_time_of_a_tag() -> None
         "results": [
             {
                 "tag": TAG,
-                "ok": True,
                 "value": 17,
-                "dataType": "MX_DATA_TYPE_INTEGER",
                 "quality": 192,
                 "qualityText": "good",
-                "sourceTimestamp": "<sourceTimestamp>",
-                "wasCached": False,
+                "sourceTime": "<sourceTime>",
+                "ok": True,
                 "error": "",
+                "dataType": "MX_DATA_TYPE_INTEGER",
+                "wasCached": False,
                 "statuses": [GOOD],
             }
         ],
@@ -127,7 +127,7 @@ async def test_a_list_of_no_tags_is_refused_before_anything_is_sent(gateway: Gat
         ("read",): "Name a TAG",
         ("read", "--from", str(empty)): "Name a TAG",
         ("read", "--from", str(binary)): "not valid UTF-8",
-        ("read", "--from", str(tmp_path / "missing")): "cannot be read",
+        ("read", "--from", str(tmp_path / "missing")): "does not exist",
     }
     for arguments, says in commands.items():
         outcome = await gateway.mxgw(*arguments)

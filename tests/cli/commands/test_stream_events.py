@@ -117,7 +117,7 @@ async def test_a_broken_stream_leaves_a_record_and_the_exit_code_of_its_status(g
 def test_a_gap_is_a_record_of_its_own(
     events: list[Any], gap: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    writer = EventWriter(Output("json"), 3, {})
+    writer = EventWriter(Output("json"), 3, lambda *_: None)
     writer.start()
     for event in events:
         if isinstance(event, tuple):

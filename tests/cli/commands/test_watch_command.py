@@ -28,7 +28,7 @@ async def test_a_pipe_gets_a_line_for_each_update(gateway: Gateway) -> None:
     assert "unknown tag" in unknown
     first = lines.lines[0]
     assert list(first) == [
-        "tag", "value", "dataType", "quality", "qualityText", "sourceTimestamp", "changes", "workerSequence", "error",
+        "tag", "value", "quality", "qualityText", "sourceTime", "ok", "error", "dataType", "changes", "workerSequence",
     ]  # fmt: skip
     assert (first["tag"], first["value"], first["quality"], first["changes"]) == (TAG, 17, 192, 0)
     assert [line["workerSequence"] for line in lines.lines] == ["1", "2", "3"]

@@ -53,11 +53,11 @@ KEY = "mxgw_someone_v3rysecret"
         (("advise", "--simulator"), "Name the item"),
         (("advise", "--simulator", "--item-handle", "1"), "--item-handle requires --session-id"),
         (("advise", "--session-id", "s", "--server-handle", "1"), "--session-id requires --item-handle"),
-        (("advise", "--session-id", "s", "--server-handle", "1", "--item-handle", "1", "--item", "T"), "--item cannot be used"),
-        (("stream-events", "--simulator"), "either --session-id, or --item"),
+        (("advise", "--session-id", "s", "--server-handle", "1", "--item-handle", "1", "--item", "T"), "TAG cannot be used"),
+        (("stream-events", "--simulator"), "either --session-id, or TAG"),
         (("stream-events", "--simulator", "--item", "T", "--after-worker-sequence", "4"), "resumes an open session"),
         (("stream-events", "--session-id", "s", "--max-events", "0"), "--max-events"),
-        (("smoke", "--simulator", "--value", "5"), "--type and --value must be given together"),
+        (("smoke", "--simulator", "--type", "int32"), "--type requires VALUE"),
         (("write", "--simulator", "--item", "T", "--type", "int33", "--value", "1"), "--type"),
         (("write", "--simulator", "--item", "T", "--type", "double", "--value", "nan"), "not a finite number"),
         (("write", "--simulator", "--item", "T", "--type", "int32", "--value", "2147483648"), "2147483648"),
@@ -93,7 +93,7 @@ async def test_wrong_usage_is_a_json_object_where_json_was_asked_for() -> None:
     assert list(json.loads(outcome.err)) == ["error"]
     assert outcome.error == {
         "type": "UsageError",
-        "message": "Missing option '--value'; see 'mxgw-py write --help'",
+        "message": "Name the item: TAG, or --session-id with --server-handle and --item-handle; see 'mxgw-py write --help'",
         "grpcStatus": None,
         "phase": "request",
         "endpoint": None,

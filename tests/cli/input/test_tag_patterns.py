@@ -77,10 +77,12 @@ async def test_patterns_come_from_files_as_well(gateway: Gateway, tmp_path: Path
     rows.write_text(f"tag\n{TAG}\nTestMachine_00*.SpeedSetpoint\n")
 
     read = await gateway.mxgw("read", "--from", str(tags), "-ojsonl")
+    table = await gateway.mxgw("read", "--from", str(rows), "-ojsonl")
     bulk = await gateway.mxgw("read-bulk", "--from", str(rows), "-ojsonl")
 
     assert [each["tag"] for each in read.lines] == [TAG, *SETPOINTS]
-    assert [each["tagAddress"] for each in bulk.lines] == [TAG, *SETPOINTS]
+    assert [each["tag"] for each in table.lines] == [TAG, *SETPOINTS]
+    assert [each["tag"] for each in bulk.lines] == [TAG, *SETPOINTS]
 
 
 async def test_a_watch_and_the_bulk_commands_take_patterns(gateway: Gateway) -> None:
@@ -93,7 +95,7 @@ async def test_a_watch_and_the_bulk_commands_take_patterns(gateway: Gateway) -> 
 
     assert [each["tag"] for each in watched.lines] == SETPOINTS
     assert (subscribed.document["entries"], subscribed.document["successful"]) == (6, 6)
-    assert [each["tagAddress"] for each in added.lines] == ["Tank01.Level", "Tank02.Level", "Pump01.Hours"]
+    assert [each["tag"] for each in added.lines] == ["Tank01.Level", "Tank02.Level", "Pump01.Hours"]
 
 
 async def test_more_tags_than_the_bound_are_one_line_before_any_session_is_opened(gateway: Gateway) -> None:

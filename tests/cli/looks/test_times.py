@@ -47,7 +47,7 @@ async def test_a_pipe_has_utc_times_unless_local_ones_are_asked_for(plant: Gatew
 
 async def test_named_fields_follow_as_well_but_values_do_not(plant: Gateway) -> None:
     waited = await plant.mxgw("wait", TAG, "--until", ">= 0", "--local")
-    written = await plant.mxgw("write2", "--item", TAG, "--value", "5", "--timestamp", UTC_TEXT, "--local")
+    written = await plant.mxgw("write", "TestChildObject.TestTime", UTC_TEXT, "--local")
 
     assert LOCAL_TEXT in waited.out
     assert UTC_TEXT in written.out

@@ -64,6 +64,12 @@ async def test_every_format_shows_the_same_tags(gateway: Gateway) -> None:
     assert found["tags"] == lines.lines
     assert lines.lines[1] == {
         "tag": "Tank02.Level",
+        "value": None,
+        "quality": None,
+        "qualityText": "",
+        "sourceTime": None,
+        "ok": True,
+        "error": "",
         "type": "float",
         "dataTypeName": "Float",
         "isArray": False,

@@ -22,7 +22,15 @@ async def test_the_elements_are_written_and_the_others_are_reset_with_a_warning(
 
     assert outcome.code == 0, outcome.err
     [document] = outcome.lines
-    assert list(document)[4:] == ["totalLength", "elementCount", "resetCount", "confirmed", "event", "correlationId"]
+    assert list(document)[4:] == [
+        "tag",
+        "totalLength",
+        "elementCount",
+        "resetCount",
+        "confirmed",
+        "event",
+        "correlationId",
+    ]
     assert (document["totalLength"], document["elementCount"], document["resetCount"]) == (5, 2, 3)
     assert '"warning"' in outcome.err
     assert "3 of 5 elements are not listed: they are RESET" in outcome.err

@@ -61,7 +61,9 @@ async def test_the_number_of_tags_writes_them_as_their_own_type(gateway: Gateway
     confirmed = await gateway.mxgw("write", PATTERN, "--value", "901", "--tag-count", "6", "--confirm", "--json")
 
     assert (accepted.code, confirmed.code) == (0, 0), accepted.err + confirmed.err
-    assert [row.split() for row in accepted.out.splitlines()[1:]] == [[tag, "accepted"] for tag in SETPOINTS]
+    assert [row.split() for row in accepted.out.splitlines()[1:]] == [
+        [tag, "1000.0", "900.0", "accepted"] for tag in SETPOINTS
+    ]
     assert list(confirmed.document) == [
         "operation", "sessionId", "pattern", "tagCount", "failedCount", "results", "correlationId",
     ]  # fmt: skip

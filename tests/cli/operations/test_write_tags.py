@@ -61,15 +61,15 @@ async def test_a_dry_run_shows_what_would_be_written_and_writes_nothing(gateway:
         "tag": TAG,
         "oldValue": 17,
         "oldDataType": "MX_DATA_TYPE_INTEGER",
-        "newValue": 16,
-        "newDataType": "MX_DATA_TYPE_INTEGER",
+        "value": 16,
+        "dataType": "MX_DATA_TYPE_INTEGER",
         "variantType": "VT_I4",
         "quality": 192,
         "qualityText": "good",
         "correlationId": "<correlationId>",
     }
     assert json.dumps(golden(shown.document), indent=1) == json.dumps(expected, indent=1)
-    assert "newValue       [1, 2]" in table.out
+    assert table.out == f"{TAG}  17 -> [1, 2]  not written\n"
     assert writes(gateway) == []
     assert value_of(gateway, TAG) == 17
 
@@ -120,7 +120,7 @@ async def test_a_write_with_a_time_can_be_confirmed(gateway: Gateway) -> None:
 
     assert done.code == 0, done.err
     [document] = done.lines
-    assert list(document)[-4:] == ["timestamp", "confirmed", "event", "correlationId"]
+    assert list(document)[-4:] == ["confirmed", "event", "timestamp", "correlationId"]
     assert (document["confirmed"], document["event"]["itemHandle"]) == (True, document["itemHandle"])
     assert value_of(gateway, TAG) == 5
     assert refused.code == 22
@@ -137,8 +137,12 @@ HANDLES = ("--session-id", "s", "--server-handle", "1", "--item-handle", "2")
     ("arguments", "says"),
     [
         (("write", "--value", "1"), "Name the item: TAG"),
-        (("write", TAG, "--item", TAG, "--value", "1"), "TAG and --item mean the same"),
+        (("write", TAG, "--item", "A.B", "--value", "1"), "TAG and --item mean the same"),
         (("write", TAG, *HANDLES, "--value", "1"), "not both"),
+        (("write", TAG), "Missing argument 'VALUE'"),
+        (("write", TAG, "1", "--value", "2"), "VALUE and --value mean the same"),
+        (("write", TAG, "1", "--from", __file__), "--from and an item contradict each other"),
+        (("write", TAG, "1", "--format", "csv"), "--format requires --from"),
         (("write", "--server-handle", "1", "--item-handle", "2", "--value", "1"), "Handles require --session-id"),
         (("write", *HANDLES[:4], "--type", "int32", "--value", "1"), "needs both"),
         (("write", *HANDLES, "--value", "1"), "Without --type the tag is read for its type"),

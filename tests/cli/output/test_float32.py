@@ -35,9 +35,9 @@ async def test_every_command_shows_and_compares_a_float_as_entered(gateway: Gate
         (("check", TAG, "--critical", "69.80000305175781:"), lambda outcome: "TAG OK" in outcome.out),
         (("check", TAG, "--format", "prometheus"), lambda outcome: f'tag_value{{tag="{TAG}"}} 69.8\n' in outcome.out),
         (("write", TAG, "--value", "0.1", "--dry-run", "-o", "json"),
-         lambda outcome: (outcome.document["oldValue"], outcome.document["newValue"]) == (69.8, 0.1)),
+         lambda outcome: (outcome.document["oldValue"], outcome.document["value"]) == (69.8, 0.1)),
         (("write", "TestChildObject.TestFloa*", "--value", "0.1", "--dry-run", "-o", "jsonl"),
-         lambda outcome: (outcome.lines[0]["oldValue"], outcome.lines[0]["newValue"]) == (69.8, 0.1)),
+         lambda outcome: (outcome.lines[0]["oldValue"], outcome.lines[0]["value"]) == (69.8, 0.1)),
     ]  # fmt: skip
     wrong = []
     for arguments, holds in rows:

@@ -15,6 +15,7 @@ OWN_ITEM = ("--item", TAG)
 HANDLES = ("--server-handle", "1", "--item-handle", "2")
 SESSION = {"sessionId": "<sessionId>"}
 ITEM = {**SESSION, "serverHandle": 1, "itemHandle": 2}
+TAGGED = {**ITEM, "tag": TAG}
 TAIL = {"correlationId": "<correlationId>"}
 GOOD_STATUS = {
     "success": -1,
@@ -26,7 +27,7 @@ GOOD_STATUS = {
 def completion(sequence: str) -> dict[str, Any]:
     return {
         "family": "MX_EVENT_FAMILY_ON_WRITE_COMPLETE",
-        **ITEM,
+        **TAGGED,
         "statuses": [GOOD_STATUS],
         "workerSequence": sequence,
         "workerTimestamp": "<workerTimestamp>",
@@ -69,26 +70,42 @@ OWN_SESSION_COMMANDS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("ping",), {"operation": "ping", **SESSION, "durationMs": "<durationMs>", **TAIL}),
     (("register", "--client-name", "python-client"), {"operation": "register", **SESSION, "serverHandle": 1, **TAIL}),
     (("unregister",), {"operation": "unregister", **SESSION, "serverHandle": 1, **TAIL}),
-    (("add-item", *OWN_ITEM), {"operation": "add-item", **ITEM, "item": TAG, **TAIL}),
+    (("add-item", *OWN_ITEM), {"operation": "add-item", **TAGGED, **TAIL}),
     (
         ("add-item2", "--item", "TestInt", "--context", "TestChildObject"),
-        {"operation": "add-item2", **ITEM, "item": "TestInt", "context": "TestChildObject", **TAIL},
+        {"operation": "add-item2", **ITEM, "tag": "TestInt", "context": "TestChildObject", **TAIL},
     ),
-    (("remove-item", *OWN_ITEM), {"operation": "remove-item", **ITEM, **TAIL}),
-    (("advise", *OWN_ITEM), {"operation": "advise", **ITEM, **TAIL}),
-    (("unadvise", *OWN_ITEM), {"operation": "unadvise", **ITEM, **TAIL}),
-    (("advise-supervisory", *OWN_ITEM), {"operation": "advise-supervisory", **ITEM, **TAIL}),
+    (("remove-item", *OWN_ITEM), {"operation": "remove-item", **TAGGED, **TAIL}),
+    (("advise", *OWN_ITEM), {"operation": "advise", **TAGGED, **TAIL}),
+    (("unadvise", *OWN_ITEM), {"operation": "unadvise", **TAGGED, **TAIL}),
+    (("advise-supervisory", *OWN_ITEM), {"operation": "advise-supervisory", **TAGGED, **TAIL}),
     (
         ("write", *OWN_ITEM, "--type", "int32", "--value", "-123"),
-        {"operation": "write", **ITEM, "confirmed": False, "event": None, **TAIL},
+        {"operation": "write", **TAGGED, "oldValue": 17, "value": -123, "confirmed": False, "event": None, **TAIL},
     ),
     (
         ("write", *OWN_ITEM, "--type", "int32", "--value", "123", "--confirm"),
-        {"operation": "write", **ITEM, "confirmed": True, "event": completion("2"), **TAIL},
+        {
+            "operation": "write",
+            **TAGGED,
+            "oldValue": 17,
+            "value": 123,
+            "confirmed": True,
+            "event": completion("2"),
+            **TAIL,
+        },
     ),
     (
         ("write2", *OWN_ITEM, "--type", "int32", "--value", "5", "--timestamp", "2026-03-01T08:30:00.1234567Z"),
-        {"operation": "write2", **ITEM, "timestamp": "2026-03-01T08:30:00.1234567Z", **TAIL},
+        {
+            "operation": "write2",
+            **TAGGED,
+            "oldValue": 17,
+            "value": 5,
+            "confirmed": False,
+            "timestamp": "2026-03-01T08:30:00.1234567Z",
+            **TAIL,
+        },
     ),
     (
         ("stream-events", *OWN_ITEM, "--max-events", "1"),
@@ -100,7 +117,7 @@ OWN_SESSION_COMMANDS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
             "events": [
                 {
                     "family": "MX_EVENT_FAMILY_ON_DATA_CHANGE",
-                    **ITEM,
+                    **TAGGED,
                     "value": {"dataType": "MX_DATA_TYPE_INTEGER", "variantType": "VT_I4", "int32Value": 17},
                     "quality": 192,
                     "sourceTimestamp": "<sourceTimestamp>",

@@ -80,17 +80,17 @@ async def test_json_is_one_document_with_totals(gateway: Gateway, rows: str) -> 
     assert json.dumps(results[0]) == json.dumps(
         {
             "tag": TAG,
+            "value": 17,
+            "quality": 192,
+            "qualityText": "good",
+            "sourceTime": "<sourceTime>",
             "ok": False,
+            "error": "its value is 17, expected was 20 ± 2%",
             "outcome": "differs",
             "expected": "20",
             "tolerance": "2%",
             "expectedQuality": "good",
-            "value": 17,
             "dataType": "MX_DATA_TYPE_INTEGER",
-            "quality": 192,
-            "qualityText": "good",
-            "sourceTimestamp": "<sourceTimestamp>",
-            "error": "its value is 17, expected was 20 ± 2%",
             "comment": "fill level",
             "place": f"{rows}:3",
         }

@@ -27,8 +27,8 @@ async def test_each_tag_has_a_record_when_its_condition_comes_true(gateway: Gate
     assert (outcome.code, outcome.err) == (0, "")
     first, second = outcome.lines
     assert list(first) == [
-        "tag", "ok", "until", "value", "dataType", "quality", "qualityText", "sourceTimestamp", "valueCount", "durationMs",
-        "error", "place",
+        "tag", "value", "quality", "qualityText", "sourceTime", "ok", "error", "until", "dataType", "valueCount",
+        "durationMs", "place",
     ]  # fmt: skip
     assert [(each["tag"], each["ok"], each["until"], each["value"], each["error"]) for each in (first, second)] == [
         (DOUBLE, True, "> 20", 20.5, ""),

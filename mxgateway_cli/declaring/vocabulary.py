@@ -1,0 +1,60 @@
+"""The options that mean the same in every command that has them, each defined once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from mxgateway_cli.connecting.shared_options import Seconds
+from mxgateway_cli.declaring.aliases import AliasedOption
+from mxgateway_cli.help.sections import Decorator, option
+
+TABLE: Final = "CSV whose first line names the columns, JSON Lines, or a JSON array"
+
+
+def count(
+    records: str, *aliases: str, default: int | None = None, least: int = 1, most: int | None = None, more: str = ""
+) -> Decorator:
+    """Return ``--count``.
+
+    Args:
+        records: What is counted.
+        aliases: Other names of the option.
+        default: Its default; None does not stop.
+        least: The lowest number.
+        most: The highest number.
+        more: A sentence to add to the help.
+    """
+    return option(
+        "--count", *aliases, "count", cls=AliasedOption, type=click.IntRange(min=least, max=most), metavar="N", default=default,
+        show_default=default is not None, help=" ".join(filter(None, (f"Stop after this many {records}.", more))),
+    )  # fmt: skip
+
+
+def duration(default: float | None = None, *aliases: str, more: str = "") -> Decorator:
+    """Return ``--duration``.
+
+    Args:
+        default: Its default; None does not stop.
+        aliases: Other names of the option.
+        more: A sentence to add to the help.
+    """
+    return option(
+        "--duration", *aliases, "duration", cls=AliasedOption, type=Seconds(), metavar="SECONDS", default=default,
+        show_default=default is not None, help=" ".join(filter(None, ("Stop after this time.", more))),
+    )  # fmt: skip
+
+
+def from_file(parameter: str, content: str, *, multiple: bool = True) -> Decorator:
+    """Return ``--from``.
+
+    Args:
+        parameter: The parameter of the command's function.
+        content: What the file holds.
+        multiple: Whether the option may be repeated.
+    """
+    return option(
+        "--from", parameter, type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE", multiple=multiple,
+        help=f"Read more of the same from this file, - is stdin: {content}.",
+    )  # fmt: skip

@@ -1,0 +1,205 @@
+"""A command's tags: ``TAG...``, the same by ``--item`` and ``--items``, and more from files."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, BinaryIO, Final, cast
+
+import click
+
+from mxgateway.system.files import bounded, read_input, refusal_text
+from mxgateway_cli.completing.tags import tag_list_words, tag_words
+from mxgateway_cli.declaring.aliases import same_meaning
+from mxgateway_cli.declaring.vocabulary import TABLE, from_file
+from mxgateway_cli.help.arguments import argument
+from mxgateway_cli.help.sections import Decorator, option
+from mxgateway_cli.input.row_checks import InvalidRow, Rejections, row_tag, size_limit
+from mxgateway_cli.input.rows import BadRows, RowFormat, opened_rows, row_format_of, strict_json
+from mxgateway_cli.input.tag_globs import PATTERN_HINT
+
+TAG_FORM: Final = "Object.Attribute; Attribute[] is a whole array"
+_SAME: Final = "The same as TAG."
+ITEM: Final = option("--item", metavar="TAG", shell_complete=tag_words, help=_SAME)
+
+
+def one_tag(described: str, *, required: bool = False) -> tuple[Decorator, ...]:
+    """Return the arguments of a command with one tag; its function gets it as `tag`.
+
+    Args:
+        described: The tag's line in the help.
+        required: Whether there must be one.
+    """
+    return (
+        argument("tag", described, metavar="[TAG]", required=False, shell_complete=tag_words),
+        ITEM,
+        _merging(lambda tag, item: required_tag(merged_tag(tag, item)) if required else merged_tag(tag, item)),
+    )
+
+
+def merged_tag(tag: str | None, item: str | None) -> str | None:
+    """Return what ``TAG`` or ``--item`` names.
+
+    Raises:
+        click.UsageError: They name different tags.
+    """
+    if None not in (tag, item) and tag != item:
+        raise same_meaning("TAG", "--item")
+    return item if tag is None else tag
+
+
+def _merging(merge: Callable[[str | None, str | None], str | None]) -> Decorator:
+    def decorate(callback: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(callback)
+        def wrapper(*arguments: Any, **params: Any) -> Any:
+            params["tag"] = merge(params["tag"], params.pop("item"))
+            return callback(*arguments, **params)
+
+        return wrapper
+
+    return decorate
+
+
+def many_tags(described: str) -> tuple[Decorator, ...]:
+    """Return the arguments of a command with any number of tags; its function gets them as the tuple `tags`.
+
+    Args:
+        described: The tags' line in the help.
+    """
+    return (
+        argument("tags", described, metavar="[TAG]...", nargs=-1, shell_complete=tag_words),
+        option("--item", "item", metavar="TAG", multiple=True, shell_complete=tag_words, help=_SAME),
+        option("--items", metavar="TAG,TAG,...", shell_complete=tag_list_words,
+               help="The same as [TAG]..., as a line of CSV or a JSON array."),
+        _with_all,
+    )  # fmt: skip
+
+
+def _with_all(callback: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(callback)
+    def wrapper(*arguments: Any, **params: Any) -> Any:
+        item, items = params.pop("item"), params.pop("items")
+        listed = () if items is None else tuple(_tag(each) for each in listed_values("--items", items))
+        given = {name: tags for name, tags in (("TAG", params["tags"]), ("--item", item), ("--items", listed)) if tags}
+        if len(set(given.values())) > 1:
+            raise same_meaning(*given)
+        return callback(*arguments, **(params | {"tags": next(iter(given.values()), ())}))
+
+    return wrapper
+
+
+def _tag(element: Any) -> str:
+    if not isinstance(element, str):
+        raise BadRows(f"--items has the element {element!r:.80}, which is not a string")
+    if not element.strip():
+        raise BadRows("--items has an empty element")
+    return element.strip()
+
+
+def listed_values(name: str, text: str) -> list[Any]:
+    """Return the elements of an option's value that is written as a line of CSV or as a JSON array.
+
+    Raises:
+        BadRows: It is empty, or neither.
+    """
+    if not text.strip():
+        raise BadRows(f"{name} is empty; give at least one entry")
+    try:
+        if not text.lstrip().startswith("["):
+            return next(csv.reader([text], strict=True))
+        found = strict_json(text)
+    except (csv.Error, ValueError) as error:
+        raise BadRows(f"{name} is not a list: {error}") from None
+    if not found:
+        raise BadRows(f"{name} is empty; give at least one entry")
+    return cast("list[Any]", found)
+
+
+def required_tag(tag: str | None) -> str:
+    """Return the tag of a command that needs one.
+
+    Raises:
+        click.UsageError: It is missing.
+    """
+    if tag is None:
+        raise click.UsageError("Missing argument 'TAG'.")
+    return tag
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Tags of files
+
+_STDIN: Final = "-"
+_MAX_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of a list of tags; enough for more than a million."""
+
+
+def tag_options(described: str, *, required: bool = True) -> tuple[Decorator, ...]:
+    """Return the options of a command whose function gets its tags as the list `tags`.
+
+    Args:
+        described: The tags' line in the help.
+        required: Whether there must be one.
+    """
+
+    def with_tags(callback: Callable[..., Any]) -> Callable[..., Any]:
+        """Read the tags before the command runs, so that a slow pipe does not block the event loop."""
+
+        @functools.wraps(callback)
+        def wrapper(*arguments: Any, **params: Any) -> Any:
+            tags = [*params["tags"], *(tag for path in params.pop("tag_files") for tag in _listed(path))]
+            if required and not tags:
+                raise click.UsageError("Name a TAG, or a file with one tag per line with --from FILE.")
+            return callback(*arguments, **(params | {"tags": tags}))
+
+        return wrapper
+
+    return *many_tags(described), _LISTED, with_tags
+
+
+_LISTED: Final = from_file(
+    "tag_files", f"one tag on a line, # begins a comment; or, by its suffix, {TABLE}, with a column tag"
+)
+TAG_OPTIONS: Final = tag_options(f"The tags: {TAG_FORM}; {PATTERN_HINT}")
+
+
+def _listed(path: str) -> list[str]:
+    form = row_format_of(path)
+    return _lines(path) if form is None else _column(path, form)
+
+
+def _column(path: str, form: RowFormat) -> list[str]:
+    """Return the column ``tag`` of a table."""
+    rejections, tags, limit = Rejections(path, form), list[str](), size_limit()
+    with opened_rows(path, form) as rows:
+        for row in rows:
+            rejections.count()
+            try:
+                if row.error:
+                    raise InvalidRow(row.error)
+                tags.append(row_tag(row.fields, limit))
+            except InvalidRow as error:
+                rejections.reject(row.number, str(error))
+    rejections.check()
+    return tags
+
+
+def _lines(path: str) -> list[str]:
+    what = "list of tags on stdin" if path == _STDIN else f"file of tags {path!r}"
+    try:
+        data = _from_stdin() if path == _STDIN else read_input(path, _MAX_BYTES)
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise click.UsageError(f"The {what} cannot be read: {refusal_text(error)}.") from None
+    except UnicodeDecodeError:
+        raise click.UsageError(f"The {what} is not valid UTF-8.") from None
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _from_stdin() -> bytes:
+    if sys.stdin is None:
+        raise click.UsageError("There is no stdin to read tags from.")
+    return bounded(cast("BinaryIO", sys.stdin.buffer), _MAX_BYTES)
