@@ -14,6 +14,7 @@ import pytest
 from mxgateway.simulator import Attribute, PlantObject, SimulatedGateway, SimulatedKey, Template
 from mxgateway.simulator.plant.catalog import generated_plant
 from mxgateway_cli.completing import lookup
+from mxgateway_cli.help.pages import Page
 from tests.cli.completing.offers import offers
 from tests.cli.gateway import KEY, SECRET, Gateway
 from tests.cli.help.pages import pages
@@ -60,9 +61,15 @@ def takers() -> list[str]:
         for parameter in page.command.params:
             if parameter.name not in TAG_PARAMETERS or "N" in (parameter.metavar or "N"):
                 continue
-            option = max(parameter.opts, key=len) if isinstance(parameter, click.Option) else ""
-            lines.append(f"{name} --plaintext {option}".strip())
+            before = max(parameter.opts, key=len) if isinstance(parameter, click.Option) else _before(page, parameter)
+            lines.append(f"{name} --plaintext {before}".strip())
     return lines
+
+
+def _before(page: Page, taker: click.Parameter) -> str:
+    """Return a word for each argument that stands before the tags."""
+    arguments = [parameter for parameter in page.command.params if not isinstance(parameter, click.Option)]
+    return " ".join("x" for _ in arguments[: arguments.index(taker)])
 
 
 async def test_every_place_for_a_tag_offers_tags(env: dict[str, str]) -> None:

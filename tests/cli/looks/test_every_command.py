@@ -49,8 +49,9 @@ MORE_ROWS: Final = {
     "query-active-alarms-none": "query-active-alarms --filter-prefix Galaxy!Nowhere",
 }
 """Other tables of the same commands, by the name of their expectation."""
-NO_TABLE: Final = {"completion", "batch", "check", "simulate", "doctor", "help"}
-"""Commands whose output is help, or for programs: a script, the output of other commands, a monitoring system's format.
+NO_TABLE: Final = {"completion", "batch", "check", "simulate", "doctor", "help", "record"}
+"""Commands whose output is help, or for programs: a script, the output of other commands, a monitoring system's format, a
+recording.
 
 The steps of `doctor` have times and ports that differ from run to run.
 """
