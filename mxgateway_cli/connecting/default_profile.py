@@ -16,7 +16,7 @@ from mxgateway_cli.connecting.precedence import empty_variable_error, is_blank
 FILE_VARIABLE: Final = "MXGATEWAY_CONFIG"
 KEY: Final = "default-profile"
 """The key of the default profile, above the tables of the file."""
-_ENTRY: Final = re.compile(rf"(?m)^[ \t]*{KEY}[ \t]*=[^\n]*(?:\n|\Z)(?:[ \t]*\n)?")
+_ENTRY: Final = re.compile(rf"(?m)^[ \t]*+{KEY}[ \t]*+=[^\n]*+(?:\n|\Z)(?:[ \t]*+\n)?")
 _HEADER: Final = re.compile(r"(?m)^[ \t]*\[")
 
 

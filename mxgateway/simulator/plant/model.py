@@ -65,7 +65,7 @@ class AlarmLimit:
     def __post_init__(self) -> None:
         if not self.name:
             raise ValueError("an alarm has no name")
-        if isinstance(self.limit, bool) or not isinstance(self.limit, int | float) or self.limit != self.limit:
+        if isinstance(self.limit, bool) or not isinstance(self.limit, int | float):
             raise ValueError(f"the limit {self.limit!r} of the alarm {self.name!r} is no number")
         if not 1 <= self.severity <= 999:
             raise ValueError(f"the severity {self.severity!r} of the alarm {self.name!r} is not from 1 to 999")

@@ -39,11 +39,12 @@ def recorded_plant(shapes: Mapping[str, _Shape], objects: Iterable[galaxy.Galaxy
             obj, attribute = target.object.tag_name, _shaped(target.attribute, shape)
         else:
             obj, _, name = tag.strip().partition(".")
+            if not name.removesuffix("[]"):  # no galaxy has a tag without an attribute
+                continue
             attribute = _shaped(Attribute(name=name.removesuffix("[]"), is_array=name.endswith("[]")), shape)
-        if attribute.name:  # no galaxy has a tag without an attribute
-            changed.setdefault(obj.casefold(), {})[attribute.name.casefold()] = attribute
-            if obj.casefold() not in found:
-                found[obj.casefold()] = PlantObject(next(ids), obj, _RECORDED)
+        changed.setdefault(obj.casefold(), {})[attribute.name.casefold()] = attribute
+        if obj.casefold() not in found:
+            found[obj.casefold()] = PlantObject(next(ids), obj, _RECORDED)
     return Plant(_with_attributes(obj, changed.get(name, {})) for name, obj in found.items())
 
 

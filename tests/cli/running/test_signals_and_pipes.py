@@ -45,6 +45,7 @@ def test_a_signal_while_the_program_is_loaded_ends_it_without_a_traceback(tmp_pa
     done = subprocess.run(
         [*PROGRAM, "version"], env=environment({"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.getcwd()}"}), capture_output=True,
         text=True, timeout=30, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

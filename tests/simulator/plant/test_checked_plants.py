@@ -46,7 +46,6 @@ def test_a_first_value_of_another_type_is_refused_alone_and_in_an_array(data_typ
         (lambda: Attribute(name="A", is_array=True, alarms=(LIMIT,)), "has alarms and is no number"),
         (lambda: AlarmLimit(name="", limit=5), "no name"),
         (lambda: AlarmLimit(name="Hi", limit="5"), "is no number"),  # type: ignore[arg-type]
-        (lambda: AlarmLimit(name="Hi", limit=math.nan), "is no number"),
         (lambda: AlarmLimit(name="Hi", limit=5, severity=1000), "not from 1 to 999"),
         (lambda: Template("$A", attributes=(Attribute(name="A"), Attribute(name="a"))), "have one name"),
     ],

@@ -37,7 +37,7 @@ NO_FAULTS: Final = {
     "release_commands", "deploy", "hold_deploy_events", "release_deploy_events",
     "hold_write_completions", "release_write_completions",  # nothing that a subscription waits for
     "keep_history",
-    "play",  # the faults of scenarios are these
+    "play", "replay",  # the faults of scenarios are these, and a recording is a plant
     "add_key", "revoke_key", "serve_certificate",  # tests/client/calling and tests/scenarios
 }  # fmt: skip
 """What the proxy and the gateway can do besides going wrong."""
