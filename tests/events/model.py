@@ -19,11 +19,10 @@ from tests.client.support import until
 from tests.events.model_faults import FAULTS
 from tests.events.model_steps import READS, SUBSCRIPTIONS, WRITES, Step, begin_place, turns
 from tests.events.model_world import QUICK, World, world
-from tests.loops.policy import FACTORIES, VARIABLE
+from tests.loops.policy import FACTORIES, LOOP
 
 SEED: Final = os.environ.get("MXGATEWAY_MODEL_SEED")
 SECONDS: Final = float(os.environ.get("MXGATEWAY_MODEL_SECONDS", "0"))
-LOOP: Final = os.environ.get(VARIABLE, "asyncio")
 BLOCK: Final = 25
 """Schedules of one test."""
 TOGETHER: Final = 5

@@ -12,6 +12,7 @@ import pytest
 
 VARIABLE: Final = "MXGATEWAY_TEST_LOOP"
 """Names the loop: ``asyncio`` (the default), ``eager`` for asyncio with eager tasks, or ``uvloop``."""
+LOOP: Final = os.environ.get(VARIABLE, "asyncio")
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -46,11 +47,10 @@ def use_named_loop() -> None:
     Raises:
         pytest.UsageError: There is no such loop here.
     """
-    name = os.environ.get(VARIABLE, "asyncio")
-    if name == "asyncio":
+    if LOOP == "asyncio":
         return
-    if name not in FACTORIES:
-        raise pytest.UsageError(f"{VARIABLE}={name}: here it may be asyncio, {', '.join(FACTORIES)}")
+    if LOOP not in FACTORIES:
+        raise pytest.UsageError(f"{VARIABLE}={LOOP}: here it may be asyncio, {', '.join(FACTORIES)}")
     policy = asyncio.DefaultEventLoopPolicy()
-    policy.new_event_loop = FACTORIES[name]  # type: ignore[method-assign]
+    policy.new_event_loop = FACTORIES[LOOP]  # type: ignore[method-assign]
     asyncio.set_event_loop_policy(policy)
