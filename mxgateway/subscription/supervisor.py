@@ -271,13 +271,12 @@ class Supervisor:
             try:
                 if epoch is None or epoch.lost is not None:
                     await self._rebuild(epoch)
-                elif epoch.gapped and self.outlet.state is SubscriptionState.CONNECTED:
+                elif epoch.gapped and epoch.is_live:
                     await self._read_anew(epoch)
                 else:
                     await self._work.wait()
             except MxGatewayError as error:
-                if self.outlet.state is SubscriptionState.RECOVERING:
-                    self.outlet.change(SubscriptionState.RECOVERING, cause=copy_of(error))
+                self.outlet.change(SubscriptionState.RECOVERING, cause=copy_of(error))  # values are not current
                 await self._pause(error)
 
     async def _pause(self, error: MxGatewayError) -> None:
@@ -333,3 +332,5 @@ class Supervisor:
             raise
         if self._recovery.is_failing:  # an earlier attempt failed: reset the time of give_up_after
             self._recovery.succeeded()
+            if epoch.is_live:
+                epoch.settle(Outcome.GAP)

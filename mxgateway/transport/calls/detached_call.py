@@ -45,7 +45,9 @@ class DetachedCalls:
             else:
                 task.cancel()
                 await asyncio.wait([task])
-                with contextlib.suppress(asyncio.CancelledError):  # else the task keeps it, with its own frames: a cycle
+                with contextlib.suppress(
+                    asyncio.CancelledError
+                ):  # else the task keeps it, with its own frames: a cycle
                     task.result()
             raise
         task.result()  # raises if the task itself was cancelled
