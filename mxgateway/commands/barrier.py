@@ -16,6 +16,7 @@ from mxgateway.commands.items import ItemCommands
 from mxgateway.errors import MxGatewayError, MxGatewaySessionError
 from mxgateway.events.cursor import Cursor, Event, Loss
 from mxgateway.events.reader import Reader
+from mxgateway.events.writes.item_writes import forget
 from mxgateway.transport.calls.method import Progress
 
 T = TypeVar("T")
@@ -24,6 +25,8 @@ MARKER_NAME: Final = "mxgateway-marker"
 """The client name of the barrier's registration with MXAccess."""
 PAST_LIMIT: Final = 1_000
 """Old registrations that are remembered before a barrier proves that none of their events is pending."""
+CLEAN_UP_TIMEOUT: Final = 5.0
+"""Seconds to unregister, also for a caller that was cancelled."""
 MARKER_TIMEOUT: Final = 10.0
 """Seconds to wait for the marker's first event; a tag that does not exist has one as well."""
 
@@ -49,10 +52,10 @@ class EventBarrier:
         """
         session = self._session
         past = dict(session.past_servers)
-        servers = [await session.register(MARKER_NAME)]
+        servers = [await self._register()]
         try:
             while servers[-1] in past:  # its old events may still be pending
-                servers.append(await session.register(MARKER_NAME))
+                servers.append(await self._register())
             await self._first_event(servers[-1], tag)
             for handle, end in past.items():
                 if session.past_servers.get(handle) is end:  # it was not reused and ended since
@@ -60,7 +63,13 @@ class EventBarrier:
         finally:
             with contextlib.suppress(MxGatewayError):
                 for server in servers:
-                    await session.unregister(server)
+                    await session.unregister(server, timeout=CLEAN_UP_TIMEOUT)
+
+    async def _register(self) -> int:
+        session = self._session
+        return await self.complete(
+            lambda: session.register(MARKER_NAME), lambda server: session.unregister(server, timeout=CLEAN_UP_TIMEOUT)
+        )
 
     async def _first_event(self, server: int, tag: str) -> None:
         session = self._session
@@ -79,6 +88,7 @@ class EventBarrier:
             ) from None
         finally:
             session.pump.detach(marker)
+            forget([marker.seen])  # its end may be the stream's, which the failed call has told already
 
     async def wait_for_server(self, server_handle: int, tag: str) -> None:
         """Wait until no old event can be attributed to a new registration, if its handle was used before.
