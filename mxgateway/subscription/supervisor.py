@@ -206,11 +206,13 @@ class Supervisor:
             items.begin()
             try:
                 for tag, result in zip(part, await self._subscribe_part(epoch, part), strict=True):
-                    if result.was_successful:
+                    owner = items.tags.get(result.item_handle, tag)
+                    if result.was_successful and owner == tag:
                         self.refused.pop(tag, None)
                         epoch.take_ahead(tag, items.map(tag, result.item_handle))
-                    else:
-                        self.refused[tag] = OPEN_GATE.line(result.error_message) or "refused without a reason"
+                    else:  # an item of two tags would report both values as one's
+                        reason = f"it got the item of {owner!r:.100}" if result.was_successful else result.error_message
+                        self.refused[tag] = OPEN_GATE.line(reason) or "refused without a reason"
                 if items.lost_meanwhile:
                     epoch.doubt_values(items.handles[tag] for tag in part if tag in items.handles)
             finally:

@@ -88,6 +88,28 @@ async def test_a_tag_that_is_refused_is_told_and_fails_no_other() -> None:
             assert all(consumer.subscription.refused.values())
 
 
+async def test_no_item_is_taken_for_two_tags_and_none_without_a_handle_is_taken_for_one(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    def nonsense(reply: proto.MxCommandReply) -> proto.MxCommandReply:
+        first, second, third = reply.subscribe_bulk.results
+        second.item_handle, third.item_handle = first.item_handle, 0
+        return reply
+
+    one, two, three = names = ["TestChildObject.TestInt", "TestChildObject.TestDouble", "TestChildObject.TestBool"]
+    gateway.reply_override("Invoke.SubscribeBulk", nonsense)
+    async with client.subscribe(names) as subscription:
+        assert subscription.refused == {
+            two: f"it got the item of {one!r}", three: "the reply has the item handle 0",
+        }  # fmt: skip
+        assert await subscription.add([two, three]) == {}
+        found = set()
+        async for update in subscription:
+            found |= {update.tag} if isinstance(update, TagUpdate) else set()
+            if found == set(names):
+                break
+
+
 async def test_tags_come_and_go_while_it_runs(gateway: SimulatedGateway, client: GatewayClient) -> None:
     async with consumed(client.subscribe(TAGS[:1], options())) as consumer:
         subscription = consumer.subscription
