@@ -22,6 +22,7 @@ from mxgateway import (
     SubscriptionOptions,
     SubscriptionState,
     TagUpdate,
+    proto,
 )
 from mxgateway.simulator import SimulatedGateway
 from tests.client.support import connect, until
