@@ -74,10 +74,11 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         if not self._channel.closing:  # otherwise the stream already ended with the client, and told its readers so
             await self._end_stream()
         try:
-            return await close_session(self._channel, self.session_id, timeout, correlation_id)
+            reply = await close_session(self._channel, self.session_id, timeout, correlation_id)
         finally:
-            self._owned_sessions.discard(self)
             await self._pump.aclose()
+        self._owned_sessions.discard(self)  # one whose close has failed is closed with the client
+        return reply
 
     def own(self) -> None:
         """Take ownership of a session that another process left open: its block and its client close it."""
