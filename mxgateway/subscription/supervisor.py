@@ -151,7 +151,8 @@ class Supervisor:
         epoch.cursor = Cursor(session.pump.newest, begin=0)
         await session.pump.attach(epoch)
         epoch.server_handle = await session.event_barrier.complete(
-            lambda: session.register(CLIENT_NAME), lambda handle: session.unregister(handle, timeout=CLOSE_BOUND)
+            lambda timeout: session.register(CLIENT_NAME, timeout=timeout),
+            lambda handle: session.unregister(handle, timeout=CLOSE_BOUND),
         )
         if self.is_shared and self.wanted:
             await session.event_barrier.wait_for_server(epoch.server_handle, next(iter(self.wanted)))
@@ -239,7 +240,7 @@ class Supervisor:
         epoch.items.retired.clear()
 
     async def _subscribe_bulk(self, epoch: SessionEpoch, tags: Sequence[str]) -> list[proto.SubscribeResult]:
-        """Subscribe to tags; if the caller is cancelled, nothing stays advised."""
+        """Subscribe to tags; if the caller is cancelled, or the gateway is late, nothing stays advised."""
         session, server = epoch.session, epoch.server_handle
 
         async def undo(results: list[proto.SubscribeResult]) -> None:
@@ -247,7 +248,9 @@ class Supervisor:
             if handles and not session.closed:
                 await session.unsubscribe_bulk(server, handles)
 
-        return await session.event_barrier.complete(lambda: session.subscribe_bulk(server, tags), undo)
+        return await session.event_barrier.complete(
+            lambda timeout: session.subscribe_bulk(server, tags, timeout=timeout), undo
+        )
 
     async def unsubscribe(self, epoch: SessionEpoch, tags: Iterable[str]) -> None:
         """Unsubscribe from tags; other tags are ignored."""

@@ -14,6 +14,7 @@ from mxgateway import (
     EventStream,
     GatewayClient,
     MxGatewayError,
+    MxGatewayTimeoutError,
     MxGatewayTransportError,
     Overflow,
     Subscription,
@@ -26,7 +27,7 @@ from mxgateway.subscription.epoch import SessionEpoch
 from mxgateway.subscription.supervisor import Supervisor
 from mxgateway.testing import FaultProxy
 from tests.client.confirming import accepted, confirm
-from tests.client.support import advised, connect, kinds, until
+from tests.client.support import advised, advised_items, connect, kinds, until
 from tests.subscription.rig import consumed, options, publish, quiet_plant, tags_of
 
 CLOSED: Final = re.compile("the client (is|was) closed")
@@ -309,3 +310,21 @@ async def test_closing_an_iterator_frees_who_attaches_it_also_while_no_connectio
                 with pytest.raises(StopAsyncIteration):
                     await attaching
             proxy.both.heal()
+
+
+async def test_tags_whose_subscription_is_answered_too_late_do_not_stay_advised(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    session = await client.open_session()
+    async with session.subscribe(TAGS[:1], options()) as subscription:
+        gateway.delay_replies(0.2)
+        client.call_timeout = 0.05
+        with pytest.raises(MxGatewayTimeoutError, match=r"within 0\.05 s"):
+            await subscription.add(TAGS[1:])
+        assert subscription.tags == (TAGS[0],)
+        await until(lambda: len(advised_items(gateway, session)) == len(TAGS))
+        gateway.delay_replies(0.0)
+        await until(lambda: advised_items(gateway, session) == TAGS[:1])
+        client.call_timeout = 30.0
+        assert await subscription.add(TAGS[1:]) == {}
+        assert advised_items(gateway, session) == TAGS
