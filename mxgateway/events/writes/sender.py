@@ -115,8 +115,7 @@ class Writer:
             replies.check_mxaccess(reply, request.command, lambda: site)
             if accepted[0] is None:  # the reply says both
                 raise replies.malformed("the reply neither accepts nor refuses the write", site, reply)
-            async with asyncio.timeout_at(end):
-                event = await _event(accepted[0])
+            event = await _event(accepted[0], end)
         except MxGatewayError:
             raise
         except TimeoutError as fault:
@@ -132,8 +131,18 @@ def _rest(left: float, seconds: float | None) -> float:
     return min(seconds or left, max(math.ceil(left * 100), 1) / 100)
 
 
-async def _event(completion: Completion) -> proto.MxEvent:
+async def _event(completion: Completion, end: float | None) -> proto.MxEvent:
+    """Return the event of a completion; raise TimeoutError if it does not come until `end`."""
+    timer = None if end is None else asyncio.get_running_loop().call_at(end, _expire, completion)
     try:
         return await completion
     except MxGatewayError as error:
         raise replies.unseen(error) from error
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+def _expire(completion: Completion) -> None:
+    if not completion.done():
+        completion.set_exception(TimeoutError())
