@@ -195,11 +195,22 @@ def bulk_results(reply: proto.MxCommandReply, command: proto.MxCommand, site: Si
     results: list[Any] = payload(reply, command, site).results
     if len(results) != count:
         raise malformed(f"the OK reply carries {len(results)} results for {count} entries", site(), reply)
+    if which_one_of(command, "payload") in _GIVE_HANDLES:
+        for result in results:
+            if result.was_successful and result.item_handle <= 0:  # an item that cannot be named is none
+                result.was_successful, result.error_message = (
+                    False,
+                    f"the reply has the item handle {result.item_handle}",
+                )
     if failed := [result for result in results if result.error_message or not result.was_successful]:
         gate = site().gate
         for result in failed:
             hide_secrets(result, gate)
     return results
+
+
+_GIVE_HANDLES: Final = frozenset({"add_item_bulk", "subscribe_bulk"})
+"""The bulk commands whose results carry new item handles."""
 
 
 def hide_secrets(message: Any, gate: Gate, *, everywhere: bool = False) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
+from mxgateway.calling import replies
 from mxgateway.calling.arguments import check_correlation_id
 from mxgateway.calling.requests import new_correlation_id
-from mxgateway.errors import CallSite, map_fault
+from mxgateway.errors import CallSite, MxGatewayError, map_fault
 
 
 class Budget:
@@ -42,6 +44,23 @@ class Budget:
             site = replace(self._site(self.correlation_id), timeout=self._seconds)
             raise map_fault(TimeoutError(), site, phase="request")
         return left
+
+    @contextlib.asynccontextmanager
+    async def waiting(self, subject: str, what_for: str, otherwise: float | None = None) -> AsyncIterator[None]:
+        """Bound a wait for `what_for`: by what is left, or by `otherwise` seconds if there is no timeout.
+
+        Raises:
+            MxGatewayTimeoutError: It took longer.
+        """
+        try:
+            async with asyncio.timeout(self.seconds_left(otherwise)):
+                yield
+        except TimeoutError as fault:
+            if isinstance(fault, MxGatewayError):
+                raise
+            seconds = otherwise if self._seconds is None else self._seconds
+            site = replace(self._site(self.correlation_id), timeout=seconds)
+            raise replies.unsent(subject, what_for, site) from fault
 
     def seconds_left(self, otherwise: float | None) -> float | None:
         """Return the seconds left for a wait other than a call, 0 or more; `otherwise` if there is no timeout."""

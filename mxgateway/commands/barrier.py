@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from mxgateway.commands.items import ItemCommands
-from mxgateway.errors import MxGatewayError, MxGatewaySessionError
+from mxgateway.errors import MxGatewayError, MxGatewaySessionError, map_fault
 from mxgateway.events.cursor import Cursor, Event, Loss
 from mxgateway.events.reader import Reader
+from mxgateway.events.writes.item_writes import forget
 from mxgateway.transport.calls.method import Progress
 
 T = TypeVar("T")
@@ -24,6 +26,10 @@ MARKER_NAME: Final = "mxgateway-marker"
 """The client name of the barrier's registration with MXAccess."""
 PAST_LIMIT: Final = 1_000
 """Old registrations that are remembered before a barrier proves that none of their events is pending."""
+LATE_TIMEOUT: Final = 60.0
+"""Seconds for an answer that nobody waits for any more: it names what has to be undone."""
+CLEAN_UP_TIMEOUT: Final = 5.0
+"""Seconds to unregister, also for a caller that was cancelled."""
 MARKER_TIMEOUT: Final = 10.0
 """Seconds to wait for the marker's first event; a tag that does not exist has one as well."""
 
@@ -49,10 +55,10 @@ class EventBarrier:
         """
         session = self._session
         past = dict(session.past_servers)
-        servers = [await session.register(MARKER_NAME)]
+        servers = [await self._register()]
         try:
             while servers[-1] in past:  # its old events may still be pending
-                servers.append(await session.register(MARKER_NAME))
+                servers.append(await self._register())
             await self._first_event(servers[-1], tag)
             for handle, end in past.items():
                 if session.past_servers.get(handle) is end:  # it was not reused and ended since
@@ -60,7 +66,14 @@ class EventBarrier:
         finally:
             with contextlib.suppress(MxGatewayError):
                 for server in servers:
-                    await session.unregister(server)
+                    await session.unregister(server, timeout=CLEAN_UP_TIMEOUT)
+
+    async def _register(self) -> int:
+        session = self._session
+        return await self.complete(
+            lambda timeout: session.register(MARKER_NAME, timeout=timeout),
+            lambda server: session.unregister(server, timeout=CLEAN_UP_TIMEOUT),
+        )
 
     async def _first_event(self, server: int, tag: str) -> None:
         session = self._session
@@ -79,6 +92,7 @@ class EventBarrier:
             ) from None
         finally:
             session.pump.detach(marker)
+            forget([marker.seen])  # its end may be the stream's, which the failed call has told already
 
     async def wait_for_server(self, server_handle: int, tag: str) -> None:
         """Wait until no old event can be attributed to a new registration, if its handle was used before.
@@ -89,17 +103,36 @@ class EventBarrier:
         if server_handle in past or len(past) >= PAST_LIMIT:
             await self.wait(tag)
 
-    async def complete(self, work: Callable[[], Awaitable[T]], undo: Callable[[T], Coroutine[Any, Any, object]]) -> T:
-        """Do `work` and return its result; if the caller is cancelled, the work completes and is then undone."""
-        detached_calls = self._session.detached_calls
+    async def complete(
+        self, work: Callable[[float | None], Awaitable[T]], undo: Callable[[T], Coroutine[Any, Any, object]]
+    ) -> T:
+        """Do `work(timeout)` and return its result, within the client's `call_timeout`.
+
+        If the caller is cancelled, or the gateway is late, the work completes within the longer `timeout` and is then
+        undone.
+
+        Raises:
+            MxGatewayTimeoutError: It took longer than the client's `call_timeout`.
+        """
+        detached_calls, source = self._session.detached_calls, self._session.source
+        bound = source.call_timeout
+        longest = None if bound is None else max(bound, LATE_TIMEOUT)
 
         async def undone(result: T) -> None:
             with contextlib.suppress(MxGatewayError):
                 await undo(result)
 
-        return await detached_calls.run(
-            work, Progress(sent=True), orphaned=lambda result: detached_calls.start(undone(result))
-        )
+        try:
+            async with asyncio.timeout(bound):
+                return await detached_calls.run(
+                    lambda: work(longest),
+                    Progress(sent=True),
+                    orphaned=lambda result: detached_calls.start(undone(result)),
+                )
+        except TimeoutError as fault:
+            if isinstance(fault, MxGatewayError):
+                raise
+            raise map_fault(fault, replace(source.site(""), timeout=bound), phase="stream") from fault
 
 
 class _Marker(Reader):

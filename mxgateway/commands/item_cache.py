@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from mxgateway import proto
+from mxgateway.commands.single_flight import SharedAttempt
 from mxgateway.events.writes.item_writes import Item
 
 LINGER: Final = 1.0
@@ -25,8 +26,8 @@ class TagCache:
     def __init__(self) -> None:
         self.server_handle = 0
         """The server handle of the session's own registration; 0 until there is one."""
-        self.registering = asyncio.Lock()
-        """Held while registering."""
+        self.registering = SharedAttempt[None]()
+        """Makes the registration."""
         self.advising = asyncio.Lock()
         """Held while items are added, advised, unadvised or removed."""
         self.sweeper: asyncio.Task[None] | None = None
@@ -97,7 +98,7 @@ class TagCache:
     def forget_server(self, server_handle: int) -> None:
         """Forget an ended registration with all its items."""
         if server_handle == self.server_handle:
-            self.server_handle = 0
+            self.server_handle, self.registering = 0, SharedAttempt()
             for tag in list(self.handles):
                 self.forget_tag(tag)
 

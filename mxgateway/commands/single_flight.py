@@ -26,6 +26,11 @@ class SharedAttempt(Generic[T]):
         self.begun = False
         """True once `join` was called."""
 
+    @property
+    def is_running(self) -> bool:
+        """True while an attempt is not over."""
+        return self._task is not None
+
     async def join(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return the result of the attempt, which starts now unless there is one. Cancelling a caller does not stop it.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Final, NamedTuple
 
 from mxgateway import proto
@@ -17,7 +18,7 @@ from mxgateway.commands.bulk.reading import Read, text_weights
 from mxgateway.commands.item_cache import LINGER
 from mxgateway.commands.items import ItemCommands
 from mxgateway.commands.refused_values import hides_refused_values
-from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, PartialBulk
+from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, MxGatewayTimeoutError, PartialBulk
 from mxgateway.errors.logs import logger
 from mxgateway.errors.redaction import Gate
 from mxgateway.events.writes.book import written_items
@@ -111,9 +112,16 @@ class TagCommands(BulkCommands, ItemCommands):
         self._chunks(
             weights, lambda i: f"the tag of {_place(given, i)}", budget.correlation_id
         )  # refuses what is too large
-        messages = await self._typed(given, data_type, budget)
-        await self._keep_stream_open(confirm=confirm)
-        lease = await self._lease(list(given), budget)
+        try:
+            messages = await self._typed(given, data_type, budget)
+            if confirm or self._owned:
+                await self._keep_stream_open(budget)
+            lease = await self._lease(list(given), budget)
+        except MxGatewayError as error:
+            if isinstance(error, MxGatewayTimeoutError):  # the call that timed out was no write
+                error.hint = "nothing was written; try again, or allow more time"
+            error.add_partial(PartialBulk((), range(0), range(len(given))))
+            raise
         try:
             written = await self._write_items(lease.tags, messages, confirm, user_id, budget)
         finally:
@@ -161,19 +169,21 @@ class TagCommands(BulkCommands, ItemCommands):
     async def _own_server(self, budget: Budget) -> int:
         """Return the server handle of the session's own registration."""
         cache = self._tag_cache
-        async with cache.registering:
-            if not cache.server_handle:
-                cache.server_handle = await self.register(
-                    OWN_CLIENT_NAME, timeout=budget.left(), correlation_id=budget.correlation_id
-                )
-            return cache.server_handle
+        if not cache.server_handle:
+            async with budget.waiting("a call with tags", "the session's registration"):
+                await cache.registering.join(partial(self._register, budget.correlation_id))
+        return cache.server_handle
 
-    async def _keep_stream_open(self, *, confirm: bool) -> None:
+    async def _register(self, correlation_id: str) -> None:
+        """Make the session's own registration, for all who wait for it: with its own timeout, so that none is lost."""
+        self._tag_cache.server_handle = await self.register(OWN_CLIENT_NAME, correlation_id=correlation_id)
+
+    async def _keep_stream_open(self, budget: Budget) -> None:
         """Read completions and first values: unread, they would fill the gateway's queue, and the session would fault.
 
         In an attached session that is left to its owner: the gateway allows one event stream for each session.
         """
-        if confirm or self._owned:
+        async with budget.waiting("a call with tags", "the event stream", self._timeout(None)):
             await self._pump.until_live()
 
     async def _lease(self, tags: list[str], budget: Budget) -> _WriteLease:
@@ -181,13 +191,10 @@ class TagCommands(BulkCommands, ItemCommands):
 
         This completes even if the caller is cancelled: only the replies say what must be released.
         """
-        try:
+        async with budget.waiting("a call with tags", "the tags' items"):
             return await self._channel.detached_calls.run(
                 lambda: self._acquire(tags, budget), Progress(sent=True), orphaned=self._give_back
             )
-        except MxGatewayError as error:
-            error.partial = PartialBulk((), range(0), range(len(tags)))  # nothing was written
-            raise
 
     async def _acquire(self, tags: list[str], budget: Budget) -> _WriteLease:
         cache = self._tag_cache
@@ -314,9 +321,9 @@ class TagCommands(BulkCommands, ItemCommands):
             if confirm:
                 writes = await self._confirmed(writes, completions, budget)
         except MxGatewayError as error:
-            if (partial := error.partial) is not None:
-                done = tuple(tag_write(tag, result) for tag, result in zip(tags, partial.results, strict=False))
-                error.partial = PartialBulk(done, partial.in_doubt, partial.not_sent)
+            if (state := error.partial) is not None:
+                done = tuple(tag_write(tag, result) for tag, result in zip(tags, state.results, strict=False))
+                error.partial = PartialBulk(done, state.in_doubt, state.not_sent)
             raise
         finally:
             forget(completions)

@@ -53,9 +53,10 @@ class MxGatewayError(Exception):
         super().__init__(f"{self.message}; {self.hint}" if self.hint else self.message)
 
     def add_partial(self, partial: PartialBulk) -> None:
-        """Add what happened to the entries of a bulk call, also to the text."""
+        """Add what happened to the entries of a bulk call, also to the text, in place of what was said before."""
+        message = self.message if self.partial is None else self.message.removesuffix(f"; {self.partial}")
         self.partial = partial
-        self.message = f"{self.message}; {partial}"
+        self.message = f"{message}; {partial}"
         self.args = (f"{self.message}; {self.hint}" if self.hint else self.message,)
 
     def __reduce__(self) -> tuple[Any, ...]:

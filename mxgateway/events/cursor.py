@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from mxgateway import proto
+
+MAX_JUMP: Final = 2**40
+"""The most events that can be missing at once: a gateway numbers fewer in a year at 30,000 a second. A larger jump is
+nonsense."""
 
 
 class Event(Protocol):
@@ -121,6 +125,10 @@ class Cursor:
         """Go back to where a false jump began."""
         if self.position is not None and self.position > position:
             self.position = max(position, self._begin)
+
+    def believes(self, event: Event) -> bool:
+        """Return whether the number of an event that has arrived another way can be one of the stream's."""
+        return 0 < event.worker_sequence <= (self.position or 0) + MAX_JUMP
 
     def is_news(self, event: Event) -> bool:
         """Return whether an event was not taken yet."""

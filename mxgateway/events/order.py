@@ -6,12 +6,9 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from mxgateway.events.cursor import Event, Loss, LossCause
+from mxgateway.events.cursor import MAX_JUMP, Event, Loss, LossCause
 from mxgateway.events.reader import Reader
 
-MAX_JUMP: Final = 2**40
-"""The most events that can be missing at once: a gateway numbers fewer in a year at 30,000 a second. A larger jump is
-nonsense."""
 KEPT_JUMPS: Final = 16
 """Jumps that are remembered, in case they prove to be false."""
 RESTART: Final = 8

@@ -66,6 +66,7 @@ class StreamPump(StreamUpkeep):
 
     def detach(self, reader: Reader) -> None:
         """Remove `reader`. If no reader needs the stream any more, its reset has been sent when this returns."""
+        self._fail_openers(None, [reader])  # who waits to attach it need not wait for the stream
         self._remove(reader)
         if not self._readers.wanted:
             self._stop()

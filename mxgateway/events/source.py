@@ -60,6 +60,11 @@ class EventSource:
         """True once this client has closed or left the session, which ended the stream."""
 
     @property
+    def call_timeout(self) -> float | None:
+        """The client's timeout of a call, in seconds."""
+        return self._channel.options.call_timeout
+
+    @property
     def closing(self) -> bool:
         """True once the client is closing."""
         return self._channel.closing

@@ -311,7 +311,7 @@ class StreamUpkeep:
             if order.hides_events:
                 reader.confused()
         for reader in self._readers.present:
-            if news := reader.cursor.take(believed, unnumbered=reader.whole):
+            if news := reader.cursor.take(believed, unnumbered=reader.whole or reader is self._completions):
                 reader.take(news)
 
     def ended(self, error: MxGatewayError | None) -> None:

@@ -28,10 +28,17 @@ def check_timeout(name: str, value: float | None) -> None:
 
 
 def is_number(value: object) -> bool:
-    """Return whether a value is a real number, of numpy as well; True and False are none, nor is numpy's timedelta64."""
-    if isinstance(value, float | int):
-        return not isinstance(value, bool)
-    return isinstance(value, Real) and getattr(getattr(value, "dtype", None), "kind", "") != "m"
+    """Return whether a value is a real number, of numpy as well; True and False are none, nor is numpy's timedelta64, nor
+    a number that no float can hold."""
+    if isinstance(value, float):
+        return True
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return getattr(getattr(value, "dtype", None), "kind", "") != "m"
 
 
 def check_metadata(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

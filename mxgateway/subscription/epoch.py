@@ -76,6 +76,11 @@ class SessionEpoch(Reader):
         """True until the subscription ends."""
         return not self._outlet.is_over
 
+    @property
+    def is_live(self) -> bool:
+        """True while the stream of its tags is open."""
+        return self.is_settled and self._interruption is None
+
     def settle(self, outcome: Outcome | None) -> None:
         """Report to the consumer that all tags are subscribed to, or that the stream was lost meanwhile."""
         self.is_settled, self._outcome = True, outcome

@@ -151,7 +151,8 @@ class Supervisor:
         epoch.cursor = Cursor(session.pump.newest, begin=0)
         await session.pump.attach(epoch)
         epoch.server_handle = await session.event_barrier.complete(
-            lambda: session.register(CLIENT_NAME), lambda handle: session.unregister(handle, timeout=CLOSE_BOUND)
+            lambda timeout: session.register(CLIENT_NAME, timeout=timeout),
+            lambda handle: session.unregister(handle, timeout=CLOSE_BOUND),
         )
         if self.is_shared and self.wanted:
             await session.event_barrier.wait_for_server(epoch.server_handle, next(iter(self.wanted)))
@@ -206,11 +207,13 @@ class Supervisor:
             items.begin()
             try:
                 for tag, result in zip(part, await self._subscribe_part(epoch, part), strict=True):
-                    if result.was_successful:
+                    owner = items.tags.get(result.item_handle, tag)
+                    if result.was_successful and owner == tag:
                         self.refused.pop(tag, None)
                         epoch.take_ahead(tag, items.map(tag, result.item_handle))
-                    else:
-                        self.refused[tag] = OPEN_GATE.line(result.error_message) or "refused without a reason"
+                    else:  # an item of two tags would report both values as one's
+                        reason = f"it got the item of {owner!r:.100}" if result.was_successful else result.error_message
+                        self.refused[tag] = OPEN_GATE.line(reason) or "refused without a reason"
                 if items.lost_meanwhile:
                     epoch.doubt_values(items.handles[tag] for tag in part if tag in items.handles)
             finally:
@@ -237,7 +240,7 @@ class Supervisor:
         epoch.items.retired.clear()
 
     async def _subscribe_bulk(self, epoch: SessionEpoch, tags: Sequence[str]) -> list[proto.SubscribeResult]:
-        """Subscribe to tags; if the caller is cancelled, nothing stays advised."""
+        """Subscribe to tags; if the caller is cancelled, or the gateway is late, nothing stays advised."""
         session, server = epoch.session, epoch.server_handle
 
         async def undo(results: list[proto.SubscribeResult]) -> None:
@@ -245,7 +248,9 @@ class Supervisor:
             if handles and not session.closed:
                 await session.unsubscribe_bulk(server, handles)
 
-        return await session.event_barrier.complete(lambda: session.subscribe_bulk(server, tags), undo)
+        return await session.event_barrier.complete(
+            lambda timeout: session.subscribe_bulk(server, tags, timeout=timeout), undo
+        )
 
     async def unsubscribe(self, epoch: SessionEpoch, tags: Iterable[str]) -> None:
         """Unsubscribe from tags; other tags are ignored."""
@@ -271,13 +276,12 @@ class Supervisor:
             try:
                 if epoch is None or epoch.lost is not None:
                     await self._rebuild(epoch)
-                elif epoch.gapped and self.outlet.state is SubscriptionState.CONNECTED:
+                elif epoch.gapped and epoch.is_live:
                     await self._read_anew(epoch)
                 else:
                     await self._work.wait()
             except MxGatewayError as error:
-                if self.outlet.state is SubscriptionState.RECOVERING:
-                    self.outlet.change(SubscriptionState.RECOVERING, cause=copy_of(error))
+                self.outlet.change(SubscriptionState.RECOVERING, cause=copy_of(error))  # values are not current
                 await self._pause(error)
 
     async def _pause(self, error: MxGatewayError) -> None:
@@ -333,3 +337,5 @@ class Supervisor:
             raise
         if self._recovery.is_failing:  # an earlier attempt failed: reset the time of give_up_after
             self._recovery.succeeded()
+            if epoch.is_live:
+                epoch.settle(Outcome.GAP)

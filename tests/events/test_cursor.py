@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mxgateway.events.cursor import Cursor, Loss, LossCause
-from mxgateway.events.order import MAX_JUMP, StreamOrder
+from mxgateway.events.cursor import MAX_JUMP, Cursor, Loss, LossCause
+from mxgateway.events.order import StreamOrder
 from tests.events.cursors import LARGEST, Stream, Taken, event, events_of
 from tests.rows import each_row
 from tests.wire.profiles import bounded

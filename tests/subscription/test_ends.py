@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -13,6 +14,7 @@ from mxgateway import (
     EventStream,
     GatewayClient,
     MxGatewayError,
+    MxGatewayTimeoutError,
     MxGatewayTransportError,
     Overflow,
     Subscription,
@@ -23,8 +25,9 @@ from mxgateway.events.pump import StreamPump
 from mxgateway.simulator import SimulatedGateway
 from mxgateway.subscription.epoch import SessionEpoch
 from mxgateway.subscription.supervisor import Supervisor
+from mxgateway.testing import FaultProxy
 from tests.client.confirming import accepted, confirm
-from tests.client.support import advised, connect, kinds, until
+from tests.client.support import advised, advised_items, connect, kinds, until
 from tests.subscription.rig import consumed, options, publish, quiet_plant, tags_of
 
 CLOSED: Final = re.compile("the client (is|was) closed")
@@ -247,3 +250,81 @@ async def test_a_barrier_in_a_session_that_is_closed_says_so(gateway: SimulatedG
     gateway.release("Invoke.Advise")
     with pytest.raises(MxGatewayError):
         await waiting
+
+
+async def test_a_barrier_that_is_cancelled_anywhere_leaves_no_registration_behind(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    session = await client.open_session()
+    servers = gateway.sessions[session.session_id].worker.servers
+    steps = 0
+    while True:
+        waiting = asyncio.create_task(session.event_barrier.wait(TAGS[0]))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if waiting.done():
+            break
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await until(lambda: not client.stats().calls_open)
+        await session.ping()
+        assert not servers, f"cancelled after {steps} turns of the loop"
+        steps += 1
+    await waiting
+    assert steps > 5
+    assert not servers
+
+
+async def test_a_barrier_that_fails_twice_leaves_no_exception_that_nobody_takes(
+    gateway: SimulatedGateway, client: GatewayClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = await client.open_session()
+    gateway.hold("Invoke.Advise")
+    waiting = asyncio.create_task(session.event_barrier.wait(TAGS[0]))
+    await until(lambda: "ADVISE" in kinds(gateway))
+    gateway.crash_worker(session.session_id)  # the stream ends, then the call
+    await until(lambda: not session.pump._readers.wanted)
+    gateway.release("Invoke.Advise")
+    await asyncio.wait([waiting])
+    assert isinstance(waiting.exception(), MxGatewayError)
+    del waiting
+    await session.close()
+    gc.collect()
+    assert "never retrieved" not in caplog.text
+
+
+async def test_closing_an_iterator_frees_who_attaches_it_also_while_no_connection_comes_about(
+    gateway: SimulatedGateway,
+) -> None:
+    async with FaultProxy(gateway.port) as proxy, connect(gateway, endpoint=proxy.endpoint) as client:
+        session = await client.open_session()
+        async with session.subscribe(TAGS, options()) as subscription:
+            proxy.to_client.freeze()
+            proxy.reset_all()
+            await until(lambda: subscription.state is SubscriptionState.RECOVERING)
+            events = session.stream_events()
+            attaching = asyncio.create_task(anext(events))
+            await until(lambda: events._reader in session.pump._openers.values())
+            await events.aclose()
+            async with asyncio.timeout(5):  # the connection has ten
+                with pytest.raises(StopAsyncIteration):
+                    await attaching
+            proxy.both.heal()
+
+
+async def test_tags_whose_subscription_is_answered_too_late_do_not_stay_advised(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    session = await client.open_session()
+    async with session.subscribe(TAGS[:1], options()) as subscription:
+        gateway.delay_replies(0.2)
+        client.call_timeout = 0.05
+        with pytest.raises(MxGatewayTimeoutError, match=r"within 0\.05 s"):
+            await subscription.add(TAGS[1:])
+        assert subscription.tags == (TAGS[0],)
+        await until(lambda: len(advised_items(gateway, session)) == len(TAGS))
+        gateway.delay_replies(0.0)
+        await until(lambda: advised_items(gateway, session) == TAGS[:1])
+        client.call_timeout = 30.0
+        assert await subscription.add(TAGS[1:]) == {}
+        assert advised_items(gateway, session) == TAGS

@@ -22,6 +22,7 @@ from mxgateway import (
     SubscriptionOptions,
     SubscriptionState,
     TagUpdate,
+    proto,
 )
 from mxgateway.simulator import SimulatedGateway
 from tests.client.support import connect, until
@@ -86,6 +87,28 @@ async def test_a_tag_that_is_refused_is_told_and_fails_no_other() -> None:
             await until(lambda: len(consumer.updates) == 1)
             assert set(consumer.subscription.refused) == set(tags_of(3)[1:])
             assert all(consumer.subscription.refused.values())
+
+
+async def test_no_item_is_taken_for_two_tags_and_none_without_a_handle_is_taken_for_one(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    def nonsense(reply: proto.MxCommandReply) -> proto.MxCommandReply:
+        first, second, third = reply.subscribe_bulk.results
+        second.item_handle, third.item_handle = first.item_handle, 0
+        return reply
+
+    one, two, three = names = ["TestChildObject.TestInt", "TestChildObject.TestDouble", "TestChildObject.TestBool"]
+    gateway.reply_override("Invoke.SubscribeBulk", nonsense)
+    async with client.subscribe(names) as subscription:
+        assert subscription.refused == {
+            two: f"it got the item of {one!r}", three: "the reply has the item handle 0",
+        }  # fmt: skip
+        assert await subscription.add([two, three]) == {}
+        found = set()
+        async for update in subscription:
+            found |= {update.tag} if isinstance(update, TagUpdate) else set()
+            if found == set(names):
+                break
 
 
 async def test_tags_come_and_go_while_it_runs(gateway: SimulatedGateway, client: GatewayClient) -> None:

@@ -8,8 +8,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from mxgateway import proto
-from mxgateway.calling import requests
-from mxgateway.calling.arguments import check_correlation_id
+from mxgateway.calling.time_budget import Budget
 from mxgateway.commands.barrier import EventBarrier
 from mxgateway.commands.session.closing import close_session
 from mxgateway.commands.session.worker import WorkerCommands
@@ -60,23 +59,26 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         """Close the session at the gateway, with its handles, subscriptions and worker.
 
         Safe to call again, and from several tasks at the same time: the first call closes, all return its reply.
-        Cancelling a caller does not stop the close. A failed close can be retried. A session that the gateway no longer
+        Cancelling a caller does not stop the close, nor does the end of its timeout. A failed close can be retried. A session that the gateway no longer
         knows counts as closed.
         """
         self._channel.home.check()
-        self._timeout(timeout)  # a refused argument must not count as a close
-        check_correlation_id(correlation_id)
-        return await self._closing.join(lambda: self._close(timeout, correlation_id or requests.new_correlation_id()))
+        budget = Budget(self._timeout(timeout), self._site, correlation_id)  # refuses arguments, which is no close
+        if self._closing.is_running:
+            async with budget.waiting("this close", "the answer to the first one"):
+                return await self._closing.join(lambda: self._close(timeout, budget.correlation_id))
+        return await self._closing.join(lambda: self._close(timeout, budget.correlation_id))
 
     async def _close(self, timeout: float | None, correlation_id: str) -> proto.CloseSessionReply:
         self._tag_cache.stop()
         if not self._channel.closing:  # otherwise the stream already ended with the client, and told its readers so
             await self._end_stream()
         try:
-            return await close_session(self._channel, self.session_id, timeout, correlation_id)
+            reply = await close_session(self._channel, self.session_id, timeout, correlation_id)
         finally:
-            self._owned_sessions.discard(self)
             await self._pump.aclose()
+        self._owned_sessions.discard(self)  # one whose close has failed is closed with the client
+        return reply
 
     def own(self) -> None:
         """Take ownership of a session that another process left open: its block and its client close it."""

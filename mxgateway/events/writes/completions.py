@@ -69,6 +69,9 @@ class Completions(Reader):
     def take_drained(self, events: Sequence[proto.MxEvent], *, streaming: bool) -> None:
         """Take the events of DrainEvents. The stream may deliver them again, and may still deliver older ones: those
         are handled first."""
+        if not all(map(self.cursor.believes, events)):
+            self.confused()
+            events = [event for event in events if self.cursor.believes(event)]
         news = [event for event in events if self.cursor.is_news(event) and event.worker_sequence not in self._aside]
         if streaming and self.cursor.position is not None:
             self._aside.update((event.worker_sequence, event) for event in news)
@@ -83,8 +86,10 @@ class Completions(Reader):
         self.cursor.take_all(news)
 
     def _complete(self, event: Any) -> None:
-        if event.family is _WRITE_COMPLETE:
+        if event.family is _WRITE_COMPLETE and event.worker_sequence:
             self._book.complete(event)
+        elif event.family is _WRITE_COMPLETE:  # nothing tells it from one that is replayed
+            self.confused()
 
     def _with_drained(self, news: Sequence[Event | Loss] = ()) -> list[Event | Loss]:
         """Merge drained events into `news`, and append those that come next by number.

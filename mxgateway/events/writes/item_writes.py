@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mxgateway import proto
 from mxgateway.errors import MxGatewayError, MxGatewaySessionError
@@ -99,7 +99,7 @@ class ItemWrites:
             each.set_exception(fault())
 
 
-def forget(completions: Iterable[Completion | None]) -> None:
+def forget(completions: Iterable[asyncio.Future[Any] | None]) -> None:
     """Stop waiting for completions. They stay expected, so that they are not taken for other writes' completions."""
     for each in completions:
         if each is not None and not each.cancel() and not each.cancelled():

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Sequence
 
 from mxgateway import proto
 from mxgateway.calling import replies, requests
-from mxgateway.errors import CallSite, MxGatewayError, map_fault
+from mxgateway.calling.rpcs import INVOKE
+from mxgateway.errors import CallSite, MxGatewayError
 from mxgateway.events.pump import StreamPump
 from mxgateway.events.writes.book import WriteBook, accepted_writes
 from mxgateway.events.writes.item_writes import Completion, Item, forget, in_doubt
-from mxgateway.transport.calls.method import Progress
+from mxgateway.options import check_timeout
+from mxgateway.transport.calls.method import CallOptions, Progress, call_site
 from mxgateway.transport.channel import Channel
 
 Request = proto.MxCommandRequest
@@ -46,28 +49,46 @@ class Writer:
 
         With `confirm`, the event stream is opened first, so that the completions arrive. Without it they are counted,
         but no caller waits for them. A `sure` command writes one item, and is not sent while an earlier write of it is
-        in doubt. The caller passes the completions to `forget` when it no longer waits.
+        in doubt. `timeout` covers the waits before it is sent as well. The caller passes the completions to `forget`
+        when it no longer waits.
         """
+        check_timeout("timeout", timeout)
+        seconds = self._channel.options.call_timeout if timeout is None else timeout
+        loop = asyncio.get_running_loop()
+        end = None if seconds is None else loop.time() + seconds
 
         async def send() -> Sent:
             completions: list[Completion] = []
-            progress.waits_for = "the answer to an earlier write"
-            async with self._book.locks.held(items):
-                if confirm:
-                    progress.waits_for = "the event stream"
-                    await self._pump.until_live()
-                    if sure:
-                        await self._until_clear(items[0])
-                    loop = asyncio.get_running_loop()
-                    completions = [loop.create_future() for _ in items]
-                progress.waits_for = "a connection"
-                with self._book.sending(items, progress, completions):
+            waits_for = "the answer to an earlier write"
+            try:
+                async with asyncio.timeout_at(end) as waiting, self._book.locks.held(items):
                     if confirm:
-                        self._pump.resume()  # a full reader must not hold up completions
-                    reply = await requests.invoke_raw(self._channel, request, timeout, progress)
-                return reply, self._book.judge(items, accepted_writes(reply, len(items)), completions)
+                        waits_for = "the event stream"
+                        await self._pump.until_live()
+                        if sure:
+                            await self._until_clear(items[0])
+                        completions = [loop.create_future() for _ in items]
+                    waiting.reschedule(None)  # from here on it is the call's
+                    left = seconds if end is None or end == math.inf else _rest(end - loop.time(), seconds)
+                    with self._book.sending(items, progress, completions):
+                        if confirm:
+                            self._pump.resume()  # a full reader must not hold up completions
+                        reply = await requests.invoke_raw(self._channel, request, left, progress)
+                    return reply, self._book.judge(items, accepted_writes(reply, len(items)), completions)
+            except TimeoutError as fault:
+                if isinstance(fault, MxGatewayError):
+                    raise
+                if sure and self._book.is_in_doubt(items[0]):
+                    raise in_doubt(items[0]) from fault
+                raise replies.unsent(
+                    replies.describe(request.command), waits_for, self._site(request, seconds)
+                ) from fault
 
         return await self._channel.detached_calls.run(send, progress, orphaned=lambda sent: forget(sent[1]))
+
+    def _site(self, request: Request, timeout: float | None) -> CallSite:
+        options = CallOptions(session_id=request.session_id, correlation_id=request.client_correlation_id)
+        return call_site(self._channel, INVOKE, options, timeout)
 
     async def _until_clear(self, item: Item) -> None:
         """Wait until the item's next completion can only be the next write's; raise if a write stays in doubt."""
@@ -88,31 +109,40 @@ class Writer:
             MxGatewayError: The call failed, no confirmation came, or the write was not sent in time.
         """
         accepted: list[Completion | None] = []
-        progress = Progress()
+        end = None if timeout is None else asyncio.get_running_loop().time() + timeout
         try:
-            async with asyncio.timeout(timeout):
-                reply, accepted = await self.send([item], request, timeout, progress, confirm=True, sure=True)
-                replies.check_mxaccess(reply, request.command, lambda: site)
-                if accepted[0] is None:  # the reply says both
-                    raise replies.malformed("the reply neither accepts nor refuses the write", site, reply)
-                event = await _event(accepted[0])
+            reply, accepted = await self.send([item], request, timeout, Progress(), confirm=True, sure=True)
+            replies.check_mxaccess(reply, request.command, lambda: site)
+            if accepted[0] is None:  # the reply says both
+                raise replies.malformed("the reply neither accepts nor refuses the write", site, reply)
+            event = await _event(accepted[0], end)
         except MxGatewayError:
             raise
         except TimeoutError as fault:
-            if accepted:
-                raise replies.unconfirmed(replies.describe(request.command), site) from fault
-            if not progress.sent:
-                unsent = replies.unsent(replies.describe(request.command), progress.waits_for, site)
-                raise (in_doubt(item) if self._book.is_in_doubt(item) else unsent) from fault
-            raise map_fault(fault, site) from fault
+            raise replies.unconfirmed(replies.describe(request.command), site) from fault
         finally:
             forget(accepted)
         replies.check_completion(event, reply, request.command, site)
         return event
 
 
-async def _event(completion: Completion) -> proto.MxEvent:
+def _rest(left: float, seconds: float | None) -> float:
+    """Return what is left of a timeout in hundredths: without a wait it is the whole, and errors say so."""
+    return min(seconds or left, max(math.ceil(left * 100), 1) / 100)
+
+
+async def _event(completion: Completion, end: float | None) -> proto.MxEvent:
+    """Return the event of a completion; raise TimeoutError if it does not come until `end`."""
+    timer = None if end is None else asyncio.get_running_loop().call_at(end, _expire, completion)
     try:
         return await completion
     except MxGatewayError as error:
         raise replies.unseen(error) from error
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+def _expire(completion: Completion) -> None:
+    if not completion.done():
+        completion.set_exception(TimeoutError())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import deque
 from collections.abc import Callable
@@ -310,7 +311,8 @@ class Pipe:
         if by_reset:
             reset(self._sink)
         elif not self._sink.is_closing():
-            self._sink.write_eof()
+            with contextlib.suppress(OSError):  # its peer has reset it
+                self._sink.write_eof()
         self._close_if_over()
 
     def _close_if_over(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
@@ -44,6 +45,10 @@ class DetachedCalls:
             else:
                 task.cancel()
                 await asyncio.wait([task])
+                with contextlib.suppress(
+                    asyncio.CancelledError
+                ):  # else the task keeps it, with its own frames: a cycle
+                    task.result()
             raise
         task.result()  # raises if the task itself was cancelled
         return outcome.take()

@@ -51,8 +51,6 @@ class Progress:
     """
     received: int = 0
     """Bytes of the reply."""
-    waits_for: str = "a connection"
-    """What a request that was not sent was waiting for."""
     frame: bytes = field(default=b"", repr=False)
     """The request encoded in advance by `framed`; the call takes it instead of encoding the request."""
 

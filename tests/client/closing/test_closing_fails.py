@@ -10,6 +10,7 @@ from grpclib.const import Status
 
 from mxgateway import (
     GatewayClient,
+    MxGatewayError,
     MxGatewaySessionError,
     MxGatewayTimeoutError,
     MxGatewayTransportError,
@@ -127,3 +128,15 @@ async def test_a_session_closes_within_its_bound_although_its_stream_cannot_be_o
             await reader
         gateway.release_commands()
         await ping
+
+
+@pytest.mark.parametrize("code", [Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED])
+async def test_a_session_whose_close_has_failed_is_closed_with_the_client(code: Status) -> None:
+    async with SimulatedGateway() as gateway:
+        async with connect(gateway, retry=None) as client:
+            session = await client.open_session()
+            gateway.fail_next("CloseSession", code, "ordered by the test")
+            with pytest.raises(MxGatewayError, match="ordered by the test"):
+                await session.close()
+            assert len(gateway.sessions) == 1
+        assert not gateway.sessions

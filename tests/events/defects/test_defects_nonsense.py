@@ -11,6 +11,7 @@ from mxgateway import (
     MxGatewayError,
     proto,
 )
+from tests.client.confirming import accepted, confirm
 from tests.client.support import DATA_CHANGE, WRITE_COMPLETE, until
 from tests.events.support import OTHER, TAG, Site, sequences
 from tests.subscription.rig import consumed, options, publish
@@ -131,4 +132,38 @@ async def test_a_completion_that_cannot_be_decoded_is_told_as_lost(world: Site) 
     world.faults.spoil_next(family=WRITE_COMPLETE)
     with pytest.raises(MxGatewayError):
         await world.session.write_confirmed(*item.pair, 2, timeout=20)
+    await world.confirm_again(item, 3)
+
+
+@pytest.mark.parametrize("number", [BIGGEST, 2**63])
+async def test_a_number_that_cannot_be_among_drained_events_hides_no_later_completion(world: Site, number: int) -> None:
+    def renumber(reply: proto.MxCommandReply) -> proto.MxCommandReply:
+        reply.drain_events.events.append(an_event(world, number))
+        return reply
+
+    item = await world.advised()
+    world.gateway.reply_override("Invoke.DrainEvents", renumber, times=2)
+    await world.session.drain_events()  # before the stream, and beside it
+    await world.confirm(item, 1)
+    await world.session.drain_events()
+    await world.confirm(item, 2)
+    assert max(world.streams_asked) <= world.there.events.last_sequence
+
+
+async def test_a_completion_without_a_number_puts_the_writes_in_doubt_because_nothing_tells_it_from_a_replayed_one(
+    world: Site,
+) -> None:
+    item = await world.advised()
+    await world.confirm(item, 1)
+    world.gateway.hold_write_completions()
+    write = confirm(world.session, item, 2)
+    await accepted(world.gateway, world.session, 1)
+    event = an_event(world, 0)
+    event.family, event.server_handle, event.item_handle = WRITE_COMPLETE, *item.pair
+    world.faults.inject(event)
+    publish(world.gateway, [TAG], 5)
+    with pytest.raises(MxGatewayError, match="was not seen"):
+        async with asyncio.timeout(5):
+            await write
+    world.gateway.release_write_completions()
     await world.confirm_again(item, 3)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mxgateway.events.order import MAX_JUMP
+from mxgateway.events.cursor import MAX_JUMP
 from tests.events.cursors import LARGEST, Stream
 from tests.wire.profiles import bounded
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mxgateway.events.cursor import Cursor, Loss, LossCause
-from mxgateway.events.order import MAX_JUMP, RESTART, StreamOrder
+from mxgateway.events.cursor import MAX_JUMP, Cursor, Loss, LossCause
+from mxgateway.events.order import RESTART, StreamOrder
 from tests.events.cursors import events_of
 from tests.rows import each_row
 

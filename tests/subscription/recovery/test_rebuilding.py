@@ -10,7 +10,17 @@ from typing import Any, Final
 import pytest
 from grpclib.const import Status
 
-from mxgateway import GapCause, GatewayClient, Origin, Outcome, RecoveryOptions, Session, SubscriptionState, proto
+from mxgateway import (
+    GapCause,
+    GatewayClient,
+    MxGatewayAuthorizationError,
+    Origin,
+    Outcome,
+    RecoveryOptions,
+    Session,
+    SubscriptionState,
+    proto,
+)
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.client.support import connect, until
@@ -262,6 +272,29 @@ async def test_a_tag_that_cannot_be_read_after_a_loss_does_not_keep_its_old_valu
         assert (unknown.tag, unknown.is_good, unknown.origin) == (TAGS[0], False, Origin.SNAPSHOT)
         publish(gateway, TAGS[:1], 8)
         await until(lambda: consumer.values[TAGS[0]] == 8)
+        account(consumer.subscription, gateway)
+
+
+async def test_while_the_values_cannot_be_read_after_a_loss_the_subscription_says_so(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    async with consumed(client.subscribe(TAGS, options())) as consumer:
+        await until(lambda: len(consumer.updates) == len(TAGS))
+        (session,) = gateway.sessions.values()
+        gateway.fail_next(
+            "Invoke.ReadBulk", Status.PERMISSION_DENIED, "missing required scope 'invoke:read'", times=9999
+        )
+        publish(gateway, TAGS, 7)
+        session.events.drain(1000)  # as if another reader had taken them
+        session.events._ring.clear()
+        gateway.drop_connections()
+        await until(lambda: isinstance(consumer.changes[-1].cause, MxGatewayAuthorizationError))
+        assert consumer.subscription.state is SubscriptionState.RECOVERING
+        gateway.switches._failures.clear()
+        await until(lambda: consumer.values == dict.fromkeys(TAGS, 7))
+        await until(lambda: consumer.subscription.state is SubscriptionState.CONNECTED)
+        assert consumer.changes[-1].outcome is Outcome.GAP
+        assert len(gateway.sessions) == 1
         account(consumer.subscription, gateway)
 
 
