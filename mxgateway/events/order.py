@@ -130,7 +130,9 @@ class StreamOrder:
             self.lost += max(0, missing)
             self._remember_jump(oldest, oldest - 1)
             self.last = oldest - 1
-            return missing > 0  # else an earlier stream has reported it
+            # Without new losses an earlier stream has reported them, but the events after its jump may have been false.
+            self.hides_events = self.hides_events or missing <= 0
+            return missing > 0
         return True
 
     def tells_loss(self, event: Event) -> bool:

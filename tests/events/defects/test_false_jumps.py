@@ -188,3 +188,17 @@ def test_a_jump_may_still_be_false_when_what_follows_the_event_before_it_cannot_
     (reader,) = stream.readers
     assert reader.events[-2:] == [shown_by, shown_by + 1]
     assert reader.lost == list(range(4, 100))
+
+
+def test_a_mark_over_an_event_that_may_be_invented_may_hide_what_has_its_number() -> None:
+    """The event behind the jump came from nowhere, and the true one of its number is lost: what is expected is in doubt."""
+    stream = Stream(0)
+    stream.deliver(1, 2, 3)
+    stream.deliver(5)
+    stream.break_off()
+    assert stream.order.last == 3
+    assert not stream.confused
+    stream.deliver((3, 6), 6, 7)
+    (reader,) = stream.readers
+    assert (reader.events, reader.lost) == ([1, 2, 3, 5, 6, 7], [4])
+    assert stream.confused
