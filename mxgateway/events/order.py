@@ -46,8 +46,12 @@ class StreamOrder:
         """How many events the gateway has reported as lost with the last delivery."""
         if before is not None and (jumps := before._jumps):
             # An event from within a jump is no proof if it is replayed and other events have followed the jump, or if
-            # somebody else may have read it before the first event.
-            self._jumps += (jump for jump in jumps if jump[1] <= after + 1 or (jump[0] and before.last <= jumps[-1][1]))
+            # somebody else may have read it before the first event. The event after a passed one is no jump's landing.
+            self._jumps += (
+                jump
+                for jump in jumps
+                if jump[1] <= after + 1 or (jump[0] and before.last <= jumps[-1][1] - (jump[2] < 0))
+            )
 
     def sure(self, position: int) -> int:
         """Return the sequence after which to open a stream for the events after `position`.
@@ -111,7 +115,7 @@ class StreamOrder:
         jump = self._disproves(sequence)
         if jump is None and sequence <= last:
             return self._refuse(f"event {sequence} after event {last}", hides=False)
-        if jump is not None and sequence > jump[0] + 1:  # still a jump, which may be false as well
+        if jump is not None and last + 1 != sequence > jump[0] + 1:  # still a jump, which may be false as well
             self._jumps.append((jump[0], sequence, sequence))
         if sequence > last + 1:
             self._remember_jump(sequence, sequence)
@@ -127,7 +131,9 @@ class StreamOrder:
             self.lost += max(0, missing)
             self._remember_jump(oldest, oldest - 1)
             self.last = oldest - 1
-            return missing > 0  # else an earlier stream has reported it
+            # Without new losses an earlier stream has reported them, but the events after its jump may have been false.
+            self.hides_events = self.hides_events or missing <= 0
+            return missing > 0
         return True
 
     def tells_loss(self, event: Event) -> bool:

@@ -212,9 +212,13 @@ def books(before: tuple[int, SubscriptionStats], after: tuple[int, SubscriptionS
         before: The gateway's last number and the books, of a session.
         after: The same later.
     """
-    numbered, booked = after[0] - before[0], accounted(after[1]) - accounted(before[1])
-    if numbered != booked:
-        raise Wrong(f"{numbered} events were numbered, {booked} are in the books: {before}, {after}")
+    if not is_balanced(before, after):
+        raise Wrong(f"{after[0] - before[0]} events were numbered, others are in the books: {before}, {after}")
+
+
+def is_balanced(before: tuple[int, SubscriptionStats], after: tuple[int, SubscriptionStats]) -> bool:
+    """Return whether that is so."""
+    return after[0] - before[0] == accounted(after[1]) - accounted(before[1])
 
 
 def value_of(value: proto.MxValue) -> int | str:

@@ -19,7 +19,7 @@ from mxgateway import (
     TagUpdate,
 )
 from mxgateway.simulator import Session as GatewaySession
-from tests.events.model_judge import Judge, Seen, Wrong, books
+from tests.events.model_judge import Judge, Seen, Wrong, books, is_balanced
 
 
 class Reader(ABC):
@@ -203,6 +203,12 @@ class SubscriptionReader(Reader):
         """Check that it has ended with a reason, if at all."""
         if self.has_ended and not self.is_closed and not is_dead and disturbances == self.disturbances:
             raise Wrong(f"{self} has ended with {self.error!r}, and nothing had happened")
+
+    def has_all(self, there: GatewaySession) -> bool:
+        """Whether its books hold all that its session has numbered since the last rest: also events of other items are still under way when its own tags are up to date."""
+        return self.epoch.rest is None or is_balanced(
+            self.epoch.rest, (there.events.last_sequence, self.subscription.stats())
+        )
 
     def check(self, judge: Judge, there: GatewaySession) -> None:
         """Check what it has yielded of a session, at rest."""

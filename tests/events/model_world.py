@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -305,6 +305,9 @@ class World:
         self.subscriptions = [reader for reader in self.subscriptions if not reader.has_ended]
         for reader in self.subscriptions:
             there = reader.there or self.gateway.sessions[(await reader.subscription.session()).session_id]
+            if there.session_id not in self.judge.lied_to:
+                with suppress(TimeoutError):
+                    await until(lambda reader=reader, there=there: reader.has_all(there), patience=PATIENCE)  # type: ignore[misc]
             reader.check(self.judge, there)
 
     def _raise_wrong(self) -> None:

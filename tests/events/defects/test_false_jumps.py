@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mxgateway.events.cursor import MAX_JUMP
-from tests.events.cursors import LARGEST, Stream
+from mxgateway.events.cursor import MAX_JUMP, Cursor, LossCause
+from tests.events.cursors import LARGEST, Stream, Taken
 from tests.wire.profiles import bounded
 
 HONEST = ("next", "next", "next", "hole", "mark")
@@ -188,3 +188,52 @@ def test_a_jump_may_still_be_false_when_what_follows_the_event_before_it_cannot_
     (reader,) = stream.readers
     assert reader.events[-2:] == [shown_by, shown_by + 1]
     assert reader.lost == list(range(4, 100))
+
+
+def test_a_mark_over_an_event_that_may_be_invented_may_hide_what_has_its_number() -> None:
+    """The event behind the jump came from nowhere, and the true one of its number is lost: what is expected is in doubt."""
+    stream = Stream(0)
+    stream.deliver(1, 2, 3)
+    stream.deliver(5)
+    stream.break_off()
+    assert stream.order.last == 3
+    assert not stream.confused
+    stream.deliver((3, 6), 6, 7)
+    (reader,) = stream.readers
+    assert (reader.events, reader.lost) == ([1, 2, 3, 5, 6, 7], [4])
+    assert stream.confused
+
+
+def test_an_event_that_was_passed_over_brings_nothing_twice_when_a_later_reader_has_it_replayed() -> None:
+    stream = Stream(0)
+    stream.deliver(1, 2, 3, 4)
+    stream.order.pass_over()
+    (reader,) = stream.readers
+    reader.take(reader.cursor.miss(5, LossCause.UNREADABLE))
+    stream.break_off()
+    assert stream.order.last == 5
+    stream.deliver(6)
+    stream.readers.append(Taken(Cursor(3)))
+    stream.break_off()
+    assert stream.order.last == 3
+    stream.deliver(4, 5, 6)
+    stream.deliver(7)
+    assert (reader.events, reader.lost) == ([1, 2, 3, 4, 6, 7], [5])
+    assert stream.readers[1].events == [4, 5, 6, 7]
+
+
+def test_a_reader_whose_stream_began_within_a_false_jump_is_given_nothing_twice() -> None:
+    stream = Stream(0)
+    stream.deliver(*range(1, 9))
+    stream.deliver(38)
+    later, last = Taken(Cursor(10)), Taken(Cursor(8))
+    stream.readers = [later]
+    stream.break_off()
+    assert stream.order.last == 10
+    stream.deliver(11, 11)
+    stream.readers = [later, last]
+    stream.break_off()
+    assert stream.order.last == 8
+    stream.deliver(9, 10, 11)
+    stream.deliver(12)
+    assert (later.events, last.events) == ([11, 12], [9, 10, 11, 12])
