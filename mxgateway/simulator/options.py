@@ -66,6 +66,8 @@ class SimulatorOptions:
     """Most queued events of one session; one more ends the stream and faults the session (FailFast).
 
     The same limit ends an alarm feed."""
+    event_subscribers: int = 1
+    """Most event streams of one session, 8 in a gateway. With several, only the slow one is cut off, not the session."""
     replay_limit: int = 1024
     """Delivered events of one session kept for a resuming stream."""
     replay_age: float = 300.0

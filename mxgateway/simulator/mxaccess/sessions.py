@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ from grpclib.const import Status
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator.alarms.conditions import AlarmSystem
 from mxgateway.simulator.clock import NANOSECONDS, Timer
-from mxgateway.simulator.mxaccess.events import EventParts, EventQueue
+from mxgateway.simulator.mxaccess.events import EventParts, EventQueue, EventStream
 from mxgateway.simulator.mxaccess.worker import Worker
 from mxgateway.simulator.options import SimulatorOptions
 from mxgateway.simulator.plant.live_tags import LivePlant
@@ -26,6 +27,13 @@ BACKEND_NAME: Final = "mxaccess-worker"
 # Closed sessions kept so that a second CloseSession gets its CLOSED.
 _REMEMBERED: Final = 1000
 _FIRST_PROCESS_ID: Final = 4100
+# What a session goes through while its worker starts.
+_STARTING: Final = (
+    mx.SessionState.STARTING_WORKER,
+    mx.SessionState.WAITING_FOR_PIPE,
+    mx.SessionState.HANDSHAKING,
+    mx.SessionState.INITIALIZING_WORKER,
+)
 
 
 class Session:
@@ -81,6 +89,11 @@ class Session:
         idle = (self._clock.now_ns() - self._last_call_ns) / NANOSECONDS
         return not self.events.is_attached and idle >= self._options.lease
 
+    def reach(self, state: mx.SessionState) -> None:
+        """Go on to a later state; no effect if the session has reached it."""
+        if self.state < state:
+            self.state = state
+
     def touch(self) -> None:
         """Extend the lease."""
         self._last_call_ns = self._clock.now_ns()
@@ -98,30 +111,33 @@ class Session:
         """Queue an event; an overflow faults the session."""
         if self.state is not mx.SessionState.READY or self.is_hanging:
             return
-        if self.events.is_full:
+        if self.events.make_room():
+            self.events.publish(event)
+        else:
             limit = self._options.event_queue_limit
             self.fault(Status.RESOURCE_EXHAUSTED, f"the event queue overflowed at {limit} events")
-        else:
-            self.events.publish(event)
 
-    def attach_stream(self, after_sequence: int) -> list[bytes]:
-        """Attach an event stream and return its first messages.
+    def attach_stream(self, after_sequence: int) -> EventStream:
+        """Attach an event stream.
 
         Raises:
-            GRPCError: The session is not ready, or a stream is attached.
+            GRPCError: The session is not ready, or as many streams are attached as may be.
         """
         self.require_ready()
-        first = self.events.attach(after_sequence)
+        stream = self.events.attach(after_sequence)
         self._cancel_grace()
         self._switches.changed()
-        return first
+        return stream
 
-    def detach_stream(self) -> None:
-        """Detach the event stream and start the grace period."""
-        self.events.detach()
+    def detach_stream(self, stream: EventStream) -> None:
+        """Detach an event stream; the grace period starts with the last one."""
+        self.events.detach(stream)
+        self._when_left()
+
+    def _when_left(self) -> None:
         self.touch()
         self._switches.changed()
-        if not self.is_closed and not self.events.is_taken:
+        if not (self.is_closed or self.events.is_taken or self.events.is_attached):
             self._cancel_grace()
             self._grace = self._clock.call_later(
                 self._options.detach_grace, lambda: self.close("its event stream did not come back")
@@ -151,11 +167,10 @@ class Session:
         """Let streams attach again; no effect if they may."""
         if self.events.is_taken:
             self.events.leave()
-            if not self.events.is_attached:
-                self.detach_stream()
+            self._when_left()
 
     def end_stream(self, status: Status, reason: str) -> None:
-        """End the attached event stream; the session goes on.
+        """End the attached event streams; the session goes on.
 
         Args:
             status: The final status.
@@ -318,18 +333,38 @@ class SessionRegistry(Mapping[str, Session]):
     async def _start(self, session: Session) -> None:
         start_time = self._options.worker_start_time
         if start_time:
-            session.state = mx.SessionState.STARTING_WORKER
+            session.state = _STARTING[0]
             begun = self._plant.clock.now_ns()
             async with self._starting:
                 waited = (self._plant.clock.now_ns() - begun) / NANOSECONDS
                 limit = self._options.worker_start_limit
-                await self._plant.clock.sleep(min(start_time, max(limit - waited, 0.0)))
+                await self._pass_through(session, min(start_time, max(limit - waited, 0.0)))
                 if waited + start_time > limit:
                     session.close("its worker did not start")
                     raise GRPCError(Status.UNAVAILABLE, f"The worker did not start within {limit:g} s.")
         if not session.is_closed:
-            session.state = mx.SessionState.READY
+            session.reach(mx.SessionState.READY)
             self._switches.changed()
+
+    async def _pass_through(self, session: Session, seconds: float) -> None:
+        """Take a session through the states of a start, each for the same time."""
+        started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer: Timer | None = None
+
+        def reach(place: int) -> None:
+            nonlocal timer
+            if place < len(_STARTING):
+                session.reach(_STARTING[place])
+                timer = self._plant.clock.call_later(seconds / len(_STARTING), partial(reach, place + 1))
+            else:
+                started.set_result(None)
+
+        reach(0)
+        try:
+            await started
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def _remember(self, session: Session) -> None:
         self._closed[session.session_id] = self._open.pop(session.session_id)

@@ -125,17 +125,17 @@ class GatewayService:
     async def stream_events(self, call: Call, request: mx.StreamEventsRequest) -> None:
         """Deliver a session's events until the session ends or the client disconnects."""
         session = self._sessions.find(request.session_id)
-        first = session.attach_stream(request.after_worker_sequence)
+        stream = session.attach_stream(request.after_worker_sequence)
         try:
             await call.start()
-            for batch in in_batches(first):
+            for batch in in_batches(stream.first):
                 await call.send(batch)
                 await self._switches.paced(batch)
-            while batch := await session.events.next_batch(self._most_events):
+            while batch := await session.events.next_batch(stream, self._most_events):
                 await call.send(batch)
                 await self._switches.paced(batch)
         finally:
-            session.detach_stream()
+            session.detach_stream(stream)
 
     async def acknowledge_alarm(self, call: Call, request: mx.AcknowledgeAlarmRequest) -> mx.AcknowledgeAlarmReply:
         """Acknowledge an alarm by GUID or by ``Provider!Group.Tag``."""
