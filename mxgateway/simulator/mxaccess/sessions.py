@@ -356,7 +356,7 @@ class SessionRegistry(Mapping[str, Session]):
             if place < len(_STARTING):
                 session.reach(_STARTING[place])
                 timer = self._plant.clock.call_later(seconds / len(_STARTING), partial(reach, place + 1))
-            else:
+            elif not started.done():
                 started.set_result(None)
 
         reach(0)
