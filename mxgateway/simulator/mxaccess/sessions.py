@@ -17,6 +17,7 @@ from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator.alarms.conditions import AlarmSystem
 from mxgateway.simulator.clock import NANOSECONDS, Timer
 from mxgateway.simulator.mxaccess.events import EventParts, EventQueue, EventStream
+from mxgateway.simulator.mxaccess.session_parts import SessionRecord
 from mxgateway.simulator.mxaccess.worker import Worker
 from mxgateway.simulator.options import SimulatorOptions
 from mxgateway.simulator.plant.live_tags import LivePlant
@@ -36,7 +37,7 @@ _STARTING: Final = (
 )
 
 
-class Session:
+class Session(SessionRecord):
     """One session.
 
     Args:
@@ -62,11 +63,9 @@ class Session:
         command_timeout: float,
         ended: Callable[[Session], None],
     ) -> None:
-        self.session_id = f"session-{uuid4().hex}"
+        super().__init__(f"session-{uuid4().hex}", mx.SessionState.CREATING)
         self.name = name
         self.command_timeout = command_timeout
-        self.state = mx.SessionState.CREATING
-        self.fault_message = ""
         self.events = EventQueue(self.session_id, plant.clock, options, plant.encoding)
         self.is_hanging = False
         """Whether its worker hangs: it answers nothing and reports nothing."""
@@ -97,15 +96,6 @@ class Session:
     def touch(self) -> None:
         """Extend the lease."""
         self._last_call_ns = self._clock.now_ns()
-
-    def require_ready(self) -> None:
-        """Raise unless the session accepts commands and streams.
-
-        Raises:
-            GRPCError: FAILED_PRECONDITION.
-        """
-        if self.state is not mx.SessionState.READY:
-            raise self._not_ready()
 
     def publish(self, event: EventParts) -> None:
         """Queue an event; an overflow faults the session."""
@@ -221,7 +211,7 @@ class Session:
         self.fault_message = self.fault_message or reason
         self._cancel_grace()
         self.events.close()
-        self.worker.stop(self._not_ready())
+        self.worker.stop(self.not_ready())
         self._ended(self)
 
     def __repr__(self) -> str:
@@ -231,11 +221,6 @@ class Session:
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
-
-    def _not_ready(self) -> GRPCError:
-        state = str(self.state.name).title()
-        why = f": {self.fault_message}" if self.fault_message else ""
-        return GRPCError(Status.FAILED_PRECONDITION, f"Session {self.session_id} is not ready, it is {state}{why}.")
 
 
 class SessionRegistry(Mapping[str, Session]):
@@ -254,9 +239,10 @@ class SessionRegistry(Mapping[str, Session]):
         self._switches = switches
         self._options = options
         self._open: dict[str, Session] = {}
-        self._closed: OrderedDict[str, Session] = OrderedDict()
+        self._closed: OrderedDict[str, SessionRecord] = OrderedDict()
+        self._ending: set[asyncio.Task[None]] = set()
         self._opened = 0
-        self._forgotten_events = 0
+        self._earlier_events = 0
         self._starting = asyncio.Lock()
         self._sweep: Timer | None = None
         self._schedule_sweep()
@@ -273,8 +259,7 @@ class SessionRegistry(Mapping[str, Session]):
     @property
     def events_sent(self) -> int:
         """Events handed to streams, including those of ended sessions."""
-        kept = (*self._open.values(), *self._closed.values())
-        return self._forgotten_events + sum(session.events.sent for session in kept)
+        return self._earlier_events + sum(session.events.sent for session in self._open.values())
 
     async def open(self, name: str, command_timeout: float) -> Session:
         """Start a worker and return its session, ready.
@@ -305,7 +290,7 @@ class SessionRegistry(Mapping[str, Session]):
         await self._start(session)
         return session
 
-    def find(self, session_id: str) -> Session:
+    def find(self, session_id: str) -> SessionRecord:
         """Return a session, open or ended.
 
         Raises:
@@ -316,6 +301,15 @@ class SessionRegistry(Mapping[str, Session]):
             raise GRPCError(Status.NOT_FOUND, f"Session '{session_id}' was not found.")
         return session
 
+    def ready(self, session_id: str) -> Session:
+        """Return a session that accepts commands and streams.
+
+        Raises:
+            GRPCError: NOT_FOUND, or FAILED_PRECONDITION.
+        """
+        self.find(session_id).require_ready()
+        return self._open[session_id]
+
     def rebind_items(self) -> None:
         """Bind every session's items to the tags of a new deployment."""
         for session in list(self._open.values()):
@@ -325,10 +319,9 @@ class SessionRegistry(Mapping[str, Session]):
         """End every session and its tasks."""
         if self._sweep is not None:
             self._sweep.cancel()
-        tasks = [session.worker.apartment.task for session in (*self._open.values(), *self._closed.values())]
         for session in list(self._open.values()):
             session.close("the gateway stopped")
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def _start(self, session: Session) -> None:
         start_time = self._options.worker_start_time
@@ -367,10 +360,16 @@ class SessionRegistry(Mapping[str, Session]):
                 timer.cancel()
 
     def _remember(self, session: Session) -> None:
-        self._closed[session.session_id] = self._open.pop(session.session_id)
-        self._switches.changed()
+        """Keep what a second CloseSession asks for, and let the rest go."""
+        del self._open[session.session_id]
+        self._closed[session.session_id] = SessionRecord(session.session_id, session.state, session.fault_message)
         if len(self._closed) > _REMEMBERED:
-            self._forgotten_events += self._closed.popitem(last=False)[1].events.sent
+            self._closed.popitem(last=False)
+        self._earlier_events += session.events.sent
+        task = session.worker.apartment.task
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        self._switches.changed()
 
     def _schedule_sweep(self) -> None:
         self._sweep = self._plant.clock.call_later(self._options.lease_sweep, self._end_leases)
