@@ -83,7 +83,7 @@ class SimulatorOptions:
     stream_window: int = 768 * 1024
     """Flow-control window of a stream, in bytes."""
     idle_connection_timeout: float = 130.0
-    """Seconds without a call after which a connection is closed."""
+    """Seconds after which a connection is closed without a call, and reset if its client does not read what was sent."""
     suspend_time: float = 0.2
     """Seconds between Suspend or Activate and its OperationComplete."""
     write_time: float = 0.0

@@ -108,9 +108,14 @@ class EventQueue:
         """Whether a stream is attached."""
         return bool(self._streams)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the queue holds as many events as it may."""
+        return len(self._queue) >= self._limit
+
     def make_room(self) -> bool:
         """Return whether one more event fits. Where several streams may be attached, one that is too slow is cut off."""
-        if len(self._queue) < self._limit:
+        if not self.is_full:
             return True
         if self._most_streams == 1 or not self._streams:
             return False

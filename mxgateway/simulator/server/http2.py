@@ -97,6 +97,7 @@ class Connection(H2Protocol):
         self._transport: Valve | None = None
         self._is_leaving = False
         self._unread = 0
+        self._stall: asyncio.TimerHandle | None = None
         self.peer = ""
         self.closed = asyncio.get_running_loop().create_future()
         """Done when the connection and its requests have ended."""
@@ -139,10 +140,22 @@ class Connection(H2Protocol):
                 _logger.debug("aborting the connection of %s: it does not read", self.peer)
                 self.abort()
 
+    def pause_writing(self) -> None:
+        """Send nothing more until the peer has read what was sent; a peer that is gone never does."""
+        super().pause_writing()
+        wait = self._options.idle_connection_timeout
+        self._stall = asyncio.get_running_loop().call_later(wait, self.abort)
+
     def resume_writing(self) -> None:
         """Send again: the peer has read what was sent."""
+        self._end_stall()
         self._unread = 0
         super().resume_writing()
+
+    def _end_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     def _unsent(self) -> int:
         return 0 if self._transport is None else int(self._transport.get_write_buffer_size())
@@ -151,6 +164,7 @@ class Connection(H2Protocol):
         """Cancel the connection's requests."""
         if self._idle is not None:
             self._idle.cancel()
+        self._end_stall()
         super().connection_lost(exc)
         self._requests.when_done(self._finish)
 

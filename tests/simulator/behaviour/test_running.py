@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from mxgateway.simulator import ManualClock, SimulatedGateway, SimulatorOptions
+from tests.simulator.conftest import Until
 from tests.simulator.peer import CONTRACT, Peer, PeerSession, integer, ok, refused, take
 from tests.simulator.server.wire import ACK, PING, Wire
 
@@ -15,7 +16,7 @@ READY = CONTRACT.number("SESSION_STATE_READY")
 
 
 async def test_the_commands_of_a_session_run_one_after_another_and_those_of_two_side_by_side(
-    gateway: SimulatedGateway, clock: ManualClock, peer: Peer, session: PeerSession, until
+    gateway: SimulatedGateway, clock: ManualClock, peer: Peer, session: PeerSession, until: Until
 ) -> None:
     session.server = ok(await session.invoke("register", client_name="svc")).register.server_handle
     apartment = gateway.sessions[session.session_id].worker.apartment
@@ -33,7 +34,9 @@ async def test_the_commands_of_a_session_run_one_after_another_and_those_of_two_
     assert reading.done()
 
 
-async def test_a_session_that_starts_goes_through_its_states_and_takes_neither_commands_nor_streams(until) -> None:
+async def test_a_session_that_starts_goes_through_its_states_and_takes_neither_commands_nor_streams(
+    until: Until,
+) -> None:
     clock = ManualClock()
     async with (
         SimulatedGateway(clock=clock, options=SimulatorOptions(worker_start_time=4.0)) as gateway,
@@ -55,7 +58,7 @@ async def test_a_session_that_starts_goes_through_its_states_and_takes_neither_c
 
 
 async def test_the_state_of_a_session_is_known_while_its_worker_answers_nothing(
-    gateway: SimulatedGateway, peer: Peer, session: PeerSession, until
+    gateway: SimulatedGateway, peer: Peer, session: PeerSession, until: Until
 ) -> None:
     gateway.hold_commands()
     behind = asyncio.create_task(peer.invoke_fails(session.session_id, "ping"))
@@ -88,7 +91,7 @@ async def test_the_handle_of_what_is_gone_can_be_given_again(gateway: SimulatedG
 
 
 async def test_a_worker_that_hangs_leaves_its_stream_without_events_and_without_an_end(
-    gateway: SimulatedGateway, peer: Peer, session: PeerSession, until
+    gateway: SimulatedGateway, peer: Peer, session: PeerSession, until: Until
 ) -> None:
     stream = await session.attach()
     await session.advise("TestChildObject.TestInt")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import pytest
 
 from mxgateway.simulator import ManualClock, SimulatedGateway, SimulatorOptions
+from tests.simulator.conftest import Until
 from tests.simulator.peer import Peer, PeerSession, cancelled, ending, ok, take
 
 TAG = "TestMachine_001.TestChangingInt"
@@ -22,7 +24,7 @@ async def gateway(clock: ManualClock) -> AsyncIterator[SimulatedGateway]:
         yield gateway
 
 
-async def sequences(stream: object, count: int) -> list[int]:
+async def sequences(stream: Any, count: int) -> list[int]:
     return [event.worker_sequence for event in await take(stream, count)]
 
 
@@ -40,7 +42,7 @@ async def test_each_of_eight_subscribers_gets_every_event_and_a_ninth_is_refused
 
 
 async def test_a_subscriber_that_resumes_beside_others_gets_all_that_it_lacks(
-    gateway: SimulatedGateway, clock: ManualClock, session: PeerSession, until
+    gateway: SimulatedGateway, clock: ManualClock, session: PeerSession, until: Until
 ) -> None:
     first, second = await session.attach(), await session.attach()
     await session.advise(TAG)
@@ -56,7 +58,7 @@ async def test_a_subscriber_that_resumes_beside_others_gets_all_that_it_lacks(
 
 
 async def test_when_the_first_leaves_the_others_go_on_and_the_last_one_starts_the_grace_period(
-    gateway: SimulatedGateway, clock: ManualClock, session: PeerSession, until
+    gateway: SimulatedGateway, clock: ManualClock, session: PeerSession, until: Until
 ) -> None:
     first, second = await session.attach(), await session.attach()
     await session.advise(TAG)

@@ -11,6 +11,7 @@ import pytest
 
 from mxgateway.simulator import SimulatedGateway
 from tests.rows import each_row
+from tests.simulator.conftest import Until
 from tests.simulator.peer import PATIENCE
 from tests.simulator.server.wire import (
     ACK,
@@ -299,7 +300,7 @@ async def test_a_closed_stream_takes_no_more(gateway: SimulatedGateway, late: Ca
 async def test_settings_and_pings_are_acknowledged_in_their_order(gateway: SimulatedGateway) -> None:
     async with Wire.open(gateway) as wire:
         wire.send(frame(PING, 0, 0, b"one     "), settings((1, 0)), frame(PING, 0, 0, b"two     "))
-        acknowledged = []
+        acknowledged: list[tuple[int, bytes]] = []
         while len(acknowledged) < 4:
             got = await wire.read()
             assert got is not None
@@ -336,7 +337,7 @@ async def test_headers_beyond_the_limit_end_the_connection(gateway: SimulatedGat
 
 
 async def test_requests_that_are_reset_at_once_end_their_connection_and_leave_nothing(
-    gateway: SimulatedGateway, until: Callable
+    gateway: SimulatedGateway, until: Until
 ) -> None:
     """CVE-2023-44487."""
     async with Wire.open(gateway) as wire, Wire.open(gateway) as other:
@@ -349,9 +350,7 @@ async def test_requests_that_are_reset_at_once_end_their_connection_and_leave_no
         await until(lambda: gateway.connections == 1)
 
 
-async def test_requests_that_the_gateway_must_reset_are_no_way_around(
-    gateway: SimulatedGateway, until: Callable
-) -> None:
+async def test_requests_that_the_gateway_must_reset_are_no_way_around(gateway: SimulatedGateway, until: Until) -> None:
     """CVE-2025-8671: the client makes the gateway reset the stream."""
     async with Wire.open(gateway) as wire:
         overflow = 2**31 - 1
@@ -360,7 +359,7 @@ async def test_requests_that_the_gateway_must_reset_are_no_way_around(
         await until(lambda: gateway.connections == 0)
 
 
-FLOODS = {
+FLOODS: dict[str, Callable[[Wire], bytes]] = {
     "pings": lambda wire: frame(PING, 0, 0, bytes(8)) * 1000,
     "settings": lambda wire: settings((4, 65_535)) * 1000,
     "malformed requests": lambda wire: b"".join(wire.headers(each, []) for each in wire.streams(1000)),
@@ -369,13 +368,14 @@ FLOODS = {
 
 @each_row("flood", sorted(FLOODS))
 async def test_a_flood_whose_answers_are_not_read_ends_its_connection(
-    gateway: SimulatedGateway, until: Callable, flood: str
+    gateway: SimulatedGateway, until: Until, flood: str
 ) -> None:
     async with Wire.open(gateway, buffer=4096) as wire:
         await until(lambda: gateway.connections == 1)
         wire.stop_reading()
         # What the kernel takes from the gateway would only delay the end.
         [connection] = gateway._running.listener.connections
+        assert connection._transport is not None
         connection._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         frames = FLOODS[flood]
         async with asyncio.timeout(PATIENCE):

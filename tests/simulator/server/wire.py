@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, cast
 
 from hpack import Decoder, Encoder
 
@@ -108,7 +108,7 @@ class Wire:
         return range(first, self.newest + 1, 2)
 
     def stop_reading(self) -> None:
-        self._writer.transport.pause_reading()
+        cast(asyncio.Transport, self._writer.transport).pause_reading()
 
     def fields(self, method: str = "OpenSession") -> list[Field]:
         """Return the fields of a good request."""
@@ -134,7 +134,9 @@ class Wire:
         async with asyncio.timeout(PATIENCE):
             try:
                 head = await self._reader.readexactly(9)
-                return Frame(*struct.unpack(">BBI", head[3:]), await self._reader.readexactly(int.from_bytes(head[:3])))
+                payload = await self._reader.readexactly(int.from_bytes(head[:3], "big"))
+                kind, flags, stream = struct.unpack(">BBI", head[3:])
+                return Frame(kind, flags, stream, payload)
             except (asyncio.IncompleteReadError, ConnectionError):
                 return None
 
@@ -144,7 +146,7 @@ class Wire:
             if got.kind == GOAWAY:
                 return Outcome("goaway", int.from_bytes(got.payload[4:8], "big"))
             if got.kind == HEADERS:
-                fields = dict(self._decoder.decode(got.payload))
+                fields = {str(name): str(value) for name, value in self._decoder.decode(got.payload)}
                 if got.stream == stream and got.flags & END_STREAM:
                     return Outcome(fields.get("grpc-status", fields.get(":status", "")))
             if (got.kind, got.stream) == (RST_STREAM, stream):
