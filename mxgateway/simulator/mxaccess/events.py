@@ -157,23 +157,28 @@ class EventQueue:
         """
         if len(self._streams) >= self._most_streams or self.is_taken:
             raise GRPCError(Status.ALREADY_EXISTS, f"Session {self._session_id} already has an event subscriber.")
-        first = self._replay(after_sequence) if after_sequence else []
+        first, known = self._replay(after_sequence) if after_sequence else ([], self.last_sequence)
         if not self._streams:
-            while after_sequence and self._queue and self._queue[0].sequence <= after_sequence:
+            while after_sequence and self._queue and self._queue[0].sequence <= known:
                 self._take()
             stream = EventStream(self._queue, first)
         else:
-            missing = (event for event in self._queue if after_sequence and event.sequence > after_sequence)
-            stream = EventStream(deque(missing), first)
+            stream = EventStream(deque(event for event in self._queue if event.sequence > known), first)
         self._streams.append(stream)
         return stream
 
     def detach(self, stream: EventStream) -> None:
         """Detach a stream, so that another one can attach; no effect if it is detached."""
-        if stream in self._streams:
-            self._streams.remove(stream)
-            if stream.queue is self._queue and self._streams:
+        if stream not in self._streams:
+            return
+        self._streams.remove(stream)
+        if self._streams:
+            if stream.queue is self._queue:
                 self._promote(self._streams[0])
+            return
+        newest = self._ring[-1].sequence if self._ring else 0
+        while self._queue and 0 < self._queue[0].sequence <= newest:
+            self._queue.popleft()  # another stream has delivered it
 
     def interrupt(self, error: GRPCError) -> None:
         """End the attached streams with a status; the queue continues."""
@@ -292,12 +297,14 @@ class EventQueue:
             if event.sequence < ahead:
                 self._keep(event)
 
-    def _replay(self, after_sequence: int) -> list[bytes]:
-        """Return the first messages of a stream that resumes."""
-        replay = [event.data for event in self._kept() if event.sequence > after_sequence]
-        self.sent += len(replay)
-        oldest = self._oldest(after_sequence)
-        return replay if oldest <= after_sequence + 1 else [self._sentinel(after_sequence, oldest), *replay]
+    def _replay(self, after_sequence: int) -> tuple[list[bytes], int]:
+        """Return the first messages of a stream that resumes, and the last event that its client knows with them."""
+        kept = [event for event in self._kept() if event.sequence > after_sequence]
+        self.sent += len(kept)
+        replay = [event.data for event in kept]
+        if (oldest := self._oldest(after_sequence)) > after_sequence + 1:
+            replay.insert(0, self._sentinel(after_sequence, oldest))
+        return replay, kept[-1].sequence if kept else after_sequence
 
     def _kept(self) -> Iterator[QueuedEvent]:
         expired = self._clock.now_ns() - self._replay_age_ns

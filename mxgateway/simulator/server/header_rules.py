@@ -53,10 +53,8 @@ def _broken_pseudo(pseudo: Sequence[Field]) -> str | None:
 
 def _broken_fields(fields: Sequence[Field]) -> str | None:
     for name, value in fields:
-        if name.startswith(b":"):
-            return "a pseudo-header in the trailers or after a field"
         if not _NAME.fullmatch(name):
-            return "invalid field name"
+            return "invalid field name, or a pseudo-header in a wrong place"
         if _BAD_VALUE.search(value):
             return f"invalid value of {name!r}"
         if name in _OF_A_CONNECTION or (name == b"te" and value.lower() != b"trailers"):

@@ -15,6 +15,7 @@ from tests.simulator.peer import Peer, PeerSession, cancelled, ending, ok, take
 
 TAG = "TestMachine_001.TestChangingInt"
 TEXT = "TestChildObject.TestBigString"
+SMALL_WINDOW = [("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0)]
 
 
 @pytest.fixture
@@ -57,6 +58,53 @@ async def test_a_subscriber_that_resumes_beside_others_gets_all_that_it_lacks(
     assert sentinel.replay_gap.oldest_available_sequence == rest[0].worker_sequence == 3
 
 
+@pytest.mark.parametrize("slow_is_first", [True, False])
+async def test_what_is_kept_for_one_that_resumes_does_not_depend_on_who_read_it_first(
+    gateway: SimulatedGateway, session: PeerSession, until: Until, slow_is_first: bool
+) -> None:
+    events = gateway.sessions[session.session_id].events
+    async with Peer(gateway.endpoint, gateway.api_key, options=SMALL_WINDOW) as peer:
+        elsewhere = PeerSession(peer, session.session_id)
+        slow = await elsewhere.attach() if slow_is_first else None
+        quick = await session.attach()
+        slow = slow or await elsewhere.attach()
+        await session.advise(TEXT)
+        for number in range(59):
+            gateway.set_tag(TEXT, f"{number:02}" * 20_000)
+            await asyncio.sleep(0)
+        assert await sequences(quick, 60) == list(range(1, 61))
+        behind = 60 - max(len(stream.queue) for stream in events._streams)
+        assert behind < 45, "the slow one has much to read"
+        assert await sequences(await session.attach(52), 8) == list(range(53, 61))
+        await cancelled(slow if slow_is_first else quick)
+        await until(lambda: len(events._streams) == 2)
+        for count in (0, 4, 56):
+            if not slow_is_first:
+                await take(slow, count)
+            assert await sequences(await session.attach(52), 8) == list(range(53, 61))
+        gateway.set_tag(TEXT, "x")
+        assert await sequences(await session.attach(59), 2) == [60, 61]
+
+
+async def test_the_next_stream_gets_nothing_that_another_one_has_delivered(
+    gateway: SimulatedGateway, session: PeerSession, until: Until
+) -> None:
+    events = gateway.sessions[session.session_id].events
+    async with Peer(gateway.endpoint, gateway.api_key, options=SMALL_WINDOW) as peer:
+        quick = await session.attach()
+        slow = await PeerSession(peer, session.session_id).attach()
+        await session.advise(TEXT)
+        for number in range(59):
+            gateway.set_tag(TEXT, f"{number:02}" * 20_000)
+            await asyncio.sleep(0)
+        await take(quick, 60)
+        for stream in (quick, slow):
+            await cancelled(stream)
+        await until(lambda: not events.is_attached)
+        gateway.set_tag(TEXT, "x")
+        assert await sequences(await session.attach(), 1) == [61]
+
+
 async def test_when_the_first_leaves_the_others_go_on_and_the_last_one_starts_the_grace_period(
     gateway: SimulatedGateway, clock: ManualClock, session: PeerSession, until: Until
 ) -> None:
@@ -80,8 +128,7 @@ async def test_when_the_first_leaves_the_others_go_on_and_the_last_one_starts_th
 async def test_only_the_slow_one_is_cut_off_and_not_the_session(
     gateway: SimulatedGateway, session: PeerSession, slow_is_first: bool
 ) -> None:
-    small_window = [("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0)]
-    async with Peer(gateway.endpoint, gateway.api_key, options=small_window) as peer:
+    async with Peer(gateway.endpoint, gateway.api_key, options=SMALL_WINDOW) as peer:
         elsewhere = PeerSession(peer, session.session_id)
         slow = await elsewhere.attach() if slow_is_first else None
         quick = await session.attach()
@@ -103,8 +150,7 @@ async def test_only_the_slow_one_is_cut_off_and_not_the_session(
 async def test_a_slow_subscriber_that_is_alone_is_cut_off_as_well_and_the_session_goes_on(
     gateway: SimulatedGateway, session: PeerSession
 ) -> None:
-    small_window = [("grpc.http2.lookahead_bytes", 1024), ("grpc.http2.bdp_probe", 0)]
-    async with Peer(gateway.endpoint, gateway.api_key, options=small_window) as peer:
+    async with Peer(gateway.endpoint, gateway.api_key, options=SMALL_WINDOW) as peer:
         slow = await PeerSession(peer, session.session_id).attach()
         await session.advise(TEXT)
         for number in range(400):
