@@ -66,6 +66,8 @@ class SimulatorOptions:
     """Most queued events of one session; one more ends the stream and faults the session (FailFast).
 
     The same limit ends an alarm feed."""
+    event_subscribers: int = 1
+    """Most event streams of one session, 8 in a gateway. With several, only the slow one is cut off, not the session."""
     replay_limit: int = 1024
     """Delivered events of one session kept for a resuming stream."""
     replay_age: float = 300.0
@@ -81,7 +83,7 @@ class SimulatorOptions:
     stream_window: int = 768 * 1024
     """Flow-control window of a stream, in bytes."""
     idle_connection_timeout: float = 130.0
-    """Seconds without a call after which a connection is closed."""
+    """Seconds after which a connection is closed without a call, and reset if its client does not read what was sent."""
     suspend_time: float = 0.2
     """Seconds between Suspend or Activate and its OperationComplete."""
     write_time: float = 0.0

@@ -16,7 +16,7 @@ SEAMS = {
     ),
     "grpclib": ("mxgateway.generated", "mxgateway.wire.codec", "mxgateway.transport.http2.grpclib_seam", "mxgateway.simulator"),
     "h2": ("mxgateway.transport.http2.grpclib_seam", "mxgateway.simulator"),
-    "hpack": ("mxgateway.transport.http2.grpclib_seam",),
+    "hpack": ("mxgateway.transport.http2.grpclib_seam", "mxgateway.simulator"),
     "click": ("mxgateway_cli",),
     "rich": ("mxgateway_cli.terminal.bar", "mxgateway_cli.terminal.console", "mxgateway_cli.terminal.drawing", "mxgateway_cli.terminal.live"),
     "tomlkit": ("mxgateway_cli.connecting.toml_text",),

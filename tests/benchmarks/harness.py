@@ -43,6 +43,8 @@ class Settings:
     """Sequential unary calls."""
     rate_calls: int = 2000
     """Unary calls at concurrency 50."""
+    simulator_sessions: int = 1000
+    """Idle sessions of a simulated gateway; twice as many are opened and closed."""
 
     @property
     def few_rounds(self) -> int:
@@ -53,7 +55,7 @@ class Settings:
 QUICK: Final = Settings(
     rounds=1, sample_seconds=0.0, write_entries=20, page_objects=5, page_attributes=2, stream_events=300, live_events=30,
     memory_events=3000, bulk_tags=40, galaxy_objects=70, galaxy_attributes=2, galaxy_pages=(20, 5),
-    latency_calls=10, rate_calls=60,
+    latency_calls=10, rate_calls=60, simulator_sessions=50,
 )  # fmt: skip
 """Minimal sizes, to check that everything runs."""
 

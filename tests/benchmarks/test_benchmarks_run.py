@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks import bulk, stream
+from tests.benchmarks import bulk, simulator, stream
 from tests.benchmarks.harness import Target, compare, per_item, table, take_turns
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +45,9 @@ TARGETS = {
     "galaxy-memory-small": "≤ 60 MiB",
     "galaxy-stock": "≥ 30×",
     "memory-events": "≤ 10 MiB",
+    "simulator-events": "≥ 20000 events/s",
+    "simulator-memory-closed": "≤ 2 MiB",
+    "simulator-memory-idle": "≤ 200 MiB",
     "import": "≤ 0.5×",
     "version": "≤ 0.5×",
     "first-reply": "≤ 1.5×",
@@ -59,11 +62,16 @@ INFORMATION = {
     *(f"bulk-quick-{name}{kind}" for name in bulk.TITLES for kind in ("", "-cpu")),
     "galaxy-large", "galaxy-large-cpu", "galaxy-small", "galaxy-small-cpu",
     "subscribe-cpu-aio", "subscribe-pinned-cpu-aio",
+    "simulator-aio", "simulator-uvloop", "simulator-cpu",
     "live-late", "live-fast-stream-aio", "live-fast-stream-bare", "live-fast-subscribe-aio", "live-fast-late",
 }  # fmt: skip
 
+AMOUNTS = {"memory-events", "contract-bind", "simulator-events"}
+
 
 def _possible(name: str) -> bool:
+    if name in ("simulator-uvloop", "simulator-cpu"):
+        return simulator.UVLOOP in simulator.loops()
     return "-pinned" not in name or stream.usable_cores() is not None
 
 
@@ -92,7 +100,7 @@ def test_every_figure_is_a_ratio_of_two_positive_numbers_an_amount_or_a_share(
 ) -> None:
     for figure in run[1]["figures"]:
         assert math.isfinite(figure["value"])
-        if figure["name"] in ("memory-events", "contract-bind") or figure["name"].startswith("galaxy-memory"):
+        if figure["name"] in AMOUNTS or figure["name"].startswith(("galaxy-memory", "simulator-memory")):
             assert figure["ours"] == figure["value"] >= 0
         elif figure["name"].endswith("-late"):
             assert 0 <= figure["ours"] == figure["value"] <= 100

@@ -8,7 +8,9 @@ from __future__ import annotations
 import ast
 import functools
 import importlib
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,10 +44,26 @@ def behaviours() -> Iterator[tuple[str, Behaviour]]:
 
 @functools.cache
 def functions_of(file: str) -> frozenset[str]:
-    """Return the names of a file's test functions that pytest collects: at its top level, and not skipped everywhere."""
+    """Return a file's test functions that pytest collects, `Class::name` for a method: none that is skipped everywhere."""
     tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return frozenset(node.name for node in functions if node.name.startswith("test_") and not _is_skipped(node))
+    return frozenset(_names(tree.body)) | frozenset(
+        f"{each.name}::{name}" for each in tree.body if isinstance(each, ast.ClassDef) for name in _names(each.body)
+    )
+
+
+def _names(body: list[ast.stmt]) -> Iterator[str]:
+    functions = [node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return (node.name for node in functions if node.name.startswith("test_") and not _is_skipped(node))
+
+
+def collected(tests: Iterable[str]) -> set[str]:
+    """Return the names that pytest collects in the files of some tests."""
+    files = sorted({test.partition("::")[0] for test in tests})
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *files]
+    found = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, check=False)
+    names = {line.partition("[")[0].removeprefix("tests/") for line in found.stdout.splitlines() if "::" in line}
+    assert names, found.stdout[-2000:] + found.stderr[-2000:]
+    return names
 
 
 def _is_skipped(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

@@ -9,6 +9,7 @@ from mxgateway.simulator.alarms.feeds import SessionAlarms
 from mxgateway.simulator.mxaccess import bulk_commands, statuses
 from mxgateway.simulator.mxaccess.apartment import Outcome
 from mxgateway.simulator.mxaccess.items import BufferedItem, Item, MxServer
+from mxgateway.simulator.mxaccess.session_parts import SessionRecord
 from mxgateway.simulator.mxaccess.statuses import MxAccessFailure
 from mxgateway.simulator.mxaccess.worker import MXACCESS_VERSION, WORKER_VERSION, Command, Handler, Worker
 from mxgateway.simulator.mxaccess.writes import accept, write_request
@@ -146,15 +147,13 @@ def ping(worker: Worker, command: Command) -> Outcome:
     return Outcome()
 
 
-def get_session_state(worker: Worker, command: Command) -> Outcome:
+def get_session_state(session: SessionRecord) -> Outcome:
     """Report the session's state, even if the session takes no other command."""
-    session = worker.session
     return Outcome("session_state", mx.SessionStateReply(state=session.state, fault_message=session.fault_message))
 
 
-def get_worker_info(worker: Worker, command: Command) -> Outcome:
+def get_worker_info(worker: Worker) -> Outcome:
     """Report the worker's identity and its backlog."""
-    worker.session.require_ready()
     info = mx.WorkerInfoReply(
         worker_process_id=worker.process_id,
         worker_version=WORKER_VERSION,
@@ -244,8 +243,6 @@ HANDLERS: Final[dict[str, Handler]] = {
     "authenticate_user": authenticate_user,
     "archestra_user_to_id": archestra_user_to_id,
     "ping": ping,
-    "get_session_state": get_session_state,
-    "get_worker_info": get_worker_info,
     "drain_events": drain_events,
     "shutdown_worker": shutdown_worker,
     "subscribe_alarms": subscribe_alarms,
@@ -257,5 +254,8 @@ HANDLERS: Final[dict[str, Handler]] = {
 }
 """The handler of each command, by its name in snake case."""
 
-ANSWERED_BY_GATEWAY: Final = frozenset({"get_session_state", "get_worker_info"})
-"""Commands answered without the apartment: they report on it."""
+SESSION_STATE: Final = "get_session_state"
+WORKER_INFO: Final = "get_worker_info"
+
+KNOWN: Final = frozenset((*HANDLERS, SESSION_STATE, WORKER_INFO))
+"""The commands: those with a handler, and those that are answered without the apartment because they report on it."""

@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -15,7 +16,8 @@ from grpclib.const import Status
 from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator.alarms.conditions import AlarmSystem
 from mxgateway.simulator.clock import NANOSECONDS, Timer
-from mxgateway.simulator.mxaccess.events import EventParts, EventQueue
+from mxgateway.simulator.mxaccess.events import EventParts, EventQueue, EventStream
+from mxgateway.simulator.mxaccess.session_parts import SessionRecord
 from mxgateway.simulator.mxaccess.worker import Worker
 from mxgateway.simulator.options import SimulatorOptions
 from mxgateway.simulator.plant.live_tags import LivePlant
@@ -26,9 +28,16 @@ BACKEND_NAME: Final = "mxaccess-worker"
 # Closed sessions kept so that a second CloseSession gets its CLOSED.
 _REMEMBERED: Final = 1000
 _FIRST_PROCESS_ID: Final = 4100
+# What a session goes through while its worker starts.
+_STARTING: Final = (
+    mx.SessionState.STARTING_WORKER,
+    mx.SessionState.WAITING_FOR_PIPE,
+    mx.SessionState.HANDSHAKING,
+    mx.SessionState.INITIALIZING_WORKER,
+)
 
 
-class Session:
+class Session(SessionRecord):
     """One session.
 
     Args:
@@ -54,11 +63,9 @@ class Session:
         command_timeout: float,
         ended: Callable[[Session], None],
     ) -> None:
-        self.session_id = f"session-{uuid4().hex}"
+        super().__init__(f"session-{uuid4().hex}", mx.SessionState.CREATING)
         self.name = name
         self.command_timeout = command_timeout
-        self.state = mx.SessionState.CREATING
-        self.fault_message = ""
         self.events = EventQueue(self.session_id, plant.clock, options, plant.encoding)
         self.is_hanging = False
         """Whether its worker hangs: it answers nothing and reports nothing."""
@@ -81,47 +88,46 @@ class Session:
         idle = (self._clock.now_ns() - self._last_call_ns) / NANOSECONDS
         return not self.events.is_attached and idle >= self._options.lease
 
+    def reach(self, state: mx.SessionState) -> None:
+        """Go on to a later state; no effect if the session has reached it."""
+        if self.state < state:
+            self.state = state
+
     def touch(self) -> None:
         """Extend the lease."""
         self._last_call_ns = self._clock.now_ns()
-
-    def require_ready(self) -> None:
-        """Raise unless the session accepts commands and streams.
-
-        Raises:
-            GRPCError: FAILED_PRECONDITION.
-        """
-        if self.state is not mx.SessionState.READY:
-            raise self._not_ready()
 
     def publish(self, event: EventParts) -> None:
         """Queue an event; an overflow faults the session."""
         if self.state is not mx.SessionState.READY or self.is_hanging:
             return
-        if self.events.is_full:
+        if self.events.make_room():
+            self.events.publish(event)
+        else:
             limit = self._options.event_queue_limit
             self.fault(Status.RESOURCE_EXHAUSTED, f"the event queue overflowed at {limit} events")
-        else:
-            self.events.publish(event)
 
-    def attach_stream(self, after_sequence: int) -> list[bytes]:
-        """Attach an event stream and return its first messages.
+    def attach_stream(self, after_sequence: int) -> EventStream:
+        """Attach an event stream.
 
         Raises:
-            GRPCError: The session is not ready, or a stream is attached.
+            GRPCError: The session is not ready, or as many streams are attached as may be.
         """
         self.require_ready()
-        first = self.events.attach(after_sequence)
+        stream = self.events.attach(after_sequence)
         self._cancel_grace()
         self._switches.changed()
-        return first
+        return stream
 
-    def detach_stream(self) -> None:
-        """Detach the event stream and start the grace period."""
-        self.events.detach()
+    def detach_stream(self, stream: EventStream) -> None:
+        """Detach an event stream; the grace period starts with the last one."""
+        self.events.detach(stream)
+        self._when_left()
+
+    def _when_left(self) -> None:
         self.touch()
         self._switches.changed()
-        if not self.is_closed and not self.events.is_taken:
+        if not (self.is_closed or self.events.is_taken or self.events.is_attached):
             self._cancel_grace()
             self._grace = self._clock.call_later(
                 self._options.detach_grace, lambda: self.close("its event stream did not come back")
@@ -151,11 +157,10 @@ class Session:
         """Let streams attach again; no effect if they may."""
         if self.events.is_taken:
             self.events.leave()
-            if not self.events.is_attached:
-                self.detach_stream()
+            self._when_left()
 
     def end_stream(self, status: Status, reason: str) -> None:
-        """End the attached event stream; the session goes on.
+        """End the attached event streams; the session goes on.
 
         Args:
             status: The final status.
@@ -206,7 +211,7 @@ class Session:
         self.fault_message = self.fault_message or reason
         self._cancel_grace()
         self.events.close()
-        self.worker.stop(self._not_ready())
+        self.worker.stop(self.not_ready())
         self._ended(self)
 
     def __repr__(self) -> str:
@@ -216,11 +221,6 @@ class Session:
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
-
-    def _not_ready(self) -> GRPCError:
-        state = str(self.state.name).title()
-        why = f": {self.fault_message}" if self.fault_message else ""
-        return GRPCError(Status.FAILED_PRECONDITION, f"Session {self.session_id} is not ready, it is {state}{why}.")
 
 
 class SessionRegistry(Mapping[str, Session]):
@@ -239,9 +239,10 @@ class SessionRegistry(Mapping[str, Session]):
         self._switches = switches
         self._options = options
         self._open: dict[str, Session] = {}
-        self._closed: OrderedDict[str, Session] = OrderedDict()
+        self._closed: OrderedDict[str, SessionRecord] = OrderedDict()
+        self._ending: set[asyncio.Task[None]] = set()
         self._opened = 0
-        self._forgotten_events = 0
+        self._earlier_events = 0
         self._starting = asyncio.Lock()
         self._sweep: Timer | None = None
         self._schedule_sweep()
@@ -258,8 +259,7 @@ class SessionRegistry(Mapping[str, Session]):
     @property
     def events_sent(self) -> int:
         """Events handed to streams, including those of ended sessions."""
-        kept = (*self._open.values(), *self._closed.values())
-        return self._forgotten_events + sum(session.events.sent for session in kept)
+        return self._earlier_events + sum(session.events.sent for session in self._open.values())
 
     async def open(self, name: str, command_timeout: float) -> Session:
         """Start a worker and return its session, ready.
@@ -290,7 +290,7 @@ class SessionRegistry(Mapping[str, Session]):
         await self._start(session)
         return session
 
-    def find(self, session_id: str) -> Session:
+    def find(self, session_id: str) -> SessionRecord:
         """Return a session, open or ended.
 
         Raises:
@@ -301,6 +301,15 @@ class SessionRegistry(Mapping[str, Session]):
             raise GRPCError(Status.NOT_FOUND, f"Session '{session_id}' was not found.")
         return session
 
+    def ready(self, session_id: str) -> Session:
+        """Return a session that accepts commands and streams.
+
+        Raises:
+            GRPCError: NOT_FOUND, or FAILED_PRECONDITION.
+        """
+        self.find(session_id).require_ready()
+        return self._open[session_id]
+
     def rebind_items(self) -> None:
         """Bind every session's items to the tags of a new deployment."""
         for session in list(self._open.values()):
@@ -310,32 +319,57 @@ class SessionRegistry(Mapping[str, Session]):
         """End every session and its tasks."""
         if self._sweep is not None:
             self._sweep.cancel()
-        tasks = [session.worker.apartment.task for session in (*self._open.values(), *self._closed.values())]
         for session in list(self._open.values()):
             session.close("the gateway stopped")
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def _start(self, session: Session) -> None:
         start_time = self._options.worker_start_time
         if start_time:
-            session.state = mx.SessionState.STARTING_WORKER
+            session.state = _STARTING[0]
             begun = self._plant.clock.now_ns()
             async with self._starting:
                 waited = (self._plant.clock.now_ns() - begun) / NANOSECONDS
                 limit = self._options.worker_start_limit
-                await self._plant.clock.sleep(min(start_time, max(limit - waited, 0.0)))
+                await self._pass_through(session, min(start_time, max(limit - waited, 0.0)))
                 if waited + start_time > limit:
                     session.close("its worker did not start")
                     raise GRPCError(Status.UNAVAILABLE, f"The worker did not start within {limit:g} s.")
         if not session.is_closed:
-            session.state = mx.SessionState.READY
+            session.reach(mx.SessionState.READY)
             self._switches.changed()
 
+    async def _pass_through(self, session: Session, seconds: float) -> None:
+        """Take a session through the states of a start, each for the same time."""
+        started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer: Timer | None = None
+
+        def reach(place: int) -> None:
+            nonlocal timer
+            if place < len(_STARTING):
+                session.reach(_STARTING[place])
+                timer = self._plant.clock.call_later(seconds / len(_STARTING), partial(reach, place + 1))
+            elif not started.done():
+                started.set_result(None)
+
+        reach(0)
+        try:
+            await started
+        finally:
+            if timer is not None:
+                timer.cancel()
+
     def _remember(self, session: Session) -> None:
-        self._closed[session.session_id] = self._open.pop(session.session_id)
-        self._switches.changed()
+        """Keep what a second CloseSession asks for, and let the rest go."""
+        del self._open[session.session_id]
+        self._closed[session.session_id] = SessionRecord(session.session_id, session.state, session.fault_message)
         if len(self._closed) > _REMEMBERED:
-            self._forgotten_events += self._closed.popitem(last=False)[1].events.sent
+            self._closed.popitem(last=False)
+        self._earlier_events += session.events.sent
+        task = session.worker.apartment.task
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        self._switches.changed()
 
     def _schedule_sweep(self) -> None:
         self._sweep = self._plant.clock.call_later(self._options.lease_sweep, self._end_leases)

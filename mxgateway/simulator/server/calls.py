@@ -15,16 +15,16 @@ from grpclib.protocol import Stream
 
 from mxgateway.simulator.galaxy.messages import PreparedReply
 from mxgateway.simulator.server.encoding import Encoding
-from mxgateway.simulator.server.http2 import (
+from mxgateway.simulator.server.http2 import ReceivedHeaders
+from mxgateway.simulator.server.keys import SimulatedKey
+from mxgateway.simulator.server.messages import (
     CompressedMessageError,
     Headers,
-    ReceivedHeaders,
     read_message,
     refuse_unprocessed,
     send_messages,
     send_reply,
 )
-from mxgateway.simulator.server.keys import SimulatedKey
 from mxgateway.wire import WireError
 
 _CONTENT_TYPES: Final = ("application/grpc", "application/grpc+proto")

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
-from mxgateway.simulator.clock import timestamp
+from mxgateway.simulator.clock import NANOSECONDS, timestamp
 from mxgateway.simulator.mxaccess import statuses
 from mxgateway.wire import BUILTIN, Codec
 from mxgateway.wire.varint import encode_varint
@@ -36,6 +36,18 @@ class Encoding:
             lambda family, session: encode(mx.MxEvent(family=family, session_id=session))
         )
         """Encodes the common start of all events of a family in a session."""
+        moment = timestamp(0)
+        self._stamp_tags = [
+            tag
+            for tag in (
+                tag_of(encode, mx.MxEvent(worker_timestamp=moment)),
+                tag_of(encode, mx.MxEvent(gateway_receive_timestamp=moment)),
+            )
+            if tag  # a contract may lack the field
+        ]
+        self._seconds = lru_cache(maxsize=4)(
+            lambda seconds: b"\x08" + encode_varint(seconds % 2**64) if seconds else b""
+        )
         self.stamps = lru_cache(maxsize=16)(self._stamps)
         """Encodes the timestamps of an event, given in nanoseconds since 1970."""
         self.write_complete = lru_cache(maxsize=64)(
@@ -52,8 +64,12 @@ class Encoding:
         return self._ok if status is statuses.OK else self.encode(mx.MxEvent(statuses=[status]))
 
     def _stamps(self, now_ns: int) -> bytes:
-        moment = timestamp(now_ns)
-        return self.encode(mx.MxEvent(worker_timestamp=moment, gateway_receive_timestamp=moment))
+        # Nearly every event has a time of its own, so this is written by hand: a google.protobuf.Timestamp has the fields
+        # 1 and 2 in every contract.
+        seconds, nanos = divmod(now_ns, NANOSECONDS)
+        moment = self._seconds(seconds) + (b"\x10" + encode_varint(nanos) if nanos else b"")
+        size = bytes((len(moment),))
+        return b"".join(part for tag in self._stamp_tags for part in (tag, size, moment))
 
 
 def tag_of(encode: Callable[[Any], bytes], holder: Any) -> bytes:

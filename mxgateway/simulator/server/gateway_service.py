@@ -14,8 +14,16 @@ from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator.alarms.conditions import AlarmSystem
 from mxgateway.simulator.clock import Timer
 from mxgateway.simulator.mxaccess.apartment import Outcome
-from mxgateway.simulator.mxaccess.commands import ANSWERED_BY_GATEWAY, HANDLERS
+from mxgateway.simulator.mxaccess.commands import (
+    HANDLERS,
+    KNOWN,
+    SESSION_STATE,
+    WORKER_INFO,
+    get_session_state,
+    get_worker_info,
+)
 from mxgateway.simulator.mxaccess.events import in_batches
+from mxgateway.simulator.mxaccess.session_parts import SessionRecord
 from mxgateway.simulator.mxaccess.sessions import BACKEND_NAME, Session, SessionRegistry
 from mxgateway.simulator.mxaccess.worker import Command
 from mxgateway.simulator.options import SimulatorOptions
@@ -106,7 +114,7 @@ class GatewayService:
         arm = str(request.command.kind.name or "").lower() if has_field(request, "command") else ""
         title = command_title(request.command.kind)
         call.names = ("Invoke", f"Invoke.{title}")
-        call.key.require(scope_of_command(arm, is_known=arm in HANDLERS))
+        call.key.require(scope_of_command(arm, is_known=arm in KNOWN))
         self._switches.count(call.names)
         self._switches.check(call.names)
         await self._switches.opened(call.names)
@@ -114,7 +122,7 @@ class GatewayService:
             raise GRPCError(Status.INVALID_ARGUMENT, "The request has no command.")
         session = self._sessions.find(request.session_id)
         session.touch()
-        if arm not in HANDLERS:
+        if arm not in KNOWN:
             text = f"Unsupported MXAccess command kind {title}"
             return _reply(request, Outcome(code=mx.ProtocolStatusCode.INVALID_REQUEST, message=text))
         if (payload := which_one_of(request.command, "payload")) != arm:
@@ -124,18 +132,18 @@ class GatewayService:
 
     async def stream_events(self, call: Call, request: mx.StreamEventsRequest) -> None:
         """Deliver a session's events until the session ends or the client disconnects."""
-        session = self._sessions.find(request.session_id)
-        first = session.attach_stream(request.after_worker_sequence)
+        session = self._sessions.ready(request.session_id)
+        stream = session.attach_stream(request.after_worker_sequence)
         try:
             await call.start()
-            for batch in in_batches(first):
+            for batch in in_batches(stream.first):
                 await call.send(batch)
                 await self._switches.paced(batch)
-            while batch := await session.events.next_batch(self._most_events):
+            while batch := await session.events.next_batch(stream, self._most_events):
                 await call.send(batch)
                 await self._switches.paced(batch)
         finally:
-            session.detach_stream()
+            session.detach_stream(stream)
 
     async def acknowledge_alarm(self, call: Call, request: mx.AcknowledgeAlarmRequest) -> mx.AcknowledgeAlarmReply:
         """Acknowledge an alarm by GUID or by ``Provider!Group.Tag``."""
@@ -170,14 +178,14 @@ class GatewayService:
         if snapshots:
             await call.send_all(snapshots)
 
-    async def _run(self, session: Session, command: Command) -> Outcome:
+    async def _run(self, found: SessionRecord, command: Command) -> Outcome:
         """Run a command and wait for its outcome, at most for the session's command timeout."""
-        handler = HANDLERS[command.arm]
-        if command.arm in ANSWERED_BY_GATEWAY:
-            answer = handler(session.worker, command)
-            return answer if isinstance(answer, Outcome) else await answer
-        session.require_ready()
-        future = session.worker.submit(handler, command)
+        if command.arm == SESSION_STATE:
+            return get_session_state(found)
+        session = self._sessions.ready(found.session_id)
+        if command.arm == WORKER_INFO:
+            return get_worker_info(session.worker)
+        future = session.worker.submit(HANDLERS[command.arm], command)
         timer = self._expire(future, session.command_timeout)
         try:
             return await future

@@ -1,31 +1,32 @@
 """HTTP/2 for the simulated gateway: grpclib's server protocol, hardened against misbehaving or vanishing peers.
 
-This is the only module of the simulator that uses private names of grpclib and h2; a test pins them.
+This module and `messages` are the only ones of the simulator that use private names of grpclib and h2; a test pins
+them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import struct
-import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol, cast
 
+from grpclib import protocol
 from grpclib.config import Configuration
 from grpclib.protocol import AbstractHandler, EventsProcessor, H2Protocol, Stream
 from h2.config import H2Configuration
+from h2.connection import ConnectionState
 from h2.errors import ErrorCodes
-from h2.events import DataReceived, Event
+from h2.events import DataReceived, Event, RequestReceived, TrailersReceived
 from h2.exceptions import H2Error
-from h2.settings import SettingCodes
 
 from mxgateway.simulator.hidden_text import REDACTED
 from mxgateway.simulator.options import SimulatorOptions
+from mxgateway.simulator.server.frames import Http2, error_code
+from mxgateway.simulator.server.header_rules import broken_request, broken_trailers
+from mxgateway.simulator.server.messages import goaway_frame, leaving
 from mxgateway.simulator.server.valve import Valve
-
-Headers = list[tuple[str, str]]
 
 
 class ReceivedHeaders(tuple[tuple[str, str], ...]):
@@ -40,25 +41,12 @@ class ReceivedHeaders(tuple[tuple[str, str], ...]):
 STREAM_GONE: Final = H2Error
 """Raised by sends on a stream that the peer has reset, or whose connection is lost."""
 
-# Most unsent bytes: data stops at the transport's own limit, so only a peer that provokes answers to its control frames
-# and never reads them reaches this one.
-_UNSENT_LIMIT: Final = 1024 * 1024
-# Most bytes written before that limit is checked again: a peer may accept frames of 16 MiB.
-_PIECE: Final = 64 * 1024
-
-# Connections that have sent GOAWAY and continue with older streams only.
-_leaving: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
-
-# The frame header: 8 bytes, type GOAWAY, no flags, stream 0.
-_GOAWAY: Final = b"\x00\x00\x08\x07\x00\x00\x00\x00\x00"
-
-_PREFIX: Final = struct.Struct(">BI")
-
+# Most bytes of answers to a peer's control frames and malformed requests while it reads nothing; data stops by itself.
+_UNREAD_ANSWERS: Final = 16 * 1024
+# Requests that still run although the peer has reset them, as a multiple of those that may be open. A peer that opens
+# streams and resets them at once (CVE-2023-44487) reaches it within one read of the socket.
+_RUNNING: Final = 10
 _logger = logging.getLogger(__name__)
-
-
-class CompressedMessageError(Exception):
-    """A message is marked as compressed, but no compression was negotiated."""
 
 
 class ServeStream(Protocol):
@@ -85,6 +73,12 @@ class OpenConnections(set["Connection"]):
         self.changed = changed
 
 
+class _TooMuchWork(Exception):
+    """A peer resets its requests faster than they end."""
+
+    error_code = ErrorCodes.ENHANCE_YOUR_CALM
+
+
 class Connection(H2Protocol):
     """One client connection.
 
@@ -95,27 +89,15 @@ class Connection(H2Protocol):
     """
 
     def __init__(self, serve: ServeStream, options: SimulatorOptions, open_connections: OpenConnections) -> None:
-        configuration = Configuration(
-            _keepalive_time=None,
-            http2_connection_window_size=options.connection_window,
-            http2_stream_window_size=options.stream_window,
-        )
-        # Headers stay bytes and unchecked: bad headers of one call must not end the others.
-        http2 = H2Configuration(
-            client_side=False,
-            header_encoding=None,
-            validate_inbound_headers=False,
-            normalize_inbound_headers=False,
-            validate_outbound_headers=False,
-            normalize_outbound_headers=False,
-        )
-        self._requests = _Requests(serve, self)
-        super().__init__(self._requests, configuration.__for_server__(), http2)
+        self._requests = _Requests(serve, self, options.streams_per_connection)
+        super().__init__(self._requests, Configuration(_keepalive_time=None).__for_server__(), H2Configuration())
         self._options = options
         self._open_connections = open_connections
         self._idle: asyncio.TimerHandle | None = None
         self._transport: Valve | None = None
         self._is_leaving = False
+        self._unread = 0
+        self._stall: asyncio.TimerHandle | None = None
         self.peer = ""
         self.closed = asyncio.get_running_loop().create_future()
         """Done when the connection and its requests have ended."""
@@ -129,15 +111,12 @@ class Connection(H2Protocol):
         self._open_connections.add(self)
         self._open_connections.changed()
         self.peer = _peer_name(transport)
-        super().connection_made(cast(asyncio.BaseTransport, self._transport))
-        self.connection._connection.update_settings(
-            {
-                SettingCodes.MAX_HEADER_LIST_SIZE: self._options.header_limit,
-                SettingCodes.MAX_CONCURRENT_STREAMS: self._options.streams_per_connection,
-            }
+        # Not grpclib's own start: its settings would take three frames, and bind the peer when it acknowledges them.
+        self.connection = protocol.Connection(
+            Http2(self._options), cast(asyncio.Transport, self._transport), config=self.config
         )
         self.connection.flush()
-        self.processor = _Events(self.handler, self.connection)
+        self.processor = _Events(self._requests, self.connection)
         self.start_idle_timer()
         if self.is_refused:
             self.abort()
@@ -146,22 +125,46 @@ class Connection(H2Protocol):
         """Handle received bytes; a peer that violates the protocol loses its connection and nothing else."""
         if self.connection.is_closing():
             return
+        unsent = self._unsent()
         try:
             for event in self.connection.feed(data):
                 self.processor.process(event)
             self.connection.flush()
         except Exception as error:  # noqa: BLE001 - h2 and hpack raise many kinds for hostile bytes
             _logger.debug("closing the connection of %s: %s", self.peer, type(error).__name__)
-            self.close_gracefully()
+            self.close_gracefully(error_code(error))
             return
-        if self._transport is not None and self._transport.get_write_buffer_size() > _UNSENT_LIMIT:
-            _logger.debug("aborting the connection of %s: it does not read", self.peer)
-            self._transport.abort()
+        if not self.connection.write_ready.is_set():
+            self._unread += max(self._unsent() - unsent, 0)
+            if self._unread > _UNREAD_ANSWERS:
+                _logger.debug("aborting the connection of %s: it does not read", self.peer)
+                self.abort()
+
+    def pause_writing(self) -> None:
+        """Send nothing more until the peer has read what was sent; a peer that is gone never does."""
+        super().pause_writing()
+        wait = self._options.idle_connection_timeout
+        self._stall = asyncio.get_running_loop().call_later(wait, self.abort)
+
+    def resume_writing(self) -> None:
+        """Send again: the peer has read what was sent."""
+        self._end_stall()
+        self._unread = 0
+        super().resume_writing()
+
+    def _end_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _unsent(self) -> int:
+        return 0 if self._transport is None else int(self._transport.get_write_buffer_size())
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Cancel the connection's requests."""
         if self._idle is not None:
             self._idle.cancel()
+        self._end_stall()
         super().connection_lost(exc)
         self._requests.when_done(self._finish)
 
@@ -180,12 +183,14 @@ class Connection(H2Protocol):
         """Whether connections receive and send nothing now."""
         return self._open_connections.are_held
 
-    def close_gracefully(self) -> None:
+    def close_gracefully(self, code: ErrorCodes = ErrorCodes.NO_ERROR) -> None:
         """Send GOAWAY and close the connection."""
         if self.connection.is_closing():
             return
-        with suppress(H2Error):
-            self.connection._connection.close_connection()
+        http2 = self.connection._connection
+        if http2.state_machine.state is ConnectionState.CLOSED:
+            http2.clear_outbound_data_buffer()  # h2's own GOAWAY, whose code may be less exact
+        http2.close_connection(code)
         self.connection.flush()
         self.processor.close("Connection closed")
 
@@ -197,10 +202,8 @@ class Connection(H2Protocol):
             self.close_gracefully()
             return
         self._is_leaving = True
-        _leaving.add(self.connection)
-        # Not through h2, as in `refuse_unprocessed`.
-        last = self.connection._connection.highest_inbound_stream_id
-        self._transport.write(_GOAWAY + struct.pack(">II", last, ErrorCodes.NO_ERROR))
+        leaving.add(self.connection)
+        self._transport.write(goaway_frame(self.connection._connection.highest_inbound_stream_id))
 
     def hold(self) -> None:
         """Receive and send nothing until `release`."""
@@ -240,9 +243,10 @@ class Connection(H2Protocol):
 class _Requests(AbstractHandler):
     """The running requests of one connection."""
 
-    def __init__(self, serve: ServeStream, connection: Connection) -> None:
+    def __init__(self, serve: ServeStream, connection: Connection, limit: int) -> None:
         self._serve = serve
         self._connection = connection
+        self._limit = limit
         self._tasks: dict[Stream, asyncio.Task[None]] = {}
         self._done: Callable[[], None] | None = None
 
@@ -250,11 +254,27 @@ class _Requests(AbstractHandler):
         return len(self._tasks)
 
     @property
+    def peer(self) -> str:
+        return self._connection.peer
+
+    @property
     def methods(self) -> list[str]:
         return [task.get_name().rpartition("/")[2] for task in self._tasks.values()]
 
+    def has_room(self) -> bool:
+        """Return whether one more request may run.
+
+        Raises:
+            _TooMuchWork: Too many run that were reset.
+        """
+        if len(self._tasks) < self._limit:
+            return True
+        if len(self._tasks) >= _RUNNING * self._limit:
+            raise _TooMuchWork
+        return sum(not task.cancelling() for task in self._tasks.values()) < self._limit
+
     def accept(self, stream: Stream, headers: Any, release_stream: Callable[[], Any]) -> None:
-        if stream.connection in _leaving:
+        if stream.connection in leaving:
             release_stream()
             return
         decoded = ReceivedHeaders((_text(name), _text(value)) for name, value in headers)
@@ -296,96 +316,44 @@ class _Requests(AbstractHandler):
 
 
 class _Events(EventsProcessor):
-    """Ignores unknown events, and DATA frames without data: a peer may send both."""
+    """Resets the stream of a malformed request, and of one too many.
+
+    It ignores unknown events, and DATA frames without data: a peer may send both.
+    """
+
+    def __init__(self, requests: _Requests, connection: protocol.Connection) -> None:
+        super().__init__(requests, connection)
+        self._requests = requests
 
     def process(self, event: Event) -> None:
         if type(event) in getattr(self, "processors", ()):
             super().process(event)
 
+    def process_request_received(self, event: RequestReceived) -> None:
+        if (broken := broken_request(event.headers or ())) is not None:
+            self._reset(event.stream_id, ErrorCodes.PROTOCOL_ERROR, broken)
+        elif not self._requests.has_room():
+            self._reset(event.stream_id, ErrorCodes.REFUSED_STREAM, "too many streams are open")
+        else:
+            super().process_request_received(event)
+
+    def process_trailers_received(self, event: TrailersReceived) -> None:
+        if (broken := broken_trailers(event.headers or ())) is None:
+            return
+        self._reset(event.stream_id, ErrorCodes.PROTOCOL_ERROR, broken)
+        if (stream := self.streams.get(event.stream_id)) is not None:
+            stream.__terminated__("malformed trailers")
+            self._requests.cancel(stream)
+
+    def _reset(self, stream_id: int, error_code: ErrorCodes, reason: str) -> None:
+        _logger.debug("resetting stream %d of %s: %s", stream_id, self._requests.peer, reason)
+        with suppress(H2Error):  # the stream may have ended
+            self.connection._connection.reset_stream(stream_id, error_code)
+
     def process_data_received(self, event: DataReceived) -> None:
         # grpclib takes a frame of length 0 for the end of the stream.
         if event.flow_controlled_length:
             super().process_data_received(event)
-
-
-async def send_reply(stream: Stream, headers: Headers, message: bytes, trailers: Headers) -> None:
-    """Send headers, one message and trailers, in one write if flow control allows.
-
-    Raises:
-        STREAM_GONE: The stream has ended.
-    """
-    data = _PREFIX.pack(0, len(message)) + message
-    await stream.connection.write_ready.wait()
-    h2 = stream._h2_connection
-    assert stream.id is not None
-    if len(data) > min(h2.local_flow_control_window(stream.id), h2.max_outbound_frame_size, _PIECE):
-        await stream.send_headers(headers)
-        await _send_data(stream, data)
-        await stream.send_headers(trailers, end_stream=True)
-        return
-    h2.send_headers(stream.id, headers)
-    h2.send_data(stream.id, data)
-    h2.send_headers(stream.id, trailers, end_stream=True)
-    stream._transport.write(h2.data_to_send())
-
-
-async def send_messages(stream: Stream, messages: Iterable[bytes]) -> None:
-    """Send messages, as many per frame as fit.
-
-    Raises:
-        STREAM_GONE: The stream has ended.
-    """
-    data = b"".join(part for message in messages for part in (_PREFIX.pack(0, len(message)), message))
-    await _send_data(stream, data)
-
-
-async def _send_data(stream: Stream, data: bytes) -> None:
-    for start in range(0, len(data), _PIECE):
-        await stream.send_data(data[start : start + _PIECE])
-
-
-def refuse_unprocessed(stream: Stream, *, goaway: bool) -> None:
-    """Refuse a request in a way that tells the client that nothing was processed.
-
-    Args:
-        stream: The request's stream.
-        goaway: Send GOAWAY with a last stream before this one: older streams of the connection continue, newer ones are
-            not answered. Only the newest stream can be refused this way; otherwise the refusal is RST_STREAM with
-            REFUSED_STREAM.
-    """
-    assert stream.id is not None
-    if not goaway or stream.id != stream._h2_connection.highest_inbound_stream_id:
-        stream.reset_nowait(ErrorCodes.REFUSED_STREAM)
-        return
-    _leaving.add(stream.connection)
-    # Not through h2, which would then send nothing more on the connection's other streams.
-    stream._transport.write(_GOAWAY + struct.pack(">II", max(stream.id - 2, 0), ErrorCodes.NO_ERROR))
-
-
-async def read_message(stream: Stream, limit: int) -> bytes | None:
-    """Read one message; None if the stream ends before or within it.
-
-    Args:
-        stream: The request's stream.
-        limit: Largest message in bytes.
-
-    Raises:
-        ValueError: The message is larger.
-        CompressedMessageError: The message is compressed.
-    """
-    try:
-        prefix = await stream.recv_data(_PREFIX.size)
-        if not prefix:
-            return None
-        is_compressed, length = _PREFIX.unpack(prefix)
-        if is_compressed:
-            raise CompressedMessageError
-        if length > limit:
-            raise ValueError(length)
-        return await stream.recv_data(length)
-    except AssertionError:
-        # Raised by grpclib's buffer if the stream ends within the requested bytes.
-        return None
 
 
 def _text(value: bytes | str) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import grpc
 import pytest
@@ -36,6 +37,22 @@ async def test_advise_tells_the_current_value_with_everything_that_belongs_to_it
     assert event.worker_sequence == 1
     assert not event.HasField("hresult")
     assert not event.HasField("replay_gap")
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [datetime(1970, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC), datetime(2106, 2, 7, 6, 28, 17, 1, UTC)],
+)  # fmt: skip
+async def test_the_times_of_an_event_are_exact_whatever_the_clock_shows(moment: datetime) -> None:
+    async with (
+        SimulatedGateway(clock=ManualClock(moment)) as gateway,
+        Peer(gateway.endpoint, gateway.api_key) as peer,
+    ):
+        session = await peer.open()
+        await session.advise("TestChildObject.TestInt")
+        [event] = await session.drain()
+        for stamp in (event.worker_timestamp, event.gateway_receive_timestamp, event.source_timestamp):
+            assert stamp.ToNanoseconds() == gateway.clock.now_ns()
 
 
 async def test_events_come_in_order_and_are_numbered_from_1_without_a_hole(

@@ -71,18 +71,23 @@ async def test_a_fresh_stream_replays_nothing(clock: ManualClock, streamed: Peer
     assert await resumed(streamed, 0, 1) == [21]
 
 
-async def test_the_ring_forgets_by_age(gateway: SimulatedGateway, clock: ManualClock, streamed: PeerSession) -> None:
+async def test_the_ring_forgets_by_age(
+    gateway: SimulatedGateway, clock: ManualClock, streamed: PeerSession, until
+) -> None:
+    events = gateway.sessions[streamed.session_id].events
     item = next(iter(gateway.sessions[streamed.session_id].worker.servers[streamed.server].items))
     await streamed.on_server("un_advise", item_handle=item)
     stream = await streamed.attach()
     clock.advance(295)
     await cancelled(stream)
+    await until(lambda: not events.is_attached)
     stream = await streamed.attach(12)
-    sentinel, *events = await take(stream, 6)
+    sentinel, *replayed = await take(stream, 6)
     assert sentinel.replay_gap.oldest_available_sequence == 16
-    assert [event.worker_sequence for event in events] == [16, 17, 18, 19, 20]
+    assert [event.worker_sequence for event in replayed] == [16, 17, 18, 19, 20]
     clock.advance(300)
     await cancelled(stream)
+    await until(lambda: not events.is_attached)
     stream = await streamed.attach(12)
     [sentinel] = await take(stream, 1)
     assert sentinel.replay_gap.oldest_available_sequence == 21
