@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
-from itertools import islice
-from typing import Any, Final
+from typing import Any
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
-from mxgateway.simulator.clock import FILETIME_STEP, NANOSECONDS, Clock, Timer, nanoseconds, timestamp
+from mxgateway.simulator.clock import FILETIME_STEP, NANOSECONDS, Clock, nanoseconds, timestamp
 from mxgateway.simulator.mxaccess import statuses
 from mxgateway.simulator.mxaccess.values import DataType, UnfitValue, no_value, to_message
 from mxgateway.simulator.plant.behaviours.derived import Derived
@@ -18,14 +17,9 @@ from mxgateway.simulator.plant.behaviours.patterns import Pattern, Reading
 from mxgateway.simulator.plant.model import Attribute, PlantObject, reference
 from mxgateway.simulator.plant.objects import Plant, Target
 from mxgateway.simulator.plant.sources import LiveSource
+from mxgateway.simulator.plant.tickers import CATCH_UP, Ticker
 from mxgateway.simulator.server.encoding import Encoding
 from mxgateway.wire import Timestamp
-
-# A late ticker delivers missed ticks, but not hours of them.
-_CATCH_UP: Final = 100
-# Tags per turn of a tick. After as many, the loop runs and sends the events: a plant of any size changes without
-# overflowing an event queue that is read.
-_SLICE: Final = 500
 
 Listener = Callable[["Sample"], None]
 
@@ -184,7 +178,7 @@ class Tag:
         if self.is_driven:
             tick = self._plant.tick_at(self.attribute.interval, time_ns)
             # Without observers, none misses the ticks between.
-            for each in range(max(self._tick + 1, tick - (_CATCH_UP - 1 if self._listeners else 0)), tick + 1):
+            for each in range(max(self._tick + 1, tick - (CATCH_UP - 1 if self._listeners else 0)), tick + 1):
                 self.advance(each)
         return self._sample
 
@@ -251,62 +245,6 @@ def _nobody(sample: Sample) -> None:
     """Listen for nobody."""
 
 
-class _Ticker:
-    """Drives the observed tags of one interval, on a fixed grid of the wall clock, without drift."""
-
-    def __init__(self, plant: LivePlant, interval: float) -> None:
-        self._plant = plant
-        self._interval = interval
-        self._tags: dict[Tag, None] = {}
-        self._due: Iterator[Tag] = iter(())
-        self._last = 0
-        self._timer: Timer | None = None
-
-    def add(self, tag: Tag) -> None:
-        self._tags[tag] = None
-        if self._timer is None:
-            self._last = self._plant.tick(self._interval)
-            self._schedule()
-
-    def remove(self, tag: Tag) -> None:
-        self._tags.pop(tag, None)
-        if not self._tags:
-            self.stop()
-
-    def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _schedule(self) -> None:
-        due_ns = self._plant.tick_time(self._interval, self._last + 1)
-        self._timer = self._plant.clock.call_later((due_ns - self._plant.clock.now_ns()) / NANOSECONDS, self._run)
-
-    def _run(self) -> None:
-        # One tick per call: after a busy loop, events are sent before the next tick runs.
-        now = self._plant.tick(self._interval)
-        tick = max(self._last + 1, now - _CATCH_UP + 1)
-        if tick <= now:
-            self._last = tick
-            self._due = iter(list(self._tags))
-            self._continue()
-        else:
-            self._schedule()
-
-    def _continue(self) -> None:
-        timer = self._timer
-        reached = list(islice(self._due, _SLICE))
-        for tag in reached:
-            tag.advance(self._last)
-        if self._timer is not timer:
-            # A listener may have removed the last tag.
-            return
-        if len(reached) == _SLICE:
-            self._timer = self._plant.clock.call_later(0.0, self._continue)
-        else:
-            self._schedule()
-
-
 class LivePlant:
     """A plant with a clock: finds tags and drives observed ones.
 
@@ -326,7 +264,7 @@ class LivePlant:
         self.on_observed: Callable[[], None] | None = None
         """Called when somebody observes a tag, before the first value."""
         self._tags: dict[str, Tag] = {}
-        self._tickers: dict[float, _Ticker] = {}
+        self._tickers: dict[float, Ticker] = {}
 
     def find(self, text: str, context: str = "") -> tuple[Tag, int | None] | None:
         """Return the tag and element of a reference; None for an unknown one."""
@@ -371,10 +309,10 @@ class LivePlant:
         for ticker in self._tickers.values():
             ticker.stop()
 
-    def ticker(self, interval: float) -> _Ticker:
+    def ticker(self, interval: float) -> Ticker:
         """Return the ticker of an interval."""
         if interval not in self._tickers:
-            self._tickers[interval] = _Ticker(self, interval)
+            self._tickers[interval] = Ticker(self, interval)
         return self._tickers[interval]
 
     def tick(self, interval: float) -> int:
