@@ -231,6 +231,6 @@ def test_the_columns_of_a_table_are_documented() -> None:
     with pytest.raises(ValueError, match="known are") as refused:
         from mxgateway.simulator.plant.tables import TagTable
 
-        TagTable("x.csv")._take("colour\n")
+        TagTable("x.csv", "colour\n")
     columns = next(csv.reader([str(refused.value).partition("known are ")[2].replace(", ", ",")]))
     assert [column for column in columns if f"`{column}`" not in page] == []

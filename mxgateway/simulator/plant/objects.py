@@ -34,17 +34,15 @@ class Plant:
         objects: All objects; tag names and ids are unique, parents exist.
         name: The galaxy's name, the first part of its alarms' references.
         seed: The seed of the plant's random values.
+        strict: Refuse a tag whose value cannot follow from others as its pattern says; otherwise it has bad quality.
 
     Raises:
-        ValueError: A tag name or an id is not unique, or a parent is missing, or the value of a tag cannot follow from
-            others as its pattern says.
+        ValueError: A tag name or an id is not unique, or a parent is missing, or a value would follow from itself.
     """
 
-    def __init__(self, objects: Iterable[PlantObject], *, name: str = "Galaxy", seed: int = 0) -> None:
-        self._build(objects, name, seed)
-        self._check_dependences(strict=True)
-
-    def _build(self, objects: Iterable[PlantObject], name: str, seed: int) -> None:
+    def __init__(
+        self, objects: Iterable[PlantObject], *, name: str = "Galaxy", seed: int = 0, strict: bool = True
+    ) -> None:
         self.name = name
         self.seed = seed
         self.objects = tuple(objects)
@@ -54,6 +52,7 @@ class Plant:
             raise ValueError("a tag name or a gobject id of the plant is not unique")
         if missing := {obj.parent_id for obj in self.objects} - self._by_id.keys() - {0}:
             raise ValueError(f"parents of plant objects are missing: {sorted(missing)}")
+        self._check_dependences(strict=strict)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -170,10 +169,7 @@ class Plant:
             if obj.gobject_id not in gone
         )
         objects = (replace(obj, tag_name=renamed[obj.gobject_id]) if obj.gobject_id in renamed else obj for obj in kept)
-        changed = Plant.__new__(Plant)
-        changed._build((*objects, *new), self.name, self.seed)
-        changed._check_dependences(strict=False)
-        return changed
+        return Plant((*objects, *new), name=self.name, seed=self.seed, strict=False)
 
     def ancestors(self, obj: PlantObject) -> Iterator[PlantObject]:
         """Iterate over `obj` and its ancestors, outwards."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mxgateway.simulator.files import DescriptionError, schema
+from mxgateway.simulator.files import DescriptionError, decoded, schema
 from mxgateway.simulator.mxaccess.values import DataType
 from mxgateway.system.files import read_input
 
@@ -25,23 +25,29 @@ _ALARMS: Final[dict[str, dict[str, Any]]] = {
 _PLAIN: Final = ("type", "length", "security", "historized", "unit")
 
 
-@dataclass
 class TagTable:
     """A table of tags.
 
     The columns are ``tag`` and ``type``; ``value``, ``length``, ``security``, ``historized`` and ``unit`` of an
     attribute; ``area`` of its object; the limits ``hihi``, ``hi``, ``lo`` and ``lolo`` of its alarms; ``behaviour`` and
     the keys of behaviours.
+
+    Args:
+        name: The file's name.
+        text: Its text.
+
+    Raises:
+        DescriptionError: It is wrong; the text names file, line and column.
     """
 
-    name: str
-    """The file's name."""
-    data: dict[str, Any] = field(default_factory=dict)
-    """What a plant file with the same tags says."""
-    _lines: dict[tuple[str, str], int] = field(default_factory=dict)
-    """The line of each attribute, and the first one of each object and area."""
-    _objects: dict[str, str] = field(default_factory=dict)
-    """The objects, by their names in lower case."""
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.data: dict[str, Any] = {"templates": {_TEMPLATE: {}}, "areas": {}, "objects": {}}
+        """What a plant file with the same tags says."""
+        # The line of each attribute, and the first one of each object and area.
+        self._lines: dict[tuple[str, str], int] = {}
+        self._objects: dict[str, str] = {}  # their names, by those in lower case
+        self._take(text)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> TagTable:
@@ -51,14 +57,8 @@ class TagTable:
             DescriptionError: It is wrong; the text names file, line and column.
             OSError: It cannot be read, or is larger than 64 MiB.
         """
-        table = cls(os.fspath(path))
-        data = read_input(path, _LARGEST)
-        try:
-            text = data.decode("utf-8-sig")  # which Excel begins with a byte order mark
-        except UnicodeDecodeError as error:
-            raise table._wrong(data.count(b"\n", 0, error.start) + 1, f"it is not UTF-8: {error.reason}") from None
-        table._take(text)
-        return table
+        # Excel begins it with a byte order mark.
+        return cls(os.fspath(path), decoded(read_input(path, _LARGEST).removeprefix(codecs.BOM_UTF8), os.fspath(path)))
 
     def located(self, error: DescriptionError) -> DescriptionError:
         """Return an error of the document with the file, the line and the column."""
@@ -87,7 +87,6 @@ class TagTable:
         return DescriptionError(f"{place}, column {column}: {text}" if column else f"{place}: {text}")
 
     def _take(self, text: str) -> None:
-        self.data = {"templates": {_TEMPLATE: {}}, "areas": {}, "objects": {}}
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         try:
             header = [cell.strip().casefold() for cell in next(reader, [])]
