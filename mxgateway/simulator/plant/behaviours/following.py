@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mxgateway.simulator.mxaccess.statuses import BAD, GOOD, UNCERTAIN
+from mxgateway.simulator.mxaccess.statuses import BAD, GOOD
 from mxgateway.simulator.mxaccess.values import fits
 from mxgateway.simulator.plant.behaviours.derived import (
     BehaviourError,
@@ -145,8 +145,6 @@ class Expression(Derived):
         def sample(time_ns: int) -> Reading:
             readings = [source.reading(time_ns) for source in sources]
             quality = min((each.quality for each in readings), default=GOOD)
-            if quality < UNCERTAIN:
-                return Reading(None, quality)
             try:
                 value = compute([each.native for each in readings])
             except (ArithmeticError, ValueError, TypeError):
