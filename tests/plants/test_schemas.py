@@ -53,18 +53,9 @@ ALL_BEHAVIOURS: dict[str, Any] = {
 }  # fmt: skip
 
 MEANING = re.compile(
-    "|".join(
-        [
-            "there is no (template|area|object)", "depends on '", "is no [A-Z_]+ value", "depends on itself",
-            "this must be an array of", "is no array, its value", "column [0-9]+: ", "which does not go with", "it is above high",
-            "is too large", "only a number", "an array follows another one", "names? is (empty or )?taken", "a tag name is not empty",
-            "No such file", "a step has one action", "this needs every", "give (at|one of|a value)", "does not go with",
-            "there is no step", "the steps are in order", "this is longer than", "takes (numbers|two)", "the plant has no", "contains itself",
-            "has a behaviour of its own", "is based on|based on each other", "give an area or a parent", r"values\.csv: line",
-            "it yields a", "is an array; name", "has no name", "embedded null",
-        ]
-    )
-)  # fmt: skip
+    "this must be an array of|is no [A-Z]+ value|is no array, its value|there is no (template|object|area|step)|depends on '|it is above high"
+    "|No such file|a step has one action|this needs every|give (one of|at)"
+)
 """What no schema says: which names there are, what a type can hold, which keys exclude each other."""
 
 
@@ -166,7 +157,7 @@ VALUES: list[Any] = [
 
 
 def any_value(rng: random.Random) -> Any:
-    return rng.choice(VALUES)
+    return deepcopy(rng.choice(VALUES))
 
 
 @pytest.mark.parametrize(
