@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -142,6 +141,8 @@ def test_a_gigabyte_a_directory_a_pipe_and_a_device_are_refused_by_the_process_w
 
 def started(name: str, path: Path) -> subprocess.Popen[str]:
     """Start the command, with little memory, on a file."""
+
+    import resource  # Windows has none
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (600 << 20, 600 << 20))

@@ -14,6 +14,7 @@ from mxgateway.simulator import Attribute, DataType, ManualClock, Plant, Simulat
 from mxgateway.simulator.files import schema
 from mxgateway.simulator.plant.live_tags import LivePlant
 from tests.cli.in_process import run_here
+from tests.client.support import connect
 
 GOOD = """
 name = "Site"
@@ -189,3 +190,38 @@ async def test_the_demo_plant_has_alarms_that_come_and_go() -> None:
             clock.advance(1)
             counts.add(len(list(gateway.alarms.active(""))))
     assert len(counts) > 1
+
+
+async def test_the_demo_plant_does_what_is_written_to_it() -> None:
+    clock = ManualClock()
+    async with SimulatedGateway(plant=Plant.demo(), clock=clock) as gateway, connect(gateway) as client:
+        async with client.open_session() as session:
+            tags = {"Filler01.SpeedSetpoint": 30.0, "Tank01.ManualStop": True, "Pump02.Setpoint": 40.0}
+            await session.write_tags(tags, confirm=True)
+            levels, flows = [], []
+            for _ in range(30):
+                clock.advance(10)
+                level, flow = await session.read(["Tank02.Level", "Pump02.Flow"])
+                levels.append(level.value)
+                flows.append(flow.value)
+            [speed, stopped, state, unit] = await session.read(
+                ["Filler01.Speed", "Tank01.Level", "Tank01.State", "Tank01.Level.EngUnits"]
+            )
+    assert speed.value == pytest.approx(30, abs=1.5)
+    assert (stopped.value, state.value, unit.value) == (pytest.approx(50, abs=1), "Stopped", "%")
+    assert max(levels) > 90
+    assert min(levels) < 10
+    assert max(flows) == pytest.approx(40, abs=0.5)
+    assert min(flows) == pytest.approx(0, abs=0.5)
+
+
+def test_a_unit_and_an_attribute_of_its_name_exclude_each_other(tmp_path: Path) -> None:
+    lines = ['V = { type = "float", unit = "%" }', '"v.engunits" = { type = "string" }']
+    for number, place in (
+        (1, "V.unit: the name of its tag, 'V.EngUnits', is taken"),
+        (-1, "v.engunits: the name is empty or taken"),
+    ):
+        text = "[templates.T.attributes]\n" + "\n".join(lines[::-number]) + "\n[objects]"
+        with pytest.raises(ValueError, match=r"line 3: templates\.T\.attributes\.") as refused:
+            Plant.load(written(tmp_path, text))
+        assert place in str(refused.value)

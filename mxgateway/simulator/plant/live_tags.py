@@ -116,7 +116,7 @@ class Tag:
         self.writes = 0
         """How often a client or a test has set its value."""
         self._plant = plant
-        self._begun: tuple[Derived, Pattern] | None = None
+        self._begun: tuple[Pattern | Derived, Pattern] | None = None
         self._seed = zlib.crc32(f"{plant.plant.seed}:{self.reference}".encode())
         self._listeners: dict[object, Listener] = {}
         self._tick = -1
@@ -232,12 +232,13 @@ class Tag:
 
     def _pattern(self) -> Pattern:
         pattern = self.attribute.pattern
-        assert pattern is not None
-        if not isinstance(pattern, Derived):
-            return pattern
         if self._begun is None or self._begun[0] is not pattern:
-            sources = [LiveSource(self._plant, self.object.tag_name, name) for name in pattern.inputs]
-            self._begun = (pattern, pattern.begin(sources, self.attribute))
+            assert pattern is not None
+            begun = pattern
+            if isinstance(begun, Derived):
+                sources = [LiveSource(self._plant, self.object.tag_name, name) for name in begun.inputs]
+                begun = begun.begin(sources, self.attribute)
+            self._begun = (pattern, begun)
         return self._begun[1]
 
 
