@@ -38,7 +38,7 @@ test: $(READY)  ## run the tests
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 # mypy uses one core: its four runs take turns on as many as there are. Each has a cache of its own.
-check: $(READY)  ## lint, types of the packages on each platform and of the tests, and generated code that matches the contract
+check: $(READY)  ## lint, types of the packages on each platform, of the tests and of the examples, and generated code that matches the contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python protos/generate.py --check

@@ -176,6 +176,7 @@ class Controls(ABC):
             self._plant = edited
             self._running.plant.deploy(edited)
             self._running.alarms.watch_plant()
+            self._running.plant.start()
             self._running.sessions.rebind_items()
         self._running.galaxy.deploy(edited)
         self.switches.changed()

@@ -42,6 +42,7 @@ class Run:
     ) -> None:
         self.plant = LivePlant(plant, clock, encoding)
         self.alarms = AlarmSystem(self.plant, options.event_queue_limit)
+        self.plant.start()
         self.galaxy = GalaxyRepository(plant, clock, switches.deploy_gate, deployed_ns, encoding)
         self.sessions = SessionRegistry(self.plant, self.alarms, switches, options)
         self._service = GatewayService(self.plant, self.alarms, self.sessions, switches, options)

@@ -70,8 +70,8 @@ class Speed(_SpeedBase):
     option("--contract", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CONTRACT", show_envvar=True,
            help="Contract to use, a FileDescriptorSet."),
     option("--plant", metavar="FILE|demo",
-           help="Plant to serve: a TOML or JSON file; the output of galaxy-discover, if its name ends with .jsonl; or "
-                "demo.  [default: a small plant for tests]"),
+           help="Plant to serve: a TOML, JSON or CSV file; the output of galaxy-discover, if its name ends with .jsonl; "
+                "or demo.  [default: a small plant for tests]"),
     option("--tags", type=click.IntRange(1, 1_000_000), metavar="N",
            help="Serve a generated plant of at least N tags instead, for load."),
     option("--scenario", metavar="FILE",

@@ -18,7 +18,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import mxgateway
-from tests.benchmarks import bulk, codec, contract, galaxy, live, memory, programs, simulator, stream, subscribe, unary
+from tests.benchmarks import (
+    bulk,
+    codec,
+    contract,
+    galaxy,
+    live,
+    memory,
+    plants,
+    programs,
+    simulator,
+    stream,
+    subscribe,
+    unary,
+)
 from tests.benchmarks.bindings import StockContract, generate_grpcio_modules
 from tests.benchmarks.harness import QUICK, Figure, Settings, table
 
@@ -61,6 +74,7 @@ class Suite:
             "unary": lambda: unary.figures(self._settings),
             "bulk": lambda: bulk.figures(self._settings, self._folder),
             "galaxy": lambda: galaxy.figures(self._settings, self._stock),
+            "plants": lambda: plants.figures(self._settings, self._folder),
             "memory": lambda: memory.figures(self._settings),
             "simulator": lambda: simulator.figures(self._settings),
             "programs": lambda: programs.figures(self._settings, self._grpcio_modules),

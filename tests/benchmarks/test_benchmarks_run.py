@@ -44,6 +44,7 @@ TARGETS = {
     "galaxy-memory-large": "≤ 60 MiB",
     "galaxy-memory-small": "≤ 60 MiB",
     "galaxy-stock": "≥ 30×",
+    "plant-export": "≤ 5 s",
     "memory-events": "≤ 10 MiB",
     "simulator-events": "≥ 20000 events/s",
     "simulator-memory-closed": "≤ 2 MiB",

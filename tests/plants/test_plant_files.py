@@ -12,9 +12,9 @@ import pytest
 
 from mxgateway.simulator import Attribute, DataType, ManualClock, Plant, SimulatedGateway
 from mxgateway.simulator.files import schema
-from mxgateway.simulator.plant.behaviours import COMMON, KEYS
 from mxgateway.simulator.plant.live_tags import LivePlant
 from tests.cli.in_process import run_here
+from tests.client.support import connect
 
 GOOD = """
 name = "Site"
@@ -85,8 +85,8 @@ def test_json_says_the_same(tmp_path: Path) -> None:
 
 WRONG = [
     ('objects = "x"', "objects: this must be of type object"),
-    ("", "the key 'objects' is missing"),
-    ("[objects.A]\ntemplate =\nx = 1", "line 2"),
+    ("", "plant.toml: the key 'objects' is missing"),
+    ("[objects.A]\ntemplate =\nx = 1", "line 2, column 11: Invalid value"),
     ("colour = 1\n[objects]", "colour: the key is unknown"),
     ('[objects.A]\ntemplate = "T"', "objects.A.template: there is no template 'T'"),
     ('[objects."A.B"]\ntemplate = "T"', "objects.A.B: a tag name"),
@@ -99,9 +99,12 @@ WRONG = [
     ('[templates.T.attributes.V]\ntype = "integer"\nvalue = 2147483648\n[objects]', "templates.T.attributes.V.value"),
     (
         '[templates.T.attributes.V]\ntype = "string"\nbehaviour.kind = "counter"\n[objects]',
-        "V.behaviour: only a number",
+        "V.behaviour.kind: only a number",
     ),
-    ('[templates.T.attributes.V]\ntype = "float"\nbehaviour.kind = "sine"\n[objects]', "needs the key 'high'"),
+    (
+        '[templates.T.attributes.V]\ntype = "float"\nbehaviour.kind = "sine"\n[objects]',
+        "V.behaviour: the key 'low' is missing",
+    ),
     ('[templates.T.attributes.V]\ntype = "float"\nbehaviour = {kind = "counter", low = 1}\n[objects]', "behaviour.low"),
     ('[templates.T.attributes.V]\ntype = "string"\nalarms = [{name = "H", limit = 1}]\n[objects]', "V.alarms"),
     ('[templates.T.attributes.V]\ntype = "float"\nalarms = [{name = "H", limit = inf}]\n[objects]', "alarms[0].limit"),
@@ -134,10 +137,7 @@ def test_a_file_of_a_gigabyte_is_refused_at_once(tmp_path: Path) -> None:
             load(path)
 
 
-def test_the_schema_uses_only_what_the_loader_judges_and_knows_every_behaviour() -> None:
-    behaviour = schema("plant", "plant.schema.json")["$defs"]["behaviour"]["properties"]
-    assert set(behaviour["kind"]["enum"]) == KEYS.keys()
-    assert set(behaviour) == COMMON.union(*KEYS.values())
+def test_the_schema_knows_every_type() -> None:
     types = schema("plant", "plant.schema.json")["$defs"]["attribute"]["properties"]["type"]["enum"]
     assert {kind.upper() for kind in types} == {kind.name for kind in DataType} - {"CUSTOM"}
 
@@ -190,3 +190,38 @@ async def test_the_demo_plant_has_alarms_that_come_and_go() -> None:
             clock.advance(1)
             counts.add(len(list(gateway.alarms.active(""))))
     assert len(counts) > 1
+
+
+async def test_the_demo_plant_does_what_is_written_to_it() -> None:
+    clock = ManualClock()
+    async with SimulatedGateway(plant=Plant.demo(), clock=clock) as gateway, connect(gateway) as client:
+        async with client.open_session() as session:
+            tags = {"Filler01.SpeedSetpoint": 30.0, "Tank01.ManualStop": True, "Pump02.Setpoint": 40.0}
+            await session.write_tags(tags, confirm=True)
+            levels, flows = [], []
+            for _ in range(30):
+                clock.advance(10)
+                level, flow = await session.read(["Tank02.Level", "Pump02.Flow"])
+                levels.append(level.value)
+                flows.append(flow.value)
+            [speed, stopped, state, unit] = await session.read(
+                ["Filler01.Speed", "Tank01.Level", "Tank01.State", "Tank01.Level.EngUnits"]
+            )
+    assert speed.value == pytest.approx(30, abs=1.5)
+    assert (stopped.value, state.value, unit.value) == (pytest.approx(50, abs=1), "Stopped", "%")
+    assert max(levels) > 90
+    assert min(levels) < 10
+    assert max(flows) == pytest.approx(40, abs=0.5)
+    assert min(flows) == pytest.approx(0, abs=0.5)
+
+
+def test_a_unit_and_an_attribute_of_its_name_exclude_each_other(tmp_path: Path) -> None:
+    lines = ['V = { type = "float", unit = "%" }', '"v.engunits" = { type = "string" }']
+    for number, place in (
+        (1, "V.unit: the name of its tag, 'V.EngUnits', is taken"),
+        (-1, "v.engunits: the name is empty or taken"),
+    ):
+        text = "[templates.T.attributes]\n" + "\n".join(lines[::-number]) + "\n[objects]"
+        with pytest.raises(ValueError, match=r"line 3: templates\.T\.attributes\.") as refused:
+            Plant.load(written(tmp_path, text))
+        assert place in str(refused.value)

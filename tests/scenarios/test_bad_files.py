@@ -21,7 +21,7 @@ WRONG_FILES = [
     ("steps = []", "steps: there is no step"),
     ("steps = 7", "steps: this must be of type array"),
     (f"colour = 1\n{HEAD}{SET}", "colour: the key is unknown"),
-    (f"{HEAD}{SET}\n{HEAD}colour = 1\n{SET}", "line 3: steps[1].colour: the key is unknown"),
+    (f"{HEAD}{SET}\n{HEAD}colour = 1\n{SET}", "line 4: steps[1].colour: the key is unknown"),
     (f"{HEAD}at =\nafter = 1", "line 2"),
     (f'{HEAD}set_tag = {{ tag = "A', "end of document"),
     (f"{HEAD}at = 1", "line 1: steps[0]: a step has one action, not 0"),
@@ -30,13 +30,13 @@ WRONG_FILES = [
     (f"{HEAD}at = nan\n{SET}", "steps[0].at: this must be of type number"),
     (f"{HEAD}at = inf\n{SET}", "steps[0].at: this must be of type number"),
     (f'{HEAD}at = "soon"\n{SET}', "steps[0].at: this must be of type number, not 'soon'"),
-    (f"{HEAD}at = 5\n{SET}\n{HEAD}at = 4\n{SET}", "line 4: steps[1].at: the steps are in order"),
+    (f"{HEAD}at = 5\n{SET}\n{HEAD}at = 4\n{SET}", "line 5: steps[1].at: the steps are in order"),
     (f"{HEAD}at = 5\nafter = 1\n{SET}", "steps[0].after: give at or after, not both"),
     (f"{HEAD}times = 3\n{SET}", "steps[0].times: this needs every"),
     (f"{HEAD}at = 1e300\n{SET}", "steps[0].at: 1e+300 is above"),
     (f"{HEAD}step_clock = {{ seconds = -1e300 }}", "steps[0].step_clock.seconds: -1e+300 is below"),
     (f"{HEAD}skip_sequence = {{ count = 1000000000 }}", "steps[0].skip_sequence.count: 1000000000 is above"),
-    (f'description = """\n[[steps]]\n"""\n{HEAD}at = "x"', "scenario.toml: steps[0].at"),
+    (f'description = """\n[[steps]]\n"""\n{HEAD}at = "x"', "scenario.toml: line 5: steps[0].at"),
     (f"{HEAD}every = 0\n{SET}", "steps[0].every: 0 is below 0.001"),
     (f"{HEAD}dance = {{}}", "steps[0].dance: the key is unknown; known are"),
     (f"{HEAD}set_tag = {{ value = 1 }}", "steps[0].set_tag: the key 'tag' is missing"),
@@ -50,7 +50,7 @@ WRONG_FILES = [
     (f'{HEAD}deploy = {{ plant = "no.toml" }}', "steps[0].deploy.plant: no.toml: "),
     (f'{HEAD}add_key = {{ key = ["mxgw_x_s3cr3t"] }}', "steps[0].add_key.key: this must be of type string"),
     (f'{HEAD}add_key = {{ key = "s3cr3t" }}', "steps[0].add_key.key: an API key reads"),
-    (f'{HEAD}when = {{}}\n{SET}', "steps[0].when.give one of tag, method"),
+    (f'{HEAD}when = {{}}\n{SET}', "steps[0].when: give one of tag, method"),
     (f'{HEAD}when = {{ sessions = 1, connections = 1 }}\n{SET}', "not 2 of them"),
     (f'{HEAD}when = {{ sessions = 1, times = 1 }}\n{SET}', "steps[0].when.times: this does not go with sessions"),
     (f'{HEAD}when = {{ tag = "{TAG}" }}\n{SET}', "steps[0].when.tag: give a value too"),
@@ -113,9 +113,9 @@ async def test_what_a_gateway_cannot_play_is_refused_and_nothing_is_done(text: s
 def test_json_says_the_same_and_names_the_place(tmp_path: Path) -> None:
     good = {"description": "a change", "steps": [{"at": 1, "set_tag": {"tag": TAG, "value": 1}}]}
     scenario = Scenario.load(written(tmp_path, json.dumps(good), "good.json"))
-    assert (scenario.description, scenario.steps[0].at, scenario.steps[0].place) == ("a change", 1, "steps[0]")
+    assert (scenario.description, scenario.steps[0].at, scenario.steps[0].place) == ("a change", 1, "line 1: steps[0]")
     bad = {"steps": [{"at": 1}]}
-    with pytest.raises(ValueError, match=r"bad\.json: steps\[0\]: a step has one action"):
+    with pytest.raises(ValueError, match=r"bad\.json: line 1: steps\[0\]: a step has one action"):
         Scenario.load(written(tmp_path, json.dumps(bad), "bad.json"))
 
 

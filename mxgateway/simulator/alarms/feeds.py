@@ -15,6 +15,7 @@ from mxgateway.generated.mxaccess_gateway import v1 as mx
 from mxgateway.simulator.clock import timestamp
 from mxgateway.simulator.mxaccess.session_parts import AlarmSubscriber
 from mxgateway.simulator.mxaccess.values import to_message
+from mxgateway.simulator.plant.behaviours.in_time import converter
 from mxgateway.simulator.plant.live_tags import Tag
 from mxgateway.simulator.plant.model import AlarmLimit
 
@@ -155,6 +156,7 @@ def _common(alarm: Alarm, mode: mx.AlarmProviderMode) -> dict[str, Any]:
             "category": alarm.limit.category,
             "description": alarm.limit.description,
             "current_value": to_message(data_type, alarm.value),
-            "limit_value": to_message(data_type, alarm.limit.limit),
+            # of the attribute's type, as the contract says it: an integer has no limit of 90.5
+            "limit_value": to_message(data_type, converter(data_type)(alarm.limit.limit)),
         }
     return fields

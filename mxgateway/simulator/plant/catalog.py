@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from mxgateway.simulator.mxaccess.statuses import BAD, UNCERTAIN
 from mxgateway.simulator.mxaccess.values import DataType
+from mxgateway.simulator.plant.behaviours.patterns import counter, cycle, noise, shift, sine, toggle, wall_time
 from mxgateway.simulator.plant.model import (
     AlarmLimit,
     Attribute,
@@ -20,7 +21,6 @@ from mxgateway.simulator.plant.model import (
     WriteRefusal,
 )
 from mxgateway.simulator.plant.objects import Plant
-from mxgateway.simulator.plant.patterns import counter, cycle, noise, shift, sine, toggle, wall_time
 
 # 2024-01-01T00:00:00.1234567Z: the last digit is a step of 100 ns, too fine for microseconds.
 _A_TIME: Final = 1_704_067_200_123_456_700

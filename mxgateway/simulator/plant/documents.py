@@ -1,15 +1,20 @@
-"""From a plant file, TOML or JSON, to the objects of a plant."""
+"""From a plant file, TOML, JSON or CSV, to a plant."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from mxgateway.simulator.files import DescriptionError, check, parse, read_text, schema
-from mxgateway.simulator.mxaccess.values import BOUND, NUMERIC, DataType, fits
-from mxgateway.simulator.plant.behaviours import COMMON, KEYS, disturbed, random_walk, replay, wave
+from mxgateway.simulator.files import Description, DescriptionError, check, schema
+from mxgateway.simulator.mxaccess.values import NUMERIC, DataType, fits
+from mxgateway.simulator.plant.behaviours.dependences import DependenceError
+from mxgateway.simulator.plant.behaviours.derived import BehaviourError, Derived
+from mxgateway.simulator.plant.behaviours.following import Expression, Follow, Step
+from mxgateway.simulator.plant.behaviours.in_time import converter, disturbed, random_walk, replay, wave
+from mxgateway.simulator.plant.behaviours.patterns import Pattern, counter
+from mxgateway.simulator.plant.behaviours.recordings import read_rows
 from mxgateway.simulator.plant.model import (
     AlarmLimit,
     Attribute,
@@ -19,37 +24,41 @@ from mxgateway.simulator.plant.model import (
     Template,
     inside_itself,
 )
-from mxgateway.simulator.plant.patterns import Pattern, counter
-from mxgateway.simulator.plant.recordings import read_rows
+from mxgateway.simulator.plant.tables import TagTable
+from mxgateway.system.files import refusal_text
 
-_LARGEST_FLOAT: Final = {DataType.FLOAT: 3.4028234e38}
+_UNIT: Final = "EngUnits"
+"""The name, behind that of its attribute, of the tag with an engineering unit."""
+_DERIVED: Final[dict[str, type[Derived]]] = {"expression": Expression, "follow": Follow, "step": Step}
 
-
-@dataclass(frozen=True)
-class Document:
-    """What a plant file says."""
-
-    name: str
-    seed: int
-    objects: tuple[PlantObject, ...]
+P = TypeVar("P")
+_Path = tuple[str | int, ...]
 
 
-def read_document(path: str | os.PathLike[str]) -> Document:
-    """Return what a plant file says; ``.json`` is JSON, any other name TOML.
+_Build = Callable[[Iterable[PlantObject], str, int], P]
+"""Makes a plant of its objects, its name and its seed."""
+
+
+def read_plant(path: str | os.PathLike[str], build: _Build[P]) -> P:
+    """Return the plant that a file describes.
+
+    Args:
+        path: The file; ``.json`` is JSON, ``.csv`` a table of tags, any other name TOML.
+        build: Makes the plant of its objects, its name and its seed.
 
     Raises:
         DescriptionError: The file is wrong; the text names file and place.
         OSError: It cannot be read, or is larger than 16 MiB.
     """
     name = os.fspath(path)
-    document = parse(read_text(path), name)
+    source = TagTable.read(path) if name.casefold().endswith(".csv") else Description.read(path)
     try:
-        check(document, schema("plant", "plant.schema.json"))
-        return _Reader(document, os.path.dirname(name)).document()
+        check(source.data, schema("plant", "plant.schema.json"))
+        return _Reader(source.data, os.path.dirname(name)).plant(build)
     except RecursionError:
         raise DescriptionError(f"{name}: it is nested too deeply") from None
     except DescriptionError as error:
-        raise DescriptionError(f"{name}: {error}") from None
+        raise source.located(error) from None
 
 
 @dataclass
@@ -58,8 +67,10 @@ class _Reader:
     folder: str
     templates: dict[str, Template] = field(default_factory=dict)
     ids: dict[str, int] = field(default_factory=dict)
+    places: dict[int, _Path] = field(default_factory=dict)
+    """Where the behaviour of each attribute is, by the attribute's identity."""
 
-    def document(self) -> Document:
+    def plant(self, build: _Build[P]) -> P:
         source = self.source
         areas, objects = source.get("areas", {}), source["objects"]
         self._number("areas", areas)
@@ -68,44 +79,48 @@ class _Reader:
             self._template(kind, ())
         area = Template("$Area", category=Category.AREA)
         made = [
-            PlantObject(self.ids[name.casefold()], name, area, self._parent(f"areas.{name}", said, "area"))
+            PlantObject(self.ids[name.casefold()], name, area, self._parent(("areas", name), said, "area"))
             for name, said in areas.items()
         ]
         made += [self._object(name, said) for name, said in objects.items()]
         if (inside := inside_itself(made)) is not None:
-            place = f"areas.{inside.tag_name}.area" if inside.is_area else f"objects.{inside.tag_name}.parent"
-            raise DescriptionError(f"{place}: it contains itself")
-        return Document(source.get("name", "Galaxy"), source.get("seed", 0), tuple(made))
+            place = ("areas", inside.tag_name, "area") if inside.is_area else ("objects", inside.tag_name, "parent")
+            raise DescriptionError("it contains itself", *place)
+        try:
+            return build(made, source.get("name", "Galaxy"), source.get("seed", 0))
+        except DependenceError as error:
+            raise DescriptionError(str(error), *self.places[id(error.attribute)], error.key) from None
 
     def _number(self, section: str, named: Mapping[str, Any]) -> None:
         for name in named:
             if not name.strip() or any(letter in name for letter in ".[]/!"):
-                raise DescriptionError(f"{section}.{name}: a tag name is not empty and has none of . [ ] / !")
+                raise DescriptionError("a tag name is not empty and has none of . [ ] / !", section, name)
             if name.casefold() in self.ids:
-                raise DescriptionError(f"{section}.{name}: the name is taken; upper and lower case are the same")
+                raise DescriptionError("the name is taken; upper and lower case are the same", section, name)
             self.ids[name.casefold()] = len(self.ids) + 1
 
-    def _parent(self, path: str, said: Mapping[str, Any], key: str) -> int:
+    def _parent(self, path: _Path, said: Mapping[str, Any], key: str) -> int:
         name = said.get(key)
         if name is None:
             return 0
         known = self.source.get("areas" if key == "area" else "objects", {})
         if name not in known:
-            raise DescriptionError(f"{path}.{key}: there is no {'area' if key == 'area' else 'object'} {name!r}")
+            raise DescriptionError(f"there is no {'area' if key == 'area' else 'object'} {name!r}", *path, key)
         return self.ids[name.casefold()]
 
     def _template(self, kind: str, users: tuple[str, ...]) -> Template:
         if kind in self.templates:
             return self.templates[kind]
-        path = f"templates.{kind}"
+        path = ("templates", kind)
         if kind in users:
-            raise DescriptionError(f"{path}.base: the templates are based on each other: {' → '.join((*users, kind))}")
+            circle = " → ".join((*users, kind))
+            raise DescriptionError(f"the templates are based on each other: {circle}", *path, "base")
         said = self.source["templates"][kind]
         chain: tuple[str, ...] = ("$UserDefined",)
         attributes: dict[str, Attribute] = {}
         if (base := said.get("base")) is not None:
             if base not in self.source["templates"]:
-                raise DescriptionError(f"{path}.base: there is no template {base!r}")
+                raise DescriptionError(f"there is no template {base!r}", *path, "base")
             inherited = self._template(base, (*users, kind))
             chain, attributes = inherited.chain, dict(inherited.by_name)
         attributes |= self._attributes(path, said)
@@ -114,41 +129,50 @@ class _Reader:
         return made
 
     def _object(self, name: str, said: Mapping[str, Any]) -> PlantObject:
-        path = f"objects.{name}"
+        path = ("objects", name)
         template = self.templates.get(said["template"])
         if template is None:
-            raise DescriptionError(f"{path}.template: there is no template {said['template']!r}")
+            raise DescriptionError(f"there is no template {said['template']!r}", *path, "template")
         if "area" in said and "parent" in said:
-            raise DescriptionError(f"{path}.parent: give an area or a parent, not both")
+            raise DescriptionError("give an area or a parent, not both", *path, "parent")
         parent = self._parent(path, said, "parent" if "parent" in said else "area")
         if own := self._attributes(path, said):
             attributes = tuple((template.by_name | own).values())
             template = Template(template.name, template.base, template.category, attributes)
         return PlantObject(self.ids[name.casefold()], name, template, parent, said.get("contained", ""))
 
-    def _attributes(self, path: str, said: Mapping[str, Any]) -> dict[str, Attribute]:
+    def _attributes(self, path: _Path, said: Mapping[str, Any]) -> dict[str, Attribute]:
         found: dict[str, Attribute] = {}
         for name, each in said.get("attributes", {}).items():
-            place = f"{path}.attributes.{name}"
+            place = (*path, "attributes", name)
             if not name.strip() or name.casefold() in found:
-                raise DescriptionError(f"{place}: the name is empty or taken")
-            found[name.casefold()] = self._attribute(place, name, each)
+                raise DescriptionError("the name is empty or taken", *place)
+            attribute = found[name.casefold()] = self._attribute(place, name, each)
+            self.places[id(attribute)] = (*place, "behaviour")
+            if (unit := each.get("unit")) is not None:
+                title = f"{name}.{_UNIT}"
+                if title.casefold() in found:
+                    raise DescriptionError(f"the name of its tag, {title!r}, is taken", *place, "unit")
+                found[title.casefold()] = Attribute(
+                    name=title, data_type=DataType.STRING, value=unit, security=Security.CONFIGURE
+                )
         return found
 
-    def _attribute(self, path: str, name: str, said: Mapping[str, Any]) -> Attribute:
+    def _attribute(self, path: _Path, name: str, said: Mapping[str, Any]) -> Attribute:
         data_type, is_array = DataType[said["type"].upper()], "length" in said
         value = said.get("value")
         if is_array and value is None:
             value = [data_type.traits.default] * said["length"]
         if is_array and (not isinstance(value, list) or len(value) != said["length"]):
-            raise DescriptionError(f"{path}.value: this must be an array of {said['length']} values")
+            raise DescriptionError(f"this must be an array of {said['length']} values", *path, "value")
         alarms = tuple(AlarmLimit(**alarm) for alarm in said.get("alarms", ()))
-        if alarms and (is_array or data_type not in NUMERIC):
-            raise DescriptionError(f"{path}.alarms: only a number has alarms")
+        if alarms and (is_array or not _is_number(data_type)):
+            raise DescriptionError("only a number or a boolean has alarms", *path, "alarms")
         behaviour = said.get("behaviour", {"kind": "constant"})
-        if is_array and behaviour["kind"] != "constant":
-            raise DescriptionError(f"{path}.behaviour: an array has none")
-        pattern = self._pattern(f"{path}.behaviour", data_type, value, behaviour)
+        try:
+            pattern = self._pattern(data_type, value, is_array, behaviour)
+        except DescriptionError as error:
+            raise error.within(*path, "behaviour") from None
         try:
             return Attribute(
                 name=name,
@@ -161,55 +185,58 @@ class _Reader:
                 historized=said.get("historized", False),
                 alarms=alarms,
             )
+        except BehaviourError as error:
+            raise DescriptionError(error.text, *path, "behaviour", *filter(None, [error.key])) from None
         except ValueError as error:
-            raise DescriptionError(f"{path}.value: {error}") from None
+            raise DescriptionError(str(error), *path, "value") from None
 
-    def _pattern(self, path: str, data_type: DataType, first: Any, said: Mapping[str, Any]) -> Pattern | None:
+    def _pattern(
+        self, data_type: DataType, first: Any, is_array: bool, said: Mapping[str, Any]
+    ) -> Pattern | Derived | None:
         kind = said["kind"]
-        if unused := said.keys() - COMMON - KEYS[kind]:
-            raise DescriptionError(f"{path}.{min(unused)}: a {kind} has no such key")
-        if missing := KEYS[kind] - said.keys():
-            raise DescriptionError(f"{path}: a {kind} needs the key {min(missing)!r}")
+        if kind in _DERIVED:
+            try:
+                return _DERIVED[kind](**{key: value for key, value in said.items() if key not in ("kind", "every")})
+            except BehaviourError as error:
+                raise DescriptionError(error.text, error.key) from None
         disturbances = {key: said.get(key, 0) for key in ("noise", "bad", "uncertain")}
+        if is_array and (kind != "constant" or any(disturbances.values())):
+            raise DescriptionError("an array follows another one or is set by steps, and has no other behaviour")
         if kind == "constant" and not any(disturbances.values()):
             return None
         if kind not in ("constant", "replay") or disturbances["noise"]:
-            self._check_numbers(path, data_type, said)
-        every = said.get("every", 1.0)
+            _check_numbers(data_type, said)
+        pattern = self._pattern_in_time(data_type, first, said)
+        return disturbed(pattern, convert=converter(data_type), seed=said.get("seed"), **disturbances)
+
+    def _pattern_in_time(self, data_type: DataType, first: Any, said: Mapping[str, Any]) -> Pattern:
+        kind, every = said["kind"], said.get("every", 1.0)
         if kind == "constant":
             held = data_type.traits.default if first is None else first
-            pattern: Pattern = lambda tick, seed, time_ns: held  # noqa: E731
-        elif kind == "counter":
-            pattern = counter
-        elif kind == "random_walk":
-            pattern = random_walk(said["low"], said["high"], said["step"])
-        elif kind == "replay":
-            try:
-                pattern = replay(read_rows(os.path.join(self.folder, said["file"]), data_type), every)
-            except OSError as error:
-                raise DescriptionError(f"{path}.file: {said['file']}: {error.strerror or error}") from None
-        else:
-            pattern = wave(kind, said["low"], said["high"], said["period"] / every)
-        return disturbed(pattern, convert=_converter(data_type), seed=said.get("seed"), **disturbances)
-
-    def _check_numbers(self, path: str, data_type: DataType, said: Mapping[str, Any]) -> None:
-        if data_type not in NUMERIC and data_type is not DataType.BOOLEAN:
-            raise DescriptionError(f"{path}: only a number or a boolean changes like this")
-        for key in ("low", "high", "step", "noise"):
-            if key in said and not fits(DataType.FLOAT, said[key]):
-                raise DescriptionError(f"{path}.{key}: {said[key]!r} is too large")
-        if said.get("low", 0) > said.get("high", said.get("low", 0)):
-            raise DescriptionError(f"{path}.low: it is above high")
+            return lambda tick, seed, time_ns: held
+        if kind == "counter":
+            return counter
+        if kind == "random_walk":
+            return random_walk(said["low"], said["high"], said["step"])
+        if kind != "replay":
+            return wave(kind, said["low"], said["high"], said["period"] / every)
+        try:
+            return replay(read_rows(os.path.join(self.folder, said["file"]), data_type), every)
+        except OSError as error:
+            raise DescriptionError(f"{said['file']}: {refusal_text(error)}", "file") from None
+        except DescriptionError as error:
+            raise DescriptionError(str(error), "file") from None
 
 
-def _converter(data_type: DataType) -> Any:
-    """Return what makes a number one of the type: rounded, and within its range."""
-    if data_type is DataType.BOOLEAN:
-        return lambda value: value >= 0.5
-    if data_type in BOUND:
-        bound = BOUND[data_type]
-        return lambda value: min(max(round(value), -bound), bound - 1)
-    if data_type in NUMERIC:
-        largest = _LARGEST_FLOAT.get(data_type, 1e308)
-        return lambda value: min(max(float(value), -largest), largest)
-    return lambda value: value
+def _check_numbers(data_type: DataType, said: Mapping[str, Any]) -> None:
+    if not _is_number(data_type):
+        raise DescriptionError("only a number or a boolean changes like this", "kind")
+    for key in ("low", "high", "step", "noise"):
+        if key in said and not fits(DataType.FLOAT, said[key]):
+            raise DescriptionError(f"{said[key]!r} is too large", key)
+    if said.get("low", 0) > said.get("high", said.get("low", 0)):
+        raise DescriptionError("it is above high", "low")
+
+
+def _is_number(data_type: DataType) -> bool:
+    return data_type in NUMERIC or data_type is DataType.BOOLEAN

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Final
 
 from mxgateway.simulator.files import DescriptionError
 from mxgateway.simulator.mxaccess.values import DataType
+from mxgateway.simulator.plant.behaviours.patterns import Pattern, counter, cycle, sine, toggle, wall_time
 from mxgateway.simulator.plant.model import (
     AlarmLimit,
     Attribute,
@@ -19,8 +20,7 @@ from mxgateway.simulator.plant.model import (
     Template,
     inside_itself,
 )
-from mxgateway.simulator.plant.patterns import Pattern, counter, cycle, sine, toggle, wall_time
-from mxgateway.system.files import opened_input
+from mxgateway.system.files import FileRefusal, opened_input
 
 _LARGEST_FILE: Final = 512 * 1024 * 1024
 _LARGEST_LINE: Final = 16 * 1024 * 1024
@@ -61,6 +61,8 @@ def read_galaxy(path: str | os.PathLike[str]) -> tuple[PlantObject, ...]:
         with opened_input(path) as file:
             for line in _lines(file):
                 number += 1
+                if len(line) == _LARGEST_LINE:
+                    raise ValueError(f"the line is longer than {_LARGEST_LINE >> 20} MiB")
                 if line.strip():
                     objects.append(galaxy_object(json.loads(line), attributes, templates))
     except KeyError as error:
@@ -83,9 +85,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
     while line := file.readline(_LARGEST_LINE):
         size = max(size, file.tell()) if file.seekable() else size + len(line)
         if size > _LARGEST_FILE:
-            raise ValueError(f"the file is larger than {_LARGEST_FILE >> 20} MiB")
-        if len(line) == _LARGEST_LINE:
-            raise ValueError(f"the line is longer than {_LARGEST_LINE >> 20} MiB")
+            raise FileRefusal(f"it is larger than {_LARGEST_FILE >> 20} MiB")
         yield line
 
 

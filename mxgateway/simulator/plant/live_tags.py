@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
-from itertools import islice
-from typing import Any, Final
+from typing import Any
 
 from mxgateway.generated.mxaccess_gateway import v1 as mx
-from mxgateway.simulator.clock import FILETIME_STEP, NANOSECONDS, Clock, Timer, nanoseconds, timestamp
+from mxgateway.simulator.clock import FILETIME_STEP, NANOSECONDS, Clock, nanoseconds, timestamp
 from mxgateway.simulator.mxaccess import statuses
 from mxgateway.simulator.mxaccess.values import DataType, UnfitValue, no_value, to_message
+from mxgateway.simulator.plant.behaviours.derived import Derived
+from mxgateway.simulator.plant.behaviours.patterns import Pattern, Reading
 from mxgateway.simulator.plant.model import Attribute, PlantObject, reference
 from mxgateway.simulator.plant.objects import Plant, Target
-from mxgateway.simulator.plant.patterns import Reading
+from mxgateway.simulator.plant.sources import LiveSource
+from mxgateway.simulator.plant.tickers import CATCH_UP, Ticker
 from mxgateway.simulator.server.encoding import Encoding
 from mxgateway.wire import Timestamp
-
-# A late ticker delivers missed ticks, but not hours of them.
-_CATCH_UP: Final = 100
-# Tags per turn of a tick. After as many, the loop runs and sends the events: a plant of any size changes without
-# overflowing an event queue that is read.
-_SLICE: Final = 500
 
 Listener = Callable[["Sample"], None]
 
@@ -95,6 +91,7 @@ class Tag:
     """The live value of one attribute of one object."""
 
     __slots__ = (
+        "_begun",
         "_listeners",
         "_plant",
         "_sample",
@@ -105,6 +102,7 @@ class Tag:
         "last_user_id",
         "object",
         "reference",
+        "writes",
     )
 
     def __init__(self, plant: LivePlant, obj: PlantObject, attribute: Attribute) -> None:
@@ -115,7 +113,10 @@ class Tag:
         """The user of the last write that recorded one."""
         self.is_silent = False
         """Whether it has no value yet, so that advising it reports nothing; the first value ends that."""
+        self.writes = 0
+        """How often a client or a test has set its value."""
         self._plant = plant
+        self._begun: tuple[Pattern | Derived, Pattern] | None = None
         self._seed = zlib.crc32(f"{plant.plant.seed}:{self.reference}".encode())
         self._listeners: dict[object, Listener] = {}
         self._tick = -1
@@ -146,6 +147,17 @@ class Tag:
         """Call `listener` with every new sample, until `forget` is called with the same key."""
         if self._plant.on_observed is not None:
             self._plant.on_observed()
+        self._listen(key, listener)
+
+    def keep_going(self) -> None:
+        """Compute every value, observed or not: later ones depend on it."""
+        self._listen(self, _nobody)
+
+    def stop_going(self) -> None:
+        """Compute values for observers only."""
+        self.forget(self)
+
+    def _listen(self, key: object, listener: Listener) -> None:
         if not self._listeners and self.is_driven:
             self._catch_up()
             self._plant.ticker(self.attribute.interval).add(self)
@@ -158,6 +170,19 @@ class Tag:
 
     def publish(self, sample: Sample) -> None:
         """Set the value and notify every listener."""
+        self.writes += 1
+        self._show(sample)
+
+    def settled(self, time_ns: int) -> Sample:
+        """Return the sample at a time, which observers get first, in order; the current one if that is newer."""
+        if self.is_driven:
+            tick = self._plant.tick_at(self.attribute.interval, time_ns)
+            # Without observers, none misses the ticks between.
+            for each in range(max(self._tick + 1, tick - (CATCH_UP - 1 if self._listeners else 0)), tick + 1):
+                self.advance(each)
+        return self._sample
+
+    def _show(self, sample: Sample) -> None:
         self._sample, self.is_silent = sample, False
         for listener in list(self._listeners.values()):
             listener(sample)
@@ -190,7 +215,7 @@ class Tag:
     def advance(self, tick: int) -> None:
         """Publish the pattern's value of a tick, unless a newer one was published."""
         if tick > self._tick:
-            self.publish(self._at(tick))
+            self._show(self._at(tick))
 
     def _catch_up(self) -> None:
         if self.is_driven and (tick := self._plant.tick(self.attribute.interval)) > self._tick:
@@ -198,69 +223,27 @@ class Tag:
 
     def _at(self, tick: int) -> Sample:
         attribute = self.attribute
-        assert attribute.pattern is not None
         time_ns = self._plant.tick_time(attribute.interval, tick)
         self._tick = tick
-        native, quality = attribute.pattern(tick, self._seed, time_ns), attribute.quality
+        native, quality = self._pattern()(tick, self._seed, time_ns), attribute.quality
         if isinstance(native, Reading):
             native, quality = native
         return Sample(attribute.data_type, native, quality, time_ns)
 
+    def _pattern(self) -> Pattern:
+        pattern = self.attribute.pattern
+        if self._begun is None or self._begun[0] is not pattern:
+            assert pattern is not None
+            begun = pattern
+            if isinstance(begun, Derived):
+                sources = [LiveSource(self._plant, self.object.tag_name, name) for name in begun.inputs]
+                begun = begun.begin(sources, self.attribute)
+            self._begun = (pattern, begun)
+        return self._begun[1]
 
-class _Ticker:
-    """Drives the observed tags of one interval, on a fixed grid of the wall clock, without drift."""
 
-    def __init__(self, plant: LivePlant, interval: float) -> None:
-        self._plant = plant
-        self._interval = interval
-        self._tags: dict[Tag, None] = {}
-        self._due: Iterator[Tag] = iter(())
-        self._last = 0
-        self._timer: Timer | None = None
-
-    def add(self, tag: Tag) -> None:
-        self._tags[tag] = None
-        if self._timer is None:
-            self._last = self._plant.tick(self._interval)
-            self._schedule()
-
-    def remove(self, tag: Tag) -> None:
-        self._tags.pop(tag, None)
-        if not self._tags:
-            self.stop()
-
-    def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _schedule(self) -> None:
-        due_ns = self._plant.tick_time(self._interval, self._last + 1)
-        self._timer = self._plant.clock.call_later((due_ns - self._plant.clock.now_ns()) / NANOSECONDS, self._run)
-
-    def _run(self) -> None:
-        # One tick per call: after a busy loop, events are sent before the next tick runs.
-        now = self._plant.tick(self._interval)
-        tick = max(self._last + 1, now - _CATCH_UP + 1)
-        if tick <= now:
-            self._last = tick
-            self._due = iter(list(self._tags))
-            self._continue()
-        else:
-            self._schedule()
-
-    def _continue(self) -> None:
-        timer = self._timer
-        reached = list(islice(self._due, _SLICE))
-        for tag in reached:
-            tag.advance(self._last)
-        if self._timer is not timer:
-            # A listener may have removed the last tag.
-            return
-        if len(reached) == _SLICE:
-            self._timer = self._plant.clock.call_later(0.0, self._continue)
-        else:
-            self._schedule()
+def _nobody(sample: Sample) -> None:
+    """Listen for nobody."""
 
 
 class LivePlant:
@@ -282,7 +265,7 @@ class LivePlant:
         self.on_observed: Callable[[], None] | None = None
         """Called when somebody observes a tag, before the first value."""
         self._tags: dict[str, Tag] = {}
-        self._tickers: dict[float, _Ticker] = {}
+        self._tickers: dict[float, Ticker] = {}
 
     def find(self, text: str, context: str = "") -> tuple[Tag, int | None] | None:
         """Return the tag and element of a reference; None for an unknown one."""
@@ -308,7 +291,15 @@ class LivePlant:
             if target is not None and tag.is_of(target):
                 tag.object, tag.attribute = target.object, target.attribute
                 kept[name] = tag
+        for tag in self._tags.values():
+            if not isinstance(tag.attribute.pattern, Derived) or kept.get(tag.reference) is not tag:
+                tag.stop_going()
         self._tags = kept
+
+    def start(self) -> None:
+        """Begin with the tags whose values follow from other tags; also after a deployment."""
+        for target in self.plant.derived:
+            self.tag(target).keep_going()
 
     def has(self, tag: Tag) -> bool:
         """Whether the plant has this very tag."""
@@ -319,16 +310,20 @@ class LivePlant:
         for ticker in self._tickers.values():
             ticker.stop()
 
-    def ticker(self, interval: float) -> _Ticker:
+    def ticker(self, interval: float) -> Ticker:
         """Return the ticker of an interval."""
         if interval not in self._tickers:
-            self._tickers[interval] = _Ticker(self, interval)
+            self._tickers[interval] = Ticker(self, interval)
         return self._tickers[interval]
 
     def tick(self, interval: float) -> int:
         """Return the number of an interval's current tick; 0 at the plant's start. A step of the clock skips none."""
+        return self.tick_at(interval, self.clock.now_ns())
+
+    def tick_at(self, interval: float, time_ns: int) -> int:
+        """Return the number of an interval's tick at a time in nanoseconds since 1970."""
         step = _step_ns(interval)
-        return (self.clock.now_ns() - self.clock.ahead_ns) // step - self.start_ns // step
+        return (time_ns - self.clock.ahead_ns) // step - self.start_ns // step
 
     def tick_time(self, interval: float, tick: int) -> int:
         """Return the time of a tick in nanoseconds since 1970; the first tick is the plant's start."""

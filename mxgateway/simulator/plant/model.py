@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from mxgateway.simulator.mxaccess.statuses import GOOD
 from mxgateway.simulator.mxaccess.values import NUMERIC, DataType, fits
-from mxgateway.simulator.plant.patterns import Pattern
+from mxgateway.simulator.plant.behaviours.derived import Derived
+from mxgateway.simulator.plant.behaviours.patterns import Pattern
+
+_WITH_LIMITS: Final = NUMERIC | {DataType.BOOLEAN}
 
 
 class Category(IntEnum):
@@ -43,7 +47,7 @@ class WriteRefusal(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmLimit:
-    """An alarm on an analog attribute.
+    """An alarm on an analog attribute, or on a boolean, which is 0 or 1.
 
     Raises:
         ValueError: It has no name, its limit is no number, or its severity is none.
@@ -65,7 +69,8 @@ class AlarmLimit:
     def __post_init__(self) -> None:
         if not self.name:
             raise ValueError("an alarm has no name")
-        if isinstance(self.limit, bool) or not isinstance(self.limit, int | float):
+        is_number = isinstance(self.limit, int | float) and not isinstance(self.limit, bool)
+        if not (is_number and abs(self.limit) <= sys.float_info.max):
             raise ValueError(f"the limit {self.limit!r} of the alarm {self.name!r} is no number")
         if not 1 <= self.severity <= 999:
             raise ValueError(f"the severity {self.severity!r} of the alarm {self.name!r} is not from 1 to 999")
@@ -81,7 +86,7 @@ class Attribute:
 
     Raises:
         ValueError: The initial value is not of the attribute's type, or what is no number has alarms, or the attribute
-            has no name, or a time is negative.
+            has no name, or a time is negative, or the pattern does not go with the type.
     """
 
     name: str
@@ -92,8 +97,8 @@ class Attribute:
     """The initial native value; a list for an array. None for the type's default."""
     is_array: bool = False
     """Whether the attribute is an array."""
-    pattern: Pattern | None = None
-    """How the provider drives the value; None for a value that only writes change."""
+    pattern: Pattern | Derived | None = None
+    """How the provider drives the value, by time or from other tags; None for a value that only writes change."""
     interval: float = 1.0
     """Seconds between two values of the pattern."""
     quality: int = GOOD
@@ -114,9 +119,11 @@ class Attribute:
             raise ValueError("an attribute has no name")
         if not (self.interval > 0 and self.response_time >= 0):
             raise ValueError(f"the attribute {self.name!r} needs an interval above 0 and a response_time of 0 or more")
-        if self.alarms and (self.is_array or self.data_type not in NUMERIC):
-            raise ValueError(f"the attribute {self.name!r} has alarms and is no number")
+        if self.alarms and (self.is_array or self.data_type not in _WITH_LIMITS):
+            raise ValueError(f"the attribute {self.name!r} has alarms and is no number and no boolean")
         self.check(self.value)
+        if isinstance(self.pattern, Derived):
+            self.pattern.check(self)
 
     def check(self, native: Any) -> None:
         """Check that a native value is one of this attribute; None is no value.
@@ -173,6 +180,11 @@ class Template:
     def by_name(self) -> dict[str, Attribute]:
         """The attributes by lower-case name."""
         return {attribute.name.casefold(): attribute for attribute in self.attributes}
+
+    @cached_property
+    def derived(self) -> tuple[Attribute, ...]:
+        """The attributes whose values follow from other tags."""
+        return tuple(attribute for attribute in self.attributes if isinstance(attribute.pattern, Derived))
 
     @cached_property
     def has_alarms(self) -> bool:

@@ -10,8 +10,10 @@ from functools import cached_property
 from typing import Final, NamedTuple, Self
 
 from mxgateway.simulator.mxaccess.values import DataType
+from mxgateway.simulator.plant.behaviours.dependences import check_dependences
+from mxgateway.simulator.plant.behaviours.derived import Derived
 from mxgateway.simulator.plant.edits import edits_by_object
-from mxgateway.simulator.plant.model import Attribute, PlantObject
+from mxgateway.simulator.plant.model import Attribute, PlantObject, reference
 
 _ARRAY_SUFFIX: Final = re.compile(r"\[(\d*)\]$")
 
@@ -32,12 +34,15 @@ class Plant:
         objects: All objects; tag names and ids are unique, parents exist.
         name: The galaxy's name, the first part of its alarms' references.
         seed: The seed of the plant's random values.
+        strict: Refuse a tag whose value cannot follow from others as its pattern says; otherwise it has bad quality.
 
     Raises:
-        ValueError: A tag name or an id is not unique, or a parent is missing.
+        ValueError: A tag name or an id is not unique, or a parent is missing, or a value would follow from itself.
     """
 
-    def __init__(self, objects: Iterable[PlantObject], *, name: str = "Galaxy", seed: int = 0) -> None:
+    def __init__(
+        self, objects: Iterable[PlantObject], *, name: str = "Galaxy", seed: int = 0, strict: bool = True
+    ) -> None:
         self.name = name
         self.seed = seed
         self.objects = tuple(objects)
@@ -47,20 +52,22 @@ class Plant:
             raise ValueError("a tag name or a gobject id of the plant is not unique")
         if missing := {obj.parent_id for obj in self.objects} - self._by_id.keys() - {0}:
             raise ValueError(f"parents of plant objects are missing: {sorted(missing)}")
+        self._check_dependences(strict=strict)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Return the plant that a file describes: TOML, or JSON if its name ends with ``.json``. Blocks.
+        """Return the plant that a file describes. Blocks.
+
+        The name tells the form: ``.json`` is JSON, ``.csv`` a table of tags, any other TOML.
 
         Raises:
             ValueError: The file is wrong; the text names file and place.
             OSError: It cannot be read, or is too large.
         """
         # Readers of files are imported on use: most programs that simulate a gateway read none.
-        from mxgateway.simulator.plant.documents import read_document
+        from mxgateway.simulator.plant.documents import read_plant
 
-        document = read_document(path)
-        return cls(document.objects, name=document.name, seed=document.seed)
+        return read_plant(path, lambda objects, name, seed: cls(objects, name=name, seed=seed))
 
     @classmethod
     def from_galaxy(cls, path: str | os.PathLike[str], *, name: str = "Galaxy", seed: int = 0) -> Self:
@@ -135,6 +142,8 @@ class Plant:
     ) -> Plant:
         """Return the changed plant; the same one if nothing changes.
 
+        A tag whose value follows from one that is gone, or that is of another type now, has bad quality.
+
         Args:
             add: New objects.
             remove: Objects, by tag name, to remove together with their contents, and tags to remove.
@@ -143,7 +152,7 @@ class Plant:
 
         Raises:
             LookupError: There is no such object or tag.
-            ValueError: Names or ids are not unique, or a parent is missing.
+            ValueError: Names or ids are not unique, or a parent is missing, or a value would follow from itself.
         """
         names, tags = _apart(remove)
         new_names, new_tags = _apart(rename or {})
@@ -160,7 +169,7 @@ class Plant:
             if obj.gobject_id not in gone
         )
         objects = (replace(obj, tag_name=renamed[obj.gobject_id]) if obj.gobject_id in renamed else obj for obj in kept)
-        return Plant((*objects, *new), name=self.name, seed=self.seed)
+        return Plant((*objects, *new), name=self.name, seed=self.seed, strict=False)
 
     def ancestors(self, obj: PlantObject) -> Iterator[PlantObject]:
         """Iterate over `obj` and its ancestors, outwards."""
@@ -186,6 +195,27 @@ class Plant:
             relative = text.strip().removeprefix("me.").removeprefix(".")
             found = self._find(f"{context.strip().rstrip('.')}.{relative}")
         return found
+
+    @cached_property
+    def derived(self) -> tuple[Target, ...]:
+        """The tags whose values follow from other tags."""
+        return tuple(
+            Target(obj, attribute, None)
+            for obj in self.objects
+            if obj.template.derived
+            for attribute in obj.template.derived
+        )
+
+    def _check_dependences(self, *, strict: bool) -> None:
+        if not self.derived:
+            return
+        tags = []
+        for obj, attribute, _ in self.derived:
+            assert isinstance(attribute.pattern, Derived)
+            found = [self.find(name, obj.tag_name) for name in attribute.pattern.inputs]
+            inputs = [None if each is None else (reference(each.object, each.attribute), each) for each in found]
+            tags.append((reference(obj, attribute), attribute, inputs))
+        check_dependences(tags, strict=strict)
 
     @cached_property
     def attribute_count(self) -> int:

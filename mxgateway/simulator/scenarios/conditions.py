@@ -166,17 +166,17 @@ def read_condition(said: Mapping[str, Any]) -> Condition:
     subject, others = subjects[0], {key: value for key, value in said.items() if key != subjects[0]}
     known = {"tag": {"equals", "above", "below", "quality"}, "method": {"times"}}.get(subject, set())
     if strange := others.keys() - known:
-        raise DescriptionError(f"{min(strange)}: this does not go with {subject}")
+        raise DescriptionError(f"this does not go with {subject}", min(strange))
     if subject == "method":
         return CallCondition(said["method"], said.get("times", 1))
     if subject != "tag":
         return CountCondition(subject, said[subject])
     if not others:
-        raise DescriptionError("tag: give a value too: equals, above, below or quality")
+        raise DescriptionError("give a value too: equals, above, below or quality", "tag")
     if "above" in others and "below" in others and others["above"] >= others["below"]:
-        raise DescriptionError(f"above: nothing is above {others['above']} and below {others['below']}")
+        raise DescriptionError(f"nothing is above {others['above']} and below {others['below']}", "above")
     if others.get("quality") == "bad" and len(others) > 1:
-        raise DescriptionError("quality: a tag of bad quality has no value")
+        raise DescriptionError("a tag of bad quality has no value", "quality")
     return TagCondition(said["tag"], others)
 
 

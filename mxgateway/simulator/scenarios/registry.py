@@ -91,7 +91,7 @@ class Action:
                 try:
                     found[each.name] = each.kind.read(said[each.name], folder)
                 except ValueError as error:
-                    raise DescriptionError(f"{each.name}: {error}") from None
+                    raise DescriptionError(str(error), each.name) from None
         return found
 
     def start(self, gateway: Controls, arguments: Arguments) -> Awaitable[None] | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Self
 
 from mxgateway.simulator.controls import Controls
-from mxgateway.simulator.files import DescriptionError, check, parse, read_text
+from mxgateway.simulator.files import Description, DescriptionError, check, path_text
 from mxgateway.simulator.scenarios import conditions
 from mxgateway.simulator.scenarios.actions import ACTIONS, Action, Arguments, Outlook
 from mxgateway.simulator.scenarios.conditions import Condition, TagCondition, read_condition
@@ -28,7 +27,6 @@ _TIMES: Final = {
     "every": {"type": "number", "minimum": 0.001, "maximum": LONGEST, "description": "Seconds between repetitions"},
     "times": {"type": "integer", "minimum": 1, "description": "How often the action is done; without it, for ever"},
 }
-_HEADER: Final = re.compile(r"^[ \t]*\[\[[ \t]*steps[ \t]*\]\]", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,7 @@ class Scenario:
             ValueError: The file is wrong; the text names file and place.
             OSError: It cannot be read, or is too large.
         """
-        name = os.fspath(path)
-        return cls.from_text(read_text(path), name=name, folder=os.path.dirname(name))
+        return cls._described(Description.read(path), os.path.dirname(os.fspath(path)))
 
     @classmethod
     def from_text(cls, text: str, *, name: str = "scenario.toml", folder: str = "") -> Self:
@@ -107,18 +104,20 @@ class Scenario:
         Raises:
             ValueError: The text is wrong; the error names the place.
         """
-        document = parse(text, name)
-        lines = {} if name.casefold().endswith(".json") else _lines(text, document.get("steps"))
+        return cls._described(Description(name, text), folder)
+
+    @classmethod
+    def _described(cls, source: Description, folder: str) -> Self:
         try:
-            check(document, scenario_schema())
-            if not document["steps"]:
-                raise DescriptionError("steps: there is no step")
-            steps = tuple(_steps(document["steps"], folder, lines))
+            check(source.data, scenario_schema())
+            if not source.data["steps"]:
+                raise DescriptionError("there is no step", "steps")
+            steps = tuple(_steps(source.data["steps"], folder, source.lines("steps")))
         except RecursionError:
-            raise DescriptionError(f"{name}: it is nested too deeply") from None
+            raise DescriptionError(f"{source.name}: it is nested too deeply") from None
         except DescriptionError as error:
-            raise DescriptionError(f"{name}: {_with_line(str(error), lines)}") from None
-        return cls(steps, name=name, description=document.get("description", ""))
+            raise source.located(error) from None
+        return cls(steps, name=source.name, description=source.data.get("description", ""))
 
     def check(self, gateway: Controls) -> None:
         """Check that a gateway can play the scenario; nothing is started.
@@ -165,47 +164,37 @@ def _steps(said: list[dict[str, Any]], folder: str, lines: Mapping[int, int]) ->
     found: list[Step] = []
     latest = 0.0
     for number, each in enumerate(said):
-        place = f"steps[{number}]"
-        step = _step(each, folder, place, f"line {lines[number]}: {place}" if number in lines else place)
-        if step.at is not None:
-            if step.at < latest:
-                raise DescriptionError(f"{place}.at: the steps are in order, and one before is at {latest:g}")
-            latest = step.at
+        place = path_text("steps", number)
+        try:
+            step = _step(each, folder, f"line {lines[number]}: {place}" if number in lines else place)
+            if step.at is not None:
+                if step.at < latest:
+                    raise DescriptionError(f"the steps are in order, and one before is at {latest:g}", "at")
+                latest = step.at
+        except DescriptionError as error:
+            raise error.within("steps", number) from None
         found.append(step)
     return found
 
 
-def _step(said: Mapping[str, Any], folder: str, path: str, place: str) -> Step:
+def _step(said: Mapping[str, Any], folder: str, place: str) -> Step:
     names = [key for key in said if key in ACTIONS]
     if len(names) != 1:
         listed = f": {', '.join(names)}" if names else ""
-        raise DescriptionError(f"{path}: a step has one action, not {len(names)}{listed}")
+        raise DescriptionError(f"a step has one action, not {len(names)}{listed}")
     if "at" in said and (other := next((key for key in ("after", "when") if key in said), None)):
-        raise DescriptionError(f"{path}.{other}: give at or {other}, not both")
+        raise DescriptionError(f"give at or {other}, not both", other)
     if "times" in said and "every" not in said:
-        raise DescriptionError(f"{path}.times: this needs every, the seconds between two times")
+        raise DescriptionError("this needs every, the seconds between two times", "times")
     action = ACTIONS[names[0]]
     try:
         when = read_condition(said["when"]) if "when" in said else None
     except DescriptionError as error:
-        raise DescriptionError(f"{path}.when.{error}") from None
+        raise error.within("when") from None
     try:
         arguments = action.arguments(said[action.name], folder)
     except DescriptionError as error:
-        raise DescriptionError(f"{path}.{action.name}.{error}") from None
+        raise error.within(action.name) from None
     every = said.get("every")
     times = said.get("times") if every is not None else 1
     return Step(place, action, arguments, said.get("at"), said.get("after"), when, every, times)
-
-
-def _lines(text: str, steps: Any) -> dict[int, int]:
-    """Return the line of each step of a TOML text, if each has a header ``[[steps]]`` of its own."""
-    lines = [text.count("\n", 0, found.start()) + 1 for found in _HEADER.finditer(text)]
-    return dict(enumerate(lines)) if isinstance(steps, list) and len(lines) == len(steps) else {}
-
-
-def _with_line(error: str, lines: Mapping[int, int]) -> str:
-    """Return an error with the line of the step that it names, where that is known."""
-    found = re.match(r"steps\[(\d+)\]", error)
-    line = lines.get(int(found[1])) if found is not None else None
-    return error if line is None else f"line {line}: {error}"

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from mxgateway.simulator import AlarmLimit, Attribute, DataType, SimulatedGateway, Template
+from mxgateway.simulator import AlarmLimit, Attribute, DataType, Plant, PlantObject, SimulatedGateway, Template
+from mxgateway.simulator.mxaccess.values import NUMERIC
+from tests.client.support import connect
 
 LIMIT = AlarmLimit(name="Hi", limit=5)
 
@@ -46,6 +48,8 @@ def test_a_first_value_of_another_type_is_refused_alone_and_in_an_array(data_typ
         (lambda: Attribute(name="A", is_array=True, alarms=(LIMIT,)), "has alarms and is no number"),
         (lambda: AlarmLimit(name="", limit=5), "no name"),
         (lambda: AlarmLimit(name="Hi", limit="5"), "is no number"),  # type: ignore[arg-type]
+        (lambda: AlarmLimit(name="Hi", limit=math.inf), "is no number"),
+        (lambda: AlarmLimit(name="Hi", limit=10**400), "is no number"),
         (lambda: AlarmLimit(name="Hi", limit=5, severity=1000), "not from 1 to 999"),
         (lambda: Template("$A", attributes=(Attribute(name="A"), Attribute(name="a"))), "have one name"),
     ],
@@ -53,6 +57,25 @@ def test_a_first_value_of_another_type_is_refused_alone_and_in_an_array(data_typ
 def test_what_no_galaxy_has_is_refused(build: Callable[[], object], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         build()
+
+
+@pytest.mark.parametrize("limit", [90.5, -1e300, 0, 10**300])
+async def test_an_alarm_of_any_type_and_limit_is_reported(limit: float) -> None:
+    types = [each for each in DataType if each in NUMERIC or each is DataType.BOOLEAN]
+    alarms = [
+        AlarmLimit(name=f"{name}.{each.name}", limit=limit, above=name == "Hi")
+        for name in ("Hi", "Lo")
+        for each in types
+    ]
+    attributes = tuple(
+        Attribute(name=each.name, data_type=each, alarms=(hi, lo))
+        for each, hi, lo in zip(types, alarms[: len(types)], alarms[len(types) :], strict=True)
+    )
+    plant = Plant([PlantObject(1, "A", Template("$T", attributes=attributes))])
+    async with SimulatedGateway(plant=plant) as gateway, connect(gateway) as client:
+        for alarm in alarms:
+            gateway.alarms.raise_alarm(f"Galaxy!.A.{alarm.name}")
+        assert len(await client.query_active_alarms(timeout=10)) == len(alarms)
 
 
 @pytest.mark.parametrize("value", ["text", True, 2**31, [1], 1.5, datetime(2024, 1, 1, tzinfo=UTC)], ids=repr)

@@ -18,8 +18,8 @@ from mxgateway.simulator import (
     generated_plant,
 )
 from mxgateway.simulator.clock import Timer
+from mxgateway.simulator.plant.behaviours.patterns import counter
 from mxgateway.simulator.plant.live_tags import LivePlant, Sample
-from mxgateway.simulator.plant.patterns import counter
 from tests.simulator.peer import CONTRACT, Peer, ending, integer, ok, take
 
 # What a reader that keeps up lets the gateway send before it has read anything.

@@ -1,4 +1,4 @@
-"""The behaviours that a plant file can give to an attribute, as patterns."""
+"""The behaviours that a plant file can give to an attribute and that depend on time alone, as patterns."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from mxgateway.simulator.mxaccess.statuses import BAD, GOOD, UNCERTAIN
-from mxgateway.simulator.plant.patterns import Pattern, Reading
+from mxgateway.simulator.mxaccess.values import BOUND, NUMERIC, DataType
+from mxgateway.simulator.plant.behaviours.patterns import Pattern, Reading
 
-KEYS: Final = {
-    "constant": frozenset[str](),
-    "counter": frozenset[str](),
-    "ramp": frozenset(("low", "high", "period")),
-    "random_walk": frozenset(("low", "high", "step")),
-    "replay": frozenset(("file",)),
-    "sine": frozenset(("low", "high", "period")),
-    "square": frozenset(("low", "high", "period")),
-}
-"""The keys that each kind needs, beside those that every kind takes."""
-COMMON: Final = frozenset(("kind", "every", "noise", "seed", "bad", "uncertain"))
+_LARGEST_FLOAT: Final = {DataType.FLOAT: 3.4028234e38}
+
+
+def converter(data_type: DataType, *, is_array: bool = False) -> Callable[[Any], Any]:
+    """Return what makes a number one of a type: rounded, and within its range; other values stay.
+
+    What it returns raises a ValueError or an OverflowError for what is no number.
+    """
+    if is_array:
+        return lambda value: value
+    if data_type is DataType.BOOLEAN:
+        return lambda value: value >= 0.5
+    if data_type in BOUND:
+        bound = BOUND[data_type]
+        return lambda value: min(max(round(value), -bound), bound - 1)
+    if data_type in NUMERIC:
+        largest = _LARGEST_FLOAT.get(data_type, 1e308)
+        return lambda value: min(max(float(value), -largest), largest)
+    return lambda value: value
 
 
 def wave(kind: str, low: float, high: float, ticks: float) -> Pattern:

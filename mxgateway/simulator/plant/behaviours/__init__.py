@@ -1,0 +1,1 @@
+"""How values change by themselves: by time, from recordings, and from other tags."""
