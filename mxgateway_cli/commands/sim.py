@@ -17,7 +17,9 @@ from mxgateway_cli.declaring.local_command import local_command
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.docstrings import described
 from mxgateway_cli.help.groups import CommandGroup
-from mxgateway_cli.help.sections import VALUE, option
+from mxgateway_cli.help.sections import option
+from mxgateway_cli.input.named_tags import many_tags, required_tag
+from mxgateway_cli.input.write_target import tag_and_value
 from mxgateway_cli.output.tags import tag_record, value_cell
 from mxgateway_cli.running.app import App
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
@@ -56,8 +58,7 @@ def sim() -> None:
 
 @control_command(
     "set",
-    argument("tag", "The tag.", metavar="TAG"),
-    argument(VALUE, "Its new value, as the tag's own type.  [default: the present one]", metavar="[VALUE]", required=False),
+    *tag_and_value("The tag.", "Its new value, as the tag's own type.  [default: the present one]", typed=False),
     _QUALITY,
     examples=(
         "mxgw-py sim set Tank01.Level 95.5",
@@ -65,20 +66,21 @@ def sim() -> None:
         "mxgw-py sim set TestChildObject.TestInt -7 --json",
     ),
 )  # fmt: skip
-async def set_tag(call: ControlCall, tag: str, word: str | None, quality: int | None) -> None:
+async def set_tag(call: ControlCall, tag: str | None, value: str | None, quality: int | None) -> None:
     """Set a tag's value, its quality, or both, as its provider would."""
-    if word is None and quality is None:
+    named = required_tag(tag)
+    if value is None and quality is None:
         raise click.UsageError("Give a value, or --quality, or both.")
     async with call.client() as client:
-        value = tag_value(await client.get_tag(tag), word) if word is not None else None
-        await client.set_tag(tag, value, quality=quality)
-        found = await client.get_tag(tag)
+        native = tag_value(await client.get_tag(named), value) if value is not None else None
+        await client.set_tag(named, native, quality=quality)
+        found = await client.get_tag(named)
     call.output.document({"operation": "sim-set", **_record(found)}, value="value")
 
 
 @control_command(
     "get",
-    argument("tags", "The tags.", metavar="TAG...", nargs=-1, required=True),
+    *many_tags("The tags."),
     examples=(
         "mxgw-py sim get Tank01.Level Tank02.Level",
         "mxgw-py sim get Tank01.Level -o value",
@@ -89,6 +91,8 @@ async def get_tags(call: ControlCall, tags: tuple[str, ...]) -> None:
 
     Exit code 21 if the plant does not have some of them.
     """
+    if not tags:
+        raise click.UsageError("Missing argument 'TAG'.")
     found: list[dict[str, Any]] = []
     cells: list[tuple[str, ...]] = []
     async with call.client() as client:

@@ -47,7 +47,7 @@ async def fail(call: ControlCall, method: str, status: str, message: str, times:
     _SESSION,
     option("--reason", metavar="TEXT", default="", help="What the gateway says of it."),
     examples=(
-        "mxgw-py sim crash line-1",
+        "mxgw-py sim crash $SESSION",
         "mxgw-py sim crash $SESSION --reason 'access violation'",
     ),
 )
@@ -93,7 +93,7 @@ async def drop(call: ControlCall, politely: bool) -> None:
     argument("words", "Its arguments.", metavar="[NAME=VALUE]...", nargs=-1, shell_complete=argument_words),
     examples=(
         "mxgw-py sim do hold_write_completions",
-        "mxgw-py sim do skip_sequence count=3 session=line-1",
+        "mxgw-py sim do skip_sequence count=3 session=$SESSION",
         "mxgw-py sim do deploy rename=Tank01=Tank07 remove=Pump01",
     ),
 )

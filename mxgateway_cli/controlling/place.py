@@ -19,7 +19,7 @@ from mxgateway_cli.connecting.connection import key_from_environment, key_from_f
 from mxgateway_cli.connecting.precedence import empty_variable_error, is_blank
 from mxgateway_cli.connecting.shared_options import KeyText, Seconds
 from mxgateway_cli.controlling import ready_file
-from mxgateway_cli.help.sections import CONTROL_SECTION, Decorator, option
+from mxgateway_cli.help.sections import CONTROL_SECTION, Decorator, apply_options, option
 from mxgateway_cli.running.app import App
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
@@ -54,6 +54,11 @@ CONTROL_OPTIONS: Final[tuple[Decorator, ...]] = (
     _control("--timeout", type=Seconds(), metavar="SECONDS",
              help="Timeout of connecting and of each call.  [default: 10 and 30; an action may take as long as it does]"),
 )  # fmt: skip
+
+
+def control_parameters() -> list[click.Parameter]:
+    """Return the options of the control."""
+    return click.command("control")(apply_options(lambda **_: None, CONTROL_OPTIONS)).params
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,9 +78,13 @@ class ControlServer:
             record,
             Encoding(),
         )
-        listener = Listener(router.serve, self._options, None)
-        self._port = await listener.start(self._host, self._port)
-        self._listener = listener
+        listener = self._listener = Listener(router.serve, self._options, None)
+        try:
+            self._port = await listener.start(self._host, self._port)
+        except BaseException:
+            self._listener = None
+            await listener.stop()
+            raise
 
     async def stop(self) -> None:
         """End every call and connection, and stop listening; no effect if it does not."""

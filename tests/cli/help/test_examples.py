@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from mxgateway.contract import own_descriptor_set
-from mxgateway.simulator import RecordingWriter
+from mxgateway.simulator import ControlServer, ManualClock, RecordingWriter, SimulatedGateway
 from mxgateway.simulator.options import DEFAULT_USERS
 from mxgateway_cli.help.topics import TOPICS
 from tests.cli.gateway import KEY, TAG, Gateway
@@ -40,6 +41,7 @@ FILES: Final = {
     "operator.txt": f"{PASSWORD}\n",
     "key.txt": f"{KEY}\n",
     "line.jsonl": "\n".join(small_recording()) + "\n",
+    "outage.toml": "[[steps]]\nrestart = {}\n",
 }
 """What an example may name beside `$SESSION`, an open session with the server handle 1 and the advised item 2."""
 FOLDERS: Final = (".zfunc", ".config/fish/completions")
@@ -59,8 +61,8 @@ EXAMPLES: Final = list(examples())
 
 
 @pytest.fixture
-def place(tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Make the files that examples name, go there, and return the variables that name the gateway."""
+async def place(tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, str]]:
+    """Make the files that examples name, go there, and yield the variables that name the gateway and its control."""
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o600)
@@ -71,6 +73,17 @@ def place(tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> 
         f'[profile.plant]\nendpoint = "{gateway.simulated.endpoint}"\nplaintext = true\n'
     )
     monkeypatch.chdir(tmp_path)
+    async with ControlServer(gateway.simulated) as control:
+        ready = {"operation": "simulate", "control": control.endpoint, "controlKey": control.key}
+        (tmp_path / "gateway.json").write_text(json.dumps(ready))
+        yield {
+            "MXGATEWAY_CONTROL": control.endpoint,
+            "MXGATEWAY_CONTROL_KEY": control.key,
+            **_variables(tmp_path),
+        }
+
+
+def _variables(tmp_path: Path) -> dict[str, str]:
     return {
         "MXGATEWAY_CONFIG": str(tmp_path / "config.toml"),
         "MXGATEWAY_PROFILE": "plant",
@@ -133,7 +146,11 @@ async def test_an_example_runs_as_it_is_typed(
     name: str, example: str, gateway: Gateway, place: dict[str, str], tmp_path: Path
 ) -> None:
     place["SESSION"] = await opened(gateway) if "$SESSION" in example else ""
-    if name in RUNS_UNTIL_A_SIGNAL:
+    if name == "sim advance":
+        async with SimulatedGateway(clock=ManualClock()) as manual, ControlServer(manual) as control:
+            theirs = {"MXGATEWAY_CONTROL": control.endpoint, "MXGATEWAY_CONTROL_KEY": control.key}
+            outcome = await here(example, {**place, **theirs})
+    elif name in RUNS_UNTIL_A_SIGNAL:
         outcome = await until_a_signal(example, place)
     elif SHELL.search(example):
         outcome = await in_shell(example, place, tmp_path)
