@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from mxgateway.system.files import own_file, read_secret, refusal_text
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
-from mxgateway_cli.terminal.text import json_text
 
 READY_FILE_VARIABLE: Final = "MXGATEWAY_READY_FILE"
 _LARGEST: Final = 64 * 1024
@@ -28,7 +27,7 @@ def written(path: str, document: Mapping[str, Any]) -> Iterator[None]:
     Raises:
         CommandFailure: It cannot be written.
     """
-    data = (json_text(document, indent=2) + "\n").encode()
+    data = (json.dumps(document, indent=2) + "\n").encode()  # not by `json_text`, which hides the keys
     try:
         with own_file(path) as place:
             place.replace(data)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import mxgateway
 from mxgateway_cli.controlling import ready_file
 from mxgateway_cli.controlling.made_files import MADE, MadeFiles, made_files
 from mxgateway_cli.controlling.place import CONTROL_VARIABLE, KEY_VARIABLE
@@ -82,6 +83,8 @@ async def serve(
         if serving.ready_file is not None:
             await stack.enter_async_context(_in_thread(ready_file.written(serving.ready_file, document)))
         _announce(app, _without_own_keys(document, serving), is_tls=certificate is not None)
+        if control is not None:
+            app.keep_secret(mxgateway.ApiKey(control.key))  # from now on: it is shown once
         if serving.scenario is not None:
             gateway.play(serving.scenario, report=partial(_report, app))
         await gateway.serve_forever()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import deque
 from types import TracebackType
 from typing import Final, Self
 
 from mxgateway.simulator.control.service import ControlService
 from mxgateway.simulator.gateway import SimulatedGateway
 from mxgateway.simulator.options import SimulatorOptions
-from mxgateway.simulator.server.calls import CallRecord
+from mxgateway.simulator.server.calls import CallRecord, ReceivedCall
 from mxgateway.simulator.server.encoding import Encoding
 from mxgateway.simulator.server.keys import Authenticator, SimulatedKey
 from mxgateway.simulator.server.listener import Listener, join_host_port
@@ -18,7 +19,7 @@ from mxgateway.simulator.server.router import Router
 from mxgateway.simulator.switches import Switches
 
 _RECORDED: Final = 100
-"""Calls that are kept; the control has nobody who reads them."""
+"""Calls of its own that it keeps."""
 
 
 class ControlServer:
@@ -48,6 +49,7 @@ class ControlServer:
         self.switches = Switches(gateway.clock)
         """The switches of its own calls."""
         self._options = SimulatorOptions()
+        self._record = CallRecord(_RECORDED, self._options.message_limit)
         self._listener: Listener | None = None
 
     async def __aenter__(self) -> Self:
@@ -69,13 +71,12 @@ class ControlServer:
         if self._listener is not None:
             raise RuntimeError("the control is already running")
         hide_headers()
-        record = CallRecord(_RECORDED, self._options.message_limit)
         router = Router(
             self._service.methods(),
             Authenticator([self._key]),
             self.switches,
             self._options.message_limit,
-            record,
+            self._record,
             Encoding(),
         )
         listener = self._listener = Listener(router.serve, self._options, None)
@@ -92,6 +93,11 @@ class ControlServer:
         if listener is not None:
             await listener.stop()
             await self._service.close()
+
+    @property
+    def received(self) -> deque[ReceivedCall]:
+        """Its own last calls, oldest first."""
+        return self._record.calls
 
     @property
     def host(self) -> str:

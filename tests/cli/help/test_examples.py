@@ -9,7 +9,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -61,8 +61,8 @@ EXAMPLES: Final = list(examples())
 
 
 @pytest.fixture
-async def place(tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, str]]:
-    """Make the files that examples name, go there, and yield the variables that name the gateway and its control."""
+def place(tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Make the files that examples name, go there, and return the variables that name the gateway and its control."""
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o600)
@@ -72,22 +72,16 @@ async def place(tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "config.toml").write_text(
         f'[profile.plant]\nendpoint = "{gateway.simulated.endpoint}"\nplaintext = true\n'
     )
+    control = gateway.env["MXGATEWAY_CONTROL"], gateway.env["MXGATEWAY_CONTROL_KEY"]
+    ready = {"operation": "simulate", "control": control[0], "controlKey": control[1]}
+    (tmp_path / "gateway.json").write_text(json.dumps(ready))
     monkeypatch.chdir(tmp_path)
-    async with ControlServer(gateway.simulated) as control:
-        ready = {"operation": "simulate", "control": control.endpoint, "controlKey": control.key}
-        (tmp_path / "gateway.json").write_text(json.dumps(ready))
-        yield {
-            "MXGATEWAY_CONTROL": control.endpoint,
-            "MXGATEWAY_CONTROL_KEY": control.key,
-            **_variables(tmp_path),
-        }
-
-
-def _variables(tmp_path: Path) -> dict[str, str]:
     return {
         "MXGATEWAY_CONFIG": str(tmp_path / "config.toml"),
         "MXGATEWAY_PROFILE": "plant",
         "MXGATEWAY_API_KEY": KEY,
+        "MXGATEWAY_CONTROL": control[0],
+        "MXGATEWAY_CONTROL_KEY": control[1],
         "OPERATOR_PASSWORD": PASSWORD,
         "HOME": str(tmp_path),
     }
