@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 import mxgateway
-from mxgateway_cli.controlling.place import control_parameters
+from mxgateway_cli.controlling.options import control_parameters
 from mxgateway_cli.declaring.leading import shared_parameters
 from mxgateway_cli.declaring.local_command import local_command
 from mxgateway_cli.help.arguments import argument

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.controlling.place import CONTROL_OPTIONS, KEY_VARIABLE, ControlPlace, take_place
+from mxgateway_cli.controlling.options import CONTROL_OPTIONS, KEY_VARIABLE
+from mxgateway_cli.controlling.place import ControlPlace, take_place
 from mxgateway_cli.declaring.local_command import configured_app, make_command
 from mxgateway_cli.help.sections import OUTPUT_OPTIONS, Decorator, Examples
 from mxgateway_cli.running.app import App

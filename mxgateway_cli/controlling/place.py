@@ -17,48 +17,18 @@ from click.core import ParameterSource
 import mxgateway
 from mxgateway_cli.connecting.connection import key_from_environment, key_from_file
 from mxgateway_cli.connecting.precedence import empty_variable_error, is_blank
-from mxgateway_cli.connecting.shared_options import KeyText, Seconds
 from mxgateway_cli.controlling import ready_file
-from mxgateway_cli.help.sections import CONTROL_SECTION, Decorator, apply_options, option
+from mxgateway_cli.controlling.options import CONTROL_VARIABLE, KEY_VARIABLE, READY_FILE_VARIABLE
 from mxgateway_cli.running.app import App
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway import ApiKey
 
-CONTROL_VARIABLE: Final = "MXGATEWAY_CONTROL"
-KEY_VARIABLE: Final = "MXGATEWAY_CONTROL_KEY"
 _POLL: Final = 0.05
 """Seconds between two looks for a ready file."""
 _TIMES: Final = ("timeout", "wait_for_gateway")
 _KEYS: Final = ("control_key", "control_key_file", "control_key_env")
-
-
-def _control(*names: str, **attributes: Any) -> Decorator:
-    return option(*names, section=CONTROL_SECTION, **attributes)
-
-
-CONTROL_OPTIONS: Final[tuple[Decorator, ...]] = (
-    _control("--control", metavar="HOST:PORT", envvar=CONTROL_VARIABLE, show_envvar=True,
-             help="The control of the simulated gateway, as its ready line says."),
-    _control("--ready-file", metavar="FILE", type=click.Path(dir_okay=False), envvar=ready_file.READY_FILE_VARIABLE, show_envvar=True,
-             help="File of simulate --ready-file, instead of address and key."),
-    _control("--control-key-env", metavar="NAME",
-             help=f"Environment variable with the control's key.  [default: {KEY_VARIABLE}]"),
-    _control("--control-key-file", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
-             help="File that holds the control's key."),
-    _control("--control-key", metavar="KEY", type=KeyText(),
-             help="The control's key itself; it is visible in the process list."),
-    _control("--wait-for-gateway", type=Seconds(), metavar="SECONDS",
-             help="Wait this long for a gateway, or its ready file, that is not up yet.  [default: one attempt]"),
-    _control("--timeout", type=Seconds(), metavar="SECONDS",
-             help="Timeout of connecting and of each call.  [default: 10 and 30; an action may take as long as it does]"),
-)  # fmt: skip
-
-
-def control_parameters() -> list[click.Parameter]:
-    """Return the options of the control."""
-    return click.command("control")(apply_options(lambda **_: None, CONTROL_OPTIONS)).params
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +102,7 @@ def take_place(ctx: click.Context, app: App, params: dict[str, Any]) -> ControlP
     if not endpoint and not file:
         raise click.UsageError(
             "Say which gateway: --control HOST:PORT with its key, or --ready-file FILE "
-            f"(variables {CONTROL_VARIABLE}, {KEY_VARIABLE}, {ready_file.READY_FILE_VARIABLE})."
+            f"(variables {CONTROL_VARIABLE}, {KEY_VARIABLE}, {READY_FILE_VARIABLE})."
         )
     key = _key(taken, is_needed=not file)
     if key is not None:
@@ -149,7 +119,7 @@ def take_place(ctx: click.Context, app: App, params: dict[str, Any]) -> ControlP
 
 
 def _check(ctx: click.Context, taken: dict[str, Any]) -> None:
-    for variable in (CONTROL_VARIABLE, ready_file.READY_FILE_VARIABLE):
+    for variable in (CONTROL_VARIABLE, READY_FILE_VARIABLE):
         if is_blank(variable):
             raise empty_variable_error(variable)
     if _is_flag(ctx, "control") and _is_flag(ctx, "ready_file"):

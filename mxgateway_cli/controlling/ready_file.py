@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
+import mxgateway
 from mxgateway.system.files import own_file, read_secret, refusal_text
+from mxgateway_cli.running.settings import ConnectionSettings
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
-READY_FILE_VARIABLE: Final = "MXGATEWAY_READY_FILE"
 _LARGEST: Final = 64 * 1024
 
 
@@ -41,6 +42,29 @@ def written(path: str, document: Mapping[str, Any]) -> Iterator[None]:
         with suppress(OSError), own_file(path) as place:
             if place.read(_LARGEST) == data:
                 os.unlink(place.path)
+
+
+def gateway_settings(path: str) -> ConnectionSettings:
+    """Return how to connect to the gateway of a ready file. Blocks.
+
+    Raises:
+        FileNotFoundError: There is none.
+        CommandFailure: It cannot be read, or is no ready file.
+        MxGatewayInvalidRequestError: What it says cannot be used.
+    """
+    document = read(path)
+    authority = document.get("caFile")
+    return ConnectionSettings(
+        endpoint=document["endpoint"],
+        plaintext=authority is None,
+        tls=None if authority is None else mxgateway.TlsOptions(ca_file=authority),
+        proxy=None,
+        api_key=mxgateway.ApiKey(document["apiKey"]),
+        key_source=None,
+        timeout=None,
+        call_timeout=None,
+        simulator=False,
+    )
 
 
 def read(path: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import mxgateway
 from mxgateway_cli.controlling import ready_file
 from mxgateway_cli.controlling.made_files import MADE, MadeFiles, made_files
-from mxgateway_cli.controlling.place import CONTROL_VARIABLE, KEY_VARIABLE
+from mxgateway_cli.controlling.options import CONTROL_VARIABLE, KEY_VARIABLE
 from mxgateway_cli.running.app import App
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 from mxgateway_cli.terminal.text import json_text

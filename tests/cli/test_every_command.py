@@ -97,7 +97,7 @@ ROWS: Final = {
     "profile": "list --json",
     "record": f"- {TAG} --count 1 --json",
     "config": "--json",
-    "sim": "status --json",
+    "sim": f"get {TAG} --json",
 }
 """A good run of each command. Its words may name an open session with the server handle 1 and the advised item 2."""
 SIM_ROWS: Final = {

@@ -116,9 +116,9 @@ class Run:
 @contextmanager
 def held(gateway: Gateway) -> Iterator[None]:
     """Let no call be answered during the block: of the control, if there is one."""
-    switches, methods = gateway.simulated.switches, METHODS
-    if gateway.control is not None:
-        switches, methods = gateway.control.switches, CONTROL_METHODS
+    control = gateway.control
+    switches = gateway.simulated.switches if control is None else control.switches
+    methods: tuple[str, ...] = METHODS if control is None else CONTROL_METHODS
     for method in methods:
         switches.gate(method).hold()
     yield
