@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ async def test_a_crash_names_its_session(gateway: Gateway) -> None:
         (("get",), 2, "Missing argument 'TAG'."),
         (("advance", "1"), 73, "the gateway's clock is the machine's own"),
         (("play", "no-such-file"), 2, "'no-such-file' does not exist"),
-        (("do", "deploy", "plant=no-such.toml"), 67, "deploy: plant: "),
+        (("do", "deploy", "plant=no-such.toml"), 67, f"deploy: plant: {os.path.abspath('no-such.toml')}: "),
         (("satus",), 2, "no such command 'satus'; did you mean status?"),
         (("status", "--timout", "1"), 2, "no such option --timout; did you mean --timeout?"),
     ],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import warnings
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -140,6 +142,7 @@ async def test_what_is_wrong_is_one_sentence_with_its_place(
     assert found[0] == status
     assert found[1].startswith(sentence), found[1]
     assert "\n" not in found[1]
+    assert not found[1].endswith(" then"), "of the time of a step, which is now"
     assert gateway.tag(TAG).sample is before
 
 
@@ -240,6 +243,34 @@ async def test_stop_answers_and_then_stops_the_gateway(gateway: SimulatedGateway
     async with asyncio.timeout(10):
         await gateway.serve_forever()
     assert not gateway.is_running
+
+
+async def test_a_gateway_that_is_stopped_while_it_restarts_stays_stopped() -> None:
+    for turns in range(1, 12):
+        gateway = SimulatedGateway()
+        await gateway.start()
+        restart = asyncio.ensure_future(gateway.restart())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await gateway.stop()
+        await restart
+        assert not gateway.is_running, turns
+
+
+async def test_a_start_that_is_cancelled_loses_no_socket() -> None:
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", ResourceWarning)
+        for turns in range(8):
+            gateway = SimulatedGateway()
+            start = asyncio.ensure_future(gateway.start())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            start.cancel()
+            await asyncio.gather(start, return_exceptions=True)
+            await gateway.stop()
+            del gateway, start
+            gc.collect()
+    assert [str(each.message) for each in warned if issubclass(each.category, ResourceWarning)] == []
 
 
 # Values
