@@ -142,7 +142,7 @@ async def test_what_is_wrong_is_one_sentence_with_its_place(
     assert found[0] == status
     assert found[1].startswith(sentence), found[1]
     assert "\n" not in found[1]
-    assert not found[1].endswith(" then"), "of the time of a step, which is now"
+    assert method == "Play" or not found[1].endswith(" then"), "there is no step whose time that could be"
     assert gateway.tag(TAG).sample is before
 
 
