@@ -1,8 +1,11 @@
-"""Generate `mxgateway/generated/` from the contract's .proto files.
+"""Generate `mxgateway/generated/` from the contract's .proto files, and the same for the simulated gateway's control.
 
 protoc (from grpcio-tools) parses the files. betterproto's plugin writes one Python package per proto package.
 `python_source` turns that into the modules we commit. This script adds a header that names the inputs, and the contract
 as a FileDescriptorSet. The output is committed, so nothing here is needed at run time.
+
+The control of a simulated gateway has a contract of its own, in `mxgateway/control_protocol/`. It is generated, and
+checked, whenever the output is this project's own, whatever contract that is made from.
 
 Usage: python protos/generate.py [--proto-dir DIR] [--output DIR] [--check]
 """
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE.parent / "mxgateway" / "generated"
+CONTROL = HERE.parent / "mxgateway" / "control_protocol"
+CONTROL_OUTPUT = CONTROL / "generated"
 
 DESCRIPTOR_SET = "contract.binpb"
 FLAT_MODULE = "_flat.py"
@@ -53,15 +58,22 @@ class GenerationError(Exception):
 def main(arguments: list[str] | None = None) -> int:
     """Generate, or with --check compare, and return the exit code."""
     options = _parse_arguments(arguments)
+    places = [(options.proto_dir, options.output)]
+    if options.output == OUTPUT:
+        places.append((CONTROL, CONTROL_OUTPUT))
     try:
-        wanted = generate(options.proto_dir)
-        if options.check:
-            return _report(compare(wanted, options.output), options.output)
-        write(wanted, options.output)
+        return max([_check_or_write(*place, only_check=options.check) for place in places])
     except (GenerationError, OSError) as error:
         print(f"error: {_printable(str(error))}", file=sys.stderr)
         return 1
-    print(f"{options.output}: {len(wanted)} files generated from {options.proto_dir}")
+
+
+def _check_or_write(proto_dir: Path, output: Path, *, only_check: bool) -> int:
+    wanted = generate(proto_dir)
+    if only_check:
+        return _report(compare(wanted, output), output)
+    write(wanted, output)
+    print(f"{output}: {len(wanted)} files generated from {proto_dir}")
     return 0
 
 

@@ -226,6 +226,8 @@ def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
 # gRPC statuses
 
 _GALAXY_SERVICE: Final = "GalaxyRepository/"
+_CONTROL_SERVICE: Final = "SimulatorControl/"
+"""The control of a simulated gateway, which has neither sessions nor workers."""
 _SESSIONLESS_METHODS: Final = ("/StreamAlarms", "/QueryActiveAlarms", "/AcknowledgeAlarm", "/ServerReflectionInfo")
 """The methods outside the galaxy service that need no session."""
 
@@ -243,10 +245,12 @@ def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
 
 def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], str, bool]:
     """Return class, hint and whether a retry may succeed."""
-    galaxy = _GALAXY_SERVICE in site.method
+    galaxy, control = _GALAXY_SERVICE in site.method, _CONTROL_SERVICE in site.method
     if fault.misdirected:
         return MxGatewayTransportError, MISDIRECTED, False
     match fault.code:
+        case GrpcStatus.UNAUTHENTICATED if control:
+            return MxGatewayAuthenticationError, "pass the control's own key, which is not the gateway's", False
         case GrpcStatus.UNAUTHENTICATED:
             return MxGatewayAuthenticationError, NO_KEY_HINT if site.keyless else UNKNOWN_KEY_HINT, False
         case GrpcStatus.PERMISSION_DENIED:
@@ -273,7 +277,11 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
             )
         case GrpcStatus.NOT_FOUND if galaxy:
             return MxGatewayNotFoundError, "check the name, or browse from the top level", False
-    sessionless = galaxy or site.method.endswith(_SESSIONLESS_METHODS)
+        case GrpcStatus.NOT_FOUND if control:
+            return MxGatewayNotFoundError, "check the name, and what the gateway has now", False
+        case GrpcStatus.FAILED_PRECONDITION if control:
+            return MxGatewayInvalidRequestError, "the gateway cannot do it as it runs now", False
+    sessionless = galaxy or control or site.method.endswith(_SESSIONLESS_METHODS)
     if fault.synthesised or sessionless or fault.code not in SESSION_HINTS:
         transient = fault.code in (GrpcStatus.UNAVAILABLE, GrpcStatus.RESOURCE_EXHAUSTED, GrpcStatus.ABORTED)
         return MxGatewayTransportError, "try again later" if transient else "see the gateway's log", transient

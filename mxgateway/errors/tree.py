@@ -110,7 +110,7 @@ class MxGatewayWorkerError(MxGatewayError):
 
 
 class MxGatewayNotFoundError(MxGatewayError):
-    """The galaxy has no such browse root or parent."""
+    """The galaxy has no such browse root or parent, or a simulated gateway no such tag, alarm, key or session."""
 
 
 class MxGatewayInvalidRequestError(MxGatewayError, ValueError):

@@ -1,6 +1,8 @@
 """A simulated MXAccess Gateway: the real contract over real TCP, a live plant, and switches for faults."""
 
+from mxgateway.simulator.certificates.making import MadeCertificate, make_certificate
 from mxgateway.simulator.clock import Clock, ManualClock, SystemClock
+from mxgateway.simulator.control.server import ControlServer
 from mxgateway.simulator.gateway import SimulatedGateway
 from mxgateway.simulator.history import ExecutedWrite, History, PublishedEvent
 from mxgateway.simulator.mxaccess.sessions import Session
@@ -21,7 +23,7 @@ from mxgateway.simulator.recording.player import Replay
 from mxgateway.simulator.recording.reading import Recording
 from mxgateway.simulator.recording.writing import RecordingWriter
 from mxgateway.simulator.scenarios.play import Play, PlayedStep
-from mxgateway.simulator.scenarios.scenario import Scenario
+from mxgateway.simulator.scenarios.scenario import Scenario, scenario_schema
 from mxgateway.simulator.server.calls import ReceivedCall
 from mxgateway.simulator.server.keys import Scope, SimulatedKey
 
@@ -30,9 +32,11 @@ __all__ = [
     "Attribute",
     "Category",
     "Clock",
+    "ControlServer",
     "DataType",
     "ExecutedWrite",
     "History",
+    "MadeCertificate",
     "ManualClock",
     "Plant",
     "PlantObject",
@@ -55,5 +59,7 @@ __all__ = [
     "Template",
     "WriteRefusal",
     "generated_plant",
+    "make_certificate",
+    "scenario_schema",
     "small_plant",
 ]

@@ -65,9 +65,18 @@ class Controls(ABC):
         return self._plant
 
     @property
+    def is_running(self) -> bool:
+        """Whether the gateway listens; not before its start, nor while it restarts."""
+        return self._run is not None
+
+    @property
     def key_ids(self) -> set[str]:
         """The public parts of the accepted keys."""
         return {key.key_id for key in self._keys}
+
+    def accepts(self, key: SimulatedKey) -> bool:
+        """Return whether a key is one of the accepted ones."""
+        return any(each.reveal() == key.reveal() for each in self._keys)
 
     @property
     def is_tls(self) -> bool:

@@ -140,6 +140,8 @@ class SimulatedGateway(Controls):
                 await self.clock.sleep(down)
             if not self._stopped.is_set():  # it may have been stopped meanwhile
                 await self._begin()
+            if self._stopped.is_set():
+                await self._end()
         except BaseException:
             self._stopped.set()
             raise

@@ -117,6 +117,7 @@ class ThreadedGateway:
     serve_certificate = _Switch(SimulatedGateway.serve_certificate)
     add_key = _Switch(SimulatedGateway.add_key)
     revoke_key = _Switch(SimulatedGateway.revoke_key)
+    accepts = _Switch(SimulatedGateway.accepts)
     play = _Switch(SimulatedGateway.play)
     keep_history = _Switch(SimulatedGateway.keep_history)
     restart = _awaited(SimulatedGateway.restart)
@@ -223,6 +224,11 @@ class ThreadedGateway:
     def plant(self) -> Plant:
         """The plant that is served."""
         return self.simulated.plant
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the gateway listens; not before its start, nor while it restarts."""
+        return self.simulated.is_running
 
     @property
     def key_ids(self) -> set[str]:

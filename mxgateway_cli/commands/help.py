@@ -9,16 +9,17 @@ from typing import Final
 import click
 
 import mxgateway
+from mxgateway_cli.controlling.options import control_parameters
 from mxgateway_cli.declaring.leading import shared_parameters
 from mxgateway_cli.declaring.local_command import local_command
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.pages import command_page, topic_text
-from mxgateway_cli.help.sections import CONNECTION_SECTION, OUTPUT_SECTION, option, section_of
+from mxgateway_cli.help.sections import CONNECTION_SECTION, CONTROL_SECTION, OUTPUT_SECTION, option, section_of
 from mxgateway_cli.help.suggestions import unknown_command
 from mxgateway_cli.help.topics import BY_NAME
 from mxgateway_cli.running.app import App
 
-_SECTIONS: Final = {"connection": CONNECTION_SECTION, "output": OUTPUT_SECTION}
+_SECTIONS: Final = {"connection": CONNECTION_SECTION, "control": CONTROL_SECTION, "output": OUTPUT_SECTION}
 """The options that a topic describes."""
 
 
@@ -77,7 +78,7 @@ def _page(root: click.Context, words: Sequence[str]) -> str:
 def _described(topic: str) -> list[click.Parameter]:
     """Return the options that a topic describes."""
     section = _SECTIONS.get(topic)
-    return [each for each in shared_parameters() if section_of(each) == section]
+    return [each for each in (*shared_parameters(), *control_parameters()) if section_of(each) == section]
 
 
 def _write_manual(app: App, root: click.Context, directory: str) -> None:

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
-import os
-import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from mxgateway_cli.connecting.connection import key_from_environment, load_contract
+from mxgateway_cli.controlling.made_files import MADE
+from mxgateway_cli.controlling.serving import DEMO_KEY, Serving, refused, serve
 from mxgateway_cli.declaring.local_command import local_command
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.running import runner
 from mxgateway_cli.running.app import App
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
-from mxgateway_cli.terminal.text import json_text
 
 if TYPE_CHECKING:
     from mxgateway import ApiKey
-    from mxgateway.simulator import Plant, PlayedStep, Replay, Scenario, SimulatedGateway
+    from mxgateway.simulator import Plant, Replay, Scenario
 
     _SpeedBase = click.ParamType[float]
+    _CertificateBase = click.ParamType[str]
+    _AddressBase = click.ParamType[tuple[str, int]]
 else:  # generic only since click 8.4
-    _SpeedBase = click.ParamType
+    _SpeedBase = _CertificateBase = _AddressBase = click.ParamType
 
 _FILE: Final = click.Path(exists=True, dir_okay=False)
-
-DEMO_KEY: Final = "mxgw_simulator_demo"
-"""The default API key of a simulated gateway; public, because there is no real plant behind it."""
 
 
 class Speed(_SpeedBase):
@@ -56,6 +49,45 @@ class Speed(_SpeedBase):
         return speed
 
 
+class CertificateText(_CertificateBase):
+    """A certificate file, or the word ``self``."""
+
+    name = "certificate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word, or the file name.
+
+        Raises:
+            click.BadParameter: There is no such file.
+        """
+        return MADE if value == MADE else str(_FILE.convert(value, param, ctx))
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Complete the word, and files."""
+        return [*([CompletionItem(MADE)] if MADE.startswith(incomplete) else ()), CompletionItem(incomplete, "file")]
+
+
+class ControlAddress(_AddressBase):
+    """A port of this machine, with an address of it before it or not."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """Return host and port.
+
+        Raises:
+            click.BadParameter: It is no such address.
+        """
+        if isinstance(value, tuple):
+            return value
+        host, _, port = value.rpartition(":")
+        if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+            self.fail(
+                f"{value!r} is no port from 0 to 65535, with an address of this machine before it or not.", param, ctx
+            )
+        return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
+
+
 @local_command(
     "simulate",
     option("--port", type=click.IntRange(0, 65535), metavar="N", default=5000, show_default=True,
@@ -64,7 +96,8 @@ class Speed(_SpeedBase):
            help="Address to listen on; 0.0.0.0 serves other machines too, so use a key of your own."),
     option("--api-key-env", metavar="NAME",
            help=f"Environment variable with the key to accept.  [default: the key {DEMO_KEY}]"),
-    option("--certificate", type=_FILE, metavar="FILE", help="PEM file of a certificate; enables TLS."),
+    option("--certificate", type=CertificateText(), metavar="FILE|self",
+           help="PEM file of a certificate, or self, which makes one for this machine; enables TLS."),
     option("--private-key", type=_FILE, metavar="FILE",
            help="PEM file of its private key, unencrypted.  [default: the certificate's file]"),
     option("--contract", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CONTRACT", show_envvar=True,
@@ -81,10 +114,17 @@ class Speed(_SpeedBase):
            help="Play it X times quicker than life, below 1 slower; max: as quickly as it is read.  [default: 1]"),
     option("--loop", is_flag=True, help="Begin the recording again at its end."),
     option("--partial", is_flag=True, help="Play a recording that is truncated."),
+    option("--control", type=ControlAddress(), metavar="[HOST:]PORT",
+           help="Let mxgw-py sim control it, through this port of this machine; 0 picks any free port."),
+    option("--control-key-env", metavar="NAME",
+           help="Environment variable with the control's key.  [default: a new key, shown once]"),
+    option("--ready-file", type=click.Path(dir_okay=False), metavar="FILE",
+           help="Write addresses and keys to this file when it is ready, and remove it at the end."),
+    option("--manual-clock", is_flag=True, help="Let its time stand still, and move by mxgw-py sim advance."),
     examples=(
         "mxgw-py simulate --port 0",
         "mxgw-py simulate --port 0 --plant demo -o jsonl",
-        "mxgw-py simulate --port 0 --replay line.jsonl --speed 10",
+        "mxgw-py simulate --port 0 --control 0 --ready-file gateway.json",
     ),
 )  # fmt: skip
 def simulate(
@@ -102,50 +142,58 @@ def simulate(
     speed: float | None,
     loop: bool,
     partial: bool,
+    control: tuple[str, int] | None,
+    control_key_env: str | None,
+    ready_file: str | None,
+    manual_clock: bool,
 ) -> None:
     """Run the simulated gateway until Ctrl-C.
 
     It serves a small plant: TestChildObject.TestInt, TestMachine_001.TestChangingInt and more; --plant and --tags serve
-    others, --replay plays a recording. TLS requires --certificate.
+    others, --replay plays a recording. TLS requires --certificate. With --control it is controlled by mxgw-py sim.
     """
     if (plant, tags, replay).count(None) < 2:
         raise click.UsageError("--plant, --tags and --replay exclude each other.")
     if replay is None and (speed is not None or loop or partial):
         raise click.UsageError("--speed, --loop and --partial require --replay.")
-    if private_key is not None and certificate is None:
-        raise click.UsageError("--private-key requires --certificate.")
-    key = key_from_environment(api_key_env, "--api-key-env") if api_key_env is not None else None
-    if key is not None:
-        app.keep_secret(key)
+    if private_key is not None and certificate in (None, MADE):
+        raise click.UsageError("--private-key requires --certificate FILE.")
+    if control is None and (control_key_env is not None or manual_clock):
+        raise click.UsageError("--control-key-env and --manual-clock require --control.")
+    key = _key(app, api_key_env, "--api-key-env")
+    control_key = _key(app, control_key_env, "--control-key-env")
     served, played = _plant(plant, tags), _scenario(scenario)
     replayed = None if replay is None else _replay(replay, speed or 1.0, loop=loop, partial=partial)
     runner.run(
-        lambda: _serve(
+        lambda: serve(
             app,
-            key,
+            Serving(key=key, control=control, control_key=control_key, ready_file=ready_file, scenario=played),
             host=host,
             port=port,
             certificate=certificate,
             private_key=private_key,
             contract=load_contract(contract),
             plant=served,
-            scenario=played,
             replay=replayed,
+            manual_clock=manual_clock,
         )
     )
+
+
+def _key(app: App, variable: str | None, option_name: str) -> ApiKey | None:
+    if variable is None:
+        return None
+    key = key_from_environment(variable, option_name)
+    app.keep_secret(key)
+    return key
 
 
 def _replay(name: str, speed: float, *, loop: bool, partial: bool) -> Replay:
     """Return the recording to play, checked to its end before anything is started."""
     from mxgateway.simulator import Recording, Replay
-    from mxgateway.system.files import refusal_text
 
-    try:
+    with refused(name):
         return Replay(Recording.load(name, partial=partial), speed, loop)
-    except OSError as error:
-        raise CommandFailure(f"{name}: {refusal_text(error)}", code=ExitCode.USAGE) from None
-    except ValueError as error:
-        raise CommandFailure(str(error), code=ExitCode.USAGE) from None
 
 
 def _plant(name: str | None, tags: int | None) -> Plant | None:
@@ -157,7 +205,7 @@ def _plant(name: str | None, tags: int | None) -> Plant | None:
         return generated_plant(math.ceil((tags / 10 + 3) / 0.99) + 1, 10)
     if name is None:
         return None
-    with _refused(name):
+    with refused(name):
         if name == "demo":
             return Plant.demo()
         return Plant.from_galaxy(name) if name.casefold().endswith(".jsonl") else Plant.load(name)
@@ -168,93 +216,5 @@ def _scenario(name: str | None) -> Scenario | None:
 
     if name is None:
         return None
-    with _refused(name):
+    with refused(name):
         return Scenario.load(name)
-
-
-@contextmanager
-def _refused(name: str) -> Iterator[None]:
-    """Report a wrong file in one line: its errors name it, those of the system do not."""
-    from mxgateway.system.files import refusal_text
-
-    try:
-        yield
-    except OSError as error:
-        raise CommandFailure(f"{name}: {refusal_text(error)}", code=ExitCode.USAGE) from None
-    except ValueError as error:
-        raise CommandFailure(str(error), code=ExitCode.USAGE) from None
-
-
-async def _serve(
-    app: App, key: ApiKey | None, *, certificate: str | None, scenario: Scenario | None, **where: Any
-) -> None:
-    gateway = _gateway(key, certificate=certificate, **where)
-    if scenario is not None:
-        with _refused(scenario.name):
-            scenario.check(gateway)
-    try:
-        await gateway.start()
-    except ssl.SSLError as error:
-        hint = "use PEM files: the certificate, and its unencrypted private key"
-        raise CommandFailure(error.strerror or str(error), hint=hint) from None
-    except OSError as error:
-        raise CommandFailure(error.strerror or str(error), hint="choose another --port or --host") from None
-    if key is None and not _is_loopback(where["host"]):
-        app.warn(
-            f"other machines can use this gateway: it listens on {where['host']}, and its key is public; "
-            "use --api-key-env for another key"
-        )
-    try:
-        _announce(app, gateway, DEMO_KEY if key is None else None, is_tls=certificate is not None)
-        if scenario is not None:
-            gateway.play(scenario, report=partial(_report, app))
-        await gateway.serve_forever()
-    finally:
-        await gateway.stop()
-
-
-def _gateway(key: ApiKey | None, **served: Any) -> SimulatedGateway:
-    from mxgateway.simulator import SimulatedGateway, SimulatedKey
-
-    try:
-        accepted = SimulatedKey.parse(DEMO_KEY if key is None else key.reveal())
-    except ValueError as error:
-        raise CommandFailure(str(error), code=ExitCode.USAGE) from None
-    return SimulatedGateway(api_keys=[accepted], **served)
-
-
-def _report(app: App, step: PlayedStep) -> None:
-    """Show a step of a scenario on stderr."""
-    if app.output.form != "table":
-        app.note(json_text({"step": asdict(step)}))
-    elif step.failure:
-        app.warn(str(step))
-    else:
-        app.note(str(step))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def _announce(app: App, gateway: SimulatedGateway, open_key: str | None, *, is_tls: bool) -> None:
-    """Show how to connect; the key is shown only if it is the public one."""
-    if app.output.form != "table":
-        document: dict[str, Any] = {
-            "operation": "simulate",
-            "endpoint": gateway.endpoint,
-            "host": gateway.host,
-            "port": gateway.port,
-            "apiKey": open_key,
-        }
-        app.output.document(document, value="endpoint")
-        return
-    command = "set" if os.name == "nt" else "export"
-    lines = [f"The simulated gateway listens on {gateway.endpoint} until Ctrl-C. In another terminal:", ""]
-    lines.append(f"  {command} MXGATEWAY_ENDPOINT={gateway.endpoint}")
-    if open_key is not None:
-        lines.append(f"  {command} MXGATEWAY_API_KEY={open_key}")
-    app.announce([*lines, f"  mxgw-py smoke{'' if is_tls else ' --plaintext'}", ""])

@@ -44,6 +44,10 @@ def tag_list_words(ctx: click.Context, param: click.Parameter, incomplete: str) 
 
 
 def _settings(ctx: click.Context) -> ConnectionSettings:
+    if (file := ctx.params.get("ready_file")) is not None:  # of a simulated gateway that the command controls
+        from mxgateway_cli.controlling.ready_file import gateway_settings
+
+        return gateway_settings(file)
     from mxgateway_cli.connecting.connection import take_settings
 
     command = connection_command()

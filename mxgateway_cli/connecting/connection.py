@@ -155,7 +155,7 @@ def _api_key(choices: Choices) -> ApiKey | None:
     if isinstance(value, mxgateway.ApiKey):
         return value
     if found[0] == "api_key_file":
-        return _key_from_file(value)
+        return key_from_file(value)
     from_profile = choices.ranks["api_key_env"] is Rank.PROFILE
     return key_from_environment(value, "the profile's api-key-env" if from_profile else "--api-key-env")
 
@@ -165,7 +165,7 @@ def _key_file(choices: Choices, key: ApiKey | None) -> KeyFile | None:
     path = choices.values["api_key_file"]
     if key is None or not path or choices.values["api_key"] or is_from_environment(choices):
         return None
-    return KeyFile(path, key, _key_from_file)
+    return KeyFile(path, key, key_from_file)
 
 
 def key_from_environment(variable: str, option_name: str = "") -> ApiKey:
@@ -185,7 +185,12 @@ def key_from_environment(variable: str, option_name: str = "") -> ApiKey:
     return _key(mxgateway.Secret(os.environ[variable]), f"The environment variable {variable!r}")
 
 
-def _key_from_file(path: str) -> ApiKey:
+def key_from_file(path: str) -> ApiKey:
+    """Return the key in a file. Blocks.
+
+    Raises:
+        click.UsageError: It cannot be read, or does not hold a key.
+    """
     try:
         text = decoded(read_secret(path, _KEY_FILE_LIMIT))
     except OSError as error:

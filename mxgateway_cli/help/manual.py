@@ -60,7 +60,7 @@ def _command(name: str, page: Page, version: str) -> Iterator[str]:
     yield ".SH OPTIONS"
     yield from _records(own_records(page))
     yield ".PP"
-    yield f"The options of connection and output are described in {_bold(PROGRAM)}(1)."
+    yield f"The options of connection, control and output are described in {_bold(PROGRAM)}(1)."
     if page.examples:
         yield ".SH EXAMPLES"
         yield from _example_lines(page.examples)

@@ -114,6 +114,7 @@ COMMANDS: Final = (
     Entry("automation", "config", "Show which connection options are in force, and where each is from.", "config:config"),
     Entry("automation", "record", "Record what a gateway sends, for a replay or a bug report.", "record:record"),
     Entry("automation", "simulate", "Run the simulated gateway until Ctrl-C.", "simulate:simulate"),
+    Entry("automation", "sim", "Control a simulated gateway while it runs.", "sim:sim"),
 )  # fmt: skip
 _BY_NAME: Final = {entry.name: entry for entry in COMMANDS}
 

@@ -17,6 +17,7 @@ Examples = tuple[str, ...]
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 CONNECTION_SECTION: Final = "Connection"
+CONTROL_SECTION: Final = "Control"
 OUTPUT_SECTION: Final = "Output"
 LEADING: Final = "mxgateway.leading"
 """Where a context keeps the words of the options that stand before the command, by parameter."""
@@ -25,6 +26,7 @@ WORDS: Final = "mxgateway.words"
 
 _FOLDED: Final = {
     CONNECTION_SECTION: ("--endpoint, --plaintext, --profile, …", "mxgw-py help connection"),
+    CONTROL_SECTION: ("--control, --ready-file, …", "mxgw-py help control"),
     OUTPUT_SECTION: ("--json, -o, --color, -v", "mxgw-py help output"),
 }
 """What the help of a command shows of the options that many commands share, and where they are described."""

@@ -87,6 +87,22 @@ A call that failed with another gRPC status ends with 64 plus its number. After 
 session is closed first; a second signal ends at once. check --format nagios has the codes of a Nagios plugin: 0 to 3.""",
     ),
     Topic(
+        "control",
+        "Where mxgw-py sim finds the simulated gateway that it controls.",
+        """\
+mxgw-py simulate --control PORT --ready-file FILE runs a simulated gateway, and writes the file when it is ready. \
+mxgw-py sim takes address and key from that file:
+
+  mxgw-py sim status --ready-file gateway.json --wait-for-gateway 30
+  mxgw-py sim set Tank01.Level 95 --ready-file gateway.json
+
+Without the file, --control HOST:PORT is the address, and MXGATEWAY_CONTROL_KEY, --control-key-env or \
+--control-key-file the key. The ready line of simulate shows both. The key is not the gateway's, and the control \
+listens on this machine only.
+
+Precedence: flag, environment. If the environment has an address and a ready file, the address counts.""",
+    ),
+    Topic(
         "patterns",
         "Names of tags: patterns, arrays, and files of tags.",
         """\

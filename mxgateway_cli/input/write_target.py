@@ -58,25 +58,29 @@ WRITE_TARGET: Final[tuple[Decorator, ...]] = (*one_tag(_TAG_HELP), *_PLACE)
 """`WriteTarget.take` turns these options into a `WriteTarget`."""
 
 
-def tag_and_value(tag: str, value: str) -> tuple[Decorator, ...]:
+_TYPE: Final = option(
+    "--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE",
+    help=f"Type of the value: {', '.join(name for name in mxgateway.VALUE_TYPES if '[' not in name)}; int32[] etc. are "
+    "arrays.  [default: the tag's own type, for which the tag is read]",
+)  # fmt: skip
+
+
+def tag_and_value(tag: str, value: str, *, typed: bool = True) -> tuple[Decorator, ...]:
     """Return the arguments of a command that writes one value: ``TAG VALUE``, their other names, and the value's type.
 
     Args:
         tag: The tag's line in the help.
         value: The value's line in the help.
+        typed: Whether the type of the value can be chosen.
     """
     return (
         argument("tag", tag, metavar="[TAG]", required=False, shell_complete=tag_words),
         argument(VALUE, value, metavar="[VALUE]", required=False),
         ITEM,
         option("--value", metavar="TEXT", help="The same as VALUE, also if it begins with a hyphen."),
-        option(
-            "--type", "value_type", type=click.Choice(mxgateway.VALUE_TYPES), metavar="TYPE",
-            help=f"Type of the value: {', '.join(name for name in mxgateway.VALUE_TYPES if '[' not in name)}; int32[] etc. are "
-            "arrays.  [default: the tag's own type, for which the tag is read]",
-        ),
+        *((_TYPE,) if typed else ()),
         _with_value,
-    )  # fmt: skip
+    )
 
 
 WRITES: Final[tuple[Decorator, ...]] = (

@@ -17,14 +17,14 @@ def modules(*, generated: bool = False) -> dict[str, Path]:
     """Return the project's source files by the names of their modules.
 
     Args:
-        generated: With what was generated from the contract.
+        generated: With what was generated from the contracts.
     """
     found = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            if generated or not name.startswith("mxgateway.generated"):
+            if generated or "generated" not in parts:
                 found[name] = path
     return found
 

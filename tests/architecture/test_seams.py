@@ -13,8 +13,12 @@ from tests.rows import each_row
 SEAMS = {
     "betterproto": (
         "mxgateway.wire.messages.betterproto_seam", "mxgateway.wire.messages.names", "mxgateway.generated", "mxgateway.contract",
+        "mxgateway.control_protocol.generated",
     ),
-    "grpclib": ("mxgateway.generated", "mxgateway.wire.codec", "mxgateway.transport.http2.grpclib_seam", "mxgateway.simulator"),
+    "grpclib": (
+        "mxgateway.generated", "mxgateway.control_protocol.generated", "mxgateway.wire.codec", "mxgateway.transport.http2.grpclib_seam",
+        "mxgateway.simulator",
+    ),
     "h2": ("mxgateway.transport.http2.grpclib_seam", "mxgateway.simulator"),
     "hpack": ("mxgateway.transport.http2.grpclib_seam", "mxgateway.simulator"),
     "click": ("mxgateway_cli",),

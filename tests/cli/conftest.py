@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from mxgateway.simulator import SimulatedGateway, SimulatedKey, SimulatorOptions
+from mxgateway.simulator import ControlServer, SimulatedGateway, SimulatedKey, SimulatorOptions
 from tests.cli.gateway import KEY, Gateway
 
 
@@ -25,5 +25,8 @@ def hang_up_is_not_ignored() -> Iterator[None]:
 @pytest.fixture
 async def gateway() -> AsyncIterator[Gateway]:
     options = SimulatorOptions(record_limit=20_000)  # a benchmark makes some thousand calls
-    async with SimulatedGateway(api_keys=[SimulatedKey.parse(KEY)], options=options) as simulated:
-        yield Gateway(simulated)
+    async with (
+        SimulatedGateway(api_keys=[SimulatedKey.parse(KEY)], options=options) as simulated,
+        ControlServer(simulated) as control,
+    ):
+        yield Gateway(simulated, control)

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 import mxgateway
-from mxgateway.simulator import SimulatedGateway
+from mxgateway.simulator import ControlServer, SimulatedGateway
 from mxgateway.wire import which_one_of
 from tests.cli.in_process import mxgw
 from tests.cli.process import Outcome
@@ -21,10 +21,15 @@ class Gateway:
     """A simulated gateway that a command finds through its environment."""
 
     simulated: SimulatedGateway
+    control: ControlServer | None = None
 
     @property
     def env(self) -> dict[str, str]:
-        return {"MXGATEWAY_ENDPOINT": self.simulated.endpoint, "MXGATEWAY_API_KEY": KEY}
+        """The variables that name it, and its control if it has one."""
+        found = {"MXGATEWAY_ENDPOINT": self.simulated.endpoint, "MXGATEWAY_API_KEY": KEY}
+        if self.control is not None:
+            found |= {"MXGATEWAY_CONTROL": self.control.endpoint, "MXGATEWAY_CONTROL_KEY": self.control.key}
+        return found
 
     async def mxgw(self, *arguments: str) -> Outcome:
         return await mxgw(*arguments, "--plaintext", env=self.env)

@@ -97,11 +97,28 @@ ROWS: Final = {
     "profile": "list --json",
     "record": f"- {TAG} --count 1 --json",
     "config": "--json",
+    "sim": f"get {TAG} --json",
 }
 """A good run of each command. Its words may name an open session with the server handle 1 and the advised item 2."""
+SIM_ROWS: Final = {
+    "sim set": f"{TAG} 7 --json",
+    "sim get": f"{TAG} --json",
+    "sim fail": "OpenSession --json",
+    "sim crash": "{session} --json",
+    "sim restart": "--json",
+    "sim drop": "--json",
+    "sim do": "go_away --json",
+    "sim actions": "--json",
+    "sim play": f"{os.path.join(os.path.dirname(__file__), 'sim', 'drop.toml')} --json",
+    "sim status": "--json",
+    "sim advance": "1 --json",
+    "sim stop": "--json",
+}
+"""A good run of each command that controls a simulated gateway; `advance` needs a manual clock."""
 RUNS_UNTIL_A_SIGNAL: Final = {"simulate"}
 """Processes in tests of their own."""
-NEEDS_NO_GATEWAY: Final = {"help", "version", "completion", "profile"}
+NEEDS_NO_GATEWAY: Final = {"help", "version", "completion", "profile", "sim"}
+"""Commands without the options of a connection to a gateway."""
 ENDS: Final = {
     1: f"check {TAG} --warning 10 --critical 20",
     2: "ping --no-such-option",

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from xml.etree import ElementTree
 
-from mxgateway_cli.commands.simulate import DEMO_KEY
+from mxgateway_cli.controlling.serving import DEMO_KEY
 from tests.cli.process import PROGRAM, environment, finish
 from tests.examples.pipelines import start, workspace
 from tests.transport.connecting.test_greeted_first import closed_port

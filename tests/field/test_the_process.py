@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mxgateway.simulator import SimulatedGateway, SimulatedKey, SimulatorOptions
+from mxgateway.simulator import ControlServer, SimulatedGateway, SimulatedKey, SimulatorOptions
 from tests.cli import test_every_command as commands
 from tests.cli.gateway import KEY, TAG, Gateway
 from tests.cli.process import environment, finish, start
@@ -85,8 +85,11 @@ async def lines_of(gateway: Gateway) -> list[list[str]]:
 async def codes_without(closed: str, file: Path) -> list[int]:
     """Return the exit codes of all lines in one process whose shell has closed these streams, at a gateway of its own."""
     options = SimulatorOptions(session_limit=1000)
-    async with SimulatedGateway(api_keys=[SimulatedKey.parse(KEY)], options=options) as simulated:
-        gateway = Gateway(simulated)
+    async with (
+        SimulatedGateway(api_keys=[SimulatedKey.parse(KEY)], options=options) as simulated,
+        ControlServer(simulated) as control,
+    ):
+        gateway = Gateway(simulated, control)
         env = {**gateway.env, "PASSWORD": commands.PASSWORD, "MXGATEWAY_CONFIG": commands.NO_FILE}
         words = [sys.executable, "-c", RUN_ALL, json.dumps(await lines_of(gateway)), str(file)]
         process = await asyncio.create_subprocess_exec(

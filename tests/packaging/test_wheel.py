@@ -55,7 +55,11 @@ def pure_installation(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_the_wheel_is_for_every_platform_and_holds_what_runs_and_nothing_else(wheel: Path) -> None:
     assert wheel.name.endswith("-py3-none-any.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"mxgateway/py.typed", "mxgateway/generated/contract.binpb", "mxgateway_cli/main.py"} <= set(names)
+    control = "mxgateway/control_protocol"
+    assert {
+        "mxgateway/py.typed", "mxgateway/generated/contract.binpb", "mxgateway_cli/main.py",
+        f"{control}/simulator_control.proto", f"{control}/generated/contract.binpb",
+    } <= set(names)  # fmt: skip
     assert {name.split("/")[0].split("-")[0] for name in names} == {
         "mxgateway",
         "mxgateway_cli",

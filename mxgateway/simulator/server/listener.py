@@ -71,7 +71,9 @@ class Listener:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._accept, host, port, family=family)
+            # Kept before anything is awaited: a start that is cancelled must not lose its socket.
+            self._server = await loop.create_server(self._accept, host, port, family=family, start_serving=False)
+            await self._server.start_serving()
         except OSError as error:
             # asyncio's own text starts with the address.
             reason = re.sub(r"^\[[^\]]*\] *", "", (error.strerror or str(error)).rpartition(": ")[2])

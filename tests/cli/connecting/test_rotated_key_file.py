@@ -10,7 +10,7 @@ from mxgateway import ApiKey
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from mxgateway.simulator.hidden_text import HiddenText
 from mxgateway.simulator.server.keys import Authenticator
-from mxgateway_cli.connecting.connection import _key_from_file
+from mxgateway_cli.connecting.connection import key_from_file
 from mxgateway_cli.connecting.key_file import KeyFile
 from mxgateway_cli.terminal.text import clean
 from tests.cli.in_process import mxgw
@@ -44,7 +44,7 @@ async def test_the_file_is_read_again_after_the_first_time_and_its_new_key_is_hi
     file = tmp_path / "key"
     file.write_text(OLD)
     file.chmod(0o600)
-    source = KeyFile(str(file), ApiKey(OLD), _key_from_file)
+    source = KeyFile(str(file), ApiKey(OLD), key_from_file)
     file.write_text(NEW)
     assert [await source(), await source()] == [ApiKey(OLD), ApiKey(NEW)]
     assert "newsecret" not in clean("the gateway says newsecret123456 and " + NEW)
@@ -52,4 +52,4 @@ async def test_the_file_is_read_again_after_the_first_time_and_its_new_key_is_hi
     with pytest.raises(Exception, match="cannot be read"):
         await source()
     assert str(source) == "mxgw_svc_***"
-    assert source == KeyFile(str(file), ApiKey(NEW), _key_from_file)
+    assert source == KeyFile(str(file), ApiKey(NEW), key_from_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shlex
 import shutil
@@ -15,7 +16,7 @@ from typing import Final
 import pytest
 
 from mxgateway.contract import own_descriptor_set
-from mxgateway.simulator import RecordingWriter
+from mxgateway.simulator import ControlServer, ManualClock, RecordingWriter, SimulatedGateway
 from mxgateway.simulator.options import DEFAULT_USERS
 from mxgateway_cli.help.topics import TOPICS
 from tests.cli.gateway import KEY, TAG, Gateway
@@ -40,6 +41,7 @@ FILES: Final = {
     "operator.txt": f"{PASSWORD}\n",
     "key.txt": f"{KEY}\n",
     "line.jsonl": "\n".join(small_recording()) + "\n",
+    "outage.toml": "[[steps]]\nrestart = {}\n",
 }
 """What an example may name beside `$SESSION`, an open session with the server handle 1 and the advised item 2."""
 FOLDERS: Final = (".zfunc", ".config/fish/completions")
@@ -60,7 +62,7 @@ EXAMPLES: Final = list(examples())
 
 @pytest.fixture
 def place(tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Make the files that examples name, go there, and return the variables that name the gateway."""
+    """Make the files that examples name, go there, and return the variables that name the gateway and its control."""
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o600)
@@ -70,11 +72,16 @@ def place(tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "config.toml").write_text(
         f'[profile.plant]\nendpoint = "{gateway.simulated.endpoint}"\nplaintext = true\n'
     )
+    control = gateway.env["MXGATEWAY_CONTROL"], gateway.env["MXGATEWAY_CONTROL_KEY"]
+    ready = {"operation": "simulate", "control": control[0], "controlKey": control[1]}
+    (tmp_path / "gateway.json").write_text(json.dumps(ready))
     monkeypatch.chdir(tmp_path)
     return {
         "MXGATEWAY_CONFIG": str(tmp_path / "config.toml"),
         "MXGATEWAY_PROFILE": "plant",
         "MXGATEWAY_API_KEY": KEY,
+        "MXGATEWAY_CONTROL": control[0],
+        "MXGATEWAY_CONTROL_KEY": control[1],
         "OPERATOR_PASSWORD": PASSWORD,
         "HOME": str(tmp_path),
     }
@@ -133,7 +140,11 @@ async def test_an_example_runs_as_it_is_typed(
     name: str, example: str, gateway: Gateway, place: dict[str, str], tmp_path: Path
 ) -> None:
     place["SESSION"] = await opened(gateway) if "$SESSION" in example else ""
-    if name in RUNS_UNTIL_A_SIGNAL:
+    if name == "sim advance":
+        async with SimulatedGateway(clock=ManualClock()) as manual, ControlServer(manual) as control:
+            theirs = {"MXGATEWAY_CONTROL": control.endpoint, "MXGATEWAY_CONTROL_KEY": control.key}
+            outcome = await here(example, {**place, **theirs})
+    elif name in RUNS_UNTIL_A_SIGNAL:
         outcome = await until_a_signal(example, place)
     elif SHELL.search(example):
         outcome = await in_shell(example, place, tmp_path)

@@ -29,12 +29,13 @@ _NAMES: Final = {"0": "/", "1": "bold", "2": "dim", "31": "red", "32": "green", 
 _MASKS: Final = {
     "sessionId": f"session-{'0' * 32}",
     "correlationId": "0" * 32,
+    "endpoint": "127.0.0.1:0",
     **dict.fromkeys(("sha256", "fingerprint", "contractFingerprint"), "0" * 64),
     **dict.fromkeys(
         (
             "durationMs", "latencyMs", "totalCalls", "successfulCalls", "totalReadResults", "cachedReadResults",
             "callsPerSecond", "totalEvents", "eventsPerSecond", "version", "pythonVersion", "pythonImplementation",
-            "platform", "messages", "enums", "rpcs", "workerProcessId", "valueCount",
+            "platform", "messages", "enums", "rpcs", "workerProcessId", "valueCount", "connections",
         ),
         "<n>",
     ),
@@ -99,6 +100,10 @@ class Drawing:
 
 
 def _masked(argument: Any) -> Any:
+    if isinstance(argument, str):
+        return re.sub(r"session-[0-9a-f]{32}", f"session-{'0' * 32}", argument)
+    if isinstance(argument, list | tuple):
+        return [_masked(each) for each in argument]
     if not isinstance(argument, dict):
         return argument
     return {key: _MASKS.get(key.partition(".")[0], field) for key, field in argument.items()}

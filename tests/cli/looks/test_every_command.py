@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from mxgateway.simulator import SimulatedGateway, SimulatedKey, SimulatorOptions
+from mxgateway.simulator import ControlServer, SimulatedGateway, SimulatedKey, SimulatorOptions
 from mxgateway_cli.help.registry import COMMANDS
 from tests.cli.gateway import KEY, TAG, Gateway
 from tests.cli.looks.screens import (
@@ -38,6 +38,7 @@ OWN_ROWS: Final = {
     "write": "'TestMachine_00*.TestChangingInt' --value 5 --dry-run",
     "profile": "list",
     "config": "--endpoint gateway.example.com:5001",
+    "sim": f"get {TAG} TestChildObject.TestString TestChildObject.TestDoubleArray[] No.Such",
 }
 """Commands that have more to show than in the good run."""
 MORE_ROWS: Final = {
@@ -46,6 +47,11 @@ MORE_ROWS: Final = {
     "write-one": "write --session-id {session} --server-handle 1 --item-handle 2 --type int32 --value 5",
     "stream-alarms-filtered": "stream-alarms --filter-prefix Galaxy!Nowhere --max-messages 1",
     "profile-list": "profile list",
+    "sim-set": f"sim set {TAG} 7",
+    "sim-do": "sim do drop_connections politely=true",
+    "sim-actions": "sim actions",
+    "sim-actions-one": "sim actions fail_next deploy",
+    "sim-status": "sim status",
     "query-active-alarms-none": "query-active-alarms --filter-prefix Galaxy!Nowhere",
 }
 """Other tables of the same commands, by the name of their expectation."""
@@ -73,8 +79,11 @@ def fixed() -> Iterator[None]:
 @pytest.fixture
 async def plant(fixed: None) -> AsyncIterator[Gateway]:
     options = SimulatorOptions(record_limit=20_000)
-    async with SimulatedGateway(api_keys=[SimulatedKey.parse(KEY)], options=options, clock=StoppedClock()) as simulated:
-        yield Gateway(simulated)
+    async with (
+        SimulatedGateway(api_keys=[SimulatedKey.parse(KEY)], options=options, clock=StoppedClock()) as simulated,
+        ControlServer(simulated) as control,
+    ):
+        yield Gateway(simulated, control)
 
 
 def test_no_command_is_missing() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from protos import generate
 from tests.contract.protos import PROTOS, ROOT, descriptor_set, write_protos
+from tests.rows import each_row
 
 SMALL = """
 package plant.v1;
@@ -35,19 +36,43 @@ def check(tmp_path: Path, small: dict[str, bytes], capsys: pytest.CaptureFixture
     return run
 
 
-def test_the_committed_code_names_the_protos_and_compilers_that_are_here() -> None:
+@each_row(
+    ("protos", "output"), [(PROTOS, ROOT / "mxgateway" / "generated"), (generate.CONTROL, generate.CONTROL_OUTPUT)]
+)
+def test_the_committed_code_names_the_protos_and_compilers_that_are_here(protos: Path, output: Path) -> None:
     """`make check` generates all of it and compares every byte."""
-    digest = generate.input_hash(generate.read_protos(PROTOS), generate.compiler_versions())
-    modules = sorted((ROOT / "mxgateway" / "generated").rglob("*.py"))
+    digest = generate.input_hash(generate.read_protos(protos), generate.compiler_versions())
+    modules = sorted(output.rglob("*.py"))
 
     assert modules
     assert [path.name for path in modules if f"sha256 {digest}" not in path.read_text(encoding="utf-8")] == []
 
 
-def test_the_shipped_descriptor_set_is_what_protoc_writes(tmp_path: Path) -> None:
-    shipped = ROOT / "mxgateway" / "generated" / "contract.binpb"
+@each_row(
+    ("protos", "output"), [(PROTOS, ROOT / "mxgateway" / "generated"), (generate.CONTROL, generate.CONTROL_OUTPUT)]
+)
+def test_the_shipped_descriptor_set_is_what_protoc_writes(tmp_path: Path, protos: Path, output: Path) -> None:
+    assert (output / "contract.binpb").read_bytes() == descriptor_set(protos, tmp_path)
 
-    assert shipped.read_bytes() == descriptor_set(PROTOS, tmp_path)
+
+def test_the_control_s_code_is_checked_with_the_contract_s_and_not_replaced_by_another_one(
+    tmp_path: Path, small: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both outputs are stand-ins of this test: whatever contract the one is made from, the other is made from its own file."""
+    protos = write_protos(tmp_path / "protos", tank=SMALL)
+    monkeypatch.setattr(generate, "CONTROL", write_protos(tmp_path / "control", pump=SMALL.replace("Tank", "Pump")))
+    monkeypatch.setattr(generate, "CONTROL_OUTPUT", tmp_path / "control_out")
+    monkeypatch.setattr(generate, "OUTPUT", tmp_path / "out")
+    words = ["--proto-dir", str(protos), "--output", str(tmp_path / "out")]
+
+    assert generate.main(words) == 0
+    assert generate.main([*words, "--check"]) == 0
+    assert "class Pump" in (tmp_path / "control_out" / "plant" / "v1" / "__init__.py").read_text()
+    (tmp_path / "control_out" / "_flat.py").unlink()
+    capsys.readouterr()
+
+    assert generate.main([*words, "--check"]) == 1
+    assert capsys.readouterr().err.splitlines()[0] == f"missing: {tmp_path / 'control_out' / '_flat.py'}"
 
 
 def test_an_untouched_output_passes(check: Callable[[], tuple[int, str]]) -> None:

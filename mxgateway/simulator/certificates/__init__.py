@@ -1,0 +1,1 @@
+"""Makes a certificate for a simulated gateway with nothing but the standard library."""

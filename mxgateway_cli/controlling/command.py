@@ -1,0 +1,113 @@
+"""Declares a command that talks to the control of a simulated gateway."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+import mxgateway
+from mxgateway_cli.controlling.options import CONTROL_OPTIONS, KEY_VARIABLE
+from mxgateway_cli.controlling.place import ControlPlace, take_place
+from mxgateway_cli.declaring.local_command import configured_app, make_command
+from mxgateway_cli.help.sections import OUTPUT_OPTIONS, Decorator, Examples
+from mxgateway_cli.running.app import App
+from mxgateway_cli.running.log import start_logging
+from mxgateway_cli.terminal.failures import DescribedFailure, describe, hint_of
+
+if TYPE_CHECKING:
+    from mxgateway.control import ControlClient
+    from mxgateway_cli.terminal.stdout import Output
+
+_START: Final = "start one: mxgw-py simulate --control 0; --wait-for-gateway 30 waits for it"
+_OWN_KEY: Final = (
+    f"the control has a key of its own, which its ready line shows: {KEY_VARIABLE}, --control-key-file or --ready-file"
+)
+
+_ControlFunction = Callable[..., Awaitable[None]]
+
+
+class ControlCall:
+    """One run of a command that talks to a control.
+
+    Args:
+        app: The invocation.
+        place: Which control.
+    """
+
+    def __init__(self, app: App, place: ControlPlace) -> None:
+        self.app = app
+        self._place = place
+
+    @property
+    def output(self) -> Output:
+        """Where the result goes."""
+        return self.app.output
+
+    @property
+    def patience(self) -> float:
+        """Seconds that an action may take: ``--timeout``, or as long as it does."""
+        return self._place.timeout or math.inf
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[ControlClient]:
+        """Connect while the block runs."""
+        from mxgateway.control import ControlClient
+
+        endpoint, key, wait = await self._place.found(self.app)
+        with _in_own_words():
+            async with ControlClient.connect(endpoint, key, timeout=self._place.timeout, wait=wait) as client:
+                yield client
+
+
+def control_command(
+    name: str, *options: Decorator, examples: Examples = ()
+) -> Callable[[_ControlFunction], click.Command]:
+    """Declare a command that talks to a control; its coroutine is called with the `ControlCall` and its options.
+
+    Args:
+        name: The command's name.
+        options: Its own options, in the order of the help.
+        examples: Two or three command lines for the help.
+    """
+
+    def declare(function: _ControlFunction) -> click.Command:
+        @click.pass_context
+        def callback(ctx: click.Context, /, **params: Any) -> None:
+            app = configured_app(ctx, params)
+            start_logging(app)
+            call = ControlCall(app, take_place(ctx, app, params))
+
+            async def main() -> None:
+                try:
+                    await function(call, **params)
+                finally:
+                    app.output.finish()
+
+            if app.host is not None:
+                app.host.accept(ctx, main)
+                return
+            from mxgateway_cli.running import runner
+
+            runner.run(main)
+
+        return make_command(name, function, callback, (*options, *CONTROL_OPTIONS, *OUTPUT_OPTIONS), examples)
+
+    return declare
+
+
+@contextmanager
+def _in_own_words() -> Iterator[None]:
+    """Say what to do about a failure at the control; the hints for a gateway do not help there."""
+    try:
+        yield
+    except mxgateway.MxGatewayError as error:
+        hint = hint_of(error)
+        if isinstance(error, mxgateway.MxGatewayAuthenticationError):
+            hint = _OWN_KEY
+        elif error.phase == "connect" and error.retryable:
+            hint = _START
+        raise DescribedFailure(describe(error)._replace(hint=hint)) from error
