@@ -26,6 +26,7 @@ from mxgateway.transport.connecting.attempt import Attempt, drop
 from mxgateway.transport.connecting.connector import Connector, Progress
 from mxgateway.transport.connecting.open_channel import ClientOptionFields, Given
 from mxgateway.transport.connecting.resolver import Address
+from mxgateway.transport.connecting.trust import Trust
 from mxgateway.transport.http2.connection import Connection
 
 
@@ -119,25 +120,16 @@ async def _presented(place: Endpoint, options: ClientOptions, address: Address) 
     return look.certificate
 
 
-class _Look:
+class _Look(Trust):
     """Trusts no certificate, but remembers the one that was presented."""
 
     def __init__(self) -> None:
         self.certificate: bytes | None = None
 
-    async def prepare(self) -> None:
-        """Do nothing: nothing is needed."""
-
     def check(self, certificate: bytes) -> None:
         """End the handshake: the certificate was seen."""
         self.certificate = certificate
         raise ssl.SSLError(1, "the certificate was seen")
-
-    async def keep(self, certificate: bytes) -> None:
-        """Do nothing: no handshake comes so far."""
-
-    def greeted(self, certificate: bytes) -> None:
-        """Do nothing: no handshake comes so far."""
 
 
 def _texts(progress: Progress) -> tuple[str, ...]:

@@ -11,10 +11,11 @@ import functools
 import math
 import platform
 from collections.abc import Iterable
-from typing import Final, NoReturn, Protocol
+from typing import Final, NoReturn
 
 from mxgateway.options.credentials import ApiKey
 from mxgateway.transport.http2.grpclib_seam import GRPCLIB_VERSION, HeaderTable
+from mxgateway.transport.keys import Keys
 
 Header = tuple[bytes, bytes]
 Metadata = Iterable[tuple[str, str]]
@@ -51,18 +52,6 @@ class SecretBytes(bytes):
         raise TypeError("a secret cannot be pickled: it would leave the process in clear text")
 
 
-class KeyInUse(Protocol):
-    """The API key of a client, which may be replaced."""
-
-    @property
-    def current(self) -> ApiKey | None:
-        """The key that calls send; None for none."""
-
-    @property
-    def number(self) -> int:
-        """Rises with each other key."""
-
-
 class RequestHeaders:
     """The header blocks of one client's requests, in the order of gRPC's PROTOCOL-HTTP2.
 
@@ -73,7 +62,7 @@ class RequestHeaders:
         metadata: Additional metadata of every call.
     """
 
-    def __init__(self, scheme: str, authority: str, keys: KeyInUse, metadata: Metadata) -> None:
+    def __init__(self, scheme: str, authority: str, keys: Keys, metadata: Metadata) -> None:
         self._scheme = (b":scheme", scheme.encode())
         self._authority = (b":authority", authority.encode("ascii"))
         self._keys = keys
