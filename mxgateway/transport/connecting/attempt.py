@@ -7,7 +7,6 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Final, cast
 
-from mxgateway.errors import Phase
 from mxgateway.errors.faults import UnansweredFault
 from mxgateway.options import ClientOptions, Endpoint
 from mxgateway.system.event_loops import start_tls
@@ -38,15 +37,9 @@ class Attempt:
         self._endpoint = endpoint
         self._options = options
         self._handshake = handshake
-        self._certificate: bytes | None = None
         self._sock: socket.socket | None = None
         self._transport: asyncio.Transport | None = None
         self._connection: Connection | None = None
-
-    @property
-    def phase(self) -> Phase:
-        """How far it has come."""
-        return self.trail.phase
 
     async def connect(self, address: Address) -> Connection:
         """Return a connection to `address` on which the gateway has answered the HTTP/2 greeting.
@@ -81,9 +74,9 @@ class Attempt:
         else:
             self.trail.enter("tls")
             gate = await self._secure(self._handshake)
-            self.trail.certificate = self._certificate = self._handshake.checked(gate.transport)
+            self.trail.certificate = certificate = self._handshake.checked(gate.transport)
             self.trail.tls_version = self._handshake.version(gate.transport)
-            await self._handshake.trust.keep(self._certificate)
+            await self._handshake.trust.keep(certificate)
             self.trail.enter("http2")
         gate.open(protocol)
         self._transport, self._connection = None, protocol.connection
@@ -117,8 +110,8 @@ class Attempt:
             raise UnansweredFault(_HUNG_UP)
         if fault is not None:
             raise fault
-        if self._handshake is not None and self._certificate is not None:
-            self._handshake.trust.greeted(self._certificate)
+        if self._handshake is not None and self.trail.certificate is not None:
+            self._handshake.trust.greeted(self.trail.certificate)
         self._connection = None
         return connection
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from mxgateway.errors import CallSite, MxGatewayTimeoutError, map_fault
+from mxgateway.errors import CallSite, MxGatewayError, MxGatewayTimeoutError, map_fault
 from mxgateway.errors.faults import ConnectFault, Phase
 from mxgateway.errors.logs import logger
 from mxgateway.errors.redaction import Gate
@@ -83,7 +83,7 @@ class Places:
                 place.failed_at = -math.inf
                 self.current = place
                 return connection
-        self.current, phase, cause = next((each for each in failures if _may_pass(*each[1:])), failures[0])
+        self.current, phase, cause = next((each for each in failures if _passes(*each[1:])), failures[0])
         raise ConnectFault(phase, cause) from cause
 
     def avoid_current(self) -> bool:
@@ -99,6 +99,10 @@ class Places:
         return time.monotonic() - place.failed_at < AVOIDED_FOR
 
 
-def _may_pass(phase: Phase, cause: BaseException) -> bool:
-    error = map_fault(cause, CallSite(), phase=phase)
+def _passes(phase: Phase, cause: BaseException) -> bool:
+    return may_pass(map_fault(cause, CallSite(), phase=phase))
+
+
+def may_pass(error: MxGatewayError) -> bool:
+    """Return whether waiting may help. A timeout is one that may: a machine that boots answers nothing."""
     return error.retryable or isinstance(error, MxGatewayTimeoutError)

@@ -77,24 +77,21 @@ async def report_connection(
 async def _reported(place: Endpoint, options: ClientOptions) -> ConnectionReport:
     progress, error = Progress(), None
     try:
-        connection = await Connector(place, options).follow(progress)
+        connection = await Connector(place, options).connect(progress)
     except ConnectFault as fault:
         site = CallSite(endpoint=str(place), timeout=options.connect_timeout, gate=Gate(options.secrets()))
         error = map_fault(fault, site, phase="connect")
     else:
         await _close(connection)
-    trail, seconds = progress.trail, progress.preparation.seconds()
-    if trail is None:
-        return ConnectionReport(endpoint=str(place), addresses=_texts(progress), seconds=seconds, error=error)
-    certificate = trail.certificate
-    silent = isinstance(error, MxGatewayTimeoutError)
+    trail = progress.trail
+    certificate, silent = trail.certificate, isinstance(error, MxGatewayTimeoutError)
     if certificate is None and not silent and trail.address is not None and "tls" in trail.seconds():
         certificate = await _presented(place, options, trail.address)
     return ConnectionReport(
         endpoint=str(place),
-        addresses=_texts(progress),
+        addresses=tuple(map(_text, progress.addresses)),
         address=_text(trail.address) if trail.address is not None else "",
-        seconds={**seconds, **trail.seconds()},
+        seconds={**progress.preparation.seconds(), **trail.seconds()},
         certificate=certificate,
         tls_version=trail.tls_version,
         error=error,
@@ -130,10 +127,6 @@ class _Look(Trust):
         """End the handshake: the certificate was seen."""
         self.certificate = certificate
         raise ssl.SSLError(1, "the certificate was seen")
-
-
-def _texts(progress: Progress) -> tuple[str, ...]:
-    return tuple(map(_text, progress.addresses))
 
 
 def _text(address: Address) -> str:
