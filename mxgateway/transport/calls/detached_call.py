@@ -90,14 +90,14 @@ class _Outcome(Generic[T]):
 
     def __init__(self) -> None:
         self._values: list[T] = []
-        self._error: Exception | None = None
+        self._errors: list[Exception] = []
 
     async def fill(self, work: Callable[[], Awaitable[T]]) -> None:
         """Do the work."""
         try:
             self._values.append(await work())
         except Exception as error:  # noqa: BLE001 - `take` raises it
-            self._error = error
+            self._errors.append(error)
 
     @property
     def succeeded(self) -> bool:
@@ -106,10 +106,6 @@ class _Outcome(Generic[T]):
 
     def take(self) -> T:
         """Return the result, or raise the error of the work."""
-        if self._error is not None:
-            raise self._take_error(self._error)
+        if self._errors:
+            raise self._errors.pop()
         return self._values.pop()
-
-    def _take_error(self, error: Exception) -> Exception:
-        self._error = None
-        return error

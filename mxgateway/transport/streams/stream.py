@@ -133,8 +133,10 @@ class OpenStream(PushedReply[M]):
                 if room <= 0 or not self.connection.write_ready.is_set():
                     await self._until_sendable()
                 else:
-                    self._send_piece(position, room)
-                    position += room
+                    end = position + room
+                    self._send_frame(self._outgoing[position:end], end=end >= len(self._outgoing))
+                    self.connection.flush()
+                    position = end
         finally:
             self._outgoing = b""
 
@@ -142,11 +144,6 @@ class OpenStream(PushedReply[M]):
         """Return how many bytes can be sent in one frame now."""
         connection = self.connection
         return min(self.send_window, connection.send_window, connection.max_frame_size, MAX_WRITE_SIZE)
-
-    def _send_piece(self, position: int, size: int) -> None:
-        end = position + size
-        self._send_frame(self._outgoing[position:end], end=end >= len(self._outgoing))
-        self.connection.flush()
 
     def _send_frame(self, chunk: bytes, *, end: bool) -> None:
         self.connection.write(frames.data(self.id, chunk, end=end))
