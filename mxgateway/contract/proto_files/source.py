@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import graphlib
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from mxgateway.contract.proto_files.names import WELL_KNOWN, Symbols
 from mxgateway.contract.proto_files.parser import parse
 from mxgateway.contract.proto_files.statements import ParsedFile, Reference
 from mxgateway.contract.proto_files.tokens import shown, shown_name
+from mxgateway.system.file_rules import SAFELY, FileRefusal, check_kind
 from mxgateway.wire import encode
 
 MOST_FILES: Final = 256
@@ -100,14 +100,13 @@ def _proto_paths(folder: Path) -> list[Path]:
 def _content(path: Path, name: str, limit: int) -> bytes:
     """Return the content of a file; only a regular file is opened, and at most `limit` bytes are read."""
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            raise ContractError(f"{shown_name(name)}: not a regular file")
+        check_kind(os.lstat(path))
         # If a pipe or a link has replaced the file meanwhile, this neither blocks nor follows it.
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with open(os.open(path, flags), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ContractError(f"{shown_name(name)}: not a regular file")
+        with open(os.open(path, os.O_RDONLY | SAFELY), "rb") as file:
+            check_kind(os.fstat(file.fileno()))
             data = file.read(limit + 1)
+    except FileRefusal:
+        raise ContractError(f"{shown_name(name)}: not a regular file") from None
     except OSError as error:
         raise ContractError(f"{shown_name(name)}: cannot be read: {error.strerror}") from error
     if len(data) > limit:
