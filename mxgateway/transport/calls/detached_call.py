@@ -68,19 +68,6 @@ class DetachedCalls:
         if outcome.succeeded and orphaned is not None:
             orphaned(outcome.take())
 
-    async def aclose(self, timeout: float = 0.0) -> None:
-        """Cancel the calls whose caller was cancelled.
-
-        Args:
-            timeout: Seconds to wait for them to end by themselves.
-        """
-        if timeout and self._orphans:
-            await asyncio.wait(self._orphans, timeout=timeout)
-        if orphans := set(self._orphans):
-            for task in orphans:
-                task.cancel()
-            await asyncio.wait(orphans)
-
 
 class _Outcome(Generic[T]):
     """The outcome of a call, until it is taken.
