@@ -38,11 +38,11 @@ class Extras:
         """Return a message's values by field name; a value that contradicts the contract is returned as bytes."""
         return {facts.name: value for facts, value in self._values(message, data, depth)}
 
-    def read_json(self, message: str, data: bytes, depth: int = DEPTH_LIMIT) -> dict[str, Any]:
+    def read_json(self, message: str, data: bytes) -> dict[str, Any]:
         """Return the same in protobuf's JSON form."""
         return {
             facts.json_name or facts.name: self._in_json(facts, value)
-            for facts, value in self._values(message, data, depth)
+            for facts, value in self._values(message, data, DEPTH_LIMIT)
         }
 
     def _values(self, message: str, data: bytes, depth: int) -> Iterator[tuple[FieldFacts, Any]]:

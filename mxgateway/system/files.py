@@ -157,14 +157,14 @@ def opened_input(path: str | os.PathLike[str], *, trusted: bool = False, pipe: b
         yield file
 
 
-def read_input(path: str | os.PathLike[str], limit: int, *, trusted: bool = False) -> bytes:
+def read_input(path: str | os.PathLike[str], limit: int) -> bytes:
     """Return everything that `opened_input` yields.
 
     Raises:
         FileRefusal: As there; or it is longer than `limit` bytes.
         OSError: It cannot be read.
     """
-    with opened_input(path, trusted=trusted) as file:
+    with opened_input(path) as file:
         return bounded(file, limit)
 
 
