@@ -17,7 +17,7 @@ from mxgateway.transport.calls.call import framed
 from mxgateway.transport.calls.method import CallOptions, Progress, Site, site_of
 from mxgateway.transport.calls.unary import SentCall, unary
 from mxgateway.transport.channel import Channel
-from mxgateway.wire import WireError, which_one_of
+from mxgateway.wire import which_one_of
 from mxgateway.wire.messages.betterproto_seam import FieldMetadata, Message
 
 REPEATABLE: Final = frozenset(
@@ -54,19 +54,16 @@ def wrap(payload: Message) -> proto.MxCommand:
 
 
 def check_size(channel: Channel, request: proto.MxCommandRequest, site: CallSite) -> None:
-    """Refuse a request that is too large, before anything else is done for it.
+    """Refuse a request that cannot be sent, before anything else is done for it.
 
     Raises:
-        MxGatewayInvalidRequestError: It is larger than the message limit.
+        MxGatewayInvalidRequestError: It is larger than the message limit, or cannot be encoded.
+        MxGatewayContractError: The gateway's contract lacks a part of it.
     """
-    limit = channel.options.max_send_bytes
     try:
-        size = len(channel.codec.encode(request))
-    except WireError:
-        return  # sending it raises the error
-    if size > limit:
-        fault = RequestFault(f"the request of {size} bytes exceeds the limit of {limit} bytes (max_send_bytes)")
-        raise map_fault(fault, site)
+        framed(channel, request)
+    except (RequestFault, ContractFault) as fault:
+        raise map_fault(fault, site, phase="connect") from fault
 
 
 def framed_ahead(channel: Channel, request: proto.MxCommandRequest) -> bytes:
@@ -129,16 +126,14 @@ async def send(channel: Channel, request: proto.MxCommandRequest, timeout: float
     return SentCommand(request.command, call, site_of(channel, INVOKE, options))
 
 
-async def invoke(
-    channel: Channel, request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None
-) -> proto.MxCommandReply:
+async def invoke(channel: Channel, request: proto.MxCommandRequest, timeout: float | None) -> proto.MxCommandReply:
     """Send a command and return its reply, if MXAccess accepted it.
 
     Raises:
         MxAccessError: MXAccess refused it.
         MxGatewayError: The call failed, or the gateway reports a protocol failure.
     """
-    reply = await invoke_raw(channel, request, timeout, progress)
+    reply = await invoke_raw(channel, request, timeout)
     check_mxaccess(reply, request.command, site_of(channel, INVOKE, _options(request, timeout)))
     return reply
 
@@ -146,12 +141,8 @@ async def invoke(
 def _options(request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None) -> CallOptions:
     return CallOptions(
         timeout=timeout, correlation_id=request.client_correlation_id, session_id=request.session_id,
-        repeatable=_is_repeatable(request.command), secret=_holds_secret(request.command), progress=progress,
+        repeatable=_is_repeatable(request.command), secret=which_one_of(request.command, "payload") in _WITH_SECRETS, progress=progress,
     )  # fmt: skip
-
-
-def _holds_secret(command: proto.MxCommand) -> bool:
-    return which_one_of(command, "payload") in _WITH_SECRETS
 
 
 def _secrets(command: proto.MxCommand) -> list[Secret]:
