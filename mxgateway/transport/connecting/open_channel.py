@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypedDict, TypeVar
 
 from mxgateway.errors import (
     CallSite,
@@ -61,13 +61,7 @@ class ClientOptionFields(TypedDict, total=False):
     contract: SpokenContract | Literal["auto"] | None
 
 
-class _Managed(Protocol):
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
-
-
-T = TypeVar("T", bound=_Managed)
+T = TypeVar("T", bound=AbstractAsyncContextManager[Any])
 
 
 class Opening(Generic[T], AbstractAsyncContextManager[T]):
