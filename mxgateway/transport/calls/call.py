@@ -104,7 +104,8 @@ class Call(Generic[Request, Reply]):
         """
         channel = self.channel
         self.stream = self._connection = None
-        self._check_contract()
+        if channel.lacks(self.method.path):
+            raise LackingFault(f"the gateway's contract has no call {self.method}")
         self._data = self._take_encoded() or framed(channel, request)
         if (delay := self._not_before - self.loop.time()) > 0:
             await channel.pause(delay)
@@ -140,10 +141,6 @@ class Call(Generic[Request, Reply]):
             self._count_sent(len(self._data) - PREFIX_SIZE)
         self._data = b""
         return stream
-
-    def _check_contract(self) -> None:
-        if self.channel.lacks(self.method.path):
-            raise LackingFault(f"the gateway's contract has no call {self.method}")
 
     def _drop_frames(self, fault: BaseException) -> None:
         """Drop the frames in which sending failed, if the request has secrets: they hold parts of it."""
