@@ -20,8 +20,6 @@ from mxgateway.wire import encode
 MOST_FILES: Final = 256
 MOST_BYTES: Final = 4 * 1024 * 1024
 """Most bytes of all files together; the gateway's own contract has 54 KB."""
-MOST_NAMES: Final = 100_000
-"""Most definitions in all files."""
 MOST_ENTRIES: Final = 10_000
 """Most files and folders examined, in case the folder is the wrong one."""
 _MAY_BE_ABSENT: Final = "google/"
@@ -45,7 +43,7 @@ def descriptor_set_of(folder: str | os.PathLike[str]) -> bytes:
         ContractError: A file cannot be read or is not a valid .proto file; the text names file and line.
     """
     sources = _read(Path(folder))
-    symbols = Symbols(MOST_NAMES)
+    symbols = Symbols()
     files = {name: parse(name, source, symbols) for name, source in sources.items()}
     for name, types in WELL_KNOWN.items():
         if name not in files:
