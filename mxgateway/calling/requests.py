@@ -14,8 +14,8 @@ from mxgateway.errors import CallSite, map_fault
 from mxgateway.errors.faults import ContractFault, RequestFault
 from mxgateway.options.credentials import Secret
 from mxgateway.transport.calls.call import framed
-from mxgateway.transport.calls.method import CallOptions, Progress, Site, site_of
-from mxgateway.transport.calls.unary import SentCall, unary
+from mxgateway.transport.calls.method import CallOptions, Progress, site_of
+from mxgateway.transport.calls.unary import UnaryCall, unary
 from mxgateway.transport.channel import Channel
 from mxgateway.wire import which_one_of
 from mxgateway.wire.messages.betterproto_seam import FieldMetadata, Message
@@ -92,17 +92,14 @@ async def invoke_raw(
     return reply
 
 
-class SentCommand:
-    """A command that was sent; used like a `SentCall`."""
+class SentCommand(UnaryCall[proto.MxCommandRequest, proto.MxCommandReply]):
+    """A command in steps."""
 
-    def __init__(
-        self, command: proto.MxCommand, call: SentCall[proto.MxCommandRequest, proto.MxCommandReply], site: Site
-    ) -> None:
-        self.command = command
-        self.ready = call.ready
-        self.close = call.close
-        self._call = call
-        self._site = site
+    def __init__(self, channel: Channel, request: proto.MxCommandRequest, timeout: float | None) -> None:
+        options = _options(request, timeout)
+        super().__init__(channel, INVOKE, request, options)
+        self.command = request.command
+        self._site = site_of(channel, INVOKE, options)
 
     async def reply(self) -> proto.MxCommandReply:
         """Return the reply; an MXAccess failure does not raise.
@@ -110,7 +107,7 @@ class SentCommand:
         Raises:
             MxGatewayError: The call failed, or the gateway reports a protocol failure.
         """
-        reply = await self._call.reply()
+        reply = await super().reply()
         check_protocol(reply, self._site)
         return reply
 
@@ -121,9 +118,7 @@ async def send(channel: Channel, request: proto.MxCommandRequest, timeout: float
     Raises:
         MxGatewayError: It could not be sent.
     """
-    options = _options(request, timeout)
-    call = await SentCall(channel, INVOKE, options).send(request)
-    return SentCommand(request.command, call, site_of(channel, INVOKE, options))
+    return await SentCommand(channel, request, timeout).send()
 
 
 async def invoke(channel: Channel, request: proto.MxCommandRequest, timeout: float | None) -> proto.MxCommandReply:
