@@ -11,9 +11,9 @@ import functools
 import math
 import platform
 from collections.abc import Iterable
-from typing import Final, NoReturn
+from typing import Final
 
-from mxgateway.options.credentials import ApiKey
+from mxgateway.options.credentials import ApiKey, Guarded
 from mxgateway.transport.http2.grpclib_seam import GRPCLIB_VERSION, HeaderTable
 from mxgateway.transport.keys import Keys
 
@@ -38,7 +38,7 @@ _FINE_TIMEOUT: Final = 0.1
 _TIMEOUT_UNITS: Final = ((b"m", 1e-3), (b"S", 1.0), (b"M", 60.0), (b"H", 3600.0))
 
 
-class SecretBytes(bytes):
+class SecretBytes(Guarded, bytes):
     """Bytes that no repr shows; sent as never-indexed literals."""
 
     __slots__ = ()
@@ -47,9 +47,6 @@ class SecretBytes(bytes):
         return "b'***'"
 
     __str__ = __repr__
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret cannot be pickled: it would leave the process in clear text")
 
 
 class RequestHeaders:
