@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import typing
 import uuid
 from typing import Any, Final
 
@@ -18,7 +16,8 @@ from mxgateway.transport.calls.method import CallOptions, Progress, site_of
 from mxgateway.transport.calls.unary import UnaryCall, unary
 from mxgateway.transport.channel import Channel
 from mxgateway.wire import which_one_of
-from mxgateway.wire.messages.betterproto_seam import FieldMetadata, Message
+from mxgateway.wire.messages.betterproto_seam import Message
+from mxgateway.wire.schema import schema_of
 
 REPEATABLE: Final = frozenset(
     {proto.MxCommandKind.PING, proto.MxCommandKind.GET_SESSION_STATE, proto.MxCommandKind.GET_WORKER_INFO}
@@ -29,16 +28,9 @@ Any other command is sent again only if the gateway certainly did not process it
 """
 
 
-def _payload_arms() -> dict[type, str]:
-    hints = typing.get_type_hints(proto.MxCommand)
-    return {
-        hints[field.name]: field.name
-        for field in dataclasses.fields(proto.MxCommand)
-        if FieldMetadata.get(field).group == "payload"
-    }
-
-
-_ARMS: Final = _payload_arms()
+_ARMS: Final[dict[type, str]] = {
+    field.python_type: field.name for field in schema_of(proto.MxCommand).fields if field.group == "payload"
+}
 
 
 def new_correlation_id() -> str:
