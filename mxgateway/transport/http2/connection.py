@@ -207,21 +207,17 @@ class Connection(GrpclibConnection):
 
     def flush(self) -> None:
         """Send what was buffered."""
-        self._send()
+        if self.closed or not self._unsent:
+            return
+        data = b"".join(self._unsent)
+        self._unsent.clear()
+        self.counters.bytes_sent += len(data)
+        self._transport.write(data)
 
     def write_h2(self) -> None:
         """Buffer h2's output for the next flush."""
         if data := self.h2.data_to_send():
             self._unsent.append(data)
-
-    def _send(self) -> int:
-        if self.closed or not self._unsent:
-            return 0
-        data = b"".join(self._unsent)
-        self._unsent.clear()
-        self.counters.bytes_sent += len(data)
-        self._transport.write(data)
-        return len(data)
 
     def flush_answers(self) -> None:
         """Send the answers to a read.
@@ -230,10 +226,10 @@ class Connection(GrpclibConnection):
             PeerFault: The peer requests more answers than it reads.
         """
         if self._unsent:
-            unread = not self.write_ready.is_set()  # then only answers are sent here, no calls
-            sent = self._send()
-            if unread:
-                self.guard.answer_waits(sent)
+            unread, before = not self.write_ready.is_set(), self.counters.bytes_sent
+            self.flush()
+            if unread:  # then only answers were sent here, no calls
+                self.guard.answer_waits(self.counters.bytes_sent - before)
 
     def pause_writing(self) -> None:
         """Pause calls: the transport's buffer is full."""
