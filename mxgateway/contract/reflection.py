@@ -51,7 +51,7 @@ async def fetch_descriptor_set(channel: Channel, *, timeout: float) -> bytes:
 
     Args:
         channel: The channel to call on.
-        timeout: Timeout for all calls in seconds.
+        timeout: Seconds for all calls together.
 
     Returns:
         A serialized FileDescriptorSet, each file after its imports. Files in `google/` that the server lacks are left
@@ -125,13 +125,7 @@ class _FileSet(Message):
 
 
 class _Queries:
-    """The queries to one server.
-
-    Args:
-        channel: The channel to call on.
-        version: The version of the reflection service.
-        deadline: When to stop, in the loop's time.
-    """
+    """The queries to one version of a server's reflection service, until a deadline in the loop's time."""
 
     def __init__(self, channel: Channel, version: str, deadline: float) -> None:
         service = f"grpc.reflection.{version}.ServerReflection"

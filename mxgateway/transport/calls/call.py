@@ -40,14 +40,7 @@ OPEN_ATTEMPTS: Final = 3
 
 
 class Call(Generic[Request, Reply]):
-    """One RPC over all its attempts.
-
-    Args:
-        channel: The channel to the gateway.
-        method: What to call.
-        options: How to call it.
-        default_timeout: Seconds, if the options have no timeout.
-    """
+    """One RPC over all its attempts; `default_timeout` is in seconds, for options without a timeout."""
 
     __slots__ = (
         "_began", "_connection", "_data", "_in_doubt", "_not_before", "_options", "_over", "_phase", "_resent", "_retries",

@@ -54,13 +54,7 @@ class Handshake:
 
 
 class GatewayTls:
-    """TLS with one gateway. A certificate trusted on first use stays pinned as long as this object lives.
-
-    Args:
-        endpoint: The gateway's address.
-        server_name: The name to send and to verify.
-        options: How its certificate is verified.
-    """
+    """TLS with one gateway. A certificate trusted on first use stays pinned as long as this object lives."""
 
     def __init__(self, endpoint: Endpoint, server_name: str, options: TlsOptions) -> None:
         self._server_name = server_name

@@ -96,13 +96,7 @@ class Connection(GrpclibConnection):
         self._abort_timer: asyncio.TimerHandle | None = None
 
     def begin(self, counters: Counters, keepalive_time: float | None, keepalive_timeout: float) -> None:
-        """Start counting for a client and watching the peer, after the greeting.
-
-        Args:
-            counters: The client's counters; the bytes of the greeting are added to them.
-            keepalive_time: Seconds of silence after which the peer is pinged; None never pings.
-            keepalive_timeout: Seconds that it then has to answer.
-        """
+        """Start counting for a client, the bytes of the greeting included, and watching the peer (`Keepalive`)."""
         counters.bytes_sent += self.counters.bytes_sent
         counters.bytes_received += self.counters.bytes_received
         counters.connections_opened += 1
