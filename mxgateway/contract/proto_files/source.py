@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import graphlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -159,18 +159,11 @@ def _resolve(file: ParsedFile, symbols: Symbols, visible: frozenset[str]) -> Non
 
 def _why_unresolved(reference: Reference, file: File, symbols: Symbols, visible: frozenset[str]) -> str:
     reason = f"{shown(reference.name)} is not a type defined here or in an import"
-    scopes = [file.package[: len(file.package) - cut] for cut in _ends(file.package)]
+    parts = file.package.split(".")
+    scopes = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
     names = [reference.name.removeprefix("."), *(f"{scope}.{reference.name}" for scope in scopes)]
     elsewhere = next((other for name in names for other in symbols.files_of(name) if other not in visible), None)
     if elsewhere is not None:
         return f"{reason}; {shown(elsewhere)}, which defines it, is not imported"
     absent = [name for name in file.dependency if name.startswith(_MAY_BE_ABSENT) and name not in WELL_KNOWN]
     return f"{reason}; {shown(absent[0])} is not in the folder" if absent else reason
-
-
-def _ends(package: str) -> Iterator[int]:
-    """Yield the lengths to cut off a package's end, for itself and each of its parents."""
-    cut = 0
-    for part in reversed(package.split(".")):
-        yield cut
-        cut += len(part) + 1
