@@ -71,7 +71,7 @@ class Places:
         if not self.several:
             return await self.current.connector.connect()
         failures: list[tuple[Place, Phase, BaseException]] = []
-        for place in self._in_order():
+        for place in sorted(self._all, key=self._has_failed):  # those that failed a moment ago come last
             try:
                 connection = await place.connector.connect()
             except ConnectFault as fault:
@@ -90,10 +90,6 @@ class Places:
         """Count the endpoint in use as failed, and return whether there is one that has not."""
         self.current.failed_at = time.monotonic()
         return any(not self._has_failed(place) for place in self._all)
-
-    def _in_order(self) -> list[Place]:
-        """Return the endpoints as they were given, but those that failed a moment ago last."""
-        return sorted(self._all, key=self._has_failed)
 
     def _has_failed(self, place: Place) -> bool:
         return time.monotonic() - place.failed_at < AVOIDED_FOR

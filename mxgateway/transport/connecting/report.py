@@ -27,7 +27,6 @@ from mxgateway.transport.connecting.connector import Connector, Progress
 from mxgateway.transport.connecting.open_channel import ClientOptionFields, Given
 from mxgateway.transport.connecting.resolver import Address
 from mxgateway.transport.connecting.trust import Trust
-from mxgateway.transport.http2.connection import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +81,8 @@ async def _reported(place: Endpoint, options: ClientOptions) -> ConnectionReport
         site = CallSite(endpoint=str(place), timeout=options.connect_timeout, gate=Gate(options.secrets()))
         error = map_fault(fault, site, phase="connect")
     else:
-        await _close(connection)
+        connection.shut_down(ClosedFault("the connection was only examined"))
+        await connection.lost.wait()
     trail = progress.trail
     certificate, silent = trail.certificate, isinstance(error, MxGatewayTimeoutError)
     if certificate is None and not silent and trail.address is not None and "tls" in trail.seconds():
@@ -96,12 +96,6 @@ async def _reported(place: Endpoint, options: ClientOptions) -> ConnectionReport
         tls_version=trail.tls_version,
         error=error,
     )
-
-
-async def _close(connection: Connection) -> None:
-    """Say goodbye to the gateway."""
-    connection.shut_down(ClosedFault("the connection was only examined"))
-    await connection.lost.wait()
 
 
 async def _presented(place: Endpoint, options: ClientOptions, address: Address) -> bytes | None:

@@ -129,11 +129,8 @@ class PushedReply(ReplyStream[M]):
     def _hand_over_end(self) -> None:
         over = self._over
         self.stop_pushing()
-        over(self._outcome())
-
-    def _outcome(self) -> Exception | None:
         fault = self._take_fault() if self.failed else self._end_fault()
-        return RuntimeError(repr(fault)) if fault is not None and not isinstance(fault, Exception) else fault
+        over(RuntimeError(repr(fault)) if fault is not None and not isinstance(fault, Exception) else fault)
 
     def _hold(self) -> None:
         self._held, self.flows = True, False
