@@ -67,7 +67,7 @@ class Attempt:
 
             self.trail.enter("proxy")
             await open_tunnel(self._sock, proxy, self._endpoint)
-        protocol = _GreetedProtocol()
+        protocol = GatewayProtocol()
         if self._handshake is None:
             self.trail.enter("http2")
             gate = await self._hand_over()
@@ -80,7 +80,7 @@ class Attempt:
             self.trail.enter("http2")
         gate.open(protocol)
         self._transport, self._connection = None, protocol.connection
-        return await self._greeted(protocol)
+        return await self._greeted(protocol.connection)
 
     async def _secure(self, handshake: Handshake) -> _Gate:
         """Start TLS separately: asyncio leaks the transport if `create_connection` with TLS is cancelled early."""
@@ -99,12 +99,11 @@ class Attempt:
         self._transport = gate.transport = secured
         return gate
 
-    async def _greeted(self, protocol: _GreetedProtocol) -> Connection:
+    async def _greeted(self, connection: Connection) -> Connection:
         """Return the connection once the gateway has answered the greeting."""
-        connection = protocol.connection
         await connection.greeted.wait()
-        if isinstance(protocol.lost_by, ssl.SSLError):
-            raise protocol.lost_by  # with TLS 1.3 a server checks our certificate after the handshake
+        if isinstance(connection.lost_by, ssl.SSLError):
+            raise connection.lost_by  # with TLS 1.3 a server checks our certificate after the handshake
         fault = connection.fault
         if self._handshake is not None and isinstance(fault, UnansweredFault):
             raise UnansweredFault(_HUNG_UP)
@@ -189,17 +188,6 @@ class _Gate(asyncio.Protocol):
         for data in self._early:
             protocol.data_received(data)
         self.transport.resume_reading()
-
-
-class _GreetedProtocol(GatewayProtocol):
-    """Remembers how the connection was lost."""
-
-    lost_by: BaseException | None = None
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """End every call."""
-        self.lost_by = exc
-        super().connection_lost(exc)
 
 
 _HUNG_UP: Final = (

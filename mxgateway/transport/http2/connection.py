@@ -59,6 +59,7 @@ class Connection(GrpclibConnection):
         self.loop = asyncio.get_running_loop()
         self.greeted = asyncio.Event()
         self.lost = asyncio.Event()
+        self.lost_by: BaseException | None = None
         self.fault: BaseException | None = None
         self.streams: dict[int, OpenStream[Any]] = {}
         self.send_window = DEFAULT_WINDOW
@@ -379,9 +380,9 @@ class Connection(GrpclibConnection):
         if self._socket is not None:
             self._socket.abort()
 
-    def transport_lost(self) -> None:
-        """Record that the transport is closed."""
-        self._socket = None
+    def transport_lost(self, exc: BaseException | None) -> None:
+        """Record that the transport is closed, and the error that closed it."""
+        self._socket, self.lost_by = None, exc
         if self._abort_timer is not None:
             self._abort_timer.cancel()
         self.lost.set()
