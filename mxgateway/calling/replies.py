@@ -18,9 +18,8 @@ from mxgateway.errors import (
     Phase,
     map_fault,
 )
-from mxgateway.errors.faults import ProtocolStatusFault, in_seconds
+from mxgateway.errors.faults import CONTRACT_HINT, ProtocolStatusFault, in_seconds
 from mxgateway.errors.redaction import Gate
-from mxgateway.errors.texts import CONTRACT_HINT
 from mxgateway.transport.calls.method import Site
 from mxgateway.wire import has_unnamed_fields, which_one_of
 from mxgateway.wire.schema import is_message

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
 from mxgateway.errors.redaction import OPEN_GATE, Gate
-from mxgateway.errors.redaction import one_line as one_line
 
 E = TypeVar("E", bound=BaseException)
 

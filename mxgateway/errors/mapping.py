@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from mxgateway.errors.faults import (
+    CONTRACT_HINT,
     CallSite,
     CertificateFileFault,
     ClosedFault,
@@ -36,7 +37,6 @@ from mxgateway.errors.faults import (
     pass_gate,
 )
 from mxgateway.errors.texts import (
-    CONTRACT_HINT,
     DEFECT_HINT,
     DROPPED,
     IN_DOUBT_HINT,

@@ -8,7 +8,6 @@ import socket
 import ssl
 from typing import Final
 
-from mxgateway.errors.faults import CONTRACT_HINT as CONTRACT_HINT
 from mxgateway.errors.faults import GrpcStatus, Phase, PinFault, ProxyFault, RpcStatus
 
 DROPPED: Final = "the gateway or the network dropped the connection"
