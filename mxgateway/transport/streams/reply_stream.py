@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import thread_time
 from typing import Final, Generic, TypeVar
 
@@ -42,26 +42,16 @@ BETWEEN_LOOKS: Final = 4096
 """Bytes of messages between two looks at the clock: some dozens of a gateway's events."""
 
 
-class Decodings:
-    """Counts the large messages of a channel that are being decoded."""
-
-    __slots__ = ("count",)
-
-    def __init__(self) -> None:
-        self.count = 0
-        """Their number."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReplyLimits:
-    """The limits of a reply's messages."""
+    """The limits of a channel's replies."""
 
     max_bytes: int
     """The size limit of a message."""
     max_elements: int
     """The most elements of a message."""
-    decodings: Decodings = field(default_factory=Decodings)
-    """The large messages that share the time of an iteration."""
+    decoding: int = 0
+    """How many large messages are being decoded: they share the time of an iteration."""
 
     @property
     def at_once(self) -> int:
@@ -248,7 +238,7 @@ class ReplyStream(Generic[M]):
         """Decode a large message for one iteration's time; after a timeout of the call nobody waits for it."""
         if isinstance(self._fault, TimeoutError):
             raise self._fault
-        if steps.run(TURN / self.limits.decodings.count):
+        if steps.run(TURN / self.limits.decoding):
             batch.append(steps.message)
             self._end_steps()
             self._size -= self._steps_size
@@ -329,14 +319,14 @@ class ReplyStream(Generic[M]):
         """Start decoding a large message; it counts as not taken until it is complete."""
         self._steps = self._decode_in_steps(data, self.limits.max_elements)
         self._steps_size = PREFIX_SIZE + len(data)
-        self.limits.decodings.count += 1
+        self.limits.decoding += 1
 
     def _end_steps(self) -> None:
         """Stop decoding a large message, and drop it."""
         if self._steps is not None:
             self._steps.close()
             self._steps = None
-            self.limits.decodings.count -= 1
+            self.limits.decoding -= 1
 
     @property
     def at_once(self) -> int:
