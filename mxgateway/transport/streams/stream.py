@@ -104,11 +104,6 @@ class OpenStream(PushedReply[M]):
         self._timer: asyncio.TimerHandle | None = None
         self._sendable: asyncio.Future[None] | None = None
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop of the call."""
-        return self.connection.loop
-
     # -- the request
 
     def send_at_once(self, data: bytes) -> None:
@@ -152,7 +147,7 @@ class OpenStream(PushedReply[M]):
         self.sent = end
 
     async def _until_sendable(self) -> None:
-        self._sendable = self.loop.create_future()
+        self._sendable = self.connection.loop.create_future()
         try:
             await self._sendable
         finally:
@@ -233,7 +228,7 @@ class OpenStream(PushedReply[M]):
 
         Waiters get a fault; no task is cancelled.
         """
-        self._timer = self.loop.call_at(deadline, self._expire)
+        self._timer = self.connection.loop.call_at(deadline, self._expire)
 
     def _expire(self) -> None:
         self._timer = None
