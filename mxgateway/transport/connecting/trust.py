@@ -15,7 +15,7 @@ log = logger("mxgateway.transport.tls")
 
 
 class Trust:
-    """An additional check of one gateway's certificate; this one accepts what OpenSSL accepts, and keeps nothing."""
+    """An additional check of one gateway's certificate; by default nothing is read before it or kept after it."""
 
     async def prepare(self) -> None:
         """Read what the check needs; called before the handshake.
@@ -30,6 +30,7 @@ class Trust:
         Raises:
             PinFault: It is not the trusted one.
         """
+        raise NotImplementedError
 
     async def keep(self, certificate: bytes) -> None:
         """Store a new certificate; called before anything is sent.
