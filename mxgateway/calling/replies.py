@@ -15,11 +15,11 @@ from mxgateway.errors import (
     MxGatewayError,
     MxGatewayMalformedReplyError,
     MxGatewayTimeoutError,
+    Phase,
     map_fault,
 )
-from mxgateway.errors.faults import ProtocolStatusFault, in_seconds
+from mxgateway.errors.faults import CONTRACT_HINT, ProtocolStatusFault, in_seconds
 from mxgateway.errors.redaction import Gate
-from mxgateway.errors.texts import CONTRACT_HINT
 from mxgateway.transport.calls.method import Site
 from mxgateway.wire import has_unnamed_fields, which_one_of
 from mxgateway.wire.schema import is_message
@@ -104,24 +104,18 @@ def check_completion(
 
 def unconfirmed(subject: str, site: CallSite) -> MxGatewayTimeoutError:
     """Return the error for a write that was accepted, but not confirmed within the timeout of `site`."""
-    return MxGatewayTimeoutError(
-        f"MXAccess accepted {subject}, but its OnWriteComplete did not come within {in_seconds(site.timeout or 0.0)}",
-        hint="the write may still be carried out; read the tag to see",
-        site=site,
-        phase="stream",
-        grpc_status=GrpcStatus.DEADLINE_EXCEEDED,
-    )
+    text = f"MXAccess accepted {subject}, but its OnWriteComplete did not come within {in_seconds(site.timeout or 0.0)}"
+    return _timeout(text, "the write may still be carried out; read the tag to see", site, "stream")
 
 
 def unsent(subject: str, waited_for: str, site: CallSite) -> MxGatewayTimeoutError:
     """Return the error for a write that was not sent within the timeout of `site`."""
-    return MxGatewayTimeoutError(
-        f"{subject} was not sent within {in_seconds(site.timeout or 0.0)}: it was waiting for {waited_for}",
-        hint="nothing was carried out; try again, or allow more time",
-        site=site,
-        phase="request",
-        grpc_status=GrpcStatus.DEADLINE_EXCEEDED,
-    )
+    text = f"{subject} was not sent within {in_seconds(site.timeout or 0.0)}: it was waiting for {waited_for}"
+    return _timeout(text, "nothing was carried out; try again, or allow more time", site, "request")
+
+
+def _timeout(text: str, hint: str, site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
+    return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
 
 
 def unseen(error: MxGatewayError) -> MxGatewayError:
@@ -131,9 +125,7 @@ def unseen(error: MxGatewayError) -> MxGatewayError:
     """
     own = copy.copy(error)
     own.message = f"MXAccess accepted the write, but its OnWriteComplete was not seen: {error.message}"
-    own.hint = (
-        f"the write may still be carried out; {error.hint}" if error.hint else "the write may still be carried out"
-    )
+    own.hint = "; ".join(filter(None, ("the write may still be carried out", error.hint)))
     own.args = (f"{own.message}; {own.hint}",)
     return own
 
@@ -147,7 +139,7 @@ def mxaccess_error(
     site: CallSite,
 ) -> MxAccessError:
     """Return the error for a command that MXAccess refused, with its reasons in words."""
-    reasons = [f"{status.explain_hresult(hresult)}"] if hresult else []
+    reasons = [status.explain_hresult(hresult)] if hresult else []
     reasons += [status.explain_status(each) for each in status.failures(statuses)]
     if diagnostic and not status.is_said(diagnostic, reasons):
         reasons.append(diagnostic)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import typing
 import uuid
 from typing import Any, Final
 
@@ -14,11 +12,12 @@ from mxgateway.errors import CallSite, map_fault
 from mxgateway.errors.faults import ContractFault, RequestFault
 from mxgateway.options.credentials import Secret
 from mxgateway.transport.calls.call import framed
-from mxgateway.transport.calls.method import CallOptions, Progress, Site, site_of
-from mxgateway.transport.calls.unary import SentCall, unary
+from mxgateway.transport.calls.method import CallOptions, Progress, site_of
+from mxgateway.transport.calls.unary import UnaryCall, unary
 from mxgateway.transport.channel import Channel
-from mxgateway.wire import WireError, which_one_of
-from mxgateway.wire.messages.betterproto_seam import FieldMetadata, Message
+from mxgateway.wire import which_one_of
+from mxgateway.wire.messages.betterproto_seam import Message
+from mxgateway.wire.schema import schema_of
 
 REPEATABLE: Final = frozenset(
     {proto.MxCommandKind.PING, proto.MxCommandKind.GET_SESSION_STATE, proto.MxCommandKind.GET_WORKER_INFO}
@@ -29,16 +28,9 @@ Any other command is sent again only if the gateway certainly did not process it
 """
 
 
-def _payload_arms() -> dict[type, str]:
-    hints = typing.get_type_hints(proto.MxCommand)
-    return {
-        hints[field.name]: field.name
-        for field in dataclasses.fields(proto.MxCommand)
-        if FieldMetadata.get(field).group == "payload"
-    }
-
-
-_ARMS: Final = _payload_arms()
+_ARMS: Final[dict[type, str]] = {
+    field.python_type: field.name for field in schema_of(proto.MxCommand).fields if field.group == "payload"
+}
 
 
 def new_correlation_id() -> str:
@@ -54,19 +46,16 @@ def wrap(payload: Message) -> proto.MxCommand:
 
 
 def check_size(channel: Channel, request: proto.MxCommandRequest, site: CallSite) -> None:
-    """Refuse a request that is too large, before anything else is done for it.
+    """Refuse a request that cannot be sent, before anything else is done for it.
 
     Raises:
-        MxGatewayInvalidRequestError: It is larger than the message limit.
+        MxGatewayInvalidRequestError: It is larger than the message limit, or cannot be encoded.
+        MxGatewayContractError: The gateway's contract lacks a part of it.
     """
-    limit = channel.options.max_send_bytes
     try:
-        size = len(channel.codec.encode(request))
-    except WireError:
-        return  # sending it raises the error
-    if size > limit:
-        fault = RequestFault(f"the request of {size} bytes exceeds the limit of {limit} bytes (max_send_bytes)")
-        raise map_fault(fault, site)
+        framed(channel, request)
+    except (RequestFault, ContractFault) as fault:
+        raise map_fault(fault, site, phase="connect") from fault
 
 
 def framed_ahead(channel: Channel, request: proto.MxCommandRequest) -> bytes:
@@ -95,17 +84,14 @@ async def invoke_raw(
     return reply
 
 
-class SentCommand:
-    """A command that was sent; used like a `SentCall`."""
+class SentCommand(UnaryCall[proto.MxCommandRequest, proto.MxCommandReply]):
+    """A command in steps."""
 
-    def __init__(
-        self, command: proto.MxCommand, call: SentCall[proto.MxCommandRequest, proto.MxCommandReply], site: Site
-    ) -> None:
-        self.command = command
-        self.ready = call.ready
-        self.close = call.close
-        self._call = call
-        self._site = site
+    def __init__(self, channel: Channel, request: proto.MxCommandRequest, timeout: float | None) -> None:
+        options = _options(request, timeout)
+        super().__init__(channel, INVOKE, request, options)
+        self.command = request.command
+        self._site = site_of(channel, INVOKE, options)
 
     async def reply(self) -> proto.MxCommandReply:
         """Return the reply; an MXAccess failure does not raise.
@@ -113,7 +99,7 @@ class SentCommand:
         Raises:
             MxGatewayError: The call failed, or the gateway reports a protocol failure.
         """
-        reply = await self._call.reply()
+        reply = await super().reply()
         check_protocol(reply, self._site)
         return reply
 
@@ -124,21 +110,17 @@ async def send(channel: Channel, request: proto.MxCommandRequest, timeout: float
     Raises:
         MxGatewayError: It could not be sent.
     """
-    options = _options(request, timeout)
-    call = await SentCall(channel, INVOKE, options).send(request)
-    return SentCommand(request.command, call, site_of(channel, INVOKE, options))
+    return await SentCommand(channel, request, timeout).send()
 
 
-async def invoke(
-    channel: Channel, request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None
-) -> proto.MxCommandReply:
+async def invoke(channel: Channel, request: proto.MxCommandRequest, timeout: float | None) -> proto.MxCommandReply:
     """Send a command and return its reply, if MXAccess accepted it.
 
     Raises:
         MxAccessError: MXAccess refused it.
         MxGatewayError: The call failed, or the gateway reports a protocol failure.
     """
-    reply = await invoke_raw(channel, request, timeout, progress)
+    reply = await invoke_raw(channel, request, timeout)
     check_mxaccess(reply, request.command, site_of(channel, INVOKE, _options(request, timeout)))
     return reply
 
@@ -146,12 +128,8 @@ async def invoke(
 def _options(request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None) -> CallOptions:
     return CallOptions(
         timeout=timeout, correlation_id=request.client_correlation_id, session_id=request.session_id,
-        repeatable=_is_repeatable(request.command), secret=_holds_secret(request.command), progress=progress,
+        repeatable=_is_repeatable(request.command), secret=which_one_of(request.command, "payload") in _WITH_SECRETS, progress=progress,
     )  # fmt: skip
-
-
-def _holds_secret(command: proto.MxCommand) -> bool:
-    return which_one_of(command, "payload") in _WITH_SECRETS
 
 
 def _secrets(command: proto.MxCommand) -> list[Secret]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 from mxgateway.contract.definitions import PROTOBUF, ContractError, EnumFacts, FieldFacts, MessageFacts, PackageFacts
 from mxgateway.contract.extra_fields import Extras
@@ -133,9 +133,7 @@ class Binding:
         )
         if _is_entry(our_entry) or _is_entry(their_entry):
             return (
-                our_entry is not None
-                and their_entry is not None
-                and _is_entry(our_entry)
+                _is_entry(our_entry)
                 and _is_entry(their_entry)
                 and all(self._fits(our_entry.fields[name], their_entry.fields[name]) for name in ("key", "value"))
             )
@@ -144,7 +142,7 @@ class Binding:
         return converts(mine.kind, other.kind)
 
 
-def _is_entry(facts: MessageFacts | None) -> bool:
+def _is_entry(facts: MessageFacts | None) -> TypeGuard[MessageFacts]:
     return facts is not None and facts.is_map_entry and facts.fields.keys() >= {"key", "value"}
 
 

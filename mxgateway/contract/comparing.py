@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import importlib.resources
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -186,7 +186,7 @@ def _compare_fields(ours: MessageFacts, theirs: MessageFacts) -> Iterator[Differ
             continue
         number, holder = f"number {facts.number}", holders.get(facts.number, "")
         yield Difference(DifferenceKind.MISSING_FIELD, where, number, holder and f"{number} is {holder}")
-    yield from _added_members(DifferenceKind.ADDED_FIELD, ours.name, ours.fields, theirs.fields)
+    yield from _added(DifferenceKind.ADDED_FIELD, ours.fields, theirs.fields, f"{ours.name}.")
 
 
 def _traits(facts: FieldFacts) -> dict[DifferenceKind, str]:
@@ -213,7 +213,7 @@ def _compare_values(ours: EnumFacts, theirs: EnumFacts) -> Iterator[Difference]:
             yield Difference(DifferenceKind.MISSING_ENUM_VALUE, where, str(number))
         elif theirs.numbers[name] != number:
             yield Difference(DifferenceKind.ENUM_VALUE_NUMBER, where, str(number), str(theirs.numbers[name]))
-    yield from _added_members(DifferenceKind.ADDED_ENUM_VALUE, ours.name, ours.numbers, theirs.numbers)
+    yield from _added(DifferenceKind.ADDED_ENUM_VALUE, ours.numbers, theirs.numbers, f"{ours.name}.")
 
 
 def _compare_sides(ours: MethodFacts, theirs: MethodFacts) -> Iterator[Difference]:
@@ -228,12 +228,5 @@ def _sides(facts: MethodFacts) -> dict[DifferenceKind, str]:
     }
 
 
-def _added_members(
-    kind: DifferenceKind, owner: str, ours: Iterable[str], theirs: Iterable[str]
-) -> Iterator[Difference]:
-    return (Difference(kind, f"{owner}.{each.where}") for each in _added(kind, ours, theirs))
-
-
-def _added(kind: DifferenceKind, ours: Iterable[str], theirs: Iterable[str]) -> Iterator[Difference]:
-    known = set(ours)
-    return (Difference(kind, name) for name in theirs if name not in known)
+def _added(kind: DifferenceKind, ours: Container[str], theirs: Iterable[str], prefix: str = "") -> Iterator[Difference]:
+    return (Difference(kind, f"{prefix}{name}") for name in theirs if name not in ours)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from mxgateway.contract.binding import Binding, enums_of, messages_of
 from mxgateway.contract.comparing import Difference, PackageSummary, differences, own_descriptor_set, summaries
@@ -201,13 +201,9 @@ async def speak_own_contract(channel: Channel) -> None:
         channel.speak(contract)
 
 
+@cache
 def _own_packages() -> Mapping[str, PackageFacts]:
-    if not _OWN:
-        _OWN.update(packages_of(own_descriptor_set(), "the client's own contract"))
-    return _OWN
-
-
-_OWN: Final[dict[str, PackageFacts]] = {}
+    return packages_of(own_descriptor_set(), "the client's own contract")
 
 
 def _statements(packages: Mapping[str, PackageFacts]) -> Iterator[str]:

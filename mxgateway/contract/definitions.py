@@ -43,7 +43,7 @@ PROTOBUF: Final = "google.protobuf"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 _KINDS: Final = {**{number: kind for kind, number in SCALARS.items()}, MESSAGE_TYPE: "message", ENUM_TYPE: "enum"}
 _LABELS: Final[dict[int, str]] = {Label.REPEATED: "repeated", Label.REQUIRED: "required"}
-_KEY_KINDS: Final = SCALARS.keys() - {"double", "float", "bytes"}
+KEY_KINDS: Final = SCALARS.keys() - {"double", "float", "bytes"}
 
 
 ContractError = MxGatewayContractError
@@ -149,9 +149,15 @@ def packages_of(descriptor_set: bytes, what: str = "the contract") -> dict[str, 
     return _Reading(what).of_files(files)
 
 
-def _usual_json_name(name: str) -> str:
+def usual_json_name(name: str) -> str:
+    """Return the name in JSON of a field that declares no other."""
     first, *others = name.split("_")
-    return first + "".join(other[:1].upper() + other[1:] for other in others)
+    return first + capitalized(others)
+
+
+def capitalized(words: Iterable[str]) -> str:
+    """Return words joined, each with its first letter in upper case."""
+    return "".join(word[:1].upper() + word[1:] for word in words)
 
 
 class _Reading:
@@ -222,7 +228,7 @@ class _Reading:
         return name
 
     def _json_name(self, field: Field, where: str) -> str:
-        name = field.json_name or _usual_json_name(field.name or "")
+        name = field.json_name or usual_json_name(field.name or "")
         if not name.isprintable() or len(name) > NAME_LIMIT:
             raise ContractError(f"{self._what} gives {where} a name in JSON that cannot be shown")
         return name
@@ -232,7 +238,7 @@ class _Reading:
         if message.is_map_entry:
             key, value = (message.fields.get(name) for name in ("key", "value"))
             if (
-                key is None or value is None or len(message.fields) != 2 or key.kind not in _KEY_KINDS
+                key is None or value is None or len(message.fields) != 2 or key.kind not in KEY_KINDS
                 or "repeated" in (key.label, value.label)
             ):  # fmt: skip
                 raise ContractError(f"{self._what} defines {message.name} as a map's entry, which it is not")

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from mxgateway.contract.definitions import EnumFacts, FieldFacts, MessageFacts
+from mxgateway.wire.decode.reference_reader import CONVERSIONS
 from mxgateway.wire.json.writer import value_in_json
 from mxgateway.wire.schema import DEPTH_LIMIT, FIXED_FORMATS, LENGTH, VARINT, VARINT_KINDS, wire_type_of
 from mxgateway.wire.times.duration import Duration
 from mxgateway.wire.times.timestamp import Timestamp
-from mxgateway.wire.varint import MASK_32, MASK_64, signed_32, signed_64, unzigzag
+from mxgateway.wire.varint import MASK_64, signed_64
 
 _WIDTHS: Final = {1: 8, 5: 4}
-_NUMBERS: Final[Mapping[str, Callable[[int], Any]]] = {
-    "int32": signed_32,
-    "int64": signed_64,
-    "uint32": lambda value: value & MASK_32,
-    "uint64": lambda value: value & MASK_64,
-    "sint32": lambda value: unzigzag(value & MASK_32),
-    "sint64": lambda value: unzigzag(value & MASK_64),
-    "bool": bool,
-    "enum": signed_32,
-}
 _WRAPPERS: Final = {
     f"google.protobuf.{name}Value": kind
     for name, kind in (
@@ -46,11 +38,11 @@ class Extras:
         """Return a message's values by field name; a value that contradicts the contract is returned as bytes."""
         return {facts.name: value for facts, value in self._values(message, data, depth)}
 
-    def read_json(self, message: str, data: bytes, depth: int = DEPTH_LIMIT) -> dict[str, Any]:
+    def read_json(self, message: str, data: bytes) -> dict[str, Any]:
         """Return the same in protobuf's JSON form."""
         return {
             facts.json_name or facts.name: self._in_json(facts, value)
-            for facts, value in self._values(message, data, depth)
+            for facts, value in self._values(message, data, DEPTH_LIMIT)
         }
 
     def _values(self, message: str, data: bytes, depth: int) -> Iterator[tuple[FieldFacts, Any]]:
@@ -96,10 +88,7 @@ class Extras:
         if name in ("google.protobuf.Timestamp", "google.protobuf.Duration"):
             parts = {number: signed_64(part) for number, _, part in _split(raw) if isinstance(part, int)}
             made = Timestamp if name.endswith("Timestamp") else Duration
-            try:
-                return made.from_parts(parts.get(1, 0), parts.get(2, 0))
-            except (ValueError, OverflowError):
-                return raw
+            return made.from_parts(parts.get(1, 0), parts.get(2, 0))
         if self._is_map(field):
             entry = {facts.name: value for facts, value in self._values(name, raw, depth - 1)}
             return entry.get("key"), entry.get("value")
@@ -107,15 +96,13 @@ class Extras:
 
     def _of_kind(self, field: FieldFacts, kind: str, raw: Any) -> Any:
         if kind in VARINT_KINDS and isinstance(raw, int):
-            number = _NUMBERS[kind](raw)
+            number = CONVERSIONS[kind](raw)
             return self._names.get(field.type_name, {}).get(number, number) if kind == "enum" else number
         if kind in FIXED_FORMATS and isinstance(raw, bytes):
             return struct.unpack(f"<{FIXED_FORMATS[kind]}", raw)[0]
         if kind == "string" and isinstance(raw, bytes):
-            try:
+            with suppress(UnicodeDecodeError):
                 return raw.decode()
-            except UnicodeDecodeError:
-                return raw
         return raw
 
     def _in_json(self, field: FieldFacts, value: Any) -> Any:

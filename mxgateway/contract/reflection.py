@@ -11,6 +11,7 @@ import graphlib
 from typing import Any, Final, TypeVar
 
 from mxgateway.contract.definitions import ContractError
+from mxgateway.contract.proto_files.tokens import shown
 from mxgateway.errors import GrpcStatus, MxGatewayError
 from mxgateway.errors.logs import logger
 from mxgateway.transport.calls.method import CallOptions, Method
@@ -50,7 +51,7 @@ async def fetch_descriptor_set(channel: Channel, *, timeout: float) -> bytes:
 
     Args:
         channel: The channel to call on.
-        timeout: Timeout for all calls in seconds.
+        timeout: Seconds for all calls together.
 
     Returns:
         A serialized FileDescriptorSet, each file after its imports. Files in `google/` that the server lacks are left
@@ -124,13 +125,7 @@ class _FileSet(Message):
 
 
 class _Queries:
-    """The queries to one server.
-
-    Args:
-        channel: The channel to call on.
-        version: The version of the reflection service.
-        deadline: When to stop, in the loop's time.
-    """
+    """The queries to one version of a server's reflection service, until a deadline in the loop's time."""
 
     def __init__(self, channel: Channel, version: str, deadline: float) -> None:
         service = f"grpc.reflection.{version}.ServerReflection"
@@ -205,7 +200,7 @@ class _Queries:
             return getattr(answer, name)
         if has_field(answer, "error_response"):
             refusal = answer.error_response
-            raise self._fault(f"it answered with error {refusal.error_code}, {_shown(refusal.error_message)}")
+            raise self._fault(f"it answered with error {refusal.error_code}, {shown(refusal.error_message, _SHOWN)}")
         raise self._fault("its answer does not contain what was requested")
 
     def _take(self, files: list[bytes]) -> None:
@@ -248,7 +243,7 @@ class _Queries:
     def _checked(self, name: str) -> str:
         """Return a name if it is valid; it may go into logs and errors."""
         if not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME:
-            raise self._fault(f"it uses the invalid name {_shown(name)}")
+            raise self._fault(f"it uses the invalid name {shown(name, _SHOWN)}")
         return name
 
     def _fault(self, what: str) -> ContractError:
@@ -257,8 +252,3 @@ class _Queries:
 
 def _is_not_found(answer: _Response) -> bool:
     return has_field(answer, "error_response") and answer.error_response.error_code == GrpcStatus.NOT_FOUND
-
-
-def _shown(text: str) -> str:
-    """Return a server's text as shown in an error: one line, truncated."""
-    return ascii(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")

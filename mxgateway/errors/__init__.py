@@ -10,24 +10,7 @@ if TYPE_CHECKING:
     from mxgateway.errors.faults import Phase as Phase
     from mxgateway.errors.mapping import map_fault as map_fault
     from mxgateway.errors.partial_bulk import PartialBulk as PartialBulk
-    from mxgateway.errors.tree import MxAccessError as MxAccessError
-    from mxgateway.errors.tree import MxGatewayAuthenticationError as MxGatewayAuthenticationError
-    from mxgateway.errors.tree import MxGatewayAuthorizationError as MxGatewayAuthorizationError
-    from mxgateway.errors.tree import MxGatewayCommandError as MxGatewayCommandError
-    from mxgateway.errors.tree import MxGatewayContractError as MxGatewayContractError
-    from mxgateway.errors.tree import MxGatewayError as MxGatewayError
-    from mxgateway.errors.tree import MxGatewayInvalidRequestError as MxGatewayInvalidRequestError
-    from mxgateway.errors.tree import MxGatewayLimitError as MxGatewayLimitError
-    from mxgateway.errors.tree import MxGatewayMalformedReplyError as MxGatewayMalformedReplyError
-    from mxgateway.errors.tree import MxGatewayNotFoundError as MxGatewayNotFoundError
-    from mxgateway.errors.tree import MxGatewayProtocolError as MxGatewayProtocolError
-    from mxgateway.errors.tree import MxGatewayRedeployError as MxGatewayRedeployError
-    from mxgateway.errors.tree import MxGatewaySessionError as MxGatewaySessionError
-    from mxgateway.errors.tree import MxGatewayTimeoutError as MxGatewayTimeoutError
-    from mxgateway.errors.tree import MxGatewayTlsError as MxGatewayTlsError
-    from mxgateway.errors.tree import MxGatewayTransportError as MxGatewayTransportError
-    from mxgateway.errors.tree import MxGatewayUsageError as MxGatewayUsageError
-    from mxgateway.errors.tree import MxGatewayWorkerError as MxGatewayWorkerError
+    from mxgateway.errors.tree import *  # noqa: F403 - all of them
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,

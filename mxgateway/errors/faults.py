@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
 from mxgateway.errors.redaction import OPEN_GATE, Gate
-from mxgateway.errors.redaction import one_line as one_line
 
 E = TypeVar("E", bound=BaseException)
 
@@ -274,11 +273,17 @@ _NOT_SENT: Final = re.compile(r"\b(sending|sent|send) message (exceeds|larger th
 
 def copy_of(fault: E) -> E:
     """Return a copy of an exception: one that several callers raise would collect the tracebacks of all of them."""
-    copied = type(fault).__new__(type(fault), *fault.args)
-    copied.args = fault.args
-    copied.__dict__.update(fault.__dict__)
+    copied = restored(type(fault), fault.args, fault.__dict__)
     copied.__cause__ = fault.__cause__
     return copied
+
+
+def restored(cls: type[E], args: tuple[Any, ...], fields: dict[str, Any]) -> E:
+    """Return an exception made of its parts, without its constructor: its text is already complete."""
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(fields)
+    return error
 
 
 def pass_gate(fault: BaseException, gate: Gate) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from mxgateway.errors.faults import (
+    CONTRACT_HINT,
     CallSite,
     CertificateFileFault,
     ClosedFault,
@@ -36,9 +37,10 @@ from mxgateway.errors.faults import (
     pass_gate,
 )
 from mxgateway.errors.texts import (
-    CONTRACT_HINT,
     DEFECT_HINT,
     DROPPED,
+    IN_DOUBT_HINT,
+    LATER_HINT,
     MISDIRECTED,
     NO_KEY_HINT,
     NO_WORKER_HINT,
@@ -89,10 +91,9 @@ def map_fault(fault: Fault, site: CallSite, *, phase: Phase = "stream") -> MxGat
         return fault
     if isinstance(fault, ProtocolStatusFault):
         return _from_protocol_status(fault, site)
-    if isinstance(fault, ConnectFault):
-        pass_gate(fault, site.gate)
-        return map_fault(fault.cause, site, phase=fault.phase)
     pass_gate(fault, site.gate)
+    if isinstance(fault, ConnectFault):
+        return map_fault(fault.cause, site, phase=fault.phase)
     error = _from_exception(fault, site, phase)
     error.__cause__ = fault
     return error
@@ -106,31 +107,23 @@ def _from_exception(fault: BaseException, site: CallSite, phase: Phase) -> MxGat
     if isinstance(fault, TransportFault):
         return _from_transport_fault(fault, site, phase)
     if isinstance(fault, ssl.SSLError):
-        return _from_tls(fault, site)
+        text, hint = tls_refusal(fault, site.endpoint)
+        return MxGatewayTlsError(text, hint=hint, site=site, phase="tls", grpc_status=GrpcStatus.UNAVAILABLE)
     if isinstance(fault, TimeoutError):  # with an errno it is an OS error, not our timeout
         return _timeout(site if fault.errno is None else replace(site, timeout=None), phase)
     if isinstance(fault, socket.gaierror | UnicodeError):
-        return MxGatewayTransportError(
-            f"the host name of {site.endpoint} cannot be resolved ({os_text(fault)})",
-            hint="check the spelling and this machine's DNS",
-            site=site, phase="resolve", grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
-        )  # fmt: skip
+        text = f"the host name of {site.endpoint} cannot be resolved ({os_text(fault)})"
+        return _unavailable(text, "check the spelling and this machine's DNS", site, "resolve")
     if isinstance(fault, ConnectionRefusedError):
-        return MxGatewayTransportError(
-            f"nothing is listening on {site.endpoint} (connection refused)",
-            hint="check host and port, and that the gateway's service is running",
-            site=site, phase="connect", grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
-        )  # fmt: skip
+        text = f"nothing is listening on {site.endpoint} (connection refused)"
+        return _unavailable(text, "check host and port, and that the gateway's service is running", site, "connect")
     if is_out_of_descriptors(fault):
         return _out_of_descriptors(fault, site, phase)
     if isinstance(fault, OSError):
         in_handshake = phase == "tls"
         where = " during the TLS handshake" if in_handshake else _during(site)
-        return MxGatewayTransportError(
-            f"the connection to {site.endpoint} failed ({os_text(fault)}){where}",
-            hint=TLS_HINT if in_handshake else "check the network between this machine and the gateway",
-            site=site, phase=phase, grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
-        )  # fmt: skip
+        hint = TLS_HINT if in_handshake else "check the network between this machine and the gateway"
+        return _unavailable(f"the connection to {site.endpoint} failed ({os_text(fault)}){where}", hint, site, phase)
     return MxGatewayTransportError(
         f"{type(fault).__name__}{f' while talking to {site.endpoint}' if site.endpoint else ''}{_during(site)}: {fault}",
         hint=stray_hint(fault) if isinstance(fault, RuntimeError) else DEFECT_HINT,
@@ -156,18 +149,15 @@ def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -
             grpc_status=GrpcStatus.CANCELLED,
         )
     if isinstance(fault, StreamLimitFault):
-        within = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
         return MxGatewayTimeoutError(
-            f"no free stream for {site.method} on the connection to {site.endpoint}{within}: {fault}",
+            f"no free stream for {site.method} on the connection to {site.endpoint}{_within(site)}: {fault}",
             hint="nothing was sent; close streams that are not needed, or open another client",
             site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED, retryable=True,
         )  # fmt: skip
     if isinstance(fault, ConnectionFault):
         unseen = "" if fault.processed else "; the gateway did not see the request"
-        return MxGatewayTransportError(
-            f"{fault}{_during(site)} at {site.endpoint}{unseen}", hint=UNANSWERED if isinstance(fault, UnansweredFault) else DROPPED,
-            site=site, phase=phase, grpc_status=GrpcStatus.UNAVAILABLE, retryable=True,
-        )  # fmt: skip
+        hint = UNANSWERED if isinstance(fault, UnansweredFault) else DROPPED
+        return _unavailable(f"{fault}{_during(site)} at {site.endpoint}{unseen}", hint, site, phase)
     if isinstance(fault, CertificateFileFault):
         return MxGatewayTlsError(str(fault), hint=f"{fault.remedy}; nothing was sent", site=site, phase="tls")
     if isinstance(fault, ProxyFault):
@@ -185,9 +175,10 @@ def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -
     )  # fmt: skip
 
 
-def _from_tls(fault: ssl.SSLError, site: CallSite) -> MxGatewayError:
-    text, hint = tls_refusal(fault, site.endpoint)
-    return MxGatewayTlsError(text, hint=hint, site=site, phase="tls", grpc_status=GrpcStatus.UNAVAILABLE)
+def _unavailable(text: str, hint: str, site: CallSite, phase: Phase) -> MxGatewayTransportError:
+    return MxGatewayTransportError(
+        text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.UNAVAILABLE, retryable=True
+    )
 
 
 def _out_of_descriptors(fault: BaseException | None, site: CallSite, phase: Phase) -> MxGatewayError:
@@ -199,10 +190,9 @@ def _out_of_descriptors(fault: BaseException | None, site: CallSite, phase: Phas
 
 
 def _from_proxy(fault: ProxyFault, site: CallSite, phase: Phase) -> MxGatewayError:
-    within = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
     if is_out_of_descriptors(fault.cause):
         return _out_of_descriptors(fault.cause, site, phase)
-    text, hint, transient = proxy_refusal(fault, site.endpoint, phase, within)
+    text, hint, transient = proxy_refusal(fault, site.endpoint, phase, _within(site))
     if isinstance(fault.cause, TimeoutError):
         return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
     return MxGatewayTransportError(
@@ -211,25 +201,33 @@ def _from_proxy(fault: ProxyFault, site: CallSite, phase: Phase) -> MxGatewayErr
 
 
 def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
-    within = f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
     if phase in ("resolve", "connect", "tls", "http2"):
-        text, hint = f"no connection to {site.endpoint}{within}", "check host, port and firewall, or allow more time"
+        text = f"no connection to {site.endpoint}{_within(site)}"
+        hint = "check host, port and firewall, or allow more time"
     else:
-        text = f"no answer from {site.endpoint}{within}{_during(site)}"
-        hint = "the command may still be carried out; check the session's state before repeating it"
-        if site.method.endswith(_SESSIONLESS_METHODS):
-            hint = "try again later, or allow more time"
+        text = f"no answer from {site.endpoint}{_within(site)}{_during(site)}"
+        hint = LATER_HINT if _is_sessionless(site) else f"{IN_DOUBT_HINT} before repeating it"
     return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
 
 
 # --------------------------------------------------------------------------------------------------------------------
 # gRPC statuses
 
-_GALAXY_SERVICE: Final = "GalaxyRepository/"
-_CONTROL_SERVICE: Final = "SimulatorControl/"
-"""The control of a simulated gateway, which has neither sessions nor workers."""
 _SESSIONLESS_METHODS: Final = ("/StreamAlarms", "/QueryActiveAlarms", "/AcknowledgeAlarm", "/ServerReflectionInfo")
 """The methods outside the galaxy service that need no session."""
+
+
+def _is_sessionless(site: CallSite) -> bool:
+    return _is_of_galaxy(site) or _is_of_control(site) or site.method.endswith(_SESSIONLESS_METHODS)
+
+
+def _is_of_galaxy(site: CallSite) -> bool:
+    return "GalaxyRepository/" in site.method
+
+
+def _is_of_control(site: CallSite) -> bool:
+    """Return whether a call was made to the control of a simulated gateway, which has neither sessions nor workers."""
+    return "SimulatorControl/" in site.method
 
 
 def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
@@ -245,11 +243,10 @@ def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
 
 def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], str, bool]:
     """Return class, hint and whether a retry may succeed."""
-    galaxy, control = _GALAXY_SERVICE in site.method, _CONTROL_SERVICE in site.method
     if fault.misdirected:
         return MxGatewayTransportError, MISDIRECTED, False
     match fault.code:
-        case GrpcStatus.UNAUTHENTICATED if control:
+        case GrpcStatus.UNAUTHENTICATED if _is_of_control(site):
             return MxGatewayAuthenticationError, "pass the control's own key, which is not the gateway's", False
         case GrpcStatus.UNAUTHENTICATED:
             return MxGatewayAuthenticationError, NO_KEY_HINT if site.keyless else UNKNOWN_KEY_HINT, False
@@ -261,40 +258,30 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
             return MxGatewayContractError, f"the gateway cannot read the request; {CONTRACT_HINT}", False
         case GrpcStatus.INVALID_ARGUMENT | GrpcStatus.OUT_OF_RANGE:
             return MxGatewayInvalidRequestError, "correct the request", False
-        case GrpcStatus.DEADLINE_EXCEEDED if site.method.endswith(_SESSIONLESS_METHODS):
-            return MxGatewayTimeoutError, "try again later, or allow more time", False
         case GrpcStatus.DEADLINE_EXCEEDED:
-            return MxGatewayTimeoutError, "the command may still be carried out; check the session's state", False
+            return MxGatewayTimeoutError, LATER_HINT if _is_sessionless(site) else IN_DOUBT_HINT, False
         case GrpcStatus.UNIMPLEMENTED:
             if fault.synthesised:
                 return MxGatewayProtocolError, "the server is not an MXAccess gateway, or an older one", False
             return MxGatewayContractError, f"the gateway has no such call; {CONTRACT_HINT}", False
         case GrpcStatus.RESOURCE_EXHAUSTED if is_reply_too_large(fault):
-            return (
-                MxGatewayProtocolError,
-                "request less at once, or raise the gateway's message size limit",
-                False,
-            )
-        case GrpcStatus.NOT_FOUND if galaxy:
+            return MxGatewayProtocolError, "request less at once, or raise the gateway's message size limit", False
+        case GrpcStatus.NOT_FOUND if _is_of_galaxy(site):
             return MxGatewayNotFoundError, "check the name, or browse from the top level", False
-        case GrpcStatus.NOT_FOUND if control:
+        case GrpcStatus.NOT_FOUND if _is_of_control(site):
             return MxGatewayNotFoundError, "check the name, and what the gateway has now", False
-        case GrpcStatus.FAILED_PRECONDITION if control:
+        case GrpcStatus.FAILED_PRECONDITION if _is_of_control(site):
             return MxGatewayInvalidRequestError, "the gateway cannot do it as it runs now", False
-    sessionless = galaxy or control or site.method.endswith(_SESSIONLESS_METHODS)
-    if fault.synthesised or sessionless or fault.code not in SESSION_HINTS:
+    if fault.synthesised or _is_sessionless(site) or fault.code not in SESSION_HINTS:
         transient = fault.code in (GrpcStatus.UNAVAILABLE, GrpcStatus.RESOURCE_EXHAUSTED, GrpcStatus.ABORTED)
         return MxGatewayTransportError, "try again later" if transient else "see the gateway's log", transient
     if fault.code is GrpcStatus.UNAVAILABLE:
         return MxGatewayWorkerError, _worker_hint(site), True
     # An event stream that ends with RESOURCE_EXHAUSTED was read too slowly, and its session is already faulted.
     transient = fault.code is GrpcStatus.RESOURCE_EXHAUSTED and not site.method.endswith("/StreamEvents")
-    too_large = fault.code is GrpcStatus.RESOURCE_EXHAUSTED and TOO_LARGE.search(fault.message)
-    return (
-        MxGatewaySessionError,
-        TOO_LARGE_HINT if too_large else SESSION_HINTS[fault.code],
-        transient and not too_large,
-    )
+    if fault.code is GrpcStatus.RESOURCE_EXHAUSTED and TOO_LARGE.search(fault.message):
+        return MxGatewaySessionError, TOO_LARGE_HINT, False
+    return MxGatewaySessionError, SESSION_HINTS[fault.code], transient
 
 
 def _worker_hint(site: CallSite) -> str:
@@ -312,10 +299,7 @@ _PROTOCOL_STATUS: Final[dict[str, tuple[type[MxGatewayError], GrpcStatus, str]]]
         MxGatewaySessionError, GrpcStatus.FAILED_PRECONDITION, SESSION_HINTS[GrpcStatus.FAILED_PRECONDITION],
     ),
     "WORKER_UNAVAILABLE": (MxGatewayWorkerError, GrpcStatus.UNAVAILABLE, SESSION_HINTS[GrpcStatus.UNAVAILABLE]),
-    "TIMEOUT": (
-        MxGatewayTimeoutError, GrpcStatus.DEADLINE_EXCEEDED,
-        "the command may still be carried out; check the session's state",
-    ),
+    "TIMEOUT": (MxGatewayTimeoutError, GrpcStatus.DEADLINE_EXCEEDED, IN_DOUBT_HINT),
     "PROTOCOL_VIOLATION": (MxGatewayProtocolError, GrpcStatus.INTERNAL, "see the gateway's log"),
 }  # fmt: skip
 
@@ -332,6 +316,10 @@ def _from_protocol_status(fault: ProtocolStatusFault, site: CallSite) -> MxGatew
 
 # --------------------------------------------------------------------------------------------------------------------
 # Text
+
+
+def _within(site: CallSite) -> str:
+    return f" within {in_seconds(site.timeout)}" if site.timeout is not None else ""
 
 
 def _during(site: CallSite) -> str:

@@ -92,11 +92,6 @@ class Gate:
         self._behind = behind
         self._secrets: dict[Hidden, int] = {}
         """The secrets, each with the number of times it was added."""
-        self._replacers: tuple[Callable[[str], str], ...] = ()
-        """Functions, so that no repr or pickle shows what they search for."""
-        self._finders: tuple[_Finder, ...] = ()
-        self._finds: Callable[[str], bool] = _finds_nothing
-        self._margin = _MARGIN
         found = list(secrets)
         wrong = next(filter(None, map(_wrong_type, found)), "")
         del secrets
@@ -104,7 +99,8 @@ class Gate:
             del found  # a traceback may show local variables
             raise TypeError(_REFUSAL.format(wrong))
         for secret in found:
-            self.add(secret)
+            self._secrets[secret] = self._secrets.get(secret, 0) + 1
+        self._rebuild()
 
     def __repr__(self) -> str:
         return f"<Gate of {len(self._secrets)} secrets>"
@@ -131,6 +127,7 @@ class Gate:
             self._rebuild()
 
     def _rebuild(self) -> None:
+        """Make the functions that find the secrets: no repr or pickle shows what a function searches for."""
         forms = {form: str(secret) for secret in self._secrets for form in _forms(secret.reveal())}
         # A secret longer than the escape search cannot be found by it. A part of a secret may itself look like an
         # escape: in the unescaped text the secret is then found in its unescaped form.
@@ -138,7 +135,7 @@ class Gate:
         unescaped = {layer.text: shown for form, shown in shorter.items() for layer in layers(form)} | shorter
         self._replacers = tuple(_replacer(form, forms[form]) for form in sorted(forms, key=len, reverse=True))
         self._finders = tuple(_finder(form, shown) for form, shown in unescaped.items())
-        self._finds = _finds_any(tuple(forms)) if forms else _finds_nothing
+        self._finds = _finds_any(tuple(forms))
         longest = max(map(len, forms), default=0)
         self._margin = max(_MARGIN, longest, min(LONGEST_ESCAPE * longest, LONGEST_ESCAPED))
 
@@ -256,10 +253,6 @@ def _forms(secret: str) -> set[str]:
             text.replace('"', '""'), text.replace("'", "''"), text.encode(errors="surrogatepass").decode("latin-1"),
         }  # fmt: skip
     return found - {""}
-
-
-def _finds_nothing(_text: str) -> bool:
-    return False
 
 
 def _finds_any(forms: tuple[str, ...]) -> Callable[[str], bool]:

@@ -8,11 +8,12 @@ import socket
 import ssl
 from typing import Final
 
-from mxgateway.errors.faults import CONTRACT_HINT as CONTRACT_HINT
 from mxgateway.errors.faults import GrpcStatus, Phase, PinFault, ProxyFault, RpcStatus
 
 DROPPED: Final = "the gateway or the network dropped the connection"
 UNANSWERED: Final = "the gateway may be starting behind a forwarder; otherwise check the port, and whether the gateway expects TLS there"
+LATER_HINT: Final = "try again later, or allow more time"
+IN_DOUBT_HINT: Final = "the command may still be carried out; check the session's state"
 TLS_HINT: Final = "check that this port serves TLS, and that both sides share TLS 1.2 or newer"
 
 _X509_NOT_YET_VALID: Final = 9

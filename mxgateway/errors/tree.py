@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mxgateway.errors.faults import CallSite, GrpcStatus, Phase
+from mxgateway.errors.faults import CallSite, GrpcStatus, Phase, restored
 from mxgateway.errors.partial_bulk import PartialBulk, text_schema
 from mxgateway.system.lazy_names import LazyModule
 
@@ -60,7 +60,7 @@ class MxGatewayError(Exception):
         self.args = (f"{self.message}; {self.hint}" if self.hint else self.message,)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (type(self), self.args, self.__dict__)
+        return restored, (type(self), self.args, self.__dict__)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
@@ -161,11 +161,3 @@ class MxAccessError(MxGatewayCommandError):
         super().__init__(message, reply=reply, **fields)
         self.hresult = hresult
         self.statuses = tuple(statuses)
-
-
-def _restored(cls: type[MxGatewayError], args: tuple[Any, ...], fields: dict[str, Any]) -> MxGatewayError:
-    """Return an unpickled error; its text is already complete."""
-    error = cls.__new__(cls, *args)
-    error.args = args
-    error.__dict__.update(fields)
-    return error

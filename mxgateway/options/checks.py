@@ -27,6 +27,12 @@ def check_timeout(name: str, value: float | None) -> None:
         raise refused(f"{name} is {value!r:.100}", "give a positive number of seconds, or None for no timeout")
 
 
+def check_positive(name: str, value: float) -> None:
+    """Refuse what is not a positive number of seconds."""
+    if not (is_number(value) and value > 0):
+        raise refused(f"{name} is {value!r:.100}", "give a positive number of seconds")
+
+
 def is_number(value: object) -> bool:
     """Return whether a value is a real number, of numpy as well; True and False are none, nor is numpy's timedelta64, nor
     a number that no float can hold."""
@@ -90,6 +96,12 @@ def refuse_unusable(given: object) -> None:
     """Refuse what replaced a secret that cannot be used."""
     if isinstance(given, Unusable):
         raise refused(given.defect, given.hint)
+
+
+def require(options: object, name: str, is_valid: bool, remedy: str) -> None:
+    """Refuse the value of the option `name`, unless it is valid."""
+    if not is_valid:
+        raise refused(f"{name} is {getattr(options, name)!r:.100}", remedy)
 
 
 def refused(what: str, remedy: str) -> MxGatewayInvalidRequestError:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, TypeV
 
 from mxgateway.options.checks import (
     check_metadata,
+    check_positive,
     check_switch,
     check_timeout,
     is_number,
     is_whole,
     refuse_unusable,
     refused,
+    require,
 )
 from mxgateway.options.credentials import ApiKey, KeySource, Secret
 from mxgateway.options.endpoints import Endpoint, HttpProxy
@@ -50,12 +52,10 @@ class RetryOptions:
     """
 
     def __post_init__(self) -> None:
-        if not is_whole(self.max_attempts, below=101):
-            raise refused(f"max_attempts is {self.max_attempts!r:.100}", "give a number from 1 to 100")
+        require(self, "max_attempts", is_whole(self.max_attempts, below=101), "give a number from 1 to 100")
         for name in ("initial_backoff", "max_backoff"):
             value = getattr(self, name)
-            if not (is_number(value) and 0 < value <= 3600):
-                raise refused(f"{name} is {value!r:.100}", "give seconds above 0 and up to 3600")
+            require(self, name, is_number(value) and 0 < value <= 3600, "give seconds above 0 and up to 3600")
 
 
 @runtime_checkable
@@ -169,10 +169,8 @@ class ClientOptions:
         if self.plaintext and self.tls is not None:
             raise refused("plaintext and tls contradict each other", "drop one of the two")
         is_auto = isinstance(self.contract, str) and self.contract == "auto"
-        if not (self.contract is None or is_auto or hasattr(self.contract, "codec")):
-            raise refused(
-                f"contract is {self.contract!r:.100}", 'give a Contract, such as Contract.load(FILE), or "auto"'
-            )
+        is_one = self.contract is None or is_auto or hasattr(self.contract, "codec")
+        require(self, "contract", is_one, 'give a Contract, such as Contract.load(FILE), or "auto"')
         check_timeout("connect_timeout", self.connect_timeout)
         check_timeout("call_timeout", self.call_timeout)
         if self.authority is not None:
@@ -181,22 +179,18 @@ class ClientOptions:
                 raise refused(f"authority is {self.authority!r:.100}: {why}", "give host or host:port")
         if not (is_number(self.wait) and self.wait == 0):
             check_timeout("wait", self.wait)
-        if not isinstance(self.retry, RetryOptions | None):
-            raise refused(f"retry is {self.retry!r:.100}", "give RetryOptions, or None to never retry")
-        if self.tls is not None and not isinstance(self.tls, TlsOptions):
-            raise refused(f"tls is {self.tls!r:.100}", "give TlsOptions, or None for trust on first use")
+        is_one = isinstance(self.retry, RetryOptions | None)
+        require(self, "retry", is_one, "give RetryOptions, or None to never retry")
+        require(self, "tls", isinstance(self.tls, TlsOptions | None), "give TlsOptions, or None for trust on first use")
         check_timeout("keepalive_time", self.keepalive_time)
-        if self.keepalive_timeout is None:
-            raise refused("keepalive_timeout is None", "give a positive number of seconds")
-        check_timeout("keepalive_timeout", self.keepalive_timeout)
+        check_positive("keepalive_timeout", self.keepalive_timeout)
         for name in ("max_receive_bytes", "max_send_bytes"):
-            if not is_whole(getattr(self, name), below=2**32):
-                raise refused(f"{name} is {getattr(self, name)!r:.100}", "give a number of bytes from 1 to 4294967295")
-        if not is_whole(self.max_listed_bytes):
-            raise refused(f"max_listed_bytes is {self.max_listed_bytes!r:.100}", "give a positive number of bytes")
+            is_size = is_whole(getattr(self, name), below=2**32)
+            require(self, name, is_size, "give a number of bytes from 1 to 4294967295")
+        require(self, "max_listed_bytes", is_whole(self.max_listed_bytes), "give a positive number of bytes")
         limit = self.max_decoded_elements
-        if limit is not None and not is_whole(limit, below=2**32):
-            raise refused(f"max_decoded_elements is {limit!r:.100}", "give a number from 1 to 4294967295, or None")
+        is_limit = limit is None or is_whole(limit, below=2**32)
+        require(self, "max_decoded_elements", is_limit, "give a number from 1 to 4294967295, or None")
         object.__setattr__(self, "metadata", tuple(check_metadata(self.metadata)))
 
     @property

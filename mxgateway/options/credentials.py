@@ -14,7 +14,25 @@ from mxgateway.errors.redaction import REDACTED, SHORTEST_SECRET
 from mxgateway.errors.redaction import redact as redact
 
 
-class Secret:
+class Guarded:
+    """What shows itself by `str` only, is never pickled, and is its own copy."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} cannot be pickled: it would leave the process in clear text")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+
+class Secret(Guarded):
     """A text that no repr, log line, traceback or pickle shows.
 
     Args:
@@ -36,9 +54,6 @@ class Secret:
     def __str__(self) -> str:
         return REDACTED
 
-    def __format__(self, spec: str) -> str:
-        return format(str(self), spec)
-
     def __eq__(self, other: object) -> bool:
         return (
             self._value == other._value if isinstance(other, Secret) and type(other) is type(self) else NotImplemented
@@ -47,23 +62,14 @@ class Secret:
     def __hash__(self) -> int:
         return hash((type(self), self._value))
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} cannot be pickled: it would leave the process in clear text")
-
-    __getstate__ = __reduce__
+    __getstate__ = Guarded.__reduce__
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
         return text_schema(cls)
 
-    def __copy__(self) -> Self:
-        return self
 
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
-
-
-class SecretText(str):
+class SecretText(Guarded, str):
     """A secret text in a message to be sent; the encoder reads it, but no repr, str or format shows it."""
 
     __slots__ = ()
@@ -73,18 +79,6 @@ class SecretText(str):
 
     def __str__(self) -> str:
         return REDACTED
-
-    def __format__(self, spec: str) -> str:
-        return format(REDACTED, spec)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret cannot be pickled: it would leave the process in clear text")
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
 
 
 def wrapped(value: Secret | str) -> Secret:

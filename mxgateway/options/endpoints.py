@@ -169,11 +169,8 @@ def _read_proxy(url: str) -> HttpProxy | str:
     if match is None or match[1].lower() != "http":
         return "it does not begin with http://"
     user_info, at, place = match[2].removesuffix("/").rpartition("@")
-    try:
-        endpoint = Endpoint.parse(place)
-    except MxGatewayInvalidRequestError:
-        return "host and port cannot be read"
-    if "://" in place:
+    endpoint = _read_endpoint(place)
+    if isinstance(endpoint, str) or endpoint.scheme:
         return "host and port cannot be read"
     credentials = _credentials(user_info) if at else None
     return credentials if isinstance(credentials, str) else HttpProxy(endpoint.host, endpoint.port, credentials)

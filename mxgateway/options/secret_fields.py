@@ -19,14 +19,14 @@ def wrap_secrets(fields: dict[str, Any]) -> None:
     An unusable value is replaced by an `Unusable`, which the options refuse.
     """
     for name, wrap in _SECRET_FIELDS.items():
-        if fields.get(name) is not None:
+        if fields.get(name) is not None and not isinstance(fields[name], Unusable):
             fields[name] = wrap(fields.pop(name))
 
 
 def wrapped_key(given: Any) -> ApiKey | Unusable:
     """Return a key as an `ApiKey`, or what is wrong with it."""
     try:
-        return given if isinstance(given, ApiKey | Unusable) else ApiKey(given)
+        return given if isinstance(given, ApiKey) else ApiKey(given)
     except (TypeError, ValueError) as error:
         return Unusable(str(error))
 
@@ -36,8 +36,6 @@ def _wrapped_key_or_source(given: Any) -> ApiKey | KeySource | Unusable:
 
 
 def _wrapped_proxy(given: Any) -> HttpProxy | Unusable:
-    if isinstance(given, Unusable):
-        return given
     if isinstance(given, HttpProxy):
         return Unusable(f"the proxy is unusable: {why}") if (why := given.defect) else given
     try:
@@ -47,8 +45,6 @@ def _wrapped_proxy(given: Any) -> HttpProxy | Unusable:
 
 
 def _wrapped_password(given: Any) -> Secret | Unusable:
-    if isinstance(given, Unusable):
-        return given
     held = given.reveal() if isinstance(given, Secret) else given
     try:
         text = held.decode() if isinstance(held, bytes) else held

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from mxgateway.options.checks import is_number, is_whole, refused
+from mxgateway.options.checks import check_positive, is_number, is_whole, require
 
 
 class Overflow(enum.Enum):
@@ -43,9 +43,9 @@ class RecoveryOptions:
 
     def __post_init__(self) -> None:
         for name in ("initial_backoff", "max_backoff", "stable_after", "rejected_backoff"):
-            _check_positive(name, getattr(self, name))
+            check_positive(name, getattr(self, name))
         if self.give_up_after is not None:
-            _check_positive("give_up_after", self.give_up_after)
+            check_positive("give_up_after", self.give_up_after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,22 +76,18 @@ class SubscriptionOptions:
     """The name of the subscription's own session in the gateway's log."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.client_session_name, str):
-            raise refused(f"client_session_name is {self.client_session_name!r:.100}", "give a str")
-        if not isinstance(self.recovery, RecoveryOptions):
-            raise refused(f"recovery is {self.recovery!r:.100}", "give RecoveryOptions")
-        if not isinstance(self.overflow, Overflow):
-            raise refused(f"overflow is {self.overflow!r}", "give a member of Overflow, such as Overflow.DROP_OLDEST")
+        require(self, "client_session_name", isinstance(self.client_session_name, str), "give a str")
+        require(self, "recovery", isinstance(self.recovery, RecoveryOptions), "give RecoveryOptions")
+        is_one = isinstance(self.overflow, Overflow)
+        require(self, "overflow", is_one, "give a member of Overflow, such as Overflow.DROP_OLDEST")
         for name in ("max_items", "max_bytes"):
-            value = getattr(self, name)
-            if not is_whole(value):
-                raise refused(f"{name} is {value!r:.100}", "give an integer above 0")
+            require(self, name, is_whole(getattr(self, name)), "give an integer above 0")
         for name in ("block_timeout", "stale_timeout"):
-            _check_positive(name, getattr(self, name))
+            check_positive(name, getattr(self, name))
         if self.stale_after is not None:
-            _check_positive("stale_after", self.stale_after)
-        if not (is_number(self.call_wait) and self.call_wait >= 0):
-            raise refused(f"call_wait is {self.call_wait!r:.100}", "give a number of seconds, 0 or more")
+            check_positive("stale_after", self.stale_after)
+        can_wait = is_number(self.call_wait) and self.call_wait >= 0
+        require(self, "call_wait", can_wait, "give a number of seconds, 0 or more")
 
 
 class SubscriptionFields(TypedDict, total=False):
@@ -106,8 +102,3 @@ class SubscriptionFields(TypedDict, total=False):
     stale_timeout: float
     call_wait: float
     client_session_name: str
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not (is_number(value) and value > 0):
-        raise refused(f"{name} is {value!r:.100}", "give a positive number of seconds")

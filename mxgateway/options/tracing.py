@@ -51,7 +51,6 @@ class CallTrace(Protocol):
 
 
 @runtime_checkable
-@runtime_checkable
 class Tracer(Protocol):
     """What `ClientOptions.tracer` takes."""
 

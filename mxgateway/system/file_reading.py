@@ -53,7 +53,19 @@ def inherited(path: str | os.PathLike[str]) -> int | None:
     return os.dup(0 if match[1] else int(match[2])) if match else None
 
 
-def await_writer(descriptor: int, found: os.stat_result) -> None:
+def accepted(descriptor: int, check: Callable[[os.stat_result], None]) -> int:
+    """Return an open file that `check` does not refuse, once it has data; close it otherwise."""
+    try:
+        found = os.fstat(descriptor)
+        check(found)
+        _await_writer(descriptor, found)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _await_writer(descriptor: int, found: os.stat_result) -> None:
     """Wait for data on a named pipe, then make its reads blocking.
 
     The pipe was opened without blocking, because nobody may ever write into it.

@@ -33,27 +33,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from mxgateway.system.file_reading import await_writer, bounded, inherited, path_of
-from mxgateway.system.file_rules import POSIX, SAFELY, FileRefusal, check_kind, check_name, refusal_text
-from mxgateway.system.own_file import OwnFile
+from mxgateway.system.file_reading import accepted, inherited
+from mxgateway.system.file_reading import bounded as bounded
+from mxgateway.system.file_reading import path_of as path_of
+from mxgateway.system.file_rules import POSIX, SAFELY, check_kind, check_name
+from mxgateway.system.file_rules import FileRefusal as FileRefusal
+from mxgateway.system.file_rules import refusal_text as refusal_text
+from mxgateway.system.own_file import OwnFile as OwnFile
 from mxgateway.system.path_walk import located
-
-__all__ = [
-    "FileRefusal",
-    "OwnFile",
-    "bounded",
-    "checked_path",
-    "export",
-    "new_file",
-    "opened_input",
-    "opened_secret",
-    "own_file",
-    "path_of",
-    "read_input",
-    "read_secret",
-    "refusal_text",
-    "remove_new",
-]  # fmt: skip
 
 
 @contextmanager
@@ -155,32 +142,29 @@ def opened_input(path: str | os.PathLike[str], *, trusted: bool = False, pipe: b
         FileRefusal: It is a device or a directory, or nobody writes into the pipe.
         OSError: It cannot be opened.
     """
+
+    def check(found: os.stat_result) -> None:
+        check_kind(found, pipe=pipe)
+        if trusted and POSIX and found.st_mode & stat.S_IWOTH:
+            raise FileRefusal("it is world-writable", f"check its content, then run 'chmod o-w {os.fspath(path)}'")
+
     check_name(os.fspath(path))
     descriptor = inherited(path)
     if descriptor is None:
         check_kind(os.stat(path), pipe=pipe)
-        descriptor = os.open(path, os.O_RDONLY | SAFELY & ~getattr(os, "O_NOFOLLOW", 0))
-        try:
-            found = os.fstat(descriptor)
-            check_kind(found, pipe=pipe)
-            if trusted and POSIX and found.st_mode & stat.S_IWOTH:
-                raise FileRefusal("it is world-writable", f"check its content, then run 'chmod o-w {os.fspath(path)}'")
-            await_writer(descriptor, found)
-        except BaseException:
-            os.close(descriptor)
-            raise
+        descriptor = accepted(os.open(path, os.O_RDONLY | SAFELY & ~getattr(os, "O_NOFOLLOW", 0)), check)
     with open(descriptor, "rb") as file:
         yield file
 
 
-def read_input(path: str | os.PathLike[str], limit: int, *, trusted: bool = False) -> bytes:
+def read_input(path: str | os.PathLike[str], limit: int) -> bytes:
     """Return everything that `opened_input` yields.
 
     Raises:
         FileRefusal: As there; or it is longer than `limit` bytes.
         OSError: It cannot be read.
     """
-    with opened_input(path, trusted=trusted) as file:
+    with opened_input(path) as file:
         return bounded(file, limit)
 
 

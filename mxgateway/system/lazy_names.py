@@ -33,11 +33,7 @@ def lazy_names(module: str, homes: Mapping[str, Iterable[str]]) -> tuple[Callabl
 
 
 class LazyModule:
-    """A module that is imported on first use. Annotations refer to it, so that `typing.get_type_hints` can resolve them.
-
-    Args:
-        name: The module's full name.
-    """
+    """A module that is imported on first use. Annotations refer to it, so that `typing.get_type_hints` can resolve them."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import BinaryIO
 
-from mxgateway.system.file_reading import await_writer, bounded, retry_while_shared
+from mxgateway.system.file_reading import accepted, bounded, retry_while_shared
 from mxgateway.system.file_rules import (  # fmt: skip
     OTHERS_WRITE,
     POSIX,
@@ -72,16 +73,7 @@ class OwnFile:
             FileRefusal: It must not be used.
             OSError: It cannot be opened.
         """
-        self._check(self._stat(), pipe=pipe)
-        descriptor = retry_while_shared(lambda: self._open(os.O_RDONLY))
-        try:
-            found = os.fstat(descriptor)
-            self._check(found, pipe=pipe)
-            await_writer(descriptor, found)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        with open(descriptor, "rb") as file:
+        with open(self._opened(os.O_RDONLY, pipe=pipe), "rb") as file:
             yield file
 
     def read(self, limit: int) -> bytes:
@@ -104,14 +96,7 @@ class OwnFile:
         """
         with suppress(FileExistsError):
             return self._make(self._name, 0o600, self._place)
-        self._check(self._stat())
-        descriptor = self._open(os.O_RDWR)
-        try:
-            self._check(os.fstat(descriptor))
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
+        return self._opened(os.O_RDWR)
 
     def replace(self, data: bytes, *, is_locked: bool = False, keeps_mode: bool = False) -> None:
         """Replace the file atomically; the new one keeps the owner.
@@ -180,6 +165,11 @@ class OwnFile:
 
     def _free_name(self) -> str:
         return f".{self._name[:50]}-{os.urandom(8).hex()}.new"
+
+    def _opened(self, flags: int, *, pipe: bool = False) -> int:
+        """Open the file, which is checked before and after that."""
+        self._check(self._stat(), pipe=pipe)
+        return accepted(retry_while_shared(lambda: self._open(flags)), partial(self._check, pipe=pipe))
 
     def _put(self, data: bytes, new: str, mode: int | None, owner: os.stat_result) -> None:
         descriptor = self._make(new, mode, owner)

@@ -63,13 +63,7 @@ def located(path: str, *, make: bool = False, strict: bool = False) -> Iterator[
 
 
 class PathWalk:
-    """Walks to a file one directory at a time; each is opened relative to the one before.
-
-    Args:
-        path: The file.
-        make: Create missing directories.
-        strict: Refuse world-writable directories.
-    """
+    """Walks to a file as `located` says, one directory at a time; each is opened relative to the one before."""
 
     def __init__(self, path: str, *, make: bool, strict: bool) -> None:
         check_name(path)

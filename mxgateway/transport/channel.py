@@ -37,19 +37,17 @@ class Channel:
     """One gateway, or several of which one is in use. At most one connection takes new calls; others finish theirs.
 
     Args:
-        endpoints: The gateway's address; of several, the preferred one first.
+        endpoints: The gateway's addresses, the preferred one first.
         options: How to connect.
     """
 
-    def __init__(self, endpoints: Endpoint | Sequence[Endpoint], options: ClientOptions) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], options: ClientOptions) -> None:
         self.options = options
         self.gate = Gate(options.secrets())
         """Hides secrets in this client's texts."""
         self.keys = Keys(options.key, options.key_source, self.gate)
         """The API key that calls send."""
-        self._places = Places(
-            [endpoints] if isinstance(endpoints, Endpoint) else endpoints, options, self.keys, self.gate
-        )
+        self._places = Places(endpoints, options, self.keys, self.gate)
         self.home = Home(str(self.endpoint))
         """The loop and the process that this channel belongs to."""
         self.codec: Codec = BUILTIN

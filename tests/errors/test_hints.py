@@ -54,6 +54,13 @@ def test_a_message_that_is_too_large_is_no_matter_of_sessions(words: str) -> Non
     assert not error.retryable
 
 
+@each_row("fault", [TimeoutError(), RpcStatus(GrpcStatus.DEADLINE_EXCEEDED, "too late")])
+def test_a_call_outside_sessions_that_times_out_is_no_command_in_doubt(fault: Fault) -> None:
+    for site in (GALAXY, replace(GATEWAY, method="MxAccessGateway/StreamAlarms")):
+        assert map_fault(fault, site).hint == "try again later, or allow more time"
+    assert "may still be carried out" in map_fault(fault, GATEWAY).hint
+
+
 @each_row("number", [errno.EMFILE, errno.ENFILE])
 @each_row("phase", ["resolve", "connect", "proxy"])
 def test_no_file_descriptors_left_is_no_fault_of_the_network(number: int, phase: Phase) -> None:

@@ -76,7 +76,7 @@ class Rig:
 
 @asynccontextmanager
 async def connected(gateway: GrpcioGateway, **options: Any) -> AsyncIterator[Rig]:
-    channel = Channel(Endpoint.parse(gateway.endpoint), ClientOptions(plaintext=True, **options))
+    channel = Channel([Endpoint.parse(gateway.endpoint)], ClientOptions(plaintext=True, **options))
     async with GatewayClient(channel) as client, client.open_session() as session:
         yield Rig(gateway, channel, client, session)
 

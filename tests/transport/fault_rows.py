@@ -108,7 +108,7 @@ def unanswered(bound: float = SOON) -> Ending:
 @asynccontextmanager
 async def open_channel(endpoint: str, **options: Any) -> AsyncIterator[Channel]:
     """Give a plaintext channel that has no connection yet."""
-    channel = Channel(Endpoint.parse(endpoint), ClientOptions(**{"plaintext": True, **options}))
+    channel = Channel([Endpoint.parse(endpoint)], ClientOptions(**{"plaintext": True, **options}))
     try:
         yield channel
     finally:

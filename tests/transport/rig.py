@@ -35,7 +35,7 @@ def event(sequence: int, *, padding: int = 0) -> bytes:
 async def channel_to(server: RawServer, **options: Any) -> AsyncIterator[Channel]:
     """Give a plaintext channel for the time of the block; when it is closed, so is every connection of the server."""
     fields = {"plaintext": True, "connect_timeout": 5.0, "call_timeout": 5.0, **options}
-    channel = Channel(Endpoint.parse(server.endpoint), ClientOptions(**fields))
+    channel = Channel([Endpoint.parse(server.endpoint)], ClientOptions(**fields))
     try:
         yield channel
     finally:

@@ -23,7 +23,7 @@ LONG = 3600.0
 
 @pytest.fixture
 async def channel() -> AsyncIterator[Channel]:
-    channel = Channel(Endpoint("127.0.0.1", 1), ClientOptions(plaintext=True))
+    channel = Channel([Endpoint("127.0.0.1", 1)], ClientOptions(plaintext=True))
     yield channel
     await channel.aclose()
 

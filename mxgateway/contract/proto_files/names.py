@@ -37,6 +37,8 @@ WELL_KNOWN: Final[Mapping[str, Mapping[str, Kind]]] = {
 }
 """The types in protobuf's own files, by file; the files themselves may be missing."""
 
+MOST_NAMES: Final = 100_000
+"""Most definitions in all files."""
 LONGEST_NAME: Final = 512
 """Most characters of a full name, including package and outer messages."""
 _SCOPES: Final = ("package", "message", "enum", "service")
@@ -53,14 +55,9 @@ class Symbol:
 
 
 class Symbols:
-    """The names of all files.
+    """The names of all files."""
 
-    Args:
-        limit: Most definitions.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._symbols: dict[str, Symbol] = {}
 
     def define(self, name: str, kind: Kind, file: str) -> str:
@@ -69,8 +66,8 @@ class Symbols:
             return f"a full name has more than {LONGEST_NAME} characters"
         known = self._symbols.get(name)
         if known is None:
-            if len(self._symbols) >= self._limit:
-                return f"more than {self._limit} names are defined"
+            if len(self._symbols) >= MOST_NAMES:
+                return f"more than {MOST_NAMES} names are defined"
             known = self._symbols[name] = Symbol(kind)
         elif (kind, known.kind) != ("package", "package"):
             return f"{name} is defined already"

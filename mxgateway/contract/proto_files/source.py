@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import graphlib
 import os
-import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,13 +14,12 @@ from mxgateway.contract.proto_files.names import WELL_KNOWN, Symbols
 from mxgateway.contract.proto_files.parser import parse
 from mxgateway.contract.proto_files.statements import ParsedFile, Reference
 from mxgateway.contract.proto_files.tokens import shown, shown_name
+from mxgateway.system.file_rules import SAFELY, FileRefusal, check_kind
 from mxgateway.wire import encode
 
 MOST_FILES: Final = 256
 MOST_BYTES: Final = 4 * 1024 * 1024
 """Most bytes of all files together; the gateway's own contract has 54 KB."""
-MOST_NAMES: Final = 100_000
-"""Most definitions in all files."""
 MOST_ENTRIES: Final = 10_000
 """Most files and folders examined, in case the folder is the wrong one."""
 _MAY_BE_ABSENT: Final = "google/"
@@ -45,7 +43,7 @@ def descriptor_set_of(folder: str | os.PathLike[str]) -> bytes:
         ContractError: A file cannot be read or is not a valid .proto file; the text names file and line.
     """
     sources = _read(Path(folder))
-    symbols = Symbols(MOST_NAMES)
+    symbols = Symbols()
     files = {name: parse(name, source, symbols) for name, source in sources.items()}
     for name, types in WELL_KNOWN.items():
         if name not in files:
@@ -100,14 +98,13 @@ def _proto_paths(folder: Path) -> list[Path]:
 def _content(path: Path, name: str, limit: int) -> bytes:
     """Return the content of a file; only a regular file is opened, and at most `limit` bytes are read."""
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            raise ContractError(f"{shown_name(name)}: not a regular file")
+        check_kind(os.lstat(path))
         # If a pipe or a link has replaced the file meanwhile, this neither blocks nor follows it.
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with open(os.open(path, flags), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ContractError(f"{shown_name(name)}: not a regular file")
+        with open(os.open(path, os.O_RDONLY | SAFELY), "rb") as file:
+            check_kind(os.fstat(file.fileno()))
             data = file.read(limit + 1)
+    except FileRefusal:
+        raise ContractError(f"{shown_name(name)}: not a regular file") from None
     except OSError as error:
         raise ContractError(f"{shown_name(name)}: cannot be read: {error.strerror}") from error
     if len(data) > limit:
@@ -162,18 +159,11 @@ def _resolve(file: ParsedFile, symbols: Symbols, visible: frozenset[str]) -> Non
 
 def _why_unresolved(reference: Reference, file: File, symbols: Symbols, visible: frozenset[str]) -> str:
     reason = f"{shown(reference.name)} is not a type defined here or in an import"
-    scopes = [file.package[: len(file.package) - cut] for cut in _ends(file.package)]
+    parts = file.package.split(".")
+    scopes = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
     names = [reference.name.removeprefix("."), *(f"{scope}.{reference.name}" for scope in scopes)]
     elsewhere = next((other for name in names for other in symbols.files_of(name) if other not in visible), None)
     if elsewhere is not None:
         return f"{reason}; {shown(elsewhere)}, which defines it, is not imported"
     absent = [name for name in file.dependency if name.startswith(_MAY_BE_ABSENT) and name not in WELL_KNOWN]
     return f"{reason}; {shown(absent[0])} is not in the folder" if absent else reason
-
-
-def _ends(package: str) -> Iterator[int]:
-    """Yield the lengths to cut off a package's end, for itself and each of its parents."""
-    cut = 0
-    for part in reversed(package.split(".")):
-        yield cut
-        cut += len(part) + 1

@@ -45,13 +45,7 @@ class ParsedFile:
 
 
 class Statements:
-    """Parses the parts shared by all statements.
-
-    Args:
-        name: The file's path, as used by imports.
-        source: The file's text.
-        symbols: Receives the file's definitions.
-    """
+    """Parses the parts shared by all statements."""
 
     def __init__(self, name: str, source: str, symbols: Symbols) -> None:
         self._tokens = Tokens(name, source)

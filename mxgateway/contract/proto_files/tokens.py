@@ -165,9 +165,9 @@ def error_at(file: str, source: str, position: int, reason: str) -> ContractErro
     return ContractError(f"{shown_name(file)}:{line}: {reason}")
 
 
-def shown(text: str) -> str:
-    """Return a text as shown in an error: one line of printable characters, truncated."""
-    return ascii(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+def shown(text: str, most: int = _SHOWN) -> str:
+    """Return a text as shown in an error: one line of printable characters, at most `most` of them."""
+    return ascii(text if len(text) <= most else f"{text[:most]}...")
 
 
 def shown_name(name: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from mxgateway.contract.definitions import KEY_KINDS, LARGEST_NUMBER, capitalized, usual_json_name
 from mxgateway.contract.descriptors import (
     SCALARS,
     Enum,
@@ -23,12 +23,10 @@ from mxgateway.contract.proto_files.tokens import shown
 
 DEEPEST: Final = 32
 """Most nested messages; protoc has the same limit."""
-HIGHEST_NUMBER: Final = 2**29 - 1
 RESERVED_NUMBERS: Final = range(19_000, 20_000)
 """Field numbers reserved by protobuf."""
 _INT32: Final = range(-(2**31), 2**31)
 _LABELS: Final = {"optional": Label.OPTIONAL, "required": Label.REQUIRED, "repeated": Label.REPEATED}
-_NO_KEYS: Final = ("double", "float", "bytes")
 
 
 @dataclass(slots=True)
@@ -112,7 +110,7 @@ class Types(Statements):
                 raise tokens.error("a map cannot be in a oneof", start)
         options = self._field_options()
         tokens.expect(";")
-        made.json_name = self._text(options, "json_name") if "json_name" in options else _json_name(made.name)
+        made.json_name = self._text(options, "json_name") if "json_name" in options else usual_json_name(made.name)
         if "packed" in options:
             made.options = FieldOptions(packed=self._boolean(options, "packed"))
         body.names.add(made.name)
@@ -126,8 +124,8 @@ class Types(Statements):
         tokens = self._tokens
         tokens.expect("=")
         position, number = tokens.position, tokens.integer("the number of a field")
-        if not 1 <= number <= HIGHEST_NUMBER:
-            raise tokens.error(f"{number} is not a field number, which is 1 to {HIGHEST_NUMBER}", position)
+        if not 1 <= number <= LARGEST_NUMBER:
+            raise tokens.error(f"{number} is not a field number, which is 1 to {LARGEST_NUMBER}", position)
         if number in RESERVED_NUMBERS:
             raise tokens.error(f"{number} is reserved: 19000 to 19999 are protobuf's own", position)
         if number in body.numbers:
@@ -159,7 +157,7 @@ class Types(Statements):
         """Return the types of key and value, and the position of the latter."""
         tokens = self._tokens
         position, key = tokens.position, self._type_name()
-        if key not in SCALARS or key in _NO_KEYS:
+        if key not in KEY_KINDS:
             raise tokens.error(f"{shown(key)} cannot be a map key", position)
         tokens.expect(",")
         position, value = tokens.position, self._type_name()
@@ -168,7 +166,7 @@ class Types(Statements):
 
     def _add_map_entry(self, body: _Body, made: Field, key: str, value: str, position: int) -> None:
         """Add the message that represents a map on the wire: a list of entries."""
-        name = _entry_name(made.name or "")
+        name = f"{capitalized((made.name or '').split('_'))}Entry"
         scope = self._add_name(body.scope, name, "message", position)
         fields = [
             Field(name=word, number=number, label=Label.OPTIONAL, json_name=word)
@@ -234,16 +232,3 @@ class Types(Statements):
         if not may_alias and len(set(numbers)) < len(numbers):
             return "repeats a number without allow_alias"
         return ""
-
-
-def _json_name(name: str | None) -> str:
-    first, *others = (name or "").split("_")
-    return first + _capitalized(others)
-
-
-def _entry_name(name: str) -> str:
-    return f"{_capitalized(name.split('_'))}Entry"
-
-
-def _capitalized(words: Iterable[str]) -> str:
-    return "".join(word[:1].upper() + word[1:] for word in words)

@@ -40,14 +40,7 @@ OPEN_ATTEMPTS: Final = 3
 
 
 class Call(Generic[Request, Reply]):
-    """One RPC over all its attempts.
-
-    Args:
-        channel: The channel to the gateway.
-        method: What to call.
-        options: How to call it.
-        default_timeout: Seconds, if the options have no timeout.
-    """
+    """One RPC over all its attempts; `default_timeout` is in seconds, for options without a timeout."""
 
     __slots__ = (
         "_began", "_connection", "_data", "_in_doubt", "_not_before", "_options", "_over", "_phase", "_resent", "_retries",
@@ -104,7 +97,8 @@ class Call(Generic[Request, Reply]):
         """
         channel = self.channel
         self.stream = self._connection = None
-        self._check_contract()
+        if channel.lacks(self.method.path):
+            raise LackingFault(f"the gateway's contract has no call {self.method}")
         self._data = self._take_encoded() or framed(channel, request)
         if (delay := self._not_before - self.loop.time()) > 0:
             await channel.pause(delay)
@@ -140,10 +134,6 @@ class Call(Generic[Request, Reply]):
             self._count_sent(len(self._data) - PREFIX_SIZE)
         self._data = b""
         return stream
-
-    def _check_contract(self) -> None:
-        if self.channel.lacks(self.method.path):
-            raise LackingFault(f"the gateway's contract has no call {self.method}")
 
     def _drop_frames(self, fault: BaseException) -> None:
         """Drop the frames in which sending failed, if the request has secrets: they hold parts of it."""

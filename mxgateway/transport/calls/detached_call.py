@@ -68,19 +68,6 @@ class DetachedCalls:
         if outcome.succeeded and orphaned is not None:
             orphaned(outcome.take())
 
-    async def aclose(self, timeout: float = 0.0) -> None:
-        """Cancel the calls whose caller was cancelled.
-
-        Args:
-            timeout: Seconds to wait for them to end by themselves.
-        """
-        if timeout and self._orphans:
-            await asyncio.wait(self._orphans, timeout=timeout)
-        if orphans := set(self._orphans):
-            for task in orphans:
-                task.cancel()
-            await asyncio.wait(orphans)
-
 
 class _Outcome(Generic[T]):
     """The outcome of a call, until it is taken.
@@ -90,14 +77,14 @@ class _Outcome(Generic[T]):
 
     def __init__(self) -> None:
         self._values: list[T] = []
-        self._error: Exception | None = None
+        self._errors: list[Exception] = []
 
     async def fill(self, work: Callable[[], Awaitable[T]]) -> None:
         """Do the work."""
         try:
             self._values.append(await work())
         except Exception as error:  # noqa: BLE001 - `take` raises it
-            self._error = error
+            self._errors.append(error)
 
     @property
     def succeeded(self) -> bool:
@@ -106,10 +93,6 @@ class _Outcome(Generic[T]):
 
     def take(self) -> T:
         """Return the result, or raise the error of the work."""
-        if self._error is not None:
-            raise self._take_error(self._error)
+        if self._errors:
+            raise self._errors.pop()
         return self._values.pop()
-
-    def _take_error(self, error: Exception) -> Exception:
-        self._error = None
-        return error

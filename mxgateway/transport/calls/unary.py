@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Generic
+from typing import Generic, Self
 
 from mxgateway.transport.calls.call import Call
 from mxgateway.transport.calls.method import CallOptions, Method, Reply, Request
@@ -21,51 +21,34 @@ async def unary(channel: Channel, method: Method[Request, Reply], request: Reque
     Raises:
         MxGatewayError: The call failed; the class says how.
     """
-    call = Call(channel, method, options, channel.options.call_timeout)
+    call = UnaryCall(channel, method, request, options)
     try:
-        while True:
-            try:
-                reply = await _attempt(call, request)
-            except Exception as fault:
-                if not call.should_retry(fault) and not await call.renews_key(fault):
-                    raise call.fail(fault) from fault
-            else:
-                call.succeed()
-                return reply
+        return await call.reply()
     finally:
-        call.cancel()
+        call.close()
 
 
-async def _attempt(call: Call[Request, Reply], request: Request) -> Reply:
-    stream = await call.start(request)
-    try:
-        reply = await stream.only_message()
-    finally:
-        stream.close()
-    call.received(1)
-    return reply
-
-
-class SentCall(Generic[Request, Reply]):
+class UnaryCall(Generic[Request, Reply]):
     """A unary call in steps: send, wait, read. Other work can be done in between.
 
     After `send`, either read its reply or close it. It is retried as by `unary`, while its reply is read.
     """
 
-    def __init__(self, channel: Channel, method: Method[Request, Reply], options: CallOptions) -> None:
+    def __init__(
+        self, channel: Channel, method: Method[Request, Reply], request: Request, options: CallOptions
+    ) -> None:
         self._call = Call(channel, method, options, channel.options.call_timeout)
-        self._request: Request | None = None
+        self._request = request
         self._stream: OpenStream[Reply] | None = None
 
-    async def send(self, request: Request) -> SentCall[Request, Reply]:
+    async def send(self) -> Self:
         """Send the request and return this call.
 
         Raises:
             MxGatewayError: It could not be sent; the call is over.
         """
-        self._request = request
         try:
-            self._stream = await self._call.start(request)
+            self._stream = await self._call.start(self._request)
             await asyncio.sleep(0)  # the connection writes at the end of the loop's iteration
         except Exception as fault:
             raise self._call.fail(fault) from fault
@@ -85,7 +68,7 @@ class SentCall(Generic[Request, Reply]):
         return await self._stream.arrived() and self._stream.is_small
 
     async def reply(self) -> Reply:
-        """Return the reply; success means that status 0 was received.
+        """Return the reply, sending the request if `send` did not; success means that status 0 was received.
 
         Raises:
             MxGatewayError: The call failed; the class says how.
@@ -101,14 +84,12 @@ class SentCall(Generic[Request, Reply]):
                 return reply
 
     async def _attempt(self) -> Reply:
-        """Read the reply; send the request again first, if the attempt before failed."""
-        assert self._request is not None, "the request was sent"
-        if self._stream is None:
-            self._stream = await self._call.start(self._request)
+        """Read the reply; send the request first, if it was not sent or the attempt before failed."""
+        stream = self._stream = self._stream or await self._call.start(self._request)
         try:
-            reply = await self._stream.only_message()
+            reply = await stream.only_message()
         finally:
-            self._stream.close()
+            stream.close()
             self._stream = None
         self._call.received(1)
         return reply

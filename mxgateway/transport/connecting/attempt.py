@@ -7,7 +7,6 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Final, cast
 
-from mxgateway.errors import Phase
 from mxgateway.errors.faults import UnansweredFault
 from mxgateway.options import ClientOptions, Endpoint
 from mxgateway.system.event_loops import start_tls
@@ -38,15 +37,9 @@ class Attempt:
         self._endpoint = endpoint
         self._options = options
         self._handshake = handshake
-        self._certificate: bytes | None = None
         self._sock: socket.socket | None = None
         self._transport: asyncio.Transport | None = None
         self._connection: Connection | None = None
-
-    @property
-    def phase(self) -> Phase:
-        """How far it has come."""
-        return self.trail.phase
 
     async def connect(self, address: Address) -> Connection:
         """Return a connection to `address` on which the gateway has answered the HTTP/2 greeting.
@@ -74,20 +67,20 @@ class Attempt:
 
             self.trail.enter("proxy")
             await open_tunnel(self._sock, proxy, self._endpoint)
-        protocol = _GreetedProtocol()
+        protocol = GatewayProtocol()
         if self._handshake is None:
             self.trail.enter("http2")
             gate = await self._hand_over()
         else:
             self.trail.enter("tls")
             gate = await self._secure(self._handshake)
-            self.trail.certificate = self._certificate = self._handshake.checked(gate.transport)
+            self.trail.certificate = certificate = self._handshake.checked(gate.transport)
             self.trail.tls_version = self._handshake.version(gate.transport)
-            await self._handshake.trust.keep(self._certificate)
+            await self._handshake.trust.keep(certificate)
             self.trail.enter("http2")
         gate.open(protocol)
         self._transport, self._connection = None, protocol.connection
-        return await self._greeted(protocol)
+        return await self._greeted(protocol.connection)
 
     async def _secure(self, handshake: Handshake) -> _Gate:
         """Start TLS separately: asyncio leaks the transport if `create_connection` with TLS is cancelled early."""
@@ -106,19 +99,18 @@ class Attempt:
         self._transport = gate.transport = secured
         return gate
 
-    async def _greeted(self, protocol: _GreetedProtocol) -> Connection:
+    async def _greeted(self, connection: Connection) -> Connection:
         """Return the connection once the gateway has answered the greeting."""
-        connection = protocol.connection
         await connection.greeted.wait()
-        if isinstance(protocol.lost_by, ssl.SSLError):
-            raise protocol.lost_by  # with TLS 1.3 a server checks our certificate after the handshake
+        if isinstance(connection.lost_by, ssl.SSLError):
+            raise connection.lost_by  # with TLS 1.3 a server checks our certificate after the handshake
         fault = connection.fault
         if self._handshake is not None and isinstance(fault, UnansweredFault):
             raise UnansweredFault(_HUNG_UP)
         if fault is not None:
             raise fault
-        if self._handshake is not None and self._certificate is not None:
-            self._handshake.trust.greeted(self._certificate)
+        if self._handshake is not None and self.trail.certificate is not None:
+            self._handshake.trust.greeted(self.trail.certificate)
         self._connection = None
         return connection
 
@@ -196,17 +188,6 @@ class _Gate(asyncio.Protocol):
         for data in self._early:
             protocol.data_received(data)
         self.transport.resume_reading()
-
-
-class _GreetedProtocol(GatewayProtocol):
-    """Remembers how the connection was lost."""
-
-    lost_by: BaseException | None = None
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """End every call."""
-        self.lost_by = exc
-        super().connection_lost(exc)
 
 
 _HUNG_UP: Final = (

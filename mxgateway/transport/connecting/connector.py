@@ -7,7 +7,7 @@ import ssl
 from typing import TYPE_CHECKING, Final
 
 from mxgateway.errors import Phase
-from mxgateway.errors.faults import ConnectFault, ProxyFault, TransportFault
+from mxgateway.errors.faults import ConnectFault, ProxyFault
 from mxgateway.options import ClientOptions, Endpoint, TlsOptions
 from mxgateway.options.endpoints import check_host_name
 from mxgateway.transport.connecting.attempt import Attempt, drop
@@ -41,20 +41,16 @@ class Connector:
         self._resolver = Resolver(first.host, first.port)
         self._tls = None if options.plaintext else _tls(endpoint, options)
 
-    async def connect(self) -> Connection:
+    async def connect(self, progress: Progress | None = None) -> Connection:
         """Return a connection on which the gateway has answered the HTTP/2 greeting.
 
-        Raises:
-            ConnectFault: No connection was established; has the phase and the cause.
-        """
-        return await self.follow(Progress())
-
-    async def follow(self, progress: Progress) -> Connection:
-        """Connect like `connect`; afterwards `progress` shows how.
+        Args:
+            progress: Shows afterwards how it was made, or how far it came.
 
         Raises:
             ConnectFault: No connection was established; has the phase and the cause.
         """
+        progress = progress or Progress()
         try:
             async with asyncio.timeout(self._options.connect_timeout):
                 return await self._connect(progress)
@@ -82,9 +78,7 @@ class Connector:
 
     def _blame(self, fault: Exception) -> Exception:
         """Attribute a fault before TLS to the proxy, if there is one; faults of TLS and HTTP/2 are the gateway's."""
-        if self._proxy is None or isinstance(fault, TransportFault | ssl.SSLError):
-            return fault
-        if not isinstance(fault, OSError | UnicodeError):
+        if self._proxy is None or isinstance(fault, ssl.SSLError) or not isinstance(fault, OSError | UnicodeError):
             return fault
         return ProxyFault(str(self._proxy), "did not connect to it", cause=fault)
 
@@ -100,8 +94,8 @@ class Progress:
         """The files for TLS, and the name resolution."""
         self.addresses: list[Address] = []
         """The addresses of the gateway, or of the proxy."""
-        self.trail: Trail | None = None
-        """Of the attempt that succeeded, or came farthest; None if there was none."""
+        self.trail = self.preparation
+        """Of the attempt that succeeded, or came farthest; that of the preparation if there was none."""
         self._attempts: list[Attempt] = []
 
     def add(self, attempt: Attempt) -> Attempt:
@@ -120,7 +114,7 @@ class Progress:
         if not self._attempts:
             return self.preparation.phase, fault
         attempt = max(self._attempts, key=_rank)
-        return attempt.phase, attempt.fault or fault
+        return attempt.trail.phase, attempt.fault or fault
 
     def clear(self) -> None:
         """Keep the trail only, and forget the attempts: the tracebacks of their faults hold them."""
@@ -133,7 +127,7 @@ class Progress:
 
 
 def _rank(attempt: Attempt) -> int:
-    return len(_WAY) if isinstance(attempt.fault, ssl.SSLError) else _WAY.index(attempt.phase)
+    return len(_WAY) if isinstance(attempt.fault, ssl.SSLError) else _WAY.index(attempt.trail.phase)
 
 
 def _tls(endpoint: Endpoint, options: ClientOptions) -> GatewayTls:

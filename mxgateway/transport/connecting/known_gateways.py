@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -65,18 +66,13 @@ class KnownGateways:
         Raises:
             CertificateFileFault: The file cannot be read, is damaged, or others may write it.
         """
-        try:
-            with own_file(self.file) as place:
-                return self._lines_of(gateway, self._content(place))
-        except FileNotFoundError:
-            return ()
-        except FileRefusal as error:
-            raise self._refused(error) from None
-        except OSError as error:
-            raise CertificateFileFault(
-                f"the known-gateways file {self.file} cannot be read: {os_text(error)}",
-                remedy="make it readable, or name another file",
-            ) from None
+        failure, remedy = (
+            f"the known-gateways file {self.file} cannot be read",
+            "make it readable, or name another file",
+        )
+        with self._explaining(failure, remedy), suppress(FileNotFoundError), own_file(self.file) as place:
+            return self._lines_of(gateway, self._content(place))
+        return ()
 
     def add(self, gateway: str, fingerprint: str) -> tuple[KnownGateway, ...]:
         """Add a gateway, unless another process added it meanwhile.
@@ -87,18 +83,12 @@ class KnownGateways:
         Raises:
             CertificateFileFault: The file cannot be written, is damaged, or others may write it.
         """
-        try:
-            with own_file(self.file, make=True) as place:
-                place.check()  # no lock file beside a file that is not our own
-                with locked(Path(f"{place.path}.lock")):
-                    return self._add(gateway, fingerprint, place)
-        except FileRefusal as error:
-            raise self._refused(error) from None
-        except OSError as error:
-            raise CertificateFileFault(
-                f"the certificate of {gateway} (SHA-256 {fingerprint}) cannot be kept in {self.file}: {os_text(error)}",
-                remedy="make file and directory writable, name another file, or give the fingerprint as a pin",
-            ) from None
+        failure = f"the certificate of {gateway} (SHA-256 {fingerprint}) cannot be kept in {self.file}"
+        remedy = "make file and directory writable, name another file, or give the fingerprint as a pin"
+        with self._explaining(failure, remedy), own_file(self.file, make=True) as place:
+            place.check()  # no lock file beside a file that is not our own
+            with locked(Path(f"{place.path}.lock")):
+                return self._add(gateway, fingerprint, place)
 
     def _add(self, gateway: str, fingerprint: str, place: OwnFile) -> tuple[KnownGateway, ...]:
         content = self._content(place)
@@ -125,11 +115,19 @@ class KnownGateways:
         except UnicodeDecodeError as error:
             raise self._damaged(data[: error.start].count(b"\n") + 1, "it is not UTF-8 text") from None
 
-    def _refused(self, refusal: FileRefusal) -> CertificateFileFault:
-        """Return the fault for an unsafe file. Others may read it, because fingerprints are public."""
-        return CertificateFileFault(
-            f"the known-gateways file {self.file} is not trusted: {refusal.strerror}", remedy=refusal.remedy
-        )
+    @contextmanager
+    def _explaining(self, failure: str, remedy: str) -> Iterator[None]:
+        """Raise what the system says about the file as a `CertificateFileFault`.
+
+        Others may read the file, because fingerprints are public.
+        """
+        try:
+            yield
+        except FileRefusal as error:
+            text = f"the known-gateways file {self.file} is not trusted: {error.strerror}"
+            raise CertificateFileFault(text, remedy=error.remedy) from None
+        except OSError as error:
+            raise CertificateFileFault(f"{failure}: {os_text(error)}", remedy=remedy) from None
 
     def _lines_of(self, gateway: str, content: str) -> tuple[KnownGateway, ...]:
         return tuple(known for known in self._parse(content) if known.gateway == gateway)

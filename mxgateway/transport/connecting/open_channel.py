@@ -8,13 +8,12 @@ import math
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypedDict, TypeVar
 
 from mxgateway.errors import (
     CallSite,
     MxGatewayError,
     MxGatewayInvalidRequestError,
-    MxGatewayTimeoutError,
     map_fault,
 )
 from mxgateway.errors.faults import ClosedFault, ConnectFault
@@ -34,6 +33,7 @@ from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.options.tracing import Tracer
 from mxgateway.transport.calls.backoff import Backoff
 from mxgateway.transport.channel import Channel
+from mxgateway.transport.connecting.places import may_pass
 
 log = logger("mxgateway.transport.channel")
 
@@ -61,13 +61,7 @@ class ClientOptionFields(TypedDict, total=False):
     contract: SpokenContract | Literal["auto"] | None
 
 
-class _Managed(Protocol):
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
-
-
-T = TypeVar("T", bound=_Managed)
+T = TypeVar("T", bound=AbstractAsyncContextManager[Any])
 
 
 class Opening(Generic[T], AbstractAsyncContextManager[T]):
@@ -176,7 +170,7 @@ async def _connect(channel: Channel) -> None:
     backoff = Backoff(pauses.initial_backoff, pauses.max_backoff)
     while (error := await _refusal(channel)) is not None:
         left = end - loop.time()
-        if left <= 0 or not _may_come_up(error):
+        if left <= 0 or not may_pass(error):
             try:
                 raise error
             finally:
@@ -202,11 +196,6 @@ def _error_of(fault: Exception, channel: Channel) -> MxGatewayError:
     error = map_fault(fault, site, phase="connect")
     error.__cause__ = fault
     return error
-
-
-def _may_come_up(error: MxGatewayError) -> bool:
-    """Return whether waiting may help. A timeout is one that may: a machine that boots answers nothing."""
-    return error.retryable or isinstance(error, MxGatewayTimeoutError)
 
 
 def _check_scheme(place: Endpoint, options: ClientOptions) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from mxgateway.errors import CallSite, MxGatewayTimeoutError, map_fault
+from mxgateway.errors import CallSite, MxGatewayError, MxGatewayTimeoutError, map_fault
 from mxgateway.errors.faults import ConnectFault, Phase
 from mxgateway.errors.logs import logger
 from mxgateway.errors.redaction import Gate
@@ -71,7 +71,7 @@ class Places:
         if not self.several:
             return await self.current.connector.connect()
         failures: list[tuple[Place, Phase, BaseException]] = []
-        for place in self._in_order():
+        for place in sorted(self._all, key=self._has_failed):  # those that failed a moment ago come last
             try:
                 connection = await place.connector.connect()
             except ConnectFault as fault:
@@ -83,7 +83,7 @@ class Places:
                 place.failed_at = -math.inf
                 self.current = place
                 return connection
-        self.current, phase, cause = next((each for each in failures if _may_pass(*each[1:])), failures[0])
+        self.current, phase, cause = next((each for each in failures if _passes(*each[1:])), failures[0])
         raise ConnectFault(phase, cause) from cause
 
     def avoid_current(self) -> bool:
@@ -91,14 +91,14 @@ class Places:
         self.current.failed_at = time.monotonic()
         return any(not self._has_failed(place) for place in self._all)
 
-    def _in_order(self) -> list[Place]:
-        """Return the endpoints as they were given, but those that failed a moment ago last."""
-        return sorted(self._all, key=self._has_failed)
-
     def _has_failed(self, place: Place) -> bool:
         return time.monotonic() - place.failed_at < AVOIDED_FOR
 
 
-def _may_pass(phase: Phase, cause: BaseException) -> bool:
-    error = map_fault(cause, CallSite(), phase=phase)
+def _passes(phase: Phase, cause: BaseException) -> bool:
+    return may_pass(map_fault(cause, CallSite(), phase=phase))
+
+
+def may_pass(error: MxGatewayError) -> bool:
+    """Return whether waiting may help. A timeout is one that may: a machine that boots answers nothing."""
     return error.retryable or isinstance(error, MxGatewayTimeoutError)

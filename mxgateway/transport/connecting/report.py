@@ -26,7 +26,7 @@ from mxgateway.transport.connecting.attempt import Attempt, drop
 from mxgateway.transport.connecting.connector import Connector, Progress
 from mxgateway.transport.connecting.open_channel import ClientOptionFields, Given
 from mxgateway.transport.connecting.resolver import Address
-from mxgateway.transport.http2.connection import Connection
+from mxgateway.transport.connecting.trust import Trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,34 +76,26 @@ async def report_connection(
 async def _reported(place: Endpoint, options: ClientOptions) -> ConnectionReport:
     progress, error = Progress(), None
     try:
-        connection = await Connector(place, options).follow(progress)
+        connection = await Connector(place, options).connect(progress)
     except ConnectFault as fault:
         site = CallSite(endpoint=str(place), timeout=options.connect_timeout, gate=Gate(options.secrets()))
         error = map_fault(fault, site, phase="connect")
     else:
-        await _close(connection)
-    trail, seconds = progress.trail, progress.preparation.seconds()
-    if trail is None:
-        return ConnectionReport(endpoint=str(place), addresses=_texts(progress), seconds=seconds, error=error)
-    certificate = trail.certificate
-    silent = isinstance(error, MxGatewayTimeoutError)
+        connection.shut_down(ClosedFault("the connection was only examined"))
+        await connection.lost.wait()
+    trail = progress.trail
+    certificate, silent = trail.certificate, isinstance(error, MxGatewayTimeoutError)
     if certificate is None and not silent and trail.address is not None and "tls" in trail.seconds():
         certificate = await _presented(place, options, trail.address)
     return ConnectionReport(
         endpoint=str(place),
-        addresses=_texts(progress),
+        addresses=tuple(map(_text, progress.addresses)),
         address=_text(trail.address) if trail.address is not None else "",
-        seconds={**seconds, **trail.seconds()},
+        seconds={**progress.preparation.seconds(), **trail.seconds()},
         certificate=certificate,
         tls_version=trail.tls_version,
         error=error,
     )
-
-
-async def _close(connection: Connection) -> None:
-    """Say goodbye to the gateway."""
-    connection.shut_down(ClosedFault("the connection was only examined"))
-    await connection.lost.wait()
 
 
 async def _presented(place: Endpoint, options: ClientOptions, address: Address) -> bytes | None:
@@ -119,29 +111,16 @@ async def _presented(place: Endpoint, options: ClientOptions, address: Address) 
     return look.certificate
 
 
-class _Look:
+class _Look(Trust):
     """Trusts no certificate, but remembers the one that was presented."""
 
     def __init__(self) -> None:
         self.certificate: bytes | None = None
 
-    async def prepare(self) -> None:
-        """Do nothing: nothing is needed."""
-
     def check(self, certificate: bytes) -> None:
         """End the handshake: the certificate was seen."""
         self.certificate = certificate
         raise ssl.SSLError(1, "the certificate was seen")
-
-    async def keep(self, certificate: bytes) -> None:
-        """Do nothing: no handshake comes so far."""
-
-    def greeted(self, certificate: bytes) -> None:
-        """Do nothing: no handshake comes so far."""
-
-
-def _texts(progress: Progress) -> tuple[str, ...]:
-    return tuple(map(_text, progress.addresses))
 
 
 def _text(address: Address) -> str:

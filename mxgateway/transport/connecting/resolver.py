@@ -21,10 +21,6 @@ class Resolver:
 
     A lookup may hang far beyond the connect timeout. There is only one at a time: later callers wait for the one in
     progress, so that a name server that is silent for a night costs one thread, not thousands.
-
-    Args:
-        host: Host name or address.
-        port: TCP port.
     """
 
     def __init__(self, host: str, port: int) -> None:

@@ -54,13 +54,7 @@ class Handshake:
 
 
 class GatewayTls:
-    """TLS with one gateway. A certificate trusted on first use stays pinned as long as this object lives.
-
-    Args:
-        endpoint: The gateway's address.
-        server_name: The name to send and to verify.
-        options: How its certificate is verified.
-    """
+    """TLS with one gateway. A certificate trusted on first use stays pinned as long as this object lives."""
 
     def __init__(self, endpoint: Endpoint, server_name: str, options: TlsOptions) -> None:
         self._server_name = server_name
@@ -84,18 +78,16 @@ class GatewayTls:
 class GatewaySslContext(ssl.SSLContext):
     """A client context with an additional check of the peer's certificate."""
 
-    trust: Trust | None = None
+    trust: Trust
 
 
 class _CheckingSslObject(ssl.SSLObject):
     def do_handshake(self) -> None:
         super().do_handshake()
-        trust = self.context.trust if isinstance(self.context, GatewaySslContext) else None
-        if trust is not None:
-            certificate = self.getpeercert(binary_form=True)
-            if certificate is None:
-                raise ssl.SSLError(1, "the gateway presented no certificate")
-            trust.check(certificate)
+        certificate = self.getpeercert(binary_form=True)
+        if certificate is None:
+            raise ssl.SSLError(1, "the gateway presented no certificate")
+        cast(GatewaySslContext, self.context).trust.check(certificate)
 
 
 def client_context(options: TlsOptions, trust: Trust) -> ssl.SSLContext:

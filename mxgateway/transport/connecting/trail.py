@@ -9,11 +9,7 @@ from mxgateway.transport.connecting.resolver import Address
 
 
 class Trail:
-    """The trail of one attempt.
-
-    Args:
-        phase: The phase that begins now.
-    """
+    """The trail of one attempt, which begins now."""
 
     __slots__ = ("_begun", "_ended", "address", "certificate", "tls_version")
 

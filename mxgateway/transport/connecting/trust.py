@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from typing import Protocol
 
 from mxgateway.errors.faults import PinFault
 from mxgateway.errors.logs import logger
@@ -15,8 +14,8 @@ from mxgateway.transport.connecting.known_gateways import KnownGateway, KnownGat
 log = logger("mxgateway.transport.tls")
 
 
-class Trust(Protocol):
-    """An additional check of one gateway's certificate."""
+class Trust:
+    """An additional check of one gateway's certificate; by default nothing is read before it or kept after it."""
 
     async def prepare(self) -> None:
         """Read what the check needs; called before the handshake.
@@ -31,6 +30,7 @@ class Trust(Protocol):
         Raises:
             PinFault: It is not the trusted one.
         """
+        raise NotImplementedError
 
     async def keep(self, certificate: bytes) -> None:
         """Store a new certificate; called before anything is sent.
@@ -48,7 +48,7 @@ class Trust(Protocol):
         """
 
 
-class PinnedTrust:
+class PinnedTrust(Trust):
     """Trusts the certificates with given fingerprints; without a pin, the check is left to OpenSSL.
 
     Args:
@@ -58,23 +58,14 @@ class PinnedTrust:
     def __init__(self, pins: tuple[str, ...]) -> None:
         self._pins = pins
 
-    async def prepare(self) -> None:
-        """Do nothing: the pins are known."""
-
     def check(self, certificate: bytes) -> None:
         """Compare `certificate` with the pins."""
         presented = fingerprint(certificate)
         if self._pins and presented not in self._pins:
             raise PinFault(" or ".join(self._pins), presented, "change the pin")
 
-    async def keep(self, certificate: bytes) -> None:
-        """Do nothing: there is nothing to store."""
 
-    def greeted(self, certificate: bytes) -> None:
-        """Do nothing: the pins stay."""
-
-
-class TrustOnFirstUse:
+class TrustOnFirstUse(Trust):
     """Trusts the first certificate that a gateway presents, and no other after that.
 
     Without a file, it is remembered as long as this object lives. With a file, the file decides at each handshake:

@@ -59,6 +59,7 @@ class Connection(GrpclibConnection):
         self.loop = asyncio.get_running_loop()
         self.greeted = asyncio.Event()
         self.lost = asyncio.Event()
+        self.lost_by: BaseException | None = None
         self.fault: BaseException | None = None
         self.streams: dict[int, OpenStream[Any]] = {}
         self.send_window = DEFAULT_WINDOW
@@ -96,13 +97,7 @@ class Connection(GrpclibConnection):
         self._abort_timer: asyncio.TimerHandle | None = None
 
     def begin(self, counters: Counters, keepalive_time: float | None, keepalive_timeout: float) -> None:
-        """Start counting for a client and watching the peer, after the greeting.
-
-        Args:
-            counters: The client's counters; the bytes of the greeting are added to them.
-            keepalive_time: Seconds of silence after which the peer is pinged; None never pings.
-            keepalive_timeout: Seconds that it then has to answer.
-        """
+        """Start counting for a client, the bytes of the greeting included, and watching the peer (`Keepalive`)."""
         counters.bytes_sent += self.counters.bytes_sent
         counters.bytes_received += self.counters.bytes_received
         counters.connections_opened += 1
@@ -207,21 +202,17 @@ class Connection(GrpclibConnection):
 
     def flush(self) -> None:
         """Send what was buffered."""
-        self._send()
+        if self.closed or not self._unsent:
+            return
+        data = b"".join(self._unsent)
+        self._unsent.clear()
+        self.counters.bytes_sent += len(data)
+        self._transport.write(data)
 
     def write_h2(self) -> None:
         """Buffer h2's output for the next flush."""
         if data := self.h2.data_to_send():
             self._unsent.append(data)
-
-    def _send(self) -> int:
-        if self.closed or not self._unsent:
-            return 0
-        data = b"".join(self._unsent)
-        self._unsent.clear()
-        self.counters.bytes_sent += len(data)
-        self._transport.write(data)
-        return len(data)
 
     def flush_answers(self) -> None:
         """Send the answers to a read.
@@ -230,10 +221,10 @@ class Connection(GrpclibConnection):
             PeerFault: The peer requests more answers than it reads.
         """
         if self._unsent:
-            unread = not self.write_ready.is_set()  # then only answers are sent here, no calls
-            sent = self._send()
-            if unread:
-                self.guard.answer_waits(sent)
+            unread, before = not self.write_ready.is_set(), self.counters.bytes_sent
+            self.flush()
+            if unread:  # then only answers were sent here, no calls
+                self.guard.answer_waits(self.counters.bytes_sent - before)
 
     def pause_writing(self) -> None:
         """Pause calls: the transport's buffer is full."""
@@ -389,9 +380,9 @@ class Connection(GrpclibConnection):
         if self._socket is not None:
             self._socket.abort()
 
-    def transport_lost(self) -> None:
-        """Record that the transport is closed."""
-        self._socket = None
+    def transport_lost(self, exc: BaseException | None) -> None:
+        """Record that the transport is closed, and the error that closed it."""
+        self._socket, self.lost_by = None, exc
         if self._abort_timer is not None:
             self._abort_timer.cancel()
         self.lost.set()

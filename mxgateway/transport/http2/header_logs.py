@@ -8,19 +8,14 @@ from typing import Final
 _LOGGERS: Final = ("hpack", "hpack.hpack", "hpack.table")
 
 
-class _WithoutHeaders(logging.Filter):
-    """Passes every record on with its numbers, but without names, values and bytes: any of them may be a secret."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        args = record.args if isinstance(record.args, tuple) else ()
-        record.args = tuple(each if isinstance(each, int) else "..." for each in args)
-        return True
-
-
-_FILTER: Final = _WithoutHeaders()
+def _without_headers(record: logging.LogRecord) -> bool:
+    """Pass every record on with its numbers, but without names, values and bytes: any of them may be a secret."""
+    args = record.args if isinstance(record.args, tuple) else ()
+    record.args = tuple(each if isinstance(each, int) else "..." for each in args)
+    return True
 
 
 def redact_headers() -> None:
     """Keep secrets out of hpack's logs in this process, whatever levels are set now or later. Idempotent."""
     for name in _LOGGERS:
-        logging.getLogger(name).addFilter(_FILTER)
+        logging.getLogger(name).addFilter(_without_headers)

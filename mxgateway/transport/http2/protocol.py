@@ -183,7 +183,7 @@ class GatewayProtocol(H2Protocol, asyncio.BufferedProtocol):
             heard = connection.counters.bytes_received > 0
             connection.end(NotHttp2Fault(f"it {what}") if heard else UnansweredFault(f"the gateway {what}"))
         connection.end(ConnectionFault(why))
-        connection.transport_lost()
+        connection.transport_lost(exc)
 
     def _handle_frames(self, buffer: bytes) -> None:
         position, size, handlers, connection = 0, len(buffer), self._handlers, self.connection

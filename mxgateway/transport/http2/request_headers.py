@@ -11,10 +11,11 @@ import functools
 import math
 import platform
 from collections.abc import Iterable
-from typing import Final, NoReturn, Protocol
+from typing import Final
 
-from mxgateway.options.credentials import ApiKey
+from mxgateway.options.credentials import ApiKey, Guarded
 from mxgateway.transport.http2.grpclib_seam import GRPCLIB_VERSION, HeaderTable
+from mxgateway.transport.keys import Keys
 
 Header = tuple[bytes, bytes]
 Metadata = Iterable[tuple[str, str]]
@@ -37,7 +38,7 @@ _FINE_TIMEOUT: Final = 0.1
 _TIMEOUT_UNITS: Final = ((b"m", 1e-3), (b"S", 1.0), (b"M", 60.0), (b"H", 3600.0))
 
 
-class SecretBytes(bytes):
+class SecretBytes(Guarded, bytes):
     """Bytes that no repr shows; sent as never-indexed literals."""
 
     __slots__ = ()
@@ -46,21 +47,6 @@ class SecretBytes(bytes):
         return "b'***'"
 
     __str__ = __repr__
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret cannot be pickled: it would leave the process in clear text")
-
-
-class KeyInUse(Protocol):
-    """The API key of a client, which may be replaced."""
-
-    @property
-    def current(self) -> ApiKey | None:
-        """The key that calls send; None for none."""
-
-    @property
-    def number(self) -> int:
-        """Rises with each other key."""
 
 
 class RequestHeaders:
@@ -73,7 +59,7 @@ class RequestHeaders:
         metadata: Additional metadata of every call.
     """
 
-    def __init__(self, scheme: str, authority: str, keys: KeyInUse, metadata: Metadata) -> None:
+    def __init__(self, scheme: str, authority: str, keys: Keys, metadata: Metadata) -> None:
         self._scheme = (b":scheme", scheme.encode())
         self._authority = (b":authority", authority.encode("ascii"))
         self._keys = keys

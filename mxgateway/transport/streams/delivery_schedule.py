@@ -9,11 +9,7 @@ from mxgateway.transport.streams.pushed_reply import PushedReply
 
 
 class HandOvers:
-    """The streams of one connection with messages to deliver.
-
-    Args:
-        loop: The loop of the connection.
-    """
+    """The streams of one connection with messages to deliver."""
 
     __slots__ = ("_is_due", "_later", "_loop", "_queue", "_running", "sorting")
 

@@ -29,7 +29,7 @@ class PushedReply(ReplyStream[M]):
         self,
         decode: Callable[[bytes], M],
         limits: ReplyLimits,
-        decode_in_steps: Callable[[bytes, int], DecodingSteps[M]] | None = None,
+        decode_in_steps: Callable[[bytes, int], DecodingSteps[M]],
     ) -> None:
         super().__init__(decode, limits, decode_in_steps)
         self._receive: Callable[[list[M]], bool] = _take_nothing
@@ -129,17 +129,8 @@ class PushedReply(ReplyStream[M]):
     def _hand_over_end(self) -> None:
         over = self._over
         self.stop_pushing()
-        over(self._outcome())
-
-    def _outcome(self) -> Exception | None:
-        if self.failed:
-            fault = self._take_fault()
-            return fault if isinstance(fault, Exception) else RuntimeError(repr(fault))
-        try:
-            self._check_end()
-        except Exception as fault:  # noqa: BLE001 - handed to the receiver
-            return fault
-        return None
+        fault = self._take_fault() if self.failed else self._end_fault()
+        over(RuntimeError(repr(fault)) if fault is not None and not isinstance(fault, Exception) else fault)
 
     def _hold(self) -> None:
         self._held, self.flows = True, False

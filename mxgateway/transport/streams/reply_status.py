@@ -35,40 +35,11 @@ _RESET_MEANS: Final[dict[int, str]] = {
 }
 
 
-def check_response(headers: Headers) -> None:
-    """Refuse a response that is not a gRPC response.
-
-    Raises:
-        RpcStatus: The HTTP status is not 200; this is the corresponding gRPC status.
-        PeerFault: The content type is not gRPC's.
-    """
-    fault = _fault_of_response(headers)
-    del headers  # a traceback may show local variables, and what a gateway says may repeat a secret
-    if fault is not None:
-        try:
-            raise fault
-        finally:
-            del fault  # its own traceback would make a cycle
+# Both are returned, not raised here: a traceback may show local variables, and what a gateway says may repeat a secret.
 
 
-def check_status(trailers: Headers) -> None:
-    """Raise unless the trailers have status 0.
-
-    Raises:
-        RpcStatus: The call failed, or ended without a valid status.
-    """
-    if trailers.get(b"grpc-status") == b"0":
-        return
-    fault = _fault_of_status(trailers)
-    del trailers  # a traceback may show local variables, and what a gateway says may repeat a secret
-    if fault is not None:
-        try:
-            raise fault
-        finally:
-            del fault  # its own traceback would make a cycle
-
-
-def _fault_of_response(headers: Headers) -> RpcStatus | PeerFault | None:
+def fault_of_response(headers: Headers) -> RpcStatus | PeerFault | None:
+    """Return the fault of a response that is not a gRPC response: its HTTP status, or its content type."""
     if b"grpc-status" in headers:  # the peer speaks gRPC, whatever its HTTP status says
         return None
     http_status = headers.get(b":status", b"")
@@ -84,8 +55,11 @@ def _fault_of_response(headers: Headers) -> RpcStatus | PeerFault | None:
     return PeerFault(f"the reply's content type is {_text(content_type)!r}, not application/grpc")
 
 
-def _fault_of_status(trailers: Headers) -> RpcStatus | None:
+def fault_of_status(trailers: Headers) -> RpcStatus | None:
+    """Return the fault of a call that failed, or ended without a valid status; None for status 0."""
     raw = trailers.get(b"grpc-status")
+    if raw == b"0":
+        return None
     if raw is None:
         return RpcStatus(GrpcStatus.UNKNOWN, "the reply ended without a gRPC status", synthesised=True)
     from urllib.parse import unquote

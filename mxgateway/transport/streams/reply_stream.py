@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import thread_time
 from typing import Final, Generic, TypeVar
 
-from mxgateway.errors.faults import ClosedFault, ContractFault, MessageFault, MessageTooLargeFault, PeerFault, RpcStatus
+from mxgateway.errors.faults import ClosedFault, ContractFault, MessageFault, MessageTooLargeFault, PeerFault
 from mxgateway.transport.http2.reply_headers import Headers
-from mxgateway.transport.streams.reply_status import check_response, check_status
+from mxgateway.transport.streams.reply_status import fault_of_response, fault_of_status
 from mxgateway.wire import MisfitError, WireError
 from mxgateway.wire.decode.steps import AT_ONCE, STEP, DecodingSteps
 from mxgateway.wire.errors import ElementLimitError
@@ -42,26 +42,16 @@ BETWEEN_LOOKS: Final = 4096
 """Bytes of messages between two looks at the clock: some dozens of a gateway's events."""
 
 
-class Decodings:
-    """Counts the large messages of a channel that are being decoded."""
-
-    __slots__ = ("count",)
-
-    def __init__(self) -> None:
-        self.count = 0
-        """Their number."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReplyLimits:
-    """The limits of a reply's messages."""
+    """The limits of a channel's replies."""
 
     max_bytes: int
     """The size limit of a message."""
     max_elements: int
     """The most elements of a message."""
-    decodings: Decodings = field(default_factory=Decodings)
-    """The large messages that share the time of an iteration."""
+    decoding: int = 0
+    """How many large messages are being decoded: they share the time of an iteration."""
 
     @property
     def at_once(self) -> int:
@@ -78,8 +68,7 @@ class ReplyStream(Generic[M]):
     Args:
         decode: Decodes one message.
         limits: The limits of the messages.
-        decode_in_steps: Starts decoding a larger message, given its bytes and the most elements; None decodes every
-            message in one go.
+        decode_in_steps: Starts decoding a larger message, given its bytes and the most elements.
     """
 
     __slots__ = (
@@ -91,12 +80,12 @@ class ReplyStream(Generic[M]):
         self,
         decode: Callable[[bytes], M],
         limits: ReplyLimits,
-        decode_in_steps: Callable[[bytes, int], DecodingSteps[M]] | None = None,
+        decode_in_steps: Callable[[bytes, int], DecodingSteps[M]],
     ) -> None:
         self.decode = decode
         """May be replaced; applies to messages that are not split yet."""
         self.limits = limits
-        self.at_once_limit = limits.max_bytes if decode_in_steps is None else limits.at_once
+        self.at_once_limit = limits.at_once
         """The size up to which a message is decoded in one go."""
         self._decode_in_steps = decode_in_steps
         self._steps: DecodingSteps[M] | None = None  # of the first message that was not taken
@@ -124,9 +113,7 @@ class ReplyStream(Generic[M]):
     def receive_headers(self, headers: Headers) -> None:
         """Take the response headers; if it is not a gRPC response, the call ends."""
         self.headers = headers
-        try:
-            check_response(headers)
-        except (RpcStatus, PeerFault) as fault:
+        if (fault := fault_of_response(headers)) is not None:
             self.fail(fault)
 
     def receive_data(self, payloads: list[bytes], flow_controlled: int) -> None:
@@ -251,7 +238,7 @@ class ReplyStream(Generic[M]):
         """Decode a large message for one iteration's time; after a timeout of the call nobody waits for it."""
         if isinstance(self._fault, TimeoutError):
             raise self._fault
-        if steps.run(TURN / self.limits.decodings.count):
+        if steps.run(TURN / self.limits.decoding):
             batch.append(steps.message)
             self._end_steps()
             self._size -= self._steps_size
@@ -330,17 +317,16 @@ class ReplyStream(Generic[M]):
 
     def _begin_steps(self, data: bytes) -> None:
         """Start decoding a large message; it counts as not taken until it is complete."""
-        assert self._decode_in_steps is not None, "without it no message is large"
         self._steps = self._decode_in_steps(data, self.limits.max_elements)
         self._steps_size = PREFIX_SIZE + len(data)
-        self.limits.decodings.count += 1
+        self.limits.decoding += 1
 
     def _end_steps(self) -> None:
         """Stop decoding a large message, and drop it."""
         if self._steps is not None:
             self._steps.close()
             self._steps = None
-            self.limits.decodings.count -= 1
+            self.limits.decoding -= 1
 
     @property
     def at_once(self) -> int:
@@ -348,9 +334,14 @@ class ReplyStream(Generic[M]):
         return MOST_AT_ONCE
 
     def _check_end(self) -> None:
-        check_status(self._last_headers())
-        if self._size:
-            raise PeerFault("the reply ended in the middle of a message")
+        self._fault = self._end_fault()
+        if self._fault is not None:
+            raise self._take_fault()
+
+    def _end_fault(self) -> Exception | None:
+        """Return what is wrong with the end of the reply; None for status OK after whole messages."""
+        fault = fault_of_status(self._last_headers())
+        return PeerFault("the reply ended in the middle of a message") if fault is None and self._size else fault
 
     def _last_headers(self) -> Headers:
         return self.trailers if self.trailers is not None else self.headers or {}

@@ -104,11 +104,6 @@ class OpenStream(PushedReply[M]):
         self._timer: asyncio.TimerHandle | None = None
         self._sendable: asyncio.Future[None] | None = None
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop of the call."""
-        return self.connection.loop
-
     # -- the request
 
     def send_at_once(self, data: bytes) -> None:
@@ -133,8 +128,10 @@ class OpenStream(PushedReply[M]):
                 if room <= 0 or not self.connection.write_ready.is_set():
                     await self._until_sendable()
                 else:
-                    self._send_piece(position, room)
-                    position += room
+                    end = position + room
+                    self._send_frame(self._outgoing[position:end], end=end >= len(self._outgoing))
+                    self.connection.flush()
+                    position = end
         finally:
             self._outgoing = b""
 
@@ -143,11 +140,6 @@ class OpenStream(PushedReply[M]):
         connection = self.connection
         return min(self.send_window, connection.send_window, connection.max_frame_size, MAX_WRITE_SIZE)
 
-    def _send_piece(self, position: int, size: int) -> None:
-        end = position + size
-        self._send_frame(self._outgoing[position:end], end=end >= len(self._outgoing))
-        self.connection.flush()
-
     def _send_frame(self, chunk: bytes, *, end: bool) -> None:
         self.connection.write(frames.data(self.id, chunk, end=end))
         self.connection.send_window -= len(chunk)
@@ -155,7 +147,7 @@ class OpenStream(PushedReply[M]):
         self.sent = end
 
     async def _until_sendable(self) -> None:
-        self._sendable = self.loop.create_future()
+        self._sendable = self.connection.loop.create_future()
         try:
             await self._sendable
         finally:
@@ -236,7 +228,7 @@ class OpenStream(PushedReply[M]):
 
         Waiters get a fault; no task is cancelled.
         """
-        self._timer = self.loop.call_at(deadline, self._expire)
+        self._timer = self.connection.loop.call_at(deadline, self._expire)
 
     def _expire(self) -> None:
         self._timer = None

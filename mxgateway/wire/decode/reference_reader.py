@@ -33,7 +33,7 @@ from mxgateway.wire.times.timestamp import Timestamp
 from mxgateway.wire.varint import MASK_32, MASK_64, encode_varint, signed_32, signed_64, unzigzag
 
 _FIXED: Final = {kind: Struct(f"<{letter}") for kind, letter in FIXED_FORMATS.items()}
-_CONVERSIONS: Final[dict[str, Any]] = {
+CONVERSIONS: Final[dict[str, Any]] = {
     "int32": signed_32,
     "int64": signed_64,
     "uint32": lambda value: value & MASK_32,
@@ -43,6 +43,7 @@ _CONVERSIONS: Final[dict[str, Any]] = {
     "bool": bool,
     "enum": signed_32,
 }
+"""From an unsigned number of 64 bits, as it is in the bytes, to the value of each kind."""
 
 
 def read(schema: MessageSchema, data: bytes, depth: int) -> Any:
@@ -213,7 +214,7 @@ class Reader:
         if fixed is not None:
             value = fixed.unpack_from(self._data, pos)[0]
         else:
-            value = _CONVERSIONS[field.kind](self._varint(schema, field.name, pos, end)[0])
+            value = CONVERSIONS[field.kind](self._varint(schema, field.name, pos, end)[0])
         return self._taken(schema, field, value, pos)
 
     def _taken(self, schema: MessageSchema, field: FieldSchema, value: Any, pos: int) -> Any:

@@ -39,7 +39,7 @@ Response = reflection_pb2.ServerReflectionResponse
 
 @asynccontextmanager
 async def channel_to(endpoint: str, **options: Any) -> AsyncIterator[Channel]:
-    channel = Channel(Endpoint.parse(endpoint), ClientOptions(plaintext=True, connect_timeout=5, **options))
+    channel = Channel([Endpoint.parse(endpoint)], ClientOptions(plaintext=True, connect_timeout=5, **options))
     try:
         yield channel
     finally:

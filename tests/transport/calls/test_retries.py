@@ -90,7 +90,7 @@ async def test_a_gateway_that_is_not_there_yet_is_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     options = RetryOptions(max_attempts=100, initial_backoff=0.02, max_backoff=0.02)
-    channel = Channel(Endpoint("127.0.0.1", port), ClientOptions(plaintext=True, retry=options))
+    channel = Channel([Endpoint("127.0.0.1", port)], ClientOptions(plaintext=True, retry=options))
     waiting = asyncio.create_task(call(channel, methods.TEST_CONNECTION))
     while channel.stats().calls_retried < 2:
         await asyncio.sleep(0.005)

@@ -13,7 +13,7 @@ from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayTimeoutError, 
 from mxgateway.errors.faults import is_unprocessed
 from mxgateway.options import RetryOptions
 from mxgateway.transport.calls.method import CallOptions, Method, Progress
-from mxgateway.transport.calls.unary import SentCall, unary
+from mxgateway.transport.calls.unary import UnaryCall, unary
 from tests.client.calling.test_tracing import Recorder
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, Request
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream
@@ -185,7 +185,7 @@ async def test_a_large_request_of_which_a_part_was_sent_is_sent_again_whole() ->
 
 async def test_a_call_that_is_read_step_by_step_is_sent_again_too() -> None:
     async with Gateway(refuses_the_stream) as server, channel_to(server) as channel:
-        sent = await SentCall(channel, methods.INVOKE, CallOptions()).send(wrapped(proto.MxCommandKind.READ_BULK))
+        sent = await UnaryCall(channel, methods.INVOKE, wrapped(proto.MxCommandKind.READ_BULK), CallOptions()).send()
         assert not await sent.arrived()
         assert (await sent.reply()).diagnostic_message == "answered"
         sent.close()
@@ -195,7 +195,7 @@ async def test_a_call_that_is_read_step_by_step_is_sent_again_too() -> None:
 
 async def test_a_call_that_is_read_step_by_step_is_not_sent_again_when_it_may_have_been_processed() -> None:
     async with Gateway(is_lost) as server, channel_to(server, retry=QUICK) as channel:
-        sent = await SentCall(channel, methods.INVOKE, CallOptions()).send(wrapped(proto.MxCommandKind.READ_BULK))
+        sent = await UnaryCall(channel, methods.INVOKE, wrapped(proto.MxCommandKind.READ_BULK), CallOptions()).send()
         with pytest.raises(MxGatewayTransportError):
             await sent.reply()
         assert len(server.seen) == 1

@@ -13,7 +13,7 @@ from mxgateway import proto
 from mxgateway.calling.rpcs import INVOKE
 from mxgateway.errors import GrpcStatus, MxGatewayTimeoutError, MxGatewayTransportError
 from mxgateway.transport.calls.method import CallOptions
-from mxgateway.transport.calls.unary import SentCall
+from mxgateway.transport.calls.unary import UnaryCall
 from mxgateway.wire import encode
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
 from tests.transport.rig import REPLY, channel_to
@@ -24,11 +24,11 @@ pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 @asynccontextmanager
 async def sent(
     script: Callable[[Http2Peer], Awaitable[None]], timeout: float = 5.0, **options: Any
-) -> AsyncIterator[SentCall[proto.MxCommandRequest, proto.MxCommandReply]]:
+) -> AsyncIterator[UnaryCall[proto.MxCommandRequest, proto.MxCommandReply]]:
     """Send a call to a scripted gateway, and close it after the block."""
     async with Http2Server(script) as server, channel_to(server, **options) as channel:
-        call = SentCall(channel, INVOKE, CallOptions(timeout=timeout))
-        await call.send(proto.MxCommandRequest(session_id="session-1"))
+        request = proto.MxCommandRequest(session_id="session-1")
+        call = await UnaryCall(channel, INVOKE, request, CallOptions(timeout=timeout)).send()
         try:
             yield call
         finally:

@@ -2,11 +2,15 @@
 
 import tracemalloc
 
+from mxgateway import proto
 from mxgateway.transport.streams.reply_stream import ReplyLimits, ReplyStream
+from mxgateway.wire import BUILTIN
 
 
 def test_a_million_empty_frames_are_not_kept() -> None:
-    reply: ReplyStream[bytes] = ReplyStream(bytes, ReplyLimits(1024, 1024))
+    reply: ReplyStream[proto.MxEvent] = ReplyStream(
+        BUILTIN.decoder_of(proto.MxEvent), ReplyLimits(1024, 1024), BUILTIN.steps_of(proto.MxEvent)
+    )
     empty = [b""] * 1000
     tracemalloc.start()
     try:

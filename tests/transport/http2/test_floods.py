@@ -5,6 +5,7 @@ import contextlib
 import socket
 import tracemalloc
 from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 import pytest
 from hyperframe.frame import (
@@ -181,15 +182,23 @@ async def test_settings_that_nobody_has_defined_take_no_memory() -> None:
 
 
 class Unlimited(ReplyStream[bytes]):
-    """A reply whose peer needs no credit."""
+    """A reply whose peer needs no credit, and whose messages are made in one go, whatever their size."""
+
+    def __init__(self, limits: ReplyLimits) -> None:
+        super().__init__(bytes, limits, _no_steps)
+        self.at_once_limit = limits.max_bytes
 
     def credit(self, size: int) -> None:
         pass
 
 
+def _no_steps(data: bytes, most: int) -> NoReturn:
+    raise AssertionError(f"{len(data)} bytes are decoded in steps")
+
+
 def test_a_message_in_pieces_of_two_bytes_takes_little_more_than_its_size() -> None:
     size = 1 << 18
-    reply = Unlimited(bytes, ReplyLimits(size, size))
+    reply = Unlimited(ReplyLimits(size, size))
     reply.receive_data([b"\0" + size.to_bytes(4, "big")], 5)
     assert reply._take() == []
     with memory_bounded(4 * size):
@@ -200,7 +209,7 @@ def test_a_message_in_pieces_of_two_bytes_takes_little_more_than_its_size() -> N
 
 
 def test_a_million_empty_messages_are_not_made_at_once() -> None:
-    reply = Unlimited(bytes, ReplyLimits(10, 10))
+    reply = Unlimited(ReplyLimits(10, 10))
     reply.receive_data([bytes(5 * 10_000)] * 10, 500_000)
     taken = []
     while batch := reply._take():

@@ -124,7 +124,7 @@ async def test_a_request_that_cannot_be_sent_raises_and_tells_no_end() -> None:
     async with server:
         endpoint = server
 
-    channel = Channel(Endpoint.parse(endpoint.endpoint), ClientOptions(plaintext=True, retry=None))
+    channel = Channel([Endpoint.parse(endpoint.endpoint)], ClientOptions(plaintext=True, retry=None))
     stream = pushed(channel, taker := Taker())
     with pytest.raises(MxGatewayTransportError, match="nothing is listening"):
         await stream.open()

@@ -10,7 +10,7 @@ import pytest
 
 from mxgateway import proto
 from mxgateway.transport.streams.reply_stream import ReplyLimits, ReplyStream
-from mxgateway.wire import decode, encode
+from mxgateway.wire import BUILTIN, decode, encode
 from mxgateway.wire.garbage_collection import collector_held
 
 
@@ -50,7 +50,7 @@ def test_it_does_not_run_while_a_long_message_is_decoded() -> None:
 async def test_it_does_not_run_while_the_messages_of_one_read_are_decoded() -> None:
     statuses = [proto.MxStatusProxy(detail=number) for number in range(100)]
     events = [encode(proto.MxEvent(worker_sequence=number, statuses=statuses)) for number in range(64)]
-    stream = Fed(lambda data: decode(proto.MxEvent, data), ReplyLimits(1 << 20, 1 << 16))
+    stream = Fed(BUILTIN.decoder_of(proto.MxEvent), ReplyLimits(1 << 20, 1 << 16), BUILTIN.steps_of(proto.MxEvent))
     stream.receive_data([b"\0" + len(each).to_bytes(4, "big") + each for each in events], 1)
     with runs_of_the_collector() as runs:
         batch = await stream.messages()
