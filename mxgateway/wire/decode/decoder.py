@@ -30,7 +30,16 @@ from mxgateway.wire.schema import (
     schema_of,
 )
 from mxgateway.wire.times.codec import read_duration, read_timestamp
-from mxgateway.wire.varint import encode_varint, more_int32, more_int64, more_size, more_uint32, more_uint64, unzigzag
+from mxgateway.wire.varint import (
+    encode_varint,
+    more_int32,
+    more_int64,
+    more_size,
+    more_uint32,
+    more_uint64,
+    read_varint,
+    unzigzag,
+)
 
 from . import reference_reader as reader
 from .repeats import may_repeat, remembering
@@ -108,7 +117,7 @@ def skip_field(data: bytes, pos: int, end: int) -> int:
     tag = data[pos]
     pos += 1
     if tag > 127:
-        tag, pos = _read_size(data, start)
+        tag, pos = read_varint(data, start, more_size)
     if tag < 8 or tag > 0xFFFF_FFFF or len(encode_varint(tag)) != pos - start:
         raise IrregularError
     wire_type = tag & 7
@@ -120,7 +129,7 @@ def skip_field(data: bytes, pos: int, end: int) -> int:
         if pos > stop:
             raise IrregularError
     elif wire_type == 2:
-        size, pos = _read_size(data, pos)
+        size, pos = read_varint(data, pos, more_size)
         pos += size
     elif wire_type == 1:
         pos += 8
@@ -131,15 +140,6 @@ def skip_field(data: bytes, pos: int, end: int) -> int:
     if pos > end:
         raise IrregularError
     return pos
-
-
-def _read_size(data: bytes, pos: int) -> tuple[int, int]:
-    value = data[pos]
-    if value < 128:
-        return value, pos + 1
-    byte = data[pos + 1]
-    value += (byte - 1) << 7
-    return (value, pos + 2) if byte < 128 else more_size(data, pos + 2, value)
 
 
 class _DecoderLinker(Linker):

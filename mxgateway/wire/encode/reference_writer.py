@@ -41,7 +41,7 @@ _FAULTS: Final = (AttributeError, OverflowError, TypeError, ValueError, struct_e
 def write(schema: MessageSchema, message: Any, depth: int) -> bytes:
     """Return the bytes of a message.
 
-    schema: The message type, with the peer's numbers.
+    Args:
         schema: Its type, as the peer numbers it.
         message: The message.
         depth: Most levels of nested messages.

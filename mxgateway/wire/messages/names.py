@@ -45,8 +45,8 @@ class EnumNames(NamedTuple):
 
     Attributes:
         full_name: The type's name with its package.
-        by_number: The first name of each number.
         by_number: The first name with each number.
+        by_name: The number with each name.
     """
 
     full_name: str
