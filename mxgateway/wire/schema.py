@@ -332,19 +332,19 @@ def untouched(message_type: type[Any]) -> Any:
 
     It bypasses the constructor, which warns if the message is deprecated.
     """
+    return built(message_type, {"_serialized_on_wire": False})
+
+
+def built(message_type: type[Any], state: dict[str, Any]) -> Any:
+    """Return a message with this state, completed as the constructor of betterproto's own base class would."""
     message = object.__new__(message_type)
-    state = instance_dict(message)
-    state["_serialized_on_wire"] = False
-    complete(message_type, state)
-    return message
-
-
-def complete(message_type: type[Any], state: dict[str, Any]) -> None:
-    """Give a message of betterproto's own base class the state its constructor would set; ours needs none."""
     if not is_lean(message_type):
-        state.setdefault("_serialized_on_wire", True)
-        state.setdefault("_unknown_fields", b"")
-        state.setdefault("_group_current", dict.fromkeys(schema_of(message_type).groups))
+        schema = schema_of(message_type)
+        current = {schema.group_of[name]: name for name in state if name in schema.group_of}
+        groups = dict.fromkeys(schema.groups) | current
+        state = {"_serialized_on_wire": True, "_unknown_fields": b"", "_group_current": groups, **state}
+    instance_dict(message).update(state)
+    return message
 
 
 # betterproto's own attribute access is a slow Python function: this is the slot below it.

@@ -24,9 +24,7 @@ from mxgateway.wire.schema import (
     WRAPPER,
     FieldSchema,
     MessageSchema,
-    complete,
-    instance_dict,
-    is_lean,
+    built,
 )
 from mxgateway.wire.times.duration import Duration
 from mxgateway.wire.times.timestamp import Timestamp
@@ -102,18 +100,10 @@ class Draft:
     def finish(self) -> Any:
         """Return the finished message."""
         values = {name: _finished(self.schema.by_name[name], value) for name, value in self.values.items()}
-        message_type = self.schema.message_type
-        message = object.__new__(message_type)
-        state = instance_dict(message)
-        state.update(values)
         if self.unknown:
             keep = self.schema.keep or bytes
-            state["_unknown_fields"] = keep(bytes(self.unknown))
-        complete(message_type, state)
-        for name in values:
-            if not is_lean(message_type) and (group := self.schema.by_name[name].group):
-                state["_group_current"][group] = name
-        return message
+            values["_unknown_fields"] = keep(bytes(self.unknown))
+        return built(self.schema.message_type, values)
 
 
 class Reader:

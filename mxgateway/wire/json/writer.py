@@ -173,14 +173,12 @@ _SCALAR: Final[Any] = None
 """For values whose kind needs no field."""
 
 
-def _struct(message: Any, depth: int) -> dict[str, Any]:
-    fields = instance_dict(message).get("fields")
-    return {key: _message(fields[key], depth - 1) for key in sorted(fields)} if isinstance(fields, dict) else {}
+def _struct(message: Any, depth: int) -> Any:
+    return next((_field(field, value, depth) for field, value in set_fields(message)), {})
 
 
-def _list_value(message: Any, depth: int) -> list[Any]:
-    values = instance_dict(message).get("values")
-    return [_message(each, depth - 1) for each in values] if isinstance(values, list) else []
+def _list_value(message: Any, depth: int) -> Any:
+    return next((_field(field, value, depth) for field, value in set_fields(message)), [])
 
 
 def _any_value(message: Any, depth: int) -> Any:
