@@ -13,7 +13,8 @@ import sys
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
+from struct import Struct
 from typing import Any, Final, ForwardRef
 
 from mxgateway.wire.messages.betterproto_seam import betterproto
@@ -47,6 +48,7 @@ FIXED_FORMATS: Final[Mapping[str, str]] = {
     "sfixed32": "i",
     "sfixed64": "q",
 }
+FIXED_STRUCTS: Final = {kind: Struct(f"<{letter}") for kind, letter in FIXED_FORMATS.items()}
 PACKABLE_KINDS: Final = VARINT_KINDS | FIXED_FORMATS.keys()
 
 _ZEROS: Final[Mapping[str, Any]] = {"bool": False, "double": 0.0, "float": 0.0, "string": "", "bytes": b""}
@@ -135,11 +137,7 @@ class FieldSchema:
     @cached_property
     def members(self) -> Mapping[int, Any]:
         """The members of an enum field by their number on the wire."""
-        enum_type = self.python_type
-        table = _ENUM_TABLES.get(enum_type)
-        if table is None:
-            table = _ENUM_TABLES[enum_type] = EnumTable(enum_type)
-        return table
+        return _enum_table(self.python_type)
 
     @cached_property
     def take(self) -> Callable[[Any], Any] | None:
@@ -217,6 +215,9 @@ class EnumTable(dict[int, Any]):
 
     def __missing__(self, number: int) -> Any:
         return self._enum_type.try_value(number)
+
+
+_enum_table: Final = cache(EnumTable)
 
 
 class UnknownFields(bytes):
@@ -354,7 +355,6 @@ Schemas = Callable[[type[Any]], MessageSchema]
 """Returns the schema of a message type."""
 
 _SCHEMAS: dict[type[Any], MessageSchema] = {}
-_ENUM_TABLES: Final[dict[type[Any], EnumTable]] = {}
 _EPOCH: Final = Timestamp.from_parts(0, 0)
 _NO_TIME: Final = timedelta(0)
 

@@ -22,6 +22,7 @@ from mxgateway.wire.garbage_collection import collector_held
 from mxgateway.wire.schema import (
     DEPTH_LIMIT,
     FIXED_FORMATS,
+    FIXED_STRUCTS,
     MAP,
     SIZE_LIMIT,
     FieldSchema,
@@ -279,7 +280,7 @@ _NAMES: Final[Mapping[str, Any]] = {
     "unpack_uint32": _varints_unpacker(more_uint32),
     "unpack_uint64": _varints_unpacker(more_uint64),
     **{f"unpack_{kind}": _fixed_unpacker(letter) for kind, letter in FIXED_FORMATS.items()},
-    **{f"read_{kind}": struct.Struct(f"<{letter}").unpack_from for kind, letter in FIXED_FORMATS.items()},
+    **{f"read_{kind}": form.unpack_from for kind, form in FIXED_STRUCTS.items()},
 }
 BUILTIN: Final = Decoder()
 decode = BUILTIN.decode

@@ -7,7 +7,6 @@ only gets what they reject.
 
 from __future__ import annotations
 
-from struct import Struct
 from typing import Any, Final, NoReturn
 
 from mxgateway.wire.encode import reference_writer as writer
@@ -15,7 +14,7 @@ from mxgateway.wire.errors import WireError
 from mxgateway.wire.schema import (
     DURATION,
     FIXED_64,
-    FIXED_FORMATS,
+    FIXED_STRUCTS,
     LENGTH,
     MAP,
     MESSAGE,
@@ -30,7 +29,6 @@ from mxgateway.wire.times.duration import Duration
 from mxgateway.wire.times.timestamp import Timestamp
 from mxgateway.wire.varint import MASK_32, MASK_64, encode_varint, signed_32, signed_64, unzigzag
 
-_FIXED: Final = {kind: Struct(f"<{letter}") for kind, letter in FIXED_FORMATS.items()}
 _CONVERSIONS: Final[dict[str, Any]] = {
     "int32": signed_32,
     "int64": signed_64,
@@ -199,7 +197,7 @@ class Reader:
         return pos
 
     def _number(self, schema: MessageSchema, field: FieldSchema, pos: int, end: int) -> Any:
-        fixed = _FIXED.get(field.kind)
+        fixed = FIXED_STRUCTS.get(field.kind)
         if fixed is not None:
             value = fixed.unpack_from(self._data, pos)[0]
         else:

@@ -18,7 +18,7 @@ from mxgateway.wire.errors import IrregularError, WireError
 from mxgateway.wire.messages.betterproto_seam import PLACEHOLDER
 from mxgateway.wire.schema import (
     DEPTH_LIMIT,
-    FIXED_FORMATS,
+    FIXED_STRUCTS,
     SIZE_LIMIT,
     FieldSchema,
     Schemas,
@@ -114,7 +114,7 @@ _NAMES: Final[Mapping[str, Any]] = {
     "write_timestamp": write_timestamp,
     "zero_duration": timedelta(0),
     "zero_timestamp": EPOCH,
-    **{f"pack_{kind}": struct.Struct(f"<{letter}").pack for kind, letter in FIXED_FORMATS.items()},
+    **{f"pack_{kind}": form.pack for kind, form in FIXED_STRUCTS.items()},
 }
 BUILTIN: Final = Encoder()
 encode = BUILTIN.encode

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from struct import Struct
 from struct import error as struct_error
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from mxgateway.wire.messages.betterproto_seam import PLACEHOLDER
 from mxgateway.wire.schema import (
     DEPTH_LIMIT,
     DURATION,
-    FIXED_FORMATS,
+    FIXED_STRUCTS,
     LENGTH,
     MAP,
     MESSAGE,
@@ -34,7 +33,6 @@ from mxgateway.wire.times.codec import write_duration, write_timestamp
 from mxgateway.wire.times.parsing import EPOCH
 from mxgateway.wire.varint import check_range, encode_number, encode_varint
 
-_FIXED: Final = {kind: Struct(f"<{letter}") for kind, letter in FIXED_FORMATS.items()}
 _FAULTS: Final = (AttributeError, OverflowError, TypeError, ValueError, struct_error)
 
 
@@ -111,10 +109,10 @@ def write_value(field: FieldSchema, value: Any, depth: int) -> bytes:
         value = field.give(value)
     if kind in VARINT_KINDS:
         return encode_number(kind, value)
-    if kind in FIXED_FORMATS:
+    if kind in FIXED_STRUCTS:
         if kind not in ("double", "float"):
             check_range(kind, value)
-        return _FIXED[kind].pack(value)
+        return FIXED_STRUCTS[kind].pack(value)
     if kind == "string":
         return checked(value, str).encode()  # type: ignore[no-any-return]
     if kind == "bytes":
