@@ -8,6 +8,8 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any, Final
 
+from mxgateway.wire.schema import Schemas
+
 Function = Callable[..., Any]
 
 _KEPT: Final = 128
@@ -17,11 +19,16 @@ _LONGEST_KEPT: Final = 64 * 1024
 class Linker(ABC):
     """The namespace shared by the compiled functions of one direction.
 
+    Args:
+        schemas: Returns the schema of a message type.
+        names: The objects that every source refers to.
+
     Attributes:
         functions: The function of each message type, compiled on first use.
     """
 
-    def __init__(self, names: Mapping[str, Any]) -> None:
+    def __init__(self, schemas: Schemas, names: Mapping[str, Any]) -> None:
+        self.schemas = schemas
         self.functions = _Functions(self)
         self._names: dict[str, Any] = {**names, "functions": self.functions}
         self._numbers: dict[int, tuple[int, Any]] = {}

@@ -21,6 +21,7 @@ from mxgateway.wire.schema import DEPTH_LIMIT, FIXED_64, VARINT, FieldSchema
 from . import source as decoder_source
 from .decoder import BUILTIN, TO_REFERENCE, Decoder
 from .reference_reader import Draft, Reader, close_part, holds_fields, part_of
+from .unpacking import unpacker
 
 M = TypeVar("M")
 
@@ -125,7 +126,7 @@ class DecodingSteps(Generic[M]):
 
     def _unpack(self, draft: Draft, field: FieldSchema, pos: int, end: int) -> Generator[None, None, None]:
         """Read a large packed list."""
-        unpack = self._decoder.linker.unpack_function(field)
+        unpack = unpacker(field)
         numbers: list[Any] = draft.values.setdefault(field.name, [])
         before = len(numbers)
         while pos < end:

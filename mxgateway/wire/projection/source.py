@@ -38,8 +38,9 @@ from itertools import groupby
 from types import NoneType
 from typing import Any, Final
 
+from mxgateway.wire.compiling.linking import Linker
 from mxgateway.wire.decode.repeats import Repeats, may_repeat
-from mxgateway.wire.decode.source import WHOLE_NUMBERS, FunctionSource, Linker
+from mxgateway.wire.decode.source import WHOLE_NUMBERS, FunctionSource
 from mxgateway.wire.projection.steady_fields import Run
 from mxgateway.wire.schema import (
     DEPTH_LIMIT,
@@ -102,14 +103,13 @@ class ProjectionSource(FunctionSource):
         self._head = self._runs[0] if self._runs and self._parts[0] is self._runs[0] else None
         self._needs_apart = [each for each in plan.needs if not any(each in run.needs for run in self._runs)]
 
-    def of_projection(self, name: str, many: int) -> str:
+    def of_projection(self, many: int) -> str:
         """Return the source.
 
         Args:
-            name: The function's name.
             many: The size in bytes from which a message is left to the full decoder.
         """
-        with self.block(f"def {name}(data):"):
+        with self.block("def project(data):"):
             self.add("end = len(data)", f"if end >= {many} or data.__class__ is not bytes: return None")
             with self.block("try:"):
                 self._begin()
@@ -309,7 +309,8 @@ class ProjectionSource(FunctionSource):
         if not may_repeat(schema_of(message_type)):
             self.add(f"value = {function}(data, pos, stop, {_DEPTH_INSIDE})")
             return
-        repeats = Repeats(self._link.decoder(message_type))
+        functions = self._link.functions
+        repeats = Repeats(lambda data, pos, end, depth: functions[message_type](data, pos, end, depth))
         self.add(f"known_fields = {self._link.value(repeats.find)}(data[pos:stop])")
         learn = self._link.value(repeats.learn)
         self.add(f"if known_fields is None: value = {learn}(data, pos, stop, {_DEPTH_INSIDE})")
