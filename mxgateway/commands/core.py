@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -136,9 +135,6 @@ class SessionCore:
 
     def _site(self, correlation_id: str) -> CallSite:
         return self.source.site(correlation_id)
-
-    def _site_with_timeout(self, correlation_id: str, timeout: float | None) -> CallSite:
-        return replace(self._site(correlation_id), timeout=timeout)
 
     def _timeout(self, timeout: float | None) -> float | None:
         """Return the timeout of a call in seconds; the client's `call_timeout` for None."""

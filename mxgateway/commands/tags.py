@@ -29,8 +29,6 @@ from mxgateway.values.rules import DATA_TYPES
 from mxgateway.values.tag_values import TagValue, TagWrite, completed_write, tag_value, tag_write, unconfirmed_write
 from mxgateway.wire.messages.betterproto_seam import Message
 
-log = logger("mxgateway.session")
-
 OWN_CLIENT_NAME: Final = "mxgateway"
 """The client name of the session's own registration, for tags read and written by name."""
 
