@@ -18,7 +18,7 @@ from mxgateway.wire.errors import JsonFaultError
 from mxgateway.wire.float32 import as_float32
 from mxgateway.wire.messages.betterproto_seam import google
 from mxgateway.wire.messages.names import enum_names, message_names
-from mxgateway.wire.schema import DEPTH_LIMIT, MAP, MESSAGE, PACKABLE_KINDS, FieldSchema, built, schema_of
+from mxgateway.wire.schema import DEPTH_LIMIT, MAP, MESSAGE, PACKABLE_KINDS, WRAPPER, FieldSchema, built, schema_of
 from mxgateway.wire.times.duration import MAX_DURATION, NANOSECONDS, Duration
 from mxgateway.wire.times.timestamp import Timestamp
 from mxgateway.wire.varint import check_range
@@ -118,18 +118,20 @@ def _element(field: FieldSchema, item: Any, depth: int) -> Any:
 def _value(field: FieldSchema, item: Any, depth: int) -> Any:
     if field.kind == MESSAGE:
         return _message(field.python_type, item, depth - 1)
-    return _FORMS[field.kind](field, item)
+    if field.kind == WRAPPER:
+        return _value(field.value, item, depth)
+    return _enum(field, item) if field.kind == "enum" else _FORMS[field.kind](field.kind, item)
 
 
 def _key(field: FieldSchema, key: str) -> Any:
     if field.kind != "bool":
-        return _FORMS[field.kind](field, key)
+        return _FORMS[field.kind](field.kind, key)
     if key not in ("true", "false"):
         raise JsonFaultError('expected "true" or "false"')
     return key == "true"
 
 
-def _integer(field: FieldSchema, item: Any) -> int:
+def _integer(kind: str, item: Any) -> int:
     number: int
     if isinstance(item, str) and _NUMBER.fullmatch(item):
         exact = Decimal(item)
@@ -140,7 +142,7 @@ def _integer(field: FieldSchema, item: Any) -> int:
     else:
         number = int(item)
     try:
-        check_range(field.kind, number)
+        check_range(kind, number)
     except ValueError as error:
         raise JsonFaultError(str(error)) from None
     return number
@@ -150,7 +152,7 @@ def _no_integer(item: Any) -> int:
     raise JsonFaultError(f"expected an integer, not {_shown(item)}")
 
 
-def _double(field: FieldSchema, item: Any) -> float:
+def _double(kind: str, item: Any) -> float:
     if isinstance(item, str) and item in _NONFINITE:
         return _NONFINITE[item]
     if isinstance(item, bool) or not (isinstance(item, (int, float)) or _is_number(item)):
@@ -159,22 +161,22 @@ def _double(field: FieldSchema, item: Any) -> float:
         number = float(item)
     except OverflowError:
         number = math.inf
-    if not math.isfinite(number) or (field.kind == "float" and abs(number) >= _FLOAT_LIMIT):
-        raise JsonFaultError(f"the number is out of the range of {field.kind}")
-    return as_float32(number) if field.kind == "float" else number
+    if not math.isfinite(number) or (kind == "float" and abs(number) >= _FLOAT_LIMIT):
+        raise JsonFaultError(f"the number is out of the range of {kind}")
+    return as_float32(number) if kind == "float" else number
 
 
 def _is_number(item: Any) -> bool:
     return isinstance(item, str) and _NUMBER.fullmatch(item) is not None
 
 
-def _bool(field: FieldSchema, item: Any) -> bool:
+def _bool(kind: str, item: Any) -> bool:
     if not isinstance(item, bool):
         raise JsonFaultError(f"expected true or false, not {_shown(item)}")
     return item
 
 
-def _string(field: FieldSchema, item: Any) -> str:
+def _string(kind: str, item: Any) -> str:
     if not isinstance(item, str):
         raise JsonFaultError(f"expected a string, not {_shown(item)}")
     if not item.isascii():
@@ -185,7 +187,7 @@ def _string(field: FieldSchema, item: Any) -> str:
     return item
 
 
-def _bytes(field: FieldSchema, item: Any) -> bytes:
+def _bytes(kind: str, item: Any) -> bytes:
     if not isinstance(item, str) or not _BASE64.fullmatch(item):
         raise JsonFaultError(f"expected base64, not {_shown(item)}")
     digits = item.rstrip("=").replace("-", "+").replace("_", "/")
@@ -202,11 +204,11 @@ def _enum(field: FieldSchema, item: Any) -> Any:
     if number is None:
         if isinstance(item, str) and not _NUMBER.fullmatch(item):
             raise JsonFaultError(f"{names.full_name} has no value {_shown(item)}")
-        number = _integer(field, item)
+        number = _integer("enum", item)
     return field.python_type.try_value(number)
 
 
-def _timestamp(field: FieldSchema, item: Any) -> Timestamp:
+def _timestamp(kind: str, item: Any) -> Timestamp:
     if not isinstance(item, str):
         raise JsonFaultError(f"expected an RFC 3339 time, not {_shown(item)}")
     try:
@@ -215,7 +217,7 @@ def _timestamp(field: FieldSchema, item: Any) -> Timestamp:
         raise JsonFaultError(str(error)) from None
 
 
-def _duration(field: FieldSchema, item: Any) -> Duration:
+def _duration(kind: str, item: Any) -> Duration:
     found = _DURATION.fullmatch(item) if isinstance(item, str) else None
     if found is None:
         raise JsonFaultError(f'expected seconds such as "1.5s", not {_shown(item)}')
@@ -226,32 +228,22 @@ def _duration(field: FieldSchema, item: Any) -> Duration:
     return Duration.from_nanoseconds(-nanoseconds if sign else nanoseconds)
 
 
-def _wrapper(field: FieldSchema, item: Any) -> Any:
-    return _FORMS[field.value.kind](field.value, item)
-
-
 def _shown(item: Any) -> str:
     names = {dict: "an object", list: "an array", type(None): "null", bool: str(item).lower()}
     text = names.get(type(item)) or repr(item)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}…"
 
 
-_FORMS: Final[Mapping[str, Callable[[FieldSchema, Any], Any]]] = {
+_FORMS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     **dict.fromkeys(PACKABLE_KINDS, _integer),
     "bool": _bool,
     "bytes": _bytes,
     "double": _double,
     "duration": _duration,
-    "enum": _enum,
     "float": _double,
     "string": _string,
     "timestamp": _timestamp,
-    "wrapper": _wrapper,
 }
-
-
-_SCALAR: Final[Any] = None
-"""For values whose kind needs no field."""
 
 
 def _only_field(name: str, message_type: type[Any], value: Any, depth: int) -> Any:
@@ -273,12 +265,12 @@ def _any_value(message_type: type[Any], value: Any, depth: int) -> Any:
         return built(message_type, {"null_value": google.NullValue.try_value(0)})
     name = "bool_value" if isinstance(value, bool) else "string_value" if isinstance(value, str) else "number_value"
     field = schema_of(message_type).by_name[name]
-    return built(message_type, {name: _FORMS[field.kind](field, value)})
+    return built(message_type, {name: _FORMS[field.kind](field.kind, value)})
 
 
 def _field_mask(message_type: type[Any], value: Any, depth: int) -> Any:
     try:
-        paths = field_masks.paths_of(_string(_SCALAR, value))
+        paths = field_masks.paths_of(_string("string", value))
     except ValueError as error:
         raise JsonFaultError(str(error)) from None
     return built(message_type, {"paths": paths} if paths else {})
