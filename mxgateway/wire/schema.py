@@ -38,6 +38,7 @@ DURATION: Final = "duration"
 WRAPPER: Final = "wrapper"
 MESSAGE: Final = betterproto.TYPE_MESSAGE
 MAP: Final = betterproto.TYPE_MAP
+COMPOSITE_KINDS: Final = frozenset({MESSAGE, TIMESTAMP, DURATION, WRAPPER})
 
 VARINT_KINDS: Final = frozenset({"int32", "int64", "uint32", "uint64", "sint32", "sint64", "bool", "enum"})
 FIXED_FORMATS: Final[Mapping[str, str]] = {
@@ -157,7 +158,12 @@ class FieldSchema:
         """Whether a set zero differs from unset."""
         if self.repeated or self.kind == MAP:
             return False
-        return self.optional or bool(self.group) or self.kind in (MESSAGE, TIMESTAMP, DURATION, WRAPPER)
+        return self.optional or bool(self.group) or self.is_merged
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether the value may arrive in several parts that are merged."""
+        return self.kind in COMPOSITE_KINDS and not self.repeated
 
     def zero(self) -> Any:
         """Return betterproto's value for a field that was never set."""
@@ -273,12 +279,6 @@ class MessageSchema:
         """Whether this is a whole message class, not the inner fields of a time, a wrapper or a map entry."""
         is_class = isinstance(self.message_type, type) and issubclass(self.message_type, betterproto.Message)
         return is_class and self.name == self.message_type.__name__
-
-    @cached_property
-    def merged(self) -> frozenset[str]:
-        """The names of the fields whose values may arrive in several parts that are merged."""
-        composite = (MESSAGE, TIMESTAMP, DURATION, WRAPPER)
-        return frozenset(each.name for each in self.fields if each.kind in composite and not each.repeated)
 
 
 def schema_of(message_type: type[Any]) -> MessageSchema:

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
-from mxgateway.wire.compiling.linking import Linker
+from mxgateway.wire.compiling.linking import Functions, Linker
 from mxgateway.wire.compiling.warming import WarmingFunctions
 from mxgateway.wire.errors import IrregularError, WireError
 from mxgateway.wire.garbage_collection import collector_held
@@ -37,6 +38,8 @@ from .source import message_source, piece_source
 from .unpacking import UNPACKERS
 
 M = TypeVar("M")
+Piece = Callable[..., tuple[dict[str, Any], list[bytes], int]]
+"""Returns the fields of a piece by name, those that the type does not know, and the position after it."""
 MANY_OBJECTS: Final = 8192
 """Bytes from which a message probably consists of several hundred objects."""
 TO_REFERENCE: Final = (IrregularError, IndexError, UnicodeDecodeError, OverflowError, struct.error)
@@ -52,8 +55,9 @@ class Decoder:
     def __init__(self, schemas: Schemas = schema_of) -> None:
         self.schemas = schemas
         self.linker = _DecoderLinker(schemas, _NAMES)
-        self.pieces = Pieces(self.linker)
-        self.counted_pieces = Pieces(_CountingLinker(self.linker))
+        self.pieces = self.linker.pieces
+        """The functions that read a piece of a message, by message type."""
+        self.counted_pieces = _CountingLinker(self.linker).pieces
         """These functions take a tally after the depth: a list whose first item is the count."""
         self._functions = WarmingFunctions(
             self.linker.functions,
@@ -136,6 +140,10 @@ def skip_field(data: bytes, pos: int, end: int) -> int:
 class _DecoderLinker(Linker):
     counted = False
 
+    @cached_property
+    def pieces(self) -> Functions:
+        return Functions(self, lambda each: piece_source(self.schemas(each), self, counted=self.counted))
+
     def source(self, message_type: type[Any]) -> str:
         return message_source(self.schemas(message_type), self, counted=self.counted)
 
@@ -166,23 +174,6 @@ class _CountingLinker(_DecoderLinker):
             self._remember(name, message_type, self._plain.functions[message_type])
         else:
             super().link(name, message_type)
-
-
-class Pieces(dict[type[Any], Callable[..., tuple[dict[str, Any], list[bytes], int]]]):
-    """The functions that read a piece of a message, by message type.
-
-    Args:
-        linker: Links the functions of the contained messages.
-    """
-
-    def __init__(self, linker: _DecoderLinker) -> None:
-        super().__init__()
-        self._linker = linker
-
-    def __missing__(self, message_type: type[Any]) -> Any:
-        source = piece_source(self._linker.schemas(message_type), self._linker, counted=self._linker.counted)
-        function = self[message_type] = self._linker.compile(source)
-        return function
 
 
 _NAMES: Final[Mapping[str, Any]] = {

@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn
 from mxgateway.wire.encode import reference_writer as writer
 from mxgateway.wire.errors import WireError
 from mxgateway.wire.schema import (
+    COMPOSITE_KINDS,
     DURATION,
     FIXED_64,
     FIXED_STRUCTS,
@@ -258,7 +259,7 @@ class Reader:
 
 def holds_fields(field: FieldSchema) -> bool:
     """Return whether a field's value has inner fields."""
-    return field.kind in (MESSAGE, MAP, WRAPPER, TIMESTAMP, DURATION)
+    return field.kind in COMPOSITE_KINDS or field.kind == MAP
 
 
 def part_of(draft: Draft, field: FieldSchema) -> Draft:

@@ -144,8 +144,7 @@ class FunctionSource(Source):
         with self.block(f"def record(data, pos, end, depth{self._tally}):"):
             self.add("if not depth: raise IrregularError")
             for field in self._fields:
-                zero = "None" if field.kind == MESSAGE else self._link.value(field.zero_value())
-                self.add(f"entry_{field.name} = {zero}")
+                self.add(f"entry_{field.name} = {self._unseen(field)}")
             self._loop()
             for field in self._fields:
                 if field.kind == MESSAGE:
@@ -240,14 +239,14 @@ class FunctionSource(Source):
             self.add(f"if group_{place}: raise IrregularError", f"group_{place} = True")
             if self._stock:
                 self.add(f"current[{field.group!r}] = {name or repr(field.name)}")
-        elif field.kind in (MESSAGE, TIMESTAMP, DURATION, WRAPPER):
+        elif field.is_merged:
             if self._record:
                 # A second time or wrapper in one entry is as unusual as a second message.
-                self.add(f"if entry_{field.name} is not {self._seen(field)}: raise IrregularError")
+                self.add(f"if entry_{field.name} is not {self._unseen(field)}: raise IrregularError")
             else:
                 self.add(f"if {field.name!r} in fields: raise IrregularError")
 
-    def _seen(self, field: FieldSchema) -> str:
+    def _unseen(self, field: FieldSchema) -> str:
         return "None" if field.kind == MESSAGE else self._link.value(field.zero_value())
 
     def _target(self, field: FieldSchema) -> str:

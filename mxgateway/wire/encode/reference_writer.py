@@ -6,7 +6,7 @@ their keys, unknown fields last. The compiled functions write the same bytes fas
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from struct import error as struct_error
 from typing import Any, Final
@@ -48,7 +48,8 @@ def write(schema: MessageSchema, message: Any, depth: int) -> bytes:
         WireError: A value does not fit its field.
     """
     encoded = bytearray()
-    check_lacking(schema, message)
+    for field, _ in _set_among(schema.lacking.values(), message):
+        raise LackingError(f"the gateway's contract has no field {schema.name}.{field.name}")
     for field, value in set_fields(message, schema):
         try:
             encoded += _write_field(field, value, depth)
@@ -60,24 +61,17 @@ def write(schema: MessageSchema, message: Any, depth: int) -> bytes:
     return bytes(encoded)
 
 
-def check_lacking(schema: MessageSchema, message: Any) -> None:
-    """Raise `LackingError` if a message sets a field that the peer's contract does not have."""
-    if schema.lacking:
-        state, stock = instance_dict(message), not is_lean(type(message))
-        for field in schema.lacking.values():
-            if field.name in state and holds_something(field, state, stock=stock):
-                raise LackingError(f"the gateway's contract has no field {schema.name}.{field.name}")
-
-
 def set_fields(message: Any, schema: MessageSchema | None = None) -> Iterator[tuple[FieldSchema, Any]]:
-    """Yield the set fields in the order of their numbers; `schema` defaults to the type's own.
+    """Return the set fields in the order of their numbers; `schema` defaults to the type's own.
 
     Not set are: a zero scalar without presence, an empty list, and a sub-message that was only read.
     """
-    message_type = type(message)
-    state = instance_dict(message)
-    stock = not is_lean(message_type)
-    for field in (schema or schema_of(message_type)).fields:
+    return _set_among((schema or schema_of(type(message))).fields, message)
+
+
+def _set_among(fields: Iterable[FieldSchema], message: Any) -> Iterator[tuple[FieldSchema, Any]]:
+    state, stock = instance_dict(message), not is_lean(type(message))
+    for field in fields:
         if field.name in state and holds_something(field, state, stock=stock):
             yield field, state[field.name]
 

@@ -146,10 +146,10 @@ class ProjectionSource(FunctionSource):
 
     def _unset(self, name: str) -> None:
         schema = schema_of(self._schema.message_type).by_name[name]
-        plain = None if _comes_once(schema) else () if schema.repeated else schema.zero()
+        plain = None if schema.is_merged else () if schema.repeated else schema.zero()
         value = self._plan.absent.get(name, plain)
         self.add(f"of_{name} = {repr(value) if type(value) in _LITERALS else self._link.value(value)}")
-        if _comes_once(schema):
+        if schema.is_merged:
             self.add(f"has_{name} = False")
 
     def _projection_loop(self) -> None:
@@ -237,7 +237,7 @@ class ProjectionSource(FunctionSource):
         if name not in plan.slots and name not in plan.needs:
             self._checked(schema)
             return
-        if _comes_once(schema):
+        if schema.is_merged:
             self.add(f"if has_{name}: return None", f"has_{name} = True")
         self._read(schema, f"of_{name}")
         if name in plan.needs:
@@ -343,15 +343,10 @@ def _parts(schema: MessageSchema, plan: Plan) -> list[_SteadyRun | Case]:
 
 def _may_stand_in_run(schema: FieldSchema, plan: Plan) -> bool:
     """Return whether a field is steady, or one that is skipped: between steady fields it does no harm."""
-    asked_for = schema.name in plan.slots or schema.name in plan.needs or schema.repeated or _comes_once(schema)
+    asked_for = schema.name in plan.slots or schema.name in plan.needs or schema.repeated or schema.is_merged
     return schema.name in plan.steady or not asked_for
 
 
 def _is_taken(schema: FieldSchema) -> bool:
     """Return whether a projection can read the field, or at least skip it."""
     return schema.kind == MESSAGE if schema.repeated else schema.kind not in (MAP, WRAPPER)
-
-
-def _comes_once(schema: FieldSchema) -> bool:
-    """Return whether a second occurrence of the field would have to be merged with the first one."""
-    return not schema.repeated and schema.kind in (MESSAGE, TIMESTAMP, DURATION, WRAPPER)
