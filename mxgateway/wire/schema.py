@@ -105,7 +105,14 @@ class FieldSchema:
             return kind
         if self._meta.wraps:
             return WRAPPER
-        return _message_kind(self.python_type, self)
+        python_type = self.python_type
+        if python_type is datetime:
+            return TIMESTAMP
+        if python_type is timedelta:
+            return DURATION
+        if isinstance(python_type, type) and issubclass(python_type, betterproto.Message):
+            return MESSAGE
+        raise TypeError(f"{self.owner.__name__}.{self.name} is annotated with {python_type!r}, which is not a message")
 
     @cached_property
     def key(self) -> FieldSchema:
@@ -115,7 +122,10 @@ class FieldSchema:
     @cached_property
     def value(self) -> FieldSchema:
         """The value of a map's entries, or what a wrapper holds."""
-        return self._entry_field("value", 1) if self.kind == MAP else self._wrapped
+        if self.kind == MAP:
+            return self._entry_field("value", 1)
+        assert self._meta.wraps
+        return FieldSchema(self.owner, self.python_type, "value", betterproto.FieldMetadata(1, self._meta.wraps))
 
     @cached_property
     def wire_type(self) -> int:
@@ -205,11 +215,6 @@ class FieldSchema:
                 f"{self.owner.__name__}.{self.name}: betterproto does not record which wrapper the map holds"
             )
         return FieldSchema(self.owner, annotation, name, meta)
-
-    @cached_property
-    def _wrapped(self) -> FieldSchema:
-        assert self._meta.wraps
-        return FieldSchema(self.owner, self.python_type, "value", betterproto.FieldMetadata(1, self._meta.wraps))
 
 
 class EnumTable(dict[int, Any]):
@@ -369,16 +374,6 @@ def _boxed(name: str, python_type: type[Any], **kinds: str) -> MessageSchema:
 
 TIMESTAMP_SCHEMA: Final = _boxed("Timestamp", Timestamp, seconds="int64", nanos="int32")
 DURATION_SCHEMA: Final = _boxed("Duration", Duration, seconds="int64", nanos="int32")
-
-
-def _message_kind(python_type: Any, field: FieldSchema) -> str:
-    if python_type is datetime:
-        return TIMESTAMP
-    if python_type is timedelta:
-        return DURATION
-    if isinstance(python_type, type) and issubclass(python_type, betterproto.Message):
-        return MESSAGE
-    raise TypeError(f"{field.owner.__name__}.{field.name} is annotated with {python_type!r}, which is not a message")
 
 
 def _resolved(owner: type[Any], annotation: Any) -> Any:
