@@ -53,7 +53,10 @@ class Branches:
         """
         check_timeout("timeout", timeout)
         budget = Budget(timeout, self._site, correlation_id)
-        walk = PageWalk(self._channel, BROWSE_CHILDREN, self._request(parent), budget.left, budget.correlation_id)
+        request = self._options.to_request(self._page_size)
+        if parent is not None:
+            request.parent_gobject_id = parent.object.gobject_id
+        walk = PageWalk(self._channel, BROWSE_CHILDREN, request, budget.left, budget.correlation_id)
         for attempt in range(MOST_RESTARTS + 1):
             walk.restart()
             try:
@@ -91,12 +94,6 @@ class Branches:
         if parent is not None:
             parent._pages_size = taken
         return found
-
-    def _request(self, parent: LazyBrowseNode | None) -> proto.BrowseChildrenRequest:
-        request = self._options.to_request(self._page_size)
-        if parent is not None:
-            request.parent_gobject_id = parent.object.gobject_id
-        return request
 
     def base_path(self) -> str:
         """Return the path where browsing started, as far as it is known."""
