@@ -132,24 +132,22 @@ def _key(field: FieldSchema, key: str) -> Any:
 
 
 def _integer(kind: str, item: Any) -> int:
-    number: int
-    if isinstance(item, str) and _NUMBER.fullmatch(item):
-        exact = Decimal(item)
-        # Otherwise a short text such as 1e999999999 would become a number that fills the memory.
-        number = int(exact) if exact.adjusted() < 20 and exact == exact.to_integral_value() else _no_integer(item)
-    elif isinstance(item, bool) or not isinstance(item, (int, float)) or not float(item).is_integer():
-        number = _no_integer(item)
+    exact = Decimal(item) if _is_number(item) else item
+    if isinstance(exact, Decimal):
+        # A short text such as 1e999999999 must not become a number that fills the memory.
+        is_whole = exact.adjusted() < 20 and exact == exact.to_integral_value()
     else:
-        number = int(item)
+        is_whole = (
+            exact.is_integer() if isinstance(exact, float) else isinstance(exact, int) and not isinstance(exact, bool)
+        )
+    if not is_whole:
+        raise JsonFaultError(f"expected an integer, not {_shown(item)}")
+    number = int(exact)
     try:
         check_range(kind, number)
-    except ValueError as error:
-        raise JsonFaultError(str(error)) from None
+    except ValueError:
+        raise JsonFaultError(f"{_shown(number)} is out of the range of {kind}") from None
     return number
-
-
-def _no_integer(item: Any) -> int:
-    raise JsonFaultError(f"expected an integer, not {_shown(item)}")
 
 
 def _double(kind: str, item: Any) -> float:
