@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -57,14 +58,11 @@ class Branches:
         if parent is not None:
             request.parent_gobject_id = parent.object.gobject_id
         walk = PageWalk(self._channel, BROWSE_CHILDREN, request, budget.left, budget.correlation_id)
-        for attempt in range(MOST_RESTARTS + 1):
-            walk.restart()
-            try:
+        for _ in range(MOST_RESTARTS):
+            with contextlib.suppress(MxGatewayRedeployError):
                 return await self._pages(walk, parent)
-            except MxGatewayRedeployError:
-                if attempt == MOST_RESTARTS:
-                    raise
-        raise AssertionError("the last attempt has raised")
+            walk.restart()
+        return await self._pages(walk, parent)
 
     async def _pages(
         self, walk: PageWalk[proto.BrowseChildrenRequest, proto.BrowseChildrenReply], parent: LazyBrowseNode | None
