@@ -19,7 +19,6 @@ from mxgateway.commands.item_cache import LINGER
 from mxgateway.commands.items import ItemCommands
 from mxgateway.commands.refused_values import hides_refused_values
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, MxGatewayTimeoutError, PartialBulk
-from mxgateway.errors.logs import logger
 from mxgateway.errors.redaction import Gate
 from mxgateway.events.writes.book import written_items
 from mxgateway.events.writes.item_writes import Completion, Item, forget
