@@ -84,7 +84,7 @@ class Session(SessionCommands):
         """
         care = StreamCare(RecoveryOptions() if isinstance(resume, int) else resume) if resume else None
         after, report = check_sequence(after_worker_sequence), check_callback("on_interruption", on_interruption)
-        return EventStream(self._pump, self.session_id, after, care, self._channel.counters, report)
+        return EventStream(self.pump, self.session_id, after, care, self._channel.counters, report)
 
     def subscribe(
         self,

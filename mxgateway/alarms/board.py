@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
 
 from mxgateway.alarms.changes import BoardChange
 from mxgateway.alarms.memory_limits import MOST_ALARMS
@@ -18,11 +17,6 @@ from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.subscription.states import OVER
 from mxgateway.subscription.updates import SubscriptionState
 from mxgateway.transport.channel import Channel
-
-STALE_AFTER: Final = 60.0
-"""Seconds of silence after which a board queries the active alarms."""
-STALE_TIMEOUT: Final = 10.0
-"""Timeout of that query, in seconds."""
 
 
 class AlarmBoard:

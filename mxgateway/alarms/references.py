@@ -11,10 +11,9 @@ from mxgateway.calling.arguments import check_text
 from mxgateway.errors import MxGatewayInvalidRequestError
 
 _HINT: Final = "give a GUID, or Provider!Group.Tag such as Galaxy!Area1.Tank01.HiHi; nothing was sent"
-_GUID: Final = re.compile(
-    r"[{(]?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32})[)}]?", re.IGNORECASE
-)
-_BRACKETS: Final = {"{": "}", "(": ")"}
+_DIGITS: Final = "(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{32})"
+_GUID: Final = re.compile(rf"{_DIGITS}|\{{{_DIGITS}\}}|\({_DIGITS}\)", re.IGNORECASE)
+"""A GUID that .NET accepts."""
 _SHOWN: Final = 100
 """Characters of a reference that an error shows."""
 
@@ -46,7 +45,7 @@ class AlarmReference:
             MxGatewayInvalidRequestError: It is neither.
         """
         text = check_text("reference", text).strip()
-        if _is_guid(text):
+        if _GUID.fullmatch(text):
             return cls(guid=UUID(text.strip("{}()")))
         provider, mark, rest = text.partition("!")
         group, dot, tag = rest.partition(".")
@@ -63,14 +62,6 @@ class AlarmReference:
 
     def __str__(self) -> str:
         return str(self.guid) if self.guid is not None else f"{self.provider}!{self.group}.{self.tag}"
-
-
-def _is_guid(text: str) -> bool:
-    """Return whether a text is a GUID that .NET accepts."""
-    closing = _BRACKETS.get(text[:1], "")
-    return (
-        bool(_GUID.fullmatch(text)) and text[-1:] == (closing or text[-1:]) and (bool(closing) or text[-1:] not in ")}")
-    )
 
 
 def _invalid(text: str, why: str) -> MxGatewayInvalidRequestError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -19,7 +18,6 @@ from mxgateway.events.writes.completions import Completions
 from mxgateway.events.writes.item_writes import Item
 from mxgateway.events.writes.sender import Writer
 from mxgateway.options import check_timeout
-from mxgateway.transport.calls.detached_call import DetachedCalls
 from mxgateway.transport.calls.method import Progress
 from mxgateway.transport.channel import Channel
 from mxgateway.wire import which_one_of
@@ -45,16 +43,20 @@ class SessionCore:
     def __init__(self, channel: Channel, session_id: str, *, opened_here: bool) -> None:
         self._channel = channel
         self._owned = opened_here
-        self._source = EventSource(channel, session_id)
+        self.detached_calls = channel.detached_calls
+        """The client's calls that outlive a cancelled caller."""
+        self.source = EventSource(channel, session_id)
+        """The source of the session's events."""
         self._writes = WriteBook()
         self._tag_cache = TagCache()
         # None of these refers to the session: a cycle would keep it alive until the next garbage collection.
-        self._completions = Completions(self._writes, self._source.ended_error)
+        self._completions = Completions(self._writes, self.source.ended_error)
         self.shown_id = channel.gate.line(session_id)
         """The session's id as a clean line for texts: a gateway may put anything into it."""
         name = f"the event stream of {self.shown_id}"
-        self._pump = StreamPump(self._source, self._completions, from_the_first=opened_here, name=name)
-        self._writer = Writer(channel, self._writes, self._pump)
+        self.pump = StreamPump(self.source, self._completions, from_the_first=opened_here, name=name)
+        """The session's one event stream."""
+        self._writer = Writer(channel, self._writes, self.pump)
         self.past_servers: dict[int, object] = {}
         """Handles of ended registrations whose events may still be pending, oldest first.
 
@@ -88,25 +90,10 @@ class SessionCore:
         request = self._request(check_message("command", command, proto.MxCommand), correlation_id)
         return await self._transmit(request, timeout, Progress())
 
-    @property
-    def detached_calls(self) -> DetachedCalls:
-        """The client's calls that outlive a cancelled caller."""
-        return self._channel.detached_calls
-
-    @property
-    def pump(self) -> StreamPump:
-        """The session's one event stream."""
-        return self._pump
-
-    @property
-    def source(self) -> EventSource:
-        """The source of the session's events."""
-        return self._source
-
     async def _end_stream(self) -> None:
         """End the event stream and its readers permanently."""
-        self._source.is_left = True
-        await self._pump.aclose()
+        self.source.is_left = True
+        await self.pump.aclose()
 
     # -- for subclasses
 
@@ -127,7 +114,7 @@ class SessionCore:
     def _check_open(self, correlation_id: str) -> None:
         self._channel.home.check()
         if self.closed:
-            raise self._source.closed_error(correlation_id)
+            raise self.source.closed_error(correlation_id)
 
     def _message(self, command: proto.MxCommand, correlation_id: str) -> proto.MxCommandRequest:
         return proto.MxCommandRequest(
@@ -147,10 +134,7 @@ class SessionCore:
         return read(reply, command, partial(self._site, correlation_id))
 
     def _site(self, correlation_id: str) -> CallSite:
-        return self._source.site(correlation_id)
-
-    def _site_with_timeout(self, correlation_id: str, timeout: float | None) -> CallSite:
-        return replace(self._site(correlation_id), timeout=timeout)
+        return self.source.site(correlation_id)
 
     def _timeout(self, timeout: float | None) -> float | None:
         """Return the timeout of a call in seconds; the client's `call_timeout` for None."""
@@ -164,7 +148,7 @@ class SessionCore:
         """Forget the items that a command removed, and match the write completions that it drained."""
         arm = which_one_of(command, "payload")
         if arm == "drain_events" and which_one_of(reply, "payload") == arm:
-            streaming = self._pump.state is not PumpState.IDLE
+            streaming = self.pump.state is not PumpState.IDLE
             self._completions.take_drained(reply.drain_events.events, streaming=streaming)
         elif arm in _REMOVALS and not replies.refused(reply):
             body = getattr(command, arm)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from mxgateway.errors.faults import copy_of
@@ -21,7 +20,8 @@ class SharedAttempt(Generic[T]):
 
     def __init__(self, on_cancelled: Callable[[], object] = lambda: None) -> None:
         self._on_cancelled = on_cancelled
-        self._outcome: asyncio.Future[_Outcome[T]] | None = None
+        # An error is not set as the future's exception: nobody may be left to retrieve it.
+        self._outcome: asyncio.Future[tuple[T | None, BaseException | None]] | None = None
         self._task: asyncio.Task[T] | None = None
         self.begun = False
         """True once `join` was called."""
@@ -37,16 +37,17 @@ class SharedAttempt(Generic[T]):
         Raises:
             Exception: The attempt failed; each caller gets its own copy of the exception.
         """
-        outcome = self._outcome if self._outcome is not None else self._begin(work)
+        outcome = self._outcome
+        if outcome is None:
+            self.begun = True  # before the task: an eager one runs at once
+            outcome = self._outcome = asyncio.get_running_loop().create_future()
+            self._task = asyncio.create_task(work())
+            self._task.add_done_callback(self._settle)
         await asyncio.wait([outcome])
-        return outcome.result().take()
-
-    def _begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Future[_Outcome[T]]:
-        self.begun = True  # before the task: an eager one runs at once
-        outcome = self._outcome = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(work())
-        self._task.add_done_callback(self._settle)
-        return outcome
+        result, error = outcome.result()
+        if error is not None:
+            raise copy_of(error)
+        return result  # type: ignore[return-value]  # None may be the result
 
     def _settle(self, task: asyncio.Task[T]) -> None:
         outcome = self._outcome
@@ -58,23 +59,6 @@ class SharedAttempt(Generic[T]):
             self._on_cancelled()
         elif (error := task.exception()) is not None:
             self._outcome = None
-            outcome.set_result(_Outcome(error=error))
+            outcome.set_result((None, error))
         else:
-            outcome.set_result(_Outcome(task.result()))
-
-
-@dataclass(slots=True)
-class _Outcome(Generic[T]):
-    """The outcome of an attempt.
-
-    An error is not set on the future as an exception: nobody may be left to retrieve it.
-    """
-
-    value: T | None = None
-    error: BaseException | None = None
-
-    def take(self) -> T:
-        """Return the result, or raise the attempt's error."""
-        if self.error is not None:
-            raise copy_of(self.error)
-        return self.value  # type: ignore[return-value]  # None may be the result
+            outcome.set_result((task.result(), None))

@@ -19,7 +19,6 @@ from mxgateway.commands.item_cache import LINGER
 from mxgateway.commands.items import ItemCommands
 from mxgateway.commands.refused_values import hides_refused_values
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, MxGatewayTimeoutError, PartialBulk
-from mxgateway.errors.logs import logger
 from mxgateway.errors.redaction import Gate
 from mxgateway.events.writes.book import written_items
 from mxgateway.events.writes.item_writes import Completion, Item, forget
@@ -28,8 +27,6 @@ from mxgateway.values import MxValueInput, to_mx_value
 from mxgateway.values.rules import DATA_TYPES
 from mxgateway.values.tag_values import TagValue, TagWrite, completed_write, tag_value, tag_write, unconfirmed_write
 from mxgateway.wire.messages.betterproto_seam import Message
-
-log = logger("mxgateway.session")
 
 OWN_CLIENT_NAME: Final = "mxgateway"
 """The client name of the session's own registration, for tags read and written by name."""
@@ -184,7 +181,7 @@ class TagCommands(BulkCommands, ItemCommands):
         In an attached session that is left to its owner: the gateway allows one event stream for each session.
         """
         async with budget.waiting("a call with tags", "the event stream", self._timeout(None)):
-            await self._pump.until_live()
+            await self.pump.until_live()
 
     async def _lease(self, tags: list[str], budget: Budget) -> _WriteLease:
         """Ensure an advised item for each tag, unless MXAccess refuses it.
@@ -192,7 +189,7 @@ class TagCommands(BulkCommands, ItemCommands):
         This completes even if the caller is cancelled: only the replies say what must be released.
         """
         async with budget.waiting("a call with tags", "the tags' items"):
-            return await self._channel.detached_calls.run(
+            return await self.detached_calls.run(
                 lambda: self._acquire(tags, budget), Progress(sent=True), orphaned=self._give_back
             )
 
@@ -266,7 +263,7 @@ class TagCommands(BulkCommands, ItemCommands):
     def _sweep_soon(self) -> None:
         cache = self._tag_cache
         if cache.lingers and (cache.sweeper is None or cache.sweeper.done()) and not self.closed:
-            cache.sweeper = self._channel.detached_calls.start(self._sweep())
+            cache.sweeper = self.detached_calls.start(self._sweep())
 
     async def _sweep(self) -> None:
         """Unadvise idle tags, and remove items beyond the cache limit."""
@@ -301,9 +298,8 @@ class TagCommands(BulkCommands, ItemCommands):
         values = [messages[tag] for tag in tags]
         completions: list[Completion | None] = []
 
-        def build(chunk: range) -> Message:
-            entries = [proto.WriteBulkEntry(item_handle=handles[i], value=values[i], user_id=user_id) for i in chunk]
-            return proto.WriteBulkCommand(server_handle=server, entries=entries)
+        def entry(i: int) -> Message:
+            return proto.WriteBulkEntry(item_handle=handles[i], value=values[i], user_id=user_id)
 
         async def transmit(
             request: proto.MxCommandRequest, timeout: float | None, progress: Progress
@@ -314,8 +310,9 @@ class TagCommands(BulkCommands, ItemCommands):
             return reply
 
         try:
+            make = partial(proto.WriteBulkCommand, server_handle=server)
             results = await self._write_in_chunks(
-                values, build, budget.left(), budget.correlation_id, transmit if confirm else None
+                values, entry, make, budget.left(), budget.correlation_id, transmit if confirm else None
             )
             writes = [tag_write(tag, result) for tag, result in zip(tags, results, strict=True)]
             if confirm:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from mxgateway import proto
@@ -200,7 +201,7 @@ class WriteCommands(ItemCommands):
         command = requests.wrap(_write_command(server_handle, item_handle, value, user_id, data_type))
         seconds = self._timeout(timeout)
         request = self._request(command, correlation_id)
-        site = self._site_with_timeout(request.client_correlation_id, seconds)
+        site = replace(self._site(request.client_correlation_id), timeout=seconds)
         requests.check_size(self._channel, request, site)  # before the event stream is opened
         item = check_item(server_handle, item_handle)
         return await self._writer.write_confirmed(item, request, seconds, site)

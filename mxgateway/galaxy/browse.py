@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -53,15 +54,15 @@ class Branches:
         """
         check_timeout("timeout", timeout)
         budget = Budget(timeout, self._site, correlation_id)
-        walk = PageWalk(self._channel, BROWSE_CHILDREN, self._request(parent), budget.left, budget.correlation_id)
-        for attempt in range(MOST_RESTARTS + 1):
-            walk.restart()
-            try:
+        request = self._options.to_request(self._page_size)
+        if parent is not None:
+            request.parent_gobject_id = parent.object.gobject_id
+        walk = PageWalk(self._channel, BROWSE_CHILDREN, request, budget.left, budget.correlation_id)
+        for _ in range(MOST_RESTARTS):
+            with contextlib.suppress(MxGatewayRedeployError):
                 return await self._pages(walk, parent)
-            except MxGatewayRedeployError:
-                if attempt == MOST_RESTARTS:
-                    raise
-        raise AssertionError("the last attempt has raised")
+            walk.restart()
+        return await self._pages(walk, parent)
 
     async def _pages(
         self, walk: PageWalk[proto.BrowseChildrenRequest, proto.BrowseChildrenReply], parent: LazyBrowseNode | None
@@ -91,12 +92,6 @@ class Branches:
         if parent is not None:
             parent._pages_size = taken
         return found
-
-    def _request(self, parent: LazyBrowseNode | None) -> proto.BrowseChildrenRequest:
-        request = self._options.to_request(self._page_size)
-        if parent is not None:
-            request.parent_gobject_id = parent.object.gobject_id
-        return request
 
     def base_path(self) -> str:
         """Return the path where browsing started, as far as it is known."""

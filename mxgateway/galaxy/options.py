@@ -16,12 +16,7 @@ LARGEST_PAGE: Final = 5000
 """The gateway's largest page, in objects."""
 
 
-class BrowseFields(TypedDict, total=False):
-    """The fields of `BrowseOptions`, as keywords."""
-
-    parent_gobject_id: int | None
-    parent_tag_name: str | None
-    parent_contained_path: str | None
+class _FilterFields(TypedDict, total=False):
     category_ids: Sequence[int]
     template_chain_contains: Sequence[str]
     tag_name_glob: str | None
@@ -30,19 +25,21 @@ class BrowseFields(TypedDict, total=False):
     historized_only: bool
 
 
-class HierarchyFields(TypedDict, total=False):
+class BrowseFields(_FilterFields, total=False):
+    """The fields of `BrowseOptions`, as keywords."""
+
+    parent_gobject_id: int | None
+    parent_tag_name: str | None
+    parent_contained_path: str | None
+
+
+class HierarchyFields(_FilterFields, total=False):
     """The fields of `HierarchyOptions`, as keywords."""
 
     root_gobject_id: int | None
     root_tag_name: str | None
     root_contained_path: str | None
     max_depth: int | None
-    category_ids: Sequence[int]
-    template_chain_contains: Sequence[str]
-    tag_name_glob: str | None
-    include_attributes: bool | None
-    alarm_bearing_only: bool
-    historized_only: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING
 from mxgateway.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from mxgateway.values.float32 import shortest_floats as shortest_floats
     from mxgateway.values.from_mx import from_mx_array as from_mx_array
     from mxgateway.values.from_mx import from_mx_value as from_mx_value
     from mxgateway.values.to_mx import mx_value_by_rule as mx_value_by_rule
@@ -42,11 +41,11 @@ if TYPE_CHECKING:
     from mxgateway.values.types import MxValueOutput as MxValueOutput
     from mxgateway.values.types import UnconvertedValue as UnconvertedValue
     from mxgateway.wire.equality import same_value as same_value
+    from mxgateway.wire.float32 import shortest_floats as shortest_floats
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            ".float32": ("shortest_floats",),
             ".from_mx": (
                 "from_mx_array",
                 "from_mx_value",
@@ -67,5 +66,6 @@ else:
                 "UnconvertedValue",
             ),
             "mxgateway.wire.equality": ("same_value",),
+            "mxgateway.wire.float32": ("shortest_floats",),
         },
     )

@@ -158,10 +158,6 @@ _NUMPY_HINTS: Final = {
 # One function per kind: returns the value as the kind holds it, or raises Unfit
 
 
-def _fit_bool(value: bool) -> bool:
-    return value
-
-
 def _fit_int32(value: Any) -> int:
     number = operator.index(value)
     if not INT32_MIN <= number <= INT32_MAX:
@@ -219,10 +215,6 @@ def _fit_str(value: str) -> str:
     return text
 
 
-def _fit_bytes(value: bytes | bytearray | memoryview) -> bytes:
-    return bytes(value)
-
-
 def _fit_time(value: datetime) -> Timestamp:
     """Return the same time in UTC."""
     try:
@@ -265,14 +257,14 @@ def shown_int(number: int) -> str:
     return str(number) if number.bit_length() <= 128 else f"an integer of {number.bit_length()} bits"
 
 
-BOOL: Final = Kind("bool_value", "bool_values", "BoolArray", "VT_BOOL", "BOOLEAN", _fit_bool)
+BOOL: Final = Kind("bool_value", "bool_values", "BoolArray", "VT_BOOL", "BOOLEAN", bool)
 INT32: Final = Kind("int32_value", "int32_values", "Int32Array", "VT_I4", "INTEGER", _fit_int32)
 INT64: Final = Kind("int64_value", "int64_values", "Int64Array", "VT_I8", "INTEGER", _fit_int64)
 FLOAT: Final = Kind("float_value", "float_values", "FloatArray", "VT_R4", "FLOAT", _fit_float)
 DOUBLE: Final = Kind("double_value", "double_values", "DoubleArray", "VT_R8", "DOUBLE", _fit_double)
 STRING: Final = Kind("string_value", "string_values", "StringArray", "VT_BSTR", "STRING", _fit_str)
 TIME: Final = Kind("timestamp_value", "timestamp_values", "TimestampArray", "VT_DATE", "TIME", _fit_time)
-RAW: Final = Kind("raw_value", "raw_values", "RawArray", "VT_RECORD", "UNKNOWN", _fit_bytes)
+RAW: Final = Kind("raw_value", "raw_values", "RawArray", "VT_RECORD", "UNKNOWN", bytes)
 # A VARIANT has no duration type: an elapsed time is sent as a number of seconds.
 ELAPSED: Final = Kind("double_value", "double_values", "DoubleArray", "VT_R8", "ELAPSED_TIME", _fit_elapsed)
 

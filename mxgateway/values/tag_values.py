@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -103,14 +104,12 @@ def unconfirmed_write(tag: str, error: str) -> TagWrite:
 
 def data_type_of(value: proto.MxValue) -> proto.MxDataType:
     """Return the type of a value, or of its elements if it is an array."""
-    return value.data_type or (
-        value.array_value.element_data_type if has_field(value, "array_value") else value.data_type
-    )
+    if value.data_type or not has_field(value, "array_value"):
+        return value.data_type
+    return value.array_value.element_data_type
 
 
-def _words(
-    message: str, hresult: int | None, statuses: tuple[proto.MxStatusProxy, ...] | list[proto.MxStatusProxy]
-) -> str:
+def _words(message: str, hresult: int | None, statuses: Sequence[proto.MxStatusProxy]) -> str:
     reasons = [status.explain_hresult(hresult)] if hresult else []
     reasons += [status.explain_status(each) for each in status.failures(statuses)]
     if message and not status.is_said(message, reasons):

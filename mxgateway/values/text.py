@@ -22,7 +22,7 @@ import binascii
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, cast
 
 from mxgateway.system.lazy_names import LazyModule
@@ -201,29 +201,28 @@ def _parse_decimal(text: str) -> float:
 
 
 _TIME: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):(\d\d))?",
+    r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(?:\.(\d{1,9}))?([Zz]|[+-](\d\d):(\d\d))?",
     re.ASCII,
 )
 
 
 def _parse_time(text: str) -> datetime:
     from mxgateway.values.kinds import fit_moment
+    from mxgateway.wire.times.timestamp import datetime_parts
 
     match = _TIME.fullmatch(text)
     if match is None:
         raise _unfit(text, "not an RFC 3339 time", "write it as 2026-03-01T08:30:00Z")
-    day, clock, decimals, zulu, sign, hours, minutes = match.groups()
-    if not zulu and not sign:
+    day, clock, decimals, zone, hours, minutes = match.groups()
+    if not zone:
         raise _unfit(text, "without a time zone", "end it with Z, or with an offset such as +01:00")
+    if int(hours or 0) > 23 or int(minutes or 0) > 59:
+        raise _unfit(text, "with an invalid time zone", "offsets go from -23:59 to +23:59")
     try:
-        local = datetime.fromisoformat(f"{day}T{clock}+00:00")
+        moment = datetime.fromisoformat(f"{day}T{clock}{zone.upper()}")
     except ValueError as error:
         raise _unfit(text, f"not a valid time ({error})", "correct the day or the hour") from None
-    if sign and (int(hours) > 23 or int(minutes) > 59):
-        raise _unfit(text, "with an invalid time zone", "offsets go from -23:59 to +23:59")
-    offset = 0 if zulu else (int(hours) * 3600 + int(minutes) * 60) * (-1 if sign == "-" else 1)
-    since_epoch = local - datetime(1970, 1, 1, tzinfo=UTC)
-    seconds = since_epoch.days * 86_400 + since_epoch.seconds - offset
+    seconds, _ = datetime_parts(moment)
     return fit_moment(seconds, int((decimals or "").ljust(9, "0")))
 
 

@@ -8,6 +8,7 @@ from operator import index
 from typing import Any, Final
 
 from .errors import LackingError
+from .float32 import as_float32
 from .schema import PACKABLE_KINDS, FieldSchema, Schemas, wire_type_of
 from .varint import check_range
 
@@ -129,7 +130,7 @@ def _from_peer(own: FieldSchema, kind: str) -> Callable[[Any], Any]:
     if ours in INTEGERS:
         return lambda value: _in_range(ours, int(value))
     if ours in ("double", "float"):
-        return (lambda value: _as_float(float(value))) if ours == "float" else float
+        return (lambda value: as_float32(float(value))) if ours == "float" else float
     return bytes.decode if ours == "string" else str.encode
 
 
@@ -150,12 +151,6 @@ def _in_range(kind: str, number: int) -> int:
     except ValueError as error:
         raise OverflowError(str(error)) from None
     return number
-
-
-def _as_float(number: float) -> float:
-    from struct import pack, unpack
-
-    return float(unpack("<f", pack("<f", number))[0])
 
 
 def _as_bool(value: Any) -> bool:

@@ -34,8 +34,6 @@ class Codec:
         self._decoder = decoder
         self.decode = decoder.decode
         self.encode = encoder.encode
-        self._decoders: dict[type[Any], Callable[[bytes], Any]] = {}
-        self._steps: dict[type[Any], Callable[[bytes, int], Any]] = {}
         self._projections: dict[Any, Projection] = {}
 
     @classmethod
@@ -45,19 +43,6 @@ class Codec:
 
     def decoder_of(self, message_type: type[M]) -> Callable[[bytes], M]:
         """Return the decode function for one message type. It raises `MisfitError` for messages of another contract."""
-        found = self._decoders.get(message_type)
-        if found is None:
-            found = self._decoders[message_type] = self._fitting_decoder(message_type)
-        return found
-
-    def steps_of(self, message_type: type[M]) -> Callable[[bytes, int], DecodingSteps[M]]:
-        """Return the function that starts decoding a large message; it takes the bytes and the element limit."""
-        found = self._steps.get(message_type)
-        if found is None:
-            found = self._steps[message_type] = partial(DecodingSteps, message_type, decoder=self._decoder)
-        return found
-
-    def _fitting_decoder(self, message_type: type[M]) -> Callable[[bytes], M]:
         decode, schemas = self.decode, self._decoder.schemas
 
         def decode_fitting(data: bytes) -> M:
@@ -67,6 +52,10 @@ class Codec:
             return message
 
         return decode_fitting
+
+    def steps_of(self, message_type: type[M]) -> Callable[[bytes, int], DecodingSteps[M]]:
+        """Return the function that starts decoding a large message; it takes the bytes and the element limit."""
+        return partial(DecodingSteps, message_type, decoder=self._decoder)
 
     def projection(self, message_type: Callable[[], type[Any]], plan: Callable[[Decoder], Plan]) -> Projection:
         """Return the projection of a plan; each plan has one."""

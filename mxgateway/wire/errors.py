@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 
 class WireError(ValueError):
     """Bytes that are not a valid message, or a message that cannot be encoded.
@@ -24,7 +26,9 @@ class WireError(ValueError):
         super().__init__(f"{place}: {reason}" if place else reason)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_restore_wire_error, (self.reason, self.message_name, self.field, self.offset))
+        return partial(
+            type(self), self.reason, message_name=self.message_name, field=self.field, offset=self.offset
+        ), ()
 
 
 class LackingError(WireError):
@@ -64,7 +68,7 @@ class JsonError(WireError):
         self.args = (f"{place}: {reason}" if place else reason,)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_restore_json_error, (self.reason, self.message_name, self.path))
+        return partial(JsonError, self.reason, message_name=self.message_name, path=self.path), ()
 
 
 class IrregularError(Exception):
@@ -92,11 +96,3 @@ class JsonFaultError(Exception):
     def public(self, message_name: str) -> JsonError:
         """Return the error for the caller."""
         return JsonError(self.reason, message_name=message_name, path=self.path)
-
-
-def _restore_wire_error(reason: str, message_name: str, field: str, offset: int | None) -> WireError:
-    return WireError(reason, message_name=message_name, field=field, offset=offset)
-
-
-def _restore_json_error(reason: str, message_name: str, path: str) -> JsonError:
-    return JsonError(reason, message_name=message_name, path=path)

@@ -13,7 +13,8 @@ import sys
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
+from struct import Struct
 from typing import Any, Final, ForwardRef
 
 from mxgateway.wire.messages.betterproto_seam import betterproto
@@ -37,6 +38,7 @@ DURATION: Final = "duration"
 WRAPPER: Final = "wrapper"
 MESSAGE: Final = betterproto.TYPE_MESSAGE
 MAP: Final = betterproto.TYPE_MAP
+COMPOSITE_KINDS: Final = frozenset({MESSAGE, TIMESTAMP, DURATION, WRAPPER})
 
 VARINT_KINDS: Final = frozenset({"int32", "int64", "uint32", "uint64", "sint32", "sint64", "bool", "enum"})
 FIXED_FORMATS: Final[Mapping[str, str]] = {
@@ -47,6 +49,7 @@ FIXED_FORMATS: Final[Mapping[str, str]] = {
     "sfixed32": "i",
     "sfixed64": "q",
 }
+FIXED_STRUCTS: Final = {kind: Struct(f"<{letter}") for kind, letter in FIXED_FORMATS.items()}
 PACKABLE_KINDS: Final = VARINT_KINDS | FIXED_FORMATS.keys()
 
 _ZEROS: Final[Mapping[str, Any]] = {"bool": False, "double": 0.0, "float": 0.0, "string": "", "bytes": b""}
@@ -102,7 +105,14 @@ class FieldSchema:
             return kind
         if self._meta.wraps:
             return WRAPPER
-        return _message_kind(self.python_type, self)
+        python_type = self.python_type
+        if python_type is datetime:
+            return TIMESTAMP
+        if python_type is timedelta:
+            return DURATION
+        if isinstance(python_type, type) and issubclass(python_type, betterproto.Message):
+            return MESSAGE
+        raise TypeError(f"{self.owner.__name__}.{self.name} is annotated with {python_type!r}, which is not a message")
 
     @cached_property
     def key(self) -> FieldSchema:
@@ -112,7 +122,10 @@ class FieldSchema:
     @cached_property
     def value(self) -> FieldSchema:
         """The value of a map's entries, or what a wrapper holds."""
-        return self._entry_field("value", 1) if self.kind == MAP else self._wrapped
+        if self.kind == MAP:
+            return self._entry_field("value", 1)
+        assert self._meta.wraps
+        return FieldSchema(self.owner, self.python_type, "value", betterproto.FieldMetadata(1, self._meta.wraps))
 
     @cached_property
     def wire_type(self) -> int:
@@ -135,11 +148,7 @@ class FieldSchema:
     @cached_property
     def members(self) -> Mapping[int, Any]:
         """The members of an enum field by their number on the wire."""
-        enum_type = self.python_type
-        table = _ENUM_TABLES.get(enum_type)
-        if table is None:
-            table = _ENUM_TABLES[enum_type] = EnumTable(enum_type)
-        return table
+        return _enum_table(self.python_type)
 
     @cached_property
     def take(self) -> Callable[[Any], Any] | None:
@@ -159,7 +168,12 @@ class FieldSchema:
         """Whether a set zero differs from unset."""
         if self.repeated or self.kind == MAP:
             return False
-        return self.optional or bool(self.group) or self.kind in (MESSAGE, TIMESTAMP, DURATION, WRAPPER)
+        return self.optional or bool(self.group) or self.is_merged
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether the value may arrive in several parts that are merged."""
+        return self.kind in COMPOSITE_KINDS and not self.repeated
 
     def zero(self) -> Any:
         """Return betterproto's value for a field that was never set."""
@@ -202,11 +216,6 @@ class FieldSchema:
             )
         return FieldSchema(self.owner, annotation, name, meta)
 
-    @cached_property
-    def _wrapped(self) -> FieldSchema:
-        assert self._meta.wraps
-        return FieldSchema(self.owner, self.python_type, "value", betterproto.FieldMetadata(1, self._meta.wraps))
-
 
 class EnumTable(dict[int, Any]):
     """The members of an enum by number; unknown numbers give a nameless member that is not stored."""
@@ -217,6 +226,9 @@ class EnumTable(dict[int, Any]):
 
     def __missing__(self, number: int) -> Any:
         return self._enum_type.try_value(number)
+
+
+_enum_table: Final = cache(EnumTable)
 
 
 class UnknownFields(bytes):
@@ -273,12 +285,6 @@ class MessageSchema:
         is_class = isinstance(self.message_type, type) and issubclass(self.message_type, betterproto.Message)
         return is_class and self.name == self.message_type.__name__
 
-    @cached_property
-    def merged(self) -> frozenset[str]:
-        """The names of the fields whose values may arrive in several parts that are merged."""
-        composite = (MESSAGE, TIMESTAMP, DURATION, WRAPPER)
-        return frozenset(each.name for each in self.fields if each.kind in composite and not each.repeated)
-
 
 def schema_of(message_type: type[Any]) -> MessageSchema:
     """Return the schema of a message class, read once.
@@ -332,19 +338,19 @@ def untouched(message_type: type[Any]) -> Any:
 
     It bypasses the constructor, which warns if the message is deprecated.
     """
+    return built(message_type, {"_serialized_on_wire": False})
+
+
+def built(message_type: type[Any], state: dict[str, Any]) -> Any:
+    """Return a message with this state, completed as the constructor of betterproto's own base class would."""
     message = object.__new__(message_type)
-    state = instance_dict(message)
-    state["_serialized_on_wire"] = False
-    complete(message_type, state)
-    return message
-
-
-def complete(message_type: type[Any], state: dict[str, Any]) -> None:
-    """Give a message of betterproto's own base class the state its constructor would set; ours needs none."""
     if not is_lean(message_type):
-        state.setdefault("_serialized_on_wire", True)
-        state.setdefault("_unknown_fields", b"")
-        state.setdefault("_group_current", dict.fromkeys(schema_of(message_type).groups))
+        schema = schema_of(message_type)
+        current = {schema.group_of[name]: name for name in state if name in schema.group_of}
+        groups = dict.fromkeys(schema.groups) | current
+        state = {"_serialized_on_wire": True, "_unknown_fields": b"", "_group_current": groups, **state}
+    instance_dict(message).update(state)
+    return message
 
 
 # betterproto's own attribute access is a slow Python function: this is the slot below it.
@@ -354,7 +360,6 @@ Schemas = Callable[[type[Any]], MessageSchema]
 """Returns the schema of a message type."""
 
 _SCHEMAS: dict[type[Any], MessageSchema] = {}
-_ENUM_TABLES: Final[dict[type[Any], EnumTable]] = {}
 _EPOCH: Final = Timestamp.from_parts(0, 0)
 _NO_TIME: Final = timedelta(0)
 
@@ -369,16 +374,6 @@ def _boxed(name: str, python_type: type[Any], **kinds: str) -> MessageSchema:
 
 TIMESTAMP_SCHEMA: Final = _boxed("Timestamp", Timestamp, seconds="int64", nanos="int32")
 DURATION_SCHEMA: Final = _boxed("Duration", Duration, seconds="int64", nanos="int32")
-
-
-def _message_kind(python_type: Any, field: FieldSchema) -> str:
-    if python_type is datetime:
-        return TIMESTAMP
-    if python_type is timedelta:
-        return DURATION
-    if isinstance(python_type, type) and issubclass(python_type, betterproto.Message):
-        return MESSAGE
-    raise TypeError(f"{field.owner.__name__}.{field.name} is annotated with {python_type!r}, which is not a message")
 
 
 def _resolved(owner: type[Any], annotation: Any) -> Any:

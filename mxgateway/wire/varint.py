@@ -28,6 +28,16 @@ _MOST_NUMBERS: Final = 2048
 _LARGE_NUMBER: Final = 1 << 16
 
 
+def read_varint(data: bytes, pos: int, more: Callable[[bytes, int, int], tuple[int, int]]) -> tuple[int, int]:
+    """Return the number at a position, and the position after it; `more` reads on after two bytes."""
+    value = data[pos]
+    if value < 128:
+        return value, pos + 1
+    byte = data[pos + 1]
+    value += (byte - 1) << 7
+    return (value, pos + 2) if byte < 128 else more(data, pos + 2, value)
+
+
 def more_uint64(data: bytes, pos: int, value: int) -> tuple[int, int]:
     """Read on after two bytes; return the unsigned 64-bit value and the position after it."""
     byte = data[pos]

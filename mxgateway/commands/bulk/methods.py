@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from mxgateway import proto
-from mxgateway.calling import replies, requests
+from mxgateway.calling import requests
 from mxgateway.calling.arguments import (
     check_column,
     check_each,
@@ -129,14 +129,11 @@ class BulkCommands(ReadCommands):
         handles, checked = await _checked_writes(item_handles, values, data_type)
         users = check_each("user_id", user_id, len(handles), check_int32, int)
 
-        def build(chunk: range) -> Message:
-            entries = [
-                proto.WriteBulkEntry(item_handle=handles[i], value=message_of(checked[i]), user_id=users[i])
-                for i in chunk
-            ]
-            return proto.WriteBulkCommand(server_handle=server_handle, entries=entries)
+        def entry(i: int) -> Message:
+            return proto.WriteBulkEntry(item_handle=handles[i], value=message_of(checked[i]), user_id=users[i])
 
-        return await self._write_in_chunks(checked, build, timeout, correlation_id)
+        make = partial(proto.WriteBulkCommand, server_handle=server_handle)
+        return await self._write_in_chunks(checked, entry, make, timeout, correlation_id)
 
     @hides_refused_values
     async def write2_bulk(
@@ -157,16 +154,13 @@ class BulkCommands(ReadCommands):
         users = check_each("user_id", user_id, len(handles), check_int32, int)
         times = await _checked_times(timestamps, len(handles))
 
-        def build(chunk: range) -> Message:
-            entries = [
-                proto.Write2BulkEntry(
-                    item_handle=handles[i], value=message_of(checked[i]), timestamp_value=times[i], user_id=users[i]
-                )
-                for i in chunk
-            ]
-            return proto.Write2BulkCommand(server_handle=server_handle, entries=entries)
+        def entry(i: int) -> Message:
+            return proto.Write2BulkEntry(
+                item_handle=handles[i], value=message_of(checked[i]), timestamp_value=times[i], user_id=users[i]
+            )
 
-        return await self._write_in_chunks(checked, build, timeout, correlation_id)
+        make = partial(proto.Write2BulkCommand, server_handle=server_handle)
+        return await self._write_in_chunks(checked, entry, make, timeout, correlation_id)
 
     @hides_refused_values
     async def write_secured_bulk(
@@ -189,19 +183,14 @@ class BulkCommands(ReadCommands):
         handles, checked = await _checked_writes(item_handles, values, data_type)
         current, verifier = _checked_users(current_user_id, verifier_user_id, len(handles))
 
-        def build(chunk: range) -> Message:
-            entries = [
-                proto.WriteSecuredBulkEntry(
-                    item_handle=handles[i],
-                    current_user_id=current[i],
-                    verifier_user_id=verifier[i],
-                    value=message_of(checked[i]),
-                )
-                for i in chunk
-            ]
-            return proto.WriteSecuredBulkCommand(server_handle=server_handle, entries=entries)
+        def entry(i: int) -> Message:
+            return proto.WriteSecuredBulkEntry(
+                item_handle=handles[i], current_user_id=current[i], verifier_user_id=verifier[i],
+                value=message_of(checked[i]),
+            )  # fmt: skip
 
-        return await self._write_in_chunks(checked, build, timeout, correlation_id)
+        make = partial(proto.WriteSecuredBulkCommand, server_handle=server_handle)
+        return await self._write_in_chunks(checked, entry, make, timeout, correlation_id)
 
     @hides_refused_values
     async def write_secured2_bulk(
@@ -223,17 +212,14 @@ class BulkCommands(ReadCommands):
         current, verifier = _checked_users(current_user_id, verifier_user_id, len(handles))
         times = await _checked_times(timestamps, len(handles))
 
-        def build(chunk: range) -> Message:
-            entries = [
-                proto.WriteSecured2BulkEntry(
-                    item_handle=handles[i], current_user_id=current[i], verifier_user_id=verifier[i],
-                    value=message_of(checked[i]), timestamp_value=times[i],
-                )
-                for i in chunk
-            ]  # fmt: skip
-            return proto.WriteSecured2BulkCommand(server_handle=server_handle, entries=entries)
+        def entry(i: int) -> Message:
+            return proto.WriteSecured2BulkEntry(
+                item_handle=handles[i], current_user_id=current[i], verifier_user_id=verifier[i],
+                value=message_of(checked[i]), timestamp_value=times[i],
+            )  # fmt: skip
 
-        return await self._write_in_chunks(checked, build, timeout, correlation_id)
+        make = partial(proto.WriteSecured2BulkCommand, server_handle=server_handle)
+        return await self._write_in_chunks(checked, entry, make, timeout, correlation_id)
 
     # -- in chunks
 
@@ -276,11 +262,17 @@ class BulkCommands(ReadCommands):
     async def _write_in_chunks(
         self,
         values: Sequence[WriteValue],
-        build: Callable[[range], Message],
+        entry: Callable[[int], Message],
+        make: Callable[..., Message],
         timeout: float | None,
         correlation_id: str,
         transmit: Transmit | None = None,
     ) -> list[proto.BulkWriteResult]:
+        """Write values: `entry` builds the entry at an index, `make` the command for some entries."""
+
+        def build(chunk: range) -> Message:
+            return make(entries=[entry(i) for i in chunk])
+
         weights = await for_each(values, lambda _, value: write_weight(value))
         return await self._in_chunks(weights, lambda i: f"values[{i}]", build, timeout, correlation_id, transmit)
 
@@ -323,13 +315,6 @@ class BulkCommands(ReadCommands):
                     error.add_partial(PartialBulk(tuple(results), in_doubt, not_sent))
                     raise
         return results
-
-    def _results(
-        self, reply: proto.MxCommandReply, command: proto.MxCommand, count: int, correlation_id: str
-    ) -> list[Any]:
-        site = partial(self._site, correlation_id)
-        replies.check_mxaccess(reply, command, site)
-        return replies.bulk_results(reply, command, site, count=count)
 
 
 async def _checked_writes(

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from mxgateway import proto
 from mxgateway.calling import replies, requests
@@ -151,7 +151,8 @@ class ReadCommands(SessionCore):
 
     async def _take_chunk(self, read: Read, sent: _Sent, take: Callable[[str, proto.BulkReadResult], R]) -> list[R]:
         """Return `take(tag, result)` for each tag of a chunk; on return, its messages are freed."""
-        found = await self._results_of(sent, read.budget.correlation_id)
+        reply, command = await sent.command.reply(), sent.command.command
+        found = self._results(reply, command, len(sent.chunk), read.budget.correlation_id)
         tags = read.tags[sent.chunk.start : sent.chunk.stop]
         return [take(tag, result) for tag, result in zip(tags, found, strict=True)]
 
@@ -185,11 +186,12 @@ class ReadCommands(SessionCore):
         request = self._request(requests.wrap(command), read.budget.correlation_id)
         return _Sent(chunk, await requests.send(self._channel, request, timeout))
 
-    async def _results_of(self, sent: _Sent, correlation_id: str) -> list[proto.BulkReadResult]:
-        site, command = partial(self._site, correlation_id), sent.command.command
-        reply = await sent.command.reply()
+    def _results(
+        self, reply: proto.MxCommandReply, command: proto.MxCommand, count: int, correlation_id: str
+    ) -> list[Any]:
+        site = partial(self._site, correlation_id)
         replies.check_mxaccess(reply, command, site)
-        return replies.bulk_results(reply, command, site, count=len(sent.chunk))
+        return replies.bulk_results(reply, command, site, count=count)
 
 
 def _too_large(tag: str, error: MxGatewayError) -> proto.BulkReadResult:

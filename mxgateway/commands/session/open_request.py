@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
 
 from mxgateway import proto
 from mxgateway.calling import requests
@@ -11,9 +10,7 @@ from mxgateway.calling.arguments import check_correlation_id, check_text
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.options import OpenSessionOptions
 from mxgateway.options.checks import is_number
-
-MAX_COMMAND_TIMEOUT: Final = 315_576_000_000
-"""The maximum of protobuf's Duration in seconds: 10,000 years."""
+from mxgateway.wire.times.duration import MAX_DURATION
 
 
 def open_session_request(options: OpenSessionOptions) -> proto.OpenSessionRequest:
@@ -34,9 +31,9 @@ def open_session_request(options: OpenSessionOptions) -> proto.OpenSessionReques
 
 def _command_timeout(timeout: timedelta | float) -> timedelta:
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-    if not (is_number(seconds) and 0 < seconds <= MAX_COMMAND_TIMEOUT):
+    if not (is_number(seconds) and 0 < seconds <= MAX_DURATION):
         raise MxGatewayInvalidRequestError(
-            f"command_timeout is {timeout!r:.100}", hint=f"give seconds above 0 and up to {MAX_COMMAND_TIMEOUT}, or None",
+            f"command_timeout is {timeout!r:.100}", hint=f"give seconds above 0 and up to {MAX_DURATION}, or None",
             phase="request",
         )  # fmt: skip
     return timedelta(seconds=float(seconds))

@@ -191,19 +191,19 @@ class SessionOpener(Generic[S]):
     async def _open(self, request: proto.OpenSessionRequest, timeout: float, progress: Progress) -> UnclaimedSession:
         options = CallOptions(timeout=timeout, correlation_id=request.client_correlation_id, progress=progress)
         site = site_of(self._channel, OPEN_SESSION, options)
-        with self._tracked():
-            try:
-                reply = await unary(self._channel, OPEN_SESSION, request, options)
-                replies.check_protocol(reply, site)
-                if not reply.session_id:
-                    raise replies.malformed("the OK reply to OpenSession carries no session id", site(), reply)
-                self._check_id(reply, site)
-            except MxGatewayError:
-                self._has_failed = True
-                raise
-            self._note_success()
-            self._check_version(reply)
-            return UnclaimedSession(self._channel, reply, self._owned_sessions)
+        self._track(asyncio.current_task())
+        try:
+            reply = await unary(self._channel, OPEN_SESSION, request, options)
+            replies.check_protocol(reply, site)
+            if not reply.session_id:
+                raise replies.malformed("the OK reply to OpenSession carries no session id", site(), reply)
+            self._check_id(reply, site)
+        except MxGatewayError:
+            self._has_failed = True
+            raise
+        self._note_success()
+        self._check_version(reply)
+        return UnclaimedSession(self._channel, reply, self._owned_sessions)
 
     def _check_id(self, reply: proto.OpenSessionReply, site: Site) -> None:
         """Refuse a session id that contains the API key: every request and every traceback frame would contain it."""
@@ -219,16 +219,11 @@ class SessionOpener(Generic[S]):
                 self._channel.endpoint, reply.gateway_protocol_version, PROTOCOL_VERSION,
             )  # fmt: skip
 
-    @contextlib.contextmanager
-    def _tracked(self) -> Iterator[None]:
-        """Keep the current task in `pending`."""
-        task = asyncio.current_task()
+    def _track(self, task: asyncio.Task[Any] | None) -> None:
+        """Keep a task in `pending` until it is done."""
         assert task is not None
         self.pending.add(task)
-        try:
-            yield
-        finally:
-            self.pending.discard(task)
+        task.add_done_callback(self.pending.discard)
 
     def _site(self, request: proto.OpenSessionRequest, timeout: float) -> CallSite:
         options = CallOptions(timeout=timeout, correlation_id=request.client_correlation_id)
@@ -241,8 +236,7 @@ class SessionOpener(Generic[S]):
         """During the block, call `wake` when an open succeeds after another failed, or on a new connection.
 
         A subscription that waits for its next attempt then retries at once, so that all recover soon after the gateway
-        does. Repeated successes wake
-        nobody: a worker that crashes again and again would end everybody's delays.
+        does. Repeated successes wake nobody: a worker that crashes again and again would end everybody's delays.
         """
         waiter = object()
         self._waiters[waiter] = wake
@@ -263,29 +257,23 @@ class SessionOpener(Generic[S]):
 
     def give_back(self, session: Closable) -> None:
         """Close an unused session in the background; it would occupy a worker until its lease ends."""
-        task = asyncio.create_task(self._close_unused(session))
-        self.pending.add(task)
-        task.add_done_callback(self.pending.discard)
+        self._track(asyncio.create_task(self._close_unused(session)))
 
     async def _close_unused(self, session: Closable) -> None:
         backoff = Backoff(*CLOSE_BACKOFF)
-        while (error := await _failed_to_close(session)) is not None:
-            is_last = backoff.attempt == CLOSE_ATTEMPTS - 1
-            if self._channel.closing or error.grpc_status not in _RETRYABLE_STATUSES or is_last:
-                log.warning(
-                    "%s is unused and could not be closed; it is left to its lease: %s", session.shown_id, error
-                )
+        while True:
+            try:
+                await session.close(timeout=CLOSE_TIMEOUT)
                 return
+            except MxGatewayError as error:
+                is_last = backoff.attempt == CLOSE_ATTEMPTS - 1
+                if self._channel.closing or error.grpc_status not in _RETRYABLE_STATUSES or is_last:
+                    log.warning(
+                        "%s is unused and could not be closed; it is left to its lease: %s", session.shown_id, error
+                    )
+                    return
             await self._channel.pause(backoff.next())
 
     def _refuse_when_closing(self, site: CallSite) -> None:
         if self._channel.closing:
             raise map_fault(ClosedFault("the client is closed"), site, phase="request")
-
-
-async def _failed_to_close(session: Closable) -> MxGatewayError | None:
-    try:
-        await session.close(timeout=CLOSE_TIMEOUT)
-    except MxGatewayError as error:
-        return error
-    return None

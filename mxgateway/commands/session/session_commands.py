@@ -76,7 +76,7 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         try:
             reply = await close_session(self._channel, self.session_id, timeout, correlation_id)
         finally:
-            await self._pump.aclose()
+            await self.pump.aclose()
         self._owned_sessions.discard(self)  # one whose close has failed is closed with the client
         return reply
 

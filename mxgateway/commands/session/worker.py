@@ -17,17 +17,11 @@ class WorkerCommands(SessionCore):
 
     async def state(self, *, timeout: float | None = None, correlation_id: str = "") -> proto.SessionStateReply:
         """Return the session's state and, if it is faulted, the gateway's reason."""
-        found: proto.SessionStateReply = await self._ask(
-            proto.GetSessionStateCommand(), replies.payload, timeout, correlation_id
-        )
-        return found
+        return await self._ask(proto.GetSessionStateCommand(), replies.payload, timeout, correlation_id)
 
     async def worker_info(self, *, timeout: float | None = None, correlation_id: str = "") -> proto.WorkerInfoReply:
         """Return the worker's process id, versions, start time, and numbers of pending commands and events."""
-        found: proto.WorkerInfoReply = await self._ask(
-            proto.GetWorkerInfoCommand(), replies.payload, timeout, correlation_id
-        )
-        return found
+        return await self._ask(proto.GetWorkerInfoCommand(), replies.payload, timeout, correlation_id)
 
     async def drain_events(
         self, max_events: int = 0, *, timeout: float | None = None, correlation_id: str = ""

@@ -8,6 +8,8 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any, Final
 
+from mxgateway.wire.schema import Schemas
+
 Function = Callable[..., Any]
 
 _KEPT: Final = 128
@@ -17,12 +19,17 @@ _LONGEST_KEPT: Final = 64 * 1024
 class Linker(ABC):
     """The namespace shared by the compiled functions of one direction.
 
+    Args:
+        schemas: Returns the schema of a message type.
+        names: The objects that every source refers to.
+
     Attributes:
         functions: The function of each message type, compiled on first use.
     """
 
-    def __init__(self, names: Mapping[str, Any]) -> None:
-        self.functions = _Functions(self)
+    def __init__(self, schemas: Schemas, names: Mapping[str, Any]) -> None:
+        self.schemas = schemas
+        self.functions = Functions(self, self.source)
         self._names: dict[str, Any] = {**names, "functions": self.functions}
         self._numbers: dict[int, tuple[int, Any]] = {}
 
@@ -77,11 +84,19 @@ def _code(source: str, file: str) -> CodeType:
     return compile(source, file, "exec")
 
 
-class _Functions(dict[type[Any], Function]):
-    def __init__(self, linker: Linker) -> None:
+class Functions(dict[type[Any], Function]):
+    """Functions by message type, each compiled on first use.
+
+    Args:
+        linker: Compiles them.
+        source: Returns the source of a message type's function.
+    """
+
+    def __init__(self, linker: Linker, source: Callable[[type[Any]], str]) -> None:
         super().__init__()
         self._linker = linker
+        self._source = source
 
     def __missing__(self, message_type: type[Any]) -> Function:
-        function = self[message_type] = self._linker.compile(self._linker.source(message_type))
+        function = self[message_type] = self._linker.compile(self._source(message_type))
         return function

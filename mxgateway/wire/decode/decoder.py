@@ -13,30 +13,33 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
-from mxgateway.wire.compiling.linking import Linker
+from mxgateway.wire.compiling.linking import Functions, Linker
 from mxgateway.wire.compiling.warming import WarmingFunctions
 from mxgateway.wire.errors import IrregularError, WireError
 from mxgateway.wire.garbage_collection import collector_held
-from mxgateway.wire.schema import (
-    DEPTH_LIMIT,
-    FIXED_FORMATS,
-    MAP,
-    SIZE_LIMIT,
-    FieldSchema,
-    Schemas,
-    instance_dict,
-    schema_of,
-)
+from mxgateway.wire.schema import DEPTH_LIMIT, FIXED_STRUCTS, SIZE_LIMIT, Schemas, instance_dict, schema_of
 from mxgateway.wire.times.codec import read_duration, read_timestamp
-from mxgateway.wire.varint import encode_varint, more_int32, more_int64, more_size, more_uint32, more_uint64, unzigzag
+from mxgateway.wire.varint import (
+    encode_varint,
+    more_int32,
+    more_int64,
+    more_size,
+    more_uint32,
+    more_uint64,
+    read_varint,
+)
 
 from . import reference_reader as reader
 from .repeats import may_repeat, remembering
-from .source import message_source, piece_source, record_source
+from .source import message_source, piece_source
+from .unpacking import UNPACKERS
 
 M = TypeVar("M")
+Piece = Callable[..., tuple[dict[str, Any], list[bytes], int]]
+"""Returns the fields of a piece by name, those that the type does not know, and the position after it."""
 MANY_OBJECTS: Final = 8192
 """Bytes from which a message probably consists of several hundred objects."""
 TO_REFERENCE: Final = (IrregularError, IndexError, UnicodeDecodeError, OverflowError, struct.error)
@@ -51,9 +54,10 @@ class Decoder:
 
     def __init__(self, schemas: Schemas = schema_of) -> None:
         self.schemas = schemas
-        self.linker = _DecoderLinker(schemas)
-        self.pieces = Pieces(self.linker)
-        self.counted_pieces = Pieces(_CountingLinker(self.linker))
+        self.linker = _DecoderLinker(schemas, _NAMES)
+        self.pieces = self.linker.pieces
+        """The functions that read a piece of a message, by message type."""
+        self.counted_pieces = _CountingLinker(self.linker).pieces
         """These functions take a tally after the depth: a list whose first item is the count."""
         self._functions = WarmingFunctions(
             self.linker.functions,
@@ -108,7 +112,7 @@ def skip_field(data: bytes, pos: int, end: int) -> int:
     tag = data[pos]
     pos += 1
     if tag > 127:
-        tag, pos = _read_size(data, start)
+        tag, pos = read_varint(data, start, more_size)
     if tag < 8 or tag > 0xFFFF_FFFF or len(encode_varint(tag)) != pos - start:
         raise IrregularError
     wire_type = tag & 7
@@ -120,7 +124,7 @@ def skip_field(data: bytes, pos: int, end: int) -> int:
         if pos > stop:
             raise IrregularError
     elif wire_type == 2:
-        size, pos = _read_size(data, pos)
+        size, pos = read_varint(data, pos, more_size)
         pos += size
     elif wire_type == 1:
         pos += 8
@@ -133,27 +137,15 @@ def skip_field(data: bytes, pos: int, end: int) -> int:
     return pos
 
 
-def _read_size(data: bytes, pos: int) -> tuple[int, int]:
-    value = data[pos]
-    if value < 128:
-        return value, pos + 1
-    byte = data[pos + 1]
-    value += (byte - 1) << 7
-    return (value, pos + 2) if byte < 128 else more_size(data, pos + 2, value)
-
-
 class _DecoderLinker(Linker):
     counted = False
 
-    def __init__(self, schemas: Schemas) -> None:
-        super().__init__(_NAMES)
-        self.schemas = schemas
+    @cached_property
+    def pieces(self) -> Functions:
+        return Functions(self, lambda each: piece_source(self.schemas(each), self, counted=self.counted))
 
     def source(self, message_type: type[Any]) -> str:
-        return message_source("decode", self.schemas(message_type), self, counted=self.counted)
-
-    def counts(self, message_type: type[Any]) -> bool:
-        return False
+        return message_source(self.schemas(message_type), self, counted=self.counted)
 
     def link(self, name: str, message_type: type[Any]) -> None:
         if may_repeat(self.schemas(message_type)):
@@ -167,24 +159,6 @@ class _DecoderLinker(Linker):
 
         self.named(name, remembering(message_type, plain, give_up))
 
-    def decoder(self, message_type: type[Any]) -> Callable[[bytes, int, int, int], Any]:
-        return lambda data, pos, end, depth: self.functions[message_type](data, pos, end, depth)
-
-    def record(self, field: FieldSchema) -> str:
-        parts = [field.key, field.value] if field.kind == MAP else [field.value]
-        return self.value(self.compile(record_source("record", parts, self, counted=self.counted)))
-
-    def unpacker(self, field: FieldSchema) -> str:
-        return f"unpack_{field.kind}" if field.take is None else self.value(self.unpack_function(field))
-
-    def unpack_function(self, field: FieldSchema) -> Callable[[bytes, int, int], list[Any]]:
-        """Return the function that reads a packed list."""
-        take = field.take
-        if field.kind == "enum" and take is not None:
-            return _varints_unpacker(more_int32, take)
-        unpack: Callable[[bytes, int, int], list[Any]] = _NAMES[f"unpack_{field.kind}"]
-        return unpack if take is None else lambda data, pos, stop: list(map(take, unpack(data, pos, stop)))
-
 
 class _CountingLinker(_DecoderLinker):
     """Links functions that count elements. Messages without anything to count use the plain, caching functions."""
@@ -192,71 +166,14 @@ class _CountingLinker(_DecoderLinker):
     counted = True
 
     def __init__(self, plain: _DecoderLinker) -> None:
-        super().__init__(plain.schemas)
+        super().__init__(plain.schemas, _NAMES)
         self._plain = plain
 
-    def counts(self, message_type: type[Any]) -> bool:
-        return not may_repeat(self.schemas(message_type))
-
     def link(self, name: str, message_type: type[Any]) -> None:
-        if self.counts(message_type):
-            super().link(name, message_type)
-        else:
+        if may_repeat(self.schemas(message_type)):
             self._remember(name, message_type, self._plain.functions[message_type])
-
-
-class Pieces(dict[type[Any], Callable[..., tuple[dict[str, Any], list[bytes], int]]]):
-    """The functions that read a piece of a message, by message type.
-
-    Args:
-        linker: Links the functions of the contained messages.
-    """
-
-    def __init__(self, linker: _DecoderLinker) -> None:
-        super().__init__()
-        self._linker = linker
-
-    def __missing__(self, message_type: type[Any]) -> Any:
-        source = piece_source("piece", self._linker.schemas(message_type), self._linker, counted=self._linker.counted)
-        function = self[message_type] = self._linker.compile(source)
-        return function
-
-
-def _varints_unpacker(
-    more: Callable[[bytes, int, int], tuple[int, int]], finish: Callable[[int], Any] | None = None
-) -> Callable[[bytes, int, int], list[Any]]:
-    def unpack(data: bytes, pos: int, stop: int) -> list[Any]:
-        run = data[pos:stop]
-        if run.isascii():  # every number is one byte
-            return list(run) if finish is None else list(map(finish, run))
-        found: list[int] = []
-        while pos < stop:
-            value = data[pos]
-            pos += 1
-            if value > 127:
-                byte = data[pos]
-                pos += 1
-                value += (byte - 1) << 7
-                if byte > 127:
-                    value, pos = more(data, pos, value)
-            found.append(value)
-        if pos != stop:
-            raise IrregularError
-        return found if finish is None else list(map(finish, found))
-
-    return unpack
-
-
-def _fixed_unpacker(letter: str) -> Callable[[bytes, int, int], list[Any]]:
-    width = struct.calcsize(f"<{letter}")
-
-    def unpack(data: bytes, pos: int, stop: int) -> list[Any]:
-        count, rest = divmod(stop - pos, width)
-        if rest:
-            raise IrregularError
-        return list(struct.unpack_from(f"<{count}{letter}", data, pos))
-
-    return unpack
+        else:
+            super().link(name, message_type)
 
 
 _NAMES: Final[Mapping[str, Any]] = {
@@ -271,15 +188,8 @@ _NAMES: Final[Mapping[str, Any]] = {
     "read_duration": read_duration,
     "read_timestamp": read_timestamp,
     "skip_field": skip_field,
-    "unpack_bool": _varints_unpacker(more_uint64, bool),
-    "unpack_int32": _varints_unpacker(more_int32),
-    "unpack_int64": _varints_unpacker(more_int64),
-    "unpack_sint32": _varints_unpacker(more_uint32, unzigzag),
-    "unpack_sint64": _varints_unpacker(more_uint64, unzigzag),
-    "unpack_uint32": _varints_unpacker(more_uint32),
-    "unpack_uint64": _varints_unpacker(more_uint64),
-    **{f"unpack_{kind}": _fixed_unpacker(letter) for kind, letter in FIXED_FORMATS.items()},
-    **{f"read_{kind}": struct.Struct(f"<{letter}").unpack_from for kind, letter in FIXED_FORMATS.items()},
+    **{f"unpack_{kind}": unpack for kind, unpack in UNPACKERS.items()},
+    **{f"read_{kind}": form.unpack_from for kind, form in FIXED_STRUCTS.items()},
 }
 BUILTIN: Final = Decoder()
 decode = BUILTIN.decode

@@ -8,6 +8,7 @@ from typing import Any
 from mxgateway.wire.encode.reference_writer import set_fields
 from mxgateway.wire.errors import MisfitError
 from mxgateway.wire.schema import FIXED_32, FIXED_64, LENGTH, MessageSchema, UnknownFields, instance_dict
+from mxgateway.wire.varint import more_uint64, read_varint
 
 
 def check_fit(message: Any, schema: MessageSchema) -> None:
@@ -43,19 +44,11 @@ def _numbers(data: bytes) -> Iterator[int]:
     """Yield the number of each field in the stored unknown fields, which are well-formed."""
     pos = 0
     while pos < len(data):
-        tag, pos = _varint(data, pos)
+        tag, pos = read_varint(data, pos, more_uint64)
         yield tag >> 3
         wire_type = tag & 7
         size = 8 if wire_type == FIXED_64 else 4 if wire_type == FIXED_32 else 0
         if size == 0:
-            value, pos = _varint(data, pos)
+            value, pos = read_varint(data, pos, more_uint64)
             size = value if wire_type == LENGTH else 0
         pos += size
-
-
-def _varint(data: bytes, pos: int) -> tuple[int, int]:
-    value = shift = 0
-    while data[pos] > 127:
-        value |= (data[pos] & 127) << shift
-        pos, shift = pos + 1, shift + 7
-    return value | data[pos] << shift, pos + 1

@@ -7,15 +7,15 @@ only gets what they reject.
 
 from __future__ import annotations
 
-from struct import Struct
 from typing import Any, Final, NoReturn
 
 from mxgateway.wire.encode import reference_writer as writer
 from mxgateway.wire.errors import WireError
 from mxgateway.wire.schema import (
+    COMPOSITE_KINDS,
     DURATION,
     FIXED_64,
-    FIXED_FORMATS,
+    FIXED_STRUCTS,
     LENGTH,
     MAP,
     MESSAGE,
@@ -24,15 +24,12 @@ from mxgateway.wire.schema import (
     WRAPPER,
     FieldSchema,
     MessageSchema,
-    complete,
-    instance_dict,
-    is_lean,
+    built,
 )
 from mxgateway.wire.times.duration import Duration
 from mxgateway.wire.times.timestamp import Timestamp
 from mxgateway.wire.varint import MASK_32, MASK_64, encode_varint, signed_32, signed_64, unzigzag
 
-_FIXED: Final = {kind: Struct(f"<{letter}") for kind, letter in FIXED_FORMATS.items()}
 CONVERSIONS: Final[dict[str, Any]] = {
     "int32": signed_32,
     "int64": signed_64,
@@ -103,18 +100,10 @@ class Draft:
     def finish(self) -> Any:
         """Return the finished message."""
         values = {name: _finished(self.schema.by_name[name], value) for name, value in self.values.items()}
-        message_type = self.schema.message_type
-        message = object.__new__(message_type)
-        state = instance_dict(message)
-        state.update(values)
         if self.unknown:
             keep = self.schema.keep or bytes
-            state["_unknown_fields"] = keep(bytes(self.unknown))
-        complete(message_type, state)
-        for name in values:
-            if not is_lean(message_type) and (group := self.schema.by_name[name].group):
-                state["_group_current"][group] = name
-        return message
+            values["_unknown_fields"] = keep(bytes(self.unknown))
+        return built(self.schema.message_type, values)
 
 
 class Reader:
@@ -210,7 +199,7 @@ class Reader:
         return pos
 
     def _number(self, schema: MessageSchema, field: FieldSchema, pos: int, end: int) -> Any:
-        fixed = _FIXED.get(field.kind)
+        fixed = FIXED_STRUCTS.get(field.kind)
         if fixed is not None:
             value = fixed.unpack_from(self._data, pos)[0]
         else:
@@ -271,7 +260,7 @@ class Reader:
 
 def holds_fields(field: FieldSchema) -> bool:
     """Return whether a field's value has inner fields."""
-    return field.kind in (MESSAGE, MAP, WRAPPER, TIMESTAMP, DURATION)
+    return field.kind in COMPOSITE_KINDS or field.kind == MAP
 
 
 def part_of(draft: Draft, field: FieldSchema) -> Draft:

@@ -33,12 +33,13 @@ that is itself large.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import groupby
-from typing import Any, Protocol
 
+from mxgateway.wire.compiling.linking import Linker
 from mxgateway.wire.compiling.text import Source
+from mxgateway.wire.decode.repeats import may_repeat
+from mxgateway.wire.decode.unpacking import unpacker
 from mxgateway.wire.schema import (
     DURATION,
     FIXED_FORMATS,
@@ -78,43 +79,16 @@ _VARINTS = {
 }
 
 
-class Linker(Protocol):
-    """Names the objects that a source refers to."""
-
-    def function(self, message_type: type[Any], /) -> str:
-        """Return the name of a type's decode function."""
-
-    def counts(self, message_type: type[Any], /) -> bool:
-        """Return whether that function counts what it finds."""
-
-    def decoder(self, message_type: type[Any], /) -> Callable[[bytes, int, int, int], Any]:
-        """Return a type's decode function itself."""
-
-    def record(self, field: FieldSchema, /) -> str:
-        """Return the name of the function for a map's entries or for a wrapper."""
-
-    def unpacker(self, field: FieldSchema, /) -> str:
-        """Return the name of the function that reads a packed run."""
-
-    def value(self, value: Any, /) -> str:
-        """Return the name of a table, a class or a constant."""
-
-
-def message_source(name: str, schema: MessageSchema, link: Linker, *, counted: bool = False) -> str:
+def message_source(schema: MessageSchema, link: Linker, *, counted: bool) -> str:
     """Return the source of a message type's decode function."""
     stock = not is_lean(schema.message_type)
     function = FunctionSource(schema.fields, link, list(schema.groups), stock=stock, counted=counted)
-    return function.of_message(name, schema)
+    return function.of_message(schema)
 
 
-def record_source(name: str, parts: list[FieldSchema], link: Linker, *, counted: bool = False) -> str:
-    """Return the source of a function that reads a wrapper's value, or the key and the value of a map's entry."""
-    return FunctionSource(parts, link, [], stock=False, counted=counted).of_record(name)
-
-
-def piece_source(name: str, schema: MessageSchema, link: Linker, *, counted: bool = False) -> str:
+def piece_source(schema: MessageSchema, link: Linker, *, counted: bool) -> str:
     """Return the source of a function that reads a piece of a message."""
-    return FunctionSource(schema.fields, link, list(schema.groups), stock=False, counted=counted).of_piece(name)
+    return FunctionSource(schema.fields, link, list(schema.groups), stock=False, counted=counted).of_piece()
 
 
 class FunctionSource(Source):
@@ -142,12 +116,11 @@ class FunctionSource(Source):
         self._tag_size = 1
         self._groups = groups
 
-    def of_message(self, name: str, schema: MessageSchema) -> str:
+    def of_message(self, schema: MessageSchema) -> str:
         """Return the source of a function that makes a message."""
-        message_type = schema.message_type
-        with self.block(f"def {name}(data, pos, end, depth{self._tally}):"):
+        with self.block(f"def decode(data, pos, end, depth{self._tally}):"):
             self.add("if not depth: raise IrregularError")
-            self.add(f"message = new({self._link.value(message_type)})")
+            self.add(f"message = new({self._link.value(schema.message_type)})")
             if self._stock:
                 # betterproto's own base class needs its full state, and reads it slowly.
                 self.add("fields = instance_dict(message)")
@@ -165,14 +138,13 @@ class FunctionSource(Source):
             self.add("return message")
         return self.text()
 
-    def of_record(self, name: str) -> str:
+    def of_record(self) -> str:
         """Return the source of a function that reads a wrapper's value, or the key and the value of a map's entry."""
         self._record = True
-        with self.block(f"def {name}(data, pos, end, depth{self._tally}):"):
+        with self.block(f"def record(data, pos, end, depth{self._tally}):"):
             self.add("if not depth: raise IrregularError")
             for field in self._fields:
-                zero = "None" if field.kind == MESSAGE else self._link.value(field.zero_value())
-                self.add(f"entry_{field.name} = {zero}")
+                self.add(f"entry_{field.name} = {self._unseen(field)}")
             self._loop()
             for field in self._fields:
                 if field.kind == MESSAGE:
@@ -181,13 +153,13 @@ class FunctionSource(Source):
             self.add("return " + ", ".join(f"entry_{field.name}" for field in self._fields))
         return self.text()
 
-    def of_piece(self, name: str) -> str:
+    def of_piece(self) -> str:
         """Return the source of a function that reads a piece.
 
         It returns the fields by name, those that the type does not know, and its position.
         """
         self._piece = True
-        with self.block(f"def {name}(data, pos, end, depth{self._tally}):"):
+        with self.block(f"def piece(data, pos, end, depth{self._tally}):"):
             self.add("fields = {}", "unknown = []")
             self.add(*(f"group_{place} = False" for place in range(len(self._groups))))
             self._loop()
@@ -267,14 +239,14 @@ class FunctionSource(Source):
             self.add(f"if group_{place}: raise IrregularError", f"group_{place} = True")
             if self._stock:
                 self.add(f"current[{field.group!r}] = {name or repr(field.name)}")
-        elif field.kind in (MESSAGE, TIMESTAMP, DURATION, WRAPPER):
+        elif field.is_merged:
             if self._record:
                 # A second time or wrapper in one entry is as unusual as a second message.
-                self.add(f"if entry_{field.name} is not {self._seen(field)}: raise IrregularError")
+                self.add(f"if entry_{field.name} is not {self._unseen(field)}: raise IrregularError")
             else:
                 self.add(f"if {field.name!r} in fields: raise IrregularError")
 
-    def _seen(self, field: FieldSchema) -> str:
+    def _unseen(self, field: FieldSchema) -> str:
         return "None" if field.kind == MESSAGE else self._link.value(field.zero_value())
 
     def _target(self, field: FieldSchema) -> str:
@@ -307,10 +279,12 @@ class FunctionSource(Source):
     def _call(self, field: FieldSchema, place: str) -> str:
         """Return the call that reads the message, the wrapper or the entry of a map at a place."""
         if field.kind == MESSAGE:
-            function, counts = self._link.function(field.python_type), self._link.counts(field.python_type)
-        else:
-            function, counts = self._link.record(field), self._counted
-        return f"{function}(data, {place}, depth - 1{self._tally if counts else ''})"
+            # A message that may be cached has nothing to count.
+            counts = not may_repeat(self._link.schemas(field.python_type))
+            return f"{self._link.function(field.python_type)}(data, {place}, depth - 1{self._tally if counts else ''})"
+        parts = [field.key, field.value] if field.kind == MAP else [field.value]
+        record = FunctionSource(parts, self._link, [], stock=False, counted=self._counted).of_record()
+        return f"{self._link.value(self._link.compile(record))}(data, {place}, depth - 1{self._tally})"
 
     def _repeated(self, raw: int, field: FieldSchema) -> None:
         """Write the loop over consecutive elements of a list or entries of a map."""
@@ -339,7 +313,8 @@ class FunctionSource(Source):
         self.add("stop = pos + size")
         if not self._piece:
             self.add("if stop > end: raise IrregularError")
-        self.add(f"items = {self._link.unpacker(field)}(data, pos, stop)", "pos = stop")
+        unpack = f"unpack_{field.kind}" if field.take is None else self._link.value(unpacker(field))
+        self.add(f"items = {unpack}(data, pos, stop)", "pos = stop")
         self._count(f"len(items) >> {PACKED_SHIFT}")
         self.add(f"if {field.name!r} in fields: fields[{field.name!r}] += items")
         self.add(f"else: fields[{field.name!r}] = items")

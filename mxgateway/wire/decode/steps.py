@@ -19,8 +19,9 @@ from mxgateway.wire.garbage_collection import collector_held
 from mxgateway.wire.schema import DEPTH_LIMIT, FIXED_64, VARINT, FieldSchema
 
 from . import source as decoder_source
-from .decoder import BUILTIN, TO_REFERENCE, Decoder
+from .decoder import BUILTIN, TO_REFERENCE, Decoder, Piece
 from .reference_reader import Draft, Reader, close_part, holds_fields, part_of
+from .unpacking import unpacker
 
 M = TypeVar("M")
 
@@ -112,12 +113,12 @@ class DecodingSteps(Generic[M]):
         if depth and schema.is_message:
             tally = [0]
             try:
-                piece = self._pieces[schema.message_type]
+                piece: Piece = self._pieces[schema.message_type]
                 values, unknown, reached = piece(self._data, pos, stop, depth, *([tally] if self._counts else ()))
             except TO_REFERENCE:
                 pass
             else:
-                if reached <= end and schema.merged.isdisjoint(values):
+                if reached <= end and not any(schema.by_name[name].is_merged for name in values):
                     draft.absorb(values, unknown)
                     self._elements += tally[0]
                     return reached
@@ -125,7 +126,7 @@ class DecodingSteps(Generic[M]):
 
     def _unpack(self, draft: Draft, field: FieldSchema, pos: int, end: int) -> Generator[None, None, None]:
         """Read a large packed list."""
-        unpack = self._decoder.linker.unpack_function(field)
+        unpack = unpacker(field)
         numbers: list[Any] = draft.values.setdefault(field.name, [])
         before = len(numbers)
         while pos < end:

@@ -18,9 +18,8 @@ from mxgateway.wire.errors import IrregularError, WireError
 from mxgateway.wire.messages.betterproto_seam import PLACEHOLDER
 from mxgateway.wire.schema import (
     DEPTH_LIMIT,
-    FIXED_FORMATS,
+    FIXED_STRUCTS,
     SIZE_LIMIT,
-    FieldSchema,
     Schemas,
     instance_dict,
     is_message,
@@ -45,7 +44,7 @@ class Encoder:
 
     def __init__(self, schemas: Schemas = schema_of) -> None:
         self.schemas = schemas
-        self.linker = _EncoderLinker(schemas)
+        self.linker = _EncoderLinker(schemas, _NAMES)
         self._functions = WarmingFunctions(
             self.linker.functions,
             reference=lambda message_type, message, depth: writer.write(schemas(message_type), message, depth),
@@ -76,18 +75,8 @@ class Encoder:
 
 
 class _EncoderLinker(Linker):
-    def __init__(self, schemas: Schemas) -> None:
-        super().__init__(_NAMES)
-        self._schemas = schemas
-
     def source(self, message_type: type[Any]) -> str:
-        return message_source("encode", self._schemas(message_type), self)
-
-    def wrapper(self, field: FieldSchema) -> str:
-        def write_wrapper(value: Any) -> bytes:
-            return writer.write_value(field, value, DEPTH_LIMIT)
-
-        return self.value(write_wrapper)
+        return message_source(self.schemas(message_type), self)
 
 
 def _count_values(message: Any) -> int:
@@ -114,7 +103,7 @@ _NAMES: Final[Mapping[str, Any]] = {
     "write_timestamp": write_timestamp,
     "zero_duration": timedelta(0),
     "zero_timestamp": EPOCH,
-    **{f"pack_{kind}": struct.Struct(f"<{letter}").pack for kind, letter in FIXED_FORMATS.items()},
+    **{f"pack_{kind}": form.pack for kind, form in FIXED_STRUCTS.items()},
 }
 BUILTIN: Final = Encoder()
 encode = BUILTIN.encode

@@ -6,9 +6,8 @@ their keys, unknown fields last. The compiled functions write the same bytes fas
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from struct import Struct
 from struct import error as struct_error
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from mxgateway.wire.messages.betterproto_seam import PLACEHOLDER
 from mxgateway.wire.schema import (
     DEPTH_LIMIT,
     DURATION,
-    FIXED_FORMATS,
+    FIXED_STRUCTS,
     LENGTH,
     MAP,
     MESSAGE,
@@ -34,14 +33,13 @@ from mxgateway.wire.times.codec import write_duration, write_timestamp
 from mxgateway.wire.times.parsing import EPOCH
 from mxgateway.wire.varint import check_range, encode_number, encode_varint
 
-_FIXED: Final = {kind: Struct(f"<{letter}") for kind, letter in FIXED_FORMATS.items()}
 _FAULTS: Final = (AttributeError, OverflowError, TypeError, ValueError, struct_error)
 
 
 def write(schema: MessageSchema, message: Any, depth: int) -> bytes:
     """Return the bytes of a message.
 
-    schema: The message type, with the peer's numbers.
+    Args:
         schema: Its type, as the peer numbers it.
         message: The message.
         depth: Most levels of nested messages.
@@ -50,7 +48,8 @@ def write(schema: MessageSchema, message: Any, depth: int) -> bytes:
         WireError: A value does not fit its field.
     """
     encoded = bytearray()
-    check_lacking(schema, message)
+    for field, _ in _set_among(schema.lacking.values(), message):
+        raise LackingError(f"the gateway's contract has no field {schema.name}.{field.name}")
     for field, value in set_fields(message, schema):
         try:
             encoded += _write_field(field, value, depth)
@@ -62,24 +61,17 @@ def write(schema: MessageSchema, message: Any, depth: int) -> bytes:
     return bytes(encoded)
 
 
-def check_lacking(schema: MessageSchema, message: Any) -> None:
-    """Raise `LackingError` if a message sets a field that the peer's contract does not have."""
-    if schema.lacking:
-        state, stock = instance_dict(message), not is_lean(type(message))
-        for field in schema.lacking.values():
-            if field.name in state and holds_something(field, state, stock=stock):
-                raise LackingError(f"the gateway's contract has no field {schema.name}.{field.name}")
-
-
 def set_fields(message: Any, schema: MessageSchema | None = None) -> Iterator[tuple[FieldSchema, Any]]:
-    """Yield the set fields in the order of their numbers; `schema` defaults to the type's own.
+    """Return the set fields in the order of their numbers; `schema` defaults to the type's own.
 
     Not set are: a zero scalar without presence, an empty list, and a sub-message that was only read.
     """
-    message_type = type(message)
-    state = instance_dict(message)
-    stock = not is_lean(message_type)
-    for field in (schema or schema_of(message_type)).fields:
+    return _set_among((schema or schema_of(type(message))).fields, message)
+
+
+def _set_among(fields: Iterable[FieldSchema], message: Any) -> Iterator[tuple[FieldSchema, Any]]:
+    state, stock = instance_dict(message), not is_lean(type(message))
+    for field in fields:
         if field.name in state and holds_something(field, state, stock=stock):
             yield field, state[field.name]
 
@@ -111,10 +103,10 @@ def write_value(field: FieldSchema, value: Any, depth: int) -> bytes:
         value = field.give(value)
     if kind in VARINT_KINDS:
         return encode_number(kind, value)
-    if kind in FIXED_FORMATS:
+    if kind in FIXED_STRUCTS:
         if kind not in ("double", "float"):
             check_range(kind, value)
-        return _FIXED[kind].pack(value)
+        return FIXED_STRUCTS[kind].pack(value)
     if kind == "string":
         return checked(value, str).encode()  # type: ignore[no-any-return]
     if kind == "bytes":

@@ -20,10 +20,12 @@ with one such block per field, in the order of their numbers.
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Any, Protocol
 
+from mxgateway.wire.compiling.linking import Linker
 from mxgateway.wire.compiling.text import Source
+from mxgateway.wire.encode.reference_writer import write_value
 from mxgateway.wire.schema import (
+    DEPTH_LIMIT,
     DURATION,
     FIXED_FORMATS,
     LENGTH,
@@ -43,22 +45,9 @@ from mxgateway.wire.varint import VarintTable, encode_varint
 _TABLE_SIZE = 6
 
 
-class Linker(Protocol):
-    """Provides names for the objects that a source refers to."""
-
-    def function(self, message_type: type[Any], /) -> str:
-        """Return the name of a type's encode function."""
-
-    def wrapper(self, field: FieldSchema, /) -> str:
-        """Return the name of the function that writes a wrapper's body."""
-
-    def value(self, value: Any, /) -> str:
-        """Return the name of a table or a class."""
-
-
-def message_source(name: str, schema: MessageSchema, link: Linker) -> str:
+def message_source(schema: MessageSchema, link: Linker) -> str:
     """Return the source of a message type's encode function."""
-    return _Function(schema, link).of_message(name)
+    return _Function(schema, link).of_message()
 
 
 class _Function(Source):
@@ -70,8 +59,8 @@ class _Function(Source):
         self._link = link
         self._stock = not is_lean(schema.message_type)
 
-    def of_message(self, name: str) -> str:
-        with self.block(f"def {name}(message, depth):"):
+    def of_message(self) -> str:
+        with self.block("def encode(message, depth):"):
             self.add("if depth < 1: raise IrregularError")
             self.add("state = instance_dict(message)" if self._stock else "state = message.__dict__")
             if self._stock:
@@ -169,7 +158,8 @@ class _Function(Source):
         elif kind in (TIMESTAMP, DURATION):
             self.add(f"body = write_{kind}({name})")
         elif kind == WRAPPER:
-            self.add(f"body = {self._link.wrapper(field)}({name})")
+            write = self._link.value(lambda value: write_value(field, value, DEPTH_LIMIT))
+            self.add(f"body = {write}({name})")
         else:
             self.add(f"if type({name}) is not {self._link.value(field.python_type)}: raise IrregularError")
             self.add(f"body = {self._link.function(field.python_type)}({name}, depth - 1)")

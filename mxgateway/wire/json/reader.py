@@ -11,24 +11,20 @@ import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 from mxgateway.wire.errors import JsonFaultError
 from mxgateway.wire.float32 import as_float32
 from mxgateway.wire.messages.betterproto_seam import google
 from mxgateway.wire.messages.names import enum_names, message_names
-from mxgateway.wire.schema import DEPTH_LIMIT, MAP, MESSAGE, FieldSchema, complete, instance_dict, is_lean, schema_of
+from mxgateway.wire.schema import DEPTH_LIMIT, MAP, MESSAGE, PACKABLE_KINDS, WRAPPER, FieldSchema, built, schema_of
 from mxgateway.wire.times.duration import MAX_DURATION, NANOSECONDS, Duration
 from mxgateway.wire.times.timestamp import Timestamp
+from mxgateway.wire.varint import check_range
 
 from . import field_masks
 
-_RANGES: Final = {
-    **dict.fromkeys(("int32", "sint32", "sfixed32", "enum"), (-(1 << 31), (1 << 31) - 1)),
-    **dict.fromkeys(("int64", "sint64", "sfixed64"), (-(1 << 63), (1 << 63) - 1)),
-    **dict.fromkeys(("uint32", "fixed32"), (0, (1 << 32) - 1)),
-    **dict.fromkeys(("uint64", "fixed64"), (0, (1 << 64) - 1)),
-}
 # The largest number that rounds to a finite 32-bit float.
 _FLOAT_LIMIT: Final = math.ldexp(2 - 2**-24, 127)
 
@@ -72,11 +68,11 @@ def _message(message_type: type[Any], value: Any, depth: int) -> Any:
             _take(found, by_name[name], item, depth)
         except JsonFaultError as fault:
             raise fault.under(key) from None
-    return _built(message_type, found)
+    return built(message_type, found)
 
 
 def _take(found: dict[str, Any], field: FieldSchema, item: Any, depth: int) -> None:
-    if item is None and not _takes_null(field):
+    if item is None and (field.repeated or not _takes_null(field)):
         return
     if field.name in found:
         raise JsonFaultError("the field is given twice")
@@ -88,21 +84,7 @@ def _take(found: dict[str, Any], field: FieldSchema, item: Any, depth: int) -> N
 
 
 def _takes_null(field: FieldSchema) -> bool:
-    if field.repeated or field.kind not in (MESSAGE, "enum"):
-        return False
-    return field.python_type in (google.Value, google.NullValue)
-
-
-def _built(message_type: type[Any], values: dict[str, Any]) -> Any:
-    message = object.__new__(message_type)
-    state = instance_dict(message)
-    state.update(values)
-    complete(message_type, state)
-    if not is_lean(message_type):
-        for name in values:
-            if group := schema_of(message_type).by_name[name].group:
-                state["_group_current"][group] = name
-    return message
+    return field.kind in (MESSAGE, "enum") and field.python_type in (google.Value, google.NullValue)
 
 
 def _field(field: FieldSchema, item: Any, depth: int) -> Any:
@@ -128,7 +110,7 @@ def _placed(step: str, convert: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _element(field: FieldSchema, item: Any, depth: int) -> Any:
-    if item is None and not (field.kind in (MESSAGE, "enum") and field.python_type in (google.Value, google.NullValue)):
+    if item is None and not _takes_null(field):
         raise JsonFaultError("null is not allowed as an element")
     return _value(field, item, depth)
 
@@ -136,38 +118,39 @@ def _element(field: FieldSchema, item: Any, depth: int) -> Any:
 def _value(field: FieldSchema, item: Any, depth: int) -> Any:
     if field.kind == MESSAGE:
         return _message(field.python_type, item, depth - 1)
-    return _FORMS[field.kind](field, item)
+    if field.kind == WRAPPER:
+        return _value(field.value, item, depth)
+    return _enum(field, item) if field.kind == "enum" else _FORMS[field.kind](field.kind, item)
 
 
 def _key(field: FieldSchema, key: str) -> Any:
     if field.kind != "bool":
-        return _FORMS[field.kind](field, key)
+        return _FORMS[field.kind](field.kind, key)
     if key not in ("true", "false"):
         raise JsonFaultError('expected "true" or "false"')
     return key == "true"
 
 
-def _integer(field: FieldSchema, item: Any) -> int:
-    number: int
-    if isinstance(item, str) and _NUMBER.fullmatch(item):
-        exact = Decimal(item)
-        # Otherwise a short text such as 1e999999999 would become a number that fills the memory.
-        number = int(exact) if exact.adjusted() < 20 and exact == exact.to_integral_value() else _no_integer(item)
-    elif isinstance(item, bool) or not isinstance(item, (int, float)) or not float(item).is_integer():
-        number = _no_integer(item)
+def _integer(kind: str, item: Any) -> int:
+    exact = Decimal(item) if _is_number(item) else item
+    if isinstance(exact, Decimal):
+        # A short text such as 1e999999999 must not become a number that fills the memory.
+        is_whole = exact.adjusted() < 20 and exact == exact.to_integral_value()
     else:
-        number = int(item)
-    low, high = _RANGES[field.kind]
-    if not low <= number <= high:
-        raise JsonFaultError(f"{number} is out of the range of {field.kind}")
+        is_whole = (
+            exact.is_integer() if isinstance(exact, float) else isinstance(exact, int) and not isinstance(exact, bool)
+        )
+    if not is_whole:
+        raise JsonFaultError(f"expected an integer, not {_shown(item)}")
+    number = int(exact)
+    try:
+        check_range(kind, number)
+    except ValueError:
+        raise JsonFaultError(f"{_shown(number)} is out of the range of {kind}") from None
     return number
 
 
-def _no_integer(item: Any) -> int:
-    raise JsonFaultError(f"expected an integer, not {_shown(item)}")
-
-
-def _double(field: FieldSchema, item: Any) -> float:
+def _double(kind: str, item: Any) -> float:
     if isinstance(item, str) and item in _NONFINITE:
         return _NONFINITE[item]
     if isinstance(item, bool) or not (isinstance(item, (int, float)) or _is_number(item)):
@@ -176,22 +159,22 @@ def _double(field: FieldSchema, item: Any) -> float:
         number = float(item)
     except OverflowError:
         number = math.inf
-    if not math.isfinite(number) or (field.kind == "float" and abs(number) >= _FLOAT_LIMIT):
-        raise JsonFaultError(f"the number is out of the range of {field.kind}")
-    return as_float32(number) if field.kind == "float" else number
+    if not math.isfinite(number) or (kind == "float" and abs(number) >= _FLOAT_LIMIT):
+        raise JsonFaultError(f"the number is out of the range of {kind}")
+    return as_float32(number) if kind == "float" else number
 
 
 def _is_number(item: Any) -> bool:
     return isinstance(item, str) and _NUMBER.fullmatch(item) is not None
 
 
-def _bool(field: FieldSchema, item: Any) -> bool:
+def _bool(kind: str, item: Any) -> bool:
     if not isinstance(item, bool):
         raise JsonFaultError(f"expected true or false, not {_shown(item)}")
     return item
 
 
-def _string(field: FieldSchema, item: Any) -> str:
+def _string(kind: str, item: Any) -> str:
     if not isinstance(item, str):
         raise JsonFaultError(f"expected a string, not {_shown(item)}")
     if not item.isascii():
@@ -202,7 +185,7 @@ def _string(field: FieldSchema, item: Any) -> str:
     return item
 
 
-def _bytes(field: FieldSchema, item: Any) -> bytes:
+def _bytes(kind: str, item: Any) -> bytes:
     if not isinstance(item, str) or not _BASE64.fullmatch(item):
         raise JsonFaultError(f"expected base64, not {_shown(item)}")
     digits = item.rstrip("=").replace("-", "+").replace("_", "/")
@@ -219,11 +202,11 @@ def _enum(field: FieldSchema, item: Any) -> Any:
     if number is None:
         if isinstance(item, str) and not _NUMBER.fullmatch(item):
             raise JsonFaultError(f"{names.full_name} has no value {_shown(item)}")
-        number = _integer(field, item)
+        number = _integer("enum", item)
     return field.python_type.try_value(number)
 
 
-def _timestamp(field: FieldSchema, item: Any) -> Timestamp:
+def _timestamp(kind: str, item: Any) -> Timestamp:
     if not isinstance(item, str):
         raise JsonFaultError(f"expected an RFC 3339 time, not {_shown(item)}")
     try:
@@ -232,23 +215,15 @@ def _timestamp(field: FieldSchema, item: Any) -> Timestamp:
         raise JsonFaultError(str(error)) from None
 
 
-def _duration(field: FieldSchema, item: Any) -> Duration:
+def _duration(kind: str, item: Any) -> Duration:
     found = _DURATION.fullmatch(item) if isinstance(item, str) else None
     if found is None:
         raise JsonFaultError(f'expected seconds such as "1.5s", not {_shown(item)}')
     sign, seconds, fraction = found.groups()
     if int(seconds) > MAX_DURATION:
         raise JsonFaultError(f"{item!r} is longer than 10,000 years")
-    nanoseconds = int(seconds) * NANOSECONDS + _nanos(fraction)
+    nanoseconds = int(seconds) * NANOSECONDS + int((fraction or "").ljust(9, "0"))
     return Duration.from_nanoseconds(-nanoseconds if sign else nanoseconds)
-
-
-def _nanos(fraction: str | None) -> int:
-    return int((fraction or "").ljust(9, "0"))
-
-
-def _wrapper(field: FieldSchema, item: Any) -> Any:
-    return _FORMS[field.value.kind](field.value, item)
 
 
 def _shown(item: Any) -> str:
@@ -257,56 +232,46 @@ def _shown(item: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}…"
 
 
-_FORMS: Final[Mapping[str, Callable[[FieldSchema, Any], Any]]] = {
-    **dict.fromkeys(_RANGES, _integer),
+_FORMS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
+    **dict.fromkeys(PACKABLE_KINDS, _integer),
     "bool": _bool,
     "bytes": _bytes,
     "double": _double,
     "duration": _duration,
-    "enum": _enum,
     "float": _double,
     "string": _string,
     "timestamp": _timestamp,
-    "wrapper": _wrapper,
 }
 
 
-_SCALAR: Final[Any] = None
-"""For values whose kind needs no field."""
+def _only_field(name: str, message_type: type[Any], value: Any, depth: int) -> Any:
+    """Read a Struct or a ListValue, whose form is that of its only field."""
+    found = _field(schema_of(message_type).by_name[name], value, depth)
+    return built(message_type, {name: found} if found else {})
 
 
-def _struct(message_type: type[Any], value: Any, depth: int) -> Any:
-    if not isinstance(value, dict):
-        raise JsonFaultError(f"expected an object, not {_shown(value)}")
-    fields = {key: _placed(f"[{key!r}]", _message, google.Value, each, depth - 1) for key, each in value.items()}
-    return _built(message_type, {"fields": fields} if fields else {})
-
-
-def _list_value(message_type: type[Any], value: Any, depth: int) -> Any:
-    if not isinstance(value, list):
-        raise JsonFaultError(f"expected an array, not {_shown(value)}")
-    values = [_placed(f"[{place}]", _message, google.Value, each, depth - 1) for place, each in enumerate(value)]
-    return _built(message_type, {"values": values} if values else {})
+_struct: Final = partial(_only_field, "fields")
+_list_value: Final = partial(_only_field, "values")
 
 
 def _any_value(message_type: type[Any], value: Any, depth: int) -> Any:
     if isinstance(value, dict):
-        return _built(message_type, {"struct_value": _struct(google.Struct, value, depth - 1)})
+        return built(message_type, {"struct_value": _struct(google.Struct, value, depth - 1)})
     if isinstance(value, list):
-        return _built(message_type, {"list_value": _list_value(google.ListValue, value, depth - 1)})
+        return built(message_type, {"list_value": _list_value(google.ListValue, value, depth - 1)})
     if value is None:
-        return _built(message_type, {"null_value": google.NullValue.try_value(0)})
+        return built(message_type, {"null_value": google.NullValue.try_value(0)})
     name = "bool_value" if isinstance(value, bool) else "string_value" if isinstance(value, str) else "number_value"
     field = schema_of(message_type).by_name[name]
-    return _built(message_type, {name: _FORMS[field.kind](field, value)})
+    return built(message_type, {name: _FORMS[field.kind](field.kind, value)})
 
 
 def _field_mask(message_type: type[Any], value: Any, depth: int) -> Any:
     try:
-        paths = field_masks.paths_of(_string(_SCALAR, value))
+        paths = field_masks.paths_of(_string("string", value))
     except ValueError as error:
         raise JsonFaultError(str(error)) from None
-    return _built(message_type, {"paths": paths} if paths else {})
+    return built(message_type, {"paths": paths} if paths else {})
 
 
 def _unsupported(message_type: type[Any], value: Any, depth: int) -> Any:

@@ -19,7 +19,7 @@ from mxgateway.wire.errors import JsonFaultError
 from mxgateway.wire.float32 import as_float32, shortest_float32
 from mxgateway.wire.messages.betterproto_seam import google
 from mxgateway.wire.messages.names import enum_names, message_names
-from mxgateway.wire.schema import DEPTH_LIMIT, MAP, MESSAGE, FieldSchema, UnknownFields, instance_dict
+from mxgateway.wire.schema import DEPTH_LIMIT, MAP, MESSAGE, WRAPPER, FieldSchema, UnknownFields, instance_dict
 from mxgateway.wire.times.duration import MAX_DURATION, NANOSECONDS, fraction_text, timedelta_parts
 from mxgateway.wire.times.timestamp import Timestamp
 
@@ -64,7 +64,7 @@ def _message(message: Any, depth: int) -> Any:
 
 def value_in_json(kind: str, value: Any) -> Any:
     """Return the JSON form of a value of a scalar kind, a timestamp or a duration."""
-    return _FORMS[kind](_SCALAR, value)
+    return _FORMS[kind](value)
 
 
 def _field(field: FieldSchema, value: Any, depth: int) -> Any:
@@ -87,7 +87,9 @@ def _placed(step: str, field: FieldSchema, value: Any, depth: int) -> Any:
 def _value(field: FieldSchema, value: Any, depth: int) -> Any:
     if field.kind == MESSAGE:
         return _message(checked(value, field.python_type), depth - 1)
-    return _FORMS[field.kind](field, value)
+    if field.kind == WRAPPER:
+        return _value(field.value, field.value.zero_value() if value is None else value, depth)
+    return _enum(field, value) if field.kind == "enum" else _FORMS[field.kind](value)
 
 
 def _key(key: Any) -> str:
@@ -111,22 +113,22 @@ def enum_in_json(value: Any, enum_class: type[Any] | None = None) -> str | int:
     return enum_names(enum_class or type(value)).by_number.get(number, number)
 
 
-def _double(field: FieldSchema, value: Any) -> float | str:
+def _double(value: Any) -> float | str:
     number = float(value)
     if math.isfinite(number):
         return number
     return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
 
-def _float(field: FieldSchema, value: Any) -> float | str:
-    return _double(field, shortest_float32(as_float32(float(value))))
+def _float(value: Any) -> float | str:
+    return _double(shortest_float32(as_float32(float(value))))
 
 
-def _timestamp(field: FieldSchema, value: Any) -> str:
+def _timestamp(value: Any) -> str:
     return Timestamp.from_datetime(checked(value, datetime)).rfc3339()
 
 
-def _duration(field: FieldSchema, value: Any) -> str:
+def _duration(value: Any) -> str:
     seconds, nanos = timedelta_parts(checked(value, timedelta))
     if abs(seconds) > MAX_DURATION or abs(nanos) >= NANOSECONDS or seconds * nanos < 0:
         raise JsonFaultError(f"a duration of {seconds} s and {nanos} ns has no JSON form")
@@ -134,53 +136,25 @@ def _duration(field: FieldSchema, value: Any) -> str:
     return f"{sign}{abs(seconds)}{fraction_text(abs(nanos))}s"
 
 
-def _wrapper(field: FieldSchema, value: Any) -> Any:
-    return _FORMS[field.value.kind](field.value, field.value.zero_value() if value is None else value)
-
-
-def _number(field: FieldSchema, value: Any) -> int:
-    return index(value)
-
-
-def _number_text(field: FieldSchema, value: Any) -> str:
-    return str(index(value))
-
-
-_FORMS: Final[Mapping[str, Callable[[FieldSchema, Any], Any]]] = {
-    "bool": lambda field, value: bool(index(value)),
-    "int32": _number,
-    "uint32": _number,
-    "sint32": _number,
-    "fixed32": _number,
-    "sfixed32": _number,
-    "int64": _number_text,
-    "uint64": _number_text,
-    "sint64": _number_text,
-    "fixed64": _number_text,
-    "sfixed64": _number_text,
-    "enum": _enum,
+_FORMS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "bool": lambda value: bool(index(value)),
+    **dict.fromkeys(("int32", "uint32", "sint32", "fixed32", "sfixed32"), index),
+    **dict.fromkeys(("int64", "uint64", "sint64", "fixed64", "sfixed64"), lambda value: str(index(value))),
     "double": _double,
     "float": _float,
-    "string": lambda field, value: checked(value, str),
-    "bytes": lambda field, value: b64encode(value).decode(),
+    "string": lambda value: checked(value, str),
+    "bytes": lambda value: b64encode(value).decode(),
     "timestamp": _timestamp,
     "duration": _duration,
-    "wrapper": _wrapper,
 }
 
 
-_SCALAR: Final[Any] = None
-"""For values whose kind needs no field."""
+def _struct(message: Any, depth: int) -> Any:
+    return next((_field(field, value, depth) for field, value in set_fields(message)), {})
 
 
-def _struct(message: Any, depth: int) -> dict[str, Any]:
-    fields = instance_dict(message).get("fields")
-    return {key: _message(fields[key], depth - 1) for key in sorted(fields)} if isinstance(fields, dict) else {}
-
-
-def _list_value(message: Any, depth: int) -> list[Any]:
-    values = instance_dict(message).get("values")
-    return [_message(each, depth - 1) for each in values] if isinstance(values, list) else []
+def _list_value(message: Any, depth: int) -> Any:
+    return next((_field(field, value, depth) for field, value in set_fields(message)), [])
 
 
 def _any_value(message: Any, depth: int) -> Any:

@@ -145,16 +145,14 @@ class Message(LazyDataclass, betterproto.Message):
         return any(name in by_name and value != by_name[name].zero() for name, value in self.__dict__.items())
 
     def __repr__(self) -> str:
-        parts = (
-            f"{name}={(_HIDDEN if self._hides(name, value) else value)!r}"
-            for name, value in self._raw_items()
-            if value is not PLACEHOLDER
-        )
+        parts = (f"{name}={value!r}" for name, value, unset in self.__rich_repr__() if value is not unset)
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def __rich_repr__(self) -> Iterator[tuple[str, Any, Any]]:
-        for name, value in self._raw_items():
-            yield name, _HIDDEN if self._hides(name, value) else value, PLACEHOLDER
+        for field in schema_of(type(self)).fields:
+            value = self.__raw_get(field.name)
+            is_hidden = value is not PLACEHOLDER and self._hides(field.name, value)
+            yield field.name, _HIDDEN if is_hidden else value, PLACEHOLDER
 
     def _hides(self, name: str, value: Any) -> bool:
         """Return whether a field is secret: a password, or the value of a secured write."""
@@ -240,12 +238,8 @@ class Message(LazyDataclass, betterproto.Message):
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
         return instance_schema(cls, json_form("write"), "dict")
 
-    def _raw_items(self) -> Iterator[tuple[str, Any]]:
-        for field in schema_of(type(self)).fields:
-            yield field.name, self.__dict__.get(field.name, None if field.optional else PLACEHOLDER)
-
-    # Named so that betterproto's own methods, which call it as __raw_get, find it.
-    def _Message__raw_get(self, name: str) -> Any:
+    # betterproto's own methods call it as well, from a class of this name.
+    def __raw_get(self, name: str) -> Any:
         field = schema_of(type(self)).by_name.get(name)
         return self.__dict__.get(name, None if field is not None and field.optional else PLACEHOLDER)
 

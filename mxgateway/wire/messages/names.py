@@ -45,8 +45,8 @@ class EnumNames(NamedTuple):
 
     Attributes:
         full_name: The type's name with its package.
-        by_number: The first name of each number.
         by_number: The first name with each number.
+        by_name: The number with each name.
     """
 
     full_name: str
@@ -75,31 +75,23 @@ _ENUM_NAMES: Final[dict[type[Any], EnumNames]] = {}
 
 
 def _read_message_names(message_class: type[Any]) -> MessageNames:
-    known = _find(message_class)
-    if isinstance(known, _DescribedMessage):
-        described = {field.number: (field.name, field.json_name) for field in known.descriptor.field}
-        pairs = {
-            field.name: described.get(field.number) or _usual_names(field.name)
-            for field in schema_of(message_class).fields
-        }
-        full_name = known.full_name
-    else:
-        pairs = {field.name: _usual_names(field.name) for field in schema_of(message_class).fields}
-        full_name = message_class.__name__
+    full_name, descriptor = _find(message_class) or (message_class.__name__, _Type())
+    described = {field.number: (field.name, field.json_name) for field in descriptor.field}
+    pairs = {
+        field.name: described.get(field.number) or _usual_names(field.name) for field in schema_of(message_class).fields
+    }
     fields = {proto_name: name for name, (proto_name, _) in pairs.items()}
     fields.update({json_name: name for name, (_, json_name) in pairs.items()})
     return MessageNames(full_name, {name: json_name for name, (_, json_name) in pairs.items()}, fields)
 
 
 def _read_enum_names(enum_class: type[betterproto.Enum]) -> EnumNames:
-    known = _find(enum_class)
-    if isinstance(known, _DescribedEnum):
-        pairs = [(value.name, value.number) for value in known.descriptor.value]
-        full_name = known.full_name
+    full_name, descriptor = _find(enum_class) or (enum_class.__name__, None)
+    if descriptor is not None:
+        pairs = [(value.name, value.number) for value in descriptor.value]
     else:
         prefix = snake_case(enum_class.__name__).upper()
         pairs = [(f"{prefix}_{member.name}", member.value) for member in enum_class]
-        full_name = enum_class.__name__
     by_number: dict[int, str] = {}
     for name, number in pairs:
         by_number.setdefault(number, name)
@@ -154,17 +146,8 @@ class _FileSet(Message):
     file: list[_File] = betterproto.message_field(1)
 
 
-class _DescribedMessage(NamedTuple):
-    full_name: str
-    descriptor: _Type
-
-
-class _DescribedEnum(NamedTuple):
-    full_name: str
-    descriptor: _Enum
-
-
-_Described = _DescribedMessage | _DescribedEnum
+_Described = tuple[str, Any]
+"""A type's full name, and its descriptor: a `_Type` or an `_Enum`."""
 
 
 def _find(generated_class: type[Any]) -> _Described | None:
@@ -198,10 +181,10 @@ def _find_outer(files: list[_File], package: str, python_name: str) -> _Describe
         if file.package == package:
             for encoded in (each for each in file.message_type if _is_called(each, python_name)):
                 message = decode(_Type, encoded)
-                return _DescribedMessage(f"{package}.{message.name}", message)
+                return f"{package}.{message.name}", message
             for encoded in (each for each in file.enum_type if _is_called(each, python_name)):
                 enum = decode(_Enum, encoded)
-                return _DescribedEnum(f"{package}.{enum.name}", enum)
+                return f"{package}.{enum.name}", enum
     return None
 
 
@@ -233,10 +216,10 @@ def _inner_types(root: str, package: str) -> Mapping[str, _Described]:
 def _types_in(outer: _Type, scope: str, prefix: str) -> Iterator[tuple[str, _Described]]:
     # A nested type's Python name includes the names of its outer types.
     for enum in outer.enum_type:
-        yield pythonize_class_name(f"{prefix}_{enum.name}"), _DescribedEnum(f"{scope}.{enum.name}", enum)
+        yield pythonize_class_name(f"{prefix}_{enum.name}"), (f"{scope}.{enum.name}", enum)
     for message in outer.nested_type:
         full_name, flat_name = f"{scope}.{message.name}", f"{prefix}_{message.name}"
-        yield pythonize_class_name(flat_name), _DescribedMessage(full_name, message)
+        yield pythonize_class_name(flat_name), (full_name, message)
         yield from _types_in(message, full_name, flat_name)
 
 

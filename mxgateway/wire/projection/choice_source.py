@@ -24,7 +24,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from mxgateway.wire.decode.source import FunctionSource, Linker
+from mxgateway.wire.compiling.linking import Linker
+from mxgateway.wire.decode.source import FunctionSource
 from mxgateway.wire.projection.steady_fields import Passed
 from mxgateway.wire.schema import VARINT_KINDS, FieldSchema, MessageSchema
 from mxgateway.wire.tags import raw_tag, tag_size
@@ -63,10 +64,10 @@ class ChoiceSource(FunctionSource):
             schema.by_name[each] for each in (choice.number, choice.text, choice.null, *choice.members)
         )
 
-    def of_choice(self, name: str, other: Read) -> str:
+    def of_choice(self, other: Read) -> str:
         """Return the source; `other` reads every message that is not as simple as the choice requires."""
         leave = f"{self._link.value(other)}(data, start, end)"
-        with self.block(f"def {name}(data, pos, end):"):
+        with self.block("def read_choice(data, pos, end):"):
             self.add("start = pos")
             self._head()
             self.add(f"if pos >= end: return {leave}")

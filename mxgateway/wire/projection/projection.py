@@ -66,7 +66,7 @@ class Projection:
         for name, value in _NAMES.items():
             decoder.linker.named(name, value)
         source = ProjectionSource(schema, plan, decoder.linker)
-        self.read = decoder.linker.compile(source.of_projection("project", MANY_OBJECTS))
+        self.read = decoder.linker.compile(source.of_projection(MANY_OBJECTS))
         return self.read(data)
 
 
@@ -88,7 +88,7 @@ def choice_reader(message_type: type[Any], choice: Choice, other: Read, decoder:
     schema = decoder.schemas(message_type)
     if not can_read(choice, schema):
         return other
-    return decoder.linker.compile(ChoiceSource(schema, choice, decoder.linker).of_choice("read_choice", other))
+    return decoder.linker.compile(ChoiceSource(schema, choice, decoder.linker).of_choice(other))
 
 
 def message_reader(message_type: type[Any], decoder: Decoder = BUILTIN) -> Read:

@@ -38,8 +38,9 @@ from itertools import groupby
 from types import NoneType
 from typing import Any, Final
 
+from mxgateway.wire.compiling.linking import Linker
 from mxgateway.wire.decode.repeats import Repeats, may_repeat
-from mxgateway.wire.decode.source import WHOLE_NUMBERS, FunctionSource, Linker
+from mxgateway.wire.decode.source import WHOLE_NUMBERS, FunctionSource
 from mxgateway.wire.projection.steady_fields import Run
 from mxgateway.wire.schema import (
     DEPTH_LIMIT,
@@ -102,14 +103,13 @@ class ProjectionSource(FunctionSource):
         self._head = self._runs[0] if self._runs and self._parts[0] is self._runs[0] else None
         self._needs_apart = [each for each in plan.needs if not any(each in run.needs for run in self._runs)]
 
-    def of_projection(self, name: str, many: int) -> str:
+    def of_projection(self, many: int) -> str:
         """Return the source.
 
         Args:
-            name: The function's name.
             many: The size in bytes from which a message is left to the full decoder.
         """
-        with self.block(f"def {name}(data):"):
+        with self.block("def project(data):"):
             self.add("end = len(data)", f"if end >= {many} or data.__class__ is not bytes: return None")
             with self.block("try:"):
                 self._begin()
@@ -146,10 +146,10 @@ class ProjectionSource(FunctionSource):
 
     def _unset(self, name: str) -> None:
         schema = schema_of(self._schema.message_type).by_name[name]
-        plain = None if _comes_once(schema) else () if schema.repeated else schema.zero()
+        plain = None if schema.is_merged else () if schema.repeated else schema.zero()
         value = self._plan.absent.get(name, plain)
         self.add(f"of_{name} = {repr(value) if type(value) in _LITERALS else self._link.value(value)}")
-        if _comes_once(schema):
+        if schema.is_merged:
             self.add(f"has_{name} = False")
 
     def _projection_loop(self) -> None:
@@ -237,7 +237,7 @@ class ProjectionSource(FunctionSource):
         if name not in plan.slots and name not in plan.needs:
             self._checked(schema)
             return
-        if _comes_once(schema):
+        if schema.is_merged:
             self.add(f"if has_{name}: return None", f"has_{name} = True")
         self._read(schema, f"of_{name}")
         if name in plan.needs:
@@ -309,7 +309,8 @@ class ProjectionSource(FunctionSource):
         if not may_repeat(schema_of(message_type)):
             self.add(f"value = {function}(data, pos, stop, {_DEPTH_INSIDE})")
             return
-        repeats = Repeats(self._link.decoder(message_type))
+        functions = self._link.functions
+        repeats = Repeats(lambda data, pos, end, depth: functions[message_type](data, pos, end, depth))
         self.add(f"known_fields = {self._link.value(repeats.find)}(data[pos:stop])")
         learn = self._link.value(repeats.learn)
         self.add(f"if known_fields is None: value = {learn}(data, pos, stop, {_DEPTH_INSIDE})")
@@ -342,15 +343,10 @@ def _parts(schema: MessageSchema, plan: Plan) -> list[_SteadyRun | Case]:
 
 def _may_stand_in_run(schema: FieldSchema, plan: Plan) -> bool:
     """Return whether a field is steady, or one that is skipped: between steady fields it does no harm."""
-    asked_for = schema.name in plan.slots or schema.name in plan.needs or schema.repeated or _comes_once(schema)
+    asked_for = schema.name in plan.slots or schema.name in plan.needs or schema.repeated or schema.is_merged
     return schema.name in plan.steady or not asked_for
 
 
 def _is_taken(schema: FieldSchema) -> bool:
     """Return whether a projection can read the field, or at least skip it."""
     return schema.kind == MESSAGE if schema.repeated else schema.kind not in (MAP, WRAPPER)
-
-
-def _comes_once(schema: FieldSchema) -> bool:
-    """Return whether a second occurrence of the field would have to be merged with the first one."""
-    return not schema.repeated and schema.kind in (MESSAGE, TIMESTAMP, DURATION, WRAPPER)

@@ -8,7 +8,7 @@ from struct import Struct
 from typing import Final, cast
 
 from mxgateway.wire.errors import IrregularError
-from mxgateway.wire.varint import MASK_64, encode_varint, more_int32, more_int64
+from mxgateway.wire.varint import MASK_64, encode_varint, more_int32, more_int64, read_varint
 
 from .duration import Duration, timedelta_parts
 from .parsing import EPOCH
@@ -49,7 +49,7 @@ _MOST_SECONDS: Final = 1024
 def read_timestamp(data: bytes, pos: int, stop: int) -> Timestamp:
     """Return the Timestamp in `data[pos:stop]`.
 
-    IndexError, IrregularError: The bytes are not seconds and nanos, each at most once and in this order.
+    Raises:
         IndexError, IrregularError: The bytes are not seconds and nanos, each once at most and in this order.
     """
     size = stop - pos
@@ -150,18 +150,9 @@ def _read_new_second(data: bytes, pos: int, stop: int) -> Timestamp:
 def _read_parts(data: bytes, pos: int, stop: int) -> tuple[int, int]:
     seconds = nanos = 0
     if pos < stop and data[pos] == _SECONDS_TAG:
-        seconds, pos = _read_varint(data, pos + 1, more_int64)
+        seconds, pos = read_varint(data, pos + 1, more_int64)
     if pos < stop and data[pos] == _NANOS_TAG:
-        nanos, pos = _read_varint(data, pos + 1, more_int32)
+        nanos, pos = read_varint(data, pos + 1, more_int32)
     if pos != stop:
         raise IrregularError
     return seconds, nanos
-
-
-def _read_varint(data: bytes, pos: int, more: Callable[[bytes, int, int], tuple[int, int]]) -> tuple[int, int]:
-    value = data[pos]
-    if value < 128:
-        return value, pos + 1
-    byte = data[pos + 1]
-    value += (byte - 1) << 7
-    return (value, pos + 2) if byte < 128 else more(data, pos + 2, value)

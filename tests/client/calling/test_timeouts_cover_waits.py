@@ -87,7 +87,7 @@ async def test_the_timeout_of_a_write_by_name_covers_the_wait_for_the_event_stre
         await session.write_tags({TAG: 1})
         await proxy.refuse()
         proxy.reset_all()
-        await until(lambda: session._pump.state is not PumpState.LIVE)
+        await until(lambda: session.pump.state is not PumpState.LIVE)
         client_timeout = 30.0
         for timeout in (SOON, None):  # the client's own as well
             session._channel.options = replace(session._channel.options, call_timeout=client_timeout)

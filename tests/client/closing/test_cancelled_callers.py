@@ -310,10 +310,10 @@ async def test_closing_the_client_ends_a_write_that_goes_on_without_its_caller(g
 
 async def lose_the_stream(gateway: SimulatedGateway, session: Session) -> None:
     """Return during the pause after a loss. Pauses are random: one may be over before anybody has seen it."""
-    while session._pump.state is not PumpState.PAUSED:
+    while session.pump.state is not PumpState.PAUSED:
         gateway.drop_connections()
         with contextlib.suppress(TimeoutError):
-            await until(lambda: session._pump.state is PumpState.PAUSED, patience=1)
+            await until(lambda: session.pump.state is PumpState.PAUSED, patience=1)
 
 
 async def test_events_that_were_kept_survive_a_reader_that_was_cancelled_while_it_attached(

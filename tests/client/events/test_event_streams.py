@@ -340,7 +340,7 @@ async def test_a_reader_that_comes_in_the_moment_of_a_loss_waits_for_the_next_st
     gateway: SimulatedGateway, session: Session, item: Item, resume: bool
 ) -> None:
     async with session.stream_events(resume=True) as first:
-        session._pump.ended(map_fault(ConnectionFault("the network is gone"), CallSite()))
+        session.pump.ended(map_fault(ConnectionFault("the network is gone"), CallSite()))
         async with session.stream_events(resume=resume) as second:  # the loss was not dealt with yet
             change(gateway, [7])
             for events in (first, second):

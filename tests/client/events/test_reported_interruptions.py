@@ -12,7 +12,7 @@ from tests.subscription.rig import QUICK
 
 async def lost(session: Session) -> None:
     """Wait until the client knows that the stream is lost."""
-    await until(lambda: session._pump._interruption is not None)
+    await until(lambda: session.pump._interruption is not None)
 
 
 @pytest.mark.parametrize("in_batches", [False, True])
@@ -54,7 +54,7 @@ async def test_a_link_that_flaps_while_nothing_is_read_is_one_interruption() -> 
             for _ in range(5):
                 gateway.drop_connections()
                 await lost(session)
-                await until(lambda: session._pump._interruption is None)
+                await until(lambda: session.pump._interruption is None)
             assert len(events._queue) == 2
             change(gateway, [2])
             assert (await anext(events)).worker_sequence == 2

@@ -61,7 +61,7 @@ class Reader:
 
 async def lost(session: Session) -> None:
     """Wait until the client knows that the stream is lost."""
-    await until(lambda: session._pump._interruption is not None)
+    await until(lambda: session.pump._interruption is not None)
 
 
 # -- what it goes on through
@@ -217,7 +217,7 @@ async def test_closing_it_ends_the_attempts(gateway: SimulatedGateway, session: 
     await events.aclose()
     await reader.task
     assert (reader.sequences, reader.error) == ([1], None)
-    assert session._pump.state is PumpState.IDLE
+    assert session.pump.state is PumpState.IDLE
     attempts = len(requests(gateway, "StreamEvents"))
     await asyncio.sleep(0.1)
     assert len(requests(gateway, "StreamEvents")) == attempts

@@ -112,11 +112,11 @@ async def test_events_that_were_lost_before_a_write_was_sent_do_not_concern_it()
         await session.write_confirmed(*item.pair, 0)
         gateway.fail_next("StreamEvents", Status.UNAVAILABLE, "not now", times=1)
         gateway.drop_connections()
-        await until(lambda: session._pump.state is PumpState.PAUSED)
+        await until(lambda: session.pump.state is PumpState.PAUSED)
         change(gateway, range(20))
         gateway.sessions[session.session_id].events.drain(1000)
-        session._pump.wake()
-        await until(lambda: (session._pump.newest or 0) >= 20)
+        session.pump.wake()
+        await until(lambda: (session.pump.newest or 0) >= 20)
 
         assert (await session.write_confirmed(*item.pair, 1, timeout=10)).family == WRITE_COMPLETE
 

@@ -40,7 +40,7 @@ async def test_the_gateway_waits_while_no_iterator_is_read(world: Site, monkeypa
         for value in range(500):
             publish(world.gateway, [TAG], value)
             await asyncio.sleep(0)
-        await until(session._pump._readers.hold)
+        await until(session.pump._readers.hold)
         for events in (first, second):
             while (await anext(events)).worker_sequence < 300:
                 pass
@@ -55,7 +55,7 @@ async def test_an_iterator_that_begins_in_the_moment_in_which_the_session_ends_i
     item = await world.advised()
     await world.confirm(item, 1)
     publish(world.gateway, [TAG], 7)  # what nobody reads is kept
-    pump, begin = world.session._pump, asyncio.Event()
+    pump, begin = world.session.pump, asyncio.Event()
     await until(lambda: pump.newest == world.there.events.last_sequence)
 
     async def read() -> None:

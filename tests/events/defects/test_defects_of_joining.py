@@ -19,7 +19,7 @@ from tests.subscription.rig import options, publish
 
 
 async def _all_has_come(world: Site) -> None:
-    await until(lambda: world.session._pump.newest == world.there.events.last_sequence)
+    await until(lambda: world.session.pump.newest == world.there.events.last_sequence)
 
 
 async def test_a_completion_lost_in_a_jump_is_missed_also_on_a_stream_that_was_read_before_the_first_write(
@@ -49,7 +49,7 @@ async def test_a_subscription_that_joins_a_stream_held_for_an_unread_iterator_ha
         for value in range(24):
             publish(world.gateway, [TAG] * 500, value)
             await asyncio.sleep(0.01)
-        await until(world.session._pump._readers.hold)
+        await until(world.session.pump._readers.hold)
         async with asyncio.timeout(8), world.session.subscribe([OTHER], options()) as updates:
             while not isinstance(await anext(updates), TagUpdate):
                 pass
@@ -155,10 +155,10 @@ async def test_a_reader_that_cares_and_joins_a_stream_while_it_is_being_opened_a
         await anext(first)
         world.proxy.to_client.freeze()
         world.proxy.reset_all()
-        await until(lambda: session._pump.state is PumpState.OPENING)
+        await until(lambda: session.pump.state is PumpState.OPENING)
         joining = asyncio.create_task(_first_event(session))
         await asyncio.sleep(0.1)
-        assert session._pump.state is PumpState.OPENING
+        assert session.pump.state is PumpState.OPENING
         world.lose_connections()  # the attempt fails
         await until(lambda: world.there.events.is_attached)
         async with asyncio.timeout(8):

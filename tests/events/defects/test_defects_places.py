@@ -30,7 +30,7 @@ def false(request: pytest.FixtureRequest) -> Callable[[Site], proto.MxEvent]:
 
 async def _jump(world: Site, event: proto.MxEvent) -> None:
     world.faults.inject(event)
-    await until(lambda: world.session._pump.newest >= FAR - 1)
+    await until(lambda: world.session.pump.newest >= FAR - 1)
 
 
 async def test_a_false_place_is_found_out_on_the_stream_behind_it(
@@ -73,7 +73,7 @@ async def test_a_write_whose_completion_somebody_else_has_read_behind_a_false_ma
     await world.confirm(item, 1)
     last = world.there.events.last_sequence
     world.faults.inject(a_gap(world, last, last + 3))
-    await until(lambda: world.session._pump.newest == last + 2)
+    await until(lambda: world.session.pump.newest == last + 2)
     world.gateway.hold_write_completions()
     written = confirm(world.session, item, 2, timeout=60)
     await accepted(world.gateway, world.session, 1)
@@ -90,7 +90,7 @@ async def test_no_completion_confirms_another_write_behind_a_false_place(world: 
     await world.confirm(item, 1)
     last = world.there.events.last_sequence
     world.faults.inject(a_gap(world, last, last + 2))
-    await until(lambda: world.session._pump.newest > last)
+    await until(lambda: world.session.pump.newest > last)
     await world.blip()
     await world.session.ping()
     await until(lambda: world.there.events.is_attached)
@@ -135,7 +135,7 @@ async def test_the_next_iterator_gets_what_was_kept_around_a_false_place(
     await _jump(world, false(world))
     publish(world.gateway, [TAG] * 3, 7)
     last = world.there.events.last_sequence
-    await until(lambda: world.session._pump.newest == last)
+    await until(lambda: world.session.pump.newest == last)
     seen: list[int] = []
     async with asyncio.timeout(8), world.session.stream_events() as events:
         while last not in seen:
@@ -151,7 +151,7 @@ async def test_what_got_lost_on_its_way_behind_a_false_place_is_asked_for(world:
         seen = [(await anext(events)).worker_sequence]
         last = world.there.events.last_sequence
         world.faults.inject(an_event(world, last + ahead))
-        await until(lambda: world.session._pump.newest == last + ahead)
+        await until(lambda: world.session.pump.newest == last + ahead)
         await world.lose_events(lambda: publish(world.gateway, [TAG] * 3, 7), 3)
         await until(lambda: world.there.events.is_attached)
         publish(world.gateway, [TAG], 8)

@@ -55,10 +55,10 @@ async def test_a_gateway_that_sends_nothing_but_nonsense_is_asked_with_pauses(wo
         await until(lambda: TAG in consumer.values)
         await _spoil(world, 2 * PASSED_AT_ONCE + 1)
         world.faults.inject(UNREADABLE)
-        await until(lambda: world.session._pump.state is PumpState.PAUSED)
+        await until(lambda: world.session.pump.state is PumpState.PAUSED)
         streams = len(world.streams_asked)
         await asyncio.sleep(0.2)
         assert len(world.streams_asked) == streams
-        world.session._pump.wake()
+        world.session.pump.wake()
         publish(world.gateway, [TAG], 7)
         await until(lambda: consumer.values[TAG] == 7)

@@ -52,7 +52,7 @@ async def test_a_write_that_waits_for_the_event_stream_too_long_was_not_sent_and
     await world.confirm(item, 1)
     world.proxy.to_client.freeze()
     world.proxy.reset_all()
-    await until(lambda: world.session._pump.state is not PumpState.LIVE)
+    await until(lambda: world.session.pump.state is not PumpState.LIVE)
     with pytest.raises(MxGatewayTimeoutError) as unsent:
         await world.session.write_confirmed(*item.pair, 8, timeout=0.1)
     assert in_words(unsent.value, "it was waiting for the event stream")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import pickle
@@ -74,6 +75,13 @@ def test_a_faulty_message_is_refused_with_message_field_and_offset(
         assert str(error).startswith(".".join(part for part in (message_name, field) if part) + f" at byte {offset}: ")
         assert error.__cause__ is None
         assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_an_error_is_pickled_and_copied_as_what_it_is() -> None:
+    for kind in (wire.WireError, wire.LackingError, wire.MisfitError):
+        error = kind("a reason", message_name="MxEvent", field="value", offset=3)
+        for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+            assert (type(again), vars(again), str(again)) == (kind, vars(error), str(error))
 
 
 @pytest.mark.parametrize("name", NAMES)

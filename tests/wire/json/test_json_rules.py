@@ -259,6 +259,7 @@ def test_bytes_of_utf_8_are_read(constructs: Constructs) -> None:
         ("Choices", '{"anInt32": 1, "aDouble": 1}', "aDouble", "oneof 'number' already has 'an_int32'"),
         ("Scalars", '{"anInt32": 2147483648}', "anInt32", "2147483648 is out of the range of int32"),
         ("Scalars", '{"aUint32": -1}', "aUint32", "-1 is out of the range of uint32"),
+        ("Scalars", f'{{"anInt64": {10**400}}}', "anInt64", f"{str(10**400)[:57]}… is out of the range of int64"),
         ("Scalars", '{"aUint64": "1e99"}', "aUint64", "expected an integer"),
         ("Scalars", '{"aUint64": "1e999999999"}', "aUint64", "expected an integer"),
         ("Scalars", '{"anInt32": 1.5}', "anInt32", "expected an integer, not 1.5"),
