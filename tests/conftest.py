@@ -7,12 +7,13 @@ import functools
 import gc
 import inspect
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cold_start import compiled_once
 from tests.garbage import leave_alone_what_there_is
 from tests.loops.policy import use_named_loop
 
@@ -42,6 +43,12 @@ def _keep_no_examples_where_none_can_be_written() -> None:
 
         settings.register_profile("read-only", database=None)
         settings.load_profile("read-only")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    with compiled_once():
+        return (yield)
 
 
 LONGEST = (
