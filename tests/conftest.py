@@ -16,9 +16,7 @@ import pytest
 from tests.cold_start import compiled_once
 from tests.garbage import leave_alone_what_there_is
 from tests.loops.policy import use_named_loop
-
-PATIENCE = 60.0
-"""Seconds until an asynchronous test that waits for something that never comes fails instead of hanging."""
+from tests.rows import PATIENCE, is_bounded
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,7 +60,7 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
     for item in items:
-        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj) and not is_bounded(item.obj):
             item.obj = _bounded(item.obj)
 
 

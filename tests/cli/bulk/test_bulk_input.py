@@ -17,6 +17,7 @@ from mxgateway import proto
 from mxgateway_cli.bulk.input import Entries, Given, Wanted, read_entries
 from mxgateway_cli.input.named_tags import listed_values
 from mxgateway_cli.input.rows import BadRows
+from tests.rows import each_row
 
 TAGS = Wanted(by_handle=False)
 HANDLES = Wanted(by_handle=True, once=True)
@@ -66,7 +67,7 @@ def test_tags_stand_between_commas_or_in_a_json_array(text: str, tags: list[str]
     assert [each.strip() for each in listed_values("--items", text)] == tags
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("type_name", "text", "values"),
     [
         ("int32", "5, 6", [5, 6]),
@@ -92,7 +93,7 @@ async def test_values_stand_between_commas_or_in_a_json_array(
     assert values is None or python(entries) == values
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wanted", "given", "says"),
     [
         (TAGS, Given(tags=("a", "", "b")), "entry 2: tag is empty"),

@@ -16,6 +16,7 @@ from tests.cli.help.pages import pages
 from tests.cli.in_process import run_here
 from tests.cli.process import Outcome
 from tests.cli.toml_files import profiles_file
+from tests.rows import each_row
 
 VALUES = {
     "--endpoint": "localhost:1", "--server-name-override": "gw", "--authority": "gw", "--pin": "00" * 32, "--known-hosts": "known",
@@ -117,7 +118,7 @@ def test_what_stands_before_the_command_is_checked(
         assert outcome.err.splitlines()[0] == f"error: {says}"
 
 
-@pytest.mark.parametrize("name", [name for name, page in pages().items() if not isinstance(page.command, click.Group)])
+@each_row("name", [name for name, page in pages().items() if not isinstance(page.command, click.Group)])
 def test_every_command_suggests_its_own_and_the_shared_options(name: str) -> None:
     options = [each for each in pages()[name].command.params if isinstance(each, click.Option) and not each.hidden]
     for parameter in (options[0], options[-1]):

@@ -14,6 +14,7 @@ from mxgateway.testing.network.fault_proxy import Direction, FaultProxy, Pipe
 from mxgateway.transport.channel import Channel
 from tests.peers.http2.http2_peer import Http2Peer
 from tests.peers.http2.http2_server import Http2Server
+from tests.rows import each_row
 from tests.transport.fault_rows import GRACE, check_form, next_call_succeeds, nothing_escapes, open_channel
 from tests.transport.rig import REPLY, event, invoke, stream
 
@@ -80,8 +81,8 @@ CONVERSATIONS = {
 }
 
 
-@pytest.mark.parametrize("then", [Pipe.reset, Pipe.close], ids=["RST", "FIN"])
-@pytest.mark.parametrize("name", CONVERSATIONS)
+@each_row("then", [Pipe.reset, Pipe.close])
+@each_row("name", CONVERSATIONS)
 async def test_a_connection_that_ends_after_any_number_of_bytes(name: str, then: Callable[[Pipe], None]) -> None:
     conversation = CONVERSATIONS[name]
 

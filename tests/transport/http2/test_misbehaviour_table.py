@@ -24,6 +24,7 @@ from mxgateway.transport.http2.connection import Connection
 from tests.peers.http2.http2_server import Http2Server
 from tests.peers.http2.scripts import answers, in_turn, on_request, per_connection
 from tests.peers.misbehaving.misbehaviours import MISBEHAVIOURS
+from tests.rows import each_row
 from tests.transport.fault_rows import (
     OK,
     SOON,
@@ -228,7 +229,7 @@ async def misbehaving(name: str) -> AsyncIterator[tuple[Http2Server, Channel]]:
         yield server, channel
 
 
-@pytest.mark.parametrize("name", ROWS)
+@each_row("name", ROWS)
 async def test_a_unary_call_ends_as_its_row_says_and_the_next_one_succeeds(name: str) -> None:
     row = ROWS[name]
     async with misbehaving(name) as (server, channel):
@@ -238,7 +239,7 @@ async def test_a_unary_call_ends_as_its_row_says_and_the_next_one_succeeds(name:
         assert server.connections == row.next_call
 
 
-@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.stream is not None])
+@each_row("name", [name for name, row in ROWS.items() if row.stream is not None])
 async def test_a_stream_ends_as_its_row_says_and_the_next_call_succeeds(name: str) -> None:
     row = ROWS[name]
     assert row.stream is not None
