@@ -6,7 +6,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from typing import Any, Final, cast
 
 import pytest
@@ -17,7 +17,12 @@ PATIENCE: Final = 60.0
 _Param: Final = type(pytest.param())
 
 
-def each_row(names: str | tuple[str, ...], rows: Iterable[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def each_row(
+    names: str | tuple[str, ...],
+    rows: Iterable[Any],
+    *,
+    around: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Run a test for each row, all of them whatever becomes of one; it fails with every row that failed, by name.
 
     It is used as `pytest.mark.parametrize` is. All rows share the test's fixtures: a row may change nothing of them.
@@ -25,6 +30,7 @@ def each_row(names: str | tuple[str, ...], rows: Iterable[Any]) -> Callable[[Cal
     Args:
         names: The test's parameters that a row gives.
         rows: A value for each row, or a tuple with one for each name; a `pytest.param` may give its id.
+        around: What each row of an asynchronous test runs in, where a fixture would be entered for each of them.
     """
     parameters = [names] if isinstance(names, str) else [*names]
     table = [_row(parameters, row, alone=isinstance(names, str)) for row in rows]
@@ -42,8 +48,11 @@ def each_row(names: str | tuple[str, ...], rows: Iterable[Any]) -> Callable[[Cal
             failures = _Failures(len(table))
             for name, row in table:
                 with failures.of(name):
-                    async with asyncio.timeout(None if is_bounded(test) else PATIENCE):
+                    if is_bounded(test):
                         await test(**fixtures, **row)
+                    else:
+                        async with asyncio.timeout(PATIENCE), around():
+                            await test(**fixtures, **row)
             failures.report()
 
         whole: Any = run_async if inspect.iscoroutinefunction(test) else run

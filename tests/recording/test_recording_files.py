@@ -92,7 +92,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", WRONG)
+@each_row("name", WRONG)
 def test_a_wrong_recording_is_refused_with_its_line(tmp_path: Path, name: str) -> None:
     lines, words = WRONG[name]
     with pytest.raises(ValueError, match="jsonl") as caught:

@@ -91,7 +91,7 @@ UNFIT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "place"), WRONG_FILES, ids=range(len(WRONG_FILES)))
+@each_row(("text", "place"), WRONG_FILES)
 def test_a_wrong_file_is_refused_in_one_line_with_its_place(tmp_path: Path, text: str, place: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(ValueError, match=r"scenario\.toml: ") as refused:

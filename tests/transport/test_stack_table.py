@@ -48,9 +48,9 @@ from tests.peers.misbehaving.bad_replies import (
     upper_case_header,
 )
 from tests.peers.misbehaving.odd_frames import altsvc, origin, priorities, unknown_frames
-from tests.rows import each_row
 from tests.transport.fault_rows import SOON, next_call_succeeds, nothing_escapes, open_channel
 from tests.transport.rig import REPLY, event, invoke, stream
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

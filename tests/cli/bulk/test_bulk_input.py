@@ -230,7 +230,7 @@ async def test_what_read_bulk_writes_write_bulk_reads(tmp_path: Path) -> None:
 HEADER = "item_handle,type,value\n"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wanted", "text", "says"),
     [
         (TAGS, "", "rows.csv has no entries"),
@@ -263,7 +263,7 @@ async def test_a_bad_row_of_csv_is_named_by_file_and_line(
     assert says in await refusal(tmp_path, wanted, text)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wanted", "text", "says"),
     [
         (TAGS, "\n\n", "rows.jsonl has no entries"),

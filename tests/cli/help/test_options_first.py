@@ -38,7 +38,7 @@ def without_numbers(outcome: Outcome) -> Outcome:
     return Outcome(outcome.code, outcome.out, re.sub(r"\d+(\.\d+)*", "0", outcome.err))
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@each_row("option", OPTIONS)
 def test_an_option_before_the_command_is_the_same_as_behind_it(option: str, tmp_path: Path) -> None:
     env = {
         "MXGATEWAY_CONFIG": str(profiles_file(tmp_path / "config.toml", ["plant"])),
@@ -88,7 +88,7 @@ def test_endpoints_before_the_command_are_tried_in_order() -> None:
     assert "127.0.0.1:2" in outcome.err
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("line", "code", "says"),
     [
         (["--endpiont", "h:1", "read", "T"], 2, "no such option --endpiont; did you mean --endpoint?"),

@@ -74,7 +74,7 @@ def bad(text: str | bytes, *says: str, name: str = "bad.csv") -> object:
     return pytest.param(name, data, says, id=says[0][:40])
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "data", "says"),
     [
         bad("", "bad.csv has no entries; give at least one"),

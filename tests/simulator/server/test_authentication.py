@@ -10,7 +10,7 @@ from tests.simulator.peer import CONTRACT, Peer, command, ok
 MISSING = "Missing or invalid API key."
 
 
-@pytest.mark.parametrize(
+@each_row(
     "authorization",
     [
         None,

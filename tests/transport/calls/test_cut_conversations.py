@@ -14,9 +14,9 @@ from mxgateway.testing.network.fault_proxy import Direction, FaultProxy, Pipe
 from mxgateway.transport.channel import Channel
 from tests.peers.http2.http2_peer import Http2Peer
 from tests.peers.http2.http2_server import Http2Server
-from tests.rows import each_row
 from tests.transport.fault_rows import GRACE, check_form, next_call_succeeds, nothing_escapes, open_channel
 from tests.transport.rig import REPLY, event, invoke, stream
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

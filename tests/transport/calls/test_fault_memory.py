@@ -12,9 +12,9 @@ from mxgateway.transport.streams.stream import STREAM_WINDOW
 from tests.peers.http2.http2_server import Http2Server
 from tests.peers.http2.scripts import on_request, ping, telling
 from tests.peers.misbehaving.misbehaviours import MISBEHAVIOURS
-from tests.rows import each_row
 from tests.transport.fault_rows import nothing_escapes
 from tests.transport.rig import channel_to, stream
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

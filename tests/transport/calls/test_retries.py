@@ -24,8 +24,8 @@ from mxgateway.transport.calls.method import Method
 from mxgateway.transport.channel import Channel
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, RawServer, Request, says
 from tests.peers.network.certificates import Authority, self_signed
-from tests.rows import each_row
 from tests.transport.rig import channel_to
+from tests.transport.rows import each_row
 from tests.transport.unavailable import (
     KINDS,
     METHODS,
@@ -62,7 +62,7 @@ def test_the_table_of_methods_is_the_whole_contract() -> None:
 
 
 @each_fault
-@pytest.mark.parametrize("method", [m for m in METHODS if m.name in REPEATABLE], ids=str)
+@each_row("method", [m for m in METHODS if m.name in REPEATABLE])
 async def test_a_repeatable_call_is_tried_again_while_the_gateway_is_unavailable(
     method: Method[Any, Any], fault: Fault
 ) -> None:
@@ -77,7 +77,7 @@ async def test_a_repeatable_call_is_tried_again_while_the_gateway_is_unavailable
 
 
 @each_fault
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.name in REPEATABLE_KINDS], ids=lambda kind: kind.name)
+@each_row("kind", [kind for kind in KINDS if kind.name in REPEATABLE_KINDS])
 async def test_a_repeatable_command_is_tried_again_while_the_gateway_is_unavailable(
     kind: proto.MxCommandKind, fault: Fault
 ) -> None:
@@ -105,7 +105,7 @@ async def test_a_gateway_that_is_not_there_yet_is_waited_for() -> None:
 
 
 @each_doubt
-@pytest.mark.parametrize("method", [m for m in METHODS if m.name not in REPEATABLE], ids=str)
+@each_row("method", [m for m in METHODS if m.name not in REPEATABLE])
 async def test_no_other_call_is_sent_twice(method: Method[Any, Any], fault: Fault) -> None:
     async with Gateway(fault) as server, channel_to(server, retry=QUICK) as channel:
         with pytest.raises(MxGatewayError) as caught:
@@ -217,7 +217,7 @@ async def test_retries_can_be_switched_off() -> None:
 
 
 @each_doubt
-@pytest.mark.parametrize("attempts", [1, 3])
+@each_row("attempts", [1, 3])
 async def test_the_last_attempt_is_the_one_whose_number_was_given(attempts: int, fault: Fault) -> None:
     options = RetryOptions(max_attempts=attempts, initial_backoff=0.001, max_backoff=0.001)
     async with Gateway(fault, times=float("inf")) as server, channel_to(server, retry=options) as channel:

@@ -35,7 +35,6 @@ from tests.peers.http2.scripts import (
     until_reset,
 )
 from tests.peers.misbehaving.bad_replies import half_message
-from tests.rows import each_row
 from tests.transport.fault_rows import (
     OK,
     SOON,
@@ -49,6 +48,7 @@ from tests.transport.fault_rows import (
     unary_ends,
 )
 from tests.transport.rig import REPLY, event, invoke, sequences, stream
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

@@ -20,9 +20,9 @@ from tests.peers.http2.raw_peers import (
 )
 from tests.peers.network.certificates import Authority, ServerCertificate
 from tests.peers.network.connect_proxy import ConnectProxy
-from tests.rows import each_row
 from tests.transport.proxies import GATEWAY, PASSWORD, TOKEN, assert_discreet, call, free_port, serve
 from tests.transport.rig import REPLY
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

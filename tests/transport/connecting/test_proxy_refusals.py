@@ -26,8 +26,8 @@ from tests.peers.http2.raw_peers import (
     silent,
 )
 from tests.peers.network.connect_proxy import ConnectProxy
-from tests.rows import each_row
 from tests.transport.proxies import GATEWAY, PASSWORD, TOKEN, assert_discreet, connect, free_port, refused
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

@@ -32,7 +32,7 @@ from tests.peers.http2.raw_peers import (
     unknown_frame,
 )
 from tests.peers.network.certificates import ServerCertificate
-from tests.rows import each_row
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

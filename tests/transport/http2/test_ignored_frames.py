@@ -15,8 +15,8 @@ from hyperframe.frame import (
 
 from mxgateway.errors import MxGatewayProtocolError
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, Request, grpc_message, unknown_frame
-from tests.rows import each_row
 from tests.transport.rig import REPLY, channel_to, invoke
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

@@ -24,7 +24,6 @@ from mxgateway.transport.http2.connection import Connection
 from tests.peers.http2.http2_server import Http2Server
 from tests.peers.http2.scripts import answers, in_turn, on_request, per_connection
 from tests.peers.misbehaving.misbehaviours import MISBEHAVIOURS
-from tests.rows import each_row
 from tests.transport.fault_rows import (
     OK,
     SOON,
@@ -40,6 +39,7 @@ from tests.transport.fault_rows import (
     unary_ends,
 )
 from tests.transport.rig import REPLY, channel_to, stream
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

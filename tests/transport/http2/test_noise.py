@@ -8,8 +8,8 @@ import pytest
 
 from mxgateway.errors import MxGatewayError
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, unknown_frame
-from tests.rows import each_row
 from tests.transport.rig import REPLY, channel_to, invoke, stream
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

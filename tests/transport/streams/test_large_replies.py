@@ -19,9 +19,9 @@ from mxgateway.transport.streams.reply_stream import TURN
 from mxgateway.transport.streams.stream import OpenStream
 from mxgateway.wire import encode
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
-from tests.rows import each_row
 from tests.transport.pushing import Taker, opened
 from tests.transport.rig import channel_to, event, invoke, sequences, stream
+from tests.transport.rows import each_row
 from tests.wire.decode.test_steps import HOSTILE, results
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")

@@ -14,9 +14,9 @@ from mxgateway.errors import (
 from mxgateway.options.tracing import CallInfo, CallTrace
 from mxgateway.wire import encode
 from tests.peers.http2.raw_peers import DEFAULT_WINDOW, grpc_message
-from tests.rows import each_row
 from tests.transport.pushing import BROKEN, Taker, data, fed, messages, opened, pushed, to_event, turns
 from tests.transport.rig import event
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

@@ -18,9 +18,9 @@ from mxgateway.errors.faults import ConnectionFault, MessageFault
 from mxgateway.options import ClientOptions, Endpoint
 from mxgateway.transport.channel import Channel
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, Request
-from tests.rows import each_row
 from tests.transport.pushing import BROKEN, Taker, data, fed, messages, no_answer, opened, pushed, to_event, turns
 from tests.transport.rig import REPLY, channel_to, invoke
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

@@ -13,9 +13,9 @@ from mxgateway.errors import (
 from mxgateway.transport.http2.connection import STREAM_WINDOW
 from tests.client.support import until
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
-from tests.rows import each_row
 from tests.transport.pushing import Taker, data, fed, messages, opened, turns
 from tests.transport.rig import channel_to, event
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

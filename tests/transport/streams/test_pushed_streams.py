@@ -21,9 +21,9 @@ from mxgateway.transport.streams.reply_stream import FEW_AT_ONCE, MOST_AT_ONCE
 from mxgateway.wire import encode
 from tests.client.support import change, connect, until
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
-from tests.rows import each_row
 from tests.transport.pushing import Taker, data, fed, messages, opened, pushed, to_event, turns
 from tests.transport.rig import REPLY, channel_to, event, invoke
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

@@ -14,8 +14,8 @@ from mxgateway.errors import (
     MxGatewayWorkerError,
 )
 from tests.peers.http2.raw_peers import RESPONSE, Header, Http2Peer, Http2Server, grpc_message
-from tests.rows import each_row
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

@@ -19,8 +19,8 @@ from hyperframe.frame import (
 from mxgateway.errors import MxGatewayProtocolError
 from mxgateway.transport.http2.reply_headers import MAX_FRAMES_OF_BLOCK
 from tests.peers.http2.raw_peers import RESPONSE, Http2Peer, Http2Server, grpc_message, raw_frame
-from tests.rows import each_row
 from tests.transport.rig import REPLY, channel_to, invoke
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

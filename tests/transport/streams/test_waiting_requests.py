@@ -16,8 +16,8 @@ from mxgateway.transport.channel import Channel
 from mxgateway.wire import encode
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server
 from tests.peers.tracebacks import told
-from tests.rows import each_row
 from tests.transport.rig import REPLY, channel_to
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 

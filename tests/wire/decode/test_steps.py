@@ -57,7 +57,7 @@ def outcome(decode: Callable[..., Any], *args: Any) -> tuple[object, ...]:
     return repr(message), message._group_current, message._unknown_fields, wire.encode(message)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 def test_steps_and_one_go_come_to_the_same(constructs: Constructs, pieces: int, name: str) -> None:
     encodings = corpus(constructs.google(name), 25)
     for classes in (constructs.ours, constructs.stock):
@@ -69,7 +69,7 @@ def test_steps_and_one_go_come_to_the_same(constructs: Constructs, pieces: int, 
                 assert outcome(decoded, message_type, data, limit) == expected, (data.hex(), limit)
 
 
-@pytest.mark.parametrize("name", ["MxEvent", "MxCommandReply"])
+@each_row("name", ["MxEvent", "MxCommandReply"])
 def test_steps_and_one_go_come_to_the_same_for_the_contract(pieces: int, name: str) -> None:
     full_name = f"mxaccess_gateway.v1.{name}"
     encodings, message_type = corpus(contract_google()(full_name), 30), contract_types()[full_name]
