@@ -21,7 +21,7 @@ from tests.rows import PATIENCE, is_bounded
 
 def pytest_configure(config: pytest.Config) -> None:
     use_named_loop()
-    _keep_no_examples_where_none_can_be_written()
+    _let_hypothesis_take_its_time()
     config.addinivalue_line(
         "markers", "packaging: builds and installs the distribution; deselect with -m 'not packaging'"
     )
@@ -33,14 +33,14 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) * 2
 
 
-def _keep_no_examples_where_none_can_be_written() -> None:
-    """Let hypothesis do without a folder in somebody else's checkout: its warning about it would be an error here."""
-    kept = Path.cwd() / ".hypothesis"
-    if not os.access(kept if kept.exists() else kept.parent, os.W_OK | os.X_OK):
-        from hypothesis import settings
+def _let_hypothesis_take_its_time() -> None:
+    """Let hypothesis bound no example, as a shared machine may be slow at any moment, and do without a folder where it cannot write one."""
+    from hypothesis import settings
 
-        settings.register_profile("read-only", database=None)
-        settings.load_profile("read-only")
+    kept = Path.cwd() / ".hypothesis"
+    can_write = os.access(kept if kept.exists() else kept.parent, os.W_OK | os.X_OK)
+    settings.register_profile("tests", deadline=None, **({} if can_write else {"database": None}))
+    settings.load_profile("tests")
 
 
 @pytest.hookimpl(wrapper=True)

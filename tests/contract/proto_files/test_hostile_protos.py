@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from protos import generate
 from tests.contract.protos import GENERATOR, ROOT, write_protos
-from tests.rows import each_row
 
 TANK = 'syntax = "proto3";\npackage plant.v1;\nmessage Tank { int32 level = 1; }\n'
 
@@ -72,7 +71,7 @@ BAD_NAMES = [
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such file names")
-@each_row("name", [*BAD_NAMES, *(f"@dir/{n}" for n in ("x.proto",)), "sub dir/x.proto", "-d/x.proto"])
+@pytest.mark.parametrize("name", [*BAD_NAMES, *(f"@dir/{n}" for n in ("x.proto",)), "sub dir/x.proto", "-d/x.proto"])
 def test_a_name_that_is_no_plain_one_is_refused_before_anything_is_run(tmp_path: Path, name: str) -> None:
     file = tmp_path / "protos" / name
     file.parent.mkdir(parents=True)
