@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,28 +12,30 @@ import pytest
 
 from tests.kept import CACHE, alone
 
-TESTS = Path(__file__).parent
 FEW = 50
 """So many files may each worker compile by itself: after a change, waiting would take longer."""
 
 
 @contextmanager
-def compiled_once() -> Iterator[None]:
+def compiled_once(config: pytest.Config) -> Iterator[None]:
     """Collect within it."""
-    if "PYTEST_XDIST_WORKER" not in os.environ or sys.dont_write_bytecode or not is_cold():
+    if "PYTEST_XDIST_WORKER" not in os.environ or sys.dont_write_bytecode:
         yield
         return
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with alone(CACHE / "collection.lock"):
-        if is_cold():
-            yield
-            return
+    places = [config.invocation_params.dir / argument.partition("::")[0] for argument in config.args]
+    if is_cold(places):
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with alone(CACHE / "collection.lock"):
+            if is_cold(places):
+                yield
+                return
     yield
 
 
-def is_cold(tests: Path = TESTS) -> bool:
-    """Return whether more than a few test files have no bytecode yet."""
-    return sum(not has_bytecode(file) for file in tests.rglob("test_*.py")) > FEW
+def is_cold(places: Iterable[Path]) -> bool:
+    """Return whether more than a few of the test files in some places have no bytecode yet."""
+    files = (file for place in places for file in (place.rglob("test_*.py") if place.is_dir() else [place]))
+    return sum(not has_bytecode(file) for file in files) > FEW
 
 
 def has_bytecode(file: Path) -> bool:

@@ -44,8 +44,8 @@ def _let_hypothesis_take_its_time() -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
-    with compiled_once():
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    with compiled_once(session.config):
         return (yield)
 
 

@@ -19,6 +19,7 @@ def test_this_file_has_the_bytecode_that_pytest_has_written() -> None:
 def test_a_few_files_that_have_changed_are_no_cold_start(tmp_path: Path) -> None:
     for number in range(FEW):
         (tmp_path / f"test_{number}.py").touch()
-    assert not is_cold(tmp_path)
+    assert not is_cold([tmp_path])
+    assert is_cold([tmp_path, tmp_path / "test_0.py"])
     (tmp_path / "test_one_more.py").touch()
-    assert is_cold(tmp_path)
+    assert is_cold([tmp_path])
