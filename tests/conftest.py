@@ -7,22 +7,21 @@ import functools
 import gc
 import inspect
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cold_start import compiled_once
 from tests.garbage import leave_alone_what_there_is
 from tests.loops.policy import use_named_loop
-
-PATIENCE = 60.0
-"""Seconds until an asynchronous test that waits for something that never comes fails instead of hanging."""
+from tests.rows import PATIENCE, is_bounded
 
 
 def pytest_configure(config: pytest.Config) -> None:
     use_named_loop()
-    _keep_no_examples_where_none_can_be_written()
+    _let_hypothesis_take_its_time()
     config.addinivalue_line(
         "markers", "packaging: builds and installs the distribution; deselect with -m 'not packaging'"
     )
@@ -34,14 +33,20 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) * 2
 
 
-def _keep_no_examples_where_none_can_be_written() -> None:
-    """Let hypothesis do without a folder in somebody else's checkout: its warning about it would be an error here."""
-    kept = Path.cwd() / ".hypothesis"
-    if not os.access(kept if kept.exists() else kept.parent, os.W_OK | os.X_OK):
-        from hypothesis import settings
+def _let_hypothesis_take_its_time() -> None:
+    """Let hypothesis bound no example, as a shared machine may be slow at any moment, and do without a folder where it cannot write one."""
+    from hypothesis import settings
 
-        settings.register_profile("read-only", database=None)
-        settings.load_profile("read-only")
+    kept = Path.cwd() / ".hypothesis"
+    can_write = os.access(kept if kept.exists() else kept.parent, os.W_OK | os.X_OK)
+    settings.register_profile("tests", deadline=None, **({} if can_write else {"database": None}))
+    settings.load_profile("tests")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    with compiled_once(session.config):
+        return (yield)
 
 
 LONGEST = (
@@ -55,7 +60,7 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
     for item in items:
-        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj) and not is_bounded(item.obj):
             item.obj = _bounded(item.obj)
 
 

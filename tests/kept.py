@@ -27,7 +27,7 @@ def kept(name: str, inputs: Iterable[bytes], make: Callable[[Path], None]) -> Pa
     folder = CACHE / f"{name}-{digest.hexdigest()[:32]}"
     if not folder.is_dir():
         CACHE.mkdir(parents=True, exist_ok=True)
-        with _alone(CACHE / f"{name}.lock"):
+        with alone(CACHE / f"{name}.lock"):
             if not folder.is_dir():
                 with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
                     made = Path(scratch, "made")
@@ -39,7 +39,7 @@ def kept(name: str, inputs: Iterable[bytes], make: Callable[[Path], None]) -> Pa
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
+def alone(lock: Path) -> Iterator[None]:
     """Let one process at a time make it; where there are no such locks, the first one to be ready counts."""
     try:
         import fcntl

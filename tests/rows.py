@@ -2,53 +2,87 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, cast
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from typing import Any, Final, cast
 
 import pytest
 
+PATIENCE: Final = 60.0
+"""Seconds until an asynchronous test, or one row of it, that waits for something that never comes fails instead of hanging."""
 
-def each_row(names: str | tuple[str, ...], rows: Iterable[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+_Param: Final = type(pytest.param())
+
+
+def each_row(
+    names: str | tuple[str, ...],
+    rows: Iterable[Any],
+    *,
+    around: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Run a test for each row, all of them whatever becomes of one; it fails with every row that failed, by name.
 
     It is used as `pytest.mark.parametrize` is. All rows share the test's fixtures: a row may change nothing of them.
 
     Args:
         names: The test's parameters that a row gives.
-        rows: A value for each row, or a tuple with one for each name.
+        rows: A value for each row, or a tuple with one for each name; a `pytest.param` may give its id.
+        around: What each row of an asynchronous test runs in, where a fixture would be entered for each of them.
     """
     parameters = [names] if isinstance(names, str) else [*names]
-    table = [dict(zip(parameters, (row,) if isinstance(names, str) else row, strict=True)) for row in rows]
+    table = [_row(parameters, row, alone=isinstance(names, str)) for row in rows]
     assert table, "a table without rows tests nothing"
 
     def decorate(test: Callable[..., Any]) -> Callable[..., Any]:
         def run(**fixtures: Any) -> None:
             failures = _Failures(len(table))
-            for row in table:
-                with failures.of(row):
+            for name, row in table:
+                with failures.of(name):
                     test(**fixtures, **row)
             failures.report()
 
         async def run_async(**fixtures: Any) -> None:
             failures = _Failures(len(table))
-            for row in table:
-                with failures.of(row):
-                    await test(**fixtures, **row)
+            for name, row in table:
+                with failures.of(name):
+                    if is_bounded(test):
+                        await test(**fixtures, **row)
+                    else:
+                        async with asyncio.timeout(PATIENCE), around():
+                            await test(**fixtures, **row)
             failures.report()
 
         whole: Any = run_async if inspect.iscoroutinefunction(test) else run
         functools.update_wrapper(whole, test, updated=())
         del whole.__wrapped__
         whole.pytestmark = [*getattr(test, "pytestmark", ())]
+        whole.is_bounded = True
         signature = inspect.signature(test)
         fixtures = [each for each in signature.parameters.values() if each.name not in parameters]
         whole.__signature__ = signature.replace(parameters=fixtures)
         return cast("Callable[..., Any]", whole)
 
     return decorate
+
+
+def is_bounded(test: Callable[..., Any]) -> bool:
+    """Return whether each row of an asynchronous test has a bound of its own."""
+    return hasattr(test, "is_bounded")
+
+
+def _row(parameters: list[str], row: Any, *, alone: bool) -> tuple[str, dict[str, Any]]:
+    """Return a row's name and its values."""
+    name = None
+    if isinstance(row, _Param):
+        assert not row.marks, "a row has no marks"
+        name, values = row.id, row.values
+    else:
+        values = (row,) if alone else row
+    given = dict(zip(parameters, values, strict=True))
+    return str(name or ", ".join(f"{key}={value!r:.200}" for key, value in given.items())), given
 
 
 class _Failures:
@@ -60,14 +94,14 @@ class _Failures:
         self._failures: list[Exception] = []
 
     @contextmanager
-    def of(self, row: dict[str, Any]) -> Iterator[None]:
+    def of(self, name: str) -> Iterator[None]:
         """Keep the failure of a row; one that is skipped has failed, as nobody would see it."""
         try:
             yield
         except (Exception, pytest.fail.Exception, pytest.skip.Exception) as failure:  # noqa: BLE001 - each is reported
-            self._rows.append(", ".join(f"{name}={value!r:.200}" for name, value in row.items()))
+            self._rows.append(name)
             kept = failure if isinstance(failure, Exception) else AssertionError(repr(failure))
-            kept.add_note(f"row: {self._rows[-1]}")
+            kept.add_note(f"row: {name}")
             self._failures.append(kept)
 
     def report(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests import rows
 from tests.rows import each_row
 
 
@@ -40,6 +41,32 @@ def test_the_rows_of_an_asynchronous_test_are_awaited() -> None:
     assert inspect.iscoroutinefunction(made)
     with pytest.raises(ExceptionGroup, match=r"1 of 2 rows failed:\nnumber=2"):
         asyncio.run(made())
+
+
+async def test_each_row_is_bounded_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "PATIENCE", 0.05)
+
+    @each_row("seconds", [0.03, 60, 0.03])
+    @each_row("times", [1])
+    async def test(seconds: float, times: int) -> None:
+        await asyncio.sleep(seconds * times)
+
+    with pytest.raises(ExceptionGroup, match=r"1 of 3 rows failed:\nseconds=60") as caught:
+        await test()
+    (row,) = caught.value.exceptions
+    assert isinstance(row, ExceptionGroup)
+    assert isinstance(row.exceptions[0], TimeoutError)
+
+
+def test_a_row_may_have_a_name() -> None:
+    @each_row(("number", "text"), [pytest.param(1, "a", id="first"), pytest.param(2, "b")])
+    def test(number: int, text: str) -> None:
+        pytest.fail(text)
+
+    with pytest.raises(ExceptionGroup, match=r"2 of 2 rows failed:\nfirst\nnumber=2, text='b'"):
+        test()
+    with pytest.raises(AssertionError, match="no marks"):
+        each_row("number", [pytest.param(1, marks=pytest.mark.skip)])
 
 
 def test_an_empty_table_is_a_mistake() -> None:

@@ -27,6 +27,7 @@ from mxgateway.alarms.memory_limits import ORDINARY
 from mxgateway.wire import encode
 from tests.alarms.test_active_set import Kind, State, alarm, transition
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
+from tests.rows import each_row
 
 LIMIT = 500
 Feed = proto.AlarmFeedMessage
@@ -104,7 +105,7 @@ async def fed(feed: Callable[[], Iterator[Any]], most: int = 20_000) -> AsyncIte
         yield client
 
 
-@pytest.mark.parametrize("name", ENDLESS)
+@each_row("name", ENDLESS)
 async def test_a_board_that_is_told_alarms_without_end_fails_with_an_error_that_names_the_option(name: str) -> None:
     async with asyncio.timeout(30), fed(ENDLESS[name]) as client:
         board = client.alarm_board(max_alarms=LIMIT)

@@ -17,6 +17,7 @@ from mxgateway.simulator import SimulatedGateway
 from mxgateway.testing.network.fault_proxy import FaultProxy, Pipe
 from tests.alarms.rig import ALARMS, QUICK, TANKS, Replay, alarm_plant, is_right, replayed
 from tests.client.support import connect, until
+from tests.rows import each_row
 
 Step = tuple[str, int]
 """What happens, and a number that says to what."""
@@ -133,7 +134,7 @@ async def test_after_any_schedule_the_board_and_its_replayed_changes_are_what_th
     await play(schedule)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@each_row("seed", range(4))
 async def test_after_a_long_schedule_with_a_slow_consumer_the_board_is_what_the_gateway_knows(seed: int) -> None:
     chance = random.Random(seed)
     schedule = [(chance.choice(STEPS), chance.randrange(100)) for _ in range(600)]

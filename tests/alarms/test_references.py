@@ -15,7 +15,7 @@ from tests.rows import each_row
 GUID = UUID("01234567-89ab-cdef-0123-456789abcdef")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         str(GUID),
@@ -32,7 +32,7 @@ def test_a_guid_is_a_reference_with_or_without_hyphens_and_brackets(text: str) -
     assert str(reference) == str(GUID)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "parts"),
     [
         ("Galaxy!Area1.Tank01.HiHi", ("Galaxy", "Area1", "Tank01.HiHi")),

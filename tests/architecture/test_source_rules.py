@@ -6,8 +6,6 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.architecture.imports import ROOT, imports, modules
 from tests.rows import each_row
 
@@ -49,7 +47,7 @@ def test_a_module_imports_nothing_that_only_unix_has(module: str) -> None:
     assert not imports(module, modules()[module], at_top_only=True) & UNIX_ONLY
 
 
-@pytest.mark.parametrize("words", FORBIDDEN)
+@each_row("words", FORBIDDEN)
 def test_no_file_names_this_machine_a_registry_or_unfinished_work(words: str) -> None:
     assert [path.name for path in project_files() if words in path.read_text(encoding="utf-8")] == []
 

@@ -6,10 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.benchmarks.against import THEMES
 from tests.benchmarks.worker import ROOT, Worker
+from tests.rows import each_row
 
 
 def test_a_program_and_its_library_are_taken_from_the_tree_that_is_named(tmp_path: Path) -> None:
@@ -22,7 +21,7 @@ def test_a_program_and_its_library_are_taken_from_the_tree_that_is_named(tmp_pat
         assert Path(program.line()) == tmp_path / "mxgateway.py"
 
 
-@pytest.mark.parametrize("theme", THEMES)
+@each_row("theme", THEMES)
 def test_a_theme_gives_ratios_against_the_other_tree(theme: str) -> None:
     command = [sys.executable, "-m", "tests.benchmarks.against", str(ROOT), theme, "--quick"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=120)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.benchmarks import bulk, simulator, stream
 from tests.benchmarks.harness import Target, compare, per_item, table, take_turns
+from tests.rows import each_row
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {
@@ -148,7 +149,7 @@ def test_a_sample_uses_every_item_equally_often() -> None:
     assert used.count(1) == used.count(2) == used.count(3) > 1
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("measure", "target", "ratio", "verdict"),
     [
         ("time", Target(2), 2.0, "met"),

@@ -10,6 +10,7 @@ from mxgateway.transport.http2 import frames
 from tests.benchmarks import http2, samples
 from tests.benchmarks.client_bare import BareStream
 from tests.benchmarks.http2 import Splitter
+from tests.rows import each_row
 
 PINGED = b"12345678"
 
@@ -23,7 +24,7 @@ def _wire(messages: list[bytes]) -> bytes:
     return b"".join(sent)
 
 
-@pytest.mark.parametrize("size", [1, 7, 100, 10_000])
+@each_row("size", [1, 7, 100, 10_000])
 def test_frames_are_whole_however_the_bytes_are_cut(size: int) -> None:
     messages = list(islice(samples.events(), 3))
     wire, splitter = _wire(messages), Splitter()

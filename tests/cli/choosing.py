@@ -27,6 +27,8 @@ class Case:
         self._environment = monkeypatch
         for variable in [name for name in os.environ if name.startswith("MXGATEWAY_")]:
             monkeypatch.delenv(variable)
+        self._taken: list[ConnectionSettings] = []
+        self._commands: dict[Decorator, click.Command] = {}
         monkeypatch.setenv("MXGATEWAY_CONFIG", str(self._file))
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
@@ -39,20 +41,25 @@ class Case:
         **variables: str,
     ) -> ConnectionSettings:
         self._file.write_text(f"[profile.plant]\n{profile}\n")
-        taken: list[ConnectionSettings] = []
-
-        def callback(**params: object) -> None:
-            taken.append(take_settings(click.get_current_context(), params))
-
-        command = click.command("x", cls=SectionedCommand)(apply_options(callback, (*CONNECTION_OPTIONS, timeout)))
         app = App()
         if lent is not None:
             app.host = _Host(app, lent)  # type: ignore[assignment]
         with self._environment.context() as environment:
             for variable, text in variables.items():
                 environment.setenv(variable, text)
-            command.main([*flags, "--profile", "plant"], obj=app, standalone_mode=False)
-        return taken[0]
+            self._command(timeout).main([*flags, "--profile", "plant"], obj=app, standalone_mode=False)
+        return self._taken.pop()
+
+    def _command(self, timeout: Decorator) -> click.Command:
+        """Return a command with the options of a connection, made once."""
+        if timeout not in self._commands:
+
+            def callback(**params: object) -> None:
+                self._taken.append(take_settings(click.get_current_context(), params))
+
+            with_options = apply_options(callback, (*CONNECTION_OPTIONS, timeout))
+            self._commands[timeout] = click.command("x", cls=SectionedCommand)(with_options)
+        return self._commands[timeout]
 
 
 class _Host:

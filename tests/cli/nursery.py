@@ -42,10 +42,11 @@ class Child:
         self.pid = int.from_bytes(_exactly(channel, 4), "big")
 
     async def exit_code(self) -> int:
-        """Wait for the end of the process."""
+        """Wait for the end of the process; a signal is a negative number."""
         self._channel.setblocking(False)
         data = await asyncio.get_running_loop().sock_recv(self._channel, 4)
-        return int.from_bytes(data, "big")
+        assert data, "the nursery has gone"
+        return int.from_bytes(data, "big", signed=True)
 
     def kill(self) -> None:
         """End the process at once."""

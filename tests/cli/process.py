@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.cli import nursery
+from tests.cli import forked, nursery
 
 PROGRAM = (sys.executable, "-m", "mxgateway_cli")
 LIMIT_SECONDS = 60
@@ -64,7 +64,16 @@ def _state_directory() -> dict[str, str]:
 async def start(
     *arguments: str, env: Mapping[str, str] | None = None, stdin: int = asyncio.subprocess.DEVNULL
 ) -> asyncio.subprocess.Process:
-    """Start `mxgw-py` with pipes."""
+    """Start `mxgw-py` with pipes, with everything loaded where that is possible."""
+    if not nursery.AVAILABLE:
+        return await start_anew(*arguments, env=env, stdin=stdin)
+    return await forked.start(arguments, environment(env), with_stdin=stdin == asyncio.subprocess.PIPE)
+
+
+async def start_anew(
+    *arguments: str, env: Mapping[str, str] | None = None, stdin: int = asyncio.subprocess.DEVNULL
+) -> asyncio.subprocess.Process:
+    """Start `mxgw-py` with pipes in an interpreter of its own, as a shell does."""
     return await asyncio.create_subprocess_exec(
         *PROGRAM,
         *arguments,

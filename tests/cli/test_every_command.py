@@ -22,7 +22,7 @@ from mxgateway_cli.help.registry import COMMANDS
 from mxgateway_cli.terminal import text
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.in_process import mxgw
-from tests.cli.process import Outcome, finish, fork, start
+from tests.cli.process import Outcome, finish, fork, start_anew
 
 NO_FILE: Final = os.path.join(os.path.dirname(__file__), "no-such-file.toml")
 OPERATOR, PASSWORD, _ = DEFAULT_USERS[0]
@@ -187,7 +187,7 @@ async def test_a_process_from_its_start_is_the_same(gateway: Gateway) -> None:
     """The processes of the tests above are copies of one that has everything loaded; this one loads what it needs."""
 
     async def from_its_start(*words: str, env: Mapping[str, str]) -> Outcome:
-        return await finish(await start(*words, env=env))
+        return await finish(await start_anew(*words, env=env))
 
     process, here = await both(gateway, f"smoke {ROWS['smoke']}", from_its_start)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conformance.binary_cases import groups, wires
 from tests.conformance.peer import NO_JSON, REFUSED, Outcome, Peers
+from tests.rows import each_row
 from tests.wire.messages import every_message, google_messages
 from tests.wire.profiles import bounded
 
@@ -58,7 +58,7 @@ def test_a_field_is_read_in_every_form(peers: Peers) -> None:
     assert 5000 < len([text for text in taken if text != REFUSED]) < len(taken) - 3000
 
 
-@pytest.mark.parametrize("number", [501, 502, 5000, 2**29 - 1])
+@each_row("number", [501, 502, 5000, 2**29 - 1])
 def test_an_unknown_field_is_kept(peers: Peers, number: int) -> None:
     for wire in wires(number):
         judge(peers, wire)
@@ -106,7 +106,7 @@ def test_a_group_is_refused(peers: Peers) -> None:
             assert peers.of_testee(wire).json == REFUSED
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("request_fields", "reason"),
     [
         ({"message_type": "protobuf_test_messages.proto2.TestAllTypesProto2", "protobuf_payload": b""}, "proto3"),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.conformance.json_cases import DOCUMENTS, LENIENCIES, REFUSED_DOCUMENTS, VALUES, leniency
 from tests.conformance.peer import REFUSED, Peers, kind_of
+from tests.rows import each_row
 
 
 def test_every_field_takes_the_values_that_google_takes(peers: Peers) -> None:
@@ -41,12 +40,12 @@ def test_both_names_of_a_field_are_one(peers: Peers) -> None:
             assert peers.of_testee(text).json == peers.of_google(text)[0].json == REFUSED
 
 
-@pytest.mark.parametrize("place", range(len(DOCUMENTS)))
+@each_row("place", range(len(DOCUMENTS)))
 def test_a_document_is_read_or_refused_as_google_does(peers: Peers, place: int) -> None:
     text = DOCUMENTS[place]
     assert peers.of_testee(text) == peers.of_google(text)[0], text
 
 
-@pytest.mark.parametrize("place", range(len(REFUSED_DOCUMENTS)))
+@each_row("place", range(len(REFUSED_DOCUMENTS)))
 def test_a_document_that_the_mapping_forbids_is_refused(peers: Peers, place: int) -> None:
     assert peers.of_testee(REFUSED_DOCUMENTS[place]).json == REFUSED

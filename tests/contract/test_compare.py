@@ -17,6 +17,7 @@ from mxgateway.contract import (
 )
 from tests.contract.protos import PROTOS, descriptor_set, write_protos
 from tests.contract.renumber import renumber
+from tests.rows import each_row
 
 PLANT = """
 package plant.v1;
@@ -235,10 +236,8 @@ def test_source_comments_do_not_matter(ours: bytes, tmp_path: Path) -> None:
     assert compare(ours, descriptor_set(protos, tmp_path, "--include_source_info")) == []
 
 
-@pytest.mark.parametrize(
-    "garbage",
-    [b"", b"\x00", b'syntax = "proto3";\n', b"\xff" * 40, own_descriptor_set()[:-3], b"\x0a\x02\x08\x01"],
-    ids=["nothing", "zero", "a .proto file", "noise", "cut off", "another message"],
+@each_row(
+    "garbage", [b"", b"\x00", b'syntax = "proto3";\n', b"\xff" * 40, own_descriptor_set()[:-3], b"\x0a\x02\x08\x01"]
 )
 def test_what_is_no_descriptor_set_is_refused_in_one_line(ours: bytes, garbage: bytes) -> None:
     with pytest.raises(ContractError) as caught:

@@ -6,9 +6,8 @@ import json
 import subprocess
 import sys
 
-import pytest
-
 from tests.contract.protos import ROOT
+from tests.rows import each_row
 
 PROGRAMS = {
     "import": "import mxgateway",
@@ -30,7 +29,7 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@each_row("name", PROGRAMS)
 def test_nothing_of_a_contract_is_loaded(name: str) -> None:
     tail = "\nimport json, sys\nprint(json.dumps([each for each in sys.modules if each.startswith('mxgateway.contract')]), file=sys.stderr)"
     done = subprocess.run(

@@ -72,7 +72,7 @@ def test_no_traceback_shows_it_not_even_with_local_variables() -> None:
     assert SECRET not in shown
 
 
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@each_row("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_it_is_not_pickled(protocol: int) -> None:
     with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(ApiKey(TEXT), protocol)
@@ -105,7 +105,7 @@ def test_white_space_around_a_key_is_dropped_as_from_a_file() -> None:
     assert ApiKey(ApiKey(TEXT)) == ApiKey(TEXT)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "key_id"),
     [
         ("mxgw_a_b", "a"),

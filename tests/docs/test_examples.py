@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -249,6 +250,7 @@ def test_every_link_between_pages_leads_somewhere() -> None:
             assert not heading or heading in headings(there), f"{name_of(page)} links to {target}#{heading}"
 
 
+@functools.cache
 def headings(page: Path) -> set[str]:
     """Return what links call the headings of a page."""
     found = [line.lstrip("#") for _, line in lines_outside_blocks(page) if line.startswith("#")]

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.docs.pages import PAGES, ROOT, lines_outside_blocks, name_of, text_of
+from tests.rows import each_row
 
 COLUMNS = 120
 LONGEST_CELL = 200
@@ -37,12 +36,12 @@ def prose(page: Path) -> Iterator[tuple[str, str]]:
             yield f"{name_of(page)}:{number}", line
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@each_row("page", PAGES)
 def test_a_line_of_prose_has_at_most_120_columns(page: Path) -> None:
     assert [place for place, line in prose(page) if len(line) > COLUMNS] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@each_row("page", PAGES)
 def test_a_cell_of_a_table_is_no_paragraph(page: Path) -> None:
     long = [
         f"{name_of(page)}:{number}: {cell.strip()}"
@@ -54,7 +53,7 @@ def test_a_cell_of_a_table_is_no_paragraph(page: Path) -> None:
     assert long == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@each_row("page", PAGES)
 def test_a_table_has_a_rule_below_its_head_and_rows_of_one_length(page: Path) -> None:
     """Else it is shown as running text."""
     tables: list[list[str]] = []
@@ -77,7 +76,7 @@ def test_the_readme_has_the_figures_of_the_benchmarks() -> None:
     assert [figure for figure in figures if figure not in [*measured, "1×"]] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@each_row("page", PAGES)
 def test_a_page_uses_the_words_of_the_field(page: Path) -> None:
     found = [
         f"{name_of(page)}:{number}: {match[0]!r} (better: {better})"

@@ -2,8 +2,6 @@
 
 import pickle
 
-import pytest
-
 from mxgateway import errors, proto
 from mxgateway.errors import CallSite, GrpcStatus, MxAccessError, MxGatewayError
 from tests.rows import each_row
@@ -73,9 +71,7 @@ def test_a_refusal_of_mxaccess_keeps_reply_hresult_and_statuses() -> None:
     assert error.session_id == "session-1"
 
 
-@pytest.mark.parametrize(
-    "text", ["two\nlines", "tab\tand\r\nreturn", "bell\x07 esc\x1b[31m", "nul\0", "bidi\u202e", "nel\x85x"]
-)
+@each_row("text", ["two\nlines", "tab\tand\r\nreturn", "bell\x07 esc\x1b[31m", "nul\0", "bidi\u202e", "nel\x85x"])
 def test_every_message_is_one_printable_line(text: str) -> None:
     error = MxGatewayError(text, hint=text)
     assert str(error).isprintable()

@@ -355,7 +355,7 @@ def test_an_event_stream_that_was_too_slow_is_not_worth_another_try() -> None:
     assert (type(error), error.retryable) == (Session, False)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "too_large"),
     [
         ("Sending message exceeds the maximum configured message size.", True),  # grpc-dotnet

@@ -36,7 +36,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_row("kind", KINDS)
 @given(text=st.text())
 def test_an_error_is_one_printable_line_whatever_the_peer_says(kind: str, text: str) -> None:
     error = map_fault(KINDS[kind](text), SITE)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -183,7 +182,7 @@ def test_events_that_have_come_another_way_are_behind_the_cursor() -> None:
     assert cursor.position == 9
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("position", "expected"),
     [
         (None, [1, Loss(2, 5, LossCause.REPLAY), 6, 7]),

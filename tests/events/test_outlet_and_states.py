@@ -27,6 +27,7 @@ from mxgateway import (
 from mxgateway.subscription.states import STATES_LIMIT, StateBoard, StateChanges
 from mxgateway.subscription.update_queue import UpdateQueue
 from tests.client import virtual_time
+from tests.rows import each_row
 
 CONNECTING, CONNECTED, RECOVERING = (
     SubscriptionState.CONNECTING, SubscriptionState.CONNECTED, SubscriptionState.RECOVERING,
@@ -254,7 +255,7 @@ async def test_a_consumer_that_waits_is_held_and_woken_by_whatever_comes() -> No
 # -- patience
 
 
-@pytest.mark.parametrize("policy", Overflow)
+@each_row("policy", Overflow)
 async def test_the_gateway_waits_for_a_consumer_only_where_the_policy_says_so(policy: Overflow) -> None:
     found = outlet(policy)
     fill(found, 1)

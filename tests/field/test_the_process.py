@@ -17,7 +17,7 @@ import pytest
 from mxgateway.simulator import ControlServer, SimulatedGateway, SimulatedKey, SimulatorOptions
 from tests.cli import test_every_command as commands
 from tests.cli.gateway import KEY, TAG, Gateway
-from tests.cli.process import environment, finish, start
+from tests.cli.process import environment, finish, start_anew
 from tests.field.behaviours import Behaviour
 from tests.peers.http2.raw_peers import RawServer, silent
 
@@ -137,7 +137,7 @@ async def test_a_hang_up_ends_a_command_in_every_phase(phase: str) -> None:
         else:
             arguments, has_begun = ("simulate", "--port", "0", "--json"), lambda: True
         plaintext = () if phase == "simulating" else ("--plaintext",)
-        process = await start(*arguments, *plaintext, env=here.env, stdin=asyncio.subprocess.PIPE)
+        process = await start_anew(*arguments, *plaintext, env=here.env, stdin=asyncio.subprocess.PIPE)
         if phase == "batch":
             assert process.stdin is not None
             process.stdin.write(f"watch {TAG}\n".encode())

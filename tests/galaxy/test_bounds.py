@@ -17,6 +17,7 @@ from mxgateway import (
     proto,
 )
 from tests.galaxy.peer import branch, page, peer_galaxy
+from tests.rows import each_row
 
 LIMIT = 20_000
 
@@ -42,7 +43,7 @@ CALLS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("name", CALLS)
+@each_row("name", CALLS)
 async def test_a_list_of_pages_without_end_ends_with_an_error_that_names_the_option(name: str) -> None:
     async with asyncio.timeout(30), peer_galaxy(without_end(), max_listed_bytes=LIMIT) as (peer, galaxy):
         with pytest.raises(MxGatewayLimitError, match=f"more than {LIMIT} bytes.*max_listed_bytes") as caught:

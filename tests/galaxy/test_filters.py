@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import product
 from typing import Any
 
@@ -25,6 +25,7 @@ from mxgateway.simulator import (
 )
 from mxgateway.wire import which_one_of
 from tests.client.support import connect, requests
+from tests.rows import each_row
 from tests.wire.profiles import bounded
 
 LIMITS = (AlarmLimit(name="Hi", limit=80.0),)
@@ -185,21 +186,23 @@ ONE_BY_ONE: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def large() -> Plant:
-    return generated_plant(600, attributes=4, seed=3)
+@pytest.fixture
+async def large() -> AsyncIterator[tuple[Plant, GalaxyRepositoryClient]]:
+    plant = generated_plant(600, attributes=4, seed=3)
+    async with SimulatedGateway(plant=plant) as gateway, connect(gateway) as client:
+        yield plant, client.galaxy
 
 
-@pytest.mark.parametrize(
-    "use", list(product([False, True], repeat=len(ONE_BY_ONE))), ids=lambda use: "".join("01"[each] for each in use)
-)
-async def test_every_combination_of_filters_agrees_on_a_larger_plant(large: Plant, use: tuple[bool, ...]) -> None:
+@each_row("use", list(product([False, True], repeat=len(ONE_BY_ONE))))
+async def test_every_combination_of_filters_agrees_on_a_larger_plant(
+    large: tuple[Plant, GalaxyRepositoryClient], use: tuple[bool, ...]
+) -> None:
+    plant, galaxy = large
     filters = {
         name: value for each, chosen in zip(ONE_BY_ONE, use, strict=True) if chosen for name, value in each.items()
     }
-    async with SimulatedGateway(plant=large) as gateway, connect(gateway) as client:
-        found = await client.galaxy.discover_hierarchy(HierarchyOptions(**filters), page_size=100)
-        assert shown(found) == expected(listed(large, 0, None), filters)
+    found = await galaxy.discover_hierarchy(HierarchyOptions(**filters), page_size=100)
+    assert shown(found) == expected(listed(plant, 0, None), filters)
 
 
 async def test_a_root_can_be_named_in_three_ways(galaxy: GalaxyRepositoryClient) -> None:

@@ -14,12 +14,13 @@ from mxgateway.simulator import Plant, SimulatedGateway, generated_plant
 from tests.client.support import connect, in_words, requests
 from tests.galaxy.peer import an_object, in_pages, peer_galaxy
 from tests.galaxy.test_filters import matches, plants
+from tests.rows import each_row
 from tests.wire.profiles import bounded
 
 # -- find
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("pattern", "found"),
     [
         ("Tank*.Level", ["Tank01.Level", "Tank02.Level"]),

@@ -10,6 +10,7 @@ import pytest
 from mxgateway import GrpcStatus, MxGatewayMalformedReplyError, MxGatewayRedeployError, proto
 from tests.client.support import in_words
 from tests.galaxy.peer import branch, page, peer_galaxy
+from tests.rows import each_row
 
 BOUND = 10.0
 
@@ -28,8 +29,8 @@ def round_of(length: int, tail: int) -> Any:
     return answer
 
 
-@pytest.mark.parametrize("tail", [0, 1, 5])
-@pytest.mark.parametrize("length", [1, 2, 3, 17])
+@each_row("tail", [0, 1, 5])
+@each_row("length", [1, 2, 3, 17])
 async def test_tokens_that_go_round_in_a_circle_are_noticed(length: int, tail: int) -> None:
     async with asyncio.timeout(BOUND), peer_galaxy(round_of(length, tail)) as (peer, galaxy):
         with pytest.raises(MxGatewayMalformedReplyError) as caught:

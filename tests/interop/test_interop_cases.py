@@ -32,6 +32,7 @@ from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
 from tests.client.support import until
 from tests.peers.grpcio_gateway import Answer, Context, Exchange, GrpcioGateway
+from tests.rows import each_row
 
 MIB: Final = 1 << 20
 NOTHING: Final = CallOptions()
@@ -304,7 +305,7 @@ CASES: Final = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@each_row("case", CASES)
 async def test_an_interop_case_ends_as_it_should_and_the_client_goes_on(case: Case) -> None:
     async with GrpcioGateway() as gateway, connected(gateway, metadata=(("x-of-the-client", "every call"),)) as rig:
         gateway.answer = case.answer

@@ -13,9 +13,10 @@ from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from mxgateway.simulator.server.http2 import ReceivedHeaders
 from mxgateway.simulator.server.listener import Listener
 from tests.peers.network.certificates import self_signed
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize("turns", range(8))
+@each_row("turns", range(8))
 async def test_a_connection_that_is_accepted_in_the_step_in_which_the_gateway_stops_is_cut(turns: int) -> None:
     """A gateway that was started anew would have a ghost of its former self beside it."""
     loop = asyncio.get_running_loop()

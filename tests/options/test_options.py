@@ -81,27 +81,25 @@ def test_a_server_name_that_tls_cannot_ask_for_is_refused(name: str) -> None:
         TlsOptions(server_name_override=name)
 
 
-@pytest.mark.parametrize("name", ["gw", "gw.plant.example", "under_score", "10.0.0.7", "::1", "größe.example"])
+@each_row("name", ["gw", "gw.plant.example", "under_score", "10.0.0.7", "::1", "größe.example"])
 def test_host_names_and_addresses_are_server_names(name: str) -> None:
     assert TlsOptions(server_name_override=name).server_name_override == name
 
 
-@pytest.mark.parametrize("value", [None, 1, 0.001, 1e9, math.inf])
+@each_row("value", [None, 1, 0.001, 1e9, math.inf])
 def test_a_positive_bound_or_none_is_accepted(value: float | None) -> None:
     check_timeout("timeout", value)
     assert ClientOptions(call_timeout=value).call_timeout == value
     assert CallOptions(timeout=value).timeout == value
 
 
-@pytest.mark.parametrize("value", [0, -1, -0.0, math.nan, -math.inf])
+@each_row("value", [0, -1, -0.0, math.nan, -math.inf])
 def test_any_other_bound_is_refused_for_a_call_too(value: float) -> None:
     with pytest.raises(MxGatewayInvalidRequestError, match="timeout is"):
         CallOptions(timeout=value)
 
 
-@pytest.mark.parametrize(
-    "pair", [("x", ""), ("x-trace", "a b c"), ("x.y_z-0", "~!"), ("trace-bin", "AAEC"), ("0", "value")]
-)
+@each_row("pair", [("x", ""), ("x-trace", "a b c"), ("x.y_z-0", "~!"), ("trace-bin", "AAEC"), ("0", "value")])
 def test_metadata_that_http2_can_carry_is_accepted(pair: tuple[str, str]) -> None:
     assert list(check_metadata([pair])) == [pair]
     assert ClientOptions(metadata=(pair,)).metadata == (pair,)

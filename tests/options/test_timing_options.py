@@ -22,7 +22,7 @@ def test_both_can_be_switched_off() -> None:
     assert (options.keepalive_time, options.retry) == (None, None)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "value"),
     [
         *[("keepalive_time", value) for value in (0, -1, math.nan)],
@@ -41,7 +41,7 @@ def test_a_back_off_that_is_no_time_is_refused(name: str, value: float) -> None:
         RetryOptions(**{name: value})
 
 
-@pytest.mark.parametrize("value", [0, -1, 101, 2.5, math.nan, math.inf])
+@each_row("value", [0, -1, 101, 2.5, math.nan, math.inf])
 def test_a_number_of_attempts_that_is_none_is_refused(value: Any) -> None:
     with pytest.raises(MxGatewayInvalidRequestError, match=rf"max_attempts is {value}; give a number from 1 to 100"):
         RetryOptions(max_attempts=value)

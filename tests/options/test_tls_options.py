@@ -139,7 +139,7 @@ def test_what_cannot_go_together_is_refused_without_showing_a_password(fields: d
     assert PASSWORD not in told(caught.value)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "fields",
     [
         {"pin": PAIRS, "ca_file": "ca.pem", "server_name_override": "gw"},
@@ -163,13 +163,13 @@ def test_nothing_of_tls_goes_with_plaintext(tls: TlsOptions) -> None:
         ClientOptions(plaintext=True, tls=tls)
 
 
-@pytest.mark.parametrize("tls", ["", {}, False, 0, "ca.pem"])
+@each_row("tls", ["", {}, False, 0, "ca.pem"])
 def test_what_is_no_tls_options_is_refused(tls: Any) -> None:
     with pytest.raises(MxGatewayInvalidRequestError, match="tls is"):
         ClientOptions(tls=tls)
 
 
-@pytest.mark.parametrize("plaintext", ["", "false", "true", None, 0, 1])
+@each_row("plaintext", ["", "false", "true", None, 0, 1])
 def test_plaintext_is_asked_for_by_a_boolean_alone(plaintext: Any) -> None:
     with pytest.raises(MxGatewayInvalidRequestError, match="plaintext is"):
         ClientOptions(plaintext=plaintext)

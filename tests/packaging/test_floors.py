@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from tests.rows import each_row
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REQUIRED = {each.name: each for each in map(Requirement, PROJECT["dependencies"])}
@@ -28,12 +30,12 @@ FAULTY = {
 """The last version of each that must not be installed beside this one."""
 
 
-@pytest.mark.parametrize(("name", "version"), FAULTY.items())
+@each_row(("name", "version"), FAULTY.items())
 def test_the_last_faulty_version_is_below_the_floor(name: str, version: str) -> None:
     assert not REQUIRED[name].specifier.contains(version)
 
 
-@pytest.mark.parametrize("name", REQUIRED)
+@each_row("name", REQUIRED)
 def test_what_is_installed_is_what_is_declared(name: str) -> None:
     installed = importlib.metadata.version(name)
     assert REQUIRED[name].specifier.contains(installed, prereleases=True), f"{name} {installed} is installed"

@@ -28,6 +28,7 @@ from tests.peers.http2.scripts import (
 )
 from tests.peers.misbehaving.bad_windows import credit, initial_window
 from tests.peers.misbehaving.misbehaviours import MISBEHAVIOURS
+from tests.rows import each_row
 
 METHOD = "/test.Service/Method"
 PATIENT = 10.0
@@ -83,9 +84,7 @@ async def call(channel: Any, request: bytes = b"hi", *, method: str = METHOD, ti
         return error.code().name
 
 
-@pytest.mark.parametrize(
-    ("name", "status"), [(name, status) for status, names in C_CORE_SAYS.items() for name in names]
-)
+@each_row(("name", "status"), [(name, status) for status, names in C_CORE_SAYS.items() for name in names])
 async def test_a_misbehaviour_ends_a_call_in_the_status_that_grpc_gives_it(name: str, status: str) -> None:
     step: Step = MISBEHAVIOURS[name]()
     timeout = HASTY if status == "DEADLINE_EXCEEDED" else PATIENT
@@ -93,7 +92,7 @@ async def test_a_misbehaviour_ends_a_call_in_the_status_that_grpc_gives_it(name:
         assert await call(client, timeout=timeout) == (SAMPLE if status == "OK" else status)
 
 
-@pytest.mark.parametrize("name", ["rst", "goaway_unseen", "too_many_pings", "lost_before_trailers", "oversize_frame"])
+@each_row("name", ["rst", "goaway_unseen", "too_many_pings", "lost_before_trailers", "oversize_frame"])
 async def test_the_next_call_after_a_misbehaviour_succeeds(name: str) -> None:
     async with (
         Http2Server(per_connection(on_request(MISBEHAVIOURS[name]()), answers(SAMPLE))) as server,

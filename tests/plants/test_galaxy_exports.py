@@ -9,6 +9,7 @@ import pytest
 
 from mxgateway.simulator import Plant, SimulatedGateway, small_plant
 from tests.cli.in_process import mxgw
+from tests.rows import each_row
 
 OBJECT = '{"gobjectId":%d,"tagName":"A%d","attributes":[{"attributeName":"V","mxDataType":2}]}\n'
 
@@ -34,7 +35,7 @@ def test_an_object_without_its_parent_is_at_the_top(tmp_path: Path) -> None:
     assert Plant.from_galaxy(path).objects[0].parent_id == 0
 
 
-@pytest.mark.parametrize(
+@each_row(
     "line",
     ["{", "[]", '"x"', "{}", '{"gobjectId":"1","tagName":"A"}', '{"gobjectId":1,"tagName":"A","attributes":[{}]}',
      '{"gobjectId":1,"tagName":"A","attributes":7}', "[" * 100_000],

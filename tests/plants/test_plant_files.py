@@ -15,6 +15,7 @@ from mxgateway.simulator.files import schema
 from mxgateway.simulator.plant.live_tags import LivePlant
 from tests.cli.in_process import run_here
 from tests.client.support import connect
+from tests.rows import each_row
 
 GOOD = """
 name = "Site"
@@ -112,7 +113,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("text", "place"), WRONG)
+@each_row(("text", "place"), WRONG)
 def test_a_wrong_file_is_refused_in_one_line_with_its_place(tmp_path: Path, text: str, place: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(ValueError, match=r"plant\.toml: ") as refused:

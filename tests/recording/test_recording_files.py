@@ -13,6 +13,7 @@ from mxgateway.simulator import Recording, RecordingWriter
 from mxgateway.simulator.recording import lines as recording_lines
 from mxgateway.simulator.recording.records import RecordedConnection, RecordedEvent
 from tests.recording.recorder import of_kind, written
+from tests.rows import each_row
 
 
 def event(number: int, text: str = "x") -> proto.MxEvent:
@@ -91,7 +92,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", WRONG)
+@each_row("name", WRONG)
 def test_a_wrong_recording_is_refused_with_its_line(tmp_path: Path, name: str) -> None:
     lines, words = WRONG[name]
     with pytest.raises(ValueError, match="jsonl") as caught:
@@ -201,7 +202,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("value", "empty"), VALUES)
+@each_row(("value", "empty"), VALUES)
 def test_values_are_redacted_on_request_but_not_their_type_and_length(value: Any, empty: Any) -> None:
     from mxgateway import from_json_dict, to_json_dict
 

@@ -10,6 +10,7 @@ import pytest
 
 from mxgateway.simulator import Scenario, SimulatedGateway
 from tests.cli.in_process import run_here
+from tests.rows import each_row
 from tests.scenarios.rig import TAG, written
 
 TIME = "TestMachine_001.LastCycle"
@@ -90,7 +91,7 @@ UNFIT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "place"), WRONG_FILES, ids=range(len(WRONG_FILES)))
+@each_row(("text", "place"), WRONG_FILES)
 def test_a_wrong_file_is_refused_in_one_line_with_its_place(tmp_path: Path, text: str, place: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(ValueError, match=r"scenario\.toml: ") as refused:
@@ -100,7 +101,7 @@ def test_a_wrong_file_is_refused_in_one_line_with_its_place(tmp_path: Path, text
     assert "s3cr3t" not in str(refused.value)
 
 
-@pytest.mark.parametrize(("text", "place"), UNFIT, ids=range(len(UNFIT)))
+@each_row(("text", "place"), UNFIT)
 async def test_what_a_gateway_cannot_play_is_refused_and_nothing_is_done(text: str, place: str) -> None:
     async with SimulatedGateway() as gateway:
         with pytest.raises(ValueError, match=r"scenario\.toml: ") as refused:

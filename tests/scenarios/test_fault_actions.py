@@ -15,6 +15,7 @@ from mxgateway import (
     Outcome,
     Session,
 )
+from tests.rows import each_row
 from tests.scenarios.rig import LEVEL, TAG, World, table, until, world
 
 ROWS, row = table()
@@ -268,7 +269,7 @@ async def replay_gap(world: World) -> None:
         assert consumer.outcomes == [Outcome.GAP]
 
 
-@pytest.mark.parametrize("name", ROWS)
+@each_row("name", ROWS)
 async def test_the_client_sees_what_the_action_does(name: str) -> None:
     text, outcome = ROWS[name]
     async with world(text) as started, asyncio.timeout(20):

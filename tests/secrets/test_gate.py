@@ -22,7 +22,7 @@ from tests.secrets.awkward import KEYS, PASSWORDS, ways_out
 AWKWARD = "a\"b\\c  d\te+f<g>&'h"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "form",
     [
         AWKWARD, " ".join(AWKWARD.split()), json.dumps(AWKWARD), repr(AWKWARD), quote(AWKWARD, safe=""), html.escape(AWKWARD),
@@ -82,7 +82,7 @@ def _mixed(text: str, spellings: tuple[Spelling, ...], luck: random.Random) -> s
     return "".join(luck.choice(spellings)(char) if char in "\\%&" or luck.random() < 0.4 else char for char in text)
 
 
-@pytest.mark.parametrize("secret", [*PASSWORDS, *KEYS])
+@each_row("secret", [*PASSWORDS, *KEYS])
 def test_a_secret_is_hidden_however_each_of_its_characters_is_escaped(secret: str) -> None:
     luck, gate, marked = random.Random(secret), Gate([Secret(secret)]), f"<<{secret}>>"
     for _ in range(10):
@@ -110,7 +110,7 @@ def test_of_a_reply_that_ends_in_an_error_so_much_is_kept_as_was_looked_at() -> 
     assert len(other.statuses) == MOST_LOOKED_AT + 10
 
 
-@pytest.mark.parametrize("piece", ["x", "\\u0041", "%41", "&amp;", "\u5bc6", " "])
+@each_row("piece", ["x", "\\u0041", "%41", "&amp;", "\u5bc6", " "])
 def test_a_secret_of_many_megabytes_is_learnt_at_once(piece: str) -> None:
     secret = Secret((piece * 4_000_000)[:4_000_000])
     began = time.process_time()
@@ -119,7 +119,7 @@ def test_a_secret_of_many_megabytes_is_learnt_at_once(piece: str) -> None:
     assert time.process_time() - began < 8
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "shown"),
     [
         (r'{"a":"\u0022", "said":"x a\/b\u002Bc-long y"}', r'{"a":"\u0022", "said":"x *** y"}'),
@@ -145,7 +145,7 @@ def test_escapes_are_looked_at_in_so_much_of_a_message_and_no_further() -> None:
     assert "a/b+c-long" not in repr(reply)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "wrong", ["pl41n-text", b"byt35", bytearray(b"byt35"), Secret(b"byt35"), Secret(["l15t"]), ["l15t"], 123, None]
 )
 def test_what_is_no_secret_is_refused_and_shows_in_no_frame(wrong: Any) -> None:

@@ -17,6 +17,7 @@ from mxgateway.errors.redaction import LONGEST_TEXT
 from mxgateway.transport.http2.reply_headers import Headers
 from mxgateway.transport.streams.reply_status import fault_of_response, fault_of_status
 from mxgateway_cli.terminal.text import clean, json_text, pass_through, shown
+from tests.rows import each_row
 from tests.secrets.awkward import KEYS, PASSWORDS, forms
 from tests.wire.profiles import FUZZ_SECONDS
 
@@ -139,7 +140,7 @@ def _assert_clean(error: MxGatewayError | TransportFault, hidden: str) -> None:
         _assert_gone(text, hidden, text)
 
 
-@pytest.mark.parametrize("run", range(4))
+@each_row("run", range(4))
 def test_a_text_comes_out_as_one_clean_line_without_a_secret(run: int) -> None:
     for draw in draws(run, 250):
         try_text(draw)

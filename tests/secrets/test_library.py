@@ -27,6 +27,7 @@ from mxgateway import (
     proto,
 )
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
+from tests.rows import each_row
 from tests.secrets.awkward import KEYS, PASSWORDS, Everything, echo, shown_in, ways_out, ways_out_of_object
 
 CODES = proto.ProtocolStatusCode
@@ -144,8 +145,8 @@ def test_there_are_sixty_passwords() -> None:
     assert len(PASSWORDS) == len(set(PASSWORDS)) == 60
 
 
-@pytest.mark.parametrize("asyncio_debug", [False, True])
-@pytest.mark.parametrize("part", range(6))
+@each_row("asyncio_debug", [False, True])
+@each_row("part", range(6))
 async def test_no_password_shows_on_any_way_out(part: int, asyncio_debug: bool) -> None:
     tracer, leaks, turn = Told(), [], itertools.cycle(CALLS)
     with Everything(asyncio_debug=asyncio_debug) as log:
@@ -221,7 +222,7 @@ async def test_no_api_key_shows_on_any_way_out(monkeypatch: pytest.MonkeyPatch) 
     assert leaks == []
 
 
-@pytest.mark.parametrize("length", [1, 2, 3, 7])
+@each_row("length", [1, 2, 3, 7])
 def test_an_api_key_that_is_too_short_to_be_hidden_is_refused(length: int) -> None:
     with pytest.raises(ValueError, match="fewer than 8 characters") as caught:
         ApiKey("k" * length)
@@ -295,25 +296,21 @@ def told(error: BaseException) -> str:
     return "\n".join(text for _, text in ways_out(error))
 
 
-@pytest.mark.parametrize(
-    "given",
-    [KEY.encode(), bytearray(KEY.encode()), {KEY: KEY}, Secret(KEY), 123, None],
-    ids=lambda given: type(given).__name__,
-)
+@each_row("given", [KEY.encode(), bytearray(KEY.encode()), {KEY: KEY}, Secret(KEY), 123, None])
 async def test_an_endpoint_of_another_type_is_refused_and_shows_in_no_frame(given: Any) -> None:
     with pytest.raises(MxGatewayInvalidRequestError, match=f"{type(given).__name__}, not a str") as caught:
         await GatewayClient.connect(given, api_key=KEY)
     assert MARK not in told(caught.value)
 
 
-@pytest.mark.parametrize("given", [[KEY], (KEY,), [KEY, "localhost:1"], ["localhost:1", KEY.encode()], [123, KEY], []])
+@each_row("given", [[KEY], (KEY,), [KEY, "localhost:1"], ["localhost:1", KEY.encode()], [123, KEY], []])
 async def test_endpoints_of_another_form_are_refused_and_show_in_no_frame(given: Any) -> None:
     with pytest.raises(MxGatewayInvalidRequestError, match="malformed") as caught:
         await GatewayClient.connect(given, api_key=KEY)
     assert MARK not in told(caught.value)
 
 
-@pytest.mark.parametrize("wrong", WRONG)
+@each_row("wrong", WRONG)
 async def test_wrong_options_show_no_secret_in_any_frame(wrong: str) -> None:
     with pytest.raises((MxGatewayError, TypeError)) as made:
         ClientOptions(**WRONG[wrong]())
@@ -323,10 +320,8 @@ async def test_wrong_options_show_no_secret_in_any_frame(wrong: str) -> None:
         assert MARK not in told(caught.value)
 
 
-@pytest.mark.parametrize(
-    "given",
-    [MARK.encode(), [MARK], {"password": MARK}, lambda: MARK, 123, MARK.encode("utf-16"), Secret([MARK])],  # type: ignore[arg-type]
-    ids=lambda given: type(given).__name__,
+@each_row(
+    "given", [MARK.encode(), [MARK], {"password": MARK}, lambda: MARK, 123, MARK.encode("utf-16"), Secret([MARK])]
 )
 def test_a_key_password_of_another_type_is_wrapped_or_refused_and_never_shown(given: Any) -> None:
     try:
@@ -338,9 +333,7 @@ def test_a_key_password_of_another_type_is_wrapped_or_refused_and_never_shown(gi
         assert MARK not in "".join(text for _, text in ways_out_of_object(options))
 
 
-@pytest.mark.parametrize(
-    "given", [123, None, b"mxgw_a_bcdefgh", ["mxgw_a_bcdefgh"], object(), lambda: "mxgw_a_bcdefgh"]
-)
+@each_row("given", [123, None, b"mxgw_a_bcdefgh", ["mxgw_a_bcdefgh"], object(), lambda: "mxgw_a_bcdefgh"])
 def test_what_is_no_text_is_no_key_and_says_so_cleanly(given: Any) -> None:
     with pytest.raises(TypeError, match=type(given).__name__) as caught:
         ApiKey(given)
@@ -359,7 +352,7 @@ REFUSED: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("given", REFUSED.values(), ids=REFUSED.keys())
+@each_row("given", REFUSED.values())
 async def test_a_value_that_is_refused_shows_in_no_frame(given: Any) -> None:
     vault = Vault("", given)
     text, now, users = proto.MxDataType.STRING, datetime.now(UTC), {"current_user_id": 1}
@@ -389,7 +382,7 @@ async def test_a_value_that_is_refused_shows_in_no_frame(given: Any) -> None:
             assert MARK not in told(caught.value), name
 
 
-@pytest.mark.parametrize("given", [MARK.encode(), [MARK], 123, None, MARK + "\0", MARK + "\ud800"])
+@each_row("given", [MARK.encode(), [MARK], 123, None, MARK + "\0", MARK + "\ud800"])
 async def test_a_password_that_cannot_be_sent_shows_in_no_frame(given: Any) -> None:
     vault = Vault("", given)
     async with stage(SIMULATED, Told()) as (_, _, session):

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import mxgateway
 import mxgateway_cli
 from mxgateway import Gate, Secret, redact
@@ -193,8 +191,8 @@ def cost(work: Callable[[str], object], text: str) -> float:
     return best
 
 
-@pytest.mark.parametrize("unit", UNITS)
-@pytest.mark.parametrize("work", [redact, one_line, Gate(SECRETS).hide], ids=["redact", "one_line", "hide"])
+@each_row("unit", UNITS)
+@each_row("work", [redact, one_line, Gate(SECRETS).hide])
 def test_four_times_the_text_takes_no_more_than_some_four_times_the_work(
     work: Callable[[str], object], unit: str
 ) -> None:

@@ -9,6 +9,7 @@ from hyperframe.frame import Frame, GoAwayFrame, HeadersFrame
 
 from mxgateway import MxGatewayError
 from tests.peers.http2.raw_peers import RESPONSE, Header, Http2Peer, Http2Server, grpc_message
+from tests.rows import each_row
 from tests.secrets.awkward import Everything, ways_out
 from tests.transport.rig import channel_to, invoke
 
@@ -89,7 +90,7 @@ def shows_key(text: str) -> bool:
     return any(form in text for form in (KEY, repr(KEY)[1:-1], repr(RAW)[2:-1], "0123456789"))
 
 
-@pytest.mark.parametrize("name", MISBEHAVIOURS)
+@each_row("name", MISBEHAVIOURS)
 async def test_no_way_out_shows_a_key_that_a_peer_repeats_while_it_breaks_the_rules(name: str) -> None:
     async def script(peer: Http2Peer) -> None:
         while True:

@@ -54,7 +54,7 @@ def test_an_error_that_the_interface_defines_points_to_the_statuses() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("number", "text"),
     [
         (0x80070020, "0x80070020: failure, facility Win32, code 32"),

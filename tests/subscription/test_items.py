@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mxgateway import Origin, TagUpdate, Timestamp, proto
 from mxgateway.events.data_change import DataChange, data_change
 from mxgateway.subscription.items import SessionItems
+from tests.rows import each_row
 from tests.wire.profiles import bounded
 
 
@@ -227,7 +228,7 @@ def test_events_up_to_the_value_that_was_read_are_stale_and_the_first_newer_one_
     assert items.read == {}
 
 
-@pytest.mark.parametrize(
+@each_row(
     "newer",
     [
         event(7, seconds=10, value=2.0),
@@ -235,7 +236,6 @@ def test_events_up_to_the_value_that_was_read_are_stale_and_the_first_newer_one_
         event(7, seconds=None, value=1.0),
         event(7, seconds=9, value=1.0, worker=101),
     ],
-    ids=["another value", "another quality", "no time", "taken later by the worker"],
 )
 def test_what_may_be_newer_than_the_value_that_was_read_is_delivered(newer: DataChange) -> None:
     items = read()
@@ -253,9 +253,7 @@ def test_what_was_swallowed_is_to_be_read_once_more_unless_a_newer_event_has_com
     assert items.swallowed == set()
 
 
-@pytest.mark.parametrize(
-    ("seconds", "told"), [(9, True), (None, True), (10, False), (11, False)], ids=["older", "no time", "same", "newer"]
-)
+@each_row(("seconds", "told"), [(9, True), (None, True), (10, False), (11, False)])
 def test_of_a_value_that_is_read_once_more_only_one_is_told_that_no_event_brings(
     seconds: int | None, told: bool
 ) -> None:

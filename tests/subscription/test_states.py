@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import pytest
-
 from mxgateway import SubscriptionState
 from mxgateway.subscription.states import StateBoard
+from tests.rows import each_row
 
 CONNECTED, RECOVERING, CLOSED = SubscriptionState.CONNECTED, SubscriptionState.RECOVERING, SubscriptionState.CLOSED
 
@@ -19,7 +18,7 @@ def flap(board: StateBoard, times: int) -> None:
         board.put(CONNECTED)
 
 
-@pytest.mark.parametrize("times", [10, 49, 50, 1_000])
+@each_row("times", [10, 49, 50, 1_000])
 async def test_of_states_that_nobody_reads_the_oldest_interruptions_are_left_out_each_as_a_whole(times: int) -> None:
     board = StateBoard()
     states = board.watch()

@@ -26,6 +26,7 @@ from mxgateway import (
 )
 from mxgateway.simulator import SimulatedGateway
 from tests.client.support import connect, until
+from tests.rows import each_row
 from tests.subscription.rig import account, consumed, is_connected, options, publish, quiet_plant, tags_of
 
 TAGS = tags_of(5)
@@ -140,7 +141,7 @@ async def test_bad_tags_are_refused_before_anything_is_sent(
         assert len(gateway.received) == sent
 
 
-@pytest.mark.parametrize(
+@each_row(
     "fields",
     [{"max_items": 0}, {"max_bytes": -1}, {"block_timeout": 0}, {"stale_after": -1}, {"call_wait": -1},
      {"overflow": "drop"}, {"recovery": {}}],

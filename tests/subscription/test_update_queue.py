@@ -107,7 +107,7 @@ def test_interruptions_without_an_update_between_them_are_told_as_one_with_the_g
     assert max((each.outcome for each in told if each.outcome), key=OUTCOMES.index, default=None) is gravest
 
 
-@pytest.mark.parametrize("overflow", Overflow)
+@each_row("overflow", Overflow)
 def test_a_link_that_flaps_while_nothing_is_taken_fills_no_memory(overflow: Overflow) -> None:
     bench = Bench(overflow)
     for number in range(1_000):

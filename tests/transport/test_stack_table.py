@@ -50,6 +50,7 @@ from tests.peers.misbehaving.bad_replies import (
 from tests.peers.misbehaving.odd_frames import altsvc, origin, priorities, unknown_frames
 from tests.transport.fault_rows import SOON, next_call_succeeds, nothing_escapes, open_channel
 from tests.transport.rig import REPLY, event, invoke, stream
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -269,7 +270,7 @@ async def a_burst_is_taken_in_few_reads_and_credited_in_few_frames(stage: Stage)
     assert len(stage.server.peers[0].frames(WindowUpdateFrame)) < 3000 * 1000 * 8 // STREAM_WINDOW + 2
 
 
-@pytest.mark.parametrize("name", CASES)
+@each_row("name", CASES)
 async def test_a_case_is_right_and_the_next_call_succeeds(name: str) -> None:
     each = CASES[name]
     async with (

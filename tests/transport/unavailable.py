@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
-import pytest
 from hyperframe.frame import GoAwayFrame, RstStreamFrame
 
 from mxgateway import proto
@@ -17,6 +16,7 @@ from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, Request
 from tests.transport.rig import REPLY
+from tests.transport.rows import each_row
 
 REPEATABLE = {
     "CloseSession", "QueryActiveAlarms",
@@ -93,13 +93,9 @@ UNPROCESSED: list[Fault] = [refuses_the_stream, goes_away_before_it]
 """What proves that the request was not processed."""
 
 
-def _each(faults: list[Fault]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("fault", faults, ids=lambda fault: fault.__name__)
-
-
-each_fault = _each(FAULTS)
-each_proof = _each(UNPROCESSED)
-each_doubt = _each([fault for fault in FAULTS if fault not in UNPROCESSED])
+each_fault = each_row("fault", FAULTS)
+each_proof = each_row("fault", UNPROCESSED)
+each_doubt = each_row("fault", [fault for fault in FAULTS if fault not in UNPROCESSED])
 
 
 class Gateway(Http2Server):

@@ -61,7 +61,7 @@ def test_a_nan_from_the_plant_is_read_as_it_is() -> None:
     assert math.isnan(read)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "message",
     [
         proto.MxValue(data_type=T.NO_DATA, variant_type="VT_EMPTY", is_null=True),
@@ -162,7 +162,7 @@ def test_the_list_that_was_read_is_the_callers_own() -> None:
     assert array.int32_values.values == [1, 2, 3]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("dimensions", "shaped"),
     [
         ([2, 3], [[1, 2, 3], [4, 5, 6]]),
@@ -194,7 +194,7 @@ def test_elements_that_do_not_fill_the_dimensions_stay_visible_unconverted(dimen
     assert read.message.array_value.int32_values.values == [1, 2, 3]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "array",
     [
         proto.MxArray(raw_diagnostic="no conversion", variant_type="VT_ARRAY|VT_DISPATCH"),

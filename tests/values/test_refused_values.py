@@ -68,7 +68,7 @@ def test_a_naive_datetime_is_refused() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("values", "place", "types"),
     [
         ([1, True], "value[1]", ("bool", "int")),
@@ -138,7 +138,7 @@ def test_a_received_time_beyond_datetime_is_refused_and_not_sent_as_the_one_it_s
     assert "after the year 9999" in refusal(Timestamp.from_parts(910_692_730_085, 0))
 
 
-@pytest.mark.parametrize("value", [Decimal("1.5"), Fraction(1, 2), FloatLike(), 1j])
+@each_row("value", [Decimal("1.5"), Fraction(1, 2), FloatLike(), 1j])
 def test_a_number_that_could_lose_digits_is_refused_with_a_hint(value: object) -> None:
     text = refusal(value)
     assert type(value).__name__ in text
@@ -226,7 +226,7 @@ def test_a_date_or_a_clock_time_is_refused_as_no_moment(value: object) -> None:
     assert "which is not a point in time; pass a datetime with a time zone" in refusal(value)
 
 
-@pytest.mark.parametrize("value", [{}, {1}, object(), uuid.uuid4(), NumpyArrayLike(), iter([1]), int])
+@each_row("value", [{}, {1}, object(), uuid.uuid4(), NumpyArrayLike(), iter([1]), int])
 def test_a_foreign_type_is_refused_by_name(value: object) -> None:
     name = re.escape(type(value).__name__)
     assert re.match(rf"value is of type ([\w.]+\.)?{name}, which MXAccess does not know;", refusal(value))

@@ -79,7 +79,7 @@ def test_dimensions_are_carried_beside_the_row_of_elements() -> None:
     assert to_mx_value(array).array_value is array
 
 
-@pytest.mark.parametrize("dimensions", [(2, 2), (), (-1, -6), (1,) * 33, (2**32, 0)])
+@each_row("dimensions", [(2, 2), (), (-1, -6), (1,) * 33, (2**32, 0)])
 def test_dimensions_that_do_not_hold_the_elements_are_refused(dimensions: tuple[int, ...]) -> None:
     with pytest.raises(MxGatewayInvalidRequestError, match="dimensions"):
         to_mx_array([1, 2, 3, 4, 5, 6], dimensions=dimensions)
@@ -111,7 +111,7 @@ def test_a_sparse_array_may_name_no_slot_at_all() -> None:
     assert to_mx_value(to_mx_sparse_array(T.STRING, 3, {})).sparse_array_value.elements == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("total_length", "elements", "said"),
     [
         (3, {3: 1}, r"^value\[3\] is outside the array; indexes are counted from 0; the array has 3 elements$"),
@@ -143,7 +143,7 @@ def sparse_message(*elements: tuple[int, proto.MxValue]) -> proto.MxSparseArray:
     )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("sparse", "said"),
     [
         (sparse_message((0, to_mx_value(1)), (0, to_mx_value(2))), r"value\[0\] is given twice"),

@@ -72,7 +72,7 @@ def test_none_is_a_null_of_no_type_whatever_type_is_asked_for() -> None:
     assert to_mx_value(None, data_type=T.INTEGER) == to_mx_value(None)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "plain"),
     [(Mode.AUTO, 3), (Index(), 7), (Colour.RED, "red"), (bytearray(b"ab"), b"ab"), (memoryview(b"ab"), b"ab")],
 )

@@ -13,6 +13,7 @@ from mxgateway.wire.decode import reference_reader as reader
 from mxgateway.wire.decode.steps import DecodingSteps
 from mxgateway.wire.encode import reference_writer as writer
 from mxgateway.wire.schema import DEPTH_LIMIT, schema_of
+from tests.rows import each_row
 from tests.wire.conftest import Constructs
 from tests.wire.messages import google_messages
 from tests.wire.profiles import bounded
@@ -46,8 +47,8 @@ def test_both_forms_of_a_list_are_read_and_the_declared_one_is_written(construct
         assert wire.encode(wire.decode(message_type, forms[0] + forms[1])) == twice
 
 
-@pytest.mark.parametrize("name", ["Lists", "UnpackedLists"])
-@pytest.mark.parametrize("of", ["Lists", "UnpackedLists"])
+@each_row("name", ["Lists", "UnpackedLists"])
+@each_row("of", ["Lists", "UnpackedLists"])
 def test_a_large_list_in_either_form_is_read_in_steps(constructs: Constructs, name: str, of: str) -> None:
     lists = {"int32s": list(range(-20_000, 20_000)), "doubles": [number / 8 for number in range(20_000)]}
     encoded = constructs.google(of)(**lists).SerializeToString(deterministic=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 from betterproto.lib.google.protobuf import FileDescriptorSet
 from grpclib.const import Status
 
@@ -13,6 +12,7 @@ import mxgateway
 from mxgateway.contract import own_descriptor_set
 from tests.cli.batches import MARKER, batch
 from tests.cli.gateway import KEY, SECRET, TAG, Gateway
+from tests.rows import each_row
 
 UNKNOWN_HANDLES = "--server-handle 77 --item-handle 88"
 
@@ -42,7 +42,7 @@ async def test_an_empty_stdin_is_an_empty_batch() -> None:
     assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("line", "says"),
     [
         (b"ping --session-id 'abc", "the quote ' in column 19 is not closed"),

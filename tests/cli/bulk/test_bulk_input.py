@@ -17,6 +17,7 @@ from mxgateway import proto
 from mxgateway_cli.bulk.input import Entries, Given, Wanted, read_entries
 from mxgateway_cli.input.named_tags import listed_values
 from mxgateway_cli.input.rows import BadRows
+from tests.rows import each_row
 
 TAGS = Wanted(by_handle=False)
 HANDLES = Wanted(by_handle=True, once=True)
@@ -66,7 +67,7 @@ def test_tags_stand_between_commas_or_in_a_json_array(text: str, tags: list[str]
     assert [each.strip() for each in listed_values("--items", text)] == tags
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("type_name", "text", "values"),
     [
         ("int32", "5, 6", [5, 6]),
@@ -92,7 +93,7 @@ async def test_values_stand_between_commas_or_in_a_json_array(
     assert values is None or python(entries) == values
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wanted", "given", "says"),
     [
         (TAGS, Given(tags=("a", "", "b")), "entry 2: tag is empty"),
@@ -229,7 +230,7 @@ async def test_what_read_bulk_writes_write_bulk_reads(tmp_path: Path) -> None:
 HEADER = "item_handle,type,value\n"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wanted", "text", "says"),
     [
         (TAGS, "", "rows.csv has no entries"),
@@ -262,7 +263,7 @@ async def test_a_bad_row_of_csv_is_named_by_file_and_line(
     assert says in await refusal(tmp_path, wanted, text)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wanted", "text", "says"),
     [
         (TAGS, "\n\n", "rows.jsonl has no entries"),

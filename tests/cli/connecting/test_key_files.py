@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.in_process import refused, run_here
+from tests.rows import each_row
 
 KEY = b"mxgw_t_KEYFILE"
 
@@ -30,7 +31,7 @@ def test_a_key_is_found_whatever_an_editor_puts_around_it(tmp_path: Path, data: 
     assert code == 78, said  # it went on to connect, where nobody listens
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("data", "why"),
     [
         (b"", "does not hold a usable key"),
@@ -69,9 +70,9 @@ ENDPOINTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS)
-@pytest.mark.parametrize("form", ["table", "json"])
-@pytest.mark.parametrize("way", ["flag", "variable", "verbose", "profile"])
+@each_row("endpoint", ENDPOINTS)
+@each_row("form", ["table", "json"])
+@each_row("way", ["flag", "variable", "verbose", "profile"])
 def test_a_password_in_an_endpoint_shows_nowhere(tmp_path: Path, endpoint: str, form: str, way: str) -> None:
     config = tmp_path / "config.toml"
     env = {"MXGATEWAY_CONFIG": str(config), "MXGATEWAY_DEBUG": "1" if way == "verbose" else ""}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mxgateway_cli.connecting.toml_text import line_of, with_table
 from tests.cli.in_process import mxgw
+from tests.rows import each_row
 
 with_table("", ("profile", "loaded"), {})  # loads what writes, for which no example has the time
 
@@ -54,7 +55,7 @@ BROKEN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", BROKEN)
+@each_row("case", BROKEN)
 async def test_a_broken_file_is_one_clear_line_with_its_place(tmp_path: Path, case: str) -> None:
     content, line, says = BROKEN[case]
     file = tmp_path / "config.toml"

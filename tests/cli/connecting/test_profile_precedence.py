@@ -13,6 +13,7 @@ from tests.cli.batches import batch
 from tests.cli.choosing import SOURCES, Case
 from tests.cli.gateway import KEY, Gateway
 from tests.cli.in_process import mxgw
+from tests.rows import each_row
 
 OTHER_KEY = "mxgw_other_0ther"
 
@@ -22,8 +23,8 @@ def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
     return Case(tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize("present", list(itertools.product((True, False), repeat=4)))
-@pytest.mark.parametrize("option", ["endpoint", "proxy", "pin", "known-hosts", "client-cert"])
+@each_row("present", list(itertools.product((True, False), repeat=4)))
+@each_row("option", ["endpoint", "proxy", "pin", "known-hosts", "client-cert"])
 def test_the_first_source_that_says_something_counts(
     case: Case, tmp_path: Path, option: str, present: tuple[bool, ...]
 ) -> None:

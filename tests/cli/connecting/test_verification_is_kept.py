@@ -8,7 +8,6 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from unittest import mock
 
 import click
 import pytest
@@ -80,13 +79,15 @@ def test_what_verifies_goes_before_every_file_and_gives_way_to_nothing_but_a_pla
 ) -> None:
     (tmp_path / "ca.pem").write_text("x")
     case, anywhere = Case(tmp_path, monkeypatch), (None, *SOURCES)
+    told: list[object] = []
+    monkeypatch.setattr(connection, "_warn", lambda *text: told.append(text))
     for pin, second, https in itertools.product(anywhere, repeat=3):
         for ca_file, validation in [(second, None), (None, second)] if second else [(None, None)]:
             said = Said(pin, ca_file, validation, known_hosts, plaintext, https)
-            assert chosen(case, tmp_path, said) == expected(said), said
+            assert chosen(case, told, tmp_path, said) == expected(said), said
 
 
-def chosen(case: Case, tmp_path: Path, said: Said) -> tuple[str, bool]:
+def chosen(case: Case, told: list[object], tmp_path: Path, said: Said) -> tuple[str, bool]:
     """Return what the command makes of it: what counts, and whether something was told."""
     values: dict[str, object] = {
         "pin": PIN, "ca_file": str(tmp_path / "ca.pem"), "require_certificate_validation": True,
@@ -107,16 +108,16 @@ def chosen(case: Case, tmp_path: Path, said: Said) -> tuple[str, bool]:
                 variables[f"MXGATEWAY_{name.upper()}"] = "1" if value is True else str(value)
             case "profile":
                 profile += f"{name.replace('_', '-')} = {text}\n"
-    with mock.patch.object(connection, "_warn") as told:
-        try:
-            settings = case.settings(*flags, lent=lent, profile=profile, **variables)
-        except (click.UsageError, CommandFailure):
-            return "refused", False
+    told.clear()
+    try:
+        settings = case.settings(*flags, lent=lent, profile=profile, **variables)
+    except (click.UsageError, CommandFailure):
+        return "refused", False
     if settings.plaintext:
-        return "plaintext", told.called
+        return "plaintext", bool(told)
     assert settings.tls is not None
     verified = bool(settings.tls.pins or settings.tls.ca_file or settings.tls.require_certificate_validation)
-    return "verified" if verified else "first use", told.called
+    return "verified" if verified else "first use", bool(told)
 
 
 # -- the same over TCP: somebody in between who has another certificate

@@ -20,6 +20,7 @@ from tests.cli.diagnosing.doctors import doctor, steps, the_failure
 from tests.cli.gateway import KEY
 from tests.peers.network.certificates import Authority, ServerCertificate, self_signed
 from tests.peers.network.tls_peers import asks_for_certificate, client_files
+from tests.rows import each_row
 
 AUTHORITY: Final = Authority()
 REFUSED: Final[dict[str, tuple[Callable[[], ServerCertificate], str, str]]] = {
@@ -139,7 +140,7 @@ def test_a_damaged_certificate_is_a_value_error_at_worst(position: int, junk: by
         read_certificate(damaged)
 
 
-@pytest.mark.parametrize("count", range(10))
+@each_row("count", range(10))
 def test_a_certificate_with_some_of_its_parts_is_a_value_error(count: int) -> None:
     number = b"\x02\x01\x05"
     body = bytes([0x30, 3 * count]) + number * count

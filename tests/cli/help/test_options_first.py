@@ -16,6 +16,7 @@ from tests.cli.help.pages import pages
 from tests.cli.in_process import run_here
 from tests.cli.process import Outcome
 from tests.cli.toml_files import profiles_file
+from tests.rows import each_row
 
 VALUES = {
     "--endpoint": "localhost:1", "--server-name-override": "gw", "--authority": "gw", "--pin": "00" * 32, "--known-hosts": "known",
@@ -37,7 +38,7 @@ def without_numbers(outcome: Outcome) -> Outcome:
     return Outcome(outcome.code, outcome.out, re.sub(r"\d+(\.\d+)*", "0", outcome.err))
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@each_row("option", OPTIONS)
 def test_an_option_before_the_command_is_the_same_as_behind_it(option: str, tmp_path: Path) -> None:
     env = {
         "MXGATEWAY_CONFIG": str(profiles_file(tmp_path / "config.toml", ["plant"])),
@@ -87,7 +88,7 @@ def test_endpoints_before_the_command_are_tried_in_order() -> None:
     assert "127.0.0.1:2" in outcome.err
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("line", "code", "says"),
     [
         (["--endpiont", "h:1", "read", "T"], 2, "no such option --endpiont; did you mean --endpoint?"),
@@ -117,7 +118,7 @@ def test_what_stands_before_the_command_is_checked(
         assert outcome.err.splitlines()[0] == f"error: {says}"
 
 
-@pytest.mark.parametrize("name", [name for name, page in pages().items() if not isinstance(page.command, click.Group)])
+@each_row("name", [name for name, page in pages().items() if not isinstance(page.command, click.Group)])
 def test_every_command_suggests_its_own_and_the_shared_options(name: str) -> None:
     options = [each for each in pages()[name].command.params if isinstance(each, click.Option) and not each.hidden]
     for parameter in (options[0], options[-1]):

@@ -8,19 +8,20 @@ from mxgateway_cli.help.registry import COMMANDS
 from mxgateway_cli.help.topics import BY_NAME
 from tests.cli.help.pages import pages
 from tests.cli.in_process import run_here
+from tests.rows import each_row
 
 NAMES = list(pages())
 SHARED = {"--endpoint": "connection", "--json": "output"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 def test_the_help_of_a_command_is_the_same_both_ways(name: str) -> None:
     asked, said = run_here("help", *name.split()), run_here(*name.split(), "--help")
 
     assert (asked.code, asked.out) == (0, said.out)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 def test_the_help_of_a_command_has_a_sentence_its_own_options_examples_and_where_the_others_are(name: str) -> None:
     text = run_here("help", *name.split()).out
     usage, _, sentence = text.splitlines()[:3]
@@ -35,8 +36,7 @@ def test_the_help_of_a_command_has_a_sentence_its_own_options_examples_and_where
         assert "--require-certificate-validation" not in text
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], ["help"], *([each] for each in BY_NAME), *(["help", *name.split()] for name in NAMES)],
-                         ids=" ".join)  # fmt: skip
+@each_row("words", [[], ["--help"], ["help"], *([each] for each in BY_NAME), *(["help", *name.split()] for name in NAMES)])  # fmt: skip
 def test_no_line_is_wider_than_a_terminal(words: list[str]) -> None:
     outcome = run_here(*(["help", *words] if words and words[0] in BY_NAME else words))
 

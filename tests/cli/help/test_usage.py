@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.in_process import mxgw
+from tests.rows import each_row
 
 KEY = "mxgw_someone_v3rysecret"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "says"),
     [
         (("frobnicate",), "no such command 'frobnicate'"),

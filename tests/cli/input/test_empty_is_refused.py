@@ -15,6 +15,7 @@ from tests.cli.in_process import mxgw
 from tests.cli.process import Outcome
 from tests.peers.network.certificates import Authority
 from tests.peers.network.tls_peers import client_files
+from tests.rows import each_row
 
 OPTIONS = [each for each in click.command("x")(apply_options(lambda: None, CONNECTION_OPTIONS)).params if each.name]
 TEXTS = [f"--{each.name.replace('_', '-')}" for each in OPTIONS if each.name and not getattr(each, "is_flag", False)]
@@ -42,16 +43,16 @@ def test_the_variables_are_those_that_the_guide_names() -> None:
     assert len(TEXTS) == 15
 
 
-@pytest.mark.parametrize("empty", EMPTY)
-@pytest.mark.parametrize("variable", VARIABLES)
+@each_row("empty", EMPTY)
+@each_row("variable", VARIABLES)
 async def test_a_variable_that_is_set_but_empty_is_refused_by_name(gateway: Gateway, variable: str, empty: str) -> None:
     outcome = await ping(gateway, "--plaintext", **{variable: empty})
 
     refused(gateway, outcome, f"The environment variable '{variable}' is set but empty: give it a value or unset it.")
 
 
-@pytest.mark.parametrize("empty", ["", "  "])
-@pytest.mark.parametrize("option", TEXTS)
+@each_row("empty", ["", "  "])
+@each_row("option", TEXTS)
 async def test_an_option_that_is_given_but_empty_is_refused_by_name(gateway: Gateway, option: str, empty: str) -> None:
     for word in ([option, empty], [f"{option}={empty}"]):
         outcome = await ping(gateway, *word)

@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from mxgateway_cli.terminal.drawing import Painter, Screen, table_lines
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.looks.screens import on_terminal, seen
+from tests.rows import each_row
 
 MARKUP: Final = ("[red]x[/red]", "[/]", "[link=http://a]b[/link]", ":smile:", "[bold", "\\[red]", "{task}")
 PAINTER: Final = Painter("utf-8", coloured=False)
@@ -58,8 +59,8 @@ async def test_control_characters_are_escaped_before_they_are_drawn(gateway: Gat
     assert len(outcome.out.splitlines()) == 2
 
 
-@pytest.mark.parametrize("wide", ["測試測試", "温度", "🙂🙂", "e\u0301e\u0301", "ｆｕｌｌ", "한국어"])
-@pytest.mark.parametrize("columns", [40, 80, 200])
+@each_row("wide", ["測試測試", "温度", "🙂🙂", "e\u0301e\u0301", "ｆｕｌｌ", "한국어"])
+@each_row("columns", [40, 80, 200])
 def test_wide_characters_keep_the_columns_in_line(wide: str, columns: int) -> None:
     rows = [("A.B", wide, "good", "", ""), (f"Object.{wide}", "12", "bad", "", ""), (TAG, "x" * 30, "good", "", "")]
     with mock.patch.dict(os.environ, {"COLUMNS": str(columns)}):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.golden import golden
 from tests.cli.in_process import mxgw
+from tests.rows import each_row
 
 OWN_ITEM = ("--item", TAG)
 HANDLES = ("--server-handle", "1", "--item-handle", "2")
@@ -167,7 +166,7 @@ OWN_SESSION_COMMANDS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "expected"), OWN_SESSION_COMMANDS, ids=lambda case: "")
+@each_row(("arguments", "expected"), OWN_SESSION_COMMANDS)
 async def test_a_command_with_the_simulator_writes_exactly_this_document(
     arguments: tuple[str, ...], expected: dict[str, Any]
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.in_process import mxgw
 from tests.cli.test_every_command import ROWS
+from tests.rows import each_row
 
 RECORD: Final = ["tag", "value", "quality", "qualityText", "sourceTime", "ok", "error"]
 OF_A_LIST: Final = (
@@ -31,7 +32,7 @@ def records(document: dict[str, Any]) -> list[dict[str, Any]]:
     return next(field for field in document.values() if isinstance(field, list))
 
 
-@pytest.mark.parametrize("words", OF_A_LIST, ids=lambda words: words[0])
+@each_row("words", OF_A_LIST)
 async def test_a_record_of_a_tag_begins_alike_in_every_command(gateway: Gateway, words: tuple[str, ...]) -> None:
     whole = await gateway.mxgw(*words, "--json")
     lines = await gateway.mxgw(*words, "-o", "jsonl")
@@ -54,7 +55,7 @@ async def test_a_document_about_one_tag_has_its_record_in_one_piece(gateway: Gat
     assert [outcome.document[key] for key in ("tag", "value", "quality", "ok", "error")] == [TAG, 17, 192, True, ""]
 
 
-@pytest.mark.parametrize("name", [name for name in ROWS if name not in OTHER])
+@each_row("name", [name for name in ROWS if name not in OTHER])
 async def test_json_is_one_document_except_for_streams(gateway: Gateway, name: str) -> None:
     """A command has one document with --json, and each of its streams lines; with -o jsonl each result is a line."""
     if name not in ENDLESS:

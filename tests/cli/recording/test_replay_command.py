@@ -15,6 +15,7 @@ from tests.cli.in_process import mxgw, run_here
 from tests.cli.process import finish, start
 from tests.recording.recorder import events
 from tests.recording.test_recording_files import WRONG, good
+from tests.rows import each_row
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_a_wrong_recording_is_one_line_and_nothing_is_started(tmp_path: Path, na
     assert outcome.err.count("\n") == 1
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "words"),
     [
         (("--replay", "x", "--plant", "demo"), "exclude each other"),

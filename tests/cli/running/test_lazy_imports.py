@@ -9,6 +9,7 @@ import pytest
 
 from mxgateway_cli.help.registry import COMMANDS
 from tests.cli.process import environment
+from tests.rows import each_row
 
 HEAVY = (
     "grpclib", "h2", "betterproto", "tomllib", "asyncio", "ssl", "mxgateway.proto", "mxgateway.errors.tree", "mxgateway_cli.commands.smoke",
@@ -36,7 +37,7 @@ def loaded_by(*arguments: str, **variables: str) -> tuple[int, list[str]]:
     return code, modules
 
 
-@pytest.mark.parametrize(
+@each_row(
     "arguments",
     [
         (), ("--help",), ("--version",), ("version", "--json"), ("completion", "zsh"), ("no-such-command",), ("help",), ("help", "read"),

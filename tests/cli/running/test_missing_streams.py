@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tests.cli.gateway import TAG, Gateway
-from tests.cli.process import PROGRAM, environment
+from tests.cli.process import PROGRAM, environment, fork
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows programs cannot be started without these numbers")
 
@@ -39,13 +39,13 @@ async def test_a_command_does_the_same_without_a_standard_stream(gateway: Gatewa
 
     arguments = COMMANDS[name]
     gateway.simulated.set_tag(TAG, 5)
-    code, out, err = await asyncio.to_thread(run, arguments, (), gateway.env)
+    whole = await fork(*arguments, env=gateway.env)
     for closed in ((0,), (1,), (2,), (0, 1, 2)):
         found = await asyncio.to_thread(run, arguments, closed, gateway.env)
-        assert found[0] == code, closed
+        assert found[0] == whole.code, closed
         assert b"internal error" not in found[1] + found[2], closed
-        assert (found[1] == b"") == (1 in closed or out == b""), closed
-        assert (found[2] == b"") == (2 in closed or err == b""), closed
+        assert (found[1] == b"") == (1 in closed or whole.out == ""), closed
+        assert (found[2] == b"") == (2 in closed or whole.err == ""), closed
     assert not gateway.simulated.sessions
 
 
@@ -67,14 +67,14 @@ async def test_a_stderr_that_takes_nothing_does_not_change_the_exit_code(
 ) -> None:
     import asyncio
 
-    code, *_ = await asyncio.to_thread(run, COMMANDS[name], (), gateway.env)
+    whole = await fork(*COMMANDS[name], env=gateway.env)
     script = f'exec 3>&1; {{ "$@" 3>&-; echo code $? >&3; }} {target}'
     done = await asyncio.to_thread(
         subprocess.run, ("sh", "-c", script, "sh", *PROGRAM, *COMMANDS[name]), stdin=subprocess.DEVNULL,
         capture_output=True, env=environment(gateway.env), check=False, timeout=60,
     )  # fmt: skip
 
-    assert f"code {code}" in done.stdout.decode().splitlines()
+    assert f"code {whole.code}" in done.stdout.decode().splitlines()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.in_process import mxgw
-from tests.cli.process import PROGRAM, environment, finish, start
+from tests.cli.process import PROGRAM, environment, finish, start_anew
 
 CHANGING = "TestMachine_001.TestChangingInt"
 
@@ -28,7 +28,7 @@ async def first_line(process: asyncio.subprocess.Process) -> bytes:
 async def test_a_signal_cancels_the_stream_and_closes_the_session_first(
     gateway: Gateway, number: signal.Signals, code: int
 ) -> None:
-    process = await start("stream-events", "--item", CHANGING, "--plaintext", "-ojsonl", env=gateway.env)
+    process = await start_anew("stream-events", "--item", CHANGING, "--plaintext", "-ojsonl", env=gateway.env)
     await first_line(process)
     assert len(gateway.simulated.sessions) == 1
 
@@ -81,7 +81,7 @@ def test_a_signal_that_the_system_hands_to_another_thread_wakes_the_sleeping_loo
 
 async def test_a_second_signal_ends_at_once(gateway: Gateway) -> None:
     arguments = ("--item", "TestChildObject.SilentInt", "--timeout", "60")
-    process = await start("smoke", *arguments, "--plaintext", env=gateway.env)
+    process = await start_anew("smoke", *arguments, "--plaintext", env=gateway.env)
     await gateway.received("advise")
     gateway.simulated.hold_commands()
     process.send_signal(signal.SIGINT)
@@ -101,7 +101,7 @@ async def test_an_attached_session_survives_the_signal(gateway: Gateway) -> None
         session = client.attach_session(session_id)
         server = await session.register("test")
         await session.advise(server, await session.add_item(server, TAG))
-    process = await start("stream-events", "--session-id", session_id, "--plaintext", "-ojsonl", env=gateway.env)
+    process = await start_anew("stream-events", "--session-id", session_id, "--plaintext", "-ojsonl", env=gateway.env)
     await first_line(process)
 
     process.send_signal(signal.SIGINT)
@@ -112,7 +112,7 @@ async def test_an_attached_session_survives_the_signal(gateway: Gateway) -> None
 
 
 async def test_a_closed_pipe_ends_quietly_with_0(gateway: Gateway) -> None:
-    process = await start("stream-events", "--item", CHANGING, "--plaintext", "-ojsonl", env=gateway.env)
+    process = await start_anew("stream-events", "--item", CHANGING, "--plaintext", "-ojsonl", env=gateway.env)
     await first_line(process)
     assert process.stdout is not None
     process.stdout._transport.close()  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.in_process import mxgw, refused
+from tests.rows import each_row
 
 ROWS: list[dict[str, Any]] = [
     {"tag": TAG, "expected": 17},
@@ -73,7 +74,7 @@ def bad(text: str | bytes, *says: str, name: str = "bad.csv") -> object:
     return pytest.param(name, data, says, id=says[0][:40])
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "data", "says"),
     [
         bad("", "bad.csv has no entries; give at least one"),
@@ -124,7 +125,7 @@ def test_a_bad_file_is_refused_whole(tmp_path: Path, name: str, data: bytes, say
     assert not (tmp_path / "junit.xml").exists()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("arguments", "says"),
     [
         ((), "Name a TAG with --expect, or a file of rows with --from FILE"),

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import pytest
-
 from mxgateway import GatewayClient, MxGatewayError, Session, proto
 from mxgateway.options import RetryOptions
 from mxgateway.simulator import SimulatedGateway
@@ -16,6 +14,7 @@ from tests.client.support import PATIENCE, TAG, advised, kinds, until
 from tests.peers.http2.http2_server import Http2Server
 from tests.peers.http2.scripts import answers, in_turn, on_request, per_connection
 from tests.peers.misbehaving.misbehaviours import MISBEHAVIOURS
+from tests.rows import each_row
 from tests.transport.rig import REPLY
 
 BOUND = 0.3
@@ -66,7 +65,7 @@ def assert_ours(outcomes: dict[str, Any]) -> None:
             assert str(outcome).isprintable()
 
 
-@pytest.mark.parametrize("name", MISBEHAVIOURS)
+@each_row("name", MISBEHAVIOURS)
 async def test_a_misbehaving_gateway_raises_nothing_foreign_in_any_of_the_calls_that_it_meets(name: str) -> None:
     arguments: dict[str, Any] = {"count": FEW} if name.endswith("_flood") else {}
     first = on_request(MISBEHAVIOURS[name](**arguments))
@@ -83,7 +82,7 @@ async def test_a_misbehaving_gateway_raises_nothing_foreign_in_any_of_the_calls_
         await server.all_gone()
 
 
-@pytest.mark.parametrize("fault", ["reset", "reset_receiver", "close", "half_close", "black_hole"])
+@each_row("fault", ["reset", "reset_receiver", "close", "half_close", "black_hole"])
 async def test_a_network_that_fails_under_a_session_raises_nothing_foreign_and_the_session_goes_on(fault: str) -> None:
     keepalive: dict[str, Any] = {"keepalive_time": 0.2, "keepalive_timeout": 0.2}
     async with (

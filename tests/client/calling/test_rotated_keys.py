@@ -24,6 +24,7 @@ from mxgateway import (
 )
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from tests.client.support import TAG, advised
+from tests.rows import each_row
 
 OLD, NEW = "mxgw_svc_oldsecret123456", "mxgw_svc_newsecret123456"
 QUICK = RecoveryOptions(initial_backoff=0.01, max_backoff=0.02, rejected_backoff=0.05)
@@ -135,7 +136,7 @@ STREAMS: dict[str, Callable[[GatewayClient, Session], Any]] = {
 }
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@each_row("stream", STREAMS)
 async def test_a_stream_is_repeated_with_the_new_key(stream: str) -> None:
     vault = Vault()
     async with running(vault) as (gateway, client, session):
@@ -150,7 +151,7 @@ async def test_a_stream_is_repeated_with_the_new_key(stream: str) -> None:
         assert vault.asked == 2
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("returned", "words"),
     [
         (OSError("no such vault"), "no API key: the function given as api_key raised OSError: no such vault"),

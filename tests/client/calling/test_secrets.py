@@ -14,6 +14,7 @@ from grpclib.const import Status
 from mxgateway import ApiKey, ClientOptions, GatewayClient, MxGatewayError, TlsOptions
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from tests.client.support import DENIED_TAG, REFUSED_TAG, advised, connect
+from tests.rows import each_row
 
 SECRET = "s3cr3t-0f-the-pl4nt"
 KEY = SimulatedKey(key_id="tests", secret=SECRET)
@@ -145,7 +146,7 @@ FAILURES: list[Callable[[], Awaitable[None]]] = [
 ]
 
 
-@pytest.mark.parametrize("fail", FAILURES, ids=lambda fail: fail.__name__)
+@each_row("fail", FAILURES)
 async def test_a_connection_that_fails_tells_nothing_of_the_key(fail: Callable[[], Awaitable[None]]) -> None:
     with pytest.raises((MxGatewayError, TypeError)) as caught:
         await fail()

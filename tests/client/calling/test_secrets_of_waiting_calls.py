@@ -15,6 +15,7 @@ from mxgateway import MxGatewayInvalidRequestError, MxGatewayTimeoutError, MxGat
 from mxgateway.simulator import SimulatedGateway, SimulatedKey, SimulatorOptions
 from mxgateway.testing.network.fault_proxy import FaultProxy
 from tests.client.support import Item, advised, connect, is_streaming, until
+from tests.rows import each_row
 
 SECRET = "s3cr3t-0f-the-pl4nt"
 PASSWORD = "hunter2-0f-the-0perator"
@@ -199,9 +200,9 @@ ENDINGS: dict[Callable[[Stage, Call], Awaitable[None]], type[BaseException]] = {
 }
 
 
-@pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: ending.__name__)
-@pytest.mark.parametrize("call", [authenticates, authenticates_by_hand, writes, pings], ids=lambda call: call.__name__)
-@pytest.mark.parametrize("wait", [no_window, no_stream], ids=lambda wait: wait.__name__)
+@each_row("ending", ENDINGS)
+@each_row("call", [authenticates, authenticates_by_hand, writes, pings])
+@each_row("wait", [no_window, no_stream])
 async def test_no_frame_shows_the_key_or_a_password(
     wait: Callable[[], AsyncIterator[Stage]], call: Call, ending: Callable[[Stage, Call], Awaitable[None]]
 ) -> None:

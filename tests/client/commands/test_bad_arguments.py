@@ -96,7 +96,7 @@ async def outcome_of(session: Session, method: str, keywords: dict[str, Any]) ->
         return error
 
 
-@pytest.mark.parametrize("method", METHODS)
+@each_row("method", METHODS)
 async def test_a_wrong_argument_is_refused_in_one_line_and_nothing_is_sent(
     gateway: SimulatedGateway, session: Session, method: str
 ) -> None:
@@ -153,8 +153,8 @@ WRONG_ENTRIES: dict[str, tuple[Callable[[int], dict[str, Any]], str]] = {
 }
 
 
-@pytest.mark.parametrize("wrong", WRONG_ENTRIES)
-@pytest.mark.parametrize("method", WRITE_BULKS)
+@each_row("wrong", WRONG_ENTRIES)
+@each_row("method", WRITE_BULKS)
 async def test_the_last_of_many_entries_is_refused_before_the_first_is_sent(
     gateway: SimulatedGateway, session: Session, method: str, wrong: str
 ) -> None:
@@ -167,7 +167,7 @@ async def test_the_last_of_many_entries_is_refused_before_the_first_is_sent(
     assert not commands(gateway)
 
 
-@pytest.mark.parametrize("name", ["timestamps", "current_user_id", "verifier_user_id"])
+@each_row("name", ["timestamps", "current_user_id", "verifier_user_id"])
 async def test_what_goes_with_the_last_of_many_entries_is_refused_before_the_first_is_sent(
     gateway: SimulatedGateway, session: Session, name: str
 ) -> None:
@@ -322,7 +322,7 @@ PASSWORDS = {
 }
 
 
-@pytest.mark.parametrize("name", PASSWORDS)
+@each_row("name", PASSWORDS)
 async def test_a_password_is_not_shown_whatever_becomes_of_it(session: Session, name: str) -> None:
     server = await session.register("tests")
     given = PASSWORDS[name]

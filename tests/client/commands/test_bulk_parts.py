@@ -30,6 +30,7 @@ from mxgateway.values import to_mx_sparse_array, write_values
 from mxgateway.values.write_values import check_value, message_of
 from mxgateway.wire import decode, encode
 from tests.client.support import until
+from tests.rows import each_row
 from tests.wire import compiling
 from tests.wire.messages import google_messages
 from tests.wire.profiles import bounded
@@ -75,7 +76,7 @@ def fewest(weights: list[int], room: int) -> int:
     return count
 
 
-@pytest.mark.parametrize(("count", "expected"), [(1, 1), (999, 1), (1_000, 1), (1_001, 2), (2_000, 2), (2_500, 3)])
+@each_row(("count", "expected"), [(1, 1), (999, 1), (1_000, 1), (1_001, 2), (2_000, 2), (2_500, 3)])
 def test_a_part_has_a_thousand_entries_at_most(count: int, expected: int) -> None:
     assert len(chunks([1] * count, 10**6, FRAME, place)) == expected
 
@@ -214,7 +215,7 @@ def test_a_scalar_is_not_encoded_to_be_weighed(value: Any, monkeypatch: pytest.M
     assert write_weight(message) < 256
 
 
-@pytest.mark.parametrize(
+@each_row(
     "message",
     [
         proto.MxValue(variant_type="→" * 16, int32_value=1),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import product
 from typing import Any
 
 import pytest
 
 from mxgateway import (
+    GatewayClient,
     MxAccessError,
     MxGatewayInvalidRequestError,
     MxGatewayMalformedReplyError,
@@ -23,6 +26,7 @@ from mxgateway.wire.messages.betterproto_seam import FieldMetadata
 from tests.client.command_rows import BULKS, NOT_ONE_COMMAND, ROWS, title
 from tests.client.command_stage import CLOCK, E_INVALIDARG, STATUS_OK, STATUS_UNKNOWN_TAG, Prepared, Row, prepare
 from tests.client.support import commands, connect, in_words
+from tests.rows import each_row
 
 WITH_METHOD = [kind for kind, row in ROWS.items() if not row.by_invoke]
 WITH_PAYLOAD = [kind for kind in WITH_METHOD if not ROWS[kind].bare]
@@ -32,6 +36,29 @@ WITH_PAYLOAD = [kind for kind in WITH_METHOD if not ROWS[kind].bare]
 async def prepared() -> AsyncIterator[Prepared]:
     async with SimulatedGateway(clock=ManualClock(CLOCK)) as gateway, connect(gateway) as client:
         yield await prepare(gateway, await client.open_session(), await client.open_session())
+
+
+class Replacing:
+    """A gateway whose replies are replaced. What it makes of a command does not matter: its sessions have no handles."""
+
+    def __init__(self, gateway: SimulatedGateway, client: GatewayClient) -> None:
+        self.gateway = gateway
+        self._client = client
+
+    @asynccontextmanager
+    async def all_of(self, kind: str, reply: Callable[[proto.MxCommandReply], Any]) -> AsyncIterator[Prepared]:
+        """Two sessions for a kind of command, each reply to which is replaced."""
+        async with self._client.open_session() as session, self._client.open_session() as spare:
+            self.gateway.received.clear()
+            self.gateway.reply_override(title(kind), reply, times=None)
+            yield Prepared(self.gateway, session, spare)
+            self.gateway.switches.clear()
+
+
+@pytest.fixture
+async def replacing() -> AsyncIterator[Replacing]:
+    async with SimulatedGateway() as gateway, connect(gateway) as client:
+        yield Replacing(gateway, client)
 
 
 def command(kind: str, row: Row) -> proto.MxCommand:
@@ -105,41 +132,42 @@ def refusal(reply: proto.MxCommandReply) -> proto.MxCommandReply:
 
 
 def answer(reply: proto.MxCommandReply, **fields: Any) -> proto.MxCommandReply:
-    """Return a reply to the same command, without what is not given."""
+    """Return a reply to the same command that is OK, without what is not given."""
     kept = {
         "session_id": reply.session_id, "correlation_id": reply.correlation_id, "kind": reply.kind,
-        "protocol_status": reply.protocol_status,
+        "protocol_status": proto.ProtocolStatus(code=proto.ProtocolStatusCode.OK),
     }  # fmt: skip
     return proto.MxCommandReply(**{**kept, **fields})
 
 
-@pytest.mark.parametrize("kind", ROWS)
+@each_row("kind", ROWS)
 async def test_a_refusal_of_mxaccess_raises_with_all_that_it_says_and_is_data_for_invoke_raw(
-    prepared: Prepared, kind: str
+    replacing: Replacing, kind: str
 ) -> None:
     row = ROWS[kind]
-    prepared.gateway.reply_override(title(kind), refusal, times=2)
-    with pytest.raises(MxAccessError) as caught:
-        await row.asked.of(prepared.session, correlation_id="order-4711")
-    raw = await prepared.spare.invoke_raw(command(kind, row), correlation_id="order-4711")
+    async with replacing.all_of(kind, refusal) as world:
+        with pytest.raises(MxAccessError) as caught:
+            await row.asked.of(world.session, correlation_id="order-4711")
+        raw = await world.spare.invoke_raw(command(kind, row), correlation_id="order-4711")
+        assert len(commands(world.gateway)) == 2
 
     error = caught.value
-    raw.session_id = prepared.session.session_id
+    raw.session_id = world.session.session_id
     assert raw == error.reply
     assert raw.protocol_status == FAILURE
     assert error.hresult == raw.hresult == HRESULT
     assert error.statuses == tuple(raw.statuses) == tuple(STATUSES)
     assert error.correlation_id == "order-4711"
-    assert error.session_id == prepared.session.session_id
+    assert error.session_id == world.session.session_id
     assert error.phase == "reply"
     assert error.grpc_status is None
     assert in_words(error, f"MXAccess refused {kind.lower()}", "0x80040200", "detail 1003", "not today")
-    assert len(commands(prepared.gateway)) == 2
 
 
-@pytest.mark.parametrize("kind", [kind for kind, row in ROWS.items() if row.refused is not None])
+@each_row("kind", [kind for kind, row in ROWS.items() if row.refused is not None])
 async def test_what_mxaccess_does_not_take_is_an_mxaccess_error(prepared: Prepared, kind: str) -> None:
     refused = ROWS[kind].refused or pytest.fail("nothing to be refused")
+    prepared.gateway.received.clear()
     with pytest.raises(MxAccessError) as caught:
         await refused.of(prepared.session)
     raw = await prepared.session.invoke_raw(commands(prepared.gateway)[0].command)
@@ -156,7 +184,7 @@ def test_every_command_on_a_handle_can_be_refused() -> None:
 # -- refused here
 
 
-@pytest.mark.parametrize("kind", ROWS)
+@each_row("kind", ROWS)
 async def test_a_bad_argument_is_refused_and_nothing_is_sent(prepared: Prepared, kind: str) -> None:
     with pytest.raises(MxGatewayInvalidRequestError, match=r"^[^\n]+; [^\n]+$") as caught:
         await ROWS[kind].wrong.of(prepared.session)
@@ -169,44 +197,43 @@ async def test_a_bad_argument_is_refused_and_nothing_is_sent(prepared: Prepared,
 # -- replies that do not fit
 
 
-@pytest.mark.parametrize("kind", WITH_PAYLOAD)
-async def test_an_ok_reply_without_its_payload_is_malformed(prepared: Prepared, kind: str) -> None:
+@each_row("kind", WITH_PAYLOAD)
+async def test_an_ok_reply_without_its_payload_is_malformed(replacing: Replacing, kind: str) -> None:
     row = ROWS[kind]
     arm = row.arm or kind.lower()
-    prepared.gateway.reply_override(title(kind), answer)
-    with pytest.raises(MxGatewayMalformedReplyError, match=f"carries no {arm} payload") as caught:
-        await row.asked.of(prepared.session, correlation_id="order-4711")
+    async with replacing.all_of(kind, answer) as world:
+        with pytest.raises(MxGatewayMalformedReplyError, match=f"carries no {arm} payload") as caught:
+            await row.asked.of(world.session, correlation_id="order-4711")
 
     assert not which_one_of(caught.value.reply, "payload")
     assert caught.value.correlation_id == "order-4711"
-    assert in_words(caught.value, prepared.gateway.endpoint, "contract")
+    assert in_words(caught.value, world.gateway.endpoint, "contract")
 
 
-@pytest.mark.parametrize("kind", WITH_PAYLOAD)
-async def test_an_ok_reply_with_the_payload_of_another_command_is_malformed(prepared: Prepared, kind: str) -> None:
+@each_row("kind", WITH_PAYLOAD)
+async def test_an_ok_reply_with_the_payload_of_another_command_is_malformed(replacing: Replacing, kind: str) -> None:
     other = "add_item" if kind != "ADD_ITEM" else "add_item2"
     payload = {other: proto.AddItemReply(7) if other == "add_item" else proto.AddItem2Reply(7)}
-    prepared.gateway.reply_override(title(kind), lambda reply: answer(reply, **payload))
-    with pytest.raises(MxGatewayMalformedReplyError, match=f"carries no {ROWS[kind].arm or kind.lower()} payload"):
-        await ROWS[kind].asked.of(prepared.session)
+    async with replacing.all_of(kind, lambda reply: answer(reply, **payload)) as world:
+        with pytest.raises(MxGatewayMalformedReplyError, match=f"carries no {ROWS[kind].arm or kind.lower()} payload"):
+            await ROWS[kind].asked.of(world.session)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in WITH_METHOD if ROWS[kind].bare])
-async def test_a_bare_ok_is_all_that_some_commands_are_answered_with(prepared: Prepared, kind: str) -> None:
-    prepared.gateway.reply_override(title(kind), answer)
-    assert await ROWS[kind].asked.of(prepared.session) is None
+@each_row("kind", [kind for kind in WITH_METHOD if ROWS[kind].bare])
+async def test_a_bare_ok_is_all_that_some_commands_are_answered_with(replacing: Replacing, kind: str) -> None:
+    async with replacing.all_of(kind, answer) as world:
+        assert await ROWS[kind].asked.of(world.session) is None
 
 
-@pytest.mark.parametrize("kind", [kind for kind, row in ROWS.items() if row.by_invoke])
-async def test_invoke_returns_what_comes_and_leaves_the_payload_to_its_caller(prepared: Prepared, kind: str) -> None:
-    prepared.gateway.reply_override(title(kind), answer)
-    reply = await ROWS[kind].asked.of(prepared.session)
+@each_row("kind", [kind for kind, row in ROWS.items() if row.by_invoke])
+async def test_invoke_returns_what_comes_and_leaves_the_payload_to_its_caller(replacing: Replacing, kind: str) -> None:
+    async with replacing.all_of(kind, answer) as world:
+        reply = await ROWS[kind].asked.of(world.session)
     assert isinstance(reply, proto.MxCommandReply)
     assert not which_one_of(reply, "payload")
 
 
-@pytest.mark.parametrize("kind", BULKS)
-@pytest.mark.parametrize("count", [0, 1, 3])
+@each_row(("kind", "count"), product(BULKS, [0, 1, 3]))
 async def test_another_number_of_results_than_of_entries_is_malformed(
     prepared: Prepared, kind: str, count: int
 ) -> None:
@@ -230,11 +257,11 @@ ZERO = {
 }
 
 
-@pytest.mark.parametrize("kind", ZERO)
-async def test_a_handle_of_zero_is_malformed(prepared: Prepared, kind: str) -> None:
-    prepared.gateway.reply_override(title(kind), lambda reply: answer(reply, **{kind.lower(): ZERO[kind]}))
-    with pytest.raises(MxGatewayMalformedReplyError, match="_handle 0"):
-        await ROWS[kind].asked.of(prepared.session)
+@each_row("kind", ZERO)
+async def test_a_handle_of_zero_is_malformed(replacing: Replacing, kind: str) -> None:
+    async with replacing.all_of(kind, lambda reply: answer(reply, **{kind.lower(): ZERO[kind]})) as world:
+        with pytest.raises(MxGatewayMalformedReplyError, match="_handle 0"):
+            await ROWS[kind].asked.of(world.session)
 
 
 NO_USER = {
@@ -243,10 +270,10 @@ NO_USER = {
 }
 
 
-@pytest.mark.parametrize("kind", NO_USER)
-async def test_a_user_id_of_zero_is_an_mxaccess_error(prepared: Prepared, kind: str) -> None:
-    prepared.gateway.reply_override(title(kind), lambda reply: answer(reply, **{kind.lower(): NO_USER[kind]}))
-    with pytest.raises(MxAccessError, match="no such user") as caught:
-        await ROWS[kind].asked.of(prepared.session)
+@each_row("kind", NO_USER)
+async def test_a_user_id_of_zero_is_an_mxaccess_error(replacing: Replacing, kind: str) -> None:
+    async with replacing.all_of(kind, lambda reply: answer(reply, **{kind.lower(): NO_USER[kind]})) as world:
+        with pytest.raises(MxAccessError, match="no such user") as caught:
+            await ROWS[kind].asked.of(world.session)
 
     assert isinstance(caught.value.reply, proto.MxCommandReply)

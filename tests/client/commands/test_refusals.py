@@ -12,6 +12,7 @@ import pytest
 from mxgateway import GatewayClient, MxGatewayInvalidRequestError, Session, proto
 from mxgateway.simulator import SimulatedGateway
 from tests.client.support import connect
+from tests.rows import each_row
 
 NAIVE = datetime(2024, 1, 1)
 LONE_SURROGATE = "A.\ud800"
@@ -47,7 +48,7 @@ REFUSED: dict[str, tuple[Callable[[Session], Awaitable[Any]], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@each_row("name", REFUSED)
 async def test_a_wrong_argument_is_refused_before_anything_is_sent(
     gateway: SimulatedGateway, session: Session, name: str
 ) -> None:
@@ -71,7 +72,7 @@ async def test_a_wrong_sequence_is_refused_before_the_stream_is_opened(session: 
         session.stream_events(after)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "fields",
     [
         {"client_session_name": "a\0b"},

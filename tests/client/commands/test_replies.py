@@ -28,6 +28,7 @@ from mxgateway import (
 )
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.support import DENIED_TAG, TAG, advised, connect, in_words, until
+from tests.rows import each_row
 
 E_INVALIDARG = 0x80070057 - 2**32
 E_PROVIDER_SECURITY = 0x80040200 - 2**32
@@ -177,8 +178,8 @@ PAYLOADS: dict[str, tuple[Callable[[Session], Awaitable[Any]], dict[str, Any], s
 OK = proto.ProtocolStatus(code=proto.ProtocolStatusCode.OK)
 
 
-@pytest.mark.parametrize("method", PAYLOADS)
-@pytest.mark.parametrize("echo", [{}, {"correlation_id": ""}])
+@each_row("method", PAYLOADS)
+@each_row("echo", [{}, {"correlation_id": ""}])
 async def test_an_ok_reply_without_its_payload_is_malformed(
     gateway: SimulatedGateway, session: Session, method: str, echo: dict[str, Any]
 ) -> None:
@@ -230,7 +231,7 @@ PROTOCOL_FAILURES: dict[str, tuple[type[MxGatewayError], GrpcStatus | None]] = {
 }
 
 
-@pytest.mark.parametrize("name", PROTOCOL_FAILURES)
+@each_row("name", PROTOCOL_FAILURES)
 async def test_a_protocol_failure_raises_its_class_also_from_the_raw_calls(
     gateway: SimulatedGateway, client: GatewayClient, session: Session, name: str
 ) -> None:
@@ -286,7 +287,7 @@ GRPC_FAILURES: dict[Status, tuple[type[MxGatewayError], bool]] = {
 }
 
 
-@pytest.mark.parametrize("status", GRPC_FAILURES, ids=lambda status: status.name)
+@each_row("status", GRPC_FAILURES)
 async def test_a_grpc_status_raises_its_class(gateway: SimulatedGateway, session: Session, status: Status) -> None:
     cls, retryable = GRPC_FAILURES[status]
     gateway.fail_next("Invoke.Register", status, "for this reason")

@@ -18,6 +18,7 @@ from mxgateway.simulator import SimulatorOptions
 from tests.client.openings import SLOW, in_virtual_time, names, now, opening, plant
 from tests.client.support import requests, until
 from tests.client.virtual_time import run
+from tests.rows import each_row
 
 # -- a caller that has gone
 
@@ -38,8 +39,8 @@ async def test_a_session_that_is_opened_after_its_caller_ran_out_of_time_is_clos
         assert not client._opener.pending
 
 
-@pytest.mark.parametrize("end", ["timeout", "cancelled", "client closed"])
-@pytest.mark.parametrize("way", ["open_session", "open_session_raw"])
+@each_row("end", ["timeout", "cancelled", "client closed"])
+@each_row("way", ["open_session", "open_session_raw"])
 def test_no_session_is_left_whose_caller_has_gone(way: str, end: str) -> None:
     async def go(client: GatewayClient) -> None:
         bound = 1.0 if end == "timeout" else None

@@ -74,7 +74,7 @@ def galaxy_message(variant: Variant, name: str) -> Any:
     )
 
 
-@pytest.mark.parametrize("name", LACKING)
+@each_row("name", LACKING)
 async def test_what_the_gateway_lacks_is_named_before_anything_is_sent(name: str) -> None:
     change, call, text = LACKING[name]
     variant = Variant()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from mxgateway import to_json_dict
 from mxgateway.contract import Contract
 from tests.contract.permuted import ALL, Changes, permuted
+from tests.rows import each_row
 from tests.wire.compiling import Google, contract_types
 from tests.wire.messages import google_messages
 from tests.wire.profiles import bounded
@@ -28,7 +28,7 @@ def world(seed: int, changes: Changes) -> tuple[Contract, Google]:
     return Contract.load(data), Google(FileDescriptorSet.FromString(data))
 
 
-@pytest.mark.parametrize("full_name", TYPES)
+@each_row("full_name", TYPES)
 @given(data=st.data(), seed=st.sampled_from(SEEDS))
 @bounded(10)
 def test_a_message_that_both_know_comes_back_byte_for_byte(full_name: str, data: Any, seed: int) -> None:
@@ -40,7 +40,7 @@ def test_a_message_that_both_know_comes_back_byte_for_byte(full_name: str, data:
     assert contract.extra(decoded) == {}
 
 
-@pytest.mark.parametrize("full_name", TYPES)
+@each_row("full_name", TYPES)
 @given(data=st.data(), seed=st.sampled_from(SEEDS))
 @bounded(10)
 def test_what_the_gateway_adds_goes_back_as_it_came(full_name: str, data: Any, seed: int) -> None:

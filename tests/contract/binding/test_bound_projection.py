@@ -133,7 +133,7 @@ def with_kinds(**kinds: FieldDescriptorProto.Type.ValueType) -> tuple[Contract, 
     return Contract.load(files.SerializeToString()), Google(files)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "kind", "values"),
     [
         ("hresult", FieldDescriptorProto.TYPE_INT64, [0, -1, 2**31 - 1, 2**31, 2**40]),

@@ -22,6 +22,7 @@ from tests.contract.proto_text import SCALARS
 from tests.contract.protos import PROTOS, ROOT, compiled, descriptor_set
 from tests.peers.grpcio_gateway import SERVICE, GrpcioGateway
 from tests.peers.protobuf_messages import shipped_contract
+from tests.rows import each_row
 
 SEEDS = range(5)
 NOTHING = Changes(
@@ -67,7 +68,7 @@ def test_protoc_and_the_reader_of_protos_make_the_same_contract_of_its_files(see
     assert own_files(descriptor_set_of(folder)) == own_files(data)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@each_row("seed", SEEDS)
 def test_every_number_is_another_one_and_all_names_are_still_there(seed: int) -> None:
     data = permuted(seed)
     numbers = {name: {field.name: field.number for field in message.field} for name, message in messages(data)}
@@ -86,7 +87,7 @@ def test_every_number_is_another_one_and_all_names_are_still_there(seed: int) ->
     assert breaking == {DifferenceKind.FIELD_NUMBER, DifferenceKind.ENUM_VALUE_NUMBER}
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@each_row("seed", SEEDS)
 def test_tags_of_every_length_and_numbers_that_meant_something_else_occur(seed: int) -> None:
     before = {name: {field.number for field in message.field} for name, message in messages(own_descriptor_set())}
     numbers = {
@@ -100,7 +101,7 @@ def test_tags_of_every_length_and_numbers_that_meant_something_else_occur(seed: 
     assert sum(len(before[name].intersection(numbers[name])) for name in before) > 100
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@each_row("seed", SEEDS)
 def test_files_are_split_and_none_needs_a_later_one(seed: int) -> None:
     files = FileDescriptorSet.FromString(permuted(seed)).file
     assert not {file.name for file in files} & {path.name for path in PROTOS.glob("*.proto")}
@@ -113,7 +114,7 @@ def test_files_are_split_and_none_needs_a_later_one(seed: int) -> None:
         seen.add(file.name)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@each_row("seed", SEEDS)
 def test_fields_of_every_kind_are_added(seed: int) -> None:
     known = {f"{name}.{field.name}" for name, message in messages(own_descriptor_set()) for field in message.field}
     added: Counter[str] = Counter()

@@ -29,6 +29,7 @@ from mxgateway.simulator import SimulatedGateway
 from mxgateway.transport.channel import Channel
 from tests.peers.http2.http2_peer import Http2Peer
 from tests.peers.http2.http2_server import Http2Server
+from tests.rows import each_row
 
 SERVICES = ("galaxy_repository.v1.GalaxyRepository", "mxaccess_gateway.v1.MxAccessGateway")
 ALPHA, V1 = (f"grpc.reflection.{version}.ServerReflection" for version in ("v1alpha", "v1"))
@@ -270,7 +271,7 @@ HOSTILE: dict[str, tuple[Play, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", HOSTILE)
+@each_row("case", HOSTILE)
 async def test_a_hostile_answer_is_a_contract_error_on_one_line(case: str) -> None:
     play, reason = HOSTILE[case]
     async with peer(play) as (channel, _):

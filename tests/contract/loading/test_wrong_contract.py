@@ -19,6 +19,7 @@ from mxgateway.wire.varint import encode_varint
 from tests.client.support import TAG
 from tests.contract.permuted import permuted
 from tests.peers.grpcio_gateway import GrpcioGateway
+from tests.rows import each_row
 
 REMEDY = "mxgw-py contract --from-gateway"
 BOUND = 20.0
@@ -50,7 +51,7 @@ OTHERS: dict[str, Callable[[GatewayClient], Awaitable[Any]]] = {
 }
 
 
-@pytest.mark.parametrize("place", range(50))
+@each_row("place", range(50))
 async def test_whatever_two_contracts_make_of_each_other_it_ends_in_an_error_of_ours(place: int) -> None:
     mine, theirs = place % 8, (place + 1 + place // 8) % 8
     if mine == theirs:
@@ -108,7 +109,7 @@ REPLIES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", REPLIES)
+@each_row("name", REPLIES)
 async def test_a_reply_that_does_not_fit_names_the_remedy(name: str) -> None:
     reply, text = REPLIES[name]
 

@@ -15,6 +15,7 @@ from mxgateway import proto
 from mxgateway.generated.galaxy_repository import v1 as galaxy
 from mxgateway.generated.mxaccess_gateway import v1 as gateway
 from mxgateway.generated.mxaccess_worker import v1 as worker
+from tests.rows import each_row
 
 BASES = (betterproto.Message, betterproto.Enum, betterproto.ServiceStub, ServiceBase)
 
@@ -50,7 +51,7 @@ def test_the_names_are_listed_before_any_of_them_is_used() -> None:
     assert done.stdout.split() == ["True", "True"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("used", "loaded"),
     [
         ("proto.__all__", []),

@@ -13,6 +13,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from mxgateway.contract import ContractError
 from mxgateway.contract.proto_files.source import MOST_BYTES, MOST_FILES, descriptor_set_of
 from tests.contract.protos import ROOT, write
+from tests.rows import each_row
 
 HEAD = 'syntax = "proto3";\npackage p;\n'
 FAULTS = {
@@ -73,7 +74,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("text", FAULTS, ids=lambda text: text.removeprefix(HEAD)[:60])
+@each_row("text", FAULTS)
 def test_a_fault_is_told_with_file_and_line(text: str, tmp_path: Path) -> None:
     write(tmp_path, {"sub/a.proto": text, "x.proto": 'syntax = "proto3";'})
     with pytest.raises(ContractError) as caught:

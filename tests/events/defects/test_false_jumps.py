@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mxgateway.events.cursor import MAX_JUMP, Cursor, LossCause
 from tests.events.cursors import LARGEST, Stream, Taken
+from tests.rows import each_row
 from tests.wire.profiles import bounded
 
 HONEST = ("next", "next", "next", "hole", "mark")
@@ -75,8 +76,8 @@ def test_nonsense_hides_no_event_and_doubles_none_but_behind_a_jump_that_was_fal
         assert reader.lost == sorted(set(range(1, gateway.newest + 1)) - set(gateway.sent))
 
 
-@pytest.mark.parametrize("false", [100, (3, 101)], ids=["a jump", "a mark"])
-@pytest.mark.parametrize("go_on", [4, 50])
+@each_row("false", [100, (3, 101)])
+@each_row("go_on", [4, 50])
 def test_an_event_from_inside_a_jump_shows_that_it_was_false_and_readers_go_back(false: Any, go_on: int) -> None:
     stream = Stream(0)
     stream.deliver(1, 2, 3)

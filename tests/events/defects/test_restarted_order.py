@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from mxgateway.events.cursor import MAX_JUMP, Cursor, Loss, LossCause
 from mxgateway.events.order import RESTART, StreamOrder
 from tests.events.cursors import events_of
@@ -37,11 +35,7 @@ def test_a_row_of_refused_numbers_is_a_new_beginning_and_every_event_of_it_is_ha
     ]
 
 
-@pytest.mark.parametrize(
-    "numbers",
-    [NEW[:-1], (*NEW[:-1], 101, NEW[-1]), (*NEW[:3], *NEW[4:]), tuple(reversed(NEW)), NEW[:1] * 20],
-    ids=["too few", "an honest one between", "a hole", "falling", "the same"],
-)
+@each_row("numbers", [NEW[:-1], (*NEW[:-1], 101, NEW[-1]), (*NEW[:3], *NEW[4:]), tuple(reversed(NEW)), NEW[:1] * 20])
 def test_what_does_not_follow_one_another_is_no_new_beginning(numbers: tuple[int, ...]) -> None:
     order, cursor = StreamOrder(0), Cursor(100)
     order.check(events_of(*range(1, 101)))
@@ -49,7 +43,7 @@ def test_what_does_not_follow_one_another_is_no_new_beginning(numbers: tuple[int
     assert not order.is_restarted
 
 
-@pytest.mark.parametrize("position", [None, 0, 100, 5_000], ids=["unknown", "at its beginning", "here", "ahead"])
+@each_row("position", [None, 0, 100, 5_000])
 def test_every_reader_goes_on_from_there_wherever_it_has_begun(position: int | None) -> None:
     order, cursor = StreamOrder(0), Cursor(position)
     order.check(events_of(*range(1, 101)))

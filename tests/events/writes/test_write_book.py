@@ -14,6 +14,7 @@ from mxgateway.events.writes.book import WriteBook
 from mxgateway.events.writes.item_writes import Completion, Item, forget
 from mxgateway.transport.calls.method import Progress
 from tests.client import virtual_time
+from tests.rows import each_row
 
 ITEM, OTHER = Item(1, 2), Item(1, 3)
 SENT = Progress(sent=True)
@@ -224,8 +225,8 @@ async def test_of_a_command_that_writes_an_item_several_times_each_write_counts(
     assert not book.pending
 
 
-@pytest.mark.parametrize("early", [0, 1, 2])
-@pytest.mark.parametrize("accepted", [[False, True, True], [True, False, True], [True, True, False]])
+@each_row("early", [0, 1, 2])
+@each_row("accepted", [[False, True, True], [True, False, True], [True, True, False]])
 async def test_the_completions_of_an_item_that_one_command_writes_several_times_are_those_of_the_accepted_writes(
     accepted: list[bool], early: int
 ) -> None:

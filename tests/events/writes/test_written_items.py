@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-
 from mxgateway import proto
 from mxgateway.events.writes.book import accepted_writes, written_items
 from mxgateway.events.writes.item_writes import Item
+from tests.rows import each_row
 
 ITEM, OTHER = Item(1, 2), Item(1, 3)
 
 
-@pytest.mark.parametrize("arm", ["write", "write2", "write_secured", "write_secured2"])
+@each_row("arm", ["write", "write2", "write_secured", "write_secured2"])
 def test_every_kind_of_single_write_names_its_item(arm: str) -> None:
     body = {
         "write": proto.WriteCommand,
@@ -24,7 +23,7 @@ def test_every_kind_of_single_write_names_its_item(arm: str) -> None:
     assert written_items(proto.MxCommand(kind=kind, **{arm: body})) == [ITEM]
 
 
-@pytest.mark.parametrize("arm", ["write", "write2", "write_secured", "write_secured2"])
+@each_row("arm", ["write", "write2", "write_secured", "write_secured2"])
 def test_every_kind_of_bulk_write_names_its_items_in_order(arm: str) -> None:
     body, entry = {
         "write": (proto.WriteBulkCommand, proto.WriteBulkEntry),

@@ -26,6 +26,7 @@ from tests.peers.http2.raw_peers import (
     silent,
 )
 from tests.peers.network.certificates import Authority, ServerCertificate, self_signed
+from tests.rows import each_row
 
 HOST = "127.0.0.1"
 SOON = 0.3
@@ -53,7 +54,7 @@ async def talk(server: RawServer, data: bytes, size: int = 0) -> tuple[bytes, st
         writer.transport.abort()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("script", "answer"),
     [
         (silent, (b"", "open")),
@@ -62,7 +63,6 @@ async def talk(server: RawServer, data: bytes, size: int = 0) -> tuple[bytes, st
         (says(b"SSH-2.0\r\n"), (b"SSH-2.0\r\n", "open")),
         (says(HALF_GREETING), (b"\0\0\0", "open")),
     ],
-    ids=["silent", "closes", "resets", "says", "half a greeting"],
 )
 async def test_a_bare_server_does_what_its_script_is_called(script: StreamScript, answer: tuple[bytes, str]) -> None:
     async with RawServer(script) as server:

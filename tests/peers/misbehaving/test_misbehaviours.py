@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from h2.exceptions import StreamClosedError
 
 from tests.peers.http2.h2_client import H2Client, Seen
@@ -30,6 +29,7 @@ from tests.peers.misbehaving.odd_frames import (
     SETTINGS,
     WINDOW_UPDATE,
 )
+from tests.rows import each_row
 
 Check = Callable[[Seen], object]
 
@@ -217,7 +217,7 @@ async def test_no_row_of_the_table_takes_a_proper_response_for_the_misbehaviour(
     assert [name for name, check in H2_SEES.items() if check(seen)] == []
 
 
-@pytest.mark.parametrize("name", MISBEHAVIOURS)
+@each_row("name", MISBEHAVIOURS)
 async def test_a_misbehaviour_is_what_its_name_says(name: str) -> None:
     arguments: dict[str, Any] = {"count": FLOOD} if name.endswith("_flood") else {}
     done = asyncio.Event()

@@ -6,6 +6,7 @@ import grpc
 import pytest
 
 from mxgateway.simulator import SimulatedGateway
+from tests.rows import each_row
 from tests.simulator.peer import CONTRACT, E_INVALIDARG, Peer, PeerSession, command, ok, refused
 
 KIND = "MX_COMMAND_KIND_"
@@ -66,8 +67,8 @@ ON_UNKNOWN_ITEM = [
 ]
 
 
-@pytest.mark.parametrize(("arm", "fields"), ON_UNKNOWN_SERVER + ON_UNKNOWN_ITEM)
-@pytest.mark.parametrize("handle", [0, -1, 999, 2**31 - 1])
+@each_row(("arm", "fields"), ON_UNKNOWN_SERVER + ON_UNKNOWN_ITEM)
+@each_row("handle", [0, -1, 999, 2**31 - 1])
 async def test_an_unknown_server_handle_is_an_invalid_argument_of_mxaccess(
     session: PeerSession, arm: str, fields: dict, handle: int
 ) -> None:
@@ -77,7 +78,7 @@ async def test_an_unknown_server_handle_is_an_invalid_argument_of_mxaccess(
     assert reply.WhichOneof("payload") is None
 
 
-@pytest.mark.parametrize(("arm", "fields"), ON_UNKNOWN_ITEM)
+@each_row(("arm", "fields"), ON_UNKNOWN_ITEM)
 async def test_an_unknown_item_handle_is_an_invalid_argument_of_mxaccess(
     session: PeerSession, arm: str, fields: dict
 ) -> None:

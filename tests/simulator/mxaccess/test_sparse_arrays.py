@@ -4,6 +4,7 @@ import grpc
 import pytest
 
 from mxgateway.simulator import SimulatedGateway
+from tests.rows import each_row
 from tests.simulator.peer import CONTRACT, Peer, PeerSession, command, ok
 
 
@@ -55,7 +56,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@each_row("case", REFUSED)
 async def test_a_sparse_array_that_cannot_be_expanded_is_an_invalid_argument(
     peer: Peer, session: PeerSession, case: str
 ) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mxgateway.simulator import ManualClock, Security, SimulatedGateway, SimulatorOptions
+from tests.rows import each_row
 from tests.simulator.peer import (
     CONTRACT,
     E_INVALIDARG,
@@ -144,7 +145,7 @@ async def test_write2_cuts_a_time_to_the_steps_of_a_filetime(gateway: SimulatedG
     assert gateway.tag("TestChildObject.TestInt").sample.time_ns == 1_000_000_100
 
 
-@pytest.mark.parametrize(
+@each_row(
     "time",
     [
         {},
@@ -153,9 +154,8 @@ async def test_write2_cuts_a_time_to_the_steps_of_a_filetime(gateway: SimulatedG
         {"timestamp_value": {"seconds": -11_644_473_601}},
         {"sparse_array_value": {"element_data_type": "MX_DATA_TYPE_TIME", "total_length": 1}},
     ],
-    ids=["nothing", "a number", "null", "before 1601", "a sparse array, which is nothing where a value is read"],
 )
-@pytest.mark.parametrize("arm", ["write2", "write_secured2"])
+@each_row("arm", ["write2", "write_secured2"])
 async def test_a_write_whose_time_is_no_time_is_refused_by_mxaccess(session: PeerSession, arm: str, time: dict) -> None:
     item = await session.advise("TestChildObject.TestInt")
     user = await operator(session)

@@ -12,6 +12,7 @@ import pytest
 from mxgateway.simulator import AlarmLimit, Attribute, DataType, Plant, PlantObject, SimulatedGateway, Template
 from mxgateway.simulator.mxaccess.values import NUMERIC
 from tests.client.support import connect
+from tests.rows import each_row
 
 LIMIT = AlarmLimit(name="Hi", limit=5)
 
@@ -25,7 +26,7 @@ WRONG_VALUES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("data_type", "value"), WRONG_VALUES, ids=repr)
+@each_row(("data_type", "value"), WRONG_VALUES)
 def test_a_first_value_of_another_type_is_refused_alone_and_in_an_array(data_type: DataType, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"is no {data_type.name} value for the attribute 'A'"):
         Attribute(name="A", data_type=data_type, value=value)
@@ -34,7 +35,7 @@ def test_a_first_value_of_another_type_is_refused_alone_and_in_an_array(data_typ
         Attribute(name="A", data_type=data_type, value=[right, value], is_array=True)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("build", "said"),
     [
         (lambda: Attribute(name="A", value=[1]), "is no array, its value"),

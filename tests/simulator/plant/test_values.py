@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import pytest
-
 from mxgateway.simulator import SimulatedGateway
+from tests.rows import each_row
 from tests.simulator.peer import CONTRACT, PeerSession, integer, ok
 
 A_TIME = (1_704_067_200, 123_456_700)
@@ -15,7 +14,7 @@ async def current(session: PeerSession, reference: str) -> object:
     return event
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "data_type", "variant", "arm", "value"),
     [
         ("TestBool", "BOOLEAN", "VT_BOOL", "bool_value", True),
@@ -56,7 +55,7 @@ async def test_what_has_no_type_is_passed_through_with_its_diagnostic(session: P
     assert message.raw_diagnostic
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "variant", "arm", "values"),
     [
         ("TestBoolArray", "VT_ARRAY|VT_BOOL", "bool_values", [True, False, True]),
@@ -67,7 +66,7 @@ async def test_what_has_no_type_is_passed_through_with_its_diagnostic(session: P
         ("TestStringArray", "VT_ARRAY|VT_BSTR", "string_values", ["one", "two", "three"]),
     ],
 )
-@pytest.mark.parametrize("suffix", ["", "[]"])
+@each_row("suffix", ["", "[]"])
 async def test_an_array_is_named_with_or_without_brackets(
     session: PeerSession, name: str, variant: str, arm: str, values: list, suffix: str
 ) -> None:
@@ -131,7 +130,7 @@ async def test_an_unknown_reference_is_told_by_its_first_event(gateway: Simulate
     assert status.detail == 1003
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "value", "stored"),
     [
         ("TestBool", {"string_value": "False"}, False),
@@ -161,7 +160,7 @@ async def test_a_written_value_is_converted_to_the_attributes_type(
     assert type(native) is type(stored)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "value"),
     [
         ("TestInt", {"string_value": "twelve"}),

@@ -4,12 +4,13 @@ import grpc
 import pytest
 
 from mxgateway.simulator import Scope, SimulatedGateway, SimulatedKey
+from tests.rows import each_row
 from tests.simulator.peer import CONTRACT, Peer, command, ok
 
 MISSING = "Missing or invalid API key."
 
 
-@pytest.mark.parametrize(
+@each_row(
     "authorization",
     [
         None,
@@ -90,7 +91,7 @@ def only(scope: Scope) -> SimulatedGateway:
     return SimulatedGateway(api_keys=[SimulatedKey(secret="s", scopes=frozenset({scope}))])
 
 
-@pytest.mark.parametrize("method", [method for method in CONTRACT.rpcs if method != "Invoke"])
+@each_row("method", [method for method in CONTRACT.rpcs if method != "Invoke"])
 async def test_each_method_needs_its_scope_and_no_other(method: str) -> None:
     scope = METHOD_SCOPES[method]
     async with all_but(scope) as gateway, Peer(gateway.endpoint, "mxgw_simulator_s") as peer:
@@ -114,7 +115,7 @@ async def test_each_method_needs_its_scope_and_no_other(method: str) -> None:
                 await peer.call(method)
 
 
-@pytest.mark.parametrize("arm", [kind for kind in KINDS if kind != "unspecified"])
+@each_row("arm", [kind for kind in KINDS if kind != "unspecified"])
 async def test_each_command_needs_its_scope_and_no_other(arm: str) -> None:
     scope = COMMAND_SCOPES.get(arm, Scope.INVOKE_READ)
     async with all_but(scope) as gateway, Peer(gateway.endpoint, "mxgw_simulator_s") as peer:

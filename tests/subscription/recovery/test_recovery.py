@@ -130,7 +130,7 @@ def test_clients_that_lose_a_gateway_together_do_not_come_back_together() -> Non
     run(main)
 
 
-@pytest.mark.parametrize(("lasted", "bound"), [(0.0, 4.0), (29.9, 4.0), (30.0, 0.5), (5000.0, 0.5)])
+@each_row(("lasted", "bound"), [(0.0, 4.0), (29.9, 4.0), (30.0, 0.5), (5000.0, 0.5)])
 def test_only_a_success_that_lasts_lets_the_next_series_begin_with_the_first_pause(lasted: float, bound: float) -> None:
     async def main() -> None:
         failing = recovery(HighestDraw())

@@ -18,7 +18,7 @@ def test_it_survives_json() -> None:
     assert Transfer.from_dict(json.loads(json.dumps(TRANSFER.to_dict()))) == TRANSFER
 
 
-@pytest.mark.parametrize("name", sorted(TRANSFER.to_dict()))
+@each_row("name", sorted(TRANSFER.to_dict()))
 def test_a_missing_field_is_named(name: str) -> None:
     state = TRANSFER.to_dict()
     del state[name]

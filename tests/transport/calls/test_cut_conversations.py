@@ -16,6 +16,7 @@ from tests.peers.http2.http2_peer import Http2Peer
 from tests.peers.http2.http2_server import Http2Server
 from tests.transport.fault_rows import GRACE, check_form, next_call_succeeds, nothing_escapes, open_channel
 from tests.transport.rig import REPLY, event, invoke, stream
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -80,8 +81,8 @@ CONVERSATIONS = {
 }
 
 
-@pytest.mark.parametrize("then", [Pipe.reset, Pipe.close], ids=["RST", "FIN"])
-@pytest.mark.parametrize("name", CONVERSATIONS)
+@each_row("then", [Pipe.reset, Pipe.close])
+@each_row("name", CONVERSATIONS)
 async def test_a_connection_that_ends_after_any_number_of_bytes(name: str, then: Callable[[Pipe], None]) -> None:
     conversation = CONVERSATIONS[name]
 

@@ -14,6 +14,7 @@ from tests.peers.http2.scripts import on_request, ping, telling
 from tests.peers.misbehaving.misbehaviours import MISBEHAVIOURS
 from tests.transport.fault_rows import nothing_escapes
 from tests.transport.rig import channel_to, stream
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -58,7 +59,7 @@ def test_every_flood_is_measured() -> None:
     assert [name for name in MISBEHAVIOURS if name.endswith("_flood") and name not in LIMITS] == []
 
 
-@pytest.mark.parametrize("name", LIMITS)
+@each_row("name", LIMITS)
 async def test_memory_stays_bounded(name: str) -> None:
     most = LIMITS[name]
     arguments = {} if most.count is None else {"count": most.count}

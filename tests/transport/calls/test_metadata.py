@@ -12,6 +12,7 @@ from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError
 from tests.peers.grpcio_gateway import GrpcioGateway
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, Request
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -65,9 +66,7 @@ async def test_the_clients_own_metadata_is_sent_before_that_of_the_call(server: 
     assert server.peers[0].requests[0].headers[-3:] == [AUTHORIZATION, (b"x-site", b"plant 7"), (b"x-call", b"1")]
 
 
-@pytest.mark.parametrize(
-    "name", ["authorization", "Authorization", "grpc-timeout", ":path", "te", "content-length", "a b", ""]
-)
+@each_row("name", ["authorization", "Authorization", "grpc-timeout", ":path", "te", "content-length", "a b", ""])
 async def test_metadata_cannot_replace_what_the_transport_sends(server: Http2Server, name: str) -> None:
     async with channel_to(server, api_key=KEY) as channel:
         with pytest.raises(MxGatewayInvalidRequestError, match="metadata name"):

@@ -25,6 +25,7 @@ from mxgateway.transport.channel import Channel
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, RawServer, Request, says
 from tests.peers.network.certificates import Authority, self_signed
 from tests.transport.rig import channel_to
+from tests.transport.rows import each_row
 from tests.transport.unavailable import (
     KINDS,
     METHODS,
@@ -61,7 +62,7 @@ def test_the_table_of_methods_is_the_whole_contract() -> None:
 
 
 @each_fault
-@pytest.mark.parametrize("method", [m for m in METHODS if m.name in REPEATABLE], ids=str)
+@each_row("method", [m for m in METHODS if m.name in REPEATABLE])
 async def test_a_repeatable_call_is_tried_again_while_the_gateway_is_unavailable(
     method: Method[Any, Any], fault: Fault
 ) -> None:
@@ -76,7 +77,7 @@ async def test_a_repeatable_call_is_tried_again_while_the_gateway_is_unavailable
 
 
 @each_fault
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.name in REPEATABLE_KINDS], ids=lambda kind: kind.name)
+@each_row("kind", [kind for kind in KINDS if kind.name in REPEATABLE_KINDS])
 async def test_a_repeatable_command_is_tried_again_while_the_gateway_is_unavailable(
     kind: proto.MxCommandKind, fault: Fault
 ) -> None:
@@ -104,7 +105,7 @@ async def test_a_gateway_that_is_not_there_yet_is_waited_for() -> None:
 
 
 @each_doubt
-@pytest.mark.parametrize("method", [m for m in METHODS if m.name not in REPEATABLE], ids=str)
+@each_row("method", [m for m in METHODS if m.name not in REPEATABLE])
 async def test_no_other_call_is_sent_twice(method: Method[Any, Any], fault: Fault) -> None:
     async with Gateway(fault) as server, channel_to(server, retry=QUICK) as channel:
         with pytest.raises(MxGatewayError) as caught:
@@ -131,7 +132,7 @@ async def test_no_other_command_is_sent_twice(fault: Fault) -> None:
         assert len(server.seen) == len(kinds) + 1
 
 
-@pytest.mark.parametrize(
+@each_row(
     "command",
     [
         proto.MxCommand(kind=proto.MxCommandKind.PING, write=proto.WriteCommand(server_handle=1)),
@@ -140,7 +141,6 @@ async def test_no_other_command_is_sent_twice(fault: Fault) -> None:
         proto.MxCommand(),
         proto.MxCommand(write=proto.WriteCommand()),
     ],
-    ids=str,
 )
 async def test_a_command_that_calls_itself_something_else_is_sent_once(command: proto.MxCommand) -> None:
     async with Gateway(says_unavailable) as server, channel_to(server, retry=QUICK) as channel:
@@ -149,7 +149,7 @@ async def test_a_command_that_calls_itself_something_else_is_sent_once(command: 
         assert len(server.seen) == 1
 
 
-@pytest.mark.parametrize("status", [each for each in GrpcStatus if each not in (0, UNAVAILABLE)], ids=lambda s: s.name)
+@each_row("status", [each for each in GrpcStatus if each not in (0, UNAVAILABLE)])
 async def test_no_other_status_is_tried_again(status: GrpcStatus) -> None:
     async def fails(peer: Http2Peer, request: Request) -> None:
         await peer.send(peer.headers(request.stream_id), peer.trailers(request.stream_id, status))
@@ -217,7 +217,7 @@ async def test_retries_can_be_switched_off() -> None:
 
 
 @each_doubt
-@pytest.mark.parametrize("attempts", [1, 3])
+@each_row("attempts", [1, 3])
 async def test_the_last_attempt_is_the_one_whose_number_was_given(attempts: int, fault: Fault) -> None:
     options = RetryOptions(max_attempts=attempts, initial_backoff=0.001, max_backoff=0.001)
     async with Gateway(fault, times=float("inf")) as server, channel_to(server, retry=options) as channel:
@@ -274,7 +274,7 @@ async def test_a_gateway_that_says_to_come_back_at_once_is_believed_too() -> Non
 NEVER = [b"-1", b"soon", b"", b"1.5", b"+5", b"2147483648", b"9" * 5000, b"6000"]
 
 
-@pytest.mark.parametrize("value", NEVER, ids=lambda value: value[:12].decode() or "empty")
+@each_row("value", NEVER)
 async def test_a_gateway_that_says_not_to_come_back_is_left_alone(value: bytes) -> None:
     async with Gateway(pushes_back(value)) as server, channel_to(server, retry=QUICK) as channel:
         with pytest.raises(MxGatewayError) as caught:

@@ -17,6 +17,7 @@ from mxgateway.transport.calls.unary import UnaryCall, unary
 from tests.client.calling.test_tracing import Recorder
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, Request
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream
+from tests.transport.rows import each_row
 from tests.transport.unavailable import (
     KINDS,
     METHODS,
@@ -40,8 +41,8 @@ FOREVER = RetryOptions(max_attempts=5, initial_backoff=3600, max_backoff=3600)
 
 
 @each_proof
-@pytest.mark.parametrize("retry", [None, FOREVER], ids=["without retries", "with retries"])
-@pytest.mark.parametrize("method", METHODS, ids=str)
+@each_row("retry", [None, FOREVER])
+@each_row("method", METHODS)
 async def test_every_call_that_was_not_processed_is_sent_again_at_once(
     method: Method[Any, Any], retry: RetryOptions | None, fault: Fault
 ) -> None:
@@ -67,7 +68,7 @@ async def test_every_command_that_was_not_processed_is_sent_again_at_once(fault:
 
 
 @each_proof
-@pytest.mark.parametrize("method", [method for method in METHODS if method.name not in REPEATABLE], ids=str)
+@each_row("method", [method for method in METHODS if method.name not in REPEATABLE])
 async def test_a_second_refusal_is_the_error(method: Method[Any, Any], fault: Fault) -> None:
     async with Gateway(fault, times=2) as server, channel_to(server, retry=QUICK) as channel:
         with pytest.raises(MxGatewayTransportError, match="did not see the request") as caught:

@@ -48,6 +48,7 @@ from tests.transport.fault_rows import (
     unary_ends,
 )
 from tests.transport.rig import REPLY, event, invoke, sequences, stream
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -143,7 +144,7 @@ async def waiting(name: str, ending: Ending, **options: Any) -> AsyncIterator[St
 # -- the connection ends
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("way", "fault", "text"),
     [
         ("to_client", "reset", "the connection was lost"),
@@ -153,7 +154,7 @@ async def waiting(name: str, ending: Ending, **options: Any) -> AsyncIterator[St
         ("to_server", "half_close", "the gateway closed the connection"),
     ],
 )
-@pytest.mark.parametrize("name", STATES)
+@each_row("name", STATES)
 async def test_a_connection_that_ends_fails_the_call_that_was_sent_and_moves_the_one_that_was_not(
     name: str, way: str, fault: str, text: str
 ) -> None:
@@ -164,7 +165,7 @@ async def test_a_connection_that_ends_fails_the_call_that_was_sent_and_moves_the
 # -- the connection stays open, and nothing comes
 
 
-@pytest.mark.parametrize("name", STATES)
+@each_row("name", STATES)
 async def test_a_black_hole_is_noticed_by_keepalive_which_frees_the_call(name: str) -> None:
     ending = lost("has been silent for") if STATES[name].sent else OK
     async with waiting(name, ending, **KEEPALIVE) as struck:
@@ -178,7 +179,7 @@ async def test_a_black_hole_in_one_direction_is_noticed_as_well(way: str) -> Non
         getattr(struck.proxy, way).black_hole(on="current")
 
 
-@pytest.mark.parametrize("name", STATES)
+@each_row("name", STATES)
 async def test_a_frozen_network_ends_a_call_by_its_bound_and_a_thawed_one_is_the_same_connection(name: str) -> None:
     async with waiting(name, unanswered() if STATES[name].sent else NO_FREE_STREAM) as struck:
         struck.proxy.both.freeze()
@@ -206,8 +207,8 @@ BAD_NETWORKS: dict[str, Callable[[FaultProxy], None]] = {
 }
 
 
-@pytest.mark.parametrize("name", BAD_NETWORKS)
-@pytest.mark.parametrize("connected", [True, False], ids=["on a connection", "from the connection on"])
+@each_row("name", BAD_NETWORKS)
+@each_row("connected", [True, False])
 async def test_calls_pass_a_bad_network_unharmed(name: str, connected: bool) -> None:
     events = [event(sequence) for sequence in range(1, 51)]
     script = in_turn(on_request(reply(*events)), answers(REPLY))

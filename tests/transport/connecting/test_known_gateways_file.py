@@ -21,6 +21,7 @@ from mxgateway.errors.faults import CertificateFileFault
 from mxgateway.options import Endpoint
 from mxgateway.system.file_lock import locked
 from mxgateway.transport.connecting.known_gateways import HEADER, KnownGateways, gateway_name
+from tests.rows import each_row
 
 A, B = ":".join(["AA"] * 32), ":".join(["BB"] * 32)
 GATEWAY = "gw.plant:5001"
@@ -91,7 +92,7 @@ def test_several_lines_of_one_gateway_are_alternatives(file: Path) -> None:
     assert [(line.line, line.fingerprint) for line in known.read(GATEWAY)] == [(1, A), (3, B)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("endpoint", "name"),
     [
         (Endpoint("GW.Plant", 5001), "gw.plant:5001"),

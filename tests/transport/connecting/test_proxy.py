@@ -22,6 +22,7 @@ from tests.peers.network.certificates import Authority, ServerCertificate
 from tests.peers.network.connect_proxy import ConnectProxy
 from tests.transport.proxies import GATEWAY, PASSWORD, TOKEN, assert_discreet, call, free_port, serve
 from tests.transport.rig import REPLY
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -63,7 +64,7 @@ async def test_a_known_gateway_is_known_by_its_own_name_and_not_the_proxys(
         assert f"127.0.0.1:{server.port} SHA256:" in file.read_text()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("user_info", "credentials"),
     [
         (f"op:{PASSWORD}", f"op:{PASSWORD}"),
@@ -116,7 +117,7 @@ async def test_a_gateway_that_speaks_first_is_heard_though_the_proxys_answer_com
         await proxy.all_gone()
 
 
-@pytest.mark.parametrize(
+@each_row(
     "answer",
     [
         b"HTTP/1.0 200 Connection established\r\n\r\n",
@@ -150,7 +151,7 @@ async def test_neither_repr_nor_log_shows_the_password(caplog: pytest.LogCapture
         assert not {secret for secret in (PASSWORD, TOKEN) if secret in f"{record.getMessage()} {record.args!r}"}
 
 
-@pytest.mark.parametrize(
+@each_row(
     "fields",
     [
         {"proxy": f"http://op:{PASSWORD}@127.0.0.1"},

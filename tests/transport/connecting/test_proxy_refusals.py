@@ -27,6 +27,7 @@ from tests.peers.http2.raw_peers import (
 )
 from tests.peers.network.connect_proxy import ConnectProxy
 from tests.transport.proxies import GATEWAY, PASSWORD, TOKEN, assert_discreet, connect, free_port, refused
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -56,7 +57,7 @@ async def test_a_proxy_that_does_not_take_basic_authentication() -> None:
     assert "requires Negotiate, NTLM, this client supports Basic only" in error.hint
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "hint", "retryable"),
     [
         ("403 Forbidden", "have the proxy allow connections", False),
@@ -86,7 +87,7 @@ async def test_a_proxy_that_cannot_reach_the_gateway() -> None:
         await proxy.all_gone()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("answer", "text"),
     [
         (b"SSH-2.0-OpenSSH_9.6\r\n", "not HTTP/1"),

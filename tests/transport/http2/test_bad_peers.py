@@ -32,6 +32,7 @@ from tests.peers.http2.raw_peers import (
     unknown_frame,
 )
 from tests.peers.network.certificates import ServerCertificate
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -153,7 +154,7 @@ async def test_a_peer_that_resets_at_once() -> None:
         assert caught.value.phase == "http2"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("answer", "text"),
     [
         (b"SSH-2.0-OpenSSH_9.6\r\n", "its answer is not HTTP/2"),
@@ -165,7 +166,6 @@ async def test_a_peer_that_resets_at_once() -> None:
         (b"\0\0\x05\x04\0\0\0\0\0" + b"x" * 5, "broke HTTP/2"),
         (b"\0\0\x06\x04\0\0\0\0\0" + b"\0\x04\xff\xff\xff\xff", "broke HTTP/2"),
     ],
-    ids=["ssh", "TLS alert", "smtp", "noise", "DATA", "endless", "odd SETTINGS", "window too large"],
 )
 async def test_a_peer_that_talks_something_else(answer: bytes, text: str) -> None:
     async with RawServer(says(answer)) as server:
@@ -207,7 +207,7 @@ async def test_a_gateway_that_goes_away_right_after_the_greeting() -> None:
                 await client.open_session()
 
 
-@pytest.mark.parametrize("script", [silent, closes_at_once, http1, says(b"noise" * 10)])
+@each_row("script", [silent, closes_at_once, http1, says(b"noise" * 10)])
 async def test_cancelling_the_connection_leaves_nothing_behind(script: StreamScript) -> None:
     started = asyncio.Event()
 
@@ -228,9 +228,7 @@ async def connect(endpoint: str) -> None:
     await GatewayClient.connect(endpoint, plaintext=True)
 
 
-@pytest.mark.parametrize(
-    "endpoint", ["localhost", "localhost:", ":5000", "localhost:0", "ftp://localhost:5000", "a b:5000", ""]
-)
+@each_row("endpoint", ["localhost", "localhost:", ":5000", "localhost:0", "ftp://localhost:5000", "a b:5000", ""])
 async def test_a_malformed_endpoint_is_refused_before_anything_is_sent(endpoint: str) -> None:
     with pytest.raises(MxGatewayInvalidRequestError, match="is malformed") as caught:
         await GatewayClient.connect(endpoint, plaintext=True)

@@ -32,7 +32,7 @@ def test_padding_is_taken_off(stream_id: int, data: bytes, padding: int) -> None
     assert frames.unpad(written[frames.HEADER_SIZE :]) == data
 
 
-@pytest.mark.parametrize("payload", [b"", b"\x01", b"\x05abcd", b"\xff" + b"x" * 254])
+@each_row("payload", [b"", b"\x01", b"\x05abcd", b"\xff" + b"x" * 254])
 def test_padding_that_leaves_no_room_is_refused(payload: bytes) -> None:
     with pytest.raises(frames.FrameError, match="padding"):
         frames.unpad(payload)

@@ -16,13 +16,14 @@ from hyperframe.frame import (
 from mxgateway.errors import MxGatewayProtocolError
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, Request, grpc_message, unknown_frame
 from tests.transport.rig import REPLY, channel_to, invoke
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 UNKNOWN = [unknown_frame(kind, stream_id, b"payload") for kind in (0xB, 0x42, 0xFF) for stream_id in (0, 1, 99)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "frame",
     [
         *UNKNOWN,
@@ -35,7 +36,6 @@ UNKNOWN = [unknown_frame(kind, stream_id, b"payload") for kind in (0xB, 0x42, 0x
         PingFrame(0, b"unasked!", flags=["ACK"]),
         SettingsFrame(0, flags=["ACK"]),
     ],
-    ids=lambda frame: f"{type(frame).__name__}-{frame.type:#x}-{frame.stream_id}",
 )
 async def test_a_frame_of_no_interest_is_ignored_wherever_it_comes(frame) -> None:
     async def script(peer: Http2Peer) -> None:
@@ -97,7 +97,7 @@ async def test_a_header_block_may_be_continued() -> None:
         assert (await invoke(channel)).diagnostic_message == "answered"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "frame",
     [
         DataFrame(1, b"data"),
@@ -106,7 +106,6 @@ async def test_a_header_block_may_be_continued() -> None:
         PingFrame(0, b"12345678"),
         unknown_frame(0x42, 0, b""),
     ],
-    ids=lambda frame: f"{frame.type:#x}-{frame.stream_id}",
 )
 async def test_a_frame_within_a_header_block_ends_the_connection(frame) -> None:
     async def script(peer: Http2Peer) -> None:

@@ -39,6 +39,7 @@ from tests.transport.fault_rows import (
     unary_ends,
 )
 from tests.transport.rig import REPLY, channel_to, stream
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -228,7 +229,7 @@ async def misbehaving(name: str) -> AsyncIterator[tuple[Http2Server, Channel]]:
         yield server, channel
 
 
-@pytest.mark.parametrize("name", ROWS)
+@each_row("name", ROWS)
 async def test_a_unary_call_ends_as_its_row_says_and_the_next_one_succeeds(name: str) -> None:
     row = ROWS[name]
     async with misbehaving(name) as (server, channel):
@@ -238,7 +239,7 @@ async def test_a_unary_call_ends_as_its_row_says_and_the_next_one_succeeds(name:
         assert server.connections == row.next_call
 
 
-@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.stream is not None])
+@each_row("name", [name for name, row in ROWS.items() if row.stream is not None])
 async def test_a_stream_ends_as_its_row_says_and_the_next_call_succeeds(name: str) -> None:
     row = ROWS[name]
     assert row.stream is not None

@@ -9,6 +9,7 @@ import pytest
 from mxgateway.errors import MxGatewayError
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, unknown_frame
 from tests.transport.rig import REPLY, channel_to, invoke, stream
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -29,7 +30,7 @@ def noise(chance: random.Random, peer: Http2Peer, stream_id: int) -> bytes:
     return b"".join(pieces)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@each_row("seed", range(4))
 async def test_noise_ends_a_call_in_an_error_of_the_tree(seed: int) -> None:
     chance = random.Random(seed)
 

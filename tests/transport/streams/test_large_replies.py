@@ -21,6 +21,7 @@ from mxgateway.wire import encode
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
 from tests.transport.pushing import Taker, opened
 from tests.transport.rig import channel_to, event, invoke, sequences, stream
+from tests.transport.rows import each_row
 from tests.wire.decode.test_steps import HOSTILE, results
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
@@ -129,7 +130,7 @@ async def test_large_replies_share_the_turns() -> None:
         assert channel.reply_limits.decoding == 0
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@each_row("name", HOSTILE)
 async def test_a_reply_of_too_many_elements_is_one_that_is_too_large(name: str) -> None:
     async with (
         Http2Server(answers(HOSTILE[name]()), credits=True) as server,

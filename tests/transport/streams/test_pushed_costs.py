@@ -16,6 +16,7 @@ from mxgateway.wire import encode
 from tests.peers.http2.raw_peers import DEFAULT_WINDOW, grpc_message
 from tests.transport.pushing import BROKEN, Taker, data, fed, messages, opened, pushed, to_event, turns
 from tests.transport.rig import event
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -108,7 +109,7 @@ async def test_a_long_run_of_single_events_keeps_nothing() -> None:
         stream.close()
 
 
-@pytest.mark.parametrize("how", ["ended", "closed", "failed", "undecodable", "defect"])
+@each_row("how", ["ended", "closed", "failed", "undecodable", "defect"])
 async def test_a_stream_leaves_nothing_to_the_garbage_collector(how: str) -> None:
     async with fed() as (channel, line, peer):
 

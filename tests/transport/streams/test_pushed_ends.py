@@ -20,6 +20,7 @@ from mxgateway.transport.channel import Channel
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, Request
 from tests.transport.pushing import BROKEN, Taker, data, fed, messages, no_answer, opened, pushed, to_event, turns
 from tests.transport.rig import REPLY, channel_to, invoke
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -83,8 +84,8 @@ async def test_closing_the_client_in_the_middle_of_a_message_s_handing_over_ends
 # -- opening
 
 
-@pytest.mark.parametrize("where", ["connecting", "turn", "window"])
-@pytest.mark.parametrize("how", ["cancelled", "closed"])
+@each_row("where", ["connecting", "turn", "window"])
+@each_row("how", ["cancelled", "closed"])
 async def test_opening_can_be_given_up_wherever_it_is_and_nothing_is_left(where: str, how: str) -> None:
     async def script(peer: Http2Peer) -> None:
         await peer.until_gone()
@@ -168,8 +169,8 @@ async def test_the_decoder_can_be_exchanged_in_mid_stream() -> None:
 LONG = messages(3, 3, padding=3000)
 
 
-@pytest.mark.parametrize("together", [False, True], ids=["one by one", "in one read"])
-@pytest.mark.parametrize(("bad", "text"), [(LONG, "exceeds the limit of 2000 bytes"), (BROKEN, "cannot be read")])
+@each_row("together", [False, True])
+@each_row(("bad", "text"), [(LONG, "exceeds the limit of 2000 bytes"), (BROKEN, "cannot be read")])
 async def test_a_message_that_cannot_be_taken_ends_the_stream_behind_those_before_it(
     bad: bytes, text: str, together: bool
 ) -> None:
@@ -193,8 +194,8 @@ async def test_a_message_that_cannot_be_taken_ends_the_stream_behind_those_befor
         assert not line.connection.closed
 
 
-@pytest.mark.parametrize("together", [False, True], ids=["one by one", "in one read"])
-@pytest.mark.parametrize("who", ["receiver", "receiver, as if cancelled", "decoder"])
+@each_row("together", [False, True])
+@each_row("who", ["receiver", "receiver, as if cancelled", "decoder"])
 async def test_a_defect_ends_its_own_stream_and_nothing_else(who: str, together: bool) -> None:
     def fail(taker: Taker) -> None:
         if 2 in taker.taken:
@@ -272,8 +273,8 @@ ENDS: dict[str, tuple[Ends, bool, bool]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("how", ENDS)
-@pytest.mark.parametrize("aborted", [False, True], ids=["closed", "reset"])
+@each_row("how", ENDS)
+@each_row("aborted", [False, True])
 async def test_the_cause_of_an_end_tells_whether_it_was_announced_as_routine(how: str, aborted: bool) -> None:
     frames, polite, processed = ENDS[how]
 

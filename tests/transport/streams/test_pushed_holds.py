@@ -15,6 +15,7 @@ from tests.client.support import until
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
 from tests.transport.pushing import Taker, data, fed, messages, opened, turns
 from tests.transport.rig import channel_to, event
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -61,7 +62,7 @@ async def test_an_end_with_nothing_held_before_it_is_told_during_the_hold() -> N
         assert (taker.taken, taker.ends) == ([1], [None])
 
 
-@pytest.mark.parametrize("how", ["reset", "status", "lost", "deadline", "client closed"])
+@each_row("how", ["reset", "status", "lost", "deadline", "client closed"])
 async def test_an_error_behind_held_messages_waits_for_them(how: str) -> None:
     async def script(peer: Http2Peer) -> None:
         request = await peer.request()

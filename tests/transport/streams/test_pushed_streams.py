@@ -23,6 +23,7 @@ from tests.client.support import change, connect, until
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
 from tests.transport.pushing import Taker, data, fed, messages, opened, pushed, to_event, turns
 from tests.transport.rig import REPLY, channel_to, event, invoke
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -84,7 +85,7 @@ async def test_every_cut_of_the_bytes_gives_the_same_events(runs: str) -> None:
         assert not line.connection.streams
 
 
-@pytest.mark.parametrize("seed", range(40))
+@each_row("seed", range(40))
 async def test_holds_and_resumes_at_random_lose_and_double_nothing(seed: int) -> None:
     chance = random.Random(seed)
     async with fed() as (channel, line, peer):

@@ -15,6 +15,7 @@ from mxgateway.errors import (
 )
 from tests.peers.http2.raw_peers import RESPONSE, Header, Http2Peer, Http2Server, grpc_message
 from tests.transport.rig import REPLY, channel_to, event, invoke, sequences, stream
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -82,7 +83,7 @@ async def test_a_stream_may_end_without_a_message() -> None:
         assert await sequences(stream(channel)) == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("raw", "text"),
     [
         (b"100% sure: \xfcber-gro\xdf", "100% sure: �ber-gro�"),
@@ -97,14 +98,14 @@ async def test_any_bytes_in_a_status_message_are_readable_text(raw: bytes, text:
     assert error.message.endswith(text)
 
 
-@pytest.mark.parametrize("raw", [b"", b"x", b"-1", b"17", b"99999999999999999999", b"9" * 6000, b"1.0", "٣".encode()])
+@each_row("raw", [b"", b"x", b"-1", b"17", b"99999999999999999999", b"9" * 6000, b"1.0", "٣".encode()])
 async def test_a_status_that_is_none_is_unknown(raw: bytes) -> None:
     error = await failure(*RESPONSE, trailers=((b"grpc-status", raw),))
     assert isinstance(error, MxGatewayTransportError)
     assert error.grpc_status is GrpcStatus.UNKNOWN
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("http_status", "error_class", "grpc_status", "retryable"),
     [
         (b"400", MxGatewayTransportError, GrpcStatus.INTERNAL, False),
@@ -139,9 +140,7 @@ async def test_a_grpc_status_counts_more_than_the_http_status_beside_it() -> Non
     assert error.grpc_status is GrpcStatus.PERMISSION_DENIED
 
 
-@pytest.mark.parametrize(
-    "content_type", [b"text/html", b"application/json", b"application/grpcx", b"", b"application/grpc-web"]
-)
+@each_row("content_type", [b"text/html", b"application/json", b"application/grpcx", b"", b"application/grpc-web"])
 async def test_a_reply_of_another_content_type_is_refused(content_type: bytes) -> None:
     error = await failure((b":status", b"200"), (b"content-type", content_type), body=b"{}")
     assert isinstance(error, MxGatewayProtocolError)
@@ -162,7 +161,7 @@ async def test_the_forms_of_grpcs_content_type_are_accepted(content_type: bytes)
         assert (await invoke(channel)).diagnostic_message == "answered"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("code", "name", "grpc_status"),
     [
         (0x0, "NO_ERROR", GrpcStatus.INTERNAL),
@@ -197,7 +196,7 @@ async def test_a_reset_stands_for_a_grpc_status(code: int, name: str, grpc_statu
         assert server.connections == 1
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("code", "meaning"),
     [
         (0x7, "did not see the request"),

@@ -20,6 +20,7 @@ from mxgateway.errors import MxGatewayProtocolError
 from mxgateway.transport.http2.reply_headers import MAX_FRAMES_OF_BLOCK
 from tests.peers.http2.raw_peers import RESPONSE, Http2Peer, Http2Server, grpc_message, raw_frame
 from tests.transport.rig import REPLY, channel_to, invoke
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -35,7 +36,7 @@ def begun(peer: Http2Peer, stream_id: int, headers: tuple[tuple[bytes, bytes], .
     return frame
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("misdeed", "text"),
     [
         (lambda peer, id_: [peer.headers(id_, [(b"content-type", b"application/grpc")])], "without :status"),
@@ -61,7 +62,7 @@ async def test_a_malformed_reply_ends_its_call_and_no_other(misdeed: Misdeed, te
         assert server.connections == 1
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("misdeed", "text"),
     [
         (lambda peer, id_: [WindowUpdateFrame(0, window_increment=2**31 - 1)], "more than HTTP/2 allows"),

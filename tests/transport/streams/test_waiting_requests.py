@@ -17,6 +17,7 @@ from mxgateway.wire import encode
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server
 from tests.peers.tracebacks import told
 from tests.transport.rig import REPLY, channel_to
+from tests.transport.rows import each_row
 
 pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
@@ -52,7 +53,7 @@ async def test_a_request_longer_than_the_window_arrives_whole_as_the_window_grow
         assert channel.stats().messages_sent == 1
 
 
-@pytest.mark.parametrize("how", ["cancelled", "timed out", "reset", "lost", "client closed"])
+@each_row("how", ["cancelled", "timed out", "reset", "lost", "client closed"])
 async def test_no_traceback_of_a_request_that_waits_for_the_window_shows_its_bytes(how: str) -> None:
     async def script(peer: Http2Peer) -> None:
         begun = await peer.begun_request()

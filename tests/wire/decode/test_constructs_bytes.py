@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import wire
+from tests.rows import each_row
 from tests.wire import compiling
 from tests.wire.conftest import Constructs
 from tests.wire.messages import as_betterproto_can, google_messages
@@ -23,7 +24,7 @@ from tests.wire.profiles import bounded
 NAMES = ["Scalars", "Optionals", "Lists", "Maps", "Tree", "Choices", "ManyChoices", "WellKnown", "Nothing", "Names"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 @given(data=st.data())
 @bounded(40)
 def test_a_message_of_google_protobuf_comes_back_byte_for_byte(constructs: Constructs, name: str, data: Any) -> None:
@@ -36,7 +37,7 @@ def test_a_message_of_google_protobuf_comes_back_byte_for_byte(constructs: Const
 
 
 # betterproto has no reading of maps whose values are messages, nor of Struct, that could be compared with.
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("Maps", "ManyChoices", "WellKnown")])
+@each_row("name", [name for name in NAMES if name not in ("Maps", "ManyChoices", "WellKnown")])
 @given(data=st.data())
 @bounded(40)
 def test_a_decoded_message_is_what_betterproto_parses(constructs: Constructs, name: str, data: Any) -> None:

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import wire
+from tests.rows import each_row
 from tests.wire.compiling import contract_google, contract_types
 from tests.wire.messages import as_betterproto_can, google_messages
 from tests.wire.profiles import bounded
@@ -18,7 +18,7 @@ from tests.wire.profiles import bounded
 TYPES = sorted(contract_types().items())
 
 
-@pytest.mark.parametrize(("full_name", "message_type"), TYPES)
+@each_row(("full_name", "message_type"), TYPES)
 @given(data=st.data())
 @bounded(10)
 def test_a_message_of_google_protobuf_comes_back_byte_for_byte(
@@ -39,7 +39,7 @@ def hides_something(message: Any) -> bool:
     return any(hides_something(each) for each in held if dataclasses.is_dataclass(each))
 
 
-@pytest.mark.parametrize(("full_name", "message_type"), TYPES)
+@each_row(("full_name", "message_type"), TYPES)
 @given(data=st.data())
 @bounded(4)
 def test_a_decoded_message_is_what_betterproto_parses(

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import wire
+from tests.rows import each_row
 from tests.wire.compiling import contract_google, contract_types
 from tests.wire.conftest import Constructs
 from tests.wire.corpora import corpus, mutations
@@ -29,7 +30,7 @@ BOXES = "Timestamp Duration DoubleValue FloatValue Int64Value UInt64Value Int32V
 FIELDLESS = {"Empty", "Nothing"} | {each.__name__ for each in contract_types().values() if not dataclasses.fields(each)}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "data", "message_name", "field", "offset", "reason"),
     [
         ("Scalars", "18", "Scalars", "an_int32", 1, "ends inside a varint"),
@@ -84,7 +85,7 @@ def test_an_error_is_pickled_and_copied_as_what_it_is() -> None:
             assert (type(again), vars(again), str(again)) == (kind, vars(error), str(error))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 def test_a_truncated_message_is_never_read_as_the_whole_one(constructs: Constructs, name: str) -> None:
     for encoded in corpus(constructs.google(name), 12):
         google, ours = constructs.google(name), getattr(constructs.ours, name)
@@ -161,7 +162,7 @@ def test_pieces_of_sub_messages_and_unknown_fields_cost_time_in_proportion(const
     assert wire.decode(constructs.ours.Tree, nested).left.left.left.label == ""
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "piece"),
     [
         ("Tree", "2200"),
@@ -190,7 +191,7 @@ def test_noise_is_taken_or_refused_as_google_protobuf_does(constructs: Construct
         _agree(constructs.google(name), getattr(constructs.ours, name), data)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 def test_a_mutated_message_is_taken_or_refused_as_google_protobuf_does(constructs: Constructs, name: str) -> None:
     google, ours, stock = constructs.google(name), getattr(constructs.ours, name), getattr(constructs.stock, name)
     for data in mutations(corpus(google, 40), count=1000):

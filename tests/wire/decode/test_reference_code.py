@@ -12,6 +12,7 @@ from mxgateway import wire
 from mxgateway.wire.decode import reference_reader as reader
 from mxgateway.wire.encode import reference_writer as writer
 from mxgateway.wire.schema import DEPTH_LIMIT, schema_of
+from tests.rows import each_row
 from tests.wire.conftest import Constructs
 from tests.wire.messages import google_messages
 from tests.wire.profiles import bounded
@@ -19,7 +20,7 @@ from tests.wire.profiles import bounded
 NAMES = ["Scalars", "Optionals", "Lists", "Maps", "Tree", "Choices", "ManyChoices", "WellKnown", "Nothing", "Names"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 @given(data=st.data())
 @bounded(25)
 def test_both_read_and_write_the_same(constructs: Constructs, name: str, data: Any) -> None:
@@ -34,7 +35,7 @@ def test_both_read_and_write_the_same(constructs: Constructs, name: str, data: A
         assert writer.write(schema_of(message_type), compiled, DEPTH_LIMIT) == wire.encode(reference) == encoded
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 @given(data=st.data())
 @bounded(25)
 def test_what_google_protobuf_writes_needs_no_reference_code(constructs: Constructs, name: str, data: Any) -> None:

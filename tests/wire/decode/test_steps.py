@@ -16,6 +16,7 @@ from mxgateway.wire.decode import decoder, steps
 from mxgateway.wire.decode import source as decoder_source
 from mxgateway.wire.decode.steps import DecodingSteps
 from mxgateway.wire.errors import ElementLimitError
+from tests.rows import each_row
 from tests.wire.compiling import contract_google, contract_types
 from tests.wire.conftest import Constructs
 from tests.wire.corpora import corpus, mutations
@@ -56,7 +57,7 @@ def outcome(decode: Callable[..., Any], *args: Any) -> tuple[object, ...]:
     return repr(message), message._group_current, message._unknown_fields, wire.encode(message)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 def test_steps_and_one_go_come_to_the_same(constructs: Constructs, pieces: int, name: str) -> None:
     encodings = corpus(constructs.google(name), 25)
     for classes in (constructs.ours, constructs.stock):
@@ -68,7 +69,7 @@ def test_steps_and_one_go_come_to_the_same(constructs: Constructs, pieces: int, 
                 assert outcome(decoded, message_type, data, limit) == expected, (data.hex(), limit)
 
 
-@pytest.mark.parametrize("name", ["MxEvent", "MxCommandReply"])
+@each_row("name", ["MxEvent", "MxCommandReply"])
 def test_steps_and_one_go_come_to_the_same_for_the_contract(pieces: int, name: str) -> None:
     full_name = f"mxaccess_gateway.v1.{name}"
     encodings, message_type = corpus(contract_google()(full_name), 30), contract_types()[full_name]
@@ -89,7 +90,7 @@ def test_a_message_with_as_many_elements_as_are_accepted_is_taken_and_one_with_m
     assert pickle.loads(pickle.dumps(caught.value)).limit == 5_999
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("array", "elements"),
     [
         (proto.MxArray(int32_values=proto.Int32Array(values=list(range(-40_000, 40_000)))), 5_000),
@@ -99,7 +100,6 @@ def test_a_message_with_as_many_elements_as_are_accepted_is_taken_and_one_with_m
         (proto.MxArray(string_values=proto.StringArray(values=["", "text"] * 10_000)), 20_000),
         (proto.MxArray(timestamp_values=proto.TimestampArray(values=[wire.Timestamp.from_parts(5, 6)] * 9_000)), 9_000),
     ],
-    ids=lambda each: next(iter(vars(each))) if isinstance(each, proto.MxArray) else "",
 )
 def test_sixteen_numbers_of_an_array_count_as_one_element_and_anything_else_as_one_each(
     array: proto.MxArray, elements: int
@@ -164,7 +164,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@each_row("name", HOSTILE)
 def test_many_small_elements_are_refused_in_little_memory_and_in_short_steps(name: str) -> None:
     data = HOSTILE[name]()
     assert len(data) > SIZE * 0.9
@@ -180,7 +180,7 @@ def test_many_small_elements_are_refused_in_little_memory_and_in_short_steps(nam
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@each_row("name", HOSTILE)
 def test_a_step_reads_a_few_bytes_only(name: str) -> None:
     data = HOSTILE[name]()
     decoding = DecodingSteps(proto.MxCommandReply, data, ANY)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
 from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway import wire
 from mxgateway.wire.messages.message import Message
+from tests.rows import each_row
 from tests.wire.compiling import contract_google, contract_types
 from tests.wire.conftest import Constructs
 from tests.wire.messages import google_messages
@@ -43,7 +43,7 @@ def _keys(value: Any) -> Any:
     return [_keys(each) for each in value] if isinstance(value, list) else None
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 @given(data=st.data())
 @bounded(25)
 def test_the_json_of_every_construct_is_that_of_google_protobuf(constructs: Constructs, name: str, data: Any) -> None:
@@ -52,7 +52,7 @@ def test_the_json_of_every_construct_is_that_of_google_protobuf(constructs: Cons
     check(message, getattr(constructs.stock, name))
 
 
-@pytest.mark.parametrize(("full_name", "message_type"), TYPES)
+@each_row(("full_name", "message_type"), TYPES)
 @given(data=st.data())
 @bounded(4)
 def test_the_json_of_the_contract_is_that_of_google_protobuf(

@@ -65,7 +65,7 @@ def test_integers_of_64_bits_are_strings_and_others_numbers(constructs: Construc
     assert wire.to_json_dict(scalars) == {"anInt64": "-1", "aUint64": str(2**64 - 1), "aSint32": -7, "aFixed32": 7}
 
 
-@pytest.mark.parametrize("value", [100, 100.0, "100", "1e2", "100.0", "1E+2", "1000e-1"])
+@each_row("value", [100, 100.0, "100", "1e2", "100.0", "1E+2", "1000e-1"])
 def test_integers_are_read_in_every_notation(constructs: Constructs, value: Any) -> None:
     read = wire.from_json_dict(constructs.ours.Scalars, {"anInt32": value, "aUint64": value})
     assert (read.an_int32, read.a_uint64) == (100, 100)
@@ -151,7 +151,7 @@ def test_a_duration_is_written_and_refused_as_google_does(constructs: Constructs
     assert wire.from_json_dict(constructs.ours.WellKnown, expected) == message
 
 
-@pytest.mark.parametrize("text", ["+/8=", "-_8=", "+/8", "-_8"])
+@each_row("text", ["+/8=", "-_8=", "+/8", "-_8"])
 def test_bytes_are_read_in_both_alphabets_and_without_padding(constructs: Constructs, text: str) -> None:
     read = wire.from_json_dict(constructs.ours.Scalars, {"someBytes": text})
     assert read.some_bytes == b"\xfb\xff"
@@ -163,7 +163,7 @@ MASKS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("paths", MASKS)
+@each_row("paths", MASKS)
 def test_a_field_mask_is_a_text_as_google_writes_it(constructs: Constructs, paths: list[str]) -> None:
     google = constructs.google("WellKnown")()
     google.a_mask.paths.extend(paths)
@@ -174,7 +174,7 @@ def test_a_field_mask_is_a_text_as_google_writes_it(constructs: Constructs, path
     assert wire.from_json_dict(constructs.ours.WellKnown, written) == message
 
 
-@pytest.mark.parametrize("path", ["tankLevel", "Tank", "tank__level", "tank_01", "tank_", "_", "tank_Level", "tank_é"])
+@each_row("path", ["tankLevel", "Tank", "tank__level", "tank_01", "tank_", "_", "tank_Level", "tank_é"])
 def test_a_field_mask_is_refused_where_google_refuses_it(constructs: Constructs, path: str) -> None:
     google = constructs.google("WellKnown")()
     google.a_mask.paths.append(path)
@@ -313,15 +313,13 @@ def test_a_fault_is_named_with_its_path(
         assert isinstance(caught.value, wire.WireError)
 
 
-@pytest.mark.parametrize(
-    "text", ['{"anInt32": 1.5}', '{"aBool": 0}', '{"x": 1}', '{"aColor": "RED"}', '{"aDouble": "nan"}']
-)
+@each_row("text", ['{"anInt32": 1.5}', '{"aBool": 0}', '{"x": 1}', '{"aColor": "RED"}', '{"aDouble": "nan"}'])
 def test_google_protobuf_refuses_these_too(constructs: Constructs, text: str) -> None:
     with pytest.raises(json_format.ParseError):
         json_format.Parse(text, constructs.google("Scalars")())
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "fields", "path", "reason"),
     [
         ("Scalars", {"an_int32": "x"}, "anInt32", "cannot be interpreted as an integer"),

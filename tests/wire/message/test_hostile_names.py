@@ -11,6 +11,7 @@ import pytest
 from mxgateway.wire import decode, encode
 from mxgateway.wire.messages.betterproto_seam import betterproto
 from mxgateway.wire.messages.message import Message, message_type
+from tests.rows import each_row
 
 RUN = "__import__('builtins').ran.append(1)"
 NAMES = [
@@ -40,8 +41,8 @@ USES: list[Callable[[Any], object]] = [
 ]
 
 
-@pytest.mark.parametrize("use", USES)
-@pytest.mark.parametrize("name", NAMES)
+@each_row("use", USES)
+@each_row("name", NAMES)
 def test_a_field_whose_name_is_no_identifier_is_refused(
     ran: list[int], name: str, use: Callable[[Any], object]
 ) -> None:

@@ -62,7 +62,7 @@ def test_a_fresh_message_reads_as_betterprotos_own(constructs: Constructs, name:
         assert ours == our_type()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 @given(data=st.data())
 @bounded(20)
 def test_a_received_message_reads_as_betterprotos_own(constructs: Constructs, name: str, data: Any) -> None:
@@ -86,7 +86,7 @@ def test_a_received_message_reads_as_betterprotos_own(constructs: Constructs, na
     assert wire.encode(ours) == wire.encode(stock) == encoded
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 @given(data=st.data())
 @bounded(15)
 def test_a_constructed_message_is_betterprotos_own(constructs: Constructs, name: str, data: Any) -> None:
@@ -109,7 +109,7 @@ def test_a_constructed_message_is_betterprotos_own(constructs: Constructs, name:
         assert bytes(made) == encoded
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 @given(data=st.data())
 @bounded(15)
 def test_copies_and_pickles_are_equal_and_independent(constructs: Constructs, name: str, data: Any) -> None:
@@ -127,7 +127,7 @@ def test_copies_and_pickles_are_equal_and_independent(constructs: Constructs, na
     assert wire.encode(ours) == encoded
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 @given(data=st.data())
 @bounded(15)
 def test_a_message_is_the_same_whether_its_constructor_is_compiled_or_not(

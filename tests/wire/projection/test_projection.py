@@ -114,7 +114,7 @@ def test_messages_of_a_list_are_a_tuple() -> None:
     assert found[0] is not found[2]
 
 
-@pytest.mark.parametrize("fields", [{"kind": 8}, {"kind": 0}, {"kind": 0, "name": ""}, {"sizes": [1, 2]}])
+@each_row("fields", [{"kind": 8}, {"kind": 0}, {"kind": 0, "name": ""}, {"sizes": [1, 2]}])
 def test_a_message_that_is_not_as_the_plan_needs_it_is_left_to_the_whole_decoder(fields: dict[str, Any]) -> None:
     assert seen(tank(**{"fine": 1.0, **fields})) is None
 
@@ -169,9 +169,7 @@ def test_the_bytes_of_a_checked_time_are_read_later(seconds: int, nanos: int) ->
     assert read_timestamp(stamp, 0, len(stamp)).parts() == made.parts()
 
 
-@pytest.mark.parametrize(
-    "data", ["08", "0880", "1001" + "0801", "1a00", "08808080800510808080", "0880808080ff10ffffff00" + "00"]
-)
+@each_row("data", ["08", "0880", "1001" + "0801", "1a00", "08808080800510808080", "0880808080ff10ffffff00" + "00"])
 def test_a_faulty_time_is_not_passed_over(data: str) -> None:
     with pytest.raises((IrregularError, IndexError)):
         check_timestamp(bytes.fromhex(data), 0, len(data) // 2)
@@ -248,7 +246,7 @@ def test_steady_fields_are_learned_once_wherever_they_stand(monkeypatch: pytest.
     ]
 
 
-@pytest.mark.parametrize("unusual", [*permutations(PARTS, 2), *permutations(PARTS, 3), ("owner", "?", "group")])
+@each_row("unusual", [*permutations(PARTS, 2), *permutations(PARTS, 3), ("owner", "?", "group")])
 def test_messages_of_any_shape_are_read_as_the_whole_message_says(unusual: tuple[str, ...]) -> None:
     projection = Projection(lambda: Pump, pump_plan)
     usual = wire.encode(Pump(**PUMP))
