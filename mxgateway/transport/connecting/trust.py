@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from abc import ABC, abstractmethod
 
 from mxgateway.errors.faults import PinFault
 from mxgateway.errors.logs import logger
@@ -14,7 +15,7 @@ from mxgateway.transport.connecting.known_gateways import KnownGateway, KnownGat
 log = logger("mxgateway.transport.tls")
 
 
-class Trust:
+class Trust(ABC):
     """An additional check of one gateway's certificate; by default nothing is read before it or kept after it."""
 
     async def prepare(self) -> None:
@@ -23,14 +24,15 @@ class Trust:
         Raises:
             CertificateFileFault: A file cannot be used.
         """
+        return
 
+    @abstractmethod
     def check(self, certificate: bytes) -> None:
         """Check a certificate (DER); called within the handshake, so it is fast and synchronous.
 
         Raises:
             PinFault: It is not the trusted one.
         """
-        raise NotImplementedError
 
     async def keep(self, certificate: bytes) -> None:
         """Store a new certificate; called before anything is sent.
@@ -39,6 +41,7 @@ class Trust:
             CertificateFileFault: The file cannot be used.
             PinFault: Another process stored another certificate at the same time.
         """
+        return
 
     def greeted(self, certificate: bytes) -> None:
         """Trust the certificate of a gateway that has answered the HTTP/2 greeting.
@@ -46,6 +49,7 @@ class Trust:
         Raises:
             PinFault: Another address of the gateway was first, with another certificate.
         """
+        return
 
 
 class PinnedTrust(Trust):
