@@ -150,7 +150,7 @@ class Waiting:
                 await self._follow()
 
     async def _follow(self) -> None:
-        events = follow(self._call, self._outages, self._begin, name=self._client_name, from_the_start=True)
+        events = follow(self._call, self._outages, self._begin, name=self._client_name)
         async with aclosing(events):
             async for event in events:
                 if event.family == mxgateway.proto.MxEventFamily.ON_DATA_CHANGE and self._take(event):
