@@ -24,7 +24,7 @@ class NewFile(_Base):
         Raises:
             click.BadParameter: Its directory does not exist, or there is something else than a regular file.
         """
-        path = os.fspath(value)
+        path = str(value)
         folder = os.path.dirname(path) or os.curdir
         if not os.path.isdir(folder):
             self.fail(f"there is no directory {folder!r}.", param, ctx)

@@ -58,7 +58,7 @@ def _secured_bulk(*more: str) -> tuple[str, ...]:
     given = " ".join((INT, *more))
     return (
         *_users(f"{SECURED} --values 5 {given}"),
-        f"--item {SECURED} --values 5 {given} {USER} {OWN}",
+        f"--item {SECURED} --values 5 {given} {USER} {OWN} --confirm",
         f"--items {SECURED} --values 5 {given} {USER}",
         f"--from {{dir}}/secured.csv --format csv {' '.join(more)} {USER}",
         f"{SESSION} --item-handles 3 --values 5 {given} {BY_ID}",
@@ -158,7 +158,7 @@ LINES: Final[dict[str, tuple[str, ...]]] = {
         f"{SESSION} --item-handles 2 --values 5 {INT} --user-id 1",
     ),
     "write2-bulk": (
-        f"{TAG} --values 5 {INT} {TIME} {OWN}",
+        f"{TAG} --values 5 {INT} {TIME} {OWN} --confirm",
         f"--item {TAG} --values 5 {INT} {TIME}",
         f"--items {TAG} --values 5 {INT} {TIME}",
         f"--from {{dir}}/values.csv --format csv {TIME}",

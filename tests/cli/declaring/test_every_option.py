@@ -210,7 +210,10 @@ async def test_good_and_bad_values_end_as_expected(gateway: Gateway, tmp_path: P
         for line in LINES[name]:
             runs.fresh()
             words = words_of(line, **{each: f"{{{each}}}" for each in ("session", "user", "dir", "contract")})
-            found[f"{name} {line}".strip()] = await runs.outcome(complete(name, words, is_good=True))
+            code, out, err = await runs.outcome(complete(name, words, is_good=True))
+            if "--duration" in line:  # how much comes in that time depends on the machine
+                out = []
+            found[f"{name} {line}".strip()] = [code, out, err]
         for bad, words in bad_lines(name, EVERY[name]):
             runs.fresh()
             found[f"{name}: {bad}"] = await runs.outcome(complete(name, words, is_good=False))
