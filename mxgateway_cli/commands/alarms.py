@@ -16,7 +16,7 @@ from mxgateway_cli.output.alarms import DOCUMENT_LIMIT, AlarmWriter
 from mxgateway_cli.recovery.alarm_feeds import follow_alarms
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
-from mxgateway_cli.terminal.failures import describe
+from mxgateway_cli.terminal.failures import FIND_ALARMS, describe
 
 if TYPE_CHECKING:
     _ReferenceBase = click.ParamType[mxgateway.AlarmReference]
@@ -150,9 +150,13 @@ async def acknowledge_alarm(call: Call, reference: mxgateway.AlarmReference, com
     active.
     """
     async with call.client() as client:
-        done = await client.acknowledge_alarm(
-            reference, comment=comment, operator=operator, correlation_id=call.correlation_id
-        )
+        try:
+            done = await client.acknowledge_alarm(
+                reference, comment=comment, operator=operator, correlation_id=call.correlation_id
+            )
+        except mxgateway.MxAccessError as error:
+            error.hint = error.hint or FIND_ALARMS
+            raise
     call.output.document(
         {
             "operation": "acknowledge-alarm",

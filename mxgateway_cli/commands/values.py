@@ -175,7 +175,7 @@ async def _write_one(call: Call, target: WriteTarget, new: NewValue, mode: Write
 async def _show_write(call: Call, session: Session, tag: str, new: NewValue) -> None:
     """Show the planned write."""
     read = await read_one(session, tag)
-    message = new.message if new.message is not None else own_type(read).message(new.text)
+    message = new.message if new.message is not None else own_type(read).message(new.text, name=f"the value of {tag}")
     shown = value_text if call.output.form == "value" else json_value
     document = {
         "operation": "write",

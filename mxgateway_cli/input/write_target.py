@@ -229,4 +229,4 @@ class NewValue:
         if self.message is not None:
             return self.message, None
         read = await read_one(session, tag or "")
-        return own_type(read).message(self.text), read
+        return own_type(read).message(self.text, name=f"the value of {read.tag}"), read

@@ -13,7 +13,7 @@ from mxgateway_cli.output.tags import cut, event_error, event_time, json_data_ty
 from mxgateway_cli.recovery.following import follow
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, TimedOut
+from mxgateway_cli.terminal.failures import FIND_TAGS, CommandFailure, ExitCode, TimedOut
 from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class WaitedTag:
             raise CommandFailure(
                 f"MXAccess does not know the tag {self.tag}: {event_error(event)}",
                 code=ExitCode.MXACCESS_REFUSED,
-                hint="check its name, and that the object is deployed",
+                hint=FIND_TAGS,
             )
         self.count += 1
         self.last = event
