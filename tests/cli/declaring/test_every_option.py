@@ -19,12 +19,12 @@ import pytest
 from mxgateway.contract import own_descriptor_set
 from mxgateway.simulator.options import DEFAULT_USERS
 from mxgateway_cli.help.registry import COMMANDS
-from tests.cli.declaring.option_lines import FILES, LINES, SECURED, SHARED
+from tests.cli.declaring.option_lines import FILES, LINES, SHARED
 from tests.cli.gateway import KEY, TAG, Gateway
 from tests.cli.help.test_vocabulary import EVERY, own
 from tests.cli.in_process import mxgw
 from tests.cli.process import Outcome
-from tests.cli.test_every_command import OPERATOR, PASSWORD, masked
+from tests.cli.test_every_command import OPERATOR, PASSWORD, SECURED, masked
 
 EXPECTED: Final = Path(__file__).with_name("options.json")
 CONTRACT: Final = Path(__file__).parents[3] / "protos"

@@ -59,7 +59,7 @@ def test_no_option_takes_a_number_that_only_python_reads() -> None:
 )  # fmt: skip
 def test_a_number_is_written_with_ascii_digits_a_point_and_an_exponent(text: str, number: float) -> None:
     assert decimal(text) == number
-    assert Tolerance.parse(text.replace("-5", "5")).amount == abs(number) if "e" not in text.lower() else True
+    assert Tolerance.parse(text.replace("-5", "5")).amount == abs(number)
     assert Range.parse(f"{text.strip()}:").low == number
     if text.strip().lstrip("-").isdecimal():
         assert whole(text) == number
