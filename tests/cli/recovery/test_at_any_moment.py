@@ -78,7 +78,8 @@ async def test_a_restart_at_any_moment_is_survived(line: str) -> None:
         assert errors == [], (method, outcome)
         if "-ojsonl" in line and "galaxy" not in line:
             kinds = [next(iter(json.loads(each))) for each in outcome.out.splitlines()]
-            assert kinds[:2] == ["connection", "connection"], (method, kinds)
+            told = [each for each in kinds if each != "gap"]  # if the session was ready just before the restart
+            assert told[:2] == ["connection", "connection"], (method, kinds)
         if "--galaxy" in line:
             assert '"object"' in outcome.out.splitlines()[1], outcome.out
 
