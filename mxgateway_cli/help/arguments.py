@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from mxgateway_cli.help.numbers import strict
 from mxgateway_cli.help.sections import Decorator, refuse_empty
 
 
@@ -24,6 +25,7 @@ class DescribedArgument(click.Argument):
 
     def __init__(self, *args: Any, described: str, may_be_empty: bool = False, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
+        self.type = strict(self.type)
         self._described = described
         self._may_be_empty = may_be_empty
 

@@ -79,7 +79,9 @@ def tag_and_value(tag: str, value: str, *, typed: bool = True) -> tuple[Decorato
         argument("tag", tag, metavar="[TAG]", required=False, shell_complete=tag_words, may_be_empty=True),
         argument(VALUE, value, metavar="[VALUE]", required=False, may_be_empty=True),
         ITEM,
-        option("--value", may_be_empty=True, metavar="TEXT", help="The same as VALUE, also if it begins with a hyphen."),
+        option(
+            "--value", may_be_empty=True, metavar="TEXT", help="The same as VALUE, also if it begins with a hyphen."
+        ),
         *((_TYPE,) if typed else ()),
         _with_value,
     )

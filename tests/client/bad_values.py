@@ -370,10 +370,8 @@ ELSEWHERE: Final[dict[tuple[str, str], Callable[[str], list[Bad]]]] = {
 }
 """The arguments that play another part in one method."""
 
-ANYTHING_GOES: Final = {
-    ("stream_events", "resume"),
-    *((method, "confirm") for method in ("write_tags", "write_bulk", "write2_bulk", "write_secured_bulk", "write_secured2_bulk")),
-}  # fmt: skip
+CONFIRMING: Final = ("write_tags", "write_bulk", "write2_bulk", "write_secured_bulk", "write_secured2_bulk")
+ANYTHING_GOES: Final = {("stream_events", "resume"), *((method, "confirm") for method in CONFIRMING)}
 
 """The arguments of which every value is a right one: a yes or a no."""
 

@@ -29,8 +29,8 @@ from tests.cli.test_every_command import OPERATOR, PASSWORD, SECURED, masked
 EXPECTED: Final = Path(__file__).with_name("options.json")
 CONTRACT: Final = Path(__file__).parents[3] / "protos"
 GROUP: Final = {name: entry.group for entry in COMMANDS for name in EVERY if name.split()[0] == entry.name}
-ELSEWHERE: Final = {"simulate"}
-"""Commands that run until a signal: their options are in tests of their own."""
+ELSEWHERE: Final = {name for name in EVERY if name.split()[0] in ("simulate", "sim")}
+"""Commands of the simulated gateway, whose options are in tests of their own."""
 IN_TESTS_OF_TLS: Final = {
     "--tls", "--ca-file", "--require-certificate-validation", "--server-name-override", "--pin", "--known-hosts", "--client-cert",
     "--client-key", "--proxy",
