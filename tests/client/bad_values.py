@@ -370,9 +370,9 @@ ELSEWHERE: Final[dict[tuple[str, str], Callable[[str], list[Bad]]]] = {
 }
 """The arguments that play another part in one method."""
 
-CONFIRMING: Final = ("write_tags", "write_bulk", "write2_bulk", "write_secured_bulk", "write_secured2_bulk")
-ANYTHING_GOES: Final = {("stream_events", "resume"), *((method, "confirm") for method in CONFIRMING)}
-
+ANYTHING_GOES: Final = {
+    ("stream_events", "resume"), ("write_tags", "confirm"), *((f"write{kind}_bulk", "confirm") for kind in ("", "2", "_secured", "_secured2")),
+}  # fmt: skip
 """The arguments of which every value is a right one: a yes or a no."""
 
 GOOD: Final[dict[str, Any]] = {
