@@ -10,18 +10,16 @@ from typing import Final, NamedTuple
 
 from mxgateway import proto
 from mxgateway.calling.arguments import check_int32, check_list, check_mapping, check_text, check_uint32
-from mxgateway.calling.replies import hide_secrets
 from mxgateway.calling.time_budget import Budget
 from mxgateway.commands.bulk.chunks import for_each, text_weight, write_weight
+from mxgateway.commands.bulk.confirming import Confirmations
 from mxgateway.commands.bulk.methods import BulkCommands
 from mxgateway.commands.bulk.reading import Read, text_weights
 from mxgateway.commands.item_cache import LINGER
 from mxgateway.commands.items import ItemCommands
 from mxgateway.commands.refused_values import hides_refused_values
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, MxGatewayTimeoutError, PartialBulk
-from mxgateway.errors.redaction import Gate
-from mxgateway.events.writes.book import written_items
-from mxgateway.events.writes.item_writes import Completion, Item, forget
+from mxgateway.events.writes.item_writes import Item
 from mxgateway.transport.calls.method import Progress
 from mxgateway.values import MxValueInput, to_mx_value
 from mxgateway.values.rules import DATA_TYPES
@@ -296,53 +294,33 @@ class TagCommands(BulkCommands, ItemCommands):
         cache, server = self._tag_cache, self._tag_cache.server_handle
         handles = [cache.handles.get(tag) or 0 for tag in tags]
         values = [messages[tag] for tag in tags]
-        completions: list[Completion | None] = []
+        waiting = Confirmations(self._writer, self._channel.gate)
 
         def entry(i: int) -> Message:
             return proto.WriteBulkEntry(item_handle=handles[i], value=values[i], user_id=user_id)
 
-        async def transmit(
-            request: proto.MxCommandRequest, timeout: float | None, progress: Progress
-        ) -> proto.MxCommandReply:
-            items = written_items(request.command)
-            reply, sent = await self._writer.send(items, request, timeout, progress, confirm=True)
-            completions.extend(sent)
-            return reply
-
         try:
             make = partial(proto.WriteBulkCommand, server_handle=server)
-            results = await self._write_in_chunks(
-                values, entry, make, budget.left(), budget.correlation_id, transmit if confirm else None
+            results = await self._send_writes(
+                values, entry, make, budget.left(), budget.correlation_id, waiting.transmit if confirm else None
             )
             writes = [tag_write(tag, result) for tag, result in zip(tags, results, strict=True)]
             if confirm:
-                writes = await self._confirmed(writes, completions, budget)
+                await waiting.wait(budget.seconds_left(self._timeout(None)))
+                writes = [_outcome(*both) for both in zip(writes, waiting.events(), strict=True)]
         except MxGatewayError as error:
             if (state := error.partial) is not None:
                 done = tuple(tag_write(tag, result) for tag, result in zip(tags, state.results, strict=False))
                 error.partial = PartialBulk(done, state.in_doubt, state.not_sent)
             raise
         finally:
-            forget(completions)
+            waiting.forget()
         for write in writes:
             if not write.ok:
                 cache.types.pop(write.tag, None)
             if write.hresult == _E_INVALIDARG and not write.confirmed:  # someone else removed the item
                 cache.forget_tag(write.tag)
         return writes
-
-    async def _confirmed(
-        self, writes: list[TagWrite], completions: list[Completion | None], budget: Budget
-    ) -> list[TagWrite]:
-        """Wait for the completions of the accepted writes, and return their results."""
-        pending = [each for each in completions if each is not None]
-        seconds = budget.seconds_left(self._timeout(None))
-        if pending:
-            await asyncio.wait(pending, timeout=seconds)
-        return [
-            write if each is None else _outcome(write.tag, each, self._channel.gate)
-            for write, each in zip(writes, completions, strict=True)
-        ]
 
 
 def _place(values: Mapping[str, MxValueInput], index: int) -> str:
@@ -361,11 +339,7 @@ def _any_message(name: str, value: MxValueInput) -> proto.MxValue:
         raise
 
 
-def _outcome(tag: str, completion: Completion, gate: Gate) -> TagWrite:
-    if not completion.done():
-        return unconfirmed_write(tag, "accepted, but not confirmed in time: the write may still be carried out")
-    if (error := completion.exception()) is not None:
-        return unconfirmed_write(tag, f"accepted, but its completion was not seen: {error}")
-    event = completion.result()
-    hide_secrets(event, gate)
-    return completed_write(tag, event)
+def _outcome(write: TagWrite, event: proto.MxEvent | str | None) -> TagWrite:
+    if event is None:
+        return write
+    return unconfirmed_write(write.tag, event) if isinstance(event, str) else completed_write(write.tag, event)

@@ -127,11 +127,10 @@ class Batch:
         self._failed.append(self._count)
         app.trace(error)
         failure = describe(error)
-        if app.verbose:
+        if app.verbose or app.output.form in ("json", "jsonl"):
             app.fail(failure)
-        details = failure.to_json()
-        text, whole = json_text(details["message"]), json_text(details)
-        write_line(f'{{"error": {text}, "type": "error", "details": {whole}}}', flush=False)
+        text = json_text(failure.to_json()["message"])
+        write_line(f'{{"error": {text}, "type": "error"}}', flush=False)
 
     def _raise_if_failed(self) -> None:
         if self._failed:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 
 import click
 
 import mxgateway
+from mxgateway_cli.help.numbers import whole
 from mxgateway_cli.input.named_tags import listed_values
 from mxgateway_cli.input.row_checks import InvalidRow, Rejections, row_tag, size_limit
 from mxgateway_cli.input.rows import (
@@ -20,6 +21,7 @@ from mxgateway_cli.input.rows import (
     RowFormat,
     opened_rows,
     row_format,
+    row_place,
     source_name,
 )
 from mxgateway_cli.input.typed_text import message_value
@@ -64,7 +66,7 @@ class Wanted:
 class Given:
     """The command line's entries, and its defaults for the entries of a file."""
 
-    source: str | None = None
+    sources: tuple[str, ...] = ()
     source_format: RowFormat | None = None
     tags: tuple[str, ...] | None = None
     item_handles: str | None = None
@@ -108,26 +110,42 @@ async def read_entries(wanted: Wanted, given: Given) -> Entries:
         click.UsageError: Options are missing, or contradict each other.
         BadRows: An entry cannot be sent; the message lists up to ten.
     """
-    rows, name = _rows(wanted, given)
+    sources = _sources(wanted, given)
     # A pipe may be slow, and a long file takes seconds: neither may block the event loop.
-    return await asyncio.to_thread(_collect, rows, name, wanted, given)
+    return await asyncio.to_thread(_collect, sources, wanted, given)
 
 
-def _collect(opened: Any, name: str, wanted: Wanted, given: Given) -> Entries:
-    checker = _Checker(wanted, given, name)
-    with opened as rows:
-        for row in rows:
-            checker.take(row)
-    return checker.entries()
+class _Source(NamedTuple):
+    """A file, or the command line."""
+
+    opened: Any
+    """A context manager that yields rows."""
+    name: str = ""
+    """The file's name for messages; empty for the command line."""
+    form: RowFormat | None = None
+    """The format of the file."""
+
+    def place(self, number: int, other: _Source) -> str:
+        """Return where a row is, for a message about a row of another source or the same one."""
+        if other is not self:
+            return row_place(self.name, self.form, number)
+        return f"{'line' if self.form in ('csv', 'jsonl') else 'entry'} {number}"
+
+
+def _collect(sources: Sequence[_Source], wanted: Wanted, given: Given) -> Entries:
+    checker = _Checker(wanted, given)
+    for source in sources:
+        checker.take_all(source)
+    return checker.entries
 
 
 # --------------------------------------------------------------------------------------------------------------------
 # From options to rows
 
 
-def _rows(wanted: Wanted, given: Given) -> tuple[Any, str]:
-    """Return a context manager that yields rows, and the file's name for messages; empty for options."""
-    if given.source is not None:
+def _sources(wanted: Wanted, given: Given) -> list[_Source]:
+    """Return what names the entries: the files, or the options."""
+    if given.sources:
         for name, beside in (
             ("TAG", given.tags),
             ("--item-handles", given.item_handles),
@@ -135,8 +153,9 @@ def _rows(wanted: Wanted, given: Given) -> tuple[Any, str]:
         ):
             if beside is not None:
                 raise click.UsageError(f"--from and {name} contradict each other: the file names the entries.")
-        form = row_format(given.source, given.source_format)
-        return opened_rows(given.source, form), source_name(given.source)
+        forms = [row_format(file, given.source_format) for file in given.sources]
+        both = zip(given.sources, forms, strict=True)
+        return [_Source(opened_rows(file, form), source_name(file), form) for file, form in both]
     if given.source_format is not None:
         raise click.UsageError("--format requires --from.")
     if wanted.by_handle and given.tags is not None:
@@ -145,7 +164,7 @@ def _rows(wanted: Wanted, given: Given) -> tuple[Any, str]:
         raise click.UsageError(
             f"Name the entries: {'--item-handles' if wanted.by_handle else 'TAG'}, or a file with --from."
         )
-    return _option_rows(wanted, given), ""
+    return [_Source(_option_rows(wanted, given))]
 
 
 @contextmanager
@@ -171,55 +190,50 @@ class _Checker:
     Args:
         wanted: The fields that each entry needs.
         given: The options for all entries.
-        name: The file's name for messages; empty for options.
     """
 
-    def __init__(self, wanted: Wanted, given: Given, name: str) -> None:
+    def __init__(self, wanted: Wanted, given: Given) -> None:
+        self.entries = Entries()
+        """The entries of the rows taken so far."""
         self._wanted = wanted
         self._given = given
-        self._name = name
-        self._form = row_format(given.source, given.source_format) if given.source is not None else None
-        self._entries = Entries()
-        self._seen: dict[str | int, int] = {}
-        self._rejections = Rejections(name, self._form)
+        self._seen: dict[str | int, tuple[_Source, int]] = {}
         self._known = _known_fields(wanted)
         self._limit = size_limit()
         # A timestamp for all entries is parsed once.
         self._time = _time(given.timestamp) if wanted.times and given.timestamp is not None else None
 
-    def take(self, row: Row) -> None:
-        """Check the next row."""
-        self._rejections.count()
-        try:
-            if row.error:
-                raise InvalidRow(row.error)
-            self._add(row)
-        except InvalidRow as error:
-            self._rejections.reject(row.number, str(error))
-        except mxgateway.MxGatewayInvalidRequestError as error:
-            self._rejections.reject(row.number, error.message)
-
-    def entries(self) -> Entries:
-        """Return the entries of all rows.
+    def take_all(self, source: _Source) -> None:
+        """Check all rows of a source.
 
         Raises:
             BadRows: A row was invalid, or there was none.
         """
-        self._rejections.check()
-        return self._entries
+        rejections = Rejections(source.name, source.form)
+        with source.opened as rows:
+            for row in rows:
+                rejections.count()
+                try:
+                    if row.error:
+                        raise InvalidRow(row.error)
+                    self._add(row, source)
+                except InvalidRow as error:
+                    rejections.reject(row.number, str(error))
+                except mxgateway.MxGatewayInvalidRequestError as error:
+                    rejections.reject(row.number, error.message)
+        rejections.check()
 
-    def _add(self, row: Row) -> None:
-        wanted, fields, entries = self._wanted, row.fields, self._entries
+    def _add(self, row: Row, source: _Source) -> None:
+        wanted, fields, entries = self._wanted, row.fields, self.entries
         if wanted.values:
             self._check_names(fields)
         item = _handle(fields) if wanted.by_handle else row_tag(fields, self._limit)
         value = self._value(fields) if wanted.values else None
         moment = self._moment(fields) if wanted.times else None
         users = self._users(fields)
-        if wanted.once and (first := self._seen.setdefault(item, row.number)) != row.number:
-            raise InvalidRow(
-                f"{item!r:.80} is already in {'line' if self._form in ('csv', 'jsonl') else 'entry'} {first}; give each item once"
-            )
+        if wanted.once and (first := self._seen.setdefault(item, (source, row.number))) != (source, row.number):
+            where = first[0].place(first[1], source)
+            raise InvalidRow(f"{item!r:.80} is already in {where}; give each item once")
         cast("list[Any]", entries.handles if wanted.by_handle else entries.tags).append(item)
         if value is not None:
             entries.values.append(value)
@@ -306,9 +320,7 @@ def _handle(fields: dict[str, Any]) -> int:
 
 
 def _integer(name: str, value: object, least: int) -> int:
-    number = value
-    if isinstance(value, str) and value.strip().removeprefix("-").isdecimal() and len(value) <= 40:
-        number = int(value)
+    number = whole(value) if isinstance(value, str) else value
     if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= _HANDLE_MAX:
         raise InvalidRow(f"{name} is {value!r:.80}; give a whole number from {least} to {_HANDLE_MAX}")
     return number

@@ -17,7 +17,7 @@ from mxgateway_cli.input.rows import ROW_FORMAT
 from mxgateway_cli.input.tag_globs import MAX_TAGS, PATTERN_HINT
 
 _FILE: Final = (
-    from_file("source", TABLE, multiple=False),
+    from_file("sources", TABLE),
     ROW_FORMAT,
 )  # fmt: skip
 _HANDLES: Final = option(
@@ -46,7 +46,7 @@ USER_ID: Final = option(
 )
 
 _GIVEN: Final = (
-    "source", "source_format", "item_handles", "values", "value_type", "timestamp", "user_id",
+    "sources", "source_format", "item_handles", "values", "value_type", "timestamp", "user_id",
 )  # fmt: skip
 
 

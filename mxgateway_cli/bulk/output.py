@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import mxgateway
@@ -14,8 +13,8 @@ from mxgateway_cli.terminal.stdout import ClosedPipe, Output, discard_stdout
 from mxgateway_cli.terminal.text import json_text, value_text
 
 if TYPE_CHECKING:
-    from mxgateway import MxValueOutput, TagWrite
-    from mxgateway.proto import BulkReadResult, BulkWriteResult, MxStatusProxy, SubscribeResult
+    from mxgateway import MxValueOutput
+    from mxgateway.proto import BulkReadResult, BulkWriteResult, SubscribeResult
     from mxgateway_cli.bulk.input import Entries
     from mxgateway_cli.declaring.command import Call
     from mxgateway_cli.input.target import Place
@@ -44,24 +43,6 @@ class ResultKind(NamedTuple):
     def columns(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The headings and the widths of a table, which begins with the entry's name."""
         return ("item", *self.headings), ("<30", *self.widths)
-
-
-@dataclass(frozen=True, slots=True)
-class ConfirmedWrite:
-    """The result of one entry, with the names that the results of bulk commands have."""
-
-    was_successful: bool
-    confirmed: bool
-    error_message: str
-    hresult: int | None
-    statuses: tuple[MxStatusProxy, ...]
-    server_handle: int = 0
-    item_handle: int = 0
-
-    @classmethod
-    def of(cls, write: TagWrite) -> ConfirmedWrite:
-        """Return the result of a write."""
-        return cls(write.ok, write.confirmed, write.error, write.hresult, write.statuses)
 
 
 class PartlyFailed(CommandFailure):
@@ -212,10 +193,8 @@ def replace_partial(error: mxgateway.MxGatewayError, partial: mxgateway.PartialB
     error.add_partial(partial)
 
 
-def failure_text(result: SubscribeResult | BulkReadResult | BulkWriteResult | ConfirmedWrite) -> str:
+def failure_text(result: SubscribeResult | BulkReadResult | BulkWriteResult) -> str:
     """Return why an entry failed, in words."""
-    if isinstance(result, ConfirmedWrite):
-        return result.error_message
     hresult = getattr(result, "hresult", None)
     reasons = [mxgateway.status.explain_hresult(hresult)] if hresult else []
     reasons += map(mxgateway.status.explain_status, mxgateway.status.failures(getattr(result, "statuses", ())))
@@ -267,10 +246,10 @@ def _read_record(tag: str | None, _value: MxValueOutput, result: BulkReadResult,
     }
 
 
-def _confirmed_record(tag: str | None, value: MxValueOutput, result: ConfirmedWrite, error: str) -> dict[str, Any]:
+def _confirmed_record(tag: str | None, value: MxValueOutput, result: BulkWriteResult, error: str) -> dict[str, Any]:
     return {
         **tag_record(tag, value, error=error),
-        "confirmed": result.confirmed,
+        "confirmed": result.was_successful,
         "hresult": result.hresult,
         "statuses": [mxgateway.to_json_dict(each) for each in result.statuses],
     }

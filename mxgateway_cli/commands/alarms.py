@@ -16,7 +16,7 @@ from mxgateway_cli.output.alarms import DOCUMENT_LIMIT, AlarmWriter
 from mxgateway_cli.recovery.alarm_feeds import follow_alarms
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
-from mxgateway_cli.terminal.failures import describe
+from mxgateway_cli.terminal.failures import FIND_ALARMS, describe
 
 if TYPE_CHECKING:
     _ReferenceBase = click.ParamType[mxgateway.AlarmReference]
@@ -44,7 +44,7 @@ class ReferenceText(_ReferenceBase):
 
 
 _FILTER_PREFIX: Final = option(
-    "--filter-prefix", metavar="TEXT", default="",
+    "--filter-prefix", metavar="TEXT", default="", may_be_empty=True,
     help="Only alarms whose full reference starts with this, such as Galaxy!Area1.  [default: all]",
 )  # fmt: skip
 
@@ -136,8 +136,8 @@ async def query_active_alarms(call: Call, filter_prefix: str) -> None:
     "acknowledge-alarm",
     option("--reference", type=ReferenceText(), metavar="REFERENCE", required=True,
            help="The alarm's full reference, Provider!Group.Tag, or its GUID."),
-    option("--comment", metavar="TEXT", default="", help="The operator's comment."),
-    option("--operator", metavar="NAME", default="", help="The operator's name."),
+    option("--comment", metavar="TEXT", default="", may_be_empty=True, help="The operator's comment."),
+    option("--operator", metavar="NAME", default="", may_be_empty=True, help="The operator's name."),
     examples=(
         "mxgw-py acknowledge-alarm --reference 'Galaxy!TankYard.Tank02.Lo'",
         "mxgw-py acknowledge-alarm --reference 'Galaxy!TankYard.Tank02.Lo' \\\n  --comment ok --operator me --json",
@@ -150,9 +150,13 @@ async def acknowledge_alarm(call: Call, reference: mxgateway.AlarmReference, com
     active.
     """
     async with call.client() as client:
-        done = await client.acknowledge_alarm(
-            reference, comment=comment, operator=operator, correlation_id=call.correlation_id
-        )
+        try:
+            done = await client.acknowledge_alarm(
+                reference, comment=comment, operator=operator, correlation_id=call.correlation_id
+            )
+        except mxgateway.MxAccessError as error:
+            error.hint = error.hint or FIND_ALARMS
+            raise
     call.output.document(
         {
             "operation": "acknowledge-alarm",

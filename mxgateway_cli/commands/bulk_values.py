@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from mxgateway_cli.bulk.confirming import confirmed_writes
 from mxgateway_cli.bulk.input import Entries, Users, Wanted, read_entries
 from mxgateway_cli.bulk.options import ADDRESS_OPTIONS, TIMESTAMP, USER_ID, WRITE_OPTIONS, take_options
 from mxgateway_cli.bulk.output import CONFIRMED_WRITES, READS, WRITES
@@ -82,28 +81,30 @@ async def write_bulk(call: Call, confirm: bool, **params: Any) -> None:
     *WRITE_OPTIONS,
     TIMESTAMP,
     USER_ID,
+    CONFIRM_TAG,
     examples=(
         "mxgw-py write2-bulk --from setpoints.csv --timestamp 2026-03-01T08:30:00Z",
         "mxgw-py write2-bulk --items TestChildObject.TestInt --type int32 --values 5 \\\n  --timestamp 2026-03-01T08:30:00Z --json",
     ),
 )
-async def write2_bulk(call: Call, **params: Any) -> None:
+async def write2_bulk(call: Call, confirm: bool, **params: Any) -> None:
     """Write values and their timestamps to items."""
-    await _write(call, "write2-bulk", params, users="writer", times=True)
+    await _write(call, "write2-bulk", params, users="writer", times=True, confirm=confirm)
 
 
 @gateway_command(
     "write-secured-bulk",
     *WRITE_OPTIONS,
     *SECURED_OPTIONS,
+    CONFIRM_TAG,
     examples=(
         "mxgw-py write-secured-bulk TestSecurity.SecuredWriteInt --type int32 \\\n  --values 5 --user operator --password-file operator.txt",
         "mxgw-py write-secured-bulk TestSecurity.SecuredWriteInt --type int32 \\\n  --values 5 --user operator --password-env OPERATOR_PASSWORD --json",
     ),
 )
-async def write_secured_bulk(call: Call, **params: Any) -> None:
+async def write_secured_bulk(call: Call, confirm: bool, **params: Any) -> None:
     """Write values to items on behalf of users."""
-    await _write(call, "write-secured-bulk", params, users="secured", times=False)
+    await _write(call, "write-secured-bulk", params, users="secured", times=False, confirm=confirm)
 
 
 @gateway_command(
@@ -111,18 +112,19 @@ async def write_secured_bulk(call: Call, **params: Any) -> None:
     *WRITE_OPTIONS,
     TIMESTAMP,
     *SECURED_OPTIONS,
+    CONFIRM_TAG,
     examples=(
         "mxgw-py write-secured2-bulk --items TestSecurity.SecuredWriteInt \\\n  --type int32 --values 5 --timestamp 2026-03-01T08:30:00Z \\\n  --user operator --password-file operator.txt",
         "mxgw-py write-secured2-bulk --items TestSecurity.SecuredWriteInt --json \\\n  --type int32 --values 6 --timestamp 2026-03-01T08:30:00Z \\\n  --user operator --password-file operator.txt",
     ),
 )
-async def write_secured2_bulk(call: Call, **params: Any) -> None:
+async def write_secured2_bulk(call: Call, confirm: bool, **params: Any) -> None:
     """Write values and their timestamps to items on behalf of users."""
-    await _write(call, "write-secured2-bulk", params, users="secured", times=True)
+    await _write(call, "write-secured2-bulk", params, users="secured", times=True, confirm=confirm)
 
 
 async def _write(
-    call: Call, operation: str, params: dict[str, Any], *, users: Users, times: bool, confirm: bool = False
+    call: Call, operation: str, params: dict[str, Any], *, users: Users, times: bool, confirm: bool
 ) -> None:
     secured = SecuredUsers.take(params, params["session_id"]) if users == "secured" else None
     target, given = take_options(params)
@@ -137,17 +139,15 @@ async def _write(
         by_handle=not target.is_own, once=True, values=True, own_types=target.is_own, times=times, users="" if named else users,
     )  # fmt: skip
     entries = await read_entries(wanted, given)
-    if confirm and len(set(entries.users)) > 1:
-        raise click.UsageError("--confirm takes one user id for all entries.")
 
     async def prepare(place: Place) -> Send:
         if entries.tags:
             values = dict(zip(entries.tags, entries.values, strict=True))
             entries.values = [*await typed_messages(place.session, values, call.correlation_id)]
-        if confirm:
-            return confirmed_writes(call, place.session, entries)
         ids = await secured.authenticate(place) if secured is not None and named else {}
-        act = _write_action(place, operation.replace("-", "_"), entries, ids, call.correlation_id)
+        act = _write_action(
+            place, operation.replace("-", "_"), entries, {**ids, "confirm": confirm, "correlation_id": call.correlation_id}
+        )  # fmt: skip
 
         async def send(part: range) -> Sequence[Any]:
             return await on_items(place, entries, part, act, failed=_failed_write, correlation_id=call.correlation_id)
@@ -158,7 +158,7 @@ async def _write(
 
 
 def _write_action(
-    place: Place, method: str, entries: Entries, ids: dict[str, int], correlation_id: str
+    place: Place, method: str, entries: Entries, same: dict[str, Any]
 ) -> Callable[[Sequence[int], list[int]], Awaitable[Sequence[Any]]]:
     """Return a function that writes the values of some entries to their items.
 
@@ -166,13 +166,12 @@ def _write_action(
         place: The session and server handle.
         method: The session's method.
         entries: All entries.
-        ids: Users for all entries; empty if each entry names its own.
-        correlation_id: Identifies the calls in the gateway's log.
+        same: The arguments that are the same for all entries.
     """
     write = getattr(place.session, method)
 
     async def act(indexes: Sequence[int], handles: list[int]) -> Sequence[Any]:
-        keywords: dict[str, Any] = {**ids, "correlation_id": correlation_id}
+        keywords = same.copy()
         values: list[list[Any]] = [[entries.values[index] for index in indexes]]
         if entries.times:
             values.append([entries.times[index] for index in indexes])

@@ -134,30 +134,19 @@ async def _read_in_time(call: Call, tag: str, max_tags: int, timeout_ms: int) ->
         call.client(),
         deadline.enforce(lambda: outages.timed_out(f"{tag} was not read within {deadline.seconds:g} s")),
     ):
-        while True:
-            try:
-                with outages.reported():
-                    found = await _read(call, tag, max_tags, timeout_ms, outages)
-            except mxgateway.MxGatewayError as error:
-                outages.lost(error)
-                await outages.pause()
-            else:
-                outages.back(mxgateway.Outcome.REBUILT)
-                return found
+        with outages.reported():
+            return await outages.through(lambda: _read(call, tag, max_tags, timeout_ms, outages))
     raise AssertionError("a deadline that passes raises")
 
 
 async def _read(call: Call, tag: str, max_tags: int, timeout_ms: int, outages: Outages | None = None) -> list[Reading]:
-    async with expanded_tags(call, [tag], max_tags) as tags, call.session(name="mxgw-py check") as session:
-        try:
-            began = time.perf_counter()
-            await session.ping()  # a read would include the wait for the tag's first value
-            round_trip = time.perf_counter() - began
-            found = await session.read(tags, timeout_ms=timeout_ms, correlation_id=call.correlation_id)
-        except mxgateway.MxGatewayError as error:
-            if outages is not None:
-                outages.lost(error)  # before the session is closed, which may fail for the same reason
-            raise
+    name = "mxgw-py check"
+    opened = call.session(name=name) if outages is None else outages.session(call, name)
+    async with expanded_tags(call, [tag], max_tags) as tags, opened as session:
+        began = time.perf_counter()
+        await session.ping()  # a read would include the wait for the tag's first value
+        round_trip = time.perf_counter() - began
+        found = await session.read(tags, timeout_ms=timeout_ms, correlation_id=call.correlation_id)
         return [Reading.of(read, round_trip) for read in found]
 
 

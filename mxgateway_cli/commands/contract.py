@@ -11,6 +11,7 @@ import mxgateway
 from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
 from mxgateway_cli.declaring.command import connection_settings
 from mxgateway_cli.declaring.local_command import local_command
+from mxgateway_cli.help.paths import NewFile
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.running.app import App
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
@@ -31,7 +32,7 @@ _SOURCES = ("from_gateway", "descriptor_set", "protos")
     option("--protos", metavar="DIR", type=click.Path(exists=True, file_okay=False),
            help="Use the .proto files of a folder."),
     option("--from-gateway", is_flag=True, help="Fetch the gateway's own contract (gRPC server reflection)."),
-    option("--export", metavar="FILE", type=click.Path(dir_okay=False, writable=True),
+    option("--export", metavar="FILE", type=NewFile(),
            help="Write the contract as a FileDescriptorSet, for the --contract option of other commands."),
     *CONNECTION_OPTIONS, CALL_TIMEOUT,
     examples=(

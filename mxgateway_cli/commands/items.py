@@ -75,7 +75,9 @@ async def add_item(call: Call, session_id: str | None, server_handle: int | None
     "add-item2",
     *_ITEM,
     *SERVER_OPTIONS,
-    option("--context", metavar="TEXT", required=True, help="The object that a relative tag refers to."),
+    option(
+        "--context", may_be_empty=True, metavar="TEXT", required=True, help="The object that a relative tag refers to."
+    ),
     examples=(
         'mxgw-py add-item2 --session-id "$SESSION" --server-handle 1 \\\n  Level --context Tank01',
         "mxgw-py add-item2 Level --context Tank01 --json",
@@ -164,7 +166,13 @@ async def advise_supervisory(call: Call, **target: Any) -> None:
     "add-buffered-item",
     *_ITEM,
     *SERVER_OPTIONS,
-    option("--context", metavar="TEXT", default="", help="The object that a relative tag refers to.  [default: none]"),
+    option(
+        "--context",
+        may_be_empty=True,
+        metavar="TEXT",
+        default="",
+        help="The object that a relative tag refers to.  [default: none]",
+    ),
     examples=(
         'mxgw-py add-buffered-item --session-id "$SESSION" \\\n  --server-handle 1 Tank01.Level',
         'mxgw-py add-buffered-item --session-id "$SESSION" --server-handle 1 \\\n  Level --context Tank01 --json',

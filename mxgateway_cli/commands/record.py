@@ -114,7 +114,7 @@ async def record(
 
     async with job.ending(), call.client():
         async with deadline.enforce(on_timeout):
-            job.named = _distinct(await expand(call, plan.tags, max_tags))
+            await job.prepare(max_tags)
         async with deadline.enforce(on_timeout):
             await job.run(duration)
     if not target.is_stdout:
@@ -162,6 +162,7 @@ class _Job:
         self._refused: set[str] = set()
         self._ready = asyncio.Event()
         self._objects: list[Any] = []
+        self._is_prepared = False
 
     @property
     def count(self) -> int:
@@ -190,11 +191,19 @@ class _Job:
             finally:
                 self._target.close()
 
+    async def prepare(self, max_tags: int) -> None:
+        """Find the tags that patterns stand for, and their objects."""
+        with self.outages.reported():
+            self.named = _distinct(
+                await self.outages.through(lambda: expand(self._call, self._plan.tags, max_tags))
+            )  # fmt: skip
+            if self._plan.galaxy:
+                await self.outages.through(self._look_up)
+        self._is_prepared = True
+
     async def run(self, duration: float | None) -> None:
         """Record until something ends it; the duration begins with the recording."""
         jobs: list[Coroutine[Any, Any, str]] = [self._last(duration)]
-        if self._plan.galaxy:
-            await self._look_up()
         if self._has_events:
             jobs.append(self._record_events())
         if self._plan.alarms:
@@ -324,6 +333,8 @@ class _Job:
         self._note_feed("alarms", record)
 
     def _note_feed(self, feed: str, record: dict[str, Any]) -> None:
+        if not self._is_prepared:  # the recording begins with the objects
+            return
         writer = self._begin()
         if (gap := record.get("gap")) is not None:
             last = gap["lastLost"]

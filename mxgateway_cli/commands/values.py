@@ -100,7 +100,7 @@ def _cells(read: TagValue) -> tuple[str, ...]:
     ),
     TAG_COUNT,
     MAX_TAGS,
-    from_file("source", f"{TABLE}; columns tag, value, type", multiple=False),
+    from_file("sources", f"{TABLE}; columns tag, value, type"),
     ROW_FORMAT,
     examples=(
         "mxgw-py write TestMachine_001.SpeedSetpoint 1200 --confirm",
@@ -117,7 +117,7 @@ async def write(
     dry_run: bool,
     tag_count: int | None,
     max_tags: int,
-    source: str | None,
+    sources: tuple[str, ...],
     source_format: RowFormat | None,
     **params: Any,
 ) -> None:
@@ -129,18 +129,18 @@ async def write(
     --tag-count. --from FILE writes a list of tags, each with its own value; exit code 21 if some writes fail.
     """
     mode = WriteMode(user_id, confirm, dry_run)
-    target = WriteTarget.take(params, patterns=True, is_list=source is not None)
+    target = WriteTarget.take(params, patterns=True, is_list=bool(sources))
     if tag_count is not None and not target.is_pattern:
         raise click.UsageError("--tag-count requires a pattern.")
-    if source is None and source_format is not None:
+    if not sources and source_format is not None:
         raise click.UsageError("--format requires --from.")
-    if source is not None:
+    if sources:
         if value is not None:
             raise click.UsageError("--from and VALUE contradict each other: the file has the values.")
         from mxgateway_cli.bulk.input import Given, Wanted, read_entries
 
         wanted = Wanted(by_handle=False, once=True, values=True, own_types=True)
-        given = Given(source=source, source_format=source_format, value_type=value_type)
+        given = Given(sources=sources, source_format=source_format, value_type=value_type)
         entries = await read_entries(wanted, given)
         await write_values(call, target, dict(zip(entries.tags, entries.values, strict=True)), mode)
         return
@@ -175,7 +175,7 @@ async def _write_one(call: Call, target: WriteTarget, new: NewValue, mode: Write
 async def _show_write(call: Call, session: Session, tag: str, new: NewValue) -> None:
     """Show the planned write."""
     read = await read_one(session, tag)
-    message = new.message if new.message is not None else own_type(read).message(new.text)
+    message = new.message if new.message is not None else own_type(read).message(new.text, name=f"the value of {tag}")
     shown = value_text if call.output.form == "value" else json_value
     document = {
         "operation": "write",

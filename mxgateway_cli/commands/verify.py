@@ -11,6 +11,7 @@ import mxgateway
 from mxgateway_cli.commands.values import READ_TIMEOUT
 from mxgateway_cli.connecting.shared_options import whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.paths import NewFile
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.conditions import Condition, QualityText, WantedQuality
 from mxgateway_cli.input.named_tags import many_tags
@@ -30,14 +31,14 @@ if TYPE_CHECKING:
 @gateway_command(
     "verify",
     *many_tags("The tags, Object.Attribute, of which --expect is expected."),
-    option("--expect", metavar="EXPR",
+    option("--expect", may_be_empty=True, metavar="EXPR",
            help="What is expected of each TAG, and in rows without it: a value, '!= 5', '> 3.2', '10..20', or good."),
     *ROWS,
     option("--tolerance", metavar="N|N%", help="How far a value may be off, where rows do not say it: 0.5, or 2% of the expected value."),
     option("--quality", type=QualityText(), default="good", show_default=True, metavar="QUALITY",
            help="The lowest quality, where rows do not say it: good, uncertain or any; or exactly this OPC quality."),
     option("--failed", is_flag=True, help="Show only the rows that do not hold."),
-    option("--junit", type=click.Path(dir_okay=False, writable=True), metavar="FILE",
+    option("--junit", type=NewFile(), metavar="FILE",
            help="Write the result as JUnit XML as well, also if the gateway cannot be reached."),
     READ_TIMEOUT,
     examples=(
@@ -67,10 +68,6 @@ async def verify(
     gateway are survived.
     """
     shared = _shared(tags, expect, sources, source_format, tolerance, quality)
-    if junit is not None:
-        from mxgateway_cli.verifying.junit import check_path
-
-        check_path(junit)
     expectations = await asyncio.to_thread(read_expectations, tags, sources, source_format, shared)
     job = Verification(call, expectations, timeout_ms)
     try:

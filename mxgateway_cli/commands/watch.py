@@ -67,7 +67,7 @@ async def watch(
 
     async with call.client():
         async with deadline.enforce(on_timeout):
-            watching.named = await expand(call, tags, max_tags)
+            watching.named = await watching.find(tags, max_tags)
         if not watching.named:  # the timeout expired during the look-up
             return
         async with deadline.enforce(on_timeout):
@@ -91,10 +91,17 @@ class _Watching:
     def count(self) -> int:
         return self.tags.updates
 
-    def _show(self, _text: str) -> None:
+    def _show(self, text: str) -> None:
         """Show below the table that the connection is lost, for as long as it is; the table counts what is lost."""
         cause = self.outages.cause
+        if not self._ready.is_set():  # there is no table yet
+            self._call.output.aside(text)
         self.tags.note = "" if cause is None else f"connection lost: {cause.message}"
+
+    async def find(self, tags: list[str], limit: int) -> list[str]:
+        """Return the tags to watch, with patterns replaced by the tags of the galaxy."""
+        with self.outages.reported():
+            return await self.outages.through(lambda: expand(self._call, tags, limit))
 
     async def _subscribe(self, session: Session) -> None:
         """Subscribe to the tags, and warn about those that fail, once.

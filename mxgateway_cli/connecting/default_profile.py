@@ -11,6 +11,7 @@ import re
 import sys
 from typing import Final
 
+from mxgateway.system.home import expand_home
 from mxgateway_cli.connecting.precedence import empty_variable_error, is_blank
 
 FILE_VARIABLE: Final = "MXGATEWAY_CONFIG"
@@ -32,11 +33,11 @@ def profiles_path() -> str | None:
             raise empty_variable_error(FILE_VARIABLE)
         return os.path.abspath(named)
     if sys.platform == "win32":
-        base = os.environ.get("APPDATA") or os.path.expanduser("~/AppData/Roaming")
+        base = os.environ.get("APPDATA") or expand_home("~/AppData/Roaming")
     else:
         base = os.environ.get("XDG_CONFIG_HOME", "")
         if not os.path.isabs(base):  # the XDG specification says to ignore a relative path
-            base = os.path.expanduser("~/.config")
+            base = expand_home("~/.config")
     return os.path.join(base, "mxgateway", "config.toml") if os.path.isabs(base) else None
 
 

@@ -36,7 +36,7 @@ def password_options(prefix: str = "") -> tuple[Decorator, ...]:
                help=f"Environment variable with the {user}'s password.  [default: prompt on a terminal]"),
         option(f"--{prefix}password-file", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
                help=f"File that holds the {user}'s password; a trailing line end is ignored."),
-        option(f"--{prefix}password", hidden=True, callback=_take_password),
+        option(f"--{prefix}password", hidden=True, may_be_empty=True, callback=_take_password),
     )  # fmt: skip
 
 

@@ -89,7 +89,6 @@ class ConnectionOption(SectionOption):
         value, source = super().consume_value(ctx, opts)
         name, inherited, profile = self.name or "", _inherited(ctx), _profile(ctx)
         if source is ParameterSource.COMMANDLINE:
-            self._check_flag(ctx, value)
             return value, source
         if name in inherited:
             ctx.meta.setdefault(_INHERITED, set()).add(name)
@@ -102,11 +101,6 @@ class ConnectionOption(SectionOption):
         if source is ParameterSource.DEFAULT and name in profile:
             return profile[name], ParameterSource.DEFAULT_MAP
         return value, source
-
-    def _check_flag(self, ctx: click.Context, value: Any) -> None:
-        texts = value if isinstance(value, list | tuple) else [value]
-        if not ctx.resilient_parsing and any(isinstance(text, str) and not text.strip() for text in texts):
-            raise click.UsageError(f"{flag(self.name or '')} is empty: give it a value or omit it.", ctx)
 
     def _check_variable(self) -> None:
         if isinstance(self.envvar, str) and is_blank(self.envvar):

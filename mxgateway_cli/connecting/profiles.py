@@ -14,6 +14,7 @@ import click
 
 import mxgateway
 from mxgateway.system.files import own_file, refusal_text
+from mxgateway.system.home import expand_home
 from mxgateway_cli.connecting import toml_text
 from mxgateway_cli.connecting.default_profile import FILE_VARIABLE, KEY, profiles_path, with_default
 from mxgateway_cli.connecting.precedence import Choices, Rank
@@ -76,7 +77,7 @@ class Profile:
         values = {}
         for key, value in self.options.items():
             if is_file(key, value):
-                value = os.path.join(directory, os.path.expanduser(value))
+                value = os.path.join(directory, expand_home(value))
             values[key.replace("-", "_")] = value
         return values
 

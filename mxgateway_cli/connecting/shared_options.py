@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 import mxgateway
 from mxgateway_cli.connecting.precedence import ConnectionOption
 from mxgateway_cli.connecting.profile_option import profile_names, use_profile
+from mxgateway_cli.help.numbers import decimal
 from mxgateway_cli.help.sections import CONNECTION_SECTION, Decorator, option
 
 if TYPE_CHECKING:
@@ -36,9 +37,8 @@ class Seconds(_SecondsBase):
         Raises:
             click.BadParameter: It is not a number, or not positive and finite.
         """
-        try:
-            seconds = float(value)
-        except (TypeError, ValueError):
+        seconds = decimal(value) if isinstance(value, str) else float(value)
+        if seconds is None:
             self.fail(f"{value!r} is not a number of seconds.", param, ctx)
         if not (math.isfinite(seconds) and seconds > 0):
             self.fail(f"{value} is not a positive number of seconds.", param, ctx)

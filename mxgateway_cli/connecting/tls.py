@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
+from mxgateway.system.home import expand_home
 from mxgateway_cli.connecting.precedence import VERIFYING, empty_variable_error, is_blank
 
 if TYPE_CHECKING:
@@ -54,11 +55,11 @@ def tls_options(taken: Mapping[str, Any]) -> TlsOptions:
 def default_file() -> str | None:
     """Return the default file for first certificates; None if there is no home directory."""
     if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/AppData/Local")
+        base = os.environ.get("LOCALAPPDATA") or expand_home("~/AppData/Local")
     else:
         base = os.environ.get("XDG_STATE_HOME", "")
         if not os.path.isabs(base):  # the XDG specification says to ignore a relative path
-            base = os.path.expanduser("~/.local/state")
+            base = expand_home("~/.local/state")
     return os.path.join(base, "mxgateway", "known_gateways") if os.path.isabs(base) else None
 
 

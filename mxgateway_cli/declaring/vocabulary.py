@@ -46,15 +46,14 @@ def duration(default: float | None = None, *aliases: str, more: str = "") -> Dec
     )  # fmt: skip
 
 
-def from_file(parameter: str, content: str, *, multiple: bool = True) -> Decorator:
+def from_file(parameter: str, content: str) -> Decorator:
     """Return ``--from``.
 
     Args:
         parameter: The parameter of the command's function.
         content: What the file holds.
-        multiple: Whether the option may be repeated.
     """
     return option(
-        "--from", parameter, type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE", multiple=multiple,
-        help=f"Read more of the same from this file, - is stdin: {content}.",
+        "--from", parameter, type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE", multiple=True,
+        help=f"Read more of the same from this file, - is stdin: {content}. May be repeated.",
     )  # fmt: skip

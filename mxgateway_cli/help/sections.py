@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from mxgateway_cli.help.numbers import strict
 from mxgateway_cli.help.suggestions import unknown_option
 from mxgateway_cli.terminal.stdout import FORMATS
 
@@ -42,11 +44,26 @@ class SectionOption(click.Option):
 
     Args:
         section: The section's title; empty for the command's own options.
+        may_be_empty: Whether an empty text is a value. Otherwise it is refused: a script's variable is not set.
     """
 
-    def __init__(self, *args: Any, section: str = "", **attributes: Any) -> None:
+    def __init__(self, *args: Any, section: str = "", may_be_empty: bool = False, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
+        self.type = strict(self.type)
         self.section = section
+        self._may_be_empty = may_be_empty
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
+        """Return the value and where it comes from.
+
+        Raises:
+            click.UsageError: It is empty.
+        """
+        value, source = super().consume_value(ctx, opts)
+        if source is ParameterSource.COMMANDLINE and not self._may_be_empty:
+            name = next((each for each in self.opts if each.startswith("--")), self.opts[0])
+            refuse_empty(ctx, name, value, required=self.required)
+        return value, source
 
 
 class SectionedCommand(click.Command):
@@ -116,6 +133,23 @@ class SectionedCommand(click.Command):
         if found:
             with formatter.section("Shared options"):
                 formatter.write_dl([(title, ": ".join(texts)) for title, texts in found.items()])
+
+
+def refuse_empty(ctx: click.Context, name: str, value: Any, *, required: bool) -> None:
+    """Refuse a value that is an empty text or has one, unless the command line is being completed.
+
+    Args:
+        ctx: The command's context.
+        name: The option or the argument.
+        value: Its value, or its values.
+        required: Whether it cannot be left out.
+
+    Raises:
+        click.UsageError: So it is.
+    """
+    texts = value if isinstance(value, list | tuple) else [value]
+    if not ctx.resilient_parsing and any(isinstance(text, str) and not text.strip() for text in texts):
+        raise click.UsageError(f"{name} is empty: give it a value{'' if required else ' or omit it'}.", ctx)
 
 
 def section_of(parameter: click.Parameter) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import mxgateway
+from mxgateway_cli.help.numbers import DECIMAL
 from mxgateway_cli.input.conditions import Quality, quality_suffices
 from mxgateway_cli.input.typed_text import rounded, shown_value, unknown_tag
 from mxgateway_cli.terminal.failures import CommandFailure, TimedOut
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from mxgateway.proto import MxDataType
 
 RANGE_HINT: Final = "10 (0 to 10 is OK), 10:, ~:10, 10:20, or @10:20 (10 to 20 is not OK)"
-_NUMBER: Final = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
-_RANGE: Final = re.compile(rf"(@)?(?:({_NUMBER}|~)?:)?({_NUMBER})?", re.ASCII)
+_RANGE: Final = re.compile(rf"(@)?(?:({DECIMAL}|~)?:)?({DECIMAL})?")
 
 
 class State(enum.IntEnum):

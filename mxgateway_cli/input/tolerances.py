@@ -12,10 +12,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from mxgateway_cli.help.numbers import DECIMAL
+
 if TYPE_CHECKING:
     from mxgateway import MxValueOutput
 
-_TOLERANCE: Final = re.compile(r"((?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*(%)?", re.ASCII)
+_TOLERANCE: Final = re.compile(rf"(?!-)({DECIMAL})\s*(%)?")
 _NUMBERS: Final = ("int32", "int64", "float", "double", "elapsed")
 
 

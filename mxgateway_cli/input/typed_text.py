@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import mxgateway
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, refusal_hint
 
 if TYPE_CHECKING:
     from mxgateway import MxValueInput, MxValueOutput, Session, TagValue
@@ -102,7 +102,7 @@ async def read_one(session: Session, tag: str, *, timeout_ms: int = 0) -> TagVal
     [read] = await session.read([tag], timeout_ms=timeout_ms)
     if not read.ok:
         code = ExitCode.MXACCESS_REFUSED if read.statuses else ExitCode.FAILED
-        raise CommandFailure(f"{tag} cannot be read: {read.error}", code=code)
+        raise CommandFailure(f"{tag} cannot be read: {read.error}", code=code, hint=refusal_hint(read.statuses))
     return read
 
 

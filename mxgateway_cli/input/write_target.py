@@ -16,7 +16,7 @@ from mxgateway_cli.connecting.shared_options import CLIENT_NAME, ITEM_HANDLE, SE
 from mxgateway_cli.declaring.aliases import same_meaning
 from mxgateway_cli.declaring.command import Call
 from mxgateway_cli.help.arguments import argument
-from mxgateway_cli.help.sections import VALUE, Decorator, option
+from mxgateway_cli.help.sections import VALUE, Decorator, option, refuse_empty
 from mxgateway_cli.input.named_tags import ITEM, TAG_FORM, merged_tag, one_tag
 from mxgateway_cli.input.tag_globs import is_glob
 from mxgateway_cli.input.target import Place
@@ -46,6 +46,8 @@ def _with_value(callback: Callable[..., Any]) -> Callable[..., Any]:
         named = item is not None or params.get("item_handle") is not None
         if named and tag is not None and word is None and value is None:
             tag, word = None, tag
+        if tag is not None:  # which a value may have been taken for until now
+            refuse_empty(click.get_current_context(), "TAG", tag, required=False)
         if None not in (word, value) and word != value:
             raise same_meaning("VALUE", "--value")
         found = {"tag": merged_tag(tag, item), "value": value if word is None else word}
@@ -74,10 +76,12 @@ def tag_and_value(tag: str, value: str, *, typed: bool = True) -> tuple[Decorato
         typed: Whether the type of the value can be chosen.
     """
     return (
-        argument("tag", tag, metavar="[TAG]", required=False, shell_complete=tag_words),
-        argument(VALUE, value, metavar="[VALUE]", required=False),
+        argument("tag", tag, metavar="[TAG]", required=False, shell_complete=tag_words, may_be_empty=True),
+        argument(VALUE, value, metavar="[VALUE]", required=False, may_be_empty=True),
         ITEM,
-        option("--value", metavar="TEXT", help="The same as VALUE, also if it begins with a hyphen."),
+        option(
+            "--value", may_be_empty=True, metavar="TEXT", help="The same as VALUE, also if it begins with a hyphen."
+        ),
         *((_TYPE,) if typed else ()),
         _with_value,
     )
@@ -227,4 +231,4 @@ class NewValue:
         if self.message is not None:
             return self.message, None
         read = await read_one(session, tag or "")
-        return own_type(read).message(self.text), read
+        return own_type(read).message(self.text, name=f"the value of {read.tag}"), read

@@ -241,7 +241,7 @@ def _outcome_fields(write: TagWrite) -> dict[str, Any]:
     return {
         "ok": write.ok,
         "error": write.error,
-        "confirmed": write.confirmed,
+        "confirmed": write.ok and write.confirmed,
         "hresult": write.hresult,
         "statuses": [mxgateway.to_json_dict(each) for each in write.statuses],
         "event": event_record(write.event, write.tag) if write.event is not None else None,

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 import mxgateway
-from mxgateway_cli.recovery.outages import Outages, lasts
+from mxgateway_cli.recovery.outages import Outages
 
 if TYPE_CHECKING:
     from mxgateway.proto import AlarmFeedMessage
@@ -24,15 +24,13 @@ async def follow_alarms(
         prefix: Only alarms whose full reference starts with this.
 
     Raises:
-        MxGatewayError: A fault that lasts, or any before the first message.
+        MxGatewayError: A fault that lasts.
     """
     request = mxgateway.proto.StreamAlarmsRequest(client_correlation_id=correlation_id, alarm_filter_prefix=prefix)
-    begun = False
     while True:
         try:
             async with client.stream_alarms_raw(request) as feed:
                 async for message in feed:
-                    begun = True
                     outages.back(mxgateway.Outcome.REBUILT)
                     yield message
             raise mxgateway.MxGatewayTransportError(
@@ -40,7 +38,5 @@ async def follow_alarms(
                 grpc_status=mxgateway.GrpcStatus.UNAVAILABLE,
             )  # fmt: skip
         except mxgateway.MxGatewayError as error:
-            if not begun or lasts(error):
-                raise
             outages.lost(error)
             await outages.pause()

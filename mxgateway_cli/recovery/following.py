@@ -24,7 +24,6 @@ async def follow(
     name: str,
     session_id: str | None = None,
     after: int = 0,
-    from_the_start: bool = False,
 ) -> AsyncGenerator[MxEvent, None]:
     """Yield events; a lost session is replaced by a new one, in which `begin` is called again.
 
@@ -35,32 +34,26 @@ async def follow(
         name: The name of new sessions.
         session_id: An open session, which cannot be replaced; None opens one.
         after: The sequence to resume the open session after.
-        from_the_start: Whether faults before the first session is ready are survived as well.
 
     Raises:
         MxGatewayError: A fault that lasts, or the end of the open session.
     """
-    ready, last = from_the_start, 0
+    last = 0
     while True:
         begun = False
         try:
-            async with call.session(session_id, name=name) as session:
+            async with outages.session(call, name, session_id) as session:
                 stream = session.stream_events(after, resume=PAUSES, on_interruption=outages.changed)
-                try:
-                    async with stream as events:
-                        await begin(session)
-                        begun = ready = session_id is None
-                        outages.back(mxgateway.Outcome.REBUILT)
-                        async for event in events:
-                            last = event.worker_sequence or last
-                            yield event
-                except mxgateway.MxGatewayError as error:
-                    if ready:
-                        outages.lost(error)  # before the session is closed, which may fail for the same reason
-                    raise
+                async with stream as events:
+                    await begin(session)
+                    begun = True
+                    outages.back(mxgateway.Outcome.REBUILT)
+                    async for event in events:
+                        last = event.worker_sequence or last
+                        yield event
             return
         except mxgateway.MxGatewayError as error:
-            if not ready:
+            if session_id is not None:
                 raise
             outages.lost(error)
         if begun:

@@ -1,8 +1,14 @@
 """The rules for outages, the same for every command that watches or waits.
 
-- A fault that may pass is survived: the command reports it, tries again with pauses, and reports that it is back.
+- A fault that may pass is survived: the command reports it, tries again with pauses, and reports that it is back. This
+  holds at any moment after the first connection: while tags are looked up, a session is opened, an item is added.
+- The first connection is one attempt, or with ``--wait-for-gateway`` and the ``--timeout`` of a command that waits as
+  many as that time allows.
 - A fault that lasts ends the command at once with its own exit code: a refused key, a refused certificate, what MXAccess
-  refuses, wrong usage.
+  refuses, wrong usage. Until the command has had what it asks for, so does every fault that no outage causes, such as a
+  gateway without this call, or with as many sessions as it may have.
+- A command that reads once (``check`` and ``verify`` without ``--timeout``, ``stream-events --no-resume``) makes one
+  attempt, as ``read`` does.
 - ``--count``, ``--duration`` and ``--timeout`` go on during an outage. A deadline that passes in one ends the command
   as it does otherwise; the failure says that the connection was lost, and why.
 - A signal or a closed pipe ends the command as it does otherwise; nothing more is written.
@@ -15,17 +21,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import mxgateway
 from mxgateway_cli.output.gaps import gap_record, gap_text
 from mxgateway_cli.terminal.failures import TimedOut, describe
 
 if TYPE_CHECKING:
+    from mxgateway import Session
+    from mxgateway_cli.declaring.command import Call
     from mxgateway_cli.running.app import App
+
+_T = TypeVar("_T")
 
 PAUSES: Final = mxgateway.RecoveryOptions(max_backoff=5.0)
 """Pauses between attempts: somebody waits for this command, and a timeout of half a minute must see a return."""
@@ -36,13 +46,22 @@ _LASTING: Final = (
     mxgateway.MxAccessError,
     mxgateway.MxGatewayInvalidRequestError,
     mxgateway.MxGatewayLimitError,
+    mxgateway.MxGatewayContractError,
 )
+_OF_A_SESSION: Final = (mxgateway.MxGatewaySessionError, mxgateway.MxGatewayWorkerError)
 
 
 def lasts(error: mxgateway.MxGatewayError) -> bool:
     """Return whether waiting cannot mend a fault."""
     in_vain = not error.retryable and not isinstance(error, mxgateway.MxGatewayTimeoutError)
     return isinstance(error, _LASTING) or (error.phase == "connect" and in_vain)
+
+
+def is_outage(error: mxgateway.MxGatewayError) -> bool:
+    """Return whether a fault is the loss of a connection, a gateway, a worker or a session."""
+    if error.grpc_status is mxgateway.GrpcStatus.RESOURCE_EXHAUSTED:
+        return False
+    return error.retryable or isinstance(error, (*_OF_A_SESSION, mxgateway.MxGatewayTimeoutError))
 
 
 class Outages:
@@ -69,6 +88,39 @@ class Outages:
         self._write_line = write_line or app.output.aside
         self._on_record = on_record
         self._bound = PAUSES.initial_backoff
+        self._has_succeeded = False
+
+    async def through(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
+        """Return the result of the first attempt that no outage ends.
+
+        Raises:
+            MxGatewayError: A fault that lasts.
+        """
+        while True:
+            try:
+                result = await attempt()
+            except mxgateway.MxGatewayError as error:
+                self.lost(error)
+            else:
+                self._end(mxgateway.Outcome.REBUILT)
+                return result
+            await self.pause()
+
+    @asynccontextmanager
+    async def session(self, call: Call, name: str, session_id: str | None = None) -> AsyncIterator[Session]:
+        """Yield a session, and report a fault of the block before the session is closed, which may fail as well.
+
+        Args:
+            call: The command's run.
+            name: The name of a new session.
+            session_id: An open session; None opens a new one.
+        """
+        async with call.session(session_id, name=name) as session:
+            try:
+                yield session
+            except mxgateway.MxGatewayError as error:
+                self.lost(error)
+                raise
 
     def lost(self, error: mxgateway.MxGatewayError) -> None:
         """Report the beginning of an outage.
@@ -76,7 +128,7 @@ class Outages:
         Raises:
             MxGatewayError: The same error, if it lasts.
         """
-        if lasts(error):
+        if lasts(error) or not (self._has_succeeded or is_outage(error)):
             raise error
         begins, self.cause = self.cause is None, error.with_traceback(None)
         if begins:
@@ -84,7 +136,11 @@ class Outages:
             self._note(_connection("recovering", None, failure.to_json()), f"connection lost: {failure.message}")
 
     def back(self, outcome: mxgateway.Outcome) -> None:
-        """Report the end of an outage, if there is one."""
+        """Report that the command has what it asks for, and the end of an outage if there is one."""
+        self._has_succeeded = True
+        self._end(outcome)
+
+    def _end(self, outcome: mxgateway.Outcome) -> None:
         if self.cause is not None:
             self.cause, self._bound = None, PAUSES.initial_backoff
             session = "a new session" if outcome is mxgateway.Outcome.REBUILT else "the same session"

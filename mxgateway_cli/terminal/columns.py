@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 from mxgateway_cli.terminal.times import in_zone, short_forms
 from mxgateway_cli.terminal.widths import GAP, display_width
 
-Kind = Literal["name", "value", "quality", "severity", "number", "time", "mark", "trend", "text", "word"]
+Kind = Literal["name", "value", "quality", "severity", "number", "time", "mark", "trend", "text", "word", "status"]
 
 
 class Role(NamedTuple):
@@ -45,7 +45,7 @@ _ROLES: Final = {
     "sequence": _NUMBER, "handle": Role("number", 5, 4, 8), "changes": Role("number", 4, 7, 7), "id": _NUMBER,
     "parent": Role("number", 1, 3, 8), "objects": _NUMBER, "attributes": _NUMBER,
     "error": _TEXT, "outcome": _TEXT, "text": _TEXT, "note": _TEXT, "difference": _TEXT, "detail": _TEXT, "step": Role("word", 8, 8, 16),
-    "status": Role("word", 7, 6, 8), "took": Role("number", 3, 8, 10),
+    "status": Role("status", 7, 6, 8), "took": Role("number", 3, 8, 10),
 }  # fmt: skip
 _NEVER_EMPTY: Final = frozenset({"name", "value", "quality", "mark", "trend"})
 _UNKNOWN: Final = 24

@@ -23,6 +23,7 @@ from mxgateway_cli.terminal.times import shortened
 from mxgateway_cli.terminal.widths import GAP
 
 _QUALITY_STYLES: Final = {"uncertain": "yellow", "bad": "red"}
+_STATUS_STYLES: Final = {"failed": "red", "warning": "yellow", "skipped": "dim"}
 _SEVERE, _HIGH = 750, 500
 """Severities from which on an alarm is red, and yellow; the scale ends at 999."""
 _FAILURES: Final = "red"
@@ -278,6 +279,8 @@ def _indented(lines: Iterable[Text], columns: int) -> list[Text]:
 def _style(cell: str, column: Column) -> str:
     if column.role.kind == "quality":
         return quality_style(cell)
+    if column.role.kind == "status":
+        return _STATUS_STYLES.get(cell, "")
     if column.role.kind == "severity" and cell.isdecimal():
         return "red" if int(cell) >= _SEVERE else "yellow" if int(cell) >= _HIGH else ""
     return {"mark": "cyan", "trend": "cyan"}.get(column.role.kind, "")

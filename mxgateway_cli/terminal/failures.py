@@ -49,6 +49,9 @@ CHECK: Final = "to check each step: mxgw-py doctor"
 RIGHTS: Final = "to see what the key may do: mxgw-py doctor"
 WAIT: Final = "to wait until it is up, add --wait-for-gateway 60"
 WHERE_FROM: Final = "to see where the key comes from: mxgw-py config"
+TOP_LEVEL: Final = "to see the top level: mxgw-py galaxy-browse"
+NEW_SESSION: Final = "to open one: mxgw-py open-session"
+FIND_ALARMS: Final = "it must be active; to see the active alarms: mxgw-py query-active-alarms"
 FIND_TAGS: Final = "check the tag's name; to look for it: mxgw-py tags PATTERN"
 _UNKNOWN_TAG: Final = (6, 1003)
 """The details of a status that says that a reference could not be resolved."""
@@ -226,6 +229,10 @@ def next_commands(error: mxgateway.MxGatewayError) -> tuple[str, ...]:
         return (RIGHTS,)
     if isinstance(error, mxgateway.MxGatewayWorkerError):
         return (CHECK,)
+    if isinstance(error, mxgateway.MxGatewayNotFoundError):
+        return (TOP_LEVEL,)
+    if isinstance(error, mxgateway.MxGatewaySessionError) and error.grpc_status is mxgateway.GrpcStatus.NOT_FOUND:
+        return (NEW_SESSION,)
     if error.phase not in _DIALLING:
         return ()
     waits = error.retryable or isinstance(error, mxgateway.MxGatewayTimeoutError)

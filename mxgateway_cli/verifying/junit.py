@@ -5,15 +5,12 @@ Texts are written as on a terminal: secrets are redacted, and characters that XM
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree
-
-import click
 
 import mxgateway
 from mxgateway.system.files import export, refusal_text
@@ -30,21 +27,6 @@ SUITE: Final = "mxgw-py verify"
 _WIDEST: Final = 1_000
 _NOT_XML: Final = re.compile("[\ufffe\uffff]")
 _COMMAND_LINE: Final = "the command line"
-
-
-def check_path(path: str) -> None:
-    """Reject a file that cannot be written, before anything is sent.
-
-    Raises:
-        click.UsageError: It has no name, its directory does not exist, or it is no regular file.
-    """
-    if not path.strip():
-        raise click.UsageError("--junit is empty: give it a value or omit it.")
-    folder = os.path.dirname(path) or os.curdir
-    if not os.path.isdir(folder):
-        raise click.UsageError(f"--junit {path!r}: there is no directory {folder!r}.")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise click.UsageError(f"--junit {path!r} is not a regular file.")
 
 
 def write_junit(path: str, rows: Sequence[tuple[Expectation, Verdict]], seconds: float) -> None:

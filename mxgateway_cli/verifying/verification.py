@@ -74,7 +74,7 @@ class Verification:
         self._call.wait_for_gateway()
         async with self._call.client(), self._deadline.enforce(self._on_timeout):
             with self._outages.reported():
-                await self._survive()
+                await self._outages.through(self._attempt)
 
     def verdicts(self, failure: BaseException | None) -> list[Verdict]:
         """Return the verdict of every row; rows that were not read are so because of `failure`."""
@@ -84,23 +84,15 @@ class Verification:
         unread = Verdict("unread", f"it was not read: {reason}", seconds=self.elapsed_ms / 1000)
         return [self._verdicts.get(index, unread) for index in range(len(self.expectations))]
 
-    async def _survive(self) -> None:
-        """Read until all rows hold, in a new session after a fault that may pass."""
-        while True:
-            try:
-                async with self._call.session(name=_NAME) as session:
-                    self.session_id = session.session_id
-                    try:
-                        await self._until_all_hold(session)
-                    except mxgateway.MxGatewayError as error:
-                        self._outages.lost(error)  # before the session is closed, which may fail for the same reason
-                        raise
-                return
-            except mxgateway.MxGatewayError as error:
-                if not self._pending:
-                    return
-                self._outages.lost(error)
-            await self._outages.pause()
+    async def _attempt(self) -> None:
+        """Read in a new session until all rows hold."""
+        try:
+            async with self._outages.session(self._call, _NAME) as session:
+                self.session_id = session.session_id
+                await self._until_all_hold(session)
+        except mxgateway.MxGatewayError:
+            if self._pending:
+                raise
 
     async def _until_all_hold(self, session: Session) -> None:
         everything = list(range(len(self.expectations)))

@@ -13,7 +13,7 @@ from mxgateway_cli.output.tags import cut, event_error, event_time, json_data_ty
 from mxgateway_cli.recovery.following import follow
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, TimedOut
+from mxgateway_cli.terminal.failures import FIND_TAGS, CommandFailure, ExitCode, TimedOut
 from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class WaitedTag:
             raise CommandFailure(
                 f"MXAccess does not know the tag {self.tag}: {event_error(event)}",
                 code=ExitCode.MXACCESS_REFUSED,
-                hint="check its name, and that the object is deployed",
+                hint=FIND_TAGS,
             )
         self.count += 1
         self.last = event
@@ -150,7 +150,7 @@ class Waiting:
                 await self._follow()
 
     async def _follow(self) -> None:
-        events = follow(self._call, self._outages, self._begin, name=self._client_name, from_the_start=True)
+        events = follow(self._call, self._outages, self._begin, name=self._client_name)
         async with aclosing(events):
             async for event in events:
                 if event.family == mxgateway.proto.MxEventFamily.ON_DATA_CHANGE and self._take(event):

@@ -39,7 +39,7 @@ class BatchOutcome(Outcome):
     def failure(self, line: int) -> str:
         """The error of the answer to a line, counted from 1."""
         document = json.loads(self.answers[line - 1].splitlines()[-1])
-        assert list(document) == ["error", "type", "details"]
+        assert list(document) == ["error", "type"]
         assert document["type"] == "error"
         text: str = document["error"]
         return text

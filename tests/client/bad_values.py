@@ -370,9 +370,8 @@ ELSEWHERE: Final[dict[tuple[str, str], Callable[[str], list[Bad]]]] = {
 }
 """The arguments that play another part in one method."""
 
-ANYTHING_GOES: Final = {("stream_events", "resume"), ("write_tags", "confirm")}
+ANYTHING_GOES: Final = {("stream_events", "resume"), ("write_tags", "confirm"), *((f"write{kind}_bulk", "confirm") for kind in ("", "2", "_secured", "_secured2"))}  # fmt: skip
 """The arguments of which every value is a right one: a yes or a no."""
-
 GOOD: Final[dict[str, Any]] = {
     "client_name": "tests",
     "command": proto.MxCommand(kind=proto.MxCommandKind.PING, ping=proto.PingCommand()),

@@ -21,6 +21,7 @@ from mxgateway.calling.arguments import (
 )
 from mxgateway.calling.time_budget import Budget
 from mxgateway.commands.bulk.chunks import HANDLE_WEIGHT, Prefetch, for_each, write_weight
+from mxgateway.commands.bulk.confirming import Confirmations
 from mxgateway.commands.bulk.reading import ReadCommands, text_weights
 from mxgateway.commands.refused_values import hides_refused_values
 from mxgateway.commands.writing import time_value
@@ -109,12 +110,15 @@ class BulkCommands(ReadCommands):
         *,
         user_id: int | Iterable[int] = 0,
         data_type: proto.MxDataType | None = None,
+        confirm: bool = False,
         timeout: float | None = None,
         correlation_id: str = "",
     ) -> list[proto.BulkWriteResult]:
         """Write advised items, as `write` does one.
 
-        A successful result means accepted; each has its own OnWriteComplete.
+        A successful result means accepted; each write has its own OnWriteComplete. With `confirm` it means carried out:
+        a failed result then also has what the OnWriteComplete says, or that none was seen, in which case the write may
+        still be carried out. The session's event stream is opened for it, and stays open as after `write_confirmed`.
 
         Args:
             server_handle: From `register`.
@@ -122,7 +126,8 @@ class BulkCommands(ReadCommands):
             values: One Python value for each item.
             user_id: For all items, or one for each.
             data_type: The MXAccess type of all values, if the Python types should not decide it.
-            timeout: Timeout in seconds.
+            confirm: Wait until MXAccess has carried out each write.
+            timeout: Timeout in seconds, for calls and confirmations together.
             correlation_id: For the gateway's log.
         """
         server_handle = check_handle("server_handle", server_handle)
@@ -133,7 +138,7 @@ class BulkCommands(ReadCommands):
             return proto.WriteBulkEntry(item_handle=handles[i], value=message_of(checked[i]), user_id=users[i])
 
         make = partial(proto.WriteBulkCommand, server_handle=server_handle)
-        return await self._write_in_chunks(checked, entry, make, timeout, correlation_id)
+        return await self._write_in_chunks(checked, entry, make, timeout, correlation_id, confirm=confirm)
 
     @hides_refused_values
     async def write2_bulk(
@@ -145,6 +150,7 @@ class BulkCommands(ReadCommands):
         *,
         user_id: int | Iterable[int] = 0,
         data_type: proto.MxDataType | None = None,
+        confirm: bool = False,
         timeout: float | None = None,
         correlation_id: str = "",
     ) -> list[proto.BulkWriteResult]:
@@ -160,7 +166,7 @@ class BulkCommands(ReadCommands):
             )
 
         make = partial(proto.Write2BulkCommand, server_handle=server_handle)
-        return await self._write_in_chunks(checked, entry, make, timeout, correlation_id)
+        return await self._write_in_chunks(checked, entry, make, timeout, correlation_id, confirm=confirm)
 
     @hides_refused_values
     async def write_secured_bulk(
@@ -172,6 +178,7 @@ class BulkCommands(ReadCommands):
         current_user_id: int | Iterable[int],
         verifier_user_id: int | Iterable[int] | None = None,
         data_type: proto.MxDataType | None = None,
+        confirm: bool = False,
         timeout: float | None = None,
         correlation_id: str = "",
     ) -> list[proto.BulkWriteResult]:
@@ -190,7 +197,7 @@ class BulkCommands(ReadCommands):
             )  # fmt: skip
 
         make = partial(proto.WriteSecuredBulkCommand, server_handle=server_handle)
-        return await self._write_in_chunks(checked, entry, make, timeout, correlation_id)
+        return await self._write_in_chunks(checked, entry, make, timeout, correlation_id, confirm=confirm)
 
     @hides_refused_values
     async def write_secured2_bulk(
@@ -203,6 +210,7 @@ class BulkCommands(ReadCommands):
         current_user_id: int | Iterable[int],
         verifier_user_id: int | Iterable[int] | None = None,
         data_type: proto.MxDataType | None = None,
+        confirm: bool = False,
         timeout: float | None = None,
         correlation_id: str = "",
     ) -> list[proto.BulkWriteResult]:
@@ -219,7 +227,7 @@ class BulkCommands(ReadCommands):
             )  # fmt: skip
 
         make = partial(proto.WriteSecured2BulkCommand, server_handle=server_handle)
-        return await self._write_in_chunks(checked, entry, make, timeout, correlation_id)
+        return await self._write_in_chunks(checked, entry, make, timeout, correlation_id, confirm=confirm)
 
     # -- in chunks
 
@@ -260,6 +268,31 @@ class BulkCommands(ReadCommands):
         return await self._in_chunks(weights, lambda i: f"{name}[{i}]", build, timeout, correlation_id)
 
     async def _write_in_chunks(
+        self,
+        values: Sequence[WriteValue],
+        entry: Callable[[int], Message],
+        make: Callable[..., Message],
+        timeout: float | None,
+        correlation_id: str,
+        *,
+        confirm: bool,
+    ) -> list[proto.BulkWriteResult]:
+        if not confirm:
+            return await self._send_writes(values, entry, make, timeout, correlation_id)
+        budget = Budget(self._timeout(timeout) if timeout is not None else None, self._site, correlation_id)
+        waiting = Confirmations(self._writer, self._channel.gate)
+        try:
+            found = await self._send_writes(values, entry, make, budget.left(), budget.correlation_id, waiting.transmit)
+            await waiting.wait(budget.seconds_left(self._timeout(None)))
+            return waiting.results(found)
+        except MxGatewayError as error:
+            if (done := error.partial) is not None:
+                error.partial = PartialBulk(tuple(waiting.results(done.results)), done.in_doubt, done.not_sent)
+            raise
+        finally:
+            waiting.forget()
+
+    async def _send_writes(
         self,
         values: Sequence[WriteValue],
         entry: Callable[[int], Message],

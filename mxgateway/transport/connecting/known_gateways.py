@@ -23,6 +23,7 @@ from mxgateway.options import Endpoint, read_fingerprint
 from mxgateway.options.hosts import canonical_host
 from mxgateway.system.file_lock import locked
 from mxgateway.system.files import FileRefusal, OwnFile, own_file
+from mxgateway.system.home import expand_home
 
 log = logger("mxgateway.transport.tls")
 
@@ -58,7 +59,7 @@ class KnownGateways:
     """
 
     def __init__(self, file: str | os.PathLike[str]) -> None:
-        self.file = Path(os.path.expanduser(file))
+        self.file = Path(expand_home(os.fspath(file)))
 
     def read(self, gateway: str) -> tuple[KnownGateway, ...]:
         """Return the lines of a gateway.

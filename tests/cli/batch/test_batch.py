@@ -88,7 +88,9 @@ async def test_a_line_that_the_gateway_or_mxaccess_refuses_is_one_error_and_the_
     assert "64 sessions are open" in outcome.failure(1)
     assert "MXAccess" in outcome.failure(2)
     assert outcome.documents[2]["operation"] == "ping"
-    assert outcome.err == "error: 2 of 3 lines failed, first in line 1\n"
+    refused, summary = outcome.err.splitlines()
+    assert json.loads(refused)["error"]["message"] == outcome.failure(2)
+    assert summary == "error: 2 of 3 lines failed, first in line 1"
 
 
 async def test_a_command_that_ends_with_an_exit_code_of_its_own_has_failed(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def messages(entries: Entries) -> list[proto.MxValue]:
 async def from_text(tmp_path: Path, wanted: Wanted, text: str | bytes, suffix: str = "csv", **given: Any) -> Entries:
     file = tmp_path / f"rows.{suffix}"
     file.write_bytes(text.encode() if isinstance(text, str) else text)
-    return await read_entries(wanted, Given(source=str(file), **given))
+    return await read_entries(wanted, Given(sources=(str(file),), **given))
 
 
 async def refusal(tmp_path: Path, wanted: Wanted, text: str | bytes, suffix: str = "csv", **given: Any) -> str:
@@ -147,11 +147,11 @@ async def test_a_bad_entry_of_a_command_line_is_named(wanted: Wanted, given: Giv
         (TAGS, Given(), "TAG, or a file with --from"),
         (HANDLES, Given(), "--item-handles, or a file with --from"),
         (HANDLES, Given(tags=("a",)), "TAG cannot be used with --session-id"),
-        (TAGS, Given(tags=("a",), source="rows.csv"), "--from and TAG contradict"),
-        (WRITE, Given(values="a", source="rows.csv"), "--from and --values contradict"),
+        (TAGS, Given(tags=("a",), sources=("rows.csv",)), "--from and TAG contradict"),
+        (WRITE, Given(values="a", sources=("rows.csv",)), "--from and --values contradict"),
         (TAGS, Given(tags=("a",), source_format="csv"), "--format requires --from"),
-        (TAGS, Given(source="rows.txt"), "Give --format csv"),
-        (TAGS, Given(source="-"), "stdin has no suffix"),
+        (TAGS, Given(sources=("rows.txt",)), "Give --format csv"),
+        (TAGS, Given(sources=("-",)), "stdin has no suffix"),
         (WRITE, Given(item_handles="1"), "Missing option '--values'"),
     ],
 )
@@ -324,12 +324,12 @@ async def test_a_closed_stdin_is_told(monkeypatch: pytest.MonkeyPatch, stdin: st
     monkeypatch.setattr(sys, "stdin", closed if stdin else None)
 
     with pytest.raises(BadRows, match="stdin is closed"):
-        await read_entries(TAGS, Given(source="-", source_format="csv"))
+        await read_entries(TAGS, Given(sources=("-",), source_format="csv"))
 
 
 async def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadRows, match=r"nowhere\.csv cannot be read"):
-        await read_entries(TAGS, Given(source=str(tmp_path / "nowhere.csv")))
+        await read_entries(TAGS, Given(sources=(str(tmp_path / "nowhere.csv"),)))
 
 
 async def test_a_hundred_thousand_rows_are_read(tmp_path: Path) -> None:
@@ -339,3 +339,16 @@ async def test_a_hundred_thousand_rows_are_read(tmp_path: Path) -> None:
 
     assert len(entries) == 100_000
     assert (entries.tags[0], entries.tags[-1]) == ("Plant_000000.Value", "Plant_099999.Value")
+
+
+async def test_the_rows_of_several_files_are_one_list(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.csv", tmp_path / "second.jsonl"
+    first.write_text("item_handle\n7\n8\n")
+    second.write_text('{"item_handle": 9}\n')
+    entries = await read_entries(HANDLES, Given(sources=(str(first), str(second))))
+    assert entries.handles == [7, 8, 9]
+
+    second.write_text('{"item_handle": 9}\n{"item_handle": 8}\n')
+    with pytest.raises(BadRows) as caught:
+        await read_entries(HANDLES, Given(sources=(str(first), str(second))))
+    assert caught.value.message == f"{second}:2: 8 is already in {first}:3; give each item once"

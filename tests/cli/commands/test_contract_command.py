@@ -83,8 +83,8 @@ async def test_a_file_that_is_no_contract_is_refused_in_one_line(tmp_path: Path)
 async def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     outcome = await mxgw("contract", "--export", str(tmp_path / "no" / "such" / "folder"))
 
-    assert outcome.code == 1
-    assert "cannot be written" in outcome.err
+    assert outcome.code == 2
+    assert f"Invalid value for '--export': there is no directory '{tmp_path / 'no' / 'such'}'." in outcome.err
 
 
 async def test_the_fingerprint_of_version_is_that_of_the_contract_in_force(tmp_path: Path) -> None:

@@ -148,10 +148,10 @@ async def test_an_unknown_root_is_one_line_and_the_exit_code_of_not_found(
         (("galaxy-discover", "--max-depth", "-1"), "--max-depth"),
         (("galaxy-discover", "--page-size", "0"), "--page-size"),
         (("galaxy-discover", "--page-size", "5001"), "5000"),
-        (("galaxy-discover", "--tag-name-glob", ""), "tag_name_glob"),
+        (("galaxy-discover", "--tag-name-glob", ""), "--tag-name-glob is empty"),
         (("galaxy-discover", "--tag-name-glob", "Tank\0"), "tag_name_glob"),
-        (("galaxy-discover", "--template-chain-contains", ""), "template_chain_contains"),
-        (("galaxy-discover", "--root-tag-name", ""), "root_tag_name"),
+        (("galaxy-discover", "--template-chain-contains", ""), "--template-chain-contains is empty"),
+        (("galaxy-discover", "--root-tag-name", ""), "--root-tag-name is empty"),
         (("galaxy-discover", "--root-gobject-id", "-3"), "--root-gobject-id"),
         (("galaxy-discover", "--root-gobject-id", str(2**31)), "root_gobject_id"),
         (

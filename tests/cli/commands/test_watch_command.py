@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 from grpclib.const import Status
 
-from tests.cli.gateway import TAG, Gateway
+from mxgateway.simulator import SimulatedKey
+from tests.cli.gateway import KEY, TAG, Gateway
 from tests.cli.in_process import mxgw, refused
 from tests.cli.process import finish, start
 from tests.cli.terminal import terminal
@@ -47,8 +49,10 @@ async def test_it_ends_after_a_count_a_duration_or_the_time_out() -> None:
 
 
 async def test_tags_that_cannot_be_subscribed_to_are_told_and_watched_without(gateway: Gateway) -> None:
-    some = await gateway.mxgw("watch", " ", TAG, "--count", "1", "-ovalue")
-    none = await gateway.mxgw("watch", " ", "--count", "1", "-ovalue")
+    gateway.simulated._keys = (replace(SimulatedKey.parse(KEY), read_globs=("TestChildObject.*",)),)
+    await gateway.simulated.restart()
+    some = await gateway.mxgw("watch", "Tank01.Level", TAG, "--count", "1", "-ovalue")
+    none = await gateway.mxgw("watch", "Tank01.Level", "--count", "1", "-ovalue")
 
     assert (some.code, some.out) == (21, "17\n")
     assert some.err.startswith("warning: ")

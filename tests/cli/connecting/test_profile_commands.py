@@ -14,6 +14,7 @@ import pytest
 from tests.cli.batches import batch
 from tests.cli.in_process import mxgw
 from tests.cli.process import Outcome
+from tests.rows import each_row
 
 SECRET = "v3rysecret"
 BASE = "APPDATA" if sys.platform == "win32" else "XDG_CONFIG_HOME"
@@ -216,12 +217,20 @@ async def test_what_cannot_stand_in_a_profile_is_refused_in_one_line_and_nothing
     assert not shell.file.exists()
 
 
-@pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 65])
-async def test_a_name_that_no_profile_can_have_is_refused(shell: Shell, name: str) -> None:
+@each_row(
+    ("name", "says"),
+    [
+        ("", "NAME is empty"),
+        (" ", "NAME is empty"),
+        ("a\nb", "is not a valid profile name"),
+        ("x" * 65, "is not a valid profile name"),
+    ],
+)
+async def test_a_name_that_no_profile_can_have_is_refused(shell: Shell, name: str, says: str) -> None:
     outcome = await shell.profile("set", "--plaintext", "--", name)
 
     assert outcome.code == 2
-    assert "is not a valid profile name" in outcome.err
+    assert says in outcome.err
     assert not shell.file.exists()
 
 

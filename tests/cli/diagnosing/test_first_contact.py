@@ -67,6 +67,16 @@ ROWS: Final = {
     "a value of the wrong type": Row(
         "gateway", f"write --item {TAG} --type string --value abc --confirm --plaintext", 22, "cannot be converted", "mxgw-py read TAG --json"
     ),
+    "an unknown tag that is written by its own type": Row("gateway", "write No.Such 5 --plaintext", 22, "No.Such cannot be read", "mxgw-py tags"),
+    "an unknown tag that is waited for": Row("gateway", "wait No.Such --until good --plaintext", 22, "does not know the tag", "mxgw-py tags"),
+    "a value that is no number": Row("gateway", f"write {TAG} abc --plaintext", 2, f"the value of {TAG} is 'abc', not a whole number", "digits"),
+    "a session that has ended": Row("gateway", "ping --session-id s --plaintext", 69, "Session 's' was not found", "mxgw-py open-session"),
+    "an object that is not in the galaxy": Row(
+        "gateway", "galaxy-browse Nowhere --plaintext", 69, "no parent 'Nowhere'", "mxgw-py galaxy-browse"
+    ),
+    "an alarm that is not active": Row(
+        "gateway", "acknowledge-alarm --reference Galaxy!A.B --plaintext", 22, "refused the acknowledgement", "mxgw-py query-active-alarms"
+    ),
     "a default profile that is gone": Row("gone", READ, 2, "default profile 'old' does not exist", "mxgw-py profile use NAME"),
 }  # fmt: skip
 

@@ -41,7 +41,7 @@ KEY = "mxgw_someone_v3rysecret"
         (("ping", "--endpoint", "ftp://localhost:1"), "not http or https"),
         (("ping", "--endpoint", "::1:5000"), "brackets"),
         (("ping", "--json", "-o", "value"), None),
-        (("ping", "--timeout", "nan"), "not a positive number"),
+        (("ping", "--timeout", "nan"), "not a number of seconds"),
         (("ping", "--timeout", "0"), "not a positive number"),
         (("ping", "--timeout", "soon"), "not a number of seconds"),
         (("ping", "--ca-file", "no-such-file.pem"), "does not exist"),

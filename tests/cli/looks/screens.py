@@ -15,6 +15,7 @@ from unittest import mock
 
 import pyte
 
+import mxgateway
 from mxgateway.simulator import SystemClock
 from mxgateway_cli.terminal import capabilities, drawing
 from mxgateway_cli.terminal.drawing import Screen
@@ -30,17 +31,26 @@ _MASKS: Final = {
     "sessionId": f"session-{'0' * 32}",
     "correlationId": "0" * 32,
     "endpoint": "127.0.0.1:0",
+    "file": "tanks.jsonl",
     **dict.fromkeys(("sha256", "fingerprint", "contractFingerprint"), "0" * 64),
     **dict.fromkeys(
         (
             "durationMs", "latencyMs", "totalCalls", "successfulCalls", "totalReadResults", "cachedReadResults",
             "callsPerSecond", "totalEvents", "eventsPerSecond", "version", "pythonVersion", "pythonImplementation",
             "platform", "messages", "enums", "rpcs", "workerProcessId", "valueCount", "connections",
+            "bytes",
         ),
         "<n>",
     ),
 }  # fmt: skip
 """Instead of fields that differ from run to run, from machine to machine or with the contract."""
+_TEXTS: Final = (
+    (re.compile(r"\b\d+\.\d ms"), "0.5 ms"),
+    (re.compile(r"127\.0\.0\.1:\d{4,5}\b"), "127.0.0.1:5000"),
+    (re.compile(r"session-[0-9a-f]{32}"), f"session-{'0' * 32}"),
+    (re.compile(rf"client {re.escape(mxgateway.__version__)};"), "client 1.2.3;"),
+)
+"""What differs in the cells of a table, and what is there instead."""
 EXPECTED: Final = Path(__file__).parent / "expected"
 
 
@@ -101,7 +111,9 @@ class Drawing:
 
 def _masked(argument: Any) -> Any:
     if isinstance(argument, str):
-        return re.sub(r"session-[0-9a-f]{32}", f"session-{'0' * 32}", argument)
+        for pattern, text in _TEXTS:
+            argument = pattern.sub(text, argument)
+        return argument
     if isinstance(argument, list | tuple):
         return [_masked(each) for each in argument]
     if not isinstance(argument, dict):

@@ -71,7 +71,7 @@ async def test_a_bulk_write_takes_types_from_its_tags_and_confirms(gateway: Gate
     assert accepted.code == 0, accepted.err
     assert [each["value"] for each in accepted.lines] == [1200.0, "Fine", 5]
     assert refused.code == 21
-    assert [(each["ok"], each["confirmed"]) for each in refused.lines] == [(True, True), (False, True)]
+    assert [(each["ok"], each["confirmed"]) for each in refused.lines] == [(True, True), (False, False)]
     assert gateway.simulated.tag(TAG).sample.native == 6
 
 

@@ -96,12 +96,11 @@ open-session -o value
 async def test_a_failed_line_of_a_batch_has_the_same_error_as_the_command(gateway: Gateway) -> None:
     words = ("ping", "--session-id", "session-00000000000000000000000000000000")
     alone = await gateway.mxgw(*words, "--json")
-    batch = await mxgw("batch", "--plaintext", env=gateway.env, stdin=" ".join(words) + "\n")
+    batch = await mxgw("batch", "--plaintext", "--json", env=gateway.env, stdin=" ".join(words) + "\n")
 
     line = json.loads(batch.out.splitlines()[0])
-    assert list(line) == ["error", "type", "details"]
-    assert (line["error"], line["type"]) == (line["details"]["message"], "error")
-    assert line["details"] == alone.error
+    assert line == {"error": alone.error["message"], "type": "error"}
+    assert batch.err.splitlines()[0] == alone.err.rstrip("\n")
 
 
 async def test_a_batch_knows_the_tags_of_its_earlier_lines(gateway: Gateway) -> None:

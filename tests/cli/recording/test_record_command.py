@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mxgateway.simulator import Recording
+from mxgateway.simulator import Recording, SimulatedKey
 from mxgateway.simulator.recording.records import RecordedAlarm, RecordedEvent, RecordedObject
-from tests.cli.gateway import SECRET, TAG, Gateway
+from tests.cli.gateway import KEY, SECRET, TAG, Gateway
 from tests.cli.in_process import refused
 from tests.recording.recorder import of_kind
 
@@ -165,7 +166,9 @@ async def test_what_is_missing_at_the_time_out_is_told_and_the_recording_is_whol
 
 async def test_tags_that_are_refused_are_told_and_recorded_without(gateway: Gateway, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    some = await gateway.mxgw("record", str(path), " ", TAG, "--count", "1", "-ovalue")
-    none = await gateway.mxgw("record", str(path), " ", "--count", "1", "--force")
+    gateway.simulated._keys = (replace(SimulatedKey.parse(KEY), read_globs=("TestChildObject.*",)),)
+    await gateway.simulated.restart()
+    some = await gateway.mxgw("record", str(path), "Tank01.Level", TAG, "--count", "1", "-ovalue")
+    none = await gateway.mxgw("record", str(path), "Tank01.Level", "--count", "1", "--force")
     assert (some.code, some.out) == (21, "1\n")
     assert (none.code, none.out) == (22, "")

@@ -138,7 +138,7 @@ def test_a_bad_file_is_refused_whole(tmp_path: Path, name: str, data: bytes, say
         ((TAG, "--expect", "5", "--quality", "fine"), "is not a quality"),
         ((TAG, "--expect", "5", "--format", "csv"), "--format requires --from"),
         (("Tank*.Level", "--expect", "5"), "tag is 'Tank*.Level', a pattern"),
-        (("", "--expect", "5"), "tag is empty"),
+        (("", "--expect", "5"), "TAG is empty"),
         (("--from", "no-such-file.csv"), "no-such-file.csv"),
         (("--from", "-"), "Give --format csv, jsonl or json for --from: stdin has no suffix"),
         ((TAG, "--expect", "5", "--junit", "no/such/directory/junit.xml"), "there is no directory 'no/such/directory'"),

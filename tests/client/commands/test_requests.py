@@ -167,14 +167,14 @@ CALLS: dict[str, tuple[Callable[[Session], Callable[..., Awaitable[Any]]], tuple
         proto.ReadBulkCommand(server_handle=SERVER, tag_addresses=["A", "B"], timeout_ms=250),
     ),
     "write_bulk": (
-        lambda s: s.write_bulk, (SERVER, [7, 5], [5, 5]), {"user_id": [1, 2], "data_type": proto.MxDataType.FLOAT},
+        lambda s: s.write_bulk, (SERVER, [7, 5], [5, 5]), {"confirm": False, "user_id": [1, 2], "data_type": proto.MxDataType.FLOAT},
         "WRITE_BULK", proto.WriteBulkCommand(
             server_handle=SERVER,
             entries=[proto.WriteBulkEntry(7, FLOAT_5, 1), proto.WriteBulkEntry(5, FLOAT_5, 2)],
         ),
     ),
     "write2_bulk": (
-        lambda s: s.write2_bulk, (SERVER, [7, 5], [5, None], NOON), {"user_id": 7, "data_type": proto.MxDataType.FLOAT}, "WRITE2_BULK",
+        lambda s: s.write2_bulk, (SERVER, [7, 5], [5, None], NOON), {"confirm": False, "user_id": 7, "data_type": proto.MxDataType.FLOAT}, "WRITE2_BULK",
         proto.Write2BulkCommand(
             server_handle=SERVER,
             entries=[
@@ -184,7 +184,7 @@ CALLS: dict[str, tuple[Callable[[Session], Callable[..., Awaitable[Any]]], tuple
         ),
     ),
     "write_secured_bulk": (
-        lambda s: s.write_secured_bulk, (SERVER, [7, 5], [5, 5]), {"current_user_id": [3, 4], "verifier_user_id": 9, "data_type": proto.MxDataType.FLOAT}, "WRITE_SECURED_BULK",
+        lambda s: s.write_secured_bulk, (SERVER, [7, 5], [5, 5]), {"confirm": False, "current_user_id": [3, 4], "verifier_user_id": 9, "data_type": proto.MxDataType.FLOAT}, "WRITE_SECURED_BULK",
         proto.WriteSecuredBulkCommand(
             server_handle=SERVER,
             entries=[
@@ -194,7 +194,7 @@ CALLS: dict[str, tuple[Callable[[Session], Callable[..., Awaitable[Any]]], tuple
     ),
     "write_secured2_bulk": (
         lambda s: s.write_secured2_bulk, (SERVER, [7, 5], [5, 5], [NOON, NOON]),
-        {"current_user_id": 3, "verifier_user_id": [4, 5], "data_type": proto.MxDataType.FLOAT}, "WRITE_SECURED2_BULK",
+        {"confirm": False, "current_user_id": 3, "verifier_user_id": [4, 5], "data_type": proto.MxDataType.FLOAT}, "WRITE_SECURED2_BULK",
         proto.WriteSecured2BulkCommand(
             server_handle=SERVER,
             entries=[
