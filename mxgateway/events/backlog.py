@@ -34,6 +34,8 @@ class Backlog(Reader):
         """Keep new events. A loss that follows dropped events is dropped too, and counts as missing with them."""
         if self._begin is None:
             self._begin = next((number - 1 for number in map(_number, news) if number), None)
+        elif not self._begin and not self._kept and isinstance(news[0], Loss):
+            self._begin = news[0].last  # somebody else has read these: a stream that begins earlier brings them
         self._kept.extend(news)
         while len(self._kept) > KEPT_LIMIT or (self._dropped and self._kept and isinstance(self._kept[0], Loss)):
             oldest = self._kept.popleft()

@@ -44,6 +44,8 @@ class Judge:
     """Sessions in which the gateway has told losses that were none."""
     false_numbers: set[tuple[str, int, int]] = field(default_factory=set)
     """A session, its last event, and the number of an event that was invented behind it."""
+    marks: set[tuple[str, int, int]] = field(default_factory=set)
+    """A session, and between which events the gateway has told a loss because it keeps no more."""
     _refused: list[Wanted] = field(default_factory=list)
 
     # -- writes
@@ -130,11 +132,16 @@ class Judge:
         if session_id not in self.lied_to and (twice := delivered & told):
             raise Wrong(f"events {sorted(twice)} were delivered and told as lost")
         # Where all between was lost, nothing shows that the invented event is not the one of its number. A mark of lost
-        # events that begins behind it shows that all between was lost.
+        # events that begins behind it, or that covers it, shows that all between was lost.
         taken = {
             each
             for session, true, number in self.false_numbers
-            if session == session_id and (number + 1 in told or missing.issuperset(range(true + 1, number)))
+            if session == session_id
+            and (
+                number + 1 in told
+                or missing.issuperset(range(true + 1, number))
+                or any(of == session and after <= true and number < oldest for of, after, oldest in self.marks)
+            )
             for each in range(true + 1, number + 1)
         }
         if seen.first and (unexplained := set(range(seen.first, last + 1)) - delivered - told - missing - taken):

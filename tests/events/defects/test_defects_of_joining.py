@@ -88,6 +88,17 @@ async def test_an_iterator_that_joins_a_stream_without_replay_gets_what_another_
         assert [(await anext(first)).worker_sequence for _ in range(2, last + 1)] == list(range(2, last + 1))
 
 
+async def test_an_iterator_gets_what_another_process_has_read_before_the_first_write_was_confirmed(world: Site) -> None:
+    item = await world.advised()
+    with world.there.another_reader():
+        publish(world.gateway, [TAG] * 5, 7)
+    await world.confirm(item, 1)
+    await _all_has_come(world)
+    last = world.there.events.last_sequence
+    async with asyncio.timeout(8), world.session.stream_events(3) as events:
+        assert [(await anext(events)).worker_sequence for _ in range(4, last + 1)] == list(range(4, last + 1))
+
+
 async def test_what_is_replayed_for_an_iterator_that_joins_is_not_news_to_one_that_began_later(world: Site) -> None:
     await world.advised()
     with world.there.another_reader():
