@@ -196,9 +196,9 @@ class World:
         """Let the judge know which losses the gateway tells because it keeps no more."""
         sentinel = there.events._sentinel
 
-        def noted(after: int, oldest: int) -> bytes:
-            self.judge.marks.add((there.session_id, after, oldest))
-            return sentinel(after, oldest)
+        def noted(after_sequence: int, oldest: int) -> bytes:
+            self.judge.marks.add((there.session_id, after_sequence, oldest))
+            return sentinel(after_sequence, oldest)
 
         there.events._sentinel = noted  # type: ignore[method-assign]
 
