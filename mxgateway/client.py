@@ -49,7 +49,8 @@ log = logger("mxgateway.client")
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds that closing the client spends on open sessions; a dead gateway frees them when their leases end."""
 
-_Closings = dict[asyncio.Task[object], Closable]
+_Closings = dict[asyncio.Task[object], str]
+"""The sessions that are being closed, by the ids to warn of; an empty one where a failure was reported before."""
 
 
 class OpenSessionFields(TypedDict, total=False):
@@ -250,9 +251,9 @@ class GatewayClient(AlarmCalls):
         await self._channel.aclose()
         while unfinished := self._unfinished(closings):  # these fail with their connection
             await asyncio.wait(unfinished)
-        for task, session in closings.items():
-            if (error := task.exception()) is not None:
-                log.warning("%s was left to its lease: %s", session.shown_id, error)
+        for task, shown_id in closings.items():
+            if (error := task.exception()) is not None and shown_id:
+                log.warning("%s was left to its lease: %s", shown_id, error)
 
     async def _close_sessions(self) -> _Closings:
         """Close all sessions concurrently within `CLOSE_TIMEOUT`, including those that are being opened."""
@@ -262,7 +263,9 @@ class GatewayClient(AlarmCalls):
         while (left := end - loop.time()) > 0:
             open_now = set(self._sessions)
             self._sessions.clear()
-            closings |= {asyncio.create_task(session.close(timeout=left)): session for session in open_now}
+            for session in open_now:
+                shown_id = "" if session.close_failed else session.shown_id
+                closings[asyncio.create_task(session.close(timeout=left))] = shown_id
             if not (unfinished := self._unfinished(closings)):
                 break
             await asyncio.wait(unfinished, timeout=left, return_when=asyncio.FIRST_COMPLETED)

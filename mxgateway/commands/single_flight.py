@@ -31,6 +31,11 @@ class SharedAttempt(Generic[T]):
         """True while an attempt is not over."""
         return self._task is not None
 
+    @property
+    def has_failed(self) -> bool:
+        """True after an attempt that has failed, until the next one."""
+        return self.begun and self._outcome is None
+
     async def join(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Return the result of the attempt, which starts now unless there is one. Cancelling a caller does not stop it.
 

@@ -19,7 +19,7 @@ Visit = Callable[[Path, int], None]
 """Called with each path that a text mentions, and its line; in the order of the text, also repeatedly."""
 
 _BLANK: Final = re.compile(r"[ \t\r]*")
-_BLANKS: Final = re.compile(r"(?:[ \t\r\n,]|#[^\n]*)*")
+_BLANKS: Final = re.compile(r"(?:[ \t\r\n,]|#[^\n]*+)*+")
 _TEXT: Final = re.compile(
     r'"""(?:\\.|[^\\])*?"""(?:"{0,2})|\'\'\'.*?\'\'\'(?:\'{0,2})|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'', re.DOTALL
 )

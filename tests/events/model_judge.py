@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from mxgateway import Gap, GapCause, MxAccessError, MxGatewayError, SubscriptionStats, TagUpdate, TagWrite, proto
 from mxgateway.simulator import ExecutedWrite, History
+from mxgateway.simulator import Session as GatewaySession
 
 NONSENSE_HANDLE = 999_999
 """What marks an event that a schedule has invented: it is not counted."""
@@ -47,6 +48,16 @@ class Judge:
     marks: set[tuple[str, int, int]] = field(default_factory=set)
     """A session, and between which events the gateway has told a loss because it keeps no more."""
     _refused: list[Wanted] = field(default_factory=list)
+
+    def watch_marks(self, there: GatewaySession) -> None:
+        """Note each loss that the gateway tells in a session because it keeps no more."""
+        sentinel = there.events._sentinel
+
+        def noted(after_sequence: int, oldest: int) -> bytes:
+            self.marks.add((there.session_id, after_sequence, oldest))
+            return sentinel(after_sequence, oldest)
+
+        there.events._sentinel = noted  # type: ignore[method-assign]
 
     # -- writes
 

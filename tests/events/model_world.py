@@ -189,18 +189,8 @@ class World:
         session = opened if owner is user else user.attach_session(opened.session_id)
         place = Place(session, self.gateway.sessions[opened.session_id])
         place.server = await session.register("model")
-        self._note_marks(place.there)
+        self.judge.watch_marks(place.there)
         self.places.append(place)
-
-    def _note_marks(self, there: GatewaySession) -> None:
-        """Let the judge know which losses the gateway tells because it keeps no more."""
-        sentinel = there.events._sentinel
-
-        def noted(after_sequence: int, oldest: int) -> bytes:
-            self.judge.marks.add((there.session_id, after_sequence, oldest))
-            return sentinel(after_sequence, oldest)
-
-        there.events._sentinel = noted  # type: ignore[method-assign]
 
     async def add_item(self, place: Place, tag: str) -> ModelItem:
         """Add an item and advise it."""

@@ -121,7 +121,7 @@ WRONG = [
     (HEAD + "A.B" + ",x" * 18 + "\n", "line 2: it has 19 cells, the first line has 18"),
     (HEAD + 'A.B,"integer\n', "line 2: unexpected end of data"),
     (HEAD + 'A.B,"x"y\n', "line 2: ',' expected after '\"'"),
-    (HEAD + "A.B,string," + "x" * 200_000 + "\n", "line 2: field larger than field limit (131072)"),
+    (HEAD + "A.B,string," + "x" * 200_000 + "\n", "line 2: a cell has more than 131,072 characters"),
 ]  # fmt: skip
 
 

@@ -21,6 +21,10 @@ class Closable(Protocol):
     session_id: str
     shown_id: str
 
+    @property
+    def close_failed(self) -> bool:
+        """True after a close that has failed: its caller knows."""
+
     async def close(self, *, timeout: float | None = None) -> object:
         """Close it; a failed close can be retried."""
 
@@ -42,6 +46,11 @@ class UnclaimedSession:
         self._owned_sessions = owned_sessions
         self._closing: SharedAttempt[proto.CloseSessionReply] = SharedAttempt()
         owned_sessions.add(self)
+
+    @property
+    def close_failed(self) -> bool:
+        """True after a close that has failed."""
+        return self._closing.has_failed
 
     def claim(self) -> proto.OpenSessionReply:
         """Return the reply; the caller owns the session now."""

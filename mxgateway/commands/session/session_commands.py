@@ -51,6 +51,11 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         return self._closing.begun
 
     @property
+    def close_failed(self) -> bool:
+        """True after a `close` that has failed; it can be retried."""
+        return self._closing.has_failed
+
+    @property
     def event_barrier(self) -> EventBarrier:
         """Waits for pending events."""
         return EventBarrier(self)
@@ -59,8 +64,8 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         """Close the session at the gateway, with its handles, subscriptions and worker.
 
         Safe to call again, and from several tasks at the same time: the first call closes, all return its reply.
-        Cancelling a caller does not stop the close, nor does the end of its timeout. A failed close can be retried. A session that the gateway no longer
-        knows counts as closed.
+        Cancelling a caller does not stop the close, nor does the end of its timeout. A failed close can be retried. A
+        session that the gateway no longer knows counts as closed.
         """
         self._channel.home.check()
         budget = Budget(self._timeout(timeout), self._site, correlation_id)  # refuses arguments, which is no close

@@ -35,6 +35,7 @@ _STARTING: Final = (
     mx.SessionState.HANDSHAKING,
     mx.SessionState.INITIALIZING_WORKER,
 )
+_BEGINNING: Final = (mx.SessionState.CREATING, *_STARTING, mx.SessionState.READY)  # a site's numbers may not rise
 
 
 class Session(SessionRecord):
@@ -90,7 +91,7 @@ class Session(SessionRecord):
 
     def reach(self, state: mx.SessionState) -> None:
         """Go on to a later state; no effect if the session has reached it."""
-        if self.state < state:
+        if self.state in _BEGINNING and _BEGINNING.index(self.state) < _BEGINNING.index(state):
             self.state = state
 
     def touch(self) -> None:

@@ -14,6 +14,9 @@ from mxgateway.simulator.mxaccess.values import DataType
 from mxgateway.system.files import read_input
 
 _LARGEST: Final = 64 * 1024 * 1024
+LONGEST_CELL: Final = 131_072
+"""The most characters of a cell: what csv takes by itself."""
+_TOO_LONG: Final = f"a cell has more than {LONGEST_CELL:,} characters"
 _TEMPLATE: Final = "Tags"
 _TRUTH: Final = {"true": True, "1": True, "false": False, "0": False}
 _ALARMS: Final[dict[str, dict[str, Any]]] = {
@@ -93,11 +96,14 @@ class TagTable:
             self._check_header(header)
             for row in reader:
                 if any(cell.strip() for cell in row):
+                    if max(map(len, row)) > LONGEST_CELL:  # csv's own limit is the process's: another part may raise it
+                        raise self._wrong(reader.line_num, _TOO_LONG)
                     if len(row) > len(header):
                         raise self._wrong(reader.line_num, f"it has {len(row)} cells, the first line has {len(header)}")
                     self._take_row(reader.line_num, dict(zip(header, row, strict=False)))
         except csv.Error as error:
-            raise self._wrong(max(reader.line_num, 1), str(error)) from None
+            text = _TOO_LONG if "field limit" in str(error) else str(error)
+            raise self._wrong(max(reader.line_num, 1), text) from None
         if not self.data["objects"]:
             raise DescriptionError(f"{self.name}: it has no tags")
 

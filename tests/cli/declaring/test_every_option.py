@@ -27,7 +27,8 @@ from tests.cli.process import Outcome
 from tests.cli.test_every_command import OPERATOR, PASSWORD, SECURED, masked
 
 EXPECTED: Final = Path(__file__).with_name("options.json")
-CONTRACT: Final = Path(__file__).parents[3] / "protos"
+PROJECT: Final = Path(__file__).parents[3]
+CONTRACT: Final = PROJECT / "protos"
 GROUP: Final = {name: entry.group for entry in COMMANDS for name in EVERY if name.split()[0] == entry.name}
 ELSEWHERE: Final = {name for name in EVERY if name.split()[0] in ("simulate", "sim")}
 """Commands of the simulated gateway, whose options are in tests of their own."""
@@ -160,7 +161,10 @@ class Runs:
         folder = masked(Outcome(0, str(self._folder), "")).out
 
         def lines(text: str) -> list[str]:
-            return [line.replace(folder, "<dir>")[:WIDEST] for line in text.splitlines()[:1]]
+            return [
+                line.replace(folder, "<dir>").replace(str(PROJECT), "<project>")[:WIDEST]
+                for line in text.splitlines()[:1]
+            ]
 
         return [outcome.code, lines(outcome.out), lines(outcome.err)]
 

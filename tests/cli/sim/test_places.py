@@ -67,7 +67,7 @@ async def test_a_control_is_found(
         ((), {"MXGATEWAY_CONTROL": ""}, "MXGATEWAY_CONTROL"),
         ((), {"MXGATEWAY_READY_FILE": ""}, "MXGATEWAY_READY_FILE"),
         ((), {"MXGATEWAY_CONTROL": NOWHERE, "MXGATEWAY_CONTROL_KEY": ""}, "MXGATEWAY_CONTROL_KEY"),
-        (("--control", ""), {"MXGATEWAY_CONTROL_KEY": KEY}, "--control is empty."),
+        (("--control", ""), {"MXGATEWAY_CONTROL_KEY": KEY}, "--control is empty"),
         (("--control", NOWHERE, "--ready-file", "f"), {}, "--control and --ready-file contradict each other"),
         (("--control", NOWHERE, "--control-key", KEY, "--control-key-env", "X"), {}, "--control-key and --control-key-env contradict each other"),
         (("--control", NOWHERE, "--control-key-env", "X"), {}, "'X' named by --control-key-env is not set"),

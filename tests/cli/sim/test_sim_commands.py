@@ -141,7 +141,7 @@ async def test_a_scenario_shows_its_steps_and_its_paths_start_at_its_folder(gate
     (tmp_path / "steps.toml").write_text("[[steps]]\ngo_away = {}\n[[steps]]\nfoo = {}\n")
     wrong = await sim(gateway, "play", str(tmp_path / "steps.toml"))
     assert wrong.code == 67
-    assert f"{tmp_path / 'steps.toml'}: line 3: steps[1].foo: the key is unknown" in wrong.err
+    assert f"{tmp_path / 'steps.toml'}: line 4: steps[1].foo: the key is unknown" in wrong.err
     begun = await sim(gateway, "play", str(Path(__file__).with_name("drop.toml")), "--no-wait", "-o", "value")
     assert begun.out.strip().endswith("drop.toml")
 

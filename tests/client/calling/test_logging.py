@@ -143,7 +143,7 @@ async def test_what_matters_is_a_warning(caplog: pytest.LogCaptureFixture) -> No
             async with session:
                 raise LookupError("of the block")
         second = await client.open_session()
-        gateway.fail_next("CloseSession", Status.INTERNAL, "stuck")
+        gateway.fail_next("CloseSession", Status.INTERNAL, "stuck", times=2)
         await client.close()
     assert says(logged(caplog, "client"), "WARNING", "speaks gateway protocol 9")
     assert says(logged(caplog, "client"), "WARNING", f"{second.session_id} was left to its lease", "stuck")

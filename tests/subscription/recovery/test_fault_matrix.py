@@ -34,7 +34,7 @@ one for a session that turns out to be lost."""
 NO_FAULTS: Final = {
     "thaw", "heal", "pipe", "afflict", "until_forwarded", "until_received",  # the end of faults, and the proxy's own
     "until", "until_accepted", "until_idle", "reset_all",  # waits; `reset` for all
-    "start", "serve_forever", "tag", "set_tag",
+    "start", "serve_forever", "accepts", "tag", "set_tag",
     "release_commands", "deploy", "hold_deploy_events", "release_deploy_events",
     "hold_write_completions", "release_write_completions",  # nothing that a subscription waits for
     "keep_history",

@@ -16,7 +16,13 @@ from tests.rows import each_row
 
 PACKAGE = Path(mxgateway.__file__).parent
 LIBRARIES = {"grpclib", "h2", "hpack", "hyperframe"}
-ALLOWED = ("transport/http2/grpclib_seam.py", "wire/codec.py", "simulator/", "generated/")
+ALLOWED = (
+    "transport/http2/grpclib_seam.py",
+    "wire/codec.py",
+    "simulator/",
+    "generated/",
+    "control_protocol/generated/",
+)
 
 
 class FakeTransport(asyncio.Transport):
