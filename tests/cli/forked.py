@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +45,9 @@ class _Transport:
         if self._code is not None:
             raise ProcessLookupError
         os.kill(self._child.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         self._child.kill()

@@ -128,7 +128,7 @@ SET = {"action": "set_tag"}
         ("GetTag", {"tag": "No.Such"}, "NOT_FOUND", "tag: the plant has no tag 'No.Such'"),
         ("Play", {"text": "nothing"}, "INVALID_ARGUMENT", "scenario.toml: "),
         ("Play", {"text": "{", "name": "a.json"}, "INVALID_ARGUMENT", "a.json: "),
-        ("Play", {"text": "[[steps]]\nfoo = 1", "name": "a.toml"}, "INVALID_ARGUMENT", "a.toml: line 1: steps[0].foo: the key is unknown"),
+        ("Play", {"text": "[[steps]]\nfoo = 1", "name": "a.toml"}, "INVALID_ARGUMENT", "a.toml: line 2: steps[0].foo: the key is unknown"),
         ("Play", {"text": '[[steps]]\nset_tag = { tag = "No.Such" }'}, "INVALID_ARGUMENT", "scenario.toml: line 1: steps[0].set_tag: tag: the plant has no tag"),
         ("AdvanceClock", {"seconds": -1}, "INVALID_ARGUMENT", "seconds: -1 is not from 0 to 1000000000"),
         ("AdvanceClock", {"seconds": float("nan")}, "INVALID_ARGUMENT", "seconds: nan is not from 0"),
