@@ -259,7 +259,7 @@ def _refused(place: str = "") -> Iterator[None]:
     try:
         yield
     except DescriptionError as error:
-        raise GRPCError(Status.INVALID_ARGUMENT, place + str(error).removeprefix("the file: ")) from None
+        raise GRPCError(Status.INVALID_ARGUMENT, f"{place}{error}") from None
     except LookupError as error:
         raise GRPCError(Status.NOT_FOUND, place + _sentence(error)) from None
     except ValueError as error:
