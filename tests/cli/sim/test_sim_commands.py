@@ -98,6 +98,9 @@ async def test_a_crash_names_its_session(gateway: Gateway) -> None:
         (("do", "go_away", "x=1"), 2, "go_away has no parameter 'x'; it takes none."),
         (("do", "hold", "method=OpenSession", "method=Invoke"), 2, "The argument 'method' is given twice."),
         (("do", "fail_next", "method=OpenSession", "status=INTERNAL", "times=two"), 2, "times: 'two' is no whole number."),
+        (("do", "fail_next", "method=OpenSession", "status=INTERNAL", "times=1_0"), 2, "times: '1_0' is no whole number."),
+        (("do", "delay_replies", "seconds=1_0"), 2, "seconds: '1_0' is no number."),
+        (("do", "deploy", "rename=A=B,A=C"), 2, "'A=B,A=C' names 'A' twice."),
         (("do", "black_hole", "on=maybe"), 2, "on: 'maybe' is no true or false."),
         (("do", "deploy", "rename=Tank01"), 2, "rename: 'Tank01' is no list NAME=VALUE,NAME=VALUE."),
         (("do", "hold"), 67, "hold: the key 'method' is missing"),
@@ -141,7 +144,7 @@ async def test_a_scenario_shows_its_steps_and_its_paths_start_at_its_folder(gate
     (tmp_path / "steps.toml").write_text("[[steps]]\ngo_away = {}\n[[steps]]\nfoo = {}\n")
     wrong = await sim(gateway, "play", str(tmp_path / "steps.toml"))
     assert wrong.code == 67
-    assert f"{tmp_path / 'steps.toml'}: line 3: steps[1].foo: the key is unknown" in wrong.err
+    assert f"{tmp_path / 'steps.toml'}: line 4: steps[1].foo: the key is unknown" in wrong.err
     begun = await sim(gateway, "play", str(Path(__file__).with_name("drop.toml")), "--no-wait", "-o", "value")
     assert begun.out.strip().endswith("drop.toml")
 
