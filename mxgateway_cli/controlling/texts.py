@@ -97,9 +97,10 @@ def _integer(text: str) -> int:
 
 def _number(text: str) -> int | float:
     number = whole(text)
-    if number is None:
-        number = decimal(text)
-    return _refuse() if number is None else number
+    if number is not None:
+        return number
+    other = decimal(text)
+    return _refuse() if other is None else other
 
 
 def _anything(text: str) -> Any:
