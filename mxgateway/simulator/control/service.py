@@ -138,6 +138,10 @@ class ControlService:
                 Status.RESOURCE_EXHAUSTED,
                 f"the scenario was stopped: {STEP_LIMIT} of its steps waited for their reader, who is too slow",
             )
+        if play.left:
+            raise GRPCError(
+                Status.UNAVAILABLE, f"the gateway was stopped: {play.left} of the scenario's steps were not begun"
+            )
 
     async def get_status(self, call: Call, request: control.GetStatusRequest) -> control.GetStatusReply:
         """Return what the gateway has received, and who is connected."""

@@ -75,6 +75,11 @@ class Play:
         """Whether the play has ended."""
         return self._finished.done()
 
+    @property
+    def left(self) -> int:
+        """How many steps have not begun."""
+        return len(self.scenario.steps) - self._next
+
     def stop(self) -> None:
         """End the play; what it has done stays, and an action that has begun, such as a restart, is done to its end."""
         for timer in self._timers.values():
