@@ -384,32 +384,3 @@ async def test_a_client_that_writes_a_command_sees_what_follows_and_cannot_write
         assert [running for running, _ in seen[:4]] == [False, False, True, True]
         assert seen[-1] == (True, 40)
         assert [flow for _, flow in seen] == sorted(flow for _, flow in seen)
-
-
-@pytest.mark.parametrize(
-    ("first", "was", "becomes", "later"),
-    [
-        ("a", DataType.STRING, DataType.INTEGER, 5),
-        (1.5, DataType.DOUBLE, DataType.STRING, "5"),
-        (True, DataType.BOOLEAN, DataType.STRING, "true"),
-    ],
-)
-async def test_what_follows_an_input_of_another_type_is_bad_and_keeps_its_last_value(
-    first: object, was: DataType, becomes: DataType, later: object
-) -> None:
-    attributes = (
-        Attribute(name="X", data_type=was, value=first),
-        Attribute(name="Y", data_type=was, value=first, pattern=Follow(source="X")),
-        Attribute(name="Z", data_type=was, value=first, pattern=Step(on="X")),
-    )
-    clock = ManualClock()
-    async with SimulatedGateway(
-        plant=Plant([PlantObject(1, "A", Template("$T", attributes=attributes))]), clock=clock
-    ) as gateway:
-        clock.advance(2)
-        gateway.deploy(retype={"A.X": becomes})
-        gateway.set_tag("A.X", later)
-        clock.advance(2)
-        for name in ("A.Y", "A.Z"):
-            sample = gateway.tag(name).sample
-            assert (sample.native, sample.quality) == (first, BAD)
