@@ -73,7 +73,7 @@ class Description:
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
-        self._text = text
+        self._text = _without_mark(text, name)
         self._is_json = name.casefold().endswith(".json")
         self.data: Any = self._of_characters(self._parsed())
 
@@ -200,6 +200,10 @@ def decoded(data: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DescriptionError(f"{name}: line {line}: it is not UTF-8: {error.reason}") from None
+    return _without_mark(text, name)
+
+
+def _without_mark(text: str, name: str) -> str:
     if text.startswith("\ufeff"):
         raise DescriptionError(f"{name}: line 1: it begins with a byte order mark; save it as UTF-8 without one")
     return text

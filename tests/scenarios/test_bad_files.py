@@ -144,3 +144,9 @@ def test_half_of_a_character_in_json_is_refused_with_its_place(text: str) -> Non
         Scenario.from_text(said, name="s.json")
     whole = '{"description": "\\ud83d\\ude00", "steps": [{"go_away": {}}]}'
     assert Scenario.from_text(whole, name="s.json").description == "😀"
+
+
+@pytest.mark.parametrize("name", ["s.toml", "s.json"])
+def test_a_text_with_a_byte_order_mark_is_refused_as_its_file_is(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{name}: line 1: it begins with a byte order mark"):
+        Scenario.from_text(f"\ufeff[[steps]]\n{SET}", name=name)
