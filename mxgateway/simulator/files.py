@@ -34,6 +34,7 @@ _JUDGED: Final = frozenset(
 )  # fmt: skip
 _WORDS: Final = frozenset(("$schema", "$defs", "title", "description", "writeOnly"))
 _TOML_PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_HALF: Final = re.compile("[\ud800-\udfff]")
 _LONG_NUMBER: Final = re.compile(r"[0-9][0-9_]{4300}")
 """Of so many digits that Python does not read it."""
 
@@ -72,9 +73,9 @@ class Description:
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
-        self._text = text
+        self._text = _without_mark(text, name)
         self._is_json = name.casefold().endswith(".json")
-        self.data: Any = self._parsed()
+        self.data: Any = self._of_characters(self._parsed())
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Description:
@@ -120,6 +121,18 @@ class Description:
         except ValueError as error:
             raise DescriptionError(f"{self.name}: {_syntax(error, self._text)}") from None
 
+    def _of_characters(self, data: Any) -> Any:
+        """Return what the text says; JSON may escape halves of characters, which no message can carry."""
+        if not self._is_json or "\\ud" not in self._text.casefold():
+            return data
+        try:
+            path = _half_character(data)
+        except RecursionError:
+            raise DescriptionError(f"{self.name}: it is nested too deeply") from None
+        if path is not None:
+            raise self.located(DescriptionError("a text has half of a surrogate pair, which is no character", *path))
+        return data
+
     def _twice(self) -> DescriptionError:
         from mxgateway.simulator.places import repeated
 
@@ -137,6 +150,20 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise _TwiceError
     return found
+
+
+def _half_character(value: Any) -> tuple[str | int, ...] | None:
+    """Return the path of the first text that has half of a character; None if all are whole."""
+    if isinstance(value, str):
+        return () if _HALF.search(value) else None
+    for key, element in (
+        value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
+    ):
+        if isinstance(key, str) and _HALF.search(key):
+            return (key,)
+        if (found := _half_character(element)) is not None:
+            return (key, *found)
+    return None
 
 
 def _syntax(error: ValueError, text: str) -> str:
@@ -173,6 +200,10 @@ def decoded(data: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DescriptionError(f"{name}: line {line}: it is not UTF-8: {error.reason}") from None
+    return _without_mark(text, name)
+
+
+def _without_mark(text: str, name: str) -> str:
     if text.startswith("\ufeff"):
         raise DescriptionError(f"{name}: line 1: it begins with a byte order mark; save it as UTF-8 without one")
     return text

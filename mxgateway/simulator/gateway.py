@@ -89,6 +89,10 @@ class SimulatedGateway(Controls):
         self._ssl_context = ssl_context
         self._encoding = Encoding() if contract is None else Encoding(contract.serving_codec, contract.lacks)
         self._stopped = asyncio.Event()
+        self._turn = asyncio.Lock()
+        """Held while a run begins or ends: until it has ended, the port is taken."""
+        self._restarting = asyncio.Lock()
+        self._pause: asyncio.Future[None] | None = None
         self._plays: list[Play] = []
         self._deployed_ns: int | None = self.clock.now_ns()
 
@@ -123,6 +127,10 @@ class SimulatedGateway(Controls):
             play.stop()
         await self._end()
         self._stopped.set()
+        if self._pause is not None:
+            self._pause.cancel()
+        async with self._restarting:  # a restart sees that it has been stopped, and ends
+            pass
 
     async def restart(self, *, deployed: bool = False, down: float = 0.0) -> None:
         """Stop, and start on the same port: every session is lost, and the galaxy's sequence starts again.
@@ -132,19 +140,20 @@ class SimulatedGateway(Controls):
             down: Seconds, on the gateway's clock, from the stop to the start.
         """
         self._stopped.clear()
-        await self._end()
-        try:
-            if deployed:
-                self._deployed_ns = self.clock.now_ns()
-            if down:
-                await self.clock.sleep(down)
-            if not self._stopped.is_set():  # it may have been stopped meanwhile
-                await self._begin()
-            if self._stopped.is_set():
+        async with self._restarting:
+            try:
                 await self._end()
-        except BaseException:
-            self._stopped.set()
-            raise
+                if deployed:
+                    self._deployed_ns = self.clock.now_ns()
+                if down and not self._stopped.is_set():
+                    await self._stay_down(down)
+                if not self._stopped.is_set():  # it may have been stopped meanwhile
+                    await self._begin()
+                if self._stopped.is_set():
+                    await self._end()
+            except BaseException:
+                self._stopped.set()
+                raise
 
     def play(self, scenario: Scenario, *, report: Callable[[PlayedStep], None] | None = None) -> Play:
         """Play a scenario from now on; the gateway must run. Awaiting the play returns when its last step is done.
@@ -220,32 +229,43 @@ class SimulatedGateway(Controls):
                 return key.reveal()
         raise LookupError("none of the simulated gateway's API keys has every scope")
 
-    async def _begin(self) -> None:
-        run = Run(
-            self._plant,
-            self.clock,
-            self.switches,
-            self.options,
-            self._keys,
-            self._record,
-            self._ssl_context,
-            self._deployed_ns,
-            self._encoding,
-        )
+    async def _stay_down(self, seconds: float) -> None:
+        """Wait on the gateway's clock, until it is stopped."""
+        pause = self._pause = asyncio.ensure_future(self.clock.sleep(seconds))
         try:
-            self._port = await run.listener.start(self._host, self._port)
-        except BaseException:
-            await run.stop()
-            raise
-        self._run = run
-        self._stage.attach(run)
-        self.switches.changed()
+            await asyncio.wait([pause])
+        finally:
+            self._pause = None
+            pause.cancel()
+
+    async def _begin(self) -> None:
+        async with self._turn:
+            run = Run(
+                self._plant,
+                self.clock,
+                self.switches,
+                self.options,
+                self._keys,
+                self._record,
+                self._ssl_context,
+                self._deployed_ns,
+                self._encoding,
+            )
+            try:
+                self._port = await run.listener.start(self._host, self._port)
+            except BaseException:
+                await run.stop()
+                raise
+            self._run = run
+            self._stage.attach(run)
+            self.switches.changed()
 
     async def _end(self) -> None:
-        run, self._run = self._run, None
-        if run is not None:
-            self._stage.detach()
-            self._earlier_events += run.sessions.events_sent
-            # The database outlives the gateway and knows when the galaxy was deployed.
-            self._deployed_ns = run.galaxy.deployed_ns
-            await run.stop()
+        async with self._turn:
+            run, self._run = self._run, None
+            if run is not None:
+                self._stage.detach()
+                self._earlier_events += run.sessions.events_sent
+                # The database outlives the gateway and knows when the galaxy was deployed.
+                self._deployed_ns = run.galaxy.deployed_ns
+                await run.stop()

@@ -132,7 +132,8 @@ async def get_tags(call: ControlCall, tags: tuple[str, ...]) -> None:
 async def play(call: ControlCall, file: str, no_wait: bool) -> None:
     """Play a scenario, and show each step when it is done.
 
-    Ends with the scenario, exit code 21 if some of its steps could not be done. Ctrl-C stops it.
+    Ends with the scenario: exit code 21 if some of its steps could not be done, 78 if the gateway ends before the last.
+    Ctrl-C stops it.
     """
     text, folder = await asyncio.to_thread(_text, file)
     if no_wait:

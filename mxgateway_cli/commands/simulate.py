@@ -12,6 +12,7 @@ from mxgateway_cli.connecting.connection import key_from_environment, load_contr
 from mxgateway_cli.controlling.made_files import MADE
 from mxgateway_cli.controlling.serving import DEMO_KEY, Serving, refused, serve
 from mxgateway_cli.declaring.local_command import local_command
+from mxgateway_cli.help.numbers import decimal, whole
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.running import runner
 from mxgateway_cli.running.app import App
@@ -40,11 +41,12 @@ class Speed(_SpeedBase):
         Raises:
             click.BadParameter: It is neither a positive number nor ``max``.
         """
-        try:
-            speed = math.inf if value == "max" else float(value)
-        except (TypeError, ValueError):
-            speed = math.nan
-        if not speed > 0 or (math.isinf(speed) and value not in ("max", math.inf)):
+        if not isinstance(value, str):
+            return float(value)
+        if value == "max":
+            return math.inf
+        speed = decimal(value)
+        if speed is None or not 0 < speed < math.inf:
             self.fail(f"{value!r} is neither a positive number nor max.", param, ctx)
         return speed
 
@@ -80,12 +82,13 @@ class ControlAddress(_AddressBase):
         """
         if isinstance(value, tuple):
             return value
-        host, _, port = value.rpartition(":")
-        if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+        host, _, text = value.rpartition(":")
+        port = whole(text)
+        if port is None or not 0 <= port <= 65535:
             self.fail(
                 f"{value!r} is no port from 0 to 65535, with an address of this machine before it or not.", param, ctx
             )
-        return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
+        return host.removeprefix("[").removesuffix("]") or "127.0.0.1", port
 
 
 @local_command(

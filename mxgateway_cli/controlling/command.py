@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +13,7 @@ import click
 
 import mxgateway
 from mxgateway_cli.controlling.options import CONTROL_OPTIONS, KEY_VARIABLE
-from mxgateway_cli.controlling.place import ControlPlace, take_place
+from mxgateway_cli.controlling.place import POLL, ControlPlace, take_place
 from mxgateway_cli.declaring.local_command import configured_app, make_command
 from mxgateway_cli.help.sections import OUTPUT_OPTIONS, Decorator, Examples
 from mxgateway_cli.running.app import App
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from mxgateway_cli.terminal.stdout import Output
 
 _START: Final = "start one: mxgw-py simulate --control 0; --wait-for-gateway 30 waits for it"
+_LEFT: Final = "the ready file {!r} is of a gateway that is gone, and has not removed it"
 _OWN_KEY: Final = (
     f"the control has a key of its own, which its ready line shows: {KEY_VARIABLE}, --control-key-file or --ready-file"
 )
@@ -55,12 +58,24 @@ class ControlCall:
     @asynccontextmanager
     async def client(self) -> AsyncIterator[ControlClient]:
         """Connect while the block runs."""
+        with _in_own_words(self._place.ready_file):
+            async with await self._connected() as client:
+                yield client
+
+    async def _connected(self) -> ControlClient:
+        """Connect. A ready file is read before each attempt: a gateway that was killed has left it, and the next writes it."""
         from mxgateway.control import ControlClient
 
-        endpoint, key, wait = await self._place.found(self.app)
-        with _in_own_words():
-            async with ControlClient.connect(endpoint, key, timeout=self._place.timeout, wait=wait) as client:
-                yield client
+        end = time.monotonic() + self._place.wait
+        while True:
+            endpoint, key = await self._place.found(self.app, end)
+            wait = 0.0 if self._place.ready_file else self._place.wait
+            try:
+                return await ControlClient.connect(endpoint, key, timeout=self._place.timeout, wait=wait)
+            except mxgateway.MxGatewayError as error:
+                if not self._place.ready_file or not _is_gone(error) or time.monotonic() >= end:
+                    raise
+            await asyncio.sleep(POLL)
 
 
 def control_command(
@@ -99,8 +114,12 @@ def control_command(
     return declare
 
 
+def _is_gone(error: mxgateway.MxGatewayError) -> bool:
+    return error.phase == "connect" and error.retryable
+
+
 @contextmanager
-def _in_own_words() -> Iterator[None]:
+def _in_own_words(ready_file: str) -> Iterator[None]:
     """Say what to do about a failure at the control; the hints for a gateway do not help there."""
     try:
         yield
@@ -108,6 +127,6 @@ def _in_own_words() -> Iterator[None]:
         hint = hint_of(error)
         if isinstance(error, mxgateway.MxGatewayAuthenticationError):
             hint = _OWN_KEY
-        elif error.phase == "connect" and error.retryable:
-            hint = _START
+        elif _is_gone(error):
+            hint = f"{_LEFT.format(ready_file)}; {_START}" if ready_file else _START
         raise DescribedFailure(describe(error)._replace(hint=hint)) from error

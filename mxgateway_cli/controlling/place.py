@@ -25,8 +25,8 @@ from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 if TYPE_CHECKING:
     from mxgateway import ApiKey
 
-_POLL: Final = 0.05
-"""Seconds between two looks for a ready file."""
+POLL: Final = 0.05
+"""Seconds between two looks at a ready file."""
 _TIMES: Final = ("timeout", "wait_for_gateway")
 _KEYS: Final = ("control_key", "control_key_file", "control_key_env")
 
@@ -46,19 +46,19 @@ class ControlPlace:
     wait: float
     """Seconds to wait for a gateway that is not up yet."""
 
-    async def found(self, app: App) -> tuple[str, ApiKey, float]:
-        """Return the address, the key, and the seconds left to wait.
+    async def found(self, app: App, end: float) -> tuple[str, ApiKey]:
+        """Return the address and the key.
 
         Args:
             app: The invocation; it hides the key.
+            end: The time of the monotonic clock until which a ready file is waited for.
 
         Raises:
             CommandFailure: The ready file is missing, or is no use.
         """
         if not self.ready_file:
             assert self.key is not None, "without a ready file there is a key"
-            return self.endpoint, self.key, self.wait
-        end = time.monotonic() + self.wait
+            return self.endpoint, self.key
         while True:
             try:
                 document = await asyncio.to_thread(ready_file.read, self.ready_file)
@@ -70,7 +70,7 @@ class ControlPlace:
                         code=ExitCode.USAGE,
                         hint="start one: mxgw-py simulate --control 0 --ready-file FILE; --wait-for-gateway 30 waits for it",
                     ) from None
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(POLL)
         endpoint, key = document.get("control"), self.key or document.get("controlKey")
         if not isinstance(endpoint, str) or not isinstance(key, str | mxgateway.ApiKey):
             raise CommandFailure(
@@ -85,7 +85,7 @@ class ControlPlace:
                 f"the ready file {self.ready_file!r} holds no usable key", code=ExitCode.USAGE
             ) from None
         app.keep_secret(found)
-        return endpoint, found, max(end - time.monotonic(), 0.0)
+        return endpoint, found
 
 
 def take_place(ctx: click.Context, app: App, params: dict[str, Any]) -> ControlPlace:

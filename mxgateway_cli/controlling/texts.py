@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
+from mxgateway_cli.help.numbers import decimal, whole
 from mxgateway_cli.help.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -89,11 +90,17 @@ def _boolean(text: str) -> bool:
     return {"true": True, "false": False}[text.casefold()] if text.casefold() in ("true", "false") else _refuse()
 
 
+def _integer(text: str) -> int:
+    number = whole(text)
+    return _refuse() if number is None else number
+
+
 def _number(text: str) -> int | float:
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
+    number = whole(text)
+    if number is not None:
+        return number
+    other = decimal(text)
+    return _refuse() if other is None else other
 
 
 def _anything(text: str) -> Any:
@@ -112,7 +119,12 @@ def _table(text: str) -> dict[str, str]:
     pairs = [each.partition("=") for each in text.split(",")] if text else []
     if not all(name and equals for name, equals, _ in pairs):
         _refuse()
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    found: dict[str, str] = {}
+    for name, _, value in pairs:
+        if name.strip() in found:
+            raise click.UsageError(f"{text!r} names {name.strip()!r} twice.")
+        found[name.strip()] = value.strip()
+    return found
 
 
 def _refuse() -> Any:
@@ -122,7 +134,7 @@ def _refuse() -> Any:
 _READERS: Final[dict[str, Callable[[str], Any]]] = {
     "ANY": _anything,
     "BOOLEAN": _boolean,
-    "INTEGER": int,
+    "INTEGER": _integer,
     "NUMBER": _number,
     "LIST": _list,
     "TABLE": _table,

@@ -341,7 +341,7 @@ async def test_a_deployment_makes_followers_bad_and_good_again() -> None:
             assert (gateway.tag("A.Y").sample.native, gateway.tag("A.Z").sample.native) == (2.0, 2.0)
             gateway.deploy(**edit)
             clock.advance(5)
-            assert gateway.tag("A.Y").sample.quality == BAD
+            assert (gateway.tag("A.Y").sample.quality, gateway.tag("A.Z").sample.quality) == (BAD, BAD)
             gateway.deploy(plant)
             clock.advance(5)
             assert (gateway.tag("A.Y").sample.quality, gateway.tag("A.Y").sample.native) == (GOOD, 1.0)

@@ -135,3 +135,18 @@ def test_a_file_that_no_scenario_can_be_is_one_line_and_starts_nothing(tmp_path:
         assert not outcome.out
         assert outcome.err.startswith(f"error: {path}: "), outcome.err
         assert len(outcome.err.splitlines()) == 1, outcome.err
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', '["a", "\\uDC00\\ud83d"]', '{"\\uDfff": 1}'])
+def test_half_of_a_character_in_json_is_refused_with_its_place(text: str) -> None:
+    said = f'{{"steps": [\n{{"set_tag": {{"tag": "{TAG}", "value": {text}}}}}]}}'
+    with pytest.raises(ValueError, match=r"^s\.json: line 2: steps\[0\]\.set_tag\.value.*: a text has half of"):
+        Scenario.from_text(said, name="s.json")
+    whole = '{"description": "\\ud83d\\ude00", "steps": [{"go_away": {}}]}'
+    assert Scenario.from_text(whole, name="s.json").description == "😀"
+
+
+@pytest.mark.parametrize("name", ["s.toml", "s.json"])
+def test_a_text_with_a_byte_order_mark_is_refused_as_its_file_is(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{name}: line 1: it begins with a byte order mark"):
+        Scenario.from_text(f"\ufeff[[steps]]\n{SET}", name=name)

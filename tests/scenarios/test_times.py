@@ -164,3 +164,26 @@ async def _of(play: Play) -> Play:
 async def test_a_gateway_that_does_not_run_plays_nothing() -> None:
     with pytest.raises(RuntimeError, match="not running"):
         SimulatedGateway(clock=SystemClock()).play(Scenario.from_text(steps(SET)))
+
+
+async def test_a_report_may_stop_the_play_and_nothing_more_is_done() -> None:
+    clock = ManualClock()
+    async with SimulatedGateway(clock=clock) as gateway:
+        plays: list[Play] = []
+        plays.append(gateway.play(Scenario.from_text(steps(f"every = 1\n{SET}")), report=lambda _: plays[0].stop()))
+        clock.advance(0)
+        assert (len(plays[0].log), plays[0].done) == (1, True)
+        before = gateway.tag(TAG).sample
+        clock.advance(10)
+        assert gateway.tag(TAG).sample is before
+
+
+async def test_a_restart_that_has_begun_is_done_to_its_end_when_the_play_is_stopped() -> None:
+    async with playing("restart = { down = 5 }\n\n" + SET) as (gateway, clock, play):
+        await until(lambda: not gateway.is_running)
+        await asyncio.sleep(0.05)
+        play.stop()
+        await play
+        clock.advance(5)
+        await until(lambda: gateway.is_running)
+        assert play.log == []

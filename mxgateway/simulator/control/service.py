@@ -138,6 +138,10 @@ class ControlService:
                 Status.RESOURCE_EXHAUSTED,
                 f"the scenario was stopped: {STEP_LIMIT} of its steps waited for their reader, who is too slow",
             )
+        if play.left:
+            raise GRPCError(
+                Status.UNAVAILABLE, f"the gateway was stopped: {play.left} of the scenario's steps were not begun"
+            )
 
     async def get_status(self, call: Call, request: control.GetStatusRequest) -> control.GetStatusReply:
         """Return what the gateway has received, and who is connected."""
@@ -259,7 +263,7 @@ def _refused(place: str = "") -> Iterator[None]:
     try:
         yield
     except DescriptionError as error:
-        raise GRPCError(Status.INVALID_ARGUMENT, place + str(error).removeprefix("the file: ")) from None
+        raise GRPCError(Status.INVALID_ARGUMENT, f"{place}{error}") from None
     except LookupError as error:
         raise GRPCError(Status.NOT_FOUND, place + _sentence(error)) from None
     except ValueError as error:

@@ -75,15 +75,18 @@ class Play:
         """Whether the play has ended."""
         return self._finished.done()
 
+    @property
+    def left(self) -> int:
+        """How many steps have not begun."""
+        return len(self.scenario.steps) - self._next
+
     def stop(self) -> None:
-        """End the play; what it has done stays."""
+        """End the play; what it has done stays, and an action that has begun, such as a restart, is done to its end."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
         if self._wait is not None:
             self._wait.end()
-        for task in self._tasks:
-            task.cancel()
         if not self._finished.done():
             self._finished.set_result(None)
 
@@ -159,6 +162,8 @@ class Play:
         then()
 
     def _note(self, step: Step, error: Exception | None = None) -> None:
+        if self.done:
+            return
         seconds = (self._gateway.clock.monotonic_ns() - self._begin_ns) / NANOSECONDS
         failure = "" if error is None else str(error.args[0] if len(error.args) == 1 else error)
         played = PlayedStep(seconds, step.place, step.action.name, failure)
@@ -172,6 +177,8 @@ class Play:
         What is due now is called by the clock or by the event loop, whichever comes first: a `ManualClock` may move on
         before the loop runs, and may never move again.
         """
+        if self.done:  # a report, or what a step does, may have stopped it
+            return
         key = object()
 
         def run() -> None:

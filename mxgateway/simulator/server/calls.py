@@ -30,6 +30,8 @@ from mxgateway.wire import WireError
 _CONTENT_TYPES: Final = ("application/grpc", "application/grpc+proto")
 _HEADERS: Final = [(":status", "200"), ("content-type", "application/grpc+proto")]
 _OK: Final = [("grpc-status", "0")]
+_LONGEST_MESSAGE: Final = 4096
+"""Most bytes of a ``grpc-message``: a text may repeat what a request has, and clients refuse trailers above 8 KiB."""
 
 M = TypeVar("M")
 
@@ -207,7 +209,7 @@ class Call:
         headers = [] if self._started else list(_HEADERS)
         headers.append(("grpc-status", str(status.value)))
         if message:
-            headers.append(("grpc-message", encode_grpc_message(message)))
+            headers.append(("grpc-message", _bounded(message)))
         await self._end(headers)
 
     async def refuse(self, http_status: int) -> None:
@@ -228,3 +230,11 @@ class Call:
         if len(message) > self._limit:
             raise GRPCError(Status.RESOURCE_EXHAUSTED, "Sending message exceeds the maximum configured message size.")
         return message
+
+
+def _bounded(message: str) -> str:
+    """Return the message of a status as its header has it; a long one is cut, and ends with an ellipsis."""
+    text = message[:_LONGEST_MESSAGE]
+    while len(encoded := encode_grpc_message(text)) > _LONGEST_MESSAGE:
+        text = text[: len(text) * _LONGEST_MESSAGE // len(encoded)]
+    return encoded if text == message else encoded + encode_grpc_message("…")

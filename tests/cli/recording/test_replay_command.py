@@ -43,6 +43,8 @@ def test_a_wrong_recording_is_one_line_and_nothing_is_started(tmp_path: Path, na
         (("--replay", "x", "--speed", "-1"), "neither a positive number nor max"),
         (("--replay", "x", "--speed", "nan"), "neither a positive number nor max"),
         (("--replay", "x", "--speed", "inf"), "neither a positive number nor max"),
+        (("--replay", "x", "--speed", "1_0"), "neither a positive number nor max"),
+        (("--replay", "x", "--speed", "1e999"), "neither a positive number nor max"),
         (("--replay", "x", "--speed", "quick"), "neither a positive number nor max"),
         (("--replay", "no-such-file"), "No such file or directory"),
         (("--replay", os.curdir), "not a regular file"),

@@ -123,3 +123,19 @@ async def test_a_ready_file_is_waited_for(tmp_path: Path, gateway: Gateway) -> N
     assert (await waiting).code == 0
     late = await mxgw("sim", "status", "--ready-file", str(tmp_path / "other.json"), "--wait-for-gateway", "0.1")
     assert late.code == 2
+
+
+async def test_a_ready_file_of_a_gateway_that_is_gone_is_told_and_the_next_one_is_waited_for(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    file = ready_file(tmp_path, gateway, control=NOWHERE)
+    words = ("sim", "status", "--ready-file", str(file))
+    gone = await mxgw(*words)
+    assert gone.code == 78
+    assert f"the ready file {str(file)!r} is of a gateway that is gone" in gone.err
+    waiting = asyncio.ensure_future(mxgw(*words, "--wait-for-gateway", "30"))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    ready_file(tmp_path, gateway)
+    async with asyncio.timeout(15):
+        assert (await waiting).code == 0

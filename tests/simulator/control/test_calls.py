@@ -319,3 +319,18 @@ async def test_a_tag_of_bad_quality_has_no_value_but_keeps_it(caller: ControlPee
     got = await caller.call("GetTag", tag=TAG)
     assert (got.quality, got.value.int64_value) == (192, 17)
     assert got.source_time.ToNanoseconds() == clock.now_ns()
+
+
+async def test_a_play_that_the_end_of_the_gateway_cuts_short_says_so(
+    gateway: SimulatedGateway, caller: ControlPeer
+) -> None:
+    endless = f'[[steps]]\nevery = 1000\nset_tag = {{ tag = "{TAG}", value = 1 }}\n'
+    for text, ending in (
+        (endless, ("OK", "")),
+        (f"{endless}[[steps]]\nat = 3600\ngo_away = {{}}", ("UNAVAILABLE", "the gateway was stopped: 1 of the scenario's steps were not begun")),
+    ):  # fmt: skip
+        stream = caller.play(text)
+        assert (await stream.read()).action == "set_tag"
+        await gateway.stop()
+        assert ((await stream.code()).name, await stream.details()) == ending
+        await gateway.start()

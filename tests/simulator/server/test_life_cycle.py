@@ -200,3 +200,19 @@ class TestTls:
         with pytest.raises(OSError, match="No such file"):
             async with SimulatedGateway(certificate=tmp_path / "none.pem"):
                 pass
+
+
+async def test_a_restart_waits_for_a_stop_or_a_restart_that_has_begun() -> None:
+    async with asyncio.timeout(PATIENCE), SimulatedGateway() as gateway:
+        port = gateway.port
+        await asyncio.gather(gateway.restart(), gateway.restart(down=0.01), gateway.restart())
+        assert gateway.is_running
+        await asyncio.gather(gateway.stop(), gateway.restart())
+        assert not gateway.is_running, "a stop ends a restart that comes with it"
+        await gateway.restart()
+        assert (gateway.is_running, gateway.port) == (True, port)
+        restarting = asyncio.create_task(gateway.restart(down=3600))
+        await asyncio.sleep(0.05)
+        await gateway.stop()
+        assert restarting.done(), "nothing is left that would start it again"
+        assert not gateway.is_running

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 
 import grpc
+import pytest
+from grpclib.const import Status
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import RemoteSettingsChanged, WindowUpdated
 from h2.settings import SettingCodes
 
-from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from mxgateway.simulator import ControlServer, SimulatedGateway, SimulatorOptions
+from tests.simulator.control.control_peer import ControlPeer
 from tests.simulator.peer import PATIENCE, Peer, PeerSession, command, integer, ok
 
 
@@ -132,3 +135,28 @@ async def test_many_streams_share_a_connection(peer: Peer, session: PeerSession)
     pings = [session.invoke("ping") for _ in range(90)]
     for reply in await asyncio.gather(*pings):
         ok(reply)
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "%"])
+async def test_a_status_repeats_a_long_text_of_a_request_in_part_only(letter: str) -> None:
+    long = letter * 500_000
+    async with (
+        SimulatedGateway() as gateway,
+        ControlServer(gateway) as server,
+        Peer(gateway.endpoint, gateway.api_key) as peer,
+    ):
+        gateway.fail_next("TestConnection", Status.INTERNAL, long)
+        failures = [
+            await peer.invoke_fails(long, "ping"),
+            await peer.fails("CloseSession", session_id=long),
+            await peer.fails("OpenSession", requested_backend=long),
+            await peer.fails("DiscoverHierarchy", root_tag_name=long),
+            await peer.fails("TestConnection"),
+        ]
+        texts = [failure.details() for failure in failures]
+        async with ControlPeer(server.endpoint, server.key) as caller:
+            texts += [(await caller.refused("GetTag", tag=long))[1], (await caller.refused("Do", action=long))[1]]
+    for text in texts:
+        assert letter * 300 in text
+        assert text.endswith("…")
+        assert len(text.encode()) <= 4096 + 3

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol
 
 from mxgateway.simulator.mxaccess.statuses import BAD, UNCERTAIN
-from mxgateway.simulator.mxaccess.values import NUMERIC, DataType
+from mxgateway.simulator.mxaccess.values import NUMERIC, DataType, fits
 from mxgateway.simulator.plant.behaviours.expressions import NUMBER, TEXT
 from mxgateway.simulator.plant.behaviours.in_time import converter, disturbed
 from mxgateway.simulator.plant.behaviours.patterns import Pattern, Reading
@@ -175,6 +175,29 @@ def kind_of(shape: Shape) -> str:
     return TEXT if shape.data_type in _TEXTS else shape.data_type.name.lower()
 
 
+def fitting(own: Shape) -> Callable[[Any], Any]:
+    """Return what makes the value of an input one of an attribute's type.
+
+    It raises a ValueError, an OverflowError or a TypeError for one of another kind: an input may have been retyped.
+    """
+    convert = converter(own.data_type, is_array=own.is_array)
+    is_number = kind_of(own) == NUMBER
+
+    def fit(native: Any) -> Any:
+        found = convert(native)
+        elements = found if isinstance(found, list) else [found]
+        is_text = is_number and isinstance(native, str)  # Python makes a number of some texts
+        if (
+            is_text
+            or isinstance(found, list) != own.is_array
+            or not all(fits(own.data_type, each) for each in elements)
+        ):
+            raise ValueError("a value of another kind")
+        return found
+
+    return fit
+
+
 def is_bad(reading: Reading) -> bool:
     """Return whether a reading has no value."""
     return reading.quality < UNCERTAIN
@@ -185,7 +208,7 @@ class _State:
 
     def __init__(self, derived: Derived, sampler: Sampler, own: Shape) -> None:
         self._sampler = sampler
-        self._convert = converter(own.data_type, is_array=own.is_array)
+        self._convert = fitting(own)
         self._ticks = math.ceil(round(derived.delay / own.interval, 6))
         self._lag = derived.lag / own.interval
         self._last = own.initial

@@ -16,6 +16,7 @@ from mxgateway.simulator.plant.behaviours.derived import (
     Sampler,
     Shape,
     Source,
+    fitting,
     is_bad,
     kind_of,
 )
@@ -76,18 +77,26 @@ class Step(Derived):
             _check_same("on", own, inputs[0])
 
     def sampler(self, sources: Sequence[Source], own: Shape) -> Sampler:
-        """Return what notices writes."""
+        """Return what notices writes, and whether the tag is there and has such values."""
         [source] = sources
         seen = source.writes
-        reached: Reading | None = None
+        reached = Reading(own.initial, own.quality)
+        fit = fitting(own)
 
-        def sample(time_ns: int) -> Reading | None:
+        def sample(time_ns: int) -> Reading:
             nonlocal seen, reached
+            now = source.reading(time_ns)
+            is_lost = is_bad(now)
+            if self.to is None and not is_lost:
+                try:
+                    fit(now.native)
+                except (ValueError, OverflowError, TypeError):
+                    is_lost = True
             if source.writes != seen:
                 seen = source.writes
-                written = source.reading(time_ns)
-                reached = written if self.to is None or is_bad(written) else Reading(self.to, GOOD)
-            return reached
+                if not is_lost:
+                    reached = now if self.to is None else Reading(self.to, GOOD)
+            return Reading(reached.native, now.quality if is_bad(now) else BAD) if is_lost else reached
 
         return sample
 
