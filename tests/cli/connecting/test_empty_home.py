@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +23,8 @@ PLACES: Final = {profiles_path: ".config", default_file: ".local/state", cache_f
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Have a home directory that only the system's list of users names."""
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Have a home directory that only the system's list of users names, and the log as it was afterwards."""
     import pwd
 
     class User:
@@ -32,7 +34,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "")
     monkeypatch.setattr(pwd, "getpwuid", lambda _: User)
-    return tmp_path
+    logger = logging.getLogger("mxgateway")
+    before = logger.handlers[:], logger.level, logger.propagate
+    yield tmp_path
+    logger.handlers[:], logger.level, logger.propagate = before
 
 
 def test_files_are_kept_in_the_home_directory_of_the_list_of_users(home: Path) -> None:
