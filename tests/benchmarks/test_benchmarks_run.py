@@ -68,7 +68,7 @@ INFORMATION = {
     "live-late", "live-fast-stream-aio", "live-fast-stream-bare", "live-fast-subscribe-aio", "live-fast-late",
 }  # fmt: skip
 
-AMOUNTS = {"memory-events", "contract-bind", "simulator-events"}
+AMOUNTS = {"memory-events", "contract-bind", "plant-export", "simulator-events"}
 
 
 def _possible(name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -71,7 +70,7 @@ class AlarmLimit:
         if not self.name:
             raise ValueError("an alarm has no name")
         is_number = isinstance(self.limit, int | float) and not isinstance(self.limit, bool)
-        if not (is_number and (abs(self.limit) <= sys.float_info.max or math.isnan(self.limit))):
+        if not is_number or abs(self.limit) > sys.float_info.max:  # NaN is a limit that a galaxy can have
             raise ValueError(f"the limit {self.limit!r} of the alarm {self.name!r} is no number")
         if not 1 <= self.severity <= 999:
             raise ValueError(f"the severity {self.severity!r} of the alarm {self.name!r} is not from 1 to 999")

@@ -96,7 +96,8 @@ def test_any_event_is_read_as_the_whole_message_says(data: Any, place: int) -> N
 
 @each_row("place", range(len(CONTRACTS)))
 def test_a_plain_value_is_read_without_the_message_wherever_its_fields_stand(place: int) -> None:
-    contract, chance = world(place)[0], random.Random(place)
+    # A contract of its own: a projection that has seen many forms of what should be steady learns no further ones.
+    contract, chance = world.__wrapped__(place)[0], random.Random(place)
     arms: dict[str, list[Any]] = {
         "double_value": [0.0, -0.0, 0.1], "float_value": [0.5], "int32_value": [0, -1, 300], "bool_value": [True, False],
         "string_value": ["", "Süd", "x" * 300], "int64_value": [2**40],
