@@ -15,7 +15,15 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
-from mxgateway import GalaxyRepositoryClient, GatewayClient, MxGatewayContractError, Timestamp, from_mx_value, proto
+from mxgateway import (
+    GalaxyRepositoryClient,
+    GatewayClient,
+    MxGatewayContractError,
+    MxGatewayProtocolError,
+    Timestamp,
+    from_mx_value,
+    proto,
+)
 from mxgateway.contract import Contract
 from tests.contract.permuted import permuted, write_protos
 from tests.contract.protos import compiled
@@ -182,5 +190,7 @@ async def test_without_reflection_the_built_in_contract_is_spoken_and_the_log_sa
         plant(1, tmp_path) as gateway,
         GatewayClient.connect(gateway.endpoint, plaintext=True, contract="auto") as client,
     ):
-        with pytest.raises(MxGatewayContractError, match="mxgw-py contract --from-gateway"):
+        # Now and then a gateway of other numbers can read the request, and then it is the reply that cannot be read.
+        unread = (MxGatewayContractError, MxGatewayProtocolError)
+        with pytest.raises(unread, match="mxgw-py contract --from-gateway"):
             await client.open_session()
