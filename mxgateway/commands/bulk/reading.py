@@ -151,8 +151,7 @@ class ReadCommands(SessionCore):
 
     async def _take_chunk(self, read: Read, sent: _Sent, take: Callable[[str, proto.BulkReadResult], R]) -> list[R]:
         """Return `take(tag, result)` for each tag of a chunk; on return, its messages are freed."""
-        reply, command = await sent.command.reply(), sent.command.command
-        found = self._results(reply, command, len(sent.chunk), read.budget.correlation_id)
+        found = await self._results_of(sent, read.budget.correlation_id)
         tags = read.tags[sent.chunk.start : sent.chunk.stop]
         return [take(tag, result) for tag, result in zip(tags, found, strict=True)]
 
@@ -185,6 +184,11 @@ class ReadCommands(SessionCore):
         )
         request = self._request(requests.wrap(command), read.budget.correlation_id)
         return _Sent(chunk, await requests.send(self._channel, request, timeout))
+
+    async def _results_of(self, sent: _Sent, correlation_id: str) -> list[proto.BulkReadResult]:
+        """Return the results of a chunk; the reply around them is freed before they are read."""
+        reply = await sent.command.reply()
+        return self._results(reply, sent.command.command, len(sent.chunk), correlation_id)
 
     def _results(
         self, reply: proto.MxCommandReply, command: proto.MxCommand, count: int, correlation_id: str
