@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -14,7 +15,7 @@ import click
 import mxgateway
 from mxgateway_cli.controlling.options import CONTROL_OPTIONS, KEY_VARIABLE
 from mxgateway_cli.controlling.place import POLL, ControlPlace, take_place
-from mxgateway_cli.declaring.local_command import configured_app, make_command
+from mxgateway_cli.declaring.local_command import configured_app, make_command, start
 from mxgateway_cli.help.sections import OUTPUT_OPTIONS, Decorator, Examples
 from mxgateway_cli.running.app import App
 from mxgateway_cli.running.log import start_logging
@@ -95,19 +96,7 @@ def control_command(
             app = configured_app(ctx, params)
             start_logging(app)
             call = ControlCall(app, take_place(ctx, app, params))
-
-            async def main() -> None:
-                try:
-                    await function(call, **params)
-                finally:
-                    app.output.finish()
-
-            if app.host is not None:
-                app.host.accept(ctx, main)
-                return
-            from mxgateway_cli.running import runner
-
-            runner.run(main)
+            start(ctx, app, partial(function, call, **params))
 
         return make_command(name, function, callback, (*options, *CONTROL_OPTIONS, *OUTPUT_OPTIONS), examples)
 

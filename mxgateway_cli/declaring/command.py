@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ from click.core import ParameterSource
 
 from mxgateway_cli.connecting.connection import connected, take_settings
 from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
-from mxgateway_cli.declaring.local_command import configured_app, make_command
+from mxgateway_cli.declaring.local_command import configured_app, make_command, start
 from mxgateway_cli.help.sections import OUTPUT_OPTIONS, Decorator, Examples
 from mxgateway_cli.running.app import App
 from mxgateway_cli.running.log import start_logging
@@ -112,19 +113,7 @@ def gateway_command(
             app = configured_app(ctx, params)
             start_logging(app)
             call = Call(app, connection_settings(ctx, app, params))
-
-            async def main() -> None:
-                try:
-                    await function(call, **params)
-                finally:
-                    app.output.finish()
-
-            if app.host is not None:
-                app.host.accept(ctx, main)
-                return
-            from mxgateway_cli.running import runner
-
-            runner.run(main)
+            start(ctx, app, partial(function, call, **params))
 
         every = (*options, *CONNECTION_OPTIONS, timeout, *OUTPUT_OPTIONS)
         return make_command(name, function, callback, every, examples)

@@ -1,8 +1,8 @@
-"""Declares a command that talks to no gateway; importing it loads nothing that only a connection needs."""
+"""Declares a command that talks to no gateway, and what all commands share; importing it loads nothing that only a connection needs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import click
@@ -52,6 +52,23 @@ def make_command(
     """Return a command that runs `callback` and takes its help from the docstring of `function`."""
     callback.__doc__ = described(function).__doc__
     return click.command(name, cls=SectionedCommand, examples=examples)(apply_options(callback, options))
+
+
+def start(ctx: click.Context, app: App, work: Callable[[], Awaitable[None]]) -> None:
+    """Run a command's coroutine, in a loop of its own or in that of a batch."""
+
+    async def main() -> None:
+        try:
+            await work()
+        finally:
+            app.output.finish()
+
+    if app.host is not None:
+        app.host.accept(ctx, main)
+        return
+    from mxgateway_cli.running import runner
+
+    runner.run(main)
 
 
 def configured_app(ctx: click.Context, params: dict[str, Any]) -> App:
