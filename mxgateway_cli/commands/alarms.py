@@ -157,14 +157,10 @@ async def acknowledge_alarm(call: Call, reference: mxgateway.AlarmReference, com
         except mxgateway.MxAccessError as error:
             error.hint = error.hint or FIND_ALARMS
             raise
-    call.output.document(
-        {
-            "operation": "acknowledge-alarm",
-            "reference": str(done.reference),
-            "hresult": done.hresult,
-            "diagnosticMessage": done.diagnostic,
-            "protocolStatus": mxgateway.to_json_dict(done.reply.protocol_status),
-            "correlationId": done.correlation_id,
-        },
-        value="reference",
-    )
+    fields = {
+        "reference": str(done.reference),
+        "hresult": done.hresult,
+        "diagnosticMessage": done.diagnostic,
+        "protocolStatus": mxgateway.to_json_dict(done.reply.protocol_status),
+    }
+    call.report(fields, value="reference")

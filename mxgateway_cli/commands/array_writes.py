@@ -75,7 +75,6 @@ async def write_array_elements(
             )
     place.report(
         call,
-        "write-array-elements",
         format_value="confirmed",
         totalLength=array.total_length,
         elementCount=len(texts),

@@ -34,8 +34,7 @@ async def test_connection(call: Call) -> None:
     """
     async with call.client() as client:
         ok = await client.galaxy.test_connection(correlation_id=call.correlation_id)
-    document = {"operation": "galaxy-test-connection", "ok": ok, "correlationId": call.correlation_id}
-    call.output.document(document, value="ok")
+    call.report({"ok": ok}, value="ok")
     if not ok:
         raise CommandFailure(
             "the gateway does not reach the galaxy's database",
@@ -57,13 +56,7 @@ async def last_deploy(call: Call) -> None:
     """
     async with call.client() as client:
         moment = await client.galaxy.get_last_deploy_time(correlation_id=call.correlation_id)
-    document = {
-        "operation": "galaxy-last-deploy",
-        "present": moment is not None,
-        "timeOfLastDeploy": json_time(moment),
-        "correlationId": call.correlation_id,
-    }
-    call.output.document(document, value="timeOfLastDeploy")
+    call.report({"present": moment is not None, "timeOfLastDeploy": json_time(moment)}, value="timeOfLastDeploy")
 
 
 @gateway_command(

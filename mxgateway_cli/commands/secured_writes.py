@@ -49,7 +49,7 @@ async def write_secured(call: Call, value_type: str | None, value: str | None, c
             )
             outcome = await completion()
     fields = outcome | _id_fields(current, verifier)
-    report_write(call, "write-secured", place, message, old, fields, value="currentUserId")
+    report_write(call, place, message, old, fields, value="currentUserId")
 
 
 @gateway_command(
@@ -86,7 +86,7 @@ async def write_secured2(
             )
             outcome = await completion()
     fields = outcome | {"timestamp": timestamp} | _id_fields(current, verifier)
-    report_write(call, "write-secured2", place, message, old, fields, value="currentUserId")
+    report_write(call, place, message, old, fields, value="currentUserId")
 
 
 def _take(params: dict[str, Any], confirm: bool) -> tuple[SecuredUsers, WriteTarget]:

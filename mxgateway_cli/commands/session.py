@@ -35,10 +35,7 @@ async def open_session(call: Call, client_name: str, backend: str, command_timeo
     """
     async with call.client() as client:
         reply = await client.open_session_raw(_request(call, client_name, backend, command_timeout))
-    call.output.document(
-        {"operation": "open-session", **mxgateway.to_json_dict(reply), "correlationId": call.correlation_id},
-        value="sessionId",
-    )
+    call.report(mxgateway.to_json_dict(reply), value="sessionId")
 
 
 def _request(
@@ -73,10 +70,7 @@ async def close_session(call: Call, session_id: str | None) -> None:
         if session_id is None:
             session_id = (await client.open_session_raw(_request(call, "mxgw-py", "", None))).session_id
         reply = await client.close_session_raw(session_id, correlation_id=call.correlation_id)
-    call.output.document(
-        {"operation": "close-session", **mxgateway.to_json_dict(reply), "correlationId": call.correlation_id},
-        value="finalState",
-    )
+    call.report(mxgateway.to_json_dict(reply), value="finalState")
 
 
 def _check_open(call: Call, session_id: str | None) -> None:
@@ -97,16 +91,12 @@ async def session_state(call: Call, session_id: str | None) -> None:
     """Show the state of a session."""
     async with call.session(session_id) as session:
         reply = await session.state(correlation_id=call.correlation_id)
-    call.output.document(
-        {
-            "operation": "session-state",
-            "sessionId": session.session_id,
-            "state": mxgateway.to_json_dict(reply).get("state"),
-            "faultMessage": reply.fault_message,
-            "correlationId": call.correlation_id,
-        },
-        value="state",
-    )
+    fields = {
+        "sessionId": session.session_id,
+        "state": mxgateway.to_json_dict(reply).get("state"),
+        "faultMessage": reply.fault_message,
+    }
+    call.report(fields, value="state")
 
 
 @gateway_command(
@@ -124,15 +114,8 @@ async def ping(call: Call, session_id: str | None) -> None:
         started = time.perf_counter()
         await session.ping(correlation_id=call.correlation_id)
         duration = time.perf_counter() - started
-    call.output.document(
-        {
-            "operation": "ping",
-            "sessionId": session.session_id,
-            "durationMs": round(duration * 1000, 3),
-            "correlationId": call.correlation_id,
-        },
-        value="durationMs",
-    )
+    fields = {"sessionId": session.session_id, "durationMs": round(duration * 1000, 3)}
+    call.report(fields, value="durationMs")
 
 
 @gateway_command(
@@ -147,20 +130,16 @@ async def worker_info(call: Call, session_id: str | None) -> None:
     """Show the session's worker and its pending commands and events."""
     async with call.session(session_id) as session:
         info = await session.worker_info(correlation_id=call.correlation_id)
-    call.output.document(
-        {
-            "operation": "worker-info",
-            "sessionId": session.session_id,
-            "workerProcessId": info.worker_process_id,
-            "workerVersion": info.worker_version,
-            "mxaccessVersion": info.mxaccess_version,
-            "startedAt": mxgateway.to_json_dict(info).get("startedAt"),
-            "pendingCommands": info.pending_commands,
-            "pendingEvents": info.pending_events,
-            "correlationId": call.correlation_id,
-        },
-        value="workerProcessId",
-    )
+    fields = {
+        "sessionId": session.session_id,
+        "workerProcessId": info.worker_process_id,
+        "workerVersion": info.worker_version,
+        "mxaccessVersion": info.mxaccess_version,
+        "startedAt": mxgateway.to_json_dict(info).get("startedAt"),
+        "pendingCommands": info.pending_commands,
+        "pendingEvents": info.pending_events,
+    }
+    call.report(fields, value="workerProcessId")
 
 
 @gateway_command(
@@ -179,10 +158,7 @@ async def shutdown_worker(call: Call, session_id: str | None) -> None:
     _check_open(call, session_id)
     async with call.session(session_id) as session:
         await session.shutdown_worker(correlation_id=call.correlation_id)
-    call.output.document(
-        {"operation": "shutdown-worker", "sessionId": session.session_id, "correlationId": call.correlation_id},
-        value="sessionId",
-    )
+    call.report({"sessionId": session.session_id}, value="sessionId")
 
 
 @gateway_command(

@@ -68,15 +68,13 @@ async def read(call: Call, tags: list[str], max_tags: int, session_id: str | Non
 
 def _write_read(call: Call, session_id: str, found: list[TagValue], failed: int) -> None:
     if call.output.form == "json":
-        document = {
-            "operation": "read",
+        fields = {
             "sessionId": session_id,
             "tagCount": len(found),
             "failedCount": failed,
             "results": [tag_fields(each) for each in found],
-            "correlationId": call.correlation_id,
         }
-        call.output.document(document, value="failedCount")
+        call.report(fields, value="failedCount")
     elif call.output.form == "table":
         call.output.table(_HEADINGS, [_cells(each) for each in found])
     else:
@@ -169,16 +167,18 @@ async def _write_one(call: Call, target: WriteTarget, new: NewValue, mode: Write
                 correlation_id=call.correlation_id,
             )
     done = event_record(event, target.tag) if event is not None else None
-    report_write(call, "write", place, message, old, {"confirmed": mode.confirm, "event": done}, value="confirmed")
+    report_write(call, place, message, old, {"confirmed": mode.confirm, "event": done}, value="confirmed")
 
 
 async def _show_write(call: Call, session: Session, tag: str, new: NewValue) -> None:
     """Show the planned write."""
     read = await read_one(session, tag)
     message = new.message if new.message is not None else own_type(read).message(new.text, name=f"the value of {tag}")
+    if call.output.form == "table":
+        show_change(call.output, tag, read, message_value(message), "not written")
+        return
     shown = value_text if call.output.form == "value" else json_value
-    document = {
-        "operation": "write",
+    fields = {
         "sessionId": session.session_id,
         "dryRun": True,
         "tag": tag,
@@ -189,12 +189,8 @@ async def _show_write(call: Call, session: Session, tag: str, new: NewValue) -> 
         "variantType": message.variant_type,
         "quality": read.quality,
         "qualityText": mxgateway.status.explain_quality(read.quality),
-        "correlationId": call.correlation_id,
     }
-    if call.output.form == "table":
-        show_change(call.output, tag, read, message_value(message), "not written")
-        return
-    call.output.document(document, value="value")
+    call.report(fields, value="value")
 
 
 @gateway_command(
@@ -229,7 +225,7 @@ async def write2(
                 correlation_id=call.correlation_id,
             )
             outcome = await completion()
-    report_write(call, "write2", place, message, old, outcome | {"timestamp": timestamp}, value="timestamp")
+    report_write(call, place, message, old, outcome | {"timestamp": timestamp}, value="timestamp")
 
 
 def parse_moment(text: str) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -142,14 +142,8 @@ async def _report(
 
 
 def _write(call: Call, job: Verification, failure: Exception | None, *, only_failed: bool) -> None:
-    head: dict[str, Any] = {
-        "operation": "verify",
-        "sessionId": job.session_id,
-        "rounds": job.rounds,
-        "durationMs": job.elapsed_ms,
-        "correlationId": call.correlation_id,
-    }
-    write_rows(call.output, _rows(job, failure), head, only_failed=only_failed)
+    head = {"sessionId": job.session_id, "rounds": job.rounds, "durationMs": job.elapsed_ms}
+    write_rows(call, _rows(job, failure), head, only_failed=only_failed)
 
 
 def _write_junit(path: str, job: Verification, failure: Exception | None) -> None:

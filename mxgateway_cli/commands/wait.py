@@ -125,14 +125,8 @@ class _One:
     def done(self, job: Waiting) -> None:
         """Write the document."""
         [tag] = job.tags
-        fields = {
-            "operation": "wait",
-            "sessionId": job.session_id,
-            **tag.record(),
-            "durationMs": job.elapsed_ms,
-            "correlationId": self._call.correlation_id,
-        }
-        self._call.output.document(fields, value="value")
+        fields = {"sessionId": job.session_id, **tag.record(), "durationMs": job.elapsed_ms}
+        self._call.report(fields, value="value")
 
 
 class _Several:
@@ -162,15 +156,13 @@ class _Several:
 
     def _document(self, job: Waiting, tags: list[WaitedTag]) -> None:
         fields = {
-            "operation": "wait",
             "sessionId": job.session_id,
             "tagCount": len(job.tags),
             "heldCount": len(job.held),
             "durationMs": job.elapsed_ms,
             "results": [_record(tag) for tag in tags],
-            "correlationId": self._call.correlation_id,
         }
-        self._call.output.document(fields, value="heldCount")
+        self._call.report(fields, value="heldCount")
 
     def _write(self, tag: WaitedTag) -> None:
         output = self._call.output

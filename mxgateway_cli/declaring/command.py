@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -35,11 +35,13 @@ class Call:
 
     Args:
         app: The invocation.
+        operation: The command's name.
         settings: The connection settings.
     """
 
-    def __init__(self, app: App, settings: ConnectionSettings) -> None:
+    def __init__(self, app: App, operation: str, settings: ConnectionSettings) -> None:
         self.app = app
+        self.operation = operation
         self.settings = settings
         self.correlation_id = uuid.uuid4().hex
         """Identifies the command's call in the gateway's log; part of the result."""
@@ -54,6 +56,16 @@ class Call:
     def timeout(self) -> float | None:
         """``--timeout`` in seconds; None if it was not given."""
         return self.settings.timeout
+
+    def report(self, fields: Mapping[str, Any], *, value: str) -> None:
+        """Write the result as one document.
+
+        Args:
+            fields: Its fields besides the operation and the correlation id.
+            value: The key that the format ``value`` writes.
+        """
+        document = {"operation": self.operation, **fields, "correlationId": self.correlation_id}
+        self.output.document(document, value=value)
 
     def wait_for_gateway(self) -> None:
         """Use the whole ``--timeout`` to wait for a gateway that is not up yet."""
@@ -112,7 +124,7 @@ def gateway_command(
         def callback(ctx: click.Context, /, **params: Any) -> None:
             app = configured_app(ctx, params)
             start_logging(app)
-            call = Call(app, connection_settings(ctx, app, params))
+            call = Call(app, name, connection_settings(ctx, app, params))
             start(ctx, app, partial(function, call, **params))
 
         every = (*options, *CONNECTION_OPTIONS, timeout, *OUTPUT_OPTIONS)

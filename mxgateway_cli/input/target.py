@@ -29,16 +29,15 @@ class Place:
     server_handle: int = 0
     item_handle: int = 0
 
-    def report(self, call: Call, operation: str, *, format_value: str, **fields: Any) -> None:
+    def report(self, call: Call, *, format_value: str, **fields: Any) -> None:
         """Write the command's result.
 
         Args:
             call: The command's run.
-            operation: The command's name.
             format_value: The key that the format ``value`` writes.
-            fields: The result's fields besides operation, session and handles.
+            fields: The result's fields besides session and handles.
         """
-        document: dict[str, Any] = {"operation": operation, "sessionId": self.session.session_id}
+        document: dict[str, Any] = {"sessionId": self.session.session_id}
         if self.server_handle:
             document["serverHandle"] = self.server_handle
         if self.item_handle:
@@ -46,7 +45,7 @@ class Place:
             tag = call.app.names.get(self.session.session_id, self.server_handle, self.item_handle)
             if tag is not None:
                 document["tag"] = tag
-        call.output.document({**document, **fields, "correlationId": call.correlation_id}, value=format_value)
+        call.report(document | fields, value=format_value)
 
 
 @asynccontextmanager

@@ -87,14 +87,11 @@ async def write_values(
     Raises:
         CommandFailure: A value does not fit its tag, so that nothing was written, or some writes failed.
     """
-    head: dict[str, Any] = {"operation": "write"}
     async with target.session(call) as session:
-        head["sessionId"] = session.session_id
+        head: dict[str, Any] = {"sessionId": session.session_id}
+        head |= {"dryRun": True} if mode.dry_run else {}
+        head |= {"pattern": pattern} if pattern else {}
         planned = await _planned(session, values, call.correlation_id, all_read=mode.dry_run)
-        if mode.dry_run:
-            head["dryRun"] = True
-        if pattern:
-            head["pattern"] = pattern
         if mode.dry_run:
             _show(call, head, planned, counted=bool(pattern))
             return
@@ -251,8 +248,7 @@ def _outcome_fields(write: TagWrite) -> dict[str, Any]:
 def _write_all(call: Call, head: dict[str, Any], results: Sequence[dict[str, Any]], value: str) -> None:
     """Write results as one document, or each as a record."""
     if call.output.form == "json":
-        document = head | {"results": results, "correlationId": call.correlation_id}
-        call.output.document(document, value="tagCount")
+        call.report(head | {"results": results}, value="tagCount")
         return
     for each in results:
         call.output.record(each, (), value=value_text(each[value]))

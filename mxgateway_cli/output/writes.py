@@ -56,13 +56,12 @@ def show_change(output: Output, name: str, old: TagValue | None, new: MxValueOut
 
 
 def report_write(
-    call: Call, operation: str, place: Place, new: MxValue, old: TagValue | None, fields: dict[str, Any], *, value: str
+    call: Call, place: Place, new: MxValue, old: TagValue | None, fields: dict[str, Any], *, value: str
 ) -> None:
     """Write the result of one write: in a table one line.
 
     Args:
         call: The command's run.
-        operation: The command's name.
         place: The item.
         new: What was written.
         old: The tag before; None if it is unknown.
@@ -77,4 +76,4 @@ def report_write(
         show_change(call.output, name, old, written, outcome)
         return
     values = {"oldValue": json_value(old_value(old)), "value": json_value(written)}
-    place.report(call, operation, format_value=value, tag=tag, **values, **fields)
+    place.report(call, format_value=value, tag=tag, **values, **fields)

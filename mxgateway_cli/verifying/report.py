@@ -11,7 +11,7 @@ from mxgateway_cli.input.typed_text import shown_value
 from mxgateway_cli.output.tags import WIDEST, cut, json_data_type, read_record, tag_record, value_cell
 
 if TYPE_CHECKING:
-    from mxgateway_cli.terminal.stdout import Output
+    from mxgateway_cli.declaring.command import Call
     from mxgateway_cli.verifying.expectations import Expectation
     from mxgateway_cli.verifying.judging import Outcome, Verdict
 
@@ -20,17 +20,17 @@ Row = tuple["Expectation", "Verdict"]
 _HEADINGS: Final = ("tag", "expected", "value", "quality", "outcome")
 
 
-def write_rows(output: Output, rows: Sequence[Row], head: dict[str, Any], *, only_failed: bool) -> None:
+def write_rows(call: Call, rows: Sequence[Row], head: dict[str, Any], *, only_failed: bool) -> None:
     """Write the rows.
 
     Args:
-        output: Where to.
+        call: The command's run.
         rows: All rows.
-        head: More fields of the document: the first ones, and the last one.
+        head: The first fields of the document.
         only_failed: Leave out the rows that hold; they are counted.
     """
     shown = [row for row in rows if not (only_failed and row[1].holds)]
-    counts = Counter(verdict.outcome for _, verdict in rows)
+    counts, output = Counter(verdict.outcome for _, verdict in rows), call.output
     if output.form == "json":
         totals = {
             "rowCount": len(rows),
@@ -38,8 +38,7 @@ def write_rows(output: Output, rows: Sequence[Row], head: dict[str, Any], *, onl
             "differsCount": counts["differs"],
             "unreadCount": counts["unread"],
         }
-        last = {key: head.pop(key) for key in list(head)[-1:]}
-        output.document(head | totals | {"results": [row_fields(*row) for row in shown]} | last, value="okCount")
+        call.report(head | totals | {"results": [row_fields(*row) for row in shown]}, value="okCount")
     elif output.form == "table":
         if shown:
             output.table(_HEADINGS, [_cells(*row) for row in shown])
