@@ -57,16 +57,13 @@ class BulkReport:
 
     Args:
         call: The command's run.
-        operation: The command's name.
         entries: Its entries.
         kind: The kind of its results.
     """
 
-    def __init__(self, call: Call, operation: str, entries: Entries, kind: ResultKind) -> None:
+    def __init__(self, call: Call, entries: Entries, kind: ResultKind) -> None:
         self._call = call
         self._output: Output = call.output
-        self.operation = operation
-        """The command's name."""
         self._entries = entries
         self._kind = kind
         self._place: Place | None = None
@@ -163,7 +160,7 @@ class BulkReport:
     def _head(self, place: Place) -> str:
         """Return the document's text up to its results, which are kept as text: objects would take far more memory."""
         head = {
-            "operation": self.operation,
+            "operation": self._call.operation,
             "sessionId": place.session.session_id,
             "serverHandle": place.server_handle,
             "correlationId": self._call.correlation_id,

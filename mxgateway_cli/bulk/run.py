@@ -50,18 +50,12 @@ class Target:
 
 
 async def run_bulk(
-    call: Call,
-    operation: str,
-    kind: ResultKind,
-    target: Target,
-    entries: Entries,
-    prepare: Callable[[Place], Awaitable[Send]],
+    call: Call, kind: ResultKind, target: Target, entries: Entries, prepare: Callable[[Place], Awaitable[Send]]
 ) -> None:
     """Carry out a bulk command and write its results.
 
     Args:
         call: The command's run.
-        operation: The command's name.
         kind: The kind of its results.
         target: The session to use.
         entries: The entries.
@@ -71,7 +65,7 @@ async def run_bulk(
         MxGatewayError: A call failed; its message reports what became of the entries.
         PartlyFailed: All calls were answered, and entries failed.
     """
-    report = BulkReport(call, operation, entries, kind)
+    report = BulkReport(call, entries, kind)
     try:
         async with (
             server_place(call, target.session_id, target.server_handle, target.client_name) as place,
@@ -86,7 +80,7 @@ async def run_bulk(
 
 async def _send_all(call: Call, report: BulkReport, send: Send, total: int) -> None:
     no_bar = total <= CHUNK or (call.output.form != "json" and capabilities.is_terminal(sys.stdout))
-    with call.app.progress.count(report.operation, beside_results=no_bar) as advance:
+    with call.app.progress.count(call.operation, beside_results=no_bar) as advance:
         for begin in range(0, total, CHUNK):
             part = range(begin, min(begin + CHUNK, total))
             report.sending(part)
@@ -129,6 +123,7 @@ OnItems = Callable[[Sequence[int], list[int]], Awaitable[Sequence[Any]]]
 
 
 async def on_items(
+    call: Call,
     place: Place,
     entries: Entries,
     part: range,
@@ -136,26 +131,24 @@ async def on_items(
     *,
     advised: bool = True,
     failed: Callable[[SubscribeResult], Any] = lambda result: result,
-    correlation_id: str = "",
 ) -> Sequence[Any]:
     """Process the items of some entries; in a session of the command's own, tags are added as items first.
 
     Args:
+        call: The command's run.
         place: The session and server handle.
         entries: All entries.
         part: The entries to process.
         act: Processes the entries that have items.
         advised: Whether added items are advised as well.
         failed: Turns a failed add into the entry's result.
-        correlation_id: Identifies the calls in the gateway's log.
     """
     if entries.handles:
         return await act(part, entries.handles[part.start : part.stop])
     add = place.session.subscribe_bulk if advised else place.session.add_item_bulk
     try:
-        found = await add(
-            place.server_handle, entries.tags[part.start : part.stop], correlation_id=correlation_id
-        )  # fmt: skip
+        tags = entries.tags[part.start : part.stop]
+        found = await add(place.server_handle, tags, correlation_id=call.correlation_id)
     except mxgateway.MxGatewayError as error:
         replace_partial(error, mxgateway.PartialBulk((), range(0), range(len(part))))
         raise

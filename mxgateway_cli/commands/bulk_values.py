@@ -53,80 +53,33 @@ async def read_bulk(call: Call, timeout_ms: int, max_tags: int, **params: Any) -
         return send
 
     async with expanded_tags(call, entries.tags, max_tags) as entries.tags:
-        await run_bulk(call, "read-bulk", READS, target, entries, prepare)
+        await run_bulk(call, READS, target, entries, prepare)
 
 
-@gateway_command(
-    "write-bulk",
-    *WRITE_OPTIONS,
-    USER_ID,
-    CONFIRM_TAG,
-    examples=(
-        "mxgw-py write-bulk --from setpoints.csv --confirm",
-        "mxgw-py write-bulk TestMachine_001.SpeedSetpoint --values 1200 --json",
-        'mxgw-py write-bulk --session-id "$SESSION" --server-handle 1 \\\n  --item-handles 2 --type int32 --values 5',
-    ),
-)
-async def write_bulk(call: Call, confirm: bool, **params: Any) -> None:
-    """Write values to items.
+def _write_command(name: str, description: str, *examples: str, users: Users, times: bool = False) -> click.Command:
+    """Declare a command that calls the session's method of the same name.
 
-    The results mean that MXAccess has accepted the writes; an OnWriteComplete event reports the outcome of each, for
-    which --confirm waits. A value without a type is converted to the type of its tag.
+    Args:
+        name: The command's name.
+        description: Its help.
+        examples: Its command lines for the help.
+        users: The users that an entry names.
+        times: Whether an entry has a timestamp.
     """
-    await _write(call, "write-bulk", params, users="writer", times=False, confirm=confirm)
 
+    async def act(call: Call, confirm: bool, **params: Any) -> None:
+        secured = SecuredUsers.take(params, params["session_id"]) if users == "secured" else None
+        await _write(call, params, secured, users=users, times=times, confirm=confirm)
 
-@gateway_command(
-    "write2-bulk",
-    *WRITE_OPTIONS,
-    TIMESTAMP,
-    USER_ID,
-    CONFIRM_TAG,
-    examples=(
-        "mxgw-py write2-bulk --from setpoints.csv --timestamp 2026-03-01T08:30:00Z",
-        "mxgw-py write2-bulk --items TestChildObject.TestInt --type int32 --values 5 \\\n  --timestamp 2026-03-01T08:30:00Z --json",
-    ),
-)
-async def write2_bulk(call: Call, confirm: bool, **params: Any) -> None:
-    """Write values and their timestamps to items."""
-    await _write(call, "write2-bulk", params, users="writer", times=True, confirm=confirm)
-
-
-@gateway_command(
-    "write-secured-bulk",
-    *WRITE_OPTIONS,
-    *SECURED_OPTIONS,
-    CONFIRM_TAG,
-    examples=(
-        "mxgw-py write-secured-bulk TestSecurity.SecuredWriteInt --type int32 \\\n  --values 5 --user operator --password-file operator.txt",
-        "mxgw-py write-secured-bulk TestSecurity.SecuredWriteInt --type int32 \\\n  --values 5 --user operator --password-env OPERATOR_PASSWORD --json",
-    ),
-)
-async def write_secured_bulk(call: Call, confirm: bool, **params: Any) -> None:
-    """Write values to items on behalf of users."""
-    await _write(call, "write-secured-bulk", params, users="secured", times=False, confirm=confirm)
-
-
-@gateway_command(
-    "write-secured2-bulk",
-    *WRITE_OPTIONS,
-    TIMESTAMP,
-    *SECURED_OPTIONS,
-    CONFIRM_TAG,
-    examples=(
-        "mxgw-py write-secured2-bulk --items TestSecurity.SecuredWriteInt \\\n  --type int32 --values 5 --timestamp 2026-03-01T08:30:00Z \\\n  --user operator --password-file operator.txt",
-        "mxgw-py write-secured2-bulk --items TestSecurity.SecuredWriteInt --json \\\n  --type int32 --values 6 --timestamp 2026-03-01T08:30:00Z \\\n  --user operator --password-file operator.txt",
-    ),
-)
-async def write_secured2_bulk(call: Call, confirm: bool, **params: Any) -> None:
-    """Write values and their timestamps to items on behalf of users."""
-    await _write(call, "write-secured2-bulk", params, users="secured", times=True, confirm=confirm)
+    act.__doc__ = description
+    by_user = SECURED_OPTIONS if users == "secured" else (USER_ID,)
+    options = (*WRITE_OPTIONS, *((TIMESTAMP,) if times else ()), *by_user, CONFIRM_TAG)
+    return gateway_command(name, *options, examples=examples)(act)
 
 
 async def _write(
-    call: Call, operation: str, params: dict[str, Any], *, users: Users, times: bool, confirm: bool
+    call: Call, params: dict[str, Any], secured: SecuredUsers | None, *, users: Users, times: bool, confirm: bool
 ) -> None:
-    secured = SecuredUsers.take(params, params["session_id"]) if users == "secured" else None
     target, given = take_options(params)
     named = secured is not None and secured.by_name
     if secured is not None:
@@ -145,44 +98,37 @@ async def _write(
             values = dict(zip(entries.tags, entries.values, strict=True))
             entries.values = [*await typed_messages(place.session, values, call.correlation_id)]
         ids = await secured.authenticate(place) if secured is not None and named else {}
-        act = _write_action(
-            place, operation.replace("-", "_"), entries, {**ids, "confirm": confirm, "correlation_id": call.correlation_id}
-        )  # fmt: skip
+        act = _write_action(call, place, entries, {**ids, "confirm": confirm, "correlation_id": call.correlation_id})
 
         async def send(part: range) -> Sequence[Any]:
-            return await on_items(place, entries, part, act, failed=_failed_write, correlation_id=call.correlation_id)
+            return await on_items(call, place, entries, part, act, failed=_failed_write)
 
         return send
 
-    await run_bulk(call, operation, CONFIRMED_WRITES if confirm else WRITES, target, entries, prepare)
+    await run_bulk(call, CONFIRMED_WRITES if confirm else WRITES, target, entries, prepare)
 
 
 def _write_action(
-    place: Place, method: str, entries: Entries, same: dict[str, Any]
+    call: Call, place: Place, entries: Entries, same: dict[str, Any]
 ) -> Callable[[Sequence[int], list[int]], Awaitable[Sequence[Any]]]:
     """Return a function that writes the values of some entries to their items.
 
     Args:
+        call: The command's run; the session's method has the command's name.
         place: The session and server handle.
-        method: The session's method.
         entries: All entries.
         same: The arguments that are the same for all entries.
     """
-    write = getattr(place.session, method)
+    write = getattr(place.session, call.operation.replace("-", "_"))
+    if "secured" in call.operation:
+        lists = {"current_user_id": entries.users, "verifier_user_id": entries.verifiers}
+    else:
+        lists = {"user_id": entries.users}
 
     async def act(indexes: Sequence[int], handles: list[int]) -> Sequence[Any]:
-        keywords = same.copy()
-        values: list[list[Any]] = [[entries.values[index] for index in indexes]]
-        if entries.times:
-            values.append([entries.times[index] for index in indexes])
-        if entries.users:
-            users = [entries.users[index] for index in indexes]
-            if "secured" in method:
-                verifiers = [entries.verifiers[index] for index in indexes]
-                keywords |= {"current_user_id": users, "verifier_user_id": verifiers}
-            else:
-                keywords |= {"user_id": users}
-        return cast("Sequence[Any]", await write(place.server_handle, handles, *values, **keywords))
+        columns = [[column[index] for index in indexes] for column in (entries.values, entries.times) if column]
+        users = {name: [column[index] for index in indexes] for name, column in lists.items() if column}
+        return cast("Sequence[Any]", await write(place.server_handle, handles, *columns, **users, **same))
 
     return act
 
@@ -192,3 +138,38 @@ def _failed_write(result: SubscribeResult) -> BulkWriteResult:
     from mxgateway import proto
 
     return proto.BulkWriteResult(server_handle=result.server_handle, error_message=result.error_message)
+
+
+write_bulk = _write_command(
+    "write-bulk",
+    "Write values to items.\n\n"
+    "The results mean that MXAccess has accepted the writes; an OnWriteComplete event reports the outcome of each, for "
+    "which --confirm waits. A value without a type is converted to the type of its tag.",
+    "mxgw-py write-bulk --from setpoints.csv --confirm",
+    "mxgw-py write-bulk TestMachine_001.SpeedSetpoint --values 1200 --json",
+    'mxgw-py write-bulk --session-id "$SESSION" --server-handle 1 \\\n  --item-handles 2 --type int32 --values 5',
+    users="writer",
+)
+write2_bulk = _write_command(
+    "write2-bulk",
+    "Write values and their timestamps to items.",
+    "mxgw-py write2-bulk --from setpoints.csv --timestamp 2026-03-01T08:30:00Z",
+    "mxgw-py write2-bulk --items TestChildObject.TestInt --type int32 --values 5 \\\n  --timestamp 2026-03-01T08:30:00Z --json",
+    users="writer",
+    times=True,
+)
+write_secured_bulk = _write_command(
+    "write-secured-bulk",
+    "Write values to items on behalf of users.",
+    "mxgw-py write-secured-bulk TestSecurity.SecuredWriteInt --type int32 \\\n  --values 5 --user operator --password-file operator.txt",
+    "mxgw-py write-secured-bulk TestSecurity.SecuredWriteInt --type int32 \\\n  --values 5 --user operator --password-env OPERATOR_PASSWORD --json",
+    users="secured",
+)
+write_secured2_bulk = _write_command(
+    "write-secured2-bulk",
+    "Write values and their timestamps to items on behalf of users.",
+    "mxgw-py write-secured2-bulk --items TestSecurity.SecuredWriteInt \\\n  --type int32 --values 5 --timestamp 2026-03-01T08:30:00Z \\\n  --user operator --password-file operator.txt",
+    "mxgw-py write-secured2-bulk --items TestSecurity.SecuredWriteInt --json \\\n  --type int32 --values 6 --timestamp 2026-03-01T08:30:00Z \\\n  --user operator --password-file operator.txt",
+    users="secured",
+    times=True,
+)
