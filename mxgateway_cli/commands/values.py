@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,7 +16,7 @@ from mxgateway_cli.input.rows import ROW_FORMAT
 from mxgateway_cli.input.tag_globs import MAX_TAGS, expanded_tags
 from mxgateway_cli.input.typed_text import message_value, own_type, read_one, shown_value
 from mxgateway_cli.input.write_target import WRITES, NewValue, WriteTarget
-from mxgateway_cli.operations.completions import CONFIRM, CONFIRM_TAG, completion_of_write
+from mxgateway_cli.operations.completions import CONFIRM
 from mxgateway_cli.operations.listed_writes import TAG_COUNT, WriteMode, write_pattern, write_values
 from mxgateway_cli.output.events import event_record
 from mxgateway_cli.output.tags import json_data_type, json_value, tag_fields, value_cell
@@ -25,8 +25,6 @@ from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, refusal_hi
 from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from mxgateway import Session, TagValue
     from mxgateway_cli.input.rows import RowFormat
 
@@ -34,9 +32,6 @@ READ_TIMEOUT: Final = option(
     "--timeout-ms", type=click.IntRange(0, 2**31 - 1), metavar="MS", default=0, show_default=True,
     help="How long the gateway waits for a tag's first value; 0 uses the worker's default.",
 )  # fmt: skip
-WRITE_TIME: Final = option(
-    "--timestamp", metavar="TIME", required=True, help="Timestamp of the value: 2026-03-01T08:30:00.5Z"
-)
 _HEADINGS: Final = ("tag", "value", "quality", "source time", "error")
 
 
@@ -191,47 +186,3 @@ async def _show_write(call: Call, session: Session, tag: str, new: NewValue) -> 
         "qualityText": mxgateway.status.explain_quality(read.quality),
     }
     call.report(fields, value="value")
-
-
-@gateway_command(
-    "write2",
-    *WRITES,
-    WRITE_TIME,
-    USER_ID,
-    CONFIRM_TAG,
-    examples=(
-        "mxgw-py write2 TestChildObject.TestInt 5 \\\n  --timestamp 2026-03-01T08:30:00Z",
-        'mxgw-py write2 --session-id "$SESSION" --server-handle 1 --item-handle 2 \\\n  --type int32 --value 5 --timestamp 2026-03-01T08:30:00Z',
-    ),
-)
-async def write2(
-    call: Call, value_type: str | None, value: str | None, timestamp: str, user_id: int, confirm: bool, **params: Any
-) -> None:  # fmt: skip
-    """Write a value and its timestamp to an item."""
-    target = WriteTarget.take(params)
-    target.check_confirmable(confirm)
-    new = NewValue.parse(target, value_type, value)
-    moment = parse_moment(timestamp)
-    async with target.session(call) as session:
-        message, read = await new.for_tag(session, target.tag)
-        async with target.place(call, session) as place, completion_of_write(call, place, wanted=confirm) as completion:
-            old = read or await item_before(place, target.tag)
-            await session.write2(
-                place.server_handle,
-                place.item_handle,
-                message,
-                moment,
-                user_id=user_id,
-                correlation_id=call.correlation_id,
-            )
-            outcome = await completion()
-    report_write(call, place, message, old, outcome | {"timestamp": timestamp}, value="timestamp")
-
-
-def parse_moment(text: str) -> datetime:
-    """Parse the timestamp of a write.
-
-    Raises:
-        MxGatewayInvalidRequestError: The text is not a time.
-    """
-    return cast("datetime", mxgateway.parse_value("time", text, name="timestamp"))

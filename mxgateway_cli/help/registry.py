@@ -65,13 +65,13 @@ COMMANDS: Final = (
     Entry("items", "user-to-id", "Look up a user id by the user's GUID.", "items:user_to_id"),
     Entry("values", "read", "Read tags.", "values:read"),
     Entry("values", "write", "Write a value to an item.", "values:write"),
-    Entry("values", "write2", "Write a value and its timestamp to an item.", "values:write2"),
-    Entry("values", "write-secured", "Write a value on behalf of one or two users.", "secured_writes:write_secured"),
+    Entry("values", "write2", "Write a value and its timestamp to an item.", "single_writes:write2"),
+    Entry("values", "write-secured", "Write a value on behalf of one or two users.", "single_writes:write_secured"),
     Entry(
         "values",
         "write-secured2",
         "Write a value and its timestamp on behalf of one or two users.",
-        "secured_writes:write_secured2",
+        "single_writes:write_secured2",
     ),
     Entry(
         "values",
