@@ -19,7 +19,7 @@ from mxgateway_cli.batch import shell_words
 from mxgateway_cli.batch.connections import Connections
 from mxgateway_cli.batch.stdin_lines import LONGEST, ReservedStdin, StdinLines
 from mxgateway_cli.help.registry import PROGRAM, REFUSED
-from mxgateway_cli.running.app import App
+from mxgateway_cli.running.app import App, Work
 from mxgateway_cli.running.log import start_logging
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, describe
 from mxgateway_cli.terminal.stdout import ClosedPipe, is_closed_pipe, write_line
@@ -27,7 +27,6 @@ from mxgateway_cli.terminal.text import json_text, pass_through
 
 if TYPE_CHECKING:
     from mxgateway import GatewayClient
-    from mxgateway_cli.running.hosting import Work
     from mxgateway_cli.running.settings import ConnectionSettings
 
 END_MARKER: Final = "__MXGW_BATCH_EOR__"

@@ -13,7 +13,7 @@ from mxgateway_cli.declaring import vocabulary
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.output.alarms import DOCUMENT_LIMIT, AlarmWriter
-from mxgateway_cli.recovery.alarm_feeds import follow_alarms
+from mxgateway_cli.recovery.following import follow_alarms
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
 from mxgateway_cli.terminal.failures import FIND_ALARMS, describe

@@ -18,10 +18,8 @@ from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.named_tags import TAG_FORM, tag_options
 from mxgateway_cli.input.tag_globs import MAX_TAGS, PATTERN_HINT, check_patterns, expand
-from mxgateway_cli.operations.recorded_objects import objects_of
-from mxgateway_cli.operations.recording_files import RecordingFile
-from mxgateway_cli.recovery.alarm_feeds import follow_alarms
-from mxgateway_cli.recovery.following import follow
+from mxgateway_cli.operations.recordings import RecordingFile, objects_of
+from mxgateway_cli.recovery.following import follow, follow_alarms
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode

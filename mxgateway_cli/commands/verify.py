@@ -18,8 +18,7 @@ from mxgateway_cli.input.named_tags import many_tags
 from mxgateway_cli.input.tolerances import Tolerance
 from mxgateway_cli.terminal.failures import CommandFailure
 from mxgateway_cli.terminal.stdout import ClosedPipe, discard_stdout
-from mxgateway_cli.verifying.expectations import Expectation, Shared, read_expectations
-from mxgateway_cli.verifying.options import ROWS
+from mxgateway_cli.verifying.expectations import ROWS, Expectation, Shared, read_expectations
 from mxgateway_cli.verifying.report import write_rows
 from mxgateway_cli.verifying.verification import Verification
 

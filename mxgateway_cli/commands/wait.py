@@ -15,8 +15,7 @@ from mxgateway_cli.input.named_tags import many_tags
 from mxgateway_cli.output.tags import value_cell
 from mxgateway_cli.terminal.failures import TimedOut
 from mxgateway_cli.terminal.text import value_text
-from mxgateway_cli.verifying.expectations import Shared, read_expectations
-from mxgateway_cli.verifying.options import ROWS
+from mxgateway_cli.verifying.expectations import ROWS, Shared, read_expectations
 from mxgateway_cli.verifying.waiting import WaitedTag, Waiting
 
 if TYPE_CHECKING:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from array import array
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
-from mxgateway_cli.operations.latencies import Latencies
 from mxgateway_cli.running.waiting import cleanup
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
@@ -20,6 +21,41 @@ if TYPE_CHECKING:
 _CLEANUP_SECONDS: Final = 5.0
 _FAILURE_PAUSE: Final = 0.1
 """Seconds to pause after a failed call: one that fails at once would be repeated thousands of times a second."""
+_PERCENTILES: Final = (("p50", 50), ("p95", 95), ("p99", 99))
+_DIGITS: Final = 3
+
+
+class Latencies:
+    """Latencies in milliseconds, eight bytes each."""
+
+    def __init__(self) -> None:
+        self._milliseconds = array("d")
+
+    def add(self, milliseconds: float) -> None:
+        """Add one latency."""
+        self._milliseconds.append(milliseconds)
+
+    def summary(self) -> dict[str, float]:
+        """Return percentiles, maximum and mean; zeros if there are no latencies."""
+        if not self._milliseconds:
+            return {**{name: 0.0 for name, _ in _PERCENTILES}, "max": 0.0, "mean": 0.0}
+        ordered = sorted(self._milliseconds)
+        found = {name: percentile(ordered, percent) for name, percent in _PERCENTILES}
+        found |= {"max": ordered[-1], "mean": math.fsum(ordered) / len(ordered)}
+        return {name: round(milliseconds, _DIGITS) for name, milliseconds in found.items()}
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """Return a percentile, interpolated linearly between the two nearest ranks.
+
+    Args:
+        ordered: At least one number, in ascending order.
+        percent: From 0, the lowest number, to 100, the highest.
+    """
+    rank = (len(ordered) - 1) * percent / 100
+    below = math.floor(rank)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (rank - below)
 
 
 async def subscribe(session: Session, client_name: str, tags: list[str], warn: Callable[[str], None]) -> list[int]:

@@ -1,4 +1,4 @@
-"""The raw events of a session, through faults of its stream and, if the session is the command's own, beyond its end."""
+"""The raw events of a session, and the messages of alarm feeds, through outages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mxgateway_cli.recovery.outages import PAUSES, Outages
 
 if TYPE_CHECKING:
     from mxgateway import Session
-    from mxgateway.proto import MxEvent
+    from mxgateway.proto import AlarmFeedMessage, MxEvent
     from mxgateway_cli.declaring.command import Call
 
 Begin = Callable[["Session"], Awaitable[None]]
@@ -25,7 +25,7 @@ async def follow(
     session_id: str | None = None,
     after: int = 0,
 ) -> AsyncGenerator[MxEvent, None]:
-    """Yield events; a lost session is replaced by a new one, in which `begin` is called again.
+    """Yield events; a lost session of the command's own is replaced by a new one, in which `begin` is called again.
 
     Args:
         call: The command's run.
@@ -60,3 +60,33 @@ async def follow(
             outages.gap(mxgateway.GapCause.SESSION_LOST.value, last + 1, None)
             last = 0
         await outages.pause()
+
+
+async def follow_alarms(
+    client: mxgateway.GatewayClient, outages: Outages, correlation_id: str, prefix: str = ""
+) -> AsyncGenerator[AlarmFeedMessage, None]:
+    """Yield messages; each feed begins with the active alarms.
+
+    Args:
+        client: The client.
+        outages: Is told what happens.
+        correlation_id: Identifies the calls in the gateway's log.
+        prefix: Only alarms whose full reference starts with this.
+
+    Raises:
+        MxGatewayError: A fault that lasts.
+    """
+    request = mxgateway.proto.StreamAlarmsRequest(client_correlation_id=correlation_id, alarm_filter_prefix=prefix)
+    while True:
+        try:
+            async with client.stream_alarms_raw(request) as feed:
+                async for message in feed:
+                    outages.back(mxgateway.Outcome.REBUILT)
+                    yield message
+            raise mxgateway.MxGatewayTransportError(
+                "the gateway has ended the alarm feed", hint="see the gateway's log", phase="stream", retryable=True,
+                grpc_status=mxgateway.GrpcStatus.UNAVAILABLE,
+            )  # fmt: skip
+        except mxgateway.MxGatewayError as error:
+            outages.lost(error)
+            await outages.pause()

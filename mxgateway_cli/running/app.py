@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import mxgateway
 from mxgateway_cli.running.item_names import ItemNames
@@ -16,11 +16,15 @@ from mxgateway_cli.terminal.stdout import Output
 from mxgateway_cli.terminal.text import json_text, pass_through, shown
 
 if TYPE_CHECKING:
-    from mxgateway import Secret
-    from mxgateway_cli.running.hosting import Colour, Host, Invocation
+    import click
+
+    from mxgateway import GatewayClient, Secret
+    from mxgateway_cli.running.settings import ConnectionSettings
     from mxgateway_cli.terminal.failures import Failure
     from mxgateway_cli.terminal.progress import Progress
     from mxgateway_cli.terminal.stdout import OutputFormat
+
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 _RED: Final = "\x1b[31m"
 _YELLOW: Final = "\x1b[33m"
@@ -40,19 +44,19 @@ class App:
     """
 
     def __init__(self, arguments: Sequence[str] = (), *, host: Host | None = None) -> None:
-        outer: Invocation | None = host.app if host is not None else None
+        outer: App | None = host.app if host is not None else None
         self.host = host
         self.form: OutputFormat = outer.output.form if outer is not None else "table"
         """The format of results unless the command line sets one."""
         self.output: Output = Output("json" if _asks_for_json(arguments) else self.form)
-        self.colour: Colour = outer.colour if outer is not None else "auto"
         self.output.local = outer.output.local if outer is not None else None
-        self.verbose: bool = outer.verbose if outer is not None else False
-        self.quiet: bool = outer.quiet if outer is not None else False
+        self.colour: Literal["auto", "always", "never"] = outer.colour if outer is not None else "auto"
+        self.verbose: bool = outer is not None and outer.verbose
+        self.quiet: bool = outer is not None and outer.quiet
         """Whether stderr has errors only: no warnings, no hints, no progress."""
         self.names: ItemNames = outer.names if outer is not None else ItemNames()
         """The tags of item handles; a batch keeps them for the lines that follow."""
-        self.gate = mxgateway.Gate(behind=outer.gate if outer is not None else None)
+        self.gate: mxgateway.Gate = mxgateway.Gate(behind=outer.gate if outer is not None else None)
         """Redacts keys and passwords in all output; those of a batch line are forgotten after the line."""
         pass_through(self.gate)
 
@@ -93,7 +97,7 @@ class App:
 
     def trace(self, error: BaseException) -> None:
         """Write the traceback of `error` if MXGATEWAY_DEBUG is set."""
-        if self._traces():
+        if os.environ.get("MXGATEWAY_DEBUG", "") not in ("", "0"):
             import traceback
 
             text = self.gate.hide("".join(traceback.format_exception(error)).rstrip())
@@ -104,20 +108,28 @@ class App:
         """Write one line of debug output."""
         self._write(shown(text))
 
-    @staticmethod
-    def _traces() -> bool:
-        return os.environ.get("MXGATEWAY_DEBUG", "") not in ("", "0")
-
     def _write(self, text: str) -> None:
         with suppress(OSError, ValueError):  # stderr is closed
             sys.stderr.write(f"{line_start(sys.stderr)}{text}\n")
             sys.stderr.flush()
 
     def _paint(self, word: str, colour: str) -> str:
-        return f"{colour}{word}{_RESET}" if self._coloured() else word
+        return f"{colour}{word}{_RESET}" if wants_colour(self.colour, sys.stderr) else word
 
-    def _coloured(self) -> bool:
-        return wants_colour(self.colour, sys.stderr)
+
+class Host(Protocol):
+    """The batch that runs a line."""
+
+    app: App
+    """The batch's own invocation, whose options apply to its lines too."""
+    inherited: Mapping[str, Any]
+    """The batch's connection options, by parameter name."""
+
+    def accept(self, ctx: click.Context, work: Work) -> None:
+        """Accept the line's work, to run later; `ctx` stays open until it is done."""
+
+    def connected(self, settings: ConnectionSettings) -> AbstractAsyncContextManager[GatewayClient]:
+        """Yield a connected client while a block runs."""
 
 
 def _asks_for_json(arguments: Sequence[str]) -> bool:

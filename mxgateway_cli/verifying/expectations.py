@@ -9,13 +9,25 @@ from typing import Any, Final, NamedTuple
 
 import click
 
+from mxgateway_cli.declaring.vocabulary import TABLE, from_file
 from mxgateway_cli.input.conditions import Condition, WantedQuality, parse_quality
 from mxgateway_cli.input.row_checks import InvalidRow, Rejections, checked_tag, row_tag, size_limit
-from mxgateway_cli.input.rows import BadRows, Row, RowFormat, opened_rows, row_format, row_place, source_name
+from mxgateway_cli.input.rows import (
+    ROW_FORMAT,
+    BadRows,
+    Row,
+    RowFormat,
+    opened_rows,
+    row_format,
+    row_place,
+    source_name,
+)
 from mxgateway_cli.input.tag_globs import is_glob
 from mxgateway_cli.input.tolerances import Tolerance
 
 COLUMNS: Final = ("tag", "expected", "tolerance", "quality", "comment")
+ROWS: Final = (from_file("sources", f"{TABLE}; columns {', '.join(COLUMNS)}"), ROW_FORMAT)
+"""The options of a command that takes rows."""
 
 
 @dataclass(frozen=True, slots=True)

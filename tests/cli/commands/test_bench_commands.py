@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mxgateway.wire import which_one_of
-from mxgateway_cli.operations.latencies import Latencies, percentile
+from mxgateway_cli.operations.benchmarks import Latencies, percentile
 from tests.cli.gateway import TAG, Gateway
 from tests.cli.in_process import refused
 from tests.cli.terminal import terminal
