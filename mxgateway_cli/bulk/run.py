@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
 from mxgateway_cli.bulk.output import BulkReport, ResultKind, replace_partial
 from mxgateway_cli.input.target import Place, check_pair, server_place
+from mxgateway_cli.running.waiting import discarded_events
 from mxgateway_cli.terminal import capabilities
 
 if TYPE_CHECKING:
-    from mxgateway import Session
     from mxgateway.proto import SubscribeResult
     from mxgateway_cli.bulk.input import Entries
     from mxgateway_cli.declaring.command import Call
@@ -66,10 +65,12 @@ async def run_bulk(
         PartlyFailed: All calls were answered, and entries failed.
     """
     report = BulkReport(call, entries, kind)
+    # Nobody reads the events of a session of the command's own, and a long list has more than the gateway queues.
+    discarding = discarded_events if target.is_own and len(entries) > CHUNK else nullcontext
     try:
         async with (
             server_place(call, target.session_id, target.server_handle, target.client_name) as place,
-            _discarded_events(place.session, needed=target.is_own and len(entries) > CHUNK),
+            discarding(place.session),
         ):
             report.start(place)
             await _send_all(call, report, await prepare(place), len(entries))
@@ -91,28 +92,6 @@ async def _send_all(call: Call, report: BulkReport, send: Send, total: int) -> N
                 raise
             report.add(results)
             advance(part.stop, total)
-
-
-@asynccontextmanager
-async def _discarded_events(session: Session, *, needed: bool) -> AsyncIterator[None]:
-    """Read and discard the session's events: nobody else reads them, and a backlog of 10,000 ends the session."""
-    if not needed:
-        yield
-        return
-
-    async def discard() -> None:
-        # If this fails, the session still works for a list that is not too long.
-        with suppress(mxgateway.MxGatewayError):
-            async with session.stream_events() as events:
-                async for _ in events:
-                    pass
-
-    task = asyncio.create_task(discard())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 # --------------------------------------------------------------------------------------------------------------------

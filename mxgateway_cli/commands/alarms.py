@@ -72,16 +72,12 @@ async def stream_alarms(call: Call, filter_prefix: str, count: int | None, durat
     as_document = count is not None and count <= DOCUMENT_LIMIT
     writer = AlarmWriter(call.output, as_document=as_document, limit=count)
     outages = Outages(call.app, writer.note)
-
-    def on_timeout() -> Exception | None:
-        if count is None:
-            return None
-        return outages.timed_out(f"{writer.count} of {count} messages arrived within {deadline.seconds:g} s")
-
     async with call.client() as client:
-        over = Deadline(duration)
         try:
-            async with deadline.enforce(on_timeout), over.enforce(lambda: None):
+            async with (
+                deadline.enforce(lambda: outages.too_few(writer.count, count, "messages", deadline)),
+                Deadline(duration).enforce(lambda: None),
+            ):
                 writer.start()
                 await _follow(client, writer, outages, call.correlation_id, filter_prefix)
         finally:

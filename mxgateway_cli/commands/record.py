@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -21,14 +22,13 @@ from mxgateway_cli.input.tag_globs import MAX_TAGS, PATTERN_HINT, check_patterns
 from mxgateway_cli.operations.recordings import RecordingFile, objects_of
 from mxgateway_cli.recovery.following import follow, follow_alarms
 from mxgateway_cli.recovery.outages import Outages
-from mxgateway_cli.running.waiting import Deadline
+from mxgateway_cli.running.waiting import Deadline, first_of
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 from mxgateway_cli.terminal.stdout import ClosedPipe
 from mxgateway_cli.terminal.text import json_text
 
 if TYPE_CHECKING:
     from mxgateway import Session
-    from mxgateway.proto import MxEvent
     from mxgateway.simulator import RecordingWriter
 
 _LARGEST: Final = 512 * 1024 * 1024
@@ -48,6 +48,18 @@ class _Plan:
     redact_values: bool
     max_bytes: int
     client_name: str
+
+    def check(self) -> None:
+        """Reject a plan that cannot be carried out, before anything is sent."""
+        check_patterns(self.tags)
+        if self.session_id is not None and self.tags:
+            raise click.UsageError("--session-id records the events of an open session: name no tags.")
+        if self.session_id is None and not (self.tags or self.alarms):
+            raise click.UsageError(
+                "Name a TAG, a file with one tag per line with --from FILE, an open session with --session-id, or --alarms."
+            )
+        if self.galaxy and not self.tags:
+            raise click.UsageError("--galaxy records the objects of tags: name a TAG.")
 
 
 @gateway_command(
@@ -72,21 +84,7 @@ class _Plan:
     ),
     timeout=whole_timeout(),
 )  # fmt: skip
-async def record(
-    call: Call,
-    file: str,
-    tags: list[str],
-    max_tags: int,
-    session_id: str | None,
-    alarms: bool,
-    galaxy: bool,
-    count: int | None,
-    duration: float | None,
-    max_bytes: int,
-    redact_values: bool,
-    force: bool,
-    client_name: str,
-) -> None:
+async def record(call: Call, file: str, max_tags: int, duration: float | None, force: bool, **params: Any) -> None:
     """Record what a gateway sends, for a replay or a bug report.
 
     mxgw-py simulate --replay plays it. Records tags in a new session, or the raw events of the open session of
@@ -95,20 +93,15 @@ async def record(
     operators, and the gateway's address are left out. Stops after --count, --duration, --max-bytes, --timeout (exit
     code 20 if something is still missing), or on Ctrl-C. A lost connection and a restarted gateway are survived.
     """
-    check_patterns(tags)
-    _check(tags, session_id, alarms=alarms, galaxy=galaxy)
+    plan = _Plan(**params)
+    plan.check()
     deadline = Deadline(call.timeout)
-    plan = _Plan(
-        tags=_distinct(tags), session_id=session_id, count=count, alarms=alarms, galaxy=galaxy,
-        redact_values=redact_values, max_bytes=max_bytes, client_name=client_name,
-    )  # fmt: skip
     target = await asyncio.to_thread(RecordingFile, file, replace=force)
     job = _Job(call, target, plan)
 
     def on_timeout() -> Exception | None:
         job.reason = "timeout"
-        text = f"{job.count} of {count} events arrived within {deadline.seconds:g} s"
-        return job.outages.timed_out(text) if count is not None else None
+        return job.outages.too_few(job.count, plan.count, "events", deadline)
 
     async with job.ending(), call.client():
         async with deadline.enforce(on_timeout):
@@ -120,17 +113,6 @@ async def record(
     job.check()
 
 
-def _check(tags: list[str], session_id: str | None, *, alarms: bool, galaxy: bool) -> None:
-    if session_id is not None and tags:
-        raise click.UsageError("--session-id records the events of an open session: name no tags.")
-    if session_id is None and not (tags or alarms):
-        raise click.UsageError(
-            "Name a TAG, a file with one tag per line with --from FILE, an open session with --session-id, or --alarms."
-        )
-    if galaxy and not tags:
-        raise click.UsageError("--galaxy records the objects of tags: name a TAG.")
-
-
 def _distinct(tags: list[str]) -> list[str]:
     """Return the tags, each once: a tag's events must not be in a recording twice."""
     first: dict[str, str] = {}
@@ -139,23 +121,19 @@ def _distinct(tags: list[str]) -> list[str]:
     return list(first.values())
 
 
-def _writer_class() -> type[RecordingWriter]:
-    """Return the writer, whose import takes a while: before anything is connected."""
-    from mxgateway.simulator import RecordingWriter
-
-    return RecordingWriter
-
-
 class _Job:
     def __init__(self, call: Call, target: RecordingFile, plan: _Plan) -> None:
+        # Its import takes a while: before anything is connected.
+        from mxgateway.simulator import RecordingWriter
+
         self.named: list[str] = []
         self.reason = "failed"
-        self.outages = Outages(call.app, on_record=self._note)
+        self.outages = Outages(call.app, on_record=partial(self._note, "events"))
         self._call = call
         self._target = target
         self._plan = plan
         self._writer: RecordingWriter | None = None
-        self._new_writer = _writer_class()
+        self._new_writer = RecordingWriter
         self._names: dict[int, str] = {}
         self._refused: set[str] = set()
         self._ready = asyncio.Event()
@@ -192,9 +170,8 @@ class _Job:
     async def prepare(self, max_tags: int) -> None:
         """Find the tags that patterns stand for, and their objects."""
         with self.outages.reported():
-            self.named = _distinct(
-                await self.outages.through(lambda: expand(self._call, self._plan.tags, max_tags))
-            )  # fmt: skip
+            tags = _distinct(self._plan.tags)
+            self.named = _distinct(await self.outages.through(lambda: expand(self._call, tags, max_tags)))
             if self._plan.galaxy:
                 await self.outages.through(self._look_up)
         self._is_prepared = True
@@ -207,15 +184,7 @@ class _Job:
         if self._plan.alarms:
             jobs.append(self._record_alarms())
         with self.outages.reported():
-            tasks = [asyncio.ensure_future(job) for job in jobs]
-            try:
-                ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-            for task in ended:
-                self.reason = task.result()
+            self.reason = await first_of(*jobs)
 
     def report(self, file: str) -> None:
         """Write the command's result."""
@@ -224,11 +193,7 @@ class _Job:
         self._call.output.document(result | counts, value="events")
 
     def check(self) -> None:
-        """Raise if some tags could not be recorded.
-
-        Raises:
-            CommandFailure: Some tags could not be subscribed to.
-        """
+        """Raise if some tags could not be subscribed to."""
         if self._refused:
             message = f"{len(self._refused)} of {len(self.named)} tags could not be subscribed to"
             raise CommandFailure(message, code=ExitCode.PARTLY_FAILED)
@@ -270,7 +235,7 @@ class _Job:
         )
         async with aclosing(events):
             async for event in events:
-                self._take(event)
+                self._begin().event(event, self._names.get(event.item_handle, ""))
                 if (reason := self._end_reason()) is not None:
                     return reason
         return "ended"
@@ -278,9 +243,9 @@ class _Job:
     async def _record_alarms(self) -> str:
         if self._has_events:
             await self._ready.wait()  # the events first: they begin a replay
-            outages = Outages(self._call.app, lambda _: None, lambda _: None, on_record=self._note_alarms)
+            outages = Outages(self._call.app, lambda _: None, lambda _: None, on_record=partial(self._note, "alarms"))
         else:
-            outages = self.outages = Outages(self._call.app, on_record=self._note_alarms)
+            outages = self.outages = Outages(self._call.app, on_record=partial(self._note, "alarms"))
         async with self._call.client() as client:
             messages = follow_alarms(client, outages, self._call.correlation_id)
             async with aclosing(messages):
@@ -292,11 +257,7 @@ class _Job:
         return "ended"
 
     async def _subscribe(self, session: Session) -> None:
-        """Begin, and subscribe to the tags of a session of the command's own.
-
-        Raises:
-            CommandFailure: No tag could be subscribed to.
-        """
+        """Begin, and subscribe to the tags of a session of the command's own: at least one of them."""
         writer = self._begin()
         writer.new_session()
         if not self.named:
@@ -316,21 +277,12 @@ class _Job:
             raise CommandFailure("no tag could be subscribed to", code=ExitCode.MXACCESS_REFUSED)
         self._ready.set()
 
-    def _take(self, event: MxEvent) -> None:
-        self._begin().event(event, self._names.get(event.item_handle, ""))
-
     def _end_reason(self) -> str | None:
         if self._begin().is_full:
             return "size"
         return "count" if self._plan.count is not None and self.count >= self._plan.count else None
 
-    def _note(self, record: dict[str, Any]) -> None:
-        self._note_feed("events", record)
-
-    def _note_alarms(self, record: dict[str, Any]) -> None:
-        self._note_feed("alarms", record)
-
-    def _note_feed(self, feed: str, record: dict[str, Any]) -> None:
+    def _note(self, feed: str, record: dict[str, Any]) -> None:
         if not self._is_prepared:  # the recording begins with the objects
             return
         writer = self._begin()

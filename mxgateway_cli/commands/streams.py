@@ -66,19 +66,15 @@ async def stream_events(
         raise click.UsageError("--after-worker-sequence resumes an open session: it requires --session-id.")
     deadline = Deadline(call.timeout)
     job = _Job(call, tags, client_name, count)
-
-    def on_timeout() -> Exception | None:
-        if count is None:
-            return None
-        text = f"{job.writer.count} of {count} events arrived within {deadline.seconds:g} s"
-        return job.outages.timed_out(text)
-
     if resume is None:
         resume = capabilities.is_terminal(sys.stdout)
     async with call.client():
         over = Deadline(duration)
         try:
-            async with deadline.enforce(on_timeout), over.enforce(lambda: None):
+            async with (
+                deadline.enforce(lambda: job.outages.too_few(job.writer.count, count, "events", deadline)),
+                over.enforce(lambda: None),
+            ):
                 await (job.resume if resume else job.run)(session_id, after_worker_sequence)
         finally:
             job.writer.finish(job.session_id)

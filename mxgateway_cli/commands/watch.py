@@ -12,12 +12,12 @@ from mxgateway_cli.declaring import vocabulary
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.input.named_tags import TAG_OPTIONS
 from mxgateway_cli.input.tag_globs import MAX_TAGS, check_patterns, expand
-from mxgateway_cli.operations.live_table import LiveTable, is_live
+from mxgateway_cli.operations.live_table import is_live, live_table
 from mxgateway_cli.operations.watched_tags import WatchedTag, WatchedTags
 from mxgateway_cli.output.tags import value_cell
 from mxgateway_cli.recovery.following import follow
 from mxgateway_cli.recovery.outages import Outages
-from mxgateway_cli.running.waiting import Deadline
+from mxgateway_cli.running.waiting import Deadline, first_of
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, describe
 from mxgateway_cli.terminal.text import value_text
 
@@ -62,8 +62,7 @@ async def watch(
     watching = _Watching(call, count, client_name)
 
     def on_timeout() -> Exception | None:
-        text = f"{watching.count} of {count} updates arrived within {deadline.seconds:g} s"
-        return watching.outages.timed_out(text) if count is not None else None
+        return watching.outages.too_few(watching.count, count, "updates", deadline)
 
     async with call.client():
         async with deadline.enforce(on_timeout):
@@ -104,11 +103,7 @@ class _Watching:
             return await self.outages.through(lambda: expand(self._call, tags, limit))
 
     async def _subscribe(self, session: Session) -> None:
-        """Subscribe to the tags, and warn about those that fail, once.
-
-        Raises:
-            CommandFailure: No tag could be subscribed to.
-        """
+        """Subscribe to the tags, at least to one, and warn about those that fail, once."""
         results = await session.subscribe_bulk(await session.register(self._client_name), self.named)
         before = {row.tag for row in self.tags.refused}
         self.tags.subscribed(self.named, results)
@@ -123,26 +118,14 @@ class _Watching:
         self._ready.set()
 
     async def run(self, duration: float | None) -> None:
-        """Show updates until the limit or the duration is reached, or the stream ends.
-
-        The duration begins when the tags are subscribed to.
-        """
+        """Show updates until the limit, the end of the stream, or the duration, which begins with the subscription."""
         with self.outages.reported():
-            following = asyncio.ensure_future(self._follow())
-            tasks = {following, asyncio.ensure_future(self._beside(duration))}
-            try:
-                ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-            for task in ended:
-                task.result()
+            await first_of(self._follow(), self._beside(duration))
 
     async def _beside(self, duration: float | None) -> None:
         """Redraw the table, on a terminal, until the duration is over."""
         await self._ready.wait()
-        with LiveTable(self.tags, self._call.app) if self._is_live else nullcontext() as table:
+        with live_table(self.tags, self._call.app) if self._is_live else nullcontext() as table:
             async with Deadline(duration).enforce(lambda: None):
                 while True:
                     if table is not None:
@@ -171,11 +154,7 @@ class _Watching:
             self._lines.add(row, event)
 
     def check(self) -> None:
-        """Raise if some tags could not be watched.
-
-        Raises:
-            CommandFailure: Some tags could not be subscribed to.
-        """
+        """Raise if some tags could not be subscribed to."""
         refused = len(self.tags.refused)
         if refused:
             message = f"{refused} of {len(self.tags.rows)} tags could not be subscribed to"

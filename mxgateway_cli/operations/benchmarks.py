@@ -6,12 +6,12 @@ import asyncio
 import math
 import time
 from array import array
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
-from mxgateway_cli.running.waiting import cleanup
+from mxgateway_cli.running.waiting import cleanup, discarded_events, in_background
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class ReadBenchmark:
     @asynccontextmanager
     async def prepared(self, session: Session, client_name: str, warn: Callable[[str], None]) -> AsyncIterator[int]:
         """Yield a server handle under which the tags are subscribed while the block runs."""
-        async with _discarded_events(session):
+        async with discarded_events(session):
             server, *items = await subscribe(session, client_name, self._tags, warn)
             async with cleanup(lambda: session.unsubscribe_bulk(server, items, timeout=_CLEANUP_SECONDS)):
                 yield server
@@ -173,31 +173,6 @@ class ReadBenchmark:
         raise CommandFailure(message, code=ExitCode.PARTLY_FAILED)
 
 
-@asynccontextmanager
-async def _discarded_events(session: Session) -> AsyncIterator[None]:
-    """Read and discard the session's events while the block runs: a full queue at the gateway faults the session."""
-
-    async def discard() -> None:
-        # A key that may not read events can still measure.
-        with suppress(mxgateway.MxGatewayError):
-            async with session.stream_events() as events:
-                async for _ in events:
-                    pass
-
-    async with _in_background(discard()):
-        yield
-
-
-@asynccontextmanager
-async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(work)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
 class EventBenchmark:
     """Counts the events of sessions that subscribe to the same tags.
 
@@ -241,7 +216,7 @@ class EventBenchmark:
                     await asyncio.sleep(stagger)
                 session = await stack.enter_async_context(client.open_session(client_session_name=client_name))
                 events = await stack.enter_async_context(session.stream_events())
-                readers.append(await stack.enter_async_context(_in_background(self._follow(events))))
+                readers.append(await stack.enter_async_context(in_background(self._follow(events))))
                 await subscribe(session, client_name, self._tags, warn)
                 self.sessions += 1
             await self._count_for(seconds, readers)

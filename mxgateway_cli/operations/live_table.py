@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import mxgateway
 from mxgateway_cli.operations.watched_tags import TREND_LENGTH
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from mxgateway_cli.running.app import App
     from mxgateway_cli.terminal.columns import Column
     from mxgateway_cli.terminal.drawing import Painter
+    from mxgateway_cli.terminal.live import LiveScreen
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS: Final = "_.-=*#"
@@ -36,32 +36,43 @@ def is_live(app: App) -> bool:
     return app.host is None and app.output.on_screen
 
 
-class LiveTable:
-    """The displayed table, a context manager; on exit it restores the terminal and writes the final table.
+@contextmanager
+def live_table(tags: WatchedTags, app: App) -> Iterator[LiveTable]:
+    """Have the table on the terminal while the block runs; then restore the terminal and write the final table.
 
     Args:
         tags: The tags to show.
         app: The invocation.
     """
+    from mxgateway_cli.terminal.live import LiveScreen
 
-    def __init__(self, tags: WatchedTags, app: App) -> None:
-        from mxgateway_cli.terminal.live import LiveScreen
+    screen = LiveScreen(sys.stdout, coloured=wants_colour(app.colour, sys.stdout))
+    table = LiveTable(tags, app, screen)
+    try:
+        with screen:
+            yield table
+    finally:
+        table.write()
 
+
+class LiveTable:
+    """The displayed table.
+
+    Args:
+        tags: The tags to show.
+        app: The invocation.
+        screen: Where it is displayed.
+    """
+
+    def __init__(self, tags: WatchedTags, app: App, screen: LiveScreen) -> None:
         self._tags = tags
         self._app = app
         self._glyphs = Glyphs(sys.stdout.encoding)
-        self._screen = LiveScreen(sys.stdout, coloured=wants_colour(app.colour, sys.stdout))
+        self._screen = screen
         self._shown: tuple[object, ...] | None = None
-        self._left = ExitStack()
 
-    def __enter__(self) -> Self:
-        self._left.enter_context(self._screen)
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._left.close()
+    def write(self) -> None:
+        """Write the final table to stdout."""
         self._app.output.table(_HEADINGS, [cells(row, self._glyphs, marked=False) for row in self._tags.rows])
         self._app.output.aside(summary(self._tags))
 

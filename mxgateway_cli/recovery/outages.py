@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mxgateway import Session
     from mxgateway_cli.declaring.command import Call
     from mxgateway_cli.running.app import App
+    from mxgateway_cli.running.waiting import Deadline
 
 _T = TypeVar("_T")
 
@@ -167,6 +168,19 @@ class Outages:
         if self.cause is None:
             return TimedOut(text)
         return TimedOut(f"{text}; the connection was lost: {self.cause.message}", hint=self.cause.hint)
+
+    def too_few(self, found: int, wanted: int | None, what: str, deadline: Deadline) -> TimedOut | None:
+        """Return the failure of a deadline that passed before enough had arrived; None if any number is enough.
+
+        Args:
+            found: How many have arrived.
+            wanted: How many were to arrive; None sets no number.
+            what: What is counted.
+            deadline: The deadline.
+        """
+        if wanted is None:
+            return None
+        return self.timed_out(f"{found} of {wanted} {what} arrived within {deadline.seconds:g} s")
 
     @contextmanager
     def reported(self) -> Iterator[None]:

@@ -1,14 +1,19 @@
-"""Deadlines and clean-up."""
+"""Deadlines, clean-up, and work in the background."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import mxgateway
+
+if TYPE_CHECKING:
+    from mxgateway import Session
+
+_T = TypeVar("_T")
 
 
 class Deadline:
@@ -64,3 +69,43 @@ async def cleanup(action: Callable[[], Awaitable[Any]]) -> AsyncIterator[None]:
             await action()
         raise
     await action()
+
+
+async def first_of(*works: Coroutine[Any, Any, _T]) -> _T:
+    """Run several works until one ends, and return its result; the others are cancelled."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return [task.result() for task in tasks if task in ended][-1]
+
+
+@asynccontextmanager
+async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
+    """Do some work while the block runs."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@asynccontextmanager
+async def discarded_events(session: Session) -> AsyncIterator[None]:
+    """Read and discard the session's events while the block runs: a full queue at the gateway ends the session.
+
+    If they cannot be read, because the key may not, the session still works for as long as the queue is not full.
+    """
+
+    async def discard() -> None:
+        with suppress(mxgateway.MxGatewayError):
+            async with session.stream_events() as events:
+                async for _ in events:
+                    pass
+
+    async with in_background(discard()):
+        yield
