@@ -75,16 +75,13 @@ async def set_tag(call: ControlCall, tag: str | None, value: str | None, quality
         native = tag_value(await client.get_tag(named), value) if value is not None else None
         await client.set_tag(named, native, quality=quality)
         found = await client.get_tag(named)
-    call.output.document({"operation": "sim-set", **_record(found)}, value="value")
+    call.report(_record(found), value="value")
 
 
 @control_command(
     "get",
     *many_tags("The tags."),
-    examples=(
-        "mxgw-py sim get Tank01.Level Tank02.Level",
-        "mxgw-py sim get Tank01.Level -o value",
-    ),
+    examples=("mxgw-py sim get Tank01.Level Tank02.Level", "mxgw-py sim get Tank01.Level -o value"),
 )
 async def get_tags(call: ControlCall, tags: tuple[str, ...]) -> None:
     """Show what tags are now, as their provider has them.
@@ -108,8 +105,7 @@ async def get_tags(call: ControlCall, tags: tuple[str, ...]) -> None:
                 cells.append(_cells(got))
     failed = sum(not each["ok"] for each in found)
     if call.output.form == "json":
-        document = {"operation": "sim-get", "tagCount": len(found), "failedCount": failed, "results": found}
-        call.output.document(document, value="failedCount")
+        call.report({"tagCount": len(found), "failedCount": failed, "results": found}, value="failedCount")
     elif call.output.form == "table":
         call.output.table(_TAG_HEADINGS, cells)
     else:
@@ -124,10 +120,7 @@ async def get_tags(call: ControlCall, tags: tuple[str, ...]) -> None:
     argument("file", "A scenario, TOML or JSON; paths in it start at its folder.", metavar="FILE",
              type=click.Path(exists=True, dir_okay=False)),
     option("--no-wait", is_flag=True, help="End as soon as it has begun; it plays on."),
-    examples=(
-        "mxgw-py sim play outage.toml",
-        "mxgw-py sim play outage.toml --no-wait",
-    ),
+    examples=("mxgw-py sim play outage.toml", "mxgw-py sim play outage.toml --no-wait"),
 )  # fmt: skip
 async def play(call: ControlCall, file: str, no_wait: bool) -> None:
     """Play a scenario, and show each step when it is done.
@@ -139,7 +132,7 @@ async def play(call: ControlCall, file: str, no_wait: bool) -> None:
     if no_wait:
         async with call.client() as client:
             await client.begin(text, name=file, folder=folder, timeout=call.patience)
-        call.output.document({"operation": "sim-play", "file": file}, value="file")
+        call.report({"file": file}, value="file")
         return
     count = failed = 0
     call.output.headings(("time", "place", "action", "error"), (">9", "<22", "<22", "<1"))
@@ -161,25 +154,21 @@ def _text(file: str) -> tuple[str, str]:
     """Return the text of a file, and its folder."""
     try:
         return read_input(file, _LARGEST).decode("utf-8"), os.path.dirname(os.path.abspath(file))
-    except OSError as error:
-        raise CommandFailure(f"{file}: {refusal_text(error)}", code=ExitCode.USAGE) from None
-    except UnicodeDecodeError as error:
-        raise CommandFailure(f"{file}: {error}", code=ExitCode.USAGE) from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = refusal_text(error) if isinstance(error, OSError) else error
+        raise CommandFailure(f"{file}: {why}", code=ExitCode.USAGE) from None
 
 
 @control_command(
     "status",
-    examples=(
-        "mxgw-py sim status",
-        "mxgw-py sim status --json",
-    ),
+    examples=("mxgw-py sim status", "mxgw-py sim status --json"),
 )
 async def status(call: ControlCall) -> None:
     """Show who is connected to the gateway, and what it has received."""
     async with call.client() as client:
         found = await client.status()
     fields = _status_fields(found)
-    call.output.document(fields, value="state")
+    call.report(fields, value="state")
     if call.output.form != "table":
         return
     if found.sessions:
@@ -204,7 +193,6 @@ def _status_fields(found: GetStatusReply) -> dict[str, Any]:
         for each in found.sessions
     ]
     return {
-        "operation": "sim-status",
         "endpoint": found.endpoint,
         "state": "running" if found.is_running else "down",
         "connections": found.connections,
@@ -224,23 +212,14 @@ def _status_fields(found: GetStatusReply) -> dict[str, Any]:
 
 def _session_cells(session: dict[str, Any]) -> tuple[str, ...]:
     stream = "attached" if session["hasStream"] else ""
-    return (
-        session["sessionId"],
-        session["name"],
-        session["state"],
-        stream,
-        str(session["items"]),
-        str(session["advisedItems"]),
-    )
+    counts = str(session["items"]), str(session["advisedItems"])
+    return session["sessionId"], session["name"], session["state"], stream, *counts
 
 
 @control_command(
     "advance",
     argument("seconds", "How far; 0 does what is due now.", metavar="SECONDS", type=click.FloatRange(0, _LONGEST)),
-    examples=(
-        "mxgw-py sim advance 3600",
-        "mxgw-py sim advance 0.5 -o value",
-    ),
+    examples=("mxgw-py sim advance 3600", "mxgw-py sim advance 0.5 -o value"),
 )
 async def advance(call: ControlCall, seconds: float) -> None:
     """Move the clock of simulate --manual-clock.
@@ -249,29 +228,23 @@ async def advance(call: ControlCall, seconds: float) -> None:
     """
     async with call.client() as client:
         now = await client.advance_clock(seconds, timeout=call.patience)
-    call.output.document({"operation": "sim-advance", "seconds": seconds, "clock": now.rfc3339()}, value="clock")
+    call.report({"seconds": seconds, "clock": now.rfc3339()}, value="clock")
 
 
 @control_command(
     "stop",
-    examples=(
-        "mxgw-py sim stop",
-        "mxgw-py sim stop --ready-file gateway.json",
-    ),
+    examples=("mxgw-py sim stop", "mxgw-py sim stop --ready-file gateway.json"),
 )
 async def stop(call: ControlCall) -> None:
     """Stop the gateway; its process ends with exit code 0."""
     async with call.client() as client:
         await client.stop()
-    call.output.document({"operation": "sim-stop", "stopped": True}, value="stopped")
+    call.report({"stopped": True}, value="stopped")
 
 
 @local_command(
     "proto",
-    examples=(
-        "mxgw-py sim proto",
-        "mxgw-py sim proto > simulator_control.proto",
-    ),
+    examples=("mxgw-py sim proto", "mxgw-py sim proto > simulator_control.proto"),
     logs=False,
 )
 def proto(app: App) -> None:

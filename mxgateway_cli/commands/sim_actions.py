@@ -8,7 +8,7 @@ import click
 
 import mxgateway
 from mxgateway_cli.controlling.command import ControlCall, control_command
-from mxgateway_cli.controlling.texts import EXPECTED, arguments_of
+from mxgateway_cli.controlling.texts import KINDS, UNKNOWN, arguments_of
 from mxgateway_cli.controlling.words import action_names, argument_words, method_words, status_words
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import option
@@ -32,28 +32,23 @@ _SESSION: Final = argument(
            help="The gRPC status that the calls end with."),
     option("--message", metavar="TEXT", default="", help="The message beside the status."),
     option("--times", type=click.IntRange(1, 100_000), metavar="N", default=1, show_default=True, help="How many calls fail."),
-    examples=(
-        "mxgw-py sim fail OpenSession",
-        "mxgw-py sim fail Invoke.Write --status RESOURCE_EXHAUSTED --times 3",
-    ),
+    examples=("mxgw-py sim fail OpenSession", "mxgw-py sim fail Invoke.Write --status RESOURCE_EXHAUSTED --times 3"),
 )  # fmt: skip
 async def fail(call: ControlCall, method: str, status: str, message: str, times: int) -> None:
     """Fail the next calls of a method."""
-    await _act(call, "fail", "fail_next", {"method": method, "status": status, "message": message, "times": times})
+    await _act(call, "fail_next", method=method, status=status, message=message, times=times)
 
 
 @control_command(
     "crash",
     _SESSION,
     option("--reason", metavar="TEXT", default="", help="What the gateway says of it."),
-    examples=(
-        "mxgw-py sim crash $SESSION",
-        "mxgw-py sim crash $SESSION --reason 'access violation'",
-    ),
+    examples=("mxgw-py sim crash $SESSION", "mxgw-py sim crash $SESSION --reason 'access violation'"),
 )
 async def crash(call: ControlCall, session: str | None, reason: str) -> None:
     """Crash the workers of sessions: the sessions fault."""
-    await _act(call, "crash", "crash_worker", {**_given(session=session), "reason": reason})
+    named = {} if session is None else {"session": session}
+    await _act(call, "crash_worker", **named, reason=reason)
 
 
 @control_command(
@@ -61,30 +56,24 @@ async def crash(call: ControlCall, session: str | None, reason: str) -> None:
     option("--down", type=click.FloatRange(0, _LONGEST), metavar="SECONDS", default=0.0, show_default=True,
            help="How long nobody answers."),
     option("--deployed", is_flag=True, help="Deploy the galaxy meanwhile."),
-    examples=(
-        "mxgw-py sim restart",
-        "mxgw-py sim restart --down 0.2 --deployed",
-    ),
+    examples=("mxgw-py sim restart", "mxgw-py sim restart --down 0.2 --deployed"),
 )  # fmt: skip
 async def restart(call: ControlCall, down: float, deployed: bool) -> None:
     """Restart the gateway, which loses its sessions.
 
     Ends when the gateway answers again.
     """
-    await _act(call, "restart", "restart", {"down": down, "deployed": deployed})
+    await _act(call, "restart", down=down, deployed=deployed)
 
 
 @control_command(
     "drop",
     option("--politely", is_flag=True, help="Send GOAWAY first, instead of a reset."),
-    examples=(
-        "mxgw-py sim drop",
-        "mxgw-py sim drop --politely",
-    ),
+    examples=("mxgw-py sim drop", "mxgw-py sim drop --politely"),
 )
 async def drop(call: ControlCall, politely: bool) -> None:
     """Close every connection of the gateway; its sessions stay open."""
-    await _act(call, "drop", "drop_connections", {"politely": politely})
+    await _act(call, "drop_connections", politely=politely)
 
 
 @control_command(
@@ -105,24 +94,19 @@ async def do(call: ControlCall, action: str, words: tuple[str, ...]) -> None:
     async with call.client() as client:
         known = {each.name: each for each in await client.actions()}
         if action not in known:
-            meant = did_you_mean(action, known)
-            raise CommandFailure(
-                f"no such action {action!r}{meant}", code=ExitCode.USAGE, hint="to list them: mxgw-py sim actions"
-            )
+            text = f"no such action {action!r}{did_you_mean(action, known)}"
+            raise CommandFailure(text, code=ExitCode.USAGE, hint="to list them: mxgw-py sim actions")
         arguments = arguments_of(known[action], words)
         for each in arguments.values():
             if isinstance(each, mxgateway.Secret):
                 call.app.keep_secret(each)
-        await _do(call, client, "do", action, arguments)
+        await _do(call, client, action, arguments)
 
 
 @control_command(
     "actions",
     argument("names", "Show the parameters of these.", metavar="[ACTION]...", nargs=-1, shell_complete=action_names),
-    examples=(
-        "mxgw-py sim actions",
-        "mxgw-py sim actions fail_next set_tag",
-    ),
+    examples=("mxgw-py sim actions", "mxgw-py sim actions fail_next set_tag"),
 )
 async def actions(call: ControlCall, names: tuple[str, ...]) -> None:
     """List the actions, or the parameters of some."""
@@ -132,8 +116,7 @@ async def actions(call: ControlCall, names: tuple[str, ...]) -> None:
         raise CommandFailure(f"no such action {strange[0]!r}{did_you_mean(strange[0], known)}", code=ExitCode.USAGE)
     shown = [known[name] for name in dict.fromkeys(names)] or list(known.values())
     if call.output.form == "json":
-        document = {"operation": "sim-actions", "actions": [mxgateway.to_json_dict(each) for each in shown]}
-        call.output.document(document, value="actions")
+        call.report({"actions": [mxgateway.to_json_dict(each) for each in shown]}, value="actions")
     elif call.output.form != "table":
         for each in shown:
             call.output.record(mxgateway.to_json_dict(each), (), value=each.name)
@@ -149,20 +132,23 @@ def _parameter_rows(action: Action) -> list[tuple[str, str, str, str]]:
     for each in action.parameters:
         meaning = each.meaning or ("one of " if each.choices else "") + ", ".join(each.choices)
         needed = "required" if each.is_required else ""
-        rows.append(("", each.name, EXPECTED.get(each.kind.name or "", ""), "; ".join(filter(None, (needed, meaning)))))
+        rows.append(
+            (
+                "",
+                each.name,
+                KINDS.get(each.kind.name or "", UNKNOWN).expected,
+                "; ".join(filter(None, (needed, meaning))),
+            )
+        )
     return rows
 
 
-def _given(**arguments: Any) -> dict[str, Any]:
-    return {name: value for name, value in arguments.items() if value is not None}
-
-
-async def _act(call: ControlCall, operation: str, action: str, arguments: dict[str, Any]) -> None:
+async def _act(call: ControlCall, action: str, **arguments: Any) -> None:
     async with call.client() as client:
-        await _do(call, client, operation, action, arguments)
+        await _do(call, client, action, arguments)
 
 
-async def _do(call: ControlCall, client: ControlClient, operation: str, action: str, arguments: dict[str, Any]) -> None:
+async def _do(call: ControlCall, client: ControlClient, action: str, arguments: dict[str, Any]) -> None:
     await client.do(action, arguments, timeout=call.patience)
     shown = {name: str(each) if isinstance(each, mxgateway.Secret) else each for name, each in arguments.items()}
-    call.output.document({"operation": f"sim-{operation}", "action": action, "arguments": shown}, value="action")
+    call.report({"action": action, "arguments": shown}, value="action")

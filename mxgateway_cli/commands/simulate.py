@@ -132,11 +132,7 @@ class ControlAddress(_AddressBase):
 )  # fmt: skip
 def simulate(
     app: App,
-    port: int,
-    host: str,
     api_key_env: str | None,
-    certificate: str | None,
-    private_key: str | None,
     contract: str | None,
     plant: str | None,
     tags: int | None,
@@ -148,7 +144,7 @@ def simulate(
     control: tuple[str, int] | None,
     control_key_env: str | None,
     ready_file: str | None,
-    manual_clock: bool,
+    **served: Any,
 ) -> None:
     """Run the simulated gateway until Ctrl-C.
 
@@ -159,28 +155,16 @@ def simulate(
         raise click.UsageError("--plant, --tags and --replay exclude each other.")
     if replay is None and (speed is not None or loop or partial):
         raise click.UsageError("--speed, --loop and --partial require --replay.")
-    if private_key is not None and certificate in (None, MADE):
+    if served["private_key"] is not None and served["certificate"] in (None, MADE):
         raise click.UsageError("--private-key requires --certificate FILE.")
-    if control is None and (control_key_env is not None or manual_clock):
+    if control is None and (control_key_env is not None or served["manual_clock"]):
         raise click.UsageError("--control-key-env and --manual-clock require --control.")
     key = _key(app, api_key_env, "--api-key-env")
     control_key = _key(app, control_key_env, "--control-key-env")
-    served, played = _plant(plant, tags), _scenario(scenario)
-    replayed = None if replay is None else _replay(replay, speed or 1.0, loop=loop, partial=partial)
-    runner.run(
-        lambda: serve(
-            app,
-            Serving(key=key, control=control, control_key=control_key, ready_file=ready_file, scenario=played),
-            host=host,
-            port=port,
-            certificate=certificate,
-            private_key=private_key,
-            contract=load_contract(contract),
-            plant=served,
-            replay=replayed,
-            manual_clock=manual_clock,
-        )
-    )
+    served["plant"], played = _plant(plant, tags), _scenario(scenario)
+    served["replay"] = None if replay is None else _replay(replay, speed or 1.0, loop=loop, partial=partial)
+    serving = Serving(key=key, control=control, control_key=control_key, ready_file=ready_file, scenario=played)
+    runner.run(lambda: serve(app, serving, contract=load_contract(contract), **served))
 
 
 def _key(app: App, variable: str | None, option_name: str) -> ApiKey | None:

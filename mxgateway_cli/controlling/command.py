@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -39,11 +39,13 @@ class ControlCall:
 
     Args:
         app: The invocation.
+        operation: The command's name.
         place: Which control.
     """
 
-    def __init__(self, app: App, place: ControlPlace) -> None:
+    def __init__(self, app: App, operation: str, place: ControlPlace) -> None:
         self.app = app
+        self._operation = operation
         self._place = place
 
     @property
@@ -55,6 +57,15 @@ class ControlCall:
     def patience(self) -> float:
         """Seconds that an action may take: ``--timeout``, or as long as it does."""
         return self._place.timeout or math.inf
+
+    def report(self, fields: Mapping[str, Any], *, value: str) -> None:
+        """Write the result as one document.
+
+        Args:
+            fields: Its fields besides the operation.
+            value: The key that the format ``value`` writes.
+        """
+        self.output.document({"operation": self._operation, **fields}, value=value)
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[ControlClient]:
@@ -95,7 +106,7 @@ def control_command(
         def callback(ctx: click.Context, /, **params: Any) -> None:
             app = configured_app(ctx, params)
             start_logging(app)
-            call = ControlCall(app, take_place(ctx, app, params))
+            call = ControlCall(app, f"sim-{name}", take_place(ctx, app, params))
             start(ctx, app, partial(function, call, **params))
 
         return make_command(name, function, callback, (*options, *CONTROL_OPTIONS, *OUTPUT_OPTIONS), examples)

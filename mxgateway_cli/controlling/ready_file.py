@@ -33,9 +33,8 @@ def written(path: str, document: Mapping[str, Any]) -> Iterator[None]:
         with own_file(path) as place:
             place.replace(data)
     except OSError as error:
-        raise CommandFailure(
-            f"the ready file {path!r} cannot be written: {refusal_text(error)}", code=ExitCode.USAGE
-        ) from None
+        text = f"the ready file {path!r} cannot be written: {refusal_text(error)}"
+        raise CommandFailure(text, code=ExitCode.USAGE) from None
     try:
         yield
     finally:
@@ -58,12 +57,7 @@ def gateway_settings(path: str) -> ConnectionSettings:
         endpoint=document["endpoint"],
         plaintext=authority is None,
         tls=None if authority is None else mxgateway.TlsOptions(ca_file=authority),
-        proxy=None,
         api_key=mxgateway.ApiKey(document["apiKey"]),
-        key_source=None,
-        timeout=None,
-        call_timeout=None,
-        simulator=False,
     )
 
 
@@ -79,9 +73,8 @@ def read(path: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise CommandFailure(
-            f"the ready file {path!r} cannot be read: {refusal_text(error)}", code=ExitCode.USAGE
-        ) from None
+        text = f"the ready file {path!r} cannot be read: {refusal_text(error)}"
+        raise CommandFailure(text, code=ExitCode.USAGE) from None
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or document.get("operation") != "simulate":

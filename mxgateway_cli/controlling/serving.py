@@ -72,12 +72,14 @@ async def serve(
             with refused(serving.scenario.name):
                 serving.scenario.check(gateway)
         stack.push_async_callback(gateway.stop)
-        await _start(gateway)
+        with _startable("choose another --port or --host"):
+            await gateway.start()
         if made is not None:
             await asyncio.to_thread(os.unlink, made.served)  # the gateway has read the private key
         if control is not None:
             stack.push_async_callback(control.stop)
-            await _start_control(control)
+            with _startable("choose another --control port"):
+                await control.start()
         _warn_of_public_key(app, serving, served["host"])
         document = _document(gateway, control, serving, made)
         if serving.ready_file is not None:
@@ -136,10 +138,8 @@ def _gateway(
 def _simulated_key(text: str) -> SimulatedKey:
     from mxgateway.simulator import SimulatedKey
 
-    try:
+    with refused("the key"):
         return SimulatedKey.parse(text)
-    except ValueError as error:
-        raise CommandFailure(str(error), code=ExitCode.USAGE) from None
 
 
 def _control(gateway: SimulatedGateway, serving: Serving) -> ControlServer | None:
@@ -149,27 +149,19 @@ def _control(gateway: SimulatedGateway, serving: Serving) -> ControlServer | Non
 
     host, port = serving.control
     key = None if serving.control_key is None else _simulated_key(serving.control_key.reveal())
-    try:
+    with refused(host):
         return ControlServer(gateway, host=host, port=port, key=key)
-    except ValueError as error:
-        raise CommandFailure(str(error), code=ExitCode.USAGE) from None
 
 
-async def _start(gateway: SimulatedGateway) -> None:
+@contextmanager
+def _startable(hint: str) -> Iterator[None]:
     try:
-        await gateway.start()
+        yield
     except ssl.SSLError as error:
-        hint = "use PEM files: the certificate, and its unencrypted private key"
+        pem = "use PEM files: the certificate, and its unencrypted private key"
+        raise CommandFailure(error.strerror or str(error), hint=pem) from None
+    except OSError as error:
         raise CommandFailure(error.strerror or str(error), hint=hint) from None
-    except OSError as error:
-        raise CommandFailure(error.strerror or str(error), hint="choose another --port or --host") from None
-
-
-async def _start_control(control: ControlServer) -> None:
-    try:
-        await control.start()
-    except OSError as error:
-        raise CommandFailure(error.strerror or str(error), hint="choose another --control port") from None
 
 
 # -- what it tells

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -39,9 +39,7 @@ def tag_value(tag: ControlledTag, text: str) -> Any:
     """
     name = _TYPES.get(tag.data_type, "string") + "[]" * tag.is_array
     value: Any = mxgateway.parse_value(name, text, name=f"the value of {tag.tag}")
-    if isinstance(value, list):
-        return [_native(each) for each in value]
-    return _native(value)
+    return [_native(each) for each in value] if isinstance(value, list) else _native(value)
 
 
 def _native(value: Any) -> Any:
@@ -79,11 +77,11 @@ def _argument(parameter: Parameter, text: str) -> Any:
         return mxgateway.Secret(text)
     if parameter.is_file:
         return os.path.abspath(text)  # the gateway may run in another folder
-    read = _READERS.get(parameter.kind.name or "")
+    kind = KINDS.get(parameter.kind.name or "", UNKNOWN)
     try:
-        return text if read is None else read(text)
+        return kind.read(text)
     except ValueError:
-        raise click.UsageError(f"{parameter.name}: {text!r} is no {_FORMS[parameter.kind.name or '']}.") from None
+        raise click.UsageError(f"{parameter.name}: {text!r} is no {kind.described}.") from None
 
 
 def _boolean(text: str) -> bool:
@@ -131,29 +129,25 @@ def _refuse() -> Any:
     raise ValueError
 
 
-_READERS: Final[dict[str, Callable[[str], Any]]] = {
-    "ANY": _anything,
-    "BOOLEAN": _boolean,
-    "INTEGER": _integer,
-    "NUMBER": _number,
-    "LIST": _list,
-    "TABLE": _table,
+class _Kind(NamedTuple):
+    """How a value of one kind of parameter is written and read."""
+
+    expected: str
+    """Its form for a list of parameters."""
+    read: Callable[[str], Any] = str
+    """Returns the value of a text; a ValueError says that it is none."""
+    described: str = ""
+    """Its form for an error."""
+
+
+KINDS: Final = {
+    "ANY": _Kind("JSON, or a text", _anything),
+    "BOOLEAN": _Kind("true|false", _boolean, "true or false"),
+    "INTEGER": _Kind("whole number", _integer, "whole number"),
+    "NUMBER": _Kind("number", _number, "number"),
+    "TEXT": _Kind("text"),
+    "LIST": _Kind("A,B,...", _list),
+    "TABLE": _Kind("NAME=VALUE,...", _table, "list NAME=VALUE,NAME=VALUE"),
 }
-"""How a text is read, by the kind of its parameter."""
-_FORMS: Final = {
-    "BOOLEAN": "true or false",
-    "INTEGER": "whole number",
-    "NUMBER": "number",
-    "TABLE": "list NAME=VALUE,NAME=VALUE",
-}
-"""What a text must be, by the kind of its parameter."""
-EXPECTED: Final = {
-    "ANY": "JSON, or a text",
-    "BOOLEAN": "true|false",
-    "INTEGER": "whole number",
-    "NUMBER": "number",
-    "TEXT": "text",
-    "LIST": "A,B,...",
-    "TABLE": "NAME=VALUE,...",
-}
-"""How a value is written, by the kind of its parameter."""
+UNKNOWN: Final = _Kind("")
+"""A kind that this program does not know."""

@@ -19,16 +19,16 @@ class ConnectionSettings:
 
     endpoint: str
     plaintext: bool
-    tls: TlsOptions | None
-    proxy: HttpProxy | None
     api_key: ApiKey | None
-    key_source: KeySource | None
+    tls: TlsOptions | None = None
+    proxy: HttpProxy | None = None
+    key_source: KeySource | None = None
     """What returns the key again after the gateway has refused it; None if there is only this one."""
-    timeout: float | None
+    timeout: float | None = None
     """The command's ``--timeout`` in seconds; None if it was not given."""
-    call_timeout: float | None
+    call_timeout: float | None = None
     """Timeout of connecting and of each call, in seconds; None uses the library's defaults."""
-    simulator: bool
+    simulator: bool = False
     wait: float = 0.0
     """Seconds to wait for a gateway that is not up yet; 0 makes one attempt."""
     authority: str | None = None
