@@ -15,7 +15,7 @@ from mxgateway_cli.commands.values import READ_TIMEOUT
 from mxgateway_cli.connecting.shared_options import Seconds, whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
-from mxgateway_cli.input.conditions import QUALITIES, Quality
+from mxgateway_cli.input.conditions import QUALITIES
 from mxgateway_cli.input.named_tags import one_tag
 from mxgateway_cli.input.tag_globs import MAX_TAGS, PATTERN_HINT, expanded_tags, is_glob
 from mxgateway_cli.input.thresholds import (
@@ -30,7 +30,6 @@ from mxgateway_cli.input.thresholds import (
     judge_failure,
 )
 from mxgateway_cli.output.check import (
-    check_document,
     check_record,
     check_summary,
     nagios_line,
@@ -92,9 +91,8 @@ async def check(
     form: str | None,
     warning: str | None,
     critical: str | None,
-    max_age: float | None,
-    quality: Quality,
     timeout_ms: int,
+    **limit: Any,
 ) -> None:
     """Check a tag for a monitoring system.
 
@@ -103,12 +101,7 @@ async def check(
     pattern the most severe state counts. With --timeout it waits that long for a gateway that is not up or is lost.
     """
     written = _form(form, call.output.form)
-    limits = Limits(
-        warning=_range("--warning", warning),
-        critical=_range("--critical", critical),
-        max_age=max_age,
-        quality=quality,
-    )
+    limits = Limits(warning=_range("--warning", warning), critical=_range("--critical", critical), **limit)
     try:
         readings = await _read_in_time(call, tag, max_tags, timeout_ms)
     except (mxgateway.MxGatewayError, CommandFailure) as error:
@@ -158,28 +151,21 @@ def _nagios(tag: str, results: _Results, limits: Limits) -> str:
 
 
 def _write_document(call: Call, tag: str, results: _Results) -> None:
-    """Write the JSON object.
-
-    Raises:
-        CommandFailure: A tag is not OK.
-    """
+    """Write the JSON object, and raise if a tag is not OK."""
     if call.output.form == "table":
         call.output.form = "json"
-    if is_glob(tag) and call.output.form == "jsonl":
+    if not is_glob(tag):
+        call.report(check_record(*results[0]), value="status")
+    elif call.output.form != "jsonl":
+        call.report(check_summary(tag, results), value="status")
+    else:
         for verdict, reading in results:
             call.output.record(check_record(verdict, reading), (), value=verdict.state.name)
-    else:
-        _write_whole(call, tag, results)
     bad = [(verdict, reading) for verdict, reading in results if verdict.state is not State.OK]
     if bad:
         verdict, reading = bad[0]
         words = f"{reading.tag.tag} is {verdict.state.name.lower()}: {'; '.join(verdict.reasons)}"
         raise CommandFailure(f"{len(bad)} of {len(results)} tags are not OK; {words}" if is_glob(tag) else words)
-
-
-def _write_whole(call: Call, tag: str, results: _Results) -> None:
-    document = check_summary(tag, results) if is_glob(tag) else check_document(*results[0])
-    call.output.document(document | {"correlationId": call.correlation_id}, value="status")
 
 
 def _write_failure(call: Call, tag: str, form: str, error: mxgateway.MxGatewayError | CommandFailure) -> None:
@@ -193,11 +179,7 @@ def _write_failure(call: Call, tag: str, form: str, error: mxgateway.MxGatewayEr
 
 
 def _form(requested: str | None, output: OutputFormat) -> str:
-    """Return the format to write.
-
-    Raises:
-        click.UsageError: ``--format`` and ``-o`` contradict each other.
-    """
+    """Return the format to write."""
     if requested is None:
         return "nagios" if output == "table" else "json"
     if requested != "json" and output != "table":

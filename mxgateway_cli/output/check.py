@@ -130,16 +130,10 @@ def _number(number: float) -> str:
     return repr(number) if math.isfinite(number) else f"{'-' if number < 0 else '+'}Inf"
 
 
-def check_document(verdict: Verdict, reading: Reading) -> dict[str, Any]:
-    """Return the result as a JSON object."""
-    return {"operation": "check", **check_record(verdict, reading)}
-
-
 def check_summary(pattern: str, results: Sequence[tuple[Verdict, Reading]]) -> dict[str, Any]:
-    """Return the results for all tags of a pattern as a JSON object."""
+    """Return the fields of the results for all tags of a pattern."""
     states = [verdict.state for verdict, _ in results]
     return {
-        "operation": "check",
         "pattern": pattern,
         "status": max(states, key=BY_SEVERITY.index).name,
         "tagCount": len(results),
@@ -149,7 +143,7 @@ def check_summary(pattern: str, results: Sequence[tuple[Verdict, Reading]]) -> d
 
 
 def check_record(verdict: Verdict, reading: Reading) -> dict[str, Any]:
-    """Return the result for one tag of a pattern as a JSON object."""
+    """Return the result for one tag as a JSON object."""
     tag = reading.tag
     return {
         **read_record(tag, ok=verdict.state is State.OK, error="; ".join(verdict.reasons)),
