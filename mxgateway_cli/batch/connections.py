@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import mxgateway
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
     _Key = tuple[tuple[Endpoint, ...], ClientOptions]
 
 
-@dataclass(frozen=True, slots=True)
-class _SharedClient:
-    client: GatewayClient
-    connect_timeout: float
-    """Timeout in seconds for a new connection when the client's is lost."""
-
-
 class Connections:
     """Provides shared clients to the lines of a batch, which use them one after another.
 
@@ -35,7 +28,8 @@ class Connections:
     """
 
     def __init__(self) -> None:
-        self._shared: dict[_Key, _SharedClient] = {}
+        self._shared: dict[_Key, tuple[GatewayClient, float]] = {}
+        """The clients, each with its timeout in seconds for a new connection when its own is lost."""
         self._simulated: dict[Contract | Literal["auto"] | None, SimulatedGateway] = {}
 
     @asynccontextmanager
@@ -51,7 +45,7 @@ class Connections:
 
     async def close(self) -> None:
         """Close everything, simulated gateways last."""
-        clients = [each.client for each in self._shared.values()]
+        clients = [client for client, _ in self._shared.values()]
         self._shared.clear()
         try:
             await asyncio.gather(*(client.close() for client in clients))
@@ -60,24 +54,18 @@ class Connections:
                 await gateway.stop()
 
     async def _shared_client(self, address: str, options: ClientOptions) -> GatewayClient:
-        key = (
-            mxgateway.Endpoint.parse_all(address),
-            replace(options, connect_timeout=1.0, call_timeout=None, wait=0.0),
-        )
-        shared = self._shared.get(key)
-        if (
-            shared is not None
-            and shared.connect_timeout < options.connect_timeout
-            and not shared.client.stats().connected
-        ):
+        same = replace(options, connect_timeout=1.0, call_timeout=None, wait=0.0)
+        key = mxgateway.Endpoint.parse_all(address), same
+        if key in self._shared:
+            client, timeout = self._shared[key]
+            if timeout >= options.connect_timeout or client.stats().connected:
+                return client
             del self._shared[key]  # it would reconnect with the shorter timeout of an earlier line
-            await shared.client.close()
-            shared = None
-        if shared is None:
-            log_connecting(address, options)
-            client = await mxgateway.GatewayClient.connect(address, options=options)
-            shared = self._shared[key] = _SharedClient(client, options.connect_timeout)
-        return shared.client
+            await client.close()
+        log_connecting(address, options)
+        client = await mxgateway.GatewayClient.connect(address, options=options)
+        self._shared[key] = client, options.connect_timeout
+        return client
 
     async def _gateway(self, contract: Contract | Literal["auto"] | None) -> SimulatedGateway:
         gateway = self._simulated.get(contract)

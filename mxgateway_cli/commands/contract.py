@@ -10,17 +10,14 @@ import click
 import mxgateway
 from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
 from mxgateway_cli.declaring.command import connection_settings
-from mxgateway_cli.declaring.local_command import local_command
+from mxgateway_cli.declaring.local_command import local_command, start
 from mxgateway_cli.help.paths import NewFile
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.running.app import App
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mxgateway.contract import Contract
-    from mxgateway_cli.running.settings import ConnectionSettings
 
 _SOURCES = ("from_gateway", "descriptor_set", "protos")
 
@@ -55,7 +52,8 @@ def contract(app: App, export: str | None, **params: Any) -> None:
     if export and params["descriptor_set"]:
         raise click.UsageError("--export and --descriptor-set contradict each other.")
     source = {name: params.pop(name) for name in _SOURCES}
-    settings = connection_settings(click.get_current_context(), app, params)
+    ctx = click.get_current_context()
+    settings = connection_settings(ctx, app, params)
 
     def use(other: Contract | None) -> None:
         if export is not None:
@@ -63,10 +61,15 @@ def contract(app: App, export: str | None, **params: Any) -> None:
         elif other is None:
             _summarise(app)
         else:
-            _compare(app, other, _place(source, settings))
+            _compare(app, other, source["descriptor_set"] or source["protos"] or settings.endpoint)
+
+    async def ask() -> None:
+        from mxgateway.contract import Contract
+
+        use(await Contract.fetch(settings.endpoint, settings.client_options()))
 
     if source["from_gateway"]:
-        _ask(app, settings, use)
+        start(ctx, app, ask)
         return
     try:
         use(_load(source["descriptor_set"], source["protos"]))
@@ -86,24 +89,6 @@ def _load(descriptor_set: str | None, protos: str | None) -> Contract | None:
     if descriptor_set is not None:
         return Contract.load(descriptor_set)
     return Contract.from_protos(protos) if protos is not None else None
-
-
-def _ask(app: App, settings: ConnectionSettings, use: Callable[[Contract], None]) -> None:
-    from mxgateway.contract import Contract
-    from mxgateway_cli.running import runner
-
-    async def main() -> None:
-        options = settings.client_options()
-        use(await Contract.fetch(settings.endpoint, options))
-
-    if app.host is not None:
-        app.host.accept(click.get_current_context(), main)
-    else:
-        runner.run(main)
-
-
-def _place(source: dict[str, Any], settings: ConnectionSettings) -> str:
-    return source["descriptor_set"] or source["protos"] or settings.endpoint
 
 
 def _summarise(app: App) -> None:
@@ -152,15 +137,7 @@ def _compare(app: App, other: Contract, place: str) -> None:
             }
             for difference in found
         ]
-        app.output.document(
-            {
-                "operation": "contract",
-                "file": place,
-                "compatible": compatible,
-                "fingerprint": other.fingerprint,
-                "differences": differences,
-            },
-            value="compatible",
-        )
+        result = {"operation": "contract", "file": place, "compatible": compatible, "fingerprint": other.fingerprint}
+        app.output.document(result | {"differences": differences}, value="compatible")
     if not compatible:
         click.get_current_context().exit(ExitCode.FAILED)
