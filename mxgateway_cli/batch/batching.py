@@ -141,11 +141,7 @@ class Batch:
 
 
 def _words(line: bytes, *, first: bool) -> list[str]:
-    """Return the words of a command line; none for an empty line or a comment.
-
-    Raises:
-        click.UsageError: The line is not text, or cannot be split into words.
-    """
+    """Return the words of a command line; none for an empty line or a comment. Other lines are refused."""
     if len(line) > LONGEST:
         raise click.UsageError(f"The line is longer than {LONGEST} bytes, which exceeds the message limit.")
     try:

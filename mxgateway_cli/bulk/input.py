@@ -204,11 +204,7 @@ class _Checker:
         self._time = _time(given.timestamp) if wanted.times and given.timestamp is not None else None
 
     def take_all(self, source: _Source) -> None:
-        """Check all rows of a source.
-
-        Raises:
-            BadRows: A row was invalid, or there was none.
-        """
+        """Check all rows of a source; raise if one was invalid, or there was none."""
         rejections = Rejections(source.name, source.form)
         with source.opened as rows:
             for row in rows:

@@ -42,8 +42,5 @@ batch = make_command(
     _help,
     _batch,
     (*CONNECTION_OPTIONS, CALL_TIMEOUT, *OUTPUT_OPTIONS),
-    examples=(
-        "mxgw-py batch < commands.txt",
-        "printf 'version\\nping\\n' | mxgw-py batch -o jsonl",
-    ),
+    examples=("mxgw-py batch < commands.txt", "printf 'version\\nping\\n' | mxgw-py batch -o jsonl"),
 )

@@ -17,10 +17,7 @@ from mxgateway_cli.terminal.stdout import plain
     "config",
     *CONNECTION_OPTIONS,
     CALL_TIMEOUT,
-    examples=(
-        "mxgw-py config",
-        "mxgw-py config --profile plant --json",
-    ),
+    examples=("mxgw-py config", "mxgw-py config --profile plant --json"),
 )
 def config(app: App, **params: Any) -> None:
     """Show which connection options are in force, and where each is from.

@@ -16,10 +16,7 @@ from mxgateway_cli.terminal.failures import DescribedFailure
 
 @gateway_command(
     "doctor",
-    examples=(
-        "mxgw-py doctor",
-        "mxgw-py doctor --profile plant --json",
-    ),
+    examples=("mxgw-py doctor", "mxgw-py doctor --profile plant --json"),
     timeout=option(
         "--timeout", type=Seconds(), metavar="SECONDS",
         help="Timeout of the whole command.  [default: 10 for each step, 30 for opening a session]",

@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
 @gateway_command(
     "galaxy-test-connection",
-    examples=(
-        "mxgw-py galaxy-test-connection",
-        "mxgw-py galaxy-test-connection -o value",
-    ),
+    examples=("mxgw-py galaxy-test-connection", "mxgw-py galaxy-test-connection -o value"),
 )
 async def test_connection(call: Call) -> None:
     """Check that the gateway reaches the galaxy's database.
@@ -44,10 +41,7 @@ async def test_connection(call: Call) -> None:
 
 @gateway_command(
     "galaxy-last-deploy",
-    examples=(
-        "mxgw-py galaxy-last-deploy",
-        "mxgw-py galaxy-last-deploy -o value",
-    ),
+    examples=("mxgw-py galaxy-last-deploy", "mxgw-py galaxy-last-deploy -o value"),
 )
 async def last_deploy(call: Call) -> None:
     """Show when the galaxy was last deployed.
@@ -129,11 +123,7 @@ async def _follow(
 
 
 def _moment(text: str | None) -> datetime | None:
-    """Parse the time of a deployment.
-
-    Raises:
-        MxGatewayInvalidRequestError: The text is not a time with a zone.
-    """
+    """Parse the time of a deployment; one that is no time with a zone is refused."""
     if text is None:
         return None
     return cast("datetime", mxgateway.parse_value("time", text, name="--last-seen-deploy-time"))

@@ -38,11 +38,7 @@ def _names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
              shell_complete=_names),
     option("--man", metavar="DIR", type=click.Path(exists=True, file_okay=False),
            help="Write the manual pages into this directory: mxgw-py.1, and one for each command."),
-    examples=(
-        "mxgw-py help connection",
-        "mxgw-py help profile set",
-        "mkdir -p man1 && mxgw-py help --man man1",
-    ),
+    examples=("mxgw-py help connection", "mxgw-py help profile set", "mkdir -p man1 && mxgw-py help --man man1"),
     logs=False,
 )  # fmt: skip
 def help_command(app: App, words: tuple[str, ...], man: str | None) -> None:

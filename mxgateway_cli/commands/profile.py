@@ -82,10 +82,7 @@ def set_profile(app: App, name: str, unset: tuple[str, ...], **params: Any) -> N
 
 @local_command(
     "list",
-    examples=(
-        "mxgw-py profile list",
-        "mxgw-py profile list -o value",
-    ),
+    examples=("mxgw-py profile list", "mxgw-py profile list -o value"),
 )
 def list_profiles(app: App) -> None:
     """List the profiles."""
@@ -111,10 +108,7 @@ def list_profiles(app: App) -> None:
 @local_command(
     "show",
     _NAME,
-    examples=(
-        "mxgw-py profile show plant",
-        "mxgw-py profile show plant --json",
-    ),
+    examples=("mxgw-py profile show plant", "mxgw-py profile show plant --json"),
 )
 def show_profile(app: App, name: str) -> None:
     """Show a profile's options."""
@@ -126,10 +120,7 @@ def show_profile(app: App, name: str) -> None:
 @local_command(
     "remove",
     _NAME,
-    examples=(
-        "mxgw-py profile remove plant",
-        "mxgw-py profile remove plant --json",
-    ),
+    examples=("mxgw-py profile remove plant", "mxgw-py profile remove plant --json"),
 )
 def remove_profile(app: App, name: str) -> None:
     """Remove a profile."""
@@ -143,10 +134,7 @@ def remove_profile(app: App, name: str) -> None:
     "use",
     argument("name", "The profile's name.", metavar="[NAME]", required=False, shell_complete=profile_names),
     option("--none", "nobody", is_flag=True, help="Have no default profile any more."),
-    examples=(
-        "mxgw-py profile use plant",
-        "mxgw-py profile use --none",
-    ),
+    examples=("mxgw-py profile use plant", "mxgw-py profile use --none"),
 )
 def use_profile(app: App, name: str | None, nobody: bool) -> None:
     """Make a profile the default, for commands that name none."""
@@ -167,11 +155,7 @@ def _report(app: App, operation: str, name: str, config: profiles.Config) -> Non
 
 
 def _stored(name: str, value: Any) -> Any:
-    """Return an option's value in the form that a profile stores.
-
-    Raises:
-        ProfileError: It contains a key or a password, or no command could use it.
-    """
+    """Return an option's value as a profile stores it; a key, a password, and what no command can use are refused."""
     key = name.replace("_", "-")
     if isinstance(value, mxgateway.HttpProxy) and value.credentials is not None:
         raise profiles.ProfileError(f"--{key}: {profiles.NO_PROXY_PASSWORD}")

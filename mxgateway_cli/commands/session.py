@@ -23,10 +23,7 @@ from mxgateway_cli.output.events import DOCUMENT_LIMIT, EventWriter
     option("--backend", metavar="NAME", default="", help="The gateway's backend.  [default: the gateway's own]"),
     option("--command-timeout", type=Seconds(), metavar="SECONDS",
            help="The gateway's timeout for one command.  [default: the gateway's own]"),
-    examples=(
-        "mxgw-py open-session --json",
-        'SESSION=$(mxgw-py open-session -o value)',
-    ),
+    examples=("mxgw-py open-session --json", 'SESSION=$(mxgw-py open-session -o value)'),
 )  # fmt: skip
 async def open_session(call: Call, client_name: str, backend: str, command_timeout: float | None) -> None:
     """Open a session and leave it open.
@@ -55,10 +52,7 @@ _OPEN_SESSION: Final = option("--session-id", metavar="ID", help="The session; o
 @gateway_command(
     "close-session",
     _OPEN_SESSION,
-    examples=(
-        'mxgw-py close-session --session-id "$SESSION"',
-        'mxgw-py close-session --session-id "$SESSION" --json',
-    ),
+    examples=('mxgw-py close-session --session-id "$SESSION"', 'mxgw-py close-session --session-id "$SESSION" --json'),
 )
 async def close_session(call: Call, session_id: str | None) -> None:
     """Close a session.
@@ -102,11 +96,7 @@ async def session_state(call: Call, session_id: str | None) -> None:
 @gateway_command(
     "ping",
     SESSION_ID,
-    examples=(
-        "mxgw-py ping",
-        "mxgw-py ping --wait-for-gateway 60",
-        'mxgw-py ping --session-id "$SESSION" -o value',
-    ),
+    examples=("mxgw-py ping", "mxgw-py ping --wait-for-gateway 60", 'mxgw-py ping --session-id "$SESSION" -o value'),
 )
 async def ping(call: Call, session_id: str | None) -> None:
     """Ping the session's worker."""
@@ -121,10 +111,7 @@ async def ping(call: Call, session_id: str | None) -> None:
 @gateway_command(
     "worker-info",
     SESSION_ID,
-    examples=(
-        "mxgw-py worker-info",
-        'mxgw-py worker-info --session-id "$SESSION" --json',
-    ),
+    examples=("mxgw-py worker-info", 'mxgw-py worker-info --session-id "$SESSION" --json'),
 )
 async def worker_info(call: Call, session_id: str | None) -> None:
     """Show the session's worker and its pending commands and events."""

@@ -69,11 +69,7 @@ def _write_command(name: str, description: str, *examples: str, timed: bool, sec
 
 
 def _take_users(params: dict[str, Any]) -> SecuredUsers:
-    """Take the users out of a command's parameters.
-
-    Raises:
-        click.UsageError: They contradict each other, or a user is missing.
-    """
+    """Take the users out of a command's parameters; there must be one."""
     # A user id belongs to a server handle; a write by tag registers a new one.
     by_handles = params["session_id"] if params["server_handle"] is not None else None
     users = SecuredUsers.take(params, by_handles)
@@ -92,11 +88,7 @@ async def _user_ids(users: SecuredUsers, place: Place) -> dict[str, int]:
 
 
 def _parse_moment(text: str) -> datetime:
-    """Parse the timestamp of a write.
-
-    Raises:
-        MxGatewayInvalidRequestError: The text is not a time.
-    """
+    """Parse the timestamp of a write."""
     return cast("datetime", mxgateway.parse_value("time", text, name="timestamp"))
 
 

@@ -123,11 +123,7 @@ class _Job:
         return [each for each in self.events if each.family == family and each.item_handle == self.item_handle]
 
     def _typed(self, text: str) -> MxValue:
-        """Return the message for a text in the tag's own type, which its last value shows.
-
-        Raises:
-            CommandFailure: It has no value that shows it.
-        """
+        """Return the message for a text in the tag's own type, which its last value shows."""
         found = event_type(self._changes[-1]) if self._changes else None
         if found is None or not found.name:
             raise CommandFailure(
@@ -195,11 +191,7 @@ class _Job:
         }
 
     def check(self) -> None:
-        """Raise if MXAccess reported a failure although all steps succeeded.
-
-        Raises:
-            CommandFailure: The last event carries a failure.
-        """
+        """Raise if the last event carries a failure of MXAccess although all steps succeeded."""
         failures = mxgateway.status.failures(self.events[-1].statuses)
         if failures:
             reasons = ", ".join(mxgateway.status.explain_status(each) for each in failures)

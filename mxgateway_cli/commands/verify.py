@@ -89,11 +89,7 @@ def _shared(
     tolerance: str | None,
     quality: WantedQuality,
 ) -> Shared:
-    """Return what the options say of all rows.
-
-    Raises:
-        click.UsageError: Something is missing, contradictory or no condition.
-    """
+    """Return what the options say of all rows; refuse what is missing, contradictory or no condition."""
     if not tags and not sources:
         raise click.UsageError("Name a TAG with --expect, or a file of rows with --from FILE.")
     if tags and expect is None:
@@ -116,11 +112,7 @@ def _shared(
 async def _report(
     call: Call, job: Verification, failure: Exception | None, junit: str | None, *, only_failed: bool
 ) -> None:
-    """Write the file, then the result.
-
-    Raises:
-        CommandFailure: The file cannot be written, and nothing else has failed.
-    """
+    """Write the file, then the result; that the file cannot be written is told if nothing else has failed."""
     unwritten: CommandFailure | None = None
     if junit is not None:
         try:

@@ -26,11 +26,7 @@ def _fingerprint() -> str:
 
 @local_command(
     "version",
-    examples=(
-        "mxgw-py version",
-        "mxgw-py version --json",
-        "mxgw-py version -o value",
-    ),
+    examples=("mxgw-py version", "mxgw-py version --json", "mxgw-py version -o value"),
     logs=False,
 )
 def version(app: App) -> None:

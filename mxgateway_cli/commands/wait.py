@@ -83,11 +83,7 @@ def _shared(
     source_format: RowFormat | None,
     quality: WantedQuality | None,
 ) -> Shared:
-    """Return what the options say of all tags.
-
-    Raises:
-        click.UsageError: Something is missing.
-    """
+    """Return what the options say of all tags; refuse what is missing."""
     if not tags and not sources:
         raise click.UsageError("Name a TAG with --until, or a file of rows with --from FILE.")
     if tags and condition is None:
@@ -100,11 +96,7 @@ def _shared(
 
 
 def _check_number(count: int) -> None:
-    """Reject more tags than a session can be subscribed to while it reads their first values.
-
-    Raises:
-        click.UsageError: There are too many.
-    """
+    """Reject more tags than a session can be subscribed to while it reads their first values."""
     if count > _MOST_TAGS:
         raise click.UsageError(f"wait takes up to {_MOST_TAGS} tags, not {count}; verify --timeout reads any number.")
 

@@ -74,11 +74,7 @@ def _timed_out(deadline: Any) -> Exception:
 
 
 def _check(event: MxEvent) -> None:
-    """Raise if a completion reports a failure.
-
-    Raises:
-        CommandFailure: The write was not carried out.
-    """
+    """Raise if a completion reports a failure."""
     reasons = [mxgateway.status.explain_status(each) for each in mxgateway.status.failures(event.statuses)]
     if event.hresult is not None and mxgateway.status.hresult_failed(event.hresult):
         reasons.insert(0, mxgateway.status.explain_hresult(event.hresult))

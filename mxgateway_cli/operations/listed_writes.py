@@ -208,11 +208,7 @@ def _planned_fields(write: PlannedWrite) -> dict[str, Any]:
 
 
 def _report(call: Call, head: dict[str, Any], planned: Sequence[PlannedWrite], written: Sequence[TagWrite]) -> None:
-    """Show the outcome for each tag.
-
-    Raises:
-        CommandFailure: Some writes failed.
-    """
+    """Show the outcome for each tag, and raise if some writes failed."""
     failed = sum(not each.ok for each in written)
     both = list(zip(planned, written, strict=True))
     if call.output.form == "table":

@@ -95,11 +95,7 @@ class _Rows:
         self._conditions: dict[tuple[str, str], Condition] = {}
 
     def of_tags(self, tags: Sequence[str]) -> list[Expectation]:
-        """Return what is expected of the tags of a command line.
-
-        Raises:
-            click.UsageError: A tag cannot be sent.
-        """
+        """Return what is expected of the tags of a command line."""
         condition = self._shared.condition
         assert condition is not None, "the command has checked it"
         try:
@@ -109,11 +105,7 @@ class _Rows:
         return [Expectation(tag, self._with_tolerance(condition, ""), self._shared.quality) for tag in names]
 
     def take(self, row: Row) -> None:
-        """Check the next row.
-
-        Raises:
-            BadRows: A column of a CSV file is unknown.
-        """
+        """Check the next row; an unknown column of a CSV file is true of every row, and raised at once."""
         self._rejections.count()
         if self._form == "csv" and not row.error and (unknown := _unknown_column(row.fields)):
             raise BadRows(f"{self._name}: {unknown}")  # true of every row
@@ -125,11 +117,7 @@ class _Rows:
             self._rejections.reject(row.number, str(error))
 
     def expectations(self) -> list[Expectation]:
-        """Return what the rows expect.
-
-        Raises:
-            BadRows: A row was wrong, or there was none.
-        """
+        """Return what the rows expect; raise if one was wrong, or there was none."""
         self._rejections.check()
         return self._found
 

@@ -158,11 +158,7 @@ class Waiting:
         raise TimedOut(self._outcome(" before the stream ended"))
 
     async def _begin(self, session: Session) -> None:
-        """Subscribe to the tags whose condition has not come true yet.
-
-        Raises:
-            CommandFailure: A tag could not be subscribed to.
-        """
+        """Subscribe to the tags whose condition has not come true yet; each must be one that can be."""
         self.session_id = session.session_id
         server = await session.register(self._client_name)
         by_tag: dict[str, list[WaitedTag]] = {}
