@@ -15,15 +15,7 @@ import mxgateway
 from mxgateway_cli.help.numbers import whole
 from mxgateway_cli.input.named_tags import listed_values
 from mxgateway_cli.input.row_checks import InvalidRow, Rejections, row_tag, size_limit
-from mxgateway_cli.input.rows import (
-    BadRows,
-    Row,
-    RowFormat,
-    opened_rows,
-    row_format,
-    row_place,
-    source_name,
-)
+from mxgateway_cli.input.rows import BadRows, Row, RowFormat, opened_rows, row_format, row_place, source_name
 from mxgateway_cli.input.typed_text import message_value
 
 if TYPE_CHECKING:
@@ -146,11 +138,8 @@ def _collect(sources: Sequence[_Source], wanted: Wanted, given: Given) -> Entrie
 def _sources(wanted: Wanted, given: Given) -> list[_Source]:
     """Return what names the entries: the files, or the options."""
     if given.sources:
-        for name, beside in (
-            ("TAG", given.tags),
-            ("--item-handles", given.item_handles),
-            ("--values", given.values),
-        ):
+        options = {"TAG": given.tags, "--item-handles": given.item_handles, "--values": given.values}
+        for name, beside in options.items():
             if beside is not None:
                 raise click.UsageError(f"--from and {name} contradict each other: the file names the entries.")
         forms = [row_format(file, given.source_format) for file in given.sources]
@@ -161,9 +150,8 @@ def _sources(wanted: Wanted, given: Given) -> list[_Source]:
     if wanted.by_handle and given.tags is not None:
         raise click.UsageError("TAG cannot be used with --session-id: name an open session's items by --item-handles.")
     if (given.item_handles if wanted.by_handle else given.tags) is None:
-        raise click.UsageError(
-            f"Name the entries: {'--item-handles' if wanted.by_handle else 'TAG'}, or a file with --from."
-        )
+        option = "--item-handles" if wanted.by_handle else "TAG"
+        raise click.UsageError(f"Name the entries: {option}, or a file with --from.")
     return [_Source(_option_rows(wanted, given))]
 
 
@@ -205,19 +193,8 @@ class _Checker:
 
     def take_all(self, source: _Source) -> None:
         """Check all rows of a source; raise if one was invalid, or there was none."""
-        rejections = Rejections(source.name, source.form)
         with source.opened as rows:
-            for row in rows:
-                rejections.count()
-                try:
-                    if row.error:
-                        raise InvalidRow(row.error)
-                    self._add(row, source)
-                except InvalidRow as error:
-                    rejections.reject(row.number, str(error))
-                except mxgateway.MxGatewayInvalidRequestError as error:
-                    rejections.reject(row.number, error.message)
-        rejections.check()
+            Rejections(source.name, source.form).use(rows, lambda row: self._add(row, source))
 
     def _add(self, row: Row, source: _Source) -> None:
         wanted, fields, entries = self._wanted, row.fields, self.entries

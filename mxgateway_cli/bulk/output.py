@@ -28,8 +28,8 @@ _RESULTS_PER_WRITE: Final = 1_000
 class ResultKind(NamedTuple):
     """How a command's kind of results is written."""
 
-    headings: tuple[str, ...]
-    widths: tuple[str, ...]
+    columns: dict[str, str]
+    """The headings of a table and their widths, without the entry's name."""
     cells: Callable[[Any], tuple[str, ...]]
     """Returns a result's table row, without the entry's name."""
     value: Callable[[Any], str]
@@ -38,11 +38,6 @@ class ResultKind(NamedTuple):
     """Returns a result's JSON object for a tag, the value to write and the error."""
     changes: bool = True
     """Whether the command changes anything; if so, it continues after the reader of stdout has gone."""
-
-    @property
-    def columns(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The headings and the widths of a table, which begins with the entry's name."""
-        return ("item", *self.headings), ("<30", *self.widths)
 
 
 class PartlyFailed(CommandFailure):
@@ -85,7 +80,7 @@ class BulkReport:
         self._in_doubt = 0
         for result in results:
             if not self._answered and self._output.form == "table":
-                self._write(lambda columns: self._output.headings(*columns, ends=True), self._kind.columns)
+                self._write(self._head_table, {"item": "<30"} | self._kind.columns)
             self._add(result)
 
     def fail(self, error: mxgateway.MxGatewayError) -> None:
@@ -122,6 +117,9 @@ class BulkReport:
         if self._unread:
             raise ClosedPipe
 
+    def _head_table(self, columns: dict[str, str]) -> None:
+        self._output.headings([*columns], [*columns.values()], ends=True)
+
     # -- one result
 
     def _add(self, result: Any) -> None:
@@ -149,10 +147,8 @@ class BulkReport:
         entries = self._entries
         error = "" if result.was_successful else failure_text(result)
         if self._place is not None and not entries.tags:
-            named = self._call.app.names.get(
-                self._place.session.session_id, result.server_handle, entries.handles[index]
-            )
-            tag = named or getattr(result, "tag_address", "") or None
+            item = self._place.session.session_id, result.server_handle, entries.handles[index]
+            tag = self._call.app.names.get(*item) or getattr(result, "tag_address", "") or None
         else:
             tag = entries.tags[index]
         return self._kind.record(tag, entries.value(index), result, error)
@@ -201,8 +197,12 @@ def failure_text(result: SubscribeResult | BulkReadResult | BulkWriteResult) -> 
     return ", ".join(reasons) or "no reason given"
 
 
-def _outcome(result: Any) -> str:
-    return "ok" if result.was_successful else failure_text(result)
+def _outcome(result: Any, success: str = "ok") -> str:
+    return success if result.was_successful else failure_text(result)
+
+
+def _success(result: BulkWriteResult) -> str:
+    return "true" if result.was_successful else "false"
 
 
 def _subscription_cells(result: SubscribeResult) -> tuple[str, ...]:
@@ -215,7 +215,7 @@ def _read_cells(result: BulkReadResult) -> tuple[str, ...]:
         value if len(value) <= _WIDEST else f"{value[: _WIDEST - 1]}…",
         str(result.quality) if result.was_successful else "",
         str(mxgateway.to_json_dict(result).get("sourceTimestamp", "")),
-        "ok, cached" if result.was_successful and result.was_cached else _outcome(result),
+        _outcome(result, "ok, cached" if result.was_cached else "ok"),
     )
 
 
@@ -244,50 +244,25 @@ def _read_record(tag: str | None, _value: MxValueOutput, result: BulkReadResult,
 
 
 def _confirmed_record(tag: str | None, value: MxValueOutput, result: BulkWriteResult, error: str) -> dict[str, Any]:
-    return {
-        **tag_record(tag, value, error=error),
-        "confirmed": result.was_successful,
-        "hresult": result.hresult,
-        "statuses": [mxgateway.to_json_dict(each) for each in result.statuses],
-    }
+    return {**tag_record(tag, value, error=error), "confirmed": result.was_successful, **_outcome_fields(result)}
 
 
 def _write_record(tag: str | None, value: MxValueOutput, result: BulkWriteResult, error: str) -> dict[str, Any]:
-    return {
-        **tag_record(tag, value, error=error),
-        "serverHandle": result.server_handle,
-        "itemHandle": result.item_handle,
-        "hresult": result.hresult,
-        "statuses": [mxgateway.to_json_dict(each) for each in result.statuses],
-    }
+    handles = {"serverHandle": result.server_handle, "itemHandle": result.item_handle}
+    return {**tag_record(tag, value, error=error), **handles, **_outcome_fields(result)}
+
+
+def _outcome_fields(result: BulkWriteResult) -> dict[str, Any]:
+    return {"hresult": result.hresult, "statuses": [mxgateway.to_json_dict(each) for each in result.statuses]}
 
 
 SUBSCRIPTIONS: Final = ResultKind(
-    ("handle", "outcome"),
-    (">8", "<"),
-    _subscription_cells,
-    lambda result: str(result.item_handle),
-    _subscription_record,
+    {"handle": ">8", "outcome": "<"}, _subscription_cells, lambda result: str(result.item_handle), _subscription_record
 )
 READS: Final = ResultKind(
-    ("value", "quality", "source time", "outcome"),
-    ("<24", ">7", "<30", "<"),
-    _read_cells,
-    _value,
-    _read_record,
-    changes=False,
-)
+    {"value": "<24", "quality": ">7", "source time": "<30", "outcome": "<"}, _read_cells, _value, _read_record, changes=False
+)  # fmt: skip
 CONFIRMED_WRITES: Final = ResultKind(
-    ("outcome",),
-    ("<",),
-    lambda result: ("confirmed" if result.was_successful else failure_text(result),),
-    lambda result: "true" if result.was_successful else "false",
-    _confirmed_record,
+    {"outcome": "<"}, lambda result: (_outcome(result, "confirmed"),), _success, _confirmed_record
 )
-WRITES: Final = ResultKind(
-    ("outcome",),
-    ("<",),
-    lambda result: (_outcome(result),),
-    lambda result: "true" if result.was_successful else "false",
-    _write_record,
-)
+WRITES: Final = ResultKind({"outcome": "<"}, lambda result: (_outcome(result),), _success, _write_record)

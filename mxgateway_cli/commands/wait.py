@@ -66,7 +66,7 @@ async def wait(
     shared = _shared(tags, condition, sources, source_format, quality)
     expectations = await asyncio.to_thread(read_expectations, tags, sources, source_format, shared)
     _check_number(len({each.tag for each in expectations}))
-    report = _One(call) if not sources and len(tags) == 1 else _Several(call)
+    report = _Report(call, is_one=not sources and len(tags) == 1)
     job = Waiting(call, expectations, wants_all=wants_all, client_name=client_name, on_held=report.held)
     try:
         await job.run()
@@ -101,48 +101,38 @@ def _check_number(count: int) -> None:
         raise click.UsageError(f"wait takes up to {_MOST_TAGS} tags, not {count}; verify --timeout reads any number.")
 
 
-class _One:
-    """Writes the result for one tag, as one document."""
+class _Report:
+    """Writes the result.
 
-    def __init__(self, call: Call) -> None:
+    One tag is a document at the end. Of several, each is a record when its condition comes true; in the format ``json``
+    they are one document at the end.
+    """
+
+    def __init__(self, call: Call, *, is_one: bool) -> None:
         self._call = call
-
-    def held(self, tag: WaitedTag) -> None:
-        """Write nothing yet."""
-
-    def missing(self, job: Waiting) -> None:
-        """Write nothing: the error says all."""
-
-    def done(self, job: Waiting) -> None:
-        """Write the document."""
-        [tag] = job.tags
-        fields = {"sessionId": job.session_id, **tag.record(), "durationMs": job.elapsed_ms}
-        self._call.report(fields, value="value")
-
-
-class _Several:
-    """Writes a record for each tag when its condition comes true; in the format ``json`` one document at the end."""
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
+        self._is_one = is_one
         self._begun = False
 
     def held(self, tag: WaitedTag) -> None:
-        """Write the record of a tag whose condition has come true."""
-        if self._call.output.form != "json":
+        """Write a tag whose condition has come true."""
+        if not self._is_one and self._call.output.form != "json":
             self._write(tag)
 
     def missing(self, job: Waiting) -> None:
-        """Write the records of the tags whose condition has not come true."""
-        if self._call.output.form == "json":
+        """Write the tags whose condition has not come true; of one tag the error says all."""
+        if not self._is_one and self._call.output.form == "json":
             self._document(job, job.tags)
-            return
-        for tag in job.missing:
-            self._write(tag)
+        elif not self._is_one:
+            for tag in job.missing:
+                self._write(tag)
 
     def done(self, job: Waiting) -> None:
         """Write the document of the tags whose condition has come true."""
-        if self._call.output.form == "json":
+        if self._is_one:
+            [tag] = job.tags
+            fields = {"sessionId": job.session_id, **tag.record(), "durationMs": job.elapsed_ms}
+            self._call.report(fields, value="value")
+        elif self._call.output.form == "json":
             self._document(job, job.held)
 
     def _document(self, job: Waiting, tags: list[WaitedTag]) -> None:

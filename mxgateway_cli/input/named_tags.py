@@ -16,7 +16,7 @@ from mxgateway_cli.declaring.aliases import same_meaning
 from mxgateway_cli.declaring.vocabulary import TABLE, from_file
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import Decorator, option
-from mxgateway_cli.input.row_checks import InvalidRow, Rejections, row_tag, size_limit
+from mxgateway_cli.input.row_checks import Rejections, row_tag, size_limit
 from mxgateway_cli.input.rows import BadRows, RowFormat, opened_rows, row_format_of, strict_json
 from mxgateway_cli.input.tag_globs import PATTERN_HINT
 
@@ -172,17 +172,9 @@ def _listed(path: str) -> list[str]:
 
 def _column(path: str, form: RowFormat) -> list[str]:
     """Return the column ``tag`` of a table."""
-    rejections, tags, limit = Rejections(path, form), list[str](), size_limit()
+    tags, limit = list[str](), size_limit()
     with opened_rows(path, form) as rows:
-        for row in rows:
-            rejections.count()
-            try:
-                if row.error:
-                    raise InvalidRow(row.error)
-                tags.append(row_tag(row.fields, limit))
-            except InvalidRow as error:
-                rejections.reject(row.number, str(error))
-    rejections.check()
+        Rejections(path, form).use(rows, lambda row: tags.append(row_tag(row.fields, limit)))
     return tags
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import mxgateway
-from mxgateway_cli.input.rows import BadRows, RowFormat, has_surrogate, row_place
+from mxgateway_cli.input.rows import BadRows, Row, RowFormat, has_surrogate, row_place
 
 _SHOWN_ERRORS: Final = 10
 _FRAME_BYTES: Final = 2_048
@@ -17,7 +18,7 @@ class InvalidRow(Exception):
 
 
 class Rejections:
-    """Counts the rows of a file or a command line, and keeps the first ten errors.
+    """Checks the rows of a file or a command line: counts them, and keeps the first ten errors.
 
     Args:
         name: The file's name for messages; empty for a command line.
@@ -31,22 +32,30 @@ class Rejections:
         self._bad = 0
         self._errors: list[str] = []
 
-    def count(self) -> None:
-        """Count a row."""
-        self._rows += 1
+    def use(self, rows: Iterable[Row], take: Callable[[Row], None]) -> None:
+        """Call `take` with each row, which may raise what is wrong with it; then raise if there was an error.
 
-    def reject(self, number: int, text: str) -> None:
-        """Note the error of a row."""
+        Raises:
+            BadRows: A row was invalid, or there was none.
+        """
+        for row in rows:
+            self._rows += 1
+            try:
+                if row.error:
+                    raise InvalidRow(row.error)
+                take(row)
+            except InvalidRow as error:
+                self._reject(row.number, str(error))
+            except mxgateway.MxGatewayInvalidRequestError as error:
+                self._reject(row.number, error.message)
+        self._check()
+
+    def _reject(self, number: int, text: str) -> None:
         self._bad += 1
         if len(self._errors) < _SHOWN_ERRORS:
             self._errors.append(f"{row_place(self._name, self._form, number)}: {text}")
 
-    def check(self) -> None:
-        """Raise if a row was invalid, or if there was none.
-
-        Raises:
-            BadRows: So it is.
-        """
+    def _check(self) -> None:
         if self._bad:
             more = f"; and {self._bad - len(self._errors)} more" if self._bad > len(self._errors) else ""
             count = f"{self._bad} of {self._rows} entries are invalid: " if self._bad > 1 else ""

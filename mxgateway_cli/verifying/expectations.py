@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -74,11 +74,8 @@ def read_expectations(
     forms = [row_format(source, named_format) for source in sources]
     found = _Rows("", None, shared).of_tags(tags) if tags else []
     for source, form in zip(sources, forms, strict=True):
-        rows = _Rows(source_name(source), form, shared)
-        with opened_rows(source, form) as opened:
-            for row in opened:
-                rows.take(row)
-        found += rows.expectations()
+        with opened_rows(source, form) as rows:
+            found += _Rows(source_name(source), form, shared).expectations(rows)
     return found
 
 
@@ -89,8 +86,6 @@ class _Rows:
         self._name = name
         self._form = form
         self._shared = shared
-        self._rejections = Rejections(name, form)
-        self._found: list[Expectation] = []
         self._limit = size_limit()
         self._conditions: dict[tuple[str, str], Condition] = {}
 
@@ -104,26 +99,17 @@ class _Rows:
             raise click.UsageError(f"{error}.") from None
         return [Expectation(tag, self._with_tolerance(condition, ""), self._shared.quality) for tag in names]
 
-    def take(self, row: Row) -> None:
-        """Check the next row; an unknown column of a CSV file is true of every row, and raised at once."""
-        self._rejections.count()
-        if self._form == "csv" and not row.error and (unknown := _unknown_column(row.fields)):
-            raise BadRows(f"{self._name}: {unknown}")  # true of every row
-        try:
-            if row.error:
-                raise InvalidRow(row.error)
-            self._found.append(self._expectation(row))
-        except InvalidRow as error:
-            self._rejections.reject(row.number, str(error))
-
-    def expectations(self) -> list[Expectation]:
-        """Return what the rows expect; raise if one was wrong, or there was none."""
-        self._rejections.check()
-        return self._found
+    def expectations(self, rows: Iterable[Row]) -> list[Expectation]:
+        """Return what rows expect; raise if one is wrong, or there is none."""
+        found: list[Expectation] = []
+        Rejections(self._name, self._form).use(rows, lambda row: found.append(self._expectation(row)))
+        return found
 
     def _expectation(self, row: Row) -> Expectation:
         fields = row.fields
         if unknown := _unknown_column(fields):
+            if self._form == "csv":
+                raise BadRows(f"{self._name}: {unknown}")  # true of every row
             raise InvalidRow(unknown)
         return Expectation(
             _one_tag(row_tag(fields, self._limit)),
