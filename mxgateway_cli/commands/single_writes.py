@@ -1,7 +1,8 @@
-"""The commands that write one value with a timestamp, on behalf of users, or both."""
+"""The commands that write one value with a timestamp, on behalf of users, or both; and some elements of an array."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
@@ -11,16 +12,25 @@ from mxgateway_cli.connecting.shared_options import USER_ID
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.target import Place
+from mxgateway_cli.input.typed_text import own_type, read_one
 from mxgateway_cli.input.users import SECURED_OPTIONS, SecuredUsers
-from mxgateway_cli.input.write_target import WRITES, NewValue, WriteTarget
-from mxgateway_cli.operations.completions import CONFIRM_TAG, completion_of_write
+from mxgateway_cli.input.write_target import WRITE_TARGET, WRITES, NewValue, WriteTarget
+from mxgateway_cli.operations.completions import CONFIRM, CONFIRM_TAG, completion_of_write
+from mxgateway_cli.output.events import event_record
 from mxgateway_cli.output.writes import item_before, report_write
+from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from mxgateway import Session
+    from mxgateway.proto import MxSparseArray
+
 _TIME: Final = option(
     "--timestamp", metavar="TIME", required=True, help="Timestamp of the value: 2026-03-01T08:30:00.5Z"
+)
+_ELEMENT_TYPES: Final = tuple(
+    name for name in mxgateway.VALUE_TYPES if "[" not in name and name not in ("null", "bytes")
 )
 
 
@@ -119,3 +129,113 @@ write_secured2 = _write_command(
     timed=True,
     secured=True,
 )
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Elements of an array
+
+
+@gateway_command(
+    "write-array-elements",
+    *WRITE_TARGET,
+    option("--type", "value_type", type=click.Choice(_ELEMENT_TYPES), metavar="TYPE",
+           help=f"Type of the elements: {', '.join(_ELEMENT_TYPES)}.  [default: the tag's own type, for which the tag is read]"),
+    option("--total-length", type=click.IntRange(1, 2**32 - 1), metavar="N",
+           help="Number of elements of the array.  [default: the tag's own length, for which the tag is read]"),
+    option("--element", "elements", multiple=True, required=True, metavar="INDEX=VALUE",
+           help="The new value of one element, counted from 0; may be repeated."),
+    USER_ID,
+    CONFIRM,
+    examples=(
+        "mxgw-py write-array-elements 'TestChildObject.TestIntArray[]' --element 0=5",
+        "mxgw-py write-array-elements 'TestChildObject.TestIntArray[]' \\\n  --element 0=5 --element 3=7 --confirm",
+    ),
+)  # fmt: skip
+async def write_array_elements(
+    call: Call,
+    value_type: str | None,
+    total_length: int | None,
+    elements: tuple[str, ...],
+    user_id: int,
+    confirm: bool,
+    **params: Any,
+) -> None:
+    """Write some elements of an array and reset all others.
+
+    A write replaces the whole array: elements that are not listed get the type's default, 0, false or an empty string.
+    """
+    target = WriteTarget.take(params)
+    if target.tag is None and (value_type is None or total_length is None):
+        raise click.UsageError("With handles there is no tag to read: give --type and --total-length as well.")
+    texts = _texts(elements)
+    array = _array(value_type, total_length, texts) if value_type is not None and total_length is not None else None
+    async with target.session(call) as session:
+        if array is None:
+            array = await _array_for_tag(session, target.tag or "", value_type, total_length, texts)
+        reset = array.total_length - len(texts)
+        if reset:
+            call.app.warn(
+                f"{reset} of {array.total_length} elements are not listed: they are RESET to the type's default"
+            )
+        async with target.place(call, session) as place:
+            write = session.write_confirmed if confirm else session.write
+            event = await write(
+                place.server_handle, place.item_handle, array, user_id=user_id, correlation_id=call.correlation_id
+            )
+    place.report(
+        call,
+        format_value="confirmed",
+        totalLength=array.total_length,
+        elementCount=len(texts),
+        resetCount=reset,
+        confirmed=confirm,
+        event=event_record(event, target.tag) if event is not None else None,
+    )
+
+
+def _texts(elements: tuple[str, ...]) -> dict[int, str]:
+    """Return the elements' texts by index."""
+    texts: dict[int, str] = {}
+    for element in elements:
+        index, equals, text = element.partition("=")
+        if not (equals and index.strip().isascii() and index.strip().isdigit()):
+            raise click.UsageError(f"--element {element!r} is not INDEX=VALUE, such as 0=17.")
+        if int(index) in texts:
+            raise click.UsageError(f"--element sets index {int(index)} twice.")
+        texts[int(index)] = text
+    return texts
+
+
+def _array(value_type: str, total_length: int, texts: Mapping[int, str]) -> MxSparseArray:
+    """Return the message for elements of a type named on the command line.
+
+    Raises:
+        MxGatewayInvalidRequestError: A text is not a value of the type, or an index is outside the array.
+    """
+    messages = {i: mxgateway.parse_mx_value(value_type, text, name=f"element[{i}]") for i, text in texts.items()}
+    values: Any = {i: mxgateway.from_mx_value(message) for i, message in messages.items()}
+    data_type = next(iter(messages.values())).data_type
+    return mxgateway.values.to_mx_sparse_array(data_type, total_length, values, name="element")
+
+
+async def _array_for_tag(
+    session: Session, tag: str, value_type: str | None, total_length: int | None, texts: Mapping[int, str]
+) -> MxSparseArray:
+    """Return the message for elements, with the tag's own type and length where none is given.
+
+    Raises:
+        CommandFailure: The tag cannot be read, or is not an array.
+        MxGatewayInvalidRequestError: A text is not a value of the type, or an index is outside the array.
+    """
+    read = await read_one(session, tag)
+    if not isinstance(read.value, list):
+        raise CommandFailure(
+            f"the value of {tag} is not an array", code=ExitCode.USAGE, hint="use write for a single value; Attribute[] names a whole array"
+        )  # fmt: skip
+    length = len(read.value) if total_length is None else total_length
+    if value_type is not None:
+        return _array(value_type, length, texts)
+    found = own_type(read)
+    element = found._replace(name=found.name.removesuffix("[]"))
+    values: Any = {i: element.parse(text, name=f"element[{i}]") for i, text in texts.items()}
+    return mxgateway.values.to_mx_sparse_array(found.data_type, length, values, name="element")
