@@ -135,8 +135,7 @@ class Batch:
         if self._failed:
             lines = "1 line" if self._count == 1 else f"{self._count} lines"
             raise CommandFailure(
-                f"{len(self._failed)} of {lines} failed, first in line {self._failed[0]}",
-                code=ExitCode.PARTLY_FAILED,
+                f"{len(self._failed)} of {lines} failed, first in line {self._failed[0]}", code=ExitCode.PARTLY_FAILED
             )
 
 

@@ -45,9 +45,7 @@ USER_ID: Final = option(
     "--user-id", type=int, metavar="N", help="MXAccess user id for the writes; column user_id.  [default: 0]"
 )
 
-_GIVEN: Final = (
-    "sources", "source_format", "item_handles", "values", "value_type", "timestamp", "user_id",
-)  # fmt: skip
+_GIVEN: Final = ("sources", "source_format", "item_handles", "values", "value_type", "timestamp", "user_id")
 
 
 def take_options(params: dict[str, Any]) -> tuple[Target, Given]:

@@ -88,9 +88,7 @@ subscribe_bulk = _by_address(
     f"Add items and subscribe to their changes.\n\n{_BACKLOG}",
     example="mxgw-py subscribe-bulk --from setpoints.csv -o jsonl",
 )
-advise_item_bulk = _by_handle(
-    "advise-item-bulk", f"Subscribe to the changes of items.\n\n{_BACKLOG}", advised=False
-)  # fmt: skip
+advise_item_bulk = _by_handle("advise-item-bulk", f"Subscribe to the changes of items.\n\n{_BACKLOG}", advised=False)
 unadvise_item_bulk = _by_handle("unadvise-item-bulk", "Unsubscribe from the changes of items.", advised=True)
 remove_item_bulk = _by_handle("remove-item-bulk", "Remove items.", advised=False)
 unsubscribe_bulk = _by_handle("unsubscribe-bulk", "Unsubscribe from items and remove them.", advised=True)

@@ -83,9 +83,7 @@ async def _write(
     target, given = take_options(params)
     named = secured is not None and secured.by_name
     if secured is not None:
-        given = replace(
-            given, current_user_id=secured.current_user_id, verifier_user_id=secured.verifier_user_id
-        )  # fmt: skip
+        given = replace(given, current_user_id=secured.current_user_id, verifier_user_id=secured.verifier_user_id)
     if confirm and not target.is_own:
         raise click.UsageError("--confirm requires TAG: others may write to the items with these handles.")
     wanted = Wanted(

@@ -29,13 +29,7 @@ from mxgateway_cli.input.thresholds import (
     judge,
     judge_failure,
 )
-from mxgateway_cli.output.check import (
-    check_record,
-    check_summary,
-    nagios_line,
-    nagios_summary,
-    prometheus_text,
-)
+from mxgateway_cli.output.check import check_record, check_summary, nagios_line, nagios_summary, prometheus_text
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.app import App
 from mxgateway_cli.running.waiting import Deadline

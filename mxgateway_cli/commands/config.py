@@ -14,10 +14,7 @@ from mxgateway_cli.terminal.stdout import plain
 
 
 @local_command(
-    "config",
-    *CONNECTION_OPTIONS,
-    CALL_TIMEOUT,
-    examples=("mxgw-py config", "mxgw-py config --profile plant --json"),
+    "config", *CONNECTION_OPTIONS, CALL_TIMEOUT, examples=("mxgw-py config", "mxgw-py config --profile plant --json")
 )
 def config(app: App, **params: Any) -> None:
     """Show which connection options are in force, and where each is from.
@@ -50,9 +47,4 @@ def _texts(setting: Setting) -> tuple[str, str]:
 
 
 def _document(setting: Setting) -> dict[str, Any]:
-    return {
-        "option": setting.option,
-        "value": setting.value,
-        "source": setting.source,
-        "where": setting.where or None,
-    }
+    return {"option": setting.option, "value": setting.value, "source": setting.source, "where": setting.where or None}

@@ -43,8 +43,7 @@ _RESTART_HINT: Final = "--on-redeploy restart restarts the listing automatically
 
 
 @gateway_command(
-    "galaxy-test-connection",
-    examples=("mxgw-py galaxy-test-connection", "mxgw-py galaxy-test-connection -o value"),
+    "galaxy-test-connection", examples=("mxgw-py galaxy-test-connection", "mxgw-py galaxy-test-connection -o value")
 )
 async def test_connection(call: Call) -> None:
     """Check that the gateway reaches the galaxy's database.
@@ -61,10 +60,7 @@ async def test_connection(call: Call) -> None:
         )
 
 
-@gateway_command(
-    "galaxy-last-deploy",
-    examples=("mxgw-py galaxy-last-deploy", "mxgw-py galaxy-last-deploy -o value"),
-)
+@gateway_command("galaxy-last-deploy", examples=("mxgw-py galaxy-last-deploy", "mxgw-py galaxy-last-deploy -o value"))
 async def last_deploy(call: Call) -> None:
     """Show when the galaxy was last deployed.
 

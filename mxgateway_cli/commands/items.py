@@ -216,9 +216,7 @@ def _examples(name: str) -> Examples:
 
 
 remove_item = _item_command("remove-item", "Remove an item.", advised=False)
-advise = _item_command(
-    "advise", "Subscribe to an item's changes.\n\nstream-events shows the changes.", advised=False
-)  # fmt: skip
+advise = _item_command("advise", "Subscribe to an item's changes.\n\nstream-events shows the changes.", advised=False)
 unadvise = _item_command("unadvise", "Unsubscribe from an item's changes.")
 advise_supervisory = _item_command(
     "advise-supervisory",
@@ -226,10 +224,8 @@ advise_supervisory = _item_command(
     advised=False,
 )
 suspend = _item_command(
-    "suspend",
-    "Pause an item's updates.\n\nThe immediate status is PENDING; an OperationComplete event follows.",
+    "suspend", "Pause an item's updates.\n\nThe immediate status is PENDING; an OperationComplete event follows."
 )
 activate = _item_command(
-    "activate",
-    "Resume a suspended item's updates.\n\nIf the item was suspended, an OperationComplete event follows.",
+    "activate", "Resume a suspended item's updates.\n\nIf the item was suspended, an OperationComplete event follows."
 )

@@ -80,10 +80,7 @@ def set_profile(app: App, name: str, unset: tuple[str, ...], **params: Any) -> N
     _report(app, "profile-set", name, profiles.load())
 
 
-@local_command(
-    "list",
-    examples=("mxgw-py profile list", "mxgw-py profile list -o value"),
-)
+@local_command("list", examples=("mxgw-py profile list", "mxgw-py profile list -o value"))
 def list_profiles(app: App) -> None:
     """List the profiles."""
     config = profiles.load()
@@ -105,11 +102,7 @@ def list_profiles(app: App) -> None:
         app.output.record({}, (), value=name)
 
 
-@local_command(
-    "show",
-    _NAME,
-    examples=("mxgw-py profile show plant", "mxgw-py profile show plant --json"),
-)
+@local_command("show", _NAME, examples=("mxgw-py profile show plant", "mxgw-py profile show plant --json"))
 def show_profile(app: App, name: str) -> None:
     """Show a profile's options."""
     config = profiles.load()
@@ -117,11 +110,7 @@ def show_profile(app: App, name: str) -> None:
     _report(app, "profile-show", name, config)
 
 
-@local_command(
-    "remove",
-    _NAME,
-    examples=("mxgw-py profile remove plant", "mxgw-py profile remove plant --json"),
-)
+@local_command("remove", _NAME, examples=("mxgw-py profile remove plant", "mxgw-py profile remove plant --json"))
 def remove_profile(app: App, name: str) -> None:
     """Remove a profile."""
     config = profiles.load()

@@ -109,9 +109,7 @@ async def ping(call: Call, session_id: str | None) -> None:
 
 
 @gateway_command(
-    "worker-info",
-    SESSION_ID,
-    examples=("mxgw-py worker-info", 'mxgw-py worker-info --session-id "$SESSION" --json'),
+    "worker-info", SESSION_ID, examples=("mxgw-py worker-info", 'mxgw-py worker-info --session-id "$SESSION" --json')
 )
 async def worker_info(call: Call, session_id: str | None) -> None:
     """Show the session's worker and its pending commands and events."""

@@ -159,10 +159,7 @@ def _text(file: str) -> tuple[str, str]:
         raise CommandFailure(f"{file}: {why}", code=ExitCode.USAGE) from None
 
 
-@control_command(
-    "status",
-    examples=("mxgw-py sim status", "mxgw-py sim status --json"),
-)
+@control_command("status", examples=("mxgw-py sim status", "mxgw-py sim status --json"))
 async def status(call: ControlCall) -> None:
     """Show who is connected to the gateway, and what it has received."""
     async with call.client() as client:
@@ -231,10 +228,7 @@ async def advance(call: ControlCall, seconds: float) -> None:
     call.report({"seconds": seconds, "clock": now.rfc3339()}, value="clock")
 
 
-@control_command(
-    "stop",
-    examples=("mxgw-py sim stop", "mxgw-py sim stop --ready-file gateway.json"),
-)
+@control_command("stop", examples=("mxgw-py sim stop", "mxgw-py sim stop --ready-file gateway.json"))
 async def stop(call: ControlCall) -> None:
     """Stop the gateway; its process ends with exit code 0."""
     async with call.client() as client:
@@ -242,11 +236,7 @@ async def stop(call: ControlCall) -> None:
     call.report({"stopped": True}, value="stopped")
 
 
-@local_command(
-    "proto",
-    examples=("mxgw-py sim proto", "mxgw-py sim proto > simulator_control.proto"),
-    logs=False,
-)
+@local_command("proto", examples=("mxgw-py sim proto", "mxgw-py sim proto > simulator_control.proto"), logs=False)
 def proto(app: App) -> None:
     """Print the .proto file of the control, for clients in other languages."""
     from mxgateway.control import control_proto

@@ -25,9 +25,7 @@ def _fingerprint() -> str:
 
 
 @local_command(
-    "version",
-    examples=("mxgw-py version", "mxgw-py version --json", "mxgw-py version -o value"),
-    logs=False,
+    "version", examples=("mxgw-py version", "mxgw-py version --json", "mxgw-py version -o value"), logs=False
 )
 def version(app: App) -> None:
     """Show the versions of this program and of its contract."""

@@ -110,11 +110,7 @@ def take_place(ctx: click.Context, app: App, params: dict[str, Any]) -> ControlP
     if app.host is None and taken["control_key"] is not None:
         app.warn("--control-key is visible in the process list; use --control-key-env or --control-key-file")
     return ControlPlace(
-        endpoint=endpoint,
-        ready_file=file,
-        key=key,
-        timeout=taken["timeout"],
-        wait=taken["wait_for_gateway"] or 0.0,
+        endpoint=endpoint, ready_file=file, key=key, timeout=taken["timeout"], wait=taken["wait_for_gateway"] or 0.0
     )
 
 

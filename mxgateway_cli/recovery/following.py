@@ -17,13 +17,7 @@ Begin = Callable[["Session"], Awaitable[None]]
 
 
 async def follow(
-    call: Call,
-    outages: Outages,
-    begin: Begin,
-    *,
-    name: str,
-    session_id: str | None = None,
-    after: int = 0,
+    call: Call, outages: Outages, begin: Begin, *, name: str, session_id: str | None = None, after: int = 0
 ) -> AsyncGenerator[MxEvent, None]:
     """Yield events; a lost session of the command's own is replaced by a new one, in which `begin` is called again.
 

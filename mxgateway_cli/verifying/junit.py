@@ -64,9 +64,7 @@ def _suite(rows: Sequence[tuple[Expectation, Verdict]], seconds: float) -> Eleme
 def _case(expectation: Expectation, verdict: Verdict) -> ElementTree.Element:
     name = f"{expectation.tag}: {cut(expectation.condition.described, _WIDEST)}"
     group = expectation.place.rpartition(":")[0] or _COMMAND_LINE
-    case = ElementTree.Element(
-        "testcase", classname=_xml(group), name=_xml(name), time=f"{verdict.seconds:.3f}"
-    )  # fmt: skip
+    case = ElementTree.Element("testcase", classname=_xml(group), name=_xml(name), time=f"{verdict.seconds:.3f}")
     if not verdict.holds:
         kind = "failure" if verdict.outcome == "differs" else "error"
         fault = ElementTree.SubElement(case, kind, message=_xml(verdict.reason), type=verdict.outcome)

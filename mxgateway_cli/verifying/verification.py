@@ -119,9 +119,7 @@ class Verification:
         tags = list(by_tag)
         for begin in range(0, len(tags), _TAGS_PER_READ):
             part = tags[begin : begin + _TAGS_PER_READ]
-            found = await session.read(
-                part, timeout_ms=self._timeout_ms, correlation_id=self._call.correlation_id
-            )  # fmt: skip
+            found = await session.read(part, timeout_ms=self._timeout_ms, correlation_id=self._call.correlation_id)
             seconds = self.elapsed_ms / 1000
             for tag, read in zip(part, found, strict=True):
                 for row in by_tag[tag]:
