@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final
-
-import click
+from typing import Final
 
 import mxgateway
 from mxgateway_cli.connecting.shared_options import whole_timeout
 from mxgateway_cli.declaring import vocabulary
 from mxgateway_cli.declaring.command import Call, gateway_command
+from mxgateway_cli.help.parsed import Parsed
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.output.alarms import DOCUMENT_LIMIT, AlarmWriter
 from mxgateway_cli.recovery.following import follow_alarms
@@ -18,29 +17,14 @@ from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
 from mxgateway_cli.terminal.failures import FIND_ALARMS, describe
 
-if TYPE_CHECKING:
-    _ReferenceBase = click.ParamType[mxgateway.AlarmReference]
-else:  # generic only since click 8.4
-    _ReferenceBase = click.ParamType
 
-
-class ReferenceText(_ReferenceBase):
-    """The reference of an alarm."""
+class ReferenceText(Parsed[mxgateway.AlarmReference]):
+    """The reference of an alarm: a GUID, or ``Provider!Group.Tag``."""
 
     name = "reference"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> mxgateway.AlarmReference:
-        """Return the reference.
-
-        Raises:
-            click.BadParameter: It is neither a GUID nor ``Provider!Group.Tag``.
-        """
-        if isinstance(value, mxgateway.AlarmReference):
-            return value
-        try:
-            return mxgateway.AlarmReference.parse(value)
-        except mxgateway.MxGatewayInvalidRequestError as error:
-            self.fail(str(error), param, ctx)
+    def _parse(self, text: str) -> mxgateway.AlarmReference:
+        return mxgateway.AlarmReference.parse(text)
 
 
 _FILTER_PREFIX: Final = option(

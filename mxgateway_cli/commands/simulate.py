@@ -6,13 +6,14 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from click.shell_completion import CompletionItem
 
 from mxgateway_cli.connecting.connection import key_from_environment, load_contract
+from mxgateway_cli.connecting.shared_options import ContractText
 from mxgateway_cli.controlling.made_files import MADE
 from mxgateway_cli.controlling.serving import DEMO_KEY, Serving, refused, serve
 from mxgateway_cli.declaring.local_command import local_command
 from mxgateway_cli.help.numbers import decimal, whole
+from mxgateway_cli.help.parsed import Parsed
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.running import runner
 from mxgateway_cli.running.app import App
@@ -21,73 +22,40 @@ if TYPE_CHECKING:
     from mxgateway import ApiKey
     from mxgateway.simulator import Plant, Replay, Scenario
 
-    _SpeedBase = click.ParamType[float]
-    _CertificateBase = click.ParamType[str]
-    _AddressBase = click.ParamType[tuple[str, int]]
-else:  # generic only since click 8.4
-    _SpeedBase = _CertificateBase = _AddressBase = click.ParamType
-
 _FILE: Final = click.Path(exists=True, dir_okay=False)
 
 
-class Speed(_SpeedBase):
-    """How many times quicker than life: a positive number, or ``max``."""
+class Speed(Parsed[float]):
+    """How many times quicker than life: a positive number, or ``max``, which is infinity."""
 
     name = "speed"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number; infinity for ``max``.
-
-        Raises:
-            click.BadParameter: It is neither a positive number nor ``max``.
-        """
-        if not isinstance(value, str):
-            return float(value)
-        if value == "max":
+    def _parse(self, text: str | float) -> float:
+        if text == "max":
             return math.inf
-        speed = decimal(value)
+        speed = decimal(text) if isinstance(text, str) else float(text)
         if speed is None or not 0 < speed < math.inf:
-            self.fail(f"{value!r} is neither a positive number nor max.", param, ctx)
+            raise ValueError(f"{text!r} is neither a positive number nor max.")
         return speed
 
 
-class CertificateText(_CertificateBase):
+class CertificateText(ContractText):
     """A certificate file, or the word ``self``."""
 
     name = "certificate"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the word, or the file name.
-
-        Raises:
-            click.BadParameter: There is no such file.
-        """
-        return MADE if value == MADE else str(_FILE.convert(value, param, ctx))
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Complete the word, and files."""
-        return [*([CompletionItem(MADE)] if MADE.startswith(incomplete) else ()), CompletionItem(incomplete, "file")]
+    words = (MADE,)
 
 
-class ControlAddress(_AddressBase):
-    """A port of this machine, with an address of it before it or not."""
+class ControlAddress(Parsed[tuple[str, int]]):
+    """A port of this machine, with an address of it before it or not, as host and port."""
 
     name = "address"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        """Return host and port.
-
-        Raises:
-            click.BadParameter: It is no such address.
-        """
-        if isinstance(value, tuple):
-            return value
-        host, _, text = value.rpartition(":")
-        port = whole(text)
+    def _parse(self, text: str) -> tuple[str, int]:
+        host, _, number = text.rpartition(":")
+        port = whole(number)
         if port is None or not 0 <= port <= 65535:
-            self.fail(
-                f"{value!r} is no port from 0 to 65535, with an address of this machine before it or not.", param, ctx
-            )
+            raise ValueError(f"{text!r} is no port from 0 to 65535, with an address of this machine before it or not.")
         return host.removeprefix("[").removesuffix("]") or "127.0.0.1", port
 
 

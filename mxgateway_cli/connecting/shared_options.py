@@ -55,7 +55,7 @@ class ContractText(Parsed[str]):
         Raises:
             click.BadParameter: There is no such file.
         """
-        return "auto" if value == "auto" else str(_FILE.convert(value, param, ctx))
+        return str(value) if value in self.words else str(_FILE.convert(value, param, ctx))
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Complete the word, and files."""
