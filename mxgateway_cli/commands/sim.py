@@ -26,7 +26,7 @@ from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:
-    from mxgateway.control import ControlledTag, GetStatusReply, PlayedStep
+    from mxgateway.control import ControlClient, ControlledTag, GetStatusReply, PlayedStep
 
 _LARGEST: Final = 16 * 1024 * 1024
 """Bytes of the largest scenario file."""
@@ -90,29 +90,30 @@ async def get_tags(call: ControlCall, tags: tuple[str, ...]) -> None:
     """
     if not tags:
         raise click.UsageError("Missing argument 'TAG'.")
-    found: list[dict[str, Any]] = []
-    cells: list[tuple[str, ...]] = []
     async with call.client() as client:
-        for tag in tags:
-            try:
-                got = await client.get_tag(tag)
-            except mxgateway.MxGatewayNotFoundError:
-                error = f"the plant has no tag {tag!r}"
-                found.append({**tag_record(tag, error=error), "dataType": None})
-                cells.append((tag, "", "", "", error))
-            else:
-                found.append(_record(got))
-                cells.append(_cells(got))
+        results = [await _read(client, tag) for tag in tags]
+    found = [record for record, _ in results]
     failed = sum(not each["ok"] for each in found)
     if call.output.form == "json":
         call.report({"tagCount": len(found), "failedCount": failed, "results": found}, value="failedCount")
     elif call.output.form == "table":
-        call.output.table(_TAG_HEADINGS, cells)
+        call.output.table(_TAG_HEADINGS, [cells for _, cells in results])
     else:
-        for record, row in zip(found, cells, strict=True):
-            call.output.record(record, (), value=row[1])
+        for record, cells in results:
+            call.output.record(record, (), value=cells[1])
     if failed:
         raise CommandFailure(f"{failed} of {len(found)} tags are not there", code=ExitCode.PARTLY_FAILED)
+
+
+async def _read(client: ControlClient, tag: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return a tag as a JSON object and as cells."""
+    try:
+        found = await client.get_tag(tag)
+    except mxgateway.MxGatewayNotFoundError:
+        error = f"the plant has no tag {tag!r}"
+        return {**tag_record(tag, error=error), "dataType": None}, (tag, "", "", "", error)
+    quality = mxgateway.status.explain_quality(found.quality)
+    return _record(found), (found.tag, value_cell(found.value), quality, value_text(found.source_time), "")
 
 
 @control_command(
@@ -247,11 +248,6 @@ def proto(app: App) -> None:
 def _record(found: ControlledTag) -> dict[str, Any]:
     record = tag_record(found.tag, found.value, found.quality, found.source_time)
     return {**record, "dataType": found.data_type + "[]" * found.is_array}
-
-
-def _cells(found: ControlledTag) -> tuple[str, ...]:
-    quality = mxgateway.status.explain_quality(found.quality)
-    return found.tag, value_cell(found.value), quality, value_text(found.source_time), ""
 
 
 for _command in (set_tag, get_tags, fail, crash, restart, drop, do, actions, play, status, advance, stop, proto):

@@ -9,7 +9,7 @@ import click
 import mxgateway
 from mxgateway_cli.controlling.command import ControlCall, control_command
 from mxgateway_cli.controlling.texts import KINDS, UNKNOWN, arguments_of
-from mxgateway_cli.controlling.words import action_names, argument_words, method_words, status_words
+from mxgateway_cli.controlling.words import action_names, argument_words, choices_of
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.help.suggestions import did_you_mean
@@ -27,8 +27,8 @@ _SESSION: Final = argument(
 
 @control_command(
     "fail",
-    argument("method", "An RPC, OpenSession, or one kind of command, Invoke.Write.", metavar="METHOD", shell_complete=method_words),
-    option("--status", metavar="NAME", default="UNAVAILABLE", show_default=True, shell_complete=status_words,
+    argument("method", "An RPC, OpenSession, or one kind of command, Invoke.Write.", metavar="METHOD", shell_complete=choices_of("method")),
+    option("--status", metavar="NAME", default="UNAVAILABLE", show_default=True, shell_complete=choices_of("status"),
            help="The gRPC status that the calls end with."),
     option("--message", metavar="TEXT", default="", help="The message beside the status."),
     option("--times", type=click.IntRange(1, 100_000), metavar="N", default=1, show_default=True, help="How many calls fail."),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 POLL: Final = 0.05
 """Seconds between two looks at a ready file."""
+_START: Final = "start one: mxgw-py simulate --control 0 --ready-file FILE; --wait-for-gateway 30 waits for it"
 _TIMES: Final = ("timeout", "wait_for_gateway")
 _KEYS: Final = ("control_key", "control_key_file", "control_key_env")
 
@@ -65,25 +66,21 @@ class ControlPlace:
                 break
             except FileNotFoundError:
                 if time.monotonic() >= end:
-                    raise CommandFailure(
-                        f"there is no ready file {self.ready_file!r}: no gateway that writes it is ready",
-                        code=ExitCode.USAGE,
-                        hint="start one: mxgw-py simulate --control 0 --ready-file FILE; --wait-for-gateway 30 waits for it",
-                    ) from None
+                    text = f"there is no ready file {self.ready_file!r}: no gateway that writes it is ready"
+                    raise CommandFailure(text, code=ExitCode.USAGE, hint=_START) from None
             await asyncio.sleep(POLL)
         endpoint, key = document.get("control"), self.key or document.get("controlKey")
         if not isinstance(endpoint, str) or not isinstance(key, str | mxgateway.ApiKey):
-            raise CommandFailure(
+            text, hint = (
                 f"the gateway of {self.ready_file!r} has no control",
-                code=ExitCode.USAGE,
-                hint="start it with one: mxgw-py simulate --control 0",
+                "start it with one: mxgw-py simulate --control 0",
             )
+            raise CommandFailure(text, code=ExitCode.USAGE, hint=hint)
         try:
             found = mxgateway.ApiKey(key)
         except ValueError:
-            raise CommandFailure(
-                f"the ready file {self.ready_file!r} holds no usable key", code=ExitCode.USAGE
-            ) from None
+            text = f"the ready file {self.ready_file!r} holds no usable key"
+            raise CommandFailure(text, code=ExitCode.USAGE) from None
         app.keep_secret(found)
         return endpoint, found
 
@@ -133,15 +130,13 @@ def _is_flag(ctx: click.Context, name: str) -> bool:
 
 
 def _key(taken: dict[str, Any], *, is_needed: bool) -> ApiKey | None:
-    if taken["control_key"] is not None:
-        key: ApiKey = taken["control_key"]
-        return key
+    key: ApiKey | None = taken["control_key"]
     if taken["control_key_file"] is not None:
         return key_from_file(taken["control_key_file"])
     if taken["control_key_env"] is not None:
         return key_from_environment(taken["control_key_env"], "--control-key-env")
-    if not is_needed:
-        return None
+    if key is not None or not is_needed:
+        return key
     if KEY_VARIABLE not in os.environ:
         raise click.UsageError(
             f"The control's key is missing: set {KEY_VARIABLE}, or use --control-key-file or --ready-file."

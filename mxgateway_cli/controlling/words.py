@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -29,19 +29,14 @@ def argument_words(ctx: click.Context, param: click.Parameter, incomplete: str) 
     return [CompletionItem(f"{name}={each}") for each in values if each.startswith(begun)]
 
 
-def method_words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Offer the methods that can fail."""
-    return _choices("method", incomplete)
+def choices_of(parameter: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Return what offers the values of a parameter of ``fail_next``, in letters of any case."""
 
+    def words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        known = _actions()["fail_next"]["properties"][parameter]["enum"]
+        return [CompletionItem(each) for each in known if each.casefold().startswith(incomplete.casefold())]
 
-def status_words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Offer the statuses with which a method can fail."""
-    return _choices("status", incomplete)
-
-
-def _choices(parameter: str, incomplete: str) -> list[CompletionItem]:
-    known = _actions()["fail_next"]["properties"][parameter]["enum"]
-    return [CompletionItem(each) for each in known if each.casefold().startswith(incomplete.casefold())]
+    return words
 
 
 def _actions() -> Mapping[str, Any]:

@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import mxgateway
-from mxgateway_cli.running.item_names import ItemNames
 from mxgateway_cli.terminal.capabilities import wants_colour
 from mxgateway_cli.terminal.restoring import line_start
 from mxgateway_cli.terminal.stdout import Output
@@ -32,6 +31,25 @@ _CYAN: Final = "\x1b[36m"
 _RESET: Final = "\x1b[0m"
 _JSON_FORMS: Final = frozenset({"json", "jsonl"})
 _JSON_WORDS: Final = frozenset({"--json", "-ojson", "-ojsonl", "--output=json", "--output=jsonl"})
+_MOST_NAMES: Final = 100_000
+"""Items whose tags are kept; the oldest are forgotten."""
+
+
+class ItemNames:
+    """Tags by session, server handle and item handle."""
+
+    def __init__(self) -> None:
+        self._tags: dict[tuple[str, int, int], str] = {}
+
+    def add(self, session_id: str, server_handle: int, item_handle: int, tag: str) -> None:
+        """Keep the tag of an item."""
+        self._tags[session_id, server_handle, item_handle] = tag
+        while len(self._tags) > _MOST_NAMES:
+            del self._tags[next(iter(self._tags))]
+
+    def get(self, session_id: str, server_handle: int, item_handle: int) -> str | None:
+        """Return the tag of an item; None if it is not known."""
+        return self._tags.get((session_id, server_handle, item_handle))
 
 
 class App:
