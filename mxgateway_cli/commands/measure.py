@@ -101,19 +101,12 @@ async def bench_stream_events(
     """
     from mxgateway_cli.operations.benchmarks import EventBenchmark
 
-    benchmark = EventBenchmark(_tags(tags, bulk_size))
+    benchmark = EventBenchmark(_tags(tags, bulk_size), client_name, call.app.warn)
     stagger = session_start_stagger_ms / 1000
     total_seconds = stagger * (session_count - 1) + duration
     progress = call.app.progress.duration("streaming", total_seconds, lambda: benchmark.events)
     async with call.client() as client, progress:
-        await benchmark.run(
-            client,
-            sessions=session_count,
-            stagger=stagger,
-            seconds=duration,
-            client_name=client_name,
-            warn=call.app.warn,
-        )
+        await benchmark.run(client, session_count, stagger, duration)
     _write(call.output, benchmark.report(), value="eventsPerSecond")
 
 

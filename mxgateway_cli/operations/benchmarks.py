@@ -8,6 +8,7 @@ import time
 from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
@@ -81,30 +82,27 @@ async def subscribe(session: Session, client_name: str, tags: list[str], warn: C
     return [server, *handles]
 
 
+@dataclass
 class ReadBenchmark:
-    """Consecutive calls of read_bulk.
+    """Consecutive calls of read_bulk."""
 
-    Args:
-        tags: The tags of one call.
-        timeout_ms: How long the gateway waits for a first value.
-    """
-
-    def __init__(self, tags: list[str], timeout_ms: int) -> None:
-        self.latencies = Latencies()
-        self.successful = 0
-        self.failed = 0
-        self.results = 0
-        self.cached = 0
-        self.seconds = 0.0
-        self.last_error: mxgateway.MxGatewayError | None = None
-        self._tags = tags
-        self._timeout_ms = timeout_ms
+    tags: list[str]
+    """The tags of one call."""
+    timeout_ms: int
+    """How long the gateway waits for a first value."""
+    latencies: Latencies = field(default_factory=Latencies)
+    successful: int = 0
+    failed: int = 0
+    results: int = 0
+    cached: int = 0
+    seconds: float = 0.0
+    last_error: mxgateway.MxGatewayError | None = None
 
     @asynccontextmanager
     async def prepared(self, session: Session, client_name: str, warn: Callable[[str], None]) -> AsyncIterator[int]:
         """Yield a server handle under which the tags are subscribed while the block runs."""
         async with discarded_events(session):
-            server, *items = await subscribe(session, client_name, self._tags, warn)
+            server, *items = await subscribe(session, client_name, self.tags, warn)
             async with cleanup(lambda: session.unsubscribe_bulk(server, items, timeout=_CLEANUP_SECONDS)):
                 yield server
 
@@ -129,7 +127,7 @@ class ReadBenchmark:
 
     async def _read(self, session: Session, server: int) -> list[BulkReadResult] | None:
         try:
-            return await session.read_bulk(server, self._tags, timeout_ms=self._timeout_ms)
+            return await session.read_bulk(server, self.tags, timeout_ms=self.timeout_ms)
         except mxgateway.MxGatewayError as error:
             self.last_error = error
             return None
@@ -173,51 +171,41 @@ class ReadBenchmark:
         raise CommandFailure(message, code=ExitCode.PARTLY_FAILED)
 
 
+@dataclass
 class EventBenchmark:
-    """Counts the events of sessions that subscribe to the same tags.
+    """Counts the events of sessions that subscribe to the same tags."""
 
-    Args:
-        tags: The tags of each session.
-    """
+    tags: list[str]
+    """The tags of each session."""
+    client_name: str
+    """The sessions' name."""
+    warn: Callable[[str], None]
+    """Called with problems that do not stop the run."""
+    latencies: Latencies = field(default_factory=Latencies)
+    events: int = 0
+    gaps: int = 0
+    seconds: float = 0.0
+    sessions: int = 0
+    _counting: bool = False
 
-    def __init__(self, tags: list[str]) -> None:
-        self.latencies = Latencies()
-        self.events = 0
-        self.gaps = 0
-        self.seconds = 0.0
-        self.sessions = 0
-        self._tags = tags
-        self._counting = False
-
-    async def run(
-        self,
-        client: GatewayClient,
-        *,
-        sessions: int,
-        stagger: float,
-        seconds: float,
-        client_name: str,
-        warn: Callable[[str], None],
-    ) -> None:
-        """Open the sessions one by one, then count for `seconds`.
+    async def run(self, client: GatewayClient, sessions: int, stagger: float, seconds: float) -> None:
+        """Open the sessions one by one, then count.
 
         Args:
             client: The client.
             sessions: Number of sessions.
             stagger: Seconds between two sessions: the gateway starts one worker at a time.
             seconds: How long to count once all sessions are open.
-            client_name: The sessions' name.
-            warn: Called with problems that do not stop the run.
         """
         async with AsyncExitStack() as stack:
             readers: list[asyncio.Task[None]] = []
             for number in range(sessions):
                 if number:
                     await asyncio.sleep(stagger)
-                session = await stack.enter_async_context(client.open_session(client_session_name=client_name))
+                session = await stack.enter_async_context(client.open_session(client_session_name=self.client_name))
                 events = await stack.enter_async_context(session.stream_events())
                 readers.append(await stack.enter_async_context(in_background(self._follow(events))))
-                await subscribe(session, client_name, self._tags, warn)
+                await subscribe(session, self.client_name, self.tags, self.warn)
                 self.sessions += 1
             await self._count_for(seconds, readers)
 
@@ -253,7 +241,7 @@ class EventBenchmark:
             "language": "python",
             "durationMs": round(self.seconds * 1000),
             "sessionCount": self.sessions,
-            "bulkSize": len(self._tags),
+            "bulkSize": len(self.tags),
             "totalEvents": self.events,
             "eventsPerSecond": round(self.events / self.seconds, 3) if self.seconds else 0.0,
             "latencyMs": self.latencies.summary(),
