@@ -9,8 +9,7 @@ import click
 
 from mxgateway_cli.connecting.connection import key_from_environment, load_contract
 from mxgateway_cli.connecting.shared_options import ContractText
-from mxgateway_cli.controlling.made_files import MADE
-from mxgateway_cli.controlling.serving import DEMO_KEY, Serving, refused, serve
+from mxgateway_cli.controlling.serving import DEMO_KEY, MADE, Serving, refused, serve
 from mxgateway_cli.declaring.local_command import local_command
 from mxgateway_cli.help.numbers import decimal, whole
 from mxgateway_cli.help.parsed import Parsed

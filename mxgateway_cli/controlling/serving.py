@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+import shutil
+import socket
 import ssl
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
@@ -14,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import mxgateway
 from mxgateway_cli.controlling import ready_file
-from mxgateway_cli.controlling.made_files import MADE, MadeFiles, made_files
 from mxgateway_cli.controlling.options import CONTROL_VARIABLE, KEY_VARIABLE
 from mxgateway_cli.running.app import App
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 DEMO_KEY: Final = "mxgw_simulator_demo"
 """The default API key of a simulated gateway; public, because there is no real plant behind it."""
+MADE: Final = "self"
+"""The word for a certificate that is made at the start."""
 _T = TypeVar("_T")
 
 
@@ -64,7 +68,7 @@ async def serve(
     async with AsyncExitStack() as stack:
         made, files = None, (certificate, private_key)
         if certificate == MADE:
-            made = await stack.enter_async_context(_in_thread(made_files(served["host"])))
+            made = await stack.enter_async_context(_in_thread(_made_files(served["host"])))
             files = made.served, None
         gateway = _gateway(serving.key, files, manual_clock=manual_clock, **served)
         control = _control(gateway, serving)
@@ -115,6 +119,49 @@ async def _in_thread(manager: AbstractContextManager[_T]) -> AsyncIterator[_T]:
         await asyncio.wait([entering])
         if entering.exception() is None:
             await asyncio.to_thread(manager.__exit__, None, None, None)
+
+
+# -- a certificate that is made for this run
+
+
+@dataclass(frozen=True, slots=True)
+class _MadeFiles:
+    """The files of a certificate."""
+
+    authority: str
+    """The authority's certificate, for clients."""
+    served: str
+    """The gateway's certificate and its private key."""
+
+
+@contextmanager
+def _made_files(host: str) -> Iterator[_MadeFiles]:
+    """Have a certificate for a gateway at an address, in a folder that only its owner may enter. Blocks."""
+    from mxgateway.simulator import make_certificate
+
+    try:
+        made = make_certificate(_names(host))
+        folder = tempfile.mkdtemp(prefix="mxgw-simulate-")
+    except (OSError, ValueError) as error:
+        raise CommandFailure(f"no certificate can be made: {error}", hint="use --certificate FILE") from None
+    try:
+        files = _MadeFiles(os.path.join(folder, "ca.pem"), os.path.join(folder, "gateway.pem"))
+        for path, text in ((files.authority, made.authority), (files.served, made.certificate + made.private_key)):
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+                file.write(text)
+        yield files
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _names(host: str) -> list[str]:
+    """Return the names of the gateway: its address, or this machine's name if it listens on every address."""
+    try:
+        is_any = ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return [host]
+    name = socket.gethostname()
+    return [host] if not is_any else [name] if name.isascii() and name else []
 
 
 # -- the gateway and its control
@@ -168,7 +215,7 @@ def _startable(hint: str) -> Iterator[None]:
 
 
 def _document(
-    gateway: SimulatedGateway, control: ControlServer | None, serving: Serving, made: MadeFiles | None
+    gateway: SimulatedGateway, control: ControlServer | None, serving: Serving, made: _MadeFiles | None
 ) -> dict[str, Any]:
     """Return what the ready file says."""
     return {

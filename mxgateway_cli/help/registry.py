@@ -79,7 +79,7 @@ COMMANDS: Final = (
         "Write some elements of an array and reset all others.",
         "single_writes:write_array_elements",
     ),
-    Entry("values", "wait", "Wait until tags meet their conditions.", "wait:wait"),
+    Entry("values", "wait", "Wait until tags meet their conditions.", "verify:wait"),
     Entry("values", "verify", "Compare tags with what is expected of them.", "verify:verify"),
     Entry("values", "watch", "Show tags as they change.", "watch:watch"),
     Entry("bulk", "add-item-bulk", "Add items and show their handles.", "bulk_items:add_item_bulk"),

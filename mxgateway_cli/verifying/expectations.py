@@ -43,6 +43,34 @@ class Expectation:
     """The file and the row that it is from; empty for the command line."""
 
 
+class Named(NamedTuple):
+    """What a command line names: tags, and files of rows."""
+
+    tags: Sequence[str]
+    sources: Sequence[str]
+    """The files."""
+    source_format: RowFormat | None
+    """Their format; None takes that of the suffix."""
+
+    def check(self, option_name: str, condition: object, missing: str) -> None:
+        """Reject a command line that names nothing, or does not say what is expected.
+
+        Args:
+            option_name: The option with the condition of the tags.
+            condition: Its value.
+            missing: The error if tags have no condition.
+
+        Raises:
+            click.UsageError: So it is.
+        """
+        if not self.tags and not self.sources:
+            raise click.UsageError(f"Name a TAG with {option_name}, or a file of rows with --from FILE.")
+        if self.tags and condition is None:
+            raise click.UsageError(missing)
+        if self.source_format is not None and not self.sources:
+            raise click.UsageError("--format requires --from.")
+
+
 class Shared(NamedTuple):
     """What the options say of all tags, and of rows that do not say it themselves."""
 
@@ -56,24 +84,20 @@ class Shared(NamedTuple):
     """Whether a condition may be ``changes``."""
 
 
-def read_expectations(
-    tags: Sequence[str], sources: Sequence[str], named_format: RowFormat | None, shared: Shared
-) -> list[Expectation]:
+def read_expectations(named: Named, shared: Shared) -> list[Expectation]:
     """Return what a command line and its files expect, in order; everything is checked.
 
     Args:
-        tags: Tags of the command line.
-        sources: The files.
-        named_format: Their format; None takes that of the suffix.
+        named: The tags and the files.
         shared: What the options say.
 
     Raises:
         click.UsageError: The format of a file is unknown.
         BadRows: A row is wrong, or a file has none; the message lists up to ten errors.
     """
-    forms = [row_format(source, named_format) for source in sources]
-    found = _Rows("", None, shared).of_tags(tags) if tags else []
-    for source, form in zip(sources, forms, strict=True):
+    forms = [row_format(source, named.source_format) for source in named.sources]
+    found = _Rows("", None, shared).of_tags(named.tags) if named.tags else []
+    for source, form in zip(named.sources, forms, strict=True):
         with opened_rows(source, form) as rows:
             found += _Rows(source_name(source), form, shared).expectations(rows)
     return found

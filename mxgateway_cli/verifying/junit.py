@@ -21,7 +21,7 @@ from mxgateway_cli.terminal.text import clean, value_text
 
 if TYPE_CHECKING:
     from mxgateway_cli.verifying.expectations import Expectation
-    from mxgateway_cli.verifying.judging import Verdict
+    from mxgateway_cli.verifying.verification import Verdict
 
 SUITE: Final = "mxgw-py verify"
 _WIDEST: Final = 1_000

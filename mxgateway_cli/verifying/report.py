@@ -13,7 +13,7 @@ from mxgateway_cli.output.tags import WIDEST, cut, json_data_type, read_record, 
 if TYPE_CHECKING:
     from mxgateway_cli.declaring.command import Call
     from mxgateway_cli.verifying.expectations import Expectation
-    from mxgateway_cli.verifying.judging import Outcome, Verdict
+    from mxgateway_cli.verifying.verification import Outcome, Verdict
 
 Row = tuple["Expectation", "Verdict"]
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import mxgateway
+from mxgateway_cli.input.conditions import WantedQuality, Watcher, quality_suffices
+from mxgateway_cli.input.typed_text import shown_value, tag_type
+from mxgateway_cli.output.tags import cut
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, TimedOut, describe
-from mxgateway_cli.terminal.text import shown
-from mxgateway_cli.verifying.judging import Verdict, judge
+from mxgateway_cli.terminal.text import shown, value_text
 
 if TYPE_CHECKING:
-    from mxgateway import Session
+    from mxgateway import Session, TagValue
     from mxgateway_cli.declaring.command import Call
     from mxgateway_cli.verifying.expectations import Expectation
 
@@ -24,6 +26,27 @@ _TAGS_PER_READ: Final = 10_000
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 2.0
 """Seconds between two reads of the rows that do not hold yet."""
+
+_WIDEST: Final = 200
+
+Outcome = Literal["holds", "differs", "unread"]
+
+
+class Verdict(NamedTuple):
+    """What became of one row."""
+
+    outcome: Outcome
+    reason: str = ""
+    """Why it does not hold."""
+    read: TagValue | None = None
+    """What was read; None if the tag was not read."""
+    seconds: float = 0.0
+    """When that was known, in seconds from the start of the command."""
+
+    @property
+    def holds(self) -> bool:
+        """True if the tag is as expected."""
+        return self.outcome == "holds"
 
 
 class Verification:
@@ -123,7 +146,7 @@ class Verification:
             seconds = self.elapsed_ms / 1000
             for tag, read in zip(part, found, strict=True):
                 for row in by_tag[tag]:
-                    self._verdicts[row] = judge(self.expectations[row], read, seconds)
+                    self._verdicts[row] = _judge(self.expectations[row], read, seconds)
         self.rounds += 1
         return [row for row in rows if not self._verdicts[row].holds]
 
@@ -145,3 +168,37 @@ class Verification:
         reason = verdict.reason if verdict is not None else "it was not read"
         place = f" ({expectation.place})" if expectation.place else ""
         return f"{len(bad)} of {total} rows do not hold{limit}, the first: {expectation.tag}{place}: {reason}"
+
+
+def _judge(expectation: Expectation, read: TagValue, seconds: float) -> Verdict:
+    """Judge a tag that was read."""
+    if not read.ok:
+        return Verdict("unread", f"it cannot be read: {read.error}", read, seconds)
+    try:
+        reason = _difference(expectation, read)
+    except CommandFailure as error:  # the condition does not fit the tag's type
+        reason = error.message
+    return Verdict("differs" if reason else "holds", reason, read, seconds)
+
+
+def _difference(expectation: Expectation, read: TagValue) -> str:
+    """Return in what a tag differs from what is expected; empty if in nothing."""
+    condition = expectation.condition
+    if not quality_suffices(read.quality, expectation.quality):
+        return f"its quality is {_quality_found(read.quality, expectation.quality)}"
+    found_type = tag_type(read.value, read.data_type)
+    if Watcher(read.tag, condition, "any").holds(read.value, read.quality, found_type):
+        return ""
+    if condition.word == "good":
+        return f"its quality is {mxgateway.status.explain_quality(read.quality)}, expected was good"
+    if read.value is None:
+        return f"it has no value, expected was {condition.described}"
+    value = cut(value_text(shown_value(read.value, read.data_type)), _WIDEST)
+    return f"its value is {value}, expected was {cut(condition.described, _WIDEST)}"
+
+
+def _quality_found(found: int, expected: WantedQuality) -> str:
+    words = mxgateway.status.explain_quality(found)
+    if isinstance(expected, int):
+        return f"{found} ({words}), expected was {expected} ({mxgateway.status.explain_quality(expected)})"
+    return f"{words}, expected was {'good' if expected == 'good' else 'at least uncertain'}"
