@@ -1,4 +1,4 @@
-"""The `profile` commands."""
+"""The `profile` commands, and `config`: connection options that are stored, and those in force."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from mxgateway_cli.connecting import profiles
 from mxgateway_cli.connecting.precedence import Choices, Rank, flag, flags
 from mxgateway_cli.connecting.profile_option import profile_names
 from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
+from mxgateway_cli.connecting.sources import Setting, settings_in_force
 from mxgateway_cli.declaring.local_command import local_command
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.docstrings import described
 from mxgateway_cli.help.groups import CommandGroup
 from mxgateway_cli.help.sections import apply_options, option
 from mxgateway_cli.running.app import App
+from mxgateway_cli.terminal.stdout import plain
 
 _NAME: Final = argument("name", "The profile's name.", metavar="NAME", shell_complete=profile_names)
 
@@ -174,3 +176,44 @@ _PARAMETERS: Final = {"api_key", *(key.replace("-", "_") for key in profiles.OPT
 set_profile.params[2:2] = _options()
 for _command in (set_profile, list_profiles, show_profile, use_profile, remove_profile):
     profile.add_command(_command)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# config
+
+
+@local_command(
+    "config", *CONNECTION_OPTIONS, CALL_TIMEOUT, examples=("mxgw-py config", "mxgw-py config --profile plant --json")
+)
+def config(app: App, **params: Any) -> None:
+    """Show which connection options are in force, and where each is from.
+
+    Takes the connection options of every command, the environment and the profile into account; no gateway is asked.
+    The API key and passwords are not shown.
+    """
+    if params["api_key"] is not None:
+        app.keep_secret(params["api_key"])
+    if params["proxy"] is not None:
+        for secret in params["proxy"].secrets():
+            app.keep_secret(secret)
+    settings, warnings = settings_in_force(click.get_current_context(), params)
+    for text in warnings:
+        app.warn(text)
+    if app.output.form in ("json", "value"):
+        documents = [_setting_document(setting) for setting in settings]
+        app.output.document({"operation": "config", "options": documents}, value="options")
+        return
+    if app.output.form == "table":
+        rows = [(*_texts(setting), setting.shown_source) for setting in settings]
+        app.output.table(("option", "value", "source"), rows, headed=False)
+        return
+    for setting in settings:
+        app.output.json_line(_setting_document(setting))
+
+
+def _texts(setting: Setting) -> tuple[str, str]:
+    return setting.option, plain(setting.value) or "-"
+
+
+def _setting_document(setting: Setting) -> dict[str, Any]:
+    return {"option": setting.option, "value": setting.value, "source": setting.source, "where": setting.where or None}

@@ -89,9 +89,8 @@ class _Job:
             server = self.server_handle = await session.register(client_name)
             await steps.enter_async_context(cleanup(lambda: session.unregister(server, timeout=_CLEANUP_SECONDS)))
             item = self.item_handle = await session.add_item(server, self.tag)
-            await steps.enter_async_context(
-                cleanup(lambda: session.remove_item(server, item, timeout=_CLEANUP_SECONDS))
-            )
+            removing = cleanup(lambda: session.remove_item(server, item, timeout=_CLEANUP_SECONDS))
+            await steps.enter_async_context(removing)
             events = await steps.enter_async_context(session.stream_events())
             await self._advise(session)
             await steps.enter_async_context(cleanup(lambda: session.unadvise(server, item, timeout=_CLEANUP_SECONDS)))
@@ -108,7 +107,7 @@ class _Job:
     async def _collect(self, session: mxgateway.Session, events: mxgateway.EventStream) -> None:
         async for event in events:
             self.events.append(event)
-            if self._is_completion(event):
+            if self._is(event, mxgateway.proto.MxEventFamily.ON_WRITE_COMPLETE):
                 self.completion = event
             if len(self.events) == self.count and self.text is not None:
                 self.value = self.value or self._typed(self.text)
@@ -119,8 +118,7 @@ class _Job:
 
     @property
     def _changes(self) -> list[MxEvent]:
-        family = mxgateway.proto.MxEventFamily.ON_DATA_CHANGE
-        return [each for each in self.events if each.family == family and each.item_handle == self.item_handle]
+        return [each for each in self.events if self._is(each, mxgateway.proto.MxEventFamily.ON_DATA_CHANGE)]
 
     def _typed(self, text: str) -> MxValue:
         """Return the message for a text in the tag's own type, which its last value shows."""
@@ -131,8 +129,8 @@ class _Job:
             )
         return found.message(text)
 
-    def _is_completion(self, event: MxEvent) -> bool:
-        return event.family == mxgateway.proto.MxEventFamily.ON_WRITE_COMPLETE and event.item_handle == self.item_handle
+    def _is(self, event: MxEvent, family: mxgateway.proto.MxEventFamily) -> bool:
+        return event.family == family and event.item_handle == self.item_handle
 
     @property
     def _is_complete(self) -> bool:
@@ -194,8 +192,7 @@ class _Job:
         """Raise if the last event carries a failure of MXAccess although all steps succeeded."""
         failures = mxgateway.status.failures(self.events[-1].statuses)
         if failures:
-            reasons = ", ".join(mxgateway.status.explain_status(each) for each in failures)
+            reasons = ", ".join(map(mxgateway.status.explain_status, failures))
             what = "the write" if self.completion is self.events[-1] else "the tag"
-            raise CommandFailure(
-                f"MXAccess reports a failure of {what} {self.tag}: {reasons}", code=ExitCode.MXACCESS_REFUSED
-            )
+            text = f"MXAccess reports a failure of {what} {self.tag}: {reasons}"
+            raise CommandFailure(text, code=ExitCode.MXACCESS_REFUSED)

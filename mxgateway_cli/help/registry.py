@@ -111,7 +111,7 @@ COMMANDS: Final = (
     Entry("measure", "check", "Check a tag for a monitoring system.", "check:check"),
     Entry("automation", "batch", "Run the command lines on stdin over one connection.", "batch:batch"),
     Entry("automation", "profile", "Store connection options under a name.", "profile:profile"),
-    Entry("automation", "config", "Show which connection options are in force, and where each is from.", "config:config"),
+    Entry("automation", "config", "Show which connection options are in force, and where each is from.", "profile:config"),
     Entry("automation", "record", "Record what a gateway sends, for a replay or a bug report.", "record:record"),
     Entry("automation", "simulate", "Run the simulated gateway until Ctrl-C.", "simulate:simulate"),
     Entry("automation", "sim", "Control a simulated gateway while it runs.", "sim:sim"),

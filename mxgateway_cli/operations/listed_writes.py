@@ -113,11 +113,13 @@ class PlannedWrite(NamedTuple):
     @property
     def fields(self) -> dict[str, Any]:
         """The first fields of its record."""
-        return {
-            "tag": self.tag,
-            "oldValue": json_value(old_value(self.old)),
-            "value": json_value(message_value(self.message)),
-        }
+        new = json_value(message_value(self.message))
+        return {"tag": self.tag, "oldValue": json_value(old_value(self.old)), "value": new}
+
+    @property
+    def cells(self) -> tuple[str, str, str]:
+        """The first cells of its row."""
+        return self.tag, old_cell(self.old), value_cell(message_value(self.message))
 
 
 async def typed_messages(session: Session, values: Mapping[str, MxValue | str], correlation_id: str) -> list[MxValue]:
@@ -168,14 +170,11 @@ async def _planned(
 
 
 def _plan(tag: str, value: MxValue | str, read: TagValue | None, *, must_read: bool) -> PlannedWrite:
-    readable_now = read if read is not None and read.ok else None
-    if readable_now is None and (must_read or isinstance(value, str)):
+    if read is not None and read.ok:
+        return PlannedWrite(tag, own_type(read).message(value) if isinstance(value, str) else value, read)
+    if must_read or isinstance(value, str):
         raise CommandFailure(f"{tag} cannot be read: {read.error if read is not None else 'no reason given'}")
-    if not isinstance(value, str):
-        return PlannedWrite(tag, value, readable_now)
-    if readable_now is None:
-        raise TypeError("a tag that is not read has no type")
-    return PlannedWrite(tag, own_type(readable_now).message(value), readable_now)
+    return PlannedWrite(tag, value, None)
 
 
 def _show(call: Call, head: dict[str, Any], planned: Sequence[PlannedWrite], *, counted: bool) -> None:
@@ -191,8 +190,7 @@ def _show(call: Call, head: dict[str, Any], planned: Sequence[PlannedWrite], *, 
 
 def _planned_cells(write: PlannedWrite) -> tuple[str, ...]:
     quality = mxgateway.status.explain_quality(write.old.quality) if write.old is not None else ""
-    new = value_cell(message_value(write.message))
-    return write.tag, old_cell(write.old), new, write.message.variant_type, quality
+    return *write.cells, write.message.variant_type, quality
 
 
 def _planned_fields(write: PlannedWrite) -> dict[str, Any]:
@@ -212,11 +210,7 @@ def _report(call: Call, head: dict[str, Any], planned: Sequence[PlannedWrite], w
     failed = sum(not each.ok for each in written)
     both = list(zip(planned, written, strict=True))
     if call.output.form == "table":
-        rows = [
-            (done.tag, old_cell(plan.old), value_cell(message_value(plan.message)), _outcome(done))
-            for plan, done in both
-        ]
-        call.output.table(_WRITTEN, rows)
+        call.output.table(_WRITTEN, [(*plan.cells, _outcome(done)) for plan, done in both])
     else:
         results = [plan.fields | _outcome_fields(done) for plan, done in both]
         _write_all(call, head | {"tagCount": len(written), "failedCount": failed}, results, "ok")
