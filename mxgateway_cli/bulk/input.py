@@ -16,7 +16,7 @@ from mxgateway_cli.help.numbers import whole
 from mxgateway_cli.input.named_tags import listed_values
 from mxgateway_cli.input.row_checks import InvalidRow, Rejections, row_tag, size_limit
 from mxgateway_cli.input.rows import BadRows, Row, RowFormat, opened_rows, row_format, row_place, source_name
-from mxgateway_cli.input.typed_text import message_value
+from mxgateway_cli.input.typed_text import message_value, parse_moment
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -189,7 +189,7 @@ class _Checker:
         self._known = _known_fields(wanted)
         self._limit = size_limit()
         # A timestamp for all entries is parsed once.
-        self._time = _time(given.timestamp) if wanted.times and given.timestamp is not None else None
+        self._time = parse_moment(given.timestamp) if wanted.times and given.timestamp is not None else None
 
     def take_all(self, source: _Source) -> None:
         """Check all rows of a source; raise if one was invalid, or there was none."""
@@ -258,7 +258,7 @@ class _Checker:
             return self._time
         if not isinstance(text, str):
             raise InvalidRow(f"timestamp is {text!r:.80}, not a string")
-        return _time(text)
+        return parse_moment(text)
 
     def _users(self, fields: dict[str, Any]) -> tuple[int, ...]:
         given = self._given
@@ -297,10 +297,6 @@ def _integer(name: str, value: object, least: int) -> int:
     if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= _HANDLE_MAX:
         raise InvalidRow(f"{name} is {value!r:.80}; give a whole number from {least} to {_HANDLE_MAX}")
     return number
-
-
-def _time(text: str) -> datetime:
-    return cast("datetime", mxgateway.parse_value("time", text, name="timestamp"))
 
 
 def _message(value: dict[str, Any]) -> MxValue:

@@ -15,11 +15,9 @@ from mxgateway_cli.help.sections import Decorator, option
 from mxgateway_cli.input.named_tags import many_tags
 from mxgateway_cli.input.rows import ROW_FORMAT
 from mxgateway_cli.input.tag_globs import MAX_TAGS, PATTERN_HINT
+from mxgateway_cli.input.target import check_pair
 
-_FILE: Final = (
-    from_file("sources", TABLE),
-    ROW_FORMAT,
-)  # fmt: skip
+_FILE: Final = (from_file("sources", TABLE), ROW_FORMAT)
 _HANDLES: Final = option(
     "--item-handles", metavar="N,N,...", help="With --session-id: handles returned by add-item-bulk; column item_handle."
 )  # fmt: skip
@@ -55,7 +53,7 @@ def take_options(params: dict[str, Any]) -> tuple[Target, Given]:
         click.UsageError: Options contradict each other.
     """
     target = Target(**{name: params.pop(name) for name in ("session_id", "server_handle", "client_name")})
-    target.check()
+    check_pair(target.session_id, "--server-handle", target.server_handle)
     tags = params.pop("tags") or None
     given = Given(tags=tags, **{name: params.pop(name) for name in _GIVEN if name in params})
     if target.is_own and given.item_handles is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
 from mxgateway_cli.bulk.output import BulkReport, ResultKind, replace_partial
-from mxgateway_cli.input.target import Place, check_pair, server_place
+from mxgateway_cli.input.target import Place, server_place
 from mxgateway_cli.running.waiting import discarded_events
 from mxgateway_cli.terminal import capabilities
 
@@ -38,14 +38,6 @@ class Target:
     def is_own(self) -> bool:
         """True if the command opens its own session."""
         return self.session_id is None
-
-    def check(self) -> None:
-        """Reject a handle without its session, and a session without a handle.
-
-        Raises:
-            click.UsageError: One is given without the other.
-        """
-        check_pair(self.session_id, "--server-handle", self.server_handle)
 
 
 async def run_bulk(

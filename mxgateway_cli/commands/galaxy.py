@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -16,6 +16,7 @@ from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.galaxy_options import COUNT, FILTER_OPTIONS, browse_options, hierarchy_options, start_options
+from mxgateway_cli.input.typed_text import parse_moment
 from mxgateway_cli.output.deploys import DeployWriter, deploy_time
 from mxgateway_cli.output.galaxy import Guides, ObjectWriter, TreeWriter
 from mxgateway_cli.output.tags import json_time
@@ -95,7 +96,9 @@ async def watch(
     and --count up to 10,000 the result is one document, otherwise one JSON object per line. With --next it waits for the
     next deployment only.
     """
-    last_seen = _moment(last_seen_deploy_time)
+    last_seen = None
+    if last_seen_deploy_time is not None:
+        last_seen = parse_moment(last_seen_deploy_time, name="--last-seen-deploy-time")
     if wants_next:
         if count not in (None, 1) or last_seen is not None:
             raise click.UsageError(
@@ -136,13 +139,6 @@ async def _follow(
         except mxgateway.MxGatewayError as error:
             writer.disconnect(describe(error))
             raise
-
-
-def _moment(text: str | None) -> datetime | None:
-    """Parse the time of a deployment; one that is no time with a zone is refused."""
-    if text is None:
-        return None
-    return cast("datetime", mxgateway.parse_value("time", text, name="--last-seen-deploy-time"))
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -85,12 +85,8 @@ async def session_state(call: Call, session_id: str | None) -> None:
     """Show the state of a session."""
     async with call.session(session_id) as session:
         reply = await session.state(correlation_id=call.correlation_id)
-    fields = {
-        "sessionId": session.session_id,
-        "state": mxgateway.to_json_dict(reply).get("state"),
-        "faultMessage": reply.fault_message,
-    }
-    call.report(fields, value="state")
+    state = mxgateway.to_json_dict(reply).get("state")
+    call.report({"sessionId": session.session_id, "state": state, "faultMessage": reply.fault_message}, value="state")
 
 
 @gateway_command(
@@ -103,9 +99,8 @@ async def ping(call: Call, session_id: str | None) -> None:
     async with call.session(session_id) as session:
         started = time.perf_counter()
         await session.ping(correlation_id=call.correlation_id)
-        duration = time.perf_counter() - started
-    fields = {"sessionId": session.session_id, "durationMs": round(duration * 1000, 3)}
-    call.report(fields, value="durationMs")
+        duration = round((time.perf_counter() - started) * 1000, 3)
+    call.report({"sessionId": session.session_id, "durationMs": duration}, value="durationMs")
 
 
 @gateway_command(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -12,7 +12,7 @@ from mxgateway_cli.connecting.shared_options import USER_ID
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.target import Place
-from mxgateway_cli.input.typed_text import own_type, read_one
+from mxgateway_cli.input.typed_text import own_type, parse_moment, read_one
 from mxgateway_cli.input.users import SECURED_OPTIONS, SecuredUsers
 from mxgateway_cli.input.write_target import WRITE_TARGET, WRITES, NewValue, WriteTarget
 from mxgateway_cli.operations.completions import CONFIRM, CONFIRM_TAG, completion_of_write
@@ -21,8 +21,6 @@ from mxgateway_cli.output.writes import item_before, report_write
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from mxgateway import Session
     from mxgateway.proto import MxSparseArray
 
@@ -53,7 +51,7 @@ def _write_command(name: str, description: str, *examples: str, timed: bool, sec
         target = WriteTarget.take(params)
         target.check_confirmable(confirm)
         new = NewValue.parse(target, value_type, value)
-        moments = (_parse_moment(timestamp),) if timed else ()
+        moments = (parse_moment(timestamp),) if timed else ()
         async with target.session(call) as session:
             message, read = await new.for_tag(session, target.tag)
             async with (
@@ -95,11 +93,6 @@ async def _user_ids(users: SecuredUsers, place: Place) -> dict[str, int]:
     current = users.current_user_id or 0
     verifier = current if users.verifier_user_id is None else users.verifier_user_id
     return {"current_user_id": current, "verifier_user_id": verifier}
-
-
-def _parse_moment(text: str) -> datetime:
-    """Parse the timestamp of a write."""
-    return cast("datetime", mxgateway.parse_value("time", text, name="timestamp"))
 
 
 write2 = _write_command(

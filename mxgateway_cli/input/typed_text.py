@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import mxgateway
@@ -129,6 +129,15 @@ def own_type(read: TagValue) -> TagType:
             hint="give --type",
         )
     return found
+
+
+def parse_moment(text: str, *, name: str = "timestamp") -> datetime:
+    """Parse a time with its zone.
+
+    Raises:
+        MxGatewayInvalidRequestError: The text is none.
+    """
+    return cast("datetime", mxgateway.parse_value("time", text, name=name))
 
 
 def written_type(message: MxValue) -> str:
