@@ -74,7 +74,10 @@ class Batch:
                     await self._run_line(line)
         finally:
             await self._connections.close()
-        self._raise_if_failed()
+        if self._failed:
+            total = "1 line" if self._count == 1 else f"{self._count} lines"
+            text = f"{len(self._failed)} of {total} failed, first in line {self._failed[0]}"
+            raise CommandFailure(text, code=ExitCode.PARTLY_FAILED)
 
     def accept(self, ctx: click.Context, work: Work) -> None:
         """Accept the line's work, to run later; `ctx` stays open until it is done."""
@@ -130,13 +133,6 @@ class Batch:
             app.fail(failure)
         text = json_text(failure.to_json()["message"])
         write_line(f'{{"error": {text}, "type": "error"}}', flush=False)
-
-    def _raise_if_failed(self) -> None:
-        if self._failed:
-            lines = "1 line" if self._count == 1 else f"{self._count} lines"
-            raise CommandFailure(
-                f"{len(self._failed)} of {lines} failed, first in line {self._failed[0]}", code=ExitCode.PARTLY_FAILED
-            )
 
 
 def _words(line: bytes, *, first: bool) -> list[str]:

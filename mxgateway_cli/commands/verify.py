@@ -118,14 +118,14 @@ async def _report(
 
 
 def _write(call: Call, job: Verification, failure: Exception | None, *, only_failed: bool) -> None:
-    head = {"sessionId": job.session_id, "rounds": job.rounds, "durationMs": job.elapsed_ms}
+    head = {"sessionId": job.session_id, "rounds": job.rounds, "durationMs": job.deadline.elapsed_ms}
     write_rows(call, _rows(job, failure), head, only_failed=only_failed)
 
 
 def _write_junit(path: str, job: Verification, failure: Exception | None) -> None:
     from mxgateway_cli.verifying.junit import write_junit
 
-    write_junit(path, _rows(job, failure), job.elapsed_ms / 1000)
+    write_junit(path, _rows(job, failure), job.deadline.elapsed_ms / 1000)
 
 
 def _rows(job: Verification, failure: Exception | None) -> list[tuple[Expectation, Verdict]]:
@@ -222,7 +222,7 @@ class _WaitReport:
         """Write the document of the tags whose condition has come true."""
         if self._is_one:
             [tag] = job.tags
-            fields = {"sessionId": job.session_id, **tag.record(), "durationMs": job.elapsed_ms}
+            fields = {"sessionId": job.session_id, **tag.record(), "durationMs": job.deadline.elapsed_ms}
             self._call.report(fields, value="value")
         elif self._call.output.form == "json":
             self._document(job, job.held)
@@ -232,7 +232,7 @@ class _WaitReport:
             "sessionId": job.session_id,
             "tagCount": len(job.tags),
             "heldCount": len(job.held),
-            "durationMs": job.elapsed_ms,
+            "durationMs": job.deadline.elapsed_ms,
             "results": [_record(tag) for tag in tags],
         }
         self._call.report(fields, value="heldCount")

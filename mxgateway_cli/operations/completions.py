@@ -79,6 +79,5 @@ def _check(event: MxEvent) -> None:
     if event.hresult is not None and mxgateway.status.hresult_failed(event.hresult):
         reasons.insert(0, mxgateway.status.explain_hresult(event.hresult))
     if reasons:
-        raise CommandFailure(
-            f"MXAccess did not carry out the write: {', '.join(reasons)}", code=ExitCode.MXACCESS_REFUSED
-        )
+        text = f"MXAccess did not carry out the write: {', '.join(reasons)}"
+        raise CommandFailure(text, code=ExitCode.MXACCESS_REFUSED)

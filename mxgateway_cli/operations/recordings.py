@@ -31,9 +31,7 @@ class RecordingFile:
         self.is_stdout = path == STDOUT
         self._path = path
         self._begun = False
-        self._file: BinaryIO | None = None
-        if not self.is_stdout:
-            self._file = self._created(replace=replace)
+        self._file = None if self.is_stdout else self._created(replace=replace)
 
     def write(self, line: str) -> None:
         """Write a line.

@@ -65,15 +65,10 @@ class Verification:
         """How often tags were read."""
         self._call = call
         self._timeout_ms = timeout_ms
-        self._deadline = Deadline(call.timeout)
+        self.deadline = Deadline(call.timeout)
         self._outages = Outages(call.app)
         self._verdicts: dict[int, Verdict] = {}
         self._pending: list[int] = list(range(len(expectations)))
-
-    @property
-    def elapsed_ms(self) -> int:
-        """Milliseconds since the start."""
-        return self._deadline.elapsed_ms
 
     @property
     def has_read(self) -> bool:
@@ -95,7 +90,7 @@ class Verification:
                 raise CommandFailure(self._summary(""), code=ExitCode.PARTLY_FAILED)
             return
         self._call.wait_for_gateway()
-        async with self._call.client(), self._deadline.enforce(self._on_timeout):
+        async with self._call.client(), self.deadline.enforce(self._on_timeout):
             with self._outages.reported():
                 await self._outages.through(self._attempt)
 
@@ -104,7 +99,7 @@ class Verification:
         reason = "the command was interrupted"
         if isinstance(failure, mxgateway.MxGatewayError | CommandFailure):
             reason = shown(describe(failure).message)
-        unread = Verdict("unread", f"it was not read: {reason}", seconds=self.elapsed_ms / 1000)
+        unread = Verdict("unread", f"it was not read: {reason}", seconds=self.deadline.elapsed_ms / 1000)
         return [self._verdicts.get(index, unread) for index in range(len(self.expectations))]
 
     async def _attempt(self) -> None:
@@ -143,7 +138,7 @@ class Verification:
         for begin in range(0, len(tags), _TAGS_PER_READ):
             part = tags[begin : begin + _TAGS_PER_READ]
             found = await session.read(part, timeout_ms=self._timeout_ms, correlation_id=self._call.correlation_id)
-            seconds = self.elapsed_ms / 1000
+            seconds = self.deadline.elapsed_ms / 1000
             for tag, read in zip(part, found, strict=True):
                 for row in by_tag[tag]:
                     self._verdicts[row] = _judge(self.expectations[row], read, seconds)
@@ -153,7 +148,7 @@ class Verification:
     def _on_timeout(self) -> TimedOut | None:
         if not self._pending:  # the session was being closed
             return None
-        return self._outages.timed_out(self._summary(f" within {self._deadline.seconds:g} s"))
+        return self._outages.timed_out(self._summary(f" within {self.deadline.seconds:g} s"))
 
     def _summary(self, limit: str) -> str:
         total = len(self.expectations)

@@ -116,15 +116,10 @@ class Waiting:
         self._wants_all = wants_all
         self._client_name = client_name
         self._on_held = on_held
-        self._deadline = Deadline(call.timeout)
+        self.deadline = Deadline(call.timeout)
         self._outages = Outages(call.app)
         self._left = len(self.tags)
         self._by_handle: dict[int, list[WaitedTag]] = {}
-
-    @property
-    def elapsed_ms(self) -> int:
-        """Milliseconds since the start."""
-        return self._deadline.elapsed_ms
 
     @property
     def held(self) -> list[WaitedTag]:
@@ -145,7 +140,7 @@ class Waiting:
             MxGatewayError: A fault that lasts.
         """
         self._call.wait_for_gateway()
-        async with self._call.client(), self._deadline.enforce(self._on_timeout):
+        async with self._call.client(), self.deadline.enforce(self._on_timeout):
             with self._outages.reported():
                 await self._follow()
 
@@ -178,14 +173,14 @@ class Waiting:
             return False
         held = [tag for tag in waiting if tag.take(event)]
         for tag in held:
-            tag.held_after_ms = self.elapsed_ms
+            tag.held_after_ms = self.deadline.elapsed_ms
             waiting.remove(tag)
             self._on_held(tag)
         self._left -= len(held)
         return bool(held) and not (self._wants_all and self._left)
 
     def _on_timeout(self) -> TimedOut:
-        return self._outages.timed_out(self._outcome(f" within {self._deadline.seconds:g} s"))
+        return self._outages.timed_out(self._outcome(f" within {self.deadline.seconds:g} s"))
 
     def _outcome(self, limit: str) -> str:
         missing = self.missing
