@@ -72,7 +72,7 @@ async def cleanup(action: Callable[[], Awaitable[Any]]) -> AsyncIterator[None]:
 
 
 async def first_of(*works: Coroutine[Any, Any, _T]) -> _T:
-    """Run several works until one ends, and return its result; the others are cancelled."""
+    """Run several works until one ends; cancel the others. Return its result: of several that end at once, the last one's."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
