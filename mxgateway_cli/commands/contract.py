@@ -11,7 +11,7 @@ import mxgateway
 from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
 from mxgateway_cli.declaring.command import connection_settings
 from mxgateway_cli.declaring.local_command import local_command
-from mxgateway_cli.help.paths import NewFile
+from mxgateway_cli.help.parsed import NewFile
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.running.app import App
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode

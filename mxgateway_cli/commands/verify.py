@@ -11,7 +11,7 @@ import mxgateway
 from mxgateway_cli.commands.values import READ_TIMEOUT
 from mxgateway_cli.connecting.shared_options import whole_timeout
 from mxgateway_cli.declaring.command import Call, gateway_command
-from mxgateway_cli.help.paths import NewFile
+from mxgateway_cli.help.parsed import NewFile
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.conditions import Condition, QualityText, WantedQuality
 from mxgateway_cli.input.named_tags import many_tags

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 from click.shell_completion import CompletionItem
@@ -12,60 +12,42 @@ import mxgateway
 from mxgateway_cli.connecting.precedence import ConnectionOption
 from mxgateway_cli.connecting.profile_option import profile_names, use_profile
 from mxgateway_cli.help.numbers import decimal
+from mxgateway_cli.help.parsed import Parsed
 from mxgateway_cli.help.sections import CONNECTION_SECTION, Decorator, option
-
-if TYPE_CHECKING:
-    _SecondsBase = click.ParamType[float]
-    _KeyBase = click.ParamType[mxgateway.ApiKey]
-    _ProxyBase = click.ParamType[mxgateway.HttpProxy]
-    _ContractBase = click.ParamType[str]
-else:  # generic only since click 8.4
-    _SecondsBase = _KeyBase = _ProxyBase = _ContractBase = click.ParamType
 
 _INT64_UNSIGNED_MAX: Final = 2**64 - 1
 _FILE: Final = click.Path(exists=True, dir_okay=False)
 
 
-class Seconds(_SecondsBase):
+class Seconds(Parsed[float]):
     """A positive, finite number of seconds."""
 
     name = "seconds"
+    _end = "."
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number.
-
-        Raises:
-            click.BadParameter: It is not a number, or not positive and finite.
-        """
-        seconds = decimal(value) if isinstance(value, str) else float(value)
+    def _parse(self, text: str | float) -> float:
+        seconds = decimal(text) if isinstance(text, str) else float(text)
         if seconds is None:
-            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+            raise ValueError(f"{text!r} is not a number of seconds")
         if not (math.isfinite(seconds) and seconds > 0):
-            self.fail(f"{value} is not a positive number of seconds.", param, ctx)
+            raise ValueError(f"{text} is not a positive number of seconds")
         return seconds
 
 
-class KeyText(_KeyBase):
+class KeyText(Parsed["mxgateway.ApiKey"]):
     """An API key, wrapped in a secret type as soon as it is parsed."""
 
     name = "key"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> mxgateway.ApiKey:
-        """Return the key.
-
-        Raises:
-            click.BadParameter: The text is not a valid key; the message does not show it.
-        """
-        try:
-            return mxgateway.ApiKey(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    def _parse(self, text: str) -> mxgateway.ApiKey:
+        return mxgateway.ApiKey(text)
 
 
-class ContractText(_ContractBase):
+class ContractText(Parsed[str]):
     """The word ``auto``, or a contract file."""
 
     name = "contract"
+    words = ("auto",)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the word, or the file name.
@@ -77,29 +59,16 @@ class ContractText(_ContractBase):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Complete the word, and files."""
-        return [
-            *([CompletionItem("auto")] if "auto".startswith(incomplete) else ()),
-            CompletionItem(incomplete, "file"),
-        ]
+        return [*super().shell_complete(ctx, param, incomplete), CompletionItem(incomplete, "file")]
 
 
-class ProxyText(_ProxyBase):
+class ProxyText(Parsed["mxgateway.HttpProxy"]):
     """The URL of an HTTP proxy; its password is wrapped in a secret type as soon as it is parsed."""
 
     name = "proxy"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> mxgateway.HttpProxy:
-        """Return the proxy.
-
-        Raises:
-            click.BadParameter: The text is not a proxy URL; the message does not show it.
-        """
-        if isinstance(value, mxgateway.HttpProxy):
-            return value
-        try:
-            return mxgateway.HttpProxy.parse(value)
-        except mxgateway.MxGatewayInvalidRequestError as error:
-            self.fail(str(error), param, ctx)
+    def _parse(self, text: str) -> mxgateway.HttpProxy:
+        return mxgateway.HttpProxy.parse(text)
 
 
 class EndpointOption(ConnectionOption):

@@ -30,42 +30,36 @@ def decimal(text: str) -> float | None:
     return float(text) if _DECIMAL.fullmatch(text := text.strip()) else None
 
 
-class WholeNumber(click.types.IntParamType):
+class _Strict(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.4
+    """One of click's number types, which refuses a text of another grammar first."""
+
+    _grammar = _WHOLE
+    _kind = "a whole number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number.
+
+        Raises:
+            click.BadParameter: It is none, or beyond the limits.
+        """
+        if isinstance(value, str) and not self._grammar.fullmatch(value.strip()):
+            self.fail(f"{value!r} is not {self._kind}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class WholeNumber(_Strict, click.types.IntParamType):
     """A whole number."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number.
 
-        Raises:
-            click.BadParameter: It is none.
-        """
-        return super().convert(_checked(self, value, param, ctx), param, ctx)
-
-
-class WholeRange(click.IntRange):
+class WholeRange(_Strict, click.IntRange):
     """A whole number within limits."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number.
 
-        Raises:
-            click.BadParameter: It is none, or beyond the limits.
-        """
-        return super().convert(_checked(self, value, param, ctx), param, ctx)
-
-
-class DecimalRange(click.FloatRange):
+class DecimalRange(_Strict, click.FloatRange):
     """A number within limits."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number.
-
-        Raises:
-            click.BadParameter: It is none, or beyond the limits.
-        """
-        if isinstance(value, str) and decimal(value) is None:
-            self.fail(f"{value!r} is not a number.", param, ctx)
-        return super().convert(value, param, ctx)
+    _grammar = _DECIMAL
+    _kind = "a number"
 
 
 def strict(declared: click.ParamType[Any]) -> click.ParamType[Any]:
@@ -75,11 +69,3 @@ def strict(declared: click.ParamType[Any]) -> click.ParamType[Any]:
     if type(declared) is click.FloatRange:
         return DecimalRange(declared.min, declared.max, declared.min_open, declared.max_open, declared.clamp)
     return WholeNumber() if type(declared) is click.types.IntParamType else declared
-
-
-def _checked(
-    declared: click.ParamType[Any], value: Any, param: click.Parameter | None, ctx: click.Context | None
-) -> Any:
-    if isinstance(value, str) and whole(value) is None:
-        declared.fail(f"{value!r} is not a whole number.", param, ctx)
-    return value

@@ -13,10 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-import click
-from click.shell_completion import CompletionItem
-
 import mxgateway
+from mxgateway_cli.help.parsed import Parsed
 from mxgateway_cli.input.tolerances import Tolerance
 from mxgateway_cli.input.typed_text import shown_value
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
@@ -25,10 +23,6 @@ if TYPE_CHECKING:
     from mxgateway import MxValueOutput
     from mxgateway_cli.input.typed_text import TagType
 
-    _ConditionBase = click.ParamType["Condition"]
-    _QualityBase = click.ParamType["WantedQuality"]
-else:  # generic only since click 8.4
-    _ConditionBase = _QualityBase = click.ParamType
 
 Quality = Literal["good", "uncertain", "any"]
 QUALITIES: Final[tuple[Quality, ...]] = ("good", "uncertain", "any")
@@ -167,44 +161,25 @@ class Condition:
         return CommandFailure(f"{self.text!r} does not fit {tag}: {why}", code=ExitCode.USAGE, hint=hint)
 
 
-class ConditionText(_ConditionBase):
+class ConditionText(Parsed[Condition]):
     """A condition on the command line."""
 
     name = "condition"
+    _end = "."
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Condition:
-        """Return the condition.
-
-        Raises:
-            click.BadParameter: The text is not a condition.
-        """
-        if isinstance(value, Condition):
-            return value
-        try:
-            return Condition.parse(value)
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
+    def _parse(self, text: str) -> Condition:
+        return Condition.parse(text)
 
 
-class QualityText(_QualityBase):
+class QualityText(Parsed[WantedQuality]):
     """A quality on the command line."""
 
     name = "quality"
+    _end = "."
+    words = QUALITIES
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> WantedQuality:
-        """Return the quality.
-
-        Raises:
-            click.BadParameter: The text is not a quality.
-        """
-        try:
-            return parse_quality(str(value))
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Complete the words."""
-        return [CompletionItem(word) for word in QUALITIES if word.startswith(incomplete)]
+    def _parse(self, text: str) -> WantedQuality:
+        return parse_quality(text)
 
 
 def parse_quality(text: str) -> WantedQuality:
