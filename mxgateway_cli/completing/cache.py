@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from mxgateway.system.files import own_file
-from mxgateway.system.home import expand_home
+from mxgateway_cli.connecting.places import user_path
 
 VERSION: Final = 1
 MOST_ANSWERS: Final = 64
@@ -83,13 +83,7 @@ class Cache:
 
 def cache_folder() -> str | None:
     """Return the folder for what can be fetched again; None if there is no home directory."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or expand_home("~/AppData/Local")
-        return os.path.join(base, "mxgateway", "cache") if os.path.isabs(base) else None
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):  # the XDG specification says to ignore a relative path
-        base = expand_home("~/.cache")
-    return os.path.join(base, "mxgateway") if os.path.isabs(base) else None
+    return user_path("cache", *(["cache"] if sys.platform == "win32" else []))
 
 
 def _checked(fields: dict[str, Any]) -> Answer:

@@ -18,13 +18,12 @@ import click
 import mxgateway
 from mxgateway.system.files import read_secret, refusal_text
 from mxgateway_cli.connecting.key_file import KeyFile
+from mxgateway_cli.connecting.places import read_variable
 from mxgateway_cli.connecting.precedence import (
     Choices,
     ConnectionOption,
     Rank,
     check_scheme,
-    empty_variable_error,
-    is_blank,
     shared_timeout,
 )
 from mxgateway_cli.connecting.tls import tls_options
@@ -178,10 +177,8 @@ def key_from_environment(variable: str, option_name: str = "") -> ApiKey:
     Raises:
         click.UsageError: The variable is not set, or does not hold a key.
     """
-    if variable not in os.environ:
+    if read_variable(variable) is None:
         raise click.UsageError(f"The environment variable {variable!r} named by {option_name} is not set.")
-    if is_blank(variable):
-        raise empty_variable_error(variable)
     return _key(mxgateway.Secret(os.environ[variable]), f"The environment variable {variable!r}")
 
 

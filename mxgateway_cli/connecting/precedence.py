@@ -11,7 +11,6 @@ rejected: a pipeline with a missing secret must not fall back to weaker security
 from __future__ import annotations
 
 import enum
-import os
 from collections.abc import Collection, Mapping
 from typing import Any, Final, Protocol
 
@@ -19,6 +18,7 @@ import click
 from click.core import ParameterSource
 
 import mxgateway
+from mxgateway_cli.connecting.places import read_variable
 from mxgateway_cli.help.sections import SectionOption
 from mxgateway_cli.running.app import App
 
@@ -95,16 +95,16 @@ class ConnectionOption(SectionOption):
             return inherited[name], ParameterSource.COMMANDLINE
         ctx.meta[_SIMULATED] = _simulated(inherited, opts)
         if not (ctx.resilient_parsing or ctx.meta[_SIMULATED]):
-            self._check_variable()
+            self._refuse_empty_variable()
         if self.is_flag and source is ParameterSource.ENVIRONMENT and not self.type_cast_value(ctx, value):
             source = ParameterSource.DEFAULT  # a false variable does not override a profile's true
         if source is ParameterSource.DEFAULT and name in profile:
             return profile[name], ParameterSource.DEFAULT_MAP
         return value, source
 
-    def _check_variable(self) -> None:
-        if isinstance(self.envvar, str) and is_blank(self.envvar):
-            raise empty_variable_error(self.envvar)
+    def _refuse_empty_variable(self) -> None:
+        if isinstance(self.envvar, str):
+            read_variable(self.envvar)
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:
         """Convert the value; an error in a profile's value names its line in the file."""
@@ -143,16 +143,6 @@ def flags(ctx: click.Context, params: Mapping[str, Any]) -> dict[str, Any]:
 def shared_timeout(ctx: click.Context) -> float | None:
     """Return the ``timeout`` of the batch or the profile, in seconds; None when neither has one."""
     return _inherited(ctx).get("timeout") or _profile(ctx).get("timeout")
-
-
-def is_blank(variable: str) -> bool:
-    """Return whether an environment variable is set, but empty or only white space."""
-    return not os.environ.get(variable, "set").strip()
-
-
-def empty_variable_error(variable: str) -> click.UsageError:
-    """Return the error for an environment variable that is set but empty."""
-    return click.UsageError(f"The environment variable {variable!r} is set but empty: give it a value or unset it.")
 
 
 class Choices:

@@ -11,6 +11,7 @@ import click
 
 import mxgateway
 from mxgateway_cli.connecting.connection import DEFAULT_KEY_VARIABLE, is_from_environment, key_options
+from mxgateway_cli.connecting.places import read_variable
 from mxgateway_cli.connecting.precedence import (
     OPTIONS,
     VERIFYING,
@@ -18,9 +19,7 @@ from mxgateway_cli.connecting.precedence import (
     Rank,
     applied_profile,
     check_scheme,
-    empty_variable_error,
     flag,
-    is_blank,
     rank_of,
 )
 from mxgateway_cli.connecting.tls import KEY_PASSWORD_VARIABLE, default_file
@@ -104,8 +103,7 @@ def _api_key(ctx: click.Context, choices: Choices) -> Setting:
     if choices.values["simulator"]:
         return Setting(option="api-key", value=HIDDEN, source="default", where="the simulated gateway's own")
     if is_from_environment(choices):
-        if is_blank(DEFAULT_KEY_VARIABLE):
-            raise empty_variable_error(DEFAULT_KEY_VARIABLE)
+        read_variable(DEFAULT_KEY_VARIABLE)
         return Setting(option="api-key", value=HIDDEN, source="environment", where=DEFAULT_KEY_VARIABLE)
     for name in key_options(choices):
         value = choices.values[name]
