@@ -11,8 +11,8 @@ rejected: a pipeline with a missing secret must not fall back to weaker security
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, NamedTuple
 
 import click
 from click.core import ParameterSource
@@ -58,23 +58,16 @@ _RANKS: Final = {
 }
 
 
-class AppliedProfile(Protocol):
+class AppliedProfile(NamedTuple):
     """The profile that a command uses."""
 
-    @property
-    def name(self) -> str:
-        """The profile's name."""
-
-    @property
-    def file(self) -> str:
-        """The file that it is in."""
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The values by parameter name."""
-
-    def value_error(self, parameter: str | None, why: str) -> Exception:
-        """Return the error for a value that a command cannot use."""
+    name: str
+    file: str
+    """The file that it is in."""
+    parameters: Mapping[str, Any]
+    """The values by parameter name."""
+    value_error: Callable[[str, str], Exception]
+    """Returns the error for a value that a command cannot use, from its parameter and the reason."""
 
 
 class ConnectionOption(SectionOption):
@@ -94,17 +87,13 @@ class ConnectionOption(SectionOption):
             ctx.meta.setdefault(_INHERITED, set()).add(name)
             return inherited[name], ParameterSource.COMMANDLINE
         ctx.meta[_SIMULATED] = _simulated(inherited, opts)
-        if not (ctx.resilient_parsing or ctx.meta[_SIMULATED]):
-            self._refuse_empty_variable()
+        if isinstance(self.envvar, str) and not (ctx.resilient_parsing or ctx.meta[_SIMULATED]):
+            read_variable(self.envvar)  # an empty one is refused
         if self.is_flag and source is ParameterSource.ENVIRONMENT and not self.type_cast_value(ctx, value):
             source = ParameterSource.DEFAULT  # a false variable does not override a profile's true
         if source is ParameterSource.DEFAULT and name in profile:
             return profile[name], ParameterSource.DEFAULT_MAP
         return value, source
-
-    def _refuse_empty_variable(self) -> None:
-        if isinstance(self.envvar, str):
-            read_variable(self.envvar)
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:
         """Convert the value; an error in a profile's value names its line in the file."""
@@ -113,7 +102,7 @@ class ConnectionOption(SectionOption):
         except click.BadParameter as error:
             if ctx.get_parameter_source(self.name or "") is not ParameterSource.DEFAULT_MAP:
                 raise
-            raise ctx.meta[_PROFILE].value_error(self.name, error.message) from None
+            raise ctx.meta[_PROFILE].value_error(self.name or "", error.message) from None
 
 
 def apply_profile(ctx: click.Context, profile: AppliedProfile) -> None:

@@ -7,7 +7,6 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import click
@@ -17,7 +16,7 @@ from mxgateway.system.files import own_file, refusal_text
 from mxgateway.system.home import expand_home
 from mxgateway_cli.connecting import toml_text
 from mxgateway_cli.connecting.default_profile import FILE_VARIABLE, KEY, profiles_path, with_default
-from mxgateway_cli.connecting.precedence import Choices, Rank
+from mxgateway_cli.connecting.precedence import AppliedProfile, Choices, Rank
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 from mxgateway_cli.terminal.text import clean
 
@@ -28,7 +27,6 @@ _LONGEST_NAME: Final = 64
 FILES: Final = ("ca-file", "known-hosts", "client-cert", "client-key", "api-key-file", "contract")
 _FLAGS: Final = ("plaintext", "tls", "require-certificate-validation")
 _SECONDS: Final = ("timeout", "wait-for-gateway")
-_TEXTS: Final = ("endpoint", "server-name-override", "authority", "proxy", "api-key-env")
 OPTIONS: Final = (
     "endpoint", "plaintext", "tls", "ca-file", "require-certificate-validation", "server-name-override", "authority", "pin",
     "known-hosts", "client-cert", "client-key", "proxy", "api-key-env", "api-key-file", "contract", "timeout",
@@ -50,40 +48,15 @@ def is_file(key: str, value: Any) -> bool:
     return key in FILES and value not in ((os.devnull, "auto") if key == "contract" else (os.devnull,))
 
 
+def _parameter(key: str) -> str:
+    return key.replace("-", "_")
+
+
 class ProfileError(CommandFailure):
     """A profile, or the file of profiles, cannot be used."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message, code=ExitCode.USAGE, hint=hint)
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """The connection options under one name."""
-
-    name: str
-    options: Mapping[str, Any]
-    config: Config
-
-    @property
-    def file(self) -> str:
-        """The file that it is in."""
-        return self.config.file
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The values by parameter name; relative paths are resolved against the file's directory."""
-        directory = os.path.dirname(self.config.file)
-        values = {}
-        for key, value in self.options.items():
-            if is_file(key, value):
-                value = os.path.join(directory, expand_home(value))
-            values[key.replace("-", "_")] = value
-        return values
-
-    def value_error(self, parameter: str | None, why: str) -> ProfileError:
-        """Return the error for a value that a command cannot use."""
-        return self.config.option_error(self.name, (parameter or "").replace("_", "-"), why)
 
 
 class Config:
@@ -130,7 +103,7 @@ class Config:
         table = self._tables.get(name, {})
         return {key: table[key] for key in OPTIONS if key in table}
 
-    def profile(self, name: str) -> Profile:
+    def profile(self, name: str) -> AppliedProfile:
         """Return a profile.
 
         Raises:
@@ -142,11 +115,18 @@ class Config:
                 f"there is no profile {name!r} in {self.file} (known: {known})",
                 hint="'mxgw-py profile set' creates a profile, 'mxgw-py profile list' lists them",
             )
-        pins = self._tables[name].get("pin")
-        options = self.options(name)
-        return Profile(name, {**options, "pin": [pins]} if isinstance(pins, str) else options, self)
+        parameters = {_parameter(key): self._used(key, value) for key, value in self.options(name).items()}
+        return AppliedProfile(
+            name, self.file, parameters, lambda key, why: self._option_error(name, key.replace("_", "-"), why)
+        )
 
-    def default_profile(self) -> Profile:
+    def _used(self, key: str, value: Any) -> Any:
+        """Return a value as a command uses it; a relative path is resolved against the file's directory."""
+        if is_file(key, value):
+            return os.path.join(os.path.dirname(self.file), expand_home(value))
+        return [value] if key == "pin" and isinstance(value, str) else value
+
+    def default_profile(self) -> AppliedProfile:
         """Return the default profile.
 
         Raises:
@@ -194,8 +174,7 @@ class Config:
         is_default = options is None and name == self.default
         self._replace(with_default(text, None) if is_default else text, None if is_default else self.default)
 
-    def option_error(self, name: str, key: str, why: str) -> ProfileError:
-        """Return the error for an option of a profile."""
+    def _option_error(self, name: str, key: str, why: str) -> ProfileError:
         return self._error((_TABLE, name, key), f"{key!r} in the profile {name!r}: {why}")
 
     def _check(self, name: str, table: Any) -> None:
@@ -205,7 +184,7 @@ class Config:
             raise self._error((_TABLE, name), f"the profile {name!r} is not a table; write [{_TABLE}.{name}]")
         for key, value in table.items():
             if why := value_error(key, value):
-                raise self.option_error(name, key, why)
+                raise self._option_error(name, key, why)
         if why := _contradiction(table):
             raise self._error((_TABLE, name), f"in the profile {name!r} {why}")
 
@@ -330,7 +309,7 @@ _CHECKS: Final[Mapping[str, Callable[[str], object]]] = {
 
 def _contradiction(table: Mapping[str, Any]) -> str:
     """Return which options of a profile exclude each other; empty if none do."""
-    names = {key.replace("-", "_"): value for key, value in table.items()}
+    names = {_parameter(key): value for key, value in table.items()}
     try:
         Choices(names, dict.fromkeys(names, Rank.PROFILE)).resolve()
     except click.UsageError as error:
