@@ -11,7 +11,8 @@ import click
 
 from mxgateway_cli.help.pages import Page, all_pages, own_records
 from mxgateway_cli.help.registry import PROGRAM
-from mxgateway_cli.help.topics import NEXT_STEPS, TOPICS, WIDTH, Topic
+from mxgateway_cli.help.sections import help_records
+from mxgateway_cli.help.topics import NEXT_STEPS, TOPICS, WIDTH
 
 _ESCAPES: Final = str.maketrans(
     {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti", '"': "\\(dq", "…": "..."}
@@ -47,9 +48,8 @@ def _program(
         yield from _tagged(" ".join(page.words), page.command.get_short_help_str(1000))
     for topic in TOPICS:
         yield f".SH {_quoted(topic.name.upper().replace('-', ' '))}"
-        yield from _topic(topic)
-        records = (each.get_help_record(root) for each in options.get(topic.name, ()))
-        yield from _records(record for record in records if record is not None)
+        yield from _paragraphs(topic.text)
+        yield from _records(help_records(root, options.get(topic.name, ())))
 
 
 def _command(name: str, page: Page, version: str) -> Iterator[str]:
@@ -82,10 +82,6 @@ def _synopsis(ctx: click.Context) -> Iterator[str]:
 def _description(command: click.Command) -> Iterator[str]:
     yield ".SH DESCRIPTION"
     yield from _paragraphs(inspect.cleandoc(command.help or ""))
-
-
-def _topic(topic: Topic) -> Iterator[str]:
-    yield from _paragraphs(topic.text)
 
 
 def _paragraphs(text: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import click
 
-from mxgateway_cli.help.sections import SectionedCommand
+from mxgateway_cli.help.sections import SectionedCommand, help_records
 from mxgateway_cli.help.topics import Topic
 
 
@@ -60,7 +60,7 @@ def topic_text(ctx: click.Context, topic: Topic, options: Sequence[click.Paramet
             formatter.write(paragraph + "\n")
         else:
             formatter.write_text(paragraph)
-    records = [record for each in options if (record := each.get_help_record(ctx)) is not None]
+    records = help_records(ctx, options)
     if records:
         with formatter.section("Options"):
             formatter.write_dl(records)
@@ -71,4 +71,4 @@ def own_records(page: Page) -> list[tuple[str, str]]:
     """Return the rows of the command's own options."""
     command = page.command
     shown = command.own_parameters(page.ctx) if isinstance(command, SectionedCommand) else command.get_params(page.ctx)
-    return [record for each in shown if (record := each.get_help_record(page.ctx)) is not None]
+    return help_records(page.ctx, shown)
