@@ -27,6 +27,7 @@ LOOK_SECONDS: Final = 2.0
 CLOSE_SECONDS: Final = 2.0
 """What closing the client may take at the end, also after a timeout."""
 _FAULTS: Final = (mxgateway.MxGatewayError, CommandFailure)
+_DEPLOY: Final = "deploy the galaxy from the System Platform IDE, then run: mxgw-py galaxy-discover"
 _GRANT: Final = "have these scopes granted to the key at the gateway, or use another key; mxgw-py config shows where the key is from"
 
 
@@ -70,7 +71,7 @@ class Diagnosis:
             pass
         except TimedOut as error:
             with suppress(_OutOfTime):
-                self._add(Step.failed(next(name for name in STEPS if name not in self._reported), error, None))
+                self._add(Step.failed(next(name for name in STEPS if name not in self._reported), None, error))
         for name in STEPS:
             if name not in self._reported:
                 self._add(Step.skipped(name, "an earlier step failed"))
@@ -85,7 +86,7 @@ class Diagnosis:
             async with _closing(done.result) as client:
                 await self._call(client)
         elif done.error is not None:
-            self._add(Step.failed("key", done.error, done.seconds))
+            self._add(Step.failed("key", done.seconds, done.error))
 
     # -- reaching the gateway
 
@@ -139,7 +140,7 @@ class Diagnosis:
             self._add(Step.skipped("contract", text, needed=False))
         else:
             assert done.error is not None
-            self._add(Step.failed("contract", done.error, done.seconds))
+            self._add(Step.failed("contract", done.seconds, done.error))
         if self._contract == "auto":
             self._contract = done.result if isinstance(done.result, Contract) else None
 
@@ -151,7 +152,7 @@ class Diagnosis:
         rights = await find_rights(client, self._left(RIGHT_SECONDS))
         seconds = watch.seconds
         if rights.error is not None:
-            self._add(Step.failed("key", rights.error, seconds))
+            self._add(Step.failed("key", seconds, rights.error))
             return
         opened, session = await self._open(client)
         rights.note("session", opened.error if isinstance(opened.error, mxgateway.MxGatewayError) else None)
@@ -184,9 +185,9 @@ class Diagnosis:
         detail = f"{said}; may use {', '.join(granted)}" if granted else said
         if rights.missing:
             detail += f"; lacks {', '.join(rights.missing)}"
-        return Step(
-            name="key", status="warning" if rights.lacks_needed else "ok", seconds=seconds, detail=detail,
-            hint=_GRANT if rights.lacks_needed else "", fields={"rights": rights.granted, "missingScopes": sorted({*rights.scopes.values()})},
+        return Step.passed(
+            "key", seconds, detail, _GRANT if rights.lacks_needed else "",
+            rights=rights.granted, missingScopes=sorted({*rights.scopes.values()}),
         )  # fmt: skip
 
     def _report_session(self, opened: _Done) -> None:
@@ -195,17 +196,13 @@ class Diagnosis:
         reply = opened.result
         if not isinstance(reply, proto.OpenSessionReply):
             assert opened.error is not None
-            self._add(
-                Step.skipped(
-                    "versions", f"client {version}; the gateway reports its own with a session", clientVersion=version
-                )
-            )
-            self._add(Step.failed("session", opened.error, opened.seconds))
+            text = f"client {version}; the gateway reports its own with a session"
+            self._add(Step.skipped("versions", text, clientVersion=version))
+            self._add(Step.failed("session", opened.seconds, opened.error))
             return
         self._add(_versions(reply))
-        fields = {"sessionId": reply.session_id}
-        detail = f"opened {reply.session_id}"
-        self._add(Step(name="session", status="ok", seconds=opened.seconds, detail=detail, fields=fields))
+        text = f"opened {reply.session_id}"
+        self._add(Step.passed("session", opened.seconds, text, sessionId=reply.session_id))
 
     async def _ping(self, session: mxgateway.Session) -> None:
         done = await _timed(lambda: session.ping(timeout=self._left(CALL_SECONDS)))
@@ -217,17 +214,12 @@ class Diagnosis:
             return
         done = await _timed(lambda: _last_deployment(client, self._left(CALL_SECONDS)))
         if done.error is not None:
-            self._add(Step.failed("galaxy", done.error, done.seconds))
+            self._add(Step.failed("galaxy", done.seconds, done.error))
             return
         moment = done.result
         deployed = moment.rfc3339() if isinstance(moment, mxgateway.Timestamp) else None
-        self._add(
-            Step(
-                name="galaxy", status="ok" if deployed else "warning", seconds=done.seconds, fields={"timeOfLastDeploy": deployed},
-                detail=f"the database answers; last deployed {deployed}" if deployed else "the database answers; nothing is deployed",
-                hint="" if deployed else "deploy the galaxy from the System Platform IDE, then run: mxgw-py galaxy-discover",
-            )
-        )  # fmt: skip
+        text = f"the database answers; {f'last deployed {deployed}' if deployed else 'nothing is deployed'}"
+        self._add(Step.passed("galaxy", done.seconds, text, "" if deployed else _DEPLOY, timeOfLastDeploy=deployed))
 
     async def _close(self, session: mxgateway.Session) -> None:
         done = await _timed(lambda: session.close(timeout=self._left(CALL_SECONDS)))
@@ -237,9 +229,9 @@ class Diagnosis:
 
     def _add_done(self, name: StepName, done: _Done, detail: str) -> None:
         if done.error is not None:
-            self._add(Step.failed(name, done.error, done.seconds))
+            self._add(Step.failed(name, done.seconds, done.error))
         else:
-            self._add(Step(name=name, status="ok", seconds=done.seconds, detail=detail))
+            self._add(Step.passed(name, done.seconds, detail))
 
     def _add(self, step: Step) -> None:
         self._reported.append(step.name)
@@ -285,18 +277,16 @@ async def _last_deployment(client: GatewayClient, seconds: float) -> mxgateway.T
 def _versions(reply: proto.OpenSessionReply) -> Step:
     ours, theirs = mxgateway.PROTOCOL_VERSION, reply.gateway_protocol_version
     same = ours == theirs
-    return Step(
-        name="versions",
-        status="ok" if same else "warning",
-        detail=f"client {mxgateway.__version__}; protocol {theirs}{'' if same else f' instead of {ours}'}; "
+    return Step.passed(
+        "versions",
+        None,
+        f"client {mxgateway.__version__}; protocol {theirs}{'' if same else f' instead of {ours}'}; "
         f"backend {reply.backend_name}, worker protocol {reply.worker_protocol_version}",
-        hint="" if same else "compare the contracts: mxgw-py contract --from-gateway",
-        fields={
-            "clientVersion": mxgateway.__version__,
-            "protocolVersion": ours,
-            "gatewayProtocolVersion": theirs,
-            "backend": reply.backend_name,
-            "workerProtocolVersion": reply.worker_protocol_version,
-            "capabilities": list(reply.capabilities),
-        },
+        "" if same else "compare the contracts: mxgw-py contract --from-gateway",
+        clientVersion=mxgateway.__version__,
+        protocolVersion=ours,
+        gatewayProtocolVersion=theirs,
+        backend=reply.backend_name,
+        workerProtocolVersion=reply.worker_protocol_version,
+        capabilities=list(reply.capabilities),
     )

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from mxgateway_cli.diagnosing.advice import advised
-from mxgateway_cli.terminal.failures import Failure, TimedOut
+import mxgateway
+from mxgateway_cli.terminal.failures import CHECK, RIGHTS, Failure, TimedOut, describe, hint_of, next_commands
 
 Status = Literal["ok", "warning", "failed", "skipped"]
 StepName = Literal[
@@ -18,6 +18,7 @@ STEPS: Final[tuple[StepName, ...]] = (
     "resolve", "connect", "tls", "http2", "contract", "key", "versions", "session", "ping", "galaxy", "close",
 )  # fmt: skip
 """The steps in the order in which they are reported."""
+_AGAIN: Final = "then run again: mxgw-py doctor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,25 +50,23 @@ class Step:
         return self.failure is not None and self.failure.type == TimedOut.__name__
 
     @classmethod
-    def failed(
-        cls,
-        name: StepName,
-        error: Exception,
-        seconds: float | None,
-        *,
-        also: str = "",
-        fields: Mapping[str, Any] | None = None,
-    ) -> Step:
-        """Return a step that failed.
+    def passed(cls, name: StepName, seconds: float | None, detail: str, hint: str = "", **fields: Any) -> Step:
+        """Return a step that was done.
 
         Args:
             name: The step.
-            error: Why it failed.
             seconds: How long it took.
-            also: What else is to be said about it.
-            fields: What else it found.
+            detail: What it found, in words.
+            hint: What to do about it; the step is then a warning.
+            fields: What it found, as JSON.
         """
-        failure = advised(error)
+        status: Status = "warning" if hint else "ok"
+        return cls(name=name, status=status, detail=detail, seconds=seconds, hint=hint, fields=fields)
+
+    @classmethod
+    def failed(cls, name: StepName, seconds: float | None, error: Exception, also: str = "", **fields: Any) -> Step:
+        """Return a step that failed because of `error`; `also` is what else is to be said, `fields` what else it found."""
+        failure = _advised(error)
         detail = f"{failure.message.removesuffix('.')}; {also}" if also else failure.message
         kind = {"type": failure.type, "grpcStatus": failure.grpc_status, "phase": failure.phase}
         return cls(
@@ -76,20 +75,13 @@ class Step:
             detail=detail,
             seconds=seconds,
             hint=failure.hint,
-            fields={**(fields or {}), "error": kind},
+            fields={**fields, "error": kind},
             failure=failure,
         )
 
     @classmethod
     def skipped(cls, name: StepName, why: str, *, needed: bool = True, **fields: Any) -> Step:
-        """Return a step that was not done.
-
-        Args:
-            name: The step.
-            why: Why not.
-            needed: False if it does not apply; True if it could not be done.
-            fields: What is known about it all the same.
-        """
+        """Return a step that was not done; `needed` is False if it does not apply, `fields` are known all the same."""
         return cls(name=name, status="skipped", detail=why, needed=needed, fields=fields)
 
     def to_json(self, endpoint: str) -> dict[str, Any]:
@@ -151,3 +143,12 @@ class Stopwatch:
 
 Report = Callable[[Step], None]
 """Reports one step."""
+
+
+def _advised(error: Exception) -> Failure:
+    """Return the failure to report for a step: its hint does not send one to the diagnosis, which is running."""
+    failure = describe(error)
+    if not isinstance(error, mxgateway.MxGatewayError):
+        return failure
+    commands = [_AGAIN if command in (CHECK, RIGHTS) else command for command in next_commands(error)]
+    return failure._replace(hint="; ".join(filter(None, (hint_of(error), *commands))))
