@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -190,6 +191,20 @@ def section_of(parameter: click.Parameter) -> str:
 def option(*names: str, cls: type[SectionOption] = SectionOption, section: str = "", **attributes: Any) -> Decorator:
     """Return an option decorator like click's, with a section for the help."""
     return click.option(*names, cls=cls, section=section, **attributes)
+
+
+def changes_params(change: Callable[[dict[str, Any]], None]) -> Decorator:
+    """Return a decorator of a command's callback that changes its parameters first, outside any event loop."""
+
+    def decorate(callback: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(callback)
+        def wrapper(*arguments: Any, **params: Any) -> Any:
+            change(params)
+            return callback(*arguments, **params)
+
+        return wrapper
+
+    return decorate
 
 
 def apply_options(function: _Command, decorators: tuple[Decorator, ...]) -> _Command:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +15,7 @@ from mxgateway_cli.connecting.shared_options import CLIENT_NAME, ITEM_HANDLE, SE
 from mxgateway_cli.declaring.aliases import same_meaning
 from mxgateway_cli.declaring.command import Call
 from mxgateway_cli.help.arguments import argument
-from mxgateway_cli.help.sections import VALUE, Decorator, option, refuse_empty
+from mxgateway_cli.help.sections import VALUE, Decorator, changes_params, option, refuse_empty
 from mxgateway_cli.input.named_tags import ITEM, TAG_FORM, merged_tag, one_tag
 from mxgateway_cli.input.tag_globs import is_glob
 from mxgateway_cli.input.target import Place
@@ -37,23 +36,17 @@ _PLACE: Final = (
 )
 
 
-def _with_value(callback: Callable[..., Any]) -> Callable[..., Any]:
+def _take_value(params: dict[str, Any]) -> None:
     """Merge the names of tag and value; behind ``--item`` or handles the only argument is the value."""
-
-    @functools.wraps(callback)
-    def wrapper(*arguments: Any, **params: Any) -> Any:
-        tag, item, word, value = (params.pop(name) for name in ("tag", "item", VALUE, "value"))
-        named = item is not None or params.get("item_handle") is not None
-        if named and tag is not None and word is None and value is None:
-            tag, word = None, tag
-        if tag is not None:  # which a value may have been taken for until now
-            refuse_empty(click.get_current_context(), "TAG", tag, required=False)
-        if None not in (word, value) and word != value:
-            raise same_meaning("VALUE", "--value")
-        found = {"tag": merged_tag(tag, item), "value": value if word is None else word}
-        return callback(*arguments, **params, **found)
-
-    return wrapper
+    tag, item, word, value = (params.pop(name) for name in ("tag", "item", VALUE, "value"))
+    named = item is not None or params.get("item_handle") is not None
+    if named and tag is not None and word is None and value is None:
+        tag, word = None, tag
+    if tag is not None:  # which a value may have been taken for until now
+        refuse_empty(click.get_current_context(), "TAG", tag, required=False)
+    if None not in (word, value) and word != value:
+        raise same_meaning("VALUE", "--value")
+    params |= {"tag": merged_tag(tag, item), "value": value if word is None else word}
 
 
 WRITE_TARGET: Final[tuple[Decorator, ...]] = (*one_tag(_TAG_HELP), *_PLACE)
@@ -83,7 +76,7 @@ def tag_and_value(tag: str, value: str, *, typed: bool = True) -> tuple[Decorato
             "--value", may_be_empty=True, metavar="TEXT", help="The same as VALUE, also if it begins with a hyphen."
         ),
         *((_TYPE,) if typed else ()),
-        _with_value,
+        changes_params(_take_value),
     )
 
 
@@ -92,17 +85,6 @@ WRITES: Final[tuple[Decorator, ...]] = (
     *_PLACE,
 )
 """The target as in `WRITE_TARGET`, and its value and type."""
-
-
-def required_value(value: str | None) -> str:
-    """Return the value of a write.
-
-    Raises:
-        click.UsageError: It is missing.
-    """
-    if value is None:
-        raise click.UsageError("Missing argument 'VALUE'.")
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +199,10 @@ class NewValue:
             click.UsageError: The type is unknown and cannot be read from a tag.
             MxGatewayInvalidRequestError: The text is not a value of the type.
         """
-        text = required_value(value)
+        if value is None:
+            raise click.UsageError("Missing argument 'VALUE'.")
         target.check_readable(value_type)
-        return cls(text, mxgateway.parse_mx_value(value_type, text) if value_type is not None else None)
+        return cls(value, mxgateway.parse_mx_value(value_type, value) if value_type is not None else None)
 
     async def for_tag(self, session: Session, tag: str | None) -> tuple[MxValue, TagValue | None]:
         """Return the message to write, and the tag if it was read for its type.
