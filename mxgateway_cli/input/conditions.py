@@ -260,12 +260,10 @@ def _has_order(type_name: str) -> bool:
 
 def _comparable(value: MxValueOutput, wanted: MxValueOutput) -> bool:
     """Return whether two values are comparable: numbers with numbers, times with times, else values of one type."""
-    numbers = (int, float)
-    if isinstance(wanted, datetime):
-        return isinstance(value, datetime)
-    if isinstance(value, bool) or isinstance(wanted, bool):
-        return isinstance(value, bool) and isinstance(wanted, bool)
-    return (isinstance(value, numbers) and isinstance(wanted, numbers)) or type(value) is type(wanted)
+    for kind in (datetime, bool, (int, float)):
+        if isinstance(value, kind) or isinstance(wanted, kind):
+            return isinstance(value, kind) and isinstance(wanted, kind)
+    return type(value) is type(wanted)
 
 
 def _unquoted(text: str) -> str:

@@ -147,9 +147,7 @@ def unknown_tag(statuses: list[MxStatusProxy] | tuple[MxStatusProxy, ...]) -> bo
 
 def event_type(event: MxEvent) -> TagType:
     """Return the type of the value that an event carries."""
-    value, message = mxgateway.from_mx_value(event.value), event.value
-    data_type = message.array_value.element_data_type if isinstance(value, list) else message.data_type
-    return tag_type(value, data_type)
+    return tag_type(*typed_value(event.value))
 
 
 def _is_whole(text: str) -> bool:
@@ -176,15 +174,17 @@ def shown_value(value: MxValueOutput, data_type: MxDataType) -> MxValueOutput:
     return mxgateway.values.shortest_floats(value) if _is_float32(data_type) else value
 
 
+def typed_value(message: MxValue) -> tuple[MxValueOutput, MxDataType]:
+    """Return the value of a message and its data type; that of its elements for an array."""
+    value = mxgateway.from_mx_value(message)
+    return value, message.array_value.element_data_type if isinstance(value, list) else message.data_type
+
+
 def message_value(message: MxValue) -> MxValueOutput:
     """Return the value of a message as it is shown and compared."""
-    value = mxgateway.from_mx_value(message)
-    data_type = message.array_value.element_data_type if isinstance(value, list) else message.data_type
-    return (
-        mxgateway.values.shortest_floats(value)
-        if message.variant_type.endswith("VT_R4")
-        else shown_value(value, data_type)
-    )
+    value, data_type = typed_value(message)
+    is_float32 = message.variant_type.endswith("VT_R4")
+    return mxgateway.values.shortest_floats(value) if is_float32 else shown_value(value, data_type)
 
 
 def _is_float32(data_type: MxDataType) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
-from mxgateway_cli.input.typed_text import SHOWN_MS, SHOWN_SECONDS, message_value, shown_value
+from mxgateway_cli.input.typed_text import SHOWN_MS, SHOWN_SECONDS, message_value, shown_value, typed_value
 from mxgateway_cli.output.tags import json_value, value_cell
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ async def item_before(place: Place, tag: str | None) -> TagValue | None:
         return None
     if not result.was_successful or mxgateway.status.failures(result.statuses):
         return None
-    value, message = mxgateway.from_mx_value(result.value), result.value
-    data_type = message.array_value.element_data_type if isinstance(value, list) else message.data_type
+    value, data_type = typed_value(result.value)
     return mxgateway.TagValue(tag, value, result.quality, None, data_type, True, result.was_cached, "", ())
 
 

@@ -223,14 +223,14 @@ def with_next_command(error: mxgateway.MxGatewayError) -> str:
 
 def next_commands(error: mxgateway.MxGatewayError) -> tuple[str, ...]:
     """Return what to type next after an error, if anything helps."""
-    if isinstance(error, mxgateway.MxGatewayAuthenticationError):
-        return (WHERE_FROM,)
-    if isinstance(error, mxgateway.MxGatewayAuthorizationError):
-        return (RIGHTS,)
-    if isinstance(error, mxgateway.MxGatewayWorkerError):
-        return (CHECK,)
-    if isinstance(error, mxgateway.MxGatewayNotFoundError):
-        return (TOP_LEVEL,)
+    for kind, command in (
+        (mxgateway.MxGatewayAuthenticationError, WHERE_FROM),
+        (mxgateway.MxGatewayAuthorizationError, RIGHTS),
+        (mxgateway.MxGatewayWorkerError, CHECK),
+        (mxgateway.MxGatewayNotFoundError, TOP_LEVEL),
+    ):
+        if isinstance(error, kind):
+            return (command,)
     if isinstance(error, mxgateway.MxGatewaySessionError) and error.grpc_status is mxgateway.GrpcStatus.NOT_FOUND:
         return (NEW_SESSION,)
     if error.phase not in _DIALLING:
