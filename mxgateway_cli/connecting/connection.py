@@ -55,7 +55,7 @@ def take_settings(ctx: click.Context, params: dict[str, Any]) -> ConnectionSetti
     if choices.ranks["timeout"] is Rank.DEFAULT:
         call_timeout = shared_timeout(ctx) or timeout
     simulator, plaintext = bool(taken["simulator"]), bool(taken["plaintext"] or taken["simulator"])
-    key = None if simulator else _api_key(choices)
+    key, file = (None, None) if simulator else _api_key(choices)
     return ConnectionSettings(
         endpoint="" if simulator else taken["endpoint"] or mxgateway.DEFAULT_ENDPOINT,
         plaintext=plaintext,
@@ -64,7 +64,7 @@ def take_settings(ctx: click.Context, params: dict[str, Any]) -> ConnectionSetti
         wait=0.0 if simulator else _wait(ctx, taken),
         authority=None if simulator else taken["authority"],
         api_key=key,
-        key_source=_key_file(choices, key),
+        key_source=file,
         timeout=timeout,
         call_timeout=call_timeout,
         simulator=simulator,
@@ -143,28 +143,20 @@ def is_from_environment(choices: Choices) -> bool:
     return DEFAULT_KEY_VARIABLE in os.environ and not any(rank > Rank.ENVIRONMENT for rank in ranks)
 
 
-def _api_key(choices: Choices) -> ApiKey | None:
-    """Return the key of the option that wins, or that of the environment if it has precedence."""
-    found = key_options(choices)
+def _api_key(choices: Choices) -> tuple[ApiKey | None, KeyFile | None]:
+    """Return the key of the option that wins, or that of the environment if it has precedence; and the file it is from."""
     if is_from_environment(choices):
-        return key_from_environment(DEFAULT_KEY_VARIABLE)
-    if not found:
-        return None
-    value = choices.values[found[0]]
-    if isinstance(value, mxgateway.ApiKey):
-        return value
-    if found[0] == "api_key_file":
-        return key_from_file(value)
-    from_profile = choices.ranks["api_key_env"] is Rank.PROFILE
-    return key_from_environment(value, "the profile's api-key-env" if from_profile else "--api-key-env")
-
-
-def _key_file(choices: Choices, key: ApiKey | None) -> KeyFile | None:
-    """Return the file that the key is from."""
-    path = choices.values["api_key_file"]
-    if key is None or not path or choices.values["api_key"] or is_from_environment(choices):
-        return None
-    return KeyFile(path, key, key_from_file)
+        return key_from_environment(DEFAULT_KEY_VARIABLE), None
+    for name in key_options(choices):
+        value = choices.values[name]
+        if isinstance(value, mxgateway.ApiKey):
+            return value, None
+        if name == "api_key_file":
+            key = key_from_file(value)
+            return key, KeyFile(value, key, key_from_file)
+        from_profile = choices.ranks[name] is Rank.PROFILE
+        return key_from_environment(value, "the profile's api-key-env" if from_profile else "--api-key-env"), None
+    return None, None
 
 
 def key_from_environment(variable: str, option_name: str = "") -> ApiKey:

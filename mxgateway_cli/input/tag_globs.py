@@ -75,16 +75,12 @@ def check_patterns(tags: Sequence[str]) -> None:
         click.UsageError: A pattern cannot match.
     """
     for tag in filter(is_glob, tags):
-        _check(tag)
-
-
-def _check(tag: str) -> None:
-    if not tag.isprintable():
-        raise click.UsageError(f"The pattern {tag!r:.80} contains a character that no name in a galaxy has.")
-    if "." not in tag:
-        raise click.UsageError(
-            f"The pattern {tag!r:.80} has no attribute: use 'Tank*.Level', or 'Tank*.*' for all attributes."
-        )
+        if not tag.isprintable():
+            raise click.UsageError(f"The pattern {tag!r:.80} contains a character that no name in a galaxy has.")
+        if "." not in tag:
+            raise click.UsageError(
+                f"The pattern {tag!r:.80} has no attribute: use 'Tank*.Level', or 'Tank*.*' for all attributes."
+            )
 
 
 class _Expander:

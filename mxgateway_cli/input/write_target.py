@@ -11,14 +11,13 @@ import click
 
 import mxgateway
 from mxgateway_cli.completing.tags import tag_words
-from mxgateway_cli.connecting.shared_options import CLIENT_NAME, ITEM_HANDLE, SERVER_HANDLE
 from mxgateway_cli.declaring.aliases import same_meaning
 from mxgateway_cli.declaring.command import Call
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import VALUE, Decorator, changes_params, option, refuse_empty
 from mxgateway_cli.input.named_tags import ITEM, TAG_FORM, merged_tag, one_tag
 from mxgateway_cli.input.tag_globs import is_glob
-from mxgateway_cli.input.target import Place
+from mxgateway_cli.input.target import HANDLE_OPTIONS, Place, added_item
 from mxgateway_cli.input.typed_text import own_type, read_one
 
 if TYPE_CHECKING:
@@ -28,12 +27,6 @@ if TYPE_CHECKING:
 _CLEANUP_SECONDS: Final = 5.0
 
 _TAG_HELP: Final = f"The tag to write, {TAG_FORM}."
-_PLACE: Final = (
-    option("--session-id", metavar="ID", help="Use this open session.  [default: a new session, closed at the end]"),
-    SERVER_HANDLE,
-    ITEM_HANDLE,
-    CLIENT_NAME,
-)
 
 
 def _take_value(params: dict[str, Any]) -> None:
@@ -49,7 +42,7 @@ def _take_value(params: dict[str, Any]) -> None:
     params |= {"tag": merged_tag(tag, item), "value": value if word is None else word}
 
 
-WRITE_TARGET: Final[tuple[Decorator, ...]] = (*one_tag(_TAG_HELP), *_PLACE)
+WRITE_TARGET: Final[tuple[Decorator, ...]] = (*one_tag(_TAG_HELP), *HANDLE_OPTIONS)
 """`WriteTarget.take` turns these options into a `WriteTarget`."""
 
 
@@ -82,7 +75,7 @@ def tag_and_value(tag: str, value: str, *, typed: bool = True) -> tuple[Decorato
 
 WRITES: Final[tuple[Decorator, ...]] = (
     *tag_and_value(_TAG_HELP, "The value; an array as comma-separated elements or a JSON array."),
-    *_PLACE,
+    *HANDLE_OPTIONS,
 )
 """The target as in `WRITE_TARGET`, and its value and type."""
 
@@ -177,10 +170,7 @@ class WriteTarget:
 
                 unregistering = cleanup(lambda: session.unregister(server, timeout=_CLEANUP_SECONDS))
                 await steps.enter_async_context(unregistering)
-            item = await session.add_item(server, self.tag)
-            call.app.names.add(session.session_id, server, item, self.tag)
-            await session.advise(server, item)
-            yield Place(session, server, item)
+            yield await added_item(call, session, server, self.tag)
 
 
 @dataclass(frozen=True, slots=True)

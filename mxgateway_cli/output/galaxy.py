@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
+from mxgateway_cli.terminal.capabilities import can_encode
 from mxgateway_cli.terminal.text import json_text
 
 if TYPE_CHECKING:
@@ -166,8 +167,6 @@ def security_name(attribute: GalaxyAttribute) -> str:
 def _glyphs() -> tuple[str, str, str, str]:
     """Return the characters that draw the tree; ASCII if stdout cannot encode box-drawing characters."""
     glyphs = ("├── ", "└── ", "│   ", "…")
-    try:
-        "".join(glyphs).encode(getattr(sys.stdout, "encoding", None) or "ascii")
-    except (UnicodeEncodeError, LookupError):
+    if not can_encode("".join(glyphs), getattr(sys.stdout, "encoding", None)):
         return ("|-- ", "`-- ", "|   ", "...")
     return glyphs

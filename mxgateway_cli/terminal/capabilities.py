@@ -35,6 +35,15 @@ def wants_colour(colour: str, stream: TextIO | None) -> bool:
     return not os.environ.get("NO_COLOR") and understands_escapes(stream)
 
 
+def can_encode(text: str, encoding: str | None) -> bool:
+    """Return whether a stream with this encoding can express a text; None is taken for ASCII."""
+    try:
+        text.encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
 def _enable_escapes(stream: TextIO | None) -> bool:
     """Make a Windows console interpret escape sequences; return whether it does."""
     if sys.platform != "win32":

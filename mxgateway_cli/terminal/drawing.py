@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 import mxgateway
+from mxgateway_cli.terminal.capabilities import can_encode
 from mxgateway_cli.terminal.columns import Column, fit, is_number, measured, preset
 from mxgateway_cli.terminal.text import clean
 from mxgateway_cli.terminal.times import shortened
@@ -159,7 +160,7 @@ class Painter:
             legacy_windows=False, markup=False, emoji=False, highlight=False, _environ={},
         )  # fmt: skip
         self._coloured = coloured
-        self._more = _supported("…", encoding)
+        self._more = "…" if can_encode("…", encoding) else ""
 
     def text(self, lines: Iterable[Text]) -> str:
         """Return lines as text for the terminal, joined by line feeds."""
@@ -282,12 +283,3 @@ def quality_style(quality: str) -> str:
 
 def _pair_style(key: str, field: str) -> str:
     return quality_style(field) if key in ("quality", "qualityText") else ""
-
-
-def _supported(glyph: str, encoding: str | None) -> str:
-    """Return a glyph, or nothing if a terminal's encoding cannot express it."""
-    try:
-        glyph.encode(encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return ""
-    return glyph

@@ -95,12 +95,9 @@ class Progress:
     def _bar(self, label: str, total: float, *, counts: bool = True) -> Iterator[Bar]:
         from mxgateway_cli.terminal.bar import Bar
 
-        with restored(sys.stderr), Bar(label, total, sys.stderr, counts=counts, coloured=self._is_coloured) as bar:
+        coloured = wants_colour(self._colour, sys.stderr)
+        with restored(sys.stderr), Bar(label, total, sys.stderr, counts=counts, coloured=coloured) as bar:
             yield bar
-
-    @property
-    def _is_coloured(self) -> bool:
-        return wants_colour(self._colour, sys.stderr)
 
 
 async def _tick(bar: Bar, seconds: float, done: Callable[[], int]) -> None:
