@@ -44,11 +44,7 @@ class Query(NamedTuple):
 
 
 class Lookup:
-    """Looks up names in the galaxy of one gateway.
-
-    Args:
-        settings: How to connect.
-    """
+    """Looks up names in the galaxy of one gateway."""
 
     def __init__(self, settings: ConnectionSettings) -> None:
         self._settings = replace(settings, wait=0.0)

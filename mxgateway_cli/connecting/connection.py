@@ -160,11 +160,7 @@ def _api_key(choices: Choices) -> tuple[ApiKey | None, KeyFile | None]:
 
 
 def key_from_environment(variable: str, option_name: str = "") -> ApiKey:
-    """Return the key in an environment variable.
-
-    Args:
-        variable: The variable's name.
-        option_name: The option that named it, for the message.
+    """Return the key in an environment variable; `option_name` is the option that named it, for the message.
 
     Raises:
         click.UsageError: The variable is not set, or does not hold a key.

@@ -30,12 +30,7 @@ def profiles_path() -> str | None:
 
 
 def with_default(text: str, name: str | None) -> str:
-    """Return the text of a file of profiles with another default profile.
-
-    Args:
-        text: Valid TOML. Other lines stay as they are.
-        name: The profile; None for no default.
-    """
+    """Return the text of a file of profiles with another default profile, or none; other lines stay as they are."""
     header = _HEADER.search(text)
     end = header.start() if header is not None else len(text)
     above = _ENTRY.sub("", text[:end])

@@ -135,12 +135,7 @@ def shared_timeout(ctx: click.Context) -> float | None:
 
 
 class Choices:
-    """The values of the connection options, and where each comes from.
-
-    Args:
-        values: Values by option name.
-        ranks: Ranks by option name.
-    """
+    """The values of the connection options, and where each comes from, by option name."""
 
     def __init__(self, values: Mapping[str, Any], ranks: Mapping[str, Rank]) -> None:
         self.values = dict(values)

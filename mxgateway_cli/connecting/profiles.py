@@ -62,10 +62,6 @@ class ProfileError(CommandFailure):
 class Config:
     """The content of the file of profiles.
 
-    Args:
-        file: Its path.
-        text: Its content.
-
     Raises:
         ProfileError: It is not valid TOML, or holds something other than profiles.
     """
@@ -140,10 +136,7 @@ class Config:
         return self.profile(self.default)
 
     def use(self, name: str | None) -> None:
-        """Make a profile the default, and write the file atomically.
-
-        Args:
-            name: The profile; None for no default.
+        """Make a profile the default, or none, and write the file atomically.
 
         Raises:
             ProfileError: There is no such profile.
@@ -160,11 +153,7 @@ class Config:
         _write(self.file, text)
 
     def write(self, name: str, options: Mapping[str, Any] | None) -> None:
-        """Change one profile and write the file atomically.
-
-        Args:
-            name: The profile.
-            options: Its new options; None removes it.
+        """Change one profile and write the file atomically; without new options it is removed.
 
         Raises:
             ProfileError: The profile could not be read back.

@@ -31,10 +31,7 @@ _COPIED: Final = (
 
 
 def tls_options(taken: Mapping[str, Any]) -> TlsOptions:
-    """Return the library's TLS options.
-
-    Args:
-        taken: The options' values by name; none excludes another.
+    """Return the library's TLS options, from the options' values by name; none excludes another.
 
     Raises:
         click.UsageError: A key is named without its certificate, or its password is empty.

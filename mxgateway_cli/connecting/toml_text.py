@@ -72,13 +72,7 @@ def line_of(text: str, path: tuple[str, ...]) -> int:
 
 
 def with_table(text: str, path: tuple[str, str], entries: Table | None) -> str:
-    """Return `text` with one table changed; comments, order and everything else stay as they are.
-
-    Args:
-        text: Valid TOML.
-        path: The table of tables, and the name in it.
-        entries: The table's new entries; None removes it.
-    """
+    """Return `text` with one table changed, or removed without entries; comments, order and all else stay."""
     import tomlkit
 
     wanted = _changed(tomllib.loads(text), path, entries)

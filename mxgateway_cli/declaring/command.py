@@ -31,12 +31,7 @@ _GatewayFunction = Callable[..., Awaitable[None]]
 
 
 class Call:
-    """One run of a command that talks to a gateway.
-
-    Args:
-        app: The invocation.
-        settings: The connection settings.
-    """
+    """One run of a command that talks to a gateway."""
 
     def __init__(self, app: App, settings: ConnectionSettings) -> None:
         self.app = app

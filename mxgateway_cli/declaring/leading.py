@@ -25,11 +25,7 @@ def connection_command() -> click.Command:
 
 
 def take_leading(ctx: click.Context, args: Sequence[str]) -> list[str]:
-    """Take the options before the command out of a command line, and keep them for the command.
-
-    Args:
-        ctx: The context of the root group.
-        args: The command line.
+    """Take the options before the command out of the root group's command line, and keep them for the command.
 
     Returns:
         The command and what follows it.

@@ -47,12 +47,7 @@ def duration(default: float | None = None, *aliases: str, more: str = "") -> Dec
 
 
 def from_file(parameter: str, content: str) -> Decorator:
-    """Return ``--from``.
-
-    Args:
-        parameter: The parameter of the command's function.
-        content: What the file holds.
-    """
+    """Return ``--from`` for the function's parameter; `content` is what the file holds."""
     return option(
         "--from", parameter, type=click.Path(exists=True, dir_okay=False, allow_dash=True), metavar="FILE", multiple=True,
         help=f"Read more of the same from this file, - is stdin: {content}. May be repeated.",

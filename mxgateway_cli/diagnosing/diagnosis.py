@@ -45,14 +45,7 @@ class _OutOfTime(Exception):
 
 
 class Diagnosis:
-    """Takes the steps to one endpoint and reports each.
-
-    Args:
-        endpoint: The gateway's address; only one.
-        options: How to connect.
-        budget: The time for the whole command.
-        report: Reports one step.
-    """
+    """Takes the steps to one endpoint and reports each, within the time of the whole command."""
 
     def __init__(self, endpoint: str, options: mxgateway.ClientOptions, budget: Budget, report: Report) -> None:
         self._endpoint = endpoint

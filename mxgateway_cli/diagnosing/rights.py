@@ -64,12 +64,7 @@ class Rights:
 
 
 async def find_rights(client: GatewayClient, seconds: float) -> Rights:
-    """Return what the key of a client may do; whether it may open a session is not tried.
-
-    Args:
-        client: The client.
-        seconds: The time of each call; all run at once.
-    """
+    """Return what the key of a client may do, but for opening sessions; all calls run at once, in `seconds` each."""
     calls = _calls(client, seconds)
     errors = dict(zip(calls, await asyncio.gather(*(_outcome(call) for call in calls.values())), strict=True))
     rights = Rights()

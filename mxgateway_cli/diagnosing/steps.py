@@ -99,21 +99,14 @@ class Step:
 
 
 class Budget:
-    """The time of the whole diagnosis, of which each step takes a part.
-
-    Args:
-        seconds: The time from now on; None sets no limit.
-    """
+    """The time of the whole diagnosis, in seconds from now on, of which each step takes a part; None sets no limit."""
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
         self._began = time.monotonic()
 
     def left(self, most: float) -> float:
-        """Return how many seconds a step may take.
-
-        Args:
-            most: What it may take at most, however much is left.
+        """Return how many seconds a step may take, at most `most`.
 
         Raises:
             TimedOut: Nothing is left.

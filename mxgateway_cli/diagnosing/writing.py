@@ -18,12 +18,7 @@ _WIDTHS: Final = (f"<{_STEP_WIDTH}", f"<{_STATUS_WIDTH}", f">{_TIME_WIDTH}", "<"
 
 
 class DiagnosisWriter:
-    """Writes the steps of all endpoints.
-
-    Args:
-        output: Where they go.
-        endpoints: The endpoints; of several, each has a heading in the table.
-    """
+    """Writes the steps of all endpoints; of several, each has a heading in the table."""
 
     def __init__(self, output: Output, endpoints: Sequence[str]) -> None:
         self._output = output

@@ -11,11 +11,7 @@ from mxgateway_cli.help.sections import CheckedParameter, Decorator
 
 
 class DescribedArgument(CheckedParameter, click.Argument):
-    """An argument with its own line in the help.
-
-    Args:
-        described: That line.
-    """
+    """An argument with its own line in the help."""
 
     def __init__(self, *args: Any, described: str, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
@@ -30,12 +26,5 @@ class DescribedArgument(CheckedParameter, click.Argument):
 
 
 def argument(name: str, described: str, *, metavar: str, **attributes: Any) -> Decorator:
-    """Return an argument decorator like click's.
-
-    Args:
-        name: The parameter of the command's function.
-        described: The line in the help.
-        metavar: Its name in usage and help.
-        attributes: Passed to click.
-    """
+    """Return an argument decorator like click's; `described` is its line in the help."""
     return click.argument(name, cls=DescribedArgument, described=described, metavar=metavar, **attributes)

@@ -45,13 +45,7 @@ def command_page(parent: click.Context, name: str) -> Page | None:
 
 
 def topic_text(ctx: click.Context, topic: Topic, options: Sequence[click.Parameter]) -> str:
-    """Return the page of a topic.
-
-    Args:
-        ctx: For the width of the page.
-        topic: The topic.
-        options: The options that it describes.
-    """
+    """Return the page of a topic, with the options that it describes; `ctx` is for its width."""
     formatter = ctx.make_formatter()
     formatter.write_text(topic.summary)
     for paragraph in topic.text.split("\n\n"):

@@ -79,11 +79,7 @@ class SectionOption(CheckedParameter, click.Option):
 
 
 class CommandWithExamples(click.Command):
-    """A command whose help shows examples.
-
-    Args:
-        examples: The examples.
-    """
+    """A command whose help shows examples."""
 
     def __init__(self, *args: Any, examples: Examples = (), **attributes: Any) -> None:
         super().__init__(*args, **attributes)

@@ -123,11 +123,7 @@ class Condition:
         return self.text if self.tolerance is None else f"{self.text} ± {self.tolerance.text}"
 
     def typed(self, tag: str, found: TagType) -> Callable[[MxValueOutput], bool]:
-        """Return a function that compares values of a type with the operand.
-
-        Args:
-            tag: The tag, for messages.
-            found: The type of its values.
+        """Return a function that compares values of the type `found` with the operand; `tag` is for messages.
 
         Raises:
             CommandFailure: The operand is not a value of that type, or such values have no order.
@@ -206,13 +202,7 @@ def quality_suffices(quality: int, wanted: WantedQuality) -> bool:
 
 
 class Watcher:
-    """Checks one tag's values against a condition.
-
-    Args:
-        tag: The tag, for messages.
-        condition: The condition.
-        quality: Values of another quality are ignored.
-    """
+    """Checks one tag's values against a condition; values of another quality than `quality` are ignored."""
 
     def __init__(self, tag: str, condition: Condition, quality: WantedQuality) -> None:
         self._tag = tag

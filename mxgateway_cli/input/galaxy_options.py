@@ -36,12 +36,7 @@ FILTER_OPTIONS: Final[tuple[Decorator, ...]] = (
 
 
 def start_options(group: str, what: str) -> tuple[Decorator, ...]:
-    """Return the options that name the object to start at.
-
-    Args:
-        group: ``root`` or ``parent``.
-        what: The object's role, for the help.
-    """
+    """Return the options that name the object to start at, the ``root`` or the ``parent``; `what` is its role."""
     return (
         option(f"--{group}-gobject-id", type=COUNT, metavar="N", help=f"{what}, by its id; 0 is the top level."),
         option(f"--{group}-tag-name", metavar="NAME", help=f"{what}, by its tag name."),

@@ -24,12 +24,7 @@ ITEM: Final = option("--item", metavar="TAG", shell_complete=tag_words, help=_SA
 
 
 def one_tag(described: str, *, required: bool = False) -> tuple[Decorator, ...]:
-    """Return the arguments of a command with one tag; its function gets it as `tag`.
-
-    Args:
-        described: The tag's line in the help.
-        required: Whether there must be one.
-    """
+    """Return the arguments of a command with one tag, described in the help; its function gets it as `tag`."""
 
     def take_tag(params: dict[str, Any]) -> None:
         tag = merged_tag(params["tag"], params.pop("item"))
@@ -65,11 +60,7 @@ def required_tag(tag: str | None) -> str:
 
 
 def many_tags(described: str) -> tuple[Decorator, ...]:
-    """Return the arguments of a command with any number of tags; its function gets them as the tuple `tags`.
-
-    Args:
-        described: The tags' line in the help.
-    """
+    """Return the arguments of a command with any number of tags; its function gets them as the tuple `tags`."""
     return (
         argument("tags", described, metavar="[TAG]...", nargs=-1, shell_complete=tag_words),
         option("--item", "item", metavar="TAG", multiple=True, shell_complete=tag_words, help=_SAME),
@@ -124,12 +115,7 @@ _MAX_BYTES: Final = 64 * 1024 * 1024
 
 
 def tag_options(described: str, *, required: bool = True) -> tuple[Decorator, ...]:
-    """Return the options of a command whose function gets its tags as the list `tags`.
-
-    Args:
-        described: The tags' line in the help.
-        required: Whether there must be one.
-    """
+    """Return the options of a command whose function gets its tags as the list `tags`; `required` refuses an empty one."""
 
     def take_listed(params: dict[str, Any]) -> None:
         """Read the tags before the command runs, so that a slow pipe does not block the event loop."""

@@ -131,11 +131,7 @@ class WriteTarget:
             raise click.UsageError("An item of an open session needs both --server-handle and --item-handle.")
 
     def check_readable(self, value_type: str | None, *, reads: str = "") -> None:
-        """Reject an item named by its handles if the command must read the tag.
-
-        Args:
-            value_type: The value of ``--type``.
-            reads: Another given option that reads the tag, if any.
+        """Reject an item named by its handles if the command must read the tag, for its type or for the option `reads`.
 
         Raises:
             click.UsageError: The tag's name is needed.

@@ -113,11 +113,7 @@ def _category(obj: GalaxyObject) -> str:
 
 
 class TreeWriter:
-    """Writes objects as a tree, one line each, with their attributes as leaves if they were requested.
-
-    Args:
-        output: The output to write to.
-    """
+    """Writes objects as a tree, one line each, with their attributes as leaves if they were requested."""
 
     def __init__(self, output: Output) -> None:
         self._output = output

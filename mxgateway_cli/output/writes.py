@@ -19,12 +19,7 @@ _HEADINGS: Final = ("tag", "value", "outcome")
 
 
 async def item_before(place: Place, tag: str | None) -> TagValue | None:
-    """Read an item only to show what it was before a write; None if it cannot be read, whatever the reason.
-
-    Args:
-        place: The item.
-        tag: Its tag; None if only its handles are known.
-    """
+    """Read an item only to show what it was before a write; None if that fails, or only its handles are known."""
     if tag is None:
         return None
     try:

@@ -56,12 +56,7 @@ class Bar:
             self._progress.stop()
 
     def draw(self, position: float, done: float | None = None) -> None:
-        """Draw the bar.
-
-        Args:
-            position: How far it is.
-            done: How much work is done; None if that is the position.
-        """
+        """Draw the bar at a position; `done` is how much work is done, if that is not the position."""
         done = position if done is None else done
         if not done:
             self._began = time.monotonic()

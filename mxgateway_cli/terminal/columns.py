@@ -123,12 +123,7 @@ def _measured(heading: str, role: Role, cells: Sequence[str], *, is_whole: bool)
 
 
 def preset(headings: Sequence[str], widths: Sequence[str]) -> list[Column]:
-    """Return the columns of a table whose rows are still to come.
-
-    Args:
-        headings: Their headings.
-        widths: For each the alignment and the width that most of its cells have, such as ``<28``.
-    """
+    """Return the columns of a table whose rows are still to come, from alignments and usual widths such as ``<28``."""
     shortest = len(short_forms(in_zone("2026-01-01T00:00:00Z", local=True))[-1])
     return [
         Column(

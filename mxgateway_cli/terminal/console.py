@@ -12,12 +12,7 @@ from mxgateway_cli.terminal.stdout import ClosedPipe
 
 
 class TerminalConsole(Console):
-    """A console that draws on a terminal.
-
-    Args:
-        stream: The terminal.
-        coloured: Whether it shows colours.
-    """
+    """A console that draws on a terminal."""
 
     def __init__(self, stream: TextIO, *, coloured: bool) -> None:
         super().__init__(

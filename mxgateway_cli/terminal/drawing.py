@@ -39,12 +39,7 @@ _ANY_WIDTH: Final = 10_000
 
 
 class Screen:
-    """Draws the result of one command.
-
-    Args:
-        stream: The terminal.
-        coloured: Whether it shows colours.
-    """
+    """Draws the result of one command on a terminal."""
 
     def __init__(self, stream: TextIO, *, coloured: bool) -> None:
         self._painter = Painter(stream.encoding, coloured=coloured)
@@ -124,14 +119,7 @@ class Screen:
 
 
 def table_lines(painter: Painter, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[Text]:
-    """Return the lines of a table whose rows are all known.
-
-    Args:
-        painter: Draws it.
-        headings: Its headings.
-        rows: The cells of each row.
-        width: The width of the terminal.
-    """
+    """Return the lines of a table whose rows are all known, for a terminal of this width."""
     cleaned = [[clean(cell) for cell in row] for row in rows]
     columns = measured(headings, cleaned)
     widths = fit(columns, width, grow=False)

@@ -79,11 +79,7 @@ class CommandFailure(Exception):
 
 
 class Interrupted(Exception):
-    """A signal ended the command, which has cleaned up.
-
-    Args:
-        signal_number: The signal's number.
-    """
+    """A signal ended the command, which has cleaned up."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"interrupted by signal {signal_number}")
@@ -127,11 +123,7 @@ class Failure(NamedTuple):
 
 
 class DescribedFailure(Exception):
-    """A failure that was described where it occurred.
-
-    Args:
-        failure: The description.
-    """
+    """A failure that was described where it occurred."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)

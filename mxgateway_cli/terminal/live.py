@@ -20,12 +20,7 @@ Frame = Callable[[Painter, int, int], Sequence[Text]]
 
 
 class LiveScreen:
-    """The alternate screen, a context manager.
-
-    Args:
-        stream: The terminal.
-        coloured: Whether it shows colours.
-    """
+    """The alternate screen of a terminal, a context manager."""
 
     def __init__(self, stream: TextIO, *, coloured: bool) -> None:
         self._stream = stream

@@ -26,12 +26,7 @@ _TICK_SECONDS: Final = 0.1
 
 
 class Progress:
-    """Shows the bars of one command.
-
-    Args:
-        shown: False shows none.
-        colour: ``auto``, ``always`` or ``never``.
-    """
+    """Shows the bars of one command; `colour` is ``auto``, ``always`` or ``never``."""
 
     def __init__(self, *, shown: bool = True, colour: str = "auto") -> None:
         self._shown = shown
