@@ -31,18 +31,15 @@ SIGNAL_BASE: Final = 128
 """The exit code after a signal is this plus its number, as shells report it."""
 
 _FLAGS: Final = (
-    (re.compile(r"pass api_key=; on the command line set "), "set "),
-    (re.compile(r"pass plaintext=True \(--plaintext\)"), "repeat the command with --plaintext"),
-    (re.compile(r"\b(pass )?client_cert and client_key\b"), "use --client-cert and --client-key"),
-    (re.compile(r"\(client_cert, client_key\)"), "(--client-cert, --client-key)"),
-    (re.compile(r"\(client_key_password\)"), "(MXGATEWAY_CLIENT_KEY_PASSWORD)"),
-    (re.compile(r"\(server_name_override\)"), "(--server-name-override)"),
-    (re.compile(r"\bset authority or server_name_override\b"), "use --authority or --server-name-override"),
-    (
-        re.compile(r"pass the CA file that signed it, or its fingerprint as a pin"),
-        "use --ca-file with the CA that signed it, or --pin with its fingerprint",
-    ),
-)
+    (r"pass api_key=; on the command line set ", "set "),
+    (r"pass plaintext=True \(--plaintext\)", "repeat the command with --plaintext"),
+    (r"\b(pass )?client_cert and client_key\b", "use --client-cert and --client-key"),
+    (r"\(client_cert, client_key\)", "(--client-cert, --client-key)"),
+    (r"\(client_key_password\)", "(MXGATEWAY_CLIENT_KEY_PASSWORD)"),
+    (r"\(server_name_override\)", "(--server-name-override)"),
+    (r"\bset authority or server_name_override\b", "use --authority or --server-name-override"),
+    ("pass the CA file that signed it, or its fingerprint as a pin", "use --ca-file with the CA that signed it, or --pin with its fingerprint"),
+)  # fmt: skip
 """What the library names by its Python API, and how a command line says it."""
 _DIALLING: Final = ("resolve", "connect", "proxy", "tls", "http2")
 CHECK: Final = "to check each step: mxgw-py doctor"
@@ -204,7 +201,7 @@ def hint_of(error: mxgateway.MxGatewayError) -> str:
     if not hint and isinstance(error, mxgateway.MxAccessError):
         return refusal_hint(error.statuses)
     for pattern, words in _FLAGS:
-        hint = pattern.sub(words, hint)
+        hint = re.sub(pattern, words, hint)
     return hint
 
 
