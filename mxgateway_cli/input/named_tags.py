@@ -10,8 +10,7 @@ import click
 
 from mxgateway.system.files import bounded, read_input, refusal_text
 from mxgateway_cli.completing.tags import tag_list_words, tag_words
-from mxgateway_cli.declaring.aliases import same_meaning
-from mxgateway_cli.declaring.vocabulary import TABLE, from_file
+from mxgateway_cli.declaring.vocabulary import TABLE, from_file, same_meaning
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import Decorator, changes_params, option
 from mxgateway_cli.input.row_checks import InvalidRow, Rejections, row_tag, size_limit

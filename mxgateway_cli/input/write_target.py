@@ -11,8 +11,8 @@ import click
 
 import mxgateway
 from mxgateway_cli.completing.tags import tag_words
-from mxgateway_cli.declaring.aliases import same_meaning
 from mxgateway_cli.declaring.command import Call
+from mxgateway_cli.declaring.vocabulary import same_meaning
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import VALUE, Decorator, changes_params, option, refuse_empty
 from mxgateway_cli.input.named_tags import ITEM, TAG_FORM, merged_tag, one_tag
