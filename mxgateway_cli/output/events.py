@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
 from mxgateway_cli.input.typed_text import message_value
-from mxgateway_cli.output.gaps import gap_record, gap_text
-from mxgateway_cli.output.records import RecordWriter
+from mxgateway_cli.output.records import RecordWriter, gap_record, gap_text
 from mxgateway_cli.terminal.stdout import Output
 from mxgateway_cli.terminal.text import value_text
 

@@ -1,4 +1,4 @@
-"""Writes the records of a stream: one line each, or one document."""
+"""Writes the records of a stream, one line each or one document, and what of it is lost."""
 
 from __future__ import annotations
 
@@ -66,3 +66,14 @@ class RecordWriter:
         """Write the document, if records were collected for one; they stand under `key`, behind the fields of `head`."""
         if self._begun and self._as_document:
             self._output.document({**head, key: self._records}, value=value)
+
+
+def gap_record(cause: str, first: int, last: int | None) -> dict[str, Any]:
+    """Return lost events as a JSON record; without `last` nobody knows how many."""
+    return {"gap": {"cause": cause, "firstLost": str(first), "lastLost": None if last is None else str(last)}}
+
+
+def gap_text(cause: str, first: int, last: int | None) -> str:
+    """Return lost events as a line for people."""
+    lost = f"events {first} to {last}" if last is not None else f"events from {first} on, of the old session,"
+    return f"{lost} lost ({cause})"
