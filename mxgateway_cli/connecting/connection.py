@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -17,7 +17,6 @@ import click
 
 import mxgateway
 from mxgateway.system.files import read_secret, refusal_text
-from mxgateway_cli.connecting.key_file import KeyFile
 from mxgateway_cli.connecting.places import read_variable
 from mxgateway_cli.connecting.precedence import (
     Choices,
@@ -28,6 +27,7 @@ from mxgateway_cli.connecting.precedence import (
 )
 from mxgateway_cli.connecting.tls import tls_options
 from mxgateway_cli.running.settings import ConnectionSettings, decoded
+from mxgateway_cli.terminal.text import hide_from_now_on
 
 if TYPE_CHECKING:
     from mxgateway import ApiKey, ClientOptions, GatewayClient, Secret
@@ -183,6 +183,44 @@ def key_from_file(path: str) -> ApiKey:
     if text is None:
         raise click.UsageError(f"The API key file {path!r} is not a text file.")
     return _key(text, f"The API key file {path!r}")
+
+
+class KeyFile:
+    """Returns the key of a file: at first the one that was read already, then what the file holds at that time.
+
+    Two of the same file are equal, so that the lines of a batch share a connection.
+
+    Args:
+        path: The file.
+        first: Its key.
+        read: Reads it; raises what is wrong with it.
+    """
+
+    def __init__(self, path: str, first: ApiKey, read: Callable[[str], ApiKey]) -> None:
+        self._path = path
+        self._first = first
+        self._read = read
+        self._was_asked = False
+
+    async def __call__(self) -> ApiKey:
+        """Return the key."""
+        if not self._was_asked:
+            self._was_asked = True
+            return self._first
+        import asyncio  # shells that complete words load this module, and no event loop
+
+        key = await asyncio.to_thread(self._read, self._path)
+        hide_from_now_on(key)
+        return key
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KeyFile) and other._path == self._path
+
+    def __hash__(self) -> int:
+        return hash(self._path)
+
+    def __str__(self) -> str:
+        return str(self._first)
 
 
 def _key(text: Secret, source: str) -> ApiKey:
