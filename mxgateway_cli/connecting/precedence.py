@@ -171,8 +171,8 @@ class Choices:
 
     def _exclude(self, name: str) -> list[str]:
         """Drop an option or the ones that it excludes; return the excluded ones that were dropped."""
-        others, why = _EXCLUSIVE[name]
-        rivals = self._given(others)
+        excluded, why = _EXCLUSIVE[name]
+        rivals = self._given(excluded)
         if not self.values.get(name) or not rivals:
             return []
         rank = self.ranks[name]
@@ -181,7 +181,8 @@ class Choices:
             return []
         equal = sorted(other for other in rivals if rivals[other] == rank)
         if equal:
-            raise contradiction(name, equal, why)
+            others = ", ".join(map(flag, equal))
+            raise click.UsageError(f"{flag(name)} and {others} contradict each other: {why}.")
         for other in rivals:
             self.drop(other)
         return list(rivals)
@@ -220,11 +221,6 @@ class Choices:
         """Treat the option as not given."""
         self.values[name] = () if name == "pin" else None
         self.ranks[name] = Rank.DEFAULT
-
-
-def contradiction(name: str, others: Collection[str], why: str) -> click.UsageError:
-    """Return the error for options that exclude each other."""
-    return click.UsageError(f"{flag(name)} and {', '.join(map(flag, others))} contradict each other: {why}.")
 
 
 def scheme_of(endpoint: str | None) -> str:

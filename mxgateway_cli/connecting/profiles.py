@@ -147,10 +147,15 @@ class Config:
         self._replace(with_default(self._text, name), name)
 
     def _replace(self, text: str, default: str | None) -> None:
-        """Write the file if its new text can be read back with its default profile."""
+        """Replace the file atomically if its new text can be read back with its default profile."""
         if Config(self.file, text).default != default:
             raise ProfileError(f"{self.file}: the default profile cannot be set: set {KEY} in the first line by hand")
-        _write(self.file, text)
+        try:
+            with own_file(self.file, make=True) as place:  # a symbolic link to it stays a link
+                place.replace(text.replace("\n", os.linesep).encode())
+        except (OSError, UnicodeEncodeError) as error:
+            why = refusal_text(error) if isinstance(error, OSError) else "a value cannot be written as UTF-8"
+            raise CommandFailure(f"the profiles cannot be written to {self.file}: {why}") from None
 
     def write(self, name: str, options: Mapping[str, Any] | None) -> None:
         """Change one profile and write the file atomically; without new options it is removed.
@@ -304,18 +309,3 @@ def _contradiction(table: Mapping[str, Any]) -> str:
     except click.UsageError as error:
         return error.message
     return ""
-
-
-def _write(file: str, text: str) -> None:
-    """Replace the file atomically; a symbolic link to it stays a link."""
-    try:
-        with own_file(file, make=True) as place:
-            place.replace(text.replace("\n", os.linesep).encode())
-    except (OSError, UnicodeEncodeError) as error:
-        raise CommandFailure(f"the profiles cannot be written to {file}: {_reason(error)}") from None
-
-
-def _reason(error: OSError | UnicodeEncodeError) -> str:
-    if isinstance(error, UnicodeEncodeError):
-        return "a value cannot be written as UTF-8"
-    return refusal_text(error)

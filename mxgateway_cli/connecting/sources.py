@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import click
@@ -57,8 +56,8 @@ def settings_in_force(ctx: click.Context, params: dict[str, Any]) -> tuple[list[
     found = [_profile(ctx)]
     for name in OPTIONS:
         found.append(_api_key(ctx, choices) if name == "api_key" else _setting(ctx, choices, name))
-        if name == "client_key":
-            found += _key_password(choices)
+        if name == "client_key" and choices.values["client_cert"] and KEY_PASSWORD_VARIABLE in os.environ:
+            found.append(Setting("client-key-password", HIDDEN, "environment", KEY_PASSWORD_VARIABLE))
     return found, warnings
 
 
@@ -98,11 +97,6 @@ def _api_key(ctx: click.Context, choices: Choices) -> Setting:
             return Setting("api-key", HIDDEN, "environment", str(value))
         return Setting("api-key", None, "environment", f"{value}, which is not set")
     return Setting("api-key", None, "default")
-
-
-def _key_password(choices: Choices) -> Iterator[Setting]:
-    if choices.values["client_cert"] and KEY_PASSWORD_VARIABLE in os.environ:
-        yield Setting("client-key-password", HIDDEN, "environment", KEY_PASSWORD_VARIABLE)
 
 
 def _kind(rank: Rank) -> str:

@@ -125,14 +125,11 @@ def connection_settings(ctx: click.Context, app: App, params: dict[str, Any]) ->
     in_process_list = app.host is None
     if in_process_list and params["api_key"] is not None:
         app.warn("--api-key is visible in the process list; use --api-key-env or --api-key-file")
-    if in_process_list and _shows_password(ctx, params["proxy"]):
+    proxy: HttpProxy | None = params["proxy"]
+    has_password = proxy is not None and proxy.credentials is not None
+    if in_process_list and has_password and ctx.get_parameter_source("proxy") is ParameterSource.COMMANDLINE:
         app.warn("the password in --proxy is visible in the process list; use MXGATEWAY_PROXY")
     settings = take_settings(ctx, params)
     for secret in settings.secrets:
         app.keep_secret(secret)
     return settings
-
-
-def _shows_password(ctx: click.Context, proxy: HttpProxy | None) -> bool:
-    on_command_line = ctx.get_parameter_source("proxy") is ParameterSource.COMMANDLINE
-    return on_command_line and proxy is not None and proxy.credentials is not None

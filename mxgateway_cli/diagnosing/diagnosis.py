@@ -152,12 +152,14 @@ class Diagnosis:
         self._add(self._key(rights, seconds))
         self._report_session(opened)
         if session is not None:
-            await self._ping(session)
+            done = await _timed(lambda: session.ping(timeout=self._left(CALL_SECONDS)))
+            self._add_done("ping", done, "the worker answers")
         else:
             self._add(Step.skipped("ping", "there is no session"))
         await self._galaxy(client, rights)
         if session is not None:
-            await self._close(session)
+            done = await _timed(lambda: session.close(timeout=self._left(CALL_SECONDS)))
+            self._add_done("close", done, "the session is closed")
         else:
             self._add(Step.skipped("close", "there is no session"))
 
@@ -197,10 +199,6 @@ class Diagnosis:
         text = f"opened {reply.session_id}"
         self._add(Step.passed("session", opened.seconds, text, sessionId=reply.session_id))
 
-    async def _ping(self, session: mxgateway.Session) -> None:
-        done = await _timed(lambda: session.ping(timeout=self._left(CALL_SECONDS)))
-        self._add_done("ping", done, "the worker answers")
-
     async def _galaxy(self, client: GatewayClient, rights: Rights) -> None:
         if rights.granted["galaxy"] is False:
             self._add(Step.skipped("galaxy", "the key may not ask for the galaxy", needed=False))
@@ -213,10 +211,6 @@ class Diagnosis:
         deployed = moment.rfc3339() if isinstance(moment, mxgateway.Timestamp) else None
         text = f"the database answers; {f'last deployed {deployed}' if deployed else 'nothing is deployed'}"
         self._add(Step.passed("galaxy", done.seconds, text, "" if deployed else _DEPLOY, timeOfLastDeploy=deployed))
-
-    async def _close(self, session: mxgateway.Session) -> None:
-        done = await _timed(lambda: session.close(timeout=self._left(CALL_SECONDS)))
-        self._add_done("close", done, "the session is closed")
 
     # -- reporting
 

@@ -52,15 +52,13 @@ class Rights:
     @property
     def missing(self) -> list[str]:
         """The missing rights, each with the scope that it needs."""
-        return [self._text(right) for right, has in self.granted.items() if has is False]
+        lacking = [right for right, has in self.granted.items() if has is False]
+        return [f"{right} ({self.scopes[right]})" if right in self.scopes else right for right in lacking]
 
     @property
     def lacks_needed(self) -> bool:
         """Whether a right is missing that most commands need."""
         return any(self.granted[right] is False for right in NEEDED)
-
-    def _text(self, right: str) -> str:
-        return f"{right} ({self.scopes[right]})" if right in self.scopes else right
 
 
 async def find_rights(client: GatewayClient, seconds: float) -> Rights:

@@ -44,6 +44,7 @@ _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "<=": operator.le,
 }
 _EQUALITY: Final = ("==", "!=")
+_ORDERED: Final = ("int32", "int64", "float", "double", "elapsed", "time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class Condition:
         type_name = found.name or getattr(found.data_type, "name", None) or str(int(found.data_type))
         if not found.name:
             raise self._mismatch(tag, f"values of type {type_name} cannot be compared", "use 'changes' or 'good'")
-        if self.sign not in _EQUALITY and not _has_order(found.name):
+        if self.sign not in _EQUALITY and found.name not in _ORDERED:
             raise self._mismatch(tag, f"values of type {type_name} have no order", "use == or !=")
         if self.tolerance is not None and not self.tolerance.applies_to(found.name):
             why = f"values of type {type_name} have no tolerance of {self.tolerance.text!r}"
@@ -242,10 +243,6 @@ def _is_reversed(start: str, end: str) -> bool:
         return float(start) > float(end)
     except ValueError:
         return False
-
-
-def _has_order(type_name: str) -> bool:
-    return type_name in ("int32", "int64", "float", "double", "elapsed", "time")
 
 
 def _comparable(value: MxValueOutput, wanted: MxValueOutput) -> bool:

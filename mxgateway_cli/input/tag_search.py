@@ -61,7 +61,9 @@ class TagSearch:
         if nameless := [each for each in self.patterns if each.startswith(".") or not each.strip()]:
             raise click.UsageError(f"The pattern {nameless[0]!r:.80} names no object: use 'Tank*.Level'.")
         check_patterns(self.patterns)
-        self._matches = [_compiled(each) for each in self.patterns]
+        self._matches = [
+            re.compile(fnmatch.translate(each.replace("[", "[[]")), re.IGNORECASE) for each in self.patterns
+        ]
         self._types = frozenset(types)
         self._historized_only = historized_only
         self._alarm_bearing_only = alarm_bearing_only
@@ -105,10 +107,6 @@ class TagSearch:
         """Return whether a pattern matches; an array also matches without its brackets."""
         matches = self._matches[number].match
         return bool(matches(reference) or (reference.endswith("[]") and matches(reference[:-2])))
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(fnmatch.translate(pattern.replace("[", "[[]")), re.IGNORECASE)
 
 
 def _object_glob(pattern: str) -> str | None:

@@ -64,7 +64,7 @@ def nagios_summary(pattern: str, results: Sequence[Result], limits: Limits) -> s
         named += [f"and {len(bad) - _NAMED} more"] * (len(bad) > _NAMED)
         words = f"{len(bad)} of {len(results)} tags matching {pattern} are not OK; {'; '.join(named)}"
     data = " ".join(
-        _value_data(f"'{_quoted(tag)}'", number or 0, limits)
+        _value_data("'" + clean(tag).replace("'", "''") + "'", number or 0, limits)
         for tag, _, reading in results if (number := _finite_number(reading)) is not None
     )  # fmt: skip
     return _line(f"TAGS {ordered[0][1].state.name} - {words}", data)
@@ -83,10 +83,6 @@ def _finite_number(reading: Reading | None) -> float | None:
 def _value_data(label: str, number: float, limits: Limits) -> str:
     ranges = [limit.text if limit is not None else "" for limit in (limits.warning, limits.critical)]
     return f"{label}={_number(number)};{';'.join(ranges)}".rstrip(";")
-
-
-def _quoted(tag: str) -> str:
-    return clean(tag).replace("'", "''")
 
 
 def prometheus_text(results: Sequence[Result]) -> str:

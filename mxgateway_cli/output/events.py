@@ -48,7 +48,7 @@ class EventWriter(RecordWriter):
         self._last_sequence = event.worker_sequence
         self.count += 1
         tag = self._names(event.server_handle, event.item_handle)
-        record, value = event_record(event, tag), _value_text(event)
+        record, value = event_record(event, tag), value_text(message_value(event.value))
         cells = (
             str(event.worker_sequence),
             family_name(record.get("family", "")),
@@ -94,7 +94,3 @@ def event_record(event: MxEvent, tag: str | None) -> dict[str, Any]:
 def family_name(canonical: Any) -> str:
     """Return MXAccess's name of an event family: ``MX_EVENT_FAMILY_ON_DATA_CHANGE`` is ``OnDataChange``."""
     return "".join(word.capitalize() for word in str(canonical).removeprefix(_FAMILY_PREFIX).split("_"))
-
-
-def _value_text(event: MxEvent) -> str:
-    return value_text(message_value(event.value))

@@ -57,7 +57,8 @@ class ObjectWriter:
         if self._output.form == "json":
             self._texts.append(json_text(record))
         elif self._output.form == "value":
-            for text in self._values(obj):
+            references = [attribute.full_tag_reference for attribute in obj.attributes]
+            for text in references if self._references else [obj.tag_name]:
                 self._output.record({}, (), value=text)
         else:
             self._output.record(record, (), value="")
@@ -85,11 +86,6 @@ class ObjectWriter:
             more = begin + len(texts) < len(self._texts)
             self._output.text("    " + ",\n    ".join(texts) + ("," if more else ""))
         self._output.text("  ]\n}")
-
-    def _values(self, obj: GalaxyObject) -> list[str]:
-        if self._references:
-            return [attribute.full_tag_reference for attribute in obj.attributes]
-        return [obj.tag_name]
 
 
 def _cells(obj: GalaxyObject) -> tuple[str, ...]:

@@ -108,7 +108,8 @@ class Screen:
         width = room() - widest - len(GAP)
         lines: list[Text] = []
         for key, field in fields.items():
-            name, value = Text(key, "dim"), Text(field, _pair_style(key, field))
+            style = quality_style(field) if key in ("quality", "qualityText") else ""
+            name, value = Text(key, "dim"), Text(field, style)
             if width < _NARROWEST:
                 lines += [name, *_indented(value.wrap(self._painter.console, max(1, room() - len(GAP))), len(GAP))]
                 continue
@@ -188,11 +189,9 @@ class Painter:
             elif width:
                 shown.append(self._cell(cell, column, width))
         line = _line(shown)
-        return [line, *more] if line.plain else more or [self._left_out(cells, room)]
-
-    def _left_out(self, cells: Sequence[str], room: int) -> Text:
-        """Return the line of a row of which no column that has room tells anything."""
-        return self.fitted(GAP + GAP.join(filter(None, cells)), room)
+        if line.plain or more:
+            return [line, *more] if line.plain else more
+        return [self.fitted(GAP + GAP.join(filter(None, cells)), room)]  # no column that has room tells anything
 
     def _wrapped(self, cell: str, width: int, before: Sequence[Text], room: int) -> tuple[list[Text], list[Text]]:
         """Return a text's first line, as the row's last cell, and the others, indented."""
@@ -267,7 +266,3 @@ def quality_style(quality: str) -> str:
     """Return the colour of a quality, which is a number or begins with its kind."""
     kind = mxgateway.status.quality_kind(int(quality)) if quality.isdecimal() else quality.partition(":")[0]
     return _QUALITY_STYLES.get(kind, "")
-
-
-def _pair_style(key: str, field: str) -> str:
-    return quality_style(field) if key in ("quality", "qualityText") else ""
