@@ -54,18 +54,26 @@ async def expanded_tags(call: Call, tags: Sequence[str], limit: int) -> AsyncIte
 
 
 async def expand(call: Call, tags: Sequence[str], limit: int) -> list[str]:
-    """Return the tags that `expanded_tags` yields, over the call's open connection or a new one.
-
-    Raises:
-        click.UsageError: A pattern cannot match any tag.
-        CommandFailure: A pattern matches no tag, or all patterns match too many.
-        MxGatewayAuthorizationError: The API key may not browse the galaxy.
-    """
+    """Return the tags that `expanded_tags` yields, and raise as it does; a pattern adds only tags that are new."""
     if not any(map(is_glob, tags)):
         return list(tags)
     check_patterns(tags)
+    expanded: list[str] = []
+    seen = {tag.casefold() for tag in tags}
+    added = 0
     async with call.client() as client:
-        return await _Expander(client.galaxy, limit, call.correlation_id).expand(tags)
+        for tag in tags:
+            if not is_glob(tag):
+                expanded.append(tag)
+                continue
+            found = await _find(client.galaxy, tag, limit, call.correlation_id)
+            new = [name for name in found if name.casefold() not in seen]
+            seen.update(name.casefold() for name in new)
+            expanded += new
+            added += len(new)
+            if added > limit:
+                raise _too_many("the patterns match", limit)
+    return expanded
 
 
 def check_patterns(tags: Sequence[str]) -> None:
@@ -83,50 +91,25 @@ def check_patterns(tags: Sequence[str]) -> None:
             )
 
 
-class _Expander:
-    def __init__(self, galaxy: GalaxyRepositoryClient, limit: int, correlation_id: str) -> None:
-        self._galaxy = galaxy
-        self._limit = limit
-        self._correlation_id = correlation_id
-
-    async def expand(self, tags: Sequence[str]) -> list[str]:
-        """Return the tags in order; a pattern adds only tags that are not in the list yet."""
-        expanded: list[str] = []
-        seen = {tag.casefold() for tag in tags}
-        added = 0
-        for tag in tags:
-            if not is_glob(tag):
-                expanded.append(tag)
-                continue
-            new = [name for name in await self._find(tag) if name.casefold() not in seen]
-            seen.update(name.casefold() for name in new)
-            expanded += new
-            added += len(new)
-            if added > self._limit:
-                raise self._too_many("the patterns match")
-        return expanded
-
-    async def _find(self, pattern: str) -> list[str]:
-        try:
-            found = await self._galaxy.find(pattern, limit=self._limit, correlation_id=self._correlation_id)
-        except mxgateway.MxGatewayAuthorizationError as error:
-            error.hint = "patterns are looked up in the galaxy: list the tags, or use a key that may browse it"
+async def _find(galaxy: GalaxyRepositoryClient, pattern: str, limit: int, correlation_id: str) -> list[str]:
+    try:
+        found = await galaxy.find(pattern, limit=limit, correlation_id=correlation_id)
+    except mxgateway.MxGatewayAuthorizationError as error:
+        error.hint = "patterns are looked up in the galaxy: list the tags, or use a key that may browse it"
+        raise
+    except mxgateway.MxGatewayInvalidRequestError as error:
+        if error.grpc_status is not None:
             raise
-        except mxgateway.MxGatewayInvalidRequestError as error:
-            if error.grpc_status is not None:
-                raise
-            raise self._too_many(f"{pattern!r:.80} matches") from error
-        if not found:
-            raise CommandFailure(
-                f"no tag of the galaxy matches {pattern!r:.80}",
-                hint="mxgw-py galaxy-discover lists the objects; a pattern must match the whole tag",
-            )
-        _log.debug("%r matches %d tags", pattern, len(found))
-        return found
-
-    def _too_many(self, what: str) -> CommandFailure:
-        return CommandFailure(
-            f"{what} more than {self._limit} tags",
-            code=ExitCode.USAGE,
-            hint="use a narrower pattern, or raise --max-tags",
+        raise _too_many(f"{pattern!r:.80} matches", limit) from error
+    if not found:
+        raise CommandFailure(
+            f"no tag of the galaxy matches {pattern!r:.80}",
+            hint="mxgw-py galaxy-discover lists the objects; a pattern must match the whole tag",
         )
+    _log.debug("%r matches %d tags", pattern, len(found))
+    return found
+
+
+def _too_many(what: str, limit: int) -> CommandFailure:
+    hint = "use a narrower pattern, or raise --max-tags"
+    return CommandFailure(f"{what} more than {limit} tags", code=ExitCode.USAGE, hint=hint)
