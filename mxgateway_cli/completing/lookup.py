@@ -75,10 +75,9 @@ class Lookup:
 
     def _fresh(self, query: Query, now: float) -> list[str] | None:
         """Return a fresh answer to the query, or to a shorter one that includes it."""
-        begins = (
-            [query.text] if query.kind != "objects" else [query.text[:end] for end in range(len(query.text), -1, -1)]
-        )
-        for text in begins:
+        longest = len(query.text)
+        for end in range(longest, -1, -1) if query.kind == "objects" else (longest,):
+            text = query.text[:end]
             answer = self._cache.get(Query(query.kind, text).key)
             if answer is None or not 0 <= now - answer.time < FRESH_SECONDS:
                 continue

@@ -21,13 +21,8 @@ _log = logging.getLogger("mxgateway.cli")
 
 KEY_PASSWORD_VARIABLE: Final = "MXGATEWAY_CLIENT_KEY_PASSWORD"  # noqa: S105 - the name of a variable
 _COPIED: Final = (
-    "ca_file",
-    "require_certificate_validation",
-    "server_name_override",
-    "pin",
-    "client_cert",
-    "client_key",
-)
+    "ca_file", "require_certificate_validation", "server_name_override", "pin", "client_cert", "client_key",
+)  # fmt: skip
 
 
 def tls_options(taken: Mapping[str, Any]) -> TlsOptions:

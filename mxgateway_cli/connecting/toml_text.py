@@ -75,24 +75,19 @@ def with_table(text: str, path: tuple[str, str], entries: Table | None) -> str:
     """Return `text` with one table changed, or removed without entries; comments, order and all else stay."""
     import tomlkit
 
-    wanted = _changed(tomllib.loads(text), path, entries)
+    outer, name = path
+    data = tomllib.loads(text)
+    tables = data.get(outer, {}) | {name: dict(entries or {})}
+    if entries is None:
+        del tables[name]
+    wanted = {**data, outer: tables}
     with suppress(tomlkit.exceptions.TOMLKitError, tomllib.TOMLDecodeError, KeyError, ValueError):
         document = tomlkit.parse(text)
         _change(document, path, entries)
         new = tomlkit.dumps(document)
-        if {path[0]: {}, **tomllib.loads(new)} == wanted:
+        if {outer: {}, **tomllib.loads(new)} == wanted:
             return new
     return tomlkit.dumps(wanted)  # a layout that tomlkit cannot edit
-
-
-def _changed(data: Table, path: tuple[str, str], entries: Table | None) -> dict[str, Any]:
-    outer, name = path
-    tables = dict(data.get(outer, {}))
-    if entries is None:
-        tables.pop(name, None)
-    else:
-        tables[name] = dict(entries)
-    return {**data, outer: tables}
 
 
 def _change(document: TOMLDocument, path: tuple[str, str], entries: Table | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import mxgateway
 from mxgateway_cli.terminal.failures import CHECK, RIGHTS, Failure, TimedOut, describe, hint_of, next_commands
@@ -14,9 +14,7 @@ Status = Literal["ok", "warning", "failed", "skipped"]
 StepName = Literal[
     "resolve", "connect", "tls", "http2", "contract", "key", "versions", "session", "ping", "galaxy", "close"
 ]
-STEPS: Final[tuple[StepName, ...]] = (
-    "resolve", "connect", "tls", "http2", "contract", "key", "versions", "session", "ping", "galaxy", "close",
-)  # fmt: skip
+STEPS: Final[tuple[StepName, ...]] = get_args(StepName)
 """The steps in the order in which they are reported."""
 _AGAIN: Final = "then run again: mxgw-py doctor"
 

@@ -36,13 +36,8 @@ _BOUND: Final = r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\d{4}-\d\d-\d\dT[\d:.]+(?:
 _RANGE: Final = re.compile(rf"\s*({_BOUND})\s*\.\.\s*({_BOUND})\s*", re.ASCII)
 _WORDS: Final = ("changes", "good")
 _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-}
+    "==": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
+}  # fmt: skip
 _EQUALITY: Final = ("==", "!=")
 _ORDERED: Final = ("int32", "int64", "float", "double", "elapsed", "time")
 

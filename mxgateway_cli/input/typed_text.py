@@ -16,19 +16,10 @@ if TYPE_CHECKING:
     from mxgateway.proto import MxDataType, MxEvent, MxStatusProxy, MxValue
 
 _TYPE_NAMES: Final = {
-    "BOOLEAN": "bool",
-    "INTEGER": "int64",
-    "FLOAT": "float",
-    "DOUBLE": "double",
-    "STRING": "string",
-    "TIME": "time",
-    "ELAPSED_TIME": "elapsed",
-    "REFERENCE_TYPE": "string",
-    "SECURITY_CLASSIFICATION_ENUM": "int32",
-    "DATA_QUALITY_TYPE": "int32",
-    "INTERNATIONALIZED_STRING": "string",
-    "BIG_STRING": "string",
-}
+    "BOOLEAN": "bool", "INTEGER": "int64", "FLOAT": "float", "DOUBLE": "double", "STRING": "string", "TIME": "time",
+    "ELAPSED_TIME": "elapsed", "REFERENCE_TYPE": "string", "SECURITY_CLASSIFICATION_ENUM": "int32",
+    "DATA_QUALITY_TYPE": "int32", "INTERNATIONALIZED_STRING": "string", "BIG_STRING": "string",
+}  # fmt: skip
 _ENUMS: Final = frozenset({"ENUM", "QUALIFIED_ENUM"})
 _WRITTEN: Final = {
     **{name: name for name in ("bool", "int32", "int64", "float", "double", "string")}, "timestamp": "time", "raw": "bytes",
