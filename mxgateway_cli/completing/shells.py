@@ -163,14 +163,7 @@ def script(shell: str, root: click.Command, program: str, variable: str) -> str:
 
 
 def complete(root: click.Command, program: str, variable: str, instruction: str) -> str:
-    """Return what a shell is offered; nothing for a shell that is not known.
-
-    Args:
-        root: The group of all commands.
-        program: The program's name.
-        variable: The environment variable that a shell's script sets.
-        instruction: Its value, such as ``bash_complete``.
-    """
+    """Return what a shell is offered; nothing for an unknown one. An `instruction` is such as ``bash_complete``."""
     shell, _, action = instruction.partition("_")
     if shell not in SHELLS or action != "complete":
         return ""

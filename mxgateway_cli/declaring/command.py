@@ -74,12 +74,7 @@ class Call:
 
     @asynccontextmanager
     async def session(self, session_id: str | None = None, *, name: str = "mxgw-py") -> AsyncIterator[Session]:
-        """Yield an open session, which stays open, or a new one, which is closed after the block.
-
-        Args:
-            session_id: The open session; None opens a new one.
-            name: The new session's name in the gateway's log.
-        """
+        """Yield an open session, which stays open, or a new one with this name, which is closed after the block."""
         async with self.client() as client:
             if session_id is not None:
                 handle = client.attach_session(session_id)

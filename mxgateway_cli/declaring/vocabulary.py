@@ -48,16 +48,7 @@ def same_meaning(*names: str) -> click.UsageError:
 def count(
     records: str, *aliases: str, default: int | None = None, least: int = 1, most: int | None = None, more: str = ""
 ) -> Decorator:
-    """Return ``--count``.
-
-    Args:
-        records: What is counted.
-        aliases: Other names of the option.
-        default: Its default; None does not stop.
-        least: The lowest number.
-        most: The highest number.
-        more: A sentence to add to the help.
-    """
+    """Return ``--count`` of `records`, with its other names; without a default the command does not stop."""
     return option(
         "--count", *aliases, "count", cls=AliasedOption, type=click.IntRange(min=least, max=most), metavar="N", default=default,
         show_default=default is not None, help=" ".join(filter(None, (f"Stop after this many {records}.", more))),
@@ -65,13 +56,7 @@ def count(
 
 
 def duration(default: float | None = None, *aliases: str, more: str = "") -> Decorator:
-    """Return ``--duration``.
-
-    Args:
-        default: Its default; None does not stop.
-        aliases: Other names of the option.
-        more: A sentence to add to the help.
-    """
+    """Return ``--duration`` in seconds, with its other names; without a default the command does not stop."""
     return option(
         "--duration", *aliases, "duration", cls=AliasedOption, type=Seconds(), metavar="SECONDS", default=default,
         show_default=default is not None, help=" ".join(filter(None, ("Stop after this time.", more))),

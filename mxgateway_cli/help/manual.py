@@ -22,13 +22,7 @@ _ESCAPES: Final = str.maketrans(
 def manual_pages(
     root: click.Context, version: str, options: Mapping[str, Sequence[click.Parameter]]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of each file: the program's page, then one for each command.
-
-    Args:
-        root: The context of the group of all commands.
-        version: The program's version.
-        options: The options that the topics describe, by the topics' names.
-    """
+    """Yield name and text of each file: the program's page, with the options of topics, and one for each command."""
     pages = list(all_pages(root))
     yield f"{PROGRAM}.1", _text(_program(root, version, pages, options))
     for page in pages:

@@ -82,13 +82,7 @@ def source_name(source: str) -> str:
 
 
 def row_place(name: str, form: RowFormat | None, number: int) -> str:
-    """Return where a row is, for messages.
-
-    Args:
-        name: The file's name; empty for a command line.
-        form: Its format.
-        number: The number of the row.
-    """
+    """Return where a row of a file is, for messages; without a name it is an entry of a command line."""
     if not name:
         return f"entry {number}"
     return f"{name}: entry {number}" if form == "json" else f"{name}:{number}"

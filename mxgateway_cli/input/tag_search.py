@@ -42,13 +42,7 @@ def type_name(attribute: GalaxyAttribute) -> str:
 
 
 class TagSearch:
-    """Which tags of the galaxy to show.
-
-    Args:
-        patterns: Patterns of ``Object.Attribute``; none matches every tag.
-        types: The types to show; none shows all.
-        historized_only: Only historized tags.
-        alarm_bearing_only: Only tags with an alarm.
+    """Which tags of the galaxy to show; no patterns and no types stand for all.
 
     Raises:
         click.UsageError: A pattern cannot match any tag.

@@ -77,15 +77,6 @@ async def item_place(
 ) -> AsyncIterator[Place]:
     """Yield an item: the one named by its handles, or a tag that is added in a session of the command's own.
 
-    Args:
-        call: The command's run.
-        session_id: The open session; None for one of the command's own.
-        server_handle: A handle of the open session.
-        item_handle: A handle of the open session.
-        tag: The tag to add in a session of the command's own.
-        client_name: The name to register with there.
-        advised: Whether the tag is advised as well.
-
     Raises:
         click.UsageError: The options do not name one item.
     """

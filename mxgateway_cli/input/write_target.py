@@ -93,12 +93,7 @@ class WriteTarget:
 
     @classmethod
     def take(cls, params: dict[str, Any], *, patterns: bool = False, is_list: bool = False) -> WriteTarget:
-        """Return the target that the options name.
-
-        Args:
-            params: The command's parameters.
-            patterns: Whether the tag may be a pattern.
-            is_list: Whether the tags come from a file instead.
+        """Return the target that the options name: a tag, a pattern if allowed, or the tags of a file if `is_list`.
 
         Raises:
             click.UsageError: They do not name exactly one item.

@@ -20,13 +20,7 @@ _WIDEST: Final = 60
 
 
 class EventWriter(RecordWriter):
-    """Writes the events of one stream, and gaps between them.
-
-    Args:
-        output: The output to write to.
-        limit: Number of events requested; None means all.
-        names: Returns the tag of a server and an item handle; None if it is not known.
-    """
+    """Writes the events of one stream, and gaps between them; `names` returns the tag of a server and item handle."""
 
     headings = ("sequence", "family", "item", "value", "quality", "source time", "error")
     widths = (">8", "<20", "<30", "<24", ">7", "<30", "<")

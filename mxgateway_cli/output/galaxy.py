@@ -26,12 +26,7 @@ _RECORDS_PER_WRITE: Final = 1_000
 
 
 class ObjectWriter:
-    """Writes the objects of one command as they arrive; a single JSON document is held until the end.
-
-    Args:
-        output: The output to write to.
-        references: Whether the format ``value`` writes attribute references instead of tag names.
-    """
+    """Writes the objects of one command as they arrive; a single JSON document is held until the end."""
 
     def __init__(self, output: Output, *, references: bool) -> None:
         self.count = 0

@@ -13,13 +13,7 @@ DOCUMENT_LIMIT: Final = 10_000
 
 
 class RecordWriter:
-    """Writes the records of one stream; a failure of the stream is its own record.
-
-    Args:
-        output: The output to write to.
-        limit: Number of records requested; None means all.
-        ends: Whether all records come at once.
-    """
+    """Writes the records of one stream, of which `limit` are requested; a failure of the stream is its own record."""
 
     headings: ClassVar[Sequence[str]]
     """The headings of a table."""

@@ -24,12 +24,7 @@ def understands_escapes(stream: TextIO | None) -> bool:
 
 
 def wants_colour(colour: str, stream: TextIO | None) -> bool:
-    """Return whether what is written to a stream has colours.
-
-    Args:
-        colour: ``auto``, ``always`` or ``never``; auto: on a terminal, unless NO_COLOR is set.
-        stream: The stream.
-    """
+    """Return whether what is written to a stream has colours; ``auto``: on a terminal, unless NO_COLOR is set."""
     if colour != "auto":
         return colour == "always"
     return not os.environ.get("NO_COLOR") and understands_escapes(stream)

@@ -56,13 +56,7 @@ class Screen:
         return self._painter.text(table_lines(self._painter, headings, rows, room()))
 
     def begin(self, headings: Sequence[str], widths: Sequence[str], *, ends: bool) -> None:
-        """Begin a table whose rows are still to come.
-
-        Args:
-            headings: Its headings.
-            widths: For each column the alignment and the width that most of its cells have.
-            ends: Whether the rows come at once and end; a page of them then decides about the widths.
-        """
+        """Begin a table whose rows are still to come; if they end, a page of them decides about the widths."""
         self._headings, self._columns = headings, preset(headings, widths)
         self._room, self._pending, self._held = 0, True, [] if ends else None
 

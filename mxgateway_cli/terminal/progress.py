@@ -38,12 +38,7 @@ class Progress:
 
     @contextmanager
     def count(self, label: str, *, beside_results: bool = False) -> Iterator[Advance]:
-        """Show how much of some work is done.
-
-        Args:
-            label: The text beside the bar.
-            beside_results: Whether results go to the same terminal at the same time, which shows no bar.
-        """
+        """Show how much of some work is done; no bar is shown beside results on the same terminal."""
         if beside_results or not self._is_shown:
             yield lambda done, total: None
             return
@@ -67,13 +62,7 @@ class Progress:
 
     @asynccontextmanager
     async def duration(self, label: str, seconds: float, done: Callable[[], int]) -> AsyncIterator[None]:
-        """Show how far some work of known duration is, for as long as the block runs.
-
-        Args:
-            label: The text beside the bar.
-            seconds: The expected duration of the block.
-            done: Returns how much work is done, for the rate.
-        """
+        """Show how far some work of known duration is while the block runs; `done` returns how much is done."""
         if not self._is_shown:
             yield
             return
