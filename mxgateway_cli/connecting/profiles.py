@@ -24,14 +24,13 @@ _TABLE: Final = "profile"
 _LIMIT: Final = 1024 * 1024
 """Bytes of the file; a larger file is not one of profiles, or is an endless device."""
 _LONGEST_NAME: Final = 64
-FILES: Final = ("ca-file", "known-hosts", "client-cert", "client-key", "api-key-file", "contract")
-_FLAGS: Final = ("plaintext", "tls", "require-certificate-validation")
-_SECONDS: Final = ("timeout", "wait-for-gateway")
-OPTIONS: Final = (
-    "endpoint", "plaintext", "tls", "ca-file", "require-certificate-validation", "server-name-override", "authority", "pin",
-    "known-hosts", "client-cert", "client-key", "proxy", "api-key-env", "api-key-file", "contract", "timeout",
-    "wait-for-gateway",
-)  # fmt: skip
+_TYPES: Final = {
+    "endpoint": "text", "plaintext": "flag", "tls": "flag", "ca-file": "file", "require-certificate-validation": "flag",
+    "server-name-override": "text", "authority": "text", "pin": "text", "known-hosts": "file", "client-cert": "file",
+    "client-key": "file", "proxy": "text", "api-key-env": "text", "api-key-file": "file", "contract": "file",
+    "timeout": "seconds", "wait-for-gateway": "seconds",
+}  # fmt: skip
+OPTIONS: Final = tuple(_TYPES)
 """The options that a profile can hold, in display order."""
 
 NO_KEY: Final = "a profile cannot hold a key: name the variable or file that does, with api-key-env or api-key-file"
@@ -45,7 +44,7 @@ NO_PROXY_PASSWORD: Final = _NO_PASSWORD.format("the variable MXGATEWAY_PROXY, wi
 
 def is_file(key: str, value: Any) -> bool:
     """Return whether an option's value is a file path."""
-    return key in FILES and value not in ((os.devnull, "auto") if key == "contract" else (os.devnull,))
+    return _TYPES.get(key) == "file" and value not in ((os.devnull, "auto") if key == "contract" else (os.devnull,))
 
 
 def _parameter(key: str) -> str:
@@ -249,9 +248,9 @@ def value_error(key: str, value: Any) -> str:
 
         near = difflib.get_close_matches(key, OPTIONS, n=1)
         return f"unknown option; {f'did you mean {near[0]!r}' if near else 'known options: ' + ', '.join(OPTIONS)}"
-    if key in _FLAGS:
+    if _TYPES[key] == "flag":
         return "" if isinstance(value, bool) else f"it is {_kind(value)}, not true or false"
-    if key in _SECONDS:
+    if _TYPES[key] == "seconds":
         return _seconds_error(value)
     if key == "pin" and isinstance(value, list):
         return next((why for entry in value if (why := _string_error("pin", entry))), "" if value else "it is empty")
@@ -276,7 +275,7 @@ def _string_error(key: str, value: Any) -> str:
         return "it is empty"
     if "\0" in value:
         return "it holds a NUL character"
-    if key not in FILES and key != "api-key-env" and mxgateway.redact(value) != value:
+    if _TYPES[key] != "file" and key != "api-key-env" and mxgateway.redact(value) != value:
         return NO_PROXY_PASSWORD if key == "proxy" else "it contains a key or a password; a profile holds neither"
     try:
         _CHECKS.get(key, str)(value)

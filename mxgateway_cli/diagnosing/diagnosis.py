@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -13,7 +14,7 @@ import mxgateway
 from mxgateway import GatewayClient, proto
 from mxgateway_cli.diagnosing.reaching import connection_steps
 from mxgateway_cli.diagnosing.rights import Rights, find_rights
-from mxgateway_cli.diagnosing.steps import STEPS, Budget, Report, Step, StepName, Stopwatch
+from mxgateway_cli.diagnosing.steps import STEPS, Budget, Report, Step, StepName
 from mxgateway_cli.terminal.failures import CommandFailure, TimedOut
 
 CALL_SECONDS: Final = 10.0
@@ -74,7 +75,7 @@ class Diagnosis:
             return
         await self._compare()
         options = replace(self._bounded(), contract=self._contract)
-        done = await _timed(lambda: _connect(self._endpoint, options))
+        done = await _timed(lambda: GatewayClient.connect(self._endpoint, options=options))
         if isinstance(done.result, GatewayClient):
             async with _closing(done.result) as client:
                 await self._call(client)
@@ -100,7 +101,7 @@ class Diagnosis:
             bounded = self._bounded()
             attempt = min(seconds, bounded.connect_timeout)  # a silent peer does not take the time that is kept
             options = replace(bounded, contract=None, wait=seconds, connect_timeout=attempt)
-            done = await _timed(lambda: _connect(self._endpoint, options))
+            done = await _timed(lambda: GatewayClient.connect(self._endpoint, options=options))
             if isinstance(done.result, GatewayClient):
                 async with _closing(done.result):
                     pass
@@ -129,8 +130,7 @@ class Diagnosis:
             text = "the gateway has no reflection, so its contract cannot be compared"
             self._add(Step.skipped("contract", text, needed=False))
         elif isinstance(done.error, mxgateway.MxGatewayAuthenticationError | mxgateway.MxGatewayAuthorizationError):
-            text = "the gateway does not show its contract to this key"
-            self._add(Step.skipped("contract", text, needed=False))
+            self._add(Step.skipped("contract", "the gateway does not show its contract to this key", needed=False))
         else:
             assert done.error is not None
             self._add(Step.failed("contract", done.seconds, done.error))
@@ -141,9 +141,9 @@ class Diagnosis:
 
     async def _call(self, client: GatewayClient) -> None:
         """Find what the key may do, open a session, ping it, ask the galaxy, close the session."""
-        watch = Stopwatch()
+        began = time.perf_counter()
         rights = await find_rights(client, self._left(RIGHT_SECONDS))
-        seconds = watch.seconds
+        seconds = time.perf_counter() - began
         if rights.error is not None:
             self._add(Step.failed("key", seconds, rights.error))
             return
@@ -227,10 +227,6 @@ class Diagnosis:
             raise _OutOfTime
 
 
-async def _connect(endpoint: str, options: mxgateway.ClientOptions) -> GatewayClient:
-    return await GatewayClient.connect(endpoint, options=options)
-
-
 @asynccontextmanager
 async def _closing(client: GatewayClient) -> AsyncIterator[GatewayClient]:
     """Close the client after the block, within `CLOSE_SECONDS`, even if the gateway is silent."""
@@ -244,12 +240,12 @@ async def _closing(client: GatewayClient) -> AsyncIterator[GatewayClient]:
 
 async def _timed(action: Callable[[], Awaitable[object]]) -> _Done:
     """Return what an action did."""
-    watch = Stopwatch()
+    began = time.perf_counter()
     try:
         result = await action()
     except _FAULTS as error:
-        return _Done(None, error, watch.seconds)
-    return _Done(result, None, watch.seconds)
+        return _Done(None, error, time.perf_counter() - began)
+    return _Done(result, None, time.perf_counter() - began)
 
 
 async def _last_deployment(client: GatewayClient, seconds: float) -> mxgateway.Timestamp | None:

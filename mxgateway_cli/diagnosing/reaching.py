@@ -7,9 +7,8 @@ from typing import Any, Final
 
 import mxgateway
 from mxgateway_cli.diagnosing.certificates import fingerprint, read_certificate
-from mxgateway_cli.diagnosing.steps import Step, StepName
+from mxgateway_cli.diagnosing.steps import STEPS, Step, StepName
 
-_WAY: Final[tuple[StepName, ...]] = ("resolve", "connect", "tls", "http2")
 _PHASES: Final[dict[str, StepName]] = {"resolve": "resolve", "connect": "connect", "proxy": "connect", "tls": "tls"}
 """The step in which a phase of the library is; every other one is in http2."""
 SOON: Final = 30
@@ -21,7 +20,7 @@ def connection_steps(report: mxgateway.ConnectionReport, options: mxgateway.Clie
     """Return the steps up to HTTP/2; the last one has failed if the gateway could not be reached."""
     failing = _PHASES.get(report.error.phase, "http2") if report.error is not None else None
     steps = []
-    for name in _WAY:
+    for name in STEPS[: STEPS.index("http2") + 1]:
         if name == failing:
             steps.append(_failed(name, report))
             break

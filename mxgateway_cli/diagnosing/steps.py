@@ -120,18 +120,6 @@ class Budget:
         return min(left, most)
 
 
-class Stopwatch:
-    """Measures one step."""
-
-    def __init__(self) -> None:
-        self._began = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since it was made."""
-        return time.perf_counter() - self._began
-
-
 Report = Callable[[Step], None]
 """Reports one step."""
 
