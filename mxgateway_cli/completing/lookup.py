@@ -65,8 +65,9 @@ class Lookup:
         if (fresh := self._fresh(query, now)) is not None:
             return fresh
         if not 0 <= now - self._cache.failed_at < RETRY_SECONDS and self._is_trusted():
-            answer = self._ask(query)
-            if answer is not None:
+            mxgateway.GatewayClient  # noqa: B018 - loaded before the time runs
+            with suppress(Exception):
+                answer = runner.run(lambda: self._answer(query))
                 self._cache.put(query.key, answer)
                 return answer.words
             self._cache.fail(now)
@@ -83,12 +84,6 @@ class Lookup:
                 continue
             if text == query.text or answer.is_whole:
                 return answer.words
-        return None
-
-    def _ask(self, query: Query) -> Answer | None:
-        mxgateway.GatewayClient  # noqa: B018 - loaded before the time runs
-        with suppress(Exception):
-            return runner.run(lambda: self._answer(query))
         return None
 
     async def _answer(self, query: Query) -> Answer:

@@ -189,11 +189,6 @@ class KeyFile:
     """Returns the key of a file: at first the one that was read already, then what the file holds at that time.
 
     Two of the same file are equal, so that the lines of a batch share a connection.
-
-    Args:
-        path: The file.
-        first: Its key.
-        read: Reads it; raises what is wrong with it.
     """
 
     def __init__(self, path: str, first: ApiKey, read: Callable[[str], ApiKey]) -> None:

@@ -49,15 +49,7 @@ class Step:
 
     @classmethod
     def passed(cls, name: StepName, seconds: float | None, detail: str, hint: str = "", **fields: Any) -> Step:
-        """Return a step that was done.
-
-        Args:
-            name: The step.
-            seconds: How long it took.
-            detail: What it found, in words.
-            hint: What to do about it; the step is then a warning.
-            fields: What it found, as JSON.
-        """
+        """Return a step that was done, with what it found in words and as JSON; with a hint it is a warning."""
         status: Status = "warning" if hint else "ok"
         return cls(name=name, status=status, detail=detail, seconds=seconds, hint=hint, fields=fields)
 
@@ -66,14 +58,14 @@ class Step:
         """Return a step that failed because of `error`; `also` is what else is to be said, `fields` what else it found."""
         failure = _advised(error)
         detail = f"{failure.message.removesuffix('.')}; {also}" if also else failure.message
-        kind = {"type": failure.type, "grpcStatus": failure.grpc_status, "phase": failure.phase}
+        fields["error"] = {"type": failure.type, "grpcStatus": failure.grpc_status, "phase": failure.phase}
         return cls(
             name=name,
             status="failed",
             detail=detail,
             seconds=seconds,
             hint=failure.hint,
-            fields={**fields, "error": kind},
+            fields=fields,
             failure=failure,
         )
 

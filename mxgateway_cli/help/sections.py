@@ -44,15 +44,14 @@ class CheckedParameter(click.Parameter):
     """A parameter with the one grammar of numbers.
 
     Args:
+        section: The title of its section in the help; empty for a command's own.
         may_be_empty: Whether an empty text is a value. Otherwise it is refused: a script's variable is not set.
     """
 
-    section = ""
-    """The title of its section in the help; empty for a command's own."""
-
-    def __init__(self, *args: Any, may_be_empty: bool = False, **attributes: Any) -> None:
+    def __init__(self, *args: Any, section: str = "", may_be_empty: bool = False, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.type = strict(self.type)
+        self.section = section
         self._may_be_empty = may_be_empty
 
     def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
@@ -72,10 +71,6 @@ class CheckedParameter(click.Parameter):
 
 class SectionOption(CheckedParameter, click.Option):
     """An option in a named section of the help."""
-
-    def __init__(self, *args: Any, section: str = "", **attributes: Any) -> None:
-        super().__init__(*args, **attributes)
-        self.section = section
 
 
 class CommandWithExamples(click.Command):
@@ -165,14 +160,8 @@ def help_records(ctx: click.Context, parameters: Iterable[click.Parameter]) -> l
 def refuse_empty(ctx: click.Context, name: str, value: Any, *, required: bool) -> None:
     """Refuse a value that is an empty text or has one, unless the command line is being completed.
 
-    Args:
-        ctx: The command's context.
-        name: The option or the argument.
-        value: Its value, or its values.
-        required: Whether it cannot be left out.
-
     Raises:
-        click.UsageError: So it is.
+        click.UsageError: So it is; the message says `name`, and whether it can be left out.
     """
     texts = value if isinstance(value, list | tuple) else [value]
     if not ctx.resilient_parsing and any(isinstance(text, str) and not text.strip() for text in texts):
@@ -214,20 +203,13 @@ def _same(name: str | None) -> str:
     return _SAME.get(name or "", name or "")
 
 
-def _output(*names: str, **attributes: Any) -> Decorator:
-    return option(*names, section=OUTPUT_SECTION, **attributes)
-
-
+_output: Final = functools.partial(option, section=OUTPUT_SECTION)
 OUTPUT_OPTIONS: Final[tuple[Decorator, ...]] = (
     _output("--json", "as_json", is_flag=True, help="Write JSON; short for -o json."),
     _output("-o", "--output", type=click.Choice(FORMATS), help="Format of the result.  [default: table]"),
-    _output(
-        "--color", "colour", type=click.Choice(("auto", "always", "never")), default="auto",
-        help="Colours; auto: on a terminal, unless NO_COLOR is set.",
-    ),
-    _output(
-        "--local/--utc", "local", default=None, help="Zone of the times in tables.  [default: local on a terminal]"
-    ),
+    _output("--color", "colour", type=click.Choice(("auto", "always", "never")), default="auto",
+            help="Colours; auto: on a terminal, unless NO_COLOR is set."),
+    _output("--local/--utc", "local", default=None, help="Zone of the times in tables.  [default: local on a terminal]"),
     _output("-q", "--quiet", is_flag=True, help="Write errors only to stderr: no warnings, hints, progress."),
     _output("-v", "--verbose", is_flag=True, help="Log the client's activity to stderr."),
 )  # fmt: skip
