@@ -33,12 +33,9 @@ def is_glob(tag: str) -> bool:
 
 @asynccontextmanager
 async def expanded_tags(call: Call, tags: Sequence[str], limit: int) -> AsyncIterator[list[str]]:
-    """Yield a command's tags, with each pattern replaced by the tags of the galaxy that match it.
+    """Yield a command's tags, with each pattern replaced by the tags of the galaxy that match it, `limit` at most.
 
-    Args:
-        call: The command's run; if the galaxy was asked, its connection stays open while the block runs.
-        tags: Tags and patterns.
-        limit: How many tags all patterns together may match.
+    If the galaxy is asked, its connection stays open while the block runs.
 
     Raises:
         click.UsageError: A pattern cannot match any tag.

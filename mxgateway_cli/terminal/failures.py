@@ -60,13 +60,7 @@ _REFUSALS: Final = {
 
 
 class CommandFailure(Exception):
-    """A command's own failure, not the library's.
-
-    Args:
-        message: What failed, one line.
-        code: The exit code.
-        hint: What to do about it.
-    """
+    """A command's own failure, not the library's: what failed, in one line, its exit code, and what to do about it."""
 
     def __init__(self, message: str, *, code: ExitCode = ExitCode.FAILED, hint: str = "") -> None:
         super().__init__(message)
@@ -132,7 +126,9 @@ def describe(error: BaseException) -> Failure:
     if isinstance(error, DescribedFailure):
         return error.failure
     if isinstance(error, click.UsageError):
-        return _usage(error)
+        hint = f"see '{error.ctx.command_path} --help'" if error.ctx is not None else ""
+        message = _one_line(error.format_message())
+        return Failure(code=ExitCode.USAGE, type="UsageError", message=message, hint=hint, phase="request")
     if isinstance(error, click.ClickException):
         return Failure(code=error.exit_code, type="Error", message=_one_line(error.format_message()))
     if isinstance(error, CommandFailure):
@@ -156,14 +152,6 @@ def signal_code(error: BaseException) -> int | None:
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return SIGNAL_BASE + signal.SIGINT
     return None
-
-
-def _usage(error: click.UsageError) -> Failure:
-    hint = ""
-    if error.ctx is not None:
-        hint = f"see '{error.ctx.command_path} --help'"
-    message = _one_line(error.format_message())
-    return Failure(code=ExitCode.USAGE, type="UsageError", message=message, hint=hint, phase="request")
 
 
 def _gateway(error: mxgateway.MxGatewayError) -> Failure:
