@@ -219,17 +219,13 @@ class Watcher:
         if not quality_suffices(quality, self._quality):
             return False
         if self._condition.word == "changes":
-            return self._changed(value)
+            self._first = self._first or [value]
+            return not mxgateway.values.same_value(value, self._first[0])
         if value is None:
             return False
         if self._compare is None or found != self._type:
             self._type, self._compare = found, self._condition.typed(self._tag, found)
         return self._compare(shown_value(value, found.data_type))
-
-    def _changed(self, value: MxValueOutput) -> bool:
-        if not self._first:
-            self._first.append(value)
-        return not mxgateway.values.same_value(value, self._first[0])
 
 
 def _is_reversed(start: str, end: str) -> bool:

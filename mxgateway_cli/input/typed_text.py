@@ -27,7 +27,6 @@ _WRITTEN: Final = {
 SHOWN_MS: Final = 1_000
 SHOWN_SECONDS: Final = 5.0
 """How long a write may wait for the old value, which it only shows."""
-_CONFIGURATION_ERROR: Final = "CONFIGURATION_ERROR"
 
 
 class TagType(NamedTuple):
@@ -133,7 +132,7 @@ def written_type(message: MxValue) -> str:
 
 def unknown_tag(statuses: list[MxStatusProxy] | tuple[MxStatusProxy, ...]) -> bool:
     """Return whether statuses report that a tag does not exist, or that its reference cannot be resolved."""
-    return any(getattr(status.category, "name", None) == _CONFIGURATION_ERROR for status in statuses)
+    return any(getattr(status.category, "name", None) == "CONFIGURATION_ERROR" for status in statuses)
 
 
 def event_type(event: MxEvent) -> TagType:
