@@ -26,7 +26,7 @@ class DeployWriter(RecordWriter):
         cells = (
             str(event.sequence),
             deployed or "never",
-            json_time(_moment(event.observed_at)) or "",
+            json_time(event.observed_at) or "",
             str(event.object_count),
             str(event.attribute_count),
             "",
@@ -58,9 +58,4 @@ def gap_text(gap: DeployGap) -> str:
 
 def deploy_time(event: DeployEvent) -> str | None:
     """Return when the galaxy was deployed, as RFC 3339 with full precision; None if it never was."""
-    return json_time(_moment(event.time_of_last_deploy)) if event.time_of_last_deploy_present else None
-
-
-def _moment(moment: Any) -> mxgateway.Timestamp | None:
-    """Return a time if it was sent; an unset one is the epoch as a plain datetime."""
-    return moment if isinstance(moment, mxgateway.Timestamp) else None
+    return json_time(event.time_of_last_deploy) if event.time_of_last_deploy_present else None
