@@ -71,7 +71,7 @@ class Lookup:
                 self._cache.put(query.key, answer)
                 return answer.words
             self._cache.fail(now)
-        known = self._cache.get(query.key)
+        known = self._cache.answers.get(query.key)
         return known.words if known is not None and 0 <= now - known.time < USABLE_SECONDS else []
 
     def _fresh(self, query: Query, now: float) -> list[str] | None:
@@ -79,7 +79,7 @@ class Lookup:
         longest = len(query.text)
         for end in range(longest, -1, -1) if query.kind == "objects" else (longest,):
             text = query.text[:end]
-            answer = self._cache.get(Query(query.kind, text).key)
+            answer = self._cache.answers.get(Query(query.kind, text).key)
             if answer is None or not 0 <= now - answer.time < FRESH_SECONDS:
                 continue
             if text == query.text or answer.is_whole:
@@ -157,20 +157,17 @@ class Cache:
         self._file = os.path.join(folder, f"tags-{digest[:32]}.json") if folder is not None else None
         self.failed_at = 0.0
         """When the gateway did not answer for the last time, in seconds since 1970."""
-        self._answers: dict[str, Answer] = {}
+        self.answers: dict[str, Answer] = {}
+        """The known answers, by the keys of their queries."""
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             self._read()
 
-    def get(self, key: str) -> Answer | None:
-        """Return the answer to a query, if it is known."""
-        return self._answers.get(key)
-
     def put(self, key: str, answer: Answer) -> None:
         """Keep the answer to a query."""
-        self._answers.pop(key, None)
-        self._answers[key] = answer
-        while len(self._answers) > MOST_ANSWERS:
-            del self._answers[next(iter(self._answers))]
+        self.answers.pop(key, None)
+        self.answers[key] = answer
+        while len(self.answers) > MOST_ANSWERS:
+            del self.answers[next(iter(self.answers))]
         self._write()
 
     def fail(self, moment: float) -> None:
@@ -184,13 +181,13 @@ class Cache:
         with own_file(self._file) as place:
             document = json.loads(place.read(_FILE_LIMIT))
         if document["version"] == VERSION:
-            self._answers = {key: _checked(fields) for key, fields in document["answers"].items()}
+            self.answers = {key: _checked(fields) for key, fields in document["answers"].items()}
             self.failed_at = float(document["failedAt"])
 
     def _write(self) -> None:
         if self._file is None:
             return
-        answers = {key: answer._asdict() for key, answer in self._answers.items()}
+        answers = {key: answer._asdict() for key, answer in self.answers.items()}
         document = {"version": VERSION, "failedAt": self.failed_at, "answers": answers}
         with suppress(OSError), own_file(self._file, make=True) as place:
             place.replace(json.dumps(document).encode())

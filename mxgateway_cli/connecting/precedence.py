@@ -148,10 +148,7 @@ class Choices:
         return cls(values, {name: rank_of(ctx, name) for name in values})
 
     def resolve(self) -> list[str]:
-        """Drop the options that one with precedence excludes, and those that verification excludes.
-
-        Returns:
-            Warnings, one line each.
+        """Drop the options that one with precedence excludes, and those that verification excludes; return warnings.
 
         Raises:
             click.UsageError: Options exclude each other and neither has precedence.

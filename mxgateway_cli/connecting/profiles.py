@@ -251,7 +251,9 @@ def value_error(key: str, value: Any) -> str:
     if _TYPES[key] == "flag":
         return "" if isinstance(value, bool) else f"it is {_kind(value)}, not true or false"
     if _TYPES[key] == "seconds":
-        return _seconds_error(value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return f"it is {_kind(value)}, not a number of seconds"
+        return "" if 0 < value < math.inf else "it is not a positive number of seconds"
     if key == "pin" and isinstance(value, list):
         return next((why for entry in value if (why := _string_error("pin", entry))), "" if value else "it is empty")
     return _string_error(key, value)
@@ -260,12 +262,6 @@ def value_error(key: str, value: Any) -> str:
 def _kind(value: Any) -> str:
     names = {bool: "a boolean", str: "a string", int: "a number", float: "a number", list: "a list", dict: "a table"}
     return names.get(type(value), "a date or time")
-
-
-def _seconds_error(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"it is {_kind(value)}, not a number of seconds"
-    return "" if 0 < value < math.inf else "it is not a positive number of seconds"
 
 
 def _string_error(key: str, value: Any) -> str:

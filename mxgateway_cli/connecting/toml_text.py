@@ -40,8 +40,7 @@ def _statements(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
 def _next(lines: list[str], first: int, left: int) -> tuple[int, dict[str, Any], int]:
     """Take lines until they are valid TOML by themselves: arrays and strings may span several.
 
-    Returns:
-        The line after them, what they say, and how many characters may still be parsed.
+    The result is the line after them, what they say, and how many characters may still be parsed.
     """
     for end in range(first + 1, len(lines) + 1):
         text = "\n".join(lines[first:end])

@@ -78,12 +78,9 @@ def _read(certificate: bytes) -> CertificateFacts:
     (_, issuer), (_, validity), (_, subject) = itertools.islice(parts, 3)
     not_before, not_after = (_moment(*each) for each in _children(validity))
     extensions = [content for tag, content in parts if tag == _EXTENSIONS]
+    names = _names(extensions[0]) if extensions else ()
     return CertificateFacts(
-        subject=_name(subject),
-        issuer=_name(issuer),
-        names=_names(extensions[0]) if extensions else (),
-        not_before=not_before,
-        not_after=not_after,
+        subject=_name(subject), issuer=_name(issuer), names=names, not_before=not_before, not_after=not_after
     )
 
 

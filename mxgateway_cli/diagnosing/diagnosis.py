@@ -14,7 +14,7 @@ import mxgateway
 from mxgateway import GatewayClient, proto
 from mxgateway_cli.diagnosing.reaching import connection_steps
 from mxgateway_cli.diagnosing.rights import Rights, find_rights
-from mxgateway_cli.diagnosing.steps import STEPS, Budget, Report, Step, StepName
+from mxgateway_cli.diagnosing.steps import STEPS, Budget, Step, StepName
 from mxgateway_cli.terminal.failures import CommandFailure, TimedOut
 
 CALL_SECONDS: Final = 10.0
@@ -48,7 +48,9 @@ class _OutOfTime(Exception):
 class Diagnosis:
     """Takes the steps to one endpoint and reports each, within the time of the whole command."""
 
-    def __init__(self, endpoint: str, options: mxgateway.ClientOptions, budget: Budget, report: Report) -> None:
+    def __init__(
+        self, endpoint: str, options: mxgateway.ClientOptions, budget: Budget, report: Callable[[Step], None]
+    ) -> None:
         self._endpoint = endpoint
         self._options = options
         self._budget = budget

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
@@ -110,10 +110,6 @@ class Budget:
                 hint="allow more time with --timeout",
             )
         return min(left, most)
-
-
-Report = Callable[[Step], None]
-"""Reports one step."""
 
 
 def _advised(error: Exception) -> Failure:

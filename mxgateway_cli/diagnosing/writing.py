@@ -9,12 +9,8 @@ from mxgateway_cli.diagnosing.steps import STEPS, Step
 from mxgateway_cli.terminal.failures import Failure
 from mxgateway_cli.terminal.stdout import Output
 
-_STEP_WIDTH: Final = max(map(len, STEPS))
-_STATUS_WIDTH: Final = len("skipped")
-_TIME_WIDTH: Final = len("12345.6 ms")
-
 _HEADINGS: Final = ("step", "status", "took", "detail")
-_WIDTHS: Final = (f"<{_STEP_WIDTH}", f"<{_STATUS_WIDTH}", f">{_TIME_WIDTH}", "<")
+_WIDTHS: Final = (f"<{max(map(len, STEPS))}", f"<{len('skipped')}", f">{len('12345.6 ms')}", "<")
 
 
 class DiagnosisWriter:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Final, Self, TextIO
 
 from rich.progress import BarColumn, Progress, TextColumn
@@ -16,6 +15,8 @@ from mxgateway_cli.terminal.stdout import ClosedPipe
 _NARROW: Final = 60
 """On a terminal that is narrower, the bar shows no numbers beside the share."""
 _HOUR: Final = 3600
+_UNHEARD: Final = suppress(OSError, ValueError, ClosedPipe)
+"""The work goes on if nobody sees the bar any more."""
 _UNITS: Final = ((1_000_000, "M"), (1_000, "k"))
 
 
@@ -47,12 +48,12 @@ class Bar:
         self._task = self._progress.add_task(label, total=total, rate="", left="-:--")
 
     def __enter__(self) -> Self:
-        with _unheard():
+        with _UNHEARD:
             self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        with _unheard():
+        with _UNHEARD:
             self._progress.stop()
 
     def draw(self, position: float, done: float | None = None) -> None:
@@ -64,18 +65,11 @@ class Bar:
         rate = done / passed if passed > 0 else None
         ahead = self._total - position
         left = ahead if not self._counts else ahead / rate if rate else None
-        with _unheard():
+        with _UNHEARD:
             self._progress.update(
                 self._task, completed=position, refresh=True, rate="" if rate is None else f"{short_number(rate)}/s",
                 left="-:--" if left is None else clock(left),
             )  # fmt: skip
-
-
-@contextmanager
-def _unheard() -> Iterator[None]:
-    """Go on with the work if nobody sees the bar any more."""
-    with suppress(OSError, ValueError, ClosedPipe):
-        yield
 
 
 def _words(form: str, *, no_wrap: bool = False) -> TextColumn:
