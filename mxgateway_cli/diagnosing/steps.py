@@ -105,10 +105,8 @@ class Budget:
             return most
         left = self._seconds - (time.monotonic() - self._began)
         if left <= 0:
-            raise TimedOut(
-                f"the {self._seconds:g} s of --timeout were over before this step",
-                hint="allow more time with --timeout",
-            )
+            text = f"the {self._seconds:g} s of --timeout were over before this step"
+            raise TimedOut(text, hint="allow more time with --timeout")
         return min(left, most)
 
 

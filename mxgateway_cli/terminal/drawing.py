@@ -130,12 +130,7 @@ def room() -> int:
 
 
 class Painter:
-    """Turns cells into lines of styled text.
-
-    Args:
-        encoding: The encoding of the terminal.
-        coloured: Whether lines keep their colours and styles as escape sequences.
-    """
+    """Turns cells into lines of styled text for a terminal's encoding; only coloured ones keep their styles."""
 
     def __init__(self, encoding: str | None, *, coloured: bool) -> None:
         self.console = Console(
@@ -165,13 +160,9 @@ class Painter:
         return _line(cells)
 
     def row(self, cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int], room: int) -> list[Text]:
-        """Return the lines of a row; a long text continues below its column, or has lines of its own.
+        """Return the lines of a row of cleaned cells, without those of width 0.
 
-        Args:
-            cells: The cells, cleaned.
-            columns: The columns.
-            widths: Their widths; 0 leaves one out.
-            room: The width of the terminal.
+        A long text continues below its column, or has lines of its own.
         """
         shown: list[Text] = []
         more: list[Text] = []
