@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -117,4 +118,37 @@ async def test_a_tag_whose_item_has_a_handle_of_before_is_told_its_own_values_at
 def worker_gives(world: Site, handle: int, reply: object) -> object:
     """Let the next item get a handle that another one had."""
     world.there.worker.give_again(handle)
+    return reply
+
+
+async def test_nothing_stays_advised_of_an_addition_that_is_cancelled_while_it_waits_for_old_events(
+    world: Site,
+) -> None:
+    async with consumed(world.session.subscribe([OTHER, TAG], options())) as consumer:
+        subscription, gateway = consumer.subscription, world.gateway
+        (server,) = world.there.worker.servers.values()
+        epoch = subscription._supervisor.epoch
+        assert epoch is not None
+        handle = epoch.items.handles[TAG]
+        await subscription.remove([TAG])
+        world.there.worker.give_again(handle)
+        gateway.reply_override("Invoke.UnsubscribeBulk", lambda reply: hold(world, reply))
+        adding = asyncio.create_task(subscription.add([TAG, "Unit.Tag0002"]))
+        await until(lambda: barriers(world) == 1)
+        adding.cancel()
+        await asyncio.wait([adding])
+        gateway.release_commands()
+        await until(lambda: len(world.there.worker.servers) == 1)
+        assert server.items.keys() == set(epoch.items.tags)
+        assert await subscription.add([TAG, "Unit.Tag0002"]) == {}
+        assert server.items.keys() == set(epoch.items.tags)
+        publish(gateway, [TAG, OTHER, "Unit.Tag0002"], 5)
+        await until(lambda: consumer.values == {TAG: 5, OTHER: 5, "Unit.Tag0002": 5})
+        await until(lambda: subscription.stats().received == world.there.events.last_sequence)
+        account(subscription, gateway)
+
+
+def hold(world: Site, reply: object) -> object:
+    """Let the next command wait."""
+    world.gateway.hold_commands()
     return reply
