@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from grpclib.const import Status
 
 from mxgateway import TagUpdate
 from tests.client.support import commands, until
@@ -152,3 +153,15 @@ def hold(world: Site, reply: object) -> object:
     """Let the next command wait."""
     world.gateway.hold_commands()
     return reply
+
+
+async def test_a_marker_that_cannot_be_unregistered_leaves_no_other_one_behind(world: Site) -> None:
+    session, worker = world.session, world.there.worker
+    async with session.subscribe([TAG], options()), session.subscribe([TAG], options()):
+        past = list(worker.servers)
+    for handle in past:
+        worker.give_again(handle)
+    world.gateway.fail_next("Invoke.Unregister", Status.INTERNAL)
+    async with session.subscribe([TAG], options()):
+        assert barriers(world) == 2
+        assert len(worker.servers) == 2  # the subscription's, and the one that could not be unregistered
