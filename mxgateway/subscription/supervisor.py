@@ -23,6 +23,7 @@ from mxgateway.subscription.epoch import SessionEpoch
 from mxgateway.subscription.hand_over import Transfer
 from mxgateway.subscription.update_queue import UpdateQueue
 from mxgateway.subscription.updates import Outcome, SubscriptionState
+from mxgateway.transport.calls.method import Progress
 
 log = logger("mxgateway.subscription")
 
@@ -226,7 +227,7 @@ class Supervisor:
         if epoch.items.retired.isdisjoint(handles):
             return results
         # All of them are let go meanwhile: nothing is left advised if the wait ends early.
-        await epoch.session.unsubscribe_bulk(epoch.server_handle, handles)
+        await self._unsubscribe_bulk(epoch, handles)
         await self._until_passed(epoch, part[0])
         self.outlet.counts.other += len(epoch.items.take_held(handles))
         return await self._subscribe_bulk(epoch, part)
@@ -257,7 +258,12 @@ class Supervisor:
             if (handle := epoch.items.drop(tag)) is not None:
                 handles.append(handle)
         if handles:
-            await epoch.session.unsubscribe_bulk(epoch.server_handle, handles)
+            await self._unsubscribe_bulk(epoch, handles)
+
+    async def _unsubscribe_bulk(self, epoch: SessionEpoch, handles: Sequence[int]) -> None:
+        """Unsubscribe from items, also if the caller is cancelled: nobody else knows their handles."""
+        session, server = epoch.session, epoch.server_handle
+        await session.detached_calls.run(lambda: session.unsubscribe_bulk(server, handles), Progress(sent=True))
 
     def forget(self, tag: str) -> None:
         """Remove a tag from the lists."""

@@ -165,3 +165,19 @@ async def test_a_marker_that_cannot_be_unregistered_leaves_no_other_one_behind(w
     async with session.subscribe([TAG], options()):
         assert barriers(world) == 2
         assert len(worker.servers) == 2  # the subscription's, and the one that could not be unregistered
+
+
+async def test_a_tag_whose_removal_is_cancelled_at_any_moment_is_there_with_its_item_or_gone_with_it(
+    world: Site,
+) -> None:
+    async with consumed(world.session.subscribe([OTHER], options())) as consumer:
+        subscription = consumer.subscription
+        (server,) = world.there.worker.servers.values()
+        for steps in range(12):
+            await subscription.add([TAG])
+            removing = asyncio.create_task(subscription.remove([TAG]))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            removing.cancel()
+            await asyncio.wait([removing])
+            await until(lambda: len(server.items) == len(subscription.tags))
