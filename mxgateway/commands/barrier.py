@@ -64,8 +64,8 @@ class EventBarrier:
                 if session.past_servers.get(handle) is end:  # it was not reused and ended since
                     del session.past_servers[handle]
         finally:
-            with contextlib.suppress(MxGatewayError):
-                for server in servers:
+            for server in servers:
+                with contextlib.suppress(MxGatewayError):
                     await session.unregister(server, timeout=CLEAN_UP_TIMEOUT)
 
     async def _register(self) -> int:

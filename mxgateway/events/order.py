@@ -180,6 +180,7 @@ class StreamOrder:
         ]  # jumps that may still be false
         behind = [(*jump[:2], -1) for jump in jumps if jump[1] <= last + 2]  # the next stream begins after these
         self._jumps = deque([*behind, (begin, last + 2, -1), *ahead], maxlen=KEPT_JUMPS)
+        self.last = last + 1
 
     def _remember_jump(self, first: int, landing: int) -> None:
         """Remember a jump; it replaces those within it."""

@@ -5,11 +5,12 @@ That is computed from the readers that are present: nothing is remembered of tho
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from mxgateway.events.backlog import Backlog
-from mxgateway.events.cursor import Cursor
+from mxgateway.events.cursor import Cursor, Event, Loss, LossCause
+from mxgateway.events.order import StreamOrder
 from mxgateway.events.reader import DEFAULT_STALE_TIMEOUT, Reader, StreamCare
 from mxgateway.events.writes.completions import Completions
 from mxgateway.options.subscription import RecoveryOptions
@@ -61,6 +62,29 @@ class Readers:
         for reader in full:
             reader.overrun()
         return False
+
+    def take(self, events: Sequence[Event | Loss], order: StreamOrder) -> None:
+        """Hand each reader what is new to it of checked events.
+
+        A backlog that is no longer filled gets no events, but is read later: what shakes its numbers concerns it too.
+        """
+        idle = () if self.backlog is None or self.backlog in self.present else (self.backlog,)
+        for reader in (*self.present, *idle):
+            if order.rewound is not None:
+                reader.cursor.rewind(order.rewound)
+            if order.hides_events:
+                reader.confused()
+        restarts = [each for each in events if isinstance(each, Loss)]
+        for reader in (*self.present, *idle):
+            own = restarts if reader in idle else events
+            if news := reader.cursor.take(own, unnumbered=reader.whole or reader is self._completions):
+                reader.take(news)
+
+    def miss(self, last: int, cause: LossCause) -> None:
+        """Report every event up to `last` as lost."""
+        for reader in self.present:
+            if news := reader.cursor.miss(last, cause):
+                reader.take(news)
 
     def _cares(self) -> list[StreamCare]:
         return [reader.care for reader in self.present if reader.care is not None]

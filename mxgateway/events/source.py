@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from mxgateway import proto
 from mxgateway.calling import requests
@@ -22,16 +23,46 @@ from mxgateway.events.data_change import event_decoder
 from mxgateway.transport.calls.method import CallOptions, call_site
 from mxgateway.transport.calls.pushed_stream import PushedStream, Receiver
 from mxgateway.transport.channel import Channel
+from mxgateway.wire import MisfitError, WireError
+
+UNREADABLE: Final = proto.MxEvent()
+"""In the place of a message that cannot be decoded, where a stream is to pass over it."""
 
 
 class EventCall(PushedStream[proto.StreamEventsRequest, Any]):
-    """A StreamEvents call that decodes of its events only what its readers need."""
+    """A StreamEvents call that decodes of its events only what its readers need.
+
+    Args:
+        passes: Whether the first messages are delivered as `UNREADABLE` if they cannot be decoded. Later ones, and any
+            without it, end the stream.
+    """
 
     def __init__(
-        self, channel: Channel, request: proto.StreamEventsRequest, options: CallOptions, receiver: Receiver[Any]
+        self,
+        channel: Channel,
+        request: proto.StreamEventsRequest,
+        options: CallOptions,
+        receiver: Receiver[Any],
+        *,
+        passes: bool,
     ) -> None:
         super().__init__(channel, STREAM_EVENTS, request, options, receiver)
-        self._decoders = (event_decoder(channel.codec), self.decode)
+        self._passes = passes
+        decoders = (event_decoder(channel.codec), self.decode)
+        self._decoders = tuple(map(self._passing, decoders)) if passes else decoders
+
+    def _passing(self, decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+        def attempt(data: bytes) -> Any:
+            try:
+                event = decode(data)
+            except WireError as fault:
+                if not self._passes or isinstance(fault, MisfitError):
+                    raise
+                return UNREADABLE
+            self._passes = False
+            return event
+
+        return attempt
 
     @property
     def whole(self) -> bool:
@@ -73,11 +104,14 @@ class EventSource:
         """Sleep for `seconds`, or until `awake` is set or the client closes."""
         await self._channel.pause(seconds, awake)
 
-    def open_stream(self, after: int, receiver: Receiver[Any]) -> EventCall:
-        """Return a StreamEvents call for the events after a worker sequence; nothing is sent yet."""
+    def open_stream(self, after: int, receiver: Receiver[Any], *, passes: bool) -> EventCall:
+        """Return a StreamEvents call for the events after a worker sequence; nothing is sent yet.
+
+        With `passes`, the first messages may be `UNREADABLE`.
+        """
         request = proto.StreamEventsRequest(session_id=self._session_id, after_worker_sequence=after)
         options = CallOptions(session_id=self._session_id)
-        return EventCall(self._channel, request, options, receiver)
+        return EventCall(self._channel, request, options, receiver, passes=passes)
 
     async def probe(self, timeout: float) -> None:
         """Ping the worker. Any answer of the gateway is a sign of life, unless it reports the end of the session.

@@ -21,7 +21,7 @@ from mxgateway.events.order import StreamOrder
 from mxgateway.events.reader import Reader, StreamCare
 from mxgateway.events.readers import Readers
 from mxgateway.events.recovery import GivingUp, Recovery, is_other_cause, is_session_lost, is_taken
-from mxgateway.events.source import EventCall, EventSource
+from mxgateway.events.source import UNREADABLE, EventCall, EventSource
 from mxgateway.events.writes.completions import Completions
 from mxgateway.options.subscription import RecoveryOptions
 
@@ -200,7 +200,7 @@ class StreamUpkeep:
         self._late.clear()
         self._completions.begin(after)
         self._changed.clear()
-        self._stream = self._source.open_stream(after, self)
+        self._stream = self._source.open_stream(after, self, passes=begin == self._unreadable_after)
         self._stream.whole = self._readers.whole
         return self._stream
 
@@ -278,9 +278,11 @@ class StreamUpkeep:
         """Hand each reader the events that are new to it. Return False when the gateway has to wait."""
         try:
             self._deliveries += 1
-            self._skipped = 0
             if not self._proved:
                 self._is_back(gap=self._order.tells_loss(events[0]))
+            if events[0] is UNREADABLE and not (events := self._passed(events)):
+                return True
+            self._skipped = 0
             readers = self._readers
             if not self._order.deliver(events, readers.present):
                 self._deliver_checked(events)
@@ -292,6 +294,19 @@ class StreamUpkeep:
             self._finish(error, final=True)
             self.ended(error)
         return True
+
+    def _passed(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Skip the unreadable messages that come first; return the events after them."""
+        readable = [event for event in events if event is not UNREADABLE]
+        for _ in range(len(events) - len(readable)):
+            self._pass_over()
+        return readable
+
+    def _pass_over(self) -> None:
+        """Report the next event as lost. If it arrives after all, it is delivered all the same."""
+        self._order.pass_over()
+        self._source.counters.events_lost += 1
+        self._readers.miss(self._order.last, LossCause.UNREADABLE)
 
     def _deliver_checked(self, events: Sequence[Event]) -> None:
         """Deliver what can be believed of events that do not simply follow one another; log nonsense."""
@@ -305,14 +320,7 @@ class StreamUpkeep:
             log.warning("the gateway has sent %s; its numbers rise by one, so this is its own fault", order.nonsense)
         if order.rewound is not None:
             self._newest = order.rewound if self._newest is None else min(self._newest, order.rewound)
-        for reader in self._readers.present:
-            if order.rewound is not None:
-                reader.cursor.rewind(order.rewound)
-            if order.hides_events:
-                reader.confused()
-        for reader in self._readers.present:
-            if news := reader.cursor.take(believed, unnumbered=reader.whole or reader is self._completions):
-                reader.take(news)
+        self._readers.take(believed, order)
 
     def ended(self, error: MxGatewayError | None) -> None:
         """Note the end of the stream."""
@@ -371,8 +379,7 @@ class StreamUpkeep:
     def _reopens_at_once(self, fault: MxGatewayError) -> bool:
         """Return whether the stream is reopened at once because a message is unreadable.
 
-        At the second time at the same place, that message is skipped. If it was nonsense between two events, the next
-        event is delivered all the same.
+        At the second time at the same place, that message is skipped: here if it is too large, else by the stream.
         """
         cause = fault.__cause__
         if not (isinstance(cause, MessageFault) or is_reply_too_large(cause)) or self.newest is None:
@@ -381,11 +388,7 @@ class StreamUpkeep:
         self._unreadable_after = after
         if before == after:
             self._skipped += 1
-            self._order.pass_over()
-            self._source.counters.events_lost += 1
-            for reader in self._readers.present:
-                if news := reader.cursor.miss(after + 1, LossCause.UNREADABLE):
-                    reader.take(news)
+            self._pass_over()
         return self._skipped <= PASSED_AT_ONCE
 
     def _finish(self, fault: MxGatewayError | None, *, final: bool = False) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, Self, TypeVar, cast
 from mxgateway.calling.arguments import check_list, check_text
 from mxgateway.commands.bulk.chunks import for_each
 from mxgateway.commands.session.session_commands import SessionCommands
-from mxgateway.errors import MxGatewaySessionError, MxGatewayTimeoutError
+from mxgateway.errors import MxGatewayError, MxGatewaySessionError, MxGatewayTimeoutError
 from mxgateway.errors.faults import copy_of
 from mxgateway.events.consuming import Batches, when_dropped
 from mxgateway.options.subscription import SubscriptionOptions
@@ -182,7 +182,9 @@ class TagSubscription(Generic[S]):
         try:
             async with asyncio.timeout(call_wait or 1e-9):
                 epoch = await self._acquire()
-        except TimeoutError:
+        except TimeoutError as fault:
+            if isinstance(fault, MxGatewayError):
+                raise  # what the subscription has failed of
             raise MxGatewayTimeoutError(
                 f"the subscription was {self.state.value} for {call_wait:g} s",
                 hint="call again later, or allow more with call_wait", phase="request",

@@ -23,6 +23,7 @@ from mxgateway.subscription.epoch import SessionEpoch
 from mxgateway.subscription.hand_over import Transfer
 from mxgateway.subscription.update_queue import UpdateQueue
 from mxgateway.subscription.updates import Outcome, SubscriptionState
+from mxgateway.transport.calls.method import Progress
 
 log = logger("mxgateway.subscription")
 
@@ -222,17 +223,14 @@ class Supervisor:
     async def _subscribe_part(self, epoch: SessionEpoch, part: Sequence[str]) -> list[proto.SubscribeResult]:
         """Return a result for each tag. A reused handle is used only after the earlier tag's events have passed."""
         results = await self._subscribe_bulk(epoch, part)
-        retired = epoch.items.retired
-        reused = [n for n, result in enumerate(results) if result.was_successful and result.item_handle in retired]
-        if reused:
-            handles = [results[n].item_handle for n in reused]
-            await epoch.session.unsubscribe_bulk(epoch.server_handle, handles)
-            await self._until_passed(epoch, part[reused[0]])
-            self.outlet.counts.other += len(epoch.items.take_held(handles))
-            again = await self._subscribe_bulk(epoch, [part[n] for n in reused])
-            for n, result in zip(reused, again, strict=True):
-                results[n] = result
-        return results
+        handles = [result.item_handle for result in results if result.was_successful]
+        if epoch.items.retired.isdisjoint(handles):
+            return results
+        # All of them are let go meanwhile: nothing is left advised if the wait ends early.
+        await self._unsubscribe_bulk(epoch, handles)
+        await self._until_passed(epoch, part[0])
+        self.outlet.counts.other += len(epoch.items.take_held(handles))
+        return await self._subscribe_bulk(epoch, part)
 
     async def _until_passed(self, epoch: SessionEpoch, tag: str) -> None:
         """Wait until all events of dropped items have arrived."""
@@ -260,7 +258,12 @@ class Supervisor:
             if (handle := epoch.items.drop(tag)) is not None:
                 handles.append(handle)
         if handles:
-            await epoch.session.unsubscribe_bulk(epoch.server_handle, handles)
+            await self._unsubscribe_bulk(epoch, handles)
+
+    async def _unsubscribe_bulk(self, epoch: SessionEpoch, handles: Sequence[int]) -> None:
+        """Unsubscribe from items, also if the caller is cancelled: nobody else knows their handles."""
+        session, server = epoch.session, epoch.server_handle
+        await session.detached_calls.run(lambda: session.unsubscribe_bulk(server, handles), Progress(sent=True))
 
     def forget(self, tag: str) -> None:
         """Remove a tag from the lists."""

@@ -11,7 +11,7 @@ from mxgateway_cli.declaring import vocabulary
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.parsed import Parsed
 from mxgateway_cli.help.sections import option
-from mxgateway_cli.output.alarms import DOCUMENT_LIMIT, AlarmWriter
+from mxgateway_cli.output.alarms import AlarmWriter
 from mxgateway_cli.recovery.following import follow_alarms
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
@@ -53,8 +53,7 @@ async def stream_alarms(call: Call, filter_prefix: str, count: int | None, durat
     restart of the gateway, which are records of their own, the feed begins again with the active alarms.
     """
     deadline = Deadline(call.timeout)
-    as_document = count is not None and count <= DOCUMENT_LIMIT
-    writer = AlarmWriter(call.output, as_document=as_document, limit=count)
+    writer = AlarmWriter(call.output, count)
     outages = Outages(call.app, writer.note)
     async with call.client() as client:
         try:
@@ -97,7 +96,7 @@ async def query_active_alarms(call: Call, filter_prefix: str) -> None:
 
     With --json the result is one document, with -o jsonl one line per alarm; -o value writes the alarms' references.
     """
-    writer = AlarmWriter(call.output, as_document=True, ends=True)
+    writer = AlarmWriter(call.output, ends=True)
     request = mxgateway.proto.QueryActiveAlarmsRequest(
         client_correlation_id=call.correlation_id, alarm_filter_prefix=filter_prefix
     )

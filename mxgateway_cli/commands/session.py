@@ -13,7 +13,8 @@ from mxgateway_cli.connecting.shared_options import SESSION_ID, Seconds
 from mxgateway_cli.declaring import vocabulary
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
-from mxgateway_cli.output.events import DOCUMENT_LIMIT, EventWriter
+from mxgateway_cli.output.events import EventWriter
+from mxgateway_cli.output.records import DOCUMENT_LIMIT
 
 
 @gateway_command(

@@ -33,7 +33,7 @@ async def tags(call: Call, count: int | None, **params: Any) -> None:
     One line for each tag; -o value writes only the names, for read --from. Exit code 1 if there is none.
     """
     search = TagSearch.take(params)
-    writer = FoundTagWriter(call.output)
+    writer = FoundTagWriter(call.output, ends=True)
     async with aclosing(_found(call, search)) as found:
         async for obj, attribute in found:
             writer.add(obj, attribute)

@@ -105,6 +105,10 @@ class _Shell(ShellComplete):
         before = f"{option}=" if equals and option.startswith("--") else ""
         return [self.word(item, before, incomplete) for item in found if item.value.isprintable()]
 
+    def format_completion(self, item: CompletionItem) -> str:
+        """Return what the script reads of an item."""
+        return f"{item.type},{item.value}"
+
     def word(self, item: CompletionItem, before: str, incomplete: str) -> CompletionItem:
         """Return an item as the shell puts it in the place of the word that is begun."""
         return _with_value(item, before + item.value) if item.type in ("plain", "part") else item
@@ -125,10 +129,6 @@ class Bash(_Shell):
         if end and item.type in ("plain", "part"):
             return _with_value(item, item.value[end:])
         return super().word(item, "" if "=" in breaks else before, incomplete)
-
-    def format_completion(self, item: CompletionItem) -> str:
-        """Return the line of an item."""
-        return f"{item.type},{item.value}"
 
 
 class Zsh(_Shell):
@@ -151,7 +151,7 @@ class Fish(_Shell):
     def format_completion(self, item: CompletionItem) -> str:
         """Return the line of an item."""
         about = _one_line(item.help)
-        return f"{item.type},{item.value}\t{about}" if about else f"{item.type},{item.value}"
+        return f"{super().format_completion(item)}\t{about}" if about else super().format_completion(item)
 
 
 SHELLS: Final[dict[str, type[_Shell]]] = {shell.name: shell for shell in (Bash, Zsh, Fish)}
@@ -163,14 +163,7 @@ def script(shell: str, root: click.Command, program: str, variable: str) -> str:
 
 
 def complete(root: click.Command, program: str, variable: str, instruction: str) -> str:
-    """Return what a shell is offered; nothing for a shell that is not known.
-
-    Args:
-        root: The group of all commands.
-        program: The program's name.
-        variable: The environment variable that a shell's script sets.
-        instruction: Its value, such as ``bash_complete``.
-    """
+    """Return what a shell is offered; nothing for an unknown one. An `instruction` is such as ``bash_complete``."""
     shell, _, action = instruction.partition("_")
     if shell not in SHELLS or action != "complete":
         return ""

@@ -19,7 +19,6 @@ from mxgateway_cli.running.app import App
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mxgateway_cli.completing.lookup import Lookup
     from mxgateway_cli.running.settings import ConnectionSettings
 
 PART: Final = "part"
@@ -63,17 +62,11 @@ def _items(settings: Callable[[], ConnectionSettings], incomplete: str) -> list[
         return []
     lookup = Lookup(settings())
     object_name, dot, _ = incomplete.partition(".")
-    if dot:
-        return _attributes(lookup, object_name, incomplete)
-    objects = _begun(lookup.words(Query("objects", incomplete)), incomplete)
-    if len(objects) == 1:
-        return _attributes(lookup, objects[0], f"{objects[0]}.")
-    return [CompletionItem(f"{name}.", PART) for name in objects]
-
-
-def _attributes(lookup: Lookup, object_name: str, incomplete: str) -> list[CompletionItem]:
-    from mxgateway_cli.completing.lookup import Query
-
+    if not dot:
+        objects = _begun(lookup.words(Query("objects", incomplete)), incomplete)
+        if len(objects) != 1:
+            return [CompletionItem(f"{name}.", PART) for name in objects]
+        object_name, incomplete = objects[0], f"{objects[0]}."
     found = lookup.words(Query("attributes", object_name))
     return [CompletionItem(name) for name in _begun(found, incomplete)]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -17,18 +17,17 @@ import click
 
 import mxgateway
 from mxgateway.system.files import read_secret, refusal_text
-from mxgateway_cli.connecting.key_file import KeyFile
+from mxgateway_cli.connecting.places import read_variable
 from mxgateway_cli.connecting.precedence import (
     Choices,
     ConnectionOption,
     Rank,
     check_scheme,
-    empty_variable_error,
-    is_blank,
     shared_timeout,
 )
 from mxgateway_cli.connecting.tls import tls_options
 from mxgateway_cli.running.settings import ConnectionSettings, decoded
+from mxgateway_cli.terminal.text import hide_from_now_on
 
 if TYPE_CHECKING:
     from mxgateway import ApiKey, ClientOptions, GatewayClient, Secret
@@ -56,7 +55,7 @@ def take_settings(ctx: click.Context, params: dict[str, Any]) -> ConnectionSetti
     if choices.ranks["timeout"] is Rank.DEFAULT:
         call_timeout = shared_timeout(ctx) or timeout
     simulator, plaintext = bool(taken["simulator"]), bool(taken["plaintext"] or taken["simulator"])
-    key = None if simulator else _api_key(choices)
+    key, file = (None, None) if simulator else _api_key(choices)
     return ConnectionSettings(
         endpoint="" if simulator else taken["endpoint"] or mxgateway.DEFAULT_ENDPOINT,
         plaintext=plaintext,
@@ -65,7 +64,7 @@ def take_settings(ctx: click.Context, params: dict[str, Any]) -> ConnectionSetti
         wait=0.0 if simulator else _wait(ctx, taken),
         authority=None if simulator else taken["authority"],
         api_key=key,
-        key_source=_key_file(choices, key),
+        key_source=file,
         timeout=timeout,
         call_timeout=call_timeout,
         simulator=simulator,
@@ -144,44 +143,30 @@ def is_from_environment(choices: Choices) -> bool:
     return DEFAULT_KEY_VARIABLE in os.environ and not any(rank > Rank.ENVIRONMENT for rank in ranks)
 
 
-def _api_key(choices: Choices) -> ApiKey | None:
-    """Return the key of the option that wins, or that of the environment if it has precedence."""
-    found = key_options(choices)
+def _api_key(choices: Choices) -> tuple[ApiKey | None, KeyFile | None]:
+    """Return the key of the option that wins, or that of the environment if it has precedence; and the file it is from."""
     if is_from_environment(choices):
-        return key_from_environment(DEFAULT_KEY_VARIABLE)
-    if not found:
-        return None
-    value = choices.values[found[0]]
-    if isinstance(value, mxgateway.ApiKey):
-        return value
-    if found[0] == "api_key_file":
-        return key_from_file(value)
-    from_profile = choices.ranks["api_key_env"] is Rank.PROFILE
-    return key_from_environment(value, "the profile's api-key-env" if from_profile else "--api-key-env")
-
-
-def _key_file(choices: Choices, key: ApiKey | None) -> KeyFile | None:
-    """Return the file that the key is from."""
-    path = choices.values["api_key_file"]
-    if key is None or not path or choices.values["api_key"] or is_from_environment(choices):
-        return None
-    return KeyFile(path, key, key_from_file)
+        return key_from_environment(DEFAULT_KEY_VARIABLE), None
+    for name in key_options(choices):
+        value = choices.values[name]
+        if isinstance(value, mxgateway.ApiKey):
+            return value, None
+        if name == "api_key_file":
+            key = key_from_file(value)
+            return key, KeyFile(value, key, key_from_file)
+        from_profile = choices.ranks[name] is Rank.PROFILE
+        return key_from_environment(value, "the profile's api-key-env" if from_profile else "--api-key-env"), None
+    return None, None
 
 
 def key_from_environment(variable: str, option_name: str = "") -> ApiKey:
-    """Return the key in an environment variable.
-
-    Args:
-        variable: The variable's name.
-        option_name: The option that named it, for the message.
+    """Return the key in an environment variable; `option_name` is the option that named it, for the message.
 
     Raises:
         click.UsageError: The variable is not set, or does not hold a key.
     """
-    if variable not in os.environ:
+    if read_variable(variable) is None:
         raise click.UsageError(f"The environment variable {variable!r} named by {option_name} is not set.")
-    if is_blank(variable):
-        raise empty_variable_error(variable)
     return _key(mxgateway.Secret(os.environ[variable]), f"The environment variable {variable!r}")
 
 
@@ -198,6 +183,39 @@ def key_from_file(path: str) -> ApiKey:
     if text is None:
         raise click.UsageError(f"The API key file {path!r} is not a text file.")
     return _key(text, f"The API key file {path!r}")
+
+
+class KeyFile:
+    """Returns the key of a file: at first the one that was read already, then what the file holds at that time.
+
+    Two of the same file are equal, so that the lines of a batch share a connection.
+    """
+
+    def __init__(self, path: str, first: ApiKey, read: Callable[[str], ApiKey]) -> None:
+        self._path = path
+        self._first = first
+        self._read = read
+        self._was_asked = False
+
+    async def __call__(self) -> ApiKey:
+        """Return the key."""
+        if not self._was_asked:
+            self._was_asked = True
+            return self._first
+        import asyncio  # shells that complete words load this module, and no event loop
+
+        key = await asyncio.to_thread(self._read, self._path)
+        hide_from_now_on(key)
+        return key
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KeyFile) and other._path == self._path
+
+    def __hash__(self) -> int:
+        return hash(self._path)
+
+    def __str__(self) -> str:
+        return str(self._first)
 
 
 def _key(text: Secret, source: str) -> ApiKey:

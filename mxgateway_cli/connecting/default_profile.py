@@ -8,11 +8,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from typing import Final
 
-from mxgateway.system.home import expand_home
-from mxgateway_cli.connecting.precedence import empty_variable_error, is_blank
+from mxgateway_cli.connecting.places import read_variable, user_path
 
 FILE_VARIABLE: Final = "MXGATEWAY_CONFIG"
 KEY: Final = "default-profile"
@@ -27,27 +25,12 @@ def profiles_path() -> str | None:
     Raises:
         click.UsageError: The variable that names the file is empty.
     """
-    named = os.environ.get(FILE_VARIABLE)
-    if named is not None:
-        if is_blank(FILE_VARIABLE):
-            raise empty_variable_error(FILE_VARIABLE)
-        return os.path.abspath(named)
-    if sys.platform == "win32":
-        base = os.environ.get("APPDATA") or expand_home("~/AppData/Roaming")
-    else:
-        base = os.environ.get("XDG_CONFIG_HOME", "")
-        if not os.path.isabs(base):  # the XDG specification says to ignore a relative path
-            base = expand_home("~/.config")
-    return os.path.join(base, "mxgateway", "config.toml") if os.path.isabs(base) else None
+    named = read_variable(FILE_VARIABLE)
+    return user_path("config", "config.toml") if named is None else os.path.abspath(named)
 
 
 def with_default(text: str, name: str | None) -> str:
-    """Return the text of a file of profiles with another default profile.
-
-    Args:
-        text: Valid TOML. Other lines stay as they are.
-        name: The profile; None for no default.
-    """
+    """Return the text of a file of profiles with another default profile, or none; other lines stay as they are."""
     header = _HEADER.search(text)
     end = header.start() if header is not None else len(text)
     above = _ENTRY.sub("", text[:end])

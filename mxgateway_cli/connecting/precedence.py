@@ -11,14 +11,14 @@ rejected: a pipeline with a missing secret must not fall back to weaker security
 from __future__ import annotations
 
 import enum
-import os
-from collections.abc import Collection, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, NamedTuple
 
 import click
 from click.core import ParameterSource
 
 import mxgateway
+from mxgateway_cli.connecting.places import read_variable
 from mxgateway_cli.help.sections import SectionOption
 from mxgateway_cli.running.app import App
 
@@ -58,23 +58,16 @@ _RANKS: Final = {
 }
 
 
-class AppliedProfile(Protocol):
+class AppliedProfile(NamedTuple):
     """The profile that a command uses."""
 
-    @property
-    def name(self) -> str:
-        """The profile's name."""
-
-    @property
-    def file(self) -> str:
-        """The file that it is in."""
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The values by parameter name."""
-
-    def value_error(self, parameter: str | None, why: str) -> Exception:
-        """Return the error for a value that a command cannot use."""
+    name: str
+    file: str
+    """The file that it is in."""
+    parameters: Mapping[str, Any]
+    """The values by parameter name."""
+    value_error: Callable[[str, str], Exception]
+    """Returns the error for a value that a command cannot use, from its parameter and the reason."""
 
 
 class ConnectionOption(SectionOption):
@@ -94,17 +87,13 @@ class ConnectionOption(SectionOption):
             ctx.meta.setdefault(_INHERITED, set()).add(name)
             return inherited[name], ParameterSource.COMMANDLINE
         ctx.meta[_SIMULATED] = _simulated(inherited, opts)
-        if not (ctx.resilient_parsing or ctx.meta[_SIMULATED]):
-            self._check_variable()
+        if isinstance(self.envvar, str) and not (ctx.resilient_parsing or ctx.meta[_SIMULATED]):
+            read_variable(self.envvar)  # an empty one is refused
         if self.is_flag and source is ParameterSource.ENVIRONMENT and not self.type_cast_value(ctx, value):
             source = ParameterSource.DEFAULT  # a false variable does not override a profile's true
         if source is ParameterSource.DEFAULT and name in profile:
             return profile[name], ParameterSource.DEFAULT_MAP
         return value, source
-
-    def _check_variable(self) -> None:
-        if isinstance(self.envvar, str) and is_blank(self.envvar):
-            raise empty_variable_error(self.envvar)
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:
         """Convert the value; an error in a profile's value names its line in the file."""
@@ -113,7 +102,7 @@ class ConnectionOption(SectionOption):
         except click.BadParameter as error:
             if ctx.get_parameter_source(self.name or "") is not ParameterSource.DEFAULT_MAP:
                 raise
-            raise ctx.meta[_PROFILE].value_error(self.name, error.message) from None
+            raise ctx.meta[_PROFILE].value_error(self.name or "", error.message) from None
 
 
 def apply_profile(ctx: click.Context, profile: AppliedProfile) -> None:
@@ -145,23 +134,8 @@ def shared_timeout(ctx: click.Context) -> float | None:
     return _inherited(ctx).get("timeout") or _profile(ctx).get("timeout")
 
 
-def is_blank(variable: str) -> bool:
-    """Return whether an environment variable is set, but empty or only white space."""
-    return not os.environ.get(variable, "set").strip()
-
-
-def empty_variable_error(variable: str) -> click.UsageError:
-    """Return the error for an environment variable that is set but empty."""
-    return click.UsageError(f"The environment variable {variable!r} is set but empty: give it a value or unset it.")
-
-
 class Choices:
-    """The values of the connection options, and where each comes from.
-
-    Args:
-        values: Values by option name.
-        ranks: Ranks by option name.
-    """
+    """The values of the connection options, and where each comes from, by option name."""
 
     def __init__(self, values: Mapping[str, Any], ranks: Mapping[str, Rank]) -> None:
         self.values = dict(values)
@@ -174,10 +148,7 @@ class Choices:
         return cls(values, {name: rank_of(ctx, name) for name in values})
 
     def resolve(self) -> list[str]:
-        """Drop the options that one with precedence excludes, and those that verification excludes.
-
-        Returns:
-            Warnings, one line each.
+        """Drop the options that one with precedence excludes, and those that verification excludes; return warnings.
 
         Raises:
             click.UsageError: Options exclude each other and neither has precedence.
@@ -197,8 +168,8 @@ class Choices:
 
     def _exclude(self, name: str) -> list[str]:
         """Drop an option or the ones that it excludes; return the excluded ones that were dropped."""
-        others, why = _EXCLUSIVE[name]
-        rivals = self._given(others)
+        excluded, why = _EXCLUSIVE[name]
+        rivals = self._given(excluded)
         if not self.values.get(name) or not rivals:
             return []
         rank = self.ranks[name]
@@ -207,7 +178,8 @@ class Choices:
             return []
         equal = sorted(other for other in rivals if rivals[other] == rank)
         if equal:
-            raise contradiction(name, equal, why)
+            others = ", ".join(map(flag, equal))
+            raise click.UsageError(f"{flag(name)} and {others} contradict each other: {why}.")
         for other in rivals:
             self.drop(other)
         return list(rivals)
@@ -246,11 +218,6 @@ class Choices:
         """Treat the option as not given."""
         self.values[name] = () if name == "pin" else None
         self.ranks[name] = Rank.DEFAULT
-
-
-def contradiction(name: str, others: Collection[str], why: str) -> click.UsageError:
-    """Return the error for options that exclude each other."""
-    return click.UsageError(f"{flag(name)} and {', '.join(map(flag, others))} contradict each other: {why}.")
 
 
 def scheme_of(endpoint: str | None) -> str:

@@ -7,7 +7,6 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import click
@@ -17,7 +16,7 @@ from mxgateway.system.files import own_file, refusal_text
 from mxgateway.system.home import expand_home
 from mxgateway_cli.connecting import toml_text
 from mxgateway_cli.connecting.default_profile import FILE_VARIABLE, KEY, profiles_path, with_default
-from mxgateway_cli.connecting.precedence import Choices, Rank
+from mxgateway_cli.connecting.precedence import AppliedProfile, Choices, Rank
 from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
 from mxgateway_cli.terminal.text import clean
 
@@ -25,15 +24,13 @@ _TABLE: Final = "profile"
 _LIMIT: Final = 1024 * 1024
 """Bytes of the file; a larger file is not one of profiles, or is an endless device."""
 _LONGEST_NAME: Final = 64
-FILES: Final = ("ca-file", "known-hosts", "client-cert", "client-key", "api-key-file", "contract")
-_FLAGS: Final = ("plaintext", "tls", "require-certificate-validation")
-_SECONDS: Final = ("timeout", "wait-for-gateway")
-_TEXTS: Final = ("endpoint", "server-name-override", "authority", "proxy", "api-key-env")
-OPTIONS: Final = (
-    "endpoint", "plaintext", "tls", "ca-file", "require-certificate-validation", "server-name-override", "authority", "pin",
-    "known-hosts", "client-cert", "client-key", "proxy", "api-key-env", "api-key-file", "contract", "timeout",
-    "wait-for-gateway",
-)  # fmt: skip
+_TYPES: Final = {
+    "endpoint": "text", "plaintext": "flag", "tls": "flag", "ca-file": "file", "require-certificate-validation": "flag",
+    "server-name-override": "text", "authority": "text", "pin": "text", "known-hosts": "file", "client-cert": "file",
+    "client-key": "file", "proxy": "text", "api-key-env": "text", "api-key-file": "file", "contract": "file",
+    "timeout": "seconds", "wait-for-gateway": "seconds",
+}  # fmt: skip
+OPTIONS: Final = tuple(_TYPES)
 """The options that a profile can hold, in display order."""
 
 NO_KEY: Final = "a profile cannot hold a key: name the variable or file that does, with api-key-env or api-key-file"
@@ -47,7 +44,11 @@ NO_PROXY_PASSWORD: Final = _NO_PASSWORD.format("the variable MXGATEWAY_PROXY, wi
 
 def is_file(key: str, value: Any) -> bool:
     """Return whether an option's value is a file path."""
-    return key in FILES and value not in ((os.devnull, "auto") if key == "contract" else (os.devnull,))
+    return _TYPES.get(key) == "file" and value not in ((os.devnull, "auto") if key == "contract" else (os.devnull,))
+
+
+def _parameter(key: str) -> str:
+    return key.replace("-", "_")
 
 
 class ProfileError(CommandFailure):
@@ -57,41 +58,8 @@ class ProfileError(CommandFailure):
         super().__init__(message, code=ExitCode.USAGE, hint=hint)
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """The connection options under one name."""
-
-    name: str
-    options: Mapping[str, Any]
-    config: Config
-
-    @property
-    def file(self) -> str:
-        """The file that it is in."""
-        return self.config.file
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The values by parameter name; relative paths are resolved against the file's directory."""
-        directory = os.path.dirname(self.config.file)
-        values = {}
-        for key, value in self.options.items():
-            if is_file(key, value):
-                value = os.path.join(directory, expand_home(value))
-            values[key.replace("-", "_")] = value
-        return values
-
-    def value_error(self, parameter: str | None, why: str) -> ProfileError:
-        """Return the error for a value that a command cannot use."""
-        return self.config.option_error(self.name, (parameter or "").replace("_", "-"), why)
-
-
 class Config:
     """The content of the file of profiles.
-
-    Args:
-        file: Its path.
-        text: Its content.
 
     Raises:
         ProfileError: It is not valid TOML, or holds something other than profiles.
@@ -130,7 +98,7 @@ class Config:
         table = self._tables.get(name, {})
         return {key: table[key] for key in OPTIONS if key in table}
 
-    def profile(self, name: str) -> Profile:
+    def profile(self, name: str) -> AppliedProfile:
         """Return a profile.
 
         Raises:
@@ -142,11 +110,18 @@ class Config:
                 f"there is no profile {name!r} in {self.file} (known: {known})",
                 hint="'mxgw-py profile set' creates a profile, 'mxgw-py profile list' lists them",
             )
-        pins = self._tables[name].get("pin")
-        options = self.options(name)
-        return Profile(name, {**options, "pin": [pins]} if isinstance(pins, str) else options, self)
+        parameters = {_parameter(key): self._used(key, value) for key, value in self.options(name).items()}
+        return AppliedProfile(
+            name, self.file, parameters, lambda key, why: self._option_error(name, key.replace("_", "-"), why)
+        )
 
-    def default_profile(self) -> Profile:
+    def _used(self, key: str, value: Any) -> Any:
+        """Return a value as a command uses it; a relative path is resolved against the file's directory."""
+        if is_file(key, value):
+            return os.path.join(os.path.dirname(self.file), expand_home(value))
+        return [value] if key == "pin" and isinstance(value, str) else value
+
+    def default_profile(self) -> AppliedProfile:
         """Return the default profile.
 
         Raises:
@@ -160,10 +135,7 @@ class Config:
         return self.profile(self.default)
 
     def use(self, name: str | None) -> None:
-        """Make a profile the default, and write the file atomically.
-
-        Args:
-            name: The profile; None for no default.
+        """Make a profile the default, or none, and write the file atomically.
 
         Raises:
             ProfileError: There is no such profile.
@@ -174,17 +146,18 @@ class Config:
         self._replace(with_default(self._text, name), name)
 
     def _replace(self, text: str, default: str | None) -> None:
-        """Write the file if its new text can be read back with its default profile."""
+        """Replace the file atomically if its new text can be read back with its default profile."""
         if Config(self.file, text).default != default:
             raise ProfileError(f"{self.file}: the default profile cannot be set: set {KEY} in the first line by hand")
-        _write(self.file, text)
+        try:
+            with own_file(self.file, make=True) as place:  # a symbolic link to it stays a link
+                place.replace(text.replace("\n", os.linesep).encode())
+        except (OSError, UnicodeEncodeError) as error:
+            why = refusal_text(error) if isinstance(error, OSError) else "a value cannot be written as UTF-8"
+            raise CommandFailure(f"the profiles cannot be written to {self.file}: {why}") from None
 
     def write(self, name: str, options: Mapping[str, Any] | None) -> None:
-        """Change one profile and write the file atomically.
-
-        Args:
-            name: The profile.
-            options: Its new options; None removes it.
+        """Change one profile and write the file atomically; without new options it is removed.
 
         Raises:
             ProfileError: The profile could not be read back.
@@ -194,8 +167,7 @@ class Config:
         is_default = options is None and name == self.default
         self._replace(with_default(text, None) if is_default else text, None if is_default else self.default)
 
-    def option_error(self, name: str, key: str, why: str) -> ProfileError:
-        """Return the error for an option of a profile."""
+    def _option_error(self, name: str, key: str, why: str) -> ProfileError:
         return self._error((_TABLE, name, key), f"{key!r} in the profile {name!r}: {why}")
 
     def _check(self, name: str, table: Any) -> None:
@@ -205,7 +177,7 @@ class Config:
             raise self._error((_TABLE, name), f"the profile {name!r} is not a table; write [{_TABLE}.{name}]")
         for key, value in table.items():
             if why := value_error(key, value):
-                raise self.option_error(name, key, why)
+                raise self._option_error(name, key, why)
         if why := _contradiction(table):
             raise self._error((_TABLE, name), f"in the profile {name!r} {why}")
 
@@ -276,10 +248,12 @@ def value_error(key: str, value: Any) -> str:
 
         near = difflib.get_close_matches(key, OPTIONS, n=1)
         return f"unknown option; {f'did you mean {near[0]!r}' if near else 'known options: ' + ', '.join(OPTIONS)}"
-    if key in _FLAGS:
+    if _TYPES[key] == "flag":
         return "" if isinstance(value, bool) else f"it is {_kind(value)}, not true or false"
-    if key in _SECONDS:
-        return _seconds_error(value)
+    if _TYPES[key] == "seconds":
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return f"it is {_kind(value)}, not a number of seconds"
+        return "" if 0 < value < math.inf else "it is not a positive number of seconds"
     if key == "pin" and isinstance(value, list):
         return next((why for entry in value if (why := _string_error("pin", entry))), "" if value else "it is empty")
     return _string_error(key, value)
@@ -290,12 +264,6 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a date or time")
 
 
-def _seconds_error(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"it is {_kind(value)}, not a number of seconds"
-    return "" if 0 < value < math.inf else "it is not a positive number of seconds"
-
-
 def _string_error(key: str, value: Any) -> str:
     if not isinstance(value, str):
         return f"it is {_kind(value)}, not a string"
@@ -303,7 +271,7 @@ def _string_error(key: str, value: Any) -> str:
         return "it is empty"
     if "\0" in value:
         return "it holds a NUL character"
-    if key not in FILES and key != "api-key-env" and mxgateway.redact(value) != value:
+    if _TYPES[key] != "file" and key != "api-key-env" and mxgateway.redact(value) != value:
         return NO_PROXY_PASSWORD if key == "proxy" else "it contains a key or a password; a profile holds neither"
     try:
         _CHECKS.get(key, str)(value)
@@ -330,24 +298,9 @@ _CHECKS: Final[Mapping[str, Callable[[str], object]]] = {
 
 def _contradiction(table: Mapping[str, Any]) -> str:
     """Return which options of a profile exclude each other; empty if none do."""
-    names = {key.replace("-", "_"): value for key, value in table.items()}
+    names = {_parameter(key): value for key, value in table.items()}
     try:
         Choices(names, dict.fromkeys(names, Rank.PROFILE)).resolve()
     except click.UsageError as error:
         return error.message
     return ""
-
-
-def _write(file: str, text: str) -> None:
-    """Replace the file atomically; a symbolic link to it stays a link."""
-    try:
-        with own_file(file, make=True) as place:
-            place.replace(text.replace("\n", os.linesep).encode())
-    except (OSError, UnicodeEncodeError) as error:
-        raise CommandFailure(f"the profiles cannot be written to {file}: {_reason(error)}") from None
-
-
-def _reason(error: OSError | UnicodeEncodeError) -> str:
-    if isinstance(error, UnicodeEncodeError):
-        return "a value cannot be written as UTF-8"
-    return refusal_text(error)

@@ -80,70 +80,43 @@ class EndpointOption(ConnectionOption):
         return ",".join(super().process_value(ctx, given)) or None
 
 
-def _connection(*names: str, **attributes: Any) -> Decorator:
-    return option(*names, **{"cls": ConnectionOption, "section": CONNECTION_SECTION, **attributes})
+def _connection(*names: str, variable: str | None = None, **attributes: Any) -> Decorator:
+    shown = {"envvar": variable, "show_envvar": variable is not None}
+    return option(*names, **{"cls": ConnectionOption, "section": CONNECTION_SECTION, **shown, **attributes})
 
 
 CONNECTION_OPTIONS: Final[tuple[Decorator, ...]] = (
-    _connection(
-        "--endpoint", cls=EndpointOption, multiple=True, metavar="HOST:PORT", envvar="MXGATEWAY_ENDPOINT", show_envvar=True,
-        help="The gateway's address; [ipv6]:port, http:// and https:// are accepted. If repeated, or of several with commas between "
-        "them, the first that can be reached.  [default: localhost:5000]",
-    ),
+    _connection("--endpoint", cls=EndpointOption, multiple=True, metavar="HOST:PORT", variable="MXGATEWAY_ENDPOINT",
+                help="The gateway's address; [ipv6]:port, http:// and https:// are accepted. If repeated, or of several with commas between "
+                "them, the first that can be reached.  [default: localhost:5000]"),
     _connection("--plaintext", is_flag=True, help="Connect without TLS; the API key is then sent unencrypted."),
     _connection("--tls", is_flag=True, help="Connect with TLS (the default; the first certificate seen is trusted)."),
-    _connection(
-        "--ca-file", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CA_FILE", show_envvar=True,
-        help="PEM file of the CAs to verify the gateway against.",
-    ),
-    _connection(
-        "--require-certificate-validation", is_flag=True, envvar="MXGATEWAY_REQUIRE_CERTIFICATE_VALIDATION", show_envvar=True,
-        help="Verify the gateway against the system's CAs.",
-    ),
-    _connection(
-        "--server-name-override", metavar="NAME", help="Server name to expect in the certificate, and to name in calls."
-    ),
+    _connection("--ca-file", type=_FILE, metavar="FILE", variable="MXGATEWAY_CA_FILE",
+                help="PEM file of the CAs to verify the gateway against."),
+    _connection("--require-certificate-validation", is_flag=True, variable="MXGATEWAY_REQUIRE_CERTIFICATE_VALIDATION",
+                help="Verify the gateway against the system's CAs."),
+    _connection("--server-name-override", metavar="NAME", help="Server name to expect in the certificate, and to name in calls."),
     _connection("--authority", metavar="HOST[:PORT]", help="Name of the gateway in calls (:authority)."),
-    _connection(
-        "--pin", multiple=True, metavar="SHA256", envvar="MXGATEWAY_PIN", show_envvar=True,
-        help="Fingerprint that the certificate must have; if repeated, any one of them.",
-    ),
-    _connection(
-        "--known-hosts", type=click.Path(dir_okay=False), metavar="FILE", envvar="MXGATEWAY_KNOWN_HOSTS", show_envvar=True,
-        help="File that keeps each gateway's first certificate.  [default: mxgateway/known_gateways in the user's state directory]",
-    ),
-    _connection(
-        "--client-cert", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CLIENT_CERT", show_envvar=True,
-        help="PEM file of the client certificate to present to the gateway.",
-    ),
-    _connection(
-        "--client-key", type=_FILE, metavar="FILE", envvar="MXGATEWAY_CLIENT_KEY", show_envvar=True,
-        help="PEM file of its private key; if encrypted, the password is in MXGATEWAY_CLIENT_KEY_PASSWORD.",
-    ),
-    _connection(
-        "--proxy", type=ProxyText(), metavar="URL", envvar="MXGATEWAY_PROXY", show_envvar=True,
-        help="HTTP proxy, http://[user:password@]host:port. HTTPS_PROXY and similar variables are ignored.",
-    ),
-    _connection(
-        "--api-key-env", metavar="NAME", help="Environment variable with the API key.  [default: MXGATEWAY_API_KEY]"
-    ),
+    _connection("--pin", multiple=True, metavar="SHA256", variable="MXGATEWAY_PIN",
+                help="Fingerprint that the certificate must have; if repeated, any one of them."),
+    _connection("--known-hosts", type=click.Path(dir_okay=False), metavar="FILE", variable="MXGATEWAY_KNOWN_HOSTS",
+                help="File that keeps each gateway's first certificate.  [default: mxgateway/known_gateways in the user's state directory]"),
+    _connection("--client-cert", type=_FILE, metavar="FILE", variable="MXGATEWAY_CLIENT_CERT",
+                help="PEM file of the client certificate to present to the gateway."),
+    _connection("--client-key", type=_FILE, metavar="FILE", variable="MXGATEWAY_CLIENT_KEY",
+                help="PEM file of its private key; if encrypted, the password is in MXGATEWAY_CLIENT_KEY_PASSWORD."),
+    _connection("--proxy", type=ProxyText(), metavar="URL", variable="MXGATEWAY_PROXY",
+                help="HTTP proxy, http://[user:password@]host:port. HTTPS_PROXY and similar variables are ignored."),
+    _connection("--api-key-env", metavar="NAME", help="Environment variable with the API key.  [default: MXGATEWAY_API_KEY]"),
     _connection("--api-key-file", type=_FILE, metavar="FILE", help="File that holds the API key."),
-    _connection(
-        "--api-key", type=KeyText(), metavar="KEY", help="The API key itself; it is visible in the process list."
-    ),
-    _connection(
-        "--profile", metavar="NAME", envvar="MXGATEWAY_PROFILE", show_envvar=True, is_eager=True, expose_value=False,
-        callback=use_profile, shell_complete=profile_names,
-        help="Profile for the options that neither a flag nor the environment sets; see mxgw-py profile.",
-    ),
-    _connection(
-        "--contract", type=ContractText(), metavar="FILE|auto", envvar="MXGATEWAY_CONTRACT", show_envvar=True,
-        help="The gateway's own contract, a FileDescriptorSet; auto fetches it from the gateway.  [default: this program's contract]",
-    ),
-    _connection(
-        "--wait-for-gateway", type=Seconds(), metavar="SECONDS", envvar="MXGATEWAY_WAIT_FOR_GATEWAY", show_envvar=True,
-        help="Wait this long for a gateway that is not up yet.  [default: one attempt]",
-    ),
+    _connection("--api-key", type=KeyText(), metavar="KEY", help="The API key itself; it is visible in the process list."),
+    _connection("--profile", metavar="NAME", variable="MXGATEWAY_PROFILE", is_eager=True, expose_value=False,
+                callback=use_profile, shell_complete=profile_names,
+                help="Profile for the options that neither a flag nor the environment sets; see mxgw-py profile."),
+    _connection("--contract", type=ContractText(), metavar="FILE|auto", variable="MXGATEWAY_CONTRACT",
+                help="The gateway's own contract, a FileDescriptorSet; auto fetches it from the gateway.  [default: this program's contract]"),
+    _connection("--wait-for-gateway", type=Seconds(), metavar="SECONDS", variable="MXGATEWAY_WAIT_FOR_GATEWAY",
+                help="Wait this long for a gateway that is not up yet.  [default: one attempt]"),
     _connection("--simulator", is_flag=True, help="Use a simulated gateway that runs only for this command."),
 )  # fmt: skip
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, NamedTuple
 
 import click
 
 import mxgateway
 from mxgateway_cli.connecting.connection import DEFAULT_KEY_VARIABLE, is_from_environment, key_options
+from mxgateway_cli.connecting.places import read_variable
 from mxgateway_cli.connecting.precedence import (
     OPTIONS,
     VERIFYING,
@@ -18,41 +17,30 @@ from mxgateway_cli.connecting.precedence import (
     Rank,
     applied_profile,
     check_scheme,
-    empty_variable_error,
     flag,
-    is_blank,
     rank_of,
 )
 from mxgateway_cli.connecting.tls import KEY_PASSWORD_VARIABLE, default_file
 
-SourceKind = Literal["flag", "batch", "environment", "profile", "file", "default"]
 HIDDEN: Final = "set (hidden)"
-_KINDS: Final[dict[Rank, SourceKind]] = {
-    Rank.FLAG: "flag",
-    Rank.BATCH: "batch",
-    Rank.ENVIRONMENT: "environment",
-    Rank.PROFILE: "profile",
-    Rank.DEFAULT: "default",
-}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(NamedTuple):
     """One option that is in force."""
 
     option: str
     """Its name, without dashes before it."""
     value: Any
     """Its value as JSON; None if there is none; `HIDDEN` for a secret."""
-    source: SourceKind
-    """What kind of place its value is from."""
+    source: str
+    """The kind of place its value is from: flag, batch, environment, profile, file or default."""
     where: str = ""
     """The flag, variable, profile or file that it is from."""
 
     @property
     def shown_source(self) -> str:
         """The source in words."""
-        words = {"flag": "flag", "batch": "the batch's", "environment": "environment variable", "profile": "profile"}
+        words = {"batch": "the batch's", "environment": "environment variable"}
         return " ".join(filter(None, (words.get(self.source, self.source), self.where)))
 
 
@@ -68,60 +56,51 @@ def settings_in_force(ctx: click.Context, params: dict[str, Any]) -> tuple[list[
     found = [_profile(ctx)]
     for name in OPTIONS:
         found.append(_api_key(ctx, choices) if name == "api_key" else _setting(ctx, choices, name))
-        if name == "client_key":
-            found += _key_password(choices)
+        if name == "client_key" and choices.values["client_cert"] and KEY_PASSWORD_VARIABLE in os.environ:
+            found.append(Setting("client-key-password", HIDDEN, "environment", KEY_PASSWORD_VARIABLE))
     return found, warnings
 
 
 def _profile(ctx: click.Context) -> Setting:
     profile = applied_profile(ctx)
     if profile is None:
-        return Setting(option="profile", value=None, source="default")
+        return Setting("profile", None, "default")
     rank = rank_of(ctx, "profile")
     if rank is Rank.DEFAULT:
-        return Setting(option="profile", value=profile.name, source="file", where=f"{profile.file} (profile use)")
-    return Setting(
-        option="profile",
-        value=profile.name,
-        source=_KINDS[rank],
-        where=_where(ctx, "profile", rank, "MXGATEWAY_PROFILE"),
-    )
+        return Setting("profile", profile.name, "file", f"{profile.file} (profile use)")
+    return Setting("profile", profile.name, _kind(rank), _where(ctx, "profile", rank, "MXGATEWAY_PROFILE"))
 
 
 def _setting(ctx: click.Context, choices: Choices, name: str) -> Setting:
     value, rank = choices.values[name], choices.ranks[name]
     if value is None or value is False or value == ():
-        return Setting(option=_dashed(name), value=_default(choices, name), source="default")
+        return Setting(_dashed(name), _default(choices, name), "default")
     (parameter,) = [each for each in ctx.command.params if each.name == name]
     variable = parameter.envvar if isinstance(parameter.envvar, str) else ""
-    return Setting(
-        option=_dashed(name), value=_shown(name, value), source=_KINDS[rank], where=_where(ctx, name, rank, variable)
-    )
+    return Setting(_dashed(name), _shown(name, value), _kind(rank), _where(ctx, name, rank, variable))
 
 
 def _api_key(ctx: click.Context, choices: Choices) -> Setting:
     """Return where the key is from. It is not read: what is wrong with it, the command that needs it says."""
     if choices.values["simulator"]:
-        return Setting(option="api-key", value=HIDDEN, source="default", where="the simulated gateway's own")
+        return Setting("api-key", HIDDEN, "default", "the simulated gateway's own")
     if is_from_environment(choices):
-        if is_blank(DEFAULT_KEY_VARIABLE):
-            raise empty_variable_error(DEFAULT_KEY_VARIABLE)
-        return Setting(option="api-key", value=HIDDEN, source="environment", where=DEFAULT_KEY_VARIABLE)
+        read_variable(DEFAULT_KEY_VARIABLE)
+        return Setting("api-key", HIDDEN, "environment", DEFAULT_KEY_VARIABLE)
     for name in key_options(choices):
         value = choices.values[name]
         if name == "api_key":
-            return Setting(option="api-key", value=HIDDEN, source=_KINDS[choices.ranks[name]], where=flag(name))
+            return Setting("api-key", HIDDEN, _kind(choices.ranks[name]), flag(name))
         if name == "api_key_file":
-            return Setting(option="api-key", value=HIDDEN, source="file", where=str(value))
+            return Setting("api-key", HIDDEN, "file", str(value))
         if os.environ.get(value, "").strip():
-            return Setting(option="api-key", value=HIDDEN, source="environment", where=str(value))
-        return Setting(option="api-key", value=None, source="environment", where=f"{value}, which is not set")
-    return Setting(option="api-key", value=None, source="default")
+            return Setting("api-key", HIDDEN, "environment", str(value))
+        return Setting("api-key", None, "environment", f"{value}, which is not set")
+    return Setting("api-key", None, "default")
 
 
-def _key_password(choices: Choices) -> Iterator[Setting]:
-    if choices.values["client_cert"] and KEY_PASSWORD_VARIABLE in os.environ:
-        yield Setting(option="client-key-password", value=HIDDEN, source="environment", where=KEY_PASSWORD_VARIABLE)
+def _kind(rank: Rank) -> str:
+    return rank.name.lower()
 
 
 def _where(ctx: click.Context, name: str, rank: Rank, variable: str) -> str:

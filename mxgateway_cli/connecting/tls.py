@@ -5,15 +5,14 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 import mxgateway
-from mxgateway.system.home import expand_home
-from mxgateway_cli.connecting.precedence import VERIFYING, empty_variable_error, is_blank
+from mxgateway_cli.connecting.places import read_variable, user_path
+from mxgateway_cli.connecting.precedence import VERIFYING
 
 if TYPE_CHECKING:
     from mxgateway import TlsOptions
@@ -22,20 +21,12 @@ _log = logging.getLogger("mxgateway.cli")
 
 KEY_PASSWORD_VARIABLE: Final = "MXGATEWAY_CLIENT_KEY_PASSWORD"  # noqa: S105 - the name of a variable
 _COPIED: Final = (
-    "ca_file",
-    "require_certificate_validation",
-    "server_name_override",
-    "pin",
-    "client_cert",
-    "client_key",
-)
+    "ca_file", "require_certificate_validation", "server_name_override", "pin", "client_cert", "client_key",
+)  # fmt: skip
 
 
 def tls_options(taken: Mapping[str, Any]) -> TlsOptions:
-    """Return the library's TLS options.
-
-    Args:
-        taken: The options' values by name; none excludes another.
+    """Return the library's TLS options, from the options' values by name; none excludes another.
 
     Raises:
         click.UsageError: A key is named without its certificate, or its password is empty.
@@ -43,9 +34,7 @@ def tls_options(taken: Mapping[str, Any]) -> TlsOptions:
     fields = {name: taken[name] for name in _COPIED if taken[name]}
     if "client_key" in fields and "client_cert" not in fields:
         raise click.UsageError("--client-key requires --client-cert.")
-    if "client_cert" in fields and KEY_PASSWORD_VARIABLE in os.environ:
-        if is_blank(KEY_PASSWORD_VARIABLE):
-            raise empty_variable_error(KEY_PASSWORD_VARIABLE)
+    if "client_cert" in fields and read_variable(KEY_PASSWORD_VARIABLE) is not None:
         fields["client_key_password"] = mxgateway.Secret(os.environ[KEY_PASSWORD_VARIABLE])
     if not any(name in fields for name in VERIFYING):
         fields["known_gateways"] = _known_gateways(taken["known_hosts"])
@@ -54,13 +43,7 @@ def tls_options(taken: Mapping[str, Any]) -> TlsOptions:
 
 def default_file() -> str | None:
     """Return the default file for first certificates; None if there is no home directory."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or expand_home("~/AppData/Local")
-    else:
-        base = os.environ.get("XDG_STATE_HOME", "")
-        if not os.path.isabs(base):  # the XDG specification says to ignore a relative path
-            base = expand_home("~/.local/state")
-    return os.path.join(base, "mxgateway", "known_gateways") if os.path.isabs(base) else None
+    return user_path("state", "known_gateways")
 
 
 def _known_gateways(named: str | None) -> str | None:

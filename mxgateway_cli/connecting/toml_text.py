@@ -8,7 +8,8 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -18,40 +19,28 @@ _MOST_PARSED: Final = 3_000_000
 """Characters that are parsed to find a line; a value of many lines is parsed once for each of them."""
 
 
-class Statement(NamedTuple):
-    """A part of a file that is valid TOML by itself: a header, a key with its value, an empty line or a comment."""
+def _statements(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the line of each header with its table, and of each entry of valid TOML with its table and key.
 
-    first: int
-    """Its first line, counted from 0."""
-    end: int
-    """The line after its last line."""
-    path: tuple[str, ...]
-    """A header's table; an entry's table and key; for an empty line or a comment, the table it is in."""
-    is_header: bool
-    is_entry: bool
-
-
-def statements(text: str) -> Iterator[Statement]:
-    """Yield the statements of valid TOML in order; where finding their ends takes too long, the rest is one of them."""
+    Where finding the end of an entry takes too long, no others follow.
+    """
     lines = text.split("\n")
     table: tuple[str, ...] = ()
-    first = 0
-    left = _MOST_PARSED
+    first, left = 0, _MOST_PARSED
     while first < len(lines):
         end, parsed, left = _next(lines, first, left)
-        is_header = lines[first].lstrip().startswith("[")
-        if is_header:
+        if lines[first].lstrip().startswith("["):
             table = _header_path(parsed)
-        path = table if is_header or not parsed else (*table, next(iter(parsed)))
-        yield Statement(first, end, path, is_header, bool(parsed) and not is_header)
+            yield first + 1, table
+        elif parsed:
+            yield first + 1, (*table, next(iter(parsed)))
         first = end
 
 
 def _next(lines: list[str], first: int, left: int) -> tuple[int, dict[str, Any], int]:
     """Take lines until they are valid TOML by themselves: arrays and strings may span several.
 
-    Returns:
-        The line after them, what they say, and how many characters may still be parsed.
+    The result is the line after them, what they say, and how many characters may still be parsed.
     """
     for end in range(first + 1, len(lines) + 1):
         text = "\n".join(lines[first:end])
@@ -74,50 +63,30 @@ def _header_path(parsed: Any) -> tuple[str, ...]:
 def line_of(text: str, path: tuple[str, ...]) -> int:
     """Return the line, counted from 1, of the statement that sets `path` or, failing that, its longest prefix."""
     best, line = 0, 1
-    for statement in statements(text):
-        shared = _shared(statement.path, path) if statement.is_header or statement.is_entry else 0
+    for first, found in _statements(text):
+        shared = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(found, path, strict=False))))
         if shared > best:
-            best, line = shared, statement.first + 1
+            best, line = shared, first
     return line
 
 
-def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:
-    length = 0
-    for a, b in zip(one, other, strict=False):
-        if a != b:
-            break
-        length += 1
-    return length
-
-
 def with_table(text: str, path: tuple[str, str], entries: Table | None) -> str:
-    """Return `text` with one table changed; comments, order and everything else stay as they are.
-
-    Args:
-        text: Valid TOML.
-        path: The table of tables, and the name in it.
-        entries: The table's new entries; None removes it.
-    """
+    """Return `text` with one table changed, or removed without entries; comments, order and all else stay."""
     import tomlkit
 
-    wanted = _changed(tomllib.loads(text), path, entries)
+    outer, name = path
+    data = tomllib.loads(text)
+    tables = data.get(outer, {}) | {name: dict(entries or {})}
+    if entries is None:
+        del tables[name]
+    wanted = {**data, outer: tables}
     with suppress(tomlkit.exceptions.TOMLKitError, tomllib.TOMLDecodeError, KeyError, ValueError):
         document = tomlkit.parse(text)
         _change(document, path, entries)
         new = tomlkit.dumps(document)
-        if {path[0]: {}, **tomllib.loads(new)} == wanted:
+        if {outer: {}, **tomllib.loads(new)} == wanted:
             return new
     return tomlkit.dumps(wanted)  # a layout that tomlkit cannot edit
-
-
-def _changed(data: Table, path: tuple[str, str], entries: Table | None) -> dict[str, Any]:
-    outer, name = path
-    tables = dict(data.get(outer, {}))
-    if entries is None:
-        tables.pop(name, None)
-    else:
-        tables[name] = dict(entries)
-    return {**data, outer: tables}
 
 
 def _change(document: TOMLDocument, path: tuple[str, str], entries: Table | None) -> None:

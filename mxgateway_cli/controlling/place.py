@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 import mxgateway
 from mxgateway_cli.connecting.connection import key_from_environment, key_from_file
-from mxgateway_cli.connecting.precedence import empty_variable_error, is_blank
+from mxgateway_cli.connecting.places import read_variable
 from mxgateway_cli.controlling import ready_file
 from mxgateway_cli.controlling.options import CONTROL_VARIABLE, KEY_VARIABLE, READY_FILE_VARIABLE
 from mxgateway_cli.running.app import App
@@ -113,8 +113,7 @@ def take_place(ctx: click.Context, app: App, params: dict[str, Any]) -> ControlP
 
 def _check(ctx: click.Context, taken: dict[str, Any]) -> None:
     for variable in (CONTROL_VARIABLE, READY_FILE_VARIABLE):
-        if is_blank(variable):
-            raise empty_variable_error(variable)
+        read_variable(variable)
     if _is_flag(ctx, "control") and _is_flag(ctx, "ready_file"):
         raise click.UsageError("--control and --ready-file contradict each other: both say which gateway.")
     for name in ("control", "ready_file"):

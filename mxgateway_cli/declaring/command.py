@@ -31,13 +31,7 @@ _GatewayFunction = Callable[..., Awaitable[None]]
 
 
 class Call:
-    """One run of a command that talks to a gateway.
-
-    Args:
-        app: The invocation.
-        operation: The command's name.
-        settings: The connection settings.
-    """
+    """One run of a command that talks to a gateway."""
 
     def __init__(self, app: App, operation: str, settings: ConnectionSettings) -> None:
         self.app = app
@@ -91,12 +85,7 @@ class Call:
 
     @asynccontextmanager
     async def session(self, session_id: str | None = None, *, name: str = "mxgw-py") -> AsyncIterator[Session]:
-        """Yield an open session, which stays open, or a new one, which is closed after the block.
-
-        Args:
-            session_id: The open session; None opens a new one.
-            name: The new session's name in the gateway's log.
-        """
+        """Yield an open session, which stays open, or a new one with this name, which is closed after the block."""
         async with self.client() as client:
             if session_id is not None:
                 handle = client.attach_session(session_id)
@@ -142,14 +131,11 @@ def connection_settings(ctx: click.Context, app: App, params: dict[str, Any]) ->
     in_process_list = app.host is None
     if in_process_list and params["api_key"] is not None:
         app.warn("--api-key is visible in the process list; use --api-key-env or --api-key-file")
-    if in_process_list and _shows_password(ctx, params["proxy"]):
+    proxy: HttpProxy | None = params["proxy"]
+    has_password = proxy is not None and proxy.credentials is not None
+    if in_process_list and has_password and ctx.get_parameter_source("proxy") is ParameterSource.COMMANDLINE:
         app.warn("the password in --proxy is visible in the process list; use MXGATEWAY_PROXY")
     settings = take_settings(ctx, params)
     for secret in settings.secrets:
         app.keep_secret(secret)
     return settings
-
-
-def _shows_password(ctx: click.Context, proxy: HttpProxy | None) -> bool:
-    on_command_line = ctx.get_parameter_source("proxy") is ParameterSource.COMMANDLINE
-    return on_command_line and proxy is not None and proxy.credentials is not None

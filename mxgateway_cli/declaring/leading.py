@@ -25,14 +25,7 @@ def connection_command() -> click.Command:
 
 
 def take_leading(ctx: click.Context, args: Sequence[str]) -> list[str]:
-    """Take the options before the command out of a command line, and keep them for the command.
-
-    Args:
-        ctx: The context of the root group.
-        args: The command line.
-
-    Returns:
-        The command and what follows it.
+    """Keep the options before the command for it, and return the command and what follows it.
 
     Raises:
         click.UsageError: An option is unknown or lacks its value, or no command follows.

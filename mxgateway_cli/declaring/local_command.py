@@ -20,11 +20,7 @@ def local_command(
 ) -> Callable[[_LocalFunction], click.Command]:
     """Declare a command that talks to no gateway; its function is called with the `App` and its options.
 
-    Args:
-        name: The command's name.
-        options: Its own options, in the order of the help.
-        examples: Two or three command lines for the help.
-        logs: Whether it runs code that logs.
+    Its own options are in the order of the help; `logs` says whether it runs code that logs.
     """
 
     def declare(function: _LocalFunction) -> click.Command:

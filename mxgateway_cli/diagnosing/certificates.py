@@ -24,13 +24,9 @@ _DNS_NAME: Final = 0x82
 _ADDRESS: Final = 0x87
 _ALTERNATIVE_NAMES: Final = b"\x55\x1d\x11"
 _ATTRIBUTES: Final = {
-    b"\x55\x04\x03": "CN",
-    b"\x55\x04\x06": "C",
-    b"\x55\x04\x07": "L",
-    b"\x55\x04\x08": "ST",
-    b"\x55\x04\x0a": "O",
-    b"\x55\x04\x0b": "OU",
-}
+    b"\x55\x04\x03": "CN", b"\x55\x04\x06": "C", b"\x55\x04\x07": "L", b"\x55\x04\x08": "ST",
+    b"\x55\x04\x0a": "O", b"\x55\x04\x0b": "OU",
+}  # fmt: skip
 _MOST_NAMES: Final = 20
 """Names that are shown; a certificate may hold thousands."""
 
@@ -82,12 +78,9 @@ def _read(certificate: bytes) -> CertificateFacts:
     (_, issuer), (_, validity), (_, subject) = itertools.islice(parts, 3)
     not_before, not_after = (_moment(*each) for each in _children(validity))
     extensions = [content for tag, content in parts if tag == _EXTENSIONS]
+    names = _names(extensions[0]) if extensions else ()
     return CertificateFacts(
-        subject=_name(subject),
-        issuer=_name(issuer),
-        names=_names(extensions[0]) if extensions else (),
-        not_before=not_before,
-        not_after=not_after,
+        subject=_name(subject), issuer=_name(issuer), names=names, not_before=not_before, not_after=not_after
     )
 
 

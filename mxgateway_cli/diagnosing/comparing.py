@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mxgateway
 from mxgateway.contract import Contract, DifferenceKind
 from mxgateway_cli.diagnosing.steps import Step
@@ -14,33 +16,23 @@ def compared(theirs: Contract, used: object, seconds: float) -> Step:
     what = "that of --contract" if isinstance(used, Contract) else "the built-in one"
     found = [each for each in bound.compare(theirs) if each.kind is not DifferenceKind.ABSENT_PACKAGE]
     breaking = [difference for difference in found if difference.is_breaking]
-    fields = {
+    fields: dict[str, Any] = {
         "matches": not found,
         "breaking": len(breaking),
         "notes": len(found) - len(breaking),
         "fingerprint": theirs.fingerprint,
     }
+    if not found:
+        return Step.passed("contract", seconds, f"the gateway's contract is {what}", **fields)
     if not breaking:
-        detail = (
-            f"the gateway's contract is {what}"
-            if not found
-            else f"the gateway's contract adds {len(found)} things to {what}"
-        )
-        return Step(name="contract", status="ok", seconds=seconds, detail=detail, fields=fields)
-    detail = f"the gateway's contract differs from {what}: {breaking[0]}" + (
-        f" and {len(breaking) - 1} more" if len(breaking) > 1 else ""
-    )
-    if used == "auto":
-        return _adapted(theirs, detail, fields, seconds)
-    error = CommandFailure(detail, hint="use the gateway's own contract: mxgw-py doctor --contract auto")
-    return Step.failed("contract", error, seconds, fields=fields)
-
-
-def _adapted(theirs: Contract, detail: str, fields: dict[str, object], seconds: float) -> Step:
+        return Step.passed("contract", seconds, f"the gateway's contract adds {len(found)} things to {what}", **fields)
+    more = f" and {len(breaking) - 1} more" if len(breaking) > 1 else ""
+    detail = f"the gateway's contract differs from {what}: {breaking[0]}{more}"
+    if used != "auto":
+        error = CommandFailure(detail, hint="use the gateway's own contract: mxgw-py doctor --contract auto")
+        return Step.failed("contract", seconds, error, **fields)
     try:
         theirs.codec  # noqa: B018 - an incompatible contract says so here
     except mxgateway.MxGatewayContractError as error:
-        return Step.failed("contract", error, seconds, fields=fields)
-    return Step(
-        name="contract", status="ok", seconds=seconds, detail=f"{detail}; --contract auto adapts to it", fields=fields
-    )
+        return Step.failed("contract", seconds, error, **fields)
+    return Step.passed("contract", seconds, f"{detail}; --contract auto adapts to it", **fields)

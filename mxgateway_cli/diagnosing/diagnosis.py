@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -13,7 +14,7 @@ import mxgateway
 from mxgateway import GatewayClient, proto
 from mxgateway_cli.diagnosing.reaching import connection_steps
 from mxgateway_cli.diagnosing.rights import Rights, find_rights
-from mxgateway_cli.diagnosing.steps import STEPS, Budget, Report, Step, StepName, Stopwatch
+from mxgateway_cli.diagnosing.steps import STEPS, Budget, Step, StepName
 from mxgateway_cli.terminal.failures import CommandFailure, TimedOut
 
 CALL_SECONDS: Final = 10.0
@@ -27,6 +28,7 @@ LOOK_SECONDS: Final = 2.0
 CLOSE_SECONDS: Final = 2.0
 """What closing the client may take at the end, also after a timeout."""
 _FAULTS: Final = (mxgateway.MxGatewayError, CommandFailure)
+_DEPLOY: Final = "deploy the galaxy from the System Platform IDE, then run: mxgw-py galaxy-discover"
 _GRANT: Final = "have these scopes granted to the key at the gateway, or use another key; mxgw-py config shows where the key is from"
 
 
@@ -44,16 +46,11 @@ class _OutOfTime(Exception):
 
 
 class Diagnosis:
-    """Takes the steps to one endpoint and reports each.
+    """Takes the steps to one endpoint and reports each, within the time of the whole command."""
 
-    Args:
-        endpoint: The gateway's address; only one.
-        options: How to connect.
-        budget: The time for the whole command.
-        report: Reports one step.
-    """
-
-    def __init__(self, endpoint: str, options: mxgateway.ClientOptions, budget: Budget, report: Report) -> None:
+    def __init__(
+        self, endpoint: str, options: mxgateway.ClientOptions, budget: Budget, report: Callable[[Step], None]
+    ) -> None:
         self._endpoint = endpoint
         self._options = options
         self._budget = budget
@@ -70,7 +67,7 @@ class Diagnosis:
             pass
         except TimedOut as error:
             with suppress(_OutOfTime):
-                self._add(Step.failed(next(name for name in STEPS if name not in self._reported), error, None))
+                self._add(Step.failed(next(name for name in STEPS if name not in self._reported), None, error))
         for name in STEPS:
             if name not in self._reported:
                 self._add(Step.skipped(name, "an earlier step failed"))
@@ -80,12 +77,12 @@ class Diagnosis:
             return
         await self._compare()
         options = replace(self._bounded(), contract=self._contract)
-        done = await _timed(lambda: _connect(self._endpoint, options))
+        done = await _timed(lambda: GatewayClient.connect(self._endpoint, options=options))
         if isinstance(done.result, GatewayClient):
             async with _closing(done.result) as client:
                 await self._call(client)
         elif done.error is not None:
-            self._add(Step.failed("key", done.error, done.seconds))
+            self._add(Step.failed("key", done.seconds, done.error))
 
     # -- reaching the gateway
 
@@ -106,7 +103,7 @@ class Diagnosis:
             bounded = self._bounded()
             attempt = min(seconds, bounded.connect_timeout)  # a silent peer does not take the time that is kept
             options = replace(bounded, contract=None, wait=seconds, connect_timeout=attempt)
-            done = await _timed(lambda: _connect(self._endpoint, options))
+            done = await _timed(lambda: GatewayClient.connect(self._endpoint, options=options))
             if isinstance(done.result, GatewayClient):
                 async with _closing(done.result):
                     pass
@@ -135,11 +132,10 @@ class Diagnosis:
             text = "the gateway has no reflection, so its contract cannot be compared"
             self._add(Step.skipped("contract", text, needed=False))
         elif isinstance(done.error, mxgateway.MxGatewayAuthenticationError | mxgateway.MxGatewayAuthorizationError):
-            text = "the gateway does not show its contract to this key"
-            self._add(Step.skipped("contract", text, needed=False))
+            self._add(Step.skipped("contract", "the gateway does not show its contract to this key", needed=False))
         else:
             assert done.error is not None
-            self._add(Step.failed("contract", done.error, done.seconds))
+            self._add(Step.failed("contract", done.seconds, done.error))
         if self._contract == "auto":
             self._contract = done.result if isinstance(done.result, Contract) else None
 
@@ -147,23 +143,25 @@ class Diagnosis:
 
     async def _call(self, client: GatewayClient) -> None:
         """Find what the key may do, open a session, ping it, ask the galaxy, close the session."""
-        watch = Stopwatch()
+        began = time.perf_counter()
         rights = await find_rights(client, self._left(RIGHT_SECONDS))
-        seconds = watch.seconds
+        seconds = time.perf_counter() - began
         if rights.error is not None:
-            self._add(Step.failed("key", rights.error, seconds))
+            self._add(Step.failed("key", seconds, rights.error))
             return
         opened, session = await self._open(client)
         rights.note("session", opened.error if isinstance(opened.error, mxgateway.MxGatewayError) else None)
         self._add(self._key(rights, seconds))
         self._report_session(opened)
         if session is not None:
-            await self._ping(session)
+            done = await _timed(lambda: session.ping(timeout=self._left(CALL_SECONDS)))
+            self._add_done("ping", done, "the worker answers")
         else:
             self._add(Step.skipped("ping", "there is no session"))
         await self._galaxy(client, rights)
         if session is not None:
-            await self._close(session)
+            done = await _timed(lambda: session.close(timeout=self._left(CALL_SECONDS)))
+            self._add_done("close", done, "the session is closed")
         else:
             self._add(Step.skipped("close", "there is no session"))
 
@@ -184,9 +182,9 @@ class Diagnosis:
         detail = f"{said}; may use {', '.join(granted)}" if granted else said
         if rights.missing:
             detail += f"; lacks {', '.join(rights.missing)}"
-        return Step(
-            name="key", status="warning" if rights.lacks_needed else "ok", seconds=seconds, detail=detail,
-            hint=_GRANT if rights.lacks_needed else "", fields={"rights": rights.granted, "missingScopes": sorted({*rights.scopes.values()})},
+        return Step.passed(
+            "key", seconds, detail, _GRANT if rights.lacks_needed else "",
+            rights=rights.granted, missingScopes=sorted({*rights.scopes.values()}),
         )  # fmt: skip
 
     def _report_session(self, opened: _Done) -> None:
@@ -195,21 +193,13 @@ class Diagnosis:
         reply = opened.result
         if not isinstance(reply, proto.OpenSessionReply):
             assert opened.error is not None
-            self._add(
-                Step.skipped(
-                    "versions", f"client {version}; the gateway reports its own with a session", clientVersion=version
-                )
-            )
-            self._add(Step.failed("session", opened.error, opened.seconds))
+            text = f"client {version}; the gateway reports its own with a session"
+            self._add(Step.skipped("versions", text, clientVersion=version))
+            self._add(Step.failed("session", opened.seconds, opened.error))
             return
         self._add(_versions(reply))
-        fields = {"sessionId": reply.session_id}
-        detail = f"opened {reply.session_id}"
-        self._add(Step(name="session", status="ok", seconds=opened.seconds, detail=detail, fields=fields))
-
-    async def _ping(self, session: mxgateway.Session) -> None:
-        done = await _timed(lambda: session.ping(timeout=self._left(CALL_SECONDS)))
-        self._add_done("ping", done, "the worker answers")
+        text = f"opened {reply.session_id}"
+        self._add(Step.passed("session", opened.seconds, text, sessionId=reply.session_id))
 
     async def _galaxy(self, client: GatewayClient, rights: Rights) -> None:
         if rights.granted["galaxy"] is False:
@@ -217,39 +207,26 @@ class Diagnosis:
             return
         done = await _timed(lambda: _last_deployment(client, self._left(CALL_SECONDS)))
         if done.error is not None:
-            self._add(Step.failed("galaxy", done.error, done.seconds))
+            self._add(Step.failed("galaxy", done.seconds, done.error))
             return
         moment = done.result
         deployed = moment.rfc3339() if isinstance(moment, mxgateway.Timestamp) else None
-        self._add(
-            Step(
-                name="galaxy", status="ok" if deployed else "warning", seconds=done.seconds, fields={"timeOfLastDeploy": deployed},
-                detail=f"the database answers; last deployed {deployed}" if deployed else "the database answers; nothing is deployed",
-                hint="" if deployed else "deploy the galaxy from the System Platform IDE, then run: mxgw-py galaxy-discover",
-            )
-        )  # fmt: skip
-
-    async def _close(self, session: mxgateway.Session) -> None:
-        done = await _timed(lambda: session.close(timeout=self._left(CALL_SECONDS)))
-        self._add_done("close", done, "the session is closed")
+        text = f"the database answers; {f'last deployed {deployed}' if deployed else 'nothing is deployed'}"
+        self._add(Step.passed("galaxy", done.seconds, text, "" if deployed else _DEPLOY, timeOfLastDeploy=deployed))
 
     # -- reporting
 
     def _add_done(self, name: StepName, done: _Done, detail: str) -> None:
         if done.error is not None:
-            self._add(Step.failed(name, done.error, done.seconds))
+            self._add(Step.failed(name, done.seconds, done.error))
         else:
-            self._add(Step(name=name, status="ok", seconds=done.seconds, detail=detail))
+            self._add(Step.passed(name, done.seconds, detail))
 
     def _add(self, step: Step) -> None:
         self._reported.append(step.name)
         self._report(step)
         if step.is_out_of_time:
             raise _OutOfTime
-
-
-async def _connect(endpoint: str, options: mxgateway.ClientOptions) -> GatewayClient:
-    return await GatewayClient.connect(endpoint, options=options)
 
 
 @asynccontextmanager
@@ -265,12 +242,12 @@ async def _closing(client: GatewayClient) -> AsyncIterator[GatewayClient]:
 
 async def _timed(action: Callable[[], Awaitable[object]]) -> _Done:
     """Return what an action did."""
-    watch = Stopwatch()
+    began = time.perf_counter()
     try:
         result = await action()
     except _FAULTS as error:
-        return _Done(None, error, watch.seconds)
-    return _Done(result, None, watch.seconds)
+        return _Done(None, error, time.perf_counter() - began)
+    return _Done(result, None, time.perf_counter() - began)
 
 
 async def _last_deployment(client: GatewayClient, seconds: float) -> mxgateway.Timestamp | None:
@@ -285,18 +262,16 @@ async def _last_deployment(client: GatewayClient, seconds: float) -> mxgateway.T
 def _versions(reply: proto.OpenSessionReply) -> Step:
     ours, theirs = mxgateway.PROTOCOL_VERSION, reply.gateway_protocol_version
     same = ours == theirs
-    return Step(
-        name="versions",
-        status="ok" if same else "warning",
-        detail=f"client {mxgateway.__version__}; protocol {theirs}{'' if same else f' instead of {ours}'}; "
+    return Step.passed(
+        "versions",
+        None,
+        f"client {mxgateway.__version__}; protocol {theirs}{'' if same else f' instead of {ours}'}; "
         f"backend {reply.backend_name}, worker protocol {reply.worker_protocol_version}",
-        hint="" if same else "compare the contracts: mxgw-py contract --from-gateway",
-        fields={
-            "clientVersion": mxgateway.__version__,
-            "protocolVersion": ours,
-            "gatewayProtocolVersion": theirs,
-            "backend": reply.backend_name,
-            "workerProtocolVersion": reply.worker_protocol_version,
-            "capabilities": list(reply.capabilities),
-        },
+        "" if same else "compare the contracts: mxgw-py contract --from-gateway",
+        clientVersion=mxgateway.__version__,
+        protocolVersion=ours,
+        gatewayProtocolVersion=theirs,
+        backend=reply.backend_name,
+        workerProtocolVersion=reply.worker_protocol_version,
+        capabilities=list(reply.capabilities),
     )

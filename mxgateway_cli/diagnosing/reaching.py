@@ -7,9 +7,8 @@ from typing import Any, Final
 
 import mxgateway
 from mxgateway_cli.diagnosing.certificates import fingerprint, read_certificate
-from mxgateway_cli.diagnosing.steps import Step, StepName
+from mxgateway_cli.diagnosing.steps import STEPS, Step, StepName
 
-_WAY: Final[tuple[StepName, ...]] = ("resolve", "connect", "tls", "http2")
 _PHASES: Final[dict[str, StepName]] = {"resolve": "resolve", "connect": "connect", "proxy": "connect", "tls": "tls"}
 """The step in which a phase of the library is; every other one is in http2."""
 SOON: Final = 30
@@ -21,7 +20,7 @@ def connection_steps(report: mxgateway.ConnectionReport, options: mxgateway.Clie
     """Return the steps up to HTTP/2; the last one has failed if the gateway could not be reached."""
     failing = _PHASES.get(report.error.phase, "http2") if report.error is not None else None
     steps = []
-    for name in _WAY:
+    for name in STEPS[: STEPS.index("http2") + 1]:
         if name == failing:
             steps.append(_failed(name, report))
             break
@@ -34,7 +33,7 @@ def _failed(name: StepName, report: mxgateway.ConnectionReport) -> Step:
     facts = _certificate(report) if name == "tls" else {}
     also = f"the certificate is {_words(facts)}" if facts else ""
     address = {"address": report.address or None} if name == "connect" else {}
-    return Step.failed(name, report.error, _seconds(name, report), also=also, fields={**address, **facts})
+    return Step.failed(name, _seconds(name, report), report.error, also, **address, **facts)
 
 
 def _passed(name: StepName, report: mxgateway.ConnectionReport, options: mxgateway.ClientOptions) -> Step:
@@ -44,22 +43,15 @@ def _passed(name: StepName, report: mxgateway.ConnectionReport, options: mxgatew
     if seconds is None:
         return Step.skipped(name, "not reached: the files for TLS are read first")
     if name == "resolve":
-        return Step(
-            name=name, status="ok", seconds=seconds, detail=", ".join(report.addresses),
-            fields={"addresses": list(report.addresses)},
-        )  # fmt: skip
+        return Step.passed(name, seconds, ", ".join(report.addresses), addresses=list(report.addresses))
     if name == "connect":
         proxy = str(options.proxy) if options.proxy is not None else None
         detail = f"{report.address}, a proxy that opened a tunnel to {report.endpoint}" if proxy else report.address
-        return Step(
-            name=name, status="ok", seconds=seconds, detail=detail, fields={"address": report.address, "proxy": proxy}
-        )
+        return Step.passed(name, seconds, detail, address=report.address, proxy=proxy)
     if name == "tls":
         return _secured(report, options.tls or mxgateway.TlsOptions(), seconds)
-    detail = "the gateway answered the greeting" + ("" if options.plaintext else "; ALPN h2")
-    return Step(
-        name=name, status="ok", seconds=seconds, detail=detail, fields={"alpn": None if options.plaintext else "h2"}
-    )
+    alpn = None if options.plaintext else "h2"
+    return Step.passed(name, seconds, "the gateway answered the greeting" + ("; ALPN h2" if alpn else ""), alpn=alpn)
 
 
 def _seconds(name: StepName, report: mxgateway.ConnectionReport) -> float | None:
@@ -71,11 +63,8 @@ def _seconds(name: StepName, report: mxgateway.ConnectionReport) -> float | None
 def _secured(report: mxgateway.ConnectionReport, options: mxgateway.TlsOptions, seconds: float) -> Step:
     facts = _certificate(report) | {"tlsVersion": report.tls_version, "trust": _trust(options)}
     days = facts.get("daysLeft")
-    ends_soon = days is not None and days < SOON
-    return Step(
-        name="tls", status="warning" if ends_soon else "ok", seconds=seconds, hint=_RENEW if ends_soon else "", fields=facts,
-        detail=f"{report.tls_version}, {facts['trust']}: {_words(facts)}",
-    )  # fmt: skip
+    hint = _RENEW if days is not None and days < SOON else ""
+    return Step.passed("tls", seconds, f"{report.tls_version}, {facts['trust']}: {_words(facts)}", hint, **facts)
 
 
 def _trust(options: mxgateway.TlsOptions) -> str:

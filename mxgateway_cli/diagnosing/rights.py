@@ -52,24 +52,17 @@ class Rights:
     @property
     def missing(self) -> list[str]:
         """The missing rights, each with the scope that it needs."""
-        return [self._text(right) for right, has in self.granted.items() if has is False]
+        lacking = [right for right, has in self.granted.items() if has is False]
+        return [f"{right} ({self.scopes[right]})" if right in self.scopes else right for right in lacking]
 
     @property
     def lacks_needed(self) -> bool:
         """Whether a right is missing that most commands need."""
         return any(self.granted[right] is False for right in NEEDED)
 
-    def _text(self, right: str) -> str:
-        return f"{right} ({self.scopes[right]})" if right in self.scopes else right
-
 
 async def find_rights(client: GatewayClient, seconds: float) -> Rights:
-    """Return what the key of a client may do; whether it may open a session is not tried.
-
-    Args:
-        client: The client.
-        seconds: The time of each call; all run at once.
-    """
+    """Return what the key of a client may do, but for opening sessions; all calls run at once, in `seconds` each."""
     calls = _calls(client, seconds)
     errors = dict(zip(calls, await asyncio.gather(*(_outcome(call) for call in calls.values())), strict=True))
     rights = Rights()

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
-from mxgateway_cli.diagnosing.advice import advised
-from mxgateway_cli.terminal.failures import Failure, TimedOut
+import mxgateway
+from mxgateway_cli.terminal.failures import CHECK, RIGHTS, Failure, TimedOut, describe, hint_of, next_commands
 
 Status = Literal["ok", "warning", "failed", "skipped"]
 StepName = Literal[
     "resolve", "connect", "tls", "http2", "contract", "key", "versions", "session", "ping", "galaxy", "close"
 ]
-STEPS: Final[tuple[StepName, ...]] = (
-    "resolve", "connect", "tls", "http2", "contract", "key", "versions", "session", "ping", "galaxy", "close",
-)  # fmt: skip
+STEPS: Final[tuple[StepName, ...]] = get_args(StepName)
 """The steps in the order in which they are reported."""
+_AGAIN: Final = "then run again: mxgw-py doctor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,47 +48,30 @@ class Step:
         return self.failure is not None and self.failure.type == TimedOut.__name__
 
     @classmethod
-    def failed(
-        cls,
-        name: StepName,
-        error: Exception,
-        seconds: float | None,
-        *,
-        also: str = "",
-        fields: Mapping[str, Any] | None = None,
-    ) -> Step:
-        """Return a step that failed.
+    def passed(cls, name: StepName, seconds: float | None, detail: str, hint: str = "", **fields: Any) -> Step:
+        """Return a step that was done, with what it found in words and as JSON; with a hint it is a warning."""
+        status: Status = "warning" if hint else "ok"
+        return cls(name=name, status=status, detail=detail, seconds=seconds, hint=hint, fields=fields)
 
-        Args:
-            name: The step.
-            error: Why it failed.
-            seconds: How long it took.
-            also: What else is to be said about it.
-            fields: What else it found.
-        """
-        failure = advised(error)
+    @classmethod
+    def failed(cls, name: StepName, seconds: float | None, error: Exception, also: str = "", **fields: Any) -> Step:
+        """Return a step that failed because of `error`; `also` is what else is to be said, `fields` what else it found."""
+        failure = _advised(error)
         detail = f"{failure.message.removesuffix('.')}; {also}" if also else failure.message
-        kind = {"type": failure.type, "grpcStatus": failure.grpc_status, "phase": failure.phase}
+        fields["error"] = {"type": failure.type, "grpcStatus": failure.grpc_status, "phase": failure.phase}
         return cls(
             name=name,
             status="failed",
             detail=detail,
             seconds=seconds,
             hint=failure.hint,
-            fields={**(fields or {}), "error": kind},
+            fields=fields,
             failure=failure,
         )
 
     @classmethod
     def skipped(cls, name: StepName, why: str, *, needed: bool = True, **fields: Any) -> Step:
-        """Return a step that was not done.
-
-        Args:
-            name: The step.
-            why: Why not.
-            needed: False if it does not apply; True if it could not be done.
-            fields: What is known about it all the same.
-        """
+        """Return a step that was not done; `needed` is False if it does not apply, `fields` are known all the same."""
         return cls(name=name, status="skipped", detail=why, needed=needed, fields=fields)
 
     def to_json(self, endpoint: str) -> dict[str, Any]:
@@ -107,21 +89,14 @@ class Step:
 
 
 class Budget:
-    """The time of the whole diagnosis, of which each step takes a part.
-
-    Args:
-        seconds: The time from now on; None sets no limit.
-    """
+    """The time of the whole diagnosis, in seconds from now on, of which each step takes a part; None sets no limit."""
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
         self._began = time.monotonic()
 
     def left(self, most: float) -> float:
-        """Return how many seconds a step may take.
-
-        Args:
-            most: What it may take at most, however much is left.
+        """Return how many seconds a step may take, at most `most`.
 
         Raises:
             TimedOut: Nothing is left.
@@ -130,24 +105,15 @@ class Budget:
             return most
         left = self._seconds - (time.monotonic() - self._began)
         if left <= 0:
-            raise TimedOut(
-                f"the {self._seconds:g} s of --timeout were over before this step",
-                hint="allow more time with --timeout",
-            )
+            text = f"the {self._seconds:g} s of --timeout were over before this step"
+            raise TimedOut(text, hint="allow more time with --timeout")
         return min(left, most)
 
 
-class Stopwatch:
-    """Measures one step."""
-
-    def __init__(self) -> None:
-        self._began = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since it was made."""
-        return time.perf_counter() - self._began
-
-
-Report = Callable[[Step], None]
-"""Reports one step."""
+def _advised(error: Exception) -> Failure:
+    """Return the failure to report for a step: its hint does not send one to the diagnosis, which is running."""
+    failure = describe(error)
+    if not isinstance(error, mxgateway.MxGatewayError):
+        return failure
+    commands = [_AGAIN if command in (CHECK, RIGHTS) else command for command in next_commands(error)]
+    return failure._replace(hint="; ".join(filter(None, (hint_of(error), *commands))))

@@ -9,21 +9,12 @@ from mxgateway_cli.diagnosing.steps import STEPS, Step
 from mxgateway_cli.terminal.failures import Failure
 from mxgateway_cli.terminal.stdout import Output
 
-_STEP_WIDTH: Final = max(map(len, STEPS))
-_STATUS_WIDTH: Final = len("skipped")
-_TIME_WIDTH: Final = len("12345.6 ms")
-
 _HEADINGS: Final = ("step", "status", "took", "detail")
-_WIDTHS: Final = (f"<{_STEP_WIDTH}", f"<{_STATUS_WIDTH}", f">{_TIME_WIDTH}", "<")
+_WIDTHS: Final = (f"<{max(map(len, STEPS))}", f"<{len('skipped')}", f">{len('12345.6 ms')}", "<")
 
 
 class DiagnosisWriter:
-    """Writes the steps of all endpoints.
-
-    Args:
-        output: Where they go.
-        endpoints: The endpoints; of several, each has a heading in the table.
-    """
+    """Writes the steps of all endpoints; of several, each has a heading in the table."""
 
     def __init__(self, output: Output, endpoints: Sequence[str]) -> None:
         self._output = output

@@ -11,7 +11,8 @@ import click
 
 from mxgateway_cli.help.pages import Page, all_pages, own_records
 from mxgateway_cli.help.registry import PROGRAM
-from mxgateway_cli.help.topics import NEXT_STEPS, TOPICS, WIDTH, Topic
+from mxgateway_cli.help.sections import help_records
+from mxgateway_cli.help.topics import NEXT_STEPS, TOPICS, WIDTH
 
 _ESCAPES: Final = str.maketrans(
     {"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "^": "\\(ha", "~": "\\(ti", '"': "\\(dq", "…": "..."}
@@ -21,13 +22,7 @@ _ESCAPES: Final = str.maketrans(
 def manual_pages(
     root: click.Context, version: str, options: Mapping[str, Sequence[click.Parameter]]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of each file: the program's page, then one for each command.
-
-    Args:
-        root: The context of the group of all commands.
-        version: The program's version.
-        options: The options that the topics describe, by the topics' names.
-    """
+    """Yield name and text of each file: the program's page, with the options of topics, and one for each command."""
     pages = list(all_pages(root))
     yield f"{PROGRAM}.1", _text(_program(root, version, pages, options))
     for page in pages:
@@ -47,9 +42,8 @@ def _program(
         yield from _tagged(" ".join(page.words), page.command.get_short_help_str(1000))
     for topic in TOPICS:
         yield f".SH {_quoted(topic.name.upper().replace('-', ' '))}"
-        yield from _topic(topic)
-        records = (each.get_help_record(root) for each in options.get(topic.name, ()))
-        yield from _records(record for record in records if record is not None)
+        yield from _paragraphs(topic.text)
+        yield from _records(help_records(root, options.get(topic.name, ())))
 
 
 def _command(name: str, page: Page, version: str) -> Iterator[str]:
@@ -82,10 +76,6 @@ def _synopsis(ctx: click.Context) -> Iterator[str]:
 def _description(command: click.Command) -> Iterator[str]:
     yield ".SH DESCRIPTION"
     yield from _paragraphs(inspect.cleandoc(command.help or ""))
-
-
-def _topic(topic: Topic) -> Iterator[str]:
-    yield from _paragraphs(topic.text)
 
 
 def _paragraphs(text: str) -> Iterator[str]:

@@ -12,11 +12,9 @@ from typing import Any, Final
 
 import click
 
-WHOLE: Final = r"-?[0-9]{1,40}"
-"""A whole number."""
 DECIMAL: Final = r"-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
 """A number with or without a fraction and an exponent."""
-_WHOLE: Final = re.compile(WHOLE)
+_WHOLE: Final = re.compile(r"-?[0-9]{1,40}")
 _DECIMAL: Final = re.compile(DECIMAL)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import click
 
-from mxgateway_cli.help.sections import SectionedCommand
+from mxgateway_cli.help.sections import SectionedCommand, help_records
 from mxgateway_cli.help.topics import Topic
 
 
@@ -45,13 +45,7 @@ def command_page(parent: click.Context, name: str) -> Page | None:
 
 
 def topic_text(ctx: click.Context, topic: Topic, options: Sequence[click.Parameter]) -> str:
-    """Return the page of a topic.
-
-    Args:
-        ctx: For the width of the page.
-        topic: The topic.
-        options: The options that it describes.
-    """
+    """Return the page of a topic, with the options that it describes; `ctx` is for its width."""
     formatter = ctx.make_formatter()
     formatter.write_text(topic.summary)
     for paragraph in topic.text.split("\n\n"):
@@ -60,7 +54,7 @@ def topic_text(ctx: click.Context, topic: Topic, options: Sequence[click.Paramet
             formatter.write(paragraph + "\n")
         else:
             formatter.write_text(paragraph)
-    records = [record for each in options if (record := each.get_help_record(ctx)) is not None]
+    records = help_records(ctx, options)
     if records:
         with formatter.section("Options"):
             formatter.write_dl(records)
@@ -71,4 +65,4 @@ def own_records(page: Page) -> list[tuple[str, str]]:
     """Return the rows of the command's own options."""
     command = page.command
     shown = command.own_parameters(page.ctx) if isinstance(command, SectionedCommand) else command.get_params(page.ctx)
-    return [record for each in shown if (record := each.get_help_record(page.ctx)) is not None]
+    return help_records(page.ctx, shown)

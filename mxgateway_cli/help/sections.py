@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import click
@@ -39,11 +40,11 @@ _SAME: Final = {"as_json": "output"}
 """A parameter that sets the same as another one."""
 
 
-class SectionOption(click.Option):
-    """An option in a named section of the help.
+class CheckedParameter(click.Parameter):
+    """A parameter with the one grammar of numbers.
 
     Args:
-        section: The section's title; empty for the command's own options.
+        section: The title of its section in the help; empty for a command's own.
         may_be_empty: Whether an empty text is a value. Otherwise it is refused: a script's variable is not set.
     """
 
@@ -61,31 +62,48 @@ class SectionOption(click.Option):
         """
         value, source = super().consume_value(ctx, opts)
         if source is ParameterSource.COMMANDLINE and not self._may_be_empty:
-            name = next((each for each in self.opts if each.startswith("--")), self.opts[0])
-            refuse_empty(ctx, name, value, required=self.required)
+            refuse_empty(ctx, self._shown_name(), value, required=self.required)
         return value, source
 
+    def _shown_name(self) -> str:
+        return next((each for each in self.opts if each.startswith("--")), self.opts[0])
 
-class SectionedCommand(click.Command):
-    """A command whose help shows its own options and its examples, and says where the shared options are described.
 
-    Args:
-        examples: Its examples.
-    """
+class SectionOption(CheckedParameter, click.Option):
+    """An option in a named section of the help."""
+
+
+class CommandWithExamples(click.Command):
+    """A command whose help shows examples."""
 
     def __init__(self, *args: Any, examples: Examples = (), **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.examples = examples
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the words behind the command, with the options before it; suggest what a wrong option may mean."""
+        """Parse the words behind the command; suggest what a wrong option may mean."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise unknown_option(error, ctx) from None
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, each as it is typed."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in "\n".join(self.examples).split("\n"):
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+class SectionedCommand(CommandWithExamples):
+    """A command whose help shows its own options and its examples, and says where the shared options are described."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words behind the command, with the options before it."""
         words = [*self._leading(ctx, args), *args]
         if ctx.resilient_parsing:
             ctx.meta[WORDS] = tuple(words)
-        try:
-            return super().parse_args(ctx, self._with_number_last(ctx, words))
-        except click.NoSuchOption as error:
-            raise unknown_option(error, ctx) from None
+        return super().parse_args(ctx, self._with_number_last(ctx, words))
 
     def _with_number_last(self, ctx: click.Context, words: list[str]) -> list[str]:
         """Return the words with an argument that is a negative number at the end, behind ``--``.
@@ -117,9 +135,8 @@ class SectionedCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options."""
-        records = [each.get_help_record(ctx) for each in self.own_parameters(ctx)]
         with formatter.section("Options"):
-            formatter.write_dl([record for record in records if record is not None])
+            formatter.write_dl(help_records(ctx, self.own_parameters(ctx)))
 
     def own_parameters(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's own arguments and options, without the shared ones."""
@@ -127,7 +144,7 @@ class SectionedCommand(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples, and where the shared options are described."""
-        write_examples(formatter, self.examples)
+        super().format_epilog(ctx, formatter)
         sections = {section_of(each) for each in self.get_params(ctx)}
         found = {title: text for title, text in _FOLDED.items() if title in sections}
         if found:
@@ -135,17 +152,16 @@ class SectionedCommand(click.Command):
                 formatter.write_dl([(title, ": ".join(texts)) for title, texts in found.items()])
 
 
+def help_records(ctx: click.Context, parameters: Iterable[click.Parameter]) -> list[tuple[str, str]]:
+    """Return the rows of parameters in the help, without the hidden ones."""
+    return [record for each in parameters if (record := each.get_help_record(ctx)) is not None]
+
+
 def refuse_empty(ctx: click.Context, name: str, value: Any, *, required: bool) -> None:
     """Refuse a value that is an empty text or has one, unless the command line is being completed.
 
-    Args:
-        ctx: The command's context.
-        name: The option or the argument.
-        value: Its value, or its values.
-        required: Whether it cannot be left out.
-
     Raises:
-        click.UsageError: So it is.
+        click.UsageError: So it is; the message says `name`, and whether it can be left out.
     """
     texts = value if isinstance(value, list | tuple) else [value]
     if not ctx.resilient_parsing and any(isinstance(text, str) and not text.strip() for text in texts):
@@ -157,18 +173,23 @@ def section_of(parameter: click.Parameter) -> str:
     return getattr(parameter, "section", "")
 
 
-def write_examples(formatter: click.HelpFormatter, examples: Examples) -> None:
-    """Write a section with one example on a line, as it is typed."""
-    if examples:
-        with formatter.section("Examples"):
-            for example in examples:
-                for line in example.split("\n"):
-                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
-
-
 def option(*names: str, cls: type[SectionOption] = SectionOption, section: str = "", **attributes: Any) -> Decorator:
     """Return an option decorator like click's, with a section for the help."""
     return click.option(*names, cls=cls, section=section, **attributes)
+
+
+def changes_params(change: Callable[[dict[str, Any]], None]) -> Decorator:
+    """Return a decorator of a command's callback that changes its parameters first, outside any event loop."""
+
+    def decorate(callback: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(callback)
+        def wrapper(*arguments: Any, **params: Any) -> Any:
+            change(params)
+            return callback(*arguments, **params)
+
+        return wrapper
+
+    return decorate
 
 
 def apply_options(function: _Command, decorators: tuple[Decorator, ...]) -> _Command:
@@ -182,20 +203,13 @@ def _same(name: str | None) -> str:
     return _SAME.get(name or "", name or "")
 
 
-def _output(*names: str, **attributes: Any) -> Decorator:
-    return option(*names, section=OUTPUT_SECTION, **attributes)
-
-
+_output: Final = functools.partial(option, section=OUTPUT_SECTION)
 OUTPUT_OPTIONS: Final[tuple[Decorator, ...]] = (
     _output("--json", "as_json", is_flag=True, help="Write JSON; short for -o json."),
     _output("-o", "--output", type=click.Choice(FORMATS), help="Format of the result.  [default: table]"),
-    _output(
-        "--color", "colour", type=click.Choice(("auto", "always", "never")), default="auto",
-        help="Colours; auto: on a terminal, unless NO_COLOR is set.",
-    ),
-    _output(
-        "--local/--utc", "local", default=None, help="Zone of the times in tables.  [default: local on a terminal]"
-    ),
+    _output("--color", "colour", type=click.Choice(("auto", "always", "never")), default="auto",
+            help="Colours; auto: on a terminal, unless NO_COLOR is set."),
+    _output("--local/--utc", "local", default=None, help="Zone of the times in tables.  [default: local on a terminal]"),
     _output("-q", "--quiet", is_flag=True, help="Write errors only to stderr: no warnings, hints, progress."),
     _output("-v", "--verbose", is_flag=True, help="Log the client's activity to stderr."),
 )  # fmt: skip

@@ -36,14 +36,10 @@ _BOUND: Final = r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|\d{4}-\d\d-\d\dT[\d:.]+(?:
 _RANGE: Final = re.compile(rf"\s*({_BOUND})\s*\.\.\s*({_BOUND})\s*", re.ASCII)
 _WORDS: Final = ("changes", "good")
 _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-}
+    "==": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
+}  # fmt: skip
 _EQUALITY: Final = ("==", "!=")
+_ORDERED: Final = ("int32", "int64", "float", "double", "elapsed", "time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +119,7 @@ class Condition:
         return self.text if self.tolerance is None else f"{self.text} ± {self.tolerance.text}"
 
     def typed(self, tag: str, found: TagType) -> Callable[[MxValueOutput], bool]:
-        """Return a function that compares values of a type with the operand.
-
-        Args:
-            tag: The tag, for messages.
-            found: The type of its values.
+        """Return a function that compares values of the type `found` with the operand; `tag` is for messages.
 
         Raises:
             CommandFailure: The operand is not a value of that type, or such values have no order.
@@ -135,7 +127,7 @@ class Condition:
         type_name = found.name or getattr(found.data_type, "name", None) or str(int(found.data_type))
         if not found.name:
             raise self._mismatch(tag, f"values of type {type_name} cannot be compared", "use 'changes' or 'good'")
-        if self.sign not in _EQUALITY and not _has_order(found.name):
+        if self.sign not in _EQUALITY and found.name not in _ORDERED:
             raise self._mismatch(tag, f"values of type {type_name} have no order", "use == or !=")
         if self.tolerance is not None and not self.tolerance.applies_to(found.name):
             why = f"values of type {type_name} have no tolerance of {self.tolerance.text!r}"
@@ -206,13 +198,7 @@ def quality_suffices(quality: int, wanted: WantedQuality) -> bool:
 
 
 class Watcher:
-    """Checks one tag's values against a condition.
-
-    Args:
-        tag: The tag, for messages.
-        condition: The condition.
-        quality: Values of another quality are ignored.
-    """
+    """Checks one tag's values against a condition; values of another quality than `quality` are ignored."""
 
     def __init__(self, tag: str, condition: Condition, quality: WantedQuality) -> None:
         self._tag = tag
@@ -233,17 +219,13 @@ class Watcher:
         if not quality_suffices(quality, self._quality):
             return False
         if self._condition.word == "changes":
-            return self._changed(value)
+            self._first = self._first or [value]
+            return not mxgateway.values.same_value(value, self._first[0])
         if value is None:
             return False
         if self._compare is None or found != self._type:
             self._type, self._compare = found, self._condition.typed(self._tag, found)
         return self._compare(shown_value(value, found.data_type))
-
-    def _changed(self, value: MxValueOutput) -> bool:
-        if not self._first:
-            self._first.append(value)
-        return not mxgateway.values.same_value(value, self._first[0])
 
 
 def _is_reversed(start: str, end: str) -> bool:
@@ -254,18 +236,12 @@ def _is_reversed(start: str, end: str) -> bool:
         return False
 
 
-def _has_order(type_name: str) -> bool:
-    return type_name in ("int32", "int64", "float", "double", "elapsed", "time")
-
-
 def _comparable(value: MxValueOutput, wanted: MxValueOutput) -> bool:
     """Return whether two values are comparable: numbers with numbers, times with times, else values of one type."""
-    numbers = (int, float)
-    if isinstance(wanted, datetime):
-        return isinstance(value, datetime)
-    if isinstance(value, bool) or isinstance(wanted, bool):
-        return isinstance(value, bool) and isinstance(wanted, bool)
-    return (isinstance(value, numbers) and isinstance(wanted, numbers)) or type(value) is type(wanted)
+    for kind in (datetime, bool, (int, float)):
+        if isinstance(value, kind) or isinstance(wanted, kind):
+            return isinstance(value, kind) and isinstance(wanted, kind)
+    return type(value) is type(wanted)
 
 
 def _unquoted(text: str) -> str:

@@ -36,12 +36,7 @@ FILTER_OPTIONS: Final[tuple[Decorator, ...]] = (
 
 
 def start_options(group: str, what: str) -> tuple[Decorator, ...]:
-    """Return the options that name the object to start at.
-
-    Args:
-        group: ``root`` or ``parent``.
-        what: The object's role, for the help.
-    """
+    """Return the options that name the object to start at, the ``root`` or the ``parent``; `what` is its role."""
     return (
         option(f"--{group}-gobject-id", type=COUNT, metavar="N", help=f"{what}, by its id; 0 is the top level."),
         option(f"--{group}-tag-name", metavar="NAME", help=f"{what}, by its tag name."),
@@ -61,12 +56,9 @@ def take_options(group: str, params: dict[str, Any], output: Output) -> dict[str
         options = " and ".join(f"--{name.replace('_', '-')}" for name in given)
         raise click.UsageError(f"{options} contradict each other: name one {group}.")
     filters = {name: params.pop(name) for name in _FILTERS}
-    return given | filters | {"include_attributes": with_attributes(params.pop("include_attributes"), output)}
-
-
-def with_attributes(asked: bool | None, output: Output) -> bool:
-    """Return whether to request attributes: by default, only for JSON."""
-    return output.form in ("json", "jsonl") if asked is None else asked
+    asked = params.pop("include_attributes")
+    with_attributes = output.form in ("json", "jsonl") if asked is None else asked
+    return given | filters | {"include_attributes": with_attributes}
 
 
 def hierarchy_options(params: dict[str, Any], output: Output) -> mxgateway.HierarchyOptions:

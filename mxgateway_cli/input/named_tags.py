@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import csv
-import functools
 import sys
-from collections.abc import Callable
 from typing import Any, BinaryIO, Final, cast
 
 import click
 
 from mxgateway.system.files import bounded, read_input, refusal_text
 from mxgateway_cli.completing.tags import tag_list_words, tag_words
-from mxgateway_cli.declaring.aliases import same_meaning
-from mxgateway_cli.declaring.vocabulary import TABLE, from_file
+from mxgateway_cli.declaring.vocabulary import TABLE, from_file, same_meaning
 from mxgateway_cli.help.arguments import argument
-from mxgateway_cli.help.sections import Decorator, option
+from mxgateway_cli.help.sections import Decorator, changes_params, option
 from mxgateway_cli.input.row_checks import Rejections, row_tag, size_limit
 from mxgateway_cli.input.rows import BadRows, RowFormat, opened_rows, row_format_of, strict_json
 from mxgateway_cli.input.tag_globs import PATTERN_HINT
@@ -26,16 +23,16 @@ ITEM: Final = option("--item", metavar="TAG", shell_complete=tag_words, help=_SA
 
 
 def one_tag(described: str, *, required: bool = False) -> tuple[Decorator, ...]:
-    """Return the arguments of a command with one tag; its function gets it as `tag`.
+    """Return the arguments of a command with one tag, described in the help; its function gets it as `tag`."""
 
-    Args:
-        described: The tag's line in the help.
-        required: Whether there must be one.
-    """
+    def take_tag(params: dict[str, Any]) -> None:
+        tag = merged_tag(params["tag"], params.pop("item"))
+        params["tag"] = required_tag(tag) if required else tag
+
     return (
         argument("tag", described, metavar="[TAG]", required=False, shell_complete=tag_words),
         ITEM,
-        _merging(lambda tag, item: required_tag(merged_tag(tag, item)) if required else merged_tag(tag, item)),
+        changes_params(take_tag),
     )
 
 
@@ -50,44 +47,35 @@ def merged_tag(tag: str | None, item: str | None) -> str | None:
     return item if tag is None else tag
 
 
-def _merging(merge: Callable[[str | None, str | None], str | None]) -> Decorator:
-    def decorate(callback: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(callback)
-        def wrapper(*arguments: Any, **params: Any) -> Any:
-            params["tag"] = merge(params["tag"], params.pop("item"))
-            return callback(*arguments, **params)
+def required_tag(tag: str | None) -> str:
+    """Return the tag of a command that needs one.
 
-        return wrapper
-
-    return decorate
+    Raises:
+        click.UsageError: It is missing.
+    """
+    if tag is None:
+        raise click.UsageError("Missing argument 'TAG'.")
+    return tag
 
 
 def many_tags(described: str) -> tuple[Decorator, ...]:
-    """Return the arguments of a command with any number of tags; its function gets them as the tuple `tags`.
-
-    Args:
-        described: The tags' line in the help.
-    """
+    """Return the arguments of a command with any number of tags; its function gets them as the tuple `tags`."""
     return (
         argument("tags", described, metavar="[TAG]...", nargs=-1, shell_complete=tag_words),
         option("--item", "item", metavar="TAG", multiple=True, shell_complete=tag_words, help=_SAME),
         option("--items", metavar="TAG,TAG,...", shell_complete=tag_list_words,
                help="The same as [TAG]..., as a line of CSV or a JSON array."),
-        _with_all,
+        changes_params(_take_tags),
     )  # fmt: skip
 
 
-def _with_all(callback: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(callback)
-    def wrapper(*arguments: Any, **params: Any) -> Any:
-        item, items = params.pop("item"), params.pop("items")
-        listed = () if items is None else tuple(_tag(each) for each in listed_values("--items", items))
-        given = {name: tags for name, tags in (("TAG", params["tags"]), ("--item", item), ("--items", listed)) if tags}
-        if len(set(given.values())) > 1:
-            raise same_meaning(*given)
-        return callback(*arguments, **(params | {"tags": next(iter(given.values()), ())}))
-
-    return wrapper
+def _take_tags(params: dict[str, Any]) -> None:
+    item, items = params.pop("item"), params.pop("items")
+    listed = () if items is None else tuple(_tag(each) for each in listed_values("--items", items))
+    given = {name: tags for name, tags in (("TAG", params["tags"]), ("--item", item), ("--items", listed)) if tags}
+    if len(set(given.values())) > 1:
+        raise same_meaning(*given)
+    params["tags"] = next(iter(given.values()), ())
 
 
 def _tag(element: Any) -> str:
@@ -117,17 +105,6 @@ def listed_values(name: str, text: str) -> list[Any]:
     return cast("list[Any]", found)
 
 
-def required_tag(tag: str | None) -> str:
-    """Return the tag of a command that needs one.
-
-    Raises:
-        click.UsageError: It is missing.
-    """
-    if tag is None:
-        raise click.UsageError("Missing argument 'TAG'.")
-    return tag
-
-
 # --------------------------------------------------------------------------------------------------------------------
 # Tags of files
 
@@ -137,26 +114,15 @@ _MAX_BYTES: Final = 64 * 1024 * 1024
 
 
 def tag_options(described: str, *, required: bool = True) -> tuple[Decorator, ...]:
-    """Return the options of a command whose function gets its tags as the list `tags`.
+    """Return the options of a command whose function gets its tags as the list `tags`; `required` refuses an empty one."""
 
-    Args:
-        described: The tags' line in the help.
-        required: Whether there must be one.
-    """
-
-    def with_tags(callback: Callable[..., Any]) -> Callable[..., Any]:
+    def take_listed(params: dict[str, Any]) -> None:
         """Read the tags before the command runs, so that a slow pipe does not block the event loop."""
+        params["tags"] = [*params["tags"], *(tag for path in params.pop("tag_files") for tag in _listed(path))]
+        if required and not params["tags"]:
+            raise click.UsageError("Name a TAG, or a file with one tag per line with --from FILE.")
 
-        @functools.wraps(callback)
-        def wrapper(*arguments: Any, **params: Any) -> Any:
-            tags = [*params["tags"], *(tag for path in params.pop("tag_files") for tag in _listed(path))]
-            if required and not tags:
-                raise click.UsageError("Name a TAG, or a file with one tag per line with --from FILE.")
-            return callback(*arguments, **(params | {"tags": tags}))
-
-        return wrapper
-
-    return *many_tags(described), _LISTED, with_tags
+    return *many_tags(described), _LISTED, changes_params(take_listed)
 
 
 _LISTED: Final = from_file(

@@ -70,11 +70,7 @@ def size_limit() -> int:
 
 
 def row_tag(fields: dict[str, Any], limit: int) -> str:
-    """Return the tag of a row.
-
-    Args:
-        fields: The row's fields.
-        limit: The tag's maximum size in bytes.
+    """Return the tag of a row; it has at most `limit` bytes.
 
     Raises:
         InvalidRow: There is none, or it cannot be sent.

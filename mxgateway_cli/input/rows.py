@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, BinaryIO, Final, Literal, NamedTuple, NoReturn, cast
 
 import click
@@ -82,13 +82,7 @@ def source_name(source: str) -> str:
 
 
 def row_place(name: str, form: RowFormat | None, number: int) -> str:
-    """Return where a row is, for messages.
-
-    Args:
-        name: The file's name; empty for a command line.
-        form: Its format.
-        number: The number of the row.
-    """
+    """Return where a row of a file is, for messages; without a name it is an entry of a command line."""
     if not name:
         return f"entry {number}"
     return f"{name}: entry {number}" if form == "json" else f"{name}:{number}"
@@ -104,10 +98,7 @@ def opened_rows(source: str, form: RowFormat) -> Iterator[Iterator[Row]]:
     name = source_name(source)
     read: Callable[[Iterator[str], str], Iterator[Row]] = _READERS[form]
     try:
-        if source == STDIN:
-            yield _limited(read(_lines(_stdin(), name), name), name)
-            return
-        with opened_input(source) as file:
+        with nullcontext(_stdin()) if source == STDIN else opened_input(source) as file:
             yield _limited(read(_lines(file, name), name), name)
     except OSError as error:
         raise BadRows(f"{name} cannot be read: {refusal_text(error)}") from None

@@ -33,12 +33,9 @@ def is_glob(tag: str) -> bool:
 
 @asynccontextmanager
 async def expanded_tags(call: Call, tags: Sequence[str], limit: int) -> AsyncIterator[list[str]]:
-    """Yield a command's tags, with each pattern replaced by the tags of the galaxy that match it.
+    """Yield a command's tags, with each pattern replaced by the tags of the galaxy that match it, `limit` at most.
 
-    Args:
-        call: The command's run; if the galaxy was asked, its connection stays open while the block runs.
-        tags: Tags and patterns.
-        limit: How many tags all patterns together may match.
+    If the galaxy is asked, its connection stays open while the block runs.
 
     Raises:
         click.UsageError: A pattern cannot match any tag.
@@ -54,18 +51,26 @@ async def expanded_tags(call: Call, tags: Sequence[str], limit: int) -> AsyncIte
 
 
 async def expand(call: Call, tags: Sequence[str], limit: int) -> list[str]:
-    """Return the tags that `expanded_tags` yields, over the call's open connection or a new one.
-
-    Raises:
-        click.UsageError: A pattern cannot match any tag.
-        CommandFailure: A pattern matches no tag, or all patterns match too many.
-        MxGatewayAuthorizationError: The API key may not browse the galaxy.
-    """
+    """Return the tags that `expanded_tags` yields, and raise as it does; a pattern adds only tags that are new."""
     if not any(map(is_glob, tags)):
         return list(tags)
     check_patterns(tags)
+    expanded: list[str] = []
+    seen = {tag.casefold() for tag in tags}
+    added = 0
     async with call.client() as client:
-        return await _Expander(client.galaxy, limit, call.correlation_id).expand(tags)
+        for tag in tags:
+            if not is_glob(tag):
+                expanded.append(tag)
+                continue
+            found = await _find(client.galaxy, tag, limit, call.correlation_id)
+            new = [name for name in found if name.casefold() not in seen]
+            seen.update(name.casefold() for name in new)
+            expanded += new
+            added += len(new)
+            if added > limit:
+                raise _too_many("the patterns match", limit)
+    return expanded
 
 
 def check_patterns(tags: Sequence[str]) -> None:
@@ -75,62 +80,33 @@ def check_patterns(tags: Sequence[str]) -> None:
         click.UsageError: A pattern cannot match.
     """
     for tag in filter(is_glob, tags):
-        _check(tag)
-
-
-def _check(tag: str) -> None:
-    if not tag.isprintable():
-        raise click.UsageError(f"The pattern {tag!r:.80} contains a character that no name in a galaxy has.")
-    if "." not in tag:
-        raise click.UsageError(
-            f"The pattern {tag!r:.80} has no attribute: use 'Tank*.Level', or 'Tank*.*' for all attributes."
-        )
-
-
-class _Expander:
-    def __init__(self, galaxy: GalaxyRepositoryClient, limit: int, correlation_id: str) -> None:
-        self._galaxy = galaxy
-        self._limit = limit
-        self._correlation_id = correlation_id
-
-    async def expand(self, tags: Sequence[str]) -> list[str]:
-        """Return the tags in order; a pattern adds only tags that are not in the list yet."""
-        expanded: list[str] = []
-        seen = {tag.casefold() for tag in tags}
-        added = 0
-        for tag in tags:
-            if not is_glob(tag):
-                expanded.append(tag)
-                continue
-            new = [name for name in await self._find(tag) if name.casefold() not in seen]
-            seen.update(name.casefold() for name in new)
-            expanded += new
-            added += len(new)
-            if added > self._limit:
-                raise self._too_many("the patterns match")
-        return expanded
-
-    async def _find(self, pattern: str) -> list[str]:
-        try:
-            found = await self._galaxy.find(pattern, limit=self._limit, correlation_id=self._correlation_id)
-        except mxgateway.MxGatewayAuthorizationError as error:
-            error.hint = "patterns are looked up in the galaxy: list the tags, or use a key that may browse it"
-            raise
-        except mxgateway.MxGatewayInvalidRequestError as error:
-            if error.grpc_status is not None:
-                raise
-            raise self._too_many(f"{pattern!r:.80} matches") from error
-        if not found:
-            raise CommandFailure(
-                f"no tag of the galaxy matches {pattern!r:.80}",
-                hint="mxgw-py galaxy-discover lists the objects; a pattern must match the whole tag",
+        if not tag.isprintable():
+            raise click.UsageError(f"The pattern {tag!r:.80} contains a character that no name in a galaxy has.")
+        if "." not in tag:
+            raise click.UsageError(
+                f"The pattern {tag!r:.80} has no attribute: use 'Tank*.Level', or 'Tank*.*' for all attributes."
             )
-        _log.debug("%r matches %d tags", pattern, len(found))
-        return found
 
-    def _too_many(self, what: str) -> CommandFailure:
-        return CommandFailure(
-            f"{what} more than {self._limit} tags",
-            code=ExitCode.USAGE,
-            hint="use a narrower pattern, or raise --max-tags",
+
+async def _find(galaxy: GalaxyRepositoryClient, pattern: str, limit: int, correlation_id: str) -> list[str]:
+    try:
+        found = await galaxy.find(pattern, limit=limit, correlation_id=correlation_id)
+    except mxgateway.MxGatewayAuthorizationError as error:
+        error.hint = "patterns are looked up in the galaxy: list the tags, or use a key that may browse it"
+        raise
+    except mxgateway.MxGatewayInvalidRequestError as error:
+        if error.grpc_status is not None:
+            raise
+        raise _too_many(f"{pattern!r:.80} matches", limit) from error
+    if not found:
+        raise CommandFailure(
+            f"no tag of the galaxy matches {pattern!r:.80}",
+            hint="mxgw-py galaxy-discover lists the objects; a pattern must match the whole tag",
         )
+    _log.debug("%r matches %d tags", pattern, len(found))
+    return found
+
+
+def _too_many(what: str, limit: int) -> CommandFailure:
+    hint = "use a narrower pattern, or raise --max-tags"
+    return CommandFailure(f"{what} more than {limit} tags", code=ExitCode.USAGE, hint=hint)

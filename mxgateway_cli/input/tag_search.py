@@ -42,13 +42,7 @@ def type_name(attribute: GalaxyAttribute) -> str:
 
 
 class TagSearch:
-    """Which tags of the galaxy to show.
-
-    Args:
-        patterns: Patterns of ``Object.Attribute``; none matches every tag.
-        types: The types to show; none shows all.
-        historized_only: Only historized tags.
-        alarm_bearing_only: Only tags with an alarm.
+    """Which tags of the galaxy to show; no patterns and no types stand for all.
 
     Raises:
         click.UsageError: A pattern cannot match any tag.
@@ -61,7 +55,9 @@ class TagSearch:
         if nameless := [each for each in self.patterns if each.startswith(".") or not each.strip()]:
             raise click.UsageError(f"The pattern {nameless[0]!r:.80} names no object: use 'Tank*.Level'.")
         check_patterns(self.patterns)
-        self._matches = [_compiled(each) for each in self.patterns]
+        self._matches = [
+            re.compile(fnmatch.translate(each.replace("[", "[[]")), re.IGNORECASE) for each in self.patterns
+        ]
         self._types = frozenset(types)
         self._historized_only = historized_only
         self._alarm_bearing_only = alarm_bearing_only
@@ -105,10 +101,6 @@ class TagSearch:
         """Return whether a pattern matches; an array also matches without its brackets."""
         matches = self._matches[number].match
         return bool(matches(reference) or (reference.endswith("[]") and matches(reference[:-2])))
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(fnmatch.translate(pattern.replace("[", "[[]")), re.IGNORECASE)
 
 
 def _object_glob(pattern: str) -> str | None:

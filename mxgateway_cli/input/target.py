@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _OWN_TAG: Final = one_tag("Without --session-id: the tag to add and use.")
 SERVER_OPTIONS: Final = (SESSION_ID, SERVER_HANDLE, CLIENT_NAME)
-ITEM_OPTIONS: Final = (*_OWN_TAG, SESSION_ID, SERVER_HANDLE, ITEM_HANDLE, CLIENT_NAME)
+HANDLE_OPTIONS: Final = (SESSION_ID, SERVER_HANDLE, ITEM_HANDLE, CLIENT_NAME)
+ITEM_OPTIONS: Final = (*_OWN_TAG, *HANDLE_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +76,6 @@ async def item_place(
 ) -> AsyncIterator[Place]:
     """Yield an item: the one named by its handles, or a tag that is added in a session of the command's own.
 
-    Args:
-        call: The command's run.
-        session_id: The open session; None for one of the command's own.
-        server_handle: A handle of the open session.
-        item_handle: A handle of the open session.
-        tag: The tag to add in a session of the command's own.
-        client_name: The name to register with there.
-        advised: Whether the tag is advised as well.
-
     Raises:
         click.UsageError: The options do not name one item.
     """
@@ -97,11 +89,16 @@ async def item_place(
         if tag is None:
             yield Place(place.session, place.server_handle, item_handle or 0)
             return
-        handle = await place.session.add_item(place.server_handle, tag)
-        call.app.names.add(place.session.session_id, place.server_handle, handle, tag)
-        if advised:
-            await place.session.advise(place.server_handle, handle)
-        yield Place(place.session, place.server_handle, handle)
+        yield await added_item(call, place.session, place.server_handle, tag, advised=advised)
+
+
+async def added_item(call: Call, session: Session, server_handle: int, tag: str, *, advised: bool = True) -> Place:
+    """Add a tag, and advise it unless told otherwise; return its item."""
+    handle = await session.add_item(server_handle, tag)
+    call.app.names.add(session.session_id, server_handle, handle, tag)
+    if advised:
+        await session.advise(server_handle, handle)
+    return Place(session, server_handle, handle)
 
 
 def check_pair(session_id: str | None, option_name: str, handle: int | None) -> None:

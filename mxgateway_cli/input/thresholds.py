@@ -6,7 +6,6 @@ import enum
 import math
 import re
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -118,11 +117,13 @@ class Verdict(NamedTuple):
 
 
 def judge(reading: Reading, limits: Limits) -> Verdict:
-    """Judge a reading."""
+    """Judge a reading: the most severe state, with all reasons."""
     if not reading.tag.ok:
         state = State.UNKNOWN if unknown_tag(reading.tag.statuses) else State.CRITICAL
         return Verdict(state, [f"it cannot be read: {reading.tag.error}"])
-    return combined([*_judge_quality(reading, limits), *_judge_age(reading, limits), *_judge_value(reading, limits)])
+    findings = [*_judge_quality(reading, limits), *_judge_age(reading, limits), *_judge_value(reading, limits)]
+    findings.sort(key=lambda finding: -BY_SEVERITY.index(finding[0]))
+    return Verdict(findings[0][0] if findings else State.OK, [reason for _, reason in findings])
 
 
 def judge_failure(error: mxgateway.MxGatewayError | CommandFailure) -> Verdict:
@@ -135,12 +136,6 @@ def judge_failure(error: mxgateway.MxGatewayError | CommandFailure) -> Verdict:
     )
     is_unknown = isinstance(error, setup) and not isinstance(error, TimedOut)
     return Verdict(State.UNKNOWN if is_unknown else State.CRITICAL, [error.message])
-
-
-def combined(findings: Iterable[tuple[State, str]]) -> Verdict:
-    """Return the most severe state, with all reasons."""
-    ordered = sorted(findings, key=lambda finding: -BY_SEVERITY.index(finding[0]))
-    return Verdict(ordered[0][0] if ordered else State.OK, [reason for _, reason in ordered])
 
 
 def _judge_quality(reading: Reading, limits: Limits) -> list[tuple[State, str]]:

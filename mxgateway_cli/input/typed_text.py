@@ -16,19 +16,10 @@ if TYPE_CHECKING:
     from mxgateway.proto import MxDataType, MxEvent, MxStatusProxy, MxValue
 
 _TYPE_NAMES: Final = {
-    "BOOLEAN": "bool",
-    "INTEGER": "int64",
-    "FLOAT": "float",
-    "DOUBLE": "double",
-    "STRING": "string",
-    "TIME": "time",
-    "ELAPSED_TIME": "elapsed",
-    "REFERENCE_TYPE": "string",
-    "SECURITY_CLASSIFICATION_ENUM": "int32",
-    "DATA_QUALITY_TYPE": "int32",
-    "INTERNATIONALIZED_STRING": "string",
-    "BIG_STRING": "string",
-}
+    "BOOLEAN": "bool", "INTEGER": "int64", "FLOAT": "float", "DOUBLE": "double", "STRING": "string", "TIME": "time",
+    "ELAPSED_TIME": "elapsed", "REFERENCE_TYPE": "string", "SECURITY_CLASSIFICATION_ENUM": "int32",
+    "DATA_QUALITY_TYPE": "int32", "INTERNATIONALIZED_STRING": "string", "BIG_STRING": "string",
+}  # fmt: skip
 _ENUMS: Final = frozenset({"ENUM", "QUALIFIED_ENUM"})
 _WRITTEN: Final = {
     **{name: name for name in ("bool", "int32", "int64", "float", "double", "string")}, "timestamp": "time", "raw": "bytes",
@@ -36,7 +27,6 @@ _WRITTEN: Final = {
 SHOWN_MS: Final = 1_000
 SHOWN_SECONDS: Final = 5.0
 """How long a write may wait for the old value, which it only shows."""
-_CONFIGURATION_ERROR: Final = "CONFIGURATION_ERROR"
 
 
 class TagType(NamedTuple):
@@ -151,14 +141,12 @@ def written_type(message: MxValue) -> str:
 
 def unknown_tag(statuses: list[MxStatusProxy] | tuple[MxStatusProxy, ...]) -> bool:
     """Return whether statuses report that a tag does not exist, or that its reference cannot be resolved."""
-    return any(getattr(status.category, "name", None) == _CONFIGURATION_ERROR for status in statuses)
+    return any(getattr(status.category, "name", None) == "CONFIGURATION_ERROR" for status in statuses)
 
 
 def event_type(event: MxEvent) -> TagType:
     """Return the type of the value that an event carries."""
-    value, message = mxgateway.from_mx_value(event.value), event.value
-    data_type = message.array_value.element_data_type if isinstance(value, list) else message.data_type
-    return tag_type(value, data_type)
+    return tag_type(*typed_value(event.value))
 
 
 def _is_whole(text: str) -> bool:
@@ -185,15 +173,17 @@ def shown_value(value: MxValueOutput, data_type: MxDataType) -> MxValueOutput:
     return mxgateway.values.shortest_floats(value) if _is_float32(data_type) else value
 
 
+def typed_value(message: MxValue) -> tuple[MxValueOutput, MxDataType]:
+    """Return the value of a message and its data type; that of its elements for an array."""
+    value = mxgateway.from_mx_value(message)
+    return value, message.array_value.element_data_type if isinstance(value, list) else message.data_type
+
+
 def message_value(message: MxValue) -> MxValueOutput:
     """Return the value of a message as it is shown and compared."""
-    value = mxgateway.from_mx_value(message)
-    data_type = message.array_value.element_data_type if isinstance(value, list) else message.data_type
-    return (
-        mxgateway.values.shortest_floats(value)
-        if message.variant_type.endswith("VT_R4")
-        else shown_value(value, data_type)
-    )
+    value, data_type = typed_value(message)
+    is_float32 = message.variant_type.endswith("VT_R4")
+    return mxgateway.values.shortest_floats(value) if is_float32 else shown_value(value, data_type)
 
 
 def _is_float32(data_type: MxDataType) -> bool:

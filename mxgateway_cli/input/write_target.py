@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -12,14 +11,13 @@ import click
 
 import mxgateway
 from mxgateway_cli.completing.tags import tag_words
-from mxgateway_cli.connecting.shared_options import CLIENT_NAME, ITEM_HANDLE, SERVER_HANDLE
-from mxgateway_cli.declaring.aliases import same_meaning
 from mxgateway_cli.declaring.command import Call
+from mxgateway_cli.declaring.vocabulary import same_meaning
 from mxgateway_cli.help.arguments import argument
-from mxgateway_cli.help.sections import VALUE, Decorator, option, refuse_empty
+from mxgateway_cli.help.sections import VALUE, Decorator, changes_params, option, refuse_empty
 from mxgateway_cli.input.named_tags import ITEM, TAG_FORM, merged_tag, one_tag
 from mxgateway_cli.input.tag_globs import is_glob
-from mxgateway_cli.input.target import Place
+from mxgateway_cli.input.target import HANDLE_OPTIONS, Place, added_item
 from mxgateway_cli.input.typed_text import own_type, read_one
 
 if TYPE_CHECKING:
@@ -29,34 +27,22 @@ if TYPE_CHECKING:
 _CLEANUP_SECONDS: Final = 5.0
 
 _TAG_HELP: Final = f"The tag to write, {TAG_FORM}."
-_PLACE: Final = (
-    option("--session-id", metavar="ID", help="Use this open session.  [default: a new session, closed at the end]"),
-    SERVER_HANDLE,
-    ITEM_HANDLE,
-    CLIENT_NAME,
-)
 
 
-def _with_value(callback: Callable[..., Any]) -> Callable[..., Any]:
+def _take_value(params: dict[str, Any]) -> None:
     """Merge the names of tag and value; behind ``--item`` or handles the only argument is the value."""
-
-    @functools.wraps(callback)
-    def wrapper(*arguments: Any, **params: Any) -> Any:
-        tag, item, word, value = (params.pop(name) for name in ("tag", "item", VALUE, "value"))
-        named = item is not None or params.get("item_handle") is not None
-        if named and tag is not None and word is None and value is None:
-            tag, word = None, tag
-        if tag is not None:  # which a value may have been taken for until now
-            refuse_empty(click.get_current_context(), "TAG", tag, required=False)
-        if None not in (word, value) and word != value:
-            raise same_meaning("VALUE", "--value")
-        found = {"tag": merged_tag(tag, item), "value": value if word is None else word}
-        return callback(*arguments, **params, **found)
-
-    return wrapper
+    tag, item, word, value = (params.pop(name) for name in ("tag", "item", VALUE, "value"))
+    named = item is not None or params.get("item_handle") is not None
+    if named and tag is not None and word is None and value is None:
+        tag, word = None, tag
+    if tag is not None:  # which a value may have been taken for until now
+        refuse_empty(click.get_current_context(), "TAG", tag, required=False)
+    if None not in (word, value) and word != value:
+        raise same_meaning("VALUE", "--value")
+    params |= {"tag": merged_tag(tag, item), "value": value if word is None else word}
 
 
-WRITE_TARGET: Final[tuple[Decorator, ...]] = (*one_tag(_TAG_HELP), *_PLACE)
+WRITE_TARGET: Final[tuple[Decorator, ...]] = (*one_tag(_TAG_HELP), *HANDLE_OPTIONS)
 """`WriteTarget.take` turns these options into a `WriteTarget`."""
 
 
@@ -83,26 +69,15 @@ def tag_and_value(tag: str, value: str, *, typed: bool = True) -> tuple[Decorato
             "--value", may_be_empty=True, metavar="TEXT", help="The same as VALUE, also if it begins with a hyphen."
         ),
         *((_TYPE,) if typed else ()),
-        _with_value,
+        changes_params(_take_value),
     )
 
 
 WRITES: Final[tuple[Decorator, ...]] = (
     *tag_and_value(_TAG_HELP, "The value; an array as comma-separated elements or a JSON array."),
-    *_PLACE,
+    *HANDLE_OPTIONS,
 )
 """The target as in `WRITE_TARGET`, and its value and type."""
-
-
-def required_value(value: str | None) -> str:
-    """Return the value of a write.
-
-    Raises:
-        click.UsageError: It is missing.
-    """
-    if value is None:
-        raise click.UsageError("Missing argument 'VALUE'.")
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +93,7 @@ class WriteTarget:
 
     @classmethod
     def take(cls, params: dict[str, Any], *, patterns: bool = False, is_list: bool = False) -> WriteTarget:
-        """Return the target that the options name.
-
-        Args:
-            params: The command's parameters.
-            patterns: Whether the tag may be a pattern.
-            is_list: Whether the tags come from a file instead.
+        """Return the target that the options name: a tag, a pattern if allowed, or the tags of a file if `is_list`.
 
         Raises:
             click.UsageError: They do not name exactly one item.
@@ -156,11 +126,7 @@ class WriteTarget:
             raise click.UsageError("An item of an open session needs both --server-handle and --item-handle.")
 
     def check_readable(self, value_type: str | None, *, reads: str = "") -> None:
-        """Reject an item named by its handles if the command must read the tag.
-
-        Args:
-            value_type: The value of ``--type``.
-            reads: Another given option that reads the tag, if any.
+        """Reject an item named by its handles if the command must read the tag, for its type or for the option `reads`.
 
         Raises:
             click.UsageError: The tag's name is needed.
@@ -195,10 +161,7 @@ class WriteTarget:
 
                 unregistering = cleanup(lambda: session.unregister(server, timeout=_CLEANUP_SECONDS))
                 await steps.enter_async_context(unregistering)
-            item = await session.add_item(server, self.tag)
-            call.app.names.add(session.session_id, server, item, self.tag)
-            await session.advise(server, item)
-            yield Place(session, server, item)
+            yield await added_item(call, session, server, self.tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +180,10 @@ class NewValue:
             click.UsageError: The type is unknown and cannot be read from a tag.
             MxGatewayInvalidRequestError: The text is not a value of the type.
         """
-        text = required_value(value)
+        if value is None:
+            raise click.UsageError("Missing argument 'VALUE'.")
         target.check_readable(value_type)
-        return cls(text, mxgateway.parse_mx_value(value_type, text) if value_type is not None else None)
+        return cls(value, mxgateway.parse_mx_value(value_type, value) if value_type is not None else None)
 
     async def for_tag(self, session: Session, tag: str | None) -> tuple[MxValue, TagValue | None]:
         """Return the message to write, and the tag if it was read for its type.

@@ -19,9 +19,12 @@ _NAMED: Final = 5
 
 def nagios_line(tag: str, verdict: Verdict, reading: Reading | None = None, limits: Limits | None = None) -> str:
     """Return the line of a Nagios plugin: state, text, and after a bar the performance data."""
-    words = f"TAG {verdict.state.name} - {_words(tag, verdict, reading)}"
-    line = clean(words).replace("|", "¦")  # a bar starts the performance data
     data = _performance_data(reading, limits) if reading is not None and limits is not None else ""
+    return _line(f"TAG {verdict.state.name} - {_words(tag, verdict, reading)}", data)
+
+
+def _line(words: str, data: str) -> str:
+    line = clean(words).replace("|", "¦")  # a bar starts the performance data
     return f"{line} | {data}" if data else line
 
 
@@ -38,10 +41,8 @@ def _words(tag: str, verdict: Verdict, reading: Reading | None) -> str:
 def _performance_data(reading: Reading, limits: Limits) -> str:
     """Return ``label=number[unit];warning;critical`` for each figure that can be graphed."""
     parts = []
-    number = reading.number
-    if reading.tag.ok and number is not None and math.isfinite(number):
-        ranges = [limit.text if limit is not None else "" for limit in (limits.warning, limits.critical)]
-        parts.append(f"value={_number(number)};{';'.join(ranges)}".rstrip(";"))
+    if (number := _finite_number(reading)) is not None:
+        parts.append(_value_data("value", number, limits))
     if reading.age is not None:
         oldest = "" if limits.max_age is None else f";;{limits.max_age:g}"
         parts.append(f"age={reading.age:.3f}s{oldest}")
@@ -62,9 +63,11 @@ def nagios_summary(pattern: str, results: Sequence[Result], limits: Limits) -> s
         named = [f"{tag}: {'; '.join(verdict.reasons)}" for tag, verdict, _ in bad[:_NAMED]]
         named += [f"and {len(bad) - _NAMED} more"] * (len(bad) > _NAMED)
         words = f"{len(bad)} of {len(results)} tags matching {pattern} are not OK; {'; '.join(named)}"
-    line = clean(f"TAGS {ordered[0][1].state.name} - {words}").replace("|", "¦")
-    data = " ".join(_value_data(tag, reading, limits) for tag, _, reading in results if _has_finite_number(reading))
-    return f"{line} | {data}" if data else line
+    data = " ".join(
+        _value_data("'" + clean(tag).replace("'", "''") + "'", number or 0, limits)
+        for tag, _, reading in results if (number := _finite_number(reading)) is not None
+    )  # fmt: skip
+    return _line(f"TAGS {ordered[0][1].state.name} - {words}", data)
 
 
 def most_severe_first(results: Sequence[Result]) -> list[Result]:
@@ -72,16 +75,14 @@ def most_severe_first(results: Sequence[Result]) -> list[Result]:
     return sorted(results, key=lambda each: -BY_SEVERITY.index(each[1].state))
 
 
-def _has_finite_number(reading: Reading | None) -> bool:
+def _finite_number(reading: Reading | None) -> float | None:
     number = reading.number if reading is not None and reading.tag.ok else None
-    return number is not None and math.isfinite(number)
+    return number if number is not None and math.isfinite(number) else None
 
 
-def _value_data(label: str, reading: Reading | None, limits: Limits) -> str:
+def _value_data(label: str, number: float, limits: Limits) -> str:
     ranges = [limit.text if limit is not None else "" for limit in (limits.warning, limits.critical)]
-    quoted = clean(label).replace("'", "''")
-    number = reading.number if reading is not None else None
-    return f"'{quoted}'={_number(number or 0)};{';'.join(ranges)}".rstrip(";")
+    return f"{label}={_number(number)};{';'.join(ranges)}".rstrip(";")
 
 
 def prometheus_text(results: Sequence[Result]) -> str:

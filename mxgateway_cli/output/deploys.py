@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import mxgateway
-from mxgateway_cli.output.events import DOCUMENT_LIMIT
+from mxgateway_cli.output.records import RecordWriter
 from mxgateway_cli.output.tags import json_time
-from mxgateway_cli.terminal.failures import Failure
-from mxgateway_cli.terminal.stdout import Output
 
 if TYPE_CHECKING:
     from mxgateway import DeployGap
     from mxgateway.proto import DeployEvent
 
-_HEADINGS: Final = ("sequence", "deployed", "observed", "objects", "attributes", "note")
-_WIDTHS: Final = ("<8", "<30", "<30", "<8", "<10", "<")
 
+class DeployWriter(RecordWriter):
+    """Writes the deployments of one stream, and gaps between them."""
 
-class DeployWriter:
-    """Writes the deployments of one stream; gaps and a failure of the stream are their own records.
-
-    Args:
-        output: The output to write to.
-        limit: Number of deployments requested; None means all.
-    """
-
-    def __init__(self, output: Output, limit: int | None) -> None:
-        self.count = 0
-        self._output = output
-        self._limit = limit
-        self._records: list[dict[str, Any]] = []
-        self._as_document = output.form == "json" and limit is not None and limit <= DOCUMENT_LIMIT
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all requested deployments have arrived."""
-        return self._limit is not None and self.count >= self._limit
-
-    def start(self) -> None:
-        """Write the headings of a table."""
-        self._output.headings(_HEADINGS, _WIDTHS)
+    headings = ("sequence", "deployed", "observed", "objects", "attributes", "note")
+    widths = ("<8", "<30", "<30", "<8", "<10", "<")
 
     def add(self, event: DeployEvent) -> None:
         """Write one deployment."""
@@ -49,7 +26,7 @@ class DeployWriter:
         cells = (
             str(event.sequence),
             deployed or "never",
-            json_time(_moment(event.observed_at)) or "",
+            json_time(event.observed_at) or "",
             str(event.object_count),
             str(event.attribute_count),
             "",
@@ -63,22 +40,11 @@ class DeployWriter:
         if self._output.form != "value":
             self._write(record, ("", "gap", "", "", "", gap_text(gap)), "")
 
-    def disconnect(self, failure: Failure) -> None:
-        """Write a record that the stream failed; if no deployment arrived, write nothing."""
-        if self.count and self._output.form in ("json", "jsonl"):
-            self._write({"disconnect": failure.to_json()}, _HEADINGS, "")
-
     def finish(self, **tail: Any) -> None:
         """Write the document, if deployments were collected for one and any arrived."""
-        if self._as_document and self._records:
-            head = {"operation": "galaxy-watch", "eventCount": self.count, **tail}
-            self._output.document(head | {"events": self._records}, value="eventCount")
-
-    def _write(self, record: dict[str, Any], cells: tuple[str, ...], value: str) -> None:
-        if self._as_document:
-            self._records.append(record)
-        else:
-            self._output.record(record, cells, value=value)
+        self._begun = bool(self._records)
+        head = {"operation": "galaxy-watch", "eventCount": self.count, **tail}
+        self._write_document(head, "events", value="eventCount")
 
 
 def gap_text(gap: DeployGap) -> str:
@@ -92,9 +58,4 @@ def gap_text(gap: DeployGap) -> str:
 
 def deploy_time(event: DeployEvent) -> str | None:
     """Return when the galaxy was deployed, as RFC 3339 with full precision; None if it never was."""
-    return json_time(_moment(event.time_of_last_deploy)) if event.time_of_last_deploy_present else None
-
-
-def _moment(moment: Any) -> mxgateway.Timestamp | None:
-    """Return a time if it was sent; an unset one is the epoch as a plain datetime."""
-    return moment if isinstance(moment, mxgateway.Timestamp) else None
+    return json_time(event.time_of_last_deploy) if event.time_of_last_deploy_present else None

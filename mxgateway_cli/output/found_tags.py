@@ -2,49 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from mxgateway_cli.input.tag_search import type_name
 from mxgateway_cli.output.galaxy import security_name
+from mxgateway_cli.output.records import RecordWriter
 from mxgateway_cli.output.tags import tag_record
 
 if TYPE_CHECKING:
     from mxgateway.proto import GalaxyAttribute, GalaxyObject
-    from mxgateway_cli.terminal.stdout import Output
-
-_HEADINGS: Final = ("tag", "type", "security", "historized", "alarm")
-_WIDTHS: Final = ("<40", "<10", "<13", "<10", "<5")
 
 
-class FoundTagWriter:
-    """Writes tags as they are found; a single JSON document is held until the end.
+class FoundTagWriter(RecordWriter):
+    """Writes tags as they are found; a single JSON document is held until the end."""
 
-    Args:
-        output: The output to write to.
-    """
-
-    def __init__(self, output: Output) -> None:
-        self.count = 0
-        self._output = output
-        self._records: list[dict[str, Any]] = []
+    headings = ("tag", "type", "security", "historized", "alarm")
+    widths = ("<40", "<10", "<13", "<10", "<5")
 
     def add(self, obj: GalaxyObject, attribute: GalaxyAttribute) -> None:
         """Write one tag; the first one of a table after the headings."""
         self.count += 1
         if self._output.form == "table":
-            if self.count == 1:
-                self._output.headings(_HEADINGS, _WIDTHS, ends=True)
+            self.start()
             self._output.row(_cells(attribute))
-        elif self._output.form == "json":
-            self._records.append(_record(obj, attribute))
         else:
-            self._output.record(_record(obj, attribute), (), value=attribute.full_tag_reference)
+            self._write(_record(obj, attribute), (), attribute.full_tag_reference)
 
     def finish(self, correlation_id: str) -> None:
         """Write the document if the format is ``json``."""
-        if self._output.form == "json":
-            head = {"operation": "tags", "correlationId": correlation_id, "tagCount": self.count}
-            self._output.document({**head, "tags": self._records}, value="tagCount")
+        self._begun = True
+        head = {"operation": "tags", "correlationId": correlation_id, "tagCount": self.count}
+        self._write_document(head, "tags", value="tagCount")
 
 
 def _cells(attribute: GalaxyAttribute) -> tuple[str, ...]:

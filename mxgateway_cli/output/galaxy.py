@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
+from mxgateway_cli.terminal.capabilities import can_encode
 from mxgateway_cli.terminal.text import json_text
 
 if TYPE_CHECKING:
@@ -25,12 +26,7 @@ _RECORDS_PER_WRITE: Final = 1_000
 
 
 class ObjectWriter:
-    """Writes the objects of one command as they arrive; a single JSON document is held until the end.
-
-    Args:
-        output: The output to write to.
-        references: Whether the format ``value`` writes attribute references instead of tag names.
-    """
+    """Writes the objects of one command as they arrive; a single JSON document is held until the end."""
 
     def __init__(self, output: Output, *, references: bool) -> None:
         self.count = 0
@@ -56,7 +52,8 @@ class ObjectWriter:
         if self._output.form == "json":
             self._texts.append(json_text(record))
         elif self._output.form == "value":
-            for text in self._values(obj):
+            references = [attribute.full_tag_reference for attribute in obj.attributes]
+            for text in references if self._references else [obj.tag_name]:
                 self._output.record({}, (), value=text)
         else:
             self._output.record(record, (), value="")
@@ -85,11 +82,6 @@ class ObjectWriter:
             self._output.text("    " + ",\n    ".join(texts) + ("," if more else ""))
         self._output.text("  ]\n}")
 
-    def _values(self, obj: GalaxyObject) -> list[str]:
-        if self._references:
-            return [attribute.full_tag_reference for attribute in obj.attributes]
-        return [obj.tag_name]
-
 
 def _cells(obj: GalaxyObject) -> tuple[str, ...]:
     return (
@@ -112,11 +104,7 @@ def _category(obj: GalaxyObject) -> str:
 
 
 class TreeWriter:
-    """Writes objects as a tree, one line each, with their attributes as leaves if they were requested.
-
-    Args:
-        output: The output to write to.
-    """
+    """Writes objects as a tree, one line each, with their attributes as leaves if they were requested."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -166,8 +154,6 @@ def security_name(attribute: GalaxyAttribute) -> str:
 def _glyphs() -> tuple[str, str, str, str]:
     """Return the characters that draw the tree; ASCII if stdout cannot encode box-drawing characters."""
     glyphs = ("├── ", "└── ", "│   ", "…")
-    try:
-        "".join(glyphs).encode(getattr(sys.stdout, "encoding", None) or "ascii")
-    except (UnicodeEncodeError, LookupError):
+    if not can_encode("".join(glyphs), getattr(sys.stdout, "encoding", None)):
         return ("|-- ", "`-- ", "|   ", "...")
     return glyphs

@@ -60,9 +60,9 @@ def json_data_type(data_type: MxDataType) -> str | int:
     return f"MX_DATA_TYPE_{name}" if name else int(data_type)
 
 
-def json_time(moment: mxgateway.Timestamp | None) -> str | None:
-    """Return a time as RFC 3339 with full precision; None for None."""
-    return moment.rfc3339() if moment is not None else None
+def json_time(moment: datetime | None) -> str | None:
+    """Return a time as RFC 3339 with full precision; None for none, and for an unset one: a plain datetime."""
+    return moment.rfc3339() if isinstance(moment, mxgateway.Timestamp) else None
 
 
 def tag_record(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
-from mxgateway_cli.input.typed_text import SHOWN_MS, SHOWN_SECONDS, message_value, shown_value
+from mxgateway_cli.input.typed_text import SHOWN_MS, SHOWN_SECONDS, message_value, shown_value, typed_value
 from mxgateway_cli.output.tags import json_value, value_cell
 
 if TYPE_CHECKING:
@@ -19,12 +19,7 @@ _HEADINGS: Final = ("tag", "value", "outcome")
 
 
 async def item_before(place: Place, tag: str | None) -> TagValue | None:
-    """Read an item only to show what it was before a write; None if it cannot be read, whatever the reason.
-
-    Args:
-        place: The item.
-        tag: Its tag; None if only its handles are known.
-    """
+    """Read an item only to show what it was before a write; None if that fails, or only its handles are known."""
     if tag is None:
         return None
     try:
@@ -35,8 +30,7 @@ async def item_before(place: Place, tag: str | None) -> TagValue | None:
         return None
     if not result.was_successful or mxgateway.status.failures(result.statuses):
         return None
-    value, message = mxgateway.from_mx_value(result.value), result.value
-    data_type = message.array_value.element_data_type if isinstance(value, list) else message.data_type
+    value, data_type = typed_value(result.value)
     return mxgateway.TagValue(tag, value, result.quality, None, data_type, True, result.was_cached, "", ())
 
 

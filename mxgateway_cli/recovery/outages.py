@@ -27,7 +27,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import mxgateway
-from mxgateway_cli.output.gaps import gap_record, gap_text
+from mxgateway_cli.output.records import gap_record, gap_text
 from mxgateway_cli.terminal.failures import TimedOut, describe
 
 if TYPE_CHECKING:

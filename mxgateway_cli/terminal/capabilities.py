@@ -24,15 +24,19 @@ def understands_escapes(stream: TextIO | None) -> bool:
 
 
 def wants_colour(colour: str, stream: TextIO | None) -> bool:
-    """Return whether what is written to a stream has colours.
-
-    Args:
-        colour: ``auto``, ``always`` or ``never``; auto: on a terminal, unless NO_COLOR is set.
-        stream: The stream.
-    """
+    """Return whether what is written to a stream has colours; ``auto``: on a terminal, unless NO_COLOR is set."""
     if colour != "auto":
         return colour == "always"
     return not os.environ.get("NO_COLOR") and understands_escapes(stream)
+
+
+def can_encode(text: str, encoding: str | None) -> bool:
+    """Return whether a stream with this encoding can express a text; None is taken for ASCII."""
+    try:
+        text.encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def _enable_escapes(stream: TextIO | None) -> bool:

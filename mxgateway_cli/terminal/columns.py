@@ -99,13 +99,7 @@ def role_of(heading: str) -> Role:
 
 
 def measured(headings: Sequence[str], rows: Sequence[Sequence[str]], *, is_whole: bool = True) -> list[Column]:
-    """Return the columns of a table.
-
-    Args:
-        headings: Their headings.
-        rows: The cells of each row.
-        is_whole: Whether no other rows follow; a column without any cell then asks for no width.
-    """
+    """Return the columns of a table; if it is whole, one without any cell asks for no width."""
     return [
         _measured(heading, role_of(heading), [row[index] for row in rows], is_whole=is_whole)
         for index, heading in enumerate(headings)
@@ -123,12 +117,7 @@ def _measured(heading: str, role: Role, cells: Sequence[str], *, is_whole: bool)
 
 
 def preset(headings: Sequence[str], widths: Sequence[str]) -> list[Column]:
-    """Return the columns of a table whose rows are still to come.
-
-    Args:
-        headings: Their headings.
-        widths: For each the alignment and the width that most of its cells have, such as ``<28``.
-    """
+    """Return the columns of a table whose rows are still to come, from alignments and usual widths such as ``<28``."""
     shortest = len(short_forms(in_zone("2026-01-01T00:00:00Z", local=True))[-1])
     return [
         Column(
@@ -149,13 +138,7 @@ def is_number(cell: str) -> bool:
 
 
 def fit(columns: Sequence[Column], room: int, *, grow: bool) -> list[int]:
-    """Return the width of each column, 0 for one that is left out.
-
-    Args:
-        columns: The columns.
-        room: The width of the terminal.
-        grow: Whether columns take more than they ask for, because rows to come may need it.
-    """
+    """Return the width of each column, 0 for one that is left out; columns may grow because of rows to come."""
     kept = [column for column in columns if column.natural]
     if _total([column.enough for column in kept]) > room:  # a text has its own lines below the row instead
         kept = [column for column in kept if column.role.kind != "text"] or kept

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import TextIO
 
 from rich.console import Console
@@ -12,17 +11,14 @@ from mxgateway_cli.terminal.stdout import ClosedPipe
 
 
 class TerminalConsole(Console):
-    """A console that draws on a terminal.
-
-    Args:
-        stream: The terminal.
-        coloured: Whether it shows colours.
-    """
+    """A console that draws on a terminal."""
 
     def __init__(self, stream: TextIO, *, coloured: bool) -> None:
+        # The variables that set a terminal's size; those that only rich knows are not read.
+        size = {name: os.environ[name] for name in ("COLUMNS", "LINES") if name in os.environ}
         super().__init__(
             file=stream, force_terminal=True, color_system="standard" if coloured else None, legacy_windows=False,
-            markup=False, emoji=False, highlight=False, _environ=_size(),
+            markup=False, emoji=False, highlight=False, _environ=size,
         )  # fmt: skip
 
     def on_broken_pipe(self) -> None:
@@ -32,8 +28,3 @@ class TerminalConsole(Console):
             ClosedPipe: Always.
         """
         raise ClosedPipe
-
-
-def _size() -> Mapping[str, str]:
-    """Return the variables that set a terminal's size; those that only rich knows are not read."""
-    return {name: os.environ[name] for name in ("COLUMNS", "LINES") if name in os.environ}

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 import mxgateway
+from mxgateway_cli.terminal.capabilities import can_encode
 from mxgateway_cli.terminal.columns import Column, fit, is_number, measured, preset
 from mxgateway_cli.terminal.text import clean
 from mxgateway_cli.terminal.times import shortened
@@ -38,12 +39,7 @@ _ANY_WIDTH: Final = 10_000
 
 
 class Screen:
-    """Draws the result of one command.
-
-    Args:
-        stream: The terminal.
-        coloured: Whether it shows colours.
-    """
+    """Draws the result of one command on a terminal."""
 
     def __init__(self, stream: TextIO, *, coloured: bool) -> None:
         self._painter = Painter(stream.encoding, coloured=coloured)
@@ -60,13 +56,7 @@ class Screen:
         return self._painter.text(table_lines(self._painter, headings, rows, room()))
 
     def begin(self, headings: Sequence[str], widths: Sequence[str], *, ends: bool) -> None:
-        """Begin a table whose rows are still to come.
-
-        Args:
-            headings: Its headings.
-            widths: For each column the alignment and the width that most of its cells have.
-            ends: Whether the rows come at once and end; a page of them then decides about the widths.
-        """
+        """Begin a table whose rows are still to come; if they end, a page of them decides about the widths."""
         self._headings, self._columns = headings, preset(headings, widths)
         self._room, self._pending, self._held = 0, True, [] if ends else None
 
@@ -95,27 +85,36 @@ class Screen:
         return self._painter.text([*lines, *self._painter.row(cleaned, self._columns, self._widths, self._room)])
 
     def branch(self, guide: str, name: str, words: str) -> str:
-        """Return the line of a tree."""
-        return self._painter.text(self._painter.tree(guide, name, f"  {words}" if words else "", room()))
+        """Return the line of an object or attribute in a tree, truncated at the width of the terminal."""
+        whole = f"{guide}{name}  {words}" if words else guide + name
+        line = self._painter.fitted(whole, min(room(), max(1, cell_len(whole[: _MOST_MARKS * room()]))))
+        line.stylize("dim", 0, len(guide))
+        line.stylize("dim", len(guide) + len(name))
+        return self._painter.text([line])
 
     def aside(self, text: str) -> str:
-        """Return a line beside the rows of a table."""
-        return self._painter.text(self._painter.aside(text, room()))
+        """Return a text beside the rows of a table, dim, in as many lines as it takes."""
+        return self._painter.text(Text(text, "dim").wrap(self._painter.console, room()))
 
     def pairs(self, fields: Mapping[str, str]) -> str:
-        """Return the fields of an object in two columns."""
-        return self._painter.text(self._painter.pairs(fields, room()))
+        """Return the fields of an object in two columns; a long field continues below its beginning."""
+        widest = max(map(cell_len, fields), default=0)
+        width = room() - widest - len(GAP)
+        lines: list[Text] = []
+        for key, field in fields.items():
+            style = quality_style(field) if key in ("quality", "qualityText") else ""
+            name, value = Text(key, "dim"), Text(field, style)
+            if width < _NARROWEST:
+                lines += [name, *_indented(value.wrap(self._painter.console, max(1, room() - len(GAP))), len(GAP))]
+                continue
+            name.align("left", widest)
+            wrapped = list(value.wrap(self._painter.console, width)) or [Text()]
+            lines += [_line([name, wrapped[0]]), *_indented(wrapped[1:], widest + len(GAP))]
+        return self._painter.text(lines)
 
 
 def table_lines(painter: Painter, headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[Text]:
-    """Return the lines of a table whose rows are all known.
-
-    Args:
-        painter: Draws it.
-        headings: Its headings.
-        rows: The cells of each row.
-        width: The width of the terminal.
-    """
+    """Return the lines of a table whose rows are all known, for a terminal of this width."""
     cleaned = [[clean(cell) for cell in row] for row in rows]
     columns = measured(headings, cleaned)
     widths = fit(columns, width, grow=False)
@@ -131,22 +130,17 @@ def room() -> int:
 
 
 class Painter:
-    """Turns cells into lines of styled text.
-
-    Args:
-        encoding: The encoding of the terminal.
-        coloured: Whether lines keep their colours and styles as escape sequences.
-    """
+    """Turns cells into lines of styled text for a terminal's encoding; only coloured ones keep their styles."""
 
     def __init__(self, encoding: str | None, *, coloured: bool) -> None:
-        self._console = Console(
+        self.console = Console(
             file=io.StringIO(), force_terminal=True, color_system="standard" if coloured else None, width=_ANY_WIDTH,
             legacy_windows=False, markup=False, emoji=False, highlight=False, _environ={},
         )  # fmt: skip
         self._coloured = coloured
-        self._more = _supported("…", encoding)
+        self._more = "…" if can_encode("…", encoding) else ""
 
-    def text(self, lines: Sequence[Text]) -> str:
+    def text(self, lines: Iterable[Text]) -> str:
         """Return lines as text for the terminal, joined by line feeds."""
         return "\n".join(map(self._escaped if self._coloured else attrgetter("plain"), lines))
 
@@ -154,25 +148,21 @@ class Painter:
         """Return a line with its styles as escape sequences: `Console.print` takes ten times as long."""
         return "".join(
             segment.style.render(segment.text, color_system=ColorSystem.STANDARD) if segment.style else segment.text
-            for segment in Text().append_text(line).render(self._console)
+            for segment in Text().append_text(line).render(self.console)
         )
 
     def heading(self, columns: Sequence[Column], widths: Sequence[int]) -> Text:
         """Return the line of the headings."""
         cells = [
-            self._fitted(column.name, width, "bold", right=column.is_right)
+            self.fitted(column.name, width, "bold", right=column.is_right)
             for column, width in zip(columns, widths, strict=True) if width
         ]  # fmt: skip
         return _line(cells)
 
     def row(self, cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int], room: int) -> list[Text]:
-        """Return the lines of a row; a long text continues below its column, or has lines of its own.
+        """Return the lines of a row of cleaned cells, without those of width 0.
 
-        Args:
-            cells: The cells, cleaned.
-            columns: The columns.
-            widths: Their widths; 0 leaves one out.
-            room: The width of the terminal.
+        A long text continues below its column, or has lines of its own.
         """
         shown: list[Text] = []
         more: list[Text] = []
@@ -184,35 +174,33 @@ class Painter:
             elif width:
                 shown.append(self._cell(cell, column, width))
         line = _line(shown)
-        return [line, *more] if line.plain else more or [self._left_out(cells, room)]
-
-    def _left_out(self, cells: Sequence[str], room: int) -> Text:
-        """Return the line of a row of which no column that has room tells anything."""
-        return self._fitted(GAP + GAP.join(filter(None, cells)), room)
+        if line.plain or more:
+            return [line, *more] if line.plain else more
+        return [self.fitted(GAP + GAP.join(filter(None, cells)), room)]  # no column that has room tells anything
 
     def _wrapped(self, cell: str, width: int, before: Sequence[Text], room: int) -> tuple[list[Text], list[Text]]:
         """Return a text's first line, as the row's last cell, and the others, indented."""
         style = _FAILURES if cell.startswith("bad") else ""
         if not width:
             return [], _indented(
-                Text(cell, style).wrap(self._console, max(1, room - len(GAP))), len(GAP)
+                Text(cell, style).wrap(self.console, max(1, room - len(GAP))), len(GAP)
             ) if cell else []
-        lines = list(Text(cell, style).wrap(self._console, width)) or [Text()]
+        lines = list(Text(cell, style).wrap(self.console, width)) or [Text()]
         indent = sum(text.cell_len + len(GAP) for text in before)
         return lines[:1], _indented(lines[1:], indent)
 
     def _cell(self, cell: str, column: Column, width: int) -> Text:
         kind = column.role.kind
         if kind == "time":
-            return self._fitted(shortened(cell, width), width)
+            return self.fitted(shortened(cell, width), width)
         if kind == "name":
             return self._fitted_end(cell, width)
         if kind == "trend":
             cell = cell[-width:]
         right = is_number(cell) if kind in ("value", "quality") else column.is_right
-        return self._fitted(cell, width, _style(cell, column), right=right)
+        return self.fitted(cell, width, _style(cell, column), right=right)
 
-    def _fitted(self, text: str, width: int, style: str = "", *, right: bool = False) -> Text:
+    def fitted(self, text: str, width: int, style: str = "", *, right: bool = False) -> Text:
         """Return a text truncated or padded to a width."""
         fitted = Text(text[: _MOST_MARKS * width], style)
         is_cut = len(text) > len(fitted)
@@ -224,46 +212,19 @@ class Painter:
         return fitted
 
     def _fitted_end(self, text: str, width: int) -> Text:
-        """Return a text like `_fitted`, but truncated at the start: tags differ most at their end."""
+        """Return a text like `fitted`, but truncated at the start: tags differ most at their end."""
         end = text[-_MOST_MARKS * width :]
         if len(end) < len(text) or cell_len(end) > width:
             while end and cell_len(end) + cell_len(self._more) > width:
                 end = end[1:]
             end = self._more + end
-        return self._fitted(end, width)
-
-    def aside(self, text: str, room: int) -> list[Text]:
-        """Return a text beside the rows of a table, dim, in as many lines as it takes."""
-        return list(Text(text, "dim").wrap(self._console, room))
+        return self.fitted(end, width)
 
     def note(self, text: str, width: int) -> Text:
         """Return a line below a table, dim and truncated."""
-        line = self._fitted(text, width, "dim")
+        line = self.fitted(text, width, "dim")
         line.rstrip()
         return line
-
-    def tree(self, guide: str, name: str, words: str, room: int) -> list[Text]:
-        """Return the line of an object or attribute in a tree, truncated at the width of the terminal."""
-        whole = f"{guide}{name}{words}"
-        line = self._fitted(whole, min(room, max(1, cell_len(whole[: _MOST_MARKS * room]))))
-        line.stylize("dim", 0, len(guide))
-        line.stylize("dim", len(guide) + len(name))
-        return [line]
-
-    def pairs(self, fields: Mapping[str, str], room: int) -> list[Text]:
-        """Return the fields of an object in two columns; a long field continues below its beginning."""
-        widest = max(map(cell_len, fields), default=0)
-        width = room - widest - len(GAP)
-        lines: list[Text] = []
-        for key, field in fields.items():
-            name, value = Text(key, "dim"), Text(field, _pair_style(key, field))
-            if width < _NARROWEST:
-                lines += [name, *_indented(value.wrap(self._console, max(1, room - len(GAP))), len(GAP))]
-                continue
-            name.align("left", widest)
-            wrapped = list(value.wrap(self._console, width)) or [Text()]
-            lines += [_line([name, wrapped[0]]), *_indented(wrapped[1:], widest + len(GAP))]
-        return lines
 
 
 def _line(cells: Sequence[Text]) -> Text:
@@ -290,16 +251,3 @@ def quality_style(quality: str) -> str:
     """Return the colour of a quality, which is a number or begins with its kind."""
     kind = mxgateway.status.quality_kind(int(quality)) if quality.isdecimal() else quality.partition(":")[0]
     return _QUALITY_STYLES.get(kind, "")
-
-
-def _pair_style(key: str, field: str) -> str:
-    return quality_style(field) if key in ("quality", "qualityText") else ""
-
-
-def _supported(glyph: str, encoding: str | None) -> str:
-    """Return a glyph, or nothing if a terminal's encoding cannot express it."""
-    try:
-        glyph.encode(encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return ""
-    return glyph

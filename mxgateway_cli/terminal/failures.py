@@ -31,18 +31,15 @@ SIGNAL_BASE: Final = 128
 """The exit code after a signal is this plus its number, as shells report it."""
 
 _FLAGS: Final = (
-    (re.compile(r"pass api_key=; on the command line set "), "set "),
-    (re.compile(r"pass plaintext=True \(--plaintext\)"), "repeat the command with --plaintext"),
-    (re.compile(r"\b(pass )?client_cert and client_key\b"), "use --client-cert and --client-key"),
-    (re.compile(r"\(client_cert, client_key\)"), "(--client-cert, --client-key)"),
-    (re.compile(r"\(client_key_password\)"), "(MXGATEWAY_CLIENT_KEY_PASSWORD)"),
-    (re.compile(r"\(server_name_override\)"), "(--server-name-override)"),
-    (re.compile(r"\bset authority or server_name_override\b"), "use --authority or --server-name-override"),
-    (
-        re.compile(r"pass the CA file that signed it, or its fingerprint as a pin"),
-        "use --ca-file with the CA that signed it, or --pin with its fingerprint",
-    ),
-)
+    (r"pass api_key=; on the command line set ", "set "),
+    (r"pass plaintext=True \(--plaintext\)", "repeat the command with --plaintext"),
+    (r"\b(pass )?client_cert and client_key\b", "use --client-cert and --client-key"),
+    (r"\(client_cert, client_key\)", "(--client-cert, --client-key)"),
+    (r"\(client_key_password\)", "(MXGATEWAY_CLIENT_KEY_PASSWORD)"),
+    (r"\(server_name_override\)", "(--server-name-override)"),
+    (r"\bset authority or server_name_override\b", "use --authority or --server-name-override"),
+    ("pass the CA file that signed it, or its fingerprint as a pin", "use --ca-file with the CA that signed it, or --pin with its fingerprint"),
+)  # fmt: skip
 """What the library names by its Python API, and how a command line says it."""
 _DIALLING: Final = ("resolve", "connect", "proxy", "tls", "http2")
 CHECK: Final = "to check each step: mxgw-py doctor"
@@ -63,13 +60,7 @@ _REFUSALS: Final = {
 
 
 class CommandFailure(Exception):
-    """A command's own failure, not the library's.
-
-    Args:
-        message: What failed, one line.
-        code: The exit code.
-        hint: What to do about it.
-    """
+    """A command's own failure, not the library's: what failed, in one line, its exit code, and what to do about it."""
 
     def __init__(self, message: str, *, code: ExitCode = ExitCode.FAILED, hint: str = "") -> None:
         super().__init__(message)
@@ -79,11 +70,7 @@ class CommandFailure(Exception):
 
 
 class Interrupted(Exception):
-    """A signal ended the command, which has cleaned up.
-
-    Args:
-        signal_number: The signal's number.
-    """
+    """A signal ended the command, which has cleaned up."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"interrupted by signal {signal_number}")
@@ -127,11 +114,7 @@ class Failure(NamedTuple):
 
 
 class DescribedFailure(Exception):
-    """A failure that was described where it occurred.
-
-    Args:
-        failure: The description.
-    """
+    """A failure that was described where it occurred."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -143,7 +126,9 @@ def describe(error: BaseException) -> Failure:
     if isinstance(error, DescribedFailure):
         return error.failure
     if isinstance(error, click.UsageError):
-        return _usage(error)
+        hint = f"see '{error.ctx.command_path} --help'" if error.ctx is not None else ""
+        message = _one_line(error.format_message())
+        return Failure(code=ExitCode.USAGE, type="UsageError", message=message, hint=hint, phase="request")
     if isinstance(error, click.ClickException):
         return Failure(code=error.exit_code, type="Error", message=_one_line(error.format_message()))
     if isinstance(error, CommandFailure):
@@ -167,14 +152,6 @@ def signal_code(error: BaseException) -> int | None:
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return SIGNAL_BASE + signal.SIGINT
     return None
-
-
-def _usage(error: click.UsageError) -> Failure:
-    hint = ""
-    if error.ctx is not None:
-        hint = f"see '{error.ctx.command_path} --help'"
-    message = _one_line(error.format_message())
-    return Failure(code=ExitCode.USAGE, type="UsageError", message=message, hint=hint, phase="request")
 
 
 def _gateway(error: mxgateway.MxGatewayError) -> Failure:
@@ -212,7 +189,7 @@ def hint_of(error: mxgateway.MxGatewayError) -> str:
     if not hint and isinstance(error, mxgateway.MxAccessError):
         return refusal_hint(error.statuses)
     for pattern, words in _FLAGS:
-        hint = pattern.sub(words, hint)
+        hint = re.sub(pattern, words, hint)
     return hint
 
 
@@ -223,14 +200,14 @@ def with_next_command(error: mxgateway.MxGatewayError) -> str:
 
 def next_commands(error: mxgateway.MxGatewayError) -> tuple[str, ...]:
     """Return what to type next after an error, if anything helps."""
-    if isinstance(error, mxgateway.MxGatewayAuthenticationError):
-        return (WHERE_FROM,)
-    if isinstance(error, mxgateway.MxGatewayAuthorizationError):
-        return (RIGHTS,)
-    if isinstance(error, mxgateway.MxGatewayWorkerError):
-        return (CHECK,)
-    if isinstance(error, mxgateway.MxGatewayNotFoundError):
-        return (TOP_LEVEL,)
+    for kind, command in (
+        (mxgateway.MxGatewayAuthenticationError, WHERE_FROM),
+        (mxgateway.MxGatewayAuthorizationError, RIGHTS),
+        (mxgateway.MxGatewayWorkerError, CHECK),
+        (mxgateway.MxGatewayNotFoundError, TOP_LEVEL),
+    ):
+        if isinstance(error, kind):
+            return (command,)
     if isinstance(error, mxgateway.MxGatewaySessionError) and error.grpc_status is mxgateway.GrpcStatus.NOT_FOUND:
         return (NEW_SESSION,)
     if error.phase not in _DIALLING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Self, TextIO
 
 from rich.console import Group
@@ -19,15 +18,11 @@ Frame = Callable[[Painter, int, int], Sequence[Text]]
 """Returns the lines for a terminal of so many columns and lines."""
 
 
-class LiveScreen:
-    """The alternate screen, a context manager.
-
-    Args:
-        stream: The terminal.
-        coloured: Whether it shows colours.
-    """
+class LiveScreen(ExitStack):
+    """The alternate screen of a terminal, a context manager."""
 
     def __init__(self, stream: TextIO, *, coloured: bool) -> None:
+        super().__init__()
         self._stream = stream
         self._painter = Painter(stream.encoding, coloured=coloured)
         self._console = TerminalConsole(stream, coloured=coloured)
@@ -35,7 +30,6 @@ class LiveScreen:
             console=self._console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False,
             vertical_overflow="crop",
         )  # fmt: skip
-        self._left = ExitStack()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -43,14 +37,9 @@ class LiveScreen:
         return self._console.size
 
     def __enter__(self) -> Self:
-        self._left.enter_context(restored(self._stream, alternate=True))
-        self._left.enter_context(self._live)
+        self.enter_context(restored(self._stream, alternate=True))
+        self.enter_context(self._live)
         return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._left.close()
 
     def draw(self, frame: Frame) -> None:
         """Redraw the screen.

@@ -26,12 +26,7 @@ _TICK_SECONDS: Final = 0.1
 
 
 class Progress:
-    """Shows the bars of one command.
-
-    Args:
-        shown: False shows none.
-        colour: ``auto``, ``always`` or ``never``.
-    """
+    """Shows the bars of one command; `colour` is ``auto``, ``always`` or ``never``."""
 
     def __init__(self, *, shown: bool = True, colour: str = "auto") -> None:
         self._shown = shown
@@ -43,12 +38,7 @@ class Progress:
 
     @contextmanager
     def count(self, label: str, *, beside_results: bool = False) -> Iterator[Advance]:
-        """Show how much of some work is done.
-
-        Args:
-            label: The text beside the bar.
-            beside_results: Whether results go to the same terminal at the same time, which shows no bar.
-        """
+        """Show how much of some work is done; no bar is shown beside results on the same terminal."""
         if beside_results or not self._is_shown:
             yield lambda done, total: None
             return
@@ -72,13 +62,7 @@ class Progress:
 
     @asynccontextmanager
     async def duration(self, label: str, seconds: float, done: Callable[[], int]) -> AsyncIterator[None]:
-        """Show how far some work of known duration is, for as long as the block runs.
-
-        Args:
-            label: The text beside the bar.
-            seconds: The expected duration of the block.
-            done: Returns how much work is done, for the rate.
-        """
+        """Show how far some work of known duration is while the block runs; `done` returns how much is done."""
         if not self._is_shown:
             yield
             return
@@ -95,12 +79,9 @@ class Progress:
     def _bar(self, label: str, total: float, *, counts: bool = True) -> Iterator[Bar]:
         from mxgateway_cli.terminal.bar import Bar
 
-        with restored(sys.stderr), Bar(label, total, sys.stderr, counts=counts, coloured=self._is_coloured) as bar:
+        coloured = wants_colour(self._colour, sys.stderr)
+        with restored(sys.stderr), Bar(label, total, sys.stderr, counts=counts, coloured=coloured) as bar:
             yield bar
-
-    @property
-    def _is_coloured(self) -> bool:
-        return wants_colour(self._colour, sys.stderr)
 
 
 async def _tick(bar: Bar, seconds: float, done: Callable[[], int]) -> None:

@@ -21,12 +21,7 @@ _open: dict[int, bytes] = {}
 
 @contextmanager
 def restored(stream: TextIO, *, alternate: bool = False) -> Iterator[None]:
-    """Note that a terminal has to be put in order if the process ends within the block.
-
-    Args:
-        stream: The terminal.
-        alternate: Whether the block draws on its alternate screen.
-    """
+    """Note that a terminal or its alternate screen is to be put in order if the process ends within the block."""
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):

@@ -34,11 +34,7 @@ class UnwritableStdout(OSError):
 
 
 class Output:
-    """Writes results in the chosen format.
-
-    Args:
-        form: The format.
-    """
+    """Writes results in the chosen format."""
 
     end_marker: str = ""
     """In a batch, the line that ends this command's output.
@@ -152,13 +148,7 @@ class Output:
         write_line(self._escape_marker("  ".join(clean(column) for column in columns).rstrip()))
 
     def branch(self, guide: str, name: str, words: str) -> None:
-        """Write the line of a tree.
-
-        Args:
-            guide: The lines that lead to it.
-            name: Its name.
-            words: What is said of it.
-        """
+        """Write the line of a tree: the guide that leads to it, its name, and what is said of it."""
         if self.on_screen:
             self._write_lines(self._drawn().branch(guide, clean(name), clean(words)))
         else:
@@ -286,11 +276,7 @@ def _null_device(number: int, mode: Literal["r", "w"]) -> TextIO:
 
 
 def write_line(text: str, *, flush: bool = True) -> None:
-    """Write one line.
-
-    Args:
-        text: The line, without its line feed.
-        flush: False leaves the line in the buffer until the next flush.
+    """Write one line; without `flush` it stays in the buffer until the next flush.
 
     Raises:
         ClosedPipe: The reader of stdout has closed the pipe.

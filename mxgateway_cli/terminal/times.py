@@ -11,11 +11,6 @@ _MILLISECONDS: Final = 4
 """Characters of a fraction on a terminal, with its point; JSON has all digits."""
 
 
-def is_time(text: str) -> bool:
-    """Return whether a text is a time in RFC 3339."""
-    return _RFC3339.fullmatch(text) is not None
-
-
 def in_zone(text: str, *, local: bool) -> str:
     """Return an RFC 3339 time in this machine's zone, with its offset; anything else is returned as it is."""
     found = _RFC3339.fullmatch(text) if local else None

@@ -31,12 +31,7 @@ def pad(text: str, width: int, *, right: bool = False) -> str:
 
 
 def padded(cells: Sequence[str], widths: Sequence[str]) -> list[str]:
-    """Return cells cleaned and padded.
-
-    Args:
-        cells: The cells of a row.
-        widths: For each the alignment and the least width, such as ``<28`` or ``>8``.
-    """
+    """Return cells cleaned and padded to alignments and least widths such as ``<28`` or ``>8``."""
     return [
         pad(clean(cell), int(width[1:] or 0), right=width[0] == ">")
         for cell, width in zip(cells, widths, strict=True)

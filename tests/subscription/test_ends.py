@@ -328,3 +328,20 @@ async def test_tags_whose_subscription_is_answered_too_late_do_not_stay_advised(
         client.call_timeout = 30.0
         assert await subscription.add(TAGS[1:]) == {}
         assert advised_items(gateway, session) == TAGS
+
+
+async def test_a_call_to_a_subscription_that_a_timeout_has_ended_tells_of_that_timeout(
+    gateway: SimulatedGateway,
+) -> None:
+    async with connect(gateway, call_timeout=0.2) as client:
+        gateway.hold_commands()
+        subscription = client.subscribe(TAGS, options(call_wait=30))
+        with pytest.raises(MxGatewayTimeoutError) as ended:
+            async for _ in subscription:
+                pass
+        for call in (subscription.add(TAGS), subscription.remove(TAGS), subscription.session()):
+            with pytest.raises(MxGatewayTimeoutError) as told:
+                await call
+            assert str(told.value) == str(ended.value)
+        gateway.release_commands()
+        await subscription.aclose()

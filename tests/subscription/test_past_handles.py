@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from grpclib.const import Status
 
 from mxgateway import TagUpdate
 from tests.client.support import commands, until
@@ -118,3 +120,64 @@ def worker_gives(world: Site, handle: int, reply: object) -> object:
     """Let the next item get a handle that another one had."""
     world.there.worker.give_again(handle)
     return reply
+
+
+async def test_nothing_stays_advised_of_an_addition_that_is_cancelled_while_it_waits_for_old_events(
+    world: Site,
+) -> None:
+    async with consumed(world.session.subscribe([OTHER, TAG], options())) as consumer:
+        subscription, gateway = consumer.subscription, world.gateway
+        (server,) = world.there.worker.servers.values()
+        epoch = subscription._supervisor.epoch
+        assert epoch is not None
+        handle = epoch.items.handles[TAG]
+        await subscription.remove([TAG])
+        world.there.worker.give_again(handle)
+        gateway.reply_override("Invoke.UnsubscribeBulk", lambda reply: hold(world, reply))
+        adding = asyncio.create_task(subscription.add([TAG, "Unit.Tag0002"]))
+        await until(lambda: barriers(world) == 1)
+        adding.cancel()
+        await asyncio.wait([adding])
+        gateway.release_commands()
+        await until(lambda: len(world.there.worker.servers) == 1)
+        assert server.items.keys() == set(epoch.items.tags)
+        assert await subscription.add([TAG, "Unit.Tag0002"]) == {}
+        assert server.items.keys() == set(epoch.items.tags)
+        publish(gateway, [TAG, OTHER, "Unit.Tag0002"], 5)
+        await until(lambda: consumer.values == {TAG: 5, OTHER: 5, "Unit.Tag0002": 5})
+        await until(lambda: subscription.stats().received == world.there.events.last_sequence)
+        account(subscription, gateway)
+
+
+def hold(world: Site, reply: object) -> object:
+    """Let the next command wait."""
+    world.gateway.hold_commands()
+    return reply
+
+
+async def test_a_marker_that_cannot_be_unregistered_leaves_no_other_one_behind(world: Site) -> None:
+    session, worker = world.session, world.there.worker
+    async with session.subscribe([TAG], options()), session.subscribe([TAG], options()):
+        past = list(worker.servers)
+    for handle in past:
+        worker.give_again(handle)
+    world.gateway.fail_next("Invoke.Unregister", Status.INTERNAL)
+    async with session.subscribe([TAG], options()):
+        assert barriers(world) == 2
+        assert len(worker.servers) == 2  # the subscription's, and the one that could not be unregistered
+
+
+async def test_a_tag_whose_removal_is_cancelled_at_any_moment_is_there_with_its_item_or_gone_with_it(
+    world: Site,
+) -> None:
+    async with consumed(world.session.subscribe([OTHER], options())) as consumer:
+        subscription = consumer.subscription
+        (server,) = world.there.worker.servers.values()
+        for steps in range(12):
+            await subscription.add([TAG])
+            removing = asyncio.create_task(subscription.remove([TAG]))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            removing.cancel()
+            await asyncio.wait([removing])
+            await until(lambda: len(server.items) == len(subscription.tags))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mxgateway_cli.completing.cache import Answer, Cache
+from mxgateway_cli.completing.lookup import Answer, Cache
 from tests.cli.completing.shell_session import SHELLS, shell_session
 from tests.cli.in_process import run_here
 

@@ -10,8 +10,7 @@ from mxgateway import ApiKey
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from mxgateway.simulator.hidden_text import HiddenText
 from mxgateway.simulator.server.keys import Authenticator
-from mxgateway_cli.connecting.connection import key_from_file
-from mxgateway_cli.connecting.key_file import KeyFile
+from mxgateway_cli.connecting.connection import KeyFile, key_from_file
 from mxgateway_cli.terminal.text import clean
 from tests.cli.in_process import mxgw
 

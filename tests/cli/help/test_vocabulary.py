@@ -9,7 +9,7 @@ from typing import Final
 import click
 import pytest
 
-from mxgateway_cli.declaring.aliases import AliasedOption
+from mxgateway_cli.declaring.vocabulary import AliasedOption
 from mxgateway_cli.help.registry import COMMANDS, LazyGroup
 from mxgateway_cli.help.sections import section_of
 from tests.cli.gateway import TAG, Gateway

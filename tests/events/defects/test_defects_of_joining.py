@@ -214,6 +214,39 @@ async def test_an_iterator_that_begins_behind_all_that_was_kept_gets_nothing_fro
         assert [(await anext(events)).worker_sequence for _ in range(3)] == [after + 1, after + 2, after + 3]
 
 
+async def test_what_a_false_number_had_hidden_reaches_also_an_iterator_that_begins_with_kept_events(
+    world: Site,
+) -> None:
+    item, session = await world.advised(), world.session
+    await world.confirm(item, 1)
+    await _all_has_come(world)
+    last = world.there.events.last_sequence
+    world.faults.inject(proto.MxEvent(worker_sequence=last + 2))
+    await until(lambda: session.pump.newest == last + 2)
+    async with session.subscribe([OTHER], options()):
+        publish(world.gateway, [TAG] * 5, 6)
+        await _all_has_come(world)
+    async with session.stream_events() as events, asyncio.timeout(8):
+        seen = [(await anext(events)).worker_sequence for _ in range(world.there.events.last_sequence + 1)]
+    assert seen == [*range(1, last + 1), last + 2, *range(last + 1, world.there.events.last_sequence + 1)]
+
+
+async def test_an_iterator_that_begins_with_kept_events_goes_on_where_the_worker_has_restarted_its_numbers(
+    world: Site,
+) -> None:
+    item, session = await world.advised(), world.session
+    publish(world.gateway, [TAG] * 50, 5)
+    await world.confirm(item, 1)
+    await _all_has_come(world)
+    async with session.subscribe([OTHER], options()):
+        world.faults.renumber_next(-50, 1_000)
+        publish(world.gateway, [TAG] * 20, 6)
+        await until(lambda: session.pump.newest == world.there.events.last_sequence - 50)
+    async with session.stream_events() as events, asyncio.timeout(8):
+        while (await anext(events)).replay_gap is None:
+            pass
+
+
 def test_events_that_are_kept_from_an_unknown_place_on_are_preceded_by_no_loss() -> None:
     backlog = Backlog(Cursor(None), Counters())
     events = [proto.MxEvent(worker_sequence=number) for number in range(57, 60)]
