@@ -205,8 +205,7 @@ class GatewayClient(AlarmCalls):
         self, session_id: str, *, timeout: float | None = None, correlation_id: str = ""
     ) -> proto.CloseSessionReply:
         """Send CloseSession and return the reply; idempotent at the gateway."""
-        correlation_id = check_correlation_id(correlation_id) or requests.new_correlation_id()
-        return await close_session_raw(self._channel, session_id, timeout, correlation_id)
+        return await close_session_raw(self._channel, session_id, timeout, check_correlation_id(correlation_id))
 
     async def invoke(self, request: proto.MxCommandRequest, *, timeout: float | None = None) -> proto.MxCommandReply:
         """Send a command of any session and return the reply, if MXAccess accepted it.

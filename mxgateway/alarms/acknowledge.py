@@ -11,7 +11,6 @@ from mxgateway import proto, status
 from mxgateway.alarms.references import AlarmReference
 from mxgateway.calling.arguments import check_correlation_id, check_text
 from mxgateway.calling.replies import check_protocol, hide_secrets, malformed, mxaccess_error
-from mxgateway.calling.requests import new_correlation_id
 from mxgateway.calling.rpcs import ACKNOWLEDGE_ALARM
 from mxgateway.errors import CallSite, GrpcStatus, MxGatewayError
 from mxgateway.errors.faults import is_unprocessed
@@ -56,7 +55,7 @@ async def acknowledge_alarm(
     """Acknowledge one alarm; see `GatewayClient.acknowledge_alarm`."""
     named = AlarmReference.parse(str(reference) if isinstance(reference, AlarmReference | UUID) else reference)
     request = proto.AcknowledgeAlarmRequest(
-        client_correlation_id=check_correlation_id(correlation_id) or new_correlation_id(),
+        client_correlation_id=check_correlation_id(correlation_id),
         alarm_full_reference=str(named),
         comment=check_text("comment", comment),
         operator_user=check_text("operator", operator),

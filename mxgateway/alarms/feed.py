@@ -8,7 +8,6 @@ from mxgateway import proto
 from mxgateway.alarms.memory_limits import MOST_ALARMS, too_many, weight
 from mxgateway.alarms.messages import ActiveAlarm, AlarmMessage, read_message, read_snapshot
 from mxgateway.calling.arguments import UINT32_MAX, check_correlation_id, check_range, check_text
-from mxgateway.calling.requests import new_correlation_id
 from mxgateway.calling.rpcs import QUERY_ACTIVE_ALARMS, STREAM_ALARMS
 from mxgateway.transport.calls.method import CallOptions
 from mxgateway.transport.calls.server_stream import ServerStream
@@ -41,7 +40,7 @@ async def query_active_alarms(
     """
     check_range("max_alarms", max_alarms, 1, UINT32_MAX)
     request = proto.QueryActiveAlarmsRequest(
-        client_correlation_id=check_correlation_id(correlation_id) or new_correlation_id(),
+        client_correlation_id=check_correlation_id(correlation_id),
         alarm_filter_prefix=check_text("prefix", prefix),
     )
     alarms: list[ActiveAlarm] = []
@@ -72,7 +71,7 @@ class AlarmFeed:
 
     def __init__(self, channel: Channel, prefix: str, timeout: float | None, correlation_id: str) -> None:
         request = proto.StreamAlarmsRequest(
-            client_correlation_id=check_correlation_id(correlation_id) or new_correlation_id(),
+            client_correlation_id=check_correlation_id(correlation_id),
             alarm_filter_prefix=check_text("prefix", prefix),
         )
         self._home = channel.home

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any, Final
 
 from mxgateway import proto
@@ -31,11 +30,6 @@ Any other command is sent again only if the gateway certainly did not process it
 _ARMS: Final[dict[type, str]] = {
     field.python_type: field.name for field in schema_of(proto.MxCommand).fields if field.group == "payload"
 }
-
-
-def new_correlation_id() -> str:
-    """Return an id that is unique across processes."""
-    return uuid.uuid4().hex
 
 
 def wrap(payload: Message) -> proto.MxCommand:

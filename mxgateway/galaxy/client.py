@@ -10,7 +10,6 @@ from mxgateway import proto
 from mxgateway.calling.arguments import check_correlation_id, check_message, check_range
 from mxgateway.calling.bound_channel import speaking_channel
 from mxgateway.calling.replies import malformed
-from mxgateway.calling.requests import new_correlation_id
 from mxgateway.calling.rpcs import BROWSE_CHILDREN, DISCOVER_HIERARCHY, GET_LAST_DEPLOY_TIME, TEST_CONNECTION
 from mxgateway.calling.time_budget import Budget
 from mxgateway.errors import CallSite
@@ -358,4 +357,4 @@ class GalaxyRepositoryClient:
 
 
 def _options(timeout: float | None, correlation_id: str) -> CallOptions:
-    return CallOptions(timeout=timeout, correlation_id=check_correlation_id(correlation_id) or new_correlation_id())
+    return CallOptions(timeout=timeout, correlation_id=check_correlation_id(correlation_id))

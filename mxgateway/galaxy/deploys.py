@@ -12,7 +12,6 @@ from typing import Final
 
 from mxgateway import proto
 from mxgateway.calling.arguments import check_correlation_id, check_time
-from mxgateway.calling.requests import new_correlation_id
 from mxgateway.calling.rpcs import WATCH_DEPLOY_EVENTS
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayInvalidRequestError, MxGatewayTransportError
 from mxgateway.errors.faults import ClosedFault
@@ -84,7 +83,7 @@ class DeployWatch:
         if last_seen_deploy_time is not None:
             self._known = Timestamp.from_datetime(check_time("last_seen_deploy_time", last_seen_deploy_time))
         self._options = recovery or RecoveryOptions()
-        self._call = CallOptions(correlation_id=check_correlation_id(correlation_id) or new_correlation_id())
+        self._call = CallOptions(correlation_id=check_correlation_id(correlation_id))
         self._recovery = self._new_series()
         self._stream: Deploys | None = None
         self._opened = 0.0

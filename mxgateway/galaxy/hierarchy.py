@@ -9,7 +9,6 @@ from typing import Any, Final, Literal, TypeVar
 
 from mxgateway import proto
 from mxgateway.calling.arguments import check_correlation_id, check_range
-from mxgateway.calling.requests import new_correlation_id
 from mxgateway.calling.rpcs import DISCOVER_HIERARCHY
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, MxGatewayRedeployError
 from mxgateway.galaxy.options import HierarchyOptions
@@ -69,7 +68,7 @@ class HierarchyPages:
         self._prefetch = check_range("prefetch", prefetch, 0, 1)
         self._restarting = on_redeploy == "restart"
         request = options.to_request(page_size)
-        correlation_id = check_correlation_id(correlation_id) or new_correlation_id()
+        correlation_id = check_correlation_id(correlation_id)
         self._walk = PageWalk(channel, DISCOVER_HIERARCHY, request, next_timeout, correlation_id)
         self._home = channel.home
         self._begun = 0

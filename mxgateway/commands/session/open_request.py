@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from mxgateway import proto
-from mxgateway.calling import requests
 from mxgateway.calling.arguments import check_correlation_id, check_text
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.options import OpenSessionOptions
@@ -22,7 +21,7 @@ def open_session_request(options: OpenSessionOptions) -> proto.OpenSessionReques
     request = proto.OpenSessionRequest(
         requested_backend=check_text("requested_backend", options.requested_backend),
         client_session_name=check_text("client_session_name", options.client_session_name),
-        client_correlation_id=check_correlation_id(options.correlation_id) or requests.new_correlation_id(),
+        client_correlation_id=check_correlation_id(options.correlation_id),
     )
     if options.command_timeout is not None:
         request.command_timeout = _command_timeout(options.command_timeout)
