@@ -183,7 +183,7 @@ class ReadCommands(SessionCore):
             timeout_ms=read.timeout_ms,
         )
         request = self._request(requests.wrap(command), read.budget.correlation_id)
-        return _Sent(chunk, await requests.send(self._channel, request, timeout))
+        return _Sent(chunk, await requests.SentCommand(self._channel, request, timeout).send())
 
     async def _results_of(self, sent: _Sent, correlation_id: str) -> list[proto.BulkReadResult]:
         """Return the results of a chunk; the reply around them is freed before they are read."""
