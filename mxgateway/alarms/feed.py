@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Self
 
 from mxgateway import proto
 from mxgateway.alarms.memory_limits import MOST_ALARMS, too_many, weight
@@ -12,6 +13,7 @@ from mxgateway.calling.rpcs import QUERY_ACTIVE_ALARMS, STREAM_ALARMS
 from mxgateway.transport.calls.method import CallOptions
 from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
+from mxgateway.transport.reader import ClientReader
 
 FeedStream = ServerStream[proto.StreamAlarmsRequest, proto.AlarmFeedMessage]
 QueryStream = ServerStream[proto.QueryActiveAlarmsRequest, proto.ActiveAlarmSnapshot]
@@ -55,7 +57,7 @@ async def query_active_alarms(
     return alarms
 
 
-class AlarmFeed:
+class AlarmFeed(ClientReader):
     """The alarms as the gateway reports them: an async iterator and a context manager.
 
     It yields an `ActiveAlarm` for each active alarm, one `SnapshotComplete`, one `AlarmProviderStatus`, then an
@@ -94,9 +96,6 @@ class AlarmFeed:
                 return known
         return []
 
-    def __aiter__(self) -> AlarmFeed:
-        return self
-
     async def __anext__(self) -> AlarmMessage:
         self._home.check()
         if not self._ready:
@@ -111,7 +110,7 @@ class AlarmFeed:
         self._ready.clear()
         await self._stream.aclose()
 
-    async def __aenter__(self) -> AlarmFeed:
+    async def __aenter__(self) -> Self:
         self._home.check()
         try:
             await self._stream.open()
@@ -119,6 +118,3 @@ class AlarmFeed:
             await self._stream.aclose()  # __aexit__ does not run when __aenter__ fails
             raise
         return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()

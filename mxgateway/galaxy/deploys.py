@@ -20,6 +20,7 @@ from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.transport.calls.method import CallOptions, call_site
 from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
+from mxgateway.transport.reader import ClientReader
 from mxgateway.wire import Timestamp
 
 Deploys = ServerStream[proto.WatchDeployEventsRequest, proto.DeployEvent]
@@ -53,7 +54,7 @@ class DeployGap:
     """Why they are missing."""
 
 
-class DeployWatch:
+class DeployWatch(ClientReader):
     """The deployments of the galaxy: an async iterator of `proto.DeployEvent` and `DeployGap`.
 
     Close it, or use it as a context manager. The first event reports the current state, unless `last_seen_deploy_time`
@@ -79,6 +80,7 @@ class DeployWatch:
         correlation_id: str,
     ) -> None:
         self._channel = channel
+        self._home = channel.home
         self._known: Timestamp | None = None
         if last_seen_deploy_time is not None:
             self._known = Timestamp.from_datetime(check_time("last_seen_deploy_time", last_seen_deploy_time))
@@ -97,27 +99,17 @@ class DeployWatch:
         self.reconnects = 0
         """How often the stream was reopened."""
 
-    def __aiter__(self) -> DeployWatch:
-        return self
-
     async def __anext__(self) -> proto.DeployEvent | DeployGap:
-        self._channel.home.check()
+        self._home.check()
         if not self._ready:
             await self._read()
             if not self._ready:
                 raise StopAsyncIteration
         return self._ready.popleft()
 
-    async def __aenter__(self) -> DeployWatch:
-        self._channel.home.check()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
-
     async def aclose(self) -> None:
         """Close the watch; a task that reads it is released. Idempotent."""
-        self._channel.home.check()
+        self._home.check()
         self._over = True
         self._ready.clear()
         self._recovery.wake()

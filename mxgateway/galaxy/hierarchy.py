@@ -14,6 +14,7 @@ from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, MxGat
 from mxgateway.galaxy.options import HierarchyOptions
 from mxgateway.galaxy.paging import NextTimeout, PageWalk
 from mxgateway.transport.channel import Channel
+from mxgateway.transport.reader import ClientReader
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ class _Page:
     restarts: int
 
 
-class HierarchyPages:
+class HierarchyPages(ClientReader):
     """The objects of a part of the galaxy: an async iterator of objects, or of whole pages with `pages`.
 
     Close it, or use it as a context manager. At most one page is held; the next one is requested when its last object
@@ -85,9 +86,6 @@ class HierarchyPages:
         """Return an async iterator of whole pages, as lists; it starts with the rest of a partly read page."""
         return PagesIterator(self)
 
-    def __aiter__(self) -> HierarchyPages:
-        return self
-
     async def __anext__(self) -> proto.GalaxyObject:
         self._home.check()
         if not self._page:
@@ -96,13 +94,6 @@ class HierarchyPages:
             if not self._page:
                 raise StopAsyncIteration
         return self._page.pop()
-
-    async def __aenter__(self) -> HierarchyPages:
-        self._home.check()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Request no more pages and cancel the pending request; the iterator ends. Idempotent."""
