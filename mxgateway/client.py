@@ -67,6 +67,8 @@ class GatewayClient(AlarmCalls):
 
     One client serves any number of sessions and tasks over one HTTP/2 connection, which is replaced when it ends. The
     `*_raw` methods return the generated messages and raise for protocol failures only, never for an MXAccess failure.
+    `timeout` is in seconds (None: the client's `call_timeout`), `correlation_id` is for the gateway's log (empty: a
+    generated one).
     """
 
     def __init__(self, channel: Channel) -> None:

@@ -37,7 +37,6 @@ class AlarmCalls:
         Args:
             prefix: Only alarms whose full reference starts with this; empty for all.
             timeout: Limit for the whole feed in seconds; None for no limit.
-            correlation_id: Identifies the call in the gateway's log.
         """
         return feed.AlarmFeed(self._channel, prefix, timeout, correlation_id)
 
@@ -60,8 +59,6 @@ class AlarmCalls:
 
         Args:
             prefix: Empty for all.
-            timeout: Timeout in seconds; None for the client's `call_timeout`.
-            correlation_id: Identifies the call in the gateway's log.
             max_alarms: Most alarms accepted; every 1,024 characters of an alarm's texts and values count as another
                 alarm.
 
@@ -86,8 +83,6 @@ class AlarmCalls:
             reference: A GUID, or ``Provider!Group.Tag``.
             comment: The operator's comment.
             operator: The operator who acknowledges.
-            timeout: Timeout in seconds.
-            correlation_id: Identifies the call in the gateway's log.
 
         Raises:
             MxAccessError: The alarm provider rejected it: there is no such alarm, or it is not active.

@@ -56,7 +56,6 @@ class TagCommands(BulkCommands, ItemCommands):
             timeout_ms: How long the gateway waits for a tag's first value, in milliseconds; 0 uses the worker's
                 default.
             timeout: Timeout in seconds for all calls together.
-            correlation_id: For the gateway's log.
         """
         timeout_ms = check_uint32("timeout_ms", timeout_ms)
         names = check_list("tags", tags)
@@ -94,7 +93,6 @@ class TagCommands(BulkCommands, ItemCommands):
             user_id: The id of the MXAccess user who writes.
             data_type: The MXAccess type of all values, instead of the tags' own.
             timeout: Timeout in seconds for all calls and confirmations together.
-            correlation_id: For the gateway's log.
 
         Raises:
             MxGatewayInvalidRequestError: A value does not fit its tag's type; nothing was written.

@@ -43,6 +43,9 @@ class GalaxyRepositoryClient:
 
     All calls are reads, so each is retried while the gateway is unavailable, as set by `ClientOptions.retry`. They need
     the scope ``metadata:read``.
+
+    `timeout` is in seconds (None: the client's `call_timeout`), `correlation_id` is for errors and tracers (empty: a
+    generated one).
     """
 
     def __init__(self, channel: Channel, *, owned: bool = False) -> None:
@@ -92,10 +95,6 @@ class GalaxyRepositoryClient:
     async def test_connection(self, *, timeout: float | None = None, correlation_id: str = "") -> bool:
         """Return whether the repository's database answers the gateway.
 
-        Args:
-            timeout: Timeout in seconds.
-            correlation_id: For errors and tracers; empty generates one.
-
         Raises:
             MxGatewayError: The gateway itself does not answer.
         """
@@ -107,10 +106,6 @@ class GalaxyRepositoryClient:
         """Return when the galaxy was last deployed, in UTC; None if no deployment is known.
 
         Waits until the gateway has loaded its cache.
-
-        Args:
-            timeout: Timeout in seconds.
-            correlation_id: For errors and tracers; empty generates one.
 
         Raises:
             MxGatewayMalformedReplyError: The gateway reports a deployment without its time.
@@ -140,7 +135,6 @@ class GalaxyRepositoryClient:
             last_seen_deploy_time: The last deployment known to the caller; the current one is reported at once if it
                 differs.
             recovery: How to recover from interruptions; None for the defaults of `RecoveryOptions`.
-            correlation_id: For errors and tracers; empty generates one.
 
         Raises:
             MxGatewayInvalidRequestError: The time has no time zone.
@@ -174,7 +168,6 @@ class GalaxyRepositoryClient:
                 MxGatewayRedeployError; ``"restart"`` restarts at the first page, so objects repeat, and
                 `HierarchyPages.restarts` counts it.
             timeout: Timeout of each page in seconds.
-            correlation_id: For errors and tracers; empty generates one.
             fields: Fields of `HierarchyOptions`, instead of `options` or overriding it.
 
         Raises:
@@ -204,7 +197,6 @@ class GalaxyRepositoryClient:
             on_redeploy: What to do if the galaxy is deployed between two pages: ``"raise"``, or ``"restart"`` at the
                 first page.
             timeout: Timeout for all pages in seconds; None leaves the client's timeout for each page.
-            correlation_id: For errors and tracers; empty generates one.
             fields: Fields of `HierarchyOptions`, instead of `options` or overriding it.
 
         Raises:
@@ -240,7 +232,6 @@ class GalaxyRepositoryClient:
             options: Which objects to list.
             page_size: Objects per page, 1 to 5000.
             timeout: Timeout for all pages in seconds; None leaves the client's timeout for each page.
-            correlation_id: For errors and tracers; empty generates one.
             fields: Fields of `HierarchyOptions`, instead of `options` or overriding it.
 
         Raises:
@@ -270,7 +261,6 @@ class GalaxyRepositoryClient:
                 returns tag names of objects.
             limit: Most tags that may match.
             timeout: Timeout for all pages in seconds; None leaves the client's timeout for each page.
-            correlation_id: For errors and tracers; empty generates one.
 
         Raises:
             MxGatewayInvalidRequestError: The pattern is invalid, or matches more than `limit` tags.
@@ -319,7 +309,6 @@ class GalaxyRepositoryClient:
             options: Whose children to list, and which.
             page_size: Objects per page, 1 to 5000; also for the expansions.
             timeout: Timeout for all pages in seconds; None leaves the client's timeout for each page.
-            correlation_id: For errors and tracers; empty generates one.
             fields: Fields of `BrowseOptions`, instead of `options` or overriding it.
 
         Raises:

@@ -128,7 +128,6 @@ class BulkCommands(ReadCommands):
             data_type: The MXAccess type of all values, if the Python types should not decide it.
             confirm: Wait until MXAccess has carried out each write.
             timeout: Timeout in seconds, for calls and confirmations together.
-            correlation_id: For the gateway's log.
         """
         server_handle = check_handle("server_handle", server_handle)
         handles, checked = await _checked_writes(item_handles, values, data_type)
@@ -325,7 +324,6 @@ class BulkCommands(ReadCommands):
             place: Returns the name in error texts of the entry at an index.
             build: Builds the command for the entries with these indexes.
             timeout: Timeout in seconds for all calls together.
-            correlation_id: For the gateway's log.
             transmit: Sends one chunk.
         """
         budget = Budget(self._timeout(timeout) if timeout is not None else None, self._site, correlation_id)

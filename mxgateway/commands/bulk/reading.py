@@ -72,8 +72,6 @@ class ReadCommands(SessionCore):
             tag_addresses: The tags; they need not be added.
             timeout_ms: How long the gateway waits for a tag's first value, in milliseconds; 0 uses the worker's
                 default.
-            timeout: Timeout in seconds.
-            correlation_id: For the gateway's log.
 
         Returns:
             The result of each tag, in order. A value that is too large for any reply gives an unsuccessful result that
