@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from mxgateway import proto
 from mxgateway.calling import replies, requests
 from mxgateway.calling.arguments import check_correlation_id, check_message
+from mxgateway.calling.time_budget import Budget
 from mxgateway.commands.item_cache import TagCache
 from mxgateway.errors import CallSite
 from mxgateway.events.pump import StreamPump
@@ -145,6 +146,10 @@ class SessionCore:
         seconds = self._channel.options.call_timeout if timeout is None else timeout
         check_timeout("timeout", seconds)
         return seconds
+
+    def _budget(self, timeout: float | None, correlation_id: str) -> Budget:
+        """Return the budget of several calls; without a timeout each of them has the client's `call_timeout`."""
+        return Budget(None if timeout is None else self._timeout(timeout), self._site, correlation_id)
 
     # -- what a reply changes here
 

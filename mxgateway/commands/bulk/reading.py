@@ -82,7 +82,7 @@ class ReadCommands(SessionCore):
         name = "tag_addresses"
         tags = check_list(name, tag_addresses)
         weights = await text_weights(name, tags)
-        budget = Budget(self._timeout(timeout) if timeout is not None else None, self._site, correlation_id)
+        budget = self._budget(timeout, correlation_id)
         chunks = self._chunks(weights, lambda i: f"{name}[{i}]", budget.correlation_id)
         read = Read(server_handle, tags, chunks, timeout_ms, budget)
         return await self._read_in_chunks(read, lambda _, result: result)
