@@ -72,7 +72,7 @@ class GatewayClient(AlarmCalls):
     """
 
     def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+        super().__init__(channel)
         self._sessions: set[Closable] = set()
         self._opener = SessionOpener(channel, self._sessions, partial(_opened, channel, self._sessions))
         self._closing: SharedAttempt[None] = SharedAttempt(on_cancelled=channel.end)
@@ -105,11 +105,6 @@ class GatewayClient(AlarmCalls):
             return GatewayClient(await speaking_channel(given))
 
         return Opening(open_it)
-
-    @property
-    def endpoint(self) -> str:
-        """The gateway, as ``host:port``; of several, the one in use."""
-        return str(self._channel.endpoint)
 
     @property
     def call_timeout(self) -> float | None:
@@ -274,13 +269,6 @@ class GatewayClient(AlarmCalls):
 
     def _unfinished(self, closings: _Closings) -> set[asyncio.Task[Any]]:
         return {task for task in (*closings, *self._opener.pending) if not task.done()}
-
-    async def __aenter__(self) -> GatewayClient:
-        self._channel.home.check()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.close()
 
 
 def _opened(channel: Channel, owned: set[Closable], reply: proto.OpenSessionReply) -> sessions.Session:

@@ -20,10 +20,10 @@ from mxgateway.control_protocol.generated.simulator_control.v1 import (
 from mxgateway.control_protocol.values import from_value, to_value
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.options.credentials import ApiKey, Secret, SecretText
+from mxgateway.transport.blocks import ChannelClient
 from mxgateway.transport.calls.method import CallOptions, Method, Reply, Request
 from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.calls.unary import unary
-from mxgateway.transport.channel import Channel
 from mxgateway.transport.connecting.open_channel import ClientOptionFields, Given, Opening, connected_channel
 from mxgateway.wire import Timestamp, has_field
 
@@ -78,16 +78,13 @@ class ControlledTag:
     """Whether its value is a list."""
 
 
-class ControlClient:
+class ControlClient(ChannelClient):
     """The control of one simulated gateway. Make one with `connect`; leaving its ``async with`` block disconnects.
 
     Every method takes `timeout`, in seconds, and raises `MxGatewayError`: MxGatewayAuthenticationError for a wrong key,
     MxGatewayInvalidRequestError for a wrong argument or what the gateway cannot do, MxGatewayNotFoundError for a tag, an
     alarm or a session that it has not, MxGatewayTransportError if it is gone or restarts.
     """
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
 
     @staticmethod
     def connect(
@@ -114,11 +111,6 @@ class ControlClient:
             return ControlClient(await connected_channel(given))
 
         return Opening(open_it)
-
-    @property
-    def endpoint(self) -> str:
-        """``host:port`` of the control."""
-        return str(self._channel.endpoint)
 
     def __repr__(self) -> str:
         return f"<ControlClient of {self.endpoint}>"
@@ -220,18 +212,6 @@ class ControlClient:
 
     async def _call(self, method: Method[Request, Reply], request: Request, timeout: float | None) -> Reply:
         return await unary(self._channel, method, request, CallOptions(timeout=timeout))
-
-    async def close(self) -> None:
-        """End every call, and disconnect; idempotent."""
-        self._channel.home.check()
-        await self._channel.aclose()
-
-    async def __aenter__(self) -> ControlClient:
-        self._channel.home.check()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.close()
 
 
 def _sent(name: str, native: Any) -> Value:

@@ -17,8 +17,8 @@ from mxgateway.options import check_timeout
 from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.subscription.states import OVER
 from mxgateway.subscription.updates import SubscriptionState
+from mxgateway.transport.blocks import ClientReader
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.reader import ClientReader
 
 
 class AlarmBoard(ClientReader):

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from mxgateway import proto
 from mxgateway.system.lazy_names import LazyModule
+from mxgateway.transport.blocks import ChannelClient
 from mxgateway.transport.calls.server_stream import ServerStream
-from mxgateway.transport.channel import Channel
 
 if TYPE_CHECKING:
     from mxgateway.alarms import acknowledge, board, feed, messages, references
@@ -22,10 +22,8 @@ else:
     subscription = LazyModule("mxgateway.options.subscription")
 
 
-class AlarmCalls:
+class AlarmCalls(ChannelClient):
     """The alarm methods of `GatewayClient`."""
-
-    _channel: Channel
 
     def stream_alarms(
         self, prefix: str = "", *, timeout: float | None = None, correlation_id: str = ""

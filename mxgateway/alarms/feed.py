@@ -10,10 +10,10 @@ from mxgateway.alarms.memory_limits import MOST_ALARMS, too_many, weight
 from mxgateway.alarms.messages import ActiveAlarm, AlarmMessage, read_message, read_snapshot
 from mxgateway.calling.arguments import UINT32_MAX, check_correlation_id, check_range, check_text
 from mxgateway.calling.rpcs import QUERY_ACTIVE_ALARMS, STREAM_ALARMS
+from mxgateway.transport.blocks import ClientReader
 from mxgateway.transport.calls.method import CallOptions
 from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.reader import ClientReader
 
 FeedStream = ServerStream[proto.StreamAlarmsRequest, proto.AlarmFeedMessage]
 QueryStream = ServerStream[proto.QueryActiveAlarmsRequest, proto.ActiveAlarmSnapshot]

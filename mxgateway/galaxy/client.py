@@ -27,6 +27,7 @@ from mxgateway.galaxy.options import (
 from mxgateway.galaxy.tree import GalaxyTree
 from mxgateway.options import DEFAULT_ENDPOINT, ClientOptions, check_timeout, merge_options
 from mxgateway.options.subscription import RecoveryOptions
+from mxgateway.transport.blocks import ChannelClient
 from mxgateway.transport.calls.method import CallOptions, call_site
 from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
@@ -38,7 +39,7 @@ LARGEST_LIMIT = 1_000_000
 """Highest `limit` of `find`: more tags than any galaxy has."""
 
 
-class GalaxyRepositoryClient:
+class GalaxyRepositoryClient(ChannelClient):
     """Reads a galaxy's metadata from a gateway, never values. Make one with `connect`, or use `GatewayClient.galaxy`.
 
     All calls are reads, so each is retried while the gateway is unavailable, as set by `ClientOptions.retry`. They need
@@ -49,7 +50,7 @@ class GalaxyRepositoryClient:
     """
 
     def __init__(self, channel: Channel, *, owned: bool = False) -> None:
-        self._channel = channel
+        super().__init__(channel)
         self._owned = owned
 
     @staticmethod
@@ -77,11 +78,6 @@ class GalaxyRepositoryClient:
             return GalaxyRepositoryClient(await speaking_channel(given), owned=True)
 
         return Opening(open_it)
-
-    @property
-    def endpoint(self) -> str:
-        """The gateway, as ``host:port``."""
-        return str(self._channel.endpoint)
 
     def __repr__(self) -> str:
         return f"<GalaxyRepositoryClient of {self.endpoint}>"
@@ -336,13 +332,6 @@ class GalaxyRepositoryClient:
         self._channel.home.check()
         if self._owned:
             await self._channel.aclose()
-
-    async def __aenter__(self) -> GalaxyRepositoryClient:
-        self._channel.home.check()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.close()
 
 
 def _options(timeout: float | None, correlation_id: str) -> CallOptions:

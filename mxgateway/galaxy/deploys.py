@@ -17,10 +17,10 @@ from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayInvalidRequest
 from mxgateway.errors.faults import ClosedFault
 from mxgateway.events.recovery import GivingUp, Recovery
 from mxgateway.options.subscription import RecoveryOptions
+from mxgateway.transport.blocks import ClientReader
 from mxgateway.transport.calls.method import CallOptions, call_site
 from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.reader import ClientReader
 from mxgateway.wire import Timestamp
 
 Deploys = ServerStream[proto.WatchDeployEventsRequest, proto.DeployEvent]

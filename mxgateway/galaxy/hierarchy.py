@@ -13,8 +13,8 @@ from mxgateway.calling.rpcs import DISCOVER_HIERARCHY
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, MxGatewayRedeployError
 from mxgateway.galaxy.options import HierarchyOptions
 from mxgateway.galaxy.paging import NextTimeout, PageWalk
+from mxgateway.transport.blocks import ClientReader
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.reader import ClientReader
 
 T = TypeVar("T")
 

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Generic
 
 from mxgateway.errors.faults import RequestFault
+from mxgateway.transport.blocks import ClientReader
 from mxgateway.transport.calls.call import Call
 from mxgateway.transport.calls.method import CallOptions, Method, Reply, Request
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.reader import ClientReader
 from mxgateway.transport.streams.stream import OpenStream
 
 
