@@ -19,12 +19,7 @@ from mxgateway.commands.session.closing import Closable, close_session_raw
 from mxgateway.commands.session.opener import SessionOpener
 from mxgateway.commands.single_flight import SharedAttempt
 from mxgateway.errors.logs import logger
-from mxgateway.options import (
-    DEFAULT_ENDPOINT,
-    ClientOptions,
-    OpenSessionOptions,
-    merge_options,
-)
+from mxgateway.options import DEFAULT_ENDPOINT, ClientOptions, OpenSessionOptions, merge_options
 from mxgateway.options import PROTOCOL_VERSION as PROTOCOL_VERSION
 from mxgateway.options.subscription import SubscriptionFields, SubscriptionOptions
 from mxgateway.system.lazy_names import LazyModule, lazy_names

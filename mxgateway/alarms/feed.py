@@ -42,8 +42,7 @@ async def query_active_alarms(
     """
     check_range("max_alarms", max_alarms, 1, UINT32_MAX)
     request = proto.QueryActiveAlarmsRequest(
-        client_correlation_id=check_correlation_id(correlation_id),
-        alarm_filter_prefix=check_text("prefix", prefix),
+        client_correlation_id=check_correlation_id(correlation_id), alarm_filter_prefix=check_text("prefix", prefix)
     )
     alarms: list[ActiveAlarm] = []
     total = 0
@@ -73,8 +72,7 @@ class AlarmFeed(ClientReader):
 
     def __init__(self, channel: Channel, prefix: str, timeout: float | None, correlation_id: str) -> None:
         request = proto.StreamAlarmsRequest(
-            client_correlation_id=check_correlation_id(correlation_id),
-            alarm_filter_prefix=check_text("prefix", prefix),
+            client_correlation_id=check_correlation_id(correlation_id), alarm_filter_prefix=check_text("prefix", prefix)
         )
         self._home = channel.home
         self._stream = feed_stream(channel, request, timeout)

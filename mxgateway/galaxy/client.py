@@ -17,13 +17,7 @@ from mxgateway.galaxy import tag_search
 from mxgateway.galaxy.browse import Branches, LazyBrowseNode
 from mxgateway.galaxy.deploys import DeployWatch
 from mxgateway.galaxy.hierarchy import HierarchyPages, OnRedeploy, collect
-from mxgateway.galaxy.options import (
-    DEFAULT_PAGE,
-    BrowseFields,
-    BrowseOptions,
-    HierarchyFields,
-    HierarchyOptions,
-)
+from mxgateway.galaxy.options import DEFAULT_PAGE, BrowseFields, BrowseOptions, HierarchyFields, HierarchyOptions
 from mxgateway.galaxy.tree import GalaxyTree
 from mxgateway.options import DEFAULT_ENDPOINT, ClientOptions, check_timeout, merge_options
 from mxgateway.options.subscription import RecoveryOptions

@@ -77,10 +77,7 @@ class SessionOpener(Generic[S]):
     """
 
     def __init__(
-        self,
-        channel: Channel,
-        owned_sessions: MutableSet[Closable],
-        opened: Callable[[proto.OpenSessionReply], S],
+        self, channel: Channel, owned_sessions: MutableSet[Closable], opened: Callable[[proto.OpenSessionReply], S]
     ) -> None:
         self._channel = channel
         self._owned_sessions = owned_sessions
