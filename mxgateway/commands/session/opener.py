@@ -126,20 +126,18 @@ class SessionOpener(Generic[S]):
 
     async def _open_now(self, request: proto.OpenSessionRequest, timeout: float | None) -> UnclaimedSession:
         check_timeout("timeout", timeout)
-        wait = self._channel.options.call_timeout if timeout is None else timeout
-        if wait is None:
-            wait = math.inf
-        progress, call_timeout = Progress(), max(wait, OPEN_TIMEOUT)
-        return await self._run_while_open(
-            wait, progress, self._site(request, wait), partial(self._open, request, call_timeout, progress)
-        )
+        given = self._channel.options.call_timeout if timeout is None else timeout
+        wait, progress = math.inf if given is None else given, Progress()
+        work = partial(self._open, request, max(wait, OPEN_TIMEOUT), progress)
+        return await self._run_while_open(wait, progress, self._site(request, wait), work)
 
     async def _run_while_open(
         self, wait: float, progress: Progress, site: CallSite, work: Callable[[], Awaitable[UnclaimedSession]]
     ) -> UnclaimedSession:
         """Do `work` while the caller waits and the client is open; after that, the call continues if it was sent."""
         self._channel.home.check()
-        self._refuse_when_closing(site)
+        if self._channel.closing:
+            raise map_fault(ClosedFault("the client is closed"), site, phase="request")
         try:
             async with asyncio.timeout(None if wait == math.inf else wait) as timeout:
                 with self._channel.ended_by_closing(timeout):
@@ -273,10 +271,6 @@ class SessionOpener(Generic[S]):
                     )
                     return
             await self._channel.pause(backoff.next())
-
-    def _refuse_when_closing(self, site: CallSite) -> None:
-        if self._channel.closing:
-            raise map_fault(ClosedFault("the client is closed"), site, phase="request")
 
 
 def open_session_request(options: OpenSessionOptions) -> proto.OpenSessionRequest:
