@@ -83,13 +83,9 @@ class WriteCommands(ItemCommands):
         Attributes classified SecuredWrite or VerifiedWrite require it.
 
         Args:
-            server_handle: From `register`.
-            item_handle: Of an item that is advised.
-            value: A Python value; see `mxgateway.values` for its conversion.
             current_user_id: From `authenticate_user` with the same server handle.
             verifier_user_id: The second user of a verified write; None for a secured write, which sends the same id
                 twice.
-            data_type: The MXAccess type to send, if the Python type should not decide it.
         """
         message = _secured_value(value, data_type)
         del value  # a traceback may show local variables

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
 from mxgateway import proto
@@ -25,13 +24,8 @@ MOST_RESTARTS: Final = 10
 """Most restarts of one walk: a gateway that rejects its own tokens would keep it going forever."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """A page, and the state of the walk after it."""
-
-    objects: list[proto.GalaxyObject]
-    total: int
-    restarts: int
+_Page = tuple[proto.DiscoverHierarchyReply, int]
+"""A page, and how often the walk had restarted before it."""
 
 
 class HierarchyPages(ClientReader):
@@ -158,8 +152,7 @@ class HierarchyPages(ClientReader):
         try:
             while True:
                 try:
-                    reply = await self._walk.next_page()
-                    return _Page(reply.objects, reply.total_object_count, self._begun)
+                    return await self._walk.next_page(), self._begun
                 except MxGatewayRedeployError:
                     if not self._restarting or self._begun == MOST_RESTARTS:
                         raise
@@ -176,11 +169,12 @@ class HierarchyPages(ClientReader):
                 raise page
             finally:
                 del page
-        self.total_count, self.restarts = page.total, page.restarts
+        reply, self.restarts = page
+        self.total_count = reply.total_object_count
         self._over = self._walk.over
         if self._prefetch and not self._over:
             self._request = asyncio.create_task(self._request_page())
-        return page.objects
+        return reply.objects
 
 
 class PagesIterator:
