@@ -113,7 +113,6 @@ _MODULES: Final = {
     "alarms.messages": ("ActiveAlarm", "AlarmProviderStatus", "AlarmTransition", "SnapshotComplete"),
     "alarms.references": ("AlarmReference",),
     "client": ("GatewayClient",),
-    "options.credentials": ("ApiKey", "Secret", "redact"),
     "errors": (
         "GrpcStatus",
         "MxAccessError",
@@ -136,6 +135,7 @@ _MODULES: Final = {
         "MxGatewayWorkerError",
         "PartialBulk",
     ),
+    "errors.redaction": ("Gate",),
     "events.stream": ("EventStream",),
     "galaxy.browse": ("LazyBrowseNode",),
     "galaxy.client": ("GalaxyRepositoryClient",),
@@ -143,7 +143,6 @@ _MODULES: Final = {
     "galaxy.hierarchy": ("HierarchyPages",),
     "galaxy.options": ("BrowseOptions", "HierarchyOptions"),
     "galaxy.tree": ("GalaxyTree",),
-    "errors.redaction": ("Gate",),
     "options": (
         "DEFAULT_ENDPOINT",
         "ClientOptions",
@@ -153,9 +152,11 @@ _MODULES: Final = {
         "RetryOptions",
         "TlsOptions",
     ),
+    "options.credentials": ("ApiKey", "Secret", "redact"),
+    "options.protocol_version": ("CONTRACT_FINGERPRINT", "PROTOCOL_VERSION"),
+    "options.subscription": ("Overflow", "RecoveryOptions", "SubscriptionOptions"),
+    "options.tracing": ("CallInfo", "CallTrace", "Tracer"),
     "session": ("Session", "Subscription"),
-    "transport.connecting.report": ("ConnectionReport", "report_connection"),
-    "transport.stats": ("ClientStats",),
     "subscription.updates": (
         "ConnectionChange",
         "Gap",
@@ -166,123 +167,18 @@ _MODULES: Final = {
         "SubscriptionStats",
         "TagUpdate",
     ),
-    "options.subscription": ("Overflow", "RecoveryOptions", "SubscriptionOptions"),
-    "values.tag_values": ("TagValue", "TagWrite"),
-    "options.tracing": ("CallInfo", "CallTrace", "Tracer"),
-    "values.text": ("VALUE_TYPES", "parse_mx_value", "parse_value"),
+    "transport.connecting.report": ("ConnectionReport", "report_connection"),
+    "transport.stats": ("ClientStats",),
     "values": ("MxValueInput", "MxValueOutput", "UnconvertedValue", "from_mx_value", "to_mx_value"),
-    "options.protocol_version": ("CONTRACT_FINGERPRINT", "PROTOCOL_VERSION"),
+    "values.tag_values": ("TagValue", "TagWrite"),
+    "values.text": ("VALUE_TYPES", "parse_mx_value", "parse_value"),
     "wire": ("Timestamp", "from_json", "from_json_dict", "to_json", "to_json_dict"),
 }
-_SUBMODULES: Final = frozenset({"contract", "proto", "simulator", "status", "values"})
 _HOMES: Final = {name: module for module, names in _MODULES.items() for name in names}
+_SUBMODULES: Final = ("contract", "proto", "simulator", "status", "values")
 
-__all__ = [  # noqa: RUF022 - sorted within its groups
-    # the client
-    "GatewayClient",
-    "Session",
-    "EventStream",
-    # subscriptions
-    "ConnectionChange",
-    "Gap",
-    "GapCause",
-    "Origin",
-    "Outcome",
-    "Overflow",
-    "RecoveryOptions",
-    "Subscription",
-    "SubscriptionOptions",
-    "SubscriptionState",
-    "SubscriptionStats",
-    "TagUpdate",
-    # alarms
-    "ActiveAlarm",
-    "AlarmAcknowledgement",
-    "AlarmBoard",
-    "AlarmChange",
-    "AlarmChangeKind",
-    "AlarmFeed",
-    "AlarmProviderStatus",
-    "AlarmReference",
-    "AlarmTransition",
-    "SnapshotComplete",
-    # the galaxy
-    "BrowseOptions",
-    "DeployGap",
-    "DeployGapCause",
-    "DeployWatch",
-    "GalaxyRepositoryClient",
-    "GalaxyTree",
-    "HierarchyOptions",
-    "HierarchyPages",
-    "LazyBrowseNode",
-    # options
-    "ApiKey",
-    "CONTRACT_FINGERPRINT",
-    "ClientOptions",
-    "DEFAULT_ENDPOINT",
-    "Endpoint",
-    "HttpProxy",
-    "OpenSessionOptions",
-    "PROTOCOL_VERSION",
-    "RetryOptions",
-    "Secret",
-    "TlsOptions",
-    # monitoring
-    "CallInfo",
-    "CallTrace",
-    "ClientStats",
-    "ConnectionReport",
-    "Tracer",
-    "report_connection",
-    # values
-    "MxValueInput",
-    "MxValueOutput",
-    "TagValue",
-    "TagWrite",
-    "Timestamp",
-    "UnconvertedValue",
-    "VALUE_TYPES",
-    "from_mx_value",
-    "parse_mx_value",
-    "parse_value",
-    "to_mx_value",
-    # messages and their JSON
-    "from_json",
-    "from_json_dict",
-    "to_json",
-    "to_json_dict",
-    # errors
-    "GrpcStatus",
-    "MxAccessError",
-    "MxGatewayAuthenticationError",
-    "MxGatewayAuthorizationError",
-    "MxGatewayCommandError",
-    "MxGatewayContractError",
-    "MxGatewayError",
-    "MxGatewayInvalidRequestError",
-    "MxGatewayLimitError",
-    "MxGatewayMalformedReplyError",
-    "MxGatewayNotFoundError",
-    "MxGatewayProtocolError",
-    "MxGatewayRedeployError",
-    "MxGatewaySessionError",
-    "MxGatewayTimeoutError",
-    "MxGatewayTlsError",
-    "MxGatewayTransportError",
-    "MxGatewayUsageError",
-    "MxGatewayWorkerError",
-    "PartialBulk",
-    # secrets in texts
-    "Gate",
-    "redact",
-    # modules
-    "contract",
-    "proto",
-    "simulator",
-    "status",
-    "values",
-]
+if not TYPE_CHECKING:  # type checkers have the imports above; an `__all__` that they cannot read would hide them
+    __all__ = [*_HOMES, *_SUBMODULES]
 
 
 def __getattr__(name: str) -> Any:
@@ -297,4 +193,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*globals(), *_HOMES, *_SUBMODULES])

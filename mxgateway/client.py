@@ -19,12 +19,7 @@ from mxgateway.commands.session.closing import Closable, close_session_raw
 from mxgateway.commands.session.opener import SessionOpener
 from mxgateway.commands.single_flight import SharedAttempt
 from mxgateway.errors.logs import logger
-from mxgateway.options import (
-    DEFAULT_ENDPOINT,
-    ClientOptions,
-    OpenSessionOptions,
-    merge_options,
-)
+from mxgateway.options import DEFAULT_ENDPOINT, ClientOptions, OpenSessionOptions, merge_options
 from mxgateway.options import PROTOCOL_VERSION as PROTOCOL_VERSION
 from mxgateway.options.subscription import SubscriptionFields, SubscriptionOptions
 from mxgateway.system.lazy_names import LazyModule, lazy_names
@@ -67,10 +62,12 @@ class GatewayClient(AlarmCalls):
 
     One client serves any number of sessions and tasks over one HTTP/2 connection, which is replaced when it ends. The
     `*_raw` methods return the generated messages and raise for protocol failures only, never for an MXAccess failure.
+    `timeout` is in seconds (None: the client's `call_timeout`), `correlation_id` is for the gateway's log (empty: a
+    generated one).
     """
 
     def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+        super().__init__(channel)
         self._sessions: set[Closable] = set()
         self._opener = SessionOpener(channel, self._sessions, partial(_opened, channel, self._sessions))
         self._closing: SharedAttempt[None] = SharedAttempt(on_cancelled=channel.end)
@@ -103,11 +100,6 @@ class GatewayClient(AlarmCalls):
             return GatewayClient(await speaking_channel(given))
 
         return Opening(open_it)
-
-    @property
-    def endpoint(self) -> str:
-        """The gateway, as ``host:port``; of several, the one in use."""
-        return str(self._channel.endpoint)
 
     @property
     def call_timeout(self) -> float | None:
@@ -205,8 +197,7 @@ class GatewayClient(AlarmCalls):
         self, session_id: str, *, timeout: float | None = None, correlation_id: str = ""
     ) -> proto.CloseSessionReply:
         """Send CloseSession and return the reply; idempotent at the gateway."""
-        correlation_id = check_correlation_id(correlation_id) or requests.new_correlation_id()
-        return await close_session_raw(self._channel, session_id, timeout, correlation_id)
+        return await close_session_raw(self._channel, session_id, timeout, check_correlation_id(correlation_id))
 
     async def invoke(self, request: proto.MxCommandRequest, *, timeout: float | None = None) -> proto.MxCommandReply:
         """Send a command of any session and return the reply, if MXAccess accepted it.
@@ -273,13 +264,6 @@ class GatewayClient(AlarmCalls):
 
     def _unfinished(self, closings: _Closings) -> set[asyncio.Task[Any]]:
         return {task for task in (*closings, *self._opener.pending) if not task.done()}
-
-    async def __aenter__(self) -> GatewayClient:
-        self._channel.home.check()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.close()
 
 
 def _opened(channel: Channel, owned: set[Closable], reply: proto.OpenSessionReply) -> sessions.Session:

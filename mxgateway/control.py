@@ -4,40 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Final
 
+from mxgateway.control_protocol.generated.simulator_control import v1 as messages
 from mxgateway.control_protocol.generated.simulator_control.v1 import (
     Action,
-    AdvanceClockReply,
-    AdvanceClockRequest,
     Clock,
-    DoReply,
-    DoRequest,
     GetStatusReply,
-    GetStatusRequest,
-    GetTagReply,
-    GetTagRequest,
-    ListActionsReply,
-    ListActionsRequest,
     Parameter,
     ParameterKind,
     PlayedStep,
-    PlayRequest,
     Session,
-    SetTagReply,
-    SetTagRequest,
-    StopReply,
-    StopRequest,
     Value,
 )
 from mxgateway.control_protocol.values import from_value, to_value
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.options.credentials import ApiKey, Secret, SecretText
-from mxgateway.transport.calls.method import CallOptions, Method
+from mxgateway.transport.blocks import ChannelClient
+from mxgateway.transport.calls.method import CallOptions, Method, Reply, Request
 from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.calls.unary import unary
-from mxgateway.transport.channel import Channel
 from mxgateway.transport.connecting.open_channel import ClientOptionFields, Given, Opening, connected_channel
 from mxgateway.wire import Timestamp, has_field
 
@@ -55,14 +41,16 @@ __all__ = [
 ]
 
 _SERVICE: Final = "simulator_control.v1.SimulatorControl"
-_LIST_ACTIONS: Final = Method(_SERVICE, "ListActions", ListActionsRequest, ListActionsReply, repeatable=True)
-_DO: Final = Method(_SERVICE, "Do", DoRequest, DoReply)
-_SET_TAG: Final = Method(_SERVICE, "SetTag", SetTagRequest, SetTagReply)
-_GET_TAG: Final = Method(_SERVICE, "GetTag", GetTagRequest, GetTagReply, repeatable=True)
-_PLAY: Final = Method(_SERVICE, "Play", PlayRequest, PlayedStep)
-_GET_STATUS: Final = Method(_SERVICE, "GetStatus", GetStatusRequest, GetStatusReply, repeatable=True)
-_ADVANCE_CLOCK: Final = Method(_SERVICE, "AdvanceClock", AdvanceClockRequest, AdvanceClockReply)
-_STOP: Final = Method(_SERVICE, "Stop", StopRequest, StopReply)
+_LIST_ACTIONS: Final = Method(
+    _SERVICE, "ListActions", messages.ListActionsRequest, messages.ListActionsReply, repeatable=True
+)
+_DO: Final = Method(_SERVICE, "Do", messages.DoRequest, messages.DoReply)
+_SET_TAG: Final = Method(_SERVICE, "SetTag", messages.SetTagRequest, messages.SetTagReply)
+_GET_TAG: Final = Method(_SERVICE, "GetTag", messages.GetTagRequest, messages.GetTagReply, repeatable=True)
+_PLAY: Final = Method(_SERVICE, "Play", messages.PlayRequest, PlayedStep)
+_GET_STATUS: Final = Method(_SERVICE, "GetStatus", messages.GetStatusRequest, GetStatusReply, repeatable=True)
+_ADVANCE_CLOCK: Final = Method(_SERVICE, "AdvanceClock", messages.AdvanceClockRequest, messages.AdvanceClockReply)
+_STOP: Final = Method(_SERVICE, "Stop", messages.StopRequest, messages.StopReply)
 
 
 def control_proto() -> str:
@@ -90,16 +78,13 @@ class ControlledTag:
     """Whether its value is a list."""
 
 
-class ControlClient:
+class ControlClient(ChannelClient):
     """The control of one simulated gateway. Make one with `connect`; leaving its ``async with`` block disconnects.
 
     Every method takes `timeout`, in seconds, and raises `MxGatewayError`: MxGatewayAuthenticationError for a wrong key,
     MxGatewayInvalidRequestError for a wrong argument or what the gateway cannot do, MxGatewayNotFoundError for a tag, an
     alarm or a session that it has not, MxGatewayTransportError if it is gone or restarts.
     """
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
 
     @staticmethod
     def connect(
@@ -127,17 +112,12 @@ class ControlClient:
 
         return Opening(open_it)
 
-    @property
-    def endpoint(self) -> str:
-        """``host:port`` of the control."""
-        return str(self._channel.endpoint)
-
     def __repr__(self) -> str:
         return f"<ControlClient of {self.endpoint}>"
 
     async def actions(self, *, timeout: float | None = None) -> list[Action]:
         """Return every action with its parameters."""
-        reply = await unary(self._channel, _LIST_ACTIONS, ListActionsRequest(), CallOptions(timeout=timeout))
+        reply = await self._call(_LIST_ACTIONS, messages.ListActionsRequest(), timeout)
         return reply.actions
 
     async def do(
@@ -152,7 +132,7 @@ class ControlClient:
             timeout: Seconds to wait.
         """
         secrets = [each for each in (arguments or {}).values() if isinstance(each, Secret)]
-        request = DoRequest(
+        request = messages.DoRequest(
             action=action, arguments={name: _sent(name, each) for name, each in (arguments or {}).items()}
         )
         with self._channel.hiding(secrets):
@@ -169,10 +149,10 @@ class ControlClient:
             quality: The OPC DA quality; None is good. Below 64 a tag has no value.
             timeout: Seconds to wait.
         """
-        request = SetTagRequest(tag=tag, quality=quality)
+        request = messages.SetTagRequest(tag=tag, quality=quality)
         if value is not None:
             request.value = _sent("value", value)
-        await unary(self._channel, _SET_TAG, request, CallOptions(timeout=timeout))
+        await self._call(_SET_TAG, request, timeout)
 
     async def get_tag(self, tag: str, *, timeout: float | None = None) -> ControlledTag:
         """Return what a tag is now.
@@ -181,14 +161,14 @@ class ControlClient:
             tag: The reference of a whole tag.
             timeout: Seconds to wait.
         """
-        reply = await unary(self._channel, _GET_TAG, GetTagRequest(tag=tag), CallOptions(timeout=timeout))
+        reply = await self._call(_GET_TAG, messages.GetTagRequest(tag=tag), timeout)
         value = from_value(reply.value) if has_field(reply, "value") else None
         time = Timestamp.from_datetime(reply.source_time)
         return ControlledTag(reply.tag, value, reply.quality, time, reply.data_type, reply.is_array)
 
     def play(
         self, text: str, *, name: str = "scenario.toml", folder: str = "", timeout: float | None = None
-    ) -> ServerStream[PlayRequest, PlayedStep]:
+    ) -> ServerStream[messages.PlayRequest, PlayedStep]:
         """Return the steps of a scenario as they are done: an async iterator and context manager.
 
         The first read begins the scenario. It is stopped when the iterator is closed before its end.
@@ -199,21 +179,21 @@ class ControlClient:
             folder: The folder on the gateway's machine at which the paths in it start; empty is the gateway's own.
             timeout: Seconds for the whole scenario.
         """
-        request = PlayRequest(text=text, name=name, folder=folder)
+        request = messages.PlayRequest(text=text, name=name, folder=folder)
         return ServerStream(self._channel, _PLAY, request, CallOptions(timeout=timeout))
 
     async def begin(
         self, text: str, *, name: str = "scenario.toml", folder: str = "", timeout: float | None = None
     ) -> None:
         """Begin a scenario, which plays on until its end or the gateway's; the parameters are those of `play`."""
-        request = PlayRequest(text=text, name=name, folder=folder, is_detached=True)
+        request = messages.PlayRequest(text=text, name=name, folder=folder, is_detached=True)
         async with ServerStream(self._channel, _PLAY, request, CallOptions(timeout=timeout)) as steps:
             async for _ in steps:
                 pass
 
     async def status(self, *, timeout: float | None = None) -> GetStatusReply:
         """Return what the gateway has received, and who is connected."""
-        return await unary(self._channel, _GET_STATUS, GetStatusRequest(), CallOptions(timeout=timeout))
+        return await self._call(_GET_STATUS, messages.GetStatusRequest(), timeout)
 
     async def advance_clock(self, seconds: float, *, timeout: float | None = None) -> Timestamp:
         """Move a manual clock, and return its time when everything that was due has happened.
@@ -222,27 +202,16 @@ class ControlClient:
             seconds: How far, 0 or more; 0 does what is due now.
             timeout: Seconds to wait.
         """
-        request = AdvanceClockRequest(seconds=seconds)
-        reply = await unary(self._channel, _ADVANCE_CLOCK, request, CallOptions(timeout=timeout))
+        request = messages.AdvanceClockRequest(seconds=seconds)
+        reply = await self._call(_ADVANCE_CLOCK, request, timeout)
         return Timestamp.from_datetime(reply.now)
 
     async def stop(self, *, timeout: float | None = None) -> None:
         """Stop the gateway; a process of ``mxgw-py simulate`` then ends."""
-        await unary(self._channel, _STOP, StopRequest(), CallOptions(timeout=timeout))
+        await self._call(_STOP, messages.StopRequest(), timeout)
 
-    async def close(self) -> None:
-        """End every call, and disconnect; idempotent."""
-        self._channel.home.check()
-        await self._channel.aclose()
-
-    async def __aenter__(self) -> ControlClient:
-        self._channel.home.check()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
+    async def _call(self, method: Method[Request, Reply], request: Request, timeout: float | None) -> Reply:
+        return await unary(self._channel, method, request, CallOptions(timeout=timeout))
 
 
 def _sent(name: str, native: Any) -> Value:

@@ -87,10 +87,7 @@ class Session(SessionCommands):
         return EventStream(self.pump, self.session_id, after, care, self._channel.counters, report)
 
     def subscribe(
-        self,
-        tags: Iterable[str],
-        options: SubscriptionOptions | None = None,
-        **fields: Unpack[SubscriptionFields],
+        self, tags: Iterable[str], options: SubscriptionOptions | None = None, **fields: Unpack[SubscriptionFields]
     ) -> Subscription:
         """Return a subscription to tags that shares this session and ends with it.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 from mxgateway.errors.redaction import OPEN_GATE
 from mxgateway.system.lazy_names import LazyModule
@@ -86,6 +86,16 @@ def failures(statuses: Iterable[proto.MxStatusProxy]) -> list[proto.MxStatusProx
     return [status for status in statuses if is_failure(status.category)]
 
 
+def reports_failure(hresult: int | None, statuses: Iterable[proto.MxStatusProxy]) -> bool:
+    """Return whether the HRESULT or a status of a reply, a result or an event is a failure; None is no HRESULT."""
+    return (hresult is not None and hresult_failed(hresult)) or any(is_failure(each.category) for each in statuses)
+
+
+def explain_failure(hresult: int | None, statuses: Iterable[proto.MxStatusProxy]) -> list[str]:
+    """Return what an HRESULT and the failures among the statuses mean, one line for each."""
+    return [*([explain_hresult(hresult)] if hresult else ()), *map(explain_status, failures(statuses))]
+
+
 def explain_status(status: proto.MxStatusProxy) -> str:
     """Return one line that says what a status means.
 
@@ -144,72 +154,64 @@ def _spelled(name: str) -> str:
 # HRESULTs
 
 
-class _Meaning(NamedTuple):
-    name: str
-    words: str
-
-
 # Windows SDK, winerror.h and corerror.h. Only what a COM server such as MXAccess, or the .NET gateway around it,
 # returns.
 _HRESULTS: Final = {
-    0x00000000: _Meaning("S_OK", "success"),
-    0x00000001: _Meaning("S_FALSE", "success, but the answer is false"),
-    0x80004001: _Meaning("E_NOTIMPL", "not implemented"),
-    0x80004002: _Meaning("E_NOINTERFACE", "no such interface; also a failed cast"),
-    0x80004003: _Meaning("E_POINTER", "invalid pointer"),
-    0x80004004: _Meaning("E_ABORT", "aborted"),
-    0x80004005: _Meaning("E_FAIL", "unspecified failure"),
-    0x8000000A: _Meaning("E_PENDING", "the data is not yet available"),
-    0x8000FFFF: _Meaning("E_UNEXPECTED", "catastrophic failure"),
-    0x80010001: _Meaning("RPC_E_CALL_REJECTED", "the callee rejected the call"),
-    0x80010007: _Meaning("RPC_E_SERVER_DIED", "the callee is gone; the call may have been carried out"),
-    0x80010012: _Meaning("RPC_E_SERVER_DIED_DNE", "the callee is gone; the call was not carried out"),
-    0x80010100: _Meaning("RPC_E_SYS_CALL_FAILED", "system call failed"),
-    0x80010105: _Meaning("RPC_E_SERVERFAULT", "the server threw an exception"),
-    0x80010106: _Meaning("RPC_E_CHANGED_MODE", "the thread already has another apartment kind"),
-    0x80010108: _Meaning("RPC_E_DISCONNECTED", "the object has disconnected from its clients"),
-    0x8001010A: _Meaning("RPC_E_SERVERCALL_RETRYLATER", "the server is busy; try again later"),
-    0x8001010B: _Meaning("RPC_E_SERVERCALL_REJECTED", "the server rejected the call"),
-    0x8001010D: _Meaning("RPC_E_CANTCALLOUT_ININPUTSYNCCALL", "no outgoing call during an input-synchronous one"),
-    0x8001010E: _Meaning("RPC_E_WRONG_THREAD", "the interface belongs to another thread"),
-    0x8001011F: _Meaning("RPC_E_TIMEOUT", "the call timed out"),
-    0x80020003: _Meaning("DISP_E_MEMBERNOTFOUND", "member not found"),
-    0x80020004: _Meaning("DISP_E_PARAMNOTFOUND", "parameter not found"),
-    0x80020005: _Meaning("DISP_E_TYPEMISMATCH", "type mismatch: the value's type does not fit the attribute"),
-    0x80020006: _Meaning("DISP_E_UNKNOWNNAME", "unknown name"),
-    0x80020008: _Meaning("DISP_E_BADVARTYPE", "bad variable type"),
-    0x80020009: _Meaning("DISP_E_EXCEPTION", "an exception occurred"),
-    0x8002000A: _Meaning("DISP_E_OVERFLOW", "the value is out of the type's range"),
-    0x8002000B: _Meaning("DISP_E_BADINDEX", "invalid index"),
-    0x8002000D: _Meaning("DISP_E_ARRAYISLOCKED", "the memory of the array is locked"),
-    0x8002000E: _Meaning("DISP_E_BADPARAMCOUNT", "wrong number of parameters"),
-    0x8002000F: _Meaning("DISP_E_PARAMNOTOPTIONAL", "a parameter is missing"),
-    0x80040154: _Meaning("REGDB_E_CLASSNOTREG", "COM class not registered: is MXAccess installed there?"),
-    0x800401F0: _Meaning("CO_E_NOTINITIALIZED", "COM is not initialised on this thread"),
-    0x800401F3: _Meaning("CO_E_CLASSSTRING", "invalid class string"),
-    0x800401FD: _Meaning("CO_E_OBJNOTCONNECTED", "the object is not connected to its server"),
-    0x80070005: _Meaning("E_ACCESSDENIED", "access denied"),
-    0x80070006: _Meaning("E_HANDLE", "invalid handle"),
-    0x8007000E: _Meaning("E_OUTOFMEMORY", "out of memory"),
-    0x80070057: _Meaning(
-        "E_INVALIDARG",
-        "value does not fall within the expected range: an unknown handle, or an item that is not advised",
-    ),
-    0x8007007E: _Meaning("ERROR_MOD_NOT_FOUND", "a DLL was not found"),
-    0x800700C1: _Meaning("ERROR_BAD_EXE_FORMAT", "not a valid module; 32 and 64 bits are mixed"),
-    0x80070490: _Meaning("ERROR_NOT_FOUND", "element not found"),
-    0x800705B4: _Meaning("ERROR_TIMEOUT", "timed out"),
-    0x800706BA: _Meaning("RPC_S_SERVER_UNAVAILABLE", "the RPC server is unavailable"),
-    0x800706BE: _Meaning("RPC_S_CALL_FAILED", "the remote procedure call failed"),
-    0x80080005: _Meaning("CO_E_SERVER_EXEC_FAILURE", "the COM server could not be started"),
-    0x80131500: _Meaning("COR_E_EXCEPTION", ".NET exception"),
-    0x80131501: _Meaning("COR_E_SYSTEM", ".NET system exception"),
-    0x80131502: _Meaning("COR_E_ARGUMENTOUTOFRANGE", ".NET: argument out of range"),
-    0x80131505: _Meaning("COR_E_TIMEOUT", ".NET: timed out"),
-    0x80131509: _Meaning("COR_E_INVALIDOPERATION", ".NET: not valid in the object's present state"),
-    0x80131515: _Meaning("COR_E_NOTSUPPORTED", ".NET: not supported"),
-    0x8013153B: _Meaning("COR_E_OPERATIONCANCELED", ".NET: the operation was cancelled"),
-    0x80131622: _Meaning("COR_E_OBJECTDISPOSED", ".NET: the object was disposed of"),
+    0x00000000: "S_OK: success",
+    0x00000001: "S_FALSE: success, but the answer is false",
+    0x80004001: "E_NOTIMPL: not implemented",
+    0x80004002: "E_NOINTERFACE: no such interface; also a failed cast",
+    0x80004003: "E_POINTER: invalid pointer",
+    0x80004004: "E_ABORT: aborted",
+    0x80004005: "E_FAIL: unspecified failure",
+    0x8000000A: "E_PENDING: the data is not yet available",
+    0x8000FFFF: "E_UNEXPECTED: catastrophic failure",
+    0x80010001: "RPC_E_CALL_REJECTED: the callee rejected the call",
+    0x80010007: "RPC_E_SERVER_DIED: the callee is gone; the call may have been carried out",
+    0x80010012: "RPC_E_SERVER_DIED_DNE: the callee is gone; the call was not carried out",
+    0x80010100: "RPC_E_SYS_CALL_FAILED: system call failed",
+    0x80010105: "RPC_E_SERVERFAULT: the server threw an exception",
+    0x80010106: "RPC_E_CHANGED_MODE: the thread already has another apartment kind",
+    0x80010108: "RPC_E_DISCONNECTED: the object has disconnected from its clients",
+    0x8001010A: "RPC_E_SERVERCALL_RETRYLATER: the server is busy; try again later",
+    0x8001010B: "RPC_E_SERVERCALL_REJECTED: the server rejected the call",
+    0x8001010D: "RPC_E_CANTCALLOUT_ININPUTSYNCCALL: no outgoing call during an input-synchronous one",
+    0x8001010E: "RPC_E_WRONG_THREAD: the interface belongs to another thread",
+    0x8001011F: "RPC_E_TIMEOUT: the call timed out",
+    0x80020003: "DISP_E_MEMBERNOTFOUND: member not found",
+    0x80020004: "DISP_E_PARAMNOTFOUND: parameter not found",
+    0x80020005: "DISP_E_TYPEMISMATCH: type mismatch: the value's type does not fit the attribute",
+    0x80020006: "DISP_E_UNKNOWNNAME: unknown name",
+    0x80020008: "DISP_E_BADVARTYPE: bad variable type",
+    0x80020009: "DISP_E_EXCEPTION: an exception occurred",
+    0x8002000A: "DISP_E_OVERFLOW: the value is out of the type's range",
+    0x8002000B: "DISP_E_BADINDEX: invalid index",
+    0x8002000D: "DISP_E_ARRAYISLOCKED: the memory of the array is locked",
+    0x8002000E: "DISP_E_BADPARAMCOUNT: wrong number of parameters",
+    0x8002000F: "DISP_E_PARAMNOTOPTIONAL: a parameter is missing",
+    0x80040154: "REGDB_E_CLASSNOTREG: COM class not registered: is MXAccess installed there?",
+    0x800401F0: "CO_E_NOTINITIALIZED: COM is not initialised on this thread",
+    0x800401F3: "CO_E_CLASSSTRING: invalid class string",
+    0x800401FD: "CO_E_OBJNOTCONNECTED: the object is not connected to its server",
+    0x80070005: "E_ACCESSDENIED: access denied",
+    0x80070006: "E_HANDLE: invalid handle",
+    0x8007000E: "E_OUTOFMEMORY: out of memory",
+    0x80070057: "E_INVALIDARG: value does not fall within the expected range: an unknown handle, or an item that is not advised",
+    0x8007007E: "ERROR_MOD_NOT_FOUND: a DLL was not found",
+    0x800700C1: "ERROR_BAD_EXE_FORMAT: not a valid module; 32 and 64 bits are mixed",
+    0x80070490: "ERROR_NOT_FOUND: element not found",
+    0x800705B4: "ERROR_TIMEOUT: timed out",
+    0x800706BA: "RPC_S_SERVER_UNAVAILABLE: the RPC server is unavailable",
+    0x800706BE: "RPC_S_CALL_FAILED: the remote procedure call failed",
+    0x80080005: "CO_E_SERVER_EXEC_FAILURE: the COM server could not be started",
+    0x80131500: "COR_E_EXCEPTION: .NET exception",
+    0x80131501: "COR_E_SYSTEM: .NET system exception",
+    0x80131502: "COR_E_ARGUMENTOUTOFRANGE: .NET: argument out of range",
+    0x80131505: "COR_E_TIMEOUT: .NET: timed out",
+    0x80131509: "COR_E_INVALIDOPERATION: .NET: not valid in the object's present state",
+    0x80131515: "COR_E_NOTSUPPORTED: .NET: not supported",
+    0x8013153B: "COR_E_OPERATIONCANCELED: .NET: the operation was cancelled",
+    0x80131622: "COR_E_OBJECTDISPOSED: .NET: the object was disposed of",
 }
 
 _FACILITIES: Final = {
@@ -252,7 +254,7 @@ def explain_hresult(hresult: int) -> str:
     number = hresult & 0xFFFFFFFF
     known = _HRESULTS.get(number)
     if known is not None:
-        return f"0x{number:08X} {known.name}: {known.words}"
+        return f"0x{number:08X} {known}"
     outcome = "failure" if hresult_failed(number) else "success"
     facility, code = number >> 16 & 0x1FFF, number & 0xFFFF
     if facility == _INTERFACE_FACILITY and code >= _FIRST_INTERFACE_CODE:

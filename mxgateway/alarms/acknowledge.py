@@ -11,7 +11,6 @@ from mxgateway import proto, status
 from mxgateway.alarms.references import AlarmReference
 from mxgateway.calling.arguments import check_correlation_id, check_text
 from mxgateway.calling.replies import check_protocol, hide_secrets, malformed, mxaccess_error
-from mxgateway.calling.requests import new_correlation_id
 from mxgateway.calling.rpcs import ACKNOWLEDGE_ALARM
 from mxgateway.errors import CallSite, GrpcStatus, MxGatewayError
 from mxgateway.errors.faults import is_unprocessed
@@ -56,7 +55,7 @@ async def acknowledge_alarm(
     """Acknowledge one alarm; see `GatewayClient.acknowledge_alarm`."""
     named = AlarmReference.parse(str(reference) if isinstance(reference, AlarmReference | UUID) else reference)
     request = proto.AcknowledgeAlarmRequest(
-        client_correlation_id=check_correlation_id(correlation_id) or new_correlation_id(),
+        client_correlation_id=check_correlation_id(correlation_id),
         alarm_full_reference=str(named),
         comment=check_text("comment", comment),
         operator_user=check_text("operator", operator),
@@ -78,7 +77,8 @@ async def acknowledge_alarm_raw(
     try:
         reply = await unary(channel, ACKNOWLEDGE_ALARM, request, options)
     except MxGatewayError as error:
-        if progress.sent and _leaves_doubt(error):
+        certain = is_unprocessed(error.__cause__) or error.grpc_status in _NOTHING_DONE
+        if progress.sent and not certain:
             raise _in_doubt(error) from error.__cause__
         raise
     check_protocol(reply, site_of(channel, ACKNOWLEDGE_ALARM, options))
@@ -98,11 +98,6 @@ def _check_outcome(reply: proto.AcknowledgeAlarmReply, reference: AlarmReference
         raise mxaccess_error(subject, reply.hresult, statuses, diagnostic, answer, site)
     if reply.hresult is None and not statuses:
         raise malformed("the OK reply to AcknowledgeAlarm has no result from the alarm provider", site, reply)
-
-
-def _leaves_doubt(error: MxGatewayError) -> bool:
-    """Return whether the gateway may have acknowledged the alarm although the call failed."""
-    return not is_unprocessed(error.__cause__) and error.grpc_status not in _NOTHING_DONE
 
 
 def _in_doubt(error: MxGatewayError) -> MxGatewayError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Self
 
 from mxgateway.alarms.changes import BoardChange
 from mxgateway.alarms.memory_limits import MOST_ALARMS
@@ -16,10 +17,11 @@ from mxgateway.options import check_timeout
 from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.subscription.states import OVER
 from mxgateway.subscription.updates import SubscriptionState
+from mxgateway.transport.blocks import ClientReader
 from mxgateway.transport.channel import Channel
 
 
-class AlarmBoard:
+class AlarmBoard(ClientReader):
     """The active alarms, kept current through faults.
 
     An async iterator and context manager; it yields `AlarmChange`, `AlarmProviderStatus` and `ConnectionChange`.
@@ -113,10 +115,7 @@ class AlarmBoard:
                 has_waited = True
         return change
 
-    def __aiter__(self) -> AlarmBoard:
-        return self
-
-    async def __aenter__(self) -> AlarmBoard:
+    async def __aenter__(self) -> Self:
         self._home.check()
         try:
             self._supervisor.start()
@@ -127,9 +126,6 @@ class AlarmBoard:
             raise
         self._supervisor.queue.forget_alarms()  # `active` has them
         return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
 
     def wake(self) -> None:
         """Try to reconnect now."""

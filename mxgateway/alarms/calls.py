@@ -7,8 +7,8 @@ from uuid import UUID
 
 from mxgateway import proto
 from mxgateway.system.lazy_names import LazyModule
+from mxgateway.transport.blocks import ChannelClient
 from mxgateway.transport.calls.server_stream import ServerStream
-from mxgateway.transport.channel import Channel
 
 if TYPE_CHECKING:
     from mxgateway.alarms import acknowledge, board, feed, messages, references
@@ -22,10 +22,8 @@ else:
     subscription = LazyModule("mxgateway.options.subscription")
 
 
-class AlarmCalls:
+class AlarmCalls(ChannelClient):
     """The alarm methods of `GatewayClient`."""
-
-    _channel: Channel
 
     def stream_alarms(
         self, prefix: str = "", *, timeout: float | None = None, correlation_id: str = ""
@@ -37,7 +35,6 @@ class AlarmCalls:
         Args:
             prefix: Only alarms whose full reference starts with this; empty for all.
             timeout: Limit for the whole feed in seconds; None for no limit.
-            correlation_id: Identifies the call in the gateway's log.
         """
         return feed.AlarmFeed(self._channel, prefix, timeout, correlation_id)
 
@@ -60,8 +57,6 @@ class AlarmCalls:
 
         Args:
             prefix: Empty for all.
-            timeout: Timeout in seconds; None for the client's `call_timeout`.
-            correlation_id: Identifies the call in the gateway's log.
             max_alarms: Most alarms accepted; every 1,024 characters of an alarm's texts and values count as another
                 alarm.
 
@@ -86,8 +81,6 @@ class AlarmCalls:
             reference: A GUID, or ``Provider!Group.Tag``.
             comment: The operator's comment.
             operator: The operator who acknowledges.
-            timeout: Timeout in seconds.
-            correlation_id: Identifies the call in the gateway's log.
 
         Raises:
             MxAccessError: The alarm provider rejected it: there is no such alarm, or it is not active.

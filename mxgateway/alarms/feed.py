@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Self
 
 from mxgateway import proto
 from mxgateway.alarms.memory_limits import MOST_ALARMS, too_many, weight
 from mxgateway.alarms.messages import ActiveAlarm, AlarmMessage, read_message, read_snapshot
 from mxgateway.calling.arguments import UINT32_MAX, check_correlation_id, check_range, check_text
-from mxgateway.calling.requests import new_correlation_id
 from mxgateway.calling.rpcs import QUERY_ACTIVE_ALARMS, STREAM_ALARMS
+from mxgateway.transport.blocks import ClientReader
 from mxgateway.transport.calls.method import CallOptions
 from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
@@ -41,8 +42,7 @@ async def query_active_alarms(
     """
     check_range("max_alarms", max_alarms, 1, UINT32_MAX)
     request = proto.QueryActiveAlarmsRequest(
-        client_correlation_id=check_correlation_id(correlation_id) or new_correlation_id(),
-        alarm_filter_prefix=check_text("prefix", prefix),
+        client_correlation_id=check_correlation_id(correlation_id), alarm_filter_prefix=check_text("prefix", prefix)
     )
     alarms: list[ActiveAlarm] = []
     total = 0
@@ -56,7 +56,7 @@ async def query_active_alarms(
     return alarms
 
 
-class AlarmFeed:
+class AlarmFeed(ClientReader):
     """The alarms as the gateway reports them: an async iterator and a context manager.
 
     It yields an `ActiveAlarm` for each active alarm, one `SnapshotComplete`, one `AlarmProviderStatus`, then an
@@ -72,8 +72,7 @@ class AlarmFeed:
 
     def __init__(self, channel: Channel, prefix: str, timeout: float | None, correlation_id: str) -> None:
         request = proto.StreamAlarmsRequest(
-            client_correlation_id=check_correlation_id(correlation_id) or new_correlation_id(),
-            alarm_filter_prefix=check_text("prefix", prefix),
+            client_correlation_id=check_correlation_id(correlation_id), alarm_filter_prefix=check_text("prefix", prefix)
         )
         self._home = channel.home
         self._stream = feed_stream(channel, request, timeout)
@@ -95,9 +94,6 @@ class AlarmFeed:
                 return known
         return []
 
-    def __aiter__(self) -> AlarmFeed:
-        return self
-
     async def __anext__(self) -> AlarmMessage:
         self._home.check()
         if not self._ready:
@@ -112,7 +108,7 @@ class AlarmFeed:
         self._ready.clear()
         await self._stream.aclose()
 
-    async def __aenter__(self) -> AlarmFeed:
+    async def __aenter__(self) -> Self:
         self._home.check()
         try:
             await self._stream.open()
@@ -120,6 +116,3 @@ class AlarmFeed:
             await self._stream.aclose()  # __aexit__ does not run when __aenter__ fails
             raise
         return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()

@@ -13,13 +13,7 @@ from mxgateway.alarms.changes import BoardChange
 from mxgateway.alarms.early_transitions import EarlyTransitions
 from mxgateway.alarms.feed import AlarmFeed, query_active_alarms
 from mxgateway.alarms.memory_limits import too_many, weight
-from mxgateway.alarms.messages import (
-    ActiveAlarm,
-    AlarmMessage,
-    AlarmProviderStatus,
-    AlarmTransition,
-    SnapshotComplete,
-)
+from mxgateway.alarms.messages import ActiveAlarm, AlarmMessage, AlarmProviderStatus, AlarmTransition, SnapshotComplete
 from mxgateway.errors import (
     CallSite,
     GrpcStatus,

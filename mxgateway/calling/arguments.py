@@ -90,10 +90,15 @@ def check_some_text(name: str, value: str) -> str:
 
 
 def check_correlation_id(value: str) -> str:
-    """Return a correlation id if it can be sent and is not too long; empty means that one will be generated."""
+    """Return a correlation id if it can be sent and is not too long; a new one if it is empty."""
     if len(check_text("correlation_id", value)) > _LONGEST_ID:
         _refuse(f"correlation_id is {_shown(value)}, of {len(value)} characters", f"give at most {_LONGEST_ID}")
-    return value
+    return value or new_correlation_id()
+
+
+def new_correlation_id() -> str:
+    """Return an id that is unique across processes."""
+    return uuid.uuid4().hex
 
 
 _LONGEST_ID: Final = 1_000

@@ -79,12 +79,7 @@ def check_mxaccess(reply: proto.MxCommandReply, command: proto.MxCommand, site: 
 def refused(reply: proto.MxCommandReply) -> bool:
     """Return whether a command reply reports an MXAccess failure."""
     failed = reply.protocol_status.code == proto.ProtocolStatusCode.MXACCESS_FAILURE
-    return failed or _reports_failure(reply)
-
-
-def _reports_failure(outcome: proto.MxCommandReply | proto.MxEvent) -> bool:
-    hresult = outcome.hresult
-    return bool(hresult is not None and status.hresult_failed(hresult)) or bool(status.failures(outcome.statuses))
+    return failed or status.reports_failure(reply.hresult, reply.statuses)
 
 
 def check_completion(
@@ -95,7 +90,7 @@ def check_completion(
     Raises:
         MxAccessError: With the reply that accepted the write, and the event's HRESULT and statuses.
     """
-    if _reports_failure(event):
+    if status.reports_failure(event.hresult, event.statuses):
         hide_secrets(event, site.gate)
         hide_secrets(reply, site.gate, everywhere=True)
         subject = f"{describe(command)} after accepting it"
@@ -139,8 +134,7 @@ def mxaccess_error(
     site: CallSite,
 ) -> MxAccessError:
     """Return the error for a command that MXAccess refused, with its reasons in words."""
-    reasons = [status.explain_hresult(hresult)] if hresult else []
-    reasons += [status.explain_status(each) for each in status.failures(statuses)]
+    reasons = status.explain_failure(hresult, statuses)
     if diagnostic and not status.is_said(diagnostic, reasons):
         reasons.append(diagnostic)
     return MxAccessError(
@@ -190,10 +184,8 @@ def bulk_results(reply: proto.MxCommandReply, command: proto.MxCommand, site: Si
     if which_one_of(command, "payload") in _GIVE_HANDLES:
         for result in results:
             if result.was_successful and result.item_handle <= 0:  # an item that cannot be named is none
-                result.was_successful, result.error_message = (
-                    False,
-                    f"the reply has the item handle {result.item_handle}",
-                )
+                result.was_successful = False
+                result.error_message = f"the reply has the item handle {result.item_handle}"
     if failed := [result for result in results if result.error_message or not result.was_successful]:
         gate = site().gate
         for result in failed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import contextlib
 from typing import Any, Final
 
 from mxgateway import proto
@@ -31,11 +31,6 @@ Any other command is sent again only if the gateway certainly did not process it
 _ARMS: Final[dict[type, str]] = {
     field.python_type: field.name for field in schema_of(proto.MxCommand).fields if field.group == "payload"
 }
-
-
-def new_correlation_id() -> str:
-    """Return an id that is unique across processes."""
-    return uuid.uuid4().hex
 
 
 def wrap(payload: Message) -> proto.MxCommand:
@@ -75,10 +70,7 @@ async def invoke_raw(
         MxGatewayError: The call failed, or the gateway reports a protocol failure.
     """
     options = _options(request, timeout, progress)
-    if options.secret:
-        with channel.hiding(_secrets(request.command)):
-            reply = await unary(channel, INVOKE, request, options)
-    else:
+    with channel.hiding(_secrets(request.command)) if options.secret else _NOTHING_TO_HIDE:
         reply = await unary(channel, INVOKE, request, options)
     check_protocol(reply, site_of(channel, INVOKE, options))
     return reply
@@ -104,15 +96,6 @@ class SentCommand(UnaryCall[proto.MxCommandRequest, proto.MxCommandReply]):
         return reply
 
 
-async def send(channel: Channel, request: proto.MxCommandRequest, timeout: float | None) -> SentCommand:
-    """Send a command.
-
-    Raises:
-        MxGatewayError: It could not be sent.
-    """
-    return await SentCommand(channel, request, timeout).send()
-
-
 async def invoke(channel: Channel, request: proto.MxCommandRequest, timeout: float | None) -> proto.MxCommandReply:
     """Send a command and return its reply, if MXAccess accepted it.
 
@@ -126,10 +109,16 @@ async def invoke(channel: Channel, request: proto.MxCommandRequest, timeout: flo
 
 
 def _options(request: proto.MxCommandRequest, timeout: float | None, progress: Progress | None = None) -> CallOptions:
+    arm = which_one_of(request.command, "payload")
     return CallOptions(
         timeout=timeout, correlation_id=request.client_correlation_id, session_id=request.session_id,
-        repeatable=_is_repeatable(request.command), secret=which_one_of(request.command, "payload") in _WITH_SECRETS, progress=progress,
+        repeatable=_is_repeatable(request.command.kind, arm), secret=arm in _WITH_SECRETS, progress=progress,
     )  # fmt: skip
+
+
+def _is_repeatable(kind: proto.MxCommandKind, arm: str) -> bool:
+    """Return whether a command may be retried; not if its kind and payload contradict each other."""
+    return kind in REPEATABLE and (not arm or proto.MxCommandKind.from_string(arm.upper()) == kind)
 
 
 def _secrets(command: proto.MxCommand) -> list[Secret]:
@@ -140,15 +129,8 @@ def _secrets(command: proto.MxCommand) -> list[Secret]:
     return [Secret(password)] if isinstance(password, str) and password else []
 
 
+_NOTHING_TO_HIDE: Final = contextlib.nullcontext()
 _WITH_SECRETS: Final = frozenset(
     {"authenticate_user", "write_secured", "write_secured2", "write_secured_bulk", "write_secured2_bulk"}
 )
 """The arms of commands with secrets: no traceback frame may hold a part of them."""
-
-
-def _is_repeatable(command: proto.MxCommand) -> bool:
-    """Return whether a command may be retried; not if its kind and payload contradict each other."""
-    if command.kind not in REPEATABLE:
-        return False
-    arm = which_one_of(command, "payload")
-    return not arm or proto.MxCommandKind.from_string(arm.upper()) == command.kind

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from mxgateway.calling import replies
 from mxgateway.calling.arguments import check_correlation_id
-from mxgateway.calling.requests import new_correlation_id
 from mxgateway.errors import CallSite, MxGatewayError, map_fault
 
 
@@ -26,7 +25,7 @@ class Budget:
     """
 
     def __init__(self, seconds: float | None, site: Callable[[str], CallSite], correlation_id: str) -> None:
-        self.correlation_id = check_correlation_id(correlation_id) or new_correlation_id()
+        self.correlation_id = check_correlation_id(correlation_id)
         self._seconds = seconds
         self._site = site
         self._end = None if seconds is None else asyncio.get_running_loop().time() + seconds

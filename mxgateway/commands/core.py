@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from mxgateway import proto
 from mxgateway.calling import replies, requests
 from mxgateway.calling.arguments import check_correlation_id, check_message
+from mxgateway.calling.time_budget import Budget
 from mxgateway.commands.item_cache import TagCache
 from mxgateway.errors import CallSite
 from mxgateway.events.pump import StreamPump
@@ -18,7 +19,7 @@ from mxgateway.events.writes.completions import Completions
 from mxgateway.events.writes.item_writes import Item
 from mxgateway.events.writes.sender import Writer
 from mxgateway.options import check_timeout
-from mxgateway.transport.calls.method import Progress
+from mxgateway.transport.calls.method import Progress, Site
 from mxgateway.transport.channel import Channel
 from mxgateway.wire import which_one_of
 from mxgateway.wire.messages.betterproto_seam import Message
@@ -78,17 +79,13 @@ class SessionCore:
         Raises:
             MxAccessError: MXAccess refused the command.
         """
-        correlation_id = check_correlation_id(correlation_id) or requests.new_correlation_id()
-        reply = await self.invoke_raw(command, timeout=timeout, correlation_id=correlation_id)
-        replies.check_mxaccess(reply, command, partial(self._site, correlation_id))
-        return reply
+        return (await self._accepted(command, timeout, correlation_id))[0]
 
     async def invoke_raw(
         self, command: proto.MxCommand, *, timeout: float | None = None, correlation_id: str = ""
     ) -> proto.MxCommandReply:
         """Send any command and return the gateway's reply; only protocol failures raise, not MXAccess failures."""
-        request = self._request(check_message("command", command, proto.MxCommand), correlation_id)
-        return await self._transmit(request, timeout, Progress())
+        return await self._transmit(self._request(command, correlation_id), timeout, Progress())
 
     async def _end_stream(self) -> None:
         """End the event stream and its readers permanently."""
@@ -107,9 +104,31 @@ class SessionCore:
         self._record(request.command, reply)
         return reply
 
+    async def _accepted(
+        self, command: proto.MxCommand, timeout: float | None, correlation_id: str
+    ) -> tuple[proto.MxCommandReply, Site]:
+        """Send a command and return the reply, if MXAccess accepted it, and the site of the call."""
+        request = self._request(command, correlation_id)
+        reply = await self._transmit(request, timeout, Progress())
+        site = partial(self._site, request.client_correlation_id)
+        replies.check_mxaccess(reply, command, site)
+        return reply, site
+
+    async def _send(self, body: Message, timeout: float | None, correlation_id: str) -> None:
+        await self._accepted(requests.wrap(body), timeout, correlation_id)
+
+    async def _ask(self, body: Message, read: replies.ReplyReader[T], timeout: float | None, correlation_id: str) -> T:
+        """Send a command and return what `read` extracts from the reply."""
+        command = requests.wrap(body)
+        reply, site = await self._accepted(command, timeout, correlation_id)
+        return read(reply, command, site)
+
     def _request(self, command: proto.MxCommand, correlation_id: str) -> proto.MxCommandRequest:
-        self._check_open(correlation_id)
-        return self._message(command, correlation_id)
+        request = self._message(
+            check_message("command", command, proto.MxCommand), check_correlation_id(correlation_id)
+        )
+        self._check_open(request.client_correlation_id)
+        return request
 
     def _check_open(self, correlation_id: str) -> None:
         self._channel.home.check()
@@ -117,21 +136,7 @@ class SessionCore:
             raise self.source.closed_error(correlation_id)
 
     def _message(self, command: proto.MxCommand, correlation_id: str) -> proto.MxCommandRequest:
-        return proto.MxCommandRequest(
-            session_id=self.session_id,
-            client_correlation_id=check_correlation_id(correlation_id) or requests.new_correlation_id(),
-            command=command,
-        )
-
-    async def _send(self, body: Message, timeout: float | None, correlation_id: str) -> None:
-        await self.invoke(requests.wrap(body), timeout=timeout, correlation_id=correlation_id)
-
-    async def _ask(self, body: Message, read: replies.ReplyReader[T], timeout: float | None, correlation_id: str) -> T:
-        """Send a command and return what `read` extracts from the reply."""
-        command = requests.wrap(body)
-        correlation_id = check_correlation_id(correlation_id) or requests.new_correlation_id()
-        reply = await self.invoke(command, timeout=timeout, correlation_id=correlation_id)
-        return read(reply, command, partial(self._site, correlation_id))
+        return proto.MxCommandRequest(session_id=self.session_id, client_correlation_id=correlation_id, command=command)
 
     def _site(self, correlation_id: str) -> CallSite:
         return self.source.site(correlation_id)
@@ -141,6 +146,10 @@ class SessionCore:
         seconds = self._channel.options.call_timeout if timeout is None else timeout
         check_timeout("timeout", seconds)
         return seconds
+
+    def _budget(self, timeout: float | None, correlation_id: str) -> Budget:
+        """Return the budget of several calls; without a timeout each of them has the client's `call_timeout`."""
+        return Budget(None if timeout is None else self._timeout(timeout), self._site, correlation_id)
 
     # -- what a reply changes here
 

@@ -17,8 +17,6 @@ class ItemCommands(SessionCore):
 
         Args:
             client_name: The name under which MXAccess lists the client.
-            timeout: Timeout in seconds.
-            correlation_id: For the gateway's log.
         """
         command = proto.RegisterCommand(client_name=check_text("client_name", client_name))
         return await self._ask(command, SERVER_HANDLE, timeout, correlation_id)
@@ -36,8 +34,6 @@ class ItemCommands(SessionCore):
         Args:
             server_handle: From `register`.
             item_definition: The tag, ``Object.Attribute``; ``Attribute[]`` names a whole array.
-            timeout: Timeout in seconds.
-            correlation_id: For the gateway's log.
         """
         command = proto.AddItemCommand(
             server_handle=check_handle("server_handle", server_handle),
@@ -79,8 +75,6 @@ class ItemCommands(SessionCore):
             server_handle: From `register`.
             item_definition: The tag, relative to the context.
             item_context: The object that relative names start from, passed on unchanged; may be empty.
-            timeout: Timeout in seconds.
-            correlation_id: For the gateway's log.
         """
         command = proto.AddBufferedItemCommand(
             server_handle=check_handle("server_handle", server_handle),
@@ -97,8 +91,6 @@ class ItemCommands(SessionCore):
         Args:
             server_handle: From `register`.
             milliseconds: The interval, 0 to 2^31 - 1; MXAccess rounds up to 100 ms.
-            timeout: Timeout in seconds.
-            correlation_id: For the gateway's log.
         """
         command = proto.SetBufferedUpdateIntervalCommand(
             server_handle=check_handle("server_handle", server_handle),

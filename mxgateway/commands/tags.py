@@ -56,12 +56,11 @@ class TagCommands(BulkCommands, ItemCommands):
             timeout_ms: How long the gateway waits for a tag's first value, in milliseconds; 0 uses the worker's
                 default.
             timeout: Timeout in seconds for all calls together.
-            correlation_id: For the gateway's log.
         """
         timeout_ms = check_uint32("timeout_ms", timeout_ms)
         names = check_list("tags", tags)
         weights = await text_weights("tags", names)
-        budget = Budget(self._timeout(timeout) if timeout is not None else None, self._site, correlation_id)
+        budget = self._budget(timeout, correlation_id)
         chunks = self._chunks(weights, lambda i: f"tags[{i}]", budget.correlation_id)
         read = Read(await self._own_server(budget), names, chunks, timeout_ms, budget)
         return await self._read_in_chunks(read, self._tag_value)
@@ -94,7 +93,6 @@ class TagCommands(BulkCommands, ItemCommands):
             user_id: The id of the MXAccess user who writes.
             data_type: The MXAccess type of all values, instead of the tags' own.
             timeout: Timeout in seconds for all calls and confirmations together.
-            correlation_id: For the gateway's log.
 
         Raises:
             MxGatewayInvalidRequestError: A value does not fit its tag's type; nothing was written.
@@ -102,11 +100,9 @@ class TagCommands(BulkCommands, ItemCommands):
         """
         given = {check_text("a tag in values", tag): value for tag, value in check_mapping("values", values).items()}
         check_int32("user_id", user_id)
-        budget = Budget(self._timeout(timeout) if timeout is not None else None, self._site, correlation_id)
-        weights = await for_each(given, lambda _, tag: text_weight(tag))
-        self._chunks(
-            weights, lambda i: f"the tag of {_place(given, i)}", budget.correlation_id
-        )  # refuses what is too large
+        budget = self._budget(timeout, correlation_id)
+        weights = await for_each(given, lambda _, tag: text_weight(tag))  # what is too large is refused
+        self._chunks(weights, lambda i: f"the tag of {_place(given, i)}", budget.correlation_id)
         try:
             messages = await self._typed(given, data_type, budget)
             if confirm or self._owned:

@@ -30,8 +30,6 @@ class UserCommands(SessionCore):
             server_handle: From `register`; the id is valid for it alone.
             user: The user's name.
             password: Never shown; a str is wrapped at once.
-            timeout: Timeout in seconds.
-            correlation_id: For the gateway's log.
 
         Raises:
             MxAccessError: MXAccess does not know the user, or the password is wrong.
@@ -59,8 +57,6 @@ class UserCommands(SessionCore):
         Args:
             server_handle: From `register`; the id is valid for it alone.
             user_id_guid: The user's GUID.
-            timeout: Timeout in seconds.
-            correlation_id: For the gateway's log.
 
         Raises:
             MxAccessError: MXAccess does not know the user.

@@ -39,8 +39,6 @@ class WriteCommands(ItemCommands):
             value: A Python value; see `mxgateway.values` for its conversion.
             user_id: Recorded only while the item has a supervisory advise.
             data_type: The MXAccess type to send, if the Python type should not decide it.
-            timeout: Timeout in seconds.
-            correlation_id: For the gateway's log.
         """
         command = _write_command(server_handle, item_handle, value, user_id, data_type)
         await self._send(command, timeout, correlation_id)
@@ -85,15 +83,9 @@ class WriteCommands(ItemCommands):
         Attributes classified SecuredWrite or VerifiedWrite require it.
 
         Args:
-            server_handle: From `register`.
-            item_handle: Of an item that is advised.
-            value: A Python value; see `mxgateway.values` for its conversion.
             current_user_id: From `authenticate_user` with the same server handle.
             verifier_user_id: The second user of a verified write; None for a secured write, which sends the same id
                 twice.
-            data_type: The MXAccess type to send, if the Python type should not decide it.
-            timeout: Timeout in seconds.
-            correlation_id: For the gateway's log.
         """
         message = _secured_value(value, data_type)
         del value  # a traceback may show local variables
@@ -153,8 +145,6 @@ class WriteCommands(ItemCommands):
             total_length: The number of elements of the array.
             elements: The new values by index, counted from 0; one or more.
             user_id: Recorded only while the item has a supervisory advise.
-            timeout: Timeout in seconds.
-            correlation_id: For the gateway's log.
         """
         check_mapping("elements", elements, "{index: value}")
         sparse = to_mx_sparse_array(element_data_type, total_length, elements, name="elements")
@@ -185,7 +175,6 @@ class WriteCommands(ItemCommands):
             user_id: Recorded only while the item has a supervisory advise.
             data_type: The MXAccess type to send, if the Python type should not decide it.
             timeout: Timeout in seconds for write and confirmation together (None: the client's `call_timeout`).
-            correlation_id: For the gateway's log.
 
         Returns:
             The OnWriteComplete event.

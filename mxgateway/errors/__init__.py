@@ -15,11 +15,7 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            ".faults": (
-                "CallSite",
-                "GrpcStatus",
-                "Phase",
-            ),
+            ".faults": ("CallSite", "GrpcStatus", "Phase"),
             ".mapping": ("map_fault",),
             ".partial_bulk": ("PartialBulk",),
             ".tree": (

@@ -11,53 +11,17 @@ import ssl
 from dataclasses import replace
 from typing import Final
 
+from mxgateway.errors import faults, texts
 from mxgateway.errors.faults import (
-    CONTRACT_HINT,
     CallSite,
-    CertificateFileFault,
-    ClosedFault,
-    ConnectFault,
-    ConnectionFault,
-    ContractFault,
     Fault,
     GrpcStatus,
-    MessageFault,
-    MessageTooLargeFault,
-    NotHttp2Fault,
     Phase,
     ProtocolStatusFault,
     ProxyFault,
-    RequestFault,
     RpcStatus,
-    StreamLimitFault,
     TransportFault,
-    UnansweredFault,
     in_seconds,
-    is_reply_too_large,
-    pass_gate,
-)
-from mxgateway.errors.texts import (
-    DEFECT_HINT,
-    DROPPED,
-    IN_DOUBT_HINT,
-    LATER_HINT,
-    MISDIRECTED,
-    NO_KEY_HINT,
-    NO_WORKER_HINT,
-    SCOPE,
-    SESSION_HINTS,
-    TLS_HINT,
-    TOO_LARGE,
-    TOO_LARGE_HINT,
-    UNANSWERED,
-    UNKNOWN_KEY_HINT,
-    UNREAD,
-    denial_hint,
-    is_out_of_descriptors,
-    os_text,
-    proxy_refusal,
-    stray_hint,
-    tls_refusal,
 )
 from mxgateway.errors.tree import (
     MxGatewayAuthenticationError,
@@ -91,8 +55,8 @@ def map_fault(fault: Fault, site: CallSite, *, phase: Phase = "stream") -> MxGat
         return fault
     if isinstance(fault, ProtocolStatusFault):
         return _from_protocol_status(fault, site)
-    pass_gate(fault, site.gate)
-    if isinstance(fault, ConnectFault):
+    faults.pass_gate(fault, site.gate)
+    if isinstance(fault, faults.ConnectFault):
         return map_fault(fault.cause, site, phase=fault.phase)
     error = _from_exception(fault, site, phase)
     error.__cause__ = fault
@@ -107,26 +71,28 @@ def _from_exception(fault: BaseException, site: CallSite, phase: Phase) -> MxGat
     if isinstance(fault, TransportFault):
         return _from_transport_fault(fault, site, phase)
     if isinstance(fault, ssl.SSLError):
-        text, hint = tls_refusal(fault, site.endpoint)
+        text, hint = texts.tls_refusal(fault, site.endpoint)
         return MxGatewayTlsError(text, hint=hint, site=site, phase="tls", grpc_status=GrpcStatus.UNAVAILABLE)
     if isinstance(fault, TimeoutError):  # with an errno it is an OS error, not our timeout
         return _timeout(site if fault.errno is None else replace(site, timeout=None), phase)
     if isinstance(fault, socket.gaierror | UnicodeError):
-        text = f"the host name of {site.endpoint} cannot be resolved ({os_text(fault)})"
+        text = f"the host name of {site.endpoint} cannot be resolved ({texts.os_text(fault)})"
         return _unavailable(text, "check the spelling and this machine's DNS", site, "resolve")
     if isinstance(fault, ConnectionRefusedError):
         text = f"nothing is listening on {site.endpoint} (connection refused)"
         return _unavailable(text, "check host and port, and that the gateway's service is running", site, "connect")
-    if is_out_of_descriptors(fault):
+    if texts.is_out_of_descriptors(fault):
         return _out_of_descriptors(fault, site, phase)
     if isinstance(fault, OSError):
         in_handshake = phase == "tls"
         where = " during the TLS handshake" if in_handshake else _during(site)
-        hint = TLS_HINT if in_handshake else "check the network between this machine and the gateway"
-        return _unavailable(f"the connection to {site.endpoint} failed ({os_text(fault)}){where}", hint, site, phase)
+        hint = texts.TLS_HINT if in_handshake else "check the network between this machine and the gateway"
+        return _unavailable(
+            f"the connection to {site.endpoint} failed ({texts.os_text(fault)}){where}", hint, site, phase
+        )
     return MxGatewayTransportError(
         f"{type(fault).__name__}{f' while talking to {site.endpoint}' if site.endpoint else ''}{_during(site)}: {fault}",
-        hint=stray_hint(fault) if isinstance(fault, RuntimeError) else DEFECT_HINT,
+        hint=texts.stray_hint(fault) if isinstance(fault, RuntimeError) else texts.DEFECT_HINT,
         site=site, phase=phase, grpc_status=GrpcStatus.INTERNAL,
     )  # fmt: skip
 
@@ -134,13 +100,13 @@ def _from_exception(fault: BaseException, site: CallSite, phase: Phase) -> MxGat
 def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -> MxGatewayError:
     if isinstance(fault, RpcStatus):
         return _from_rpc_status(fault, site)
-    if isinstance(fault, RequestFault):
+    if isinstance(fault, faults.RequestFault):
         return MxGatewayInvalidRequestError(
             f"{fault}{_during(site)}", hint="nothing was sent", site=site, phase="request"
         )
-    if isinstance(fault, ContractFault):
+    if isinstance(fault, faults.ContractFault):
         return MxGatewayContractError(f"{fault}{_during(site)}", hint=fault.remedy, site=site, phase=phase)
-    if isinstance(fault, ClosedFault):
+    if isinstance(fault, faults.ClosedFault):
         return MxGatewayTransportError(
             f"{fault}{_during(site)}",
             hint="open a new client",
@@ -148,29 +114,29 @@ def _from_transport_fault(fault: TransportFault, site: CallSite, phase: Phase) -
             phase=phase,
             grpc_status=GrpcStatus.CANCELLED,
         )
-    if isinstance(fault, StreamLimitFault):
+    if isinstance(fault, faults.StreamLimitFault):
         return MxGatewayTimeoutError(
             f"no free stream for {site.method} on the connection to {site.endpoint}{_within(site)}: {fault}",
             hint="nothing was sent; close streams that are not needed, or open another client",
             site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED, retryable=True,
         )  # fmt: skip
-    if isinstance(fault, ConnectionFault):
+    if isinstance(fault, faults.ConnectionFault):
         unseen = "" if fault.processed else "; the gateway did not see the request"
-        hint = UNANSWERED if isinstance(fault, UnansweredFault) else DROPPED
+        hint = texts.UNANSWERED if isinstance(fault, faults.UnansweredFault) else texts.DROPPED
         return _unavailable(f"{fault}{_during(site)} at {site.endpoint}{unseen}", hint, site, phase)
-    if isinstance(fault, CertificateFileFault):
+    if isinstance(fault, faults.CertificateFileFault):
         return MxGatewayTlsError(str(fault), hint=f"{fault.remedy}; nothing was sent", site=site, phase="tls")
     if isinstance(fault, ProxyFault):
         return _from_proxy(fault, site, phase)
-    if isinstance(fault, NotHttp2Fault):
+    if isinstance(fault, faults.NotHttp2Fault):
         return MxGatewayProtocolError(
             f"{site.endpoint} is not a gRPC server: {fault}", hint="check the port, and whether the gateway expects TLS there",
             site=site, phase="http2", grpc_status=GrpcStatus.INTERNAL,
         )  # fmt: skip
-    unread = isinstance(fault, MessageFault) and not isinstance(fault, MessageTooLargeFault)
+    unread = isinstance(fault, faults.MessageFault) and not isinstance(fault, faults.MessageTooLargeFault)
     return MxGatewayProtocolError(
         f"{fault}{_during(site)} at {site.endpoint}",
-        hint=f"the peer is not an MXAccess gateway, or a proxy in between corrupts the data{f'; otherwise {CONTRACT_HINT}' * unread}",
+        hint=f"the peer is not an MXAccess gateway, or a proxy in between corrupts the data{f'; otherwise {faults.CONTRACT_HINT}' * unread}",
         site=site, phase=phase, grpc_status=GrpcStatus.INTERNAL,
     )  # fmt: skip
 
@@ -183,16 +149,16 @@ def _unavailable(text: str, hint: str, site: CallSite, phase: Phase) -> MxGatewa
 
 def _out_of_descriptors(fault: BaseException | None, site: CallSite, phase: Phase) -> MxGatewayError:
     return MxGatewayTransportError(
-        f"no connection to {site.endpoint}: this machine gives the program no more file descriptors ({os_text(fault)})",
+        f"no connection to {site.endpoint}: this machine gives the program no more file descriptors ({texts.os_text(fault)})",
         hint="close what is not needed, or raise the limit of open files (ulimit -n)",
         site=site, phase=phase, grpc_status=GrpcStatus.RESOURCE_EXHAUSTED, retryable=True,
     )  # fmt: skip
 
 
 def _from_proxy(fault: ProxyFault, site: CallSite, phase: Phase) -> MxGatewayError:
-    if is_out_of_descriptors(fault.cause):
+    if texts.is_out_of_descriptors(fault.cause):
         return _out_of_descriptors(fault.cause, site, phase)
-    text, hint, transient = proxy_refusal(fault, site.endpoint, phase, _within(site))
+    text, hint, transient = texts.proxy_refusal(fault, site.endpoint, phase, _within(site))
     if isinstance(fault.cause, TimeoutError):
         return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
     return MxGatewayTransportError(
@@ -206,7 +172,7 @@ def _timeout(site: CallSite, phase: Phase) -> MxGatewayTimeoutError:
         hint = "check host, port and firewall, or allow more time"
     else:
         text = f"no answer from {site.endpoint}{_within(site)}{_during(site)}"
-        hint = LATER_HINT if _is_sessionless(site) else f"{IN_DOUBT_HINT} before repeating it"
+        hint = texts.LATER_HINT if _is_sessionless(site) else f"{texts.IN_DOUBT_HINT} before repeating it"
     return MxGatewayTimeoutError(text, hint=hint, site=site, phase=phase, grpc_status=GrpcStatus.DEADLINE_EXCEEDED)
 
 
@@ -236,7 +202,7 @@ def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
     if cls is MxGatewayTimeoutError and site.timeout is not None:
         text += f" (timeout {in_seconds(site.timeout)})"
     error = cls(text, hint=hint, site=site, phase="stream", grpc_status=fault.code, retryable=retryable)
-    if isinstance(error, MxGatewayAuthorizationError) and (match := SCOPE.search(fault.message)):
+    if isinstance(error, MxGatewayAuthorizationError) and (match := texts.SCOPE.search(fault.message)):
         error.required_scope = match[1]
     return error
 
@@ -244,27 +210,27 @@ def _from_rpc_status(fault: RpcStatus, site: CallSite) -> MxGatewayError:
 def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], str, bool]:
     """Return class, hint and whether a retry may succeed."""
     if fault.misdirected:
-        return MxGatewayTransportError, MISDIRECTED, False
+        return MxGatewayTransportError, texts.MISDIRECTED, False
     match fault.code:
         case GrpcStatus.UNAUTHENTICATED if _is_of_control(site):
             return MxGatewayAuthenticationError, "pass the control's own key, which is not the gateway's", False
         case GrpcStatus.UNAUTHENTICATED:
-            return MxGatewayAuthenticationError, NO_KEY_HINT if site.keyless else UNKNOWN_KEY_HINT, False
+            return MxGatewayAuthenticationError, texts.NO_KEY_HINT if site.keyless else texts.UNKNOWN_KEY_HINT, False
         case GrpcStatus.PERMISSION_DENIED:
-            return MxGatewayAuthorizationError, denial_hint(fault), False
+            return MxGatewayAuthorizationError, texts.denial_hint(fault), False
         case GrpcStatus.INVALID_ARGUMENT | GrpcStatus.INTERNAL | GrpcStatus.UNKNOWN if (
-            not fault.synthesised and UNREAD.search(fault.message)
+            not fault.synthesised and texts.UNREAD.search(fault.message)
         ):
-            return MxGatewayContractError, f"the gateway cannot read the request; {CONTRACT_HINT}", False
+            return MxGatewayContractError, f"the gateway cannot read the request; {faults.CONTRACT_HINT}", False
         case GrpcStatus.INVALID_ARGUMENT | GrpcStatus.OUT_OF_RANGE:
             return MxGatewayInvalidRequestError, "correct the request", False
         case GrpcStatus.DEADLINE_EXCEEDED:
-            return MxGatewayTimeoutError, LATER_HINT if _is_sessionless(site) else IN_DOUBT_HINT, False
+            return MxGatewayTimeoutError, texts.LATER_HINT if _is_sessionless(site) else texts.IN_DOUBT_HINT, False
         case GrpcStatus.UNIMPLEMENTED:
             if fault.synthesised:
                 return MxGatewayProtocolError, "the server is not an MXAccess gateway, or an older one", False
-            return MxGatewayContractError, f"the gateway has no such call; {CONTRACT_HINT}", False
-        case GrpcStatus.RESOURCE_EXHAUSTED if is_reply_too_large(fault):
+            return MxGatewayContractError, f"the gateway has no such call; {faults.CONTRACT_HINT}", False
+        case GrpcStatus.RESOURCE_EXHAUSTED if faults.is_reply_too_large(fault):
             return MxGatewayProtocolError, "request less at once, or raise the gateway's message size limit", False
         case GrpcStatus.NOT_FOUND if _is_of_galaxy(site):
             return MxGatewayNotFoundError, "check the name, or browse from the top level", False
@@ -272,21 +238,21 @@ def _rpc_class(fault: RpcStatus, site: CallSite) -> tuple[type[MxGatewayError], 
             return MxGatewayNotFoundError, "check the name, and what the gateway has now", False
         case GrpcStatus.FAILED_PRECONDITION if _is_of_control(site):
             return MxGatewayInvalidRequestError, "the gateway cannot do it as it runs now", False
-    if fault.synthesised or _is_sessionless(site) or fault.code not in SESSION_HINTS:
+    if fault.synthesised or _is_sessionless(site) or fault.code not in texts.SESSION_HINTS:
         transient = fault.code in (GrpcStatus.UNAVAILABLE, GrpcStatus.RESOURCE_EXHAUSTED, GrpcStatus.ABORTED)
         return MxGatewayTransportError, "try again later" if transient else "see the gateway's log", transient
     if fault.code is GrpcStatus.UNAVAILABLE:
         return MxGatewayWorkerError, _worker_hint(site), True
     # An event stream that ends with RESOURCE_EXHAUSTED was read too slowly, and its session is already faulted.
     transient = fault.code is GrpcStatus.RESOURCE_EXHAUSTED and not site.method.endswith("/StreamEvents")
-    if fault.code is GrpcStatus.RESOURCE_EXHAUSTED and TOO_LARGE.search(fault.message):
-        return MxGatewaySessionError, TOO_LARGE_HINT, False
-    return MxGatewaySessionError, SESSION_HINTS[fault.code], transient
+    if fault.code is GrpcStatus.RESOURCE_EXHAUSTED and texts.TOO_LARGE.search(fault.message):
+        return MxGatewaySessionError, texts.TOO_LARGE_HINT, False
+    return MxGatewaySessionError, texts.SESSION_HINTS[fault.code], transient
 
 
 def _worker_hint(site: CallSite) -> str:
     """Return the hint for a worker that is not there; while a session is opened, there is none yet."""
-    return NO_WORKER_HINT if site.method.endswith("/OpenSession") else SESSION_HINTS[GrpcStatus.UNAVAILABLE]
+    return texts.NO_WORKER_HINT if site.method.endswith("/OpenSession") else texts.SESSION_HINTS[GrpcStatus.UNAVAILABLE]
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -294,12 +260,12 @@ def _worker_hint(site: CallSite) -> str:
 
 _PROTOCOL_STATUS: Final[dict[str, tuple[type[MxGatewayError], GrpcStatus, str]]] = {
     "INVALID_REQUEST": (MxGatewayInvalidRequestError, GrpcStatus.INVALID_ARGUMENT, "correct the request"),
-    "SESSION_NOT_FOUND": (MxGatewaySessionError, GrpcStatus.NOT_FOUND, SESSION_HINTS[GrpcStatus.NOT_FOUND]),
+    "SESSION_NOT_FOUND": (MxGatewaySessionError, GrpcStatus.NOT_FOUND, texts.SESSION_HINTS[GrpcStatus.NOT_FOUND]),
     "SESSION_NOT_READY": (
-        MxGatewaySessionError, GrpcStatus.FAILED_PRECONDITION, SESSION_HINTS[GrpcStatus.FAILED_PRECONDITION],
+        MxGatewaySessionError, GrpcStatus.FAILED_PRECONDITION, texts.SESSION_HINTS[GrpcStatus.FAILED_PRECONDITION],
     ),
-    "WORKER_UNAVAILABLE": (MxGatewayWorkerError, GrpcStatus.UNAVAILABLE, SESSION_HINTS[GrpcStatus.UNAVAILABLE]),
-    "TIMEOUT": (MxGatewayTimeoutError, GrpcStatus.DEADLINE_EXCEEDED, IN_DOUBT_HINT),
+    "WORKER_UNAVAILABLE": (MxGatewayWorkerError, GrpcStatus.UNAVAILABLE, texts.SESSION_HINTS[GrpcStatus.UNAVAILABLE]),
+    "TIMEOUT": (MxGatewayTimeoutError, GrpcStatus.DEADLINE_EXCEEDED, texts.IN_DOUBT_HINT),
     "PROTOCOL_VIOLATION": (MxGatewayProtocolError, GrpcStatus.INTERNAL, "see the gateway's log"),
 }  # fmt: skip
 

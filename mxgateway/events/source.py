@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from mxgateway import proto
 from mxgateway.calling import requests
+from mxgateway.calling.arguments import new_correlation_id
 from mxgateway.calling.rpcs import INVOKE, STREAM_EVENTS
 from mxgateway.errors import (
     CallSite,
@@ -121,7 +122,7 @@ class EventSource:
         """
         request = proto.MxCommandRequest(
             session_id=self._session_id,
-            client_correlation_id=requests.new_correlation_id(),
+            client_correlation_id=new_correlation_id(),
             command=requests.wrap(proto.PingCommand()),
         )
         try:

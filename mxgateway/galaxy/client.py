@@ -10,7 +10,6 @@ from mxgateway import proto
 from mxgateway.calling.arguments import check_correlation_id, check_message, check_range
 from mxgateway.calling.bound_channel import speaking_channel
 from mxgateway.calling.replies import malformed
-from mxgateway.calling.requests import new_correlation_id
 from mxgateway.calling.rpcs import BROWSE_CHILDREN, DISCOVER_HIERARCHY, GET_LAST_DEPLOY_TIME, TEST_CONNECTION
 from mxgateway.calling.time_budget import Budget
 from mxgateway.errors import CallSite
@@ -18,16 +17,11 @@ from mxgateway.galaxy import tag_search
 from mxgateway.galaxy.browse import Branches, LazyBrowseNode
 from mxgateway.galaxy.deploys import DeployWatch
 from mxgateway.galaxy.hierarchy import HierarchyPages, OnRedeploy, collect
-from mxgateway.galaxy.options import (
-    DEFAULT_PAGE,
-    BrowseFields,
-    BrowseOptions,
-    HierarchyFields,
-    HierarchyOptions,
-)
+from mxgateway.galaxy.options import DEFAULT_PAGE, BrowseFields, BrowseOptions, HierarchyFields, HierarchyOptions
 from mxgateway.galaxy.tree import GalaxyTree
 from mxgateway.options import DEFAULT_ENDPOINT, ClientOptions, check_timeout, merge_options
 from mxgateway.options.subscription import RecoveryOptions
+from mxgateway.transport.blocks import ChannelClient
 from mxgateway.transport.calls.method import CallOptions, call_site
 from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
@@ -39,15 +33,18 @@ LARGEST_LIMIT = 1_000_000
 """Highest `limit` of `find`: more tags than any galaxy has."""
 
 
-class GalaxyRepositoryClient:
+class GalaxyRepositoryClient(ChannelClient):
     """Reads a galaxy's metadata from a gateway, never values. Make one with `connect`, or use `GatewayClient.galaxy`.
 
     All calls are reads, so each is retried while the gateway is unavailable, as set by `ClientOptions.retry`. They need
     the scope ``metadata:read``.
+
+    `timeout` is in seconds (None: the client's `call_timeout`), `correlation_id` is for errors and tracers (empty: a
+    generated one).
     """
 
     def __init__(self, channel: Channel, *, owned: bool = False) -> None:
-        self._channel = channel
+        super().__init__(channel)
         self._owned = owned
 
     @staticmethod
@@ -76,11 +73,6 @@ class GalaxyRepositoryClient:
 
         return Opening(open_it)
 
-    @property
-    def endpoint(self) -> str:
-        """The gateway, as ``host:port``."""
-        return str(self._channel.endpoint)
-
     def __repr__(self) -> str:
         return f"<GalaxyRepositoryClient of {self.endpoint}>"
 
@@ -93,10 +85,6 @@ class GalaxyRepositoryClient:
     async def test_connection(self, *, timeout: float | None = None, correlation_id: str = "") -> bool:
         """Return whether the repository's database answers the gateway.
 
-        Args:
-            timeout: Timeout in seconds.
-            correlation_id: For errors and tracers; empty generates one.
-
         Raises:
             MxGatewayError: The gateway itself does not answer.
         """
@@ -108,10 +96,6 @@ class GalaxyRepositoryClient:
         """Return when the galaxy was last deployed, in UTC; None if no deployment is known.
 
         Waits until the gateway has loaded its cache.
-
-        Args:
-            timeout: Timeout in seconds.
-            correlation_id: For errors and tracers; empty generates one.
 
         Raises:
             MxGatewayMalformedReplyError: The gateway reports a deployment without its time.
@@ -141,7 +125,6 @@ class GalaxyRepositoryClient:
             last_seen_deploy_time: The last deployment known to the caller; the current one is reported at once if it
                 differs.
             recovery: How to recover from interruptions; None for the defaults of `RecoveryOptions`.
-            correlation_id: For errors and tracers; empty generates one.
 
         Raises:
             MxGatewayInvalidRequestError: The time has no time zone.
@@ -175,7 +158,6 @@ class GalaxyRepositoryClient:
                 MxGatewayRedeployError; ``"restart"`` restarts at the first page, so objects repeat, and
                 `HierarchyPages.restarts` counts it.
             timeout: Timeout of each page in seconds.
-            correlation_id: For errors and tracers; empty generates one.
             fields: Fields of `HierarchyOptions`, instead of `options` or overriding it.
 
         Raises:
@@ -205,7 +187,6 @@ class GalaxyRepositoryClient:
             on_redeploy: What to do if the galaxy is deployed between two pages: ``"raise"``, or ``"restart"`` at the
                 first page.
             timeout: Timeout for all pages in seconds; None leaves the client's timeout for each page.
-            correlation_id: For errors and tracers; empty generates one.
             fields: Fields of `HierarchyOptions`, instead of `options` or overriding it.
 
         Raises:
@@ -241,7 +222,6 @@ class GalaxyRepositoryClient:
             options: Which objects to list.
             page_size: Objects per page, 1 to 5000.
             timeout: Timeout for all pages in seconds; None leaves the client's timeout for each page.
-            correlation_id: For errors and tracers; empty generates one.
             fields: Fields of `HierarchyOptions`, instead of `options` or overriding it.
 
         Raises:
@@ -271,7 +251,6 @@ class GalaxyRepositoryClient:
                 returns tag names of objects.
             limit: Most tags that may match.
             timeout: Timeout for all pages in seconds; None leaves the client's timeout for each page.
-            correlation_id: For errors and tracers; empty generates one.
 
         Raises:
             MxGatewayInvalidRequestError: The pattern is invalid, or matches more than `limit` tags.
@@ -320,7 +299,6 @@ class GalaxyRepositoryClient:
             options: Whose children to list, and which.
             page_size: Objects per page, 1 to 5000; also for the expansions.
             timeout: Timeout for all pages in seconds; None leaves the client's timeout for each page.
-            correlation_id: For errors and tracers; empty generates one.
             fields: Fields of `BrowseOptions`, instead of `options` or overriding it.
 
         Raises:
@@ -349,13 +327,6 @@ class GalaxyRepositoryClient:
         if self._owned:
             await self._channel.aclose()
 
-    async def __aenter__(self) -> GalaxyRepositoryClient:
-        self._channel.home.check()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.close()
-
 
 def _options(timeout: float | None, correlation_id: str) -> CallOptions:
-    return CallOptions(timeout=timeout, correlation_id=check_correlation_id(correlation_id) or new_correlation_id())
+    return CallOptions(timeout=timeout, correlation_id=check_correlation_id(correlation_id))

@@ -12,12 +12,12 @@ from typing import Final
 
 from mxgateway import proto
 from mxgateway.calling.arguments import check_correlation_id, check_time
-from mxgateway.calling.requests import new_correlation_id
 from mxgateway.calling.rpcs import WATCH_DEPLOY_EVENTS
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayInvalidRequestError, MxGatewayTransportError
 from mxgateway.errors.faults import ClosedFault
 from mxgateway.events.recovery import GivingUp, Recovery
 from mxgateway.options.subscription import RecoveryOptions
+from mxgateway.transport.blocks import ClientReader
 from mxgateway.transport.calls.method import CallOptions, call_site
 from mxgateway.transport.calls.server_stream import ServerStream
 from mxgateway.transport.channel import Channel
@@ -54,7 +54,7 @@ class DeployGap:
     """Why they are missing."""
 
 
-class DeployWatch:
+class DeployWatch(ClientReader):
     """The deployments of the galaxy: an async iterator of `proto.DeployEvent` and `DeployGap`.
 
     Close it, or use it as a context manager. The first event reports the current state, unless `last_seen_deploy_time`
@@ -80,11 +80,12 @@ class DeployWatch:
         correlation_id: str,
     ) -> None:
         self._channel = channel
+        self._home = channel.home
         self._known: Timestamp | None = None
         if last_seen_deploy_time is not None:
             self._known = Timestamp.from_datetime(check_time("last_seen_deploy_time", last_seen_deploy_time))
         self._options = recovery or RecoveryOptions()
-        self._call = CallOptions(correlation_id=check_correlation_id(correlation_id) or new_correlation_id())
+        self._call = CallOptions(correlation_id=check_correlation_id(correlation_id))
         self._recovery = self._new_series()
         self._stream: Deploys | None = None
         self._opened = 0.0
@@ -98,27 +99,17 @@ class DeployWatch:
         self.reconnects = 0
         """How often the stream was reopened."""
 
-    def __aiter__(self) -> DeployWatch:
-        return self
-
     async def __anext__(self) -> proto.DeployEvent | DeployGap:
-        self._channel.home.check()
+        self._home.check()
         if not self._ready:
             await self._read()
             if not self._ready:
                 raise StopAsyncIteration
         return self._ready.popleft()
 
-    async def __aenter__(self) -> DeployWatch:
-        self._channel.home.check()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
-
     async def aclose(self) -> None:
         """Close the watch; a task that reads it is released. Idempotent."""
-        self._channel.home.check()
+        self._home.check()
         self._over = True
         self._ready.clear()
         self._recovery.wake()

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
 from mxgateway import proto
 from mxgateway.calling.arguments import check_correlation_id, check_range
-from mxgateway.calling.requests import new_correlation_id
 from mxgateway.calling.rpcs import DISCOVER_HIERARCHY
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, MxGatewayRedeployError
 from mxgateway.galaxy.options import HierarchyOptions
 from mxgateway.galaxy.paging import NextTimeout, PageWalk
+from mxgateway.transport.blocks import ClientReader
 from mxgateway.transport.channel import Channel
 
 T = TypeVar("T")
@@ -25,16 +24,11 @@ MOST_RESTARTS: Final = 10
 """Most restarts of one walk: a gateway that rejects its own tokens would keep it going forever."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """A page, and the state of the walk after it."""
-
-    objects: list[proto.GalaxyObject]
-    total: int
-    restarts: int
+_Page = tuple[proto.DiscoverHierarchyReply, int]
+"""A page, and how often the walk had restarted before it."""
 
 
-class HierarchyPages:
+class HierarchyPages(ClientReader):
     """The objects of a part of the galaxy: an async iterator of objects, or of whole pages with `pages`.
 
     Close it, or use it as a context manager. At most one page is held; the next one is requested when its last object
@@ -69,7 +63,7 @@ class HierarchyPages:
         self._prefetch = check_range("prefetch", prefetch, 0, 1)
         self._restarting = on_redeploy == "restart"
         request = options.to_request(page_size)
-        correlation_id = check_correlation_id(correlation_id) or new_correlation_id()
+        correlation_id = check_correlation_id(correlation_id)
         self._walk = PageWalk(channel, DISCOVER_HIERARCHY, request, next_timeout, correlation_id)
         self._home = channel.home
         self._begun = 0
@@ -86,9 +80,6 @@ class HierarchyPages:
         """Return an async iterator of whole pages, as lists; it starts with the rest of a partly read page."""
         return PagesIterator(self)
 
-    def __aiter__(self) -> HierarchyPages:
-        return self
-
     async def __anext__(self) -> proto.GalaxyObject:
         self._home.check()
         if not self._page:
@@ -97,13 +88,6 @@ class HierarchyPages:
             if not self._page:
                 raise StopAsyncIteration
         return self._page.pop()
-
-    async def __aenter__(self) -> HierarchyPages:
-        self._home.check()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Request no more pages and cancel the pending request; the iterator ends. Idempotent."""
@@ -168,8 +152,7 @@ class HierarchyPages:
         try:
             while True:
                 try:
-                    reply = await self._walk.next_page()
-                    return _Page(reply.objects, reply.total_object_count, self._begun)
+                    return await self._walk.next_page(), self._begun
                 except MxGatewayRedeployError:
                     if not self._restarting or self._begun == MOST_RESTARTS:
                         raise
@@ -186,11 +169,12 @@ class HierarchyPages:
                 raise page
             finally:
                 del page
-        self.total_count, self.restarts = page.total, page.restarts
+        reply, self.restarts = page
+        self.total_count = reply.total_object_count
         self._over = self._walk.over
         if self._prefetch and not self._over:
             self._request = asyncio.create_task(self._request_page())
-        return page.objects
+        return reply.objects
 
 
 class PagesIterator:

@@ -96,9 +96,7 @@ class _Filters:
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         if len(given) > 1:
             raise MxGatewayInvalidRequestError(
-                f"{' and '.join(given)} are both given",
-                hint="give only one of them; nothing was sent",
-                phase="request",
+                f"{' and '.join(given)} are both given", hint="give only one of them; nothing was sent", phase="request"
             )
         for name, value in given.items():
             if name.endswith("gobject_id"):

@@ -65,8 +65,5 @@ def _references(page: list[proto.GalaxyObject], matches: Callable[[str], object]
 
 def too_many(pattern: str, limit: int) -> MxGatewayInvalidRequestError:
     """Return the error for a pattern that matches more tags than the limit."""
-    return MxGatewayInvalidRequestError(
-        f"the pattern {pattern!r:.100} matches more than {limit} tags",
-        hint="narrow the pattern, or raise limit",
-        phase="request",
-    )
+    text = f"the pattern {pattern!r:.100} matches more than {limit} tags"
+    return MxGatewayInvalidRequestError(text, hint="narrow the pattern, or raise limit", phase="request")

@@ -32,10 +32,7 @@ else:
                 "merge_options",
             ),
             ".checks": ("check_metadata", "check_timeout"),
-            ".endpoints": (
-                "Endpoint",
-                "HttpProxy",
-            ),
+            ".endpoints": ("Endpoint", "HttpProxy"),
             ".protocol_version": ("PROTOCOL_VERSION",),
             ".secret_fields": ("wrap_secrets",),
             ".tls": ("TlsOptions", "read_fingerprint"),

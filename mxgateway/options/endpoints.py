@@ -10,12 +10,11 @@ from typing import Final, cast
 
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.options.credentials import Secret
-from mxgateway.options.hosts import ascii_name, host_defect, is_server_name
+from mxgateway.options.hosts import ascii_name, host_defect, is_port, is_server_name
 
 _SCHEME: Final = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*)://(.*)$")
 _SHOWN: Final = 300
 """Characters of a malformed endpoint that the error shows."""
-_PORT: Final = re.compile(r"[0-9]{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +89,9 @@ def _read_endpoint(text: str) -> Endpoint | str:
     host, colon, port = rest.rpartition(":")
     if not colon or not port or port.endswith("]"):
         return "the port is missing"
-    if not (_PORT.fullmatch(port) and 1 <= int(port) <= 65535):
-        return (
-            f"the port {port[:_SHOWN]!r} is not a number from 1 to 65535"
-            if _is_shown(text)
-            else "the port is not a number"
-        )
+    if not is_port(port):
+        shown = _is_shown(text)
+        return f"the port {port[:_SHOWN]!r} is not a number from 1 to 65535" if shown else "the port is not a number"
     if why := host_defect(host):
         return why
     return Endpoint(host[1:-1] if host.startswith("[") else ascii_name(host), int(port), scheme)

@@ -128,12 +128,17 @@ def peer_name(host: str) -> str:
     return without_zone(canonical_host(host))
 
 
+def is_port(text: str) -> bool:
+    """Return whether a text is a port, 1 to 65535."""
+    return bool(_PORT.fullmatch(text)) and 1 <= int(text) <= 65535
+
+
 def authority_defect(text: str) -> str:
     """Return what is wrong with a ``host`` or ``host:port`` for ``:authority``; empty if nothing is."""
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, port = text, "1"
-    if not (_PORT.fullmatch(port) and 1 <= int(port) <= 65535):
+    if not is_port(port):
         return "its port is not a number from 1 to 65535"
     if not text.isascii():
         return "it is not ASCII"

@@ -46,17 +46,8 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            ".from_mx": (
-                "from_mx_array",
-                "from_mx_value",
-            ),
-            ".to_mx": (
-                "mx_value_by_rule",
-                "scalar_value",
-                "to_mx_array",
-                "to_mx_sparse_array",
-                "to_mx_value",
-            ),
+            ".from_mx": ("from_mx_array", "from_mx_value"),
+            ".to_mx": ("mx_value_by_rule", "scalar_value", "to_mx_array", "to_mx_sparse_array", "to_mx_value"),
             ".types": (
                 "MxArrayInput",
                 "MxArrayOutput",

@@ -7,25 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from mxgateway.errors import MxGatewayInvalidRequestError
-from mxgateway.values.kinds import (
-    BOOL,
-    DOUBLE,
-    ELAPSED,
-    FLOAT,
-    INT32,
-    INT32_MAX,
-    INT32_MIN,
-    INT64,
-    RAW,
-    STRING,
-    TIME,
-    Family,
-    Kind,
-    Plain,
-    T,
-    Unfit,
-    family_of,
-)
+from mxgateway.values import kinds
+from mxgateway.values.kinds import INT32, INT64, Family, Kind, Plain, T, Unfit, family_of
 
 
 class Rule(NamedTuple):
@@ -44,37 +27,37 @@ class Rule(NamedTuple):
 INFERRED: Final = Rule(
     "",
     {
-        "bool": BOOL,
+        "bool": kinds.BOOL,
         "int": INT32,
-        "float": DOUBLE,
-        "str": STRING,
-        "datetime": TIME,
-        "timedelta": ELAPSED,
-        "bytes": RAW,
+        "float": kinds.DOUBLE,
+        "str": kinds.STRING,
+        "datetime": kinds.TIME,
+        "timedelta": kinds.ELAPSED,
+        "bytes": kinds.RAW,
     },
     "pass values of one type",
     widens=True,
 )
 """The rule if no data type is requested: the value's own Python type decides."""
 
-_TEXT: Final[Mapping[Family, Kind]] = {"str": STRING}
-_OPAQUE: Final[Mapping[Family, Kind]] = {"bytes": RAW}
+_TEXT: Final[Mapping[Family, Kind]] = {"str": kinds.STRING}
+_OPAQUE: Final[Mapping[Family, Kind]] = {"bytes": kinds.RAW}
 _ORDINAL: Final[Mapping[Family, Kind]] = {"int": INT32}
-_ENUM: Final[Mapping[Family, Kind]] = {"int": INT32, "str": STRING}
+_ENUM: Final[Mapping[Family, Kind]] = {"int": INT32, "str": kinds.STRING}
 _OPAQUE_HINT: Final = "pass bytes, or a proto.MxValue that you built"
 _ENUM_HINT: Final = "pass the ordinal as an int, or the name as a str"
-_ELAPSED: Final[Mapping[Family, Kind]] = {"timedelta": ELAPSED, "float": ELAPSED, "int": ELAPSED}
+_ELAPSED: Final[Mapping[Family, Kind]] = {"timedelta": kinds.ELAPSED, "float": kinds.ELAPSED, "int": kinds.ELAPSED}
 
 DATA_TYPES: Final[Mapping[str, Rule]] = {
     rule.asked: rule
     for rule in (
         Rule("UNKNOWN", _OPAQUE, _OPAQUE_HINT),
-        Rule("BOOLEAN", {"bool": BOOL}, "pass True or False"),
+        Rule("BOOLEAN", {"bool": kinds.BOOL}, "pass True or False"),
         Rule("INTEGER", {"int": INT32}, "pass an int", widens=True),
-        Rule("FLOAT", {"float": FLOAT, "int": FLOAT}, "pass a float or an int"),
-        Rule("DOUBLE", {"float": DOUBLE, "int": DOUBLE}, "pass a float or an int"),
+        Rule("FLOAT", {"float": kinds.FLOAT, "int": kinds.FLOAT}, "pass a float or an int"),
+        Rule("DOUBLE", {"float": kinds.DOUBLE, "int": kinds.DOUBLE}, "pass a float or an int"),
         Rule("STRING", _TEXT, "pass a str"),
-        Rule("TIME", {"datetime": TIME}, "pass a datetime with a time zone"),
+        Rule("TIME", {"datetime": kinds.TIME}, "pass a datetime with a time zone"),
         Rule("ELAPSED_TIME", _ELAPSED, "pass a timedelta, or a number of seconds"),
         Rule("REFERENCE_TYPE", _TEXT, "pass the reference as a str"),
         Rule("STATUS_TYPE", _OPAQUE, _OPAQUE_HINT),
@@ -121,9 +104,9 @@ def fit_values(values: Sequence[object], rule: Rule, place: Callable[[int], str]
     Raises:
         MxGatewayInvalidRequestError: A value's type is not accepted or differs from the first, or it is out of range.
     """
-    kinds = _each(values, lambda value: _kind_of(value, rule), place)
-    kind = kinds[0]
-    for index, other in enumerate(kinds):
+    found = _each(values, lambda value: _kind_of(value, rule), place)
+    kind = found[0]
+    for index, other in enumerate(found):
         if other is not kind:
             raise _mixed(family_of(values[index]), place(index), family_of(values[0]), place(0))
     if kind is INT32 and rule.widens and not all(map(_fits_int32, values)):
@@ -145,7 +128,7 @@ def _each(values: Sequence[object], check: Callable[[Any], T], place: Callable[[
 
 
 def _fits_int32(value: Any) -> bool:
-    return INT32_MIN <= operator.index(value) <= INT32_MAX
+    return kinds.INT32_MIN <= operator.index(value) <= kinds.INT32_MAX
 
 
 def _kind_of(value: object, rule: Rule) -> Kind:

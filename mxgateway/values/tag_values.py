@@ -70,8 +70,7 @@ class TagWrite:
 
 def tag_value(tag: str, result: proto.BulkReadResult) -> TagValue:
     """Return the `TagValue` for one result of ReadBulk."""
-    failed = status.failures(result.statuses)
-    ok = result.was_successful and not failed
+    ok = result.was_successful and not status.failures(result.statuses)
     source_time: Any = result.source_timestamp if result.is_set("source_timestamp") else None
     error = "" if ok else _words(result.error_message, None, result.statuses)
     # Positional: keywords take twice as long, and there may be 100,000 results.
@@ -92,7 +91,7 @@ def tag_write(tag: str, result: proto.BulkWriteResult | proto.SubscribeResult) -
 def completed_write(tag: str, event: proto.MxEvent) -> TagWrite:
     """Return the `TagWrite` for a write whose OnWriteComplete was received."""
     hresult, statuses = event.hresult, tuple(event.statuses)
-    failed = bool(hresult is not None and status.hresult_failed(hresult)) or bool(status.failures(statuses))
+    failed = status.reports_failure(hresult, statuses)
     error = _words(event.raw_status, hresult, statuses) if failed else ""
     return TagWrite(tag, not failed, True, error, hresult, statuses, event)
 
@@ -110,8 +109,7 @@ def data_type_of(value: proto.MxValue) -> proto.MxDataType:
 
 
 def _words(message: str, hresult: int | None, statuses: Sequence[proto.MxStatusProxy]) -> str:
-    reasons = [status.explain_hresult(hresult)] if hresult else []
-    reasons += [status.explain_status(each) for each in status.failures(statuses)]
+    reasons = status.explain_failure(hresult, statuses)
     if message and not status.is_said(message, reasons):
         reasons.insert(0, OPEN_GATE.line(message))
     return ", ".join(reasons) or "no reason given"

@@ -34,6 +34,7 @@ class Codec:
         self._decoder = decoder
         self.decode = decoder.decode
         self.encode = encoder.encode
+        self._decoders: dict[type, Callable[[bytes], Any]] = {}
         self._projections: dict[Any, Projection] = {}
 
     @classmethod
@@ -43,6 +44,8 @@ class Codec:
 
     def decoder_of(self, message_type: type[M]) -> Callable[[bytes], M]:
         """Return the decode function for one message type. It raises `MisfitError` for messages of another contract."""
+        if (found := self._decoders.get(message_type)) is not None:
+            return found
         decode, schemas = self.decode, self._decoder.schemas
 
         def decode_fitting(data: bytes) -> M:
@@ -51,6 +54,7 @@ class Codec:
                 check_fit(message, schemas(message_type))
             return message
 
+        self._decoders[message_type] = decode_fitting
         return decode_fitting
 
     def steps_of(self, message_type: type[M]) -> Callable[[bytes, int], DecodingSteps[M]]:

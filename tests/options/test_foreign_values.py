@@ -19,7 +19,7 @@ from mxgateway import (
     SubscriptionOptions,
     TlsOptions,
 )
-from mxgateway.commands.session.open_request import open_session_request
+from mxgateway.commands.session.opener import open_session_request
 from tests.rows import each_row
 
 

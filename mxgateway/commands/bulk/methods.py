@@ -19,7 +19,6 @@ from mxgateway.calling.arguments import (
     check_time,
     check_user_id,
 )
-from mxgateway.calling.time_budget import Budget
 from mxgateway.commands.bulk.chunks import HANDLE_WEIGHT, Prefetch, for_each, write_weight
 from mxgateway.commands.bulk.confirming import Confirmations
 from mxgateway.commands.bulk.reading import ReadCommands, text_weights
@@ -128,7 +127,6 @@ class BulkCommands(ReadCommands):
             data_type: The MXAccess type of all values, if the Python types should not decide it.
             confirm: Wait until MXAccess has carried out each write.
             timeout: Timeout in seconds, for calls and confirmations together.
-            correlation_id: For the gateway's log.
         """
         server_handle = check_handle("server_handle", server_handle)
         handles, checked = await _checked_writes(item_handles, values, data_type)
@@ -279,7 +277,7 @@ class BulkCommands(ReadCommands):
     ) -> list[proto.BulkWriteResult]:
         if not confirm:
             return await self._send_writes(values, entry, make, timeout, correlation_id)
-        budget = Budget(self._timeout(timeout) if timeout is not None else None, self._site, correlation_id)
+        budget = self._budget(timeout, correlation_id)
         waiting = Confirmations(self._writer, self._channel.gate)
         try:
             found = await self._send_writes(values, entry, make, budget.left(), budget.correlation_id, waiting.transmit)
@@ -325,10 +323,9 @@ class BulkCommands(ReadCommands):
             place: Returns the name in error texts of the entry at an index.
             build: Builds the command for the entries with these indexes.
             timeout: Timeout in seconds for all calls together.
-            correlation_id: For the gateway's log.
             transmit: Sends one chunk.
         """
-        budget = Budget(self._timeout(timeout) if timeout is not None else None, self._site, correlation_id)
+        budget = self._budget(timeout, correlation_id)
         results: list[Any] = []
 
         def make(chunk: range) -> tuple[proto.MxCommandRequest, Progress]:

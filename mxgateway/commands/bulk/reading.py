@@ -72,8 +72,6 @@ class ReadCommands(SessionCore):
             tag_addresses: The tags; they need not be added.
             timeout_ms: How long the gateway waits for a tag's first value, in milliseconds; 0 uses the worker's
                 default.
-            timeout: Timeout in seconds.
-            correlation_id: For the gateway's log.
 
         Returns:
             The result of each tag, in order. A value that is too large for any reply gives an unsuccessful result that
@@ -84,7 +82,7 @@ class ReadCommands(SessionCore):
         name = "tag_addresses"
         tags = check_list(name, tag_addresses)
         weights = await text_weights(name, tags)
-        budget = Budget(self._timeout(timeout) if timeout is not None else None, self._site, correlation_id)
+        budget = self._budget(timeout, correlation_id)
         chunks = self._chunks(weights, lambda i: f"{name}[{i}]", budget.correlation_id)
         read = Read(server_handle, tags, chunks, timeout_ms, budget)
         return await self._read_in_chunks(read, lambda _, result: result)
@@ -183,7 +181,7 @@ class ReadCommands(SessionCore):
             timeout_ms=read.timeout_ms,
         )
         request = self._request(requests.wrap(command), read.budget.correlation_id)
-        return _Sent(chunk, await requests.send(self._channel, request, timeout))
+        return _Sent(chunk, await requests.SentCommand(self._channel, request, timeout).send())
 
     async def _results_of(self, sent: _Sent, correlation_id: str) -> list[proto.BulkReadResult]:
         """Return the results of a chunk; the reply around them is freed before they are read."""

@@ -6,7 +6,8 @@ from collections.abc import MutableSet
 from typing import Protocol
 
 from mxgateway import proto
-from mxgateway.calling import replies, requests
+from mxgateway.calling import replies
+from mxgateway.calling.arguments import new_correlation_id
 from mxgateway.calling.rpcs import CLOSE_SESSION
 from mxgateway.commands.single_flight import SharedAttempt
 from mxgateway.errors import GrpcStatus, MxGatewaySessionError
@@ -63,7 +64,7 @@ class UnclaimedSession:
 
     async def _close(self, timeout: float | None) -> proto.CloseSessionReply:
         try:
-            return await close_session(self._channel, self.session_id, timeout, requests.new_correlation_id())
+            return await close_session(self._channel, self.session_id, timeout, new_correlation_id())
         finally:
             self._owned_sessions.discard(self)
 

@@ -7,23 +7,26 @@ import contextlib
 import math
 from collections.abc import Awaitable, Callable, Iterator, MutableSet
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from mxgateway import proto
 from mxgateway.calling import replies
+from mxgateway.calling.arguments import check_correlation_id, check_text
 from mxgateway.calling.rpcs import OPEN_SESSION
 from mxgateway.commands.session.closing import Closable, UnclaimedSession
-from mxgateway.commands.session.open_request import open_session_request
-from mxgateway.errors import CallSite, GrpcStatus, MxGatewayError, Phase, map_fault
+from mxgateway.errors import CallSite, GrpcStatus, MxGatewayError, MxGatewayInvalidRequestError, Phase, map_fault
 from mxgateway.errors.faults import ClosedFault, StreamLimitFault, TransportFault
 from mxgateway.errors.logs import logger
 from mxgateway.options import PROTOCOL_VERSION, OpenSessionOptions, check_timeout
+from mxgateway.options.checks import is_number
 from mxgateway.transport.calls.backoff import Backoff
 from mxgateway.transport.calls.detached_call import DetachedCalls
 from mxgateway.transport.calls.method import CallOptions, Progress, Site, call_site, site_of
 from mxgateway.transport.calls.unary import unary
 from mxgateway.transport.channel import Channel
+from mxgateway.wire.times.duration import MAX_DURATION
 
 log = logger("mxgateway.client")
 
@@ -74,10 +77,7 @@ class SessionOpener(Generic[S]):
     """
 
     def __init__(
-        self,
-        channel: Channel,
-        owned_sessions: MutableSet[Closable],
-        opened: Callable[[proto.OpenSessionReply], S],
+        self, channel: Channel, owned_sessions: MutableSet[Closable], opened: Callable[[proto.OpenSessionReply], S]
     ) -> None:
         self._channel = channel
         self._owned_sessions = owned_sessions
@@ -126,20 +126,18 @@ class SessionOpener(Generic[S]):
 
     async def _open_now(self, request: proto.OpenSessionRequest, timeout: float | None) -> UnclaimedSession:
         check_timeout("timeout", timeout)
-        wait = self._channel.options.call_timeout if timeout is None else timeout
-        if wait is None:
-            wait = math.inf
-        progress, call_timeout = Progress(), max(wait, OPEN_TIMEOUT)
-        return await self._run_while_open(
-            wait, progress, self._site(request, wait), partial(self._open, request, call_timeout, progress)
-        )
+        given = self._channel.options.call_timeout if timeout is None else timeout
+        wait, progress = math.inf if given is None else given, Progress()
+        work = partial(self._open, request, max(wait, OPEN_TIMEOUT), progress)
+        return await self._run_while_open(wait, progress, self._site(request, wait), work)
 
     async def _run_while_open(
         self, wait: float, progress: Progress, site: CallSite, work: Callable[[], Awaitable[UnclaimedSession]]
     ) -> UnclaimedSession:
         """Do `work` while the caller waits and the client is open; after that, the call continues if it was sent."""
         self._channel.home.check()
-        self._refuse_when_closing(site)
+        if self._channel.closing:
+            raise map_fault(ClosedFault("the client is closed"), site, phase="request")
         try:
             async with asyncio.timeout(None if wait == math.inf else wait) as timeout:
                 with self._channel.ended_by_closing(timeout):
@@ -274,6 +272,28 @@ class SessionOpener(Generic[S]):
                     return
             await self._channel.pause(backoff.next())
 
-    def _refuse_when_closing(self, site: CallSite) -> None:
-        if self._channel.closing:
-            raise map_fault(ClosedFault("the client is closed"), site, phase="request")
+
+def open_session_request(options: OpenSessionOptions) -> proto.OpenSessionRequest:
+    """Return the request that opens a session with these options.
+
+    Raises:
+        MxGatewayInvalidRequestError: An option cannot be sent.
+    """
+    request = proto.OpenSessionRequest(
+        requested_backend=check_text("requested_backend", options.requested_backend),
+        client_session_name=check_text("client_session_name", options.client_session_name),
+        client_correlation_id=check_correlation_id(options.correlation_id),
+    )
+    if options.command_timeout is not None:
+        request.command_timeout = _command_timeout(options.command_timeout)
+    return request
+
+
+def _command_timeout(timeout: timedelta | float) -> timedelta:
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    if not (is_number(seconds) and 0 < seconds <= MAX_DURATION):
+        raise MxGatewayInvalidRequestError(
+            f"command_timeout is {timeout!r:.100}", hint=f"give seconds above 0 and up to {MAX_DURATION}, or None",
+            phase="request",
+        )  # fmt: skip
+    return timedelta(seconds=float(seconds))

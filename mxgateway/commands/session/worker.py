@@ -32,8 +32,6 @@ class WorkerCommands(SessionCore):
 
         Args:
             max_events: The maximum number of events; 0 takes all.
-            timeout: Timeout in seconds.
-            correlation_id: For the gateway's log.
         """
         command = proto.DrainEventsCommand(max_events=check_uint32("max_events", max_events))
         found: proto.DrainEventsReply = await self._ask(command, replies.payload, timeout, correlation_id)

@@ -7,13 +7,14 @@ from functools import partial
 from typing import Generic
 
 from mxgateway.errors.faults import RequestFault
+from mxgateway.transport.blocks import ClientReader
 from mxgateway.transport.calls.call import Call
 from mxgateway.transport.calls.method import CallOptions, Method, Reply, Request
 from mxgateway.transport.channel import Channel
 from mxgateway.transport.streams.stream import OpenStream
 
 
-class ServerStream(Generic[Request, Reply]):
+class ServerStream(ClientReader, Generic[Request, Reply]):
     """A server-streaming call: an async iterator of messages, or of batches by `messages`.
 
     Close it, or use it as a context manager. A cancelled read, even one that waits for a connection, does not end the
@@ -147,9 +148,6 @@ class ServerStream(Generic[Request, Reply]):
         if self._call is not None:
             self._call.cancel()
 
-    def __aiter__(self) -> ServerStream[Request, Reply]:
-        return self
-
     async def __anext__(self) -> Reply:
         self._home.check()
         if not self._ready:
@@ -158,13 +156,6 @@ class ServerStream(Generic[Request, Reply]):
             if not self._ready:
                 raise StopAsyncIteration
         return self._ready.pop()
-
-    async def __aenter__(self) -> ServerStream[Request, Reply]:
-        self._home.check()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
 
 
 def _abandon(call: Call[Request, Reply], stream: OpenStream[Reply] | None) -> None:

@@ -21,11 +21,29 @@ async def unary(channel: Channel, method: Method[Request, Reply], request: Reque
     Raises:
         MxGatewayError: The call failed; the class says how.
     """
-    call = UnaryCall(channel, method, request, options)
+    call = Call(channel, method, options, channel.options.call_timeout)
     try:
-        return await call.reply()
+        return await _reply(call, request)
     finally:
-        call.close()
+        call.cancel()
+
+
+async def _reply(call: Call[Request, Reply], request: Request, sent: OpenStream[Reply] | None = None) -> Reply:
+    """Make attempts until one has a reply, or there is none; the first one may have been `sent`."""
+    while True:
+        try:
+            stream, sent = sent or await call.start(request), None
+            try:
+                reply = await stream.only_message()
+            finally:
+                stream.close()
+        except Exception as fault:
+            if not call.should_retry(fault) and not await call.renews_key(fault):
+                raise call.fail(fault) from fault
+        else:
+            call.received(1)
+            call.succeed()
+            return reply
 
 
 class UnaryCall(Generic[Request, Reply]):
@@ -73,26 +91,8 @@ class UnaryCall(Generic[Request, Reply]):
         Raises:
             MxGatewayError: The call failed; the class says how.
         """
-        while True:
-            try:
-                reply = await self._attempt()
-            except Exception as fault:
-                if not self._call.should_retry(fault) and not await self._call.renews_key(fault):
-                    raise self._call.fail(fault) from fault
-            else:
-                self._call.succeed()
-                return reply
-
-    async def _attempt(self) -> Reply:
-        """Read the reply; send the request first, if it was not sent or the attempt before failed."""
-        stream = self._stream = self._stream or await self._call.start(self._request)
-        try:
-            reply = await stream.only_message()
-        finally:
-            stream.close()
-            self._stream = None
-        self._call.received(1)
-        return reply
+        sent, self._stream = self._stream, None
+        return await _reply(self._call, self._request, sent)
 
     def close(self) -> None:
         """Cancel the call, unless it has ended. Idempotent."""
