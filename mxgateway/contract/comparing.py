@@ -11,7 +11,7 @@ import enum
 import importlib.resources
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from mxgateway import generated
 from mxgateway.contract.definitions import EnumFacts, FieldFacts, MessageFacts, MethodFacts, PackageFacts, packages_of
@@ -47,19 +47,7 @@ class DifferenceKind(enum.StrEnum):
     @property
     def is_note(self) -> bool:
         """Whether the two sides still understand each other."""
-        return self in _NOTES
-
-
-_NOTES: Final = frozenset(
-    {
-        DifferenceKind.ABSENT_PACKAGE,
-        DifferenceKind.ADDED_MESSAGE,
-        DifferenceKind.ADDED_FIELD,
-        DifferenceKind.ADDED_ENUM,
-        DifferenceKind.ADDED_ENUM_VALUE,
-        DifferenceKind.ADDED_RPC,
-    }
-)
+        return self is DifferenceKind.ABSENT_PACKAGE or self.name.startswith("ADDED_")
 
 
 @dataclass(frozen=True, slots=True)

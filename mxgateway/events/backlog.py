@@ -8,7 +8,7 @@ from typing import Final
 
 from mxgateway.events.cursor import Cursor, Event, Loss, LossCause
 from mxgateway.events.reader import Reader
-from mxgateway.transport.counters import Counters
+from mxgateway.transport.stats import Counters
 
 KEPT_LIMIT: Final = 10_000
 """The most events that are kept: the length of the gateway's own queue."""

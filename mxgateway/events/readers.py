@@ -14,7 +14,7 @@ from mxgateway.events.order import StreamOrder
 from mxgateway.events.reader import DEFAULT_STALE_TIMEOUT, Reader, StreamCare
 from mxgateway.events.writes.completions import Completions
 from mxgateway.options.subscription import RecoveryOptions
-from mxgateway.transport.counters import Counters
+from mxgateway.transport.stats import Counters
 
 _PAUSES: Final = ("initial_backoff", "max_backoff", "stable_after", "rejected_backoff")
 

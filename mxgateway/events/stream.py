@@ -14,7 +14,7 @@ from mxgateway.events.consuming import Batches, Waiters, when_dropped
 from mxgateway.events.cursor import Cursor, Event, Loss, LossCause
 from mxgateway.events.pump import StreamPump
 from mxgateway.events.reader import Reader, StreamCare
-from mxgateway.transport.counters import Counters
+from mxgateway.transport.stats import Counters
 
 QUEUE_LIMIT: Final = 10_000
 """Events that are queued for one iterator before the gateway has to wait: the length of the gateway's own queue."""

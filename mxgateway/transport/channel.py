@@ -15,13 +15,12 @@ from mxgateway.options import ClientOptions, Endpoint, SpokenContract
 from mxgateway.options.credentials import Secret
 from mxgateway.transport.calls.detached_call import DetachedCalls
 from mxgateway.transport.connecting.places import Places
-from mxgateway.transport.counters import Counters
 from mxgateway.transport.home import Home
 from mxgateway.transport.http2.connection import Connection
 from mxgateway.transport.http2.connection_state import ConnectionState
 from mxgateway.transport.http2.request_headers import RequestHeaders
 from mxgateway.transport.keys import Keys
-from mxgateway.transport.stats import ClientStats
+from mxgateway.transport.stats import ClientStats, Counters
 from mxgateway.transport.streams.reply_stream import ReplyLimits
 from mxgateway.wire import BUILTIN, Codec
 
@@ -221,8 +220,7 @@ class Channel:
 
     def stats(self) -> ClientStats:
         """Return a snapshot of the counts."""
-        counted = {name: getattr(self.counters, name) for name in Counters.__slots__}
-        return ClientStats(**counted, connected=self.current is not None)
+        return self.counters.snapshot(connected=self.current is not None)
 
     def begin_closing(self) -> None:
         """End every sleep and every call, now and from now on, except calls that are `needed_to_close`. Idempotent."""

@@ -1,9 +1,9 @@
-"""A client's statistics."""
+"""A client's statistics: the counters of its transport, and snapshots of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,3 +54,27 @@ class ClientStats:
     def reconnects(self) -> int:
         """Connections beyond the first."""
         return max(0, self.connections_opened - 1)
+
+
+class Counters:
+    """The counters of one client, over all its connections and calls; `ClientStats` says what each of them counts."""
+
+    __slots__ = tuple(each.name for each in fields(ClientStats) if each.name != "connected")
+
+    def __init__(self) -> None:
+        self.calls_started = self.calls_succeeded = self.calls_failed = self.calls_cancelled = self.calls_retried = 0
+        self.messages_sent = self.messages_received = 0
+        self.bytes_sent = self.bytes_received = 0
+        self.connections_opened = self.pings_sent = 0
+        self.events_delivered = self.events_dropped = self.events_lost = 0
+        self.last_error = ""
+        self.last_error_time: datetime | None = None
+
+    def fail(self, error: Exception) -> None:
+        """Count a failed call."""
+        self.calls_failed += 1
+        self.last_error, self.last_error_time = str(error), datetime.now(UTC)
+
+    def snapshot(self, *, connected: bool) -> ClientStats:
+        """Return the counts as they are now."""
+        return ClientStats(**{name: getattr(self, name) for name in self.__slots__}, connected=connected)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 
 class WireError(ValueError):
     """Bytes that are not a valid message, or a message that cannot be encoded.
@@ -24,11 +22,6 @@ class WireError(ValueError):
         if offset is not None:
             place += f" at byte {offset}" if place else f"byte {offset}"
         super().__init__(f"{place}: {reason}" if place else reason)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return partial(
-            type(self), self.reason, message_name=self.message_name, field=self.field, offset=self.offset
-        ), ()
 
 
 class LackingError(WireError):
@@ -66,9 +59,6 @@ class JsonError(WireError):
         self.path = path
         place = ": ".join(part for part in (message_name, path) if part)
         self.args = (f"{place}: {reason}" if place else reason,)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return partial(JsonError, self.reason, message_name=self.message_name, path=self.path), ()
 
 
 class IrregularError(Exception):

@@ -27,10 +27,10 @@ def parse(name: str, source: str, symbols: Symbols) -> ParsedFile:
 
 class _Parser(Types):
     def parse(self) -> ParsedFile:
-        tokens, descriptor = self._tokens, self._file.descriptor
+        descriptor = self._file.descriptor
         self._syntax()
-        while tokens.text:
-            match tokens.text:
+        while self.text:
+            match self.text:
                 case "import":
                     self._import()
                 case "package":
@@ -46,37 +46,35 @@ class _Parser(Types):
                 case "option":
                     self._option_statement()
                 case ";":
-                    tokens.advance()
+                    self.advance()
                 case _:
-                    raise tokens.unexpected("a statement")
+                    raise self.unexpected("a statement")
         return self._file
 
     # -- the file
 
     def _syntax(self) -> None:
-        tokens = self._tokens
-        if tokens.text == "edition":
-            raise tokens.error("editions are not supported, only syntax proto2 and proto3")
-        if tokens.accept("syntax"):
-            tokens.expect("=")
-            position, syntax = tokens.position, tokens.string("the syntax")
+        if self.text == "edition":
+            raise self.error("editions are not supported, only syntax proto2 and proto3")
+        if self.accept("syntax"):
+            self.expect("=")
+            position, syntax = self.position, self.string("the syntax")
             if syntax not in ("proto2", "proto3"):
-                raise tokens.error(f"the syntax {shown(syntax)} is not supported, only proto2 and proto3", position)
-            tokens.expect(";")
+                raise self.error(f"the syntax {shown(syntax)} is not supported, only proto2 and proto3", position)
+            self.expect(";")
             self._proto3 = syntax == "proto3"
         if self._proto3:
             self._file.descriptor.syntax = "proto3"  # as in protoc's output: proto2 is the default
 
     def _import(self) -> None:
-        tokens = self._tokens
-        tokens.advance()
-        public = tokens.text == "public"
-        if public or tokens.text == "weak":
-            tokens.advance()
-        position, name = tokens.position, tokens.string("the name of a file")
-        tokens.expect(";")
+        self.advance()
+        public = self.text == "public"
+        if public or self.text == "weak":
+            self.advance()
+        position, name = self.position, self.string("the name of a file")
+        self.expect(";")
         if name in self._file.imports:
-            raise tokens.error(f"{shown(name)} is already imported", position)
+            raise self.error(f"{shown(name)} is already imported", position)
         if public:
             self._file.public.add(name)
             self._file.descriptor.public_dependency.append(len(self._file.imports))
@@ -84,57 +82,53 @@ class _Parser(Types):
         self._file.descriptor.dependency.append(name)
 
     def _package(self) -> None:
-        tokens = self._tokens
         if self._file.descriptor.package:
-            raise tokens.error("the package is already declared")
+            raise self.error("the package is already declared")
         if self._file.descriptor.message_type or self._file.descriptor.enum_type or self._file.descriptor.service:
-            raise tokens.error("the package must be declared before its contents")
-        tokens.advance()
-        position, package = tokens.position, tokens.name("the name of a package")
-        tokens.expect(";")
-        if fault := self._symbols.define_package(package, tokens.file):
-            raise tokens.error(fault, position)
+            raise self.error("the package must be declared before its contents")
+        self.advance()
+        position, package = self.position, self.name("the name of a package")
+        self.expect(";")
+        if fault := self._symbols.define_package(package, self.file):
+            raise self.error(fault, position)
         self._file.descriptor.package = package
 
     # -- services
 
     def _service(self, outer: str) -> Service:
-        tokens = self._tokens
-        tokens.advance()
+        self.advance()
         name, scope = self._define(outer, "service")
         made = Service(name=name)
-        tokens.expect("{")
-        while not tokens.accept("}"):
-            if tokens.text == "option":
+        self.expect("{")
+        while not self.accept("}"):
+            if self.text == "option":
                 self._option_statement()
-            elif not tokens.accept(";"):
+            elif not self.accept(";"):
                 made.method.append(self._rpc(scope))
         return made
 
     def _rpc(self, scope: str) -> Rpc:
-        tokens = self._tokens
-        tokens.expect("rpc")
+        self.expect("rpc")
         name, full_name = self._define(scope, "other")
         made = Rpc(name=name)
         made.client_streaming = self._rpc_type(made, "input_type", full_name)
-        tokens.expect("returns")
+        self.expect("returns")
         made.server_streaming = self._rpc_type(made, "output_type", full_name)
-        if tokens.accept("{"):
-            while not tokens.accept("}"):
-                if tokens.text == "option":
+        if self.accept("{"):
+            while not self.accept("}"):
+                if self.text == "option":
                     self._option_statement()
                 else:
-                    tokens.expect(";")
+                    self.expect(";")
         else:
-            tokens.expect(";")
+            self.expect(";")
         return made
 
     def _rpc_type(self, made: Rpc, attribute: Literal["input_type", "output_type"], scope: str) -> bool:
         """Read the type of a request or reply, and return whether it is a stream."""
-        tokens = self._tokens
-        tokens.expect("(")
-        is_stream = tokens.accept("stream")
-        position, name = tokens.position, self._type_name()
+        self.expect("(")
+        is_stream = self.accept("stream")
+        position, name = self.position, self._type_name()
         self._file.references.append(Reference(made, attribute, name, scope, position))
-        tokens.expect(")")
+        self.expect(")")
         return is_stream

@@ -44,107 +44,103 @@ class ParsedFile:
         return error_at(self.descriptor.name, self.source, position, reason)
 
 
-class Statements:
+class Statements(Tokens):
     """Parses the parts shared by all statements."""
 
     def __init__(self, name: str, source: str, symbols: Symbols) -> None:
-        self._tokens = Tokens(name, source)
+        super().__init__(name, source)
         self._symbols = symbols
         self._file = ParsedFile(File(name=name), source)
         self._proto3 = False
 
     def _define(self, outer: str, kind: Kind) -> tuple[str, str]:
         """Read the name of a definition; return it with its full name."""
-        position, name = self._tokens.position, self._tokens.word("a name")
+        position, name = self.position, self.word("a name")
         return name, self._add_name(outer, name, kind, position)
 
     def _add_name(self, outer: str, name: str, kind: Kind, position: int) -> str:
         full_name = f"{outer}.{name}" if outer else name
-        if fault := self._symbols.define(full_name, kind, self._tokens.file):
-            raise self._tokens.error(fault, position)
+        if fault := self._symbols.define(full_name, kind, self.file):
+            raise self.error(fault, position)
         return full_name
 
     def _type_name(self) -> str:
-        dot = "." if self._tokens.accept(".") else ""
-        return dot + self._tokens.name("the name of a type")
+        dot = "." if self.accept(".") else ""
+        return dot + self.name("the name of a type")
 
     def _option_statement(self) -> Options:
-        self._tokens.advance()
+        self.advance()
         options = self._option()
-        self._tokens.expect(";")
+        self.expect(";")
         return options
 
     def _field_options(self) -> Options:
         options = Options()
-        if self._tokens.accept("["):
+        if self.accept("["):
             options |= self._option()
-            while self._tokens.accept(","):
+            while self.accept(","):
                 options |= self._option()
-            self._tokens.expect("]")
+            self.expect("]")
         return options
 
     def _option(self) -> Options:
-        tokens = self._tokens
-        is_plain = tokens.text not in ("(", ".")
+        is_plain = self.text not in ("(", ".")
         parts = [self._option_part()]
-        while tokens.accept("."):
+        while self.accept("."):
             parts.append(self._option_part())
-        tokens.expect("=")
-        if tokens.text == "{":
+        self.expect("=")
+        if self.text == "{":
             self._skip_braces()
             return {}
-        value = tokens.scalar()
+        value = self.scalar()
         return {".".join(parts): value} if is_plain else {}
 
     def _option_part(self) -> str:
-        tokens = self._tokens
-        if not tokens.accept("("):
-            return tokens.word("the name of an option")
+        if not self.accept("("):
+            return self.word("the name of an option")
         name = self._type_name()
-        tokens.expect(")")
+        self.expect(")")
         return f"({name})"
 
     def _boolean(self, options: Options, name: str) -> bool:
         if options[name] not in ("true", "false"):
-            raise self._tokens.error(f"{name} must be true or false, not {shown(options[name])}")
+            raise self.error(f"{name} must be true or false, not {shown(options[name])}")
         return options[name] == "true"
 
     def _text(self, options: Options, name: str) -> str:
         if not options[name].isascii() and any("\ud800" <= character <= "\udfff" for character in options[name]):
-            raise self._tokens.error(f"{name} is not valid UTF-8")
+            raise self.error(f"{name} is not valid UTF-8")
         return options[name]
 
     def _skip_braces(self) -> None:
         """Skip a block in braces."""
-        tokens, depth = self._tokens, 0
+        depth = 0
         while True:
-            if not tokens.text:
-                raise tokens.unexpected("'}'")
-            depth += {"{": 1, "}": -1}.get(tokens.advance(), 0)
+            if not self.text:
+                raise self.unexpected("'}'")
+            depth += {"{": 1, "}": -1}.get(self.advance(), 0)
             if depth == 0:
                 return
 
     def _ranges(self) -> None:
         """Skip `reserved` and `extensions`, which do not affect the wire format."""
-        tokens = self._tokens
-        tokens.advance()
+        self.advance()
         while True:
-            if tokens.text[:1] in ("'", '"'):
-                tokens.string("a reserved name")
+            if self.text[:1] in ("'", '"'):
+                self.string("a reserved name")
             else:
-                tokens.integer("a reserved number or name")
-                if tokens.accept("to") and not tokens.accept("max"):
-                    tokens.integer("the end of a range")
-            if not tokens.accept(","):
+                self.integer("a reserved number or name")
+                if self.accept("to") and not self.accept("max"):
+                    self.integer("the end of a range")
+            if not self.accept(","):
                 break
         self._field_options()
-        tokens.expect(";")
+        self.expect(";")
 
     def _extend(self) -> None:
         """Skip extensions: to this client their fields are unknown fields."""
-        tokens = self._tokens
-        tokens.advance()
+        self.advance()
         self._type_name()
-        if tokens.text != "{":
-            raise tokens.unexpected("'{'")
+        if self.text != "{":
+            raise self.unexpected("'{'")
         self._skip_braces()

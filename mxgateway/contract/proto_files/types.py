@@ -45,21 +45,19 @@ class Types(Statements):
     """Parses messages and enums."""
 
     def _message(self, outer: str, depth: int) -> Type:
-        tokens = self._tokens
         if depth > DEEPEST:
-            raise tokens.error(f"messages are nested more than {DEEPEST} levels deep")
-        tokens.advance()
+            raise self.error(f"messages are nested more than {DEEPEST} levels deep")
+        self.advance()
         name, full_name = self._define(outer, "message")
         body = _Body(Type(name=name), full_name, depth)
-        tokens.expect("{")
-        while not tokens.accept("}"):
+        self.expect("{")
+        while not self.accept("}"):
             self._message_statement(body)
         self._add_synthetic_oneofs(body)
         return body.message
 
     def _message_statement(self, body: _Body) -> None:
-        tokens = self._tokens
-        match tokens.text:
+        match self.text:
             case "message":
                 body.message.nested_type.append(self._message(body.scope, body.depth + 1))
             case "enum":
@@ -73,33 +71,31 @@ class Types(Statements):
             case "option":
                 self._option_statement()
             case ";":
-                tokens.advance()
+                self.advance()
             case _:
                 self._field(body)
 
     def _oneof(self, body: _Body) -> None:
-        tokens = self._tokens
-        tokens.advance()
+        self.advance()
         name, _ = self._define(body.scope, "other")
         body.names.add(name)
         index = len(body.message.oneof_decl)
         body.message.oneof_decl.append(Oneof(name=name))
-        tokens.expect("{")
-        if tokens.text == "}":
-            raise tokens.error(f"the oneof {name} has no field")
-        while not tokens.accept("}"):
-            if tokens.text == "option":
+        self.expect("{")
+        if self.text == "}":
+            raise self.error(f"the oneof {name} has no field")
+        while not self.accept("}"):
+            if self.text == "option":
                 self._option_statement()
             else:
                 self._field(body, index)
 
     def _field(self, body: _Body, oneof_index: int | None = None) -> None:
-        tokens = self._tokens
-        start, label = tokens.position, _LABELS.get(tokens.text)
+        start, label = self.position, _LABELS.get(self.text)
         if label is not None:
-            tokens.advance()
-        type_position, type_name = tokens.position, self._type_name()
-        key_and_value = self._map_types() if type_name == "map" and tokens.accept("<") else None
+            self.advance()
+        type_position, type_name = self.position, self._type_name()
+        key_and_value = self._map_types() if type_name == "map" and self.accept("<") else None
         made = Field()
         made.name = self._define(body.scope, "other")[0]
         self._number(body, made)
@@ -107,9 +103,9 @@ class Types(Statements):
         if oneof_index is not None:
             made.oneof_index = oneof_index
             if key_and_value is not None:
-                raise tokens.error("a map cannot be in a oneof", start)
+                raise self.error("a map cannot be in a oneof", start)
         options = self._field_options()
-        tokens.expect(";")
+        self.expect(";")
         made.json_name = self._text(options, "json_name") if "json_name" in options else usual_json_name(made.name)
         if "packed" in options:
             made.options = FieldOptions(packed=self._boolean(options, "packed"))
@@ -121,33 +117,32 @@ class Types(Statements):
             self._add_map_entry(body, made, *key_and_value)
 
     def _number(self, body: _Body, made: Field) -> None:
-        tokens = self._tokens
-        tokens.expect("=")
-        position, number = tokens.position, tokens.integer("the number of a field")
+        self.expect("=")
+        position, number = self.position, self.integer("the number of a field")
         if not 1 <= number <= LARGEST_NUMBER:
-            raise tokens.error(f"{number} is not a field number, which is 1 to {LARGEST_NUMBER}", position)
+            raise self.error(f"{number} is not a field number, which is 1 to {LARGEST_NUMBER}", position)
         if number in RESERVED_NUMBERS:
-            raise tokens.error(f"{number} is reserved: 19000 to 19999 are protobuf's own", position)
+            raise self.error(f"{number} is reserved: 19000 to 19999 are protobuf's own", position)
         if number in body.numbers:
-            raise tokens.error(f"{made.name} reuses the number {number} of {body.numbers[number]}", position)
+            raise self.error(f"{made.name} reuses the number {number} of {body.numbers[number]}", position)
         body.numbers[number] = made.name or ""
         made.number = number
 
     def _label(self, made: Field, label: Label | None, *, is_plain: bool, position: int) -> None:
         """Set a field's label; fields in a oneof and maps have none."""
         if label is not None and not is_plain:
-            raise self._tokens.error("a field in a oneof or a map has no label", position)
+            raise self.error("a field in a oneof or a map has no label", position)
         if self._proto3 and label is Label.REQUIRED:
-            raise self._tokens.error("proto3 has no required fields", position)
+            raise self.error("proto3 has no required fields", position)
         if not self._proto3 and label is None and is_plain:
-            raise self._tokens.error("proto2 requires optional, required or repeated here", position)
+            raise self.error("proto2 requires optional, required or repeated here", position)
         made.label = label or Label.OPTIONAL
         if self._proto3 and label is Label.OPTIONAL:
             made.proto3_optional = True
 
     def _set_type(self, made: Field, type_name: str, scope: str, position: int) -> None:
         if type_name == "group":
-            raise self._tokens.error("groups are not supported", position)
+            raise self.error("groups are not supported", position)
         if type_name in SCALARS:
             made.type = SCALARS[type_name]
         else:
@@ -155,13 +150,12 @@ class Types(Statements):
 
     def _map_types(self) -> tuple[str, str, int]:
         """Return the types of key and value, and the position of the latter."""
-        tokens = self._tokens
-        position, key = tokens.position, self._type_name()
+        position, key = self.position, self._type_name()
         if key not in KEY_KINDS:
-            raise tokens.error(f"{shown(key)} cannot be a map key", position)
-        tokens.expect(",")
-        position, value = tokens.position, self._type_name()
-        tokens.expect(">")
+            raise self.error(f"{shown(key)} cannot be a map key", position)
+        self.expect(",")
+        position, value = self.position, self._type_name()
+        self.expect(">")
         return key, value, position
 
     def _add_map_entry(self, body: _Body, made: Field, key: str, value: str, position: int) -> None:
@@ -193,34 +187,32 @@ class Types(Statements):
     # -- enums
 
     def _enum(self, outer: str) -> Enum:
-        tokens = self._tokens
-        tokens.advance()
-        position = tokens.position
+        self.advance()
+        position = self.position
         name, _ = self._define(outer, "enum")
         made, options = Enum(name=name), Options()
-        tokens.expect("{")
-        while not tokens.accept("}"):
-            if tokens.text == "option":
+        self.expect("{")
+        while not self.accept("}"):
+            if self.text == "option":
                 options |= self._option_statement()
-            elif tokens.text == "reserved":
+            elif self.text == "reserved":
                 self._ranges()
-            elif not tokens.accept(";"):
+            elif not self.accept(";"):
                 made.value.append(self._enum_value(outer))
         if "allow_alias" in options:
             made.options = EnumOptions(allow_alias=self._boolean(options, "allow_alias"))
         if fault := self._enum_fault(made.value, may_alias=options.get("allow_alias") == "true"):
-            raise tokens.error(f"the enum {name} {fault}", position)
+            raise self.error(f"the enum {name} {fault}", position)
         return made
 
     def _enum_value(self, outer: str) -> EnumValue:
-        tokens = self._tokens
         name, _ = self._define(outer, "other")  # a value is defined beside its enum, not in it
-        tokens.expect("=")
-        position, number = tokens.position, tokens.integer("the number of an enum value")
+        self.expect("=")
+        position, number = self.position, self.integer("the number of an enum value")
         if number not in _INT32:
-            raise tokens.error(f"{number} does not fit in 32 bits", position)
+            raise self.error(f"{number} does not fit in 32 bits", position)
         self._field_options()
-        tokens.expect(";")
+        self.expect(";")
         return EnumValue(name=name, number=number)
 
     def _enum_fault(self, values: list[EnumValue], *, may_alias: bool) -> str:

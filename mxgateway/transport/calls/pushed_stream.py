@@ -11,7 +11,7 @@ from mxgateway.errors.faults import ClosedFault
 from mxgateway.transport.calls.call import Call
 from mxgateway.transport.calls.method import CallOptions, Method, Request
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.counters import Counters
+from mxgateway.transport.stats import Counters
 from mxgateway.transport.streams.stream import OpenStream
 
 M = TypeVar("M")

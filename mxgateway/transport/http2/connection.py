@@ -11,13 +11,13 @@ from typing import Any, Final, TypeVar
 from mxgateway.errors.faults import ConnectionFault, PeerFault, copy_of
 from mxgateway.errors.logs import logger
 from mxgateway.errors.redaction import OPEN_GATE
-from mxgateway.transport.counters import Counters
 from mxgateway.transport.http2 import frames
 from mxgateway.transport.http2.connection_state import ConnectionState
 from mxgateway.transport.http2.floods import FloodGuard
 from mxgateway.transport.http2.grpclib_seam import Configuration, ErrorCodes, GrpclibConnection, H2Connection, H2Error
 from mxgateway.transport.http2.keepalive import Keepalive
 from mxgateway.transport.http2.request_headers import NO_DYNAMIC_TABLE
+from mxgateway.transport.stats import Counters
 from mxgateway.transport.streams.delivery_schedule import HandOvers
 from mxgateway.transport.streams.reply_stream import ReplyLimits
 from mxgateway.transport.streams.stream import STREAM_WINDOW, OpenStream, grown

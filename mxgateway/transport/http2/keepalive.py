@@ -16,8 +16,8 @@ from typing import Final, Protocol
 
 from mxgateway.errors.faults import ConnectionFault
 from mxgateway.errors.logs import logger
-from mxgateway.transport.counters import Counters
 from mxgateway.transport.http2 import frames
+from mxgateway.transport.stats import Counters
 
 log = logger("mxgateway.transport.connection")
 

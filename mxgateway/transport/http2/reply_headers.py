@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable
 from typing import Final
 
 from mxgateway.errors.faults import PeerFault
 from mxgateway.transport.http2.grpclib_seam import HpackDecoder, HpackError
-from mxgateway.transport.http2.header_logs import redact_headers
 
 Headers = dict[bytes, bytes]
 """One reply's headers or trailers; the last of a repeated name counts. Shared between replies: never changed."""
@@ -25,6 +25,9 @@ _FORBIDDEN_IN_VALUE: Final = re.compile(rb"[\0\r\n]")
 _OF_HTTP1: Final = frozenset({b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"})
 
 
+_LOGGERS: Final = ("hpack", "hpack.hpack", "hpack.table")
+
+
 class HeaderBlockError(Exception):
     """The block cannot be decoded; the compression state is lost."""
 
@@ -37,7 +40,7 @@ class ReplyHeaderDecoder:
     """
 
     def __init__(self) -> None:
-        redact_headers()
+        _redact_logs()
         self._hpack = HpackDecoder(max_header_list_size=MAX_HEADER_LIST)
         self._known: dict[bytes, Headers | PeerFault] = {}
 
@@ -90,3 +93,16 @@ def _checked(pairs: Iterable[tuple[bytes, bytes]]) -> Headers | PeerFault:
             regular = True
         headers[name] = value
     return headers
+
+
+def _redact_logs() -> None:
+    """Keep decoded headers out of hpack's DEBUG logs, whatever levels are set: they may repeat a key or a password."""
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_without_headers)
+
+
+def _without_headers(record: logging.LogRecord) -> bool:
+    """Pass every record on with its numbers, but without names, values and bytes: any of them may be a secret."""
+    args = record.args if isinstance(record.args, tuple) else ()
+    record.args = tuple(each if isinstance(each, int) else "..." for each in args)
+    return True

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from mxgateway.transport.counters import Counters
+from mxgateway.transport.stats import Counters
 from mxgateway.transport.streams.reply_stream import MANY_AT_ONCE, ReplyLimits, ReplyStream, end_of_turn, is_over
 from mxgateway.wire.decode.steps import DecodingSteps
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final, TypeVar
 
 from mxgateway.wire.compiling.linking import Functions, Linker
@@ -54,10 +54,10 @@ class Decoder:
 
     def __init__(self, schemas: Schemas = schema_of) -> None:
         self.schemas = schemas
-        self.linker = _DecoderLinker(schemas, _NAMES)
+        self.linker = _DecoderLinker(schemas)
         self.pieces = self.linker.pieces
         """The functions that read a piece of a message, by message type."""
-        self.counted_pieces = _CountingLinker(self.linker).pieces
+        self.counted_pieces = _DecoderLinker(schemas, self.linker).pieces
         """These functions take a tally after the depth: a list whose first item is the count."""
         self._functions = WarmingFunctions(
             self.linker.functions,
@@ -138,42 +138,31 @@ def skip_field(data: bytes, pos: int, end: int) -> int:
 
 
 class _DecoderLinker(Linker):
-    counted = False
+    """Links the decode functions.
+
+    Args:
+        schemas: Returns the schema of a message type.
+        plain: For functions that count elements: messages without anything to count use its plain, caching functions.
+    """
+
+    def __init__(self, schemas: Schemas, plain: _DecoderLinker | None = None) -> None:
+        super().__init__(schemas, _NAMES)
+        self._counted = plain is not None
+        self._plain = plain or self
 
     @cached_property
     def pieces(self) -> Functions:
-        return Functions(self, lambda each: piece_source(self.schemas(each), self, counted=self.counted))
+        return Functions(self, lambda each: piece_source(self.schemas(each), self, counted=self._counted))
 
     def source(self, message_type: type[Any]) -> str:
-        return message_source(self.schemas(message_type), self, counted=self.counted)
+        return message_source(self.schemas(message_type), self, counted=self._counted)
 
     def link(self, name: str, message_type: type[Any]) -> None:
-        if may_repeat(self.schemas(message_type)):
-            self._remember(name, message_type, self.functions[message_type])
-        else:
+        if not may_repeat(self.schemas(message_type)):
             super().link(name, message_type)
-
-    def _remember(self, name: str, message_type: type[Any], plain: Callable[[bytes, int, int, int], Any]) -> None:
-        def give_up() -> None:
-            self.named(name, plain)
-
-        self.named(name, remembering(message_type, plain, give_up))
-
-
-class _CountingLinker(_DecoderLinker):
-    """Links functions that count elements. Messages without anything to count use the plain, caching functions."""
-
-    counted = True
-
-    def __init__(self, plain: _DecoderLinker) -> None:
-        super().__init__(plain.schemas, _NAMES)
-        self._plain = plain
-
-    def link(self, name: str, message_type: type[Any]) -> None:
-        if may_repeat(self.schemas(message_type)):
-            self._remember(name, message_type, self._plain.functions[message_type])
-        else:
-            super().link(name, message_type)
+            return
+        plain = self._plain.functions[message_type]
+        self.named(name, remembering(message_type, plain, give_up=partial(self.named, name, plain)))
 
 
 _NAMES: Final[Mapping[str, Any]] = {

@@ -24,37 +24,33 @@ def may_repeat(schema: MessageSchema) -> bool:
     return not any(field.repeated or field.kind in (MESSAGE, MAP) for field in schema.fields)
 
 
-def remembering(message_type: type[Any], decode: Decode, give_up: Callable[[], None]) -> Decode:
+def remembering(message_type: type[Any], decode: Decode, give_up: Callable[[], object]) -> Decode:
     """Return a caching decode function.
 
     Args:
         message_type: The class of the messages.
         decode: The decode function to wrap.
-        give_up: Called once if too few messages repeat, to restore `decode`.
+        give_up: Called if too few messages repeat, to restore `decode`.
     """
-    seen: dict[bytes, dict[str, Any]] = {}
-    find = seen.get
-    new = object.__new__
     hits = 0
+
+    def look_back() -> None:
+        nonlocal hits
+        if hits < 4 * _MOST_ENTRIES:
+            give_up()
+        hits = 0
+
+    repeats = Repeats(decode, look_back)
+    find, learn, new = repeats.find, repeats.learn, object.__new__
 
     def decode_repeated(data: bytes, pos: int, end: int, depth: int) -> Any:
         nonlocal hits
         state = find(data[pos:end])
-        if state is not None:
-            hits += 1
-            message = new(message_type)
-            message.__dict__.update(state)
-            return message
-        message = decode(data, pos, end, depth)
-        # The caller rejects a length that exceeds the data only later: do not cache such a message, or its truncated
-        # bytes would later pass for the whole.
-        if end - pos <= _LONGEST and end <= len(data):
-            if len(seen) >= _MOST_ENTRIES:
-                seen.clear()
-                if hits < 4 * _MOST_ENTRIES:
-                    give_up()
-                hits = 0
-            seen[data[pos:end]] = dict(message.__dict__.items())  # a dict made this way is the fastest to copy
+        if state is None:
+            return learn(data, pos, end, depth)
+        hits += 1
+        message = new(message_type)
+        message.__dict__.update(state)
         return message
 
     return decode_repeated
@@ -65,24 +61,29 @@ class Repeats:
 
     Args:
         decode: The decode function.
+        full: Called when the cache is full and begins anew.
 
     Attributes:
         find: Returns the cached fields for some bytes, or None.
     """
 
     # `find` is a method of a real dict: a subclass's would be slower to call.
-    __slots__ = ("_decode", "_entries", "find")
+    __slots__ = ("_decode", "_entries", "_full", "find")
 
-    def __init__(self, decode: Decode) -> None:
+    def __init__(self, decode: Decode, full: Callable[[], object] = bool) -> None:
         self._decode = decode
+        self._full = full
         self._entries: dict[bytes, dict[str, Any]] = {}
         self.find = self._entries.get
 
     def learn(self, data: bytes, pos: int, end: int, depth: int) -> Any:
         """Decode a message that is not cached, and cache its fields."""
         message = self._decode(data, pos, end, depth)
+        # The caller rejects a length that exceeds the data only later: do not cache such a message, or its truncated
+        # bytes would later pass for the whole.
         if end - pos <= _LONGEST and end <= len(data):
             if len(self._entries) >= _MOST_ENTRIES:
                 self._entries.clear()
+                self._full()
             self._entries[data[pos:end]] = dict(message.__dict__.items())  # a dict made this way is the fastest to copy
         return message

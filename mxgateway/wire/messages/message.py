@@ -13,6 +13,7 @@ import inspect
 import typing
 from collections.abc import Iterator
 from copy import deepcopy
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar, dataclass_transform
 
 from mxgateway.wire.compiling.warming import ALLOWANCE, Warming
@@ -244,16 +245,9 @@ class Message(LazyDataclass, betterproto.Message):
         return self.__dict__.get(name, None if field is not None and field.optional else PLACEHOLDER)
 
     @classmethod
+    @cache  # betterproto asks for all of them once per field
     def _type_hints(cls) -> dict[str, Any]:
-        # betterproto asks for all of them once per field.
-        try:
-            return typing.cast("dict[str, Any]", cls.__dict__["_cached_type_hints"])
-        except KeyError:
-            hints = super()._type_hints()
-            cls._cached_type_hints = hints
-            return hints
-
-    _cached_type_hints: ClassVar[dict[str, Any]]
+        return super()._type_hints()
 
 
 # betterproto resolves the annotations of every base class in the module of the generated one.

@@ -11,7 +11,7 @@ from mxgateway import GrpcStatus, MxGatewayError, MxGatewaySessionError, Session
 from mxgateway.events.backlog import Backlog
 from mxgateway.events.cursor import Cursor, Loss, LossCause
 from mxgateway.events.upkeep import PumpState
-from mxgateway.transport.counters import Counters
+from mxgateway.transport.stats import Counters
 from tests.client.confirming import WRONG, confirm
 from tests.client.support import WRITE_COMPLETE, until
 from tests.events.support import OTHER, TAG, Site, never_confirmed

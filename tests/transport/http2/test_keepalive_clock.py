@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from hyperframe.frame import PingFrame
 
-from mxgateway.transport.counters import Counters
 from mxgateway.transport.http2.keepalive import Keepalive
+from mxgateway.transport.stats import Counters
 from tests.peers.http2.raw_peers import Http2Peer, Http2Server, grpc_message
 from tests.rows import each_row
 from tests.transport.rig import channel_to, event, stream
