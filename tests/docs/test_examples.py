@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.forking import nursery
 from tests.docs.pages import PAGES, ROOT, Block, blocks, lines_outside_blocks, name_of, text_of
 
 README = ROOT / "README.md"
@@ -139,6 +140,8 @@ def test_the_shell_examples_of_a_page_run_when_they_are_pasted_into_one_shell(
     """One after the other, from an empty directory, with the gateway's key exported: no file comes from anywhere else."""
     (tmp_path / "empty").mkdir()
     env = {**environment(tmp_path), "MXGATEWAY_API_KEY": gateway.key}
+    nursery.program(tmp_path / "bin")  # the tour of the README has processes of its own
+    env["PATH"] = os.pathsep.join([str(tmp_path / "bin"), env["PATH"]])
     paste(gateway.instead(pasted(page)), tmp_path / "empty", env)
 
 
