@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.cli import forked, nursery
+from tests.cli.forking import forked, nursery
 
 PROGRAM = (sys.executable, "-m", "mxgateway_cli")
 LIMIT_SECONDS = 60

@@ -6,6 +6,7 @@ script's exit code and stderr. A fork ends as any interpreter does.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import runpy
@@ -15,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import mxgateway
+from tests.garbage import leave_alone_what_there_is
 
 
 def main() -> None:
     """Answer every request."""
     for name in mxgateway.__all__:
         getattr(mxgateway, name)
+    gc.collect()
+    leave_alone_what_there_is()
     for line in sys.stdin:
         request = json.loads(line)
         with tempfile.TemporaryFile() as said:

@@ -20,7 +20,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.forking import nursery
 from tests.docs.pages import PAGES, ROOT, Block, blocks, lines_outside_blocks, name_of, text_of
+from tests.packaging import built
 
 README = ROOT / "README.md"
 LINK = re.compile(r"\]\(([^)#:]*)(?:#([^)]*))?\)")
@@ -114,14 +116,13 @@ def paste(text: str, into: Path, env: dict[str, str]) -> str:
 def test_the_tour_of_the_readme_runs_when_it_is_pasted_into_one_shell(tmp_path: Path) -> None:
     """Into an empty directory, with nothing of ours installed: it installs the wheel, and starts the gateway."""
     (tmp_path / "empty").mkdir()
-    build: list[str | Path] = [sys.executable, "-m", "build", "--wheel", "--no-isolation", ROOT]
-    subprocess.run([*build, "--outdir", tmp_path / "wheels"], check=True, capture_output=True, timeout=PATIENCE)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = str(probe.getsockname()[1])
     env = {**os.environ, "HOME": str(tmp_path)}
     for name in ("PYTHONPATH", "VIRTUAL_ENV", *(name for name in env if name.startswith("MXGATEWAY_"))):
         env.pop(name, None)
-    env["PIP_FIND_LINKS"] = f"{env.get('PIP_FIND_LINKS', '')} {tmp_path / 'wheels'}".strip()
+    env["PIP_FIND_LINKS"] = f"{env.get('PIP_FIND_LINKS', '')} {built.wheel().parent}".strip()
+    env["PIP_NO_COMPILE"] = "1"  # Python compiles the few modules that are used
 
     written = paste(pasted(README).replace("5000", port), tmp_path / "empty", env)
 
@@ -139,6 +140,8 @@ def test_the_shell_examples_of_a_page_run_when_they_are_pasted_into_one_shell(
     """One after the other, from an empty directory, with the gateway's key exported: no file comes from anywhere else."""
     (tmp_path / "empty").mkdir()
     env = {**environment(tmp_path), "MXGATEWAY_API_KEY": gateway.key}
+    nursery.program(tmp_path / "bin")  # the tour of the README has processes of its own
+    env["PATH"] = os.pathsep.join([str(tmp_path / "bin"), env["PATH"]])
     paste(gateway.instead(pasted(page)), tmp_path / "empty", env)
 
 

@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from tests.cli.forking import nursery
 from tests.cli.process import LIMIT_SECONDS, Outcome, environment, finish
 
 ROOT: Final = Path(__file__).parents[2]
@@ -72,10 +72,8 @@ SECRETS: Final = ("MXGATEWAY_ENDPOINT", "MXGATEWAY_PIN", "MXGATEWAY_API_KEY")
 def workspace(folder: Path) -> Path:
     """Make a checkout with the examples, and beside it programs in the place of those that a pipeline installs."""
     shutil.copytree(ROOT / "examples", folder / "checkout" / "examples")
-    programs = folder / "bin"
-    programs.mkdir()
-    _program(programs / "mxgw-py", f'exec "{sys.executable}" -m mxgateway_cli "$@"')
-    _program(programs / "pip", f'echo "pip $*" >>"{folder}/pip.log"')
+    nursery.program(folder / "bin")
+    _program(folder / "bin" / "pip", f'echo "pip $*" >>"{folder}/pip.log"')
     return folder / "checkout"
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.cli.forking import nursery
 from tests.cli.process import environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,10 +18,8 @@ SCRIPT = ROOT / "examples" / "control" / "survives_an_outage.sh"
 
 @pytest.mark.skipif(os.name == "nt" or shutil.which("sh") is None, reason="needs a POSIX shell")
 def test_a_shell_script_tests_a_program_against_a_gateway_that_fails(tmp_path: Path) -> None:
-    program = tmp_path / "mxgw-py"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mxgateway_cli "$@"\n')
-    program.chmod(0o755)
-    env = environment({"PYTHONPATH": str(ROOT), "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"})
+    nursery.program(tmp_path / "bin")
+    env = environment({"PYTHONPATH": str(ROOT), "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"})
     done = subprocess.run(["sh", SCRIPT], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.split("\n")
@@ -29,4 +27,4 @@ def test_a_shell_script_tests_a_program_against_a_gateway_that_fails(tmp_path: P
     assert [line.split()[-1] for line in lines[2:5]] == ["drop_connections", "restart", "fail_next"]
     assert lines[5:7] == ["95.5", "95.5"]
     assert lines[7].startswith("sessions opened: ")
-    assert [path.name for path in tmp_path.iterdir()] == ["mxgw-py"]
+    assert [path.name for path in tmp_path.iterdir()] == ["bin"]

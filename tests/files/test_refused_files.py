@@ -5,11 +5,24 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.files.users import OTHER, ROOT, USER, as_user, directory, everything_in, linked, needs_root, owned, written
+from tests.files.users import (
+    OTHER,
+    ROOT,
+    USER,
+    as_user,
+    directory,
+    each_as_user,
+    everything_in,
+    linked,
+    needs_root,
+    owned,
+    written,
+)
 from tests.files.uses import OWN_FILES, SECRETS
 
 pytestmark = needs_root
@@ -150,20 +163,24 @@ USERS = pytest.mark.parametrize("me", [USER, ROOT], ids=["an ordinary user", "th
 
 
 @USERS
-@pytest.mark.parametrize("use", [*OWN_FILES, *SECRETS])
 @pytest.mark.parametrize("what", PLANTS)
-def test_what_somebody_planted_is_refused_and_nothing_changes(place: Path, what: str, use: str, me: int) -> None:
+def test_what_somebody_planted_is_refused_and_nothing_changes(place: Path, what: str, me: int) -> None:
+    """Each use meets it in a directory of its own."""
     planted, why = PLANTS[what]
-    file = planted(place, me)
-    before = everything_in(place)
-    reader = {**OWN_FILES, **SECRETS}[use]
+    uses = {**OWN_FILES, **SECRETS}
+    for use in uses:
+        (place / use).mkdir()
+    files = {use: planted(place / use, me) for use in uses}
+    before = {use: everything_in(place / use) for use in uses}
 
-    said = as_user(me, lambda: reader(file))
+    said = each_as_user(me, {use: partial(uses[use], file) for use, file in files.items()})
 
-    # The command line knows by itself what is missing, and what a directory is.
-    assert why in said or (use in SECRETS and ("does not exist" in said or "is a directory" in said)), said
-    assert "Traceback" not in said
-    assert everything_in(place) == before
+    for use, text in said.items():
+        # The command line knows by itself what is missing, and what a directory is.
+        is_told = use in SECRETS and ("does not exist" in text or "is a directory" in text)
+        assert why in text or is_told, (use, text)
+        assert "Traceback" not in text, use
+        assert everything_in(place / use) == before[use], use
 
 
 @USERS

@@ -5,14 +5,17 @@ from __future__ import annotations
 import codecs
 import functools
 import importlib
+import json
+import logging
 import os
 import pkgutil
 import stat
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -44,6 +47,23 @@ def as_user(uid: int, action: Callable[[], object]) -> str:
     with open(reading, "rb") as pipe:
         said = pipe.read().decode()
     os.waitpid(child, 0)
+    return said
+
+
+def each_as_user(uid: int, actions: Mapping[str, Callable[[], object]]) -> dict[str, str]:
+    """Run actions as `as_user` does, all of them in one process, and return what each of them said, by name."""
+
+    def run() -> str:
+        disabled = logging.root.manager.disable
+        said = {}
+        for name, action in actions.items():
+            with mock.patch.dict(os.environ):
+                said[name] = _said(action)
+            logging.disable(disabled)
+        return json.dumps(said)
+
+    said: dict[str, str] = json.loads(as_user(uid, run))
+    assert list(said) == list(actions)
     return said
 
 

@@ -15,11 +15,14 @@ import pytest
 
 from mxgateway.contract import Contract
 from tests.contract.permuted import permuted
+from tests.packaging import built
 
 pytestmark = pytest.mark.packaging
 
 ROOT = Path(__file__).parents[2]
 COMPILED = (".so", ".pyd", ".dylib", ".dll", ".a", ".o")
+INSTALL = ["install", "-q", "--no-compile"]
+"""Without bytecode: Python compiles the few modules that are used."""
 SMOKE = ["smoke", "--simulator", "--type", "int32", "--value", "5", "--json"]
 
 
@@ -32,12 +35,8 @@ def _run(*argv: str | Path, **environment: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    output = _run(sys.executable, "-W", "error", "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
-    assert "warning" not in output.lower()
-    (wheel,) = folder.glob("*.whl")
-    return wheel
+def wheel() -> Path:
+    return built.wheel()
 
 
 @pytest.fixture(scope="session")
@@ -46,9 +45,7 @@ def pure_installation(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("pure")
     only_pure = ["--only-binary=:all:", "--implementation", "py", "--abi", "none", "--platform", "any"]
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    _run(
-        sys.executable, "-m", "pip", "install", "-q", "--target", folder, *only_pure, "--python-version", version, wheel
-    )
+    _run(sys.executable, "-m", "pip", *INSTALL, "--target", folder, *only_pure, "--python-version", version, wheel)
     return folder
 
 
@@ -87,7 +84,7 @@ def test_the_metadata_says_what_an_index_shows(wheel: Path) -> None:
 def test_the_wheel_installed_alone_into_an_empty_environment_does_the_main_job(wheel: Path, tmp_path: Path) -> None:
     venv.create(tmp_path)  # it holds nothing at all: the pip of this environment installs into it
     scripts = tmp_path / ("Scripts" if os.name == "nt" else "bin")
-    _run(sys.executable, "-m", "pip", "--python", scripts / "python", "install", "-q", wheel)
+    _run(sys.executable, "-m", "pip", "--python", scripts / "python", *INSTALL, wheel)
     report = json.loads(_run(scripts / "mxgw-py", *SMOKE))
     assert report["closeStatus"] == "SESSION_STATE_CLOSED"
     assert report["eventFamily"] == "MX_EVENT_FAMILY_ON_WRITE_COMPLETE"

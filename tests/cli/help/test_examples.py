@@ -19,6 +19,7 @@ from mxgateway.contract import own_descriptor_set
 from mxgateway.simulator import ControlServer, ManualClock, RecordingWriter, SimulatedGateway
 from mxgateway.simulator.options import DEFAULT_USERS
 from mxgateway_cli.help.topics import TOPICS
+from tests.cli.forking import nursery
 from tests.cli.gateway import KEY, TAG, Gateway
 from tests.cli.help.pages import pages
 from tests.cli.in_process import mxgw
@@ -98,10 +99,7 @@ async def opened(gateway: Gateway) -> str:
 
 
 async def in_shell(example: str, env: dict[str, str], folder: Path) -> Outcome:
-    (folder / "bin").mkdir()
-    program = folder / "bin" / "mxgw-py"
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m mxgateway_cli "$@"\n')
-    program.chmod(0o755)
+    nursery.program(folder / "bin")
     variables = environment({**env, "PYTHONPATH": ":".join(sys.path)})
     variables["PATH"] = f"{folder / 'bin'}:{variables['PATH']}"
     process = await asyncio.create_subprocess_exec(

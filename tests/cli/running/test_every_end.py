@@ -19,7 +19,7 @@ from typing import Final
 import pytest
 
 from mxgateway.simulator import ControlServer, ManualClock, SimulatedGateway, SimulatedKey, SimulatorOptions
-from tests.cli import nursery
+from tests.cli.forking import nursery
 from tests.cli.gateway import KEY, TAG, Gateway
 from tests.cli.process import LIMIT_SECONDS, Outcome, environment
 from tests.cli.test_every_command import NEEDS_NO_GATEWAY, NO_FILE, PASSWORD, ROWS, SIM_ROWS, masked

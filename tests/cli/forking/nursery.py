@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import atexit
 import functools
+import gc
 import importlib
 import io
-import json
 import os
 import pkgutil
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -26,8 +27,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.cli.forking import client
+from tests.garbage import leave_alone_what_there_is
+
 AVAILABLE = hasattr(os, "fork") and sys.platform == "linux"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class Child:
@@ -68,10 +72,16 @@ def begin(arguments: tuple[str, ...], environment: Mapping[str, str], streams: S
     """
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     channel.connect(_address())
-    request = json.dumps([list(arguments), dict(environment), str(Path.cwd())]).encode()
-    socket.send_fds(channel, [len(request).to_bytes(4, "big")], streams)
-    channel.sendall(request)
+    client.ask(channel, client.request(arguments, environment, str(Path.cwd())), streams)
     return Child(channel)
+
+
+def program(folder: Path) -> None:
+    """Write an `mxgw-py` for shells into a new folder: each of its runs is a command of the nursery, where there can be one."""
+    words = ["-IS", client.__file__, _address()] if AVAILABLE else ["-m", "mxgateway_cli"]
+    folder.mkdir()
+    (folder / "mxgw-py").write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, *words])} "$@"\n', encoding="utf-8")
+    (folder / "mxgw-py").chmod(0o755)
 
 
 @functools.cache
@@ -80,7 +90,10 @@ def _address() -> str:
     directory = tempfile.mkdtemp(prefix="mxgw-py-nursery-")
     address = f"{directory}/socket"
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.cli.nursery", address], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-m", "tests.cli.forking.nursery", address],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
@@ -121,6 +134,8 @@ def _load() -> None:
             if module.name != "__main__":
                 importlib.import_module(f"{package.__name__}.{module.name}")
     importlib.import_module("mxgateway.client")
+    gc.collect()
+    leave_alone_what_there_is()
 
 
 def _serve(address: str) -> None:
@@ -131,13 +146,22 @@ def _serve(address: str) -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     while True:
-        ready, _, _ = select.select([listener], [], [], 0.005 if children else None)
-        if ready:
+        ready, _, _ = select.select([listener, *children.values()], [], [], 0.005 if children else None)
+        for pid in [pid for pid, channel in children.items() if channel in ready]:
+            _abandon(pid, children)
+        if listener in ready:
             channel, _ = listener.accept()
             pid = _fork(channel, listener)
             channel.sendall(pid.to_bytes(4, "big"))
             children[pid] = channel
         _bury(children)
+
+
+def _abandon(pid: int, children: dict[int, socket.socket]) -> None:
+    """End a command whose asker has gone."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    children.pop(pid).close()
 
 
 def _bury(children: dict[int, socket.socket]) -> None:
@@ -152,7 +176,10 @@ def _bury(children: dict[int, socket.socket]) -> None:
 
 def _fork(channel: socket.socket, listener: socket.socket) -> int:
     prefix, descriptors, _, _ = socket.recv_fds(channel, 4, 3)
-    arguments, environment, directory = json.loads(_exactly(channel, int.from_bytes(prefix, "big")))
+    request = _exactly(channel, int.from_bytes(prefix, "big")).decode(errors="surrogateescape")
+    count, directory, *words = request.split("\0")
+    arguments, variables = words[: int(count)], words[int(count) :]
+    environment = {name: value for name, _, value in (each.partition("=") for each in variables)}
     pid = os.fork()
     if pid:
         for descriptor in descriptors:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from tests.cli import nursery
+from tests.cli.forking import nursery
 
 LINE_LIMIT = 2**16
 
