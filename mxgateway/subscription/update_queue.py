@@ -170,13 +170,14 @@ class UpdateQueue:
             The sequence after which to resume, and the tags that have to be read.
         """
         waiting = [item[0] if isinstance(item, list) else item for item in (*self._first, *self._items)]
-        updates = [item for item in waiting if isinstance(item, TagUpdate)]
-        if self._keeps_latest and not any(isinstance(item, Gap) for item in waiting):
-            # After the oldest of them come events of other tags whose newer ones were already taken.
-            return position, {update.tag for update in updates}
-        read = {update.tag for update in updates if not update.worker_sequence}  # no stream brings them again
+        begin = 0
+        if self._keeps_latest:  # before the first gap, a newer update of another tag may have been taken already
+            begin = next((place for place, item in enumerate(waiting) if isinstance(item, Gap)), len(waiting))
+        updates = [(place, item) for place, item in enumerate(waiting) if isinstance(item, TagUpdate)]
+        # No stream brings again what was read.
+        read = {update.tag for place, update in updates if place < begin or not update.worker_sequence}
         numbers = list[int]()
-        for item in waiting:
+        for item in waiting[begin:]:
             if isinstance(item, Gap) and item.cause in OTHER_NUMBERS:
                 numbers.clear()  # earlier items have other numbers
             elif not isinstance(item, ConnectionChange):

@@ -60,8 +60,9 @@ async def test_another_process_has_the_values_of_which_this_one_has_taken_none(
         assert consumer.gaps == []
 
 
+@pytest.mark.parametrize("is_lossy", [False, True])
 async def test_another_process_is_given_nothing_that_is_older_than_the_newest_update_which_was_taken_here(
-    gateway: SimulatedGateway, client: GatewayClient
+    gateway: SimulatedGateway, client: GatewayClient, *, is_lossy: bool
 ) -> None:
     subscription = client.subscribe(TAGS, options(Overflow.LATEST_PER_TAG))
     async with subscription:
@@ -71,13 +72,20 @@ async def test_another_process_is_given_nothing_that_is_older_than_the_newest_up
         while not isinstance(update := await anext(subscription), TagUpdate):
             pass
         assert (update.tag, update.worker_sequence, update.conflated) == (TAGS[0], 7, 2)
+        if is_lossy:
+            (session,) = gateway.sessions.values()
+            session.events.faults.lose_next(2)
+            publish(gateway, TAGS[1:2] * 3, 1)
+            await until(lambda: subscription.stats().received == 8 and subscription.stats().lost == 2)
         state = json.loads(json.dumps(subscription.export_state()))
         await subscription.aclose(keep_session=True)
     async with consumed(client.subscribe(resume_from=state, options=options())) as consumer:
-        await until(lambda: consumer.values == dict.fromkeys(TAGS[1:], 0))
+        expected = dict.fromkeys(TAGS[1:], 0) | ({TAGS[0]: 1, TAGS[1]: 1} if is_lossy else {})
+        await until(lambda: consumer.values == expected)
         publish(gateway, TAGS, 2)
         await until(lambda: consumer.values == dict.fromkeys(TAGS, 2))
-        assert [each.value for each in consumer.updates if each.tag == TAGS[0]] == [2]
+        assert [each.value for each in consumer.updates if each.tag == TAGS[0]][-1] == 2
+        assert all(each.worker_sequence > 7 for each in consumer.updates if each.worker_sequence)
 
 
 async def test_another_process_reads_values_that_were_sent_and_have_not_come(
