@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mxgateway import EventStream, GatewayClient, MxGatewayError, MxGatewaySessionError, Session, proto
+from mxgateway.events.upkeep import PumpState
 from mxgateway.simulator import ExecutedWrite, History, Plant, SimulatedGateway, SimulatorOptions, SystemClock
 from mxgateway.simulator import Session as GatewaySession
 from mxgateway.simulator.mxaccess.event_faults import EventFaults
@@ -59,10 +60,15 @@ class Site:
         return [request.after_worker_sequence for request in requests(self.gateway, "StreamEvents")]
 
     async def blip(self, cut: Callable[[], None] | None = None) -> None:
-        """Cut the connections and return when the stream has ended at the gateway; it may be there again."""
-        streams = len(self.streams_asked)
+        """Cut the connections and return when the stream has ended at the gateway and here; it may be there again."""
+        streams, pump = len(self.streams_asked), self.session.pump
         (cut or self.proxy.reset_all)()
-        await until(lambda: not self.there.events.is_attached or len(self.streams_asked) > streams)
+        await until(
+            lambda: (
+                (not self.there.events.is_attached and pump.state is not PumpState.LIVE)
+                or len(self.streams_asked) > streams
+            )
+        )
 
     async def lose_events(self, publish: Callable[[], None], count: int) -> None:
         """Let the gateway send so many events into a network that then breaks."""
