@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from hypothesis import given, seed, settings
@@ -12,6 +13,7 @@ from tests.wire.messages import google_messages
 from tests.wire.profiles import bounded
 
 
+@cache
 def corpus(google: Any, count: int) -> list[bytes]:
     """Return encoded messages of google.protobuf's class, the same ones each time."""
     found: list[bytes] = []
