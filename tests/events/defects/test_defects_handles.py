@@ -147,3 +147,24 @@ async def test_no_completion_goes_to_a_write_of_an_item_that_was_removed_without
     else:
         assert in_words(error, "in doubt")
     await world.confirm(await world.add_again(item), 4)
+
+
+@pytest.mark.parametrize("is_confirmed", [True, False], ids=["confirmed", "plain"])
+async def test_a_write_that_was_refused_because_its_item_is_gone_leaves_no_doubt_of_the_next_item(
+    world: Site, is_confirmed: bool
+) -> None:
+    item = await world.advised()
+    await world.confirm(item, 1)
+    world.gateway.hold_commands()
+    removing = asyncio.create_task(_remove(world, item))
+    await until(lambda: world.commands_received("REMOVE_ITEM") == 1)
+    writing = confirm(world.session, item, 2) if is_confirmed else asyncio.create_task(_plain(world, item))
+    await until(lambda: world.writes_received() == 2)
+    world.gateway.release_commands()
+    await asyncio.wait([removing, writing])
+    assert isinstance(writing.exception(), MxGatewayError)
+    world.there.worker.give_again(item.handle)
+    handle = await world.session.add_item(item.server, TAG)
+    assert handle == item.handle
+    await world.session.advise(item.server, handle)
+    await world.confirm(item, 3)
