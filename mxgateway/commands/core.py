@@ -100,6 +100,8 @@ class SessionCore:
         """Send a request and return its reply; `progress` says whether it was sent, if this fails."""
         if items := written_items(request.command):
             return (await self._writer.send(items, request, timeout, progress, confirm=False))[0]
+        if which_one_of(request.command, "payload") == "unregister":  # it may happen without an answer
+            self._note_past(request.command.unregister.server_handle)
         reply = await requests.invoke_raw(self._channel, request, timeout, progress)
         self._record(request.command, reply)
         return reply
