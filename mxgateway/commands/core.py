@@ -100,6 +100,8 @@ class SessionCore:
         """Send a request and return its reply; `progress` says whether it was sent, if this fails."""
         if items := written_items(request.command):
             return (await self._writer.send(items, request, timeout, progress, confirm=False))[0]
+        if which_one_of(request.command, "payload") == "unregister":  # it may happen without an answer
+            self._note_past(request.command.unregister.server_handle)
         reply = await requests.invoke_raw(self._channel, request, timeout, progress)
         self._record(request.command, reply)
         return reply
@@ -154,21 +156,28 @@ class SessionCore:
     # -- what a reply changes here
 
     def _record(self, command: proto.MxCommand, reply: proto.MxCommandReply) -> None:
-        """Forget the items that a command removed, and match the write completions that it drained."""
+        """Forget the items that are gone after a command, and match the write completions that it drained."""
         arm = which_one_of(command, "payload")
         if arm == "drain_events" and which_one_of(reply, "payload") == arm:
             streaming = self.pump.state is not PumpState.IDLE
             self._completions.take_drained(reply.drain_events.events, streaming=streaming)
+        elif arm == "unregister" and not replies.refused(reply):
+            self._note_past(command.unregister.server_handle)
+            self._forget_server(command.unregister.server_handle)
+        elif arm == "register" and which_one_of(reply, "payload") == arm:  # whatever had this handle has ended
+            self._forget_server(reply.register.server_handle)
         elif arm in _REMOVALS and not replies.refused(reply):
-            body = getattr(command, arm)
-            if arm == "unregister":
-                self._note_past(body.server_handle)
-                self._writes.forget_server(body.server_handle)
-                self._tag_cache.forget_server(body.server_handle)
-                return
-            gone = _removed(body, reply, arm)
-            self._writes.forget(gone)
-            self._tag_cache.forget(gone)
+            self._forget_items(_removed(getattr(command, arm), reply, arm))
+        elif arm in _ADDITIONS and which_one_of(reply, "payload") == arm:
+            self._forget_items(_added(getattr(command, arm), getattr(reply, arm)))
+
+    def _forget_server(self, server_handle: int) -> None:
+        self._writes.forget_server(server_handle)
+        self._tag_cache.forget_server(server_handle)
+
+    def _forget_items(self, items: list[Item]) -> None:
+        self._writes.forget(items)
+        self._tag_cache.forget(items)
 
     def _note_past(self, server_handle: int) -> None:
         past = self.past_servers
@@ -178,7 +187,8 @@ class SessionCore:
             del past[next(iter(past))]
 
 
-_REMOVALS: Final = frozenset({"unregister", "remove_item", "remove_item_bulk", "unsubscribe_bulk"})
+_REMOVALS: Final = frozenset({"remove_item", "remove_item_bulk", "unsubscribe_bulk"})
+_ADDITIONS: Final = frozenset({"add_item", "add_item2", "add_buffered_item", "add_item_bulk", "subscribe_bulk"})
 
 
 def _removed(body: Any, reply: proto.MxCommandReply, arm: str) -> list[Item]:
@@ -191,3 +201,9 @@ def _removed(body: Any, reply: proto.MxCommandReply, arm: str) -> list[Item]:
         for handle, result in zip(body.item_handles, results, strict=False)
         if result.was_successful
     ]
+
+
+def _added(body: Any, reply: Any) -> list[Item]:
+    """Return the items that a command added. An earlier item with such a handle is gone, even if nobody has told."""
+    handles = [result.item_handle for result in getattr(reply, "results", [reply])]
+    return [Item(body.server_handle, handle) for handle in handles]

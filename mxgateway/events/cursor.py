@@ -84,7 +84,7 @@ class Cursor:
             gap = event.replay_gap
             if gap is not None:
                 oldest = gap.oldest_available_sequence
-                if self.position == oldest - 1 and unnumbered:  # an empty gap
+                if self.position == oldest - 1 == gap.requested_after_sequence and unnumbered:  # an empty gap
                     news.append(event)
                 news += self.miss(oldest - 1, LossCause.REPLAY)
                 continue

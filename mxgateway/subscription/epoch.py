@@ -131,6 +131,8 @@ class SessionEpoch(Reader):
         counts = self._outlet.counts
         counts.received += received
         counts.other += other
+        if items.is_untidy:
+            self._act()
         self._outlet.waiters.wake()
 
     def take_ahead(self, tag: str, changes: Sequence[DataChange]) -> None:
@@ -190,6 +192,7 @@ class SessionEpoch(Reader):
         """Report to the consumer how the stream has continued."""
         self._outlet.counts.reconnects += 1
         self.clock.stream_opened()
+        self.items.is_untidy = bool(self.items.orphans)
         self._interruption = None
         if not self.cursor.position:  # no event has arrived: the first values may be lost
             self.doubt_values()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterable
 
+from mxgateway.commands.barrier import PAST_LIMIT
 from mxgateway.events.data_change import DataChange
 from mxgateway.subscription.updates import TagUpdate
 from mxgateway.values import same_value
@@ -31,6 +32,10 @@ class SessionItems:
         to be read again."""
         self.retired: set[int] = set()
         """Handles of dropped items whose events may still be in flight."""
+        self.orphans: set[int] = set()
+        """Handles of items of no tag that may still be advised, because the answer to a call was lost."""
+        self.is_untidy = False
+        """True when orphans should be let go."""
         self._held: deque[DataChange] | None = None
         """Events of unknown items, while they may have overtaken the reply that names their tag; else None."""
         self._held_limit = held_limit
@@ -43,13 +48,26 @@ class SessionItems:
 
     def finish(self) -> int:
         """Stop holding events; return how many belonged to no tag."""
-        held, self._held = self._held, None
-        return len(held or ())
+        held, self._held = self._held or (), None
+        for change in held:
+            self._meet_unknown(change.item_handle)
+        return len(held)
+
+    def _meet_unknown(self, handle: int) -> None:
+        if handle > 0 and handle not in self.retired and len(self.retired) < PAST_LIMIT:
+            self.retired.add(handle)
+            self.suspect((handle,))
+
+    def suspect(self, handles: Iterable[int]) -> None:
+        """Note items of no tag that may still be advised."""
+        self.orphans.update(handles)
+        self.is_untidy = True
 
     def hold(self, change: DataChange) -> DataChange | None:
         """Hold an event of an unknown item. Return an event that is not held: this one, or the oldest if there are too
         many."""
         if self._held is None:
+            self._meet_unknown(change.item_handle)
             return change
         self._held.append(change)
         if len(self._held) <= self._held_limit:
@@ -74,6 +92,7 @@ class SessionItems:
         """Map a tag to an existing item."""
         self.handles[tag] = handle
         self.tags[handle] = tag
+        self.orphans.discard(handle)
 
     def drop(self, tag: str) -> int | None:
         """Drop the item of a tag; return its handle."""

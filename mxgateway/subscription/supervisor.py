@@ -219,6 +219,7 @@ class Supervisor:
                     epoch.doubt_values(items.handles[tag] for tag in part if tag in items.handles)
             finally:
                 self.outlet.counts.other += items.finish()
+                self._work.set()
 
     async def _subscribe_part(self, epoch: SessionEpoch, part: Sequence[str]) -> list[proto.SubscribeResult]:
         """Return a result for each tag. A reused handle is used only after the earlier tag's events have passed."""
@@ -239,16 +240,23 @@ class Supervisor:
 
     async def _subscribe_bulk(self, epoch: SessionEpoch, tags: Sequence[str]) -> list[proto.SubscribeResult]:
         """Subscribe to tags; if the caller is cancelled, or the gateway is late, nothing stays advised."""
-        session, server = epoch.session, epoch.server_handle
+        session, items = epoch.session, epoch.items
+
+        async def work(timeout: float | None) -> list[proto.SubscribeResult]:
+            try:
+                return await session.subscribe_bulk(epoch.server_handle, tags, timeout=timeout)
+            except MxGatewayError:  # its events show an item that was added all the same, unless its handle was reused
+                items.suspect(items.retired)
+                self._work.set()
+                raise
 
         async def undo(results: list[proto.SubscribeResult]) -> None:
-            handles = [result.item_handle for result in results if result.was_successful]
+            given = [result.item_handle for result in results if result.was_successful]
+            handles = [handle for handle in given if handle not in items.tags]
             if handles and not session.closed:
-                await session.unsubscribe_bulk(server, handles)
+                await self._unsubscribe_bulk(epoch, handles)
 
-        return await session.event_barrier.complete(
-            lambda timeout: session.subscribe_bulk(server, tags, timeout=timeout), undo
-        )
+        return await session.event_barrier.complete(work, undo)
 
     async def unsubscribe(self, epoch: SessionEpoch, tags: Iterable[str]) -> None:
         """Unsubscribe from tags; other tags are ignored."""
@@ -262,8 +270,25 @@ class Supervisor:
 
     async def _unsubscribe_bulk(self, epoch: SessionEpoch, handles: Sequence[int]) -> None:
         """Unsubscribe from items, also if the caller is cancelled: nobody else knows their handles."""
-        session, server = epoch.session, epoch.server_handle
-        await session.detached_calls.run(lambda: session.unsubscribe_bulk(server, handles), Progress(sent=True))
+
+        async def work() -> None:
+            try:
+                await epoch.session.unsubscribe_bulk(epoch.server_handle, handles)
+            except MxGatewayError:
+                epoch.items.suspect(handles)
+                self._work.set()
+                raise
+
+        await epoch.session.detached_calls.run(work, Progress(sent=True))
+
+    async def _tidy(self, epoch: SessionEpoch) -> None:
+        """Let go the items of no tag. What fails is repeated when the stream was lost and is back."""
+        items = epoch.items
+        async with self.editing:
+            items.is_untidy, handles = False, list(items.orphans)
+            with contextlib.suppress(MxGatewayError):
+                await epoch.session.unsubscribe_bulk(epoch.server_handle, handles)
+                items.orphans.difference_update(handles)
 
     def forget(self, tag: str) -> None:
         """Remove a tag from the lists."""
@@ -281,6 +306,8 @@ class Supervisor:
                     await self._rebuild(epoch)
                 elif epoch.gapped and epoch.is_live:
                     await self._read_anew(epoch)
+                elif epoch.items.is_untidy and epoch.is_live:
+                    await self._tidy(epoch)
                 else:
                     await self._work.wait()
             except MxGatewayError as error:

@@ -93,6 +93,35 @@ async def test_a_handle_of_before_tells_no_values_of_the_registration_that_had_i
         assert max(update.value for update in consumer.updates) == 5
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_handle_whose_registration_ended_without_an_answer_tells_no_values_of_it(
+    world: Site, cancelled: bool
+) -> None:
+    session, worker = world.session, world.there.worker
+    async with consumed(session.subscribe(["Unit.Tag0002"], options())):
+        subscription = session.subscribe([TAG], options())
+        await subscription.__aenter__()
+        epoch = subscription._supervisor.epoch
+        assert epoch is not None
+        server, item = epoch.server_handle, epoch.items.handles[TAG]
+        world.proxy.to_client.freeze()
+        for number in range(500):
+            world.gateway.set_tag(TAG, 1_000 + number)
+        leaving = asyncio.create_task(subscription.aclose())
+        await until(lambda: server not in worker.servers)
+        if cancelled:
+            leaving.cancel()
+        world.lose_connections()
+        await asyncio.wait([leaving])
+        worker.give_again(server)
+        worker.give_again(item)
+        async with consumed(session.subscribe([OTHER], options())) as consumer:
+            await until(lambda: OTHER in consumer.values)
+            publish(world.gateway, [OTHER], 5)
+            await until(lambda: consumer.values == {OTHER: 5})
+            assert max(update.value for update in consumer.updates) == 5
+
+
 async def test_a_tag_whose_item_has_a_handle_of_before_is_told_its_own_values_at_the_bound_as_well(world: Site) -> None:
     async with consumed(world.session.subscribe([OTHER], options())) as consumer:
         subscription = consumer.subscription

@@ -126,6 +126,8 @@ class WriteBook:
             if (record := self.records.get(item)) is not None:
                 record.strike_out(count, possible=possible)
                 self._tidy(item, record)
+            elif not possible:  # the item was removed meanwhile
+                self._reduce_stale(item, count)
 
     def complete(self, event: proto.MxEvent) -> None:
         """Give an OnWriteComplete to the oldest write of its item."""
@@ -133,9 +135,13 @@ class WriteBook:
         if (record := self.records.get(item)) is not None:
             record.complete(event)
             self._tidy(item, record)
-        elif (count := self.stale.pop(item, 0)) > 1:
-            self.stale[item] = count - 1
-        elif count:
+        else:
+            self._reduce_stale(item, 1)
+
+    def _reduce_stale(self, item: Item, count: int) -> None:
+        if (left := self.stale.pop(item, 0) - count) > 0:
+            self.stale[item] = left
+        else:
             self._cleared.wake()
 
     def lose(self, fault: Callable[[], MxGatewayError]) -> None:

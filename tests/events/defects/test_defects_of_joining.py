@@ -11,10 +11,11 @@ from mxgateway import GrpcStatus, MxGatewayError, MxGatewaySessionError, Session
 from mxgateway.events.backlog import Backlog
 from mxgateway.events.cursor import Cursor, Loss, LossCause
 from mxgateway.events.upkeep import PumpState
+from mxgateway.simulator import SimulatorOptions
 from mxgateway.transport.stats import Counters
 from tests.client.confirming import WRONG, confirm
 from tests.client.support import WRITE_COMPLETE, until
-from tests.events.support import OTHER, TAG, Site, never_confirmed
+from tests.events.support import OTHER, TAG, Site, never_confirmed, sequences, site
 from tests.subscription.rig import options, publish
 
 
@@ -264,3 +265,22 @@ def test_what_has_made_room_is_told_also_of_events_that_are_kept_from_an_unknown
     events = [proto.MxEvent(worker_sequence=number) for number in (0, 57, 58, 59)]
     backlog.take(events)
     assert list(backlog.behind(0)) == [Loss(57, 57, LossCause.REPLAY), *events[2:]]
+
+
+async def test_a_reader_that_joins_behind_what_is_kept_tells_no_other_one_that_its_events_are_lost() -> None:
+    async with site(options=SimulatorOptions(replay_limit=3)) as world:
+        await world.advised()
+        async with world.session.stream_events(resume=True) as events:
+            publish(world.gateway, [TAG] * 9, 7)
+            assert await sequences(events, 10) == list(range(1, 11))
+            late = world.session.stream_events(4, resume=True)
+            reading: list[asyncio.Task[list[int]]] = []
+
+            def publish_more() -> None:
+                publish(world.gateway, [TAG] * 3, 8)
+                reading.append(asyncio.create_task(sequences(late, 13)))
+
+            await world.lose_events(publish_more, 3)
+            assert await sequences(events, 13) == [11, 12, 13]
+            assert await reading[0] == [-11, 11, 12, 13]
+            await late.aclose()
