@@ -64,9 +64,12 @@ class EventBarrier:
                 if session.past_servers.get(handle) is end:  # it was not reused and ended since
                     del session.past_servers[handle]
         finally:
-            for server in servers:
-                with contextlib.suppress(MxGatewayError):
-                    await session.unregister(server, timeout=CLEAN_UP_TIMEOUT)
+            await session.detached_calls.run(lambda: self._unregister(servers), Progress(sent=True))
+
+    async def _unregister(self, servers: Sequence[int]) -> None:
+        for server in servers:
+            with contextlib.suppress(MxGatewayError):
+                await self._session.unregister(server, timeout=CLEAN_UP_TIMEOUT)
 
     async def _register(self) -> int:
         session = self._session

@@ -196,6 +196,27 @@ async def test_a_marker_that_cannot_be_unregistered_leaves_no_other_one_behind(w
         assert len(worker.servers) == 2  # the subscription's, and the one that could not be unregistered
 
 
+async def test_a_barrier_that_is_cancelled_while_its_registrations_end_leaves_none_behind(
+    world: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, worker = world.session, world.there.worker
+    async with session.subscribe([TAG], options()), session.subscribe([TAG], options()):
+        past = list(worker.servers)
+    for handle in past:
+        worker.give_again(handle)
+    waiting = asyncio.create_task(session.event_barrier.wait(TAG))
+    unregister = session.unregister
+
+    async def cancelled(server_handle: int, *, timeout: float) -> None:
+        waiting.cancel()
+        await unregister(server_handle, timeout=timeout)
+
+    monkeypatch.setattr(session, "unregister", cancelled)
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
+    await until(lambda: not worker.servers)
+
+
 async def test_a_tag_whose_removal_is_cancelled_at_any_moment_is_there_with_its_item_or_gone_with_it(
     world: Site,
 ) -> None:
