@@ -186,7 +186,7 @@ class _Reading:
 
     def _messages(self, package: PackageFacts, scope: str, messages: Iterable[Type], *, packs: bool) -> None:
         for message in messages:
-            is_entry = bool(message.options.map_entry)
+            is_entry = message.options is not None and bool(message.options.map_entry)
             name = self._define(scope, message.name, "entry" if is_entry else "message")
             self._count(len(message.field) + len(message.oneof_decl))
             fields = {each.name: each for each in self._fields(name, message, packs=packs)}
@@ -210,7 +210,8 @@ class _Reading:
             if kind in ("message", "enum"):
                 self._check_name(type_name)
             label = _LABELS.get(each.label or 0, "singular")
-            packed = packs if each.options.packed is None else each.options.packed
+            options = each.options
+            packed = packs if options is None or options.packed is None else options.packed
             yield FieldFacts(
                 name, number, kind, type_name, label, self._oneof(descriptor, each, where), bool(each.proto3_optional),
                 packed and label == "repeated" and kind in PACKABLE_KINDS, self._json_name(each, where),

@@ -46,7 +46,7 @@ class Field(Message):
     label: int | None = betterproto.int32_field(4, optional=True)
     type: int | None = betterproto.int32_field(5, optional=True)
     type_name: str | None = betterproto.string_field(6, optional=True)
-    options: FieldOptions = betterproto.message_field(8)
+    options: FieldOptions | None = betterproto.message_field(8, optional=True)
     oneof_index: int | None = betterproto.int32_field(9, optional=True)
     json_name: str | None = betterproto.string_field(10, optional=True)
     proto3_optional: bool | None = betterproto.bool_field(17, optional=True)
@@ -80,7 +80,7 @@ class Enum(Message):
 
     name: str = betterproto.string_field(1)
     value: list[EnumValue] = betterproto.message_field(2)
-    options: EnumOptions = betterproto.message_field(3)
+    options: EnumOptions | None = betterproto.message_field(3, optional=True)
 
 
 @message_type
@@ -98,7 +98,7 @@ class Type(Message):
     field: list[Field] = betterproto.message_field(2)
     nested_type: list[Type] = betterproto.message_field(3)
     enum_type: list[Enum] = betterproto.message_field(4)
-    options: TypeOptions = betterproto.message_field(7)
+    options: TypeOptions | None = betterproto.message_field(7, optional=True)
     oneof_decl: list[Oneof] = betterproto.message_field(8)
 
 
