@@ -244,6 +244,8 @@ class Reader:
         return start + size
 
     def _varint(self, schema: MessageSchema, name: str, pos: int, end: int) -> tuple[int, int]:
+        if pos < end and (byte := self._data[pos]) < 128:
+            return byte, pos + 1
         value = 0
         for place in range(10):
             if pos + place >= end:
