@@ -158,10 +158,10 @@ def _compare_each(
 ) -> Iterator[Difference]:
     """Compare what has the same name, and yield what only one side has."""
     for name, facts in ours.items():
-        if name in theirs:
-            yield from compare_both(facts, theirs[name])
-        else:
+        if name not in theirs:
             yield Difference(missing, name)
+        elif facts != theirs[name]:
+            yield from compare_both(facts, theirs[name])
     yield from _added(added, ours, theirs)
 
 
