@@ -135,10 +135,11 @@ class Message(LazyDataclass, betterproto.Message):
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        mine, others = self.__dict__, instance_dict(other)
+        mine, others, by_name = self.__dict__, instance_dict(other), schema_of(type(self)).by_name
         return all(
-            _same(field, mine.get(name, PLACEHOLDER), others.get(name, PLACEHOLDER))
-            for name, field in schema_of(type(self)).by_name.items()
+            _same(by_name[name], mine.get(name, PLACEHOLDER), others.get(name, PLACEHOLDER))
+            for name in mine | others
+            if name in by_name
         )
 
     def __bool__(self) -> bool:
