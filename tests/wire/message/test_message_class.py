@@ -243,6 +243,7 @@ def test_equality_takes_unset_for_zero(constructs: Constructs) -> None:
         assert classes.Scalars(an_int32=0) == classes.Scalars()
         assert classes.Tree(left=classes.Tree()) == classes.Tree()
         assert classes.Scalars(an_int32=1) != classes.Scalars()
+        assert classes.Scalars() != classes.Scalars(an_int32=1)
         assert classes.Optionals(an_int32=0) != classes.Optionals()
         assert classes.Scalars(a_double=float("nan")) == classes.Scalars(a_double=float("nan"))
         assert classes.Scalars() != classes.Tree()
