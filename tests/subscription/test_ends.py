@@ -268,7 +268,7 @@ async def test_a_barrier_that_is_cancelled_anywhere_leaves_no_registration_behin
         await asyncio.wait([waiting])
         await until(lambda: not client.stats().calls_open)
         await session.ping()
-        assert not servers, f"cancelled after {steps} turns of the loop"
+        await until(lambda: not servers)  # a late answer is undone by a call that may begin only now
         steps += 1
     await waiting
     assert steps > 5

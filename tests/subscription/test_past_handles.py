@@ -111,7 +111,7 @@ async def test_a_handle_whose_registration_ended_without_an_answer_tells_no_valu
         await until(lambda: server not in worker.servers)
         if cancelled:
             leaving.cancel()
-        world.lose_connections()
+        await world.blip(world.lose_connections)
         await asyncio.wait([leaving])
         worker.give_again(server)
         worker.give_again(item)

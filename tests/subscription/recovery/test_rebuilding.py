@@ -209,7 +209,7 @@ async def test_a_new_session_that_is_lost_before_it_was_told_makes_no_later_inte
     gateway: SimulatedGateway, client: GatewayClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mxgateway.subscription.supervisor.CHUNK", 1)
-    subscription = client.subscribe(TAGS, options(recovery=RecoveryOptions(initial_backoff=0.3, max_backoff=0.3)))
+    subscription = client.subscribe(TAGS, options(recovery=RecoveryOptions(initial_backoff=1, max_backoff=1)))
     async with consumed(subscription) as consumer:
         await until(lambda: len(consumer.updates) == len(TAGS))
         on_reply(gateway, "OpenSession", lambda: gateway.fail_next("StreamEvents", Status.UNAVAILABLE, times=2))
