@@ -158,12 +158,12 @@ class Runs:
     def _short(self, outcome: Outcome) -> list[Any]:
         assert "Traceback" not in outcome.err
         outcome = masked(outcome)
-        folder = masked(Outcome(0, str(self._folder), "")).out
+        # Numbers are masked first, those of a folder's name with them.
+        folder, project = (masked(Outcome(0, str(each), "")).out for each in (self._folder, PROJECT))
 
         def lines(text: str) -> list[str]:
             return [
-                line.replace(folder, "<dir>").replace(str(PROJECT), "<project>")[:WIDEST]
-                for line in text.splitlines()[:1]
+                line.replace(folder, "<dir>").replace(project, "<project>")[:WIDEST] for line in text.splitlines()[:1]
             ]
 
         return [outcome.code, lines(outcome.out), lines(outcome.err)]

@@ -221,5 +221,7 @@ def _live(arguments: list[str], environment: dict[str, str], directory: str, des
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, and commands would inherit that
     _load()
     _serve(sys.argv[1])
