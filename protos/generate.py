@@ -125,7 +125,7 @@ def _unpacked_fields(descriptor_set: bytes) -> dict[str, dict[str, list[int]]]:
     """Return the numbers of the unpacked lists of numbers, by package and by class: the plugin does not record them."""
     from betterproto.compile.naming import pythonize_class_name
 
-    from mxgateway.contract.definitions import packages_of
+    from mxgateway.contract.descriptor_set import packages_of
 
     return {
         name: {

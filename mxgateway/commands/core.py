@@ -11,8 +11,8 @@ from mxgateway.calling.arguments import check_correlation_id, check_message
 from mxgateway.calling.time_budget import Budget
 from mxgateway.commands.item_cache import TagCache
 from mxgateway.errors import CallSite
+from mxgateway.events.event_call import EventSource
 from mxgateway.events.pump import StreamPump
-from mxgateway.events.source import EventSource
 from mxgateway.events.upkeep import PumpState
 from mxgateway.events.writes.book import WriteBook, written_items
 from mxgateway.events.writes.completions import Completions

@@ -7,5 +7,5 @@ from mxgateway.contract.comparing import compare as compare
 from mxgateway.contract.comparing import own_descriptor_set as own_descriptor_set
 from mxgateway.contract.comparing import summarize as summarize
 from mxgateway.contract.contract import Contract as Contract
-from mxgateway.contract.definitions import ContractError as ContractError
+from mxgateway.contract.descriptor_set import ContractError as ContractError
 from mxgateway.contract.reflection import NoReflectionError as NoReflectionError

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeGuard
 
-from mxgateway.contract.definitions import PROTOBUF, ContractError, EnumFacts, FieldFacts, MessageFacts, PackageFacts
+from mxgateway.contract.descriptor_set import PROTOBUF, ContractError, EnumFacts, FieldFacts, MessageFacts, PackageFacts
 from mxgateway.contract.extra_fields import Extras
 from mxgateway.wire.bound_schema import BoundEnum, bound_field, bound_map, converts
 from mxgateway.wire.errors import LackingError

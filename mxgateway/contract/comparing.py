@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from mxgateway import generated
-from mxgateway.contract.definitions import EnumFacts, FieldFacts, MessageFacts, MethodFacts, PackageFacts, packages_of
+from mxgateway.contract.descriptor_set import (
+    EnumFacts,
+    FieldFacts,
+    MessageFacts,
+    MethodFacts,
+    PackageFacts,
+    packages_of,
+)
 
 F = TypeVar("F")
 

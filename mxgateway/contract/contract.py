@@ -11,9 +11,9 @@ from typing import Any, Self, TypeVar, cast
 
 from mxgateway.contract.binding import Binding, enums_of, messages_of
 from mxgateway.contract.comparing import Difference, PackageSummary, differences, own_descriptor_set, summaries
-from mxgateway.contract.definitions import SIZE_LIMIT, ContractError, PackageFacts, packages_of
+from mxgateway.contract.descriptor_set import SIZE_LIMIT, ContractError, PackageFacts, packages_of
 from mxgateway.contract.extra_fields import Extras
-from mxgateway.contract.proto_files.source import descriptor_set_of
+from mxgateway.contract.proto_files.folder import descriptor_set_of
 from mxgateway.contract.reflection import fetch_descriptor_set
 from mxgateway.errors import MxGatewayAuthorizationError, MxGatewayContractError
 from mxgateway.errors.logs import logger

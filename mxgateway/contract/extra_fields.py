@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from mxgateway.contract.definitions import EnumFacts, FieldFacts, MessageFacts
+from mxgateway.contract.descriptor_set import EnumFacts, FieldFacts, MessageFacts
 from mxgateway.wire.decode.reference_reader import CONVERSIONS
 from mxgateway.wire.json.writer import value_in_json
 from mxgateway.wire.schema import DEPTH_LIMIT, FIXED_FORMATS, LENGTH, VARINT, VARINT_KINDS, wire_type_of

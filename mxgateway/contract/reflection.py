@@ -10,7 +10,7 @@ import asyncio
 import graphlib
 from typing import Any, Final, TypeVar
 
-from mxgateway.contract.definitions import ContractError
+from mxgateway.contract.descriptor_set import ContractError
 from mxgateway.contract.proto_files.tokens import shown
 from mxgateway.errors import GrpcStatus, MxGatewayError
 from mxgateway.errors.logs import logger

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
-from mxgateway.transport.home import Home
+from mxgateway.transport.loop_guard import Home
 
 T = TypeVar("T")
 

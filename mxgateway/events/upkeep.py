@@ -17,11 +17,11 @@ from mxgateway.errors import CallSite, MxGatewayError, map_fault
 from mxgateway.errors.faults import ConnectionFault, MessageFault, RpcStatus, copy_of, is_reply_too_large
 from mxgateway.errors.logs import logger
 from mxgateway.events.cursor import Cursor, Event, LossCause
+from mxgateway.events.event_call import UNREADABLE, EventCall, EventSource
 from mxgateway.events.order import StreamOrder
 from mxgateway.events.reader import Reader, StreamCare
 from mxgateway.events.readers import Readers
 from mxgateway.events.recovery import GivingUp, Recovery, is_other_cause, is_session_lost, is_taken
-from mxgateway.events.source import UNREADABLE, EventCall, EventSource
 from mxgateway.events.writes.completions import Completions
 from mxgateway.options.subscription import RecoveryOptions
 

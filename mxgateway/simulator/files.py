@@ -90,14 +90,14 @@ class Description:
 
     def located(self, error: DescriptionError) -> DescriptionError:
         """Return an error of the document with the file and the line."""
-        from mxgateway.simulator.places import line_of  # as below
+        from mxgateway.simulator.key_lines import line_of  # as below
 
         line = line_of(self._text, error.path, is_json=self._is_json)
         return DescriptionError(f"{self.name}: {error}" if line is None else f"{self.name}: line {line}: {error}")
 
     def lines(self, key: str) -> dict[int, int]:
         """Return the line of each element of an array at the top of the document."""
-        from mxgateway.simulator.places import Path, scan
+        from mxgateway.simulator.key_lines import Path, scan
 
         found: dict[int, int] = {}
 
@@ -134,7 +134,7 @@ class Description:
         return data
 
     def _twice(self) -> DescriptionError:
-        from mxgateway.simulator.places import repeated
+        from mxgateway.simulator.key_lines import repeated
 
         found = repeated(self._text)
         place = "" if found is None else f"line {found[1]}: {path_text(*found[0])}: "

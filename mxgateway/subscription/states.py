@@ -8,7 +8,7 @@ from typing import Final
 
 from mxgateway.events.consuming import Waiters
 from mxgateway.subscription.updates import SubscriptionState
-from mxgateway.transport.home import Home
+from mxgateway.transport.loop_guard import Home
 
 OVER: Final = frozenset({SubscriptionState.CLOSED, SubscriptionState.FAILED})
 """The final states."""

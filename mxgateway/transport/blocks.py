@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.home import Home
+from mxgateway.transport.loop_guard import Home
 
 
 class ChannelClient:

@@ -14,12 +14,12 @@ from mxgateway.errors.redaction import Gate
 from mxgateway.options import ClientOptions, Endpoint, SpokenContract
 from mxgateway.options.credentials import Secret
 from mxgateway.transport.calls.detached_call import DetachedCalls
-from mxgateway.transport.connecting.places import Places
-from mxgateway.transport.home import Home
+from mxgateway.transport.connecting.failover import Places
 from mxgateway.transport.http2.connection import Connection
 from mxgateway.transport.http2.connection_state import ConnectionState
 from mxgateway.transport.http2.request_headers import RequestHeaders
 from mxgateway.transport.keys import Keys
+from mxgateway.transport.loop_guard import Home
 from mxgateway.transport.stats import ClientStats, Counters
 from mxgateway.transport.streams.reply_stream import ReplyLimits
 from mxgateway.wire import BUILTIN, Codec

@@ -9,10 +9,10 @@ import click
 
 import mxgateway
 from mxgateway_cli.connecting import profiles
+from mxgateway_cli.connecting.in_force import Setting, settings_in_force
 from mxgateway_cli.connecting.precedence import Choices, Rank, flag, flags
 from mxgateway_cli.connecting.profile_option import profile_names
 from mxgateway_cli.connecting.shared_options import CALL_TIMEOUT, CONNECTION_OPTIONS
-from mxgateway_cli.connecting.sources import Setting, settings_in_force
 from mxgateway_cli.declaring.local_command import local_command
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.docstrings import described

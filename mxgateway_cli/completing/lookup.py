@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import mxgateway
 from mxgateway.system.files import own_file, read_input
 from mxgateway_cli.connecting.connection import connected
-from mxgateway_cli.connecting.places import user_path
+from mxgateway_cli.connecting.environment import user_path
 from mxgateway_cli.running import runner
 from mxgateway_cli.running.settings import ConnectionSettings
 

@@ -17,7 +17,7 @@ import click
 
 import mxgateway
 from mxgateway.system.files import read_secret, refusal_text
-from mxgateway_cli.connecting.places import read_variable
+from mxgateway_cli.connecting.environment import read_variable
 from mxgateway_cli.connecting.precedence import (
     Choices,
     ConnectionOption,

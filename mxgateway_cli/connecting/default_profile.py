@@ -10,7 +10,7 @@ import os
 import re
 from typing import Final
 
-from mxgateway_cli.connecting.places import read_variable, user_path
+from mxgateway_cli.connecting.environment import read_variable, user_path
 
 FILE_VARIABLE: Final = "MXGATEWAY_CONFIG"
 KEY: Final = "default-profile"

@@ -13,7 +13,7 @@ import click
 
 import mxgateway
 from mxgateway.system.files import read_secret, refusal_text
-from mxgateway_cli.connecting.places import empty_variable_error
+from mxgateway_cli.connecting.environment import empty_variable_error
 from mxgateway_cli.help.sections import Decorator, option
 from mxgateway_cli.running.app import App
 from mxgateway_cli.running.settings import decoded

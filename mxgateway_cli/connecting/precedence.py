@@ -18,7 +18,7 @@ import click
 from click.core import ParameterSource
 
 import mxgateway
-from mxgateway_cli.connecting.places import read_variable
+from mxgateway_cli.connecting.environment import read_variable
 from mxgateway_cli.help.sections import SectionOption
 from mxgateway_cli.running.app import App
 

@@ -13,7 +13,7 @@ import click
 
 import mxgateway
 from mxgateway.system.files import own_file, refusal_text
-from mxgateway.system.home import expand_home
+from mxgateway.system.home_directory import expand_home
 from mxgateway_cli.connecting import toml_text
 from mxgateway_cli.connecting.default_profile import FILE_VARIABLE, KEY, profiles_path, with_default
 from mxgateway_cli.connecting.precedence import AppliedProfile, Choices, Rank

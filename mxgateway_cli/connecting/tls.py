@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 import mxgateway
-from mxgateway_cli.connecting.places import read_variable, user_path
+from mxgateway_cli.connecting.environment import read_variable, user_path
 from mxgateway_cli.connecting.precedence import VERIFYING
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 import mxgateway
 from mxgateway_cli.connecting.connection import key_from_environment, key_from_file
-from mxgateway_cli.connecting.places import read_variable
+from mxgateway_cli.connecting.environment import read_variable
 from mxgateway_cli.controlling import ready_file
 from mxgateway_cli.controlling.options import CONTROL_VARIABLE, KEY_VARIABLE, READY_FILE_VARIABLE
 from mxgateway_cli.running.app import App

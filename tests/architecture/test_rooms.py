@@ -15,7 +15,7 @@ PAGE: Final = ROOT / "docs" / "architecture.md"
 MOST_MODULES: Final = 14
 CROWDED: Final = ("mxgateway_cli/commands", "tests/benchmarks")
 """One module for each command, and programs that are compared with those of other trees by their names."""
-PUBLIC: Final = {"mxgateway", "mxgateway.proto", "mxgateway.simulator", "mxgateway.contract", "mxgateway.control", "mxgateway.status", "mxgateway.system.files", "mxgateway.system.home"}  # fmt: skip
+PUBLIC: Final = {"mxgateway", "mxgateway.proto", "mxgateway.simulator", "mxgateway.contract", "mxgateway.control", "mxgateway.status", "mxgateway.system.files", "mxgateway.system.home_directory"}  # fmt: skip
 """What the command line may import of the library; `system` because both open files by the same rules, in the same home directory."""
 
 

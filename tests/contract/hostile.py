@@ -9,7 +9,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
 from mxgateway import MxGatewayContractError, proto
 from mxgateway.contract import Contract
-from mxgateway.contract.definitions import NAME_LIMIT
+from mxgateway.contract.descriptor_set import NAME_LIMIT
 
 FIELD = FieldDescriptorProto
 GATEWAY = "mxaccess_gateway.v1"

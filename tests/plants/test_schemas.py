@@ -20,7 +20,7 @@ from mxgateway.simulator import Plant, Scenario
 from mxgateway.simulator.files import DescriptionError, check, schema
 from mxgateway.simulator.scenarios.scenario import scenario_schema
 from tests.plants import test_plant_files
-from tests.plants.test_places import PLANT, SCENARIO, paths
+from tests.plants.test_key_lines import PLANT, SCENARIO, paths
 from tests.scenarios import test_bad_files
 
 ROOT = File(__file__).parents[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mxgateway.contract.descriptors import Rpc, Service
+from mxgateway.contract.descriptor_messages import Rpc, Service
 from mxgateway.contract.proto_files.names import Symbols
 from mxgateway.contract.proto_files.statements import ParsedFile, Reference
 from mxgateway.contract.proto_files.tokens import shown

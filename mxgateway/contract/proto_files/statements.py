@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mxgateway.contract.definitions import ContractError
-from mxgateway.contract.descriptors import Field, File, Rpc
+from mxgateway.contract.descriptor_messages import Field, File, Rpc
+from mxgateway.contract.descriptor_set import ContractError
 from mxgateway.contract.proto_files.names import Kind, Symbols
 from mxgateway.contract.proto_files.tokens import Tokens, error_at, shown
 

@@ -6,7 +6,7 @@ import re
 import sys
 from typing import Final
 
-from mxgateway.contract.definitions import ContractError
+from mxgateway.contract.descriptor_set import ContractError
 
 _SPACE: Final = re.compile(r"(?:[ \t\r\n\f\v]++|//[^\n]*+|/\*(?s:.*?)\*/)*+")
 _TOKEN: Final = re.compile(

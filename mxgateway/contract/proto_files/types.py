@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from mxgateway.contract.definitions import KEY_KINDS, LARGEST_NUMBER, capitalized, usual_json_name
-from mxgateway.contract.descriptors import (
+from mxgateway.contract.descriptor_messages import (
     SCALARS,
     Enum,
     EnumOptions,
@@ -18,6 +17,7 @@ from mxgateway.contract.descriptors import (
     Type,
     TypeOptions,
 )
+from mxgateway.contract.descriptor_set import KEY_KINDS, LARGEST_NUMBER, capitalized, usual_json_name
 from mxgateway.contract.proto_files.statements import Options, Reference, Statements
 from mxgateway.contract.proto_files.tokens import shown
 

@@ -23,7 +23,7 @@ from mxgateway.options import Endpoint, read_fingerprint
 from mxgateway.options.hosts import canonical_host
 from mxgateway.system.file_lock import locked
 from mxgateway.system.files import FileRefusal, OwnFile, own_file
-from mxgateway.system.home import expand_home
+from mxgateway.system.home_directory import expand_home
 
 log = logger("mxgateway.transport.tls")
 

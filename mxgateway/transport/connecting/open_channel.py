@@ -33,7 +33,7 @@ from mxgateway.options.subscription import RecoveryOptions
 from mxgateway.options.tracing import Tracer
 from mxgateway.transport.calls.backoff import Backoff
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.connecting.places import may_pass
+from mxgateway.transport.connecting.failover import may_pass
 
 log = logger("mxgateway.transport.channel")
 

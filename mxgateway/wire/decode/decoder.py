@@ -34,7 +34,7 @@ from mxgateway.wire.varint import (
 
 from . import reference_reader as reader
 from .repeats import may_repeat, remembering
-from .source import message_source, piece_source
+from .source_text import message_source, piece_source
 from .unpacking import UNPACKERS
 
 M = TypeVar("M")

@@ -18,7 +18,7 @@ from mxgateway.wire.errors import ElementLimitError
 from mxgateway.wire.garbage_collection import collector_held
 from mxgateway.wire.schema import DEPTH_LIMIT, FIXED_64, VARINT, FieldSchema
 
-from . import source as decoder_source
+from . import source_text as decoder_source
 from .decoder import BUILTIN, TO_REFERENCE, Decoder, Piece
 from .reference_reader import Draft, Reader, close_part, holds_fields, part_of
 from .unpacking import unpacker

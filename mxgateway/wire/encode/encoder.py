@@ -29,7 +29,7 @@ from mxgateway.wire.times.codec import write_duration, write_timestamp
 from mxgateway.wire.times.parsing import EPOCH
 
 from . import reference_writer as writer
-from .source import message_source
+from .source_text import message_source
 
 _BYTES_PER_VALUE: Final = 16  # an estimate
 _TO_REFERENCE: Final = (IrregularError, AttributeError, OverflowError, TypeError, ValueError, struct.error)

@@ -25,7 +25,7 @@ from __future__ import annotations
 from typing import Final
 
 from mxgateway.wire.compiling.linking import Linker
-from mxgateway.wire.decode.source import FunctionSource
+from mxgateway.wire.decode.source_text import FunctionSource
 from mxgateway.wire.projection.steady_fields import Passed
 from mxgateway.wire.schema import VARINT_KINDS, FieldSchema, MessageSchema
 from mxgateway.wire.tags import raw_tag, tag_size

@@ -55,7 +55,7 @@ class Projection:
         if self._warming.allows(message_type, len(data)):
             return None
         # Imported here, so that programs that see few messages do not pay for it.
-        from .source import ProjectionSource
+        from .source_text import ProjectionSource
 
         decoder = self._decoder
         plan = self._plan(decoder)

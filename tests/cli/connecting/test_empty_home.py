@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from mxgateway.system.home import expand_home
+from mxgateway.system.home_directory import expand_home
 from mxgateway_cli.completing.lookup import cache_folder
 from mxgateway_cli.connecting.default_profile import profiles_path
 from mxgateway_cli.connecting.tls import default_file

@@ -16,7 +16,7 @@ from mxgateway import (
     MxGatewayTransportError,
     Session,
 )
-from mxgateway.events.source import EventCall
+from mxgateway.events.event_call import EventCall
 from mxgateway.events.upkeep import PumpState
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
 from tests.client.confirming import WRONG, accepted, confirm

@@ -16,7 +16,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorSet
 
 from mxgateway.contract import DifferenceKind, compare, own_descriptor_set
-from mxgateway.contract.proto_files.source import descriptor_set_of
+from mxgateway.contract.proto_files.folder import descriptor_set_of
 from tests.contract.permuted import ALL, Changes, permuted, write_protos
 from tests.contract.proto_text import SCALARS
 from tests.contract.protos import PROTOS, ROOT, compiled, descriptor_set

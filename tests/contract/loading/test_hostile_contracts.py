@@ -13,7 +13,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from mxgateway import proto
 from mxgateway.contract import Contract, own_descriptor_set
-from mxgateway.contract.definitions import MEMBERS_LIMIT, NAME_LIMIT, SIZE_LIMIT, TYPES_LIMIT
+from mxgateway.contract.descriptor_set import MEMBERS_LIMIT, NAME_LIMIT, SIZE_LIMIT, TYPES_LIMIT
 from mxgateway.wire.compiling.linking import Linker
 from mxgateway.wire.varint import encode_varint
 from tests.contract.hostile import FIELD, GATEWAY, MESSAGES, refusal

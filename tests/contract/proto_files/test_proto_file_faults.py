@@ -11,7 +11,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from mxgateway.contract import ContractError
-from mxgateway.contract.proto_files.source import MOST_BYTES, MOST_FILES, descriptor_set_of
+from mxgateway.contract.proto_files.folder import MOST_BYTES, MOST_FILES, descriptor_set_of
 from tests.contract.protos import ROOT, write
 from tests.rows import each_row
 
@@ -162,7 +162,7 @@ def test_the_largest_files_are_read_in_bounded_memory(text: str, tmp_path: Path)
     write(tmp_path, {"a.proto": 'syntax = "proto3";' + text})
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29)); resource.setrlimit(resource.RLIMIT_CPU, (30, 30))\n"
-        "from mxgateway.contract.proto_files.source import descriptor_set_of; print(len(descriptor_set_of(sys.argv[1])))"
+        "from mxgateway.contract.proto_files.folder import descriptor_set_of; print(len(descriptor_set_of(sys.argv[1])))"
     )
     if sys.platform == "win32":
         code = code.partition("\n")[2]

@@ -12,7 +12,7 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from mxgateway.contract import ContractError
-from mxgateway.contract.proto_files.source import descriptor_set_of
+from mxgateway.contract.proto_files.folder import descriptor_set_of
 from tests.contract.protos import PROTOS, ROOT, descriptor_set, write
 
 

@@ -12,7 +12,7 @@ import pytest
 from mxgateway import GapCause, GatewayClient, MxGatewayAuthenticationError, MxGatewaySessionError, Outcome
 from mxgateway.simulator import SimulatedGateway, SimulatedKey
 from mxgateway.testing.network.fault_proxy import FaultProxy
-from mxgateway.transport.connecting import places
+from mxgateway.transport.connecting import failover
 from tests.client.support import until
 from tests.peers.http2.raw_peers import RawServer, closes_at_once, http1
 from tests.peers.network.certificates import ServerCertificate, self_signed
@@ -145,7 +145,7 @@ async def test_it_comes_back_to_the_first_one_after_the_failure_has_passed(monke
             assert client.endpoint == both.second.endpoint
             assert consumer.outcomes[1] is not Outcome.REBUILT
 
-            monkeypatch.setattr(places, "AVOIDED_FOR", 0.0)
+            monkeypatch.setattr(failover, "AVOIDED_FOR", 0.0)
             both.second.drop_connections()
             await until(lambda: len(consumer.outcomes) == 3 and is_connected(consumer.subscription))
             assert (consumer.outcomes[2], client.endpoint) == (Outcome.REBUILT, both.proxy.endpoint)

@@ -13,7 +13,7 @@ import pytest
 
 from mxgateway import proto, wire
 from mxgateway.wire.decode import decoder, steps
-from mxgateway.wire.decode import source as decoder_source
+from mxgateway.wire.decode import source_text as decoder_source
 from mxgateway.wire.decode.steps import DecodingSteps
 from mxgateway.wire.errors import ElementLimitError
 from tests.rows import each_row

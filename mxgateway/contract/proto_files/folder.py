@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from mxgateway.contract.definitions import ContractError
-from mxgateway.contract.descriptors import ENUM_TYPE, MESSAGE_TYPE, Field, File, FileSet
+from mxgateway.contract.descriptor_messages import ENUM_TYPE, MESSAGE_TYPE, Field, File, FileSet
+from mxgateway.contract.descriptor_set import ContractError
 from mxgateway.contract.proto_files.names import WELL_KNOWN, Symbols
 from mxgateway.contract.proto_files.parser import parse
 from mxgateway.contract.proto_files.statements import ParsedFile, Reference

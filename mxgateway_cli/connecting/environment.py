@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import click
 
-from mxgateway.system.home import expand_home
+from mxgateway.system.home_directory import expand_home
 
 _FOLDERS: Final = {
     "config": ("APPDATA", "~/AppData/Roaming", "XDG_CONFIG_HOME", "~/.config"),

@@ -9,7 +9,7 @@ import click
 
 import mxgateway
 from mxgateway_cli.connecting.connection import DEFAULT_KEY_VARIABLE, is_from_environment, key_options
-from mxgateway_cli.connecting.places import read_variable
+from mxgateway_cli.connecting.environment import read_variable
 from mxgateway_cli.connecting.precedence import (
     OPTIONS,
     VERIFYING,

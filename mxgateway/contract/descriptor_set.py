@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from mxgateway.contract.descriptors import (
+from mxgateway.contract.descriptor_messages import (
     ENUM_TYPE,
     MESSAGE_TYPE,
     SCALARS,

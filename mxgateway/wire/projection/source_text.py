@@ -1,6 +1,6 @@
 """The source text of functions that read only a part of a message.
 
-Such a function has the straight-line form of the decode functions (see `wire/decode/source.py`), but its fields go to
+Such a function has the straight-line form of the decode functions (see `wire/decode/source_text.py`), but its fields go to
 local names, and fields that are not in the plan are validated and skipped:
 
     def project(data):
@@ -40,7 +40,7 @@ from typing import Any, Final
 
 from mxgateway.wire.compiling.linking import Linker
 from mxgateway.wire.decode.repeats import Repeats, may_repeat
-from mxgateway.wire.decode.source import WHOLE_NUMBERS, FunctionSource
+from mxgateway.wire.decode.source_text import WHOLE_NUMBERS, FunctionSource
 from mxgateway.wire.projection.steady_fields import Run
 from mxgateway.wire.schema import (
     DEPTH_LIMIT,

@@ -13,7 +13,7 @@ import pytest
 
 from mxgateway.simulator import Plant, Scenario
 from mxgateway.simulator.files import Description
-from mxgateway.simulator.places import Path, line_of
+from mxgateway.simulator.key_lines import Path, line_of
 from tests.plants.documents import Written
 
 KEYS = ["a", "b-1", "steps", "x y", "dotted.key", "é", 'say "x"', "", "#", "[t]", "k=v", "a\\b", "objects"]
