@@ -233,7 +233,7 @@ class GatewayClient(AlarmCalls):
         raise that the client is closed. Safe to call again and from several tasks; cancelling one of them does not stop
         the close.
         """
-        self._channel.home.check()
+        self._channel.guard.check()
         await self._closing.join(self._close)
 
     async def _close(self) -> None:

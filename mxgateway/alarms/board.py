@@ -68,10 +68,10 @@ class AlarmBoard(ClientReader):
         self._supervisor = BoardSupervisor(
             channel, check_text("prefix", prefix), recovery or RecoveryOptions(), stale_after, stale_timeout, max_alarms
         )
-        self._home = channel.home
+        self._guard = channel.guard
         self._view = MappingProxyType(self._supervisor.active.alarms)
         # The supervisor's task does not reference the board, so the consumer holds the last reference to it.
-        weakref.finalize(self, channel.home.call_soon, self._supervisor.end).atexit = False
+        weakref.finalize(self, channel.guard.call_soon, self._supervisor.end).atexit = False
 
     # -- current state
 
@@ -104,7 +104,7 @@ class AlarmBoard(ClientReader):
     # -- changes
 
     async def __anext__(self) -> BoardChange:
-        self._home.check()
+        self._guard.check()
         supervisor, has_waited = self._supervisor, False
         while (change := supervisor.queue.pop()) is None:
             supervisor.raise_fault(again=has_waited)
@@ -116,7 +116,7 @@ class AlarmBoard(ClientReader):
         return change
 
     async def __aenter__(self) -> Self:
-        self._home.check()
+        self._guard.check()
         try:
             self._supervisor.start()
             await self._supervisor.settled.wait()
@@ -129,11 +129,11 @@ class AlarmBoard(ClientReader):
 
     def wake(self) -> None:
         """Try to reconnect now."""
-        self._home.check()
+        self._guard.check()
         self._supervisor.wake()
 
     async def aclose(self) -> None:
         """Close the board; `active` stays as it is. Idempotent. If cancelled, closing continues."""
-        self._home.check()
+        self._guard.check()
         self._supervisor.end()
         await self._supervisor.ended()

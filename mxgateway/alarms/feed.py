@@ -74,7 +74,7 @@ class AlarmFeed(ClientReader):
         request = proto.StreamAlarmsRequest(
             client_correlation_id=check_correlation_id(correlation_id), alarm_filter_prefix=check_text("prefix", prefix)
         )
-        self._home = channel.home
+        self._guard = channel.guard
         self._stream = feed_stream(channel, request, timeout)
         self._ready: deque[AlarmMessage] = deque()
 
@@ -85,7 +85,7 @@ class AlarmFeed(ClientReader):
             MxGatewayInvalidRequestError: Another task is reading.
             MxGatewayError: The feed failed; earlier calls returned everything that arrived before.
         """
-        self._home.check()
+        self._guard.check()
         if self._ready:
             arrived, self._ready = list(self._ready), deque()
             return arrived
@@ -95,7 +95,7 @@ class AlarmFeed(ClientReader):
         return []
 
     async def __anext__(self) -> AlarmMessage:
-        self._home.check()
+        self._guard.check()
         if not self._ready:
             self._ready.extend(await self.messages())
             if not self._ready:
@@ -104,12 +104,12 @@ class AlarmFeed(ClientReader):
 
     async def aclose(self) -> None:
         """Close the call: the stream is reset before this returns, and a task waiting on it is released. Idempotent."""
-        self._home.check()
+        self._guard.check()
         self._ready.clear()
         await self._stream.aclose()
 
     async def __aenter__(self) -> Self:
-        self._home.check()
+        self._guard.check()
         try:
             await self._stream.open()
         except BaseException:

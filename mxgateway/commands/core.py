@@ -133,7 +133,7 @@ class SessionCore:
         return request
 
     def _check_open(self, correlation_id: str) -> None:
-        self._channel.home.check()
+        self._channel.guard.check()
         if self.closed:
             raise self.source.closed_error(correlation_id)
 

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
-from mxgateway.transport.loop_guard import Home
+from mxgateway.transport.loop_guard import LoopGuard
 
 T = TypeVar("T")
 
@@ -44,8 +44,8 @@ class Batches(Generic[T]):
         return await self._read()
 
 
-def when_dropped(owner: object, home: Home, end: Callable[[], object]) -> weakref.finalize[Any, Any]:
+def when_dropped(owner: object, guard: LoopGuard, end: Callable[[], object]) -> weakref.finalize[Any, Any]:
     """Have the client's loop call `end` when `owner` is garbage-collected, in whatever thread that happens."""
-    finalizer = weakref.finalize(owner, home.call_soon, end)
+    finalizer = weakref.finalize(owner, guard.call_soon, end)
     finalizer.atexit = False
     return finalizer

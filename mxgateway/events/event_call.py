@@ -86,7 +86,7 @@ class EventSource:
     def __init__(self, channel: Channel, session_id: str) -> None:
         self._channel = channel
         self._session_id = session_id
-        self.home = channel.home
+        self.guard = channel.guard
         self.counters = channel.counters
         self.is_left = False
         """True once this client has closed or left the session, which ended the stream."""

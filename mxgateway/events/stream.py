@@ -142,7 +142,7 @@ class EventStream:
         on_interruption: OnInterruption | None = None,
     ) -> None:
         self._pump = pump
-        self._home = pump.home
+        self._guard = pump.guard
         self._after = after_worker_sequence
         self._reader = RawReader(
             session_id, Cursor(after_worker_sequence or None), care, counters, marks=on_interruption is not None
@@ -164,7 +164,7 @@ class EventStream:
         return Batches(self._next_batch)
 
     async def __anext__(self) -> proto.MxEvent:
-        self._home.check()
+        self._guard.check()
         queue, reader = self._queue, self._reader
         while True:
             while not queue:
@@ -206,7 +206,7 @@ class EventStream:
             self._pump.resume()
 
     async def __aenter__(self) -> EventStream:
-        self._home.check()
+        self._guard.check()
         if self._finalizer is None and not self._reader.over:
             await self._attach()
         return self
@@ -216,7 +216,7 @@ class EventStream:
 
     async def aclose(self) -> None:
         """Detach. Without another reader, the gateway's stream is cancelled before this returns. Idempotent."""
-        self._home.check()
+        self._guard.check()
         self._closed = True
         self._reader.clear()
         if self._finalizer is not None:
@@ -226,7 +226,7 @@ class EventStream:
     async def _attach(self) -> None:
         """Become a reader of the stream, starting with the backlog."""
         pump, reader = self._pump, self._reader
-        self._finalizer = finalizer = when_dropped(self, self._home, partial(pump.detach, reader))
+        self._finalizer = finalizer = when_dropped(self, self._guard, partial(pump.detach, reader))
         backlog = pump.take_backlog(self._after)
         if backlog is not None:
             reader.cursor = Cursor(max(backlog.cursor.position or 0, self._after) or None, begin=self._after)

@@ -64,7 +64,7 @@ class StreamUpkeep:
     def __init__(self, source: EventSource, completions: Completions, *, from_the_first: bool, name: str) -> None:
         self.state = PumpState.IDLE
         self._source = source
-        self.home = source.home
+        self.guard = source.guard
         self._completions = completions
         self._readers = Readers(completions, source.counters)
         self._newest = 0 if from_the_first else None

@@ -35,7 +35,7 @@ class Branches:
 
     def __init__(self, channel: Channel, options: BrowseOptions, page_size: int) -> None:
         self._channel = channel
-        self.home = channel.home
+        self.guard = channel.guard
         self._options = options
         self._page_size = page_size
         self._kept = 0  # bytes of all pages whose objects are nodes now
@@ -171,7 +171,7 @@ class LazyBrowseNode:
         check_flag("refresh", refresh)
         check_timeout("timeout", timeout)
         check_correlation_id(correlation_id)
-        self._branches.home.check()
+        self._branches.guard.check()
         while self._children is None or refresh:
             shared = self._expansion = self._expansion or _Expansion(self._expand(timeout, correlation_id))
             outcome = await self._wait_for(shared)

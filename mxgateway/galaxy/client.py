@@ -323,7 +323,7 @@ class GalaxyRepositoryClient(ChannelClient):
         """Close every call and the connection. Idempotent.
 
         Does nothing for `GatewayClient.galaxy`, whose connection belongs to the gateway client."""
-        self._channel.home.check()
+        self._channel.guard.check()
         if self._owned:
             await self._channel.aclose()
 

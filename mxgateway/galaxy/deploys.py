@@ -80,7 +80,7 @@ class DeployWatch(ClientReader):
         correlation_id: str,
     ) -> None:
         self._channel = channel
-        self._home = channel.home
+        self._guard = channel.guard
         self._known: Timestamp | None = None
         if last_seen_deploy_time is not None:
             self._known = Timestamp.from_datetime(check_time("last_seen_deploy_time", last_seen_deploy_time))
@@ -100,7 +100,7 @@ class DeployWatch(ClientReader):
         """How often the stream was reopened."""
 
     async def __anext__(self) -> proto.DeployEvent | DeployGap:
-        self._home.check()
+        self._guard.check()
         if not self._ready:
             await self._read()
             if not self._ready:
@@ -109,7 +109,7 @@ class DeployWatch(ClientReader):
 
     async def aclose(self) -> None:
         """Close the watch; a task that reads it is released. Idempotent."""
-        self._home.check()
+        self._guard.check()
         self._over = True
         self._ready.clear()
         self._recovery.wake()

@@ -65,7 +65,7 @@ class HierarchyPages(ClientReader):
         request = options.to_request(page_size)
         correlation_id = check_correlation_id(correlation_id)
         self._walk = PageWalk(channel, DISCOVER_HIERARCHY, request, next_timeout, correlation_id)
-        self._home = channel.home
+        self._guard = channel.guard
         self._begun = 0
         self._request: asyncio.Task[_Page | MxGatewayError] | None = None
         self._page: list[proto.GalaxyObject] = []
@@ -81,7 +81,7 @@ class HierarchyPages(ClientReader):
         return PagesIterator(self)
 
     async def __anext__(self) -> proto.GalaxyObject:
-        self._home.check()
+        self._guard.check()
         if not self._page:
             self._page = await self.next_page()
             self._page.reverse()
@@ -91,7 +91,7 @@ class HierarchyPages(ClientReader):
 
     async def aclose(self) -> None:
         """Request no more pages and cancel the pending request; the iterator ends. Idempotent."""
-        self._home.check()
+        self._guard.check()
         self._over = True
         self._page.clear()
         if (request := self._request) is not None:
@@ -111,7 +111,7 @@ class HierarchyPages(ClientReader):
             MxGatewayRedeployError: The galaxy was deployed since the last page.
             MxGatewayError: The request failed; the next read requests the page again.
         """
-        self._home.check()
+        self._guard.check()
         if self._page:
             rest, self._page = self._page[::-1], []
             return rest

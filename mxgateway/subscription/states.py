@@ -8,7 +8,7 @@ from typing import Final
 
 from mxgateway.events.consuming import Waiters
 from mxgateway.subscription.updates import SubscriptionState
-from mxgateway.transport.loop_guard import Home
+from mxgateway.transport.loop_guard import LoopGuard
 
 OVER: Final = frozenset({SubscriptionState.CLOSED, SubscriptionState.FAILED})
 """The final states."""
@@ -23,8 +23,8 @@ class StateChanges:
     Of unread states the last hundred are kept.
     """
 
-    def __init__(self, board: StateBoard, home: Home | None) -> None:
-        self._home = home
+    def __init__(self, board: StateBoard, guard: LoopGuard | None) -> None:
+        self._guard = guard
         self._states = deque([board.state])
         self._board = board
 
@@ -32,8 +32,8 @@ class StateChanges:
         return self
 
     async def __anext__(self) -> SubscriptionState:
-        if self._home is not None:
-            self._home.check()
+        if self._guard is not None:
+            self._guard.check()
         while not self._states:
             if self._board.state in OVER:
                 raise StopAsyncIteration
@@ -64,8 +64,8 @@ class StateBoard:
                 watch._put(state)
             self.waiters.wake()
 
-    def watch(self, home: Home | None = None) -> StateChanges:
+    def watch(self, guard: LoopGuard | None = None) -> StateChanges:
         """Return an iterator of the current state and every later one, for readers in the client's loop."""
-        changes = StateChanges(self, home)
+        changes = StateChanges(self, guard)
         self._watches.add(changes)
         return changes

@@ -53,7 +53,7 @@ class TagSubscription(Generic[S]):
         # The supervisor and its tasks hold no reference to the subscription: only the consumer keeps it alive.
         self._supervisor = Supervisor(wanted, options, source, client)
         self._outlet = self._supervisor.outlet
-        self._home = client.home
+        self._guard = client.guard
         self._ending: asyncio.Task[None] | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
 
@@ -76,7 +76,7 @@ class TagSubscription(Generic[S]):
 
     def states(self) -> StateChanges:
         """Return an async iterator of the current state and every later one. The last hundred unread ones are kept."""
-        return self._outlet.board.watch(self._home)
+        return self._outlet.board.watch(self._guard)
 
     def stats(self) -> SubscriptionStats:
         """Return the counts so far."""
@@ -90,7 +90,7 @@ class TagSubscription(Generic[S]):
     # -- updates
 
     async def __anext__(self) -> Update:
-        self._home.check()
+        self._guard.check()
         outlet = self._outlet
         while (item := outlet.pop()) is None:
             if outlet.is_over:
@@ -115,11 +115,11 @@ class TagSubscription(Generic[S]):
         return items
 
     def _begin(self) -> None:
-        self._finalizer = when_dropped(self, self._home, partial(_end_in_background, self._supervisor))
+        self._finalizer = when_dropped(self, self._guard, partial(_end_in_background, self._supervisor))
         self._supervisor.start(self._transfer)
 
     async def __aenter__(self) -> Self:
-        self._home.check()
+        self._guard.check()
         try:
             if self.state is SubscriptionState.NEW:
                 self._begin()
@@ -177,7 +177,7 @@ class TagSubscription(Generic[S]):
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[SessionEpoch]:
         """Wait for the connection, then hold the editing lock while the block runs."""
-        self._home.check()
+        self._guard.check()
         call_wait = self._options.call_wait
         try:
             async with asyncio.timeout(call_wait or 1e-9):
@@ -222,7 +222,7 @@ class TagSubscription(Generic[S]):
 
     def wake(self) -> None:
         """End a pause of the recovery: retry at once."""
-        self._home.check()
+        self._guard.check()
         self._supervisor.wake()
 
     # -- the end
@@ -256,7 +256,7 @@ class TagSubscription(Generic[S]):
         Args:
             keep_session: Leave the session open for another process that has its state.
         """
-        self._home.check()
+        self._guard.check()
         if self._finalizer is not None:
             self._finalizer.detach()
         if self._ending is None or self._ending.cancelled():

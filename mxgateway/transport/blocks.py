@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from mxgateway.transport.channel import Channel
-from mxgateway.transport.loop_guard import Home
+from mxgateway.transport.loop_guard import LoopGuard
 
 
 class ChannelClient:
@@ -25,11 +25,11 @@ class ChannelClient:
 
     async def close(self) -> None:
         """End every call, and disconnect. Idempotent."""
-        self._channel.home.check()
+        self._channel.guard.check()
         await self._channel.aclose()
 
     async def __aenter__(self) -> Self:
-        self._channel.home.check()
+        self._channel.guard.check()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -39,10 +39,10 @@ class ChannelClient:
 class ClientReader:
     """An async iterator of one client that is a context manager as well: leaving its block closes it.
 
-    A subclass sets `_home`, and has `__anext__` and `aclose`.
+    A subclass sets `_guard`, and has `__anext__` and `aclose`.
     """
 
-    _home: Home
+    _guard: LoopGuard
 
     async def aclose(self) -> None:
         """Close the iterator. Idempotent."""
@@ -51,7 +51,7 @@ class ClientReader:
         return self
 
     async def __aenter__(self) -> Self:
-        self._home.check()
+        self._guard.check()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

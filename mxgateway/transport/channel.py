@@ -14,12 +14,12 @@ from mxgateway.errors.redaction import Gate
 from mxgateway.options import ClientOptions, Endpoint, SpokenContract
 from mxgateway.options.credentials import Secret
 from mxgateway.transport.calls.detached_call import DetachedCalls
-from mxgateway.transport.connecting.failover import Places
+from mxgateway.transport.connecting.failover import Failover
 from mxgateway.transport.http2.connection import Connection
 from mxgateway.transport.http2.connection_state import ConnectionState
 from mxgateway.transport.http2.request_headers import RequestHeaders
 from mxgateway.transport.keys import Keys
-from mxgateway.transport.loop_guard import Home
+from mxgateway.transport.loop_guard import LoopGuard
 from mxgateway.transport.stats import ClientStats, Counters
 from mxgateway.transport.streams.reply_stream import ReplyLimits
 from mxgateway.wire import BUILTIN, Codec
@@ -46,8 +46,8 @@ class Channel:
         """Hides secrets in this client's texts."""
         self.keys = Keys(options.key, options.key_source, self.gate)
         """The API key that calls send."""
-        self._places = Places(endpoints, options, self.keys, self.gate)
-        self.home = Home(str(self.endpoint))
+        self._failover = Failover(endpoints, options, self.keys, self.gate)
+        self.guard = LoopGuard(str(self.endpoint))
         """The loop and the process that this channel belongs to."""
         self.codec: Codec = BUILTIN
         """Encodes requests and decodes replies by the gateway's contract."""
@@ -83,12 +83,12 @@ class Channel:
     @property
     def endpoint(self) -> Endpoint:
         """The endpoint in use, or the one that the last failure is about."""
-        return self._places.current.endpoint
+        return self._failover.current.endpoint
 
     @property
     def request_headers(self) -> RequestHeaders:
         """The headers of requests on the `current` connection."""
-        return self._places.current.request_headers
+        return self._failover.current.request_headers
 
     @property
     def current(self) -> Connection | None:
@@ -129,12 +129,12 @@ class Channel:
         Returns:
             Whether there is another one that has not failed a moment ago.
         """
-        if not self._places.several:
+        if not self._failover.several:
             return False
         current = self._current
         if current is None or connection is not current:
             return True
-        if not self._places.avoid_current():
+        if not self._failover.avoid_current():
             return False
         log.warning("%s refuses the API key, so another gateway is tried", self.endpoint)
         self._current = None
@@ -142,7 +142,7 @@ class Channel:
         return True
 
     async def _connect(self) -> Connection:
-        connection = await self._places.connect()
+        connection = await self._failover.connect()
         connection.begin(self.counters, self._keepalive_time, self.options.keepalive_timeout)
         connection.on_too_many_pings = self._ping_less_often
         connection.on_end = self._log_end
@@ -150,7 +150,7 @@ class Channel:
         log.info("connected to %s", self.endpoint)
         self._connections = {each for each in self._connections if not each.lost.is_set()}
         self._connections.add(connection)
-        self.home.add(connection)
+        self.guard.add(connection)
         self._current = connection
         return connection
 
@@ -195,7 +195,7 @@ class Channel:
 
         A later reply may repeat them.
         """
-        self.home.check()
+        self.guard.check()
         for secret in secrets:
             self.gate.add(secret)
         try:

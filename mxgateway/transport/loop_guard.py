@@ -15,7 +15,7 @@ from mxgateway.errors import CallSite, MxGatewayUsageError
 from mxgateway.transport.http2.connection import Connection
 
 
-class Home:
+class LoopGuard:
     """The event loop and the process of one client. Every public call, iterator and close asks it first.
 
     Args:
@@ -31,7 +31,7 @@ class Home:
         """The thread that the loop was last seen in; 0 in a forked child, whatever its loop is."""
         self._endpoint = endpoint
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
-        _HOMES.add(self)
+        _GUARDS.add(self)
 
     def check(self) -> asyncio.AbstractEventLoop:
         """Return the client's loop, if it is the running one and this is the client's process.
@@ -76,13 +76,13 @@ class Home:
             connection.closed = True
 
 
-_HOMES: Final[weakref.WeakSet[Home]] = weakref.WeakSet()
+_GUARDS: Final[weakref.WeakSet[LoopGuard]] = weakref.WeakSet()
 """The homes of all clients of this process."""
 
 
 def _leave_all() -> None:
-    for home in list(_HOMES):
-        home.leave()
+    for guard in list(_GUARDS):
+        guard.leave()
 
 
 if sys.platform != "win32":  # which has no fork

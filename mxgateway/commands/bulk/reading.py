@@ -169,7 +169,7 @@ class ReadCommands(SessionCore):
 
     def _chunks(self, weights: Sequence[int], place: Callable[[int], str], correlation_id: str) -> list[range]:
         """Return the chunks in which entries are sent; refuse an entry that is too large for a message."""
-        self._channel.home.check()
+        self._channel.guard.check()
         frame = frame_weight(self.session_id, correlation_id)
         return chunks(weights, self._channel.options.max_send_bytes, frame, place)
 

@@ -135,7 +135,7 @@ class SessionOpener(Generic[S]):
         self, wait: float, progress: Progress, site: CallSite, work: Callable[[], Awaitable[UnclaimedSession]]
     ) -> UnclaimedSession:
         """Do `work` while the caller waits and the client is open; after that, the call continues if it was sent."""
-        self._channel.home.check()
+        self._channel.guard.check()
         if self._channel.closing:
             raise map_fault(ClosedFault("the client is closed"), site, phase="request")
         try:

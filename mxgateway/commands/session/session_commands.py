@@ -67,7 +67,7 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         Cancelling a caller does not stop the close, nor does the end of its timeout. A failed close can be retried. A
         session that the gateway no longer knows counts as closed.
         """
-        self._channel.home.check()
+        self._channel.guard.check()
         budget = Budget(self._timeout(timeout), self._site, correlation_id)  # refuses arguments, which is no close
         if self._closing.is_running:
             async with budget.waiting("this close", "the answer to the first one"):
@@ -96,7 +96,7 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         self._owned_sessions.discard(self)
 
     async def __aenter__(self) -> Self:
-        self._channel.home.check()
+        self._channel.guard.check()
         return self
 
     async def __aexit__(
@@ -107,7 +107,7 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
         A closing client closes its sessions itself; the block does not wait for that.
         """
         try:
-            self._channel.home.check()
+            self._channel.guard.check()
             if not self._owned:
                 await self._release_tags()
                 await self._end_stream()

@@ -56,7 +56,7 @@ class Call(Generic[Request, Reply]):
     ) -> None:
         self.channel = channel
         self.method = method
-        self.loop = channel.home.check()
+        self.loop = channel.guard.check()
         self._options = options
         timeout = default_timeout if options.timeout is None else options.timeout
         self._timeout = None if timeout == math.inf else timeout

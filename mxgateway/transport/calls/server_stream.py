@@ -31,7 +31,7 @@ class ServerStream(ClientReader, Generic[Request, Reply]):
         self, channel: Channel, method: Method[Request, Reply], request: Request, options: CallOptions
     ) -> None:
         self._start = (channel, method, request, options)
-        self._home = channel.home
+        self._guard = channel.guard
         self._call: Call[Request, Reply] | None = None
         self._stream: OpenStream[Reply] | None = None
         self._opening: asyncio.Timeout | None = None
@@ -44,7 +44,7 @@ class ServerStream(ClientReader, Generic[Request, Reply]):
         """Cancel a call whose iterator was dropped in the middle of a loop, in whichever thread it is collected."""
         call = getattr(self, "_call", None)
         if call is not None and not self._ended:
-            call.channel.home.call_soon(partial(_abandon, call, self._stream))
+            call.channel.guard.call_soon(partial(_abandon, call, self._stream))
 
     async def open(self) -> None:
         """Send the request now instead of with the first read, without waiting for the reply.
@@ -53,7 +53,7 @@ class ServerStream(ClientReader, Generic[Request, Reply]):
             MxGatewayInvalidRequestError: Another task is opening or reading.
             MxGatewayError: The request could not be sent.
         """
-        self._home.check()
+        self._guard.check()
         if self._stream is None and not self._ended:
             call = self._begin()
             try:
@@ -68,7 +68,7 @@ class ServerStream(ClientReader, Generic[Request, Reply]):
             MxGatewayInvalidRequestError: Another task is reading.
             MxGatewayError: The stream failed; earlier calls returned what had arrived before.
         """
-        self._home.check()
+        self._guard.check()
         if self._ended:
             return []
         call = self._begin()
@@ -138,7 +138,7 @@ class ServerStream(ClientReader, Generic[Request, Reply]):
 
         Idempotent.
         """
-        self._home.check()
+        self._guard.check()
         self._ended = True
         self._ready.clear()
         if self._opening is not None and not self._opening.expired():
@@ -149,7 +149,7 @@ class ServerStream(ClientReader, Generic[Request, Reply]):
             self._call.cancel()
 
     async def __anext__(self) -> Reply:
-        self._home.check()
+        self._guard.check()
         if not self._ready:
             self._ready = await self.messages()
             self._ready.reverse()

@@ -24,7 +24,7 @@ AVOIDED_FOR: Final = 30.0
 """Seconds for which an endpoint that failed is tried after the others: a silent one costs the whole connect timeout."""
 
 
-class Place:
+class Candidate:
     """One endpoint, with its own trust in certificates and its own ``:authority``.
 
     Args:
@@ -41,7 +41,7 @@ class Place:
         self.failed_at = -math.inf
 
 
-class Places:
+class Failover:
     """All endpoints of one channel.
 
     Args:
@@ -53,7 +53,7 @@ class Places:
 
     def __init__(self, endpoints: Sequence[Endpoint], options: ClientOptions, keys: Keys, gate: Gate) -> None:
         self._gate = gate
-        self._all = [Place(endpoint, options, keys) for endpoint in endpoints]
+        self._all = [Candidate(endpoint, options, keys) for endpoint in endpoints]
         self.current = self._all[0]
         """The endpoint in use, or the one that the last failure is about."""
 
@@ -70,18 +70,18 @@ class Places:
         """
         if not self.several:
             return await self.current.connector.connect()
-        failures: list[tuple[Place, Phase, BaseException]] = []
-        for place in sorted(self._all, key=self._has_failed):  # those that failed a moment ago come last
+        failures: list[tuple[Candidate, Phase, BaseException]] = []
+        for candidate in sorted(self._all, key=self._has_failed):  # those that failed a moment ago come last
             try:
-                connection = await place.connector.connect()
+                connection = await candidate.connector.connect()
             except ConnectFault as fault:
-                level = logging.WARNING if place.failed_at == -math.inf else logging.DEBUG
-                log.log(level, "%s cannot be used: %s", place.endpoint, self._gate.line(str(fault)))
-                place.failed_at = time.monotonic()
-                failures.append((place, fault.phase, fault.cause))
+                level = logging.WARNING if candidate.failed_at == -math.inf else logging.DEBUG
+                log.log(level, "%s cannot be used: %s", candidate.endpoint, self._gate.line(str(fault)))
+                candidate.failed_at = time.monotonic()
+                failures.append((candidate, fault.phase, fault.cause))
             else:
-                place.failed_at = -math.inf
-                self.current = place
+                candidate.failed_at = -math.inf
+                self.current = candidate
                 return connection
         self.current, phase, cause = next((each for each in failures if _passes(*each[1:])), failures[0])
         raise ConnectFault(phase, cause) from cause
@@ -89,10 +89,10 @@ class Places:
     def avoid_current(self) -> bool:
         """Count the endpoint in use as failed, and return whether there is one that has not."""
         self.current.failed_at = time.monotonic()
-        return any(not self._has_failed(place) for place in self._all)
+        return any(not self._has_failed(candidate) for candidate in self._all)
 
-    def _has_failed(self, place: Place) -> bool:
-        return time.monotonic() - place.failed_at < AVOIDED_FOR
+    def _has_failed(self, candidate: Candidate) -> bool:
+        return time.monotonic() - candidate.failed_at < AVOIDED_FOR
 
 
 def _passes(phase: Phase, cause: BaseException) -> bool:
