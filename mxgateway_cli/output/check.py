@@ -64,9 +64,10 @@ def nagios_summary(pattern: str, results: Sequence[Result], limits: Limits) -> s
         named += [f"and {len(bad) - _NAMED} more"] * (len(bad) > _NAMED)
         words = f"{len(bad)} of {len(results)} tags matching {pattern} are not OK; {'; '.join(named)}"
     data = " ".join(
-        _value_data("'" + clean(tag).replace("'", "''") + "'", number or 0, limits)
-        for tag, _, reading in results if (number := _finite_number(reading)) is not None
-    )  # fmt: skip
+        _value_data("'" + clean(tag).replace("'", "''") + "'", number, limits)
+        for tag, _, reading in results
+        if (number := _finite_number(reading)) is not None
+    )
     return _line(f"TAGS {ordered[0][1].state.name} - {words}", data)
 
 

@@ -221,6 +221,17 @@ async def test_a_check_of_a_pattern_is_as_grave_as_its_gravest_tag(gateway: Gate
     assert "; and 1 more | " in bad.out
 
 
+@pytest.mark.parametrize("number", [0.0, -0.0, 0.25, 1e-300])
+async def test_a_figure_is_the_same_in_the_check_of_a_pattern_and_of_its_tag(gateway: Gateway, number: float) -> None:
+    tag = "TestMachine_004.SpeedSetpoint"
+    gateway.simulated.set_tag(tag, number)
+    of_pattern = (await gateway.mxgw("check", "*_004.SpeedSetpoint")).out
+    of_tag = (await gateway.mxgw("check", tag)).out
+
+    assert f"'{tag}'={number!r}" in of_pattern.split()
+    assert f"value={number!r}" in of_tag.split()
+
+
 async def test_a_check_of_a_pattern_tells_each_tag_in_json_and_for_prometheus(gateway: Gateway) -> None:
     gateway.simulated.set_tag("Tank01.Level", 95.0)
     document = await gateway.mxgw("check", "Tank01.*", "--critical", "90", "--json")
