@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 from mxgateway import proto
 from mxgateway.alarms.calls import AlarmCalls
 from mxgateway.calling import requests
-from mxgateway.calling.arguments import check_correlation_id, check_text
+from mxgateway.calling.argument_checks import check_correlation_id, check_text
 from mxgateway.calling.bound_channel import speaking_channel
 from mxgateway.calling.rpcs import STREAM_EVENTS
 from mxgateway.commands.session.closing import Closable, close_session_raw

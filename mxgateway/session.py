@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Unpack
 
 from mxgateway import proto
-from mxgateway.calling.arguments import check_callback, check_sequence
+from mxgateway.calling.argument_checks import check_callback, check_sequence
 from mxgateway.commands.session.closing import Closable
 from mxgateway.commands.session.opener import SessionOpener
 from mxgateway.commands.session.session_commands import SessionCommands

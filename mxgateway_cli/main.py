@@ -124,7 +124,7 @@ def _invoke(arguments: Sequence[str], app: App) -> int:
 
 
 def _report(app: App, error: BaseException) -> int:
-    from mxgateway_cli.terminal.failures import describe, signal_code
+    from mxgateway_cli.terminal.exit_codes import describe, signal_code
 
     app.trace(error)
     code = signal_code(error)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from mxgateway import proto, status
 from mxgateway.alarms.references import AlarmReference
-from mxgateway.calling.arguments import check_correlation_id, check_text
+from mxgateway.calling.argument_checks import check_correlation_id, check_text
 from mxgateway.calling.replies import check_protocol, hide_secrets, malformed, mxaccess_error
 from mxgateway.calling.rpcs import ACKNOWLEDGE_ALARM
 from mxgateway.errors import CallSite, GrpcStatus, MxGatewayError

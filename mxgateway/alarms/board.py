@@ -11,7 +11,7 @@ from mxgateway.alarms.changes import BoardChange
 from mxgateway.alarms.memory_limits import MOST_ALARMS
 from mxgateway.alarms.messages import ActiveAlarm, AlarmProviderStatus
 from mxgateway.alarms.supervisor import BoardSupervisor
-from mxgateway.calling.arguments import UINT32_MAX, check_range, check_text
+from mxgateway.calling.argument_checks import UINT32_MAX, check_range, check_text
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.options import check_timeout
 from mxgateway.options.subscription import RecoveryOptions

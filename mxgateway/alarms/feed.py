@@ -8,7 +8,7 @@ from typing import Self
 from mxgateway import proto
 from mxgateway.alarms.memory_limits import MOST_ALARMS, too_many, weight
 from mxgateway.alarms.messages import ActiveAlarm, AlarmMessage, read_message, read_snapshot
-from mxgateway.calling.arguments import UINT32_MAX, check_correlation_id, check_range, check_text
+from mxgateway.calling.argument_checks import UINT32_MAX, check_correlation_id, check_range, check_text
 from mxgateway.calling.rpcs import QUERY_ACTIVE_ALARMS, STREAM_ALARMS
 from mxgateway.transport.blocks import ClientReader
 from mxgateway.transport.calls.method import CallOptions

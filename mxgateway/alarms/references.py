@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from mxgateway.calling.arguments import check_text
+from mxgateway.calling.argument_checks import check_text
 from mxgateway.errors import MxGatewayInvalidRequestError
 
 _HINT: Final = "give a GUID, or Provider!Group.Tag such as Galaxy!Area1.Tank01.HiHi; nothing was sent"

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 from mxgateway.calling import replies
-from mxgateway.calling.arguments import check_correlation_id
+from mxgateway.calling.argument_checks import check_correlation_id
 from mxgateway.errors import CallSite, MxGatewayError, map_fault
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from mxgateway import proto
 from mxgateway.calling import replies, requests
-from mxgateway.calling.arguments import check_correlation_id, check_message
+from mxgateway.calling.argument_checks import check_correlation_id, check_message
 from mxgateway.calling.time_budget import Budget
 from mxgateway.commands.item_cache import TagCache
 from mxgateway.errors import CallSite

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mxgateway import proto
 from mxgateway.calling import replies
-from mxgateway.calling.arguments import check_handle, check_interval, check_text
+from mxgateway.calling.argument_checks import check_handle, check_interval, check_text
 from mxgateway.commands.core import ITEM_HANDLE, SERVER_HANDLE, SessionCore
 from mxgateway.events.writes.item_writes import Item
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from mxgateway import proto
-from mxgateway.calling.arguments import check_int32, check_list, check_mapping, check_text, check_uint32
+from mxgateway.calling.argument_checks import check_int32, check_list, check_mapping, check_text, check_uint32
 from mxgateway.calling.time_budget import Budget
 from mxgateway.commands.bulk.chunks import for_each, text_weight, write_weight
 from mxgateway.commands.bulk.confirming import Confirmations
@@ -22,8 +22,8 @@ from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, MxGat
 from mxgateway.events.writes.item_writes import Item
 from mxgateway.transport.calls.method import Progress
 from mxgateway.values import MxValueInput, to_mx_value
-from mxgateway.values.rules import DATA_TYPES
 from mxgateway.values.tag_values import TagValue, TagWrite, completed_write, tag_value, tag_write, unconfirmed_write
+from mxgateway.values.type_rules import DATA_TYPES
 from mxgateway.wire.messages.betterproto_seam import Message
 
 OWN_CLIENT_NAME: Final = "mxgateway"

@@ -6,7 +6,7 @@ import uuid
 
 from mxgateway import proto
 from mxgateway.calling import replies
-from mxgateway.calling.arguments import check_guid, check_handle, check_secret, check_text
+from mxgateway.calling.argument_checks import check_guid, check_handle, check_secret, check_text
 from mxgateway.commands.core import SessionCore
 from mxgateway.options.credentials import Secret, SecretText, wrapped
 from mxgateway.transport.calls.method import Site

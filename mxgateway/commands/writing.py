@@ -9,7 +9,7 @@ from datetime import datetime
 
 from mxgateway import proto
 from mxgateway.calling import requests
-from mxgateway.calling.arguments import check_int32, check_mapping, check_time, check_user_id
+from mxgateway.calling.argument_checks import check_int32, check_mapping, check_time, check_user_id
 from mxgateway.commands.items import ItemCommands, check_item
 from mxgateway.commands.refused_values import hides_refused_values
 from mxgateway.options.credentials import SecretText

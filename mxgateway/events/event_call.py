@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from mxgateway import proto
 from mxgateway.calling import requests
-from mxgateway.calling.arguments import new_correlation_id
+from mxgateway.calling.argument_checks import new_correlation_id
 from mxgateway.calling.rpcs import INVOKE, STREAM_EVENTS
 from mxgateway.errors import (
     CallSite,

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from mxgateway import proto
-from mxgateway.calling.arguments import check_correlation_id, check_flag
+from mxgateway.calling.argument_checks import check_correlation_id, check_flag
 from mxgateway.calling.rpcs import BROWSE_CHILDREN
 from mxgateway.calling.time_budget import Budget
 from mxgateway.errors import CallSite, MxGatewayError, MxGatewayRedeployError

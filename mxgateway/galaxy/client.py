@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Unpack
 
 from mxgateway import proto
-from mxgateway.calling.arguments import check_correlation_id, check_message, check_range
+from mxgateway.calling.argument_checks import check_correlation_id, check_message, check_range
 from mxgateway.calling.bound_channel import speaking_channel
 from mxgateway.calling.replies import malformed
 from mxgateway.calling.rpcs import BROWSE_CHILDREN, DISCOVER_HIERARCHY, GET_LAST_DEPLOY_TIME, TEST_CONNECTION

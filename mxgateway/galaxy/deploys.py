@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from mxgateway import proto
-from mxgateway.calling.arguments import check_correlation_id, check_time
+from mxgateway.calling.argument_checks import check_correlation_id, check_time
 from mxgateway.calling.rpcs import WATCH_DEPLOY_EVENTS
 from mxgateway.errors import GrpcStatus, MxGatewayError, MxGatewayInvalidRequestError, MxGatewayTransportError
 from mxgateway.errors.faults import ClosedFault

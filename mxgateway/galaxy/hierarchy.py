@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, TypeVar
 
 from mxgateway import proto
-from mxgateway.calling.arguments import check_correlation_id, check_range
+from mxgateway.calling.argument_checks import check_correlation_id, check_range
 from mxgateway.calling.rpcs import DISCOVER_HIERARCHY
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, MxGatewayRedeployError
 from mxgateway.galaxy.options import HierarchyOptions

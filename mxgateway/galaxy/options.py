@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
 from mxgateway import proto
-from mxgateway.calling.arguments import INT32_MAX, check_flag, check_int32, check_list, check_range, check_some_text
+from mxgateway.calling.argument_checks import (
+    INT32_MAX,
+    check_flag,
+    check_int32,
+    check_list,
+    check_range,
+    check_some_text,
+)
 from mxgateway.errors import MxGatewayInvalidRequestError
 
 DEFAULT_PAGE: Final = 500

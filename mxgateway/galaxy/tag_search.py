@@ -8,7 +8,7 @@ from fnmatch import translate
 from typing import Final
 
 from mxgateway import proto
-from mxgateway.calling.arguments import check_text
+from mxgateway.calling.argument_checks import check_text
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.galaxy.options import HierarchyOptions
 

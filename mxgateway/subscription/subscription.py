@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar, cast
 
-from mxgateway.calling.arguments import check_list, check_text
+from mxgateway.calling.argument_checks import check_list, check_text
 from mxgateway.commands.bulk.chunks import for_each
 from mxgateway.commands.session.session_commands import SessionCommands
 from mxgateway.errors import MxGatewayError, MxGatewaySessionError, MxGatewayTimeoutError

@@ -2,7 +2,7 @@
 
 A *kind* is one arm of the value's oneof: the typed field that carries it on the wire, with the name of its VARIANT
 type. A *data type* is MXAccess's name for the attribute's type; several data types share a kind (STRING and BIG_STRING
-are both text). `mxgateway.values.rules` says which Python types a data type accepts and which kind carries them; the
+are both text). `mxgateway.values.type_rules` says which Python types a data type accepts and which kind carries them; the
 functions here check whether one value fits, and raise `Unfit` if it does not.
 """
 

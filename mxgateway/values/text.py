@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mxgateway import proto
     from mxgateway.values import types
     from mxgateway.values.kinds import Unfit
-    from mxgateway.values.rules import Rule
+    from mxgateway.values.type_rules import Rule
 else:
     proto = LazyModule("mxgateway.proto")
     types = LazyModule("mxgateway.values.types")
@@ -109,7 +109,7 @@ def _check_type(type_name: str) -> None:
 def _rule(scalar: str) -> Rule:
     """Return which Python types, from JSON and the parsers below, a type name accepts."""
     from mxgateway.values import kinds
-    from mxgateway.values.rules import Rule
+    from mxgateway.values.type_rules import Rule
 
     whole = "write a whole number"
     number = "write a number"
@@ -272,7 +272,7 @@ def _unfit(text: str, what: str, hint: str) -> Unfit:
 
 
 def _refused(place: str, what: str, hint: str) -> Exception:
-    from mxgateway.values.rules import refusal
+    from mxgateway.values.type_rules import refusal
 
     return refusal(place, what, hint)
 

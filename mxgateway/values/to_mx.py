@@ -9,7 +9,7 @@ from typing import Any, Final, SupportsIndex
 
 from mxgateway import proto
 from mxgateway.values.kinds import ELAPSED, INT64, KINDS, Kind, Plain, is_array, is_plain, shown_int
-from mxgateway.values.rules import DATA_TYPES, INFERRED, Rule, fit_value, fit_values, refusal
+from mxgateway.values.type_rules import DATA_TYPES, INFERRED, Rule, fit_value, fit_values, refusal
 from mxgateway.values.types import MAX_RANK, MxArrayInput, MxScalarInput, MxValueInput
 from mxgateway.wire import WireError, encode, which_one_of
 

@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 
 from mxgateway import proto
 from mxgateway.values.kinds import Kind, Plain, is_plain
-from mxgateway.values.rules import INFERRED, fit_value
 from mxgateway.values.to_mx import scalar_value, to_mx_value
+from mxgateway.values.type_rules import INFERRED, fit_value
 from mxgateway.values.types import MxValueInput
 from mxgateway.wire import encode
 

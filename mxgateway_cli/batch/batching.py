@@ -21,7 +21,7 @@ from mxgateway_cli.batch.stdin_lines import LONGEST, ReservedStdin, StdinLines
 from mxgateway_cli.help.registry import PROGRAM, REFUSED
 from mxgateway_cli.running.app import App, Work
 from mxgateway_cli.running.log import start_logging
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, describe
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode, describe
 from mxgateway_cli.terminal.stdout import ClosedPipe, is_closed_pipe, write_line
 from mxgateway_cli.terminal.text import json_text, pass_through
 

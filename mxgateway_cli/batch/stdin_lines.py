@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from mxgateway_cli.terminal.failures import CommandFailure
+from mxgateway_cli.terminal.exit_codes import CommandFailure
 
 if TYPE_CHECKING:
     from io import RawIOBase

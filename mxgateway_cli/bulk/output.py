@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import mxgateway
 from mxgateway_cli.input.typed_text import message_value, written_type
 from mxgateway_cli.output.tags import json_data_type, tag_record
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 from mxgateway_cli.terminal.stdout import ClosedPipe, Output, discard_stdout
 from mxgateway_cli.terminal.text import json_text, value_text
 

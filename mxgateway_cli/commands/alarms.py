@@ -15,7 +15,7 @@ from mxgateway_cli.output.alarms import AlarmWriter
 from mxgateway_cli.recovery.following import follow_alarms
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
-from mxgateway_cli.terminal.failures import FIND_ALARMS, describe
+from mxgateway_cli.terminal.exit_codes import FIND_ALARMS, describe
 
 
 class ReferenceText(Parsed[mxgateway.AlarmReference]):

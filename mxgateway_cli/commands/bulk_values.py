@@ -17,8 +17,8 @@ from mxgateway_cli.help.sections import option
 from mxgateway_cli.input.tag_globs import expanded_tags
 from mxgateway_cli.input.target import Place
 from mxgateway_cli.input.users import SECURED_OPTIONS, SecuredUsers
-from mxgateway_cli.operations.completions import CONFIRM_TAG
 from mxgateway_cli.operations.listed_writes import typed_messages
+from mxgateway_cli.operations.write_completions import CONFIRM_TAG
 
 if TYPE_CHECKING:
     from mxgateway.proto import BulkWriteResult, SubscribeResult

@@ -33,7 +33,7 @@ from mxgateway_cli.output.check import check_record, check_summary, nagios_line,
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.app import App
 from mxgateway_cli.running.waiting import Deadline
-from mxgateway_cli.terminal.failures import CommandFailure
+from mxgateway_cli.terminal.exit_codes import CommandFailure
 from mxgateway_cli.terminal.stdout import OutputFormat
 
 _Results = list[tuple[Verdict, Reading]]

@@ -14,7 +14,7 @@ from mxgateway_cli.declaring.local_command import local_command, start
 from mxgateway_cli.help.parsed import NewFile
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.running.app import App
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway.contract import Contract

@@ -11,7 +11,7 @@ from mxgateway_cli.connecting.connection import log_connecting, simulated_gatewa
 from mxgateway_cli.connecting.shared_options import Seconds
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import option
-from mxgateway_cli.terminal.failures import DescribedFailure
+from mxgateway_cli.terminal.exit_codes import DescribedFailure
 
 
 @gateway_command(

@@ -22,7 +22,7 @@ from mxgateway_cli.output.galaxy import Guides, ObjectWriter, TreeWriter
 from mxgateway_cli.output.tags import json_time
 from mxgateway_cli.running.waiting import Deadline
 from mxgateway_cli.terminal import capabilities
-from mxgateway_cli.terminal.failures import CommandFailure, TimedOut, describe
+from mxgateway_cli.terminal.exit_codes import CommandFailure, TimedOut, describe
 
 if TYPE_CHECKING:
     from mxgateway import GatewayClient, HierarchyOptions, HierarchyPages, LazyBrowseNode

@@ -13,7 +13,7 @@ from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.help.sections import Examples, option
 from mxgateway_cli.input.named_tags import TAG_FORM, one_tag
 from mxgateway_cli.input.target import ITEM_OPTIONS, SERVER_OPTIONS, Place, item_place, server_place
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 
 _ITEM = one_tag(f"The tag, {TAG_FORM}.", required=True)
 _CONTEXT_HELP = "The object that a relative tag refers to."

@@ -23,7 +23,7 @@ from mxgateway_cli.operations.recordings import RecordingFile, objects_of
 from mxgateway_cli.recovery.following import follow, follow_alarms
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline, first_of
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 from mxgateway_cli.terminal.stdout import ClosedPipe
 from mxgateway_cli.terminal.text import json_text
 

@@ -22,7 +22,7 @@ from mxgateway_cli.input.named_tags import many_tags, required_tag
 from mxgateway_cli.input.write_target import tag_and_value
 from mxgateway_cli.output.tags import tag_record, value_cell
 from mxgateway_cli.running.app import App
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:

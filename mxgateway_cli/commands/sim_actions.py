@@ -13,7 +13,7 @@ from mxgateway_cli.controlling.words import action_names, argument_words, choice
 from mxgateway_cli.help.arguments import argument
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.help.suggestions import did_you_mean
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway.control import Action, ControlClient

@@ -15,10 +15,10 @@ from mxgateway_cli.input.target import Place
 from mxgateway_cli.input.typed_text import own_type, parse_moment, read_one
 from mxgateway_cli.input.users import SECURED_OPTIONS, SecuredUsers
 from mxgateway_cli.input.write_target import WRITE_TARGET, WRITES, NewValue, WriteTarget
-from mxgateway_cli.operations.completions import CONFIRM, CONFIRM_TAG, completion_of_write
+from mxgateway_cli.operations.write_completions import CONFIRM, CONFIRM_TAG, completion_of_write
 from mxgateway_cli.output.events import event_record
 from mxgateway_cli.output.writes import item_before, report_write
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway import Session

@@ -17,7 +17,7 @@ from mxgateway_cli.input.write_target import tag_and_value
 from mxgateway_cli.output.events import event_record
 from mxgateway_cli.output.tags import event_error, event_time, json_value, tag_record
 from mxgateway_cli.running.waiting import Deadline, cleanup
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, TimedOut
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode, TimedOut
 
 if TYPE_CHECKING:
     from mxgateway.proto import MxEvent, MxValue

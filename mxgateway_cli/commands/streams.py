@@ -20,7 +20,7 @@ from mxgateway_cli.recovery.following import follow
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
 from mxgateway_cli.terminal import capabilities
-from mxgateway_cli.terminal.failures import TimedOut, describe
+from mxgateway_cli.terminal.exit_codes import TimedOut, describe
 
 if TYPE_CHECKING:
     from mxgateway.proto import MxEvent

@@ -11,7 +11,7 @@ from mxgateway_cli.declaring import vocabulary
 from mxgateway_cli.declaring.command import Call, gateway_command
 from mxgateway_cli.input.tag_search import SEARCH_OPTIONS, TagSearch
 from mxgateway_cli.output.found_tags import FoundTagWriter
-from mxgateway_cli.terminal.failures import CommandFailure
+from mxgateway_cli.terminal.exit_codes import CommandFailure
 
 if TYPE_CHECKING:
     from mxgateway.proto import GalaxyAttribute, GalaxyObject

@@ -16,12 +16,12 @@ from mxgateway_cli.input.rows import ROW_FORMAT
 from mxgateway_cli.input.tag_globs import MAX_TAGS, expanded_tags
 from mxgateway_cli.input.typed_text import message_value, own_type, read_one, shown_value
 from mxgateway_cli.input.write_target import WRITES, NewValue, WriteTarget
-from mxgateway_cli.operations.completions import CONFIRM
 from mxgateway_cli.operations.listed_writes import TAG_COUNT, WriteMode, write_pattern, write_values
+from mxgateway_cli.operations.write_completions import CONFIRM
 from mxgateway_cli.output.events import event_record
 from mxgateway_cli.output.tags import json_data_type, json_value, tag_fields, value_cell
 from mxgateway_cli.output.writes import item_before, report_write, show_change
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, refusal_hint
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode, refusal_hint
 from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:

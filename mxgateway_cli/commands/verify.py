@@ -17,7 +17,7 @@ from mxgateway_cli.input.conditions import ALLOWED, Condition, ConditionText, Qu
 from mxgateway_cli.input.named_tags import many_tags
 from mxgateway_cli.input.tolerances import Tolerance
 from mxgateway_cli.output.tags import value_cell
-from mxgateway_cli.terminal.failures import CommandFailure, TimedOut
+from mxgateway_cli.terminal.exit_codes import CommandFailure, TimedOut
 from mxgateway_cli.terminal.stdout import ClosedPipe, discard_stdout
 from mxgateway_cli.terminal.text import value_text
 from mxgateway_cli.verifying.expectations import ROWS, Expectation, Named, Shared, read_expectations

@@ -16,7 +16,7 @@ def _fingerprint() -> str:
     if source is None or source == "auto":
         return mxgateway.CONTRACT_FINGERPRINT
     from mxgateway.contract import Contract
-    from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+    from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 
     try:
         return Contract.load(source).fingerprint

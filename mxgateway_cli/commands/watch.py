@@ -18,7 +18,7 @@ from mxgateway_cli.output.tags import value_cell
 from mxgateway_cli.recovery.following import follow
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline, first_of
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, describe
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode, describe
 from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:

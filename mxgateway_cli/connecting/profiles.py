@@ -17,7 +17,7 @@ from mxgateway.system.home_directory import expand_home
 from mxgateway_cli.connecting import toml_text
 from mxgateway_cli.connecting.default_profile import FILE_VARIABLE, KEY, profiles_path, with_default
 from mxgateway_cli.connecting.precedence import AppliedProfile, Choices, Rank
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 from mxgateway_cli.terminal.text import clean
 
 _TABLE: Final = "profile"

@@ -19,7 +19,7 @@ from mxgateway_cli.declaring.local_command import configured_app, make_command, 
 from mxgateway_cli.help.sections import OUTPUT_OPTIONS, Decorator, Examples
 from mxgateway_cli.running.app import App
 from mxgateway_cli.running.log import start_logging
-from mxgateway_cli.terminal.failures import DescribedFailure, describe, hint_of
+from mxgateway_cli.terminal.exit_codes import DescribedFailure, describe, hint_of
 
 if TYPE_CHECKING:
     from mxgateway.control import ControlClient

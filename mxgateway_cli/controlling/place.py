@@ -20,7 +20,7 @@ from mxgateway_cli.connecting.environment import read_variable
 from mxgateway_cli.controlling import ready_file
 from mxgateway_cli.controlling.options import CONTROL_VARIABLE, KEY_VARIABLE, READY_FILE_VARIABLE
 from mxgateway_cli.running.app import App
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway import ApiKey

@@ -14,7 +14,7 @@ from typing import Any, Final
 import mxgateway
 from mxgateway.system.files import own_file, read_secret, refusal_text
 from mxgateway_cli.running.settings import ConnectionSettings
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 
 _LARGEST: Final = 64 * 1024
 

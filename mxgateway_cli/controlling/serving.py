@@ -19,7 +19,7 @@ import mxgateway
 from mxgateway_cli.controlling import ready_file
 from mxgateway_cli.controlling.options import CONTROL_VARIABLE, KEY_VARIABLE
 from mxgateway_cli.running.app import App
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 from mxgateway_cli.terminal.text import json_text
 
 if TYPE_CHECKING:

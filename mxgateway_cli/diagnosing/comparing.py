@@ -7,7 +7,7 @@ from typing import Any
 import mxgateway
 from mxgateway.contract import Contract, DifferenceKind
 from mxgateway_cli.diagnosing.steps import Step
-from mxgateway_cli.terminal.failures import CommandFailure
+from mxgateway_cli.terminal.exit_codes import CommandFailure
 
 
 def compared(theirs: Contract, used: object, seconds: float) -> Step:

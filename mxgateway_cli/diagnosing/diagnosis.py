@@ -15,7 +15,7 @@ from mxgateway import GatewayClient, proto
 from mxgateway_cli.diagnosing.reaching import connection_steps
 from mxgateway_cli.diagnosing.rights import Rights, find_rights
 from mxgateway_cli.diagnosing.steps import STEPS, Budget, Step, StepName
-from mxgateway_cli.terminal.failures import CommandFailure, TimedOut
+from mxgateway_cli.terminal.exit_codes import CommandFailure, TimedOut
 
 CALL_SECONDS: Final = 10.0
 """What one call may take."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 import mxgateway
-from mxgateway_cli.terminal.failures import CHECK, RIGHTS, Failure, TimedOut, describe, hint_of, next_commands
+from mxgateway_cli.terminal.exit_codes import CHECK, RIGHTS, Failure, TimedOut, describe, hint_of, next_commands
 
 Status = Literal["ok", "warning", "failed", "skipped"]
 StepName = Literal[

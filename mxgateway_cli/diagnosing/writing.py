@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from mxgateway_cli.diagnosing.steps import STEPS, Step
-from mxgateway_cli.terminal.failures import Failure
+from mxgateway_cli.terminal.exit_codes import Failure
 from mxgateway_cli.terminal.stdout import Output
 
 _HEADINGS: Final = ("step", "status", "took", "detail")

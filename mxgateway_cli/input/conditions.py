@@ -17,7 +17,7 @@ import mxgateway
 from mxgateway_cli.help.parsed import Parsed
 from mxgateway_cli.input.tolerances import Tolerance
 from mxgateway_cli.input.typed_text import shown_value
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway import MxValueOutput

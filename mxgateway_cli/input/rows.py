@@ -19,7 +19,7 @@ import click
 
 from mxgateway.system.files import opened_input, refusal_text
 from mxgateway_cli.help.sections import option
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 
 RowFormat = Literal["csv", "jsonl", "json"]
 ROW_FORMATS: Final[tuple[RowFormat, ...]] = ("csv", "jsonl", "json")

@@ -11,7 +11,7 @@ import click
 
 import mxgateway
 from mxgateway_cli.help.sections import option
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway import GalaxyRepositoryClient

@@ -13,7 +13,7 @@ import mxgateway
 from mxgateway_cli.help.numbers import DECIMAL
 from mxgateway_cli.input.conditions import Quality, quality_suffices
 from mxgateway_cli.input.typed_text import rounded, shown_value, unknown_tag
-from mxgateway_cli.terminal.failures import CommandFailure, TimedOut
+from mxgateway_cli.terminal.exit_codes import CommandFailure, TimedOut
 
 if TYPE_CHECKING:
     from mxgateway import TagValue

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import mxgateway
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, refusal_hint
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode, refusal_hint
 
 if TYPE_CHECKING:
     from mxgateway import MxValueInput, MxValueOutput, Session, TagValue

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import mxgateway
 from mxgateway_cli.running.waiting import cleanup, discarded_events, in_background
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 
 if TYPE_CHECKING:
     from mxgateway import EventStream, GatewayClient, Session

@@ -16,7 +16,7 @@ from mxgateway_cli.input.typed_text import message_value, own_type, readable
 from mxgateway_cli.output.events import event_record
 from mxgateway_cli.output.tags import json_data_type, json_value, value_cell
 from mxgateway_cli.output.writes import old_cell, old_value
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:

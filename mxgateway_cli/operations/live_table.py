@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mxgateway_cli.running.app import App
     from mxgateway_cli.terminal.columns import Column
     from mxgateway_cli.terminal.drawing import Painter
-    from mxgateway_cli.terminal.live import LiveScreen
+    from mxgateway_cli.terminal.live_screen import LiveScreen
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS: Final = "_.-=*#"
@@ -44,7 +44,7 @@ def live_table(tags: WatchedTags, app: App) -> Iterator[LiveTable]:
         tags: The tags to show.
         app: The invocation.
     """
-    from mxgateway_cli.terminal.live import LiveScreen
+    from mxgateway_cli.terminal.live_screen import LiveScreen
 
     screen = LiveScreen(sys.stdout, coloured=wants_colour(app.colour, sys.stdout))
     table = LiveTable(tags, app, screen)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from mxgateway.system.files import new_file, refusal_text, remove_new
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode
 from mxgateway_cli.terminal.stdout import write_line
 
 if TYPE_CHECKING:

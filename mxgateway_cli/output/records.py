@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from mxgateway_cli.terminal.failures import Failure
+from mxgateway_cli.terminal.exit_codes import Failure
 from mxgateway_cli.terminal.stdout import Output
 
 DOCUMENT_LIMIT: Final = 10_000

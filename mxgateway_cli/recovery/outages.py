@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import mxgateway
 from mxgateway_cli.output.records import gap_record, gap_text
-from mxgateway_cli.terminal.failures import TimedOut, describe
+from mxgateway_cli.terminal.exit_codes import TimedOut, describe
 
 if TYPE_CHECKING:
     from mxgateway import Session

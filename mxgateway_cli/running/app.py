@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mxgateway import GatewayClient, Secret
     from mxgateway_cli.running.settings import ConnectionSettings
-    from mxgateway_cli.terminal.failures import Failure
+    from mxgateway_cli.terminal.exit_codes import Failure
     from mxgateway_cli.terminal.progress import Progress
     from mxgateway_cli.terminal.stdout import OutputFormat
 

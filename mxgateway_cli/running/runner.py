@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
-from mxgateway_cli.terminal.failures import SIGNAL_BASE, Interrupted
+from mxgateway_cli.terminal.exit_codes import SIGNAL_BASE, Interrupted
 from mxgateway_cli.terminal.restoring import restore_terminals
 
 _T = TypeVar("_T")

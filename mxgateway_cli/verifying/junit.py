@@ -16,7 +16,7 @@ import mxgateway
 from mxgateway.system.files import export, refusal_text
 from mxgateway_cli.input.typed_text import shown_value
 from mxgateway_cli.output.tags import cut, json_time
-from mxgateway_cli.terminal.failures import CommandFailure
+from mxgateway_cli.terminal.exit_codes import CommandFailure
 from mxgateway_cli.terminal.text import clean, value_text
 
 if TYPE_CHECKING:

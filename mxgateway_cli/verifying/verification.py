@@ -12,7 +12,7 @@ from mxgateway_cli.input.typed_text import shown_value, tag_type
 from mxgateway_cli.output.tags import cut
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, TimedOut, describe
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode, TimedOut, describe
 from mxgateway_cli.terminal.text import shown, value_text
 
 if TYPE_CHECKING:

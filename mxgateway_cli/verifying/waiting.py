@@ -13,7 +13,7 @@ from mxgateway_cli.output.tags import cut, event_error, event_time, json_data_ty
 from mxgateway_cli.recovery.following import follow
 from mxgateway_cli.recovery.outages import Outages
 from mxgateway_cli.running.waiting import Deadline
-from mxgateway_cli.terminal.failures import FIND_TAGS, CommandFailure, ExitCode, TimedOut
+from mxgateway_cli.terminal.exit_codes import FIND_TAGS, CommandFailure, ExitCode, TimedOut
 from mxgateway_cli.terminal.text import value_text
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ SEAMS = {
     "h2": ("mxgateway.transport.http2.grpclib_seam", "mxgateway.simulator"),
     "hpack": ("mxgateway.transport.http2.grpclib_seam", "mxgateway.simulator"),
     "click": ("mxgateway_cli",),
-    "rich": ("mxgateway_cli.terminal.bar", "mxgateway_cli.terminal.console", "mxgateway_cli.terminal.drawing", "mxgateway_cli.terminal.live"),
+    "rich": ("mxgateway_cli.terminal.bar", "mxgateway_cli.terminal.console", "mxgateway_cli.terminal.drawing", "mxgateway_cli.terminal.live_screen"),
     "tomlkit": ("mxgateway_cli.connecting.toml_text",),
     "pytest": ("mxgateway.testing.plugin", "mxgateway.testing.checked"),
     "PyInstaller": ("mxgateway.system.pyinstaller",),

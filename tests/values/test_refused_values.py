@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mxgateway import proto
-from mxgateway.calling.arguments import check_time
+from mxgateway.calling.argument_checks import check_time
 from mxgateway.errors import MxGatewayInvalidRequestError
 from mxgateway.values import UnconvertedValue, to_mx_array, to_mx_value
 from mxgateway.wire import Timestamp

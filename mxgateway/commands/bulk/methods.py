@@ -9,7 +9,7 @@ from typing import Any
 
 from mxgateway import proto
 from mxgateway.calling import requests
-from mxgateway.calling.arguments import (
+from mxgateway.calling.argument_checks import (
     check_column,
     check_each,
     check_handle,

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from mxgateway import proto
 from mxgateway.calling import replies, requests
-from mxgateway.calling.arguments import check_handle, check_list, check_text, check_uint32
+from mxgateway.calling.argument_checks import check_handle, check_list, check_text, check_uint32
 from mxgateway.calling.time_budget import Budget
 from mxgateway.commands.bulk.chunks import chunks, for_each, frame_weight, text_weight
 from mxgateway.commands.core import SessionCore

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from mxgateway import proto
 from mxgateway.calling import replies
-from mxgateway.calling.arguments import new_correlation_id
+from mxgateway.calling.argument_checks import new_correlation_id
 from mxgateway.calling.rpcs import CLOSE_SESSION
 from mxgateway.commands.single_flight import SharedAttempt
 from mxgateway.errors import GrpcStatus, MxGatewaySessionError

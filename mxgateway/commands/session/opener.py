@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from mxgateway import proto
 from mxgateway.calling import replies
-from mxgateway.calling.arguments import check_correlation_id, check_text
+from mxgateway.calling.argument_checks import check_correlation_id, check_text
 from mxgateway.calling.rpcs import OPEN_SESSION
 from mxgateway.commands.session.closing import Closable, UnclaimedSession
 from mxgateway.errors import CallSite, GrpcStatus, MxGatewayError, MxGatewayInvalidRequestError, Phase, map_fault

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mxgateway import proto
 from mxgateway.calling import replies
-from mxgateway.calling.arguments import check_uint32
+from mxgateway.calling.argument_checks import check_uint32
 from mxgateway.commands.core import SessionCore
 
 

@@ -37,9 +37,10 @@ from contextlib import nullcontext
 from itertools import groupby
 
 from mxgateway.wire.compiling.linking import Linker
-from mxgateway.wire.compiling.text import Source
+from mxgateway.wire.compiling.source_builder import Source
 from mxgateway.wire.decode.repeats import may_repeat
 from mxgateway.wire.decode.unpacking import unpacker
+from mxgateway.wire.field_tags import least_tag, tag_cases, tag_size
 from mxgateway.wire.schema import (
     DURATION,
     FIXED_FORMATS,
@@ -53,7 +54,6 @@ from mxgateway.wire.schema import (
     is_lean,
     wire_type_of,
 )
-from mxgateway.wire.tags import least_tag, tag_cases, tag_size
 
 LARGE = 16 * 1024
 """Bytes from which on a field with sub-fields is not part of a piece."""

@@ -22,7 +22,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from mxgateway.wire.compiling.linking import Linker
-from mxgateway.wire.compiling.text import Source
+from mxgateway.wire.compiling.source_builder import Source
 from mxgateway.wire.encode.reference_writer import write_value
 from mxgateway.wire.schema import (
     DEPTH_LIMIT,

@@ -26,9 +26,9 @@ from typing import Final
 
 from mxgateway.wire.compiling.linking import Linker
 from mxgateway.wire.decode.source_text import FunctionSource
+from mxgateway.wire.field_tags import raw_tag, tag_size
 from mxgateway.wire.projection.steady_fields import Passed
 from mxgateway.wire.schema import VARINT_KINDS, FieldSchema, MessageSchema
-from mxgateway.wire.tags import raw_tag, tag_size
 
 from .plans import Choice, Read
 

@@ -41,6 +41,7 @@ from typing import Any, Final
 from mxgateway.wire.compiling.linking import Linker
 from mxgateway.wire.decode.repeats import Repeats, may_repeat
 from mxgateway.wire.decode.source_text import WHOLE_NUMBERS, FunctionSource
+from mxgateway.wire.field_tags import least_tag, raw_tag, tag_cases, tag_size
 from mxgateway.wire.projection.steady_fields import Run
 from mxgateway.wire.schema import (
     DEPTH_LIMIT,
@@ -55,7 +56,6 @@ from mxgateway.wire.schema import (
     MessageSchema,
     schema_of,
 )
-from mxgateway.wire.tags import least_tag, raw_tag, tag_cases, tag_size
 
 from .plans import Plan
 

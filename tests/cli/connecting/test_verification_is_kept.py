@@ -13,7 +13,7 @@ import click
 import pytest
 
 from mxgateway_cli.connecting import connection
-from mxgateway_cli.terminal.failures import CommandFailure
+from mxgateway_cli.terminal.exit_codes import CommandFailure
 from tests.cli.batches import batch
 from tests.cli.choosing import SOURCES, Case
 from tests.cli.gateway import KEY, SECRET

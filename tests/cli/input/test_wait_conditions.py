@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mxgateway import Timestamp, UnconvertedValue, proto
 from mxgateway_cli.input.conditions import QUALITIES, Condition, Quality, Watcher, quality_suffices
 from mxgateway_cli.input.typed_text import tag_type
-from mxgateway_cli.terminal.failures import CommandFailure
+from mxgateway_cli.terminal.exit_codes import CommandFailure
 from tests.rows import each_row
 
 GOOD, UNCERTAIN, BAD = 192, 64, 0

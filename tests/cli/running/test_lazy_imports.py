@@ -16,7 +16,7 @@ HEAVY = (
     "rich", "tomlkit",
 )  # fmt: skip
 UNUSUAL = (
-    "dataclasses", "difflib", "json", "logging", "pathlib", "socket", "mxgateway_cli.connecting.connection", "mxgateway_cli.terminal.failures",
+    "dataclasses", "difflib", "json", "logging", "pathlib", "socket", "mxgateway_cli.connecting.connection", "mxgateway_cli.terminal.exit_codes",
 )  # fmt: skip
 # Ends like `main()` does and tells which heavy modules the process has loaded by then.
 SCRIPT = f"""

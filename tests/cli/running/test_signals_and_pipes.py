@@ -54,7 +54,7 @@ def test_a_signal_while_the_program_is_loaded_ends_it_without_a_traceback(tmp_pa
 ANOTHER_THREADS_SIGNAL = """
 import asyncio, signal, threading, time
 from mxgateway_cli.running import runner
-from mxgateway_cli.terminal import failures
+from mxgateway_cli.terminal import exit_codes
 
 def send() -> None:
     time.sleep(0.2)
@@ -66,7 +66,7 @@ async def main() -> None:
 
 try:
     runner.run(main)
-except failures.Interrupted as end:
+except exit_codes.Interrupted as end:
     print(end.signal_number)
 """
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import mxgateway
 from mxgateway_cli.help.sections import option
 from mxgateway_cli.output.events import event_record
-from mxgateway_cli.terminal.failures import CommandFailure, ExitCode, TimedOut
+from mxgateway_cli.terminal.exit_codes import CommandFailure, ExitCode, TimedOut
 
 if TYPE_CHECKING:
     from mxgateway import EventStream
