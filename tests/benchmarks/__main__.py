@@ -34,6 +34,7 @@ from tests.benchmarks import (
 )
 from tests.benchmarks.bindings import StockContract, generate_grpcio_modules
 from tests.benchmarks.harness import QUICK, Figure, Settings, table
+from tests.benchmarks.worker import Worker
 
 PACKAGES: Final = ("betterproto", "grpclib", "h2", "grpcio", "protobuf")
 DEFAULT_JSON: Final = Path("build/bench.json")
@@ -111,6 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the requested themes, print the table, write the JSON and return the exit code."""
     options = _parse(arguments)
     settings = QUICK if options.quick else Settings()
+    Worker.forks = options.quick
     if options.rounds is not None:
         settings = replace(settings, rounds=options.rounds)
     document: dict[str, Any] = {"environment": environment(), "settings": asdict(settings)}

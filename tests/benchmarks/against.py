@@ -16,7 +16,7 @@ from typing import Final
 from tests.benchmarks import bulk, live, stream, subscribe, unary
 from tests.benchmarks.harness import QUICK, Figure, Settings, table
 from tests.benchmarks.stream import Feed, cpu_of, measure, rate
-from tests.benchmarks.worker import Contender
+from tests.benchmarks.worker import Contender, Worker
 
 OTHER: Final = "the other tree"
 Pair = dict[str, Contender]
@@ -81,6 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="the smallest sizes, to see that everything runs")
     options = parser.parse_args(arguments)
     settings = QUICK if options.quick else Settings()
+    Worker.forks = options.quick
     if options.rounds is not None:
         settings = replace(settings, rounds=options.rounds)
     figures = [figure for theme in options.themes for figure in THEMES[theme](settings, options.tree.resolve())]

@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
+
+from tests.benchmarks.forking import Fork
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,14 +63,16 @@ class Worker:
         tree: The source tree of the program and the library.
     """
 
+    forks = False
+    """True if this process may be forked: the first worker of each module is a process of its own, as always."""
+    _started: ClassVar[set[str]] = set()
+
     def __init__(self, module: str, *arguments: str, core: int | None = None, tree: Path = ROOT) -> None:
-        self._command = [sys.executable, "-m", f"tests.benchmarks.{module}", *arguments]
+        self._module, self._arguments = f"tests.benchmarks.{module}", arguments
         self._core, self._tree = core, tree
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", cwd=self._tree
-        )
+        self._process = self._start()
         if self._core is not None:
             os.sched_setaffinity(self._process.pid, {self._core})  # threads that it starts later inherit it
         return self
@@ -79,12 +83,23 @@ class Worker:
         self._process.kill()
         self._process.communicate()
 
+    def _start(self) -> subprocess.Popen[str] | Fork:
+        if self._module in self._started and self._tree == ROOT and self.forks and hasattr(os, "fork"):
+            return Fork(self._module, self._arguments)
+        self._started.add(self._module)
+        return subprocess.Popen(
+            [sys.executable, "-m", self._module, *self._arguments], cwd=self._tree,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
+        )  # fmt: skip
+
     def line(self) -> str:
         """Return the next line that the program prints."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{' '.join(self._command)} ended with exit code {self._process.wait()}")
+            raise RuntimeError(
+                f"{self._module} {' '.join(self._arguments)} ended with exit code {self._process.wait()}"
+            )
         return line.strip()
 
     def ask(self, job: str, /, **arguments: Any) -> dict[str, float]:
