@@ -319,10 +319,17 @@ def _printable(text: str) -> str:
 
 
 def _make_comments_safe(descriptors: FileDescriptorSet) -> None:
-    """Escape every comment, because the plugin pastes it into a docstring as it is."""
+    """Escape every comment, because the plugin pastes it into a docstring as it is.
+
+    Locations without a comment are removed: the plugin searches all of them for each name.
+    """
     for file in descriptors.file:
-        for location in file.source_code_info.location:
+        locations = file.source_code_info.location
+        commented = [each for each in locations if each.leading_comments]
+        for location in commented:
             location.leading_comments = _docstring_text(location.leading_comments)
+        del locations[:]
+        locations.extend(commented)
 
 
 def _docstring_text(comment: str) -> str:
