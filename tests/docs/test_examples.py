@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import re
 import shutil
@@ -13,7 +12,6 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ import pytest
 
 from tests.cli.forking import nursery
 from tests.docs.pages import PAGES, ROOT, Block, blocks, lines_outside_blocks, name_of, text_of
+from tests.forks import Forks
 from tests.packaging import built
 
 README = ROOT / "README.md"
@@ -150,37 +149,14 @@ Runner = Callable[[Path, dict[str, str]], tuple[int, str]]
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[Runner]:
-    """Return what runs a script in its folder and returns its exit code and stderr; loading the package for each takes long."""
-    python = [sys.executable, "-W", "error"]
-    if not hasattr(os, "fork"):
+    """Return what runs a script in its folder and returns its exit code and stderr."""
+    with Forks("mxgateway", options=["-W", "error"]) as forks:
 
         def start(script: Path, env: dict[str, str]) -> tuple[int, str]:
-            done = subprocess.run(
-                [*python, script], env=env, cwd=script.parent, capture_output=True, text=True, timeout=60
-            )
-            return done.returncode, done.stderr
+            done = forks.run([str(script)], cwd=script.parent, env=env)
+            return done.returncode, done.stderr.decode()
 
         yield start
-        return
-    server = [*python, "-m", "tests.docs.example_runner"]
-    with subprocess.Popen(server, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as runner:
-        assert runner.stdin is not None
-        assert runner.stdout is not None
-
-        def ask(script: Path, env: dict[str, str]) -> tuple[int, str]:
-            request = {"script": str(script), "folder": str(script.parent), "environment": env}
-            print(json.dumps(request), file=runner.stdin, flush=True)
-            late = threading.Timer(60, runner.kill)
-            late.start()
-            try:
-                assert runner.stdout is not None
-                code, said = json.loads(runner.stdout.readline())
-            finally:
-                late.cancel()
-            return code, said
-
-        yield ask
-        runner.stdin.close()
 
 
 @pytest.mark.parametrize("example", PYTHON, ids=lambda block: block.place)

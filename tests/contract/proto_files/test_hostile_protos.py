@@ -100,7 +100,7 @@ def test_an_import_brings_in_no_file_that_would_not_be_read_by_itself(tmp_path: 
     imported = protos / name.replace("\\n", "\n")
     imported.write_text('syntax = "proto3";\npackage other.v1;\nmessage Other {}\n')
 
-    done = run(protos, tmp_path / "out")
+    done = run_here(protos, tmp_path / "out")
 
     assert done.returncode == 1
     assert ": use letters" in done.stderr.splitlines()[-1]
@@ -193,7 +193,7 @@ def test_nothing_is_imported_from_the_folder(tmp_path: Path, path: str) -> None:
 def test_a_word_of_a_proto_cannot_write_to_the_terminal(tmp_path: Path) -> None:
     protos = write_protos(tmp_path / "protos", tank="package plant.v1;\nmessage Tank { \x1b]0;owned\x07 }\n")
 
-    done = run(protos, tmp_path / "out")
+    done = run_here(protos, tmp_path / "out")
 
     assert done.returncode == 1
     assert done.stderr.replace("\n", "").isprintable()
