@@ -99,7 +99,11 @@ class Draft:
 
     def finish(self) -> Any:
         """Return the finished message."""
-        values = {name: _finished(self.schema.by_name[name], value) for name, value in self.values.items()}
+        by_name = self.schema.by_name
+        values = {
+            name: _finished(by_name[name], value) if isinstance(value, Draft) else value
+            for name, value in self.values.items()
+        }
         if self.unknown:
             keep = self.schema.keep or bytes
             values["_unknown_fields"] = keep(bytes(self.unknown))
@@ -140,33 +144,33 @@ class Reader:
             elif field is not None and wire_type == LENGTH and field.packable:
                 pos = self._packed(draft, field, pos, end)
             else:
-                pos = self._value_end(schema, f"field number {number}", wire_type, pos, end)
+                pos = self._extent(schema, f"field number {number}", wire_type, pos, end)[1]
                 draft.unknown += self._data[start:pos]
         return pos
 
     def _is_large(self, schema: MessageSchema, field: FieldSchema | None, wire_type: int, pos: int, end: int) -> bool:
         if field is None or wire_type != LENGTH or not (field.packable or holds_fields(field)):
             return False
-        stop = self._value_end(schema, field.name, wire_type, pos, end)
-        return stop - self._varint(schema, field.name, pos, end)[1] >= (self._large or 0)
+        start, stop = self._extent(schema, field.name, wire_type, pos, end)
+        return stop - start >= (self._large or 0)
 
     def open(self, schema: MessageSchema, pos: int, end: int, depth: int) -> tuple[FieldSchema, int, int]:
         """Return the large field that starts at a position, and the start and end of its value."""
         self.fields += 1
         number, wire_type, pos = self._tag(schema, pos, end)
         field = schema.by_number[number]
-        stop = self._value_end(schema, field.name, wire_type, pos, end)
+        start, stop = self._extent(schema, field.name, wire_type, pos, end)
         if holds_fields(field):
             self._check_depth(schema, field, pos, depth)
-        return field, self._varint(schema, field.name, pos, end)[1], stop
+        return field, start, stop
 
     def _field(self, draft: Draft, field: FieldSchema, pos: int, end: int, depth: int) -> int:
         schema, name = draft.schema, field.name
-        stop = self._value_end(schema, name, field.wire_type, pos, end)
         if field.wire_type != LENGTH:
-            draft.store(field, self._number(schema, field, pos, end))
+            value, stop = self._number(schema, field, pos, end)
+            draft.store(field, value)
             return stop
-        start = self._varint(schema, name, pos, end)[1]
+        start, stop = self._extent(schema, name, LENGTH, pos, end)
         if field.kind == "bytes":
             draft.store(field, self._taken(schema, field, self._data[start:stop], start))
         elif field.kind == "string":
@@ -183,9 +187,8 @@ class Reader:
             self._fail(schema, field.name, pos, "messages are nested more than 100 levels deep")
 
     def _packed(self, draft: Draft, field: FieldSchema, pos: int, end: int) -> int:
-        schema = draft.schema
-        stop = self._value_end(schema, field.name, LENGTH, pos, end)
-        self.numbers(draft, field, self._varint(schema, field.name, pos, end)[1], stop, stop)
+        start, stop = self._extent(draft.schema, field.name, LENGTH, pos, end)
+        self.numbers(draft, field, start, stop, stop)
         return stop
 
     def numbers(self, draft: Draft, field: FieldSchema, pos: int, stop: int, end: int) -> int:
@@ -193,18 +196,19 @@ class Reader:
         schema = draft.schema
         draft.values.setdefault(field.name, [])
         while pos < stop:
-            end_of_value = self._value_end(schema, field.name, field.wire_type, pos, end)
-            draft.store(field, self._number(schema, field, pos, end))
-            pos = end_of_value
+            value, pos = self._number(schema, field, pos, end)
+            draft.store(field, value)
         return pos
 
-    def _number(self, schema: MessageSchema, field: FieldSchema, pos: int, end: int) -> Any:
-        fixed = FIXED_STRUCTS.get(field.kind)
-        if fixed is not None:
-            value = fixed.unpack_from(self._data, pos)[0]
+    def _number(self, schema: MessageSchema, field: FieldSchema, pos: int, end: int) -> tuple[Any, int]:
+        """Return a number and the position after it."""
+        if field.wire_type == VARINT:
+            value, stop = self._varint(schema, field.name, pos, end)
+            value = CONVERSIONS[field.kind](value)
         else:
-            value = CONVERSIONS[field.kind](self._varint(schema, field.name, pos, end)[0])
-        return self._taken(schema, field, value, pos)
+            stop = self._extent(schema, field.name, field.wire_type, pos, end)[1]
+            value = FIXED_STRUCTS[field.kind].unpack_from(self._data, pos)[0]
+        return self._taken(schema, field, value, pos), stop
 
     def _taken(self, schema: MessageSchema, field: FieldSchema, value: Any, pos: int) -> Any:
         try:
@@ -230,9 +234,10 @@ class Reader:
             self._fail(schema, f"field number {tag >> 3}", pos, f"invalid wire type {tag & 7}")
         return tag >> 3, tag & 7, stop
 
-    def _value_end(self, schema: MessageSchema, name: str, wire_type: int, pos: int, end: int) -> int:
+    def _extent(self, schema: MessageSchema, name: str, wire_type: int, pos: int, end: int) -> tuple[int, int]:
+        """Return the start and the end of a value, without its length."""
         if wire_type == VARINT:
-            return self._varint(schema, name, pos, end)[1]
+            return pos, self._varint(schema, name, pos, end)[1]
         if wire_type == LENGTH:
             size, start = self._varint(schema, name, pos, end)
             if start - pos > 5:
@@ -241,7 +246,7 @@ class Reader:
             size, start = 8 if wire_type == FIXED_64 else 4, pos
         if size > end - start:
             self._fail(schema, name, start, f"the value has {size} bytes, but only {end - start} remain")
-        return start + size
+        return start, start + size
 
     def _varint(self, schema: MessageSchema, name: str, pos: int, end: int) -> tuple[int, int]:
         if pos < end and (byte := self._data[pos]) < 128:
