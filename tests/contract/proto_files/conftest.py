@@ -25,10 +25,11 @@ def compilers() -> Iterator[Forks]:
 
 
 @pytest.fixture(autouse=True)
-def compilers_are_forks(compilers: Forks, monkeypatch: pytest.MonkeyPatch) -> None:
+def compilers_are_forks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(command: Sequence[str], *, cwd: Path | None, input: bytes, **_: Any) -> subprocess.CompletedProcess[bytes]:
         python, program = [sys.executable, *OPTIONS], command[1 + len(OPTIONS) :]
         assert [*command[: len(python)]] == python
+        compilers: Forks = request.getfixturevalue("compilers")  # begins with the first program
         return compilers.run(program, cwd=cwd, stdin=input)
 
     if os.name == "posix":
