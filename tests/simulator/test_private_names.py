@@ -9,6 +9,9 @@ import grpclib
 from grpclib.config import Configuration
 from grpclib.protocol import Buffer, Connection, EventsProcessor, H2Protocol, Stream
 from h2.connection import H2Connection
+from h2.stream import H2StreamStateMachine
+from hpack import Decoder
+from hpack.table import HeaderTable
 
 import mxgateway.simulator
 
@@ -31,12 +34,24 @@ def test_the_names_are_there() -> None:
         ),
         Stream: ("recv_data", "send_data", "send_headers", "reset_nowait", "closable", "__terminated__"),
         Buffer: ("add", "read", "eof"),
-        H2Connection: ("receive_data", "clear_outbound_data_buffer", "close_connection", "open_inbound_streams"),
+        H2Connection: (
+            "receive_data",
+            "clear_outbound_data_buffer",
+            "close_connection",
+            "open_inbound_streams",
+            "send_headers",
+            "send_data",
+            "_prepare_for_sending",
+        ),
+        H2StreamStateMachine: ("process_input",),
+        Decoder: ("decode",),
     }.items():
         assert all(callable(getattr(owner, name)) or isinstance(getattr(owner, name), property) for name in names)
     assert Connection.__init__.__annotations__["connection"] in ("H2Connection", H2Connection)
     assert H2Connection.MAX_CLOSED_STREAMS > 1000
-    assert {"local_settings", "decoder", "state_machine"} <= vars(H2Connection()).keys()
+    names_of_h2 = {"local_settings", "decoder", "encoder", "state_machine", "streams", "_data_to_send"}
+    assert names_of_h2 <= vars(H2Connection()).keys()
+    assert {"resized", "dynamic_entries"} <= vars(HeaderTable()).keys()
 
 
 def test_only_two_modules_use_private_names_of_others() -> None:

@@ -19,7 +19,6 @@ from mxgateway.simulator.server.http2 import ReceivedHeaders
 from mxgateway.simulator.server.keys import SimulatedKey
 from mxgateway.simulator.server.messages import (
     CompressedMessageError,
-    Headers,
     read_message,
     refuse_unprocessed,
     send_messages,
@@ -28,8 +27,8 @@ from mxgateway.simulator.server.messages import (
 from mxgateway.wire import WireError
 
 _CONTENT_TYPES: Final = ("application/grpc", "application/grpc+proto")
-_HEADERS: Final = [(":status", "200"), ("content-type", "application/grpc+proto")]
-_OK: Final = [("grpc-status", "0")]
+_HEADERS: Final = ((":status", "200"), ("content-type", "application/grpc+proto"))
+_OK: Final = (("grpc-status", "0"),)
 _LONGEST_MESSAGE: Final = 4096
 """Most bytes of a ``grpc-message``: a text may repeat what a request has, and clients refuse trailers above 8 KiB."""
 
@@ -60,7 +59,7 @@ class ReceivedCall:
 
     def header(self, name: str) -> str | None:
         """Return the first header with a name, None if there is none."""
-        return next((value for key, value in self.metadata if key == name), None)
+        return self.metadata.first(name)
 
     def keep(self, request: Callable[[], Any]) -> None:
         """Keep a function that decodes the request: a decoded bulk message takes many times its bytes."""
@@ -117,7 +116,7 @@ class Call:
         self, stream: Stream, headers: ReceivedHeaders, peer: str, limit: int, record: CallRecord, encoding: Encoding
     ) -> None:
         self._encoding = encoding
-        self.received = ReceivedCall(dict(headers).get(":path", ""), headers, peer)
+        self.received = ReceivedCall(headers.first(":path") or "", headers, peer)
         self.names: tuple[str, ...] = (self.received.method,)
         """The names by which switches identify the call."""
         self.key: SimulatedKey = SimulatedKey(key_id="nobody", secret="", scopes=frozenset())
@@ -182,7 +181,7 @@ class Call:
     async def start(self) -> None:
         """Send the headers of a stream, to show the client that it is open."""
         self._started = True
-        await self._stream.send_headers(_HEADERS)
+        await self._stream.send_headers(list(_HEADERS))
 
     async def send(self, messages: Sequence[bytes]) -> None:
         """Send encoded messages of a stream.
@@ -220,7 +219,7 @@ class Call:
         """Refuse the call as unprocessed: by resetting its stream, or by closing its connection."""
         refuse_unprocessed(self._stream, goaway=goaway)
 
-    async def _end(self, headers: Headers) -> None:
+    async def _end(self, headers: list[tuple[str, str]]) -> None:
         await self._stream.send_headers(headers, end_stream=True)
         # A client that is still sending may stop.
         if self._stream.closable:

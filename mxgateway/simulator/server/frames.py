@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionInputs, H2Connection
 from h2.errors import ErrorCodes
 from h2.events import Event
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
+from h2.stream import StreamInputs
+from hpack import Decoder, Encoder, HeaderTuple, NeverIndexedHeaderTuple
 from hpack.exceptions import HPACKError
 
 from mxgateway.simulator.options import SimulatorOptions
@@ -20,8 +25,16 @@ _LARGEST_FRAME: Final = 16 * 1024
 _FIRST_WINDOW: Final = 65_535
 _PREFACE: Final = len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 _HEADER: Final = 9
+_FRAME: Final = struct.Struct(">BHBBI")
+"""The header of a frame: its length in two fields, its type, its flags and its stream."""
+_HEADERS, _END_STREAM, _END_HEADERS = 1, 1, 4
+# The blocks of one connection that are decoded once.
+_KNOWN_BLOCKS: Final = 64
+_SMALL_BLOCK: Final = 1024
 _ACKNOWLEDGEMENT: Final = (4, 1)
 """Type and flags of the SETTINGS frame that has no payload."""
+
+Headers = tuple[tuple[str, str], ...]
 
 
 class WrongSize(Exception):
@@ -59,7 +72,7 @@ class Http2(H2Connection):
                 SettingCodes.MAX_HEADER_LIST_SIZE: options.header_limit,
             },
         )
-        self.decoder.max_header_list_size = options.header_limit
+        self.decoder = _Decoder(options.header_limit)
         self._sizes = _FrameSizes(_LARGEST_FRAME)
         self.initiate_connection()
         if more := options.connection_window - _FIRST_WINDOW:
@@ -75,11 +88,58 @@ class Http2(H2Connection):
         self._sizes.check(data)
         return super().receive_data(data)
 
+    def send_reply(self, stream_id: int, headers: Headers, data: bytes, trailers: Headers) -> None:
+        """Send the headers, the data and the trailers of a stream.
+
+        Raises:
+            H2Error: The stream has ended.
+        """
+        if self.encoder.header_table.resized:  # the next block tells so
+            self.send_headers(stream_id, headers)
+            self.send_data(stream_id, data)
+            self.send_headers(stream_id, trailers, end_stream=True)
+            return
+        self._send_block(stream_id, headers, StreamInputs.SEND_HEADERS)
+        self.send_data(stream_id, data)
+        self._send_block(stream_id, trailers, StreamInputs.SEND_HEADERS, StreamInputs.SEND_END_STREAM)
+
+    def _send_block(self, stream_id: int, headers: Headers, *inputs: StreamInputs) -> None:
+        # Not as h2 sends them: it encodes the same headers for each reply.
+        self.state_machine.process_input(ConnectionInputs.SEND_HEADERS)
+        for each in inputs:
+            self.streams[stream_id].state_machine.process_input(each)
+        block = _block(headers)
+        flags = _END_HEADERS | (_END_STREAM if StreamInputs.SEND_END_STREAM in inputs else 0)
+        self._data_to_send += _FRAME.pack(0, len(block), _HEADERS, flags, stream_id) + block
+
+    def _prepare_for_sending(self, frames: list[Any]) -> None:
+        self._data_to_send += b"".join([frame.serialize() for frame in frames])  # without h2's check of its own work
+
     @property
     def open_inbound_streams(self) -> int:
         """None, as far as h2's own limit is concerned."""
         super().open_inbound_streams  # noqa: B018 - h2 forgets closed streams when it counts them
         return 0
+
+
+class _Decoder(Decoder):
+    """Decodes a block once that needs nothing of the table of headers: a client sends the same ones again and again."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self._known: dict[bytes, Iterable[HeaderTuple]] = {}
+
+    def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:
+        """Return the headers of a block."""
+        if (known := self._known.get(data)) is not None:
+            return known
+        headers = super().decode(data, raw)
+        changes_size = data[0] >> 5 == 1 if data else True
+        if not self.header_table.dynamic_entries and not changes_size and len(data) <= _SMALL_BLOCK:
+            if len(self._known) >= _KNOWN_BLOCKS:
+                self._known.clear()
+            self._known[data] = headers
+        return headers
 
 
 class _FrameSizes:
@@ -117,6 +177,13 @@ class _FrameSizes:
             self._header = b""
             place += length
         self._ahead = place - end
+
+
+@cache
+def _block(headers: Headers) -> bytes:
+    """Return headers encoded without the table of a connection: a block for all of them."""
+    block: bytes = Encoder().encode([NeverIndexedHeaderTuple(*field) for field in headers])
+    return block
 
 
 def error_code(error: Exception) -> ErrorCodes:

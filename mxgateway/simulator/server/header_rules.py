@@ -21,11 +21,10 @@ _OF_A_CONNECTION: Final = frozenset(
 _PSEUDO: Final = frozenset((b":method", b":scheme", b":path", b":authority"))
 
 
-def broken_request(fields: Iterable[Field]) -> str | None:
+def broken_request(fields: Sequence[Field]) -> str | None:
     """Return which rule the header block of a request breaks; None if it is well formed."""
-    block = list(fields)
-    count = next((place for place, (name, _) in enumerate(block) if not name.startswith(b":")), len(block))
-    pseudo, regular = block[:count], block[count:]
+    count = next((place for place, (name, _) in enumerate(fields) if not name.startswith(b":")), len(fields))
+    pseudo, regular = fields[:count], fields[count:]
     return _broken_pseudo(pseudo) or _broken_fields(regular) or _broken_authority(dict(pseudo), regular)
 
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final, Protocol, cast
 
 from grpclib import protocol
@@ -24,7 +25,7 @@ from h2.exceptions import H2Error
 from mxgateway.simulator.hidden_text import REDACTED
 from mxgateway.simulator.options import SimulatorOptions
 from mxgateway.simulator.server.frames import Http2, error_code
-from mxgateway.simulator.server.header_rules import broken_request, broken_trailers
+from mxgateway.simulator.server.header_rules import Field, broken_request, broken_trailers
 from mxgateway.simulator.server.messages import goaway_frame, leaving
 from mxgateway.simulator.server.valve import Valve
 
@@ -33,6 +34,13 @@ class ReceivedHeaders(tuple[tuple[str, str], ...]):
     """The headers of a request, in their order. No repr shows the API key among them."""
 
     __slots__ = ()
+
+    def first(self, name: str) -> str | None:
+        """Return the first header with a name, None if there is none."""
+        for key, value in self:
+            if key == name:
+                return value
+        return None
 
     def __repr__(self) -> str:
         return repr(tuple((name, REDACTED if name == "authorization" else value) for name, value in self))
@@ -46,6 +54,8 @@ _UNREAD_ANSWERS: Final = 16 * 1024
 # Requests that still run although the peer has reset them, as a multiple of those that may be open. A peer that opens
 # streams and resets them at once (CVE-2023-44487) reaches it within one read of the socket.
 _RUNNING: Final = 10
+# The headers of a connection's requests that are checked once.
+_KNOWN_HEADERS: Final = 32
 _logger = logging.getLogger(__name__)
 
 
@@ -277,10 +287,9 @@ class _Requests(AbstractHandler):
         if stream.connection in leaving:
             release_stream()
             return
-        decoded = ReceivedHeaders((_text(name), _text(value)) for name, value in headers)
         task = asyncio.get_running_loop().create_task(
-            self._serve(stream, decoded, self._connection.peer),
-            name=f"call from {self._connection.peer} of {dict(decoded).get(':path', '')}",
+            self._serve(stream, headers, self._connection.peer),
+            name=f"call from {self._connection.peer} of {headers.first(':path') or ''}",
         )
         self._tasks[stream] = task
 
@@ -324,17 +333,20 @@ class _Events(EventsProcessor):
     def __init__(self, requests: _Requests, connection: protocol.Connection) -> None:
         super().__init__(requests, connection)
         self._requests = requests
+        self._read = lru_cache(maxsize=_KNOWN_HEADERS)(_read)
 
     def process(self, event: Event) -> None:
         if type(event) in getattr(self, "processors", ()):
             super().process(event)
 
     def process_request_received(self, event: RequestReceived) -> None:
-        if (broken := broken_request(event.headers or ())) is not None:
+        broken, headers = self._read(tuple(event.headers or ()))
+        if broken is not None:
             self._reset(event.stream_id, ErrorCodes.PROTOCOL_ERROR, broken)
         elif not self._requests.has_room():
             self._reset(event.stream_id, ErrorCodes.REFUSED_STREAM, "too many streams are open")
         else:
+            event.headers = cast(Any, headers)
             super().process_request_received(event)
 
     def process_trailers_received(self, event: TrailersReceived) -> None:
@@ -356,8 +368,10 @@ class _Events(EventsProcessor):
             super().process_data_received(event)
 
 
-def _text(value: bytes | str) -> str:
-    return value.decode("ascii", "replace") if isinstance(value, bytes) else value
+def _read(fields: tuple[Field, ...]) -> tuple[str | None, ReceivedHeaders]:
+    """Return which rule the headers of a request break, and the headers."""
+    texts = ((str(name, "ascii", "replace"), str(value, "ascii", "replace")) for name, value in fields)
+    return broken_request(fields), ReceivedHeaders(texts)
 
 
 def _peer_name(transport: asyncio.BaseTransport) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 import weakref
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from grpclib.protocol import Stream
 from h2.errors import ErrorCodes
 
-Headers = list[tuple[str, str]]
+from mxgateway.simulator.server.frames import Headers, Http2
 
 # Most bytes written before the limit of unsent bytes is checked again: a peer may accept frames of 16 MiB.
 _PIECE: Final = 64 * 1024
@@ -44,16 +44,14 @@ async def send_reply(stream: Stream, headers: Headers, message: bytes, trailers:
     """
     data = _PREFIX.pack(0, len(message)) + message
     await stream.connection.write_ready.wait()
-    h2 = stream._h2_connection
+    h2 = cast(Http2, stream._h2_connection)
     assert stream.id is not None
     if len(data) > min(h2.local_flow_control_window(stream.id), h2.max_outbound_frame_size, _PIECE):
-        await stream.send_headers(headers)
+        await stream.send_headers(list(headers))
         await _send_data(stream, data)
-        await stream.send_headers(trailers, end_stream=True)
+        await stream.send_headers(list(trailers), end_stream=True)
         return
-    h2.send_headers(stream.id, headers)
-    h2.send_data(stream.id, data)
-    h2.send_headers(stream.id, trailers, end_stream=True)
+    h2.send_reply(stream.id, headers, data, trailers)
     stream._transport.write(h2.data_to_send())
 
 

@@ -18,6 +18,8 @@ class Valve:
         self._held: list[bytes] = []
         self.write = transport.write
         """Writes bytes, or keeps them while they are held back."""
+        self.is_closing = transport.is_closing
+        self.get_write_buffer_size = transport.get_write_buffer_size
 
     def hold(self) -> None:
         """Receive and send nothing until `release`."""
