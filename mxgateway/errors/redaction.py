@@ -248,8 +248,9 @@ def _forms(secret: str) -> set[str]:
     if len(parts) == 3 and parts[0].lower() == "mxgw" and len(parts[2]) >= SHORTEST_SECRET:
         found.add(parts[2])  # the secret part of an API key
     for text in tuple(found):
+        printable = text if text.isprintable() else "".join(filter(str.isprintable, text))
         found |= {
-            one_line(text), "".join(text.split()), "".join(filter(str.isprintable, text)), text.replace(" ", "+"),
+            one_line(text), "".join(text.split()), printable, text.replace(" ", "+"),
             text.replace('"', '""'), text.replace("'", "''"), text.encode(errors="surrogatepass").decode("latin-1"),
         }  # fmt: skip
     return found - {""}
@@ -262,7 +263,7 @@ def _finds_any(forms: tuple[str, ...]) -> Callable[[str], bool]:
 
 def _in_json(form: str) -> str:
     """Return how a secret stands in JSON text."""
-    if form.isprintable() and not {'"', "\\"} & {*form}:
+    if form.isprintable() and '"' not in form and "\\" not in form:
         return form
     import json
 

@@ -13,6 +13,9 @@ from mxgateway import Secret, proto
 from tests.client.command_stage import NOON
 
 TOO_LARGE: Final = 17 * 1024 * 1024
+HUGE: Final = "x" * TOO_LARGE
+HUGE_AND_NUL: Final = HUGE + "\0"
+HUGE_BYTES: Final = bytes(TOO_LARGE)
 """Bytes that no message of the gateway holds."""
 MANY: Final = 1_001
 """Entries of a list that takes more than one call."""
@@ -84,15 +87,15 @@ def text(name: str) -> list[Bad]:
         Bad("a number", 5, f"{name} is 5"),
         Bad("a list", ["A.B"], f"{name} is ['A.B']"),
         Bad("nothing", None, f"{name} is None"),
-        Bad("17 MiB with a NUL at its end", "x" * TOO_LARGE + "\0", f"{name} is 'xxx"),
-        Bad("17 MiB", "x" * TOO_LARGE, "max_send_bytes"),
+        Bad("17 MiB with a NUL at its end", HUGE_AND_NUL, f"{name} is 'xxx"),
+        Bad("17 MiB", HUGE, "max_send_bytes"),
     ]
 
 
 def correlation_id(name: str) -> list[Bad]:
     return [
         *(bad for bad in text(name) if bad.name != "17 MiB"),
-        Bad("17 MiB", "x" * TOO_LARGE, "of 17825792 characters"),
+        Bad("17 MiB", HUGE, "of 17825792 characters"),
         Bad("a character too many", "x" * 1_001, "of 1001 characters"),
     ]
 
@@ -106,7 +109,7 @@ def secret(name: str) -> list[Bad]:
         Bad("nothing", None),
         Bad("a secret with a NUL", Secret("p\0w")),
         Bad("a secret of a number", Secret(5)),  # type: ignore[arg-type]
-        Bad("17 MiB", "x" * TOO_LARGE, "max_send_bytes"),
+        Bad("17 MiB", HUGE, "max_send_bytes"),
     ]
 
 
@@ -162,7 +165,7 @@ UNTYPED: Final[list[tuple[str, Any]]] = [("64 bits and more", 2**63), ("an empty
 
 def value(name: str) -> list[Bad]:
     bad = [Bad(what, each) for what, each in VALUES + UNTYPED]
-    return [*bad, Bad("17 MiB", "x" * TOO_LARGE, "max_send_bytes"), Bad("17 MiB", bytes(TOO_LARGE), "max_send_bytes")]
+    return [*bad, Bad("17 MiB", HUGE, "max_send_bytes"), Bad("17 MiB", HUGE_BYTES, "max_send_bytes")]
 
 
 def data_type(name: str) -> list[Bad]:
@@ -281,8 +284,8 @@ def values(name: str) -> list[Bad]:
         *no_list(name),
         *column(name, 5),
         *(Bad(f"{what} as the second", [5, each], f"{name}[1]") for what, each in VALUES + UNTYPED),
-        Bad("17 MiB as the first", ["x" * TOO_LARGE, 5], f"{name}[0] takes"),
-        Bad("17 MiB as the second", [5, bytes(TOO_LARGE)], f"{name}[1] takes"),
+        Bad("17 MiB as the first", [HUGE, 5], f"{name}[0] takes"),
+        Bad("17 MiB as the second", [5, HUGE_BYTES], f"{name}[1] takes"),
     ]
 
 
@@ -315,9 +318,9 @@ def values_by_tag(name: str) -> list[Bad]:
             for bad in text(name)
             if not isinstance(bad.value, list) and bad.words != "max_send_bytes"
         ),
-        Bad("17 MiB as tag", {"A.B": 5, "x" * TOO_LARGE: 5}, "the tag of values['xxx"),
+        Bad("17 MiB as tag", {"A.B": 5, HUGE: 5}, "the tag of values['xxx"),
         *(Bad(what, {"A.B": 5, "C.D": each}, "values['C.D']") for what, each in VALUES),
-        Bad("17 MiB", {"A.B": 5, "C.D": "x" * TOO_LARGE}, "values['C.D'] takes"),
+        Bad("17 MiB", {"A.B": 5, "C.D": HUGE}, "values['C.D'] takes"),
     ]
 
 
