@@ -57,11 +57,8 @@ class Sample:
     def encoded(self, encoding: Encoding) -> bytes:
         """Return the sample as encoded in an event: value, quality, source time and status. Encoded once."""
         if self._encoded is None:
-            self._encoded = encoding.encode(
-                mx.MxEvent(
-                    value=self.message, quality=self.quality, source_timestamp=self.timestamp, statuses=[self.status]
-                )
-            )
+            value = encoding.encode(mx.MxEvent(value=self.message, quality=self.quality))
+            self._encoded = value + encoding.source_time(self.time_ns) + encoding.status(self.status)
         return self._encoded
 
     @property

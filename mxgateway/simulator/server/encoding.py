@@ -37,14 +37,11 @@ class Encoding:
         )
         """Encodes the common start of all events of a family in a session."""
         moment = timestamp(0)
-        self._stamp_tags = [
-            tag
-            for tag in (
-                tag_of(encode, mx.MxEvent(worker_timestamp=moment)),
-                tag_of(encode, mx.MxEvent(gateway_receive_timestamp=moment)),
-            )
-            if tag  # a contract may lack the field
-        ]
+        self._stamp_tags = (
+            tag_of(encode, mx.MxEvent(worker_timestamp=moment)),
+            tag_of(encode, mx.MxEvent(gateway_receive_timestamp=moment)),
+        )
+        self._source_tag = tag_of(encode, mx.MxEvent(source_timestamp=moment))
         self._seconds = lru_cache(maxsize=4)(
             lambda seconds: b"\x08" + encode_varint(seconds % 2**64) if seconds else b""
         )
@@ -63,13 +60,20 @@ class Encoding:
         """Return the encoded status of an event."""
         return self._ok if status is statuses.OK else self.encode(mx.MxEvent(statuses=[status]))
 
+    def source_time(self, time_ns: int) -> bytes:
+        """Return the encoded source time of an event, given in nanoseconds since 1970."""
+        return self._moments(time_ns, self._source_tag)
+
     def _stamps(self, now_ns: int) -> bytes:
+        return self._moments(now_ns, *self._stamp_tags)
+
+    def _moments(self, time_ns: int, *tags: bytes) -> bytes:
         # Nearly every event has a time of its own, so this is written by hand: a google.protobuf.Timestamp has the fields
         # 1 and 2 in every contract.
-        seconds, nanos = divmod(now_ns, NANOSECONDS)
+        seconds, nanos = divmod(time_ns, NANOSECONDS)
         moment = self._seconds(seconds) + (b"\x10" + encode_varint(nanos) if nanos else b"")
-        size = bytes((len(moment),))
-        return b"".join(part for tag in self._stamp_tags for part in (tag, size, moment))
+        sized = bytes((len(moment),)) + moment
+        return b"".join([tag + sized for tag in tags if tag])  # a contract may lack the field
 
 
 def tag_of(encode: Callable[[Any], bytes], holder: Any) -> bytes:
