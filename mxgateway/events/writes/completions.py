@@ -53,16 +53,14 @@ class Completions(Reader):
 
     def take(self, news: Sequence[Event | Loss]) -> None:
         """Give each completion to its write, drained ones in their place by number."""
+        is_first, self._is_first = self._is_first, False
         if not self._book.records and not self._book.stale and not self._aside:
-            self._is_first = False
             return
-        if self._is_first:
-            self._is_first = False
-            news = news[isinstance(news[0], Loss) :]
         for each in self._with_drained(news) if self._aside else news:
             if isinstance(each, Loss):
                 lost = f"events between {each.first - 1} and {each.last + 1} were lost"
-                self._doubt(f"{lost}, the write's completion perhaps among them")
+                why = f"{lost}, the write's completion perhaps among them"
+                self._doubt(why, unsure=is_first and each is news[0])
             else:
                 self._complete(each)
 
@@ -81,9 +79,9 @@ class Completions(Reader):
                 self._aside.clear()
                 self.confused()
             return
-        for event in news:
-            self._complete(event)
-        self.cursor.take_all(news)
+        if self.cursor.position is None:  # others may have taken what came before
+            self.confused()
+        self.take(self.cursor.take(news))
 
     def _complete(self, event: Any) -> None:
         if event.family is _WRITE_COMPLETE and event.worker_sequence:
@@ -114,9 +112,9 @@ class Completions(Reader):
         """Put all writes in doubt: completions may have been hidden, or taken by another reader."""
         self._doubt("the write's completion may have been brought to somebody else, or be missing among the events")
 
-    def _doubt(self, why: str) -> None:
+    def _doubt(self, why: str, *, unsure: bool = False) -> None:
         hint = "read the tag to see whether the write happened"
-        self._book.lose(lambda: MxGatewaySessionError(why, hint=hint))
+        self._book.lose(lambda: MxGatewaySessionError(why, hint=hint), unsure=unsure)
 
     def end(self, fault: MxGatewayError | None, *, final: bool = False) -> None:
         """Fail every waiting caller: the stream is over."""

@@ -31,7 +31,7 @@ class Item(NamedTuple):
 class ItemWrites:
     """The record of one item. The writes of an unanswered command are the last in it: the next command waits."""
 
-    __slots__ = ("_arrived", "_expected", "_waiting", "doubtful")
+    __slots__ = ("_arrived", "_expected", "_unsure", "_waiting", "doubtful")
 
     def __init__(self, doubtful: int = 0) -> None:
         self._arrived = 0
@@ -42,6 +42,13 @@ class ItemWrites:
         """The completions that callers wait for, by number."""
         self.doubtful = doubtful
         """The most completions that can come after those."""
+        self._unsure = False
+        """True while the one expected completion may be lost: it is told from no other's once there is another write."""
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """True when a completion could be of an earlier write than the next one."""
+        return self.doubtful > 0 or self._unsure
 
     @property
     def is_clear(self) -> bool:
@@ -55,6 +62,8 @@ class ItemWrites:
 
     def enter(self, completion: Completion | None) -> None:
         """Expect the completion of a write that is being sent; None if no caller waits for it."""
+        if self._unsure:
+            self.lose(in_doubt)
         if self.doubtful:
             self.doubtful += 1
             if completion is not None:
@@ -87,8 +96,11 @@ class ItemWrites:
         ):
             completion.set_result(event)
 
-    def lose(self, fault: Callable[[], MxGatewayError]) -> None:
-        """Put everything in doubt: completions may have been lost."""
+    def lose(self, fault: Callable[[], MxGatewayError], *, unsure: bool = False) -> None:
+        """Put everything in doubt: completions may have been lost. If that is `unsure`, a write that is alone goes on."""
+        self._unsure = unsure and self._expected - self._arrived == 1
+        if self._unsure:
+            return
         self.fail(fault)
         self.doubtful += self._expected - self._arrived
         self._arrived, self._waiting = self._expected, None

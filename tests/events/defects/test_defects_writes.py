@@ -41,6 +41,11 @@ async def lose_the_reply(world: Site, item: Item, value: Any) -> None:
         await writing
 
 
+async def _outcome(writing: asyncio.Task[Any]) -> Any:
+    await asyncio.wait([writing])
+    return writing.exception() or writing.result()
+
+
 async def right_and_wrong(world: Site, value: int) -> tuple[Item, asyncio.Task[Any], asyncio.Task[Any]]:
     """Begin to confirm a write that is right and one that is not; both are accepted, and their completions held back."""
     item = await world.advised()
@@ -224,6 +229,56 @@ async def test_a_reader_that_comes_between_does_not_give_a_refused_write_the_com
         assert world.write_of(right.result()).value.int32_value == 2
     never_confirmed(wrong.exception())
     await world.confirm_again(item, 3)
+
+
+async def drained_by_another(world: Site) -> None:
+    """Let another client drain what is queued."""
+    async with connect(world.gateway) as other:
+        assert await other.attach_session(world.session.session_id).drain_events()
+
+
+async def right_is_told_from_wrong(world: Site, item: Item) -> None:
+    """Confirm a write that is right and one that is not at the same time: neither is told the other's outcome."""
+    wrong, right = (confirm(world.session, item, value, timeout=10) for value in (WRONG, 77))
+    await asyncio.wait([wrong, right])
+    never_confirmed(wrong.exception())
+    assert right.exception() is None or in_words(right.exception(), "in doubt"), right
+    await world.confirm(await world.confirm_again(item, 78), 79)
+
+
+@pytest.mark.parametrize("attached", [False, True])
+async def test_completions_that_another_client_has_drained_are_not_expected_for_ever(
+    world: Site, attached: bool
+) -> None:
+    item = await world.advised()
+    async with connect(world.gateway) as other:
+        if attached:
+            world.session = other.attach_session(world.session.session_id)
+        await world.session.write(*item.pair, 1)
+        await until(lambda: world.history.writes)
+        await drained_by_another(world)
+        await world.session.write(*item.pair, 2)
+        await until(lambda: len(world.history.writes) == 2)
+        assert await world.session.drain_events()
+        await right_is_told_from_wrong(world, item)
+
+
+async def test_a_completion_that_was_lost_before_any_event_has_come_is_not_expected_for_ever(world: Site) -> None:
+    item = await world.advised()
+    await drained_by_another(world)
+    world.faults.lose_next(family=WRITE_COMPLETE)
+    lost = confirm(world.session, item, 1, timeout=0.3)
+    await until(lambda: world.native() == 1)
+    assert isinstance(await _outcome(lost), MxGatewayError)
+    await right_is_told_from_wrong(world, item)
+
+
+async def test_one_write_is_confirmed_though_others_have_read_what_came_before_it(world: Site) -> None:
+    item = await world.advised()
+    await drained_by_another(world)
+    first, second = (confirm(world.session, item, value, timeout=10) for value in (1, 2))
+    assert world.write_of(await first).value.int32_value == 1
+    assert world.write_of(await second).value.int32_value == 2
 
 
 # -- the stream under the writes
