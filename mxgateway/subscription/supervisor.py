@@ -135,7 +135,8 @@ class Supervisor:
                 if epoch.server_handle and not session.closed:
                     await session.unregister(epoch.server_handle, timeout=CLOSE_BOUND)
             elif not epoch.is_own or keep:
-                session.disown()
+                async with session:  # leaving it ends its stream and its registration for tags by name
+                    session.disown()
             elif not self._client.closing:  # else the client closes it
                 try:
                     await session.close(timeout=CLOSE_BOUND)

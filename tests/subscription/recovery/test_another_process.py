@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -17,6 +18,7 @@ from mxgateway import (
     TagUpdate,
 )
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
+from tests.client.confirming import accepted
 from tests.client.support import connect, until
 from tests.subscription.rig import consumed, options, publish, quiet_plant, tags_of
 
@@ -45,6 +47,31 @@ async def test_another_process_goes_on_where_this_one_has_stopped(
     assert gateway.sessions == {}
 
 
+async def test_another_process_goes_on_in_a_session_that_has_confirmed_writes(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    async with client.subscribe(TAGS, options()) as subscription:
+        session = await subscription.session()
+        (write,) = await session.write_tags({TAGS[0]: 1}, confirm=True)
+        assert write.confirmed
+        await until(lambda: subscription.stats().received == gateway.sessions[session.session_id].events.last_sequence)
+        gateway.hold_write_completions()
+        waiting = asyncio.create_task(session.write_tags({TAGS[1]: 1}, confirm=True))
+        await accepted(gateway, session, 1)
+        state = subscription.export_state()
+        await subscription.aclose(keep_session=True)
+    assert not (await waiting)[0].confirmed
+    gateway.release_write_completions()
+    async with connect(gateway) as other:
+        async with consumed(other.subscribe(resume_from=state, options=options())) as consumer:
+            (there,) = gateway.sessions.values()
+            assert list(there.worker.servers) == [state["serverHandle"]]
+            publish(gateway, TAGS, 2)
+            await until(lambda: consumer.values == dict.fromkeys(TAGS, 2))
+            assert consumer.gaps == []
+    assert gateway.sessions == {}
+
+
 async def test_another_process_has_the_values_of_which_this_one_has_taken_none(
     gateway: SimulatedGateway, client: GatewayClient
 ) -> None:
@@ -68,7 +95,7 @@ async def test_another_process_is_given_nothing_that_is_older_than_the_newest_up
     async with subscription:
         await until(lambda: subscription.stats().received == 5)
         publish(gateway, TAGS[:1] * 2, 1)
-        await until(lambda: subscription.stats().received == 7)
+        await until(lambda: subscription.stats().received == gateway.sessions[session.session_id].events.last_sequence)
         while not isinstance(update := await anext(subscription), TagUpdate):
             pass
         assert (update.tag, update.worker_sequence, update.conflated) == (TAGS[0], 7, 2)
