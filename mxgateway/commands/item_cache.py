@@ -38,6 +38,10 @@ class TagCache:
         """The item handle of each tag."""
         self.advised: set[str] = set()
         """The tags whose items are advised."""
+        self.untidy = False
+        """True when there may be items that nobody knows, or advised ones of idle tags: a call was not answered."""
+        self.reads = 0
+        """How many reads need the registration."""
         self._tags: dict[int, str] = {}
         self._users: Counter[str] = Counter()
         self._idle: dict[str, float] = {}
@@ -76,8 +80,12 @@ class TagCache:
 
     @property
     def lingers(self) -> bool:
-        """True while an idle tag is advised."""
-        return any(tag in self.advised for tag in self._idle)
+        """True while there is something to let go of."""
+        return self.untidy or any(tag in self.advised for tag in self._idle)
+
+    def is_unused(self, now: float) -> bool:
+        """Return whether nobody has needed the registration for `LINGER` seconds."""
+        return not self._users and not self.reads and all(since <= now - LINGER for since in self._idle.values())
 
     def surplus(self) -> list[str]:
         """Return the idle tags beyond `ITEM_LIMIT`, the longest idle first."""
@@ -98,7 +106,7 @@ class TagCache:
     def forget_server(self, server_handle: int) -> None:
         """Forget an ended registration with all its items."""
         if server_handle == self.server_handle:
-            self.server_handle, self.registering = 0, SharedAttempt()
+            self.server_handle, self.registering, self.untidy = 0, SharedAttempt(), False
             for tag in list(self.handles):
                 self.forget_tag(tag)
 

@@ -19,6 +19,7 @@ from mxgateway.commands.item_cache import LINGER
 from mxgateway.commands.items import ItemCommands
 from mxgateway.commands.refused_values import hides_refused_values
 from mxgateway.errors import MxGatewayError, MxGatewayInvalidRequestError, MxGatewayTimeoutError, PartialBulk
+from mxgateway.events.writes.book import not_accepted
 from mxgateway.events.writes.item_writes import Item
 from mxgateway.transport.calls.method import Progress
 from mxgateway.values import MxValueInput, to_mx_value
@@ -62,8 +63,12 @@ class TagCommands(BulkCommands, ItemCommands):
         weights = await text_weights("tags", names)
         budget = self._budget(timeout, correlation_id)
         chunks = self._chunks(weights, lambda i: f"tags[{i}]", budget.correlation_id)
-        read = Read(await self._own_server(budget), names, chunks, timeout_ms, budget)
-        return await self._read_in_chunks(read, self._tag_value)
+        self._tag_cache.reads += 1
+        try:
+            read = Read(await self._own_server(budget), names, chunks, timeout_ms, budget)
+            return await self._read_in_chunks(read, self._tag_value)
+        finally:
+            self._tag_cache.reads -= 1
 
     def _tag_value(self, tag: str, result: proto.BulkReadResult) -> TagValue:
         value = tag_value(tag, result)
@@ -189,8 +194,8 @@ class TagCommands(BulkCommands, ItemCommands):
 
     async def _acquire(self, tags: list[str], budget: Budget) -> _WriteLease:
         cache = self._tag_cache
-        server = await self._own_server(budget)
         async with cache.advising:
+            server = await self._own_server(budget)
             refused: dict[str, TagWrite] = {}
             in_doubt: list[int] = []
             try:
@@ -204,7 +209,8 @@ class TagCommands(BulkCommands, ItemCommands):
                     await self._subscribe(server, new, refused, budget)
                 if in_doubt:  # only after the new items were added, so that those get other handles
                     await self.unsubscribe_bulk(server, in_doubt, timeout=budget.left())
-            except BaseException:
+            except BaseException as error:
+                cache.untidy |= not (isinstance(error, MxGatewayError) and not_accepted(error))
                 self._sweep_soon()
                 raise
             usable = [tag for tag in tags if tag not in refused]
@@ -262,23 +268,31 @@ class TagCommands(BulkCommands, ItemCommands):
     async def _sweep(self) -> None:
         """Unadvise idle tags, and remove items beyond the cache limit."""
         cache = self._tag_cache
-        with contextlib.suppress(MxGatewayError):  # the next write of a tag advises it again
-            while cache.lingers:
-                await asyncio.sleep(LINGER)
+        while cache.lingers:
+            await asyncio.sleep(LINGER)
+            with contextlib.suppress(MxGatewayError):
                 async with cache.advising:
                     await self._release_idle()
 
     async def _release_idle(self) -> None:
-        cache = self._tag_cache
+        cache, now = self._tag_cache, asyncio.get_running_loop().time()
         server = cache.server_handle
-        if surplus := cache.surplus():
-            handles = [cache.handles.get(tag) or 0 for tag in surplus]
-            for tag in surplus:
-                cache.forget_tag(tag)
-            await self.unsubscribe_bulk(server, handles)
-        if idle := cache.idle(asyncio.get_running_loop().time()):
-            cache.advised.difference_update(idle)
-            await self.unadvise_item_bulk(server, [cache.handles.get(tag) or 0 for tag in idle])
+        if cache.untidy and cache.is_unused(now):
+            cache.forget_server(server)
+            await self.unregister(server)  # asked once: unanswered, another registration may have its handle
+            return
+        try:
+            if surplus := cache.surplus():
+                handles = [cache.handles.get(tag) or 0 for tag in surplus]
+                for tag in surplus:
+                    cache.forget_tag(tag)
+                await self.unsubscribe_bulk(server, handles)
+            if idle := cache.idle(now):
+                cache.advised.difference_update(idle)
+                await self.unadvise_item_bulk(server, [cache.handles.get(tag) or 0 for tag in idle])
+        except MxGatewayError:
+            cache.untidy = True
+            raise
 
     # -- writing
 
