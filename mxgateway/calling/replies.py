@@ -103,10 +103,15 @@ def unconfirmed(subject: str, site: CallSite) -> MxGatewayTimeoutError:
     return _timeout(text, "the write may still be carried out; read the tag to see", site, "stream")
 
 
-def unsent(subject: str, waited_for: str, site: CallSite) -> MxGatewayTimeoutError:
-    """Return the error for a write that was not sent within the timeout of `site`."""
+def unsent(
+    subject: str,
+    waited_for: str,
+    site: CallSite,
+    hint: str = "nothing was carried out; try again, or allow more time",
+) -> MxGatewayTimeoutError:
+    """Return the error for a call that was not sent within the timeout of `site`."""
     text = f"{subject} was not sent within {in_seconds(site.timeout or 0.0)}: it was waiting for {waited_for}"
-    return _timeout(text, "nothing was carried out; try again, or allow more time", site, "request")
+    return _timeout(text, hint, site, "request")
 
 
 def _timeout(text: str, hint: str, site: CallSite, phase: Phase) -> MxGatewayTimeoutError:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from mxgateway.calling import replies
 from mxgateway.calling.argument_checks import check_correlation_id
-from mxgateway.errors import CallSite, MxGatewayError, map_fault
+from mxgateway.errors import CallSite, MxGatewayError
 
 
 class Budget:
@@ -41,7 +41,7 @@ class Budget:
         left = self._end - asyncio.get_running_loop().time()
         if left <= 0:
             site = replace(self._site(self.correlation_id), timeout=self._seconds)
-            raise map_fault(TimeoutError(), site, phase="request")
+            raise replies.unsent("the next call", "the calls before it", site, "allow more time")
         return left
 
     @contextlib.asynccontextmanager

@@ -311,9 +311,7 @@ class TagCommands(BulkCommands, ItemCommands):
 
         try:
             make = partial(proto.WriteBulkCommand, server_handle=server)
-            results = await self._send_writes(
-                values, entry, make, budget.left(), budget.correlation_id, waiting.transmit if confirm else None
-            )
+            results = await self._send_writes(values, entry, make, budget, waiting.transmit if confirm else None)
             writes = [tag_write(tag, result) for tag, result in zip(tags, results, strict=True)]
             if confirm:
                 await waiting.wait(budget.seconds_left(self._timeout(None)))

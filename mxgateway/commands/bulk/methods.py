@@ -19,6 +19,7 @@ from mxgateway.calling.argument_checks import (
     check_time,
     check_user_id,
 )
+from mxgateway.calling.time_budget import Budget
 from mxgateway.commands.bulk.chunks import HANDLE_WEIGHT, Prefetch, for_each, write_weight
 from mxgateway.commands.bulk.confirming import Confirmations
 from mxgateway.commands.bulk.reading import ReadCommands, text_weights
@@ -245,7 +246,8 @@ class BulkCommands(ReadCommands):
         def build(chunk: range) -> Message:
             return make(server_handle=server_handle, tag_addresses=tags[chunk.start : chunk.stop])
 
-        return await self._in_chunks(weights, lambda i: f"{name}[{i}]", build, timeout, correlation_id)
+        budget = self._budget(timeout, correlation_id)
+        return await self._in_chunks(weights, lambda i: f"{name}[{i}]", build, budget)
 
     async def _by_handle(
         self,
@@ -263,7 +265,8 @@ class BulkCommands(ReadCommands):
             return make(server_handle=server_handle, item_handles=handles[chunk.start : chunk.stop])
 
         weights = [HANDLE_WEIGHT] * len(handles)
-        return await self._in_chunks(weights, lambda i: f"{name}[{i}]", build, timeout, correlation_id)
+        budget = self._budget(timeout, correlation_id)
+        return await self._in_chunks(weights, lambda i: f"{name}[{i}]", build, budget)
 
     async def _write_in_chunks(
         self,
@@ -275,12 +278,12 @@ class BulkCommands(ReadCommands):
         *,
         confirm: bool,
     ) -> list[proto.BulkWriteResult]:
-        if not confirm:
-            return await self._send_writes(values, entry, make, timeout, correlation_id)
         budget = self._budget(timeout, correlation_id)
+        if not confirm:
+            return await self._send_writes(values, entry, make, budget)
         waiting = Confirmations(self._writer, self._channel.gate)
         try:
-            found = await self._send_writes(values, entry, make, budget.left(), budget.correlation_id, waiting.transmit)
+            found = await self._send_writes(values, entry, make, budget, waiting.transmit)
             await waiting.wait(budget.seconds_left(self._timeout(None)))
             return waiting.results(found)
         except MxGatewayError as error:
@@ -295,8 +298,7 @@ class BulkCommands(ReadCommands):
         values: Sequence[WriteValue],
         entry: Callable[[int], Message],
         make: Callable[..., Message],
-        timeout: float | None,
-        correlation_id: str,
+        budget: Budget,
         transmit: Transmit | None = None,
     ) -> list[proto.BulkWriteResult]:
         """Write values: `entry` builds the entry at an index, `make` the command for some entries."""
@@ -305,15 +307,14 @@ class BulkCommands(ReadCommands):
             return make(entries=[entry(i) for i in chunk])
 
         weights = await for_each(values, lambda _, value: write_weight(value))
-        return await self._in_chunks(weights, lambda i: f"values[{i}]", build, timeout, correlation_id, transmit)
+        return await self._in_chunks(weights, lambda i: f"values[{i}]", build, budget, transmit)
 
     async def _in_chunks(
         self,
         weights: Sequence[int],
         place: Callable[[int], str],
         build: Callable[[range], Message],
-        timeout: float | None,
-        correlation_id: str,
+        budget: Budget,
         transmit: Transmit | None = None,
     ) -> list[Any]:
         """Send entries in as many calls as needed, and return one result for each.
@@ -322,10 +323,9 @@ class BulkCommands(ReadCommands):
             weights: An upper limit on the size of each entry, in bytes.
             place: Returns the name in error texts of the entry at an index.
             build: Builds the command for the entries with these indexes.
-            timeout: Timeout in seconds for all calls together.
+            budget: The timeout of all calls together.
             transmit: Sends one chunk.
         """
-        budget = self._budget(timeout, correlation_id)
         results: list[Any] = []
 
         def make(chunk: range) -> tuple[proto.MxCommandRequest, Progress]:

@@ -27,6 +27,7 @@ from mxgateway import (
     Session,
     proto,
 )
+from mxgateway.calling.time_budget import Budget
 from mxgateway.commands.bulk import chunks as bulk_parts
 from mxgateway.options.tracing import CallInfo
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
@@ -34,7 +35,7 @@ from mxgateway.wire import encode
 from tests.client.bulk_plants import BULKS, COUNT, PART, TAGS, Plant, built
 from tests.client.command_rows import title
 from tests.client.command_stage import E_INVALIDARG
-from tests.client.support import advised, commands, connect, opened, until
+from tests.client.support import TAG, advised, commands, connect, in_words, opened, until, written
 from tests.peers.http2.http2_peer import Http2Peer, Request
 from tests.peers.http2.http2_server import Http2Server, Script
 from tests.peers.http2.scripts import hang_up, in_turn, on_request, reply, reset_connection, step
@@ -356,3 +357,21 @@ async def test_an_item_of_a_part_that_was_answered_is_known(
     handles = [result.item_handle for result in caught.value.partial.results]
     removed = await session.unsubscribe_bulk(item.server, handles)
     assert [result.item_handle for result in removed] == handles
+
+
+async def test_tags_for_whose_write_no_time_is_left_were_not_written_and_the_error_says_so(
+    gateway: SimulatedGateway, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = session._lease
+
+    async def slow(tags: list[str], budget: Budget) -> Any:
+        leased = await lease(tags, budget)
+        await asyncio.sleep(0.3)
+        return leased
+
+    monkeypatch.setattr(session, "_lease", slow)
+    with pytest.raises(MxGatewayTimeoutError) as caught:
+        await session.write_tags({TAG: 1}, data_type=proto.MxDataType.INTEGER, timeout=0.3)
+    assert caught.value.partial == PartialBulk((), range(0), range(1))
+    assert in_words(caught.value, "the next call was not sent within 0.3 s", "of 1 entries 1 were not carried out")
+    assert not written(gateway)
