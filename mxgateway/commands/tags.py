@@ -166,6 +166,8 @@ class TagCommands(BulkCommands, ItemCommands):
         """Return the server handle of the session's own registration."""
         cache = self._tag_cache
         if not cache.server_handle:
+            if self.source.is_left:  # nobody would end it
+                raise self.source.closed_error(budget.correlation_id)
             async with budget.waiting("a call with tags", "the session's registration"):
                 await cache.registering.join(partial(self._register, budget.correlation_id))
         return cache.server_handle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import MutableSet
 from types import TracebackType
@@ -121,7 +122,11 @@ class SessionCommands(TagCommands, WriteCommands, UserCommands, WorkerCommands):
 
     async def _release_tags(self) -> None:
         """Unregister this client's own registration in a session that stays open."""
-        self._tag_cache.stop()
-        if self._tag_cache.server_handle and not self.closed:
-            with contextlib.suppress(MxGatewayError):
-                await self.unregister(self._tag_cache.server_handle, timeout=_UNREGISTER_TIMEOUT)
+        cache, self.source.is_left = self._tag_cache, True  # no other registration is made from now on
+        cache.stop()
+        with contextlib.suppress(MxGatewayError, TimeoutError):
+            async with asyncio.timeout(_UNREGISTER_TIMEOUT):
+                if cache.registering.is_running:
+                    await cache.registering.join(lambda: self._register(""))
+                if cache.server_handle and not self.closed:
+                    await self.unregister(cache.server_handle)

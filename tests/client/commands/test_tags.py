@@ -103,6 +103,20 @@ async def test_a_session_of_somebody_else_is_left_without_a_registration(
     assert gateway.sessions[session.session_id].worker.servers == {}
 
 
+async def test_a_session_that_is_left_while_its_registration_is_made_is_left_without_one(
+    gateway: SimulatedGateway, session: Session, client: GatewayClient
+) -> None:
+    gateway.hold("Invoke.Register")
+    async with client.attach_session(session.session_id) as attached:
+        reading = asyncio.create_task(attached.read([TAG]))
+        await until(lambda: "REGISTER" in kinds(gateway))
+        asyncio.get_running_loop().call_later(0.05, gateway.release, "Invoke.Register")
+    await asyncio.wait([reading])
+    with pytest.raises(MxGatewaySessionError, match="is closed"):
+        await attached.read([TAG])
+    assert gateway.sessions[session.session_id].worker.servers == {}
+
+
 async def test_reading_is_bounded_as_a_whole(gateway: SimulatedGateway, session: Session) -> None:
     gateway.hold_commands()
     with pytest.raises(MxGatewayTimeoutError, match=r"0\.0[345]"):
