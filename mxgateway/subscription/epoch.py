@@ -138,6 +138,7 @@ class SessionEpoch(Reader):
     def take_ahead(self, tag: str, changes: Sequence[DataChange]) -> None:
         """Take events that overtook the reply which maps their item to `tag`."""
         for change in changes:
+            self.items.overtaken[change.item_handle] = self.cursor.position or 0
             self._take_checked(tag, change)
         self._outlet.waiters.wake()
 

@@ -25,6 +25,9 @@ class SessionItems:
         self.read: dict[int, tuple[TagUpdate, float]] = {}
         """The value that was read of an item after a loss, until its first newer event: older events may be in flight.
         With the worker time, in seconds since 1970, after which events are newer, whatever the time of their value."""
+        self.overtaken: dict[int, int] = {}
+        """Items whose events were held, and the number of the newest event by then: newer updates of other items may have
+        been taken before theirs."""
         self.losses = 0
         """How often events were lost: a value that was read before a loss may be older than what was lost."""
         self.swallowed: set[int] = set()
@@ -98,7 +101,7 @@ class SessionItems:
         """Drop the item of a tag; return its handle."""
         handle = self.handles.pop(tag, None)
         if handle is not None:
-            for of_handle in (self.tags, self.unread, self.read):
+            for of_handle in (self.tags, self.unread, self.read, self.overtaken):
                 of_handle.pop(handle, None)
             self.swallowed.discard(handle)
             self.retired.add(handle)

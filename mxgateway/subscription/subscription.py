@@ -244,7 +244,8 @@ class TagSubscription(Generic[S]):
                 hint="export a subscription of client.subscribe while it is connected",
             )
         handles = dict(epoch.items.handles)
-        after, unread = self._outlet.resume_point(epoch.cursor.position or 0, handles)
+        overtaken = {epoch.items.tags[handle]: number for handle, number in epoch.items.overtaken.items()}
+        after, unread = self._outlet.resume_point(epoch.cursor.position or 0, handles, overtaken)
         unread |= epoch.unread_tags()
         return Transfer(
             epoch.session.session_id, epoch.server_handle, after, handles, tuple(supervisor.wanted), tuple(unread)

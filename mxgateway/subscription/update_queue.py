@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -159,29 +159,33 @@ class UpdateQueue:
                 self._slow = False
         return item
 
-    def resume_point(self, position: int, tags: Collection[str]) -> tuple[int, set[str]]:
+    def resume_point(
+        self, position: int, tags: Collection[str], overtaken: Mapping[str, int] | None = None
+    ) -> tuple[int, set[str]]:
         """Return where another process resumes the current session to get all that is queued here.
 
         Args:
             position: The sequence after which the stream continues here.
             tags: All tags.
+            overtaken: For some tags a sequence up to which newer updates of other tags may have been taken already.
 
         Returns:
             The sequence after which to resume, and the tags that have to be read.
         """
         waiting = [item[0] if isinstance(item, list) else item for item in (*self._first, *self._items)]
-        begin = 0
+        begin, late = 0, overtaken or {}
         if self._keeps_latest:  # before the first gap, a newer update of another tag may have been taken already
             begin = next((place for place, item in enumerate(waiting) if isinstance(item, Gap)), len(waiting))
-        updates = [(place, item) for place, item in enumerate(waiting) if isinstance(item, TagUpdate)]
-        # No stream brings again what was read.
-        read = {update.tag for place, update in updates if place < begin or not update.worker_sequence}
-        numbers = list[int]()
-        for item in waiting[begin:]:
+        read, numbers = set[str](), list[int]()
+        for place, item in enumerate(waiting):
             if isinstance(item, Gap) and item.cause in OTHER_NUMBERS:
                 numbers.clear()  # earlier items have other numbers
-            elif not isinstance(item, ConnectionChange):
-                numbers.append(item.first_lost if isinstance(item, Gap) else item.worker_sequence)
+            elif isinstance(item, Gap):
+                numbers.append(item.first_lost)
+            elif isinstance(item, TagUpdate) and item.worker_sequence > late.get(item.tag, 0) and place >= begin:
+                numbers.append(item.worker_sequence)
+            elif isinstance(item, TagUpdate):
+                read.add(item.tag)  # no stream brings it again
         oldest = min(filter(None, numbers), default=None)
         if oldest == 1:  # after 0 nothing is replayed: the value of event 1 is read instead
             return 1, set(tags)

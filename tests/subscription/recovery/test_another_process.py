@@ -15,6 +15,7 @@ from mxgateway import (
     MxGatewayInvalidRequestError,
     MxGatewaySessionError,
     Overflow,
+    SubscriptionState,
     TagUpdate,
 )
 from mxgateway.simulator import SimulatedGateway, SimulatorOptions
@@ -95,7 +96,7 @@ async def test_another_process_is_given_nothing_that_is_older_than_the_newest_up
     async with subscription:
         await until(lambda: subscription.stats().received == 5)
         publish(gateway, TAGS[:1] * 2, 1)
-        await until(lambda: subscription.stats().received == gateway.sessions[session.session_id].events.last_sequence)
+        await until(lambda: subscription.stats().received == 7)
         while not isinstance(update := await anext(subscription), TagUpdate):
             pass
         assert (update.tag, update.worker_sequence, update.conflated) == (TAGS[0], 7, 2)
@@ -129,6 +130,32 @@ async def test_another_process_reads_values_that_were_sent_and_have_not_come(
         publish(gateway, TAGS, 1)
         await until(lambda: consumer.values == dict.fromkeys(TAGS, 1))
         assert [(gap.first_lost, gap.last_lost) for gap in consumer.gaps] == [(1, 5)]
+
+
+async def test_another_process_gets_no_update_twice_where_those_of_a_new_tag_were_overtaken(
+    gateway: SimulatedGateway, client: GatewayClient
+) -> None:
+    async with client.subscribe(TAGS[:1], options()) as subscription:
+        while subscription.stats().delivered < 1 or subscription.state is not SubscriptionState.CONNECTED:
+            await anext(subscription)
+        gateway.delay_replies(0.1)
+        adding = asyncio.create_task(subscription.add(TAGS[1:]))
+        await until(lambda: next(iter(gateway.sessions.values())).events.last_sequence == 5)
+        publish(gateway, TAGS[:1], 1)
+        while not isinstance(update := await anext(subscription), TagUpdate):
+            pass
+        assert (update.worker_sequence, subscription.stats().queued) == (6, 0)
+        assert await adding == {}
+        gateway.delay_replies(0)
+        assert subscription.stats().queued == 4
+        state = subscription.export_state()
+        await subscription.aclose(keep_session=True)
+    async with consumed(client.subscribe(resume_from=state, options=options())) as consumer:
+        await until(lambda: consumer.values == dict.fromkeys(TAGS[1:], 0))
+        publish(gateway, TAGS, 2)
+        await until(lambda: consumer.values == dict.fromkeys(TAGS, 2))
+        assert [update.value for update in consumer.updates if update.tag == TAGS[0]] == [2]
+        assert consumer.gaps == []
 
 
 async def test_values_that_were_read_after_a_loss_and_not_taken_are_read_again_by_the_other_process() -> None:
