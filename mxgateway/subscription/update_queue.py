@@ -159,21 +159,19 @@ class UpdateQueue:
                 self._slow = False
         return item
 
-    def resume_point(
-        self, position: int, tags: Collection[str], overtaken: Mapping[str, int] | None = None
-    ) -> tuple[int, set[str]]:
+    def resume_point(self, position: int, tags: Collection[str], late: Mapping[str, int] = {}) -> tuple[int, set[str]]:
         """Return where another process resumes the current session to get all that is queued here.
 
         Args:
             position: The sequence after which the stream continues here.
             tags: All tags.
-            overtaken: For some tags a sequence up to which newer updates of other tags may have been taken already.
+            late: For some tags a sequence up to which newer updates of other tags may have been taken already.
 
         Returns:
             The sequence after which to resume, and the tags that have to be read.
         """
         waiting = [item[0] if isinstance(item, list) else item for item in (*self._first, *self._items)]
-        begin, late = 0, overtaken or {}
+        begin = 0
         if self._keeps_latest:  # before the first gap, a newer update of another tag may have been taken already
             begin = next((place for place, item in enumerate(waiting) if isinstance(item, Gap)), len(waiting))
         read, numbers = set[str](), list[int]()

@@ -79,7 +79,7 @@ class WriteBook:
     def is_in_doubt(self, item: Item) -> bool:
         """Return whether a completion of an item could belong to an earlier write in doubt."""
         record = self.records.get(item)
-        return item in self.stale if record is None else record.is_in_doubt
+        return item in self.stale if record is None else record.doubtful > 0 or record.held is not None
 
     @contextlib.contextmanager
     def sending(
@@ -144,13 +144,10 @@ class WriteBook:
         else:
             self._cleared.wake()
 
-    def lose(self, fault: Callable[[], MxGatewayError], *, unsure: bool = False) -> None:
-        """Put all writes in doubt: completions may have been lost. `fault` makes the error of each waiting caller.
-
-        With `unsure`, what was lost is most likely older than the writes.
-        """
+    def lose(self, fault: Callable[[], MxGatewayError]) -> None:
+        """Put all writes in doubt: completions may have been lost. `fault` makes the error of each waiting caller."""
         for record in self.records.values():
-            record.lose(fault, unsure=unsure)
+            record.lose(fault)
 
     def fail(self, fault: Callable[[], MxGatewayError]) -> None:
         """Fail every waiting caller: the stream has ended. The completions stay expected: a reopened stream delivers

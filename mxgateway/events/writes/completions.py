@@ -29,7 +29,8 @@ class Completions(Reader):
         self._book = book
         self._closed_error = closed_error
         self._is_first = False
-        """True until the first event of a stream that was opened while no completion was expected."""
+        """True until the first event of a stream without a replay that was opened while no completion was expected, or
+        while those that were are in doubt."""
         self._aside: dict[int, proto.MxEvent] = {}
         """Events that DrainEvents has returned and the stream may deliver again."""
 
@@ -49,18 +50,22 @@ class Completions(Reader):
 
     def begin(self, after: int) -> None:
         """Note that a stream is opened. What others read before the first stream is no loss for later writes."""
-        self._is_first = after == 0 and not self._book.records
+        self._is_first = after == 0 and (self.cursor.position is None or not self._book.records)
 
     def take(self, news: Sequence[Event | Loss]) -> None:
         """Give each completion to its write, drained ones in their place by number."""
         is_first, self._is_first = self._is_first, False
         if not self._book.records and not self._book.stale and not self._aside:
             return
+        first: Any = news[0]
+        if is_first and (isinstance(first, Loss) or first.worker_sequence != 1):
+            for record in self._book.records.values():
+                record.hold()
+            news = news[isinstance(first, Loss) :]
         for each in self._with_drained(news) if self._aside else news:
             if isinstance(each, Loss):
                 lost = f"events between {each.first - 1} and {each.last + 1} were lost"
-                why = f"{lost}, the write's completion perhaps among them"
-                self._doubt(why, unsure=is_first and each is news[0])
+                self._doubt(f"{lost}, the write's completion perhaps among them")
             else:
                 self._complete(each)
 
@@ -81,7 +86,8 @@ class Completions(Reader):
             return
         if self.cursor.position is None:  # others may have taken what came before
             self.confused()
-        self.take(self.cursor.take(news))
+        if found := self.cursor.take(news):
+            self.take(found)
 
     def _complete(self, event: Any) -> None:
         if event.family is _WRITE_COMPLETE and event.worker_sequence:
@@ -112,9 +118,9 @@ class Completions(Reader):
         """Put all writes in doubt: completions may have been hidden, or taken by another reader."""
         self._doubt("the write's completion may have been brought to somebody else, or be missing among the events")
 
-    def _doubt(self, why: str, *, unsure: bool = False) -> None:
+    def _doubt(self, why: str) -> None:
         hint = "read the tag to see whether the write happened"
-        self._book.lose(lambda: MxGatewaySessionError(why, hint=hint), unsure=unsure)
+        self._book.lose(lambda: MxGatewaySessionError(why, hint=hint))
 
     def end(self, fault: MxGatewayError | None, *, final: bool = False) -> None:
         """Fail every waiting caller: the stream is over."""

@@ -31,7 +31,7 @@ class Item(NamedTuple):
 class ItemWrites:
     """The record of one item. The writes of an unanswered command are the last in it: the next command waits."""
 
-    __slots__ = ("_arrived", "_expected", "_unsure", "_waiting", "doubtful")
+    __slots__ = ("_arrived", "_expected", "_waiting", "doubtful", "held")
 
     def __init__(self, doubtful: int = 0) -> None:
         self._arrived = 0
@@ -42,13 +42,8 @@ class ItemWrites:
         """The completions that callers wait for, by number."""
         self.doubtful = doubtful
         """The most completions that can come after those."""
-        self._unsure = False
-        """True while the one expected completion may be lost: it is told from no other's once there is another write."""
-
-    @property
-    def is_in_doubt(self) -> bool:
-        """True when a completion could be of an earlier write than the next one."""
-        return self.doubtful > 0 or self._unsure
+        self.held: list[proto.MxEvent] | None = None
+        """The completions that came while older ones may be lost. Whose they are is certain once all have come."""
 
     @property
     def is_clear(self) -> bool:
@@ -62,8 +57,6 @@ class ItemWrites:
 
     def enter(self, completion: Completion | None) -> None:
         """Expect the completion of a write that is being sent; None if no caller waits for it."""
-        if self._unsure:
-            self.lose(in_doubt)
         if self.doubtful:
             self.doubtful += 1
             if completion is not None:
@@ -79,12 +72,33 @@ class ItemWrites:
         if self.doubtful:
             self.doubtful = max(0, self.doubtful - (0 if possible else count))
             return
+        if possible and self.held is not None:
+            self.lose(in_doubt)
+            return
         count = min(count, self._expected - self._arrived)  # the others have arrived
         self._expected -= count
         self.doubtful = count if possible else 0
+        self._take_held()
+
+    def hold(self) -> None:
+        """Hold the completions until all have come: older ones may be lost."""
+        if self.doubtful:
+            self.lose(in_doubt)
+        else:
+            self.held = []
+
+    def _take_held(self) -> None:
+        if self.held is not None and len(self.held) >= self._expected - self._arrived:
+            held, self.held = self.held, None
+            for event in held:
+                self.complete(event)
 
     def complete(self, event: proto.MxEvent) -> None:
         """Give an OnWriteComplete to the oldest write."""
+        if self.held is not None:
+            self.held.append(event)
+            self._take_held()
+            return
         if self._arrived == self._expected:
             self.doubtful = max(0, self.doubtful - 1)
             return
@@ -96,14 +110,11 @@ class ItemWrites:
         ):
             completion.set_result(event)
 
-    def lose(self, fault: Callable[[], MxGatewayError], *, unsure: bool = False) -> None:
-        """Put everything in doubt: completions may have been lost. If that is `unsure`, a write that is alone goes on."""
-        self._unsure = unsure and self._expected - self._arrived == 1
-        if self._unsure:
-            return
+    def lose(self, fault: Callable[[], MxGatewayError]) -> None:
+        """Put everything in doubt: completions may have been lost."""
         self.fail(fault)
-        self.doubtful += self._expected - self._arrived
-        self._arrived, self._waiting = self._expected, None
+        self.doubtful += self._expected - self._arrived - len(self.held or ())
+        self._arrived, self._waiting, self.held = self._expected, None, None
 
     def fail(self, fault: Callable[[], MxGatewayError]) -> None:
         """Fail every waiting caller."""

@@ -273,6 +273,25 @@ async def test_a_completion_that_was_lost_before_any_event_has_come_is_not_expec
     await right_is_told_from_wrong(world, item)
 
 
+async def test_a_completion_from_before_a_stream_beside_another_one_is_not_expected_for_ever() -> None:
+    async with site(options=SimulatorOptions(event_subscribers=8)) as world, world.session.stream_events():
+        item = await world.advised()
+        async with connect(world.gateway) as other:
+            mine = other.attach_session(world.session.session_id)
+            world.gateway.hold("StreamEvents")
+            lost = confirm(mine, item, 1, timeout=0.3)
+            await until(lambda: world.native() == 1)
+            assert isinstance(await _outcome(lost), MxGatewayError)
+            world.gateway.release("StreamEvents")
+            await until(lambda: len(world.there.events._streams) == 2)
+            theirs = Site(world.gateway, world.history, world.proxy, other, mine, world.clock)
+            wrong, right = (confirm(mine, item, value, timeout=1) for value in (WRONG, 77))
+            await asyncio.wait([wrong, right])
+            never_confirmed(wrong.exception())
+            assert right.exception() is not None or world.write_of(right.result()).value.int32_value == 77
+            await theirs.confirm(await theirs.confirm_again(item, 78), 79)
+
+
 async def test_one_write_is_confirmed_though_others_have_read_what_came_before_it(world: Site) -> None:
     item = await world.advised()
     await drained_by_another(world)
