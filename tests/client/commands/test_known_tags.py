@@ -119,7 +119,7 @@ async def test_items_are_not_let_go_of_while_a_read_or_a_write_needs_their_regis
     await session.write_tags({TAG: 0}, confirm=True)
     gateway.hold("Invoke.ReadBulk")
     reading = asyncio.create_task(session.read([TAG]))
-    await until(lambda: kinds(gateway)[-1] == "READ_BULK")
+    await until(lambda: kinds(gateway).count("READ_BULK") == 2)
     gateway.fail_next("Invoke.SubscribeBulk", Status.INTERNAL)
     with pytest.raises(MxGatewayError):
         await session.write_tags({REFUSED_TAG: 1}, data_type=proto.MxDataType.INTEGER)
