@@ -14,11 +14,9 @@ from tests.client.command_stage import NOON
 
 TOO_LARGE: Final = 17 * 1024 * 1024
 HUGE: Final = "x" * TOO_LARGE
-HUGE_AND_NUL: Final = HUGE + "\0"
 HUGE_BYTES: Final = bytes(TOO_LARGE)
 """Bytes that no message of the gateway holds."""
-MANY: Final = 1_001
-"""Entries of a list that takes more than one call."""
+MANY: Final = 1_001  # entries of a list that takes more than one call
 NAIVE: Final = datetime(2024, 1, 1)
 UNSENDABLE: Final = proto.MxValue(data_type=proto.MxDataType.INTEGER, int32_value=2**40)
 GUID: Final = "01234567-89ab-cdef-0123-456789abcdef"
@@ -87,7 +85,7 @@ def text(name: str) -> list[Bad]:
         Bad("a number", 5, f"{name} is 5"),
         Bad("a list", ["A.B"], f"{name} is ['A.B']"),
         Bad("nothing", None, f"{name} is None"),
-        Bad("17 MiB with a NUL at its end", HUGE_AND_NUL, f"{name} is 'xxx"),
+        Bad("17 MiB with a NUL at its end", HUGE + "\0", f"{name} is 'xxx"),
         Bad("17 MiB", HUGE, "max_send_bytes"),
     ]
 
