@@ -60,6 +60,7 @@ class PushedReply(ReplyStream[M]):
         """Continue after `receive` has returned False, in the next iteration of the event loop."""
         if self._held and self.pushed:
             self._held = False
+            self._settle_credit()  # a message that does not fit into the window began during the hold
             self._schedule()
 
     def abandon(self, fault: Exception) -> None:

@@ -148,6 +148,26 @@ async def test_a_held_stream_stops_the_peer_at_its_window_and_a_resumed_one_lets
         assert taker.taken == list(range(1, count + 1))
 
 
+async def test_a_message_larger_than_the_window_that_begins_during_a_hold_comes_when_the_stream_is_resumed() -> None:
+    large, begun = grpc_message(event(2, padding=2 * STREAM_WINDOW)), 100
+
+    async def script(peer: Http2Peer) -> None:
+        request = await peer.request()
+        await peer.send(peer.headers(request.stream_id))
+        await peer.send_data(request.stream_id, messages(1, 1) + large[:begun])
+        await peer.send_data(request.stream_id, large[begun:])
+        await peer.send(peer.trailers(request.stream_id))
+
+    async with Http2Server(script) as server, channel_to(server) as channel:
+        stream = await opened(channel, taker := Taker(lambda taker: len(taker.batches) > 1))
+        await taker.until(lambda: bool(taker.taken))
+        (reply,) = (await channel.ready()).streams.values()
+        await until(lambda: reply.unread >= STREAM_WINDOW - begun - len(messages(1, 1)))
+        stream.resume()
+        assert await taker.end() is None
+        assert taker.taken == [1, 2]
+
+
 async def test_single_events_are_credited_so_that_a_stream_never_stands_still() -> None:
     padding, count = 9_000, 1_500  # three windows, each event in a read of its own
 
